@@ -1,0 +1,3 @@
+"""A small spec-driven client for fal.ai."""
+
+from __future__ import annotations
