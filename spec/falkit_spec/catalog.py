@@ -1,0 +1,105 @@
+"""All endpoints that are known, found by id or by the path of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+from falkit_spec.document import Document
+from falkit_spec.endpoint import Endpoint
+from falkit_spec.errors import UnknownEndpoint
+from falkit_spec.overlay import Overlay
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Match:
+    """An endpoint found at the front of a path, and what follows it without a leading slash."""
+
+    endpoint: Endpoint
+    rest: str
+
+
+class Catalog:
+    """Endpoints by id. Iterates in the order in which they were given."""
+
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        self._endpoints = {endpoint.id: endpoint for endpoint in endpoints}
+        self._apps = frozenset(endpoint.app for endpoint in self._endpoints.values())
+
+    @classmethod
+    def vendored(cls) -> Catalog:
+        """Return the catalog of the documents that come with falkit: one per process."""
+        return _vendored()
+
+    @classmethod
+    def from_documents(
+        cls, documents: Iterable[Document], overlays: Sequence[Overlay] = ()
+    ) -> Catalog:
+        """Make a catalog of any fal documents; every overlay is laid over every document.
+
+        BadDocument if one names no endpoint; of two with the same id the later one counts.
+        """
+        return cls(Endpoint(document, lambda: overlays) for document in documents)
+
+    def get(self, endpoint_id: str) -> Endpoint:
+        """Return the endpoint of this id; UnknownEndpoint, with the ids near it, if none has it."""
+        found = self._endpoints.get(endpoint_id)
+        if found is None:
+            from difflib import get_close_matches
+
+            raise UnknownEndpoint(endpoint_id, get_close_matches(endpoint_id, self._endpoints))
+        return found
+
+    def find(self, path: str) -> Match | None:
+        """Find the longest id at the front of a path that has no leading slash.
+
+        `fal-ai/ltx-2/image-to-video/fast/stream` is `stream` of Fast, not `fast/stream` of Pro.
+        """
+        segments = path.rstrip("/").split("/")
+        for length in range(min(len(segments), self._longest), 0, -1):
+            endpoint = self._endpoints.get("/".join(segments[:length]))
+            if endpoint is not None:
+                return Match(endpoint, "/".join(segments[length:]))
+        return None
+
+    def has_app(self, app: str) -> bool:
+        """Tell whether an endpoint belongs to this app, such as `fal-ai/ltx-2`."""
+        return app in self._apps
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self._endpoints.values())
+
+    def __len__(self) -> int:
+        return len(self._endpoints)
+
+    def __contains__(self, endpoint_id: object) -> bool:
+        return endpoint_id in self._endpoints
+
+    @cached_property
+    def _longest(self) -> int:
+        return max((endpoint_id.count("/") + 1 for endpoint_id in self._endpoints), default=0)
+
+
+@cache
+def vendored_overlays() -> tuple[Overlay, ...]:
+    """Read the overlays that come with falkit."""
+    return tuple(Overlay.from_path(path) for path in sorted((_HERE / "overlays").glob("*.yaml")))
+
+
+@cache
+def _vendored() -> Catalog:
+    root = _HERE / "openapi"
+    overlays: Callable[[], Sequence[Overlay]] = vendored_overlays
+    return Catalog(
+        # A vendored document's place is its id, so that none is parsed before it is used.
+        Endpoint(Document.from_path(path, endpoint_id=_id(path, root)), overlays)
+        for path in sorted(root.rglob("*.json"))
+    )
+
+
+def _id(path: Path, root: Path) -> str:
+    return path.relative_to(root).with_suffix("").as_posix()

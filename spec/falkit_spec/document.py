@@ -1,0 +1,102 @@
+"""One endpoint's OpenAPI document, as it was published."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import orjson
+
+from falkit_spec.errors import BadDocument
+from falkit_spec.types import JSON, Object, dig, is_object
+
+_BODY = ("content", "application/json", "schema")
+
+
+class Document:
+    """A document's bytes, parsed when they are first looked into.
+
+    `source` names the file or address in errors.
+    `endpoint_id` may be given where it is known already, so that nothing is parsed to learn it.
+    """
+
+    def __init__(self, raw: bytes, *, source: str, endpoint_id: str | None = None) -> None:
+        self.raw = raw
+        self.source = source
+        self._known_id = endpoint_id
+
+    def __repr__(self) -> str:
+        return f"Document({self.source!r})"
+
+    @classmethod
+    def from_path(cls, path: Path, *, endpoint_id: str | None = None) -> Document:
+        """Read a document from a file; BadDocument if it cannot be read."""
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror or error})"
+            raise BadDocument(str(path), reason) from error
+        return cls(raw, source=str(path), endpoint_id=endpoint_id)
+
+    @cached_property
+    def data(self) -> Object:
+        """The document parsed; BadDocument if it is no JSON object."""
+        try:
+            data: JSON = orjson.loads(self.raw)
+        except orjson.JSONDecodeError as error:
+            raise BadDocument(self.source, f"no JSON: {error}") from error
+        if not is_object(data):
+            raise BadDocument(self.source, "JSON, but no object: an OpenAPI document is one")
+        return data
+
+    @cached_property
+    def endpoint_id(self) -> str:
+        """The endpoint's id: what fal's metadata names, else the path that takes the POST."""
+        if self._known_id:
+            return self._known_id
+        named = dig(self.data, "info", "x-fal-metadata", "endpointId")
+        found = named if isinstance(named, str) else self._submit_path
+        if not found.strip("/"):
+            raise BadDocument(
+                self.source, "names no endpoint: no info.x-fal-metadata.endpointId, no POST path"
+            )
+        return found.strip("/")
+
+    @cached_property
+    def input(self) -> JSON:
+        """The schema that the POST's body is held against; None where the document has none."""
+        return input_of(self.data)
+
+    @cached_property
+    def output(self) -> JSON:
+        """The schema of the result; None where the document has none."""
+        return output_of(self.data)
+
+    @property
+    def _submit_path(self) -> str:
+        return submit_path(self.data) or ""
+
+
+def submit_path(data: Object) -> str | None:
+    """Find the one path that takes a POST: the submit path of a fal document."""
+    paths = data.get("paths")
+    if not is_object(paths):
+        return None
+    return next((path for path, item in paths.items() if is_object(dig(item, "post"))), None)
+
+
+def input_of(data: Object) -> JSON:
+    """Find the input's schema through the paths: names ending in `Input` are no sure sign."""
+    path = submit_path(data)
+    return dig(data, "paths", path, "post", "requestBody", *_BODY) if path else None
+
+
+def output_of(data: Object) -> JSON:
+    """Find the result's schema: the GET of `…/requests/{request_id}`."""
+    paths = data.get("paths")
+    if not is_object(paths):
+        return None
+    for path, item in paths.items():
+        if path.rstrip("/").endswith("/requests/{request_id}"):
+            return dig(item, "get", "responses", "200", *_BODY)
+    return None

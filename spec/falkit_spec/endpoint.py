@@ -1,0 +1,207 @@
+"""An endpoint: one document with its overlays, and all that can be asked of it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from falkit_spec.combinations import LIMIT, Combination, axes, ordered
+from falkit_spec.compiled import Compiled
+from falkit_spec.document import Document, input_of, output_of, submit_path
+from falkit_spec.errors import TooManyCombinations
+from falkit_spec.media import MediaInput, Video, VideoFacts
+from falkit_spec.overlay import Overlay
+from falkit_spec.pricing import Pricing
+from falkit_spec.rule import Rule
+from falkit_spec.schema import resolve, self_contained
+from falkit_spec.types import JSON, Fault, Object, dig, is_object
+
+if TYPE_CHECKING:
+    from falkit_spec.validation import Examination
+
+NAMESPACES = ("workflows", "comfy")
+"""First segments that stand before the owner, as the official clients know them [PY, JS]."""
+
+
+class Endpoint:
+    """One endpoint of fal; everything is read from the document when first asked for."""
+
+    def __init__(
+        self, document: Document, overlays: Callable[[], Sequence[Overlay]] = lambda: ()
+    ) -> None:
+        self.document = document
+        self.id = document.endpoint_id
+        segments = self.id.split("/")
+        self.app = "/".join(segments[: 3 if segments[0] in NAMESPACES else 2])
+        self.alias = self.app.rpartition("/")[2]
+        self._overlays = overlays
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.id!r})"
+
+    @cached_property
+    def category(self) -> str:
+        """What fal files it under, such as `image-to-video`; empty where it doesn't say."""
+        named = dig(self.document.data, "info", "x-fal-metadata", "category")
+        return named if isinstance(named, str) else ""
+
+    @cached_property
+    def overlaid(self) -> Object:
+        """The document's data with the overlays applied; BadOverlay if one cannot be."""
+        data = self.document.data
+        for overlay in self._overlays():
+            data = overlay.apply(data)
+        return data
+
+    @cached_property
+    def input_schema(self) -> Object:
+        """The input as JSON Schema 2020-12 that stands on its own; `{}` takes anything."""
+        return self._root_schema(input_of(self.overlaid))
+
+    @cached_property
+    def output_schema(self) -> Object:
+        """The output as JSON Schema 2020-12 that stands on its own; `{}` takes anything."""
+        return self._root_schema(output_of(self.overlaid))
+
+    @cached_property
+    def status_schema(self) -> Object:
+        """The queue's status as JSON Schema, with what the overlays correct."""
+        return self_contained(
+            dig(self.overlaid, "components", "schemas", "QueueStatus"), self.overlaid
+        )
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules between fields that stand only in prose."""
+        return Rule.from_facts(self._facts.get("rules"), f"{self.id}: rules")
+
+    @cached_property
+    def pricing(self) -> Pricing | None:
+        """The price list; None where no overlay has one."""
+        return Pricing.from_facts(self._facts.get("pricing"), f"{self.id}: pricing")
+
+    @cached_property
+    def media_inputs(self) -> tuple[MediaInput, ...]:
+        """The input fields that take files."""
+        return MediaInput.from_facts(self._facts.get("inputs"), f"{self.id}: inputs")
+
+    @cached_property
+    def defaults(self) -> Object:
+        """The defaults of the top-level inputs that have one."""
+        found: Object = {}
+        for name, node in ordered(self.input_schema).items():
+            schema = resolve(node, self.input_schema)
+            if "default" in schema:
+                found[name] = schema["default"]
+        return found
+
+    def with_defaults(self, input: Mapping[str, JSON]) -> Object:
+        """Return the input with top-level defaults filled in; unknown keys stay."""
+        return {**self.defaults, **input}
+
+    def is_valid(self, input: JSON) -> bool:
+        """Tell whether `validate` would find nothing; takes microseconds."""
+        if not self._input.is_valid(input):
+            return False
+        if not self.rules or not is_object(input):
+            return True
+        full = self.with_defaults(input)
+        return not any(rule.broken_by(full) for rule in self.rules)
+
+    def validate(self, input: JSON, *, coerce: bool = False) -> list[Fault]:
+        """Say all that is wrong with an input, as fal's `detail`; nothing is `[]`.
+
+        `coerce` takes what Pydantic's lax mode takes ("6.5" for a number, "true" for a
+        boolean); by default the document's word is law, and those are refused.
+        """
+        return [] if self.is_valid(input) else self._examination.faults(input, coerce=coerce)
+
+    def coerced(self, input: JSON) -> JSON:
+        """Return the input as Pydantic's lax mode would take it; what it refuses stays."""
+        return input if self.is_valid(input) else self._examination.coerced(input)
+
+    def validate_output(self, output: JSON) -> list[str]:
+        """Say in plain words, each with its path, what is wrong with an output."""
+        if self._output.is_valid(output):
+            return []
+        from falkit_spec.validation import plain_words
+
+        return plain_words(self.output_schema, output)
+
+    def combinations(self) -> list[Combination]:
+        """List every combination of the enumerated inputs; TooManyCombinations above 10,000."""
+        choices = axes(self.input_schema)
+        if not choices:
+            return []
+        count = math.prod(len(values) for values in choices.values())
+        if count > LIMIT:
+            raise TooManyCombinations(self.id, count, LIMIT)
+        return [
+            self._combination(dict(zip(choices, values, strict=True)))
+            for values in itertools.product(*choices.values())
+        ]
+
+    def price(self, input: Mapping[str, JSON]) -> Decimal | None:
+        """Return what an input costs in US dollars; None where no price is known."""
+        return self.pricing.price(self.with_defaults(input)) if self.pricing else None
+
+    def billable_units(self, input: Mapping[str, JSON]) -> Decimal | None:
+        """Return how many units (seconds) are billed; None where no price is known."""
+        return self.pricing.units(self.with_defaults(input)) if self.pricing else None
+
+    def video(self, input: Mapping[str, JSON]) -> VideoFacts | None:
+        """Return what the output video is to be; None where no overlay says."""
+        return self._video.of(self.with_defaults(input)) if self._video else None
+
+    def example_output(self) -> Object:
+        """Return the document's own example of an output, made valid where it isn't."""
+        return dict(self._examples[1])
+
+    def example_input(self) -> Object:
+        """Return an input made of the document's examples and what is required."""
+        return dict(self._examples[0])
+
+    def _combination(self, values: Object) -> Combination:
+        full = self.with_defaults(values)
+        broken = [rule.message for rule in self.rules if rule.broken_by(full)]
+        return Combination(values, not broken, "; ".join(broken) or None, self.price(values))
+
+    def _root_schema(self, node: JSON) -> Object:
+        whole = self_contained(node, self.overlaid)
+        root = resolve(whole, whole)
+        return {**root, "$defs": whole["$defs"]} if "$defs" in whole else root
+
+    @cached_property
+    def _facts(self) -> Object:
+        path = submit_path(self.overlaid)
+        facts = dig(self.overlaid, "paths", path, "post", "x-falkit") if path else None
+        return facts if is_object(facts) else {}
+
+    @cached_property
+    def _video(self) -> Video | None:
+        return Video.from_facts(self._facts.get("video"), f"{self.id}: video")
+
+    @cached_property
+    def _input(self) -> Compiled:
+        return Compiled(self.input_schema)
+
+    @cached_property
+    def _output(self) -> Compiled:
+        return Compiled(self.output_schema)
+
+    @cached_property
+    def _examination(self) -> Examination:
+        # Imported here: jsonschema costs 30 ms, and most inputs are valid.
+        from falkit_spec.validation import Examination
+
+        return Examination(self.input_schema, self.rules, self.defaults)
+
+    @cached_property
+    def _examples(self) -> tuple[Object, Object]:
+        from falkit_spec.example import example
+
+        return example(self.input_schema), example(self.output_schema)

@@ -1,0 +1,187 @@
+"""Turn a fal document's schemas into JSON Schema 2020-12 that stands on its own.
+
+The documents are labelled OpenAPI 3.0 but mix both dialects and hold slips of their own.
+What cannot be read as a schema accepts anything: an offline stand-in must not refuse
+input because of a document's slip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from falkit_spec.types import JSON, Object, is_array, is_number, is_object
+
+_TYPES = {"string", "integer", "number", "boolean", "array", "object", "null"}
+_IN_COMPONENTS = "#/components/schemas/"
+
+
+def self_contained(node: JSON, document: Object) -> Object:
+    """Return a schema of the document with all it refers to under `$defs`."""
+    reader = _Reader(document)
+    schema = reader.schema(node)
+    root = dict(schema) if is_object(schema) else {}
+    if reader.definitions:
+        root["$defs"] = dict(reader.definitions)
+    return root
+
+
+def resolve(schema: JSON, root: Object) -> Object:
+    """Follow `$ref` (into `root`'s `$defs`) and a lone `allOf`; what stands beside them wins."""
+    seen: set[str] = set()
+    while is_object(schema):
+        ref, parts = schema.get("$ref"), schema.get("allOf")
+        if isinstance(ref, str) and ref not in seen:
+            seen.add(ref)
+            below = pointed(root, ref)
+        elif is_array(parts) and len(parts) == 1:
+            below = parts[0]
+        else:
+            return schema
+        beside = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}
+        schema = {**below, **beside} if is_object(below) else beside
+    return {}
+
+
+def pointed(document: Object, ref: str) -> JSON:
+    """Follow a local reference (`#/…`); None if it leads nowhere."""
+    if not ref.startswith("#/"):
+        return None
+    node: JSON = document
+    for part in ref[2:].split("/"):
+        key = unquote(part).replace("~1", "/").replace("~0", "~")
+        if is_object(node):
+            node = node.get(key)
+        elif is_array(node) and key.isdigit() and int(key) < len(node):
+            node = node[int(key)]
+        else:
+            return None
+    return node
+
+
+class _Reader:
+    """Reads schemas of one document and gathers the definitions they need."""
+
+    def __init__(self, document: Object) -> None:
+        self.document = document
+        self.definitions: Object = {}
+
+    def schema(self, node: JSON) -> JSON:
+        """Read one schema; anything that is none accepts anything."""
+        if isinstance(node, bool):
+            return node
+        if not is_object(node):
+            return {}
+        read: Object = {}
+        for keyword, value in node.items():
+            reader = _KEYWORDS.get(keyword)
+            if reader is not None:
+                read.update(reader(self, keyword, value))
+            elif keyword not in _HANDLED_TOGETHER:
+                read[keyword] = value
+        _read_bounds(node, read)
+        return _nullable(read) if node.get("nullable") is True else read
+
+    def ref(self, _keyword: str, value: JSON) -> Object:
+        target = pointed(self.document, value) if isinstance(value, str) else None
+        if not isinstance(value, str) or target is None:
+            return {}
+        name = value.removeprefix(_IN_COMPONENTS).removeprefix("#/").replace("/", ".")
+        if name not in self.definitions:
+            # Reserved before it is read: a schema may refer to itself.
+            self.definitions[name] = {}
+            self.definitions[name] = self.schema(target)
+        return {"$ref": "#/$defs/" + name.replace("~", "~0").replace("%", "%25")}
+
+    def one(self, keyword: str, value: JSON) -> Object:
+        return {keyword: self.schema(value)}
+
+    def listed(self, keyword: str, value: JSON) -> Object:
+        return {keyword: [self.schema(part) for part in value]} if is_array(value) and value else {}
+
+    def named(self, keyword: str, value: JSON) -> Object:
+        if not is_object(value):
+            return {}
+        return {keyword: {name: self.schema(part) for name, part in value.items()}}
+
+    def items(self, keyword: str, value: JSON) -> Object:
+        if is_object(value) and value and all(key.isdigit() for key in value):
+            # A tuple, written as an object with the keys "0", "1", "2".
+            value = [value[key] for key in sorted(value, key=int)]
+        if is_array(value):
+            return self.listed("prefixItems", value)
+        return self.one(keyword, value)
+
+    def types(self, keyword: str, value: JSON) -> Object:
+        wanted = value if is_array(value) else [value]
+        known: list[JSON] = [name for name in wanted if isinstance(name, str) and name in _TYPES]
+        if len(known) != len(wanted) or not known:
+            return {}
+        return {keyword: known if is_array(value) else known[0]}
+
+    def values(self, keyword: str, value: JSON) -> Object:
+        return {keyword: value} if is_array(value) and value else {}
+
+    def names(self, keyword: str, value: JSON) -> Object:
+        if not is_array(value):
+            return {}
+        return {keyword: list(dict.fromkeys(name for name in value if isinstance(name, str)))}
+
+    def count(self, keyword: str, value: JSON) -> Object:
+        whole = is_number(value) and value >= 0 and value == int(value)
+        return {keyword: int(value)} if whole and is_number(value) else {}
+
+    def step(self, keyword: str, value: JSON) -> Object:
+        return {keyword: value} if is_number(value) and value > 0 else {}
+
+    def flag(self, keyword: str, value: JSON) -> Object:
+        return {keyword: value} if isinstance(value, bool) else {}
+
+
+def _read_bounds(node: Object, read: Object) -> None:
+    for plain, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        bound, strict = node.get(plain), node.get(exclusive)
+        if is_number(strict):
+            read[exclusive] = strict
+        if is_number(bound):
+            # OpenAPI 3.0's boolean says that the plain bound is itself excluded.
+            read[exclusive if strict is True else plain] = bound
+
+
+def _nullable(schema: Object) -> Object:
+    kind, values = schema.get("type"), schema.get("enum")
+    if isinstance(kind, str) and not is_array(values):
+        return {**schema, "type": [kind, "null"]}
+    if kind is None and not any(key in schema for key in ("$ref", "anyOf", "allOf", "enum")):
+        return schema
+    notes = {key: schema[key] for key in _ANNOTATIONS if key in schema}
+    rest: Object = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
+    return {**notes, "anyOf": [rest, {"type": "null"}]}
+
+
+_Read = Callable[[_Reader, str, JSON], Object]
+_KEYWORDS: dict[str, _Read] = {
+    "$ref": _Reader.ref,
+    **dict.fromkeys(("not", "contains", "propertyNames", "additionalProperties"), _Reader.one),
+    **dict.fromkeys(("anyOf", "allOf", "oneOf", "prefixItems"), _Reader.listed),
+    "properties": _Reader.named,
+    "items": _Reader.items,
+    "type": _Reader.types,
+    "enum": _Reader.values,
+    "required": _Reader.names,
+    **dict.fromkeys(
+        ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
+        _Reader.count,
+    ),
+    "multipleOf": _Reader.step,
+    "uniqueItems": _Reader.flag,
+}
+_HANDLED_TOGETHER = {
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "nullable"),
+    # A document that brings its own base or definitions would change where references lead.
+    *("$id", "$schema", "$defs", "$anchor", "$dynamicRef", "$dynamicAnchor", "definitions"),
+    # Never seen in fal's documents, and an ill-formed one would refuse what is right.
+    *("pattern", "patternProperties", "if", "then", "else", "dependentSchemas"),
+    *("dependentRequired", "dependencies", "unevaluatedProperties", "unevaluatedItems"),
+}
+_ANNOTATIONS = ("title", "description", "default", "examples", "example", "deprecated")

@@ -1,0 +1,43 @@
+"""The shapes that cross this package's border."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypeAlias, TypedDict, TypeGuard
+
+JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
+Object: TypeAlias = dict[str, JSON]
+Certainty: TypeAlias = Literal["confirmed", "inferred"]
+
+
+class Fault(TypedDict):
+    """One item of fal's `detail`: what Pydantic 2 says of one wrong value [D:errors]."""
+
+    type: str
+    loc: list[str | int]
+    msg: str
+    input: JSON
+    ctx: NotRequired[Object]
+
+
+def is_object(value: object) -> TypeGuard[Object]:
+    """Tell whether a value is a JSON object."""
+    return isinstance(value, dict)
+
+
+def is_array(value: object) -> TypeGuard[list[JSON]]:
+    """Tell whether a value is a JSON array."""
+    return isinstance(value, list)
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Tell whether a value is a JSON number; a boolean is none, though Python counts it an int."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def dig(value: JSON, *keys: str) -> JSON:
+    """Follow object keys down from a value; None where the way ends early."""
+    for key in keys:
+        if not is_object(value):
+            return None
+        value = value.get(key)
+    return value

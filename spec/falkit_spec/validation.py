@@ -1,0 +1,345 @@
+"""All that is wrong with an input: found by jsonschema, said in Pydantic's words.
+
+jsonschema finds every breach of the schema. Pydantic, which fal runs, stops at the first
+failing check of a field, reads leniently ("5" passes for a number), and reports in the order
+of the model's fields; so the breaches are grouped by field, the one that Pydantic would have
+met first is kept, and the groups are put in order.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TypeAlias, cast
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+
+from falkit_spec import wording
+from falkit_spec.combinations import ordered
+from falkit_spec.rule import Rule
+from falkit_spec.schema import resolve
+from falkit_spec.tame import tame
+from falkit_spec.types import JSON, Fault, Object, is_array, is_number, is_object
+
+Path: TypeAlias = tuple[str | int, ...]
+
+# The check that Pydantic meets first comes first.
+_PRECEDENCE = (
+    *("enum", "const", "type", "anyOf", "oneOf"),
+    *("multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"),
+    *("minLength", "maxLength", "maxItems", "maxProperties", "required"),
+    *("minProperties", "minItems", "uniqueItems"),
+)
+# A value that fails these is not looked into.
+_CLOSES = frozenset(("enum", "const", "type", "anyOf", "oneOf", "maxItems", "maxProperties"))
+# jsonschema writes the value into each message, which fails for numbers of thousands of
+# digits and for nesting without end.
+_UNSPEAKABLE = (RecursionError, ValueError, OverflowError, TypeError)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing wrong, and whether lax mode would take the value all the same."""
+
+    path: Path
+    loc: Path
+    words: wording.Words
+    input: JSON
+    lenient: bool = False
+    mend: wording.Taken | None = None
+
+    def fault(self) -> Fault:
+        """Return it as an item of `detail`."""
+        fault: Fault = {
+            "type": self.words.type,
+            "loc": ["body", *self.loc],
+            "msg": self.words.msg,
+            "input": self.input,
+        }
+        if self.words.ctx:
+            fault["ctx"] = dict(self.words.ctx)
+        return fault
+
+
+class Examination:
+    """Says what is wrong with inputs of one schema and its rules."""
+
+    def __init__(self, schema: Object, rules: Sequence[Rule], defaults: Object) -> None:
+        self._explainer = _Explainer(schema)
+        self._schema = schema
+        self._rules = rules
+        self._defaults = defaults
+
+    def faults(self, input: JSON, *, coerce: bool = False) -> list[Fault]:
+        """Return all that is wrong, in the document's order."""
+        found = self._explainer.explain(input)
+        if coerce:
+            input = _mended(input, found)
+            found = [finding for finding in found if not finding.lenient]
+        faults = [finding.fault() for finding in found]
+        broken = self._broken(input, faults)
+        if not broken:
+            return faults
+        fields = list(ordered(self._schema))
+        return sorted([*faults, *broken], key=lambda fault: _place(fault, fields))
+
+    def coerced(self, input: JSON) -> JSON:
+        """Return the input with what lax mode would take put right."""
+        return _mended(input, self._explainer.explain(input))
+
+    def _broken(self, input: JSON, faults: list[Fault]) -> list[Fault]:
+        if not is_object(input):
+            return []
+        full = {**self._defaults, **input}
+        wrong = {fault["loc"][1] for fault in faults if len(fault["loc"]) > 1}
+        return [
+            rule.fault(full)
+            for rule in self._rules
+            if not rule.reads & wrong and rule.broken_by(full)
+        ]
+
+
+def plain_words(schema: Object, value: JSON) -> list[str]:
+    """Say all that is wrong with a value in jsonschema's words, each after its path."""
+    try:
+        errors = sorted(_Strict(schema).iter_errors(value), key=lambda error: str(error.json_path))
+        return [f"{error.json_path}: {error.message}" for error in errors]
+    except _UNSPEAKABLE:
+        _, odd = tame(value)
+        return [f"${''.join(f'[{part!r}]' for part in path)}: {words.msg}" for path, words in odd]
+
+
+class _Explainer:
+    """Turns jsonschema's errors for one root schema into findings."""
+
+    def __init__(self, root: Object) -> None:
+        self._root = root
+        self._validator = _Strict(root)
+
+    def explain(self, value: JSON) -> list[Finding]:
+        """Find all that is wrong; never raises, whatever the value."""
+        try:
+            found = self._read(self._validator.iter_errors(value), (), (), self._root)
+            if found or self._validator.is_valid(value) and not tame(value)[1]:
+                return found
+        except _UNSPEAKABLE:
+            pass
+        return self._explain_tamed(value)
+
+    def _explain_tamed(self, value: JSON) -> list[Finding]:
+        tamed, odd = tame(value)
+        found = self._read(self._validator.iter_errors(tamed), (), (), self._root)
+        said = {finding.path[:1] for finding in found}
+        return [
+            *found,
+            *(Finding(path, path, words, None) for path, words in odd if path[:1] not in said),
+        ]
+
+    def _read(
+        self, errors: Iterable[ValidationError], path: Path, loc: Path, schema: JSON
+    ) -> list[Finding]:
+        """Read the errors of one value: a group per place below it, the first check of each."""
+        groups: dict[Path, list[ValidationError]] = {}
+        for error in errors:
+            groups.setdefault(tuple(error.relative_path), []).append(error)
+        closed = {place for place, group in groups.items() if _leading(group).validator in _CLOSES}
+        found: list[tuple[Path, list[Finding]]] = []
+        for place, group in groups.items():
+            if any(place[:length] in closed for length in range(len(place))):
+                continue
+            below = any(other[: len(place)] == place and other != place for other in groups)
+            for finding in self._word(group, path + place, loc + place, below):
+                at = finding.path[len(path) :]
+                found.append((at, [finding]))
+        found.sort(key=lambda item: self._position(schema, item[0]))
+        return [finding for _, findings in found for finding in findings]
+
+    def _word(
+        self, group: list[ValidationError], path: Path, loc: Path, below: bool
+    ) -> list[Finding]:
+        error = _leading(group)
+        schema, value = _schema(error), cast("JSON", error.instance)
+        keyword = str(error.validator)
+        limit = schema.get(keyword)
+        if keyword in ("enum", "const"):
+            values = limit if keyword == "enum" and is_array(limit) else [limit]
+            return [Finding(path, loc, wording.of_values(values, value), value)]
+        if keyword == "type":
+            return self._typed(schema, value, path, loc)
+        if keyword in ("anyOf", "oneOf") and is_array(limit):
+            return self._union(limit, value, path, loc)
+        if keyword == "required":
+            names = [name for item in group for name in _missing(item)]
+            return [
+                Finding((*path, name), (*loc, name), wording.MISSING, value)
+                for name in dict.fromkeys(names)
+            ]
+        if keyword == "minItems" and is_array(value) and isinstance(limit, int):
+            if "prefixItems" in schema:
+                absent = range(len(value), limit)
+                return [Finding((*path, n), (*loc, n), wording.MISSING, value) for n in absent]
+            if below:
+                return []
+        return [Finding(path, loc, wording.of_constraint(keyword, schema, value), value)]
+
+    def _typed(self, schema: Object, value: JSON, path: Path, loc: Path) -> list[Finding]:
+        kinds = schema.get("type")
+        if is_array(kinds):
+            wanted = [kind for kind in kinds if kind != "null"] or ["null"]
+            return self._union([{**schema, "type": kind} for kind in wanted], value, path, loc)
+        kind = str(kinds)
+        if kind == "object" and not path:
+            # Whatever the model, a body that is no object is refused in these words.
+            schema = {**schema, "properties": {}}
+        read = wording.lax(kind, schema, value)
+        if isinstance(read, wording.Words):
+            return [Finding(path, loc, read, value)]
+        taken = read.value
+        if isinstance(taken, float) and not math.isfinite(taken):
+            return [Finding(path, loc, wording.of_non_finite(schema, taken), value)]
+        still = list(self._validator.evolve(schema=schema).iter_errors(taken))
+        if still:
+            return [replace(found, input=value) for found in self._read(still, path, loc, schema)]
+        return [Finding(path, loc, wording.of_type(kind, schema), value, lenient=True, mend=read)]
+
+    def _union(self, branches: list[JSON], value: JSON, path: Path, loc: Path) -> list[Finding]:
+        real = [branch for branch in branches if branch != {"type": "null"}] or branches
+        read: list[list[Finding]] = []
+        for branch in real:
+            place = loc if len(real) == 1 else (*loc, self._label(branch))
+            errors = self._validator.evolve(schema=branch).iter_errors(value)
+            read.append(self._read(errors, path, place, branch))
+        taken = next((found for found in read if all(item.lenient for item in found)), None)
+        if len(real) == 1 or taken is None:
+            # Lax mode refuses the whole, so nothing in it is to be mended.
+            return [
+                item if len(real) == 1 else replace(item, lenient=False, mend=None)
+                for found in read
+                for item in found
+            ]
+        return [
+            replace(item, words=self._strict(item), lenient=True, mend=item.mend if own else None)
+            for found in read
+            for own in [found is taken]
+            for item in found
+        ]
+
+    def _strict(self, finding: Finding) -> wording.Words:
+        return _STRICT.get(finding.words.type, finding.words)
+
+    def _label(self, branch: JSON) -> str:
+        schema = resolve(branch, self._root)
+        ref = branch.get("$ref") if is_object(branch) else None
+        name = ref.rpartition("/")[2] if isinstance(ref, str) else None
+        if schema.get("type") == "array" and "prefixItems" not in schema:
+            return f"list[{self._label(schema.get('items', {}))}]"
+        return wording.label(schema, name)
+
+    def _position(self, schema: JSON, path: Path) -> tuple[int, ...]:
+        """Return a sort key that puts places in the order of the document's fields."""
+        key: list[int] = []
+        for part in path:
+            node = self._model(schema)
+            if isinstance(part, int):
+                key.append(part)
+                firsts = node.get("prefixItems")
+                in_tuple = is_array(firsts) and part < len(firsts)
+                schema = firsts[part] if is_array(firsts) and in_tuple else node.get("items")
+            else:
+                fields = ordered(node)
+                key.append(list(fields).index(part) if part in fields else len(fields))
+                schema = fields.get(part, node.get("additionalProperties"))
+        return tuple(key)
+
+    def _model(self, schema: JSON) -> Object:
+        node = resolve(schema, self._root)
+        branches = node.get("anyOf")
+        if is_array(branches):
+            real = [branch for branch in branches if branch != {"type": "null"}]
+            return resolve(real[0], self._root) if len(real) == 1 else node
+        return node
+
+
+# What strict mode says where lax mode tried to parse first.
+_STRICT = {
+    "int_parsing": wording.of_type("integer", {}),
+    "int_parsing_size": wording.of_type("integer", {}),
+    "int_from_float": wording.of_type("integer", {}),
+    "float_parsing": wording.of_type("number", {}),
+    "bool_parsing": wording.of_type("boolean", {}),
+}
+
+
+def _leading(group: list[ValidationError]) -> ValidationError:
+    return min(group, key=_rank)
+
+
+def _rank(error: ValidationError) -> int:
+    keyword = str(error.validator)
+    return _PRECEDENCE.index(keyword) if keyword in _PRECEDENCE else len(_PRECEDENCE)
+
+
+def _schema(error: ValidationError) -> Object:
+    return cast("Object", error.schema) if isinstance(error.schema, dict) else {}
+
+
+def _missing(error: ValidationError) -> list[str]:
+    names = _schema(error).get("required")
+    if error.validator != "required" or not is_array(names):
+        return []
+    return [name for name in names if isinstance(name, str) and name not in error.instance]
+
+
+def _mended(input: JSON, found: list[Finding]) -> JSON:
+    whole = copy.deepcopy(input) if any(finding.mend for finding in found) else input
+    for finding in found:
+        if finding.mend is None:
+            continue
+        if not finding.path:
+            return finding.mend.value
+        parent = whole
+        for part in finding.path[:-1]:
+            parent = parent[part]  # type: ignore[index,call-overload]  # the path was found there
+        parent[finding.path[-1]] = finding.mend.value  # type: ignore[index,call-overload]  # same
+    return whole
+
+
+def _place(fault: Fault, fields: list[str]) -> int:
+    name = fault["loc"][1] if len(fault["loc"]) > 1 else ""
+    return fields.index(name) if isinstance(name, str) and name in fields else len(fields)
+
+
+def _is_number(_checker: object, value: object) -> bool:
+    return is_number(value) and math.isfinite(value)
+
+
+def _is_integer(_checker: object, value: object) -> bool:
+    return is_number(value) and (isinstance(value, int) or value.is_integer())
+
+
+def _multiple_of(
+    _validator: Validator, step: JSON, value: JSON, _schema: JSON
+) -> Iterable[ValidationError]:
+    # jsonschema divides floats, for which 0.3 is no multiple of 0.1; Pydantic and the compiled
+    # validator take numbers as they are written.
+    if is_number(step) and is_number(value) and math.isfinite(value):
+        if _exact(value) % _exact(step):
+            yield ValidationError(f"{value} is not a multiple of {step}")
+
+
+def _exact(number: float) -> Fraction:
+    return Fraction(number) if isinstance(number, int) else Fraction(repr(number))
+
+
+_Strict = extend(
+    Draft202012Validator,
+    {"multipleOf": _multiple_of},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number).redefine(
+        "integer", _is_integer
+    ),
+)
