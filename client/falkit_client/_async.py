@@ -1,0 +1,211 @@
+"""The client for asynchronous programs: the same calls over the same core."""
+
+from __future__ import annotations
+
+import asyncio
+import random as chance
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from decimal import Decimal
+from types import TracebackType
+from typing import Self, Unpack
+
+import httpx
+
+from falkit_client._async_wire import AsyncWire, OnUpdate, Sleep
+from falkit_client._core import Core
+from falkit_client._requests import Ticket
+from falkit_client.options import Options, RunOptions, SubmitOptions
+from falkit_client.queue import Status
+from falkit_client.result import JsonObject, Result
+from falkit_client.retries import Retries
+from falkit_spec.catalog import Catalog
+
+
+class AsyncClient:
+    """Calls fal, or a stand-in of it, as Client does, name by name, with awaits.
+
+    An input is checked against the endpoint's document before anything is sent, the output when
+    it comes. All errors are FalkitError. A client belongs to one event loop, for many tasks.
+    """
+
+    def __init__(
+        self,
+        key: str | None = None,
+        base_url: str | None = None,
+        *,
+        catalog: Catalog | None = None,
+        check: bool = True,
+        retries: Retries | None = None,
+        poll_interval: float = 0.5,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+        random: Callable[[], float] = chance.random,
+    ) -> None:
+        """Set up a client; nothing is sent.
+
+        `key`: `<id>:<secret>`; else FAL_KEY, else FAL_KEY_ID with FAL_KEY_SECRET.
+        `base_url`: a stand-in such as http://127.0.0.1:4325, before which fal's host becomes the
+        first part of the path; else FALKIT_BASE_URL, else fal's own hosts over https.
+        `catalog`: the documents to go by; else those that come with falkit.
+        `check`: whether inputs and outputs are checked where a call doesn't say.
+        `poll_interval`: seconds between two questions for a status.
+        `transport`, `clock`, `sleep`, `random`: the outside world, for tests.
+        """
+        self._core = Core.chosen(
+            key, base_url, catalog, check, retries, poll_interval, clock, random
+        )
+        self._http = httpx.AsyncClient(transport=transport)
+        self._wire = AsyncWire(self._http, sleep)
+
+    async def __aenter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; jobs go on without them."""
+        await self._http.aclose()
+
+    def price(self, endpoint: str, input: Mapping[str, object]) -> Decimal | None:
+        """US dollars that this input will cost; None where no price is known. Nothing is sent."""
+        return self._core.price(endpoint, input)
+
+    async def run(
+        self, endpoint: str, input: Mapping[str, object], **options: Unpack[RunOptions]
+    ) -> Result[JsonObject]:
+        """Call the endpoint synchronously; one connection stays open until the output is there.
+
+        Raises InvalidInput or UnknownEndpoint before anything is sent, else any FalkitError.
+        """
+        return await self._wire.finish(self._core.run(endpoint, input, Options(**options)))
+
+    async def submit(
+        self, endpoint: str, input: Mapping[str, object], **options: Unpack[SubmitOptions]
+    ) -> AsyncHandle:
+        """Put a job into the queue and come back at once (wire.md §3.1).
+
+        Raises InvalidInput or UnknownEndpoint before anything is sent; AnswerLost when fal may
+        have accepted the job without saying so.
+        """
+        chosen = Options(**options)
+        ticket = await self._wire.finish(self._core.submit(endpoint, input, chosen))
+        return AsyncHandle(self._core, self._wire, ticket, chosen.check)
+
+    async def subscribe(
+        self,
+        endpoint: str,
+        input: Mapping[str, object],
+        *,
+        on_update: OnUpdate | None = None,
+        logs: bool = False,
+        stream: bool = False,
+        timeout: float | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> Result[JsonObject]:
+        """Submit, follow the job, and give its output.
+
+        `on_update`, a function or coroutine function, is called with each change; with `logs` it gets every log line once.
+        `stream` listens to fal's event stream in place of polling, and polls if it breaks.
+        After `timeout` seconds from acceptance the job is cancelled and TimedOut raised.
+        What interrupts the wait, a cancelled task too, leaves with a note that names the job.
+        """
+        flow = self._core.subscribe(
+            endpoint, input, Options(**options), logs=logs, stream=stream, timeout=timeout
+        )
+        return await self._wire.finish(flow, on_update)
+
+    def handle(self, endpoint: str, request_id: str) -> AsyncHandle:
+        """The handle of a job submitted before, by this program or another; nothing is sent."""
+        ticket = self._core.requests.ticket(endpoint, request_id)
+        return AsyncHandle(self._core, self._wire, ticket)
+
+    async def status(self, endpoint: str, request_id: str, *, logs: bool = False) -> Status:
+        """Ask once how far a job is; `logs` brings the window of its newest lines."""
+        return await self.handle(endpoint, request_id).status(logs=logs)
+
+    def iter_events(
+        self,
+        endpoint: str,
+        request_id: str,
+        *,
+        logs: bool = False,
+        stream: bool = False,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[Status]:
+        """Each change of a job, the last of them Completed; options as in `subscribe`."""
+        return self.handle(endpoint, request_id).iter_events(
+            logs=logs, stream=stream, timeout=timeout
+        )
+
+    async def result(self, endpoint: str, request_id: str) -> Result[JsonObject]:
+        """Ask once for the output: NotReady before the end, the job's own error if it failed."""
+        return await self.handle(endpoint, request_id).result()
+
+    async def cancel(self, endpoint: str, request_id: str) -> bool:
+        """Ask that a job end: True if fal takes it, False if the job has ended; else NotFound."""
+        return await self.handle(endpoint, request_id).cancel()
+
+
+class AsyncHandle:
+    """One submitted job: what can be asked of it, and its `ticket`, which is plain to store."""
+
+    def __init__(
+        self, core: Core, wire: AsyncWire, ticket: Ticket, check: bool | None = None
+    ) -> None:
+        """Made by AsyncClient.submit and AsyncClient.handle."""
+        self._core = core
+        self._wire = wire
+        self._check = check
+        self.ticket = ticket
+
+    def __repr__(self) -> str:
+        """The job, without its URLs."""
+        return f"AsyncHandle({self.ticket.endpoint!r}, {self.ticket.request_id!r})"
+
+    @property
+    def request_id(self) -> str:
+        """Fal's name of the job."""
+        return self.ticket.request_id
+
+    async def status(self, *, logs: bool = False) -> Status:
+        """Ask once how far the job is; `logs` brings the window of its newest lines."""
+        return await self._wire.finish(self._core.status(self.ticket, logs=logs))
+
+    def iter_events(
+        self, *, logs: bool = False, stream: bool = False, timeout: float | None = None
+    ) -> AsyncGenerator[Status]:
+        """Each change of the job, the last of them Completed; options as in `subscribe`."""
+        flow = self._core.watch(self.ticket, logs=logs, stream=stream, timeout=timeout)
+        return self._wire.events(flow)
+
+    async def wait(
+        self,
+        *,
+        on_update: OnUpdate | None = None,
+        logs: bool = False,
+        stream: bool = False,
+        timeout: float | None = None,
+    ) -> Result[JsonObject]:
+        """Follow the job and give its output; options as in `subscribe`."""
+        flow = self._core.wait(
+            self.ticket, logs=logs, stream=stream, timeout=timeout, check=self._check
+        )
+        return await self._wire.finish(flow, on_update)
+
+    async def result(self) -> Result[JsonObject]:
+        """Ask once for the output: NotReady before the end, the job's own error if it failed."""
+        return await self._wire.finish(self._core.result(self.ticket, check=self._check))
+
+    async def cancel(self) -> bool:
+        """Ask that the job end: True if fal takes it, False if it has ended; else NotFound."""
+        return await self._wire.finish(self._core.cancel(self.ticket))

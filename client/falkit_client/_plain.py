@@ -1,0 +1,47 @@
+"""An input as plain JSON: what is checked is then exactly what is sent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import cast
+
+from falkit_client.errors import InvalidInput
+from falkit_spec.types import JSON, Fault, Object
+
+
+def plain(body: Mapping[str, object], endpoint: str) -> Object:
+    """A copy of the input in JSON's own types; InvalidInput names each value that has none."""
+    faults: list[Fault] = []
+    value = _plain(body, ["body"], faults)
+    if faults or not isinstance(value, dict):
+        raise InvalidInput(
+            f"the input for {endpoint} cannot be written as JSON; nothing was sent",
+            endpoint=endpoint,
+            faults=faults,
+            detail=faults,
+        )
+    return value
+
+
+def _plain(value: object, loc: list[str | int], faults: list[Fault]) -> JSON:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case Mapping():
+            pairs = cast("Mapping[object, object]", value).items()
+            return {str(name): _plain(item, [*loc, str(name)], faults) for name, item in pairs}
+        case list() | tuple():
+            items = cast("list[object]", value)
+            return [_plain(item, [*loc, at], faults) for at, item in enumerate(items)]
+        case _:
+            faults.append(_fault(value, loc))
+            return None
+
+
+def _fault(value: object, loc: list[str | int]) -> Fault:
+    what = type(value).__name__
+    message = f"A {what} cannot be sent: give text, a number, true, false, null, a list or object"
+    return {"type": "not_json", "loc": loc, "msg": message, "input": repr(value)}

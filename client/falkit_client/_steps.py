@@ -1,0 +1,71 @@
+"""The steps of which every call consists, so that the two clients only carry them out.
+
+A flow is a generator: it yields a step, is sent the step's answer, and returns what the call
+gives. What a step raises is raised inside the flow, which may recover from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from falkit_client._replies import Reply
+from falkit_client._requests import Request
+from falkit_client.queue import Status
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a request; answered by the Reply, or by NoAnswer raised."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Open an event stream; answered by a Reply, whose body is empty if the stream is open."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Hear:
+    """Read on in the open stream; answered by a piece of text, or None at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let seconds go by; answered by None."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Hand a status to the caller; answered by None."""
+
+    status: Status
+
+
+Step: TypeAlias = Send | Listen | Hear | Pause | Report
+Answer: TypeAlias = Reply | str | None
+Flow: TypeAlias = Generator[Step, Answer, T]
+
+
+def ask(step: Send | Listen) -> Flow[Reply]:
+    """Yield a step that a Reply answers."""
+    answer = yield step
+    if not isinstance(answer, Reply):
+        raise TypeError(f"{step} was answered by {answer!r}")
+    return answer
+
+
+def hear() -> Flow[str | None]:
+    """Yield the step that a piece of text answers."""
+    answer = yield Hear()
+    if isinstance(answer, Reply):
+        raise TypeError(f"a piece of a stream was expected, not {answer!r}")
+    return answer

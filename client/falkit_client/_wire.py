@@ -1,0 +1,108 @@
+"""Carries out flows over httpx, waiting for each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from typing import TypeVar
+
+import httpx
+
+from falkit_client._replies import Reply
+from falkit_client._requests import Request
+from falkit_client._running import Running, as_httpx, as_reply, is_stream, no_answer
+from falkit_client._steps import Answer, Flow, Hear, Listen, Pause, Report, Send
+from falkit_client.queue import Status
+
+T = TypeVar("T")
+
+OnUpdate = Callable[[Status], object]
+
+
+class Wire:
+    """The world of the waiting client: its connections and its sleep."""
+
+    def __init__(self, http: httpx.Client, sleep: Callable[[float], object]) -> None:
+        """Use these; the owner closes `http`."""
+        self._http = http
+        self._sleep = sleep
+
+    def finish(self, flow: Flow[T], on_update: OnUpdate | None = None) -> T:
+        """Carry out a flow to its end; `on_update` is called with each status it reports."""
+        running = Running(flow)
+        for _ in self._carried_out(running, on_update):
+            pass
+        return running.value
+
+    def events(self, flow: Flow[object]) -> Generator[Status]:
+        """Carry out a flow as fast as its statuses are taken."""
+        return self._carried_out(Running(flow))
+
+    def _carried_out(
+        self, running: Running[T], on_update: OnUpdate | None = None
+    ) -> Generator[Status]:
+        with ExitStack() as opened:
+            line = _Line(self._http, self._sleep, opened)
+            while (step := running.step) is not None:
+                answer: Answer = None
+                try:
+                    if isinstance(step, Report):
+                        if on_update is not None:
+                            on_update(step.status)
+                        yield step.status
+                    else:
+                        answer = line.perform(step)
+                except BaseException as error:
+                    running.throw(error)
+                else:
+                    running.answer(answer)
+
+
+class _Line:
+    """The steps of one flow; what it opens is closed with the flow."""
+
+    def __init__(
+        self, http: httpx.Client, sleep: Callable[[float], object], opened: ExitStack
+    ) -> None:
+        self._http = http
+        self._sleep = sleep
+        self._opened = opened
+        self._stream: tuple[Request, Iterator[str]] | None = None
+
+    def perform(self, step: Send | Listen | Hear | Pause) -> Answer:
+        match step:
+            case Send(request):
+                return self._send(request)
+            case Listen(request):
+                return self._listen(request)
+            case Hear():
+                return self._hear()
+            case Pause(seconds):
+                self._sleep(seconds)
+                return None
+
+    def _send(self, request: Request) -> Reply:
+        try:
+            response = self._http.send(as_httpx(self._http, request))
+        except httpx.RequestError as error:
+            raise no_answer(error, request) from error
+        return as_reply(response, response.content)
+
+    def _listen(self, request: Request) -> Reply:
+        try:
+            response = self._http.send(as_httpx(self._http, request), stream=True)
+            self._opened.callback(response.close)
+            body = b"" if is_stream(response) else response.read()
+        except httpx.RequestError as error:
+            raise no_answer(error, request) from error
+        self._stream = request, response.iter_text()
+        return as_reply(response, body)
+
+    def _hear(self) -> str | None:
+        if self._stream is None:
+            raise RuntimeError("no stream is open")
+        request, pieces = self._stream
+        try:
+            return next(pieces, None)
+        except httpx.RequestError as error:
+            raise no_answer(error, request) from error

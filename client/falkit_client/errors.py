@@ -1,0 +1,216 @@
+"""What can go wrong between a caller and fal, as one tree that carries its evidence.
+
+FalkitError
+├── MissingKey           no key is set, and the real hosts need one; nothing was sent
+├── UnknownEndpoint      the catalog has no such endpoint; nothing was sent   (LookupError)
+├── InvalidInput         the input breaks the document or a rule              (ValueError)
+│                        status None: found here, nothing was sent; 422: fal found it
+├── NoAnswer             the network gave no answer
+│   ├── Unreachable      no connection was made: fal has seen nothing
+│   └── AnswerLost       the request went out: a submit may have been accepted
+├── TimedOut             the caller's time ran out, the job was cancelled     (TimeoutError)
+├── BadReply             an answer that the protocol does not have
+│   └── BadOutput        the job is done, its output breaks the document; the result is attached
+└── Refused              fal answered with an error
+    ├── Unauthorized     401
+    ├── Forbidden        403: a locked account or an empty balance, too
+    ├── NotFound         404: an unknown or expired request, an unknown application
+    ├── NotReady         400: the result was asked for before the end
+    ├── Cancelled        499: the job was cancelled
+    ├── RateLimited      429
+    ├── ModelError       the model looked at good input and made nothing of it
+    └── ServerError      5xx of platform or runner
+        └── StartTimeout 504: the job did not start within the asked time
+
+A failed job has no status of its own: it is COMPLETED, and its error is raised where the result
+is read (wire.md §3.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+if TYPE_CHECKING:
+    from falkit_client.result import JsonObject, Result
+    from falkit_spec.types import Fault
+
+
+class Evidence(TypedDict, total=False):
+    """What is known about a failure; every part of it is an attribute of the error."""
+
+    endpoint: str | None
+    request_id: str | None
+    status: int | None
+    detail: object
+    hint: str | None
+    error_type: str | None
+    retryable: bool | None
+    faults: Sequence[Fault]
+
+
+class FalkitError(Exception):
+    """Base of all errors of this package.
+
+    `endpoint` and `request_id` say which job; `status` is the HTTP code of fal's answer, or None
+    where there was none; `detail` is the body's `detail` as fal sent it (text or a list);
+    `hint` says how to mend it, from the `x-falkit-hint` header of the stand-in;
+    `error_type` is fal's name of a platform error; `retryable` is fal's own advice, if given;
+    `faults` are the single faults of an input.
+    """
+
+    def __init__(self, message: str, **evidence: Unpack[Evidence]) -> None:
+        """Keep the message and the evidence."""
+        super().__init__(message)
+        self.message = message
+        self.endpoint = evidence.get("endpoint")
+        self.request_id = evidence.get("request_id")
+        self.status = evidence.get("status")
+        self.detail = evidence.get("detail")
+        self.hint = evidence.get("hint")
+        self.error_type = evidence.get("error_type")
+        self.retryable = evidence.get("retryable")
+        self.faults = tuple(evidence.get("faults", ()))
+
+    def __str__(self) -> str:
+        """The message, then one line each for the faults, the request and the hint."""
+        lines = [self.message, *(f"  {fault_line(fault)}" for fault in self.faults)]
+        if self.request_id:
+            lines.append(f"  request: {self.request_id}")
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep the evidence through pickling, as process pools need it."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(
+    kind: type[FalkitError], args: tuple[object, ...], evidence: dict[str, object]
+) -> FalkitError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(evidence)
+    return error
+
+
+def fault_line(fault: Fault) -> str:
+    """One fault as a line: where, what, and what was given if it is short.
+
+    >>> fault_line({"type": "int_type", "loc": ["body", "fps"], "msg": "Bad", "input": "x"})
+    "body.fps: Bad (got 'x')"
+    """
+    where = ".".join(str(step) for step in fault["loc"])
+    line = f"{where}: {fault['msg']}"
+    if fault["type"] == "missing" or "input" not in fault:
+        return line
+    given = repr(fault["input"])
+    return f"{line} (got {given if len(given) <= 60 else given[:57] + '...'})"
+
+
+class MissingKey(FalkitError):
+    """No key was given and none is in the environment; nothing was sent."""
+
+
+class UnknownEndpoint(FalkitError, LookupError):
+    """The catalog has no endpoint of this id; `near` holds ids that look like it."""
+
+    def __init__(
+        self, message: str, near: Sequence[str] = (), **evidence: Unpack[Evidence]
+    ) -> None:
+        """Keep the ids that come near."""
+        super().__init__(message, **evidence)
+        self.near = tuple(near)
+
+
+class InvalidInput(FalkitError, ValueError):
+    """The input is wrong; `faults` lists all that is, in fal's own form."""
+
+
+class NoAnswer(FalkitError):
+    """The network gave no answer; the transport's own error is the `__cause__`."""
+
+
+class Unreachable(NoAnswer):
+    """No connection was made, so fal has seen nothing: trying again is safe."""
+
+
+class AnswerLost(NoAnswer):
+    """The request went out and no answer came back: a submit may have been accepted."""
+
+
+class TimedOut(FalkitError, TimeoutError):
+    """The caller's time ran out; `seconds` was the limit.
+
+    `cancelled` is True when fal took the cancellation, False when it could not be delivered: the
+    job may then run on and be paid for.
+    """
+
+    def __init__(
+        self, message: str, *, seconds: float, cancelled: bool, **evidence: Unpack[Evidence]
+    ) -> None:
+        """Keep the limit and what became of the cancellation."""
+        super().__init__(message, **evidence)
+        self.seconds = seconds
+        self.cancelled = cancelled
+
+
+class BadReply(FalkitError):
+    """An answer that the protocol does not have; `body` holds its bytes."""
+
+    def __init__(self, message: str, body: bytes = b"", **evidence: Unpack[Evidence]) -> None:
+        """Keep the bytes that could not be read."""
+        super().__init__(message, **evidence)
+        self.body = body
+
+
+class BadOutput(BadReply):
+    """The output breaks the document; `result` has it all the same, since it is paid for."""
+
+    def __init__(
+        self, message: str, result: Result[JsonObject], **evidence: Unpack[Evidence]
+    ) -> None:
+        """Keep the result that was refused."""
+        super().__init__(message, **evidence)
+        self.result = result
+
+
+class Refused(FalkitError):
+    """Fal answered with an error; `status` has its code and `detail` its words."""
+
+
+class Unauthorized(Refused):
+    """401: the key is missing, malformed or unknown (wire.md §2)."""
+
+
+class Forbidden(Refused):
+    """403: the account is locked or its balance spent (wire.md §2)."""
+
+
+class NotFound(Refused):
+    """404: no such application, or a request that is unknown or expired (wire.md §3.4)."""
+
+
+class NotReady(Refused):
+    """400: the result was asked for while the job was still waiting or running (wire.md §3.4)."""
+
+
+class Cancelled(Refused):
+    """499: the job was cancelled, and so has no output (wire.md §3.4)."""
+
+
+class RateLimited(Refused):
+    """429: too many at once, or a queue longer than the caller allowed (wire.md §6.3)."""
+
+
+class ModelError(Refused):
+    """The model took the input and made nothing of it, such as a content refusal (wire.md §6.1)."""
+
+
+class ServerError(Refused):
+    """5xx: a fault of platform or runner; `error_type` names it (wire.md §6.2)."""
+
+
+class StartTimeout(ServerError):
+    """504: the job did not start within `start_timeout` (wire.md §3.4)."""

@@ -1,0 +1,73 @@
+"""What a caller may ask for beside the input, and the headers and query that say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+
+class RunOptions(TypedDict, total=False):
+    """Options of `run`; the same by name and meaning in `submit` and `subscribe`."""
+
+    check: bool
+    """False sends an input unchecked, to an endpoint outside the catalog too."""
+    start_timeout: float
+    """Seconds within which the job must start, more than 1; else fal answers 504."""
+    runner_hint: str
+    """Steers the job to a runner that had this hint before."""
+    headers: Mapping[str, str]
+    """More headers, such as `X-Fal-Store-IO`."""
+
+
+class SubmitOptions(RunOptions, total=False):
+    """Options of `submit` and `subscribe`."""
+
+    webhook_url: str
+    """Where fal posts the outcome."""
+    priority: Literal["normal", "low"]
+    """Place in the endpoint's queue."""
+    max_queue_length: int
+    """Refuse with 429 if more requests than this wait already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """All options, read once; a name that does not exist is a TypeError."""
+
+    check: bool | None = None
+    start_timeout: float | None = None
+    runner_hint: str | None = None
+    headers: Mapping[str, str] | None = None
+    webhook_url: str | None = None
+    priority: Literal["normal", "low"] | None = None
+    max_queue_length: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what fal would refuse or ignore without a word."""
+        if self.start_timeout is not None and not self.start_timeout > 1:
+            raise ValueError(f"start_timeout is {self.start_timeout}: fal takes more than 1 second")
+        if any(name.lower() == "authorization" for name in self.headers or ()):
+            raise ValueError("headers has Authorization: give the key to the client as key=…")
+        if self.priority not in (None, "normal", "low"):
+            raise ValueError(f"priority is {self.priority!r}: it is 'normal' or 'low'")
+
+    def as_headers(self) -> dict[str, str]:
+        """The headers that say it (wire.md §3.1)."""
+        said = dict(self.headers or {})
+        if self.start_timeout is not None:
+            said["X-Fal-Request-Timeout"] = str(float(self.start_timeout))
+        if self.runner_hint is not None:
+            said["X-Fal-Runner-Hint"] = self.runner_hint
+        if self.priority is not None:
+            said["X-Fal-Queue-Priority"] = self.priority
+        return said
+
+    def as_query(self) -> dict[str, str]:
+        """The query that says it (wire.md §3.1)."""
+        said: dict[str, str] = {}
+        if self.webhook_url is not None:
+            said["fal_webhook"] = self.webhook_url
+        if self.max_queue_length is not None:
+            said["fal_max_queue_length"] = str(self.max_queue_length)
+        return said

@@ -1,0 +1,82 @@
+"""The states of a queued job, and its logs as lines that are handed on once each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that the model printed; `timestamp` is fal's ISO text, unparsed."""
+
+    message: str
+    timestamp: str | None = None
+    level: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The job waits; `position` requests are ahead of it (0 may last for minutes)."""
+
+    request_id: str
+    position: int | None = None
+    logs: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InProgress:
+    """The job runs."""
+
+    request_id: str
+    logs: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The job has ended, well or not: only the result tells (wire.md §3.2).
+
+    `metrics` holds numbers such as `inference_time` in seconds; `error` and `error_type` are set
+    when fal says already here that the job failed.
+    """
+
+    request_id: str
+    logs: tuple[LogLine, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    error: str | None = None
+    error_type: str | None = None
+
+
+Status: TypeAlias = Queued | InProgress | Completed
+
+
+class News:
+    """Picks what is new out of a row of statuses.
+
+    Fal's logs are a window that moves over the newest lines (wire.md §3.2): a line comes many
+    times, and old lines fall out. Each is handed on once.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self._last: Status | None = None
+        self._window: tuple[LogLine, ...] = ()
+
+    def of(self, status: Status) -> Status | None:
+        """The status with only its new log lines, or None if nothing in it is new."""
+        fresh = _unseen(self._window, status.logs)
+        # fal answers null in place of a window at times: that forgets nothing.
+        self._window = status.logs or self._window
+        bare, last = replace(status, logs=()), self._last
+        self._last = bare
+        return replace(status, logs=fresh) if fresh or bare != last else None
+
+
+def _unseen(seen: tuple[LogLine, ...], window: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
+    for size in range(min(len(seen), len(window)), 0, -1):
+        if seen[-size:] == window[:size]:
+            return window[size:]
+    # Without an overlap the window was reordered or has moved on: only strangers are news.
+    return tuple(line for line in window if line not in seen)
