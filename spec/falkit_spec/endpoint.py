@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -159,11 +160,11 @@ class Endpoint:
 
     def example_output(self) -> Object:
         """Return the document's own example of an output, made valid where it isn't."""
-        return dict(self._examples[1])
+        return copy.deepcopy(self._output_example)
 
     def example_input(self) -> Object:
         """Return an input made of the document's examples and what is required."""
-        return dict(self._examples[0])
+        return copy.deepcopy(self._input_example)
 
     def _combination(self, values: Object) -> Combination:
         full = self.with_defaults(values)
@@ -201,7 +202,13 @@ class Endpoint:
         return Examination(self.input_schema, self.rules, self.defaults)
 
     @cached_property
-    def _examples(self) -> tuple[Object, Object]:
+    def _input_example(self) -> Object:
         from falkit_spec.example import example
 
-        return example(self.input_schema), example(self.output_schema)
+        return example(self.input_schema)
+
+    @cached_property
+    def _output_example(self) -> Object:
+        from falkit_spec.example import example
+
+        return example(self.output_schema)

@@ -8,16 +8,14 @@ met first is kept, and the groups are put in order.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias, cast
 
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator, ValidationError, validators
 from jsonschema.protocols import Validator
-from jsonschema.validators import extend
 
 from falkit_spec import wording
 from falkit_spec.combinations import ordered
@@ -125,7 +123,7 @@ class _Explainer:
         """Find all that is wrong; never raises, whatever the value."""
         try:
             found = self._read(self._validator.iter_errors(value), (), (), self._root)
-            if found or self._validator.is_valid(value) and not tame(value)[1]:
+            if found:
                 return found
         except _UNSPEAKABLE:
             pass
@@ -202,7 +200,7 @@ class _Explainer:
         taken = read.value
         if isinstance(taken, float) and not math.isfinite(taken):
             return [Finding(path, loc, wording.of_non_finite(schema, taken), value)]
-        still = list(self._validator.evolve(schema=schema).iter_errors(taken))
+        still = list(self._errors(schema, taken))
         if still:
             return [replace(found, input=value) for found in self._read(still, path, loc, schema)]
         return [Finding(path, loc, wording.of_type(kind, schema), value, lenient=True, mend=read)]
@@ -212,7 +210,7 @@ class _Explainer:
         read: list[list[Finding]] = []
         for branch in real:
             place = loc if len(real) == 1 else (*loc, self._label(branch))
-            errors = self._validator.evolve(schema=branch).iter_errors(value)
+            errors = self._errors(branch, value)
             read.append(self._read(errors, path, place, branch))
         taken = next((found for found in read if all(item.lenient for item in found)), None)
         if len(real) == 1 or taken is None:
@@ -228,6 +226,11 @@ class _Explainer:
             for own in [found is taken]
             for item in found
         ]
+
+    def _errors(self, schema: JSON, value: JSON) -> Iterable[ValidationError]:
+        if is_object(schema) and "$defs" in self._root:
+            schema = {**schema, "$defs": self._root["$defs"]}
+        return _Strict(cast("Object", schema)).iter_errors(value)
 
     def _strict(self, finding: Finding) -> wording.Words:
         return _STRICT.get(finding.words.type, finding.words)
@@ -292,20 +295,27 @@ def _missing(error: ValidationError) -> list[str]:
     names = _schema(error).get("required")
     if error.validator != "required" or not is_array(names):
         return []
-    return [name for name in names if isinstance(name, str) and name not in error.instance]
+    held = cast("Object", error.instance)
+    return [name for name in names if isinstance(name, str) and name not in held]
 
 
 def _mended(input: JSON, found: list[Finding]) -> JSON:
-    whole = copy.deepcopy(input) if any(finding.mend for finding in found) else input
     for finding in found:
-        if finding.mend is None:
-            continue
-        if not finding.path:
-            return finding.mend.value
-        parent = whole
-        for part in finding.path[:-1]:
-            parent = parent[part]  # type: ignore[index,call-overload]  # the path was found there
-        parent[finding.path[-1]] = finding.mend.value  # type: ignore[index,call-overload]  # same
+        if finding.mend is not None:
+            input = _with(input, finding.path, finding.mend.value)
+    return input
+
+
+def _with(whole: JSON, path: Path, value: JSON) -> JSON:
+    """Return the whole with one value replaced; what lies beside the way is shared."""
+    if not path:
+        return value
+    first, *rest = path
+    if is_object(whole) and isinstance(first, str):
+        return {**whole, first: _with(whole[first], tuple(rest), value)}
+    if is_array(whole) and isinstance(first, int):
+        below = _with(whole[first], tuple(rest), value)
+        return [*whole[:first], below, *whole[first + 1 :]]
     return whole
 
 
@@ -327,19 +337,22 @@ def _multiple_of(
 ) -> Iterable[ValidationError]:
     # jsonschema divides floats, for which 0.3 is no multiple of 0.1; Pydantic and the compiled
     # validator take numbers as they are written.
-    if is_number(step) and is_number(value) and math.isfinite(value):
-        if _exact(value) % _exact(step):
-            yield ValidationError(f"{value} is not a multiple of {step}")
+    known = is_number(step) and is_number(value) and math.isfinite(value)
+    if known and _exact(cast("float", value)) % _exact(cast("float", step)):
+        yield ValidationError(f"{value} is not a multiple of {step}")
 
 
 def _exact(number: float) -> Fraction:
     return Fraction(number) if isinstance(number, int) else Fraction(repr(number))
 
 
-_Strict = extend(
-    Draft202012Validator,
-    {"multipleOf": _multiple_of},
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number).redefine(
-        "integer", _is_integer
-    ),
-)
+def _strict() -> type[Validator]:
+    checker = Draft202012Validator.TYPE_CHECKER
+    checker = checker.redefine("number", _is_number).redefine("integer", _is_integer)
+    extended: object = validators.extend(  # type: ignore[no-untyped-call]  # the stub has no types
+        Draft202012Validator, {"multipleOf": _multiple_of}, type_checker=checker
+    )
+    return cast("type[Validator]", extended)
+
+
+_Strict = _strict()

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeGuard
 
 from falkit_spec.types import JSON, Object, is_array, is_number
 
@@ -246,7 +247,7 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _is_int(value: JSON) -> bool:
+def _is_int(value: JSON) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
