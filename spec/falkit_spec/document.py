@@ -10,6 +10,7 @@ import orjson
 from falkit_spec.errors import BadDocument
 from falkit_spec.types import JSON, Object, dig, is_object
 
+_PUBLISHED = "https://fal.ai/api/openapi/queue/openapi.json?endpoint_id=<id>"
 _BODY = ("content", "application/json", "schema")
 
 
@@ -34,7 +35,7 @@ class Document:
         try:
             raw = path.read_bytes()
         except OSError as error:
-            reason = f"cannot be read ({error.strerror or error})"
+            reason = f"cannot be read ({error.strerror or error}); give the path of a JSON file"
             raise BadDocument(str(path), reason) from error
         return cls(raw, source=str(path), endpoint_id=endpoint_id)
 
@@ -44,9 +45,13 @@ class Document:
         try:
             data: JSON = orjson.loads(self.raw)
         except orjson.JSONDecodeError as error:
-            raise BadDocument(self.source, f"no JSON: {error}") from error
+            raise BadDocument(
+                self.source, f"no JSON ({error}); wanted is what {_PUBLISHED} serves"
+            ) from error
         if not is_object(data):
-            raise BadDocument(self.source, "JSON, but no object: an OpenAPI document is one")
+            raise BadDocument(
+                self.source, f"JSON, but no object; wanted is what {_PUBLISHED} serves"
+            )
         return data
 
     @cached_property
