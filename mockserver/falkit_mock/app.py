@@ -1,0 +1,126 @@
+"""The application: every fal host behind one address, and the mock's own few routes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from falkit_mock import edge
+from falkit_mock.control import jobs
+from falkit_mock.edge import Address
+from falkit_mock.errors import HostNotImitated, WireError
+from falkit_mock.hosts.fal_run import FalRun
+from falkit_mock.hosts.media import MediaHost
+from falkit_mock.hosts.queue import Queue
+from falkit_mock.hosts.replies import error_reply, json_reply
+from falkit_mock.hosts.site import Site
+from falkit_mock.platform.clock import Clock, RealClock
+from falkit_mock.platform.platform import Platform
+from falkit_mock.settings import Settings
+from falkit_mock.store import SqliteStore, Store
+from falkit_spec import Catalog
+
+Host = Callable[[Request, Address], Awaitable[Response]]
+
+# What a browser may read of a reply, beyond the few headers it always may (wire.md §12 row 31).
+EXPOSED_HEADERS = (
+    "x-fal-request-id",
+    "x-fal-billable-units",
+    "x-fal-error-type",
+    "x-fal-needs-retry",
+    "x-fal-retryable",
+    "x-falkit-hint",
+    "content-length",
+    "content-range",
+    "etag",
+)
+
+
+class FalHosts:
+    """Finds the fal host that a request is for and has it answer. A plain ASGI application."""
+
+    def __init__(self, platform: Platform, catalog: Catalog) -> None:
+        self._platform = platform
+        self._hosts: dict[str, Host] = {
+            edge.RUN: FalRun(platform, catalog),
+            edge.QUEUE: Queue(platform, catalog),
+            edge.MEDIA: MediaHost(platform),
+            edge.SITE: Site(platform, catalog),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            address = edge.resolve(scope)
+            scope["falkit.address"] = address
+            host = self._hosts.get(address.role)
+            if host is None:
+                raise HostNotImitated(address.host)
+            response = await host(request, address)
+        except WireError as error:
+            response = error_reply(error, self._platform.identity.request_id())
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    clock: Clock | None = None,
+    catalog: Catalog | None = None,
+    store: Store | None = None,
+) -> Starlette:
+    """Return the mock as an ASGI application.
+
+    `app.state.platform` is its Platform. `clock` lets a test own the time; the default
+    catalog is the vendored one, and the default store forgets everything at the end.
+    """
+    documents = catalog or Catalog.vendored()
+    kept = store or SqliteStore()
+    platform = Platform(settings or Settings(), clock or RealClock(), kept)
+
+    async def health(request: Request) -> Response:
+        return json_reply({"status": "ok"}, request_id=platform.identity.request_id())
+
+    async def internal_error(request: Request, error: Exception) -> Response:
+        detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
+        request_id = platform.identity.request_id()
+        return json_reply(detail, request_id=request_id, status_code=500)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        yield
+        platform.close()
+        kept.close()
+
+    # Each browser preflight is answered, and nothing else added, by one plain middleware.
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED_HEADERS,
+        max_age=86400,
+    )
+    app = Starlette(
+        routes=[
+            Route("/health", health),
+            Route("/ready", health),
+            Mount("/__falkit", routes=jobs.routes(platform)),
+            Route("/{path:path}", FalHosts(platform, documents)),
+        ],
+        middleware=[cors],
+        exception_handlers={Exception: internal_error},
+        lifespan=lifespan,
+    )
+    app.state.platform = platform
+    return app

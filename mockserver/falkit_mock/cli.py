@@ -1,0 +1,45 @@
+"""The `falkit` command: names its subcommands and imports the one that is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+# Each command lives in its own room and is imported only when it is called or listed, so
+# that this room depends on no other, and `falkit serve` pays for no other.
+_COMMANDS = {
+    "serve": "falkit_mock.serve:serve",
+    "spec": "falkit_spec.cli:spec",
+}
+
+
+class _Rooms(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="falkit", prog_name="falkit")
+def falkit() -> None:
+    """The offline stand-in for fal.ai: no network, no key, no spend."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; an error is one line on stderr and exit code 2."""
+    try:
+        falkit.main(argv, prog_name="falkit", standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"falkit: {error.format_message()}", err=True)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)

@@ -1,0 +1,157 @@
+"""The mock's own refusals, as fal words them.
+
+WireError
+├── NoFalHost            404  the request names no fal host
+├── HostNotImitated      501  a fal host that this mock does not imitate
+├── Unauthenticated      401  no key, or one that is not accepted
+├── ApplicationNotFound  404  no such app
+├── RequestNotFound      404  no such request id
+├── FileNotFound         404  no such media file
+├── NotFound             404  no such page or control operation
+├── MethodNotAllowed     405
+├── StillInProgress      400  the result, before the end
+└── BodyTooLarge         413
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from falkit_spec import JSON
+
+
+class WireError(Exception):
+    """An answer other than the one asked for: its status code, JSON body and headers.
+
+    `hint` is ours, not fal's; it travels in the `x-falkit-hint` header.
+    """
+
+    status_code: ClassVar[int]
+
+    def __init__(
+        self,
+        body: Mapping[str, JSON],
+        *,
+        hint: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(str(body))
+        self.body = dict(body)
+        self.hint = hint
+        self.headers = dict(headers or {})
+
+
+class NoFalHost(WireError):
+    """Nothing in the request says which of fal's hosts it is for."""
+
+    status_code = 404
+
+    def __init__(self, origin: str) -> None:
+        ways: list[JSON] = [
+            f"put the real host after this origin: {origin}queue.fal.run/fal-ai/ltx-2/…",
+            "send the header x-fal-target-url with the real URL (proxyUrl of @fal-ai/client)",
+            "send the real host in the Host header (a proxy, or a hosts file, in front)",
+        ]
+        super().__init__({"detail": "No fal host is named by this request", "ways": ways})
+
+
+class HostNotImitated(WireError):
+    """A host of fal's that exists there and not here."""
+
+    status_code = 501
+
+    def __init__(self, host: str) -> None:
+        super().__init__({"detail": f"falkit does not imitate {host} yet"})
+
+
+class Unauthenticated(WireError):
+    """wire.md §2: the wordings are captures by third parties (I-3p)."""
+
+    status_code = 401
+
+    @classmethod
+    def missing(cls, app: str) -> Unauthenticated:
+        text = f'Cannot access application "{app}". Authentication is required to access this'
+        hint = "send the header Authorization: Key falkit"
+        return cls({"detail": f"{text} application."}, hint=hint)
+
+    @classmethod
+    def malformed(cls) -> Unauthenticated:
+        text = "Invalid Key Authorization header format. Expected '<key_id>:<key_secret>'."
+        return cls({"detail": text})
+
+    @classmethod
+    def unknown(cls) -> Unauthenticated:
+        hint = "this mock was started with --api-key; the key sent is none of those"
+        return cls({"detail": "invalid key credentials"}, hint=hint)
+
+    @classmethod
+    def bearer(cls) -> Unauthenticated:
+        return cls({"detail": "bearer: unable to decode issuer"})
+
+
+class ApplicationNotFound(WireError):
+    """wire.md §2: the alias, not the whole id (I-3p)."""
+
+    status_code = 404
+
+    def __init__(self, alias: str, hint: str) -> None:
+        super().__init__({"detail": f'Application "{alias}" not found'}, hint=hint)
+
+
+class RequestNotFound(WireError):
+    """wire.md §2, §3.5: confirmed for a cancellation, inferred for status and result."""
+
+    status_code = 404
+
+    def __init__(self, *, as_detail: bool = False) -> None:
+        super().__init__({"detail": "Request not found"} if as_detail else {"status": "NOT_FOUND"})
+
+
+class FileNotFound(WireError):
+    """A media URL that names no file of this mock."""
+
+    status_code = 404
+
+    def __init__(self) -> None:
+        super().__init__({"detail": "File not found"})
+
+
+class NotFound(WireError):
+    """An address on a known host that leads nowhere."""
+
+    status_code = 404
+
+    def __init__(self, hint: str | None = None) -> None:
+        super().__init__({"detail": "Not Found"}, hint=hint)
+
+
+class MethodNotAllowed(WireError):
+    """The right address, asked in the wrong way."""
+
+    status_code = 405
+
+    def __init__(self, *allowed: str) -> None:
+        super().__init__({"detail": "Method Not Allowed"}, headers={"allow": ", ".join(allowed)})
+
+
+class StillInProgress(WireError):
+    """wire.md §3.4: clients match the detail to the letter."""
+
+    status_code = 400
+
+    def __init__(self, request_id: str, urls: Mapping[str, str]) -> None:
+        super().__init__(
+            {"detail": "Request is still in progress", "request_id": request_id, **urls}
+        )
+
+
+class BodyTooLarge(WireError):
+    """More bytes than `--max-body` allows."""
+
+    status_code = 413
+
+    def __init__(self, limit: int) -> None:
+        hint = f"the limit is {limit} bytes; --max-body changes it"
+        super().__init__({"detail": "Request body is too large"}, hint=hint)

@@ -1,0 +1,3 @@
+"""HTTP in and out, a module per fal host; everything decided lies in the platform."""
+
+from __future__ import annotations

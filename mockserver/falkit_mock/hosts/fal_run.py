@@ -1,0 +1,29 @@
+"""fal.run: call a model and wait for its answer (wire.md §4)."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from falkit_mock.edge import Address
+from falkit_mock.errors import MethodNotAllowed
+from falkit_mock.hosts.models import read_order
+from falkit_mock.hosts.replies import outcome_reply
+from falkit_mock.hosts.waiting import unless_gone
+from falkit_mock.platform.platform import Platform
+from falkit_spec import Catalog
+
+
+class FalRun:
+    """POST /{endpoint id}."""
+
+    def __init__(self, platform: Platform, catalog: Catalog) -> None:
+        self._platform = platform
+        self._catalog = catalog
+
+    async def __call__(self, request: Request, address: Address) -> Response:
+        if request.method != "POST":
+            raise MethodNotAllowed("POST")
+        order = await read_order(request, address, self._catalog, self._platform.settings)
+        job = await unless_gone(request, self._platform.run(order))
+        return outcome_reply(job, await self._platform.outcome(job))

@@ -1,0 +1,149 @@
+"""queue.fal.run: submit, status, stream, result and cancel (wire.md §3)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from falkit_mock.edge import Address
+from falkit_mock.errors import MethodNotAllowed, NotFound, StillInProgress
+from falkit_mock.hosts.models import authorize, read_order, split_app
+from falkit_mock.hosts.replies import (
+    REQUEST_ID,
+    job_urls,
+    json_reply,
+    outcome_reply,
+)
+from falkit_mock.platform.jobs import Job
+from falkit_mock.platform.judge import HINT
+from falkit_mock.platform.platform import Platform
+from falkit_mock.platform.wire_json import dumps
+from falkit_spec import JSON, Catalog
+
+# Seconds between the comments that keep a silent stream open (wire.md §3.3).
+KEEP_ALIVE = 15.0
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_CANCEL_CODES = {"CANCELLATION_REQUESTED": 202, "OK": 200, "ALREADY_COMPLETED": 400}
+
+
+class Queue:
+    """POST /{endpoint id}, and what can be asked of /{app}/requests/{request id}."""
+
+    def __init__(self, platform: Platform, catalog: Catalog) -> None:
+        self._platform = platform
+        self._catalog = catalog
+
+    async def __call__(self, request: Request, address: Address) -> Response:
+        app, rest = split_app(address.path)
+        if "requests" not in rest:
+            return await self._submit(request, address)
+        # The long form names the whole endpoint before `requests`; fal's documents list it.
+        at = rest.index("requests")
+        request_id, operation = "".join(rest[at + 1 : at + 2]), "/".join(rest[at + 2 :])
+        handlers = {
+            "": ("GET", self._result),
+            "response": ("GET", self._result),
+            "status": ("GET", self._status),
+            "status/stream": ("GET", self._stream),
+            "cancel": ("PUT", self._cancel),
+        }
+        if operation not in handlers:
+            raise NotFound(f"a request has status, status/stream, cancel; not {operation}")
+        method, handle = handlers[operation]
+        if request.method not in ((method, "HEAD") if method == "GET" else (method,)):
+            raise MethodNotAllowed(method)
+        authorize(request, app, self._platform.settings)
+        return await handle(self._platform.find(app, request_id), request, address)
+
+    async def _submit(self, request: Request, address: Address) -> Response:
+        if request.method != "POST":
+            raise MethodNotAllowed("POST")
+        order = await read_order(request, address, self._catalog, self._platform.settings)
+        job = self._platform.submit(order)
+        hints = [] if job.outcome is None else [job.outcome.headers.get(HINT, "")]
+        if "fal_webhook=" in address.query:
+            hints.append("fal_webhook: this version delivers no webhooks")
+        hint = "; ".join(filter(None, hints))
+        body: dict[str, JSON] = {
+            "status": "IN_QUEUE",
+            "request_id": job.id,
+            **job_urls(address, job),
+            "logs": None,
+            "metrics": {},
+            "queue_position": self._platform.store.ahead(job, job.created),
+        }
+        return json_reply(body, request_id=job.id, headers={HINT: hint} if hint else None)
+
+    async def _status(self, job: Job, request: Request, address: Address) -> Response:
+        body = await self._status_body(job, address, with_logs=_wants_logs(address))
+        self._platform.looked_at(job)
+        # Some clients read nothing but this code (wire.md §3.2, §12).
+        code = 200 if body["status"] == "COMPLETED" else 202
+        return json_reply(body, request_id=job.id, status_code=code)
+
+    async def _status_body(self, job: Job, address: Address, *, with_logs: bool) -> dict[str, JSON]:
+        now = await self._platform.snapshot(job, with_logs=with_logs)
+        metrics: dict[str, JSON] = {}
+        if now.inference_time is not None:
+            metrics["inference_time"] = now.inference_time
+        body: dict[str, JSON] = {
+            "status": now.status,
+            "request_id": job.id,
+            **job_urls(address, job),
+            "logs": now.logs,
+            "metrics": metrics,
+        }
+        if now.status == "IN_QUEUE":
+            body["queue_position"] = now.queue_position
+        if now.error is not None:
+            body["error"] = now.error
+        if now.error_type is not None:
+            body["error_type"] = now.error_type
+        return body
+
+    async def _stream(self, job: Job, request: Request, address: Address) -> Response:
+        events = self._events(job, address, with_logs=_wants_logs(address))
+        headers = {REQUEST_ID: job.id, "cache-control": "no-store"}
+        return StreamingResponse(events, headers=headers, media_type="text/event-stream")
+
+    async def _events(
+        self, job: Job, address: Address, *, with_logs: bool
+    ) -> AsyncGenerator[bytes]:
+        """Yield the status each time it reads differently, until the job is done."""
+        platform, clock = self._platform, self._platform.clock
+        last, silent_since = b"", clock.now()
+        while not platform.closing:
+            ticket = clock.bell.ticket()
+            job = platform.store.get(job.id) or job
+            body = await self._status_body(job, address, with_logs=with_logs)
+            event = b"data: " + dumps(body) + b"\n\n"
+            if event != last:
+                yield event
+                last, silent_since = event, clock.now()
+            elif clock.now() >= silent_since + KEEP_ALIVE:
+                yield b": keep-alive\n\n"
+                silent_since = clock.now()
+            if body["status"] == "COMPLETED":
+                return
+            platform.looked_at(job)
+            change = platform.next_change(job, with_logs=with_logs)
+            await clock.wait(min(change, silent_since + KEEP_ALIVE), ticket)
+
+    async def _result(self, job: Job, request: Request, address: Address) -> Response:
+        status = job.status(self._platform.clock.now())
+        self._platform.looked_at(job)
+        if status != "COMPLETED":
+            raise StillInProgress(job.id, job_urls(address, job))
+        return outcome_reply(job, await self._platform.outcome(job))
+
+    async def _cancel(self, job: Job, request: Request, address: Address) -> Response:
+        answer = self._platform.cancel(job)
+        return json_reply({"status": answer}, request_id=job.id, status_code=_CANCEL_CODES[answer])
+
+
+def _wants_logs(address: Address) -> bool:
+    # Python sends true and false, JavaScript 1 and 0 (wire.md §3.2).
+    return QueryParams(address.query).get("logs", "").lower() in _TRUE

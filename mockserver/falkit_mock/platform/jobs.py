@@ -1,0 +1,78 @@
+"""A job, and what its status is at a moment: computed, never ticked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from falkit_mock.platform.timing import Pace
+
+Status: TypeAlias = Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+Door: TypeAlias = Literal["queue", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the job answers once it is done: the reply that fal.run or the result gives.
+
+    `error` and `error_type` are what a COMPLETED status adds for a failed job.
+    """
+
+    status_code: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    error: str | None = None
+    error_type: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.status_code < 400
+
+
+@dataclass(slots=True)
+class Job:
+    """One submitted request. Moments are unix seconds, infinite while unknown."""
+
+    id: str
+    # Order of submission; the queue is first come, first served.
+    seq: int
+    # As posted, sub-path included, even where the app has no such endpoint.
+    path: str
+    app: str
+    door: Door
+    input: bytes
+    pace: Pace
+    created: float
+    starts: float
+    ends: float
+    # Seconds on a runner, and the moment before which no runner takes it: kept so that a
+    # cancellation ahead can move this job forward.
+    run: float
+    ready: float
+    # None until the inputs were looked at, which may take a download.
+    outcome: Outcome | None = None
+    cancelled: bool = False
+
+    def status(self, now: float) -> Status:
+        """Return one of the only three statuses that exist (wire.md §3.2)."""
+        if now >= self.ends:
+            return "COMPLETED"
+        return "IN_PROGRESS" if now >= self.starts else "IN_QUEUE"
+
+    def step(self, now: float) -> None:
+        """Move on by one status, now."""
+        if now < self.starts:
+            self.starts = now
+        elif now < self.ends:
+            self.ends = now
+
+    def progress(self, now: float) -> float:
+        """Return how much of the run is behind it, 0 to 1; half where no clock tells."""
+        if now >= self.ends:
+            return 1.0
+        if now < self.starts:
+            return 0.0
+        if math.isinf(self.ends):
+            return 0.5
+        return (now - self.starts) / (self.ends - self.starts)

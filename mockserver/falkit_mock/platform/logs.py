@@ -1,0 +1,66 @@
+"""The lines that a job prints while it runs, and the window of them that a status shows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+
+from falkit_mock.platform.jobs import Job
+from falkit_spec import JSON, Object
+
+_STEPS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    # Where in the run the line appears, 0 to 1.
+    at: float
+    message: str
+    level: str
+
+
+def _script(random: Random) -> list[_Line]:
+    pace = random.uniform(1.2, 3.9)
+    lines = [
+        _Line(0.0, "Preparing the request", "INFO"),
+        _Line(0.04, "Reading the inputs", "INFO"),
+    ]
+    for step in range(_STEPS + 1):
+        share = step / _STEPS
+        bar = "█" * round(share * 10)
+        message = f"Generating: {share:4.0%}|{bar:<10}| {step}/{_STEPS} [{pace:.2f}it/s]"
+        lines.append(_Line(0.08 + 0.8 * share, message, "STDERR"))
+    lines.append(_Line(0.92, "Encoding the video", "INFO"))
+    lines.append(_Line(0.98, "Uploading the result", "INFO"))
+    return lines
+
+
+def window(job: Job, now: float, random: Random, size: int) -> list[JSON]:
+    """Return the newest `size` lines at this moment (wire.md §3.2: a moving window).
+
+    A line has message and timestamp as documented, level and source as the JS types say.
+    """
+    total = job.ends - job.starts if job.ends < math.inf else 0.0
+    share = job.progress(now)
+    shown = [line for line in _script(random) if line.at <= share and now >= job.starts]
+    return [_entry(line, job.starts + line.at * total) for line in shown[-size:]]
+
+
+def next_line(job: Job, now: float, random: Random) -> float:
+    """Return when the next line appears, unix seconds; infinite if none does by the clock."""
+    if not job.starts <= now < job.ends or job.ends == math.inf:
+        return math.inf
+    moments = (job.starts + line.at * (job.ends - job.starts) for line in _script(random))
+    return min((moment for moment in moments if moment > now), default=math.inf)
+
+
+def _entry(line: _Line, moment: float) -> Object:
+    timestamp = datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")
+    return {
+        "message": line.message,
+        "timestamp": timestamp,
+        "level": line.level,
+        "source": "USER",
+    }

@@ -1,0 +1,82 @@
+"""The output files: made when they are asked for, from what the store says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import TypeAlias
+
+from falkit_fixtures import mp4
+from falkit_mock.store import FileRecord, Store
+
+_HOSTS = ("v3b.fal.media", "v3.fal.media")
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """Bytes as they are served."""
+
+    data: bytes
+    content_type: str
+    etag: str
+
+
+@lru_cache(maxsize=64)
+def make(record: FileRecord) -> MediaFile:
+    """Return the file of a record: the same bytes for the same record, always."""
+    clip = mp4.Clip(
+        width=record.width,
+        height=record.height,
+        fps=record.fps,
+        frames=record.frames,
+        audio=record.audio,
+        request_id=record.request_id,
+        endpoint=record.endpoint,
+        input_digest=record.input_digest,
+    )
+    # Everything in the file follows from the record, and the request id is unique.
+    etag = f'"{record.request_id}-{record.input_digest[:16]}"'
+    return MediaFile(mp4.render(clip), "video/mp4", etag)
+
+
+class _Missing(Enum):
+    MISSING = "missing"
+
+
+# What a URL on the mock's own media host answers where it names no file there.
+MISSING = _Missing.MISSING
+# Reads a URL: its bytes, MISSING, or None for one that is not the mock's to answer.
+OwnFile: TypeAlias = Callable[[str], "bytes | _Missing | None"]
+
+
+class Media:
+    """The media host's files."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def file(self, path: str) -> MediaFile | None:
+        """Return the file at a path such as `/files/b/…`, or None."""
+        record = self._store.file(path)
+        return None if record is None else make(record)
+
+    def reader(self, media_base: str) -> OwnFile:
+        """Return a reader of output URLs that come back as inputs.
+
+        At fal those are public URLs; here they may name this machine, which is no reason to
+        refuse them. Files of the real host that were not made here are left to trust.
+        """
+
+        def read(url: str) -> bytes | _Missing | None:
+            for base in (media_base, "https://"):
+                if url.startswith(base):
+                    host, slash, path = url.removeprefix(base).partition("/")
+                    if host in _HOSTS and slash:
+                        file = self.file(f"/{path.partition('?')[0]}")
+                        gone = None if base == "https://" else MISSING
+                        return gone if file is None else file.data
+            return None
+
+        return read

@@ -1,0 +1,254 @@
+"""The simulated models: what one input makes, judged by its document and its overlay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import ParamSpec, cast
+
+from falkit_mock.platform.download import check_download
+from falkit_mock.platform.inputs import (
+    Medium,
+    Rejected,
+    check_bytes,
+    check_data_uri,
+    check_url,
+    download_failed,
+    is_data_uri,
+)
+from falkit_mock.platform.jobs import Outcome
+from falkit_mock.platform.media import MISSING, OwnFile
+from falkit_mock.platform.refusals import refusal
+from falkit_mock.platform.timing import Workload
+from falkit_mock.platform.wire_json import NotJson, dumps, loads
+from falkit_mock.settings import Settings
+from falkit_mock.store import FileRecord
+from falkit_spec import JSON, Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One request to a model, as it came, and where its output is to be found."""
+
+    # As posted: the endpoint's id, perhaps followed by more.
+    path: str
+    app: str
+    # None where the app has nothing at that path.
+    endpoint: Endpoint | None
+    body: bytes
+    content_type: str
+    # What a media URL begins with, up to the host (`https://` or a mock's origin).
+    media_base: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An order whose body was read and checked against the document."""
+
+    endpoint: Endpoint
+    # With the document's defaults filled in.
+    input: dict[str, JSON]
+    media: tuple[Medium, ...]
+
+    def workload(self) -> Workload:
+        video = self.endpoint.video(self.input)
+        if video is None:
+            return Workload(seconds=1.0, pixels=1_000_000)
+        return Workload(float(video.seconds), video.width * video.height)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An order that the model answers at once with an error."""
+
+    outcome: Outcome
+    hint: str | None = None
+
+
+def read(order: Order, settings: Settings) -> Reading | Refused:
+    """Parse and validate an order's body, as the service's own stack does."""
+    if order.endpoint is None:
+        # wire.md §4: a path that the app doesn't have.
+        inside = order.path.removeprefix(order.app) or "/"
+        body = dumps({"detail": f"Path {inside} not found"})
+        return Refused(Outcome(404, body, {"x-fal-billable-units": "0"}, _error(404, settings)))
+    parsed = _parse(order.body, order.content_type)
+    if isinstance(parsed, _Unparsed):
+        return Refused(refusal([parsed.item], error=_error(422, settings)), parsed.hint)
+    return _validate(order.endpoint, parsed, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unparsed:
+    item: dict[str, JSON]
+    hint: str
+
+
+def _parse(body: bytes, content_type: str) -> JSON | _Unparsed:
+    if not body:
+        item: dict[str, JSON] = {
+            "type": "missing",
+            "loc": ["body"],
+            "msg": "Field required",
+            "input": None,
+        }
+        return _Unparsed(item, "the body is empty; send the input as JSON")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type and not media_type.endswith(("/json", "+json")):
+        # FastAPI hands a body of another type to the model unread.
+        return body.decode("utf-8", "replace")
+    try:
+        return loads(body)
+    except NotJson as error:
+        item = {
+            "type": "json_invalid",
+            "loc": ["body", error.position],
+            "msg": "JSON decode error",
+            "input": {},
+            "ctx": {"error": error.message},
+        }
+        return _Unparsed(item, f"the body is no JSON: {error.message} at {error.position}")
+
+
+def _validate(endpoint: Endpoint, parsed: JSON, settings: Settings) -> Reading | Refused:
+    assumed = settings.assumptions
+    coerce = assumed.lax_types == "accepted"
+    if not endpoint.is_valid(parsed):
+        faults = endpoint.validate(parsed, coerce=coerce)
+        if assumed.unsupported_combination == "accepted":
+            faults = [fault for fault in faults if fault["type"] != "value_error"]
+        if faults:
+            detail = cast("list[JSON]", faults)
+            return Refused(refusal(detail, error=_error(422, settings)), _hint(detail))
+    if coerce:
+        parsed = endpoint.coerced(parsed)
+    assert isinstance(parsed, dict), "whatever else was refused above"
+    filled = endpoint.with_defaults(parsed)
+    return Reading(endpoint, filled, _media(endpoint, filled))
+
+
+def _media(endpoint: Endpoint, filled: dict[str, JSON]) -> tuple[Medium, ...]:
+    found: list[Medium] = []
+    for wanted in endpoint.media_inputs:
+        value = filled.get(wanted.field)
+        if isinstance(value, str):
+            medium = Medium(wanted.field, wanted.kind, value, wanted.formats, wanted.max_bytes)
+            found.append(medium)
+    return tuple(found)
+
+
+def _hint(detail: list[JSON]) -> str | None:
+    """Say what a refusal's reader most often overlooks."""
+    for item in detail:
+        if not isinstance(item, dict) or item["type"] != "literal_error":
+            continue
+        value, loc = item["input"], item["loc"]
+        if isinstance(value, str) and value.isdigit() and isinstance(loc, list):
+            return (
+                f"{loc[-1]}: the document lists integers, so send {value} without quotes; the "
+                "types of @fal-ai/client say strings, and the service refuses those"
+            )
+    return None
+
+
+P = ParamSpec("P")
+Later = Callable[[], Awaitable[None]]
+
+
+def look(
+    reading: Reading, settings: Settings, own_file: OwnFile
+) -> tuple[list[Rejected], list[Later]]:
+    """Judge what an input's media fields say; return the refusals, and what takes time to judge."""
+    rejected: list[Rejected] = []
+    later: list[Later] = []
+    for medium in reading.media:
+        try:
+            if check := _first_look(medium, settings, own_file):
+                later.append(check)
+        except Rejected as error:
+            rejected.append(error)
+    return rejected, later
+
+
+def _first_look(medium: Medium, settings: Settings, own_file: OwnFile) -> Later | None:
+    if is_data_uri(medium.value):
+        return _in_thread(check_data_uri, medium)
+    own = own_file(medium.value)
+    if own is MISSING:
+        raise download_failed(medium, "this mock has no such file")
+    if isinstance(own, bytes):
+        return _in_thread(check_bytes, medium, own)
+    if check_url(medium, allow_private=settings.allow_private_inputs):
+        return partial(check_download, medium)
+    return None
+
+
+def _in_thread(check: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> Later:
+    # Decoding a large picture takes longer than the event loop may stand still.
+    async def run() -> None:
+        await asyncio.to_thread(check, *args, **kwargs)
+
+    return run
+
+
+async def finish_looking(rejected: list[Rejected], later: list[Later]) -> list[Rejected]:
+    """Decode and download what takes time; return all refusals."""
+    found = list(rejected)
+    for check in later:
+        try:
+            await check()
+        except Rejected as error:
+            found.append(error)
+    return found
+
+
+def refuse_media(reading: Reading, rejected: list[Rejected], settings: Settings) -> Refused:
+    """Return the one answer that names every medium the model can't load, in field order."""
+    fields = [medium.field for medium in reading.media]
+    ordered = sorted(rejected, key=lambda error: fields.index(error.field))
+    hints = [error.hint for error in ordered if error.hint]
+    detail: list[JSON] = [error.item for error in ordered]
+    return Refused(refusal(detail, error=_error(422, settings)), "; ".join(hints) or None)
+
+
+def complete(
+    reading: Reading, request_id: str, media_base: str, file_path: Callable[[str], str]
+) -> tuple[Outcome, FileRecord | None]:
+    """Return the model's success: the output that the document describes, and its file."""
+    endpoint, output = reading.endpoint, reading.endpoint.example_output()
+    units = endpoint.billable_units(reading.input)
+    headers = {} if units is None else {"x-fal-billable-units": f"{units:f}"}
+    video = endpoint.video(reading.input)
+    file = output.get("video")
+    if video is None or not isinstance(file, dict):
+        return Outcome(200, dumps(output), headers), None
+    path = file_path(str(file.get("file_name") or "output.mp4"))
+    file["url"] = f"{media_base}v3b.fal.media{path}"
+    record = FileRecord(
+        path=path,
+        request_id=request_id,
+        endpoint=endpoint.id,
+        input_digest=digest(reading.input),
+        width=video.width,
+        height=video.height,
+        fps=video.fps,
+        frames=video.frames,
+        audio=video.audio,
+    )
+    return Outcome(200, dumps(output), headers), record
+
+
+def digest(value: dict[str, JSON]) -> str:
+    """Return the SHA-256 of an input with its defaults, keys sorted, as hex."""
+    import orjson
+
+    return sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _error(code: int, settings: Settings) -> str | None:
+    # The text is that of the webhook for the same failure (wire.md §5.1, inferred here).
+    absent = settings.assumptions.model_error_in_status == "absent"
+    return None if absent else f"Invalid status code: {code}"

@@ -1,0 +1,231 @@
+"""The simulated service: takes orders, keeps jobs, tells how they stand."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from random import Random
+from typing import Literal, TypeAlias
+
+from falkit_mock.errors import RequestNotFound
+from falkit_mock.platform import logs, runners
+from falkit_mock.platform.clock import Clock
+from falkit_mock.platform.identity import Identity
+from falkit_mock.platform.jobs import Door, Job, Outcome, Status
+from falkit_mock.platform.judge import Judge
+from falkit_mock.platform.media import Media
+from falkit_mock.platform.model import Order, Reading, Refused, read
+from falkit_mock.platform.refusals import platform_error
+from falkit_mock.platform.timing import Duration, Workload
+from falkit_mock.settings import Settings
+from falkit_mock.store import Store
+from falkit_spec import JSON
+
+Cancellation: TypeAlias = Literal["CANCELLATION_REQUESTED", "OK", "ALREADY_COMPLETED"]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How a job stands at one moment: what a status tells, without its URLs."""
+
+    status: Status
+    queue_position: int
+    # None unless they were asked for, or while the job waits (wire.md §3.2).
+    logs: list[JSON] | None
+    inference_time: float | None
+    error: str | None
+    error_type: str | None
+
+
+class Platform:
+    """Jobs on simulated time, used from one event loop. Nothing in it ticks."""
+
+    def __init__(self, settings: Settings, clock: Clock, store: Store) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.store = store
+        self.media = Media(store)
+        self.identity = Identity(settings.seed)
+        self.closing = False
+        self._judge = Judge(settings, store, self.media, self.identity)
+
+    def close(self) -> None:
+        """Let go of everyone who waits, so that streams and held calls end."""
+        self.closing = True
+        self.clock.bell.ring()
+
+    def submit(self, order: Order) -> Job:
+        """Take an order into its queue; bad input is taken too (wire.md §3.6)."""
+        return self._take(order, "queue")
+
+    async def run(self, order: Order) -> Job:
+        """Take an order, wait for its end and return the finished job.
+
+        A refusal comes at once; everything else takes its time (wire.md §4).
+        """
+        job = self._take(order, "run")
+        try:
+            if not (await self.outcome(job)).ok:
+                self._end(job)
+            while job.status(self.clock.now()) != "COMPLETED" and not self.closing:
+                ticket = self.clock.bell.ticket()
+                await self.clock.wait(job.ends, ticket)
+                job = self.store.get(job.id) or job
+        except asyncio.CancelledError:
+            # The caller hung up, and nobody can ask for this job again.
+            self._end(job, platform_error("client_disconnected"))
+            raise
+        return job
+
+    def find(self, app: str, request_id: str) -> Job:
+        """Return the queued job of an app; raise RequestNotFound if it has none such."""
+        job = self.store.get(request_id)
+        if job is None or job.app != app or job.door != "queue":
+            raise self.unknown()
+        return job
+
+    def unknown(self) -> RequestNotFound:
+        return RequestNotFound(as_detail=self.settings.assumptions.unknown_request == "detail")
+
+    async def outcome(self, job: Job) -> Outcome:
+        """Return what a job answers, waiting for its files to be looked at if need be."""
+        return job.outcome or await self._judge.outcome(job)
+
+    async def snapshot(self, job: Job, *, with_logs: bool) -> Snapshot:
+        """Return how a job stands now; in the `polls` timing it then moves on by one."""
+        now = self.clock.now()
+        status = job.status(now)
+        failed = None
+        if status == "COMPLETED" and not (outcome := await self.outcome(job)).ok:
+            failed = outcome
+        ran = status == "COMPLETED" and not job.cancelled
+        return Snapshot(
+            status=status,
+            queue_position=self.store.ahead(job, now) if status == "IN_QUEUE" else 0,
+            logs=self._logs(job, now) if with_logs and status != "IN_QUEUE" else None,
+            inference_time=round(job.ends - job.starts, 6) if ran else None,
+            error=failed.error if failed else None,
+            error_type=failed.error_type if failed else None,
+        )
+
+    def looked_at(self, job: Job) -> None:
+        """Note that a client asked after a job: what moves it in the `polls` timing."""
+        if job.pace == "polls":
+            self._step(job)
+
+    def next_change(self, job: Job, *, with_logs: bool) -> float:
+        """Return when a job's status may next read differently, unix seconds."""
+        now = self.clock.now()
+        moments = [job.starts, job.ends, self.store.next_start(job.path, now)]
+        if with_logs:
+            moments.append(logs.next_line(job, now, self._script(job)))
+        return min(moment for moment in (*moments, float("inf")) if moment > now)
+
+    def cancel(self, job: Job) -> Cancellation:
+        """Cancel a job: 499 is its result from now on, and its runner is free (wire.md §3.5)."""
+        now = self.clock.now()
+        status = job.status(now)
+        if status == "COMPLETED":
+            return "ALREADY_COMPLETED"
+        assumed = self.settings.assumptions
+        if status == "IN_PROGRESS" and assumed.cancel_in_progress == "ignored":
+            return "CANCELLATION_REQUESTED"
+        job.cancelled = True
+        self._end(job, platform_error("client_cancelled"))
+        if job.pace == "clock":
+            self._replan(job.path)
+        queued_ok = status == "IN_QUEUE" and assumed.cancel_in_queue == "ok"
+        return "OK" if queued_ok else "CANCELLATION_REQUESTED"
+
+    def release(self, request_id: str, to: Status) -> Job:
+        """Move a held job on, to IN_PROGRESS or to its end; raise RequestNotFound."""
+        job = self.store.get(request_id)
+        if job is None:
+            raise RequestNotFound
+        now = self.clock.now()
+        if job.status(now) == "IN_QUEUE":
+            job.step(now)
+        if to == "COMPLETED":
+            job.step(now)
+        self._store(job)
+        return job
+
+    def _take(self, order: Order, door: Door) -> Job:
+        now = self.clock.now()
+        request_id = self.identity.request_id()
+        judged = read(order, self.settings)
+        takes = self._duration(request_id, judged, door)
+        starts, ends = self._plan(order.path, door, now + takes.queue, takes.run)
+        job = Job(
+            id=request_id,
+            seq=self.store.next_seq(),
+            path=order.path,
+            app=order.app,
+            door=door,
+            input=order.body,
+            pace=self.settings.timing.pace,
+            created=now,
+            starts=starts,
+            ends=ends,
+            run=takes.run,
+            ready=now + takes.queue,
+        )
+        job.outcome = self._judge.decide(job.id, judged, order)
+        self.store.add(job)
+        return job
+
+    def _duration(self, request_id: str, judged: Reading | Refused, door: Door) -> Duration:
+        timing = self.settings.timing
+        if door == "run" and timing.pace == "polls":
+            # There is nothing to poll: the answer is the reply.
+            return Duration(0.0, 0.0)
+        workload = judged.workload() if isinstance(judged, Reading) else Workload(0.0, 0)
+        takes = timing.duration(workload, self.identity.random(request_id, "duration"))
+        if timing.pace != "clock":
+            return takes
+        # What a model refuses costs a runner no time, and a direct call does not queue.
+        queue = takes.queue if door == "queue" else 0.0
+        return Duration(queue, 0.0 if isinstance(judged, Refused) else takes.run)
+
+    def _plan(self, path: str, door: Door, ready: float, run: float) -> tuple[float, float]:
+        if door == "run" or self.settings.timing.pace != "clock":
+            return ready, ready + run
+        most = self.settings.runners
+        busy = self.store.busy_until(path, self.clock.now(), most)
+        return runners.plan(most, busy, [(ready, run)])[0]
+
+    def _replan(self, path: str) -> None:
+        """Move up the jobs that wait, now that a place came free."""
+        now = self.clock.now()
+        waiting = self.store.waiting(path, now)
+        running = self.store.running_until(path, now)
+        orders = [(max(job.ready, now), job.run) for job in waiting]
+        for job, moments in zip(
+            waiting, runners.plan(self.settings.runners, running, orders), strict=True
+        ):
+            if moments != (job.starts, job.ends):
+                job.starts, job.ends = moments
+                self.store.update(job)
+
+    def _logs(self, job: Job, now: float) -> list[JSON]:
+        return logs.window(job, now, self._script(job), self.settings.log_window)
+
+    def _script(self, job: Job) -> Random:
+        return self.identity.random(job.id, "logs")
+
+    def _step(self, job: Job) -> None:
+        if job.status(self.clock.now()) != "COMPLETED":
+            job.step(self.clock.now())
+            self._store(job)
+
+    def _end(self, job: Job, outcome: Outcome | None = None) -> None:
+        now = self.clock.now()
+        job.starts, job.ends = min(job.starts, now), min(job.ends, now)
+        if outcome is not None:
+            job.outcome = outcome
+            self.store.decide(job.id, outcome)
+        self._store(job)
+
+    def _store(self, job: Job) -> None:
+        self.store.update(job)
+        self.clock.bell.ring()

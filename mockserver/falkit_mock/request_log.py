@@ -1,0 +1,70 @@
+"""One line per request on stderr, for people or for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Literal, TextIO
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from falkit_mock.edge import Address
+
+_SHOWN = {b"x-fal-request-id": "request_id", b"x-falkit-hint": "hint"}
+
+
+class RequestLog:
+    """Wraps an application; plain ASGI, since it sits on every request's way."""
+
+    def __init__(
+        self, app: ASGIApp, form: Literal["text", "json"] = "text", file: TextIO | None = None
+    ) -> None:
+        self._app = app
+        self._form = form
+        self._file = file or sys.stderr
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 0
+        notes: dict[str, str] = {}
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                for name, value in message["headers"]:
+                    if name in _SHOWN:
+                        notes[_SHOWN[name]] = value.decode("latin-1")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note)
+        finally:
+            self._write(scope, status, (time.perf_counter() - began) * 1000, notes)
+
+    def _write(self, scope: Scope, status: int, ms: float, notes: dict[str, str]) -> None:
+        address: Address | None = scope.get("falkit.address")
+        target = scope["path"] if address is None else f"{address.host}{address.path}"
+        now = time.time()
+        if self._form == "json":
+            line = json.dumps(
+                {
+                    "time": round(now, 3),
+                    "method": scope["method"],
+                    "target": target,
+                    "status": status,
+                    "ms": round(ms, 2),
+                    **notes,
+                }
+            )
+        else:
+            clock = time.strftime("%H:%M:%S", time.localtime(now))
+            # A caller that hung up got no status.
+            line = f"{clock} {status or '---'} {scope['method']:<4} {target}  {ms:.1f} ms"
+            if hint := notes.get("hint"):
+                line += f"\n         hint: {hint}"
+        print(line, file=self._file, flush=True)

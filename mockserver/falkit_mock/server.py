@@ -1,0 +1,68 @@
+"""The mock under uvicorn: listening before it starts, gone within a second of being told."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http import httptools_impl
+
+from falkit_mock.platform.platform import Platform
+
+# The reason phrase is what @fal-ai/client shows as an error's message (wire.md §11), and
+# Python 3.13 renamed this one. 499 is nginx's, which Python doesn't know.
+_PHRASES = {422: b"Unprocessable Entity", 499: b"Client Closed Request"}
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; OSError says why there is none.
+
+    Its protocol is named because asyncio switches Nagle's delay off only where it is.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class MockServer(uvicorn.Server):
+    """Ends open streams first, so that nothing has to be waited for or cut off."""
+
+    def __init__(self, app: ASGIApp, platform: Platform, ready: Callable[[], None]) -> None:
+        for code, phrase in _PHRASES.items():
+            httptools_impl.STATUS_LINE[code] = b"HTTP/1.1 %d %s\r\n" % (code, phrase)
+        config = uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            access_log=False,
+            log_level="critical",
+            server_header=False,
+            timeout_graceful_shutdown=0,
+        )
+        super().__init__(config)
+        self._platform = platform
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._platform.close()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Uvicorn would raise the signal again at the end; being told to stop is no failure.
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True

@@ -1,0 +1,85 @@
+"""What one mock is told before it starts: plain values, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args, get_type_hints
+
+from falkit_mock.platform.timing import Seconds, Timing
+
+MiB = 1024 * 1024
+
+
+class SettingsError(ValueError):
+    """A setting that can't work; the message names it, its value and the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """What nobody outside fal knows for certain: our best guess, and the other reading.
+
+    Each field is a row of docs/fidelity.md; `falkit serve --assume NAME=VALUE` changes it.
+    """
+
+    # wire.md §3.5, §13: older documentation answers 202 to every accepted cancellation,
+    # the newest names OK for a job that was still queued, without its code.
+    cancel_in_queue: Literal["requested", "ok"] = "requested"
+    # wire.md §3.4: an app may heed a cancellation (499) or finish regardless (200).
+    cancel_in_progress: Literal["heeded", "ignored"] = "heeded"
+    # wire.md §3.4, §13: the body of the 404 for an unknown request.
+    unknown_request: Literal["status", "detail"] = "status"
+    # wire.md §3.2, §13: whether a COMPLETED status tells of a model's own refusal.
+    model_error_in_status: Literal["text", "absent"] = "text"
+    # spec-facts.md §1: the rule for long clips is prose; what breaking it answers is not on record.
+    unsupported_combination: Literal["refused", "accepted"] = "refused"
+    # spec-facts.md §4: "6" for an integer enum is refused for certain; whether "true" is
+    # taken for a boolean, as Pydantic does unless told otherwise, is not on record.
+    lax_types: Literal["refused", "accepted"] = "refused"
+
+    @classmethod
+    def parse(cls, words: tuple[str, ...]) -> Assumptions:
+        """Build from `name=value` words; a SettingsError names the word that is wrong."""
+        chosen: dict[str, Any] = {}
+        for word in words:
+            name, equals, value = word.partition("=")
+            known = ASSUMPTIONS.get(name.strip().replace("-", "_"))
+            if not equals or known is None:
+                names = ", ".join(option.replace("_", "-") for option in ASSUMPTIONS)
+                raise SettingsError(f"assume: {word!r} is not NAME=VALUE; names are {names}")
+            if value.strip() not in known:
+                raise SettingsError(f"assume: {name} takes {' or '.join(known)}, not {value!r}")
+            chosen[name.strip().replace("-", "_")] = value.strip()
+        return cls(**chosen)
+
+
+ASSUMPTIONS: dict[str, tuple[str, ...]] = {
+    name: get_args(hint) for name, hint in get_type_hints(Assumptions).items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One mock's settings; the command line's options of `falkit serve`, by name."""
+
+    timing: Timing = field(default_factory=lambda: Seconds(queue=0.5, run=2.0))
+    # How many jobs of one endpoint run at once; the others wait in its queue.
+    runners: int = 2
+    # Request ids, logs, file names and media follow from it; None picks one at random.
+    seed: int | None = None
+    # With none given every key is taken; the header itself is always required.
+    api_keys: frozenset[str] = frozenset()
+    # Bytes; a larger body is answered 413.
+    max_body: int = 64 * MiB
+    # Whether image and video URLs on this machine or network are fetched and checked,
+    # where fal, which can't reach them, answers file_download_error.
+    allow_private_inputs: bool = False
+    # How many of the newest log lines a status shows (wire.md §3.2: a moving window).
+    log_window: int = 10
+    assumptions: Assumptions = field(default_factory=Assumptions)
+
+    def __post_init__(self) -> None:
+        for name, least in (("runners", 1), ("max_body", 1), ("log_window", 1)):
+            value = getattr(self, name)
+            if value < least:
+                option = name.replace("_", "-")
+                raise SettingsError(f"{option}: {value} is too small; the least is {least}")

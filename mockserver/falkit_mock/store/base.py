@@ -1,0 +1,69 @@
+"""What the platform asks of a store; sqlite answers it now, others can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from falkit_mock.platform.jobs import Job, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """An output file before it is made: what it shows and whose request it belongs to."""
+
+    path: str
+    request_id: str
+    endpoint: str
+    input_digest: str
+    width: int
+    height: int
+    fps: int
+    frames: int
+    audio: bool
+
+
+class Store(Protocol):
+    """Jobs by id and by queue, files by path. Moments are unix seconds."""
+
+    def next_seq(self) -> int:
+        """Return the place in the order of submission that the next job takes."""
+        ...
+
+    def add(self, job: Job) -> None: ...
+
+    def get(self, request_id: str) -> Job | None: ...
+
+    def update(self, job: Job) -> None:
+        """Store a known job's moments and whether it was cancelled."""
+        ...
+
+    def decide(self, request_id: str, outcome: Outcome) -> None:
+        """Store what a known job answers."""
+        ...
+
+    def ahead(self, job: Job, now: float) -> int:
+        """Count the jobs of the same queue that were submitted earlier and still wait."""
+        ...
+
+    def busy_until(self, path: str, now: float, most: int) -> list[float]:
+        """Return the latest ends, `most` of them, of a queue's jobs that the clock drives."""
+        ...
+
+    def running_until(self, path: str, now: float) -> list[float]:
+        """Return the ends of a queue's jobs that are on a runner now."""
+        ...
+
+    def waiting(self, path: str, now: float) -> list[Job]:
+        """Return a queue's clock-driven jobs that have not started, first come first."""
+        ...
+
+    def next_start(self, path: str, now: float) -> float:
+        """Return when a queue next hands a job to a runner; infinite if it does not."""
+        ...
+
+    def add_file(self, record: FileRecord) -> None: ...
+
+    def file(self, path: str) -> FileRecord | None: ...
+
+    def close(self) -> None: ...

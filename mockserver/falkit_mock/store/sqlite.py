@@ -1,0 +1,160 @@
+"""The store on sqlite: one implementation for memory and, later, for a file."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from typing import Any
+
+from falkit_mock.platform.jobs import Job, Outcome
+from falkit_mock.store.base import FileRecord
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL UNIQUE,
+    path TEXT NOT NULL,
+    app TEXT NOT NULL,
+    door TEXT NOT NULL,
+    input BLOB NOT NULL,
+    pace TEXT NOT NULL,
+    created REAL NOT NULL,
+    starts REAL NOT NULL,
+    ends REAL NOT NULL,
+    run REAL NOT NULL,
+    ready REAL NOT NULL,
+    cancelled INTEGER NOT NULL,
+    code INTEGER,
+    body BLOB,
+    headers TEXT,
+    error TEXT,
+    error_type TEXT
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS jobs_by_start ON jobs (path, starts) WHERE door = 'queue';
+CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs (path, ends) WHERE door = 'queue';
+CREATE TABLE IF NOT EXISTS files (
+    path TEXT PRIMARY KEY,
+    request_id TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    input_digest TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    fps INTEGER NOT NULL,
+    frames INTEGER NOT NULL,
+    audio INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+_COLUMNS = (
+    "id, seq, path, app, door, input, pace, created, starts, ends, run, ready, cancelled, "
+    "code, body, headers, error, error_type"
+)
+_GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = ?"
+_ADD = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"
+_UPDATE = "UPDATE jobs SET starts = ?, ends = ?, cancelled = ? WHERE id = ?"
+_DECIDE = "UPDATE jobs SET code = ?, body = ?, headers = ?, error = ?, error_type = ? WHERE id = ?"
+_WAITING = f"""
+    SELECT {_COLUMNS} FROM jobs
+    WHERE door = 'queue' AND path = ? AND starts > ? AND pace = 'clock' ORDER BY seq
+"""
+_ADD_FILE = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+class SqliteStore:
+    """Jobs and files in one sqlite database, used from one thread."""
+
+    def __init__(self, database: str = ":memory:") -> None:
+        # Autocommit: each statement stands for itself, so nothing accepted is lost.
+        self._db = sqlite3.connect(database, isolation_level=None)
+        self._db.executescript(_SCHEMA)
+        (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM jobs").fetchone()
+        self._seq: int = last
+
+    def next_seq(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    def add(self, job: Job) -> None:
+        facts = (job.id, job.seq, job.path, job.app, job.door, job.input, job.pace)
+        moments = (job.created, job.starts, job.ends, job.run, job.ready, job.cancelled)
+        self._db.execute(_ADD, (*facts, *moments, *_outcome_values(job.outcome)))
+
+    def get(self, request_id: str) -> Job | None:
+        row = self._db.execute(_GET, (request_id,)).fetchone()
+        return None if row is None else _job(row)
+
+    def update(self, job: Job) -> None:
+        self._db.execute(_UPDATE, (job.starts, job.ends, job.cancelled, job.id))
+
+    def decide(self, request_id: str, outcome: Outcome) -> None:
+        self._db.execute(_DECIDE, (*_outcome_values(outcome), request_id))
+
+    def ahead(self, job: Job, now: float) -> int:
+        return self._number(
+            "SELECT count(*) FROM jobs "
+            "WHERE door = 'queue' AND path = ? AND starts > ? AND seq < ?",
+            (job.path, now, job.seq),
+        )
+
+    def busy_until(self, path: str, now: float, most: int) -> list[float]:
+        return self._numbers(
+            "SELECT ends FROM jobs WHERE door = 'queue' AND path = ? AND ends > ? "
+            "AND ends < 9e999 ORDER BY ends DESC LIMIT ?",
+            (path, now, most),
+        )
+
+    def running_until(self, path: str, now: float) -> list[float]:
+        return self._numbers(
+            "SELECT ends FROM jobs WHERE door = 'queue' AND path = ? AND ends > ? "
+            "AND ends < 9e999 AND starts <= ?",
+            (path, now, now),
+        )
+
+    def waiting(self, path: str, now: float) -> list[Job]:
+        return [_job(row) for row in self._db.execute(_WAITING, (path, now))]
+
+    def next_start(self, path: str, now: float) -> float:
+        sql = "SELECT min(starts) FROM jobs WHERE door = 'queue' AND path = ? AND starts > ?"
+        (moment,) = self._db.execute(sql, (path, now)).fetchone()
+        return math.inf if moment is None else float(moment)
+
+    def add_file(self, record: FileRecord) -> None:
+        picture = (record.width, record.height, record.fps, record.frames, record.audio)
+        owner = (record.path, record.request_id, record.endpoint, record.input_digest)
+        self._db.execute(_ADD_FILE, (*owner, *picture))
+
+    def file(self, path: str) -> FileRecord | None:
+        row = self._db.execute("SELECT * FROM files WHERE path = ?", (path,)).fetchone()
+        return None if row is None else _record(row)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _numbers(self, sql: str, values: tuple[object, ...]) -> list[float]:
+        return [float(number) for (number,) in self._db.execute(sql, values)]
+
+    def _number(self, sql: str, values: tuple[object, ...]) -> int:
+        (number,) = self._db.execute(sql, values).fetchone()
+        return int(number)
+
+
+def _outcome_values(outcome: Outcome | None) -> tuple[object, ...]:
+    if outcome is None:
+        return (None, None, None, None, None)
+    headers = json.dumps(outcome.headers) if outcome.headers else None
+    return (outcome.status_code, outcome.body, headers, outcome.error, outcome.error_type)
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    *facts, cancelled, code, body, headers, error, error_type = row
+    outcome = None
+    if code is not None:
+        outcome = Outcome(code, body, json.loads(headers) if headers else {}, error, error_type)
+    values: list[Any] = [*facts, outcome, bool(cancelled)]
+    return Job(*values)
+
+
+def _record(row: tuple[Any, ...]) -> FileRecord:
+    *facts, audio = row
+    values: list[Any] = [*facts, bool(audio)]
+    return FileRecord(*values)
