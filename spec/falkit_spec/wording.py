@@ -39,7 +39,6 @@ INT_SIZE = Words(
 _TRUE = frozenset(("1", "on", "t", "true", "y", "yes"))
 _FALSE = frozenset(("0", "off", "f", "false", "n", "no"))
 _INT_TEXT = re.compile(r"\s*[+-]?\d+(_\d+)*(\.0*)?\s*", re.ASCII)
-_BIGGEST = 2**63
 _TYPE_WORDS = {
     "string": Words("string_type", "Input should be a valid string"),
     "integer": Words("int_type", "Input should be a valid integer"),
@@ -74,7 +73,7 @@ def lax(kind: str, schema: Object, value: JSON) -> Words | Taken:
 
 def of_values(values: list[JSON], value: JSON) -> Words:
     """Say that a value is none of a Literal's."""
-    if _is_int(value) and abs(value) >= _BIGGEST and any(_is_int(item) for item in values):
+    if _is_int(value) and not _is_small(value) and any(_is_int(item) for item in values):
         return INT_SIZE
     shown = [repr(item) for item in values]
     *others, last = shown
@@ -180,7 +179,8 @@ def _lax_bool(value: JSON) -> Words | Taken | None:
         return Taken(bool(value))
     if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
         return Taken(value.lower() in _TRUE)
-    if isinstance(value, str) or (_is_int(value) and abs(value) < _BIGGEST):
+    whole = is_number(value) and math.isfinite(value) and value == int(value)
+    if isinstance(value, str) or (whole and is_number(value) and _is_small(int(value))):
         return Words("bool_parsing", "Input should be a valid boolean, unable to interpret input")
     return None
 
@@ -249,6 +249,11 @@ def _counted(count: int, noun: str) -> str:
 
 def _is_int(value: JSON) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_small(value: int) -> bool:
+    """Tell whether a number fits the 64 bits that Pydantic reads at first."""
+    return -(2**63) <= value < 2**63
 
 
 def _fits_float(value: int) -> bool:
