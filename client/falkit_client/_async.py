@@ -114,7 +114,8 @@ class AsyncClient:
     ) -> Result[JsonObject]:
         """Submit, follow the job, and give its output.
 
-        `on_update`, a function or coroutine function, is called with each change; with `logs` it gets every log line once.
+        `on_update` is called with each change, and awaited if it is a coroutine function; with
+        `logs` it gets every log line once.
         `stream` listens to fal's event stream in place of polling, and polls if it breaks.
         After `timeout` seconds from acceptance the job is cancelled and TimedOut raised.
         What interrupts the wait, a cancelled task too, leaves with a note that names the job.

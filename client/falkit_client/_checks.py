@@ -64,7 +64,7 @@ class Checks:
             return self.catalog.get(endpoint)
         except NotInCatalog as error:
             raise UnknownEndpoint(
-                f"{error}; check=False calls it unchecked", near=error.near, endpoint=endpoint
+                f"{error} (check=False calls it unchecked)", near=error.near, endpoint=endpoint
             ) from error
 
     def _wanted(self, check: bool | None) -> bool:

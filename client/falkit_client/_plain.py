@@ -42,6 +42,8 @@ def _plain(value: object, loc: list[str | int], faults: list[Fault]) -> JSON:
 
 
 def _fault(value: object, loc: list[str | int]) -> Fault:
-    what = type(value).__name__
-    message = f"A {what} cannot be sent: give text, a number, true, false, null, a list or object"
+    message = (
+        f"Value of type {type(value).__name__} cannot be sent: "
+        "give text, a finite number, true, false, null, a list or an object"
+    )
     return {"type": "not_json", "loc": loc, "msg": message, "input": repr(value)}

@@ -133,7 +133,7 @@ def is_outcome(reply: Reply) -> bool:
 
     Only trouble on the way there lacks the request id (wire.md §6.3).
     """
-    return reply.status != 429 and "x-fal-request-id" in reply.headers
+    return is_for_good(reply) or (reply.status != 429 and "x-fal-request-id" in reply.headers)
 
 
 def is_for_good(reply: Reply) -> bool:

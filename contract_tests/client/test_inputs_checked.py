@@ -1,0 +1,112 @@
+"""Nothing wrong is sent, and nothing wrong is taken for an output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import respx
+
+from falkit_client import Client, errors
+
+FAST = "fal-ai/ltx-2/image-to-video/fast"
+INPUT = {"prompt": "A tram in the rain", "image_url": "https://example.com/tram.png"}
+
+Do = Callable[..., Any]
+
+
+@pytest.mark.parametrize("name", ["run", "submit", "subscribe"])
+def test_all_faults_are_found_before_anything_is_sent(
+    do: Do, respx_mock: respx.MockRouter, name: str
+) -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        do(name, FAST, {"duration": "6", "fps": 30})
+    assert [fault["loc"][-1] for fault in caught.value.faults] == [
+        "image_url",
+        "prompt",
+        "duration",
+        "fps",
+    ]
+    assert caught.value.status is None
+    assert not respx_mock.calls
+
+
+def test_the_rule_between_fields_is_checked_too(do: Do) -> None:
+    with pytest.raises(errors.InvalidInput, match=r"body\.duration: Value error"):
+        do("submit", FAST, {**INPUT, "duration": 12, "fps": 50})
+
+
+def test_check_false_sends_a_wrong_input(do: Do, respx_mock: respx.MockRouter) -> None:
+    route = respx_mock.post(f"https://queue.fal.run/{FAST}").respond(json={"request_id": "r1"})
+    do("submit", FAST, {"duration": "6"}, check=False)
+    assert route.calls.last.request.content == b'{"duration": "6"}'
+
+
+def test_a_client_may_check_nothing_unless_told(do: Do, respx_mock: respx.MockRouter) -> None:
+    route = respx_mock.post(f"https://queue.fal.run/{FAST}").respond(json={"request_id": "r1"})
+    do("submit", FAST, {}, settings={"check": False})
+    with pytest.raises(errors.InvalidInput):
+        do("submit", FAST, {}, check=True, settings={"check": False})
+    assert route.call_count == 1
+
+
+def test_values_without_json_are_all_named(do: Do) -> None:
+    body = {"prompt": b"x", "image_url": Path("a.png"), "more": [1, float("nan"), {"a": {1}}]}
+    with pytest.raises(errors.InvalidInput) as caught:
+        do("submit", FAST, body, check=False)
+    assert [fault["loc"] for fault in caught.value.faults] == [
+        ["body", "prompt"],
+        ["body", "image_url"],
+        ["body", "more", 1],
+        ["body", "more", 2, "a"],
+    ]
+
+
+def test_tuples_go_out_as_lists(do: Do, respx_mock: respx.MockRouter) -> None:
+    route = respx_mock.post("https://queue.fal.run/o/a").respond(json={"request_id": "r1"})
+    do("submit", "o/a", {"size": (1, 2), "text": "é"}, check=False)
+    assert route.calls.last.request.content == '{"size": [1, 2], "text": "é"}'.encode()
+
+
+def test_an_unknown_endpoint_names_its_neighbours(do: Do, respx_mock: respx.MockRouter) -> None:
+    with pytest.raises(errors.UnknownEndpoint) as caught:
+        do("run", "fal-ai/ltx-2/image-to-video/fats", INPUT)
+    assert FAST in caught.value.near
+    assert not respx_mock.calls
+
+
+def test_an_unknown_endpoint_is_called_when_told_so(do: Do, respx_mock: respx.MockRouter) -> None:
+    respx_mock.post("https://fal.run/some/model").respond(json={"anything": 1})
+    assert do("run", "some/model", {}, check=False).output == {"anything": 1}
+
+
+@pytest.mark.parametrize("endpoint", ["", "fal-ai", "fal-ai//x", "/fal-ai/x", "a/../b", "a/b/"])
+def test_what_is_no_endpoint_id_is_not_even_called_unchecked(do: Do, endpoint: str) -> None:
+    with pytest.raises(errors.UnknownEndpoint, match="is no endpoint id"):
+        do("run", endpoint, {}, check=False)
+
+
+def test_an_output_that_breaks_the_document_is_not_lost(
+    do: Do, respx_mock: respx.MockRouter
+) -> None:
+    respx_mock.post(f"https://fal.run/{FAST}").respond(json={"video": {"url": 7}})
+    with pytest.raises(errors.BadOutput, match="url") as caught:
+        do("run", FAST, INPUT)
+    assert caught.value.result.output == {"video": {"url": 7}}
+
+
+def test_an_output_is_not_checked_when_told_so(do: Do, respx_mock: respx.MockRouter) -> None:
+    respx_mock.post(f"https://fal.run/{FAST}").respond(json={"clip": 1})
+    assert do("run", FAST, INPUT, check=False).output == {"clip": 1}
+
+
+def test_price_is_known_without_a_request(respx_mock: respx.MockRouter) -> None:
+    with Client("id:secret") as client:
+        assert client.price(FAST, INPUT) == Decimal("0.24")
+        assert client.price(FAST, {**INPUT, "duration": 10, "resolution": "2160p"}) == Decimal(
+            "1.6"
+        )
+    assert not respx_mock.calls
