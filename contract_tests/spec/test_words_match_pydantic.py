@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Annotated, Literal, cast
 
 import pytest
-from falkit_spec import Catalog, Fault
 from hypothesis import example, given, settings, strategies as st
 from pydantic import BaseModel, Field, ValidationError
+
+from falkit_spec import Catalog, Fault
 
 Prompt = Annotated[str, Field(min_length=1, max_length=5000)]
 Resolution = Literal["1080p", "1440p", "2160p"]
@@ -88,7 +89,7 @@ VALUES = TELLING | SCALARS | st.lists(SCALARS, max_size=2)
 
 
 def bodies(model: type[BaseModel]) -> st.SearchStrategy[dict[str, object]]:
-    fields = {name: VALUES for name in model.model_fields}
+    fields = dict.fromkeys(model.model_fields, VALUES)
     return st.fixed_dictionaries({}, optional={**fields, "unknown": VALUES})
 
 

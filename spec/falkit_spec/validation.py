@@ -35,6 +35,8 @@ _PRECEDENCE = (
 )
 # A value that fails these is not looked into.
 _CLOSES = frozenset(("enum", "const", "type", "anyOf", "oneOf", "maxItems", "maxProperties"))
+# What these find missing has a place of its own each.
+_SPREADS = frozenset(("required", "minItems"))
 # jsonschema writes the value into each message, which fails for numbers of thousands of
 # digits and for nesting without end.
 _UNSPEAKABLE = (RecursionError, ValueError, OverflowError, TypeError)
@@ -122,7 +124,7 @@ class _Explainer:
     def explain(self, value: JSON) -> list[Finding]:
         """Find all that is wrong; never raises, whatever the value."""
         try:
-            found = self._read(self._validator.iter_errors(value), (), (), self._root)
+            found = self._read(value, (), (), self._root)
             if found:
                 return found
         except _UNSPEAKABLE:
@@ -131,19 +133,17 @@ class _Explainer:
 
     def _explain_tamed(self, value: JSON) -> list[Finding]:
         tamed, odd = tame(value)
-        found = self._read(self._validator.iter_errors(tamed), (), (), self._root)
+        found = self._read(tamed, (), (), self._root)
         said = {finding.path[:1] for finding in found}
         return [
             *found,
             *(Finding(path, path, words, None) for path, words in odd if path[:1] not in said),
         ]
 
-    def _read(
-        self, errors: Iterable[ValidationError], path: Path, loc: Path, schema: JSON
-    ) -> list[Finding]:
+    def _read(self, value: JSON, path: Path, loc: Path, schema: JSON) -> list[Finding]:
         """Read the errors of one value: a group per place below it, the first check of each."""
         groups: dict[Path, list[ValidationError]] = {}
-        for error in errors:
+        for error in self._errors(schema, value):
             groups.setdefault(tuple(error.relative_path), []).append(error)
         closed = {place for place, group in groups.items() if _leading(group).validator in _CLOSES}
         found: list[tuple[Path, list[Finding]]] = []
@@ -151,10 +151,13 @@ class _Explainer:
             if any(place[:length] in closed for length in range(len(place))):
                 continue
             below = any(other[: len(place)] == place and other != place for other in groups)
-            for finding in self._word(group, path + place, loc + place, below):
-                at = finding.path[len(path) :]
-                found.append((at, [finding]))
-        found.sort(key=lambda item: self._position(schema, item[0]))
+            worded = self._word(group, path + place, loc + place, below)
+            if _leading(group).validator in _SPREADS:
+                found.extend((finding.path[len(path) :], [finding]) for finding in worded)
+            else:
+                # The branches of a union stay together, in the document's order.
+                found.append((place, worded))
+        found.sort(key=lambda item: self._position(schema, value, item[0]))
         return [finding for _, findings in found for finding in findings]
 
     def _word(
@@ -200,9 +203,9 @@ class _Explainer:
         taken = read.value
         if isinstance(taken, float) and not math.isfinite(taken):
             return [Finding(path, loc, wording.of_non_finite(schema, taken), value)]
-        still = list(self._errors(schema, taken))
+        still = self._read(taken, path, loc, schema)
         if still:
-            return [replace(found, input=value) for found in self._read(still, path, loc, schema)]
+            return [replace(found, input=value) for found in still]
         return [Finding(path, loc, wording.of_type(kind, schema), value, lenient=True, mend=read)]
 
     def _union(self, branches: list[JSON], value: JSON, path: Path, loc: Path) -> list[Finding]:
@@ -210,30 +213,26 @@ class _Explainer:
         read: list[list[Finding]] = []
         for branch in real:
             place = loc if len(real) == 1 else (*loc, self._label(branch))
-            errors = self._errors(branch, value)
-            read.append(self._read(errors, path, place, branch))
+            read.append(self._read(value, path, place, branch))
+        if len(real) == 1:
+            return read[0]
         taken = next((found for found in read if all(item.lenient for item in found)), None)
-        if len(real) == 1 or taken is None:
-            # Lax mode refuses the whole, so nothing in it is to be mended.
-            return [
-                item if len(real) == 1 else replace(item, lenient=False, mend=None)
-                for found in read
-                for item in found
-            ]
+        if taken is None:
+            # Lax mode refuses the whole, so what it would have let pass in a branch is no matter.
+            return [item for found in read for item in found if not item.lenient]
         return [
-            replace(item, words=self._strict(item), lenient=True, mend=item.mend if own else None)
+            replace(item, words=_strictly(item), lenient=True, mend=item.mend if own else None)
             for found in read
             for own in [found is taken]
             for item in found
         ]
 
     def _errors(self, schema: JSON, value: JSON) -> Iterable[ValidationError]:
+        if schema is self._root:
+            return self._validator.iter_errors(value)
         if is_object(schema) and "$defs" in self._root:
             schema = {**schema, "$defs": self._root["$defs"]}
         return _Strict(cast("Object", schema)).iter_errors(value)
-
-    def _strict(self, finding: Finding) -> wording.Words:
-        return _STRICT.get(finding.words.type, finding.words)
 
     def _label(self, branch: JSON) -> str:
         schema = resolve(branch, self._root)
@@ -243,19 +242,23 @@ class _Explainer:
             return f"list[{self._label(schema.get('items', {}))}]"
         return wording.label(schema, name)
 
-    def _position(self, schema: JSON, path: Path) -> tuple[int, ...]:
+    def _position(self, schema: JSON, value: JSON, path: Path) -> tuple[int, ...]:
         """Return a sort key that puts places in the order of the document's fields."""
         key: list[int] = []
         for part in path:
             node = self._model(schema)
             if isinstance(part, int):
                 key.append(part)
+                value = value[part] if is_array(value) and part < len(value) else None
                 firsts = node.get("prefixItems")
                 in_tuple = is_array(firsts) and part < len(firsts)
                 schema = firsts[part] if is_array(firsts) and in_tuple else node.get("items")
             else:
                 fields = ordered(node)
-                key.append(list(fields).index(part) if part in fields else len(fields))
+                # Keys that the document does not know come last, as they stand in the input.
+                names = dict.fromkeys([*fields, *(value if is_object(value) else ()), part])
+                key.append(list(names).index(part))
+                value = value.get(part) if is_object(value) else None
                 schema = fields.get(part, node.get("additionalProperties"))
         return tuple(key)
 
@@ -276,6 +279,10 @@ _STRICT = {
     "float_parsing": wording.of_type("number", {}),
     "bool_parsing": wording.of_type("boolean", {}),
 }
+
+
+def _strictly(finding: Finding) -> wording.Words:
+    return _STRICT.get(finding.words.type, finding.words)
 
 
 def _leading(group: list[ValidationError]) -> ValidationError:
