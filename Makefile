@@ -1,11 +1,55 @@
-# falkit's commands. `make demo` and `make test` need Python 3.11+, make and the package registries; nothing else.
+# `make demo` and `make test` do all their own set-up: Python 3.11 or newer, make and the
+# package registries are enough. `make help` lists the rest.
 PYTHON ?= python3
 V := .venv/bin
+CODE := spec fixtures client mockserver contract_tests scripts benchmarks
 
-.PHONY: demo test check format lint types wheel seeds tools clean
+.PHONY: help demo test check format lint types tests wheel tools seeds bench clean
+.DEFAULT_GOAL := help
 
-$(V)/.installed: pyproject.toml constraints.txt
+help: ## list these commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: .venv/.ready ## start the mock, send the LTX-2 Fast example, save the clip in out/
+	@$(V)/python scripts/demo.py
+
+test: check tests wheel ## everything that CI runs
+
+check: lint types ## format, lint and two strict type checkers
+
+.venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(V)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(V)/python -m pip install --quiet --editable . --group dev --constraint constraints.txt
 	@touch $@
+
+tools: ## install ffmpeg and chromium, which the tests measure with, where they are missing
+	@scripts/tools.sh
+
+format: .venv/.ready ## rewrite the code as the formatter has it
+	$(V)/ruff check --quiet --fix $(CODE)
+	$(V)/ruff format --quiet $(CODE)
+
+lint: .venv/.ready
+	$(V)/ruff format --check --quiet $(CODE)
+	$(V)/ruff check --quiet $(CODE)
+
+types: .venv/.ready
+	$(V)/mypy
+	$(V)/basedpyright
+
+tests: .venv/.ready tools ## the tests alone
+	$(V)/pytest -q -n auto
+
+wheel: .venv/.ready ## build the wheel and use it in a clean environment
+	$(V)/python scripts/try_wheel.py
+
+seeds: .venv/.ready ## encode the seed clips anew
+	$(V)/python scripts/build_seeds.py
+
+bench: .venv/.ready ## speed beside a bare Starlette application
+	@scripts/tools.sh wrk
+	$(V)/python benchmarks/run.py
+
+clean: ## remove what these commands made
+	rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

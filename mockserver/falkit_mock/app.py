@@ -66,7 +66,7 @@ class FalHosts:
                 raise HostNotImitated(address.host)
             response = await host(request, address)
         except WireError as error:
-            response = error_reply(error, self._platform.identity.request_id())
+            response = error_reply(error, self._platform.identity.reply_id())
         except ClientDisconnect:
             return
         await response(scope, receive, send)
@@ -89,11 +89,11 @@ def create_app(
     platform = Platform(settings or Settings(), clock or RealClock(), kept)
 
     async def health(request: Request) -> Response:
-        return json_reply({"status": "ok"}, request_id=platform.identity.request_id())
+        return json_reply({"status": "ok"}, request_id=platform.identity.reply_id())
 
     async def internal_error(request: Request, error: Exception) -> Response:
         detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
-        request_id = platform.identity.request_id()
+        request_id = platform.identity.reply_id()
         return json_reply(detail, request_id=request_id, status_code=500)
 
     @asynccontextmanager

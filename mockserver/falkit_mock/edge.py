@@ -7,7 +7,7 @@ Three ways to say it, one result (ARCHITECTURE.md): the `x-fal-target-url` heade
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from starlette.types import Scope
 
@@ -49,14 +49,14 @@ class Address:
     # With a leading slash, decoded, without trailing slashes; the SDK adds those (wire.md §12).
     path: str
     query: str
-    # What stands where a real URL has its `https://`: that itself, or this mock's
-    # origin and a slash. Media may differ, since players don't speak the proxy protocol.
+    # What a URL on the same host begins with, up to its path, and what one on the media
+    # host does. They may differ, since players don't speak the proxy protocol.
     base: str
     media_base: str
 
     def url(self, path: str) -> str:
         """Return the URL of a path on the same host, as the caller can follow it."""
-        return f"{self.base}{self.host}{path}"
+        return f"{self.base}{path}"
 
 
 def resolve(scope: Scope) -> Address:
@@ -71,25 +71,35 @@ def resolve(scope: Scope) -> Address:
         elif name == b"x-fal-target-url":
             target = value
     authority = host.decode("latin-1") or "{}:{}".format(*scope["server"])
-    origin = f"{scope['scheme']}://{authority}{scope.get('root_path', '')}/"
+    root = scope.get("root_path", "")
+    path = path.removeprefix(root)
+    origin = f"{scope['scheme']}://{authority}{root}"
     if target:
         try:
             parts = urlsplit(str(target, "latin-1"))
         except ValueError:
             raise NoFalHost(origin) from None
         named = parts.hostname or ""
-        return _address(named, parts.path, parts.query, "https://", origin, origin)
-    named = _HOST_HEADERS.get(host.partition(b":")[0].lower(), "")
-    if named:
-        base = f"{scope['scheme']}://"
-        return _address(named, path, query, base, base, origin)
-    path = path.removeprefix(scope.get("root_path", ""))
+        role = _role(named, origin)
+        base, path, query = f"https://{named}", unquote(parts.path), parts.query
+        return Address(role, named, _trimmed(path), query, base, f"{origin}/{MEDIA}")
+    bare, colon, port = host.partition(b":")
+    if named := _HOST_HEADERS.get(bare.lower(), ""):
+        # A port in the Host header is where the caller finds every host, media's too.
+        media = f"{scope['scheme']}://{MEDIA}{(colon + port).decode('latin-1')}{root}"
+        return Address(ROLES[named], named, _trimmed(path), query, origin, media)
     named, _, rest = path[1:].partition("/")
-    return _address(named, f"/{rest}", query, origin, origin, origin)
+    role = _role(named, origin)
+    base = f"{origin}/{named}"
+    return Address(role, named, _trimmed(f"/{rest}"), query, base, f"{origin}/{MEDIA}")
 
 
-def _address(host: str, path: str, query: str, base: str, media_base: str, origin: str) -> Address:
+def _role(host: str, origin: str) -> str:
     role = ROLES.get(host)
     if role is None:
         raise NoFalHost(origin)
-    return Address(role, host, path.rstrip("/") or "/", query, base, media_base)
+    return role
+
+
+def _trimmed(path: str) -> str:
+    return path.rstrip("/") or "/"

@@ -10,7 +10,8 @@ WireError
 ├── NotFound             404  no such page or control operation
 ├── MethodNotAllowed     405
 ├── StillInProgress      400  the result, before the end
-└── BodyTooLarge         413
+├── BodyTooLarge         413
+└── ShuttingDown         503  the mock was told to stop while a call waited
 """
 
 from __future__ import annotations
@@ -35,9 +36,12 @@ class WireError(Exception):
         *,
         hint: str | None = None,
         headers: Mapping[str, str] | None = None,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(str(body))
         self.body = dict(body)
+        # The job that the refusal is about, where there is one.
+        self.request_id = request_id
         self.hint = hint
         self.headers = dict(headers or {})
 
@@ -49,7 +53,7 @@ class NoFalHost(WireError):
 
     def __init__(self, origin: str) -> None:
         ways: list[JSON] = [
-            f"put the real host after this origin: {origin}queue.fal.run/fal-ai/ltx-2/…",
+            f"put the real host after this origin: {origin}/queue.fal.run/fal-ai/ltx-2/…",
             "send the header x-fal-target-url with the real URL (proxyUrl of @fal-ai/client)",
             "send the real host in the Host header (a proxy, or a hosts file, in front)",
         ]
@@ -143,7 +147,8 @@ class StillInProgress(WireError):
 
     def __init__(self, request_id: str, urls: Mapping[str, str]) -> None:
         super().__init__(
-            {"detail": "Request is still in progress", "request_id": request_id, **urls}
+            {"detail": "Request is still in progress", "request_id": request_id, **urls},
+            request_id=request_id,
         )
 
 
@@ -155,3 +160,13 @@ class BodyTooLarge(WireError):
     def __init__(self, limit: int) -> None:
         hint = f"the limit is {limit} bytes; --max-body changes it"
         super().__init__({"detail": "Request body is too large"}, hint=hint)
+
+
+class ShuttingDown(WireError):
+    """A call was still waiting for its model when the mock was told to stop."""
+
+    status_code = 503
+
+    def __init__(self, request_id: str) -> None:
+        hint = "the mock was stopped before this job's end"
+        super().__init__({"detail": "Service Unavailable"}, hint=hint, request_id=request_id)

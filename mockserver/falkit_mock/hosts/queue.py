@@ -73,7 +73,7 @@ class Queue:
             **job_urls(address, job),
             "logs": None,
             "metrics": {},
-            "queue_position": self._platform.store.ahead(job, job.created),
+            "queue_position": self._platform.place(job),
         }
         return json_reply(body, request_id=job.id, headers={HINT: hint} if hint else None)
 

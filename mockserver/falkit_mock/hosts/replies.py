@@ -57,7 +57,10 @@ def error_reply(error: WireError, request_id: str) -> Response:
     if error.hint:
         headers[HINT] = header_text(error.hint)
     return json_reply(
-        error.body, request_id=request_id, status_code=error.status_code, headers=headers
+        error.body,
+        request_id=error.request_id or request_id,
+        status_code=error.status_code,
+        headers=headers,
     )
 
 

@@ -27,7 +27,7 @@ class Site:
             raise NotFound(f"of fal.ai this mock has only {_DOCUMENT}")
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("GET")
-        request_id = self._platform.identity.request_id()
+        request_id = self._platform.identity.reply_id()
         endpoint_id = QueryParams(address.query).get("endpoint_id", "")
         if endpoint_id not in self._catalog:
             # The body is the bare word null (wire.md §10, I-3p).

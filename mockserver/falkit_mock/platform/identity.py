@@ -17,14 +17,27 @@ class Identity:
 
     def __init__(self, seed: int | None) -> None:
         self.seed = secrets.randbits(63) if seed is None else seed
-        self._key = b"%d" % self.seed
-        self._count = 0
+        # Hashed, since a key has at most 64 bytes and a seed any number of digits.
+        self._key = blake2b(str(self.seed).encode()).digest()
+        self._jobs = 0
+        self._replies = 0
 
     def request_id(self) -> str:
-        """Return the next request id: a UUID in the form of version 7 (wire.md §3.1, I-3p)."""
-        self._count += 1
-        moment = (_EPOCH_MS + self._count) & 0xFFFFFFFFFFFF
-        noise = int.from_bytes(self._digest(b"id %d" % self._count, 10), "big")
+        """Return the next job's id: a UUID in the form of version 7 (wire.md §3.1, I-3p)."""
+        self._jobs += 1
+        return self._uuid(b"id", self._jobs)
+
+    def reply_id(self) -> str:
+        """Return an id for a reply that is about no job.
+
+        Counted apart, so that a readiness probe or a refusal does not change the jobs' ids.
+        """
+        self._replies += 1
+        return self._uuid(b"reply", self._replies)
+
+    def _uuid(self, purpose: bytes, count: int) -> str:
+        moment = (_EPOCH_MS + count) & 0xFFFFFFFFFFFF
+        noise = int.from_bytes(self._digest(b"%s %d" % (purpose, count), 10), "big")
         head = (moment << 16) | 0x7000 | (noise & 0x0FFF)
         tail = (0b10 << 62) | (noise >> 18 & 0x3FFFFFFFFFFFFFFF)
         text = f"{head:016x}{tail:016x}"

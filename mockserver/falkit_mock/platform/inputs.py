@@ -127,7 +127,7 @@ def unreachable(url: str) -> Unreachable | None:
     if parts.scheme not in ("http", "https"):
         scheme = f"{parts.scheme}:" if parts.scheme else "no scheme"
         return Unreachable(f"a URL must begin with http: or https:, not {scheme}", private=False)
-    if not host or any(character.isspace() for character in url.strip()):
+    if not host or len(url.split()) != 1:
         return Unreachable("the URL is malformed (no host, or white space in it)", private=False)
     if _is_private(host):
         return Unreachable(f"fal can't reach {host}, which is on your machine or network", True)

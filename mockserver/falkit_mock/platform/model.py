@@ -26,7 +26,7 @@ from falkit_mock.platform.timing import Workload
 from falkit_mock.platform.wire_json import NotJson, dumps, loads
 from falkit_mock.settings import Settings
 from falkit_mock.store import FileRecord
-from falkit_spec import JSON, Endpoint
+from falkit_spec import JSON, Endpoint, VideoFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,13 @@ class Reading:
     # With the document's defaults filled in.
     input: dict[str, JSON]
     media: tuple[Medium, ...]
+    # What the output shows; None for an endpoint whose output is no video.
+    video: VideoFacts | None
 
     def workload(self) -> Workload:
-        video = self.endpoint.video(self.input)
-        if video is None:
+        if self.video is None:
             return Workload(seconds=1.0, pixels=1_000_000)
-        return Workload(float(video.seconds), video.width * video.height)
+        return Workload(float(self.video.seconds), self.video.width * self.video.height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def _validate(endpoint: Endpoint, parsed: JSON, settings: Settings) -> Reading |
         parsed = endpoint.coerced(parsed)
     assert isinstance(parsed, dict), "whatever else was refused above"
     filled = endpoint.with_defaults(parsed)
-    return Reading(endpoint, filled, _media(endpoint, filled))
+    return Reading(endpoint, filled, _media(endpoint, filled), endpoint.video(filled))
 
 
 def _media(endpoint: Endpoint, filled: dict[str, JSON]) -> tuple[Medium, ...]:
@@ -218,10 +219,9 @@ def complete(
     reading: Reading, request_id: str, media_base: str, file_path: Callable[[str], str]
 ) -> tuple[Outcome, FileRecord | None]:
     """Return the model's success: the output that the document describes, and its file."""
-    endpoint, output = reading.endpoint, reading.endpoint.example_output()
+    endpoint, video, output = reading.endpoint, reading.video, reading.endpoint.example_output()
     units = endpoint.billable_units(reading.input)
     headers = {} if units is None else {"x-fal-billable-units": f"{units:f}"}
-    video = endpoint.video(reading.input)
     file = output.get("video")
     if video is None or not isinstance(file, dict):
         return Outcome(200, dumps(output), headers), None

@@ -101,12 +101,17 @@ class Platform:
         ran = status == "COMPLETED" and not job.cancelled
         return Snapshot(
             status=status,
-            queue_position=self.store.ahead(job, now) if status == "IN_QUEUE" else 0,
+            queue_position=self.place(job),
             logs=self._logs(job, now) if with_logs and status != "IN_QUEUE" else None,
             inference_time=round(job.ends - job.starts, 6) if ran else None,
             error=failed.error if failed else None,
             error_type=failed.error_type if failed else None,
         )
+
+    def place(self, job: Job) -> int:
+        """Return how many jobs are ahead in the queue (wire.md §3.1)."""
+        now = self.clock.now()
+        return self.store.ahead(job, now) if job.starts > now else 0
 
     def looked_at(self, job: Job) -> None:
         """Note that a client asked after a job: what moves it in the `polls` timing."""
@@ -179,8 +184,10 @@ class Platform:
         if door == "run" and timing.pace == "polls":
             # There is nothing to poll: the answer is the reply.
             return Duration(0.0, 0.0)
-        workload = judged.workload() if isinstance(judged, Reading) else Workload(0.0, 0)
-        takes = timing.duration(workload, self.identity.random(request_id, "duration"))
+        takes = timing.duration(
+            judged.workload if isinstance(judged, Reading) else Workload,
+            lambda: self.identity.random(request_id, "duration"),
+        )
         if timing.pace != "clock":
             return takes
         # What a model refuses costs a runner no time, and a direct call does not queue.
@@ -190,8 +197,11 @@ class Platform:
     def _plan(self, path: str, door: Door, ready: float, run: float) -> tuple[float, float]:
         if door == "run" or self.settings.timing.pace != "clock":
             return ready, ready + run
-        most = self.settings.runners
-        busy = self.store.busy_until(path, self.clock.now(), most)
+        now, most = self.clock.now(), self.settings.runners
+        if not run and ready <= now:
+            # What waits for nothing and takes no time needs no look at the queue.
+            return ready, ready
+        busy = self.store.busy_until(path, now, most)
         return runners.plan(most, busy, [(ready, run)])[0]
 
     def _replan(self, path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Literal, TypeAlias
@@ -19,8 +20,13 @@ class TimingError(ValueError):
 class Workload:
     """What a job makes, as far as it bears on how long that takes."""
 
-    seconds: float
-    pixels: int
+    seconds: float = 0.0
+    pixels: int = 0
+
+
+# Called only by a timing that needs them, since most do not.
+Work: TypeAlias = Callable[[], Workload]
+Dice: TypeAlias = Callable[[], Random]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class Seconds:
     run: float
     pace: Pace = "clock"
 
-    def duration(self, workload: Workload, random: Random) -> Duration:
+    def duration(self, work: Work, random: Dice) -> Duration:
         return Duration(self.queue, self.run)
 
 
@@ -52,12 +58,12 @@ class Realistic:
 
     pace: Pace = "clock"
 
-    def duration(self, workload: Workload, random: Random) -> Duration:
+    def duration(self, work: Work, random: Dice) -> Duration:
+        workload, chance = work(), random()
         megapixels = workload.pixels / 1e6
-        spread = random.uniform(0.9, 1.1)
-        return Duration(
-            random.uniform(0.5, 3.0), (4 + 0.8 * workload.seconds * megapixels) * spread
-        )
+        spread = chance.uniform(0.9, 1.1)
+        run = (4 + 0.8 * workload.seconds * megapixels) * spread
+        return Duration(chance.uniform(0.5, 3.0), run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Stepped:
 
     pace: Pace
 
-    def duration(self, workload: Workload, random: Random) -> Duration:
+    def duration(self, work: Work, random: Dice) -> Duration:
         return Duration(math.inf, math.inf)
 
 

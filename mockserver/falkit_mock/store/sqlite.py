@@ -13,7 +13,7 @@ from falkit_mock.store.base import FileRecord
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY,
-    seq INTEGER NOT NULL UNIQUE,
+    seq INTEGER NOT NULL,
     path TEXT NOT NULL,
     app TEXT NOT NULL,
     door TEXT NOT NULL,

@@ -1,0 +1,78 @@
+"""Build the wheel and use it as a stranger would: alone, in a clean environment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = {"falkit_spec", "falkit_fixtures", "falkit_client", "falkit_mock"}
+# Takes part of its output from each package, so that nothing it needs can be missing.
+USE = """
+from falkit_client import Client
+from falkit_fixtures import images
+from falkit_spec import Catalog
+import base64, sys
+
+endpoint = Catalog.vendored().get("fal-ai/ltx-2/image-to-video/fast")
+image = "data:image/png;base64," + base64.b64encode(images.sample("png")).decode()
+with Client(key="falkit", base_url=sys.argv[1]) as client:
+    result = client.run(endpoint.id, {"prompt": "a quiet harbour", "image_url": image})
+    print(result.output["video"]["url"])
+"""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = build(Path(folder))
+        print(f"{wheel.name}: {wheel.stat().st_size / 1024:.0f} kB")
+        use(wheel, Path(folder) / "venv")
+
+
+def build(folder: Path) -> Path:
+    """Build the wheel; fail unless it holds the packages and nothing of the tests."""
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    (wheel,) = folder.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
+    assert tops == PACKAGES, f"the wheel holds {sorted(tops)}, not {sorted(PACKAGES)}"
+    for package in PACKAGES:
+        assert f"{package}/py.typed" in names, f"{package} lacks its py.typed"
+    return wheel
+
+
+def use(wheel: Path, folder: Path) -> None:
+    """Install the wheel alone and send a request through server and client."""
+    venv.create(folder, with_pip=True)
+    python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    install = [str(python), "-m", "pip", "install", "--quiet", str(wheel)]
+    subprocess.run([*install, "--constraint", str(ROOT / "constraints.txt")], check=True)
+    falkit = [str(python.with_name("falkit"))]
+    subprocess.run([*falkit, "--version"], check=True)
+    listed = subprocess.check_output([*falkit, "spec", "list"], text=True)
+    assert "fal-ai/ltx-2/image-to-video/fast" in listed, listed
+    serve = [*falkit, "serve", "--port", "0", "--timing", "instant"]
+    with subprocess.Popen(
+        serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        assert server.stdout is not None
+        try:
+            url = json.loads(server.stdout.readline())["url"]
+            made = subprocess.check_output([str(python), "-c", USE, url], text=True).strip()
+            with urllib.request.urlopen(made) as reply:
+                clip = reply.read()
+        finally:
+            server.terminate()
+    assert clip[4:8] == b"ftyp", clip[:16]
+    print(f"installed alone, it served {made.rpartition('_')[2]}, {len(clip)} bytes")
+
+
+if __name__ == "__main__":
+    main()
