@@ -15,6 +15,7 @@ import httpx
 from falkit_client._async_wire import AsyncWire, OnUpdate, Sleep
 from falkit_client._core import Core
 from falkit_client._requests import Ticket
+from falkit_client._running import tls
 from falkit_client.options import Options, RunOptions, SubmitOptions
 from falkit_client.queue import Status
 from falkit_client.result import JsonObject, Result
@@ -56,7 +57,7 @@ class AsyncClient:
         self._core = Core.chosen(
             key, base_url, catalog, check, retries, poll_interval, clock, random
         )
-        self._http = httpx.AsyncClient(transport=transport)
+        self._http = httpx.AsyncClient(transport=transport, verify=tls())
         self._wire = AsyncWire(self._http, sleep)
 
     async def __aenter__(self) -> Self:

@@ -13,6 +13,7 @@ import httpx
 
 from falkit_client._core import Core
 from falkit_client._requests import Ticket
+from falkit_client._running import tls
 from falkit_client._wire import OnUpdate, Wire
 from falkit_client.options import Options, RunOptions, SubmitOptions
 from falkit_client.queue import Status
@@ -55,7 +56,7 @@ class Client:
         self._core = Core.chosen(
             key, base_url, catalog, check, retries, poll_interval, clock, random
         )
-        self._http = httpx.Client(transport=transport)
+        self._http = httpx.Client(transport=transport, verify=tls())
         self._wire = Wire(self._http, sleep)
 
     def __enter__(self) -> Self:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import Callable
+from functools import cache
 from typing import Generic, TypeVar
 
 import httpx
@@ -86,3 +89,16 @@ def no_answer(error: httpx.RequestError, request: Request) -> NoAnswer:
     if kind is AnswerLost and not request.safe:
         message += "; fal may have accepted the job all the same"
     return kind(message, endpoint=request.endpoint, request_id=request.request_id)
+
+
+def tls() -> ssl.SSLContext:
+    """The TLS context of the environment's certificates, made once: it takes tens of milliseconds.
+
+    SSL_CERT_FILE and SSL_CERT_DIR lead to a stand-in's own certificate (wire.md §1.2).
+    """
+    return _tls(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@cache
+def _tls(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    return httpx.create_ssl_context()
