@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -11,7 +12,10 @@ from typing import TypeAlias
 from falkit_fixtures import mp4
 from falkit_mock.store import FileRecord, Store
 
-_HOSTS = ("v3b.fal.media", "v3.fal.media")
+# An output URL in any of its spellings: the real one, or one below some origin.
+_OUTPUT = re.compile(
+    r"https?://(?P<origin>[^/?#]+/(?:[^?#]*/)?)?v3b?\.fal\.media(?::\d+)?(?P<path>/[^?#]*)", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +70,18 @@ class Media:
         """Return a reader of output URLs that come back as inputs.
 
         At fal those are public URLs; here they may name this machine, which is no reason to
-        refuse them. Files of the real host that were not made here are left to trust.
+        refuse them, by whichever of its names. Files of the real host that were not made here
+        are left to trust.
         """
+        own = f"{media_base}/"
 
         def read(url: str) -> bytes | _Missing | None:
-            for base in (media_base, "https://"):
-                if url.startswith(base):
-                    host, slash, path = url.removeprefix(base).partition("/")
-                    if host in _HOSTS and slash:
-                        file = self.file(f"/{path.partition('?')[0]}")
-                        gone = None if base == "https://" else MISSING
-                        return gone if file is None else file.data
-            return None
+            match = _OUTPUT.match(url.strip())
+            if match is None:
+                return None
+            file = self.file(match["path"])
+            if file is not None:
+                return file.data
+            return MISSING if match["origin"] and url.startswith(own) else None
 
         return read

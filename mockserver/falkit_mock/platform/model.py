@@ -40,7 +40,7 @@ class Order:
     endpoint: Endpoint | None
     body: bytes
     content_type: str
-    # What a media URL begins with, up to the host (`https://` or a mock's origin).
+    # What a URL on the media host begins with, up to its path.
     media_base: str
 
 
@@ -226,7 +226,7 @@ def complete(
     if video is None or not isinstance(file, dict):
         return Outcome(200, dumps(output), headers), None
     path = file_path(str(file.get("file_name") or "output.mp4"))
-    file["url"] = f"{media_base}v3b.fal.media{path}"
+    file["url"] = f"{media_base}{path}"
     record = FileRecord(
         path=path,
         request_id=request_id,
