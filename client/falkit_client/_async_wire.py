@@ -72,16 +72,14 @@ class _Line:
         self._stream: tuple[Request, AsyncIterator[str]] | None = None
 
     async def perform(self, step: Send | Listen | Hear | Pause) -> Answer:
-        match step:
-            case Send(request):
-                return await self._send(request)
-            case Listen(request):
-                return await self._listen(request)
-            case Hear():
-                return await self._hear()
-            case Pause(seconds):
-                await self._sleep(seconds)
-                return None
+        if isinstance(step, Send):
+            return await self._send(step.request)
+        if isinstance(step, Listen):
+            return await self._listen(step.request)
+        if isinstance(step, Hear):
+            return await self._hear()
+        await self._sleep(step.seconds)
+        return None
 
     async def _send(self, request: Request) -> Reply:
         try:

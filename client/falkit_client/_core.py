@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import chain
 from typing import TypeVar
 
 from falkit_client import _replies
@@ -236,7 +235,9 @@ class Core:
         final: Callable[[Reply], bool] = _replies.is_for_good,
     ) -> Flow[Reply]:
         """Send, and send again as the retries allow; `final` tells errors that will not change."""
-        for wait in chain(self.retries.waits(self.random), [None]):
+        waits = self.retries.waits(self.random)
+        while True:
+            wait = next(waits, None)
             try:
                 reply = yield from ask(Send(deadline.bound(request) if deadline else request))
             except NoAnswer as error:
@@ -249,7 +250,6 @@ class Core:
                 if wait is None or not again or final(reply):
                     return reply
             yield Pause(deadline.limit(wait) if deadline else wait)
-        raise AssertionError("the last attempt returns or raises")
 
 
 def _reported(news: News, status: Status) -> Flow[None]:

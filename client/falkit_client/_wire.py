@@ -70,16 +70,14 @@ class _Line:
         self._stream: tuple[Request, Iterator[str]] | None = None
 
     def perform(self, step: Send | Listen | Hear | Pause) -> Answer:
-        match step:
-            case Send(request):
-                return self._send(request)
-            case Listen(request):
-                return self._listen(request)
-            case Hear():
-                return self._hear()
-            case Pause(seconds):
-                self._sleep(seconds)
-                return None
+        if isinstance(step, Send):
+            return self._send(step.request)
+        if isinstance(step, Listen):
+            return self._listen(step.request)
+        if isinstance(step, Hear):
+            return self._hear()
+        self._sleep(step.seconds)
+        return None
 
     def _send(self, request: Request) -> Reply:
         try:

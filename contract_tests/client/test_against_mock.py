@@ -222,12 +222,13 @@ def test_a_stream_is_listened_to_and_not_polled(quick: str) -> None:
 
     class Noted(httpx.HTTPTransport):
         def handle_request(self, request: httpx.Request) -> httpx.Response:
-            asked.append(request.url.path.rpartition("requests/")[2].partition("/")[2])
+            asked.append(request.url.path.rpartition("/")[2])
             return super().handle_request(request)
 
     with Client(KEY, quick, transport=Noted()) as client:
-        client.submit(FAST, INPUT).wait(stream=True)
-    assert asked == ["", "status/stream", ""]
+        handle = client.submit(FAST, INPUT)
+        handle.wait(stream=True)
+    assert asked == ["fast", "stream", handle.request_id]
 
 
 def test_no_server_is_unreachable_and_nothing_was_sent() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import respx
 
-from falkit_client import Client, errors
+from falkit_client import AsyncClient, Client, errors
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
 INPUT = {"prompt": "A tram in the rain", "image_url": "https://example.com/tram.png"}
@@ -110,3 +110,22 @@ def test_price_is_known_without_a_request(respx_mock: respx.MockRouter) -> None:
             "1.6"
         )
     assert not respx_mock.calls
+
+
+def test_an_asynchronous_client_answers_a_price_at_once() -> None:
+    assert AsyncClient("id:secret").price(FAST, INPUT) == Decimal("0.24")
+
+
+def test_finite_numbers_go_out_as_they_are(do: Do, respx_mock: respx.MockRouter) -> None:
+    route = respx_mock.post("https://fal.run/o/a").respond(json={})
+    do("run", "o/a", {"start": 1.5, "end": 2, "loop": None, "on": True}, check=False)
+    assert route.calls.last.request.content == (
+        b'{"start": 1.5, "end": 2, "loop": null, "on": true}'
+    )
+
+
+def test_the_output_of_an_unknown_endpoint_is_taken_as_it_is(
+    do: Do, respx_mock: respx.MockRouter
+) -> None:
+    respx_mock.get("https://queue.fal.run/some/model/requests/r1").respond(json={"a": 1})
+    assert do("result", "some/model/x", "r1").output == {"a": 1}

@@ -41,6 +41,7 @@ def test_urls_of_the_answer_are_followed(respx_mock: respx.MockRouter) -> None:
         "/fal-ai/ltx-2/requests/r1",
         "https://queue.fal.run/x?y=1",
         "https://[",
+        "https://queue.fal.run:port/x",
         "",
         None,
         7,

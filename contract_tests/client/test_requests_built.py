@@ -223,3 +223,12 @@ def test_a_request_id_cannot_leave_its_path(do: Do, respx_mock: respx.MockRouter
     with pytest.raises(errors.NotFound):
         do("status", FAST, "../../x?y")
     assert b"requests/..%2F..%2Fx%3Fy/status" in route.calls.last.request.url.raw_path
+
+
+@pytest.mark.parametrize("said", ["many", ""])
+def test_units_that_are_no_number_are_unknown(
+    do: Do, respx_mock: respx.MockRouter, said: str
+) -> None:
+    headers = {"x-fal-billable-units": said}
+    respx_mock.get(JOB).respond(json=VIDEO, headers=headers)
+    assert do("result", FAST, "r1").billable_units is None

@@ -274,6 +274,17 @@ def test_a_handle_waits_as_subscribe_does(respx_mock: respx.MockRouter) -> None:
     assert seen == [InProgress("r1", (LogLine("a", "ta"),)), Completed("r1")]
 
 
+def test_an_asynchronous_handle_waits_too(respx_mock: respx.MockRouter) -> None:
+    respx_mock.get(f"{JOB}/status").mock(return_value=answer("COMPLETED"))
+    respx_mock.get(JOB).respond(json=VIDEO)
+
+    async def scenario() -> object:
+        async with AsyncClient("id:secret") as client:
+            return (await client.handle(FAST, "r1").wait()).output
+
+    assert asyncio.run(scenario()) == VIDEO
+
+
 def test_a_poll_interval_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="poll_interval"):
         Client("id:secret", poll_interval=0)
