@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 PORT = 4325
 
 
-@click.command(context_settings={"max_content_width": 100})
+_NAMES = "\n".join(
+    f"  {name.replace('_', '-'):<24} {' | '.join(values)}" for name, values in ASSUMPTIONS.items()
+)
+_EPILOG = f"\b\nAssumptions, the first value of each is the default:\n{_NAMES}"
+
+
+@click.command(epilog=_EPILOG, context_settings={"max_content_width": 100})
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -69,9 +75,7 @@ PORT = 4325
     "--assume",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Choose the other reading of what is not known of fal for certain: "
-    + "; ".join(f"{n.replace('_', '-')}={'|'.join(v)}" for n, v in ASSUMPTIONS.items())
-    + ".",
+    help="Choose another reading of what is not known for certain of fal; names below.",
 )
 @click.option(
     "--log-format",

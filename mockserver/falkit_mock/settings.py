@@ -30,6 +30,9 @@ class Assumptions:
     unknown_request: Literal["status", "detail"] = "status"
     # wire.md §3.2, §13: whether a COMPLETED status tells of a model's own refusal.
     model_error_in_status: Literal["text", "absent"] = "text"
+    # wire.md §3.2, §3.3: whether an event of the status stream brings the log lines that are new
+    # since the one before, which the JavaScript client counts on, or the window of a status.
+    stream_logs: Literal["new", "window"] = "new"
     # spec-facts.md §1: the rule for long clips is prose; what breaking it answers is not on record.
     unsupported_combination: Literal["refused", "accepted"] = "refused"
     # spec-facts.md §4: "6" for an integer enum is refused for certain; whether "true" is

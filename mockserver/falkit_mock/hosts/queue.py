@@ -114,15 +114,16 @@ class Queue:
     ) -> AsyncGenerator[bytes]:
         """Yield the status each time it reads differently, until the job is done."""
         platform, clock = self._platform, self._platform.clock
-        last, silent_since = b"", clock.now()
+        news = _News(whole_window=platform.settings.assumptions.stream_logs == "window")
+        silent_since = clock.now()
         while not platform.closing:
             ticket = clock.bell.ticket()
             job = platform.store.get(job.id) or job
             body = await self._status_body(job, address, with_logs=with_logs)
-            event = b"data: " + dumps(body) + b"\n\n"
-            if event != last:
-                yield event
-                last, silent_since = event, clock.now()
+            event = news.of(body)
+            if event is not None:
+                yield b"data: " + dumps(event) + b"\n\n"
+                silent_since = clock.now()
             elif clock.now() >= silent_since + KEEP_ALIVE:
                 yield b": keep-alive\n\n"
                 silent_since = clock.now()
@@ -142,6 +143,32 @@ class Queue:
     async def _cancel(self, job: Job, request: Request, address: Address) -> Response:
         answer = self._platform.cancel(job)
         return json_reply({"status": answer}, request_id=job.id, status_code=_CANCEL_CODES[answer])
+
+
+class _News:
+    """Picks out of a row of statuses what a stream's listener has not heard yet.
+
+    The official JavaScript client puts each event's lines after those of the events before, so
+    an event must bring only new ones; a window each time would come out many times over.
+    """
+
+    def __init__(self, *, whole_window: bool) -> None:
+        self._whole_window = whole_window
+        self._last: dict[str, JSON] = {}
+        self._window: list[JSON] = []
+
+    def of(self, body: dict[str, JSON]) -> dict[str, JSON] | None:
+        window = body["logs"]
+        fresh: list[JSON] = []
+        if isinstance(window, list):
+            fresh = [line for line in window if line not in self._window]
+            self._window = window
+            body = body if self._whole_window else {**body, "logs": [*fresh]}
+        bare = {**body, "logs": None}
+        if bare == self._last and not fresh:
+            return None
+        self._last = bare
+        return body
 
 
 def _wants_logs(address: Address) -> bool:

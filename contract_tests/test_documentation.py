@@ -1,0 +1,111 @@
+"""What the documentation shows is run, and what it lists is compared with the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Generator
+from pathlib import Path
+
+import av
+import httpx
+import pytest
+
+from falkit_mock.settings import ASSUMPTIONS, Assumptions
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+FALKIT = str(Path(sys.executable).with_name("falkit"))
+DEFAULT_URL = "http://127.0.0.1:4325"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def url() -> Generator[str]:
+    command = [FALKIT, "serve", "--port", "0", "--timing", "0,0.2", "--quiet"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        assert server.stdout is not None
+        try:
+            yield json.loads(server.stdout.readline())["url"]
+        finally:
+            server.terminate()
+
+
+def run(command: list[str]) -> str:
+    return subprocess.check_output(command, text=True, timeout=60, stderr=subprocess.STDOUT)
+
+
+def test_the_direct_call_answers_a_clip_that_plays(url: str, tmp_path: Path) -> None:
+    (call,) = [block for block in blocks("sh") if "/fal.run/" in block]
+    reply = json.loads(
+        run(["sh", "-c", call.replace("curl ", "curl -s ").replace(DEFAULT_URL, url)])
+    )
+    clip = tmp_path / reply["video"]["file_name"]
+    clip.write_bytes(httpx.get(reply["video"]["url"]).content)
+    with av.open(clip) as container:
+        assert sum(1 for _ in container.decode(container.streams.video[0])) == 150
+
+
+def test_the_queue_call_answers_as_its_comment_says(url: str) -> None:
+    (call,) = [block for block in blocks("sh") if "/queue.fal.run/" in block]
+    reply = json.loads(run(["sh", "-c", call.replace(DEFAULT_URL, url)]))
+    shown = re.findall(r'"(\w+)":', call.rpartition("# ")[2])
+    assert reply["status"] == "IN_QUEUE"
+    assert set(shown) <= set(reply)
+
+
+def test_the_python_example_runs(url: str) -> None:
+    (example,) = blocks("python")
+    printed = run([sys.executable, "-c", example.replace(DEFAULT_URL, url)]).splitlines()
+    assert printed[0] == "0.32"
+    assert printed[-1].endswith("ltxv-2-i2v-output.mp4")
+    assert any("Completed" in line for line in printed)
+
+
+def test_the_spec_commands_run() -> None:
+    (example,) = [block for block in blocks("sh") if "falkit spec" in block]
+    listed, shown, combined = (run([FALKIT, *line.split()[1:]]) for line in example.splitlines())
+    assert "fal-ai/ltx-2/image-to-video/fast" in listed
+    assert "generate_audio" in shown
+    assert "48 combinations, 23 legal" in combined
+
+
+def test_every_option_of_serve_that_the_readme_names_exists() -> None:
+    known = set(re.findall(r"--[a-z-]+", run([FALKIT, "serve", "--help"])))
+    spec = set(re.findall(r"--[a-z-]+", run([FALKIT, "spec", "combinations", "--help"])))
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known | spec
+
+
+def test_every_assumption_is_in_the_table_of_fidelity() -> None:
+    table = (ROOT / "docs" / "fidelity.md").read_text()
+    rows = {
+        name: tuple(re.findall(r"`([^`]+)`", values))
+        for name, values in re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", table, re.MULTILINE)
+    }
+    assert rows == {name.replace("_", "-"): values for name, values in ASSUMPTIONS.items()}
+    for name, values in ASSUMPTIONS.items():
+        assert getattr(Assumptions(), name) == values[0], "the first is the default"
+
+
+def test_the_readme_names_make_targets_that_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)", README)) <= targets
+
+
+def test_the_version_is_one_number() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert run([FALKIT, "--version"]).split()[-1] == project["version"]
+
+
+def test_links_lead_to_files() -> None:
+    for document in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
