@@ -21,7 +21,7 @@ from falkit_mock.platform.inputs import (
 )
 from falkit_mock.platform.jobs import Outcome
 from falkit_mock.platform.media import MISSING, OwnFile
-from falkit_mock.platform.refusals import refusal
+from falkit_mock.platform.refusals import NOT_BILLED, refusal
 from falkit_mock.platform.timing import Workload
 from falkit_mock.platform.wire_json import NotJson, dumps, loads
 from falkit_mock.settings import Settings
@@ -75,20 +75,14 @@ def read(order: Order, settings: Settings) -> Reading | Refused:
         # wire.md §4: a path that the app doesn't have.
         inside = order.path.removeprefix(order.app) or "/"
         body = dumps({"detail": f"Path {inside} not found"})
-        return Refused(Outcome(404, body, {"x-fal-billable-units": "0"}, _error(404, settings)))
-    parsed = _parse(order.body, order.content_type)
-    if isinstance(parsed, _Unparsed):
-        return Refused(refusal([parsed.item], error=_error(422, settings)), parsed.hint)
+        return Refused(Outcome(404, body, NOT_BILLED, _error(404, settings)))
+    parsed = _parse(order.body, order.content_type, settings)
+    if isinstance(parsed, Refused):
+        return parsed
     return _validate(order.endpoint, parsed, settings)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unparsed:
-    item: dict[str, JSON]
-    hint: str
-
-
-def _parse(body: bytes, content_type: str) -> JSON | _Unparsed:
+def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused:
     if not body:
         item: dict[str, JSON] = {
             "type": "missing",
@@ -96,7 +90,8 @@ def _parse(body: bytes, content_type: str) -> JSON | _Unparsed:
             "msg": "Field required",
             "input": None,
         }
-        return _Unparsed(item, "the body is empty; send the input as JSON")
+        hint = "the body is empty; send the input as JSON"
+        return Refused(refusal([item], error=_error(422, settings)), hint)
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type and not media_type.endswith(("/json", "+json")):
         # FastAPI hands a body of another type to the model unread.
@@ -104,6 +99,11 @@ def _parse(body: bytes, content_type: str) -> JSON | _Unparsed:
     try:
         return loads(body)
     except NotJson as error:
+        hint = f"the body can't be read as JSON: {error.message}"
+        if error.position is None:
+            # FastAPI's answer, on which fal's models stand, to all but a syntax error.
+            text = dumps({"detail": "There was an error parsing the body"})
+            return Refused(Outcome(400, text, NOT_BILLED, _error(400, settings)), hint)
         item = {
             "type": "json_invalid",
             "loc": ["body", error.position],
@@ -111,7 +111,29 @@ def _parse(body: bytes, content_type: str) -> JSON | _Unparsed:
             "input": {},
             "ctx": {"error": error.message},
         }
-        return _Unparsed(item, f"the body is no JSON: {error.message} at {error.position}")
+        hint += f" at character {error.position}"
+        return Refused(refusal([item], error=_error(422, settings)), hint)
+
+
+def _hint(detail: list[JSON]) -> str | None:
+    """Say what a refusal's reader most often overlooks."""
+    for item in detail:
+        if not isinstance(item, dict):
+            continue
+        value, loc = item["input"], item["loc"]
+        if item["type"] == "model_attributes_type" and isinstance(value, str):
+            return (
+                "the body was not read as JSON; send it as an object, with the header "
+                "Content-Type: application/json"
+            )
+        if item["type"] != "literal_error" or not isinstance(loc, list):
+            continue
+        if isinstance(value, str) and value.isdigit():
+            return (
+                f"{loc[-1]}: the document lists integers, so send {value} without quotes; the "
+                "types of @fal-ai/client say strings, and the service refuses those"
+            )
+    return None
 
 
 def _validate(endpoint: Endpoint, parsed: JSON, settings: Settings) -> Reading | Refused:
@@ -139,20 +161,6 @@ def _media(endpoint: Endpoint, filled: dict[str, JSON]) -> tuple[Medium, ...]:
             medium = Medium(wanted.field, wanted.kind, value, wanted.formats, wanted.max_bytes)
             found.append(medium)
     return tuple(found)
-
-
-def _hint(detail: list[JSON]) -> str | None:
-    """Say what a refusal's reader most often overlooks."""
-    for item in detail:
-        if not isinstance(item, dict) or item["type"] != "literal_error":
-            continue
-        value, loc = item["input"], item["loc"]
-        if isinstance(value, str) and value.isdigit() and isinstance(loc, list):
-            return (
-                f"{loc[-1]}: the document lists integers, so send {value} without quotes; the "
-                "types of @fal-ai/client say strings, and the service refuses those"
-            )
-    return None
 
 
 P = ParamSpec("P")
@@ -243,9 +251,7 @@ def complete(
 
 def digest(value: dict[str, JSON]) -> str:
     """Return the SHA-256 of an input with its defaults, keys sorted, as hex."""
-    import orjson
-
-    return sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return sha256(dumps(value, sort_keys=True)).hexdigest()
 
 
 def _error(code: int, settings: Settings) -> str | None:

@@ -50,17 +50,16 @@ def input_error(
     return item
 
 
+# wire.md §6.3: what is refused before the model runs is not billed.
+NOT_BILLED = {"x-fal-billable-units": "0"}
+
+
 def refusal(detail: list[JSON], *, error: str | None) -> Outcome:
     """Return the 422 that a model answers to an input it won't take.
 
     Both spellings of the retry hint are sent: which is live is not known (wire.md §6.1).
-    Refused inputs are not billed (wire.md §6.3).
     """
-    headers = {
-        "x-fal-billable-units": "0",
-        "x-fal-retryable": "false",
-        "x-fal-needs-retry": "false",
-    }
+    headers = {**NOT_BILLED, "x-fal-retryable": "false", "x-fal-needs-retry": "false"}
     return Outcome(422, dumps({"detail": detail}), headers, error)
 
 
