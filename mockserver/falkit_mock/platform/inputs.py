@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import socket
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -120,15 +122,18 @@ def unreachable(url: str) -> Unreachable | None:
     """Return why fal could not fetch a URL, or None if it may."""
     try:
         parts = urlsplit(url.strip())
-        host = (parts.hostname or "").rstrip(".").lower()
+        # Browsers and fetchers read full-width letters as plain ones.
+        host = unicodedata.normalize("NFKC", parts.hostname or "").rstrip(".").lower()
         _ = parts.port
     except ValueError as error:
         return Unreachable(f"the URL is malformed ({error})", private=False)
     if parts.scheme not in ("http", "https"):
         scheme = f"{parts.scheme}:" if parts.scheme else "no scheme"
         return Unreachable(f"a URL must begin with http: or https:, not {scheme}", private=False)
-    if not host or len(url.split()) != 1:
-        return Unreachable("the URL is malformed (no host, or white space in it)", private=False)
+    if not host or len(url.split()) != 1 or "\\" in parts.netloc:
+        # Before a backslash some readers see the host's end and others a user's name.
+        why = "no host, or white space or a backslash in it"
+        return Unreachable(f"the URL is malformed ({why})", private=False)
     if _is_private(host):
         return Unreachable(f"fal can't reach {host}, which is on your machine or network", True)
     return None
@@ -137,13 +142,23 @@ def unreachable(url: str) -> Unreachable | None:
 def _is_private(host: str) -> bool:
     if host == "localhost" or host.endswith(_LOCAL_SUFFIXES):
         return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+    address = _address(host)
+    if address is None:
         # A name without a dot resolves on a local network, if anywhere.
         return "." not in host
-    mapped = getattr(address, "ipv4_mapped", None)
-    return not (mapped or address).is_global
+    return not (getattr(address, "ipv4_mapped", None) or address).is_global
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    try:
+        # The older spellings that resolvers still take: 127.1, 0x7f.1, 2130706433.
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except (OSError, ValueError):
+        return None
 
 
 def download_failed(medium: Medium, why: str) -> Rejected:
