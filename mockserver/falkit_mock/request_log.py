@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from typing import Literal, TextIO
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,7 +49,9 @@ class RequestLog:
 
     def _write(self, scope: Scope, status: int, ms: float, notes: dict[str, str]) -> None:
         address: Address | None = scope.get("falkit.address")
-        target = scope["path"] if address is None else f"{address.host}{address.path}"
+        # Quoted, so that no path can forge a line.
+        path = quote(scope["path"] if address is None else address.path)
+        target = path if address is None else f"{address.host}{path}"
         now = time.time()
         if self._form == "json":
             line = json.dumps(

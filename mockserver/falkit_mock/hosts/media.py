@@ -11,7 +11,7 @@ from falkit_mock.edge import Address
 from falkit_mock.errors import FileNotFound, MethodNotAllowed
 from falkit_mock.platform.platform import Platform
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 class MediaHost:
@@ -57,8 +57,11 @@ def _part(request: Request, etag: str, size: int) -> tuple[int, int] | None:
     """Return the bytes asked for as [start, end), or None for the whole file.
 
     RFC 9110 §14.2 lets a server ignore a Range that it doesn't understand, several ranges
-    at once among them, and requires it where If-Range names another version.
+    at once among them, and requires it where If-Range names another version. Only GET has
+    ranges at all.
     """
+    if request.method != "GET":
+        return None
     match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
     if match is None or request.headers.get("if-range", etag) != etag:
         return None

@@ -44,17 +44,17 @@ class Queue:
         at = rest.index("requests")
         request_id, operation = "".join(rest[at + 1 : at + 2]), "/".join(rest[at + 2 :])
         handlers = {
-            "": ("GET", self._result),
-            "response": ("GET", self._result),
-            "status": ("GET", self._status),
-            "status/stream": ("GET", self._stream),
-            "cancel": ("PUT", self._cancel),
+            "": (("GET", "HEAD"), self._result),
+            "response": (("GET", "HEAD"), self._result),
+            "status": (("GET", "HEAD"), self._status),
+            "status/stream": (("GET",), self._stream),
+            "cancel": (("PUT",), self._cancel),
         }
         if operation not in handlers:
             raise NotFound(f"a request has status, status/stream, cancel; not {operation}")
-        method, handle = handlers[operation]
-        if request.method not in ((method, "HEAD") if method == "GET" else (method,)):
-            raise MethodNotAllowed(method)
+        methods, handle = handlers[operation]
+        if request.method not in methods:
+            raise MethodNotAllowed(*methods)
         authorize(request, app, self._platform.settings)
         return await handle(self._platform.find(app, request_id), request, address)
 

@@ -26,7 +26,7 @@ class Site:
         if address.path != _DOCUMENT:
             raise NotFound(f"of fal.ai this mock has only {_DOCUMENT}")
         if request.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed("GET")
+            raise MethodNotAllowed("GET", "HEAD")
         request_id = self._platform.identity.reply_id()
         endpoint_id = QueryParams(address.query).get("endpoint_id", "")
         if endpoint_id not in self._catalog:
