@@ -11,6 +11,8 @@ from falkit_mock.platform.jobs import Job
 from falkit_spec import JSON, Object
 
 _STEPS = 12
+# How far a job gets whose inputs are refused, and one that no clock drives.
+_REFUSED_AT, _HALF = 0.05, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,21 @@ def window(job: Job, now: float, random: Random, size: int) -> list[JSON]:
 
     A line has message and timestamp as documented, level and source as the JS types say.
     """
-    total = job.ends - job.starts if job.ends < math.inf else 0.0
-    share = job.progress(now)
-    shown = [line for line in _script(random) if line.at <= share and now >= job.starts]
+    total, share = _course(job, now)
+    shown = [line for line in _script(random) if line.at <= share]
     return [_entry(line, job.starts + line.at * total) for line in shown[-size:]]
+
+
+def _course(job: Job, now: float) -> tuple[float, float]:
+    """Return how long the whole script takes in seconds, and how much of it was printed."""
+    ran = min(job.ends, now) - job.starts
+    if now < job.starts or (job.cancelled and ran <= 0):
+        return 0.0, -1.0
+    if job.cancelled:
+        return (0.0, _HALF) if math.isinf(job.run) else (job.run, ran / job.run)
+    total = job.ends - job.starts if job.ends < math.inf else 0.0
+    refused = job.outcome is not None and not job.outcome.ok
+    return total, min(job.progress(now), _REFUSED_AT if refused else 1.0)
 
 
 def next_line(job: Job, now: float, random: Random) -> float:
