@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -91,6 +92,16 @@ def create_app(
     async def health(request: Request) -> Response:
         return json_reply({"status": "ok"}, request_id=platform.identity.reply_id())
 
+    async def refused(request: Request, error: Exception) -> Response:
+        # Starlette's own refusals, of the mock's few routes, are plain text without an id.
+        assert isinstance(error, HTTPException)
+        return json_reply(
+            {"detail": error.detail},
+            request_id=platform.identity.reply_id(),
+            status_code=error.status_code,
+            headers=error.headers,
+        )
+
     async def internal_error(request: Request, error: Exception) -> Response:
         detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
         request_id = platform.identity.reply_id()
@@ -119,7 +130,7 @@ def create_app(
             Route("/{path:path}", FalHosts(platform, documents)),
         ],
         middleware=[cors],
-        exception_handlers={Exception: internal_error},
+        exception_handlers={HTTPException: refused, Exception: internal_error},
         lifespan=lifespan,
     )
     app.state.platform = platform

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, TypeAlias
 
-from falkit_mock.errors import RequestNotFound
+from falkit_mock.errors import RequestNotFound, ShuttingDown
 from falkit_mock.platform import logs, runners
 from falkit_mock.platform.clock import Clock
 from falkit_mock.platform.identity import Identity
@@ -61,7 +61,8 @@ class Platform:
     async def run(self, order: Order) -> Job:
         """Take an order, wait for its end and return the finished job.
 
-        A refusal comes at once; everything else takes its time (wire.md §4).
+        A refusal comes at once; everything else takes its time (wire.md §4). Raise
+        ShuttingDown if the mock is told to stop before the end.
         """
         job = self._take(order, "run")
         try:
@@ -71,6 +72,8 @@ class Platform:
                 ticket = self.clock.bell.ticket()
                 await self.clock.wait(job.ends, ticket)
                 job = self.store.get(job.id) or job
+            if job.status(self.clock.now()) != "COMPLETED":
+                raise ShuttingDown(job.id)
         except asyncio.CancelledError:
             # The caller hung up, and nobody can ask for this job again.
             self._end(job, platform_error("client_disconnected"))
@@ -92,7 +95,7 @@ class Platform:
         return job.outcome or await self._judge.outcome(job)
 
     async def snapshot(self, job: Job, *, with_logs: bool) -> Snapshot:
-        """Return how a job stands now; in the `polls` timing it then moves on by one."""
+        """Return how a job stands now."""
         now = self.clock.now()
         status = job.status(now)
         failed = None

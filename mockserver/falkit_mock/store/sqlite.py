@@ -61,11 +61,12 @@ _ADD_FILE = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class SqliteStore:
-    """Jobs and files in one sqlite database, used from one thread."""
+    """Jobs and files in one sqlite database, used from one thread at a time."""
 
     def __init__(self, database: str = ":memory:") -> None:
         # Autocommit: each statement stands for itself, so nothing accepted is lost.
-        self._db = sqlite3.connect(database, isolation_level=None)
+        # The thread that makes an application is often not the one that serves it.
+        self._db = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
         self._db.executescript(_SCHEMA)
         (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM jobs").fetchone()
         self._seq: int = last
