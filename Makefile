@@ -44,8 +44,9 @@ tests: .venv/.ready tools ## the tests alone
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
 	$(V)/python scripts/try_wheel.py
 
-seeds: .venv/.ready ## encode the seed clips anew
+seeds: .venv/.ready ## encode the seed clips and sample images anew
 	$(V)/python scripts/build_seeds.py
+	$(V)/python scripts/build_samples.py
 
 bench: .venv/.ready ## speed beside a bare Starlette application
 	@scripts/tools.sh wrk
