@@ -129,7 +129,7 @@ class Endpoint:
         """Say in plain words, each with its path, what is wrong with an output."""
         if self._output.is_valid(output):
             return []
-        from falkit_spec.validation import plain_words
+        from falkit_spec.checker import plain_words
 
         return plain_words(self.output_schema, output)
 

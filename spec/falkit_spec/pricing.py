@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from falkit_spec.errors import BadOverlay
 from falkit_spec.reading import Evidence, Reading
-from falkit_spec.types import JSON, is_number, is_object
+from falkit_spec.types import JSON, is_finite, is_number, is_object
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Pricing:
 
 def exact(value: JSON) -> Decimal | None:
     """Turn a JSON number into the decimal it is written as; None for anything else."""
-    if not is_number(value) or not math.isfinite(value):
+    if not is_number(value) or not is_finite(value):
         return None
     return Decimal(value) if isinstance(value, int) else Decimal(repr(value))
 

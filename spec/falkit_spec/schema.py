@@ -134,6 +134,9 @@ class _Reader:
     def step(self, keyword: str, value: JSON) -> Object:
         return {keyword: value} if is_number(value) and value > 0 else {}
 
+    def text(self, keyword: str, value: JSON) -> Object:
+        return {keyword: value} if isinstance(value, str) else {}
+
     def flag(self, keyword: str, value: JSON) -> Object:
         return {keyword: value} if isinstance(value, bool) else {}
 
@@ -174,7 +177,9 @@ _KEYWORDS: dict[str, _Read] = {
         _Reader.count,
     ),
     "multipleOf": _Reader.step,
-    "uniqueItems": _Reader.flag,
+    "examples": _Reader.values,
+    **dict.fromkeys(("uniqueItems", "deprecated", "readOnly", "writeOnly"), _Reader.flag),
+    **dict.fromkeys(("title", "description", "format", "$comment"), _Reader.text),
 }
 _HANDLED_TOGETHER = {
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "nullable"),
@@ -183,5 +188,6 @@ _HANDLED_TOGETHER = {
     # Never seen in fal's documents, and an ill-formed one would refuse what is right.
     *("pattern", "patternProperties", "if", "then", "else", "dependentSchemas"),
     *("dependentRequired", "dependencies", "unevaluatedProperties", "unevaluatedItems"),
+    *("contentEncoding", "contentMediaType", "contentSchema", "minContains", "maxContains"),
 }
 _ANNOTATIONS = ("title", "description", "default", "examples", "example", "deprecated")

@@ -53,7 +53,7 @@ def _refs(node: JSON) -> Generator[str]:
 
 
 def _schemas(endpoint: Endpoint) -> Generator[str]:
-    from falkit_spec.validation import plain_words
+    from falkit_spec.checker import plain_words
 
     for name, schema in (("input", endpoint.input_schema), ("output", endpoint.output_schema)):
         if not schema:

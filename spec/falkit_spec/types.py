@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NotRequired, TypeAlias, TypedDict, TypeGuard
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
@@ -32,6 +33,11 @@ def is_array(value: object) -> TypeGuard[list[JSON]]:
 def is_number(value: object) -> TypeGuard[int | float]:
     """Tell whether a value is a JSON number; a boolean is none, though Python counts it an int."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_finite(value: float) -> bool:
+    """Tell whether a number is neither NaN nor an infinity; integers of any length are."""
+    return isinstance(value, int) or math.isfinite(value)
 
 
 def dig(value: JSON, *keys: str) -> JSON:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeGuard
 
-from falkit_spec.types import JSON, Object, is_array, is_number
+from falkit_spec.types import JSON, Object, is_array, is_finite, is_number
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _lax_bool(value: JSON) -> Words | Taken | None:
         return Taken(bool(value))
     if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
         return Taken(value.lower() in _TRUE)
-    whole = is_number(value) and math.isfinite(value) and value == int(value)
+    whole = is_number(value) and is_finite(value) and value == int(value)
     if isinstance(value, str) or (whole and is_number(value) and _is_small(int(value))):
         return Words("bool_parsing", "Input should be a valid boolean, unable to interpret input")
     return None

@@ -1,0 +1,122 @@
+"""The five documents hold fal's facts: names, types, limits, defaults, orders, wrapper."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from falkit_spec import JSON, Catalog, Endpoint, Object
+
+FAST, PRO = "fal-ai/ltx-2/image-to-video/fast", "fal-ai/ltx-2/image-to-video"
+IDS = [endpoint.id for endpoint in Catalog.vendored()]
+
+
+def fields(endpoint: Endpoint) -> dict[str, Object]:
+    found = endpoint.input_schema["properties"]
+    assert isinstance(found, dict)
+    return {name: node for name, node in found.items() if isinstance(node, dict)}
+
+
+@pytest.mark.parametrize("endpoint_id", IDS)
+def test_a_document_relabelled_as_3_1_is_valid_openapi(endpoint_id: str) -> None:
+    data = copy.deepcopy(Catalog.vendored().get(endpoint_id).document.data)
+    OpenAPIV31SpecValidator({**data, "openapi": "3.1.0"}).validate()
+
+
+@pytest.mark.parametrize("endpoint_id", IDS)
+def test_the_wrapper_is_fals(endpoint_id: str) -> None:
+    data = Catalog.vendored().get(endpoint_id).document.data
+    paths, components = data["paths"], data["components"]
+    assert isinstance(paths, dict)
+    assert isinstance(components, dict)
+    assert isinstance(components["schemas"], dict)
+    request = f"/{endpoint_id}/requests/{{request_id}}"
+    assert list(data) == ["openapi", "info", "components", "paths", "servers", "security"]
+    assert data["openapi"] == "3.0.4"
+    assert list(paths) == [f"{request}/status", f"{request}/cancel", f"/{endpoint_id}", request]
+    assert data["servers"] == [{"url": "https://queue.fal.run"}]
+    assert data["security"] == [{"apiKeyAuth": []}]
+    names = list(components["schemas"])
+    assert names[0] == "QueueStatus"
+    assert names[1].endswith("Input")
+    assert names[2].endswith("Output")
+
+
+def test_fast_takes_what_fal_says() -> None:
+    endpoint = Catalog.vendored().get(FAST)
+    order = ["image_url", "prompt", "duration", "resolution", "aspect_ratio", "fps"]
+    given = fields(endpoint)
+    assert list(given) == endpoint.input_schema["x-fal-order-properties"]
+    assert list(given) == [*order, "generate_audio"]
+    assert endpoint.input_schema["required"] == ["prompt", "image_url"]
+    assert endpoint.input_schema["title"] == "LTXVImageToVideoFastRequest"
+    assert given["duration"]["enum"] == [6, 8, 10, 12, 14, 16, 18, 20]
+    assert given["fps"]["title"] == "Frames per Second"
+    assert given["image_url"]["title"] == "Image URL"
+    assert "format" not in given["image_url"]
+    assert endpoint.defaults == {
+        "duration": 6,
+        "resolution": "1080p",
+        "aspect_ratio": "16:9",
+        "fps": 25,
+        "generate_audio": True,
+    }
+
+
+def test_pro_and_text_to_video_differ_as_fal_says() -> None:
+    catalog = Catalog.vendored()
+    assert fields(catalog.get(PRO))["duration"]["enum"] == [6, 8, 10]
+    text = catalog.get("fal-ai/ltx-2/text-to-video")
+    assert "image_url" not in fields(text)
+    assert text.input_schema["required"] == ["prompt"]
+
+
+def test_retake_takes_what_fal_says() -> None:
+    endpoint = Catalog.vendored().get("fal-ai/ltx-2/retake-video")
+    assert endpoint.input_schema["required"] == ["video_url", "prompt"]
+    assert list(fields(endpoint)) == [
+        *("video_url", "prompt", "start_time", "duration", "retake_mode"),
+    ]
+    duration = fields(endpoint)["duration"]
+    assert duration["type"] == "number"
+    assert (duration["minimum"], duration["maximum"], duration["default"]) == (2, 20, 5)
+    assert endpoint.category == "video-to-video"
+
+
+@pytest.mark.parametrize("endpoint_id", IDS)
+def test_the_example_is_the_video_that_the_output_refers_to(endpoint_id: str) -> None:
+    endpoint = Catalog.vendored().get(endpoint_id)
+    kind = {"image-to-video": "i2v", "text-to-video": "t2v"}.get(endpoint.category, "retake")
+    output = endpoint.example_output()
+    video = output["video"]
+    assert isinstance(video, dict)
+    assert list(video) == ["file_name", "content_type", "url"]
+    assert video["file_name"] == f"ltxv-2-{kind}-output.mp4"
+    assert video["content_type"] == "video/mp4"
+    assert endpoint.validate_output(output) == []
+
+
+@pytest.mark.parametrize("endpoint_id", IDS)
+def test_the_example_input_is_valid(endpoint_id: str) -> None:
+    endpoint = Catalog.vendored().get(endpoint_id)
+    assert endpoint.validate(endpoint.example_input()) == []
+
+
+def test_an_example_is_the_callers_to_change() -> None:
+    endpoint = Catalog.vendored().get(FAST)
+    endpoint.example_output()["video"] = None
+    video = endpoint.example_output()["video"]
+    assert isinstance(video, dict)
+    video.clear()
+    assert endpoint.validate_output(endpoint.example_output()) == []
+
+
+@pytest.mark.parametrize(("logs", "right"), [(None, True), ([], True), ({}, False)])
+def test_the_overlaid_status_has_logs_as_the_service_sends_them(logs: JSON, right: bool) -> None:
+    from falkit_spec.compiled import Compiled
+
+    schema = Catalog.vendored().get(FAST).status_schema
+    status: Object = {"status": "COMPLETED", "request_id": "1", "logs": logs}
+    assert Compiled(schema).is_valid(status) is right

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from falkit_spec import JSON, BadOverlay, Catalog, Document, Object, Overlay
+from falkit_spec.catalog import vendored_overlays
+
+
+def overlay(*actions: JSON) -> Overlay:
+    info: Object = {"title": "t", "version": "1"}
+    return Overlay.from_data(
+        {"overlay": "1.0.0", "info": info, "actions": list(actions)}, source="o.yaml"
+    )
+
+
+def test_objects_merge_arrays_grow_and_plain_values_are_replaced() -> None:
+    document: Object = {"a": {"b": 1, "c": [1], "d": {"e": 1}}}
+    update: Object = {"b": 2, "c": [2], "d": {"f": 2}, "g": {"new": True}}
+    laid = overlay({"target": "$.a", "update": update}).apply(document)
+    assert laid == {"a": {"b": 2, "c": [1, 2], "d": {"e": 1, "f": 2}, "g": {"new": True}}}
+    assert document == {"a": {"b": 1, "c": [1], "d": {"e": 1}}}, "the document stays as it was"
+
+
+def test_an_update_of_an_array_is_appended() -> None:
+    laid = overlay({"target": "$.tags", "update": {"name": "x"}}).apply({"tags": []})
+    assert laid == {"tags": [{"name": "x"}]}
+
+
+@pytest.mark.parametrize(
+    ("target", "left"),
+    [
+        ("$.paths", {}),
+        ("$.paths['/a/b']", {"paths": {"/c": {"get": 2}}}),
+        ('$["paths"]["/c"].get', {"paths": {"/a/b": {"get": 1}, "/c": {}}}),
+        ("$.paths[*].get", {"paths": {"/a/b": {}, "/c": {}}}),
+        ("$.paths.*", {"paths": {}}),
+        ("$.nowhere.at.all", {"paths": {"/a/b": {"get": 1}, "/c": {"get": 2}}}),
+    ],
+)
+def test_what_a_target_selects_is_removed(target: str, left: Object) -> None:
+    document: Object = {"paths": {"/a/b": {"get": 1}, "/c": {"get": 2}}}
+    assert overlay({"target": target, "remove": True}).apply(document) == left
+
+
+def test_items_of_an_array_are_removed_each() -> None:
+    laid = overlay({"target": "$.a[*]", "remove": True}).apply({"a": [{"x": 1}, {"x": 1}, 2, 2]})
+    assert laid == {"a": []}
+
+
+def test_actions_are_done_in_order() -> None:
+    laid = overlay({"target": "$.a", "remove": True}, {"target": "$", "update": {"a": [1]}}).apply(
+        {"a": {}}
+    )
+    assert laid == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        ({}, "needs a `target`"),
+        ({"target": "$.a"}, "needs an `update` or `remove: true`"),
+        ({"target": "a.b", "update": {}}, "does not begin with"),
+        ({"target": "$..a", "update": {}}, r"not understood from '\.\.a' on"),
+        ({"target": "$.a[?@.b]", "update": {}}, r"not understood from '\[\?@\.b\]' on"),
+        ({"target": "$.a[0]", "update": {}}, "not understood"),
+        ({"target": "$", "remove": True}, "cannot be removed"),
+        ({"target": "$.a", "remove": "yes"}, "`remove` is true or false"),
+    ],
+)
+def test_an_action_that_is_not_understood_is_refused(action: JSON, reason: str) -> None:
+    with pytest.raises(BadOverlay, match=reason):
+        overlay(action)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "overlay: 2.0.0",
+        "overlay: 1.0.0\ninfo: {title: t}\nactions: [{target: $, update: {}}]",
+        "overlay: 1.0.0\ninfo: {title: t, version: 1}\nactions: []",
+        "a: [",
+    ],
+)
+def test_a_file_that_is_no_overlay_is_refused(text: str) -> None:
+    with pytest.raises(BadOverlay, match=r"o\.yaml"):
+        Overlay.from_text(text, source="o.yaml")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadOverlay, match="cannot be read"):
+        Overlay.from_path(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("update", [{"a": {"b": 1}}, {"a": 1}])
+def test_a_value_of_another_kind_is_not_merged(update: Object) -> None:
+    with pytest.raises(BadOverlay, match="remove it first"):
+        overlay({"target": "$", "update": update}).apply({"a": [1]})
+
+
+def test_nothing_merges_into_a_plain_value() -> None:
+    with pytest.raises(BadOverlay, match="neither object nor array"):
+        overlay({"target": "$.a", "update": {"b": 1}}).apply({"a": 1})
+
+
+def evidence(node: JSON) -> list[Object]:
+    if isinstance(node, list):
+        return [found for item in node for found in evidence(item)]
+    if not isinstance(node, dict):
+        return []
+    own = [node] if "certainty" in node else []
+    return own + [found for item in node.values() for found in evidence(item)]
+
+
+def test_every_vendored_fact_says_how_certain_it_is_and_whence() -> None:
+    facts = [
+        fact
+        for file in vendored_overlays()
+        for act in file.actions
+        for fact in evidence(act.update)
+    ]
+    assert len(facts) > 20
+    assert all(fact["certainty"] in ("confirmed", "inferred") for fact in facts)
+    assert all(isinstance(fact["source"], str) and fact["source"] for fact in facts)
+
+
+def endpoint_with(facts: JSON) -> Catalog:
+    data = {"paths": {"/a/b": {"post": {"x-falkit": facts}}}}
+    return Catalog.from_documents([Document(json.dumps(data).encode(), source="d.json")])
+
+
+PNG: Object = {"value": ["png"], "certainty": "confirmed", "source": "a test"}
+
+
+BAD_FACTS: list[tuple[JSON, str]] = [
+    ({"pricing": []}, "`pricing` needs a unit"),
+    ({"pricing": {"unit": "s", "amount": {"value": 0.1}}}, "0.1 is no price"),
+    ({"pricing": {"unit": "s", "amount": {"value": "NaN"}}}, "'NaN' is no price"),
+    ({"pricing": {"unit": "s", "amount": {"value": "x"}}}, "'x' is no price"),
+    ({"pricing": {"unit": "s", "amount": {"value": "1"}}}, "quantity: needs `value`"),
+    (
+        {"pricing": {"unit": "s", "amount": {"value": "1"}, "quantity": {"field": "s"}}},
+        "`certainty` is confirmed or inferred",
+    ),
+    ({"rules": {}}, "`rules` is a list"),
+    ({"rules": [1]}, "a rule is an object"),
+    ({"rules": [{}]}, "`when` and `require` are JSON Schemas"),
+    ({"rules": [{"when": {}, "require": {}}]}, "`loc` is a list"),
+    ({"rules": [{"when": {}, "require": {}, "loc": ["a"]}]}, "`message` says"),
+    (
+        {"rules": [{"when": {}, "require": {}, "loc": ["a"], "message": "m"}]},
+        "`certainty` is confirmed or inferred",
+    ),
+    (
+        {
+            "rules": [
+                {"when": {}, "require": {}, "loc": ["a"], "message": "m"}
+                | {"certainty": "confirmed"}
+            ]
+        },
+        "`source` says",
+    ),
+    ({"video": 1}, "`video` is an object"),
+    ({"video": {}}, "size: needs `value`"),
+    ({"inputs": 1}, "`inputs` is an object"),
+    ({"inputs": {"a": {}}}, "`kind` is image, video or audio"),
+    ({"inputs": {"a": {"kind": "image"}}}, "`formats` needs a list"),
+    (
+        {"inputs": {"a": {"kind": "image", "formats": PNG, "max_bytes": {"value": "x"}}}},
+        "`max_bytes` needs a whole number",
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "reason"), BAD_FACTS)
+def test_a_fact_that_is_not_understood_is_refused_by_name(facts: JSON, reason: str) -> None:
+    [endpoint] = endpoint_with(facts)
+    with pytest.raises(BadOverlay, match=f"a/b: .*{reason}"):
+        _ = (endpoint.rules, endpoint.pricing, endpoint.media_inputs, endpoint.video({}))
+
+
+def test_an_endpoint_without_facts_has_neither_rule_nor_price() -> None:
+    [endpoint] = endpoint_with(None)
+    assert endpoint.rules == ()
+    assert endpoint.media_inputs == ()
+    assert endpoint.price({}) is None
+    assert endpoint.billable_units({}) is None
+    assert endpoint.video({}) is None
+
+
+def test_the_vendored_overlays_serve_a_document_from_elsewhere(tmp_path: Path) -> None:
+    fast = Catalog.vendored().get("fal-ai/ltx-2/image-to-video/fast")
+    copy = tmp_path / "downloaded.json"
+    shutil.copy(fast.document.source, copy)
+    own = Catalog.from_documents([Document.from_path(copy)], vendored_overlays())
+    assert own.get(fast.id).price({}) == fast.price({})

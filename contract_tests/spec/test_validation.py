@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+import json
+from functools import reduce
+from typing import cast
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from falkit_spec import JSON, Catalog, Document, Endpoint, Object
+from falkit_spec.checker import plain_words
+from falkit_spec.compiled import Compiled
+
+FAST, RETAKE = "fal-ai/ltx-2/image-to-video/fast", "fal-ai/ltx-2/retake-video"
+BODY: Object = {"image_url": "https://example.com/a.png", "prompt": "a boat"}
+MESSAGE = "Value error, durations above 10 s need 25 fps and 1080p"
+
+
+def one(endpoint_id: str, **fields: JSON) -> tuple[str, str, JSON]:
+    base = {"video_url": "u", **BODY} if endpoint_id == RETAKE else BODY
+    [fault] = Catalog.vendored().get(endpoint_id).validate({**base, **fields})
+    [name] = fields
+    assert fault["loc"] == ["body", name]
+    assert fault["input"] == fields[name]
+    return fault["type"], fault["msg"], fault.get("ctx")
+
+
+def test_text_for_an_integer_enum_is_refused() -> None:
+    assert one(FAST, duration="6") == (
+        "literal_error",
+        "Input should be 6, 8, 10, 12, 14, 16, 18 or 20",
+        {"expected": "6, 8, 10, 12, 14, 16, 18 or 20"},
+    )
+
+
+def test_a_literal_of_one_value_is_named_alone() -> None:
+    assert one(FAST, aspect_ratio="9:16") == (
+        "literal_error",
+        "Input should be '16:9'",
+        {"expected": "'16:9'"},
+    )
+
+
+def test_texts_are_counted_in_characters() -> None:
+    assert one(FAST, prompt="") == (
+        "string_too_short",
+        "String should have at least 1 character",
+        {"min_length": 1},
+    )
+    assert one(FAST, prompt="x" * 5001) == (
+        "string_too_long",
+        "String should have at most 5000 characters",
+        {"max_length": 5000},
+    )
+    assert Catalog.vendored().get(FAST).is_valid({**BODY, "prompt": "\N{GRINNING FACE}" * 5000})
+
+
+def test_numbers_out_of_range_name_the_limit() -> None:
+    assert one(RETAKE, duration=1) == (
+        "greater_than_equal",
+        "Input should be greater than or equal to 2",
+        {"ge": 2.0},
+    )
+    assert one(RETAKE, start_time=20.5) == (
+        "less_than_equal",
+        "Input should be less than or equal to 20",
+        {"le": 20.0},
+    )
+
+
+def test_what_lax_mode_would_take_is_refused_in_strict_words() -> None:
+    assert one(FAST, generate_audio="true")[:2] == ("bool_type", "Input should be a valid boolean")
+    assert one(RETAKE, duration="5")[:2] == ("float_type", "Input should be a valid number")
+
+
+def test_what_lax_mode_refuses_is_refused_in_its_words() -> None:
+    assert one(FAST, generate_audio="maybe")[0] == "bool_parsing"
+    assert one(RETAKE, duration="x")[0] == "float_parsing"
+    assert one(RETAKE, duration="30")[0] == "less_than_equal"
+
+
+def test_a_whole_number_written_with_a_point_is_an_integer() -> None:
+    assert Catalog.vendored().get(FAST).validate({**BODY, "duration": 6.0}) == []
+
+
+def test_fields_that_nobody_knows_are_let_pass() -> None:
+    assert Catalog.vendored().get(FAST).validate({**BODY, "seed": 1, "x": None}) == []
+
+
+def test_all_that_is_wrong_is_said_in_the_documents_order() -> None:
+    body: Object = {"generate_audio": 5, "fps": 30, "duration": "6", "prompt": 1}
+    faults = Catalog.vendored().get(FAST).validate(body)
+    assert [(fault["loc"][1], fault["type"]) for fault in faults] == [
+        ("image_url", "missing"),
+        ("prompt", "string_type"),
+        ("duration", "literal_error"),
+        ("fps", "literal_error"),
+        ("generate_audio", "bool_parsing"),
+    ]
+    assert faults[0]["input"] == body, "a missing field shows the whole body"
+
+
+def test_the_rule_between_fields_is_told_as_a_value_error() -> None:
+    [fault] = Catalog.vendored().get(FAST).validate({**BODY, "duration": 12, "fps": 50})
+    assert fault == {
+        "type": "value_error",
+        "loc": ["body", "duration"],
+        "msg": MESSAGE,
+        "input": 12,
+        "ctx": {"error": {}},
+    }
+
+
+def test_the_rule_is_silent_while_a_field_it_reads_is_wrong() -> None:
+    endpoint = Catalog.vendored().get(FAST)
+    faults = endpoint.validate({**BODY, "duration": 12, "fps": 30})
+    assert [fault["loc"][1] for fault in faults] == ["fps"]
+
+
+def test_the_rule_stands_among_the_other_faults_in_order() -> None:
+    faults = (
+        Catalog.vendored()
+        .get(FAST)
+        .validate({"image_url": "u", "duration": 12, "fps": 50, "generate_audio": None})
+    )
+    assert [fault["loc"][1] for fault in faults] == ["prompt", "duration", "generate_audio"]
+
+
+def test_a_rule_sees_coerced_values() -> None:
+    body: Object = {**BODY, "duration": 12, "fps": 50, "generate_audio": "yes"}
+    faults = Catalog.vendored().get(FAST).validate(body, coerce=True)
+    assert [fault["type"] for fault in faults] == ["value_error"]
+
+
+def test_coercion_changes_what_is_wrong_and_nothing_else() -> None:
+    endpoint = Catalog.vendored().get(RETAKE)
+    body: Object = {"video_url": "u", "prompt": "p", "duration": " 5.5 ", "extra": "1"}
+    assert endpoint.validate(body, coerce=True) == []
+    assert endpoint.coerced(body) == {**body, "duration": 5.5}
+    assert body["duration"] == " 5.5 "
+
+
+def test_what_cannot_be_coerced_stays() -> None:
+    endpoint = Catalog.vendored().get(FAST)
+    assert endpoint.coerced([1]) == [1]
+    assert endpoint.coerced({"duration": "6"}) == {"duration": "6"}
+
+
+def test_defaults_fill_in_and_never_overwrite() -> None:
+    endpoint = Catalog.vendored().get(FAST)
+    full = endpoint.with_defaults({"fps": 50, "mine": 1})
+    assert (full["duration"], full["fps"], full["mine"]) == (6, 50, 1)
+
+
+HUGE = 10**5000
+DEEP: JSON = reduce(lambda inner, _: [inner], range(100_000), cast("JSON", 1))
+CYCLE: list[JSON] = []
+CYCLE.append(CYCLE)
+NO_JSON = [
+    *(HUGE, -HUGE, 10**400, DEEP, CYCLE, [HUGE], {"a": {"b": HUGE}}, {1: 2}, {"a": {None: 1}}),
+    *((1, 2), {3}, b"x", object(), float("nan"), "\ud800", [float("inf")], {"\ud800": 1}),
+]
+
+
+@pytest.mark.parametrize("odd", NO_JSON, ids=lambda odd: type(odd).__name__)
+@pytest.mark.parametrize("endpoint", Catalog.vendored(), ids=lambda endpoint: endpoint.id)
+@pytest.mark.parametrize(
+    "field", ["prompt", "duration", "generate_audio", "resolution", "start_time", "unknown", None]
+)
+def test_nothing_that_python_can_hold_crashes_validation(
+    endpoint: Endpoint, field: str | None, odd: object
+) -> None:
+    body = cast("JSON", {**BODY, "video_url": "u", field: odd} if field else odd)
+    faults = endpoint.validate(body)
+    assert (faults == []) is endpoint.is_valid(body)
+    assert all(fault["loc"][0] == "body" and fault["msg"] for fault in faults)
+    assert isinstance(endpoint.validate(body, coerce=True), list)
+    endpoint.coerced(body)
+    endpoint.validate_output(body)
+    if isinstance(body, dict):
+        endpoint.price(body)
+        endpoint.video(body)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "type_"),
+    [  # pytest names a case by writing its values out, which the huge ones do not bear.
+        ("duration", HUGE, "int_parsing_size"),
+        ("prompt", DEEP, "string_type"),
+        ("prompt", HUGE, "string_type"),
+        ("generate_audio", HUGE, "bool_type"),
+        ("fps", DEEP, "literal_error"),
+    ],
+    ids=range(5),
+)
+def test_what_cannot_be_written_out_is_refused_in_the_usual_words(
+    field: str, value: JSON, type_: str
+) -> None:
+    [fault] = Catalog.vendored().get(FAST).validate({**BODY, field: value})
+    assert (fault["loc"], fault["type"]) == (["body", field], type_)
+    json.dumps(fault["input"])
+
+
+def test_keys_that_are_no_text_are_refused() -> None:
+    body = cast("JSON", {**BODY, 1: 2})
+    [fault] = Catalog.vendored().get(FAST).validate(body)
+    assert (fault["type"], fault["loc"]) == ("invalid_key", ["body", "1"])
+
+
+def taking(schema: JSON) -> Endpoint:
+    properties: JSON = {"type": "object", "properties": {"v": schema}}
+    body = {"content": {"application/json": {"schema": properties}}}
+    data = {"paths": {"/acme/odd": {"post": {"requestBody": body}}}}
+    return Endpoint(Document(json.dumps(data).encode(), source="odd.json"))
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "type_", "msg"),
+    [
+        (
+            {"type": "array", "uniqueItems": True},
+            [1, 1],
+            "value_error",
+            "Value error, the list has duplicated items",
+        ),
+        (
+            {"type": "object", "minProperties": 1},
+            {},
+            "too_short",
+            "Dictionary should have at least 1 item after validation, not 0",
+        ),
+        (
+            {"type": "object", "maxProperties": 1},
+            {"a": 1, "b": 2},
+            "too_long",
+            "Dictionary should have at most 1 item after validation, not 2",
+        ),
+        ({"const": 5}, 6, "literal_error", "Input should be 5"),
+        ({"type": "null"}, 6, "none_required", "Input should be None"),
+        ({"not": {"type": "string"}}, "x", "value_error", "Value error, does not meet 'not'"),
+        ({"type": "number"}, float("nan"), "finite_number", "Input should be a finite number"),
+        (
+            {"type": "number", "minimum": 1e-7},
+            0,
+            "greater_than_equal",
+            "Input should be greater than or equal to 0.0000001",
+        ),
+        (
+            {"type": "integer", "exclusiveMaximum": 5.0},
+            5,
+            "less_than",
+            "Input should be less than 5",
+        ),
+        (
+            {"type": "number", "maximum": 5},
+            10**400,
+            "float_type",
+            "Input should be a valid number",
+        ),
+        (
+            {"additionalProperties": False},
+            {"a": 1},
+            "value_error",
+            "Value error, does not meet 'additionalProperties'",
+        ),
+    ],
+    ids=range(11),
+)
+def test_constraints_that_ltx_2_has_not_are_worded_too(
+    schema: JSON, value: JSON, type_: str, msg: str
+) -> None:
+    faults = taking(schema).validate({"v": value})
+    assert [(fault["type"], fault["msg"]) for fault in faults] == [(type_, msg)]
+
+
+def test_a_union_of_types_is_worded_branch_by_branch() -> None:
+    faults = taking({"type": ["integer", "string"]}).validate({"v": []})
+    assert [fault["loc"] for fault in faults] == [["body", "v", "int"], ["body", "v", "str"]]
+
+
+def test_0_3_is_a_multiple_of_0_1() -> None:
+    endpoint = taking({"type": "number", "multipleOf": 0.1})
+    assert endpoint.is_valid({"v": 0.3})
+    assert [fault["type"] for fault in endpoint.validate({"v": 0.35})] == ["multiple_of"]
+
+
+NUMBERS = st.integers() | st.floats() | st.sampled_from([0.3, 6, 6.0, 2**63, 10**400, 1e300])
+LEAVES: st.SearchStrategy[JSON] = st.none() | st.booleans() | NUMBERS | st.text(max_size=4)
+VALUES: st.SearchStrategy[JSON] = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3), max_leaves=6
+)
+SCHEMAS: list[Object] = [
+    {"type": "number", "minimum": -2, "maximum": 5.5},
+    {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 7},
+    {"type": "integer", "minimum": 0},
+    {"type": "number", "multipleOf": 0.1},
+    {"type": "integer", "multipleOf": 3},
+    {"enum": [6, "6", None, True, 1.5]},
+    {"const": 0},
+    {"type": "string", "minLength": 1, "maxLength": 2},
+    {"type": "array", "items": {"type": "number"}, "minItems": 1, "maxItems": 2},
+    {"type": "array", "uniqueItems": True, "items": {"type": "string"}},
+    {"type": "array", "prefixItems": [{"type": "null"}], "items": {"type": "boolean"}},
+    {"anyOf": [{"type": "string"}, {"type": "integer", "maximum": 3}, {"type": "null"}]},
+]
+
+
+@settings(deadline=None, max_examples=300)
+@given(schema=st.sampled_from(SCHEMAS), value=VALUES)
+def test_the_compiled_validator_and_jsonschema_agree(schema: Object, value: JSON) -> None:
+    assert Compiled(schema).is_valid(value) is (plain_words(schema, value) == [])
+
+
+@settings(deadline=None)
+@pytest.mark.parametrize("endpoint", Catalog.vendored(), ids=lambda endpoint: endpoint.id)
+@given(data=st.data())
+def test_validate_finds_something_exactly_where_is_valid_says_no(
+    endpoint: Endpoint, data: st.DataObject
+) -> None:
+    example = endpoint.example_input()
+    changes = data.draw(
+        st.dictionaries(st.sampled_from([*endpoint.defaults, *example]), VALUES, max_size=2)
+    )
+    body: Object = {**example, **changes}
+    assert endpoint.is_valid(body) is (endpoint.validate(body) == [])
+    schema_only = plain_words(endpoint.input_schema, body) == []
+    assert Compiled(endpoint.input_schema).is_valid(body) is schema_only
