@@ -1,0 +1,128 @@
+"""The mock on a real socket, in a thread of the test's own process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from falkit_mock.app import create_app
+from falkit_mock.platform.clock import Clock, ManualClock, RealClock
+from falkit_mock.platform.platform import Platform
+from falkit_mock.server import MockServer, listen
+from falkit_mock.settings import Settings
+
+T2V = "fal-ai/ltx-2/text-to-video"
+I2V_FAST = "fal-ai/ltx-2/image-to-video/fast"
+RETAKE = "fal-ai/ltx-2/retake-video"
+PROMPT = {"prompt": "A lighthouse in the rain"}
+KEY = {"authorization": "Key id:secret"}
+# Seconds after which something that should have happened counts as not happening.
+PATIENCE = 10.0
+
+
+class WatchedClock(ManualClock):
+    """Time that a test moves, and that tells when the mock has begun to wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waits = threading.Semaphore(0)
+
+    async def wait(self, until: float, ticket: asyncio.Event) -> None:
+        if until > self.now():
+            self._waits.release()
+        await super().wait(until, ticket)
+
+    def until_waited_for(self) -> None:
+        """Return once somebody waits on this clock who had not been counted yet."""
+        assert self._waits.acquire(timeout=PATIENCE), "nobody waits on the clock"
+
+
+@dataclass(frozen=True)
+class Mock:
+    """A running mock: where it is, what is inside, and the calls that most tests make."""
+
+    url: str
+    platform: Platform
+    clock: Clock
+    loop: asyncio.AbstractEventLoop
+    http: httpx.Client
+
+    def run(self, input: Any, endpoint: str = T2V, **options: Any) -> httpx.Response:
+        """Call fal.run."""
+        return self.http.post(f"/fal.run/{endpoint}", json=input, **options)
+
+    def submit(self, input: Any = PROMPT, endpoint: str = T2V, **options: Any) -> dict[str, Any]:
+        """Put a request into the queue; return the reply's body."""
+        reply = self.http.post(f"/queue.fal.run/{endpoint}", json=input, **options)
+        assert reply.status_code == 200, reply.text
+        body: dict[str, Any] = reply.json()
+        return body
+
+    def status(self, job: dict[str, Any], **query: object) -> dict[str, Any]:
+        """Return the body of a job's status."""
+        params = {name: str(value) for name, value in query.items()}
+        body: dict[str, Any] = self.http.get(job["status_url"], params=params).json()
+        return body
+
+    def result(self, job: dict[str, Any]) -> httpx.Response:
+        """Fetch a job's result."""
+        return self.http.get(job["response_url"])
+
+    def cancel(self, job: dict[str, Any]) -> httpx.Response:
+        """Ask for a job's cancellation."""
+        return self.http.put(job["cancel_url"])
+
+    def release(self, job: dict[str, Any], to: str = "COMPLETED") -> httpx.Response:
+        """Let a held job go on."""
+        url = f"/__falkit/jobs/{job['request_id']}/release"
+        return self.http.post(url, params={"to": to})
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock, on the mock's own event loop."""
+        clock = self.clock
+        assert isinstance(clock, ManualClock)
+        self.inside(lambda: clock.advance(seconds))
+
+    def inside(self, action: Callable[[], object]) -> None:
+        """Do something on the mock's own event loop and wait until it is done."""
+
+        async def act() -> None:
+            action()
+
+        asyncio.run_coroutine_threadsafe(act(), self.loop).result(PATIENCE)
+
+
+@contextmanager
+def running(settings: Settings | None = None, clock: Clock | None = None) -> Generator[Mock]:
+    """Serve the mock on a free port for the length of the block."""
+    time = clock or RealClock()
+    app = create_app(settings, clock=time)
+    platform: Platform = app.state.platform
+    loops: list[asyncio.AbstractEventLoop] = []
+    ready = threading.Event()
+
+    def announce() -> None:
+        loops.append(asyncio.get_running_loop())
+        ready.set()
+
+    server = MockServer(app, platform, announce)
+    with listen("127.0.0.1", 0) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            assert ready.wait(PATIENCE)
+            with httpx.Client(
+                base_url=url, headers=KEY, timeout=PATIENCE, trust_env=False
+            ) as client:
+                yield Mock(url, platform, time, loops[0], client)
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE)
+        assert not thread.is_alive(), "the server did not end"
