@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from falkit_spec import BadDocument, Catalog, Document, UnknownEndpoint
+from falkit_spec import BadDocument, Catalog, Document, Endpoint, UnknownEndpoint
 
 FAST, PRO = "fal-ai/ltx-2/image-to-video/fast", "fal-ai/ltx-2/image-to-video"
 
@@ -22,6 +22,8 @@ def test_vendored_catalog_is_one_per_process() -> None:
 def test_nothing_is_parsed_to_list_the_vendored_endpoints() -> None:
     raw = Document(b"no JSON at all", source="x.json", endpoint_id="a/b")
     assert raw.endpoint_id == "a/b"
+    assert repr(raw) == "Document('x.json')"
+    assert repr(Endpoint(raw)) == "Endpoint('a/b')"
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,15 @@ def test_a_reference_may_point_deeper_and_hold_escapes() -> None:
     assert [fault["type"] for fault in odd.validate({"y": "n"})] == ["int_parsing"]
 
 
+def test_a_reference_may_lead_through_a_list() -> None:
+    schemas: Object = {"A": {"anyOf": [{"type": "null"}, {"type": "integer"}]}}
+    second: JSON = {"$ref": "#/components/schemas/A/anyOf/1"}
+    beyond: JSON = {"$ref": "#/components/schemas/A/anyOf/2"}
+    odd = endpoint({"properties": {"x": second, "y": beyond}}, schemas=schemas)
+    assert odd.is_valid({"x": 1, "y": "anything"})
+    assert not odd.is_valid({"x": None})
+
+
 def test_a_schema_that_refers_to_itself_is_followed() -> None:
     node: JSON = {"type": "object", "properties": {"next": ref("Node"), "v": {"type": "integer"}}}
     odd = endpoint(ref("Node"), schemas={"Node": node})

@@ -157,10 +157,10 @@ BAD_FACTS: list[tuple[JSON, str]] = [
     ),
     (
         {
-            "rules": [
-                {"when": {}, "require": {}, "loc": ["a"], "message": "m"}
-                | {"certainty": "confirmed"}
-            ]
+            "video": {
+                name: {"field": "f", "certainty": "confirmed"}
+                for name in ("size", "fps", "seconds", "audio")
+            }
         },
         "`source` says",
     ),
@@ -181,6 +181,32 @@ def test_a_fact_that_is_not_understood_is_refused_by_name(facts: JSON, reason: s
     [endpoint] = endpoint_with(facts)
     with pytest.raises(BadOverlay, match=f"a/b: .*{reason}"):
         _ = (endpoint.rules, endpoint.pricing, endpoint.media_inputs, endpoint.video({}))
+
+
+def test_a_rule_of_another_type_says_its_message_as_it_stands() -> None:
+    [endpoint] = endpoint_with(
+        {
+            "rules": [
+                {
+                    "loc": ["prompt"],
+                    "type": "missing",
+                    "message": "Field required",
+                    "when": {"not": {"anyOf": [{"required": ["image_url"]}, True]}},
+                    "require": {"required": ["prompt"]},
+                    "certainty": "inferred",
+                    "source": "a test",
+                }
+            ]
+        }
+    )
+    [rule] = endpoint.rules
+    assert rule.reads == {"prompt", "image_url"}
+    assert rule.fault({}) == {
+        "type": "missing",
+        "loc": ["body", "prompt"],
+        "msg": "Field required",
+        "input": None,
+    }
 
 
 def test_an_endpoint_without_facts_has_neither_rule_nor_price() -> None:

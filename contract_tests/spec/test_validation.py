@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from falkit_spec import JSON, Catalog, Document, Endpoint, Object
 from falkit_spec.checker import plain_words
 from falkit_spec.compiled import Compiled
+from falkit_spec.tame import tame
 
 FAST, RETAKE = "fal-ai/ltx-2/image-to-video/fast", "fal-ai/ltx-2/retake-video"
 BODY: Object = {"image_url": "https://example.com/a.png", "prompt": "a boat"}
@@ -271,6 +272,67 @@ def test_constraints_that_ltx_2_has_not_are_worded_too(
 ) -> None:
     faults = taking(schema).validate({"v": value})
     assert [(fault["type"], fault["msg"]) for fault in faults] == [(type_, msg)]
+
+
+@pytest.mark.parametrize(
+    ("value", "faults"),
+    [
+        ([1], [("too_short", ["body", "v"])]),
+        (["x"], [("int_parsing", ["body", "v", 0])]),
+        ([1, 2, 3, "x"], [("too_long", ["body", "v"])]),
+    ],
+)
+def test_a_lists_items_come_before_its_least_length_and_after_its_greatest(
+    value: JSON, faults: list[tuple[str, list[str | int]]]
+) -> None:
+    items: JSON = {"type": "integer"}
+    endpoint = taking({"type": "array", "items": items, "minItems": 2, "maxItems": 3})
+    said = [(fault["type"], fault["loc"]) for fault in endpoint.validate({"v": value})]
+    assert said == faults
+
+
+@pytest.mark.parametrize(
+    ("bounds", "value", "type_"),
+    [
+        ({"exclusiveMaximum": 5}, float("inf"), "less_than"),
+        ({"exclusiveMinimum": 5}, float("-inf"), "greater_than"),
+        ({"minimum": 5}, float("nan"), "greater_than_equal"),
+        ({"maximum": 5}, float("-inf"), "finite_number"),
+    ],
+)
+def test_numbers_that_are_not_finite_break_the_bound_that_pydantic_meets_first(
+    bounds: Object, value: float, type_: str
+) -> None:
+    [fault] = taking({"type": "number", **bounds}).validate({"v": value})
+    assert fault["type"] == type_
+
+
+def test_text_of_thousands_of_digits_is_no_integer() -> None:
+    endpoint = taking({"type": "integer"})
+    [fault] = endpoint.validate({"v": "9" * 5000})
+    assert fault["type"] == "int_parsing_size"
+    [fault] = endpoint.validate({"v": float("inf")})
+    assert fault["type"] == "finite_number"
+
+
+def test_union_branches_are_named_as_pydantic_names_them() -> None:
+    branches: JSON = [{"const": 1}, {"type": "number", "minimum": 3}, {"maxLength": 0}]
+    faults = taking({"anyOf": branches}).validate({"v": "x"})
+    assert [fault["loc"][2] for fault in faults] == ["literal[1]", "constrained-float", "any"]
+
+
+def test_values_inside_lists_are_coerced() -> None:
+    endpoint = taking({"type": "array", "items": {"type": "integer"}})
+    assert endpoint.coerced({"v": [1, "2", 3]}) == {"v": [1, 2, 3]}
+
+
+def test_what_is_no_json_is_named_where_it_stands() -> None:
+    made, odd = tame({"a": [object()], "b": {"c": 1.5, "d": (1,)}})
+    assert made == {"a": [None], "b": {"c": 1.5, "d": None}}
+    assert [(path, words.type) for path, words in odd] == [
+        (("a", 0), "invalid-json-value"),
+        (("b", "d"), "invalid-json-value"),
+    ]
 
 
 def test_a_union_of_types_is_worded_branch_by_branch() -> None:

@@ -14,7 +14,7 @@ import click
 from falkit_spec.catalog import Catalog
 from falkit_spec.combinations import Combination, axes, ordered
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.errors import SpecError, UnknownEndpoint
+from falkit_spec.errors import UnknownEndpoint
 from falkit_spec.schema import resolve
 from falkit_spec.types import JSON, Object, is_array
 
@@ -68,10 +68,7 @@ def combinations(endpoint_id: str, form: str) -> None:
     choice, and a boolean is a switch. All other inputs keep their defaults.
     """
     endpoint = _endpoint(endpoint_id)
-    try:
-        found = endpoint.combinations()
-    except SpecError as error:
-        raise click.ClickException(str(error)) from error
+    found = endpoint.combinations()
     names = list(axes(endpoint.input_schema))
     if form == "json":
         click.echo(json.dumps([_row(one) for one in found], indent=2))

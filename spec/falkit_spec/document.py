@@ -67,16 +67,6 @@ class Document:
             )
         return found.strip("/")
 
-    @cached_property
-    def input(self) -> JSON:
-        """The schema that the POST's body is held against; None where the document has none."""
-        return input_of(self.data)
-
-    @cached_property
-    def output(self) -> JSON:
-        """The schema of the result; None where the document has none."""
-        return output_of(self.data)
-
     @property
     def _submit_path(self) -> str:
         return submit_path(self.data) or ""

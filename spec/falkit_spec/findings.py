@@ -193,7 +193,7 @@ class Explainer:
         """Return a sort key that puts places in the order of the document's fields."""
         key: list[int] = []
         for part in path:
-            node = self._model(schema)
+            node = resolve(schema, self._root)
             if isinstance(part, int):
                 key.append(part)
                 value = value[part] if is_array(value) and part < len(value) else None
@@ -208,14 +208,6 @@ class Explainer:
                 value = value.get(part) if is_object(value) else None
                 schema = fields.get(part, node.get("additionalProperties"))
         return tuple(key)
-
-    def _model(self, schema: JSON) -> Object:
-        node = resolve(schema, self._root)
-        branches = node.get("anyOf")
-        if is_array(branches):
-            real = [branch for branch in branches if branch != {"type": "null"}]
-            return resolve(real[0], self._root) if len(real) == 1 else node
-        return node
 
 
 # What strict mode says where lax mode tried to parse first.
