@@ -14,12 +14,14 @@ ROOMS = {
     "falkit_fixtures": ROOT / "fixtures",
     "falkit_client": ROOT / "client",
     "falkit_mock": ROOT / "mockserver",
+    "falkit_contract": ROOT / "contract_tests",
 }
 ALLOWED: dict[str, set[str]] = {
     "falkit_spec": set(),
     "falkit_fixtures": set(),
     "falkit_client": {"falkit_spec"},
     "falkit_mock": {"falkit_spec", "falkit_fixtures"},
+    "falkit_contract": {"falkit_spec", "falkit_fixtures", "falkit_client", "falkit_mock"},
 }
 
 

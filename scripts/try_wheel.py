@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = {"falkit_spec", "falkit_fixtures", "falkit_client", "falkit_mock"}
+PACKAGES = {"falkit_spec", "falkit_fixtures", "falkit_client", "falkit_mock", "falkit_contract"}
 # Takes part of its output from each package, so that nothing it needs can be missing.
 USE = """
 from falkit_client import Client

@@ -6,10 +6,10 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack
 
 import pytest
-from contract_tests.serving import Mock, WatchedClock, running
 
 from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Settings
+from serving import Mock, WatchedClock, running
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from contract_tests.serving import KEY, PROMPT, T2V, Mock
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from falkit_mock.app import create_app
 from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Settings
+from serving import KEY, PROMPT, T2V, Mock
 
 APP = "fal-ai/ltx-2"
 Serve = Callable[[Settings], Mock]

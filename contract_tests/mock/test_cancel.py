@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from contract_tests.serving import Mock
+
+from serving import Mock
 
 
 @pytest.mark.parametrize("seconds", [0, 1], ids=["queued", "running"])

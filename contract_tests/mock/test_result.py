@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract_tests.serving import Mock
+from serving import Mock
 
 
 def test_before_the_end_it_is_400_with_the_words_that_clients_match(slow: Mock) -> None:

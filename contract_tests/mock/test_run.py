@@ -7,10 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from contract_tests.serving import PATIENCE, PROMPT, T2V, Mock, WatchedClock
-
 from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Settings
+from serving import PATIENCE, PROMPT, T2V, Mock, WatchedClock
 
 
 def test_the_reply_is_the_models_output(mock: Mock) -> None:

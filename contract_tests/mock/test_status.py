@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 import pytest
-from contract_tests.serving import PROMPT, T2V, Mock
 
 from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Settings
+from serving import PROMPT, T2V, Mock
 
 URLS = ["response_url", "status_url", "cancel_url"]
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from contract_tests.serving import Mock, WatchedClock
-
 from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Assumptions, Settings
+from serving import Mock, WatchedClock
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from contract_tests.serving import I2V_FAST, PROMPT, T2V, Mock
+
+from serving import I2V_FAST, PROMPT, T2V, Mock
 
 
 def test_reply_has_exactly_these_fields_in_fals_order(mock: Mock) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from contract_tests.serving import I2V_FAST, PROMPT, T2V, Mock
 
 from falkit_mock.platform.timing import TimingError, parse_timing
 from falkit_mock.settings import Assumptions, Settings, SettingsError
+from serving import I2V_FAST, PROMPT, T2V, Mock
 
 Timed = Callable[[Settings], Mock]
 
