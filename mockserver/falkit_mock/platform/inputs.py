@@ -130,9 +130,10 @@ def unreachable(url: str) -> Unreachable | None:
     if parts.scheme not in ("http", "https"):
         scheme = f"{parts.scheme}:" if parts.scheme else "no scheme"
         return Unreachable(f"a URL must begin with http: or https:, not {scheme}", private=False)
-    if not host or len(url.split()) != 1 or "\\" in parts.netloc:
-        # Before a backslash some readers see the host's end and others a user's name.
-        why = "no host, or white space or a backslash in it"
+    text = url.strip()
+    # Before a backslash some readers see the host's end and others a user's name.
+    if not host or " " in text or not text.isprintable() or "\\" in parts.netloc:
+        why = "no host, or white space, a control character or a backslash in it"
         return Unreachable(f"the URL is malformed ({why})", private=False)
     if _is_private(host):
         return Unreachable(f"fal can't reach {host}, which is on your machine or network", True)
