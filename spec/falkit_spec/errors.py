@@ -2,6 +2,7 @@
 
 SpecError
 ├── UnknownEndpoint        .endpoint_id  .near
+├── UnknownSchema          .name  .names
 ├── BadDocument            .source  .reason
 ├── BadOverlay             .source  .reason
 └── TooManyCombinations    .endpoint_id  .count  .limit
@@ -24,6 +25,15 @@ class UnknownEndpoint(SpecError):
         self.near = tuple(near)
         hint = f"; did you mean {' or '.join(self.near)}?" if self.near else ""
         super().__init__(f"no endpoint {endpoint_id!r}{hint}")
+
+
+class UnknownSchema(SpecError):
+    """The protocol has no schema of this name; `names` holds those that it has."""
+
+    def __init__(self, name: str, names: Sequence[str]) -> None:
+        self.name = name
+        self.names = tuple(names)
+        super().__init__(f"the protocol has no schema {name!r}; it has {', '.join(self.names)}")
 
 
 class BadDocument(SpecError):
