@@ -1,0 +1,81 @@
+"""Who may call (wire.md §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from falkit_mock.platform.timing import parse_timing
+from falkit_mock.settings import Settings
+from serving import PROMPT, T2V, Mock
+
+JWT = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln"
+ABSENT = (
+    'Cannot access application "fal-ai/ltx-2". Authentication is required to access this '
+    "application."
+)
+
+
+def _answers(mock: Mock, authorization: str) -> list[tuple[int, object]]:
+    """Ask at every door that wants a key; return code and detail of each."""
+    job = mock.submit(headers={"authorization": "Key a:b"})
+    base = job["response_url"]
+    headers = {"authorization": authorization}
+    replies = [
+        mock.http.post(f"/fal.run/{T2V}", json=PROMPT, headers=headers),
+        mock.http.post(f"/queue.fal.run/{T2V}", json=PROMPT, headers=headers),
+        mock.http.get(base, headers=headers),
+        mock.http.get(f"{base}/status", headers=headers),
+        mock.http.get(f"{base}/status/stream", headers=headers),
+    ]
+    return [
+        (reply.status_code, reply.json()["detail"] if reply.status_code == 401 else None)
+        for reply in replies
+    ]
+
+
+@pytest.mark.parametrize("authorization", ["", "Key", "Basic aWQ6c2VjcmV0", "id:secret"])
+def test_no_key_is_401_at_every_door(mock: Mock, authorization: str) -> None:
+    assert _answers(mock, authorization) == [(401, ABSENT)] * 5
+
+
+@pytest.mark.parametrize("authorization", ["Bearer junk", "Bearer a.b", "bearer x"])
+def test_a_bearer_that_is_no_token_is_401(mock: Mock, authorization: str) -> None:
+    detail = "bearer: unable to decode issuer"
+    assert _answers(mock, authorization) == [(401, detail)] * 5
+
+
+@pytest.mark.parametrize(
+    "authorization", ["Key id:secret", "key falkit", "KEY  id:secret", f"Bearer {JWT}"]
+)
+def test_any_key_will_do_unless_some_are_named(mock: Mock, authorization: str) -> None:
+    assert all(code == 200 for code, _ in _answers(mock, authorization))
+
+
+def test_named_keys_alone_are_accepted(serve: Callable[[Settings], Mock]) -> None:
+    keys = frozenset({"a:b", "plain"})
+    mock = serve(Settings(timing=parse_timing("instant"), api_keys=keys))
+
+    def detail(authorization: str) -> object:
+        reply = mock.run(PROMPT, headers={"authorization": authorization})
+        return reply.json().get("detail", reply.status_code)
+
+    assert detail("Key a:b") == 200
+    assert detail("Key plain") == 200
+    assert detail("Key a:c") == "invalid key credentials"
+    shape = "Invalid Key Authorization header format. Expected '<key_id>:<key_secret>'."
+    assert detail("Key other") == shape
+    assert detail(f"Bearer {JWT}") == "bearer: unable to decode issuer"
+
+
+def test_a_missing_key_is_told_of_before_an_unknown_app(mock: Mock) -> None:
+    reply = mock.run(PROMPT, "no/such/app", headers={"authorization": ""})
+    assert reply.status_code == 401
+    assert '"no/such"' in reply.json()["detail"]
+    assert reply.headers["x-fal-request-id"]
+
+
+def test_cancelling_wants_a_key(mock: Mock) -> None:
+    job = mock.submit()
+    assert mock.http.put(job["cancel_url"], headers={"authorization": ""}).status_code == 401

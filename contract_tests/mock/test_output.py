@@ -1,0 +1,48 @@
+"""What a model answers: the document's own example, pointing at a file that is there."""
+
+from __future__ import annotations
+
+import pytest
+
+from falkit_spec import Catalog
+from serving import PROMPT, T2V, Mock
+
+NAMES = {"image-to-video": "i2v", "text-to-video": "t2v", "retake-video": "retake"}
+
+
+@pytest.mark.parametrize("endpoint", [endpoint.id for endpoint in Catalog.vendored()])
+def test_fields_are_those_of_the_documents_example(mock: Mock, endpoint: str) -> None:
+    media = {"image_url": "https://example.com/x.png", "video_url": "https://example.com/x.mp4"}
+    reply = mock.run({**PROMPT, **media}, endpoint)
+    assert reply.status_code == 200
+    video = reply.json()["video"]
+    assert list(reply.json()) == ["video"]
+    name = f"ltxv-2-{NAMES[endpoint.split('/')[2]]}-output.mp4"
+    assert {**video, "url": ""} == {"file_name": name, "content_type": "video/mp4", "url": ""}
+    assert video["url"].endswith(name)
+
+
+def test_output_meets_the_documents_schema(mock: Mock) -> None:
+    output = mock.run(PROMPT).json()
+    assert Catalog.vendored().get(T2V).validate_output(output) == []
+
+
+def test_file_urls_have_the_form_of_fals_and_are_never_the_same(mock: Mock) -> None:
+    paths = [mock.run(PROMPT).json()["video"]["url"].partition(".media")[2] for _ in range(2)]
+    for path in paths:
+        _, files, b, shelf, name = path.split("/")
+        assert (files, b, len(bytes.fromhex(shelf))) == ("files", "b", 4)
+        assert name.endswith("_ltxv-2-t2v-output.mp4")
+    assert paths[0] != paths[1]
+
+
+def test_unknown_inputs_are_taken_and_ignored(mock: Mock) -> None:
+    assert mock.run({**PROMPT, "seed": 5, "negative_prompt": "rain"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("input", "units"), [({}, "6"), ({"duration": 10, "resolution": "2160p"}, "10")]
+)
+def test_billable_units_are_the_seconds(mock: Mock, input: dict[str, object], units: str) -> None:
+    reply = mock.run({**PROMPT, **input})
+    assert reply.headers["x-fal-billable-units"] == units
