@@ -74,6 +74,11 @@ def resolve(scope: Scope) -> Address:
     root = scope.get("root_path", "")
     path = path.removeprefix(root)
     origin = f"{scope['scheme']}://{authority}{root}"
+    bare, colon, port = host.partition(b":")
+    here = _HOST_HEADERS.get(bare.lower(), "")
+    # A port in the Host header is where the caller finds every host, media's too.
+    tail = f"{(colon + port).decode('latin-1')}{root}"
+    media = f"{scope['scheme']}://{MEDIA}{tail}" if here else f"{origin}/{MEDIA}"
     if target:
         try:
             parts = urlsplit(str(target, "latin-1"))
@@ -82,16 +87,13 @@ def resolve(scope: Scope) -> Address:
         named = parts.hostname or ""
         role = _role(named, origin)
         base, path, query = f"https://{named}", unquote(parts.path), parts.query
-        return Address(role, named, _trimmed(path), query, base, f"{origin}/{MEDIA}")
-    bare, colon, port = host.partition(b":")
-    if named := _HOST_HEADERS.get(bare.lower(), ""):
-        # A port in the Host header is where the caller finds every host, media's too.
-        media = f"{scope['scheme']}://{MEDIA}{(colon + port).decode('latin-1')}{root}"
-        return Address(ROLES[named], named, _trimmed(path), query, origin, media)
+        return Address(role, named, _trimmed(path), query, base, media)
+    if here:
+        return Address(ROLES[here], here, _trimmed(path), query, origin, media)
     named, _, rest = path[1:].partition("/")
     role = _role(named, origin)
     base = f"{origin}/{named}"
-    return Address(role, named, _trimmed(f"/{rest}"), query, base, f"{origin}/{MEDIA}")
+    return Address(role, named, _trimmed(f"/{rest}"), query, base, media)
 
 
 def _role(host: str, origin: str) -> str:
