@@ -1,0 +1,20 @@
+"""Hypothesis strategies made from fal's documents.
+
+>>> from hypothesis import find
+>>> find(inputs("fal-ai/ltx-2/text-to-video"), lambda input: "fps" in input)
+{'prompt': '0', 'fps': 25}
+"""
+
+from __future__ import annotations
+
+from falkit_contract.strategies._expected import (
+    Expected as Expected,
+    FaultyInput as FaultyInput,
+    SeveralFaults as SeveralFaults,
+)
+from falkit_contract.strategies._faulty import (
+    faulty_inputs as faulty_inputs,
+    several_faults as several_faults,
+    ways as ways,
+)
+from falkit_contract.strategies._inputs import inputs as inputs
