@@ -4,7 +4,7 @@ PYTHON ?= python3
 V := .venv/bin
 CODE := spec fixtures client mockserver contract_tests scripts benchmarks
 
-.PHONY: help demo test check format lint types tests wheel tools seeds bench clean
+.PHONY: help demo test check format lint typecheck types tests wheel tools seeds bench clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -15,7 +15,7 @@ demo: .venv/.ready ## start the mock, send the LTX-2 Fast example, save the clip
 
 test: check tests wheel ## everything that CI runs
 
-check: lint types ## format, lint and two strict type checkers
+check: lint typecheck ## format, lint and two strict type checkers
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -34,9 +34,12 @@ lint: .venv/.ready
 	$(V)/ruff format --check --quiet $(CODE)
 	$(V)/ruff check --quiet $(CODE)
 
-types: .venv/.ready
+typecheck: .venv/.ready
 	$(V)/mypy
 	$(V)/basedpyright
+
+types: .venv/.ready ## generate the client's typed inputs and outputs from the documents
+	$(V)/python scripts/build_types.py
 
 tests: .venv/.ready tools ## the tests alone
 	$(V)/pytest -q -n auto

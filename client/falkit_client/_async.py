@@ -7,23 +7,34 @@ import random as chance
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from decimal import Decimal
+from os import PathLike
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast
 
 import httpx
 
 from falkit_client._async_wire import AsyncWire, OnUpdate, Sleep
+from falkit_client._bound import AsyncBound
 from falkit_client._core import Core
 from falkit_client._requests import Ticket
 from falkit_client._running import tls
-from falkit_client.options import Options, RunOptions, SubmitOptions
+from falkit_client._typed import AsyncTypedEndpoints
+from falkit_client.download import Progress, SavedFile
+from falkit_client.options import BoundOptions, Options, RunOptions, SubmitOptions
 from falkit_client.queue import Status
 from falkit_client.result import JsonObject, Result
 from falkit_client.retries import Retries
 from falkit_spec.catalog import Catalog
 
+if TYPE_CHECKING:
+    from falkit_client._orders import Order
+    from falkit_client.budget import Budget
+    from falkit_client.cache import Cache
 
-class AsyncClient:
+Output = TypeVar("Output")
+
+
+class AsyncClient(AsyncTypedEndpoints):
     """Calls fal, or a stand-in of it, as Client does, name by name, with awaits.
 
     An input is checked against the endpoint's document before anything is sent, the output when
@@ -39,6 +50,8 @@ class AsyncClient:
         check: bool = True,
         retries: Retries | None = None,
         poll_interval: float = 0.5,
+        budget: Budget | None = None,
+        cache: Cache | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
@@ -52,10 +65,12 @@ class AsyncClient:
         `catalog`: the documents to go by; else those that come with falkit.
         `check`: whether inputs and outputs are checked where a call doesn't say.
         `poll_interval`: seconds between two questions for a status.
+        `budget`: the money that calls may cost; without one they may cost any.
+        `cache`: the folder of outputs that need not be paid for again.
         `transport`, `clock`, `sleep`, `random`: the outside world, for tests.
         """
         self._core = Core.chosen(
-            key, base_url, catalog, check, retries, poll_interval, clock, random
+            key, base_url, catalog, check, retries, poll_interval, budget, cache, clock, random
         )
         self._http = httpx.AsyncClient(transport=transport, verify=tls())
         self._wire = AsyncWire(self._http, sleep)
@@ -92,15 +107,15 @@ class AsyncClient:
 
     async def submit(
         self, endpoint: str, input: Mapping[str, object], **options: Unpack[SubmitOptions]
-    ) -> AsyncHandle:
+    ) -> AsyncHandle[JsonObject]:
         """Put a job into the queue and come back at once (wire.md §3.1).
 
         Raises InvalidInput or UnknownEndpoint before anything is sent; AnswerLost when fal may
         have accepted the job without saying so.
         """
-        chosen = Options(**options)
-        ticket = await self._wire.finish(self._core.submit(endpoint, input, chosen))
-        return AsyncHandle(self._core, self._wire, ticket, chosen.check)
+        flow = self._core.submit(endpoint, input, Options(**options))
+        ticket, order = await self._wire.finish(flow)
+        return AsyncHandle(self._core, self._wire, ticket, order)
 
     async def subscribe(
         self,
@@ -126,7 +141,7 @@ class AsyncClient:
         )
         return await self._wire.finish(flow, on_update)
 
-    def handle(self, endpoint: str, request_id: str) -> AsyncHandle:
+    def handle(self, endpoint: str, request_id: str) -> AsyncHandle[JsonObject]:
         """The handle of a job submitted before, by this program or another; nothing is sent."""
         ticket = self._core.requests.ticket(endpoint, request_id)
         return AsyncHandle(self._core, self._wire, ticket)
@@ -157,17 +172,35 @@ class AsyncClient:
         """Ask that a job end: True if fal takes it, False if the job has ended; else NotFound."""
         return await self.handle(endpoint, request_id).cancel()
 
+    async def download(
+        self,
+        source: Result[Any] | str,
+        path: str | PathLike[str],
+        *,
+        progress: Progress | None = None,
+    ) -> SavedFile:
+        """Save the file of a result, or of a URL, as `path`, or in it if it is a folder.
 
-class AsyncHandle:
+        The file appears whole or not at all. A download that broke off goes on where it ended if
+        the host still has the same version. `progress` gets the bytes there and in total.
+        Raises DownloadFailed; ValueError where the output names no file, or several.
+        """
+        return await self._wire.finish(self._core.download(source, path, progress))
+
+    def _bound(self, endpoint: str, options: BoundOptions) -> AsyncBound:
+        return AsyncBound(self, endpoint, options)
+
+
+class AsyncHandle(Generic[Output]):
     """One submitted job: what can be asked of it, and its `ticket`, which is plain to store."""
 
     def __init__(
-        self, core: Core, wire: AsyncWire, ticket: Ticket, check: bool | None = None
+        self, core: Core, wire: AsyncWire, ticket: Ticket, order: Order | None = None
     ) -> None:
         """Made by AsyncClient.submit and AsyncClient.handle."""
         self._core = core
         self._wire = wire
-        self._check = check
+        self._order = order
         self.ticket = ticket
 
     def __repr__(self) -> str:
@@ -181,13 +214,15 @@ class AsyncHandle:
 
     async def status(self, *, logs: bool = False) -> Status:
         """Ask once how far the job is; `logs` brings the window of its newest lines."""
-        return await self._wire.finish(self._core.status(self.ticket, logs=logs))
+        return await self._wire.finish(self._core.status(self.ticket, logs=logs, order=self._order))
 
     def iter_events(
         self, *, logs: bool = False, stream: bool = False, timeout: float | None = None
     ) -> AsyncGenerator[Status]:
         """Each change of the job, the last of them Completed; options as in `subscribe`."""
-        flow = self._core.watch(self.ticket, logs=logs, stream=stream, timeout=timeout)
+        flow = self._core.watch(
+            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
+        )
         return self._wire.events(flow)
 
     async def wait(
@@ -197,17 +232,18 @@ class AsyncHandle:
         logs: bool = False,
         stream: bool = False,
         timeout: float | None = None,
-    ) -> Result[JsonObject]:
+    ) -> Result[Output]:
         """Follow the job and give its output; options as in `subscribe`."""
         flow = self._core.wait(
-            self.ticket, logs=logs, stream=stream, timeout=timeout, check=self._check
+            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
         )
-        return await self._wire.finish(flow, on_update)
+        return cast("Result[Output]", await self._wire.finish(flow, on_update))
 
-    async def result(self) -> Result[JsonObject]:
+    async def result(self) -> Result[Output]:
         """Ask once for the output: NotReady before the end, the job's own error if it failed."""
-        return await self._wire.finish(self._core.result(self.ticket, check=self._check))
+        result = await self._wire.finish(self._core.result(self.ticket, self._order))
+        return cast("Result[Output]", result)
 
     async def cancel(self) -> bool:
         """Ask that the job end: True if fal takes it, False if it has ended; else NotFound."""
-        return await self._wire.finish(self._core.cancel(self.ticket))
+        return await self._wire.finish(self._core.cancel(self.ticket, self._order))

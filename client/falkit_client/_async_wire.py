@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -12,7 +13,19 @@ import httpx
 from falkit_client._replies import Reply
 from falkit_client._requests import Request
 from falkit_client._running import Running, as_httpx, as_reply, is_stream, no_answer
-from falkit_client._steps import Answer, Flow, Hear, Listen, Pause, Report, Send
+from falkit_client._steps import (
+    Answer,
+    Do,
+    Doable,
+    Fetch,
+    Flow,
+    Hear,
+    Leave,
+    Listen,
+    Report,
+    Send,
+    Take,
+)
 from falkit_client.queue import Status
 
 T = TypeVar("T")
@@ -69,16 +82,28 @@ class _Line:
         self._http = http
         self._sleep = sleep
         self._opened = opened
+        opened.push_async_callback(self._leave)
         self._stream: tuple[Request, AsyncIterator[str]] | None = None
+        self._file: tuple[Request, httpx.Response, AsyncIterator[bytes]] | None = None
 
-    async def perform(self, step: Send | Listen | Hear | Pause) -> Answer:
-        if isinstance(step, Send):
-            return await self._send(step.request)
-        if isinstance(step, Listen):
-            return await self._listen(step.request)
-        if isinstance(step, Hear):
-            return await self._hear()
-        await self._sleep(step.seconds)
+    async def perform(self, step: Doable) -> Answer:
+        match step:
+            case Send():
+                return await self._send(step.request)
+            case Listen():
+                return await self._listen(step.request)
+            case Hear():
+                return await self._hear()
+            case Fetch():
+                return await self._fetch(step.request)
+            case Take():
+                return await self._take()
+            case Leave():
+                await self._leave()
+            case Do():
+                await asyncio.to_thread(step.work)
+            case _:
+                await self._sleep(step.seconds)
         return None
 
     async def _send(self, request: Request) -> Reply:
@@ -106,3 +131,28 @@ class _Line:
             return await anext(pieces, None)
         except httpx.RequestError as error:
             raise no_answer(error, request) from error
+
+    async def _fetch(self, request: Request) -> Reply:
+        await self._leave()
+        try:
+            response = await self._http.send(
+                as_httpx(self._http, request), stream=True, follow_redirects=True
+            )
+        except httpx.RequestError as error:
+            raise no_answer(error, request) from error
+        self._file = request, response, response.aiter_bytes()
+        return as_reply(response, b"")
+
+    async def _take(self) -> bytes | None:
+        if self._file is None:
+            raise RuntimeError("no file is open")
+        request, _, pieces = self._file
+        try:
+            return await anext(pieces, None)
+        except httpx.RequestError as error:
+            raise no_answer(error, request) from error
+
+    async def _leave(self) -> None:
+        if self._file is not None:
+            await self._file[1].aclose()
+            self._file = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from falkit_client._address import endpoint_path
 from falkit_client.errors import BadOutput, InvalidInput, UnknownEndpoint
@@ -11,7 +11,7 @@ from falkit_client.result import JsonObject, Result
 from falkit_spec.catalog import Catalog
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownEndpoint as NotInCatalog
-from falkit_spec.types import Object
+from falkit_spec.types import Fault, Object
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +21,25 @@ class Checks:
     catalog: Catalog
     always: bool = True
 
-    def input(self, endpoint: str, body: Object, *, check: bool | None) -> None:
-        """Raise InvalidInput with all faults, or UnknownEndpoint with ids that come near."""
+    def entry(self, endpoint: str, *, check: bool | None) -> Endpoint | None:
+        """The catalog's entry; where nothing is checked, None if there is none."""
         endpoint_path(endpoint)
-        if not self._wanted(check):
-            return
-        faults = self.known(endpoint).validate(body)
+        if self.wanted(check) or endpoint in self.catalog:
+            return self.known(endpoint)
+        return None
+
+    def input(
+        self, endpoint: str, body: Object, found: Sequence[Fault] = (), *, check: bool | None
+    ) -> None:
+        """Raise InvalidInput with the faults found before and all that the document has to say."""
+        blamed = {tuple(fault["loc"][:2]) for fault in found}
+        faults = list(found)
+        if self.wanted(check):
+            said = self.known(endpoint).validate(body)
+            faults += [fault for fault in said if tuple(fault["loc"][:2]) not in blamed]
         if faults:
             raise InvalidInput(
-                f"the input for {endpoint} breaks its document; nothing was sent",
+                f"the input for {endpoint} is wrong; nothing was sent",
                 endpoint=endpoint,
                 faults=faults,
                 detail=faults,
@@ -37,7 +47,7 @@ class Checks:
 
     def output(self, result: Result[JsonObject], *, check: bool | None) -> Result[JsonObject]:
         """The same result; BadOutput, which carries it, if it breaks the document."""
-        if not self._wanted(check):
+        if not self.wanted(check):
             return result
         try:
             known = self.catalog.get(result.endpoint)
@@ -54,10 +64,6 @@ class Checks:
             )
         return result
 
-    def price(self, endpoint: str, body: Object) -> Decimal | None:
-        """US dollars that the input costs; None where no price is known."""
-        return self.known(endpoint).price(body)
-
     def known(self, endpoint: str) -> Endpoint:
         """The catalog's entry; UnknownEndpoint with ids that come near."""
         try:
@@ -67,5 +73,6 @@ class Checks:
                 f"{error} (check=False calls it unchecked)", near=error.near, endpoint=endpoint
             ) from error
 
-    def _wanted(self, check: bool | None) -> bool:
+    def wanted(self, check: bool | None) -> bool:
+        """Whether a call is checked; its own word counts first."""
         return self.always if check is None else check

@@ -6,23 +6,34 @@ import random as chance
 import time
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from os import PathLike
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast
 
 import httpx
 
+from falkit_client._bound import Bound
 from falkit_client._core import Core
 from falkit_client._requests import Ticket
 from falkit_client._running import tls
+from falkit_client._typed import TypedEndpoints
 from falkit_client._wire import OnUpdate, Wire
-from falkit_client.options import Options, RunOptions, SubmitOptions
+from falkit_client.download import Progress, SavedFile
+from falkit_client.options import BoundOptions, Options, RunOptions, SubmitOptions
 from falkit_client.queue import Status
 from falkit_client.result import JsonObject, Result
 from falkit_client.retries import Retries
 from falkit_spec.catalog import Catalog
 
+if TYPE_CHECKING:
+    from falkit_client._orders import Order
+    from falkit_client.budget import Budget
+    from falkit_client.cache import Cache
 
-class Client:
+Output = TypeVar("Output")
+
+
+class Client(TypedEndpoints):
     """Calls fal, or a stand-in of it, and waits for each answer; AsyncClient is its twin.
 
     An input is checked against the endpoint's document before anything is sent, the output when
@@ -38,6 +49,8 @@ class Client:
         check: bool = True,
         retries: Retries | None = None,
         poll_interval: float = 0.5,
+        budget: Budget | None = None,
+        cache: Cache | None = None,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
@@ -51,10 +64,12 @@ class Client:
         `catalog`: the documents to go by; else those that come with falkit.
         `check`: whether inputs and outputs are checked where a call doesn't say.
         `poll_interval`: seconds between two questions for a status.
+        `budget`: the money that calls may cost; without one they may cost any.
+        `cache`: the folder of outputs that need not be paid for again.
         `transport`, `clock`, `sleep`, `random`: the outside world, for tests.
         """
         self._core = Core.chosen(
-            key, base_url, catalog, check, retries, poll_interval, clock, random
+            key, base_url, catalog, check, retries, poll_interval, budget, cache, clock, random
         )
         self._http = httpx.Client(transport=transport, verify=tls())
         self._wire = Wire(self._http, sleep)
@@ -91,15 +106,15 @@ class Client:
 
     def submit(
         self, endpoint: str, input: Mapping[str, object], **options: Unpack[SubmitOptions]
-    ) -> Handle:
+    ) -> Handle[JsonObject]:
         """Put a job into the queue and come back at once (wire.md §3.1).
 
         Raises InvalidInput or UnknownEndpoint before anything is sent; AnswerLost when fal may
         have accepted the job without saying so.
         """
-        chosen = Options(**options)
-        ticket = self._wire.finish(self._core.submit(endpoint, input, chosen))
-        return Handle(self._core, self._wire, ticket, chosen.check)
+        flow = self._core.submit(endpoint, input, Options(**options))
+        ticket, order = self._wire.finish(flow)
+        return Handle(self._core, self._wire, ticket, order)
 
     def subscribe(
         self,
@@ -124,7 +139,7 @@ class Client:
         )
         return self._wire.finish(flow, on_update)
 
-    def handle(self, endpoint: str, request_id: str) -> Handle:
+    def handle(self, endpoint: str, request_id: str) -> Handle[JsonObject]:
         """The handle of a job submitted before, by this program or another; nothing is sent."""
         ticket = self._core.requests.ticket(endpoint, request_id)
         return Handle(self._core, self._wire, ticket)
@@ -155,15 +170,33 @@ class Client:
         """Ask that a job end: True if fal takes it, False if the job has ended; else NotFound."""
         return self.handle(endpoint, request_id).cancel()
 
+    def download(
+        self,
+        source: Result[Any] | str,
+        path: str | PathLike[str],
+        *,
+        progress: Progress | None = None,
+    ) -> SavedFile:
+        """Save the file of a result, or of a URL, as `path`, or in it if it is a folder.
 
-class Handle:
+        The file appears whole or not at all. A download that broke off goes on where it ended if
+        the host still has the same version. `progress` gets the bytes there and in total.
+        Raises DownloadFailed; ValueError where the output names no file, or several.
+        """
+        return self._wire.finish(self._core.download(source, path, progress))
+
+    def _bound(self, endpoint: str, options: BoundOptions) -> Bound:
+        return Bound(self, endpoint, options)
+
+
+class Handle(Generic[Output]):
     """One submitted job: what can be asked of it, and its `ticket`, which is plain to store."""
 
-    def __init__(self, core: Core, wire: Wire, ticket: Ticket, check: bool | None = None) -> None:
+    def __init__(self, core: Core, wire: Wire, ticket: Ticket, order: Order | None = None) -> None:
         """Made by Client.submit and Client.handle."""
         self._core = core
         self._wire = wire
-        self._check = check
+        self._order = order
         self.ticket = ticket
 
     def __repr__(self) -> str:
@@ -177,13 +210,15 @@ class Handle:
 
     def status(self, *, logs: bool = False) -> Status:
         """Ask once how far the job is; `logs` brings the window of its newest lines."""
-        return self._wire.finish(self._core.status(self.ticket, logs=logs))
+        return self._wire.finish(self._core.status(self.ticket, logs=logs, order=self._order))
 
     def iter_events(
         self, *, logs: bool = False, stream: bool = False, timeout: float | None = None
     ) -> Iterator[Status]:
         """Each change of the job, the last of them Completed; options as in `subscribe`."""
-        flow = self._core.watch(self.ticket, logs=logs, stream=stream, timeout=timeout)
+        flow = self._core.watch(
+            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
+        )
         return self._wire.events(flow)
 
     def wait(
@@ -193,17 +228,18 @@ class Handle:
         logs: bool = False,
         stream: bool = False,
         timeout: float | None = None,
-    ) -> Result[JsonObject]:
+    ) -> Result[Output]:
         """Follow the job and give its output; options as in `subscribe`."""
         flow = self._core.wait(
-            self.ticket, logs=logs, stream=stream, timeout=timeout, check=self._check
+            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
         )
-        return self._wire.finish(flow, on_update)
+        return cast("Result[Output]", self._wire.finish(flow, on_update))
 
-    def result(self) -> Result[JsonObject]:
+    def result(self) -> Result[Output]:
         """Ask once for the output: NotReady before the end, the job's own error if it failed."""
-        return self._wire.finish(self._core.result(self.ticket, check=self._check))
+        result = self._wire.finish(self._core.result(self.ticket, self._order))
+        return cast("Result[Output]", result)
 
     def cancel(self) -> bool:
         """Ask that the job end: True if fal takes it, False if it has ended; else NotFound."""
-        return self._wire.finish(self._core.cancel(self.ticket))
+        return self._wire.finish(self._core.cancel(self.ticket, self._order))

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeVar
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from falkit_client import _replies
 from falkit_client._address import Address
 from falkit_client._checks import Checks
 from falkit_client._deadline import Deadline, OutOfTime
 from falkit_client._key import chosen_key
-from falkit_client._plain import plain
+from falkit_client._orders import Order, Orders
 from falkit_client._replies import Reply
 from falkit_client._requests import Request, Requests, Ticket
-from falkit_client._steps import Flow, Listen, Pause, Report, Send, ask, hear
+from falkit_client._steps import Flow, Listen, Pause, Report, Send, ask, do, hear
+from falkit_client.download import Downloads, Progress, SavedFile, target_of
 from falkit_client.errors import FalkitError, NoAnswer, TimedOut
 from falkit_client.options import Options
 from falkit_client.queue import Completed, News, Status
@@ -26,6 +28,10 @@ from falkit_client.retries import Retries
 from falkit_client.sse import EventReader
 from falkit_spec.catalog import Catalog
 from falkit_spec.types import Object
+
+if TYPE_CHECKING:
+    from falkit_client.budget import Budget
+    from falkit_client.cache import Cache
 
 T = TypeVar("T")
 
@@ -39,7 +45,7 @@ class Core:
     """All calls as flows; time and chance come from outside."""
 
     requests: Requests
-    checks: Checks
+    orders: Orders
     retries: Retries
     poll_interval: float
     clock: Callable[[], float]
@@ -54,16 +60,26 @@ class Core:
         check: bool,
         retries: Retries | None,
         poll_interval: float,
+        budget: Budget | None,
+        cache: Cache | None,
         clock: Callable[[], float],
         random: Callable[[], float],
     ) -> Core:
         """The core of a client's settings, the environment filling in what they leave open."""
         if not poll_interval > 0:
             raise ValueError(f"poll_interval is {poll_interval}: it must be more than 0 seconds")
+        address, patience = Address.chosen(base_url, os.environ), retries or Retries()
         return cls(
-            Requests(Address.chosen(base_url, os.environ), chosen_key(key, os.environ)),
-            Checks(catalog or Catalog.vendored(), check),
-            retries or Retries(),
+            Requests(address, chosen_key(key, os.environ)),
+            Orders(
+                Checks(catalog or Catalog.vendored(), check),
+                Downloads(patience, random),
+                # A stand-in's outputs are no outputs of fal's.
+                address.base_url or "",
+                budget,
+                cache,
+            ),
+            patience,
             poll_interval,
             clock,
             random,
@@ -71,21 +87,35 @@ class Core:
 
     def price(self, endpoint: str, body: Mapping[str, object]) -> Decimal | None:
         """US dollars that the input costs; None where no price is known."""
-        return self.checks.price(endpoint, plain(body, endpoint))
+        return self.orders.price(endpoint, body)
 
     def run(
         self, endpoint: str, body: Mapping[str, object], options: Options
     ) -> Flow[Result[JsonObject]]:
         """Call synchronously; one request, one result."""
-        request = self.requests.run(endpoint, self._checked(endpoint, body, options), options)
-        with _mentioned(f"the run of {endpoint} was under way: it may finish and be billed"):
-            reply = yield from self._send(request)
-        result = _replies.read_result(request, reply)
-        return self.checks.output(result, check=options.check)
+        order = yield from self.orders.made(endpoint, body, options)
+        if order.hit is not None:
+            return order.hit
+        with order.submitting():
+            request = self.requests.run(endpoint, order.content, options)
+            with _mentioned(f"the run of {endpoint} was under way: it may finish and be billed"):
+                reply = yield from self._send(request)
+            result = _replies.read_result(request, reply)
+        return (yield from self.orders.taken(result, order))
 
-    def submit(self, endpoint: str, body: Mapping[str, object], options: Options) -> Flow[Ticket]:
-        """Put a job into the queue."""
-        request = self.requests.submit(endpoint, self._checked(endpoint, body, options), options)
+    def submit(
+        self, endpoint: str, body: Mapping[str, object], options: Options
+    ) -> Flow[tuple[Ticket, Order]]:
+        """Put a job into the queue; what the cache has is a job that has ended."""
+        order = yield from self.orders.made(endpoint, body, options)
+        if order.hit is not None:
+            return self.requests.ticket(endpoint, order.hit.request_id or "cached"), order
+        with order.submitting():
+            ticket = yield from self._submitted(endpoint, order.content, options)
+        return ticket, order
+
+    def _submitted(self, endpoint: str, content: Object, options: Options) -> Flow[Ticket]:
+        request = self.requests.submit(endpoint, content, options)
         unsure = f"a submit to {endpoint} was under way: fal may have accepted the job"
         # Who limits the queue's length wants to be told at once that it is too long.
         final = _replies.is_error if options.max_queue_length else _replies.is_for_good
@@ -95,22 +125,34 @@ class Core:
         return self.requests.ticket(endpoint, request_id, given)
 
     def status(
-        self, ticket: Ticket, *, logs: bool, deadline: Deadline | None = None
+        self,
+        ticket: Ticket,
+        *,
+        logs: bool,
+        deadline: Deadline | None = None,
+        order: Order | None = None,
     ) -> Flow[Status]:
         """Ask once how far a job is."""
+        if order is not None and order.hit is not None:
+            return Completed(ticket.request_id)
         request = self.requests.status(ticket, logs=logs)
         reply = yield from self._send(request, deadline)
         return _replies.read_status(request, reply)
 
-    def result(self, ticket: Ticket, *, check: bool | None = None) -> Flow[Result[JsonObject]]:
+    def result(self, ticket: Ticket, order: Order | None = None) -> Flow[Result[JsonObject]]:
         """Ask once for the output; NotReady before the end."""
+        if order is not None and order.hit is not None:
+            return order.hit
         request = self.requests.result(ticket)
-        reply = yield from self._send(request, final=_replies.is_outcome)
-        result = _replies.read_result(request, reply)
-        return self.checks.output(result, check=check)
+        with order.awaiting() if order else nullcontext():
+            reply = yield from self._send(request, final=_replies.is_outcome)
+            result = _replies.read_result(request, reply)
+        return (yield from self.orders.taken(result, order))
 
-    def cancel(self, ticket: Ticket) -> Flow[bool]:
+    def cancel(self, ticket: Ticket, order: Order | None = None) -> Flow[bool]:
         """Ask that a job end."""
+        if order is not None and order.hit is not None:
+            return False
         request = self.requests.cancel(ticket)
         reply = yield from self._send(request)
         return _replies.read_cancel(request, reply)
@@ -122,8 +164,13 @@ class Core:
         logs: bool,
         stream: bool,
         timeout: float | None = None,
+        order: Order | None = None,
     ) -> Flow[Completed]:
         """Report each change of a job up to its end; on timeout cancel it and raise TimedOut."""
+        if order is not None and order.hit is not None:
+            ended = Completed(ticket.request_id)
+            yield Report(ended)
+            return ended
         deadline, news = Deadline.after(timeout, self.clock), News()
         with _mentioned(_still_there(ticket)):
             try:
@@ -141,12 +188,12 @@ class Core:
         logs: bool,
         stream: bool,
         timeout: float | None,
-        check: bool | None = None,
+        order: Order | None = None,
     ) -> Flow[Result[JsonObject]]:
         """Report each change of a job, then give its output."""
         with _mentioned(_still_there(ticket)):
-            yield from self.watch(ticket, logs=logs, stream=stream, timeout=timeout)
-            return (yield from self.result(ticket, check=check))
+            yield from self.watch(ticket, logs=logs, stream=stream, timeout=timeout, order=order)
+            return (yield from self.result(ticket, order))
 
     def subscribe(
         self,
@@ -159,16 +206,20 @@ class Core:
         timeout: float | None,
     ) -> Flow[Result[JsonObject]]:
         """Submit, then wait; the time counts from the moment the job is accepted."""
-        ticket = yield from self.submit(endpoint, body, options)
-        check = options.check
+        ticket, order = yield from self.submit(endpoint, body, options)
         return (
-            yield from self.wait(ticket, logs=logs, stream=stream, timeout=timeout, check=check)
+            yield from self.wait(ticket, logs=logs, stream=stream, timeout=timeout, order=order)
         )
 
-    def _checked(self, endpoint: str, body: Mapping[str, object], options: Options) -> Object:
-        written = plain(body, endpoint)
-        self.checks.input(endpoint, written, check=options.check)
-        return written
+    def download(
+        self, source: Result[Any] | str, path: PathLike[str] | str, progress: Progress | None
+    ) -> Flow[SavedFile]:
+        """Save a file of an output, from the cache's copy if there is one."""
+        file, goal = target_of(source, path)
+        kept = None if isinstance(source, str) else source.files.get(file.url)
+        if kept is not None and (yield from do(kept.exists)):
+            return (yield from self.orders.downloads.copy(file.url, kept, goal))
+        return (yield from self.orders.downloads.file(file.url, goal, progress))
 
     def _changes(
         self, ticket: Ticket, logs: bool, stream: bool, deadline: Deadline, news: News

@@ -6,22 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import cast
 
-from falkit_client.errors import InvalidInput
 from falkit_spec.types import JSON, Fault, Object
 
 
-def plain(body: Mapping[str, object], endpoint: str) -> Object:
-    """A copy of the input in JSON's own types; InvalidInput names each value that has none."""
+def plain(body: Mapping[str, object]) -> tuple[Object, list[Fault]]:
+    """A copy of the input in JSON's own types, and a fault for each value that has none."""
     faults: list[Fault] = []
-    value = _plain(body, ["body"], faults)
-    if faults or not isinstance(value, dict):
-        raise InvalidInput(
-            f"the input for {endpoint} cannot be written as JSON; nothing was sent",
-            endpoint=endpoint,
-            faults=faults,
-            detail=faults,
-        )
-    return value
+    value = {name: _plain(item, ["body", name], faults) for name, item in body.items()}
+    return value, faults
 
 
 def _plain(value: object, loc: list[str | int], faults: list[Fault]) -> JSON:

@@ -163,6 +163,7 @@ def refusal(request: Request, reply: Reply) -> FalkitError:
         "error_type": error_type,
         "retryable": _advice(reply.headers),
         "faults": faults,
+        "billable_units": _decimal(reply.headers.get("x-fal-billable-units")),
     }
     words = _words(evidence["detail"]) if not faults else ""
     message = f"{reply.status} {_phrase(reply.status)} for {request.endpoint}"

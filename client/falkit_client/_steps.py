@@ -6,7 +6,7 @@ gives. What a step raises is raised inside the flow, which may recover from it.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -37,6 +37,30 @@ class Hear:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetch:
+    """Open a file of the web; answered by a Reply without body, or by NoAnswer raised."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Read on in the open file; answered by some bytes, or None at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Close the open file; answered by None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """Do work on this machine that may take a while, such as reading a file; answered by None."""
+
+    work: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Let seconds go by; answered by None."""
 
@@ -50,12 +74,13 @@ class Report:
     status: Status
 
 
-Step: TypeAlias = Send | Listen | Hear | Pause | Report
-Answer: TypeAlias = Reply | str | None
+Doable: TypeAlias = Send | Listen | Hear | Fetch | Take | Leave | Do | Pause
+Step: TypeAlias = Doable | Report
+Answer: TypeAlias = Reply | str | bytes | None
 Flow: TypeAlias = Generator[Step, Answer, T]
 
 
-def ask(step: Send | Listen) -> Flow[Reply]:
+def ask(step: Send | Listen | Fetch) -> Flow[Reply]:
     """Yield a step that a Reply answers."""
     answer = yield step
     if not isinstance(answer, Reply):
@@ -66,6 +91,21 @@ def ask(step: Send | Listen) -> Flow[Reply]:
 def hear() -> Flow[str | None]:
     """Yield the step that a piece of text answers."""
     answer = yield Hear()
-    if isinstance(answer, Reply):
+    if isinstance(answer, Reply | bytes):
         raise TypeError(f"a piece of a stream was expected, not {answer!r}")
     return answer
+
+
+def take() -> Flow[bytes | None]:
+    """Yield the step that some bytes answer."""
+    answer = yield Take()
+    if isinstance(answer, Reply | str):
+        raise TypeError(f"a piece of a file was expected, not {answer!r}")
+    return answer
+
+
+def do(work: Callable[[], T]) -> Flow[T]:
+    """Yield the step that does some work, and give what the work gives."""
+    given: list[T] = []
+    yield Do(lambda: given.append(work()))
+    return given[0]

@@ -11,7 +11,19 @@ import httpx
 from falkit_client._replies import Reply
 from falkit_client._requests import Request
 from falkit_client._running import Running, as_httpx, as_reply, is_stream, no_answer
-from falkit_client._steps import Answer, Flow, Hear, Listen, Pause, Report, Send
+from falkit_client._steps import (
+    Answer,
+    Do,
+    Doable,
+    Fetch,
+    Flow,
+    Hear,
+    Leave,
+    Listen,
+    Report,
+    Send,
+    Take,
+)
 from falkit_client.queue import Status
 
 T = TypeVar("T")
@@ -67,16 +79,28 @@ class _Line:
         self._http = http
         self._sleep = sleep
         self._opened = opened
+        opened.callback(self._leave)
         self._stream: tuple[Request, Iterator[str]] | None = None
+        self._file: tuple[Request, httpx.Response, Iterator[bytes]] | None = None
 
-    def perform(self, step: Send | Listen | Hear | Pause) -> Answer:
-        if isinstance(step, Send):
-            return self._send(step.request)
-        if isinstance(step, Listen):
-            return self._listen(step.request)
-        if isinstance(step, Hear):
-            return self._hear()
-        self._sleep(step.seconds)
+    def perform(self, step: Doable) -> Answer:
+        match step:
+            case Send():
+                return self._send(step.request)
+            case Listen():
+                return self._listen(step.request)
+            case Hear():
+                return self._hear()
+            case Fetch():
+                return self._fetch(step.request)
+            case Take():
+                return self._take()
+            case Leave():
+                self._leave()
+            case Do():
+                step.work()
+            case _:
+                self._sleep(step.seconds)
         return None
 
     def _send(self, request: Request) -> Reply:
@@ -104,3 +128,28 @@ class _Line:
             return next(pieces, None)
         except httpx.RequestError as error:
             raise no_answer(error, request) from error
+
+    def _fetch(self, request: Request) -> Reply:
+        self._leave()
+        try:
+            response = self._http.send(
+                as_httpx(self._http, request), stream=True, follow_redirects=True
+            )
+        except httpx.RequestError as error:
+            raise no_answer(error, request) from error
+        self._file = request, response, response.iter_bytes()
+        return as_reply(response, b"")
+
+    def _take(self) -> bytes | None:
+        if self._file is None:
+            raise RuntimeError("no file is open")
+        request, _, pieces = self._file
+        try:
+            return next(pieces, None)
+        except httpx.RequestError as error:
+            raise no_answer(error, request) from error
+
+    def _leave(self) -> None:
+        if self._file is not None:
+            self._file[1].close()
+            self._file = None

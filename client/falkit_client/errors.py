@@ -3,12 +3,15 @@
 FalkitError
 ├── MissingKey           no key is set, and the real hosts need one; nothing was sent
 ├── UnknownEndpoint      the catalog has no such endpoint; nothing was sent   (LookupError)
+├── BudgetExceeded       the price is more than the budget has left; nothing was sent
+├── PriceUnknown         a budget cannot guard what has no known price; nothing was sent
 ├── InvalidInput         the input breaks the document or a rule              (ValueError)
 │                        status None: found here, nothing was sent; 422: fal found it
 ├── NoAnswer             the network gave no answer
 │   ├── Unreachable      no connection was made: fal has seen nothing
 │   └── AnswerLost       the request went out: a submit may have been accepted
 ├── TimedOut             the caller's time ran out, the job was cancelled     (TimeoutError)
+├── DownloadFailed       a file did not come whole; what came is kept for the next try
 ├── BadReply             an answer that the protocol does not have
 │   └── BadOutput        the job is done, its output breaks the document; the result is attached
 └── Refused              fal answered with an error
@@ -29,6 +32,8 @@ is read (wire.md §3.4).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 if TYPE_CHECKING:
@@ -47,6 +52,7 @@ class Evidence(TypedDict, total=False):
     error_type: str | None
     retryable: bool | None
     faults: Sequence[Fault]
+    billable_units: Decimal | None
 
 
 class FalkitError(Exception):
@@ -56,7 +62,8 @@ class FalkitError(Exception):
     where there was none; `detail` is the body's `detail` as fal sent it (text or a list);
     `hint` says how to mend it, from the `x-falkit-hint` header of the stand-in;
     `error_type` is fal's name of a platform error; `retryable` is fal's own advice, if given;
-    `faults` are the single faults of an input.
+    `faults` are the single faults of an input; `billable_units` is what fal bills all the same,
+    where it says so.
     """
 
     def __init__(self, message: str, **evidence: Unpack[Evidence]) -> None:
@@ -71,6 +78,7 @@ class FalkitError(Exception):
         self.error_type = evidence.get("error_type")
         self.retryable = evidence.get("retryable")
         self.faults = tuple(evidence.get("faults", ()))
+        self.billable_units = evidence.get("billable_units")
 
     def __str__(self) -> str:
         """The message, then one line each for the faults, the request and the hint."""
@@ -124,6 +132,34 @@ class UnknownEndpoint(FalkitError, LookupError):
         self.near = tuple(near)
 
 
+class BudgetExceeded(FalkitError):
+    """The price does not fit into the budget; all figures are US dollars.
+
+    `price` is what the call would cost, `left` what the budget of `limit` still has, and `over`
+    how far the call would go past it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        price: Decimal,
+        left: Decimal,
+        limit: Decimal,
+        **evidence: Unpack[Evidence],
+    ) -> None:
+        """Keep the figures."""
+        super().__init__(message, **evidence)
+        self.price = price
+        self.left = left
+        self.limit = limit
+        self.over = price - left
+
+
+class PriceUnknown(FalkitError):
+    """There is a budget, and no price by which to guard it."""
+
+
 class InvalidInput(FalkitError, ValueError):
     """The input is wrong; `faults` lists all that is, in fal's own form."""
 
@@ -154,6 +190,33 @@ class TimedOut(FalkitError, TimeoutError):
         super().__init__(message, **evidence)
         self.seconds = seconds
         self.cancelled = cancelled
+
+
+class DownloadFailed(FalkitError):
+    """A file did not come whole: `received` of `total` bytes (None where unknown) are there.
+
+    `url` is the file, `path` where it was to go, `partial` where the bytes that came are kept:
+    the same download goes on from there. None where nothing is kept.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str,
+        path: Path,
+        partial: Path | None = None,
+        received: int = 0,
+        total: int | None = None,
+        **evidence: Unpack[Evidence],
+    ) -> None:
+        """Keep what is needed to go on."""
+        super().__init__(message, **evidence)
+        self.url = url
+        self.path = path
+        self.partial = partial
+        self.received = received
+        self.total = total
 
 
 class BadReply(FalkitError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypedDict
+
+from falkit_client.queue import Status
 
 
 class RunOptions(TypedDict, total=False):
@@ -18,6 +20,10 @@ class RunOptions(TypedDict, total=False):
     """Steers the job to a runner that had this hint before."""
     headers: Mapping[str, str]
     """More headers, such as `X-Fal-Store-IO`."""
+    preflight: bool
+    """True asks first whether the URLs of images and videos answer 200 with such a file."""
+    fresh: bool
+    """True calls even where the cache has the output, and replaces it there."""
 
 
 class SubmitOptions(RunOptions, total=False):
@@ -31,6 +37,19 @@ class SubmitOptions(RunOptions, total=False):
     """Refuse with 429 if more requests than this wait already."""
 
 
+class BoundOptions(SubmitOptions, total=False):
+    """Options of `endpoint`, for all calls of it; `run` knows no queue and leaves those out."""
+
+    on_update: Callable[[Status], object] | None
+    """Called by `subscribe` with each change of the job."""
+    logs: bool
+    """True has `subscribe` hand on the log lines, each once."""
+    stream: bool
+    """True has `subscribe` listen to fal's event stream in place of polling."""
+    timeout: float | None
+    """Seconds from acceptance after which `subscribe` cancels the job."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """All options, read once; a name that does not exist is a TypeError."""
@@ -42,6 +61,8 @@ class Options:
     webhook_url: str | None = None
     priority: Literal["normal", "low"] | None = None
     max_queue_length: int | None = None
+    preflight: bool = False
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what fal would refuse or ignore without a word."""

@@ -52,7 +52,7 @@ def served(timing: str) -> Generator[str]:
 @pytest.fixture(scope="module")
 def quick() -> Generator[str]:
     """A mock whose jobs wait and run for a moment."""
-    with served("0.1,0.4") as url:
+    with served("0.4,0.4") as url:
         yield url
 
 

@@ -41,7 +41,7 @@ def test_run_gives_output_request_id_and_units(do: Do, respx_mock: respx.MockRou
     headers = {"x-fal-request-id": "r7", "x-fal-billable-units": "6.0"}
     respx_mock.post(f"https://fal.run/{FAST}").respond(json=VIDEO, headers=headers)
     result = do("run", FAST, INPUT)
-    assert result == Result(VIDEO, FAST, "r7", Decimal("6.0"))
+    assert result == Result(VIDEO, FAST, "r7", Decimal("6.0"), cost=Decimal("0.24"))
 
 
 def test_submit_says_its_options_in_headers_and_query(do: Do, respx_mock: respx.MockRouter) -> None:

@@ -1,0 +1,114 @@
+"""Money that may be spent: reserved before a call, settled when its cost is known."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal, InvalidOperation
+
+from falkit_client.errors import BudgetExceeded, PriceUnknown
+
+ZERO = Decimal(0)
+
+
+class Budget:
+    """A limit in US dollars, for one client or several, in any number of threads and tasks.
+
+    >>> budget = Budget("1.00")
+    >>> budget.hold(Decimal("0.24"), "fal-ai/ltx-2/image-to-video/fast").settle(Decimal("0.24"))
+    >>> budget.left
+    Decimal('0.76')
+
+    A call holds its price before it is sent, so that calls at the same time cannot go past the
+    limit together. What the call did cost takes its place when the result is there. Nothing is
+    held any more after failures that fal does not bill: refused input, server errors, no
+    connection. After all others, an interruption or a cancelled job among them, the price stays
+    held, since fal may bill it.
+    """
+
+    def __init__(self, limit: Decimal | str | float, *, allow_unknown: bool = False) -> None:
+        """Start with nothing spent; `allow_unknown` lets calls pass that have no known price."""
+        try:
+            self.limit = Decimal(str(limit))
+        except InvalidOperation:
+            raise ValueError(f"limit is {limit!r}: give US dollars such as '5.00'") from None
+        if not self.limit.is_finite() or self.limit < 0:
+            raise ValueError(f"limit is {limit}: give US dollars, 0 or more")
+        self.allow_unknown = allow_unknown
+        self._spent = ZERO
+        self._held = ZERO
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        """The figures."""
+        return f"Budget(limit={self.limit}, spent={self.spent}, held={self.held})"
+
+    @property
+    def spent(self) -> Decimal:
+        """What finished calls cost."""
+        return self._spent
+
+    @property
+    def held(self) -> Decimal:
+        """What calls under way, or of unknown fate, may yet cost."""
+        return self._held
+
+    @property
+    def left(self) -> Decimal:
+        """What may still be spent; below 0 if a call cost more than its price."""
+        with self._lock:
+            return self._left
+
+    @property
+    def _left(self) -> Decimal:
+        return self.limit - self._spent - self._held
+
+    def hold(self, price: Decimal | None, endpoint: str) -> Hold:
+        """Set the price aside; BudgetExceeded if it isn't there, PriceUnknown if there is none."""
+        if price is None and not self.allow_unknown:
+            raise PriceUnknown(
+                f"no price is known for {endpoint} with this input, so the budget cannot guard it; "
+                "nothing was sent (Budget(…, allow_unknown=True) lets it pass)",
+                endpoint=endpoint,
+            )
+        with self._lock:
+            left = self._left
+            if price is not None and price > left:
+                raise BudgetExceeded(
+                    f"{endpoint} would cost ${price}, and ${max(left, ZERO)} of the budget of "
+                    f"${self.limit} is left: ${price - left} too much; nothing was sent",
+                    price=price,
+                    left=left,
+                    limit=self.limit,
+                    endpoint=endpoint,
+                )
+            self._held += price or ZERO
+        return Hold(self, price or ZERO)
+
+    def move(self, held: Decimal, spent: Decimal) -> None:
+        """Change both figures at once; for Hold."""
+        with self._lock:
+            self._held += held
+            self._spent += spent
+
+
+class Hold:
+    """The money of one call; settling it anew corrects what was settled before."""
+
+    def __init__(self, budget: Budget, price: Decimal) -> None:
+        """Made by Budget.hold."""
+        self._budget = budget
+        self._price = price
+        self._settled: Decimal | None = None
+        self._lock = threading.Lock()
+
+    def settle(self, cost: Decimal | None) -> None:
+        """The call cost this; None takes its price."""
+        cost = self._price if cost is None else cost
+        with self._lock:
+            held = self._price if self._settled is None else ZERO
+            self._budget.move(-held, cost - (self._settled or ZERO))
+            self._settled = cost
+
+    def release(self) -> None:
+        """The call cost nothing."""
+        self.settle(ZERO)

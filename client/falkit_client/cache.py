@@ -1,0 +1,240 @@
+"""Outputs kept on this machine, so that identical work is paid for once.
+
+    <folder>/<first 2 digits of the key>/<key>/entry.json    the output and what is known of it
+                                              0-clip.mp4     its files, in order
+    <folder>/tmp/<name>/                                     entries being written or removed
+
+An entry appears and goes by one rename of its folder, so processes may share a cache without locks.
+What is damaged counts as absent and is replaced.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TypedDict, cast
+from urllib.parse import unquote_to_bytes
+
+from falkit_client.result import JsonObject, Result
+from falkit_spec.types import JSON, Object
+
+GiB = 1024**3
+_VERSION = 1
+_ENTRY = "entry.json"
+_ABANDONED = 24 * 60 * 60.0
+
+
+class _Kept(TypedDict):
+    url: str
+    name: str
+    size: int
+    sha256: str
+
+
+class _Entry(TypedDict):
+    version: int
+    endpoint: str
+    request_id: str | None
+    billable_units: str | None
+    output: JsonObject
+    files: list[_Kept]
+
+
+class Cache:
+    """A folder of outputs, at most `max_bytes` of them; what was used longest ago goes first.
+
+    An output is found again by endpoint, address, input with defaults, and the *bytes* of files in
+    the input. A URL in the input counts as text: if another picture is put behind the same URL, the
+    cache does not notice.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], max_bytes: int = 10 * GiB) -> None:
+        """Use a folder; it is made when something is first kept."""
+        if max_bytes < 1:
+            raise ValueError(f"max_bytes is {max_bytes}: give at least 1")
+        self.folder = Path(folder).expanduser()
+        self.max_bytes = max_bytes
+
+    def __repr__(self) -> str:
+        """Folder and size."""
+        return f"Cache({str(self.folder)!r}, max_bytes={self.max_bytes})"
+
+    @staticmethod
+    def key(address: str, endpoint: str, full: Object) -> str:
+        """The name of an output: 64 hexadecimal digits."""
+        said: JSON = [_VERSION, address, endpoint, _by_bytes(full)]
+        text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def find(self, key: str) -> Result[JsonObject] | None:
+        """The output of this key, its `cost` 0; None if it isn't there whole."""
+        place = self._place(key)
+        try:
+            entry = _checked(json.loads((place / _ENTRY).read_bytes()))
+            files = {kept["url"]: _whole(place, kept) for kept in entry["files"]}
+            units = entry["billable_units"]
+            result = Result(
+                entry["output"],
+                entry["endpoint"],
+                entry["request_id"],
+                billable_units=None if units is None else Decimal(units),
+                cost=Decimal(0),
+                cached=True,
+                files=files,
+            )
+            os.utime(place / _ENTRY)
+        except (OSError, ValueError, KeyError, TypeError, InvalidOperation):
+            return None
+        return result
+
+    def room(self) -> Path:
+        """A new folder in which to gather the files of an output."""
+        room = self.folder / "tmp" / uuid.uuid4().hex
+        room.mkdir(parents=True)
+        return room
+
+    def keep(
+        self, key: str, result: Result[JsonObject], room: Path, files: Mapping[str, Path]
+    ) -> Result[JsonObject]:
+        """Make an entry of a room; the result with its files, or as it was if all is too large."""
+        kept = [_Kept(url=url, name=path.name, **_facts(path)) for url, path in files.items()]
+        units = result.billable_units
+        entry = _Entry(
+            version=_VERSION,
+            endpoint=result.endpoint,
+            request_id=result.request_id,
+            billable_units=None if units is None else str(units),
+            output=result.output,
+            files=kept,
+        )
+        (room / _ENTRY).write_text(json.dumps(entry), encoding="utf-8")
+        if _size(room) > self.max_bytes:
+            shutil.rmtree(room, ignore_errors=True)
+            return result
+        self._settle(room, self._place(key))
+        self._make_room()
+        place = self._place(key)
+        return replace(result, files={one["url"]: place / one["name"] for one in kept})
+
+    def clear(self) -> None:
+        """Remove all entries."""
+        for place in list(self._places()):
+            self._remove(place)
+
+    def _place(self, key: str) -> Path:
+        return self.folder / key[:2] / key
+
+    def _settle(self, room: Path, place: Path) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for _ in range(10):
+            try:
+                room.rename(place)
+            except OSError:
+                # Another process was quicker, or what is there is damaged: the newest counts.
+                self._remove(place)
+            else:
+                return
+        raise OSError(f"{place} cannot be replaced")
+
+    def _remove(self, place: Path) -> None:
+        trash = self.folder / "tmp" / uuid.uuid4().hex
+        trash.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            place.rename(trash)
+            shutil.rmtree(trash, ignore_errors=True)
+
+    def _make_room(self) -> None:
+        entries = sorted((_used(place), _size(place), place) for place in self._places())
+        total = sum(size for _, size, _ in entries)
+        for _, size, place in entries:
+            if total <= self.max_bytes:
+                break
+            self._remove(place)
+            total -= size
+        for left in (self.folder / "tmp").iterdir():
+            if time.time() - _used(left) > _ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
+
+    def _places(self) -> Iterator[Path]:
+        yield from self.folder.glob("[0-9a-f][0-9a-f]/" + "[0-9a-f]" * 64)
+
+
+def file_name(number: int, name: str) -> str:
+    """A name for the copy of an output's file that is safe on any machine."""
+    bare = re.sub(r"[^\w.-]", "_", Path(name.replace("\\", "/")).name)[-100:]
+    return f"{number}-{bare or 'file'}"
+
+
+def decoded(uri: str) -> bytes | None:
+    """The bytes of a data URI; None for text that is none."""
+    head, comma, data = uri.partition(",")
+    if not comma or head[:5].lower() != "data:":
+        return None
+    if not head.lower().endswith(";base64"):
+        return unquote_to_bytes(data)
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _by_bytes(value: JSON) -> JSON:
+    if isinstance(value, dict):
+        return {name: _by_bytes(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_by_bytes(item) for item in value]
+    data = decoded(value) if isinstance(value, str) else None
+    return value if data is None else {"bytes": hashlib.sha256(data).hexdigest()}
+
+
+def _checked(entry: object) -> _Entry:
+    if not isinstance(entry, dict):
+        raise TypeError("an entry is an object")
+    found = cast("_Entry", entry)
+    if found["version"] != _VERSION or not isinstance(cast("object", found["output"]), dict):
+        raise ValueError("an entry of another version")
+    return found
+
+
+def _whole(place: Path, kept: _Kept) -> Path:
+    path = place / kept["name"]
+    if _facts(path) != {"size": kept["size"], "sha256": kept["sha256"]}:
+        raise ValueError(f"{path} is damaged")
+    return path
+
+
+class _Facts(TypedDict):
+    size: int
+    sha256: str
+
+
+def _facts(path: Path) -> _Facts:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"size": file.tell(), "sha256": digest}
+
+
+def _size(folder: Path) -> int:
+    try:
+        return sum(path.stat().st_size for path in folder.iterdir())
+    except OSError:
+        return 0
+
+
+def _used(place: Path) -> float:
+    for path in (place / _ENTRY, place):
+        with contextlib.suppress(OSError):
+            return path.stat().st_mtime
+    return 0.0

@@ -1,0 +1,3 @@
+"""Shapes of what the models of fal-ai take and give."""
+
+from __future__ import annotations

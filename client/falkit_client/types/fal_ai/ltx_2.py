@@ -1,0 +1,165 @@
+"""What the models of fal-ai/ltx-2 take and give.
+
+Generated from fal's documents by `make types`: change those, not this.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Required, TypedDict
+
+from falkit_client.media import Medium
+
+
+class ImageToVideoFastInput(TypedDict, total=False):
+    """Input of fal-ai/ltx-2/image-to-video/fast."""
+
+    image_url: Required[Medium]
+    """Picture the video starts from: a public URL or a base64 data URI, as PNG, JPEG, WebP, AVIF or
+    HEIF. It is cropped to 16:9.
+    """
+    prompt: Required[str]
+    """Text that says what should happen in the video. 1 to 5000 characters."""
+    duration: Literal[6, 8, 10, 12, 14, 16, 18, 20]
+    """Length of the video in seconds. Anything longer than 10 seconds needs 25 FPS and 1080p.
+    Default: 6.
+    """
+    resolution: Literal["1080p", "1440p", "2160p"]
+    """Height class of the video. Default: '1080p'."""
+    aspect_ratio: Literal["16:9"]
+    """Shape of the video; 16:9 is the only one on offer. Default: '16:9'."""
+    fps: Literal[25, 50]
+    """How many frames the video shows each second. Default: 25."""
+    generate_audio: bool
+    """Whether a sound track is made along with the picture. Default: True."""
+
+
+class VideoFile(TypedDict, total=False):
+    """VideoFile."""
+
+    url: Required[str]
+    """Where the file can be fetched."""
+    content_type: str
+    """Media type of the file."""
+    file_name: str
+    """Name of the file; made up when none was given."""
+    file_size: int
+    """Size of the file in bytes."""
+    file_data: str
+    """The file's content itself."""
+    width: int
+    """Width of the picture in pixels."""
+    height: int
+    """Height of the picture in pixels."""
+    fps: float
+    """Frames shown each second."""
+    duration: float
+    """Length in seconds."""
+    num_frames: int
+    """How many frames there are."""
+
+
+class ImageToVideoFastOutput(TypedDict, total=False):
+    """Output of fal-ai/ltx-2/image-to-video/fast."""
+
+    video: Required[VideoFile]
+    """The finished video."""
+
+
+class ImageToVideoInput(TypedDict, total=False):
+    """Input of fal-ai/ltx-2/image-to-video."""
+
+    image_url: Required[Medium]
+    """Picture the video starts from: a public URL or a base64 data URI, as PNG, JPEG, WebP, AVIF or
+    HEIF. It is cropped to 16:9.
+    """
+    prompt: Required[str]
+    """Text that says what should happen in the video. 1 to 5000 characters."""
+    duration: Literal[6, 8, 10]
+    """Length of the video in seconds. Default: 6."""
+    resolution: Literal["1080p", "1440p", "2160p"]
+    """Height class of the video. Default: '1080p'."""
+    aspect_ratio: Literal["16:9"]
+    """Shape of the video; 16:9 is the only one on offer. Default: '16:9'."""
+    fps: Literal[25, 50]
+    """How many frames the video shows each second. Default: 25."""
+    generate_audio: bool
+    """Whether a sound track is made along with the picture. Default: True."""
+
+
+class ImageToVideoOutput(TypedDict, total=False):
+    """Output of fal-ai/ltx-2/image-to-video."""
+
+    video: Required[VideoFile]
+    """The finished video."""
+
+
+class RetakeVideoInput(TypedDict, total=False):
+    """Input of fal-ai/ltx-2/retake-video."""
+
+    video_url: Required[Medium]
+    """Address of the video to change."""
+    prompt: Required[str]
+    """Text that says what should happen in the part that is redone. 1 to 5000 characters."""
+    start_time: float
+    """Second at which the part to redo begins. 0 to 20. Default: 0."""
+    duration: float
+    """Length in seconds of the part to redo. 2 to 20. Default: 5."""
+    retake_mode: Literal["replace_audio", "replace_video", "replace_audio_and_video"]
+    """Whether sound, picture or both are made anew. Default: 'replace_audio_and_video'."""
+
+
+class RetakeVideoOutput(TypedDict, total=False):
+    """Output of fal-ai/ltx-2/retake-video."""
+
+    video: Required[VideoFile]
+    """The finished video."""
+
+
+class TextToVideoFastInput(TypedDict, total=False):
+    """Input of fal-ai/ltx-2/text-to-video/fast."""
+
+    prompt: Required[str]
+    """Text that says what the video should show. 1 to 5000 characters."""
+    duration: Literal[6, 8, 10, 12, 14, 16, 18, 20]
+    """Length of the video in seconds. Anything longer than 10 seconds needs 25 FPS and 1080p.
+    Default: 6.
+    """
+    resolution: Literal["1080p", "1440p", "2160p"]
+    """Height class of the video. Default: '1080p'."""
+    aspect_ratio: Literal["16:9"]
+    """Shape of the video; 16:9 is the only one on offer. Default: '16:9'."""
+    fps: Literal[25, 50]
+    """How many frames the video shows each second. Default: 25."""
+    generate_audio: bool
+    """Whether a sound track is made along with the picture. Default: True."""
+
+
+class TextToVideoFastOutput(TypedDict, total=False):
+    """Output of fal-ai/ltx-2/text-to-video/fast."""
+
+    video: Required[VideoFile]
+    """The finished video."""
+
+
+class TextToVideoInput(TypedDict, total=False):
+    """Input of fal-ai/ltx-2/text-to-video."""
+
+    prompt: Required[str]
+    """Text that says what the video should show. 1 to 5000 characters."""
+    duration: Literal[6, 8, 10]
+    """Length of the video in seconds. Default: 6."""
+    resolution: Literal["1080p", "1440p", "2160p"]
+    """Height class of the video. Default: '1080p'."""
+    aspect_ratio: Literal["16:9"]
+    """Shape of the video; 16:9 is the only one on offer. Default: '16:9'."""
+    fps: Literal[25, 50]
+    """How many frames the video shows each second. Default: 25."""
+    generate_audio: bool
+    """Whether a sound track is made along with the picture. Default: True."""
+
+
+class TextToVideoOutput(TypedDict, total=False):
+    """Output of fal-ai/ltx-2/text-to-video."""
+
+    video: Required[VideoFile]
+    """The finished video."""
