@@ -22,6 +22,7 @@ from falkit_mock.hosts.fal_run import FalRun
 from falkit_mock.hosts.media import MediaHost
 from falkit_mock.hosts.queue import Queue
 from falkit_mock.hosts.replies import error_reply, json_reply
+from falkit_mock.hosts.rest import Rest
 from falkit_mock.hosts.site import Site
 from falkit_mock.platform.clock import Clock, RealClock
 from falkit_mock.platform.platform import Platform
@@ -55,6 +56,7 @@ class FalHosts:
             edge.QUEUE: Queue(platform, catalog),
             edge.MEDIA: MediaHost(platform),
             edge.SITE: Site(platform, catalog),
+            edge.REST: Rest(platform),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

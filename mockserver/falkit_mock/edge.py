@@ -17,6 +17,8 @@ RUN = "fal.run"
 QUEUE = "queue.fal.run"
 MEDIA = "v3b.fal.media"
 SITE = "fal.ai"
+REST = "rest.fal.ai"
+API = "api.fal.ai"
 
 # Every host of wire.md §1.1 and the one that answers for it here.
 ROLES = {
@@ -28,9 +30,9 @@ ROLES = {
     "v3.fal.media": MEDIA,
     "fal.media": MEDIA,
     "fal.ai": SITE,
-    "rest.fal.ai": "rest.fal.ai",
-    "rest.alpha.fal.ai": "rest.fal.ai",
-    "api.fal.ai": "api.fal.ai",
+    "rest.fal.ai": REST,
+    "rest.alpha.fal.ai": REST,
+    "api.fal.ai": API,
     "ws.fal.run": "ws.fal.run",
     "auth.fal.ai": "auth.fal.ai",
     "kv.fal.media": "kv.fal.media",

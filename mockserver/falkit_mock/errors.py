@@ -11,6 +11,11 @@ WireError
 ├── MethodNotAllowed     405
 ├── StillInProgress      400  the result, before the end
 ├── BodyTooLarge         413
+├── BadParts             400  a multipart upload that can't be completed as asked
+├── BadBody              422  a body of storage's or the tokens' that lacks something
+├── Forbidden            403  a file that is not for this reader, or a URL not signed for it
+├── UploadNotFound       404  no such upload, or one that was given up
+├── StorageFull          507  the disk takes no more
 └── ShuttingDown         503  the mock was told to stop while a call waited
 """
 
@@ -79,6 +84,16 @@ class Unauthenticated(WireError):
         text = f'Cannot access application "{app}". Authentication is required to access this'
         hint = "send the header Authorization: Key falkit"
         return cls({"detail": f"{text} application."}, hint=hint)
+
+    @classmethod
+    def required(cls) -> Unauthenticated:
+        hint = "send the header Authorization: Key falkit"
+        return cls({"detail": "Authorization header is required"}, hint=hint)
+
+    @classmethod
+    def cdn_token(cls, why: str) -> Unauthenticated:
+        hint = f"{why}; get a token at rest.fal.ai/storage/auth/token?storage_type=fal-cdn-v3"
+        return cls({"detail": "Invalid or expired token"}, hint=hint)
 
     @classmethod
     def malformed(cls) -> Unauthenticated:
@@ -160,6 +175,57 @@ class BodyTooLarge(WireError):
     def __init__(self, limit: int) -> None:
         hint = f"the limit is {limit} bytes; --max-body changes it"
         super().__init__({"detail": "Request body is too large"}, hint=hint)
+
+
+class BadParts(WireError):
+    """wire.md §7: how fal words it is not on record."""
+
+    status_code = 400
+
+    def __init__(self, why: str) -> None:
+        super().__init__({"detail": why})
+
+
+class BadBody(WireError):
+    """What FastAPI answers to a body that lacks a field, or has a wrong one."""
+
+    status_code = 422
+
+    def __init__(self, items: list[JSON]) -> None:
+        super().__init__({"detail": items})
+
+    @classmethod
+    def field(cls, kind: str, loc: list[JSON], message: str, value: JSON = None) -> BadBody:
+        """Return the refusal of one field, in Pydantic's words."""
+        return cls([{"type": kind, "loc": loc, "msg": message, "input": value}])
+
+
+class Forbidden(WireError):
+    """A file whose access rules keep this reader out, or a URL that is not signed for this."""
+
+    status_code = 403
+
+    def __init__(self, hint: str) -> None:
+        super().__init__({"detail": "Forbidden"}, hint=hint)
+
+
+class UploadNotFound(WireError):
+    """An upload id that names nothing (any more)."""
+
+    status_code = 404
+
+    def __init__(self, upload_id: str) -> None:
+        hint = "no upload has this id, or it was finished or given up; start another"
+        super().__init__({"detail": f"Upload {upload_id!r} not found"}, hint=hint)
+
+
+class StorageFull(WireError):
+    """What was uploaded can't be written to the disk."""
+
+    status_code = 507
+
+    def __init__(self, reason: str) -> None:
+        super().__init__({"detail": f"The upload can't be stored: {reason}"})
 
 
 class ShuttingDown(WireError):

@@ -38,6 +38,9 @@ class Assumptions:
     # spec-facts.md §4: "6" for an integer enum is refused for certain; whether "true" is
     # taken for a boolean, as Pydantic does unless told otherwise, is not on record.
     lax_types: Literal["refused", "accepted"] = "refused"
+    # wire.md §3.1, §7.4: that files have access rules is documented; what a reader without
+    # leave is answered is not on record: 403 for `forbid`, 404 for `hide` here.
+    file_acl: Literal["enforced", "ignored"] = "enforced"
 
     @classmethod
     def parse(cls, words: tuple[str, ...]) -> Assumptions:

@@ -3,49 +3,86 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator, Callable
+from typing import TypeAlias
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from falkit_mock.edge import Address
 from falkit_mock.errors import FileNotFound, MethodNotAllowed
+from falkit_mock.hosts.uploads import UploadDoor, check_reader
 from falkit_mock.platform.platform import Platform
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 class MediaHost:
-    """GET and HEAD /files/…, whole or in part; no key is asked for."""
+    """GET and HEAD /files/…, whole or in part, and uploads."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._door = UploadDoor(platform)
 
     async def __call__(self, request: Request, address: Address) -> Response:
+        answer = await self._door(request, address)
+        if answer is not None:
+            return answer
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("GET", "HEAD")
         file = self._platform.media.file(address.path)
-        if file is None:
-            raise FileNotFound
-        headers = {
-            "accept-ranges": "bytes",
-            "access-control-allow-origin": "*",
-            "cache-control": "public, max-age=31536000, immutable",
-            "etag": file.etag,
-            "content-type": file.content_type,
-        }
-        if _matches(request.headers.get("if-none-match", ""), file.etag):
-            return Response(status_code=304, headers=headers)
-        size = len(file.data)
-        part = _part(request, file.etag, size)
-        if part is None:
-            return Response(file.data, headers=headers)
-        start, end = part
-        if start >= end:
-            return Response(
-                status_code=416, headers={**headers, "content-range": f"bytes */{size}"}
+        if file is not None:
+            data = file.data
+            return _serve(
+                request, file.etag, file.content_type, len(data), lambda a, b: _whole(data[a:b])
             )
+        stored = self._platform.uploads.file(address.path)
+        if stored is None:
+            raise FileNotFound
+        check_reader(self._platform, request, address, stored.upload)
+        return _serve(
+            request,
+            stored.etag,
+            stored.upload.content_type,
+            stored.size,
+            lambda a, b: _streamed(self._platform.uploads.read(stored, a, b)),
+        )
+
+
+# Makes the reply of the bytes [start, end); the status code and the headers follow.
+Body: TypeAlias = Callable[[int, int], Response]
+
+
+def _serve(request: Request, etag: str, content_type: str, size: int, body: Body) -> Response:
+    headers = {
+        "accept-ranges": "bytes",
+        "access-control-allow-origin": "*",
+        "cache-control": "public, max-age=31536000, immutable",
+        "etag": etag,
+        "content-type": content_type,
+    }
+    if _matches(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers=headers)
+    code, start, end = 200, 0, size
+    if part := _part(request, etag, size):
+        code, (start, end) = 206, part
+        if start >= end:
+            headers["content-range"] = f"bytes */{size}"
+            return Response(status_code=416, headers=headers)
         headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
-        return Response(file.data[start:end], 206, headers)
+    headers["content-length"] = str(end - start)
+    reply = Response() if request.method == "HEAD" else body(start, end)
+    reply.status_code = code
+    reply.init_headers(headers)
+    return reply
+
+
+def _whole(data: bytes) -> Response:
+    return Response(data)
+
+
+def _streamed(data: AsyncGenerator[bytes]) -> Response:
+    return StreamingResponse(data)
 
 
 def _matches(header: str, etag: str) -> bool:

@@ -21,6 +21,7 @@ class Identity:
         self._key = blake2b(str(self.seed).encode()).digest()
         self._jobs = 0
         self._replies = 0
+        self._uploads = 0
 
     def request_id(self) -> str:
         """Return the next job's id: a UUID in the form of version 7 (wire.md §3.1, I-3p)."""
@@ -34,6 +35,15 @@ class Identity:
         """
         self._replies += 1
         return self._uuid(b"reply", self._replies)
+
+    def upload_id(self) -> str:
+        """Return the next upload's id; counted apart, so that uploads don't change jobs' ids."""
+        self._uploads += 1
+        return self._uuid(b"upload", self._uploads)
+
+    def secret(self, purpose: str) -> bytes:
+        """Return a key to sign with that nobody outside knows."""
+        return self._digest(b"secret " + purpose.encode(), 32)
 
     def _uuid(self, purpose: bytes, count: int) -> str:
         moment = (_EPOCH_MS + count) & 0xFFFFFFFFFFFF

@@ -17,6 +17,8 @@ from falkit_mock.platform.media import Media
 from falkit_mock.platform.model import Order, Reading, Refused, read
 from falkit_mock.platform.refusals import platform_error
 from falkit_mock.platform.timing import Duration, Workload
+from falkit_mock.platform.tokens import Tokens
+from falkit_mock.platform.uploads import Uploads
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_spec import JSON
@@ -44,8 +46,10 @@ class Platform:
         self.settings = settings
         self.clock = clock
         self.store = store
-        self.media = Media(store)
         self.identity = Identity(settings.seed)
+        self.tokens = Tokens(self.identity.secret("tokens"), clock)
+        self.uploads = Uploads(store.uploads, clock, self.identity)
+        self.media = Media(store)
         self.closing = False
         self._judge = Judge(settings, store, self.media, self.identity)
 

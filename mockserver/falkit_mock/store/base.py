@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from falkit_mock.platform.jobs import Job, Outcome
+from falkit_mock.store.uploads import UploadStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class FileRecord:
 
 class Store(Protocol):
     """Jobs by id and by queue, files by path. Moments are unix seconds."""
+
+    @property
+    def uploads(self) -> UploadStore:
+        """What clients have uploaded."""
+        ...
 
     def next_seq(self) -> int:
         """Return the place in the order of submission that the next job takes."""

@@ -9,6 +9,8 @@ from typing import Any
 
 from falkit_mock.platform.jobs import Job, Outcome
 from falkit_mock.store.base import FileRecord
+from falkit_mock.store.blobs import Blobs
+from falkit_mock.store.sqlite_uploads import SqliteUploads
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -70,6 +72,7 @@ class SqliteStore:
         self._db.executescript(_SCHEMA)
         (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM jobs").fetchone()
         self._seq: int = last
+        self.uploads = SqliteUploads(self._db, Blobs())
 
     def next_seq(self) -> int:
         self._seq += 1
@@ -130,6 +133,7 @@ class SqliteStore:
 
     def close(self) -> None:
         self._db.close()
+        self.uploads.blobs.close()
 
     def _numbers(self, sql: str, values: tuple[object, ...]) -> list[float]:
         return [float(number) for (number,) in self._db.execute(sql, values)]

@@ -1,0 +1,137 @@
+"""rest.fal.ai: tokens, and where to upload to (wire.md §7, §8)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from falkit_mock.edge import Address
+from falkit_mock.errors import BadBody, MethodNotAllowed, NotFound, UploadNotFound
+from falkit_mock.hosts.bodies import read_lifecycle, read_object, texts
+from falkit_mock.hosts.replies import json_reply, raw_reply
+from falkit_mock.hosts.uploads import complete, part_number, signed_url
+from falkit_mock.platform import access
+from falkit_mock.platform.platform import Platform
+from falkit_mock.platform.wire_json import dumps
+from falkit_mock.store.uploads import Upload
+from falkit_spec import JSON
+
+# Seconds for which a CDN token is good; the SDK asks that one last an hour more.
+_CDN_TOKEN_FOR = 86_400.0
+_CDN = ("fal-cdn-v3", "fal-cdn")
+_STORAGES = (*_CDN, "gcs")
+# Seconds for which a realtime token may be asked, and is good if nothing is said.
+_LONGEST, _USUAL = 86_400, 120
+_GCS_PARTS = "/storage/upload/multipart/"
+
+
+class Rest:
+    """POST /storage/auth/token, /storage/upload/initiate[-multipart], /tokens[/realtime]."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._posts = {
+            "/storage/auth/token": self._cdn_token,
+            "/storage/upload/initiate": self._initiate,
+            "/storage/upload/initiate-multipart": self._initiate,
+            "/tokens": self._token,
+            "/tokens/realtime": self._token,
+        }
+
+    async def __call__(self, request: Request, address: Address) -> Response:
+        handle = self._posts.get(address.path)
+        if handle is None and address.path.startswith(_GCS_PARTS):
+            handle = self._gcs_part
+        if handle is None:
+            raise NotFound(f"of {address.host} this mock has {', '.join(self._posts)}")
+        if request.method != "POST":
+            raise MethodNotAllowed("POST")
+        authorization = request.headers.get("authorization", "")
+        access.check(authorization, None, self._platform.settings.api_keys)
+        return await handle(request, address)
+
+    async def _cdn_token(self, request: Request, address: Address) -> Response:
+        _storage(address, _CDN)
+        await read_object(request)
+        expires = self._platform.clock.now() + _CDN_TOKEN_FOR
+        body: dict[str, JSON] = {
+            "token": self._platform.tokens.issue("cdn", _CDN_TOKEN_FOR),
+            "token_type": "Bearer",
+            "base_url": address.media_base,
+            # With an offset, or the Python client can't compare it (wire.md §12 row 14).
+            "expires_at": datetime.fromtimestamp(expires, UTC).isoformat(),
+        }
+        return self._reply(body)
+
+    async def _initiate(self, request: Request, address: Address) -> Response:
+        storage = _storage(address, _STORAGES)
+        name, content_type = texts(await read_object(request), "file_name", "content_type")
+        platform = self._platform
+        lifecycle = read_lifecycle(request, platform.uploads.defaults)
+        upload = platform.uploads.open(name, content_type, lifecycle)
+        if not address.path.endswith("-multipart"):
+            url = signed_url(platform, address.media_base, upload)
+        elif storage == "gcs":
+            # Clients of this form add to the URL's end, so that it can have no query.
+            url = address.url(f"{_GCS_PARTS}{upload.id}")
+        else:
+            url = signed_url(platform, address.media_base, upload, f"/multipart/{upload.id}")
+        file_url = f"{address.media_base}{upload.path}"
+        return self._reply({"upload_url": url, "file_url": file_url})
+
+    async def _gcs_part(self, request: Request, address: Address) -> Response:
+        """POST …/{id}/{n} hands out the part's URL; POST …/{id}/complete ends it."""
+        upload_id, _, rest = address.path.removeprefix(_GCS_PARTS).partition("/")
+        upload = self._find(upload_id)
+        if rest == "complete":
+            await complete(self._platform, request, upload)
+            return self._reply({"file_url": f"{address.media_base}{upload.path}"})
+        place = f"/multipart/{upload.id}/{part_number(rest)}"
+        url = signed_url(self._platform, address.media_base, upload, place)
+        return self._reply({"upload_url": url})
+
+    async def _token(self, request: Request, address: Address) -> Response:
+        body = await read_object(request)
+        apps = body.get("allowed_apps")
+        if not isinstance(apps, list) or not all(isinstance(app, str) for app in apps):
+            kind, message = "list_type", "Input should be a valid list of strings"
+            if "allowed_apps" not in body:
+                kind, message = "missing", "Field required"
+            raise BadBody.field(kind, ["body", "allowed_apps"], message, apps)
+        newer = address.path == "/tokens/realtime"
+        seconds = _seconds(body, "duration" if newer else "token_expiration")
+        token = self._platform.tokens.issue("apps", seconds, apps=apps)
+        if newer:
+            return self._reply({"token": token})
+        # The body is the bare string (wire.md §12 row 15).
+        return raw_reply(dumps(token), request_id=self._platform.identity.reply_id())
+
+    def _find(self, upload_id: str) -> Upload:
+        upload = self._platform.uploads.get(upload_id)
+        if upload is None:
+            raise UploadNotFound(upload_id)
+        return upload
+
+    def _reply(self, body: dict[str, JSON]) -> Response:
+        return json_reply(body, request_id=self._platform.identity.reply_id())
+
+
+def _storage(address: Address, known: tuple[str, ...]) -> str:
+    """Return which storage the query names, the first if none; raise BadBody for another."""
+    storage = QueryParams(address.query).get("storage_type", known[0])
+    if storage not in known:
+        names = [f"'{name}'" for name in known]
+        message = f"Input should be {', '.join(names[:-1])} or {names[-1]}"
+        raise BadBody.field("enum", ["query", "storage_type"], message, storage)
+    return storage
+
+
+def _seconds(body: dict[str, JSON], name: str) -> int:
+    seconds = body.get(name, _USUAL)
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST:
+        message = f"Input should be a whole number of seconds from 1 to {_LONGEST}"
+        raise BadBody.field("value_error", ["body", name], message, seconds)
+    return seconds

@@ -1,0 +1,105 @@
+"""Uploaded bytes: files in a folder of their own, written as they arrive."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from io import FileIO
+from pathlib import Path
+from secrets import token_hex
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One blob: its name in the folder, its size in bytes, and a digest of what is in it."""
+
+    blob: str
+    size: int
+    etag: str
+
+
+class Sink:
+    """A blob while it is written; whoever opens it must either keep or drop it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = FileIO(path, "xb")
+        self._digest = sha256()
+        self._size = 0
+        # A cancelled writer's thread may still be at it when the blob is dropped.
+        self._lock = threading.Lock()
+
+    def write(self, data: bytes) -> None:
+        """Append; blocks. OSError if the disk takes no more."""
+        with self._lock:
+            if self._file.closed:
+                return
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            self._digest.update(data)
+            self._size += len(data)
+
+    def keep(self) -> Piece:
+        with self._lock:
+            self._file.close()
+        return Piece(self._path.name, self._size, self._digest.hexdigest()[:32])
+
+    def drop(self) -> None:
+        with self._lock:
+            self._file.close()
+            self._path.unlink(missing_ok=True)
+
+
+class Blobs:
+    """A folder of blobs: a temporary one unless `folder` names one to keep."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._temporary: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder, made when it is first needed."""
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return self._folder
+        if self._temporary is None:
+            self._temporary = Path(tempfile.mkdtemp(prefix="falkit-uploads-"))
+        return self._temporary
+
+    def sink(self) -> Sink:
+        return Sink(self.folder / token_hex(16))
+
+    def read(
+        self, pieces: Sequence[Piece], start: int, end: int, step: int = 1 << 20
+    ) -> Iterator[bytes]:
+        """Yield the bytes [start, end) of pieces laid end to end, `step` at most at a time."""
+        offset = 0
+        for piece in pieces:
+            first, last = max(start - offset, 0), min(end - offset, piece.size)
+            offset += piece.size
+            if first >= last:
+                continue
+            with FileIO(self.folder / piece.blob) as file:
+                file.seek(first)
+                while first < last:
+                    data = file.read(min(step, last - first))
+                    if not data:
+                        raise EOFError(f"the blob {piece.blob} is shorter than it was")
+                    first += len(data)
+                    yield data
+
+    def remove(self, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            (self.folder / piece.blob).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Delete the temporary folder; a folder that was named stays."""
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary = None
