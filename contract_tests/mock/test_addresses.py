@@ -54,6 +54,12 @@ def test_target_url_way_names_real_urls_but_media_that_a_player_can_reach(mock: 
     assert video.startswith(f"{mock.url}/v3b.fal.media/files/b/")
 
 
+def test_target_url_with_a_fal_host_header_names_media_by_the_header(mock: Mock) -> None:
+    headers = {"x-fal-target-url": f"https://fal.run/{T2V}", "host": "fal.run:4325"}
+    video = mock.http.post("/", json=PROMPT, headers=headers).json()["video"]["url"]
+    assert video.startswith("http://v3b.fal.media:4325/files/b/")
+
+
 def test_target_url_may_be_percent_encoded(mock: Mock) -> None:
     target = {"x-fal-target-url": f"https://queue.fal.run/{T2V.replace('-', '%2D')}"}
     assert mock.http.post("/", json=PROMPT, headers=target).status_code == 200
@@ -123,7 +129,7 @@ def test_a_request_that_names_no_fal_host_is_told_the_three_ways(
     assert reply.headers["x-fal-request-id"]
 
 
-@pytest.mark.parametrize("host", ["rest.fal.ai", "rest.alpha.fal.ai", "api.fal.ai", "ws.fal.run"])
+@pytest.mark.parametrize("host", ["api.fal.ai", "ws.fal.run", "kv.fal.media"])
 def test_hosts_not_imitated_yet_say_so(mock: Mock, host: str) -> None:
     reply = mock.http.get(f"/{host}/anything")
     assert reply.status_code == 501

@@ -1,0 +1,194 @@
+"""`falkit serve` as its users start it: a process with two streams and a signal to stop."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from serving import KEY, PATIENCE, PROMPT, T2V
+
+COMMAND = [sys.executable, "-c", "from falkit_mock.cli import main; main()"]
+
+
+@dataclass
+class Served:
+    """A running `falkit serve`, what it announced, and a client for it."""
+
+    process: subprocess.Popen[str]
+    ready: dict[str, Any]
+    http: httpx.Client
+
+    def stop(self, number: signal.Signals) -> float:
+        """Send a signal; return the seconds until the process is gone."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(PATIENCE)
+        return time.monotonic() - began
+
+    def rest(self) -> tuple[str, str]:
+        """Return what is left on stdout and all of stderr, once the process is gone."""
+        return self.process.communicate(timeout=PATIENCE)
+
+
+@pytest.fixture
+def serve() -> Generator[Callable[..., Served]]:
+    with ExitStack() as stack:
+
+        def start(*options: str) -> Served:
+            command = [*COMMAND, "serve", "--port", "0", *options]
+            pipe = subprocess.PIPE
+            process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+            stack.callback(_end, process)
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())
+            client = httpx.Client(
+                base_url=ready["url"], headers=KEY, timeout=PATIENCE, trust_env=False
+            )
+            return Served(process, ready, stack.enter_context(client))
+
+        yield start
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+def _refused(*options: str) -> str:
+    """Run `falkit` with options that it must refuse; return its one line."""
+    done = subprocess.run(
+        [*COMMAND, *options], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("falkit: ")
+    return done.stderr
+
+
+def test_first_line_names_the_urls_and_the_banner_goes_to_stderr(
+    serve: Callable[..., Served],
+) -> None:
+    served = serve("--timing", "instant", "--seed", "5")
+    url = served.ready["url"]
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
+    assert served.ready == {
+        "url": url,
+        "fal_run": f"{url}/fal.run",
+        "queue": f"{url}/queue.fal.run",
+        "control": f"{url}/__falkit",
+        "seed": 5,
+        "pid": served.process.pid,
+    }
+    assert served.http.post(f"/fal.run/{T2V}", json=PROMPT).status_code == 200
+    served.stop(signal.SIGINT)
+    rest, banner = served.rest()
+    assert rest == ""
+    assert f"falkit stands in for fal.ai at {url}" in banner
+    assert f"200 POST fal.run/{T2V}" in banner
+
+
+def test_the_default_timing_is_short_but_no_instant(serve: Callable[..., Served]) -> None:
+    served = serve()
+    job = served.http.post(f"/queue.fal.run/{T2V}", json=PROMPT).json()
+    assert served.http.get(job["status_url"]).json()["status"] == "IN_QUEUE"
+    with served.http.stream("GET", f"{job['status_url']}/stream") as stream:
+        lines = [line for line in stream.iter_lines() if line.startswith("data: ")]
+    statuses = [json.loads(line.removeprefix("data: "))["status"] for line in lines]
+    assert statuses == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_within_a_second_with_a_stream_and_a_held_call_open(
+    serve: Callable[..., Served], number: signal.Signals
+) -> None:
+    served = serve("--timing", "held")
+    job = served.http.post(f"/queue.fal.run/{T2V}", json=PROMPT).json()
+    with (
+        ThreadPoolExecutor() as pool,
+        served.http.stream("GET", f"{job['status_url']}/stream") as stream,
+    ):
+        assert next(stream.iter_lines()).startswith("data: ")
+        call = pool.submit(served.http.post, f"/fal.run/{T2V}", json=PROMPT)
+        # Once this is answered the call, on its own connection, was at least sent.
+        served.http.get("/health")
+        assert served.stop(number) < 1
+        held = call.exception(PATIENCE)
+        assert isinstance(held, httpx.TransportError) or call.result().status_code == 503
+    assert served.process.returncode == 0
+    rest, log = served.rest()
+    assert rest == ""
+    assert "Traceback" not in log
+
+
+def test_json_lines_parse_and_tell_what_was_answered(serve: Callable[..., Served]) -> None:
+    served = serve("--timing", "instant", "--log-format", "json")
+    reply = served.http.post(f"/fal.run/{T2V}", json={**PROMPT, "duration": "6"})
+    served.http.get("/forged%0Aline")
+    served.stop(signal.SIGINT)
+    _, log = served.rest()
+    first, second = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert (first["method"], first["status"]) == ("POST", 422)
+    assert first["target"] == f"fal.run/{T2V}"
+    assert first["request_id"] == reply.headers["x-fal-request-id"]
+    assert "without quotes" in first["hint"]
+    assert first["ms"] >= 0
+    assert (second["target"], second["status"]) == ("/forged%0Aline", 404)
+
+
+def test_quiet_writes_no_line_per_request(serve: Callable[..., Served]) -> None:
+    served = serve("--timing", "instant", "--quiet")
+    served.http.get("/health")
+    served.stop(signal.SIGINT)
+    assert "/health" not in served.rest()[1]
+
+
+def test_an_assumption_can_be_chosen(serve: Callable[..., Served]) -> None:
+    served = serve("--assume", "unknown-request=detail", "--api-key", "id:secret")
+    reply = served.http.get("/queue.fal.run/fal-ai/ltx-2/requests/nobody")
+    assert reply.json() == {"detail": "Request not found"}
+
+
+def test_a_taken_port_is_one_line_that_names_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = _refused("serve", "--port", port)
+    assert port in line
+    assert "address already in use" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--timing", "soon"], "soon"),
+        (["--port", "70000"], "70000"),
+        (["--port", "x"], "x"),
+        (["--runners", "0"], "0"),
+        (["--max-body", "0"], "0"),
+        (["--seed", "x"], "x"),
+        (["--log-format", "xml"], "xml"),
+        (["--assume", "x=y"], "x=y"),
+        (["--host", "no.such.host.invalid"], "no.such.host.invalid"),
+        (["--nonsense"], "--nonsense"),
+        (["extra"], "extra"),
+    ],
+)
+def test_a_bad_option_is_one_line_that_names_it(options: list[str], word: str) -> None:
+    assert word in _refused("serve", *options)
+
+
+def test_an_unknown_command_is_one_line() -> None:
+    assert "launch" in _refused("launch")
