@@ -62,7 +62,7 @@ class FalHosts:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            address = edge.resolve(scope)
+            address = edge.resolve(scope, self._platform.settings.media_host)
             scope["falkit.address"] = address
             host = self._hosts.get(address.role)
             if host is None:

@@ -11,7 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 from starlette.types import Scope
 
-from falkit_mock.errors import NoFalHost
+from falkit_mock.errors import HostNotImitated, NoFalHost
+from falkit_mock.names import is_fal
+from falkit_mock.settings import MediaHost
 
 RUN = "fal.run"
 QUEUE = "queue.fal.run"
@@ -39,6 +41,9 @@ ROLES = {
     "wma.fal.run": "wma.fal.run",
 }
 _HOST_HEADERS = {name.encode(): name for name in ROLES}
+# What the gateway adds to the state of its connections: the mock's plain-http media base, since
+# whoever is outside the gateway can't follow a real name.
+MEDIA_BASE = "falkit.media_base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,12 @@ class Address:
         return f"{self.base}{path}"
 
 
-def resolve(scope: Scope) -> Address:
-    """Find the fal host that a request names; raise NoFalHost if it names none."""
+def resolve(scope: Scope, media_host: MediaHost = "auto") -> Address:
+    """Find the fal host that a request names.
+
+    `media_host="real"` names media by fal's host to everyone but those who put it into
+    the path. Raise NoFalHost, or HostNotImitated for a name of fal's without a role.
+    """
     path: str = scope["path"]
     query: str = scope["query_string"].decode("latin-1")
     host: bytes = b""
@@ -101,7 +110,7 @@ def resolve(scope: Scope) -> Address:
 def _role(host: str, origin: str) -> str:
     role = ROLES.get(host)
     if role is None:
-        raise NoFalHost(origin)
+        raise HostNotImitated(host) if is_fal(host) else NoFalHost(origin)
     return role
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http import httptools_impl
 
 from falkit_mock.platform.platform import Platform
+
+if TYPE_CHECKING:
+    from falkit_mock.gateway.gateway import Gateway
 
 # The reason phrase is what @fal-ai/client shows as an error's message (wire.md §11), and
 # Python 3.13 renamed this one. 499 is nginx's, which Python doesn't know.
@@ -38,7 +43,13 @@ def listen(host: str, port: int) -> socket.socket:
 class MockServer(uvicorn.Server):
     """Ends open streams first, so that nothing has to be waited for or cut off."""
 
-    def __init__(self, app: ASGIApp, platform: Platform, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        platform: Platform,
+        ready: Callable[[], None],
+        gateway: Gateway | None = None,
+    ) -> None:
         for code, phrase in _PHRASES.items():
             httptools_impl.STATUS_LINE[code] = b"HTTP/1.1 %d %s\r\n" % (code, phrase)
         config = uvicorn.Config(
@@ -53,14 +64,29 @@ class MockServer(uvicorn.Server):
         super().__init__(config)
         self._platform = platform
         self._ready = ready
+        self._gateway = gateway
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self._gateway is not None:
+            await self._gateway.open(self._from_gateway)
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._platform.close()
+        if self._gateway is not None:
+            self._gateway.close()
         await super().shutdown(sockets)
+
+    def _from_gateway(self) -> httptools_impl.HttpToolsProtocol:
+        """Return what serves one of the gateway's connections; it ends with the others."""
+        assert self._gateway is not None
+        return httptools_impl.HttpToolsProtocol(
+            config=self.config,
+            server_state=self.server_state,
+            app_state={**self.lifespan.state, **self._gateway.state},
+            _loop=asyncio.get_running_loop(),
+        )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Uvicorn would raise the signal again at the end; being told to stop is no failure.

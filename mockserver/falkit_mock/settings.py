@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
 from falkit_mock.platform.timing import Seconds, Timing
 
 MiB = 1024 * 1024
+MediaHost: TypeAlias = Literal["auto", "real"]
 
 
 class SettingsError(ValueError):
@@ -79,6 +80,9 @@ class Settings:
     # Whether image and video URLs on this machine or network are fetched and checked,
     # where fal, which can't reach them, answers file_download_error.
     allow_private_inputs: bool = False
+    # How media URLs begin for those who don't put fal's host into the path: with an address that
+    # a browser on this machine can open, or with fal's own host.
+    media_host: MediaHost = "auto"
     # How many of the newest log lines a status shows (wire.md §3.2: a moving window).
     log_window: int = 10
     assumptions: Assumptions = field(default_factory=Assumptions)

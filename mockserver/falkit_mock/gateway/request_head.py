@@ -1,0 +1,79 @@
+"""The head of a request to a proxy, as far as a proxy has to know it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# Past this size a head is no head; uvicorn's own limit is the same.
+MOST = 64 * 1024
+END = b"\r\n\r\n"
+_METHOD = re.compile(rb"[A-Z]{1,20}")
+# Scheme, authority without user and password, path and query; a fragment is not for servers.
+_URL = re.compile(r"(https?)://(?:[^/?#@]*@)?([^/?#@]+)([^#]*)(?:#.*)?")
+_HOST = re.compile(r"[A-Za-z0-9._:%-]+")
+# What is meant for the proxy, or for this one connection, and goes no further.
+_HOPS = (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"host")
+_PORTS = {"http": 80, "https": 443}
+
+
+class BadHead(ValueError):
+    """Not a request that a proxy can understand; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """`scheme` is CONNECT for a tunnel, http or https for a whole URL, empty for a mere path."""
+
+    scheme: str
+    host: str
+    port: int
+    # A whole head for the one who is to answer, on a connection of one request.
+    onward: bytes
+    headers: bytes
+
+    @classmethod
+    def parse(cls, head: bytes) -> RequestHead:
+        """Read a head without its last empty line; raise BadHead."""
+        line, _, headers = head.partition(b"\r\n")
+        words = line.split(b" ")
+        if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
+            raise BadHead("the first line is not METHOD TARGET HTTP/1.1")
+        method, target, version = words
+        if not _METHOD.fullmatch(method):
+            raise BadHead("the method is not a word of capital letters")
+        if method == b"CONNECT":
+            host, port = _authority(target.decode("latin-1"), 0)
+            return cls("CONNECT", host, port, b"", headers)
+        if target.startswith((b"/", b"*")):
+            return cls("", "", 0, b"", headers)
+        match = _URL.fullmatch(target.decode("latin-1"))
+        if match is None:
+            raise BadHead("the target is no http or https URL")
+        scheme, authority, path = match.groups()
+        host, port = _authority(authority, _PORTS[scheme])
+        if not path.startswith("/"):
+            path = f"/{path}"
+        first = b" ".join((method, path.encode("latin-1"), version))
+        kept = [row for row in headers.split(b"\r\n") if row and _name(row) not in _HOPS]
+        rows = [first, b"Host: " + authority.encode("latin-1"), *kept, b"Connection: close"]
+        return cls(scheme, host, port, b"\r\n".join(rows) + END, headers)
+
+    def has(self, name: bytes) -> bool:
+        """Tell whether a header, named in small letters, is there."""
+        return any(_name(row) == name for row in self.headers.split(b"\r\n"))
+
+
+def _name(row: bytes) -> bytes:
+    return row.partition(b":")[0].strip().lower()
+
+
+def _authority(text: str, default: int) -> tuple[str, int]:
+    """Split host and port; raise BadHead."""
+    host, colon, port = text.rpartition(":")
+    if not colon or port.endswith("]"):
+        host, port = text, str(default)
+    host = host.removeprefix("[").removesuffix("]")
+    if not _HOST.fullmatch(host) or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise BadHead("the target is not HOST:PORT")
+    return host, int(port)
