@@ -105,27 +105,25 @@ class Faulty:
 
     def together(self) -> st.SearchStrategy[list[Fault]]:
         """Give two faults or more that do not hide each other: one a field, and a rule perhaps."""
-        fields = list(dict.fromkeys(fault.field for fault in self.in_fields))
-        several = _several(self.in_fields, least=2, most=len(fields))
-        mixed = [several]
+        mixed = [_several(self.in_fields, 2)]
         for fault in self.of_rules:
             reads = fault.rule.reads if fault.rule else frozenset[str]()
             beside = [one for one in self.in_fields if one.field not in reads]
             if beside:
-                most = len({one.field for one in beside})
-                added = st.tuples(_several(beside, 1, most), st.just(fault)).map(_added)
-                mixed.append(added)
+                mixed.append(_several(beside, 1, fault))
         return st.one_of(mixed)
 
 
-def _added(parts: tuple[list[Fault], Fault]) -> list[Fault]:
-    return [*parts[0], parts[1]]
-
-
-def _several(faults: list[Fault], least: int, most: int) -> st.SearchStrategy[list[Fault]]:
-    return st.lists(
-        st.sampled_from(faults), min_size=least, max_size=most, unique_by=lambda one: one.field
-    )
+@st.composite
+def _several(
+    draw: st.DrawFn, faults: list[Fault], least: int, rule: Fault | None = None
+) -> list[Fault]:
+    by_field: dict[str, list[Fault]] = {}
+    for fault in faults:
+        by_field.setdefault(fault.field, []).append(fault)
+    names = draw(st.lists(st.sampled_from(list(by_field)), min_size=least, unique=True))
+    found = [draw(st.sampled_from(by_field[name])) for name in names]
+    return [*found, rule] if rule else found
 
 
 def ways(endpoint: Endpoint | str) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from hypothesis import note, strategies as st
 from falkit_contract.curl import curl
 from falkit_contract.errors import BadArgument
 from falkit_contract.strategies import _media
-from falkit_contract.strategies._rules import Choices
+from falkit_contract.strategies._rules import Choices, one_of
 from falkit_contract.strategies._schemas import Flat, Schemas, fields
 from falkit_contract.strategies._values import Values, anything
 from falkit_spec import Catalog, Endpoint
@@ -55,7 +55,7 @@ class Inputs:
             both = {**parts[0], **parts[1]}
             return {name: both[name] for name in dict.fromkeys([*order, *both]) if name in both}
 
-        return st.tuples(st.sampled_from(choices), self._beside_choices).map(joined)
+        return st.tuples(one_of(choices), self._beside_choices).map(joined)
 
     @cached_property
     def _beside_choices(self) -> st.SearchStrategy[Object]:

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from hypothesis import strategies as st
+
 from falkit_contract.strategies._schemas import Schemas, fields, required
+from falkit_contract.strategies._values import canonical
 from falkit_spec import Endpoint
 from falkit_spec.rule import Rule
 from falkit_spec.types import JSON, Object
@@ -26,7 +29,7 @@ _ABSENT = _Absent()
 
 @dataclass(frozen=True)
 class Choices:
-    """All values that the fields read by an endpoint's rules can take together, fewest first.
+    """All values that the fields read by an endpoint's rules can take together.
 
     None where a field is open: any number, any text.
     """
@@ -53,7 +56,7 @@ class Choices:
         if math.prod(len(values) for values in domains.values()) > _MOST:
             return None
         chosen = itertools.product(*domains.values())
-        found = [
+        return [
             {
                 name: value
                 for name, value in zip(domains, values, strict=True)
@@ -61,7 +64,6 @@ class Choices:
             }
             for values in chosen
         ]
-        return sorted(found, key=len)
 
     @cached_property
     def legal(self) -> list[Object] | None:
@@ -91,3 +93,18 @@ class Choices:
         if not known or len(known) < len(branches):
             return None
         return [value for values in known for value in values]
+
+
+@st.composite
+def one_of(draw: st.DrawFn, choices: list[Object]) -> Object:
+    """Pick a choice field by field, so that each shrinks by itself: left out, then as listed."""
+    left = choices
+    for name in dict.fromkeys(name for choice in choices for name in choice):
+        found = list(dict.fromkeys(_written(choice, name) for choice in left))
+        picked = draw(st.sampled_from(sorted(found, key=bool)))
+        left = [choice for choice in left if _written(choice, name) == picked]
+    return left[0]
+
+
+def _written(choice: Object, name: str) -> str:
+    return canonical(choice[name]) if name in choice else ""

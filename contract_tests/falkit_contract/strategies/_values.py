@@ -47,12 +47,7 @@ class Values:
             for name, node in fields(flat).items()
             if name not in without
         }
-        order = list(fields(flat))
-        held = st.fixed_dictionaries(
-            {name: made for name, made in named.items() if name in musts},
-            optional={name: made for name, made in named.items() if name not in musts},
-        )
-        made = held.map(lambda value: {name: value[name] for name in order if name in value})
+        made = _held(named, frozenset(musts))
         limited = "minProperties" in flat.schema or "maxProperties" in flat.schema
         if not limited:
             return made
@@ -141,6 +136,15 @@ class Values:
         if head and schema.get("uniqueItems") is True:
             return joined.filter(lambda value: len({*map(canonical, value)}) == len(value))
         return joined.map(lambda value: value)
+
+
+@st.composite
+def _held(
+    draw: st.DrawFn, named: Mapping[str, st.SearchStrategy[JSON]], musts: frozenset[str]
+) -> Object:
+    # A coin for each field, and not fixed_dictionaries, whose optional keys shrink badly.
+    coin = st.booleans()
+    return {name: draw(made) for name, made in named.items() if name in musts or draw(coin)}
 
 
 @cache
