@@ -14,6 +14,7 @@ from openapi_spec_validator import validate
 from falkit_spec import Catalog, Endpoint
 from falkit_spec.errors import UnknownSchema
 from falkit_spec.protocol import Protocol
+from falkit_spec.types import is_array, is_object
 
 PROTOCOL = Protocol.vendored()
 ENDPOINTS = list(Catalog.vendored())
@@ -39,12 +40,11 @@ FACTS = dict(facts())
 
 
 def walked(node: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(node, dict):
+    if is_object(node):
         yield node
-        node = list(node.values())
-    if isinstance(node, list):
-        for each in node:
-            yield from walked(each)
+    below = node.values() if is_object(node) else node if is_array(node) else ()
+    for each in below:
+        yield from walked(each)
 
 
 def test_the_document_is_sound() -> None:

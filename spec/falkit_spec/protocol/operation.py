@@ -9,7 +9,7 @@ import orjson
 from jsonschema_rs import Draft202012Validator
 
 from falkit_spec.schema import pointed
-from falkit_spec.types import JSON, Object, is_object
+from falkit_spec.types import JSON, Object, dig, is_object
 
 
 class Operation:
@@ -51,8 +51,8 @@ class Operation:
     def event_faults(self, event: JSON) -> list[str]:
         """Say what is wrong with the data of one event of the operation's stream."""
         response = self._followed(self._responses["200"])
-        content = cast("dict[str, Object]", response["content"])
-        schema = content["text/event-stream"]["x-falkit-event"]
+        at = ("content", "text/event-stream", "schema", "properties", "data", "contentSchema")
+        schema = dig(response, *at)
         return self._schema_faults(schema, event, f"{self.id} event")
 
     def _header_faults(self, response: Object, headers: Mapping[str, str], where: str) -> list[str]:
