@@ -71,11 +71,16 @@ def check_data_uri(medium: Medium) -> None:
     check_bytes(medium, data)
 
 
+def check_size(medium: Medium, size: int) -> None:
+    """Judge a file by its size in bytes; raise Rejected if it is too large."""
+    if medium.max_bytes is not None and size > medium.max_bytes:
+        why = f"{size} bytes are more than the {medium.max_bytes} allowed"
+        raise _rejected(medium, "file_too_large", why, {"max_size": medium.max_bytes})
+
+
 def check_bytes(medium: Medium, data: bytes) -> None:
     """Judge a file by its content; raise Rejected with the error that fits."""
-    if medium.max_bytes is not None and len(data) > medium.max_bytes:
-        why = f"{len(data)} bytes are more than the {medium.max_bytes} allowed"
-        raise _rejected(medium, "file_too_large", why, {"max_size": medium.max_bytes})
+    check_size(medium, len(data))
     unsupported = f"unsupported_{medium.kind}_format"
     supported: dict[str, JSON] = {"supported_formats": list(medium.formats)}
     try:

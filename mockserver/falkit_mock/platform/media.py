@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 from falkit_fixtures import mp4
+from falkit_mock.platform.uploads import Uploads
 from falkit_mock.store import FileRecord, Store
 
 # An output URL in any of its spellings: the real one, or one below some origin.
@@ -51,37 +52,56 @@ class _Missing(Enum):
 
 # What a URL on the mock's own media host answers where it names no file there.
 MISSING = _Missing.MISSING
-# Reads a URL: its bytes, MISSING, or None for one that is not the mock's to answer.
-OwnFile: TypeAlias = Callable[[str], "bytes | _Missing | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFile:
+    """A file of the mock's that comes back as an input."""
+
+    size: int
+    # Returns the first so many bytes; may block.
+    read: Callable[[int], bytes]
+
+
+# Finds a URL's file: MISSING if there is none, None for a URL that is not the mock's to answer.
+FindFile: TypeAlias = Callable[[str], "OwnFile | _Missing | None"]
 
 
 class Media:
     """The media host's files."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, uploads: Uploads) -> None:
         self._store = store
+        self._uploads = uploads
 
     def file(self, path: str) -> MediaFile | None:
         """Return the file at a path such as `/files/b/…`, or None."""
         record = self._store.file(path)
         return None if record is None else make(record)
 
-    def reader(self, media_base: str) -> OwnFile:
-        """Return a reader of output URLs that come back as inputs.
+    def reader(self, media_base: str) -> FindFile:
+        """Return a finder of outputs and uploads that come back as inputs.
 
         At fal those are public URLs; here they may name this machine, which is no reason to
-        refuse them, by whichever of its names. Files of the real host that were not made here
-        are left to trust.
+        refuse them, by whichever of its names. Files of the real host that are not here are
+        left to trust.
         """
         own = f"{media_base}/"
 
-        def read(url: str) -> bytes | _Missing | None:
+        def find(url: str) -> OwnFile | _Missing | None:
             match = _OUTPUT.match(url.strip())
             if match is None:
                 return None
-            file = self.file(match["path"])
-            if file is not None:
-                return file.data
+            found = self._own(match["path"])
+            if found is not None:
+                return found
             return MISSING if match["origin"] and url.startswith(own) else None
 
-        return read
+        return find
+
+    def _own(self, path: str) -> OwnFile | None:
+        if file := self.file(path):
+            return OwnFile(len(file.data), lambda most: file.data[:most])
+        if stored := self._uploads.file(path):
+            return OwnFile(stored.size, partial(self._uploads.read_now, stored))
+        return None

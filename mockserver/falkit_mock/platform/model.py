@@ -15,16 +15,17 @@ from falkit_mock.platform.inputs import (
     Rejected,
     check_bytes,
     check_data_uri,
+    check_size,
     check_url,
     download_failed,
     is_data_uri,
 )
 from falkit_mock.platform.jobs import Outcome
-from falkit_mock.platform.media import MISSING, OwnFile
+from falkit_mock.platform.media import MISSING, FindFile, OwnFile
 from falkit_mock.platform.refusals import NOT_BILLED, refusal
 from falkit_mock.platform.timing import Workload
 from falkit_mock.platform.wire_json import NotJson, dumps, loads
-from falkit_mock.settings import Settings
+from falkit_mock.settings import MiB, Settings
 from falkit_mock.store import FileRecord
 from falkit_spec import JSON, Endpoint, VideoFacts
 
@@ -168,7 +169,7 @@ Later = Callable[[], Awaitable[None]]
 
 
 def look(
-    reading: Reading, settings: Settings, own_file: OwnFile
+    reading: Reading, settings: Settings, own_file: FindFile
 ) -> tuple[list[Rejected], list[Later]]:
     """Judge what an input's media fields say; return the refusals, and what takes time to judge."""
     rejected: list[Rejected] = []
@@ -182,17 +183,31 @@ def look(
     return rejected, later
 
 
-def _first_look(medium: Medium, settings: Settings, own_file: OwnFile) -> Later | None:
+def _first_look(medium: Medium, settings: Settings, own_file: FindFile) -> Later | None:
     if is_data_uri(medium.value):
         return _in_thread(check_data_uri, medium)
     own = own_file(medium.value)
     if own is MISSING:
         raise download_failed(medium, "this mock has no such file")
-    if isinstance(own, bytes):
-        return _in_thread(check_bytes, medium, own)
+    if isinstance(own, OwnFile):
+        check_size(medium, own.size)
+        return _in_thread(_check_own, medium, own)
     if check_url(medium, allow_private=settings.allow_private_inputs):
         return partial(check_download, medium)
     return None
+
+
+# What is read of a video or a sound to know its format, and of an image without a limit.
+_HEAD, _MOST = 4096, 256 * MiB
+
+
+def _check_own(medium: Medium, own: OwnFile) -> None:
+    # An image is decoded, which takes all of it; the others show what they are at once.
+    try:
+        data = own.read(_MOST if medium.kind == "image" else _HEAD)
+    except OSError:
+        raise download_failed(medium, "the file was deleted before the job read it") from None
+    check_bytes(medium, data)
 
 
 def _in_thread(check: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> Later:

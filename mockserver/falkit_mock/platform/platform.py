@@ -49,7 +49,7 @@ class Platform:
         self.identity = Identity(settings.seed)
         self.tokens = Tokens(self.identity.secret("tokens"), clock)
         self.uploads = Uploads(store.uploads, clock, self.identity)
-        self.media = Media(store)
+        self.media = Media(store, self.uploads)
         self.closing = False
         self._judge = Judge(settings, store, self.media, self.identity)
 
