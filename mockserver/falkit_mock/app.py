@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from falkit_mock import edge
-from falkit_mock.control import jobs
+from falkit_mock.control import gateway, jobs
 from falkit_mock.edge import Address
 from falkit_mock.errors import HostNotImitated, WireError
 from falkit_mock.hosts.fal_run import FalRun
@@ -128,7 +128,7 @@ def create_app(
         routes=[
             Route("/health", health),
             Route("/ready", health),
-            Mount("/__falkit", routes=jobs.routes(platform)),
+            Mount("/__falkit", routes=[*jobs.routes(platform), *gateway.routes(platform)]),
             Route("/{path:path}", FalHosts(platform, documents)),
         ],
         middleware=[cors],

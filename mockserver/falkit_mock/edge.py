@@ -86,10 +86,14 @@ def resolve(scope: Scope, media_host: MediaHost = "auto") -> Address:
     path = path.removeprefix(root)
     origin = f"{scope['scheme']}://{authority}{root}"
     bare, colon, port = host.partition(b":")
-    here = _HOST_HEADERS.get(bare.lower(), "")
+    here = _HOST_HEADERS.get(bare.lower().rstrip(b"."), "")
     # A port in the Host header is where the caller finds every host, media's too.
     tail = f"{(colon + port).decode('latin-1')}{root}"
     media = f"{scope['scheme']}://{MEDIA}{tail}" if here else f"{origin}/{MEDIA}"
+    if here and media_host == "auto":
+        media = scope.get("state", {}).get(MEDIA_BASE, media)
+    elif target and not here and media_host == "real":
+        media = f"https://{MEDIA}"
     if target:
         try:
             parts = urlsplit(str(target, "latin-1"))
@@ -101,6 +105,8 @@ def resolve(scope: Scope, media_host: MediaHost = "auto") -> Address:
         return Address(role, named, _trimmed(path), query, base, media)
     if here:
         return Address(ROLES[here], here, _trimmed(path), query, origin, media)
+    if is_fal(name := bare.decode("latin-1")):
+        raise HostNotImitated(name)
     named, _, rest = path[1:].partition("/")
     role = _role(named, origin)
     base = f"{origin}/{named}"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from falkit_mock.edge import Address
+
+if TYPE_CHECKING:
+    from falkit_mock.gateway.egress import Attempt
 
 _SHOWN = {b"x-fal-request-id": "request_id", b"x-falkit-hint": "hint"}
 
@@ -46,6 +49,17 @@ class RequestLog:
             await self._app(scope, receive, note)
         finally:
             self._write(scope, status, (time.perf_counter() - began) * 1000, notes)
+
+    def left(self, attempt: Attempt) -> None:
+        """Write that somebody called a host which is not fal's."""
+        where = f"{attempt.host}:{attempt.port}"
+        if self._form == "json":
+            facts = {"time": round(attempt.time, 3), "egress": where, "allowed": attempt.allowed}
+            line = json.dumps(facts)
+        else:
+            clock = time.strftime("%H:%M:%S", time.localtime(attempt.time))
+            line = f"{clock} {'out' if attempt.allowed else 'no!'} {'':<4} {where}"
+        print(line, file=self._file, flush=True)
 
     def _write(self, scope: Scope, status: int, ms: float, notes: dict[str, str]) -> None:
         address: Address | None = scope.get("falkit.address")

@@ -23,15 +23,23 @@ _REACHED_AS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Gateway:
-    """A proxy at which connections to fal's names end; used on the mock's own event loop."""
+    """A proxy at which connections to fal's names end; used on the mock's own event loop.
+
+    `mock` is the mock's own URL, which media URLs begin with. Without an authority it takes
+    the user's own, and raises GatewayError if that can't be had.
+    """
 
     def __init__(
-        self, listener: socket.socket, mock: str, authority: Authority, egress: Egress
+        self,
+        listener: socket.socket,
+        mock: str,
+        egress: Egress,
+        authority: Authority | None = None,
     ) -> None:
-        self.authority = authority
+        self.authority = authority or Authority.open()
         self.egress = egress
-        self.url = f"http://{address(listener)}"
-        # What is added to the state of its connections; `mock` is the mock's own URL.
+        self.url = reached(listener)
+        # What is added to the state of its connections.
         self.state = {MEDIA_BASE: f"{mock}/{MEDIA}"}
         # Those that uvicorn doesn't know of: still at the door, or tunnels.
         self.connections: set[asyncio.Transport] = set()
@@ -82,8 +90,8 @@ class Gateway:
             self.connections.discard(pipe.transport)
 
 
-def address(listener: socket.socket) -> str:
-    """Return HOST:PORT by which this machine reaches a listening socket."""
+def reached(listener: socket.socket) -> str:
+    """Return the URL by which this machine reaches a listening socket."""
     host, port = listener.getsockname()[:2]
     shown = _REACHED_AS.get(host, str(host))
-    return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

@@ -1,0 +1,134 @@
+"""The options that `falkit serve` and `falkit run` share, and the settings they make."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any, TypedDict, TypeVar
+
+import click
+
+from falkit_mock.platform.timing import TimingError, parse_timing
+from falkit_mock.settings import ASSUMPTIONS, Assumptions, MediaHost, MiB, Settings, SettingsError
+
+_NAMES = "\n".join(
+    f"  {name.replace('_', '-'):<24} {' | '.join(values)}" for name, values in ASSUMPTIONS.items()
+)
+EPILOG = f"\b\nAssumptions, the first value of each is the default:\n{_NAMES}"
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_MOCK = (
+    click.option(
+        "--timing",
+        default="0.5,2",
+        show_default=True,
+        metavar="TIMING",
+        help="instant, polls (each look moves a job on), held (until released), realistic, "
+        "or QUEUE,RUN in seconds.",
+    ),
+    click.option(
+        "--runners",
+        default=2,
+        show_default=True,
+        type=click.IntRange(1),
+        help="Jobs of one endpoint that run at once; others wait in its queue.",
+    ),
+    click.option(
+        "--seed", type=int, help="Ids, logs and file names follow from it.  [default: random]"
+    ),
+    click.option(
+        "--api-key",
+        "api_keys",
+        multiple=True,
+        metavar="KEY",
+        help="Accept this key only; may be given more than once.  [default: any key]",
+    ),
+    click.option(
+        "--allow-private-inputs",
+        is_flag=True,
+        help="Fetch and check input URLs on this machine or network, which fal can't reach.",
+    ),
+    click.option(
+        "--media-host",
+        type=click.Choice(["auto", "real"]),
+        default="auto",
+        show_default=True,
+        help="Media URLs that a browser on this machine opens, or such as fal's own.",
+    ),
+    click.option(
+        "--max-body",
+        default=64 * MiB,
+        show_default=True,
+        type=click.IntRange(1),
+        metavar="BYTES",
+        help="Largest request body; a larger one is answered 413.",
+    ),
+    click.option(
+        "--assume",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Choose another reading of what is not known for certain of fal; names below.",
+    ),
+)
+_EGRESS = click.option(
+    "--egress",
+    type=click.Choice(["allow", "block"]),
+    default="allow",
+    show_default=True,
+    help="What the gateway does with calls to hosts that aren't fal's.",
+)
+
+
+class Chosen(TypedDict):
+    """What `mock_options` hand to a command, by name."""
+
+    timing: str
+    runners: int
+    seed: int | None
+    api_keys: tuple[str, ...]
+    allow_private_inputs: bool
+    media_host: MediaHost
+    max_body: int
+    assume: tuple[str, ...]
+
+
+def mock_options(command: _Command) -> _Command:
+    """Add the options that make a mock's settings to a command."""
+    for option in reversed(_MOCK):
+        command = option(command)
+    return command
+
+
+def egress_option(command: _Command) -> _Command:
+    """Add --egress to a command."""
+    return _EGRESS(command)
+
+
+def settings_of(chosen: Chosen) -> Settings:
+    """Return the settings that were chosen; a UsageError says which can't work."""
+    try:
+        return Settings(
+            timing=parse_timing(chosen["timing"]),
+            runners=chosen["runners"],
+            seed=chosen["seed"],
+            api_keys=frozenset(chosen["api_keys"]),
+            allow_private_inputs=chosen["allow_private_inputs"],
+            media_host=chosen["media_host"],
+            max_body=chosen["max_body"],
+            assumptions=Assumptions.parse(chosen["assume"]),
+        )
+    except (SettingsError, TimingError) as error:
+        raise click.UsageError(str(error)) from None
+
+
+def listening(host: str, port: int, option: str = "port") -> socket.socket:
+    """Return a listening socket; a UsageError names the option that has to change."""
+    from falkit_mock.server import listen
+
+    try:
+        return listen(host, port)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        mend = f"choose another --{option}, or 0 for a free one"
+        why = f"{option}: can't listen on {host}:{port} ({reason}); {mend}"
+        raise click.UsageError(why) from None
