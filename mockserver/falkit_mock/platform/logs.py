@@ -46,7 +46,15 @@ def window(job: Job, now: float, random: Random, size: int) -> list[JSON]:
     """
     total, share = _course(job, now)
     shown = [line for line in _script(random) if line.at <= share]
-    return [_entry(line, job.starts + line.at * total) for line in shown[-size:]]
+    return [_entry(line, _moment(line, job, total)) for line in shown[-size:]]
+
+
+def _moment(line: _Line, job: Job, total: float) -> float:
+    """Return when a line was printed, unix seconds: the same however often it is shown."""
+    if math.isinf(job.run):
+        # No clock drives the job: one half came with its start and the other with its end.
+        return job.starts if line.at <= _HALF else job.ends
+    return job.starts + line.at * total
 
 
 def _course(job: Job, now: float) -> tuple[float, float]:
