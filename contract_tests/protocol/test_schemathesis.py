@@ -12,7 +12,6 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
-from contract_tests.serving import Mock, running
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.openapi import from_dict
@@ -22,6 +21,7 @@ from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Settings
 from falkit_spec import Catalog, Endpoint
 from falkit_spec.protocol import Protocol
+from serving import Mock, running
 
 Test = Callable[[Any, Mock], None]
 CATALOG = Catalog.vendored()
