@@ -7,73 +7,12 @@ document forbids must be refused in strict Pydantic's.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, cast
-
 import pytest
 from hypothesis import example, given, settings, strategies as st
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel
 
 from falkit_spec import Catalog, Fault
-
-Prompt = Annotated[str, Field(min_length=1, max_length=5000)]
-Resolution = Literal["1080p", "1440p", "2160p"]
-
-
-class ImageToVideo(BaseModel):
-    image_url: str
-    prompt: Prompt
-    duration: Literal[6, 8, 10] = 6
-    resolution: Resolution = "1080p"
-    aspect_ratio: Literal["16:9"] = "16:9"
-    fps: Literal[25, 50] = 25
-    generate_audio: bool = True
-
-
-class ImageToVideoFast(BaseModel):
-    image_url: str
-    prompt: Prompt
-    duration: Literal[6, 8, 10, 12, 14, 16, 18, 20] = 6
-    resolution: Resolution = "1080p"
-    aspect_ratio: Literal["16:9"] = "16:9"
-    fps: Literal[25, 50] = 25
-    generate_audio: bool = True
-
-
-class TextToVideo(BaseModel):
-    prompt: Prompt
-    duration: Literal[6, 8, 10] = 6
-    resolution: Resolution = "1080p"
-    aspect_ratio: Literal["16:9"] = "16:9"
-    fps: Literal[25, 50] = 25
-    generate_audio: bool = True
-
-
-class TextToVideoFast(BaseModel):
-    prompt: Prompt
-    duration: Literal[6, 8, 10, 12, 14, 16, 18, 20] = 6
-    resolution: Resolution = "1080p"
-    aspect_ratio: Literal["16:9"] = "16:9"
-    fps: Literal[25, 50] = 25
-    generate_audio: bool = True
-
-
-class Retake(BaseModel):
-    video_url: str
-    prompt: Prompt
-    start_time: Annotated[float, Field(ge=0, le=20)] = 0
-    duration: Annotated[float, Field(ge=2, le=20)] = 5
-    retake_mode: Literal["replace_audio", "replace_video", "replace_audio_and_video"] = (
-        "replace_audio_and_video"
-    )
-
-
-MODELS: dict[str, type[BaseModel]] = {
-    "fal-ai/ltx-2/image-to-video": ImageToVideo,
-    "fal-ai/ltx-2/image-to-video/fast": ImageToVideoFast,
-    "fal-ai/ltx-2/text-to-video": TextToVideo,
-    "fal-ai/ltx-2/text-to-video/fast": TextToVideoFast,
-    "fal-ai/ltx-2/retake-video": Retake,
-}
+from pydantic_models import MODELS, by_field, said_by_pydantic
 
 TELLING = st.sampled_from(
     [
@@ -91,24 +30,6 @@ VALUES = TELLING | SCALARS | st.lists(SCALARS, max_size=2)
 def bodies(model: type[BaseModel]) -> st.SearchStrategy[dict[str, object]]:
     fields = dict.fromkeys(model.model_fields, VALUES)
     return st.fixed_dictionaries({}, optional={**fields, "unknown": VALUES})
-
-
-def said_by_pydantic(model: type[BaseModel], body: object, *, strict: bool) -> list[Fault]:
-    try:
-        # FastAPI asks for attributes, which words the refusal of a body that is no object.
-        model.model_validate(body, strict=strict, from_attributes=True)
-    except ValidationError as error:
-        items = cast("list[Fault]", error.errors(include_url=False))
-        for item in items:
-            item["loc"] = ["body", *item["loc"]]
-        return items
-    return []
-
-
-def by_field(faults: list[Fault]) -> dict[str | int, Fault]:
-    named = {fault["loc"][1]: fault for fault in faults}
-    assert len(named) == len(faults), "Pydantic has one fault per field"
-    return named
 
 
 def same(ours: Fault, theirs: Fault) -> bool:

@@ -1,0 +1,124 @@
+"""Wrong inputs of every kind, one and several at once, through fal.run and the queue.
+
+Each fault is held against Pydantic itself: loc, type, message, input and ctx, in its order.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from falkit_client import Client, errors
+from falkit_contract.strategies import (
+    Expected,
+    FaultyInput,
+    SeveralFaults,
+    faulty_inputs,
+    inputs,
+    several_faults,
+    ways,
+)
+from falkit_spec import JSON, Catalog, Fault
+from pydantic_models import MODELS, as_sent, expected_of
+from serving import Mock
+
+WAYS = [(endpoint, field, way) for endpoint in MODELS for field, way in ways(endpoint)]
+endpoints = pytest.mark.parametrize("endpoint", MODELS)
+
+
+def replies(mock: Mock, endpoint: str, input: JSON) -> list[httpx.Response]:
+    """Send an input by both ways; return the replies that say what is wrong with it."""
+    # Not json=…, which sends no body at all for null.
+    sent: Any = {"content": json.dumps(input), "headers": {"content-type": "application/json"}}
+    submitted = mock.http.post(f"/queue.fal.run/{endpoint}", **sent)
+    assert submitted.status_code == 200, submitted.text
+    return [mock.http.post(f"/fal.run/{endpoint}", **sent), mock.result(submitted.json())]
+
+
+def said_of(endpoint: str, input: JSON, expected: tuple[Expected, ...]) -> list[Fault]:
+    """What Pydantic says of an input, and the overlay's rule where one is broken."""
+    said = expected_of(MODELS[endpoint], input)
+    broken = [one for one in expected if one.way.startswith("rule: ")]
+    if not broken or not isinstance(input, dict):
+        return said
+    filled = Catalog.vendored().get(endpoint).with_defaults(input)
+    order = list(MODELS[endpoint].model_fields)
+    rules: list[Fault] = [
+        {
+            "type": one.type,
+            "loc": list(one.loc),
+            "msg": f"Value error, {one.way.removeprefix('rule: ')}",
+            "input": filled[one.field],
+            "ctx": {"error": {}},
+        }
+        for one in broken
+    ]
+    return sorted([*said, *rules], key=lambda fault: order.index(str(fault["loc"][1])))
+
+
+def check(mock: Mock, endpoint: str, input: JSON, expected: tuple[Expected, ...]) -> None:
+    said = as_sent(said_of(endpoint, input, expected))
+    if said[0]["loc"] == ["body"]:
+        # The class that FastAPI never names.
+        said[0].pop("ctx", None)
+    assert [(fault["type"], tuple(fault["loc"])) for fault in said] == [
+        (one.type, one.loc) for one in expected
+    ]
+    for reply in replies(mock, endpoint, input):
+        assert (reply.status_code, reply.json()) == (422, {"detail": said})
+
+
+@pytest.mark.parametrize(("endpoint", "field", "way"), WAYS)
+@settings(max_examples=4, deadline=None)
+@given(data=st.data())
+def test_each_way_to_be_wrong_is_said_as_pydantic_says_it(
+    endpoint: str, field: str, way: str, data: st.DataObject, mock: Mock
+) -> None:
+    faulty: FaultyInput = data.draw(faulty_inputs(endpoint, field=field, way=way))
+    assert (faulty.field, faulty.way) == (field, way)
+    check(mock, endpoint, faulty.input, (faulty.expected,))
+
+
+@endpoints
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_several_faults_are_said_at_once_in_the_documents_order(
+    endpoint: str, data: st.DataObject, mock: Mock
+) -> None:
+    faulty: SeveralFaults = data.draw(several_faults(endpoint))
+    assert len(faulty.expected) >= 2
+    check(mock, endpoint, faulty.input, faulty.expected)
+
+
+@endpoints
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_legal_inputs_are_taken_by_pydantic_the_mock_and_the_client(
+    endpoint: str, data: st.DataObject, mock: Mock, client: Client
+) -> None:
+    input = data.draw(inputs(endpoint))
+    assert expected_of(MODELS[endpoint], input) == []
+    for reply in replies(mock, endpoint, input):
+        assert reply.status_code == 200, reply.text
+    assert client.run(endpoint, input).output["video"]["url"]
+
+
+@endpoints
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_the_client_finds_the_same_faults_before_anything_is_sent(
+    endpoint: str, data: st.DataObject, mock: Mock, client: Client
+) -> None:
+    faulty = data.draw(several_faults(endpoint))
+    assert isinstance(faulty.input, dict)
+    found: list[errors.InvalidInput] = []
+    for checked in (True, False):
+        with pytest.raises(errors.InvalidInput) as refused:
+            client.run(endpoint, faulty.input, check=checked)
+        found.append(refused.value)
+    assert [error.status for error in found] == [None, 422]
+    assert as_sent(list(found[0].faults)) == list(found[1].faults)

@@ -1,0 +1,106 @@
+"""fal's models as Pydantic 2 has them, written by hand from the same facts as the documents."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal, cast
+
+from pydantic import BaseModel, Field, ValidationError
+
+from falkit_spec import Fault
+
+Prompt = Annotated[str, Field(min_length=1, max_length=5000)]
+Resolution = Literal["1080p", "1440p", "2160p"]
+
+
+class ImageToVideo(BaseModel):
+    image_url: str
+    prompt: Prompt
+    duration: Literal[6, 8, 10] = 6
+    resolution: Resolution = "1080p"
+    aspect_ratio: Literal["16:9"] = "16:9"
+    fps: Literal[25, 50] = 25
+    generate_audio: bool = True
+
+
+class ImageToVideoFast(BaseModel):
+    image_url: str
+    prompt: Prompt
+    duration: Literal[6, 8, 10, 12, 14, 16, 18, 20] = 6
+    resolution: Resolution = "1080p"
+    aspect_ratio: Literal["16:9"] = "16:9"
+    fps: Literal[25, 50] = 25
+    generate_audio: bool = True
+
+
+class TextToVideo(BaseModel):
+    prompt: Prompt
+    duration: Literal[6, 8, 10] = 6
+    resolution: Resolution = "1080p"
+    aspect_ratio: Literal["16:9"] = "16:9"
+    fps: Literal[25, 50] = 25
+    generate_audio: bool = True
+
+
+class TextToVideoFast(BaseModel):
+    prompt: Prompt
+    duration: Literal[6, 8, 10, 12, 14, 16, 18, 20] = 6
+    resolution: Resolution = "1080p"
+    aspect_ratio: Literal["16:9"] = "16:9"
+    fps: Literal[25, 50] = 25
+    generate_audio: bool = True
+
+
+class Retake(BaseModel):
+    video_url: str
+    prompt: Prompt
+    start_time: Annotated[float, Field(ge=0, le=20)] = 0
+    duration: Annotated[float, Field(ge=2, le=20)] = 5
+    retake_mode: Literal["replace_audio", "replace_video", "replace_audio_and_video"] = (
+        "replace_audio_and_video"
+    )
+
+
+MODELS: dict[str, type[BaseModel]] = {
+    "fal-ai/ltx-2/image-to-video": ImageToVideo,
+    "fal-ai/ltx-2/image-to-video/fast": ImageToVideoFast,
+    "fal-ai/ltx-2/text-to-video": TextToVideo,
+    "fal-ai/ltx-2/text-to-video/fast": TextToVideoFast,
+    "fal-ai/ltx-2/retake-video": Retake,
+}
+
+
+def said_by_pydantic(model: type[BaseModel], body: object, *, strict: bool) -> list[Fault]:
+    try:
+        # FastAPI asks for attributes, which words the refusal of a body that is no object.
+        model.model_validate(body, strict=strict, from_attributes=True)
+    except ValidationError as error:
+        items = cast("list[Fault]", error.errors(include_url=False))
+        for item in items:
+            item["loc"] = ["body", *item["loc"]]
+        return items
+    return []
+
+
+def by_field(faults: list[Fault]) -> dict[str | int, Fault]:
+    named = {fault["loc"][1]: fault for fault in faults}
+    assert len(named) == len(faults), "Pydantic has one fault per field"
+    return named
+
+
+def expected_of(model: type[BaseModel], body: object) -> list[Fault]:
+    """What has to be said of a body, in order: lax Pydantic's words for what it refuses, and
+    strict Pydantic's for what it would take though the document forbids it.
+    """
+    lax = said_by_pydantic(model, body, strict=False)
+    if any(len(fault["loc"]) < 2 for fault in lax):
+        return lax
+    found = {fault["loc"][1]: fault for fault in said_by_pydantic(model, body, strict=True)}
+    found.update({fault["loc"][1]: fault for fault in lax})
+    order = list(model.model_fields)
+    return sorted(found.values(), key=lambda fault: order.index(str(fault["loc"][1])))
+
+
+def as_sent(faults: list[Fault]) -> list[Fault]:
+    """Return faults as they come out of JSON."""
+    return cast("list[Fault]", json.loads(json.dumps(faults)))
