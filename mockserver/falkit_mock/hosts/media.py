@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import AsyncGenerator, Callable
 from typing import TypeAlias
@@ -13,6 +14,7 @@ from falkit_mock.edge import Address
 from falkit_mock.errors import FileNotFound, MethodNotAllowed
 from falkit_mock.hosts.uploads import UploadDoor, check_reader
 from falkit_mock.platform.platform import Platform
+from falkit_mock.store.uploads import Upload
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
@@ -46,6 +48,7 @@ class MediaHost:
             stored.upload.content_type,
             stored.size,
             lambda a, b: _streamed(self._platform.uploads.read(stored, a, b)),
+            _cache(stored.upload, self._platform.clock.now()),
         )
 
 
@@ -53,11 +56,30 @@ class MediaHost:
 Body: TypeAlias = Callable[[int, int], Response]
 
 
-def _serve(request: Request, etag: str, content_type: str, size: int, body: Body) -> Response:
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def _cache(upload: Upload, now: float) -> str:
+    """Return how long others may keep an upload: not past its end, nor past its access rules."""
+    if upload.acl:
+        return "private, no-store"
+    if upload.expires == math.inf:
+        return _FOR_EVER
+    return f"public, max-age={int(upload.expires - now)}"
+
+
+def _serve(
+    request: Request,
+    etag: str,
+    content_type: str,
+    size: int,
+    body: Body,
+    cache: str = _FOR_EVER,
+) -> Response:
     headers = {
         "accept-ranges": "bytes",
         "access-control-allow-origin": "*",
-        "cache-control": "public, max-age=31536000, immutable",
+        "cache-control": cache,
         "etag": etag,
         "content-type": content_type,
     }

@@ -37,7 +37,9 @@ class Acl:
         """Read `{default, rules: [{user, decision}]}`; raise BadLifecycle."""
         if not isinstance(value, dict):
             raise BadLifecycle(field, value, "must be an object")
-        rules = value.get("rules") or []
+        rules = value.get("rules")
+        if rules is None:
+            rules = []
         if not isinstance(rules, list):
             raise BadLifecycle(f"{field}.rules", rules, "must be a list")
         return cls(

@@ -1,0 +1,91 @@
+"""Uploads that end before their end, and folders that end with the mock."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from falkit_mock.settings import Settings
+from falkit_mock.store.blobs import Sink
+from serving import PATIENCE, Mock, running
+
+
+@pytest.fixture
+def dropped(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once a blob was dropped."""
+    event = threading.Event()
+    drop = Sink.drop
+
+    def told(self: Sink) -> None:
+        drop(self)
+        event.set()
+
+    monkeypatch.setattr(Sink, "drop", told)
+    return event
+
+
+def hang_up(mock: Mock, path: str, headers: dict[str, str], body: bytes) -> None:
+    """Announce more than is sent, and hang up."""
+    at = urlsplit(mock.url)
+    method = "PUT" if "multipart/" in path else "POST"
+    head = f"{method} {path} HTTP/1.1\r\nhost: {at.netloc}\r\ncontent-length: 99999999\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    with socket.create_connection((str(at.hostname), at.port or 0), PATIENCE) as line:
+        line.sendall(head.encode() + b"\r\n" + body)
+
+
+@pytest.mark.parametrize("size", [0, 10, 3 * 1024 * 1024])
+def test_a_whole_file_that_breaks_off_leaves_nothing(
+    mock: Mock,
+    cdn: dict[str, str],
+    blobs: Callable[[], int],
+    dropped: threading.Event,
+    size: int,
+) -> None:
+    hang_up(mock, "/v3.fal.media/files/upload", cdn, b"x" * size)
+    assert dropped.wait(PATIENCE)
+    mock.inside(lambda: None)
+    assert blobs() == 0
+    assert mock.platform.store.uploads.due(float("inf")) == []
+
+
+def test_a_part_that_breaks_off_leaves_the_one_before(
+    mock: Mock, cdn: dict[str, str], blobs: Callable[[], int], dropped: threading.Event
+) -> None:
+    begun = mock.http.post("/v3.fal.media/files/upload/multipart", headers=cdn).json()
+    part = f"{urlsplit(begun['access_url']).path}/multipart/{begun['uploadId']}/1"
+    etag = mock.http.put(part, content=b"whole", headers=cdn).headers["etag"]
+    hang_up(mock, part, cdn, b"x" * 3_000_000)
+    assert dropped.wait(PATIENCE)
+    assert blobs() == 1
+    named = {"parts": [{"partNumber": 1, "etag": etag}]}
+    url = f"{begun['access_url']}/multipart/{begun['uploadId']}/complete"
+    assert mock.http.post(url, json=named, headers=cdn).status_code == 200
+    assert mock.http.get(begun["access_url"]).content == b"whole"
+
+
+def test_a_full_disk_is_said(
+    mock: Mock, cdn: dict[str, str], blobs: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: object, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("falkit_mock.store.blobs.Sink.write", full)
+    reply = mock.http.post("/v3.fal.media/files/upload", content=b"x", headers=cdn)
+    assert reply.status_code == 507
+    assert "No space left on device" in reply.json()["detail"]
+    assert blobs() == 0
+
+
+def test_the_folder_goes_with_the_mock() -> None:
+    with running(Settings()) as mock:
+        token = mock.http.post("/rest.fal.ai/storage/auth/token", json={}).json()["token"]
+        headers = {"authorization": f"Bearer {token}"}
+        mock.http.post("/v3.fal.media/files/upload", content=b"x", headers=headers)
+        folder = mock.platform.store.uploads.blobs.folder
+        assert len(list(folder.iterdir())) == 1
+    assert not folder.exists()
