@@ -69,6 +69,7 @@ class FalHosts:
                 raise HostNotImitated(address.host)
             response = await host(request, address)
         except WireError as error:
+            scope["falkit.error"] = error
             response = error_reply(error, self._platform.identity.reply_id())
         except ClientDisconnect:
             return

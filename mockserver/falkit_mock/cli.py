@@ -11,6 +11,9 @@ import click
 # that this room depends on no other, and `falkit serve` pays for no other.
 _COMMANDS = {
     "serve": "falkit_mock.serve:serve",
+    "run": "falkit_mock.run:run",
+    "env": "falkit_mock.env:env",
+    "cert": "falkit_mock.cert:cert",
     "spec": "falkit_spec.cli:spec",
 }
 

@@ -40,6 +40,10 @@ class Store(Protocol):
 
     def get(self, request_id: str) -> Job | None: ...
 
+    def jobs(self) -> list[Job]:
+        """Return every job, in the order of submission."""
+        ...
+
     def update(self, job: Job) -> None:
         """Store a known job's moments and whether it was cancelled."""
         ...

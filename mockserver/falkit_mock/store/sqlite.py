@@ -87,6 +87,10 @@ class SqliteStore:
         row = self._db.execute(_GET, (request_id,)).fetchone()
         return None if row is None else _job(row)
 
+    def jobs(self) -> list[Job]:
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM jobs ORDER BY seq")
+        return [_job(row) for row in rows]
+
     def update(self, job: Job) -> None:
         self._db.execute(_UPDATE, (job.starts, job.ends, job.cancelled, job.id))
 

@@ -1,0 +1,72 @@
+"""What a program did at the mock, counted as it goes, and what it would have paid at fal."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from falkit_mock.edge import Address
+from falkit_mock.errors import StillInProgress
+from falkit_mock.platform.platform import Platform
+from falkit_spec import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Jobs that were asked for, how many of them are done, and their price in US dollars."""
+
+    jobs: int
+    done: int
+    dollars: Decimal
+    # Done, but of an endpoint without a known price.
+    unpriced: int
+
+
+class Tally:
+    """Wraps an application; counts the requests that are for one of fal's hosts."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.requests = 0
+        # By status, method and target.
+        self.failures: Counter[tuple[int, str, str]] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def count(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._count(scope, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, count)
+
+    def _count(self, scope: Scope, status: int) -> None:
+        address: Address | None = scope.get("falkit.address")
+        if address is None:
+            return
+        self.requests += 1
+        # Some clients poll the result until it is there: no failure of theirs.
+        if status >= 400 and not isinstance(scope.get("falkit.error"), StillInProgress):
+            self.failures[status, scope["method"], f"{address.host}{address.path}"] += 1
+
+
+async def spend(platform: Platform, catalog: Catalog) -> Spend:
+    """Return what the mock's jobs would have cost at fal: those that succeeded."""
+    jobs = done = unpriced = 0
+    dollars = Decimal(0)
+    now = platform.clock.now()
+    for job in platform.store.jobs():
+        jobs += 1
+        if job.status(now) != "COMPLETED" or not (await platform.outcome(job)).ok:
+            continue
+        done += 1
+        match = catalog.find(job.path)
+        price = match.endpoint.price(json.loads(job.input)) if match else None
+        if price is None:
+            unpriced += 1
+        else:
+            dollars += price
+    return Spend(jobs, done, dollars, unpriced)
