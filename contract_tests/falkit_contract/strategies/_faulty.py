@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from hypothesis import strategies as st
 
@@ -136,7 +136,7 @@ def ways(endpoint: Endpoint | str) -> list[tuple[str, str]]:
     [('prompt', 'missing'), ('prompt', 'wrong type: null for string'), \
 ('prompt', 'wrong type: boolean for string')]
     """
-    faulty = Faulty(made_for(endpoint, None))
+    faulty = _faulty(made_for(endpoint, None))
     return [(one.field, one.expected().way) for one in _all(faulty)]
 
 
@@ -160,7 +160,7 @@ def faulty_inputs(
     'string_too_long'
     """
     made = made_for(endpoint, fields)
-    faulty = Faulty(made)
+    faulty = _faulty(made)
     if field:
         made.known(field, "field")
     chosen = [
@@ -198,7 +198,7 @@ def several_faults(
     ({}, [('image_url', 'missing'), ('prompt', 'missing')])
     """
     made = made_for(endpoint, fields)
-    faulty = Faulty(made)
+    faulty = _faulty(made)
     if len({fault.field for fault in faulty.in_fields}) < 2:
         raise made.schemas.refuse("", "fewer than two of its fields can be wrong")
 
@@ -207,6 +207,11 @@ def several_faults(
         return SeveralFaults(spoiled[0], tuple(spoiled[1]))
 
     return faulty.together().flatmap(faulty.spoiled).map(shown)
+
+
+@lru_cache(maxsize=64)
+def _faulty(made: Inputs) -> Faulty:
+    return Faulty(made)
 
 
 def _all(faulty: Faulty) -> list[Fault]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from hypothesis import note, strategies as st
 
@@ -83,12 +83,17 @@ def made_for(endpoint: Endpoint | str, fields: Given | None) -> Inputs:
         endpoint = Catalog.vendored().get(endpoint)
     if not isinstance(endpoint, Endpoint):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
         raise BadArgument("endpoint", endpoint, "give an Endpoint of a Catalog, or its id")
-    made = Inputs(endpoint, fields or {})
+    made = Inputs(endpoint, fields) if fields else _plain(endpoint)
     for name, strategy in (fields or {}).items():
         made.known(name, "fields")
         if not isinstance(strategy, st.SearchStrategy):  # pyright: ignore[reportUnnecessaryIsInstance]  # same
             raise BadArgument(f"fields[{name!r}]", strategy, "give a strategy, such as st.just(…)")
     return made
+
+
+@lru_cache(maxsize=64)
+def _plain(endpoint: Endpoint) -> Inputs:
+    return Inputs(endpoint, {})
 
 
 def noted(endpoint: Endpoint, input: JSON) -> None:
