@@ -56,7 +56,9 @@ def test_a_whole_file_that_breaks_off_leaves_nothing(
 def test_a_part_that_breaks_off_leaves_the_one_before(
     mock: Mock, cdn: dict[str, str], blobs: Callable[[], int], dropped: threading.Event
 ) -> None:
-    begun = mock.http.post("/v3.fal.media/files/upload/multipart", headers=cdn).json()
+    begun: dict[str, str] = mock.http.post(
+        "/v3.fal.media/files/upload/multipart", headers=cdn
+    ).json()
     part = f"{urlsplit(begun['access_url']).path}/multipart/{begun['uploadId']}/1"
     etag = mock.http.put(part, content=b"whole", headers=cdn).headers["etag"]
     hang_up(mock, part, cdn, b"x" * 3_000_000)
