@@ -19,9 +19,10 @@ test: check tests wheel ## everything that CI runs
 check: lint typecheck ## format, lint and two strict type checkers
 
 .venv/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(V)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(V)/python -m pip install --quiet --editable . --group dev --constraint constraints.txt
+	@echo "Setting up .venv, once; this takes about a minute"
+	@$(PYTHON) -m venv .venv
+	@$(V)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(V)/python -m pip install --quiet --editable . --group dev --constraint constraints.txt
 	@touch $@
 
 tools: ## install ffmpeg and chromium, which the tests measure with, where they are missing

@@ -42,11 +42,19 @@ class Narrator:
         self._last: type[Status] | None = None
 
     def __call__(self, status: Status) -> None:
+        # The lines that come with the end were printed before it.
+        ended = isinstance(status, Completed)
+        if not ended:
+            self._head(status)
+        for line in status.logs:
+            print(f"          | {line.message}")
+        if ended:
+            self._head(status)
+
+    def _head(self, status: Status) -> None:
         if type(status) is not self._last:
             print(f"  {time.monotonic() - self._began:4.1f} s  {_words(status)}")
             self._last = type(status)
-        for line in status.logs:
-            print(f"          | {line.message}")
 
 
 def _words(status: Status) -> str:
@@ -83,7 +91,7 @@ def probed(path: Path) -> str:
         seconds = (container.duration or 0) / 1_000_000
         return (
             f"{video.codec_context.width}x{video.codec_context.height}, {video.average_rate} fps, "
-            f"{frames} frames, {seconds:.3f} s, {video.codec_context.name}, audio {audio}, "
+            f"{frames} frames, {seconds:.3f} s,\n  {video.codec_context.name}, audio {audio}, "
             f"{path.stat().st_size:,} bytes"
         )
 

@@ -115,6 +115,11 @@ def test_the_default_timing_is_short_but_no_instant(serve: Callable[..., Served]
 def test_a_signal_ends_it_within_a_second_with_a_stream_and_a_held_call_open(
     serve: Callable[..., Served], number: signal.Signals
 ) -> None:
+    # A machine that is busy elsewhere may take longer now and then, a fault does so each time.
+    assert min(_stopped_while_busy(serve, number) for _ in range(3)) < 1
+
+
+def _stopped_while_busy(serve: Callable[..., Served], number: signal.Signals) -> float:
     served = serve("--timing", "held")
     job = served.http.post(f"/queue.fal.run/{T2V}", json=PROMPT).json()
     where = urlsplit(str(served.ready["url"]))
@@ -129,12 +134,13 @@ def test_a_signal_ends_it_within_a_second_with_a_stream_and_a_held_call_open(
         )
         # What is answered after it was sent shows that it was read and is being waited for.
         served.http.get("/health")
-        assert served.stop(number) < 1
+        seconds = served.stop(number)
         assert held.recv(65536).startswith(b"HTTP/1.1 503 ")
     assert served.process.returncode == 0
     rest, log = served.rest()
     assert rest == ""
     assert "Traceback" not in log
+    return seconds
 
 
 def test_json_lines_parse_and_tell_what_was_answered(serve: Callable[..., Served]) -> None:
@@ -183,7 +189,7 @@ def test_a_taken_port_is_one_line_that_names_it() -> None:
         (["--max-body", "0"], "0"),
         (["--seed", "x"], "x"),
         (["--log-format", "xml"], "xml"),
-        (["--assume", "x=y"], "x=y"),
+        (["--assume", "x=y"], "'x'"),
         (["--host", "no.such.host.invalid"], "no.such.host.invalid"),
         (["--nonsense"], "--nonsense"),
         (["extra"], "extra"),

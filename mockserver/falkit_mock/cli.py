@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -15,6 +16,7 @@ _COMMANDS = {
     "env": "falkit_mock.env:env",
     "cert": "falkit_mock.cert:cert",
     "spec": "falkit_spec.cli:spec",
+    "call": "falkit_client.cli:call",
 }
 
 
@@ -24,7 +26,11 @@ class _Rooms(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
-            return None
+            near = get_close_matches(cmd_name, _COMMANDS, n=1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise click.UsageError(
+                f"no command {cmd_name!r}; {meant}(`falkit --help` lists the commands)"
+            )
         module, _, name = _COMMANDS[cmd_name].partition(":")
         command = getattr(import_module(module), name)
         assert isinstance(command, click.Command)
@@ -41,6 +47,9 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line; an error is one line on stderr and exit code 2."""
     try:
         falkit.main(argv, prog_name="falkit", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         click.echo(f"falkit: {error.format_message()}", err=True)
         sys.exit(error.exit_code)

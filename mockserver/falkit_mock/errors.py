@@ -98,7 +98,8 @@ class Unauthenticated(WireError):
     @classmethod
     def malformed(cls) -> Unauthenticated:
         text = "Invalid Key Authorization header format. Expected '<key_id>:<key_secret>'."
-        return cls({"detail": text})
+        hint = "this mock was started with --api-key; the key sent is none of those"
+        return cls({"detail": text}, hint=hint)
 
     @classmethod
     def unknown(cls) -> Unauthenticated:
@@ -107,7 +108,8 @@ class Unauthenticated(WireError):
 
     @classmethod
     def bearer(cls) -> Unauthenticated:
-        return cls({"detail": "bearer: unable to decode issuer"})
+        hint = "a bearer token is what `fal auth login` gets; a key goes in Authorization: Key …"
+        return cls({"detail": "bearer: unable to decode issuer"}, hint=hint)
 
 
 class ApplicationNotFound(WireError):

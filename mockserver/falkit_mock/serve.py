@@ -124,13 +124,14 @@ def _announce(url: str, platform: Platform, timing: str, gateway: Gateway | None
         ready |= {"gateway": gateway.url, "ca": str(gateway.authority.certificate)}
         port = gateway.url.rpartition(":")[2]
         option = "" if port == str(GATEWAY_PORT) else f" --gateway-port {port}"
-        more = f'\n    for unmodified programs          eval "$(falkit env{option})"'
+        more = f'\n    for unmodified programs     eval "$(falkit env{option})"'
     print(json.dumps(ready), flush=True)
     banner = f"""
-  falkit stands in for fal.ai at {url}  (timing {timing}, seed {platform.identity.seed})
+  falkit stands in for fal.ai at {url}
+  (timing {timing}, seed {platform.identity.seed})
 
-    put it in place of https://     {url}/queue.fal.run/fal-ai/ltx-2/image-to-video/fast
-    or proxyUrl of @fal-ai/client   {url}/api/fal/proxy{more}
-    stop                            Ctrl-C
+    in place of https://        {url}/queue.fal.run/…
+    proxyUrl of @fal-ai/client  {url}/api/fal/proxy{more}
+    stop                        Ctrl-C
 """
     print(banner, file=sys.stderr, flush=True)

@@ -49,10 +49,12 @@ class Assumptions:
         chosen: dict[str, Any] = {}
         for word in words:
             name, equals, value = word.partition("=")
+            if not equals:
+                raise SettingsError(f"assume: {word!r} is not of the form NAME=VALUE")
             known = ASSUMPTIONS.get(name.strip().replace("-", "_"))
-            if not equals or known is None:
+            if known is None:
                 names = ", ".join(option.replace("_", "-") for option in ASSUMPTIONS)
-                raise SettingsError(f"assume: {word!r} is not NAME=VALUE; names are {names}")
+                raise SettingsError(f"assume: there is no {name.strip()!r}; names are {names}")
             if value.strip() not in known:
                 raise SettingsError(f"assume: {name} takes {' or '.join(known)}, not {value!r}")
             chosen[name.strip().replace("-", "_")] = value.strip()

@@ -26,7 +26,7 @@ def spec() -> None:
 
 @spec.command("list")
 def list_() -> None:
-    """List the endpoints with category, combinations and the price of their defaults."""
+    """List the endpoints with the price of their defaults."""
     rows = [
         (endpoint.id, endpoint.category, _counted(endpoint), _dollars(endpoint.price({})))
         for endpoint in Catalog.vendored()
@@ -62,9 +62,9 @@ def show(endpoint_id: str) -> None:
     help="How to print the rows.",
 )
 def combinations(endpoint_id: str, form: str) -> None:
-    """Print every combination of an endpoint's enumerated inputs, legal or not, with its price.
+    """Print every combination of inputs, legal or not.
 
-    An input combines when it has two values or more to choose from; a single value is no
+    Each row has its price. An input combines when it has two values or more to choose from; a single value is no
     choice, and a boolean is a switch. All other inputs keep their defaults.
     """
     endpoint = _endpoint(endpoint_id)
@@ -87,7 +87,9 @@ def combinations(endpoint_id: str, form: str) -> None:
     type=click.Path(path_type=Path),
 )
 def validate(files: tuple[Path, ...]) -> None:
-    """Say for each fal OpenAPI document whether it is sound, a line for each thing wrong.
+    """Say whether fal's OpenAPI documents are sound.
+
+    A line for each thing wrong.
 
     Exits with 1 if any is not.
     """
@@ -143,8 +145,10 @@ def _facts(endpoint: Endpoint) -> Iterable[str]:
         yield f"\nrule ({rule.evidence.certainty}): {rule.message}"
     for media in endpoint.media_inputs:
         formats = ", ".join(media.formats)
-        size = f", at most {media.max_bytes:,} bytes" if media.max_bytes else ""
-        yield f"\n{media.field}: {media.kind} as {formats} ({media.certainty}){size}"
+        yield f"\n{media.field}: a URL or data URI of {formats} ({media.certainty})"
+        if media.max_bytes:
+            size = f"{media.max_bytes / 2**20:g} MiB at most ({media.size_certainty})"
+            yield f"{' ' * len(media.field)}  {size}"
     video, price = endpoint.video({}), endpoint.price({})
     if video is not None and price is not None:
         yield (
@@ -158,12 +162,11 @@ def _print_combinations(names: Sequence[str], found: list[Combination]) -> None:
         (
             *(str(value) for value in one.values.values()),
             _dollars(one.price),
-            "yes" if one.legal else "no",
-            one.why or "",
+            "yes" if one.legal else f"no: {one.why}",
         )
         for one in found
     ]
-    _table((*names, "price", "legal", "why not"), rows, right=(len(names),))
+    _table((*names, "price", "legal"), rows, right=(len(names),))
     legal = sum(one.legal for one in found)
     click.echo(f"\n{len(found)} combinations, {legal} legal")
 

@@ -10,7 +10,7 @@ from falkit_mock.hosts.replies import read_body
 from falkit_mock.platform import access
 from falkit_mock.platform.model import Order
 from falkit_mock.settings import Settings
-from falkit_spec import Catalog
+from falkit_spec import Catalog, Match, UnknownEndpoint
 
 # Ids under these begin with a namespace, so that an app's name has three segments (wire.md §1.3).
 _NAMESPACES = ("workflows", "comfy")
@@ -48,7 +48,19 @@ async def read_order(
         body=await read_body(request, settings.max_body),
         content_type=request.headers.get("content-type", ""),
         media_base=address.media_base,
+        hint=None if endpoint else _nothing_there(catalog, path, match),
     )
+
+
+def _nothing_there(catalog: Catalog, path: str, match: Match | None) -> str:
+    """Say what was probably meant by a path that its app doesn't have."""
+    if match is not None:
+        return f"{match.endpoint.id} has nothing at /{match.rest}; it answers a plain POST"
+    try:
+        return f"{catalog.get(path).id} is an endpoint"
+    except UnknownEndpoint as error:
+        meant = " or ".join(error.near) or _known(catalog)
+        return f"no endpoint {path}; did you mean {meant}?"
 
 
 def _known(catalog: Catalog) -> str:

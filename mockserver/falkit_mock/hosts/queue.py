@@ -17,8 +17,8 @@ from falkit_mock.hosts.replies import (
     json_reply,
     outcome_reply,
 )
+from falkit_mock.platform.hints import HINT
 from falkit_mock.platform.jobs import Job
-from falkit_mock.platform.judge import HINT
 from falkit_mock.platform.platform import Platform
 from falkit_mock.platform.wire_json import dumps
 from falkit_spec import JSON, Catalog

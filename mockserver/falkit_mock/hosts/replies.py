@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from falkit_mock.edge import Address
 from falkit_mock.errors import BodyTooLarge, WireError
+from falkit_mock.platform.hints import HINT, header_text
 from falkit_mock.platform.jobs import Job, Outcome
-from falkit_mock.platform.judge import HINT, header_text
 from falkit_mock.platform.wire_json import dumps
 from falkit_spec import JSON
 

@@ -16,7 +16,7 @@ class Identity:
     """Request ids in order, and per-job tokens, from one seed."""
 
     def __init__(self, seed: int | None) -> None:
-        self.seed = secrets.randbits(63) if seed is None else seed
+        self.seed = secrets.randbits(32) if seed is None else seed
         # Hashed, since a key has at most 64 bytes and a seed any number of digits.
         self._key = blake2b(str(self.seed).encode()).digest()
         self._jobs = 0

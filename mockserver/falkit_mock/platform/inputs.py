@@ -133,8 +133,8 @@ def unreachable(url: str) -> Unreachable | None:
     except ValueError as error:
         return Unreachable(f"the URL is malformed ({error})", private=False)
     if parts.scheme not in ("http", "https"):
-        scheme = f"{parts.scheme}:" if parts.scheme else "no scheme"
-        return Unreachable(f"a URL must begin with http: or https:, not {scheme}", private=False)
+        text = "a file is given as a URL that begins with http: or https:, or as a data URI"
+        return Unreachable(text, private=False)
     text = url.strip()
     # Before a backslash some readers see the host's end and others a user's name.
     if not host or " " in text or not text.isprintable() or "\\" in parts.netloc:

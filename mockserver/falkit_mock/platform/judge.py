@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from falkit_mock.platform import model
+from falkit_mock.platform.hints import HINT, header_text
 from falkit_mock.platform.identity import Identity
 from falkit_mock.platform.inputs import Rejected
 from falkit_mock.platform.jobs import Job, Outcome
@@ -13,8 +14,6 @@ from falkit_mock.platform.media import Media
 from falkit_mock.platform.model import Order, Reading, Refused
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-
-HINT = "x-falkit-hint"
 
 
 class Judge:
@@ -89,10 +88,3 @@ def _hinted(refused: Refused) -> Outcome:
     if refused.hint is None:
         return outcome
     return replace(outcome, headers={**outcome.headers, HINT: header_text(refused.hint)})
-
-
-def header_text(text: str) -> str:
-    """Return a hint as a header can carry it: one line of printable ASCII, not too long."""
-    plain = text.encode("ascii", "replace").decode()
-    plain = "".join(character if character.isprintable() else " " for character in plain)
-    return plain if len(plain) <= 600 else f"{plain[:597]}..."

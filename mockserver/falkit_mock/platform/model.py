@@ -9,6 +9,7 @@ from functools import partial
 from hashlib import sha256
 from typing import ParamSpec, cast
 
+from falkit_mock.platform import hints
 from falkit_mock.platform.download import check_download
 from falkit_mock.platform.inputs import (
     Medium,
@@ -43,6 +44,8 @@ class Order:
     content_type: str
     # What a URL on the media host begins with, up to its path.
     media_base: str
+    # What was probably meant, where there is no endpoint.
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Reading:
     media: tuple[Medium, ...]
     # What the output shows; None for an endpoint whose output is no video.
     video: VideoFacts | None
+    # What the model takes no notice of.
+    hint: str | None
 
     def workload(self) -> Workload:
         if self.video is None:
@@ -76,7 +81,7 @@ def read(order: Order, settings: Settings) -> Reading | Refused:
         # wire.md §4: a path that the app doesn't have.
         inside = order.path.removeprefix(order.app) or "/"
         body = dumps({"detail": f"Path {inside} not found"})
-        return Refused(Outcome(404, body, NOT_BILLED, _error(404, settings)))
+        return Refused(Outcome(404, body, NOT_BILLED, _error(404, settings)), order.hint)
     parsed = _parse(order.body, order.content_type, settings)
     if isinstance(parsed, Refused):
         return parsed
@@ -116,27 +121,6 @@ def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused
         return Refused(refusal([item], error=_error(422, settings)), hint)
 
 
-def _hint(detail: list[JSON]) -> str | None:
-    """Say what a refusal's reader most often overlooks."""
-    for item in detail:
-        if not isinstance(item, dict):
-            continue
-        value, loc = item["input"], item["loc"]
-        if item["type"] == "model_attributes_type" and isinstance(value, str):
-            return (
-                "the body was not read as JSON; send it as an object, with the header "
-                "Content-Type: application/json"
-            )
-        if item["type"] != "literal_error" or not isinstance(loc, list):
-            continue
-        if isinstance(value, str) and value.isdigit():
-            return (
-                f"{loc[-1]}: the document lists integers, so send {value} without quotes; the "
-                "types of @fal-ai/client say strings, and the service refuses those"
-            )
-    return None
-
-
 def _validate(endpoint: Endpoint, parsed: JSON, settings: Settings) -> Reading | Refused:
     assumed = settings.assumptions
     coerce = assumed.lax_types == "accepted"
@@ -146,12 +130,18 @@ def _validate(endpoint: Endpoint, parsed: JSON, settings: Settings) -> Reading |
             faults = [fault for fault in faults if fault["type"] != "value_error"]
         if faults:
             detail = cast("list[JSON]", faults)
-            return Refused(refusal(detail, error=_error(422, settings)), _hint(detail))
+            return Refused(refusal(detail, error=_error(422, settings)), hints.of_refusal(detail))
     if coerce:
         parsed = endpoint.coerced(parsed)
     assert isinstance(parsed, dict), "whatever else was refused above"
     filled = endpoint.with_defaults(parsed)
-    return Reading(endpoint, filled, _media(endpoint, filled), endpoint.video(filled))
+    return Reading(
+        endpoint=endpoint,
+        input=filled,
+        media=_media(endpoint, filled),
+        video=endpoint.video(filled),
+        hint=hints.of_ignored(endpoint, parsed),
+    )
 
 
 def _media(endpoint: Endpoint, filled: dict[str, JSON]) -> tuple[Medium, ...]:
@@ -245,6 +235,8 @@ def complete(
     endpoint, video, output = reading.endpoint, reading.video, reading.endpoint.example_output()
     units = endpoint.billable_units(reading.input)
     headers = {} if units is None else {"x-fal-billable-units": f"{units:f}"}
+    if reading.hint:
+        headers[hints.HINT] = hints.header_text(reading.hint)
     file = output.get("video")
     if video is None or not isinstance(file, dict):
         return Outcome(200, dumps(output), headers), None

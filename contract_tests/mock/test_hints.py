@@ -1,0 +1,39 @@
+"""The `x-falkit-hint` header: what a reply's own words leave unsaid."""
+
+from __future__ import annotations
+
+import pytest
+
+from serving import I2V_FAST, PROMPT, T2V, Mock
+
+HINT = "x-falkit-hint"
+
+
+@pytest.mark.parametrize("host", ["fal.run", "queue.fal.run"])
+def test_a_misspelt_input_is_named_with_what_was_meant(mock: Mock, host: str) -> None:
+    reply = mock.http.post(f"/{host}/{T2V}", json={**PROMPT, "durations": 8, "zebra": 1})
+    assert reply.status_code == 200
+    hint = reply.headers[HINT]
+    assert "durations (did you mean duration?)" in hint
+    assert "zebra" in hint
+
+
+def test_an_input_with_nothing_amiss_brings_no_hint(mock: Mock) -> None:
+    assert HINT not in mock.run({**PROMPT, "duration": 8}).headers
+
+
+@pytest.mark.parametrize("host", ["fal.run", "queue.fal.run"])
+def test_a_misspelt_path_of_a_known_app_is_told_what_is_near(mock: Mock, host: str) -> None:
+    reply = mock.http.post(f"/{host}/fal-ai/ltx-2/image-to-vid/fast", json=PROMPT)
+    assert f"did you mean {I2V_FAST}" in reply.headers[HINT]
+
+
+def test_a_stream_of_a_model_that_has_none_is_told_so(mock: Mock) -> None:
+    reply = mock.run(PROMPT, f"{I2V_FAST}/stream")
+    assert reply.status_code == 404
+    assert f"{I2V_FAST} has nothing at /stream" in reply.headers[HINT]
+
+
+def test_a_path_given_as_a_file_is_told_what_a_file_is_given_as(mock: Mock) -> None:
+    reply = mock.run({**PROMPT, "image_url": "photos/me.png"}, I2V_FAST)
+    assert "or as a data URI" in reply.headers[HINT]
