@@ -92,9 +92,21 @@ def test_submit(mock: Mock) -> None:
     assert queued["cancel_url"] == f"{base}/cancel"
 
 
+def test_start_timeout_and_hint(mock: Mock) -> None:
+    (headers,) = call(mock.url, "startTimeoutAndHint")
+    assert headers["x-fal-request-timeout"] == "30"
+    assert headers["x-fal-runner-hint"] == "here"
+    assert headers["x-fal-queue-priority"] == "normal", "the client always says so"
+
+
+def test_status_without_logs(mock: Mock) -> None:
+    queued = call(mock.url, "status")["queued"]
+    assert (queued["status"], queued["logs"]) == ("IN_QUEUE", None)
+    assert queued["queue_position"] >= 0
+
+
 def test_status(mock: Mock) -> None:
     told = call(mock.url, "status")
-    assert (told["queued"]["status"], told["queued"]["logs"]) == ("IN_QUEUE", None)
     assert told["running"]["status"] == "IN_PROGRESS"
     assert messages(told["running"])
     assert told["done"]["status"] == "COMPLETED"
@@ -156,6 +168,12 @@ def test_validation_errors(mock: Mock, operation: str) -> None:
     assert of_duration["msg"] == "Input should be 6, 8 or 10"
     assert of_prompt["type"] == "string_too_short"
     assert uuid.UUID(error["requestId"])
+
+
+def test_stream_on_an_app_that_has_none(mock: Mock) -> None:
+    error = call(mock.url, "stream")["error"]
+    assert (error["name"], error["status"]) == ("ApiError", 404)
+    assert error["body"] == {"detail": "Path /text-to-video/stream not found"}
 
 
 def test_unknown_endpoint(mock: Mock) -> None:

@@ -6,8 +6,15 @@ import { ApiError, ValidationError, createFalClient } from "@fal-ai/client";
 
 const [origin, key, operation, endpoint, written] = process.argv.slice(2);
 const input = JSON.parse(written);
+// The x-fal-… headers of each request, as they leave the client.
+const sent = [];
 const fal = createFalClient({
   credentials: key || undefined,
+  fetch: (url, init) => {
+    const headers = Object.entries(init.headers).filter(([name]) => /^x-fal-/i.test(name));
+    sent.push(Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value])));
+    return fetch(url, init);
+  },
   // A string would be used by browsers alone.
   proxyUrl: { url: `${origin}/api/fal/proxy`, when: "always" },
 });
@@ -64,6 +71,13 @@ const operations = {
   },
 
   submit: () => fal.queue.submit(endpoint, { input, priority: "low", hint: "here" }),
+
+  startTimeoutAndHint: async () => {
+    await fal.queue.submit(endpoint, { input, startTimeout: 30, hint: "here" });
+    return sent;
+  },
+
+  stream: async () => (await fal.stream(endpoint, { input })).done(),
 
   status: async () => {
     const request = await submitted();
