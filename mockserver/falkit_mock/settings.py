@@ -34,9 +34,9 @@ class Assumptions:
     # wire.md §3.2, §3.3: whether an event of the status stream brings the log lines that are new
     # since the one before, which the JavaScript client counts on, or the window of a status.
     stream_logs: Literal["new", "window"] = "new"
-    # spec-facts.md §1: the rule for long clips is prose; what breaking it answers is not on record.
+    # wire.md §14.2: the rule for long clips is prose; what breaking it answers is not on record.
     unsupported_combination: Literal["refused", "accepted"] = "refused"
-    # spec-facts.md §4: "6" for an integer enum is refused for certain; whether "true" is
+    # wire.md §14.4: "6" for an integer enum is refused for certain; whether "true" is
     # taken for a boolean, as Pydantic does unless told otherwise, is not on record.
     lax_types: Literal["refused", "accepted"] = "refused"
     # wire.md §3.1, §7.4: that files have access rules is documented; what a reader without
