@@ -95,6 +95,21 @@ class Client(TypedEndpoints):
         """US dollars that this input will cost; None where no price is known. Nothing is sent."""
         return self._core.price(endpoint, input)
 
+    def check(self, endpoint: str, input: Mapping[str, object], *, preflight: bool = False) -> None:
+        """Raise InvalidInput with all that is wrong with an input; nothing is sent to fal.
+
+        `preflight` asks whether the URLs of images and videos answer 200 with such a file.
+        """
+        options = Options(check=True, preflight=preflight)
+        self._wire.finish(self._core.check(endpoint, input, options))
+
+    def cached(
+        self, endpoint: str, input: Mapping[str, object], *, check: bool | None = None
+    ) -> Result[JsonObject] | None:
+        """The output that a call with this input would take from the cache; None if it has none."""
+        flow = self._core.cached(endpoint, input, Options(check=check))
+        return self._wire.finish(flow)
+
     def run(
         self, endpoint: str, input: Mapping[str, object], **options: Unpack[RunOptions]
     ) -> Result[JsonObject]:

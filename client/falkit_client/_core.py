@@ -89,6 +89,16 @@ class Core:
         """US dollars that the input costs; None where no price is known."""
         return self.orders.price(endpoint, body)
 
+    def check(self, endpoint: str, body: Mapping[str, object], options: Options) -> Flow[None]:
+        """Raise what is wrong with an input."""
+        yield from self.orders.checked(endpoint, body, options)
+
+    def cached(
+        self, endpoint: str, body: Mapping[str, object], options: Options
+    ) -> Flow[Result[JsonObject] | None]:
+        """What the cache has for an input."""
+        return (yield from self.orders.found(endpoint, body, options)).hit
+
     def run(
         self, endpoint: str, body: Mapping[str, object], options: Options
     ) -> Flow[Result[JsonObject]]:

@@ -49,6 +49,7 @@ class Order:
 
     content: Object
     check: bool | None = None
+    price: Decimal | None = None
     rate: Decimal | None = None
     """US dollars per billable unit."""
     key: str | None = None
@@ -106,8 +107,10 @@ class Orders:
         written, _ = plain({name: without_files(value) for name, value in body.items()})
         return self.checks.known(endpoint).price(written)
 
-    def made(self, endpoint: str, body: Mapping[str, object], options: Options) -> Flow[Order]:
-        """Check an input and reserve its price; all faults of it in one InvalidInput."""
+    def checked(
+        self, endpoint: str, body: Mapping[str, object], options: Options
+    ) -> Flow[tuple[Object, Endpoint | None]]:
+        """The input as it would be sent; all that is wrong with it in one InvalidInput."""
         known = self.checks.entry(endpoint, check=options.check)
         media = known.media_inputs if known else ()
         embedding = Embedding(media, self.checks.wanted(options.check), _no_files(known))
@@ -120,15 +123,26 @@ class Orders:
         if options.preflight:
             faults += yield from preflight(endpoint, media, content)
         self.checks.input(endpoint, content, faults, check=options.check)
+        return content, known
+
+    def found(self, endpoint: str, body: Mapping[str, object], options: Options) -> Flow[Order]:
+        """Check an input, and look its output up in the cache."""
+        content, known = yield from self.checked(endpoint, body, options)
         full = known.with_defaults(content) if known else content
         pricing = known.pricing if known else None
         amount = pricing.amount.of(full) if pricing else None
-        order = Order(content, options.check, Decimal(amount) if isinstance(amount, str) else None)
-        if self.cache is not None:
-            order = yield from self._looked_up(self.cache, order, endpoint, full, options)
+        rate = Decimal(amount) if isinstance(amount, str) else None
+        price = pricing.price(full) if pricing else None
+        order = Order(content, options.check, price, rate)
+        if self.cache is None:
+            return order
+        return (yield from self._looked_up(self.cache, order, endpoint, full, options))
+
+    def made(self, endpoint: str, body: Mapping[str, object], options: Options) -> Flow[Order]:
+        """Check an input, look it up in the cache, and else reserve its price."""
+        order = yield from self.found(endpoint, body, options)
         if self.budget is not None and order.hit is None:
-            price = pricing.price(full) if pricing else None
-            order = replace(order, hold=self.budget.hold(price, endpoint))
+            order = replace(order, hold=self.budget.hold(order.price, endpoint))
         return order
 
     def taken(self, result: Result[JsonObject], order: Order | None) -> Flow[Result[JsonObject]]:

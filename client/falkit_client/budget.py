@@ -10,6 +10,16 @@ from falkit_client.errors import BudgetExceeded, PriceUnknown
 ZERO = Decimal(0)
 
 
+def dollars(amount: Decimal) -> str:
+    """US dollars as text, to the cent, or finer where that would lie.
+
+    >>> dollars(Decimal("0.240")), dollars(Decimal("0.125"))
+    ('$0.24', '$0.125')
+    """
+    cents = amount.quantize(Decimal("0.01"))
+    return f"${cents if cents == amount else amount.normalize():f}"
+
+
 class Budget:
     """A limit in US dollars, for one client or several, in any number of threads and tasks.
 
@@ -74,8 +84,9 @@ class Budget:
             left = self._left
             if price is not None and price > left:
                 raise BudgetExceeded(
-                    f"{endpoint} would cost ${price}, and ${max(left, ZERO)} of the budget of "
-                    f"${self.limit} is left: ${price - left} too much; nothing was sent",
+                    f"{endpoint} would cost {dollars(price)}, and {dollars(max(left, ZERO))} of "
+                    f"the budget of {dollars(self.limit)} is left: {dollars(price - left)} too "
+                    "much; nothing was sent",
                     price=price,
                     left=left,
                     limit=self.limit,

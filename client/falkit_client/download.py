@@ -280,10 +280,10 @@ def _silent(_received: int, _total: int | None) -> None:
 
 def _on_the_web(url: str) -> bool:
     try:
-        parts = httpx.URL(url)
-    except httpx.InvalidURL:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname and httpx.URL(url).host)
+    except (ValueError, httpx.InvalidURL):
         return False
-    return parts.scheme in ("http", "https") and bool(parts.host)
 
 
 def _host(url: str) -> str:

@@ -14,7 +14,8 @@ JsonObject = dict[str, Any]
 Output = TypeVar("Output")
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots: with them, Result[…](…) breaks in Python 3.11.
+@dataclass(frozen=True)
 class Result(Generic[Output]):
     """The output of one job, as fal sent it, and what is known of the job.
 

@@ -15,7 +15,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from falkit_client import AsyncBound, Bound, _bound
+from falkit_client import AsyncBound, Bound, BoundOptions, _bound
 from falkit_client.types.fal_ai import ltx_2, ltx_2_calls
 from falkit_spec import Catalog
 
@@ -75,10 +75,11 @@ def generator() -> ModuleType:
 
 
 def by_mypy(file: Path) -> set[int]:
-    command = [BIN / "mypy", "--config-file", ROOT / "pyproject.toml", "--follow-imports=silent"]
+    settings = ["--config-file", str(ROOT / "pyproject.toml"), "--follow-imports=silent"]
     # A cache of its own, kept between runs: mypy's caches aren't for two at once.
-    cache = ["--cache-dir", ROOT / ".mypy_cache" / "users"]
-    done = subprocess.run([*command, *cache, file], capture_output=True, text=True, cwd=ROOT)
+    cache = ["--cache-dir", str(ROOT / ".mypy_cache" / "users")]
+    command = [str(BIN / "mypy"), *settings, *cache, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode in (0, 1), done.stderr
     return {int(line) for line in re.findall(r":(\d+): error:", done.stdout)}
 
@@ -91,7 +92,7 @@ def by_basedpyright(file: Path) -> set[int]:
         "typeCheckingMode": "strict",
     }
     file.with_name("pyrightconfig.json").write_text(json.dumps(settings))
-    command = [BIN / "basedpyright", "--project", file.parent, "--outputjson"]
+    command = [str(BIN / "basedpyright"), "--project", str(file.parent), "--outputjson"]
     done = subprocess.run(command, capture_output=True, text=True)
     found = json.loads(done.stdout)["generalDiagnostics"]
     # Expressions whose value nobody uses are the example's brevity.
@@ -147,6 +148,6 @@ def test_a_typed_input_is_a_plain_dict() -> None:
 
 
 def test_run_leaves_out_what_only_the_queue_knows() -> None:
-    bound: _bound.BoundOptions = {"logs": True, "priority": "low", "check": False, "timeout": 3}
+    bound: BoundOptions = {"logs": True, "priority": "low", "check": False, "timeout": 3}
     assert _bound.of_run(bound) == {"check": False}
     assert _bound.of_submit(bound) == {"priority": "low", "check": False}
