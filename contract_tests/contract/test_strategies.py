@@ -1,0 +1,303 @@
+"""The strategies that teams are given: what they draw, how it shrinks, and what they refuse."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import subprocess
+from contextlib import redirect_stdout
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings, strategies as st
+
+from contract.constructs import EVERY, PROPERTIES, REQUIRED, endpoint_of, endpoint_taking
+from falkit_contract.curl import curl
+from falkit_contract.errors import BadArgument, ContractError, UnsupportedSchema
+from falkit_contract.strategies import (
+    FaultyInput,
+    SeveralFaults,
+    faulty_inputs,
+    inputs,
+    several_faults,
+    ways,
+)
+from falkit_spec import JSON, Catalog, Object, UnknownEndpoint
+
+I2V_FAST = "fal-ai/ltx-2/image-to-video/fast"
+T2V = "fal-ai/ltx-2/text-to-video"
+IDS = [endpoint.id for endpoint in Catalog.vendored()]
+# What is drawn from these has many parts; none of it is thrown away.
+LARGE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.mark.parametrize("endpoint_id", IDS)
+@settings(deadline=None)
+@given(data=st.data())
+def test_inputs_are_legal(endpoint_id: str, data: st.DataObject) -> None:
+    endpoint = Catalog.vendored().get(endpoint_id)
+    input = data.draw(inputs(endpoint))
+    assert endpoint.validate(input) == []
+    assert [*input] == [name for name in _order(endpoint_id) if name in input]
+
+
+def _order(endpoint_id: str) -> list[str]:
+    schema: Any = Catalog.vendored().get(endpoint_id).input_schema
+    return list(schema["x-fal-order-properties"])
+
+
+@LARGE
+@given(input=inputs(EVERY))
+def test_inputs_of_every_construct_are_legal(input: Object) -> None:
+    assert EVERY.validate(input) == []
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_each_construct_yields_legal_values(name: str, data: st.DataObject) -> None:
+    endpoint = endpoint_taking({name: PROPERTIES[name]}, name)
+    assert endpoint.validate(data.draw(inputs(endpoint))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("title", 2), ("seed", 2), ("mixed", 4), ("either", 2), ("loras", 3), ("pair", 2)],
+)
+def test_a_construct_with_branches_yields_each(name: str, count: int) -> None:
+    endpoint, seen = endpoint_taking({name: PROPERTIES[name]}, name), set[str]()
+
+    @settings(database=None, deadline=None)
+    @given(input=inputs(endpoint))
+    def gather(input: Object) -> None:
+        value = input[name]
+        if isinstance(value, list):
+            seen.add(f"a list of {len(value)}")
+        seen.add(str(value) if name == "mixed" else type(value).__name__)
+
+    gather()
+    assert len(seen) >= count
+
+
+@LARGE
+@given(faulty=faulty_inputs(EVERY))
+def test_a_faulty_input_of_any_construct_has_the_one_fault_it_names(faulty: FaultyInput) -> None:
+    found = EVERY.validate(faulty.input)
+    said = [(fault["type"], tuple(fault["loc"])) for fault in found]
+    if "any of" in faulty.way:
+        # One for each branch of the union.
+        assert said[0][0] == faulty.type
+        assert all(loc[: len(faulty.loc)] == faulty.loc for _, loc in said)
+    else:
+        assert said == [(faulty.type, faulty.loc)]
+
+
+@pytest.mark.parametrize(("field", "way"), ways(EVERY))
+def test_every_way_of_every_construct_can_be_drawn(field: str, way: str) -> None:
+    drawn = find(
+        faulty_inputs(EVERY, field=field or None, way=way),
+        lambda faulty: True,
+        settings=settings(database=None, phases=[Phase.generate], max_examples=5),
+    )
+    assert (drawn.field, drawn.way) == (field, way)
+    assert EVERY.validate(drawn.input) != []
+
+
+@LARGE
+@given(faulty=several_faults(EVERY))
+def test_several_faults_of_any_construct_are_all_found(faulty: SeveralFaults) -> None:
+    found = {str(fault["loc"][1]) for fault in EVERY.validate(faulty.input)}
+    assert found == {expected.field for expected in faulty.expected}
+    assert len(faulty.expected) >= 2
+
+
+def test_the_ways_of_a_field_are_those_its_schema_has() -> None:
+    found = [way for field, way in ways(EVERY) if field == "steps"]
+    assert [way for way in found if not way.startswith("wrong type")] == [
+        "below minimum",
+        "above maximum",
+        "not a multiple",
+    ]
+    assert "wrong type: number in a string for integer" in found
+    nested = [way for field, way in ways(EVERY) if field == "loras"]
+    assert "not above minimum at [].scale" in nested
+    assert "missing at [].path" in nested
+
+
+def test_an_optional_field_that_may_be_null_is_never_called_wrong_for_it() -> None:
+    assert not [way for field, way in ways(EVERY) if field == "title" and "null for" in way]
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_only_what_is_required_can_be_missing(name: str) -> None:
+    missing = {field for field, way in ways(EVERY) if way == "missing"}
+    assert name in missing
+    assert missing == set(REQUIRED)
+
+
+def test_a_legal_input_shrinks_to_what_is_required() -> None:
+    assert find(inputs(I2V_FAST), lambda input: True) == {
+        "image_url": "https://example.com/image.png",
+        "prompt": "0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("fps", 50), ("generate_audio", False), ("resolution", "2160p")]
+)
+def test_a_legal_input_shrinks_to_the_field_that_matters(name: str, value: JSON) -> None:
+    found = find(inputs(T2V), lambda input: input.get(name) == value)
+    assert found == {"prompt": "0", name: value}
+
+
+def test_a_faulty_input_shrinks_to_its_fault() -> None:
+    found = find(faulty_inputs(T2V, field="fps"), lambda faulty: faulty.way == "not in enum")
+    assert found.input == {"prompt": "0", "fps": 26}
+
+
+def test_rules_are_met_without_throwing_examples_away() -> None:
+    drawn = 0
+
+    @settings(max_examples=200, database=None, deadline=None, suppress_health_check=[])
+    @given(input=inputs(I2V_FAST))
+    def count(input: Object) -> None:
+        nonlocal drawn
+        drawn += input.get("duration", 6) in (12, 14, 16, 18, 20)
+
+    count()
+    assert drawn > 10, "long clips are legal, and so must come"
+
+
+def test_fields_of_ones_own_take_the_place_of_the_documents() -> None:
+    mine: st.SearchStrategy[JSON] = st.just("mine")
+    found = find(inputs(I2V_FAST, fields={"prompt": mine}), lambda input: True)
+    assert found["prompt"] == "mine"
+
+
+@settings(deadline=None)
+@given(input=inputs(I2V_FAST, fields={"duration": st.sampled_from([10, 12])}))
+def test_fields_of_ones_own_keep_the_rules(input: Object) -> None:
+    assert Catalog.vendored().get(I2V_FAST).is_valid(input)
+
+
+def test_pictures_come_as_urls_and_as_data_of_each_format() -> None:
+    seen = set[str]()
+
+    @settings(max_examples=300, database=None, deadline=None)
+    @given(input=inputs(I2V_FAST))
+    def gather(input: Object) -> None:
+        seen.add(str(input["image_url"]).partition("/")[2].partition(";")[0][:4])
+
+    gather()
+    assert seen >= {"png", "jpeg", "webp", "avif", "heif", "/exa"}
+
+
+def test_an_input_that_takes_anything_yields_objects() -> None:
+    found = find(inputs(endpoint_of({"$ref": "#/components/schemas/Gone"})), lambda input: True)
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("schema", "path", "why"),
+    [
+        ({"not": {"type": "string"}}, "input.x", "'not' is not supported"),
+        ({"type": "array", "contains": {"type": "string"}}, "input.x", "'contains'"),
+        ({"type": "object", "propertyNames": {"maxLength": 2}}, "input.x", "'propertyNames'"),
+        ({"type": "integer", "minimum": 5, "maximum": 4}, "input.x", "no value"),
+        ({"type": "string", "minLength": 5, "maxLength": 4}, "input.x", "no value"),
+        ({"type": "array", "items": {"not": {}}, "minItems": 1}, "input.x[]", "not"),
+        ({"type": "integer", "enum": ["a"]}, "input.x", "no value"),
+        ({"$ref": "#/components/schemas/Lora", "multipleOf": 2, "not": {}}, "input.x", "not"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_at_the_call(schema: Object, path: str, why: str) -> None:
+    with pytest.raises(UnsupportedSchema, match="acme/odd") as refused:
+        inputs(endpoint_taking({"x": schema}))
+    assert path in str(refused.value)
+    assert why in str(refused.value)
+    assert isinstance(refused.value, ContractError)
+
+
+def test_an_input_that_is_no_object_is_refused() -> None:
+    with pytest.raises(UnsupportedSchema, match="an input is an object, not array"):
+        inputs(endpoint_of({"type": "array"}))
+
+
+def test_a_schema_that_holds_itself_is_refused() -> None:
+    looped = endpoint_taking({"x": {"$ref": "#/paths/~1acme~1odd/post/requestBody"}})
+    inputs(looped)
+    schema: Object = {"type": "object", "properties": {"x": {"$ref": "#/x-loop"}}}
+    with pytest.raises(UnsupportedSchema, match="holds itself"):
+        inputs(_with_loop(schema))
+
+
+def _with_loop(schema: Object) -> Any:
+    endpoint = endpoint_of(schema)
+    data: Any = endpoint.document.data
+    data["x-loop"] = {"type": "object", "properties": {"again": {"$ref": "#/x-loop"}}}
+    return endpoint
+
+
+def test_an_unknown_endpoint_is_refused_with_what_comes_near() -> None:
+    with pytest.raises(UnknownEndpoint, match="did you mean"):
+        inputs("fal-ai/ltx-2/text-to-vide")
+
+
+def test_an_unknown_field_is_refused_with_those_there_are() -> None:
+    for call in (
+        lambda: inputs(T2V, fields={"promt": st.just("x")}),
+        lambda: faulty_inputs(T2V, field="promt"),
+    ):
+        with pytest.raises(BadArgument, match=r"'promt': .* has prompt, duration"):
+            call()
+
+
+def test_an_unknown_way_is_refused_with_those_there_are() -> None:
+    with pytest.raises(BadArgument, match="can be wrong by: missing, wrong type"):
+        faulty_inputs(T2V, field="prompt", way="too loud")
+
+
+def test_a_field_that_is_no_strategy_is_refused() -> None:
+    fields: Any = {"prompt": "just this"}
+    with pytest.raises(BadArgument, match="give a strategy"):
+        inputs(T2V, fields=fields)
+
+
+def test_what_is_no_endpoint_is_refused() -> None:
+    endpoint: Any = {"id": T2V}
+    with pytest.raises(BadArgument, match="give an Endpoint"):
+        inputs(endpoint)
+
+
+def test_several_faults_need_several_fields() -> None:
+    with pytest.raises(UnsupportedSchema, match="fewer than two"):
+        several_faults(endpoint_taking({"x": {"type": "string"}, "y": {}}))
+
+
+def test_a_failure_prints_a_curl_line() -> None:
+    @settings(database=None, deadline=None, print_blob=False)
+    @given(input=inputs(T2V))
+    def fails(input: Object) -> None:
+        assert not input
+
+    with redirect_stdout(io.StringIO()), pytest.raises(AssertionError) as failed:
+        fails()
+    notes = "\n".join(failed.value.__notes__)
+    assert f"curl http://127.0.0.1:4325/fal.run/{T2V}" in notes
+    assert '\'{"prompt": "0"}\'' in notes
+
+
+@settings(deadline=None, max_examples=40)
+@given(input=inputs(T2V))
+def test_a_curl_line_survives_the_shell(input: Object) -> None:
+    words = shlex.split(curl(T2V, input, host="queue.fal.run", key="a:b"))
+    assert words[:2] == ["curl", f"http://127.0.0.1:4325/queue.fal.run/{T2V}"]
+    assert "Authorization: Key a:b" in words
+    assert json.loads(words[-1]) == input
+
+
+def test_a_curl_line_can_be_run(mock: Any) -> None:
+    line = curl(T2V, {"prompt": 'it\'s "here"'}, base_url=mock.url)
+    done = subprocess.run(["sh", "-c", f"{line} -s"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["video"]["content_type"] == "video/mp4"
