@@ -43,8 +43,14 @@ def run(command: list[str]) -> str:
     return subprocess.check_output(command, text=True, timeout=60, stderr=subprocess.STDOUT)
 
 
+def example(language: str, word: str) -> str:
+    """Return the one block of the README that has a word in it."""
+    (found,) = [block for block in blocks(language) if word in block]
+    return found
+
+
 def test_the_direct_call_answers_a_clip_that_plays(url: str, tmp_path: Path) -> None:
-    (call,) = [block for block in blocks("sh") if "/fal.run/" in block]
+    call = example("sh", "curl http://127.0.0.1:4325/fal.run")
     reply = json.loads(
         run(["sh", "-c", call.replace("curl ", "curl -s ").replace(DEFAULT_URL, url)])
     )
@@ -54,34 +60,56 @@ def test_the_direct_call_answers_a_clip_that_plays(url: str, tmp_path: Path) -> 
         assert sum(1 for _ in container.decode(container.streams.video[0])) == 150
 
 
-def test_the_queue_call_answers_as_its_comment_says(url: str) -> None:
-    (call,) = [block for block in blocks("sh") if "/queue.fal.run/" in block]
-    reply = json.loads(run(["sh", "-c", call.replace(DEFAULT_URL, url)]))
-    shown = re.findall(r'"(\w+)":', call.rpartition("# ")[2])
-    assert reply["status"] == "IN_QUEUE"
-    assert set(shown) <= set(reply)
+def test_the_mistake_is_answered_as_shown(url: str) -> None:
+    call = example("sh", "curl -i")
+    shown = README.partition(call)[2].split("```")[2]
+    reply = run(["sh", "-c", call.replace("curl ", "curl -s ").replace(DEFAULT_URL, url)])
+    assert "HTTP/1.1 422 Unprocessable Entity" in shown
+    for line in shown.strip().splitlines():
+        for part in filter(None, line.split("…")):
+            assert part.strip('"}] ') in reply
+
+
+def test_the_queue_by_hand_goes_from_submit_to_result(url: str) -> None:
+    printed = run(["sh", "-c", example("sh", "JOB=").replace(DEFAULT_URL, url)])
+    for shown in ('"status":"IN_QUEUE"', '"status":"COMPLETED"', "ltxv-2-t2v-output.mp4"):
+        assert shown in printed
 
 
 def test_the_python_example_runs(url: str) -> None:
-    (example,) = blocks("python")
-    printed = run([sys.executable, "-c", example.replace(DEFAULT_URL, url)]).splitlines()
+    code = example("python", "import Client").replace(DEFAULT_URL, url)
+    printed = run([sys.executable, "-c", code]).splitlines()
     assert printed[0] == "0.32"
     assert printed[-1].endswith("ltxv-2-i2v-output.mp4")
     assert any("Completed" in line for line in printed)
 
 
+def test_the_fixture_serves_a_test(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(example("python", "# conftest.py"))
+    (tmp_path / "test_it.py").write_text(
+        "import urllib.request\n\ndef test_it(fal_url):\n"
+        "    assert urllib.request.urlopen(fal_url + '/health').status == 200\n"
+    )
+    printed = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)])
+    assert "1 passed" in printed
+
+
 def test_the_spec_commands_run() -> None:
-    (example,) = [block for block in blocks("sh") if "falkit spec" in block]
-    listed, shown, combined = (run([FALKIT, *line.split()[1:]]) for line in example.splitlines())
+    lines = example("sh", "falkit spec").splitlines()
+    listed, shown, combined = (run([FALKIT, *line.split()[1:]]) for line in lines)
     assert "fal-ai/ltx-2/image-to-video/fast" in listed
     assert "generate_audio" in shown
     assert "48 combinations, 23 legal" in combined
 
 
-def test_every_option_of_serve_that_the_readme_names_exists() -> None:
-    known = set(re.findall(r"--[a-z-]+", run([FALKIT, "serve", "--help"])))
-    spec = set(re.findall(r"--[a-z-]+", run([FALKIT, "spec", "combinations", "--help"])))
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known | spec
+def test_every_option_that_the_readme_names_exists() -> None:
+    commands = (["serve"], ["run"], ["spec", "combinations"], ["call"])
+    known = {
+        option
+        for command in commands
+        for option in re.findall(r"--[a-z-]+", run([FALKIT, *command, "--help"]))
+    }
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
 
 
 def test_every_assumption_is_in_the_table_of_fidelity() -> None:
@@ -97,7 +125,7 @@ def test_every_assumption_is_in_the_table_of_fidelity() -> None:
 
 def test_the_readme_names_make_targets_that_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z]+)", README)) <= targets
+    assert set(re.findall(r"^make ([a-z]+)", README, re.MULTILINE)) <= targets
 
 
 def test_the_version_is_one_number() -> None:
