@@ -12,38 +12,20 @@ from urllib.parse import unquote, urlsplit
 from starlette.types import Scope
 
 from falkit_mock.errors import HostNotImitated, NoFalHost
-from falkit_mock.names import is_fal
+from falkit_mock.names import (
+    API as API,
+    MEDIA as MEDIA,
+    MEDIA_BASE as MEDIA_BASE,
+    QUEUE as QUEUE,
+    REST as REST,
+    ROLES as ROLES,
+    RUN as RUN,
+    SITE as SITE,
+    is_fal,
+)
 from falkit_mock.settings import MediaHost
 
-RUN = "fal.run"
-QUEUE = "queue.fal.run"
-MEDIA = "v3b.fal.media"
-SITE = "fal.ai"
-REST = "rest.fal.ai"
-API = "api.fal.ai"
-
-# Every host of wire.md §1.1 and the one that answers for it here.
-ROLES = {
-    "fal.run": RUN,
-    "falrun.com": RUN,
-    "queue.fal.run": QUEUE,
-    "queue.falrun.com": QUEUE,
-    "v3b.fal.media": MEDIA,
-    "v3.fal.media": MEDIA,
-    "fal.media": MEDIA,
-    "fal.ai": SITE,
-    "rest.fal.ai": REST,
-    "rest.alpha.fal.ai": REST,
-    "api.fal.ai": API,
-    "ws.fal.run": "ws.fal.run",
-    "auth.fal.ai": "auth.fal.ai",
-    "kv.fal.media": "kv.fal.media",
-    "wma.fal.run": "wma.fal.run",
-}
 _HOST_HEADERS = {name.encode(): name for name in ROLES}
-# What the gateway adds to the state of its connections: the mock's plain-http media base, since
-# whoever is outside the gateway can't follow a real name.
-MEDIA_BASE = "falkit.media_base"
 
 
 @dataclass(frozen=True, slots=True)

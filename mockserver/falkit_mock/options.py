@@ -8,6 +8,7 @@ from typing import Any, TypedDict, TypeVar
 
 import click
 
+from falkit_mock.listening import listen
 from falkit_mock.platform.timing import TimingError, parse_timing
 from falkit_mock.settings import ASSUMPTIONS, Assumptions, MediaHost, MiB, Settings, SettingsError
 
@@ -123,8 +124,6 @@ def settings_of(chosen: Chosen) -> Settings:
 
 def listening(host: str, port: int, option: str = "port") -> socket.socket:
     """Return a listening socket; a UsageError names the option that has to change."""
-    from falkit_mock.server import listen
-
     try:
         return listen(host, port)
     except OSError as error:

@@ -19,9 +19,11 @@ from falkit_mock.options import (
 )
 
 if TYPE_CHECKING:
+    from falkit_mock.gateway.child import Child
     from falkit_mock.gateway.egress import Policy
 
 _LOOPBACK = "127.0.0.1"
+_NOT_EXECUTABLE, _NOT_FOUND = _NOT_RUN = (126, 127)
 
 
 @click.command(
@@ -52,34 +54,38 @@ def run(
     """
     settings = settings_of(chosen)
     from falkit_mock.gateway.around import Around
+    from falkit_mock.gateway.child import Child
+    from falkit_mock.gateway.egress import Egress
     from falkit_mock.gateway.environment import KEY, variables
     from falkit_mock.gateway.errors import GatewayError
+    from falkit_mock.gateway.gateway import Gateway, reached
 
     with ExitStack() as sockets:
         mock, gate = (sockets.enter_context(listening(_LOOPBACK, 0)) for _ in range(2))
         try:
-            around = Around(settings, mock, gate, egress, verbose=verbose)
+            gateway = Gateway(gate, reached(mock), Egress(egress))
             key = next(iter(chosen["api_keys"]), KEY)
-            added = variables(around.gateway.url, around.gateway.authority, egress, os.environ, key)
+            added = variables(gateway.url, gateway.authority, egress, os.environ, key)
         except GatewayError as error:
             raise click.UsageError(str(error)) from None
-        with around:
-            code = _ended(command, {**os.environ, **added})
-            if not quiet and code not in (126, 127):
-                print(around.summary(), file=sys.stderr, flush=True)
+        child = Child(command, {**os.environ, **added})
+        with Around(settings, mock, gateway, verbose=verbose) as around:
+            around.broken = child.stop
+            code = _ended(child, command[0])
+            summary = around.summary()
+        if not quiet and code not in _NOT_RUN:
+            print(summary, file=sys.stderr, flush=True)
     sys.exit(code)
 
 
-def _ended(command: tuple[str, ...], environ: dict[str, str]) -> int:
+def _ended(child: Child, name: str) -> int:
     """Run the command to its end and return its exit code; one line says why it can't be."""
-    from falkit_mock.gateway.child import Child
-
     try:
-        return Child(command, environ).run()
+        return child.run()
     except FileNotFoundError:
-        click.echo(f"falkit: {command[0]}: no such command", err=True)
-        return 127
+        click.echo(f"falkit: {name}: no such command", err=True)
+        return _NOT_FOUND
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        click.echo(f"falkit: {command[0]}: can't be executed ({reason})", err=True)
-        return 126
+        click.echo(f"falkit: {name}: can't be executed ({reason})", err=True)
+        return _NOT_EXECUTABLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http import httptools_impl
 
+from falkit_mock.listening import listen as listen
 from falkit_mock.platform.platform import Platform
 
 if TYPE_CHECKING:
@@ -21,23 +23,6 @@ if TYPE_CHECKING:
 # The reason phrase is what @fal-ai/client shows as an error's message (wire.md §11), and
 # Python 3.13 renamed this one. 499 is nginx's, which Python doesn't know.
 _PHRASES = {422: b"Unprocessable Entity", 499: b"Client Closed Request"}
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; OSError says why there is none.
-
-    Its protocol is named because asyncio switches Nagle's delay off only where it is.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 class MockServer(uvicorn.Server):
@@ -65,12 +50,31 @@ class MockServer(uvicorn.Server):
         self._platform = platform
         self._ready = ready
         self._gateway = gateway
+        # Once it runs: its loop, and what wakes it when it is to end.
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._end = asyncio.Event()
+
+    def stop(self) -> None:
+        """End as soon as can be; may be called from another thread."""
+        self.should_exit = True
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self._end.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self.loop = asyncio.get_running_loop()
         if self._gateway is not None:
             await self._gateway.open(self._from_gateway)
         self._ready()
+
+    async def main_loop(self) -> None:
+        # As uvicorn's own, but the end is not waited for a tenth of a second.
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks = (ticks + 1) % 864_000
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await self._end.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._platform.close()

@@ -5,49 +5,57 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from falkit_mock.app import create_app
-from falkit_mock.gateway.egress import Egress, Policy
-from falkit_mock.gateway.gateway import Gateway, reached
-from falkit_mock.gateway.summary import summary
-from falkit_mock.gateway.tally import Tally, spend
-from falkit_mock.platform.platform import Platform
-from falkit_mock.request_log import RequestLog
-from falkit_mock.server import MockServer
-from falkit_mock.settings import Settings
-from falkit_spec import Catalog
+from falkit_mock.gateway.gateway import Gateway
+
+if TYPE_CHECKING:
+    from falkit_mock.gateway.tally import Tally
+    from falkit_mock.platform.platform import Platform
+    from falkit_mock.server import MockServer
+    from falkit_mock.settings import Settings
+    from falkit_spec import Catalog
 
 # Seconds for a server in this process to start, to count and to end.
 _PATIENCE = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """What there is once the mock has been made."""
+
+    server: MockServer
+    platform: Platform
+    catalog: Catalog
+    tally: Tally
+
+
 class Around:
-    """Serves from the block's beginning to its end."""
+    """Serves from the block's beginning to its end.
+
+    The block need not wait for the mock: the sockets listen already, and what connects is
+    answered as soon as everything has been imported. `broken` is called, on the mock's own
+    thread, if it can't be made; summary() then raises what was wrong.
+    """
 
     def __init__(
-        self,
-        settings: Settings,
-        mock: socket.socket,
-        gate: socket.socket,
-        egress: Policy,
-        *,
-        verbose: bool,
+        self, settings: Settings, mock: socket.socket, gateway: Gateway, *, verbose: bool
     ) -> None:
-        self._catalog = Catalog.vendored()
-        app = create_app(settings, catalog=self._catalog)
-        self._platform: Platform = app.state.platform
-        self._tally = Tally(app)
-        log = RequestLog(self._tally) if verbose else None
-        self.gateway = Gateway(gate, reached(mock), Egress(egress, log.left if log else None))
-        app.state.gateway = self.gateway
+        self._settings = settings
+        self._mock = mock
+        self._gateway = gateway
+        self._verbose = verbose
+        self._serving: _Serving | None = None
+        self._error: BaseException | None = None
         self._ready = threading.Event()
-        self._server = MockServer(log or self._tally, self._platform, self._begin, self.gateway)
-        self._thread = threading.Thread(target=self._serve, args=(mock,), daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="falkit mock", daemon=True)
+        self.broken: Callable[[], object] = _nothing
 
     def __enter__(self) -> Around:
         self._thread.start()
-        self._ready.wait(_PATIENCE)
         return self
 
     def __exit__(
@@ -56,23 +64,57 @@ class Around:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.should_exit = True
+        self._ready.wait(_PATIENCE)
+        if self._serving is not None:
+            self._serving.server.stop()
         self._thread.join(_PATIENCE)
 
     def summary(self) -> str:
         """Return what happened so far; call it inside the block."""
-        counting = asyncio.run_coroutine_threadsafe(
-            spend(self._platform, self._catalog), self._loop
-        )
-        spent = counting.result(_PATIENCE)
-        return summary(self._tally, spent, self.gateway.egress, self.gateway.failed_handshakes)
+        from falkit_mock.gateway.summary import summary
+        from falkit_mock.gateway.tally import spend
 
-    def _serve(self, mock: socket.socket) -> None:
+        self._ready.wait(_PATIENCE)
+        if self._error is not None:
+            raise self._error
+        serving = self._serving
+        assert serving is not None, "the mock did not start"
+        assert serving.server.loop is not None
+        reckoning = spend(serving.platform, serving.catalog)
+        spent = asyncio.run_coroutine_threadsafe(reckoning, serving.server.loop)
+        gateway = self._gateway
+        return summary(
+            serving.tally, spent.result(_PATIENCE), gateway.egress, gateway.failed_handshakes
+        )
+
+    def _serve(self) -> None:
         try:
-            self._server.run(sockets=[mock])
+            self._serving = serving = self._made()
+            serving.server.run(sockets=[self._mock])
+        except BaseException as error:
+            self._error = error
+            self.broken()
         finally:
             self._ready.set()
 
-    def _begin(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._ready.set()
+    def _made(self) -> _Serving:
+        from falkit_mock.app import create_app
+        from falkit_mock.gateway.tally import Tally
+        from falkit_mock.request_log import RequestLog
+        from falkit_mock.server import MockServer
+        from falkit_spec import Catalog
+
+        catalog = Catalog.vendored()
+        app = create_app(self._settings, catalog=catalog)
+        app.state.gateway = self._gateway
+        platform: Platform = app.state.platform
+        tally = Tally(app)
+        log = RequestLog(tally) if self._verbose else None
+        if log is not None:
+            self._gateway.egress.heard = log.left
+        server = MockServer(log or tally, platform, self._ready.set, self._gateway)
+        return _Serving(server, platform, catalog, tally)
+
+
+def _nothing() -> None:
+    """There is nobody to tell yet."""

@@ -8,10 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from falkit_mock.edge import ROLES
 from falkit_mock.gateway.errors import AuthorityUnusable, HomeUnusable
 from falkit_mock.gateway.home import home, keep
-from falkit_mock.names import DOMAINS, is_fal
+from falkit_mock.names import DOMAINS, ROLES, is_fal
 
 # Renewed with this much time left, so that a server started today has a month.
 _LEAST_LEFT = 30 * 24 * 3600.0

@@ -43,6 +43,13 @@ class Child:
                 signal.signal(number, before[number])
         return 128 - code if code < 0 else code
 
+    def stop(self) -> None:
+        """Tell the program to end; may be called from another thread."""
+        if self._process is not None:
+            self._process.terminate()
+        else:
+            self._early.append(signal.SIGTERM)
+
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         if number in _numbers(_BY_TERMINAL) and _in_foreground():
             return

@@ -32,15 +32,15 @@ class Egress:
         self.policy: Policy = policy
         self.attempts: deque[Attempt] = deque(maxlen=_REMEMBERED)
         self.counts: Counter[tuple[str, int]] = Counter()
-        self._heard = heard
+        self.heard = heard
 
     def attempt(self, host: str, port: int) -> bool:
         """Note a call to another host; return whether it may go out."""
         attempt = Attempt(host, port, time.time(), self.policy == "allow")
         self.attempts.append(attempt)
         self.counts[host, port] += 1
-        if self._heard is not None:
-            self._heard(attempt)
+        if self.heard is not None:
+            self.heard(attempt)
         return attempt.allowed
 
 

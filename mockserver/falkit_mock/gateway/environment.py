@@ -38,9 +38,8 @@ def variables(
     trusted = str(bundle(authority, environ))
     found |= dict.fromkeys(REPLACING, trusted)
     found[ADDING] = str(extra(authority, environ))
-    # Node 22.21 and 24 heed the proxy variables if this is set; for the others, and for
-    # libraries with connections of their own, there is the preload.
-    found["NODE_USE_ENV_PROXY"] = "1"
+    # Not NODE_USE_ENV_PROXY: what Node is to preload does the same in every version of it, also
+    # for libraries with connections of their own, and says more clearly what was blocked.
     found["NODE_OPTIONS"] = _appended(environ.get("NODE_OPTIONS", ""), PRELOAD / "falkit.cjs")
     found["PYTHONPATH"] = _prepended(environ.get("PYTHONPATH", ""), PRELOAD)
     found["FALKIT_GATEWAY"] = gateway

@@ -8,11 +8,11 @@ import ssl
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from falkit_mock.edge import MEDIA, MEDIA_BASE
 from falkit_mock.gateway.authority import Authority
 from falkit_mock.gateway.door import Door
 from falkit_mock.gateway.egress import Egress
 from falkit_mock.gateway.tunnel import Pipe
+from falkit_mock.names import MEDIA, MEDIA_BASE
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol

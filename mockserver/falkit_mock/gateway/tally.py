@@ -6,11 +6,12 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from falkit_mock.edge import Address
-from falkit_mock.errors import StillInProgress
+from falkit_mock.errors import HostNotImitated, StillInProgress
 from falkit_mock.platform.platform import Platform
 from falkit_spec import Catalog
 
@@ -45,12 +46,15 @@ class Tally:
 
     def _count(self, scope: Scope, status: int) -> None:
         address: Address | None = scope.get("falkit.address")
-        if address is None:
+        error = scope.get("falkit.error")
+        if address is None and not isinstance(error, HostNotImitated):
             return
         self.requests += 1
         # Some clients poll the result until it is there: no failure of theirs.
-        if status >= 400 and not isinstance(scope.get("falkit.error"), StillInProgress):
-            self.failures[status, scope["method"], f"{address.host}{address.path}"] += 1
+        if status >= 400 and not isinstance(error, StillInProgress):
+            host = address.host if address else dict(scope["headers"]).get(b"host", b"").decode()
+            path = address.path if address else scope["path"]
+            self.failures[status, scope["method"], quote(f"{host}{path}", safe="/:")] += 1
 
 
 async def spend(platform: Platform, catalog: Catalog) -> Spend:
