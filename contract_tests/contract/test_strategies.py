@@ -258,6 +258,11 @@ def test_an_unknown_way_is_refused_with_those_there_are() -> None:
         faulty_inputs(T2V, field="prompt", way="too loud")
 
 
+def test_a_field_that_takes_anything_cannot_be_faulty() -> None:
+    with pytest.raises(BadArgument, match="'open': acme/odd takes anything there"):
+        faulty_inputs(EVERY, field="open")
+
+
 def test_a_field_that_is_no_strategy_is_refused() -> None:
     fields: Any = {"prompt": "just this"}
     with pytest.raises(BadArgument, match="give a strategy"):

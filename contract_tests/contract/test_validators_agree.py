@@ -1,0 +1,172 @@
+"""The compiled validator, which says that something is wrong, and jsonschema, which says what.
+
+A few thousand inputs each time; a million with FALKIT_NIGHTLY=1. Each example of Hypothesis
+brings a handful of values for each field, and inputs are dealt from those by the hundred: so
+most of the time goes into checking, and what fails still shrinks to few and simple values.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings, strategies as st
+
+from contract.constructs import EVERY, PROPERTIES, endpoint_taking
+from falkit_contract.strategies import faulty_inputs, inputs, ways
+from falkit_spec import JSON, Catalog, Endpoint, Object
+from falkit_spec.checker import Checker
+from falkit_spec.compiled import Compiled
+
+NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
+EXAMPLES, HAND = (170, 1000) if NIGHTLY else (10, 100)
+"""So many examples of each endpoint, and so many inputs of each: 1,020,000 or 6,000 in all."""
+ENDPOINTS = {endpoint.id: endpoint for endpoint in [*Catalog.vendored(), EVERY]}
+
+NUMBERS = [
+    *(
+        0,
+        1,
+        -1,
+        2,
+        5,
+        6,
+        8,
+        10,
+        12,
+        20,
+        21,
+        25,
+        50,
+        0.1,
+        0.5,
+        0.75,
+        2.5,
+        6.0,
+        6.5,
+        19.999999999999996,
+    ),
+    *(-0.0, 1e16, 1e308, 5e-324, 2**53, 2**63, -(2**63) - 1, 2**64, 10**30, 10**400),
+]
+TEXTS = [
+    *("", " ", "a", "ab", "6", "25", "auto", "only", "true", "1080p", "16:9", "9:16", "square"),
+    *(
+        "replace_audio",
+        "https://example.com/x.png",
+        "a" * 5000,
+        "a" * 5001,
+        "😀" * 12,
+        "é́",
+        "\ud800",
+    ),
+]
+ODD = [
+    *(None, True, False, float("nan"), float("inf"), [], {}, [None], [1, 1.0], [1, True]),
+    *({"url": ""}, {"url": "", "file_size": None}),
+]
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+Pools = dict[str, list[JSON]]
+
+
+@cache
+def pools(endpoint_id: str) -> st.SearchStrategy[Pools]:
+    """Give each field some values: legal ones, those that break it in each way, and any."""
+    endpoint = ENDPOINTS[endpoint_id]
+    wild: st.SearchStrategy[JSON] = st.one_of(
+        st.sampled_from(NUMBERS),
+        st.sampled_from(TEXTS),
+        st.sampled_from(ODD),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=6),
+        st.lists(st.sampled_from([*NUMBERS, *TEXTS]), max_size=3),
+        st.dictionaries(
+            st.sampled_from(["url", "path", "scale", "width"]), st.sampled_from(NUMBERS)
+        ),
+    )
+    known = {name: _values_of(endpoint, name) | wild for name in _properties(endpoint)}
+    return st.fixed_dictionaries(
+        {name: st.lists(values, min_size=1, max_size=6) for name, values in known.items()}
+        | {"unknown": st.lists(wild, min_size=1, max_size=2)}
+    )
+
+
+def _values_of(endpoint: Endpoint, name: str) -> st.SearchStrategy[JSON]:
+    # Of the document of all constructs only the one field is made: the whole is slow to draw.
+    alone = endpoint_taking({name: PROPERTIES[name]}, name) if endpoint is EVERY else endpoint
+    legal = inputs(alone).map(lambda input: input.get(name))
+    if name not in {field for field, _ in ways(alone)}:
+        return legal
+    broken = faulty_inputs(alone, field=name)
+    return legal | broken.map(lambda one: dict(one.input).get(name))  # type: ignore[arg-type]  # an object
+
+
+def _properties(endpoint: Endpoint) -> list[str]:
+    named = endpoint.input_schema["properties"]
+    assert isinstance(named, dict)
+    return list(named)
+
+
+def dealt(pools: Pools, seed: int, count: int) -> Iterator[Object]:
+    """Deal inputs from the pools; a field is left out now and then."""
+    deal = Random(seed)
+    names = list(pools)
+    for _ in range(count):
+        kept = [name for name in names if deal.random() < 0.9]
+        yield {name: deal.choice(pools[name]) for name in kept}
+
+
+def both(schema: Object) -> tuple[Callable[[JSON], bool], Callable[[JSON], bool]]:
+    """Return the two validators of a schema."""
+    checker = Checker(schema)
+
+    def by_jsonschema(value: JSON) -> bool:
+        valid: bool = checker.is_valid(value)
+        return valid
+
+    return Compiled(schema).is_valid, by_jsonschema
+
+
+@pytest.mark.parametrize("endpoint_id", ENDPOINTS)
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(data=st.data(), seed=st.integers(0, 2**32))
+def test_both_validators_agree(endpoint_id: str, data: st.DataObject, seed: int) -> None:
+    endpoint, drawn = ENDPOINTS[endpoint_id], data.draw(pools(endpoint_id))
+    compiled, jsonschema = both(endpoint.input_schema)
+    for input in dealt(drawn, seed, HAND):
+        assert compiled(input) == jsonschema(input), input
+
+
+@pytest.mark.parametrize("endpoint_id", ENDPOINTS)
+@settings(max_examples=10, deadline=None, suppress_health_check=SLOW)
+@given(data=st.data(), seed=st.integers(0, 2**32))
+def test_what_is_refused_is_also_explained(
+    endpoint_id: str, data: st.DataObject, seed: int
+) -> None:
+    endpoint, drawn = ENDPOINTS[endpoint_id], data.draw(pools(endpoint_id))
+    for input in dealt(drawn, seed, 10):
+        assert endpoint.is_valid(input) == (endpoint.validate(input) == []), input
+
+
+@given(
+    full=st.fixed_dictionaries(
+        {},
+        optional={
+            "duration": st.sampled_from([6, 10, 10.5, 11, 12, "12", None, True, 1e300]),
+            "fps": st.sampled_from([25, 25.0, 50, "25", None, [25]]),
+            "resolution": st.sampled_from(["1080p", "2160p", 1080, None]),
+        },
+    )
+)
+@example(full={"duration": 12, "fps": 25.0})
+def test_both_validators_agree_on_rules(full: Object) -> None:
+    (rule,) = ENDPOINTS["fal-ai/ltx-2/image-to-video/fast"].rules
+    _, jsonschema = both({"if": rule.when, "then": rule.require})
+    assert rule.broken_by(full) == (not jsonschema(full))
