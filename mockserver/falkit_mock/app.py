@@ -18,6 +18,7 @@ from falkit_mock import edge
 from falkit_mock.control import gateway, jobs
 from falkit_mock.edge import Address
 from falkit_mock.errors import HostNotImitated, WireError
+from falkit_mock.hosts.api.host import Api
 from falkit_mock.hosts.fal_run import FalRun
 from falkit_mock.hosts.media import MediaHost
 from falkit_mock.hosts.queue import Queue
@@ -57,6 +58,7 @@ class FalHosts:
             edge.MEDIA: MediaHost(platform),
             edge.SITE: Site(platform, catalog),
             edge.REST: Rest(platform),
+            edge.API: Api(platform, catalog),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

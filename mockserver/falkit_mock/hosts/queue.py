@@ -138,7 +138,11 @@ class Queue:
         self._platform.looked_at(job)
         if status != "COMPLETED":
             raise StillInProgress(job.id, job_urls(address, job))
-        return outcome_reply(job, await self._platform.outcome(job))
+        outcome = await self._platform.outcome(job)
+        if not outcome.body:
+            # Its payloads were deleted by the Platform API.
+            raise self._platform.unknown()
+        return outcome_reply(job, outcome)
 
     async def _cancel(self, job: Job, request: Request, address: Address) -> Response:
         answer = self._platform.cancel(job)

@@ -19,6 +19,12 @@ _OUTPUT = re.compile(
 )
 
 
+def path_of(url: str) -> str | None:
+    """Return the path on the media host that a URL in any of its spellings leads to."""
+    match = _OUTPUT.match(url.strip())
+    return match["path"] if match else None
+
+
 @dataclass(frozen=True, slots=True)
 class MediaFile:
     """Bytes as they are served."""

@@ -52,6 +52,10 @@ class Store(Protocol):
         """Store what a known job answers."""
         ...
 
+    def erase(self, request_id: str) -> None:
+        """Forget what a known job was sent and answers, and its files; its moments stay."""
+        ...
+
     def ahead(self, job: Job, now: float) -> int:
         """Count the jobs of the same queue that were submitted earlier and still wait."""
         ...

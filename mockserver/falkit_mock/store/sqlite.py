@@ -97,6 +97,10 @@ class SqliteStore:
     def decide(self, request_id: str, outcome: Outcome) -> None:
         self._db.execute(_DECIDE, (*_outcome_values(outcome), request_id))
 
+    def erase(self, request_id: str) -> None:
+        self._db.execute("UPDATE jobs SET input = x'', body = x'' WHERE id = ?", (request_id,))
+        self._db.execute("DELETE FROM files WHERE request_id = ?", (request_id,))
+
     def ahead(self, job: Job, now: float) -> int:
         return self._number(
             "SELECT count(*) FROM jobs "
