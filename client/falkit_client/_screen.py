@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from falkit_client.queue import Completed, InProgress, Queued, Status
+from falkit_client.queue import InProgress, Queued, Status
 
 _PERCENT = re.compile(r"(\d{1,3})%")
 _TURN = "|/-\\"
@@ -61,7 +61,7 @@ class Screen:
                 self._now(f"waiting{ahead}")
             case InProgress():
                 self._now("running")
-            case Completed():
+            case _:
                 self._share = None
                 self._now("")
 

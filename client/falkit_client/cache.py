@@ -153,19 +153,19 @@ class Cache:
         trash.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):
             place.rename(trash)
-            shutil.rmtree(trash, ignore_errors=True)
+            _delete(trash)
 
     def _make_room(self) -> None:
         entries = sorted((_used(place), _size(place), place) for place in self._places())
         total = sum(size for _, size, _ in entries)
-        for _, size, place in entries:
-            if total <= self.max_bytes:
-                break
+        while entries and total > self.max_bytes:
+            _, size, place = entries.pop(0)
             self._remove(place)
             total -= size
         for left in (self.folder / "tmp").iterdir():
-            if time.time() - _used(left) > _ABANDONED:
-                shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _ABANDONED:
+                    _delete(left)
 
     def _places(self) -> Iterator[Path]:
         yield from self.folder.glob("[0-9a-f][0-9a-f]/" + "[0-9a-f]" * 64)
@@ -234,7 +234,14 @@ def _size(folder: Path) -> int:
 
 
 def _used(place: Path) -> float:
-    for path in (place / _ENTRY, place):
-        with contextlib.suppress(OSError):
-            return path.stat().st_mtime
-    return 0.0
+    try:
+        return (place / _ENTRY).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink()

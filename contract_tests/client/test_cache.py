@@ -258,6 +258,17 @@ def test_what_a_dead_process_left_is_removed(do: Do, cache: Cache, called: respx
     assert not old.exists()
 
 
+def test_strangers_in_the_folder_do_no_harm(do: Do, cache: Cache, called: respx.Route) -> None:
+    stranger = cache.folder / "ab" / ("ab" * 32)
+    stranger.parent.mkdir(parents=True)
+    stranger.write_text("no entry")
+    assert not run(do, cache).cached
+    assert run(do, cache).cached
+    cache.clear()
+    assert not stranger.exists()
+    assert list((cache.folder / "tmp").iterdir()) == []
+
+
 def _write(folder: str, number: int) -> None:
     cache = Cache(folder)
     for turn in range(20):

@@ -200,9 +200,10 @@ def test_facts_that_are_damaged_count_as_absent(do: Do, tmp_path: Path, facts: s
     assert host.ranges == [None]
 
 
-def test_a_part_that_was_not_asked_for_is_not_taken(do: Do, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["bytes 7-9/10", "nonsense"])
+def test_a_part_that_was_not_asked_for_is_not_taken(do: Do, tmp_path: Path, part: str) -> None:
     def confused(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(206, headers={"content-range": "bytes 7-9/10"}, content=b"abc")
+        return httpx.Response(206, headers={"content-range": part}, content=b"abc")
 
     with pytest.raises(errors.DownloadFailed, match="another part"):
         fetch(do, confused, tmp_path / "clip.mp4")
