@@ -11,7 +11,7 @@ END = b"\r\n\r\n"
 _METHOD = re.compile(rb"[A-Z]{1,20}")
 # Scheme, authority without user and password, path and query; a fragment is not for servers.
 _URL = re.compile(r"(https?)://(?:[^/?#@]*@)?([^/?#@]+)([^#]*)(?:#.*)?")
-_HOST = re.compile(r"[A-Za-z0-9._:%-]+")
+_AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?")
 # What is meant for the proxy, or for this one connection, and goes no further.
 _HOPS = (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"host")
 _PORTS = {"http": 80, "https": 443}
@@ -70,10 +70,8 @@ def _name(row: bytes) -> bytes:
 
 def _authority(text: str, default: int) -> tuple[str, int]:
     """Split host and port; raise BadHead."""
-    host, colon, port = text.rpartition(":")
-    if not colon or port.endswith("]"):
-        host, port = text, str(default)
-    host = host.removeprefix("[").removesuffix("]")
-    if not _HOST.fullmatch(host) or not port.isdecimal() or not 0 < int(port) < 65536:
+    match = _AUTHORITY.fullmatch(text)
+    port = int(match[3] or default) if match else 0
+    if match is None or not 0 < port < 65536:
         raise BadHead("the target is not HOST:PORT")
-    return host, int(port)
+    return match[1] or match[2], port

@@ -1,0 +1,37 @@
+"""Gateways to go through: one for all, one that lets nothing out, and others on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from falkit_mock.gateway.egress import Policy
+from falkit_mock.settings import Settings
+from gated import INSTANT, Gated, gated
+
+
+@pytest.fixture(scope="session")
+def authority_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose authority all gateways of the tests share."""
+    return tmp_path_factory.mktemp("falkit-home")
+
+
+@pytest.fixture(scope="session")
+def gate(authority_folder: Path) -> Generator[Gated]:
+    """A gateway before a mock whose jobs take no time; shared."""
+    with gated(authority_folder) as served:
+        yield served
+
+
+@pytest.fixture
+def open_gate(authority_folder: Path) -> Generator[Callable[..., Gated]]:
+    """Serve a gateway with settings of the test's own."""
+    with ExitStack() as stack:
+
+        def opened(settings: Settings = INSTANT, egress: Policy = "allow") -> Gated:
+            return stack.enter_context(gated(authority_folder, settings, egress))
+
+        yield opened
