@@ -64,8 +64,9 @@ def show(endpoint_id: str) -> None:
 def combinations(endpoint_id: str, form: str) -> None:
     """Print every combination of inputs, legal or not.
 
-    Each row has its price. An input combines when it has two values or more to choose from; a single value is no
-    choice, and a boolean is a switch. All other inputs keep their defaults.
+    Each row has its price. An input combines when it has two values or more to choose
+    from; a single value is no choice, and a boolean is a switch. All other inputs keep
+    their defaults.
     """
     endpoint = _endpoint(endpoint_id)
     found = endpoint.combinations()

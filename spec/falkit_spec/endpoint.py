@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from falkit_spec.overlay import Overlay
 from falkit_spec.pricing import Pricing
 from falkit_spec.rule import Rule
 from falkit_spec.schema import resolve, self_contained
-from falkit_spec.types import JSON, Fault, Object, dig, is_object
+from falkit_spec.types import JSON, Fault, Object, dig, fresh, is_object
 
 if TYPE_CHECKING:
     from falkit_spec.validation import Examination
@@ -160,11 +159,11 @@ class Endpoint:
 
     def example_output(self) -> Object:
         """Return the document's own example of an output, made valid where it isn't."""
-        return copy.deepcopy(self._output_example)
+        return {name: fresh(value) for name, value in self._output_example.items()}
 
     def example_input(self) -> Object:
         """Return an input made of the document's examples and what is required."""
-        return copy.deepcopy(self._input_example)
+        return {name: fresh(value) for name, value in self._input_example.items()}
 
     def _combination(self, values: Object) -> Combination:
         full = self.with_defaults(values)

@@ -47,3 +47,10 @@ def dig(value: JSON, *keys: str) -> JSON:
             return None
         value = value.get(key)
     return value
+
+
+def fresh(value: JSON) -> JSON:
+    """Return a copy that shares no object or array, quicker than `copy.deepcopy` does."""
+    if isinstance(value, dict):
+        return {name: fresh(one) for name, one in value.items()}
+    return [fresh(one) for one in value] if isinstance(value, list) else value
