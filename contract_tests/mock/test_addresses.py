@@ -129,7 +129,7 @@ def test_a_request_that_names_no_fal_host_is_told_the_three_ways(
     assert reply.headers["x-fal-request-id"]
 
 
-@pytest.mark.parametrize("host", ["api.fal.ai", "ws.fal.run", "kv.fal.media"])
+@pytest.mark.parametrize("host", ["ws.fal.run", "auth.fal.ai", "kv.fal.media"])
 def test_hosts_not_imitated_yet_say_so(mock: Mock, host: str) -> None:
     reply = mock.http.get(f"/{host}/anything")
     assert reply.status_code == 501

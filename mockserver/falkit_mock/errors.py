@@ -96,6 +96,11 @@ class Unauthenticated(WireError):
         return cls({"detail": "Invalid or expired token"}, hint=hint)
 
     @classmethod
+    def app_token(cls, why: str) -> Unauthenticated:
+        hint = f"fal_jwt_token: {why}; get one at rest.fal.ai/tokens/"
+        return cls({"detail": "Invalid or expired token"}, hint=hint)
+
+    @classmethod
     def malformed(cls) -> Unauthenticated:
         text = "Invalid Key Authorization header format. Expected '<key_id>:<key_secret>'."
         hint = "this mock was started with --api-key; the key sent is none of those"

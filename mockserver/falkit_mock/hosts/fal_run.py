@@ -15,15 +15,19 @@ from falkit_spec import Catalog
 
 
 class FalRun:
-    """POST /{endpoint id}."""
+    """POST /{endpoint id}.
+
+    What an app may have besides, LTX-2 has not: `/stream` and `/realtime` are paths that it
+    doesn't know. A WebSocket's handshake is a GET, and is answered as one (wire.md §8).
+    """
 
     def __init__(self, platform: Platform, catalog: Catalog) -> None:
         self._platform = platform
         self._catalog = catalog
 
     async def __call__(self, request: Request, address: Address) -> Response:
-        if request.method != "POST":
+        order = await read_order(request, address, self._catalog, self._platform)
+        if request.method != "POST" and order.endpoint is not None:
             raise MethodNotAllowed("POST")
-        order = await read_order(request, address, self._catalog, self._platform.settings)
         job = await unless_gone(request, self._platform.run(order))
         return outcome_reply(job, await self._platform.outcome(job))

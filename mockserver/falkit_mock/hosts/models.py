@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from falkit_mock.edge import Address
-from falkit_mock.errors import ApplicationNotFound, NotFound
+from falkit_mock.errors import ApplicationNotFound, NotFound, Unauthenticated
 from falkit_mock.hosts.replies import read_body
 from falkit_mock.platform import access
 from falkit_mock.platform.model import Order
-from falkit_mock.settings import Settings
+from falkit_mock.platform.platform import Platform
+from falkit_mock.platform.tokens import BadToken
 from falkit_spec import Catalog, Match, UnknownEndpoint
 
 # Ids under these begin with a namespace, so that an app's name has three segments (wire.md §1.3).
@@ -25,17 +27,36 @@ def split_app(path: str) -> tuple[str, list[str]]:
     return "/".join(segments[:size]), segments[size:]
 
 
-def authorize(request: Request, app: str, settings: Settings) -> None:
-    """Raise Unauthenticated unless the request may call the app."""
-    access.check(request.headers.get("authorization", ""), app, settings.api_keys)
+def authorize(request: Request, address: Address, app: str, platform: Platform) -> None:
+    """Raise Unauthenticated unless the request may call the app: by a key or by a token.
+
+    A browser has no key and names a token of rest.fal.ai in the query (wire.md §2, §8).
+    """
+    if "fal_jwt_token=" in address.query:
+        _check_token(QueryParams(address.query)["fal_jwt_token"], app, platform)
+    else:
+        keys = platform.settings.api_keys
+        access.check(request.headers.get("authorization", ""), app, keys)
+
+
+def _check_token(token: str, app: str, platform: Platform) -> None:
+    try:
+        apps = platform.tokens.read(token, "apps")["apps"]
+    except BadToken as error:
+        raise Unauthenticated.app_token(str(error)) from None
+    # The older tokens name the alias, the newer the whole path.
+    alias = app.rpartition("/")[2]
+    assert isinstance(apps, list), "as it was signed"
+    if not any(name == alias or f"{name}/".startswith(f"{app}/") for name in apps):
+        raise Unauthenticated.app_token(f"it is for {apps}, not for {app}")
 
 
 async def read_order(
-    request: Request, address: Address, catalog: Catalog, settings: Settings
+    request: Request, address: Address, catalog: Catalog, platform: Platform
 ) -> Order:
     """Read a POST to a model; raise the WireError that fal's gateway would answer."""
     app, rest = split_app(address.path)
-    authorize(request, app, settings)
+    authorize(request, address, app, platform)
     path = "/".join((app, *rest))
     match = catalog.find(path)
     if match is None and not catalog.has_app(app):
@@ -45,7 +66,7 @@ async def read_order(
         path=path,
         app=app,
         endpoint=endpoint,
-        body=await read_body(request, settings.max_body),
+        body=await read_body(request, platform.settings.max_body),
         content_type=request.headers.get("content-type", ""),
         media_base=address.media_base,
         hint=None if endpoint else _nothing_there(catalog, path, match),

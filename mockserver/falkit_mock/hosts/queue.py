@@ -55,13 +55,13 @@ class Queue:
         methods, handle = handlers[operation]
         if request.method not in methods:
             raise MethodNotAllowed(*methods)
-        authorize(request, app, self._platform.settings)
+        authorize(request, address, app, self._platform)
         return await handle(self._platform.find(app, request_id), request, address)
 
     async def _submit(self, request: Request, address: Address) -> Response:
         if request.method != "POST":
             raise MethodNotAllowed("POST")
-        order = await read_order(request, address, self._catalog, self._platform.settings)
+        order = await read_order(request, address, self._catalog, self._platform)
         job = self._platform.submit(order)
         hints = [] if job.outcome is None else [job.outcome.headers.get(HINT, "")]
         if "fal_webhook=" in address.query:
