@@ -47,7 +47,7 @@ class Job:
     starts: float
     ends: float
     # Seconds on a runner, and the moment before which no runner takes it: kept so that a
-    # cancellation ahead can move this job forward.
+    # cancellation ahead can move this job forward. One cancelled while it waits has no run.
     run: float
     ready: float
     # None until the inputs were looked at, which may take a download.

@@ -60,7 +60,8 @@ def _moment(line: _Line, job: Job, total: float) -> float:
 def _course(job: Job, now: float) -> tuple[float, float]:
     """Return how long the whole script takes in seconds, and how much of it was printed."""
     ran = min(job.ends, now) - job.starts
-    if now < job.starts or (job.cancelled and ran <= 0):
+    # A job that was cancelled while it waited has no time to run any more.
+    if now < job.starts or (job.cancelled and job.run <= 0):
         return 0.0, -1.0
     if job.cancelled:
         return (0.0, _HALF) if math.isinf(job.run) else (job.run, ran / job.run)

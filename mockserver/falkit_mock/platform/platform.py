@@ -143,6 +143,8 @@ class Platform:
         if status == "IN_PROGRESS" and assumed.cancel_in_progress == "ignored":
             return "CANCELLATION_REQUESTED"
         job.cancelled = True
+        if status == "IN_QUEUE":
+            job.run = 0.0
         self._end(job, platform_error("client_cancelled"))
         if job.pace == "clock":
             self._replan(job.path)

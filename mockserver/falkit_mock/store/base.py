@@ -45,7 +45,7 @@ class Store(Protocol):
         ...
 
     def update(self, job: Job) -> None:
-        """Store a known job's moments and whether it was cancelled."""
+        """Store a known job's moments, its seconds on a runner and whether it was cancelled."""
         ...
 
     def decide(self, request_id: str, outcome: Outcome) -> None:

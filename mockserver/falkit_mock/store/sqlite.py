@@ -53,7 +53,7 @@ _COLUMNS = (
 )
 _GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = ?"
 _ADD = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"
-_UPDATE = "UPDATE jobs SET starts = ?, ends = ?, cancelled = ? WHERE id = ?"
+_UPDATE = "UPDATE jobs SET starts = ?, ends = ?, run = ?, cancelled = ? WHERE id = ?"
 _DECIDE = "UPDATE jobs SET code = ?, body = ?, headers = ?, error = ?, error_type = ? WHERE id = ?"
 _WAITING = f"""
     SELECT {_COLUMNS} FROM jobs
@@ -92,7 +92,7 @@ class SqliteStore:
         return [_job(row) for row in rows]
 
     def update(self, job: Job) -> None:
-        self._db.execute(_UPDATE, (job.starts, job.ends, job.cancelled, job.id))
+        self._db.execute(_UPDATE, (job.starts, job.ends, job.run, job.cancelled, job.id))
 
     def decide(self, request_id: str, outcome: Outcome) -> None:
         self._db.execute(_DECIDE, (*_outcome_values(outcome), request_id))
