@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
 import counting
 from falkit_spec import Catalog
+
+if os.environ.get("FALKIT_PLANTED"):
+    # A planted fault is to be found, not made small.
+    from hypothesis import Phase, settings
+
+    settings.register_profile("planted", phases=[Phase.explicit, Phase.generate], database=None)
+    settings.load_profile("planted")
 
 
 def _tried(config: pytest.Config) -> set[counting.Tried]:

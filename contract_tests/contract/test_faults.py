@@ -12,6 +12,7 @@ import httpx
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from contract.facts import IMAGE, PROMPT, RETAKE, VIDEO
 from falkit_client import Client, errors
 from falkit_contract.strategies import (
     Expected,
@@ -92,6 +93,26 @@ def test_several_faults_are_said_at_once_in_the_documents_order(
     faulty: SeveralFaults = data.draw(several_faults(endpoint))
     assert len(faulty.expected) >= 2
     check(mock, endpoint, faulty.input, faulty.expected)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "field", "value", "legal"),
+    [
+        *[(RETAKE, "duration", value, True) for value in (2, 2.0, 2.001, 19.999, 20, 20.0)],
+        *[(RETAKE, "duration", value, False) for value in (1, 1.999, 20.001, 21)],
+        *[(RETAKE, "start_time", value, True) for value in (0, -0.0, 0.001, 20)],
+        *[(RETAKE, "start_time", value, False) for value in (-0.001, 20.001)],
+        *[(endpoint, "prompt", "é" * count, True) for endpoint in MODELS for count in (1, 5000)],
+        *[(endpoint, "prompt", "é" * count, False) for endpoint in MODELS for count in (0, 5001)],
+    ],
+)
+def test_limits_hold_exactly(
+    endpoint: str, field: str, value: JSON, legal: bool, mock: Mock
+) -> None:
+    input = {"prompt": PROMPT, **IMAGE, **VIDEO, field: value}
+    assert (expected_of(MODELS[endpoint], input) == []) == legal
+    for reply in replies(mock, endpoint, input):
+        assert reply.status_code == (200 if legal else 422), reply.text
 
 
 @endpoints

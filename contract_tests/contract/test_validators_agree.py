@@ -20,6 +20,7 @@ from falkit_contract.strategies import faulty_inputs, inputs, ways
 from falkit_spec import JSON, Catalog, Endpoint, Object
 from falkit_spec.checker import Checker
 from falkit_spec.compiled import Compiled
+from falkit_spec.types import is_object
 
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 EXAMPLES, HAND = (170, 1000) if NIGHTLY else (10, 100)
@@ -68,12 +69,13 @@ ODD = [
     *({"url": ""}, {"url": "", "file_size": None}),
 ]
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-Pools = dict[str, list[JSON]]
+Pools = dict[str, tuple[list[JSON], list[JSON]]]
+"""By field: values that are legal, and values that hardly are."""
 
 
 @cache
 def pools(endpoint_id: str) -> st.SearchStrategy[Pools]:
-    """Give each field some values: legal ones, those that break it in each way, and any."""
+    """Give each field some values: legal ones; and those that break it in a way, or any."""
     endpoint = ENDPOINTS[endpoint_id]
     wild: st.SearchStrategy[JSON] = st.one_of(
         st.sampled_from(NUMBERS),
@@ -87,21 +89,25 @@ def pools(endpoint_id: str) -> st.SearchStrategy[Pools]:
             st.sampled_from(["url", "path", "scale", "width"]), st.sampled_from(NUMBERS)
         ),
     )
-    known = {name: _values_of(endpoint, name) | wild for name in _properties(endpoint)}
-    return st.fixed_dictionaries(
-        {name: st.lists(values, min_size=1, max_size=6) for name, values in known.items()}
-        | {"unknown": st.lists(wild, min_size=1, max_size=2)}
-    )
+    pools = {name: _values_of(endpoint, name, wild) for name in _properties(endpoint)}
+    return st.fixed_dictionaries({**pools, "unknown": st.tuples(_some(wild), _some(wild))})
 
 
-def _values_of(endpoint: Endpoint, name: str) -> st.SearchStrategy[JSON]:
+def _some(values: st.SearchStrategy[JSON]) -> st.SearchStrategy[list[JSON]]:
+    return st.lists(values, min_size=1, max_size=4)
+
+
+def _values_of(
+    endpoint: Endpoint, name: str, wild: st.SearchStrategy[JSON]
+) -> st.SearchStrategy[tuple[list[JSON], list[JSON]]]:
     # Of the document of all constructs only the one field is made: the whole is slow to draw.
     alone = endpoint_taking({name: PROPERTIES[name]}, name) if endpoint is EVERY else endpoint
-    legal = inputs(alone).map(lambda input: input.get(name))
+    legal = inputs(alone).map(lambda input: input.get(name, endpoint.defaults.get(name)))
     if name not in {field for field, _ in ways(alone)}:
-        return legal
-    broken = faulty_inputs(alone, field=name)
-    return legal | broken.map(lambda one: dict(one.input).get(name))  # type: ignore[arg-type]  # an object
+        return st.tuples(_some(legal), _some(wild))
+    faulty = faulty_inputs(alone, field=name)
+    broken = faulty.map(lambda one: one.input.get(name) if is_object(one.input) else None)
+    return st.tuples(_some(legal), _some(broken | wild))
 
 
 def _properties(endpoint: Endpoint) -> list[str]:
@@ -111,12 +117,12 @@ def _properties(endpoint: Endpoint) -> list[str]:
 
 
 def dealt(pools: Pools, seed: int, count: int) -> Iterator[Object]:
-    """Deal inputs from the pools; a field is left out now and then."""
-    deal = Random(seed)
-    names = list(pools)
+    """Deal inputs: some legal, most with a bad value or two, some with bad values only."""
+    deal, names = Random(seed), list(pools)
     for _ in range(count):
-        kept = [name for name in names if deal.random() < 0.9]
-        yield {name: deal.choice(pools[name]) for name in kept}
+        bad = set(deal.sample(names, deal.choice([0, 0, 1, 1, 1, 2, len(names)])))
+        kept = [name for name in names if deal.random() < 0.95]
+        yield {name: deal.choice(pools[name][name in bad]) for name in kept}
 
 
 def both(schema: Object) -> tuple[Callable[[JSON], bool], Callable[[JSON], bool]]:
@@ -142,6 +148,19 @@ def test_both_validators_agree(endpoint_id: str, data: st.DataObject, seed: int)
     compiled, jsonschema = both(endpoint.input_schema)
     for input in dealt(drawn, seed, HAND):
         assert compiled(input) == jsonschema(input), input
+
+
+@pytest.mark.parametrize("endpoint_id", ENDPOINTS)
+def test_what_is_dealt_is_legal_now_and_then(endpoint_id: str) -> None:
+    endpoint, valid = ENDPOINTS[endpoint_id], list[bool]()
+
+    @settings(max_examples=5, deadline=None, database=None, suppress_health_check=SLOW)
+    @given(drawn=pools(endpoint_id), seed=st.integers(0, 2**32))
+    def deal(drawn: Pools, seed: int) -> None:
+        valid.extend(endpoint.is_valid(input) for input in dealt(drawn, seed, 100))
+
+    deal()
+    assert 0.02 < sum(valid) / len(valid) < 0.5
 
 
 @pytest.mark.parametrize("endpoint_id", ENDPOINTS)
