@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from falkit_client._checks import Checks
 from falkit_client._plain import plain
@@ -111,6 +111,12 @@ class Orders:
         self, endpoint: str, body: Mapping[str, object], options: Options
     ) -> Flow[tuple[Object, Endpoint | None]]:
         """The input as it would be sent; all that is wrong with it in one InvalidInput."""
+        if not isinstance(cast("object", body), Mapping):
+            raise InvalidInput(
+                f"the input for {endpoint} is a {type(body).__name__}: give a mapping of its "
+                "fields, such as {'prompt': …}",
+                endpoint=endpoint,
+            )
         known = self.checks.entry(endpoint, check=options.check)
         media = known.media_inputs if known else ()
         embedding = Embedding(media, self.checks.wanted(options.check), _no_files(known))
@@ -169,8 +175,9 @@ class Orders:
 
     def _kept(self, cache: Cache, result: Result[JsonObject], key: str) -> Flow[Result[JsonObject]]:
         """The result with its files in the cache; as it was if that fails, since it is paid for."""
+        room = cache.room()
         try:
-            room = yield from do(cache.room)
+            yield from do(lambda: room.mkdir(parents=True))
             files: dict[str, Path] = {}
             for number, file in enumerate(files_of(result.output)):
                 path = room / file_name(number, file.name)
@@ -178,6 +185,7 @@ class Orders:
                 yield from self.downloads.file(file.url, path)
             return (yield from do(lambda: cache.keep(key, result, room, files)))
         except (FalkitError, OSError) as error:
+            yield from do(lambda: cache.drop(room))
             _log.warning("the output of %s was not kept: %s", result.endpoint, error)
             return result
 

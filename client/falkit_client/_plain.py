@@ -12,13 +12,15 @@ from falkit_spec.types import JSON, Fault, Object
 def plain(body: Mapping[str, object]) -> tuple[Object, list[Fault]]:
     """A copy of the input in JSON's own types, and a fault for each value that has none."""
     faults: list[Fault] = []
-    value = {name: _plain(item, ["body", name], faults) for name, item in body.items()}
+    value = {str(name): _plain(item, ["body", name], faults) for name, item in body.items()}
     return value, faults
 
 
 def _plain(value: object, loc: list[str | int], faults: list[Fault]) -> JSON:
     match value:
-        case None | bool() | int() | str():
+        case None | bool() | int():
+            return value
+        case str() if _is_unicode(value):
             return value
         case float() if math.isfinite(value):
             return value
@@ -33,9 +35,17 @@ def _plain(value: object, loc: list[str | int], faults: list[Fault]) -> JSON:
             return None
 
 
+def _is_unicode(text: str) -> bool:
+    """Whether the text can be sent: half of a surrogate pair cannot."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def _fault(value: object, loc: list[str | int]) -> Fault:
     message = (
         f"Value of type {type(value).__name__} cannot be sent: "
-        "give text, a finite number, true, false, null, a list or an object"
+        "give Unicode text, a finite number, true, false, null, a list or an object"
     )
     return {"type": "not_json", "loc": loc, "msg": message, "input": repr(value)}

@@ -100,10 +100,12 @@ class Cache:
         return result
 
     def room(self) -> Path:
-        """A new folder in which to gather the files of an output."""
-        room = self.folder / "tmp" / uuid.uuid4().hex
-        room.mkdir(parents=True)
-        return room
+        """Where to make a folder that gathers the files of an output."""
+        return self.folder / "tmp" / uuid.uuid4().hex
+
+    def drop(self, room: Path) -> None:
+        """Give up a room."""
+        shutil.rmtree(room, ignore_errors=True)
 
     def keep(
         self, key: str, result: Result[JsonObject], room: Path, files: Mapping[str, Path]

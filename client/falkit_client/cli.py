@@ -10,20 +10,31 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import click
 
-if TYPE_CHECKING:
-    from falkit_client._client import Client, Handle
-    from falkit_client._screen import Screen
-    from falkit_client.budget import Budget
-    from falkit_client.download import SavedFile
-    from falkit_client.errors import FalkitError
-    from falkit_client.result import Result
-    from falkit_spec.endpoint import Endpoint
-    from falkit_spec.media import Kind
+from falkit_client._client import Client, Handle
+from falkit_client._key import chosen_key
+from falkit_client._screen import Screen
+from falkit_client._words import BadWord, read_words
+from falkit_client.budget import Budget, dollars
+from falkit_client.cache import Cache
+from falkit_client.download import SavedFile, files_of
+from falkit_client.errors import (
+    DownloadFailed,
+    FalkitError,
+    InvalidInput,
+    NoAnswer,
+    fault_line,
+)
+from falkit_client.media import without_files
+from falkit_client.result import Result
+from falkit_spec.catalog import Catalog
+from falkit_spec.endpoint import Endpoint
+from falkit_spec.errors import UnknownEndpoint
+from falkit_spec.media import Kind
 
 INTERRUPTED = 130
 
@@ -111,12 +122,6 @@ def call(
     spent at fal you are asked, unless you say --yes. Progress goes to stderr; the saved file's
     name, or the output's URL, to stdout.
     """
-    # Imported here: `falkit --help` lists this command, and need not wait for an HTTP client.
-    from falkit_client._screen import Screen
-    from falkit_client._words import BadWord, read_words
-    from falkit_spec.catalog import Catalog
-    from falkit_spec.errors import UnknownEndpoint
-
     try:
         endpoint = Catalog.vendored().get(endpoint_id)
         files: dict[Kind, Path | None] = {"image": image, "video": video, "audio": audio}
@@ -149,8 +154,6 @@ def _check_out(out: Path | None) -> None:
 
 
 def _budget(limit: str | None) -> Budget | None:
-    from falkit_client.budget import Budget
-
     try:
         return None if limit is None else Budget(limit)
     except ValueError as error:
@@ -158,10 +161,6 @@ def _budget(limit: str | None) -> Budget | None:
 
 
 def _client(asked: Call, budget: Budget | None, cache: Path | None, screen: Screen) -> Client:
-    from falkit_client._client import Client
-    from falkit_client._key import chosen_key
-    from falkit_client.cache import Cache
-
     try:
         key = chosen_key(None, os.environ)
         if key is None and asked.real:
@@ -180,8 +179,6 @@ def _client(asked: Call, budget: Budget | None, cache: Path | None, screen: Scre
 
 
 def _announce(client: Client, asked: Call, budget: Budget | None, screen: Screen) -> None:
-    from falkit_client.budget import dollars
-
     price = client.price(asked.endpoint.id, asked.input)
     what = _video(asked)
     screen.say(asked.endpoint.id + (f": {what}" if what else ""))
@@ -219,8 +216,6 @@ def _saved(client: Client, result: Result[Any], asked: Call, screen: Screen) -> 
 def _report(
     result: Result[Any], saved: SavedFile | None, asked: Call, screen: Screen, as_json: bool
 ) -> None:
-    from falkit_client.download import files_of
-
     if saved is not None:
         what = _video(asked)
         screen.say(f"saved {saved.path}: {saved.size:,} bytes" + (f", {what}" if what else ""))
@@ -243,8 +238,6 @@ def _report(
 
 
 def _cost(result: Result[Any], asked: Call, screen: Screen) -> str:
-    from falkit_client.budget import dollars
-
     if result.cached:
         return "from the cache: it cost nothing"
     took = f"in {screen.seconds:.1f} s"
@@ -259,8 +252,6 @@ def _cost(result: Result[Any], asked: Call, screen: Screen) -> str:
 
 def _video(asked: Call) -> str:
     """What the output is to be, by what was asked for."""
-    from falkit_client.media import without_files
-
     plain: Any = without_files(asked.input)
     facts = asked.endpoint.video(plain) if asked.input else None
     if facts is None:
@@ -275,8 +266,6 @@ def _video(asked: Call) -> str:
 @contextmanager
 def _said(asked: Call, screen: Screen) -> Generator[None]:
     """Turn errors into the line or lines that a person is told."""
-    from falkit_client.errors import FalkitError, InvalidInput
-
     try:
         yield
     except InvalidInput as error:
@@ -293,8 +282,6 @@ def _said(asked: Call, screen: Screen) -> Generator[None]:
 @contextmanager
 def _unlost(asked: Call, request_id: str, screen: Screen) -> Generator[None]:
     """Name the job and the way back to it in whatever ends the wait for it."""
-    from falkit_client.errors import DownloadFailed, NoAnswer
-
     out = ["--out", str(asked.out)] if asked.out else []
     base = ["--base-url", asked.base_url] if asked.base_url else []
     words = ["falkit", "call", asked.endpoint.id, "--request", request_id, *out, *base]
@@ -320,8 +307,6 @@ def _stopped(screen: Screen, lines: list[str]) -> NoReturn:
 
 
 def _faults(error: FalkitError, asked: Call) -> str:
-    from falkit_client.errors import fault_line
-
     where = "fal refused the input" if error.status else "the input is wrong, nothing was sent"
     files = {medium.field: medium.kind for medium in asked.endpoint.media_inputs}
     lines = [f"{where}:"]

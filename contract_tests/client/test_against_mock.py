@@ -10,6 +10,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,6 +27,7 @@ from falkit_client import (
     Status,
     errors,
 )
+from falkit_fixtures.images import KINDS, sample
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
 INPUT = {"prompt": "A tram in the rain", "image_url": "https://example.com/tram.png"}
@@ -238,3 +241,24 @@ def test_no_server_is_unreachable_and_nothing_was_sent() -> None:
         client = Client(KEY, url, retries=Retries(attempts=1))
         with client, pytest.raises(errors.Unreachable):
             client.submit(FAST, INPUT)
+
+
+def test_a_download_goes_on_where_it_ended(quick: str, tmp_path: Path) -> None:
+    with Client(KEY, quick) as client:
+        result = client.run(FAST, INPUT)
+        url = result.output["video"]["url"]
+        whole = httpx.get(url)
+        (tmp_path / "clip.mp4.part").write_bytes(whole.content[:5000])
+        facts = {"url": url, "validator": whole.headers["etag"]}
+        (tmp_path / "clip.mp4.part.json").write_text(json.dumps(facts))
+        seen: list[int] = []
+        saved = client.download(
+            result, tmp_path / "clip.mp4", progress=lambda received, total: seen.append(received)
+        )
+    assert saved.path.read_bytes() == whole.content
+    assert (seen[0], seen[-1]) == (5000, len(whole.content))
+
+
+def test_the_mock_takes_the_files_that_the_client_sends(do: Do, quick: str) -> None:
+    for kind in KINDS:
+        assert do(quick, "run", FAST, {**INPUT, "image_url": sample(kind)}).cost == Decimal("0.24")

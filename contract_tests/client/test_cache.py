@@ -198,6 +198,7 @@ def test_a_file_that_cannot_be_fetched_leaves_the_result_uncached(
     respx_mock.get(URL).respond(404)
     assert run(do, cache).output == VIDEO
     assert "was not kept" in caplog.text
+    assert list((cache.folder / "tmp").iterdir()) == []
     assert not list(cache.folder.glob("??/*"))
 
 
@@ -252,6 +253,8 @@ def test_an_output_larger_than_the_cache_is_not_kept(
 
 def test_what_a_dead_process_left_is_removed(do: Do, cache: Cache, called: respx.Route) -> None:
     young, old = cache.room(), cache.room()
+    young.mkdir(parents=True)
+    old.mkdir()
     os.utime(old, (0, 0))
     run(do, cache)
     assert young.exists()
@@ -273,6 +276,7 @@ def _write(folder: str, number: int) -> None:
     cache = Cache(folder)
     for turn in range(20):
         room = cache.room()
+        room.mkdir(parents=True)
         (room / "0-a").write_text(f"{number} {turn}" * 100)
         result = Result[Any]({"by": number, "turn": turn}, "o/a", None)
         cache.keep("ab" * 32, result, room, {"https://example.com/a": room / "0-a"})
@@ -301,6 +305,7 @@ def test_a_place_that_cannot_be_replaced_is_an_error(
 ) -> None:
     cache = Cache(tmp_path)
     room = cache.room()
+    room.mkdir(parents=True)
 
     def refuse(self: Path, target: Path) -> Path:
         raise OSError("no")

@@ -64,6 +64,18 @@ def test_values_without_json_are_all_named(do: Do) -> None:
     ]
 
 
+def test_text_that_cannot_be_sent_is_named(do: Do) -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        do("submit", FAST, {**INPUT, "prompt": "half \ud800"})
+    assert [fault["loc"] for fault in caught.value.faults] == [["body", "prompt"]]
+
+
+def test_an_input_that_is_no_mapping_is_refused(do: Do) -> None:
+    for wrong in ([INPUT], "prompt", None):
+        with pytest.raises(errors.InvalidInput, match="give a mapping"):
+            do("submit", FAST, wrong)
+
+
 def test_tuples_go_out_as_lists(do: Do, respx_mock: respx.MockRouter) -> None:
     route = respx_mock.post("https://queue.fal.run/o/a").respond(json={"request_id": "r1"})
     do("submit", "o/a", {"size": (1, 2), "text": "é"}, check=False)
