@@ -146,8 +146,10 @@ class Door(asyncio.Protocol):
         self._loop.call_soon(self._loop.call_soon, self._feed)
         try:
             secured = await upgrade
-        except (OSError, EOFError):
-            self._gateway.failed_handshakes += 1
+        except (OSError, EOFError) as error:
+            # An alert is the caller's word on the certificate; others just hung up.
+            if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+                self._gateway.failed_handshakes += 1
             return
         finally:
             self._leave()

@@ -43,7 +43,7 @@ class Gateway:
         self.state = {MEDIA_BASE: f"{mock}/{MEDIA}"}
         # Those that uvicorn doesn't know of: still at the door, or tunnels.
         self.connections: set[asyncio.Transport] = set()
-        # Callers that hung up on the certificate, most often since they don't trust it.
+        # Callers that refused the certificate, most often since they don't trust the authority.
         self.failed_handshakes = 0
         self._listener = listener
         self._server: asyncio.Server | None = None

@@ -27,10 +27,8 @@ def summary(tally: Tally, spend: Spend, egress: Egress, failed_handshakes: int) 
     verb = "  went out to" if egress.policy == "allow" else "  kept from leaving to"
     lines += _named(verb, Counter({f"{h}:{p}": n for (h, p), n in egress.counts.items()}))
     if failed_handshakes:
-        lines.append(
-            f"  {_count(failed_handshakes, 'connection')} broke off over TLS: the program "
-            "may not heed SSL_CERT_FILE (see docs/run.md)"
-        )
+        refused = _count(failed_handshakes, "connection")
+        lines.append(f"  refused falkit's certificate on {refused}; docs/run.md says what may help")
     return "\n".join(lines)
 
 

@@ -19,9 +19,10 @@ if (gateway) {
   const note = (name, at) => {
     const socket = new net.Socket();
     const target = name.includes(":") ? `[${name}]:${at}` : `${name}:${at}`;
-    socket.on("error", () => {}).unref();
+    socket.on("error", () => {}).resume();
     connect.call(socket, { host, port });
     socket.end(`CONNECT ${target} HTTP/1.1\r\nx-falkit-note: 1\r\n\r\n`);
+    return socket;
   };
 
   net.Socket.prototype.connect = function (...args) {
@@ -38,12 +39,16 @@ if (gateway) {
       delete led.localAddress;
       return connect.call(this, led, callback);
     }
-    note(name, options.port);
-    if (!blocked) return connect.apply(this, args);
+    const noted = note(name, options.port);
+    if (!blocked) {
+      noted.unref();
+      return connect.apply(this, args);
+    }
     const error = new Error(`falkit let nothing out to ${name}:${options.port} (--egress block)`);
     Object.assign(error, { code: "ECONNREFUSED", syscall: "connect", address: name });
     this.connecting = true;
-    process.nextTick(() => this.destroy(error));
+    // Once it is in the journal, since the error may well be the program's end.
+    noted.on("close", () => this.destroy(error));
     return this;
   };
 }

@@ -1,0 +1,178 @@
+"""The variables that lead a program to the gateway, over whatever it has already."""
+
+from __future__ import annotations
+
+import io
+import os
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import certifi
+import dotenv
+import pytest
+
+from falkit_mock.gateway.authority import Authority
+from falkit_mock.gateway.environment import PRELOAD, variables
+from falkit_mock.gateway.errors import RootsUnusable
+from falkit_mock.gateway.shells import SHELLS, render
+from gated import Gated
+from serving import T2V
+
+URL = "http://127.0.0.1:4326"
+FALKIT = str(Path(sys.executable).with_name("falkit"))
+AWKWARD = {"A": "plain", "B": "two words", "C": "it's $HOME \\ `x`", "D": 'a "quoted" one', "E": ""}
+
+
+@pytest.fixture(scope="module")
+def authority(authority_folder: Path) -> Authority:
+    return Authority.open(authority_folder)
+
+
+def test_proxies_are_set_in_both_cases_with_loopback_excepted(authority: Authority) -> None:
+    found = variables(URL, authority, "allow", {"NO_PROXY": "*", "no_proxy": "fal.run"})
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        assert found[name] == found[name.upper()] == URL
+    assert found["NO_PROXY"] == found["no_proxy"] == "localhost,127.0.0.1,::1"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, "falkit"),
+        ({"FAL_KEY": ""}, "falkit"),
+        ({"FAL_KEY_ID": "a"}, "falkit"),
+        ({"FAL_KEY": "mine"}, None),
+        ({"FAL_KEY_ID": "a", "FAL_KEY_SECRET": "b"}, None),
+    ],
+)
+def test_a_key_is_set_where_there_is_none(
+    authority: Authority, environ: dict[str, str], expected: str | None
+) -> None:
+    assert variables(URL, authority, "allow", environ).get("FAL_KEY") == expected
+
+
+def test_the_roots_are_the_normal_ones_and_ours(authority: Authority) -> None:
+    found = variables(URL, authority, "allow", {})
+    names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    assert len({found[name] for name in names}) == 1
+    roots = Path(found["SSL_CERT_FILE"]).read_bytes()
+    assert roots.count(b"BEGIN CERTIFICATE") > 50
+    assert authority.public() in roots
+    assert found["NODE_EXTRA_CA_CERTS"] == str(authority.certificate)
+
+
+def test_without_roots_of_the_system_certifis_are_taken(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: SimpleNamespace(cafile=None))
+    roots = Path(variables(URL, authority, "allow", {})["SSL_CERT_FILE"]).read_bytes()
+    assert Path(certifi.where()).read_bytes().strip() in roots
+
+
+def test_roots_that_the_environment_names_already_are_kept(
+    authority: Authority, tmp_path: Path
+) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / name).write_bytes(f"{name}\n".encode())
+    environ = {
+        "SSL_CERT_FILE": str(tmp_path / "one"),
+        "REQUESTS_CA_BUNDLE": str(tmp_path / "two"),
+        "CURL_CA_BUNDLE": str(tmp_path / "one"),
+        "NODE_EXTRA_CA_CERTS": str(tmp_path / "three"),
+    }
+    found = variables(URL, authority, "allow", environ)
+    ours = authority.public()
+    assert Path(found["SSL_CERT_FILE"]).read_bytes() == b"one\ntwo\n" + ours
+    assert Path(found["NODE_EXTRA_CA_CERTS"]).read_bytes() == b"three\n" + ours
+    assert variables(URL, authority, "allow", {**environ, **found}) == {
+        name: value for name, value in found.items() if name != "FAL_KEY"
+    }
+
+
+def test_roots_that_are_not_there_are_named_by_their_variable(authority: Authority) -> None:
+    with pytest.raises(RootsUnusable, match="REQUESTS_CA_BUNDLE: can't read /nowhere/roots"):
+        variables(URL, authority, "allow", {"REQUESTS_CA_BUNDLE": "/nowhere/roots"})
+    # Node warns and goes on.
+    found = variables(URL, authority, "allow", {"NODE_EXTRA_CA_CERTS": "/nowhere/roots"})
+    assert found["NODE_EXTRA_CA_CERTS"] == str(authority.certificate)
+
+
+def test_preloads_are_added_once_to_what_is_there(authority: Authority) -> None:
+    environ = {"NODE_OPTIONS": "--enable-source-maps", "PYTHONPATH": f"src{os.pathsep}lib"}
+    found = variables(URL, authority, "block", environ)
+    assert found["NODE_OPTIONS"].startswith("--enable-source-maps --require ")
+    assert found["PYTHONPATH"] == os.pathsep.join([str(PRELOAD), "src", "lib"])
+    assert found["FALKIT_EGRESS"] == "block"
+    again = variables(URL, authority, "block", {**environ, **found})
+    assert again["NODE_OPTIONS"] == found["NODE_OPTIONS"]
+    assert again["PYTHONPATH"] == found["PYTHONPATH"]
+
+
+def test_bash_reads_back_every_value() -> None:
+    script = render(AWKWARD, "bash") + "".join(f'printf "%s\\n" "${name}"\n' for name in AWKWARD)
+    printed = subprocess.check_output(["bash", "-c", script], text=True)
+    assert printed.splitlines() == list(AWKWARD.values())
+
+
+def test_a_dotenv_reader_reads_back_values_without_single_quotes() -> None:
+    values = {name: value for name, value in AWKWARD.items() if "'" not in value}
+    assert dotenv.dotenv_values(stream=io.StringIO(render(values, "dotenv"))) == values
+
+
+def test_the_other_shells_quote_as_their_manuals_say() -> None:
+    one = {"A": "it's \\ $x"}
+    assert render(one, "fish") == "set -gx A 'it\\'s \\\\ $x'\n"
+    assert render(one, "pwsh") == "$env:A = 'it''s \\ $x'\n"
+    assert render(one, "github") == "A=it's \\ $x\n"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_env_prints_for_each_shell(gate: Gated, shell: str) -> None:
+    printed = _env(gate, "--shell", shell)
+    assert printed.returncode == 0, printed.stderr
+    lines = [line for line in printed.stdout.splitlines() if "HTTPS_PROXY" in line]
+    assert len(lines) == 1
+    assert gate.gateway.url in lines[0]
+
+
+def _env(gate: Gated, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [FALKIT, "env", "--gateway-port", str(gate.place[1]), *options]
+    folder = str(gate.gateway.authority.key.parent)
+    every = {**_outside(), "FALKIT_HOME": folder, **environ}
+    return subprocess.run(command, env=every, capture_output=True, text=True, timeout=60)
+
+
+def _outside() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "FAL_KEY"}
+
+
+def test_a_shell_that_evaluates_env_reaches_the_mock(gate: Gated) -> None:
+    script = (
+        f'eval "$({FALKIT} env --gateway-port {gate.place[1]})"\n'
+        f'curl -sS https://fal.run/{T2V} -H "Authorization: Key $FAL_KEY" '
+        """-H 'Content-Type: application/json' -d '{"prompt": "x"}'"""
+    )
+    environ = {**_outside(), "FALKIT_HOME": str(gate.gateway.authority.key.parent)}
+    answered = subprocess.check_output(["bash", "-c", script], env=environ, text=True, timeout=60)
+    assert f'"url":"{gate.mock}/v3b.fal.media/files/' in answered
+
+
+def test_env_takes_over_what_the_gateway_lets_out(open_gate: Callable[..., Gated]) -> None:
+    assert "export FALKIT_EGRESS=block\n" in _env(open_gate(egress="block")).stdout
+
+
+def test_env_without_a_gateway_is_one_line(gate: Gated, tmp_path: Path) -> None:
+    mock_port = gate.mock.rpartition(":")[2]
+    nobody = _env(gate, "--gateway-port", "1")
+    assert (nobody.returncode, nobody.stdout) == (2, "")
+    assert nobody.stderr == (
+        "falkit: no gateway answers at 127.0.0.1:1; start one with falkit serve --gateway\n"
+    )
+    other = _env(gate, FALKIT_HOME=str(tmp_path))
+    assert other.returncode == 2
+    assert "set FALKIT_HOME as it was for falkit serve" in other.stderr
+    assert _env(gate, "--gateway-port", mock_port).returncode == 0, "the mock's port tells as well"
