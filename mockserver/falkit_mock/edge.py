@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from starlette.types import Scope
 
-from falkit_mock.errors import HostNotImitated, NoFalHost
+from falkit_mock.errors import HostNotImitated, InvalidProxyRequest, NoFalHost
 from falkit_mock.names import (
     API as API,
     MEDIA as MEDIA,
@@ -25,6 +25,8 @@ from falkit_mock.names import (
 )
 from falkit_mock.settings import MediaHost
 
+# Where the official server proxy answers by default (wire.md §1.4); the header counts anywhere.
+PROXY_ROUTE = "/api/fal/proxy"
 _HOST_HEADERS = {name.encode(): name for name in ROLES}
 
 
@@ -80,9 +82,9 @@ def resolve(scope: Scope, media_host: MediaHost = "auto") -> Address:
         try:
             parts = urlsplit(str(target, "latin-1"))
         except ValueError:
-            raise NoFalHost(origin) from None
+            raise _nobody(origin, path) from None
         named = parts.hostname or ""
-        role = _role(named, origin)
+        role = _role(named, origin, scope["path"])
         base, path, query = f"https://{named}", unquote(parts.path), parts.query
         return Address(role, named, _trimmed(path), query, base, media)
     if here:
@@ -90,16 +92,20 @@ def resolve(scope: Scope, media_host: MediaHost = "auto") -> Address:
     if is_fal(name := bare.decode("latin-1")):
         raise HostNotImitated(name)
     named, _, rest = path[1:].partition("/")
-    role = _role(named, origin)
+    role = _role(named, origin, scope["path"])
     base = f"{origin}/{named}"
     return Address(role, named, _trimmed(f"/{rest}"), query, base, media)
 
 
-def _role(host: str, origin: str) -> str:
+def _role(host: str, origin: str, path: str) -> str:
     role = ROLES.get(host)
     if role is None:
-        raise HostNotImitated(host) if is_fal(host) else NoFalHost(origin)
+        raise HostNotImitated(host) if is_fal(host) else _nobody(origin, path)
     return role
+
+
+def _nobody(origin: str, path: str) -> NoFalHost:
+    return InvalidProxyRequest(origin) if path == PROXY_ROUTE else NoFalHost(origin)
 
 
 def _trimmed(path: str) -> str:

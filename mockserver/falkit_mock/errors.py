@@ -2,6 +2,7 @@
 
 WireError
 ├── NoFalHost            404  the request names no fal host
+│   └── InvalidProxyRequest  400  … at the address of the official server proxy
 ├── HostNotImitated      501  a fal host that this mock does not imitate
 ├── Unauthenticated      401  no key, or one that is not accepted
 ├── ApplicationNotFound  404  no such app
@@ -63,6 +64,12 @@ class NoFalHost(WireError):
             "send the real host in the Host header (a proxy, or a hosts file, in front)",
         ]
         super().__init__({"detail": "No fal host is named by this request", "ways": ways})
+
+
+class InvalidProxyRequest(NoFalHost):
+    """As @fal-ai/server-proxy answers without a target, or for one elsewhere (wire.md §1.4)."""
+
+    status_code = 400
 
 
 class HostNotImitated(WireError):
