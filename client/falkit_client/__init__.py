@@ -15,6 +15,7 @@ from falkit_client.options import BoundOptions, RunOptions, SubmitOptions
 from falkit_client.queue import Completed, InProgress, LogLine, Queued, Status
 from falkit_client.result import JsonObject, Result
 from falkit_client.retries import Retries
+from falkit_client.uploads import UploadOptions
 
 __all__ = [
     "AsyncBound",
@@ -40,4 +41,5 @@ __all__ = [
     "Status",
     "SubmitOptions",
     "Ticket",
+    "UploadOptions",
 ]

@@ -12,6 +12,7 @@ from falkit_client.errors import UnknownEndpoint
 
 RUN = "fal.run"
 QUEUE = "queue.fal.run"
+REST = "rest.fal.ai"
 
 # Ids in these namespaces keep a third segment in their request URLs (wire.md §1.3).
 _NAMESPACES = ("workflows", "comfy")

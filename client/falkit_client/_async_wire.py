@@ -25,6 +25,7 @@ from falkit_client._steps import (
     Report,
     Send,
     Take,
+    Together,
 )
 from falkit_client.queue import Status
 
@@ -102,6 +103,8 @@ class _Line:
                 await self._leave()
             case Do():
                 await asyncio.to_thread(step.work)
+            case Together():
+                await self._together(step)
             case _:
                 await self._sleep(step.seconds)
         return None
@@ -151,6 +154,18 @@ class _Line:
             return await anext(pieces, None)
         except httpx.RequestError as error:
             raise no_answer(error, request) from error
+
+    async def _together(self, step: Together) -> None:
+        wire = AsyncWire(self._http, self._sleep)
+        tasks = [asyncio.create_task(wire.finish(flow)) for flow in step.flows]
+        try:
+            await asyncio.gather(*tasks)
+        except BaseException:
+            step.stop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
 
     async def _leave(self) -> None:
         if self._file is not None:

@@ -23,6 +23,7 @@ from falkit_client.options import BoundOptions, Options, RunOptions, SubmitOptio
 from falkit_client.queue import Status
 from falkit_client.result import JsonObject, Result
 from falkit_client.retries import Retries
+from falkit_client.uploads import Source, UploadOptions
 from falkit_spec.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -199,6 +200,15 @@ class Client(TypedEndpoints):
         Raises DownloadFailed; ValueError where the output names no file, or several.
         """
         return self._wire.finish(self._core.download(source, path, progress))
+
+    def upload(self, source: Source, **options: Unpack[UploadOptions]) -> str:
+        """Send a file to fal's storage; return the URL that models read it at.
+
+        `source`: a path, bytes, or a file opened for reading bytes. Large ones go in parts, side
+        by side; those of a stream are held in memory until they are taken.
+        Raises OSError where it can't be read, else FalkitError.
+        """
+        return self._wire.finish(self._core.uploads.file(source, options))
 
     def _bound(self, endpoint: str, options: BoundOptions) -> Bound:
         return Bound(self, endpoint, options)

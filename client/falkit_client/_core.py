@@ -26,6 +26,7 @@ from falkit_client.queue import Completed, News, Status
 from falkit_client.result import JsonObject, Result
 from falkit_client.retries import Retries
 from falkit_client.sse import EventReader
+from falkit_client.uploads import Uploads
 from falkit_spec.catalog import Catalog
 from falkit_spec.types import Object
 
@@ -46,6 +47,7 @@ class Core:
 
     requests: Requests
     orders: Orders
+    uploads: Uploads
     retries: Retries
     poll_interval: float
     clock: Callable[[], float]
@@ -69,8 +71,9 @@ class Core:
         if not poll_interval > 0:
             raise ValueError(f"poll_interval is {poll_interval}: it must be more than 0 seconds")
         address, patience = Address.chosen(base_url, os.environ), retries or Retries()
+        requests = Requests(address, chosen_key(key, os.environ))
         return cls(
-            Requests(address, chosen_key(key, os.environ)),
+            requests,
             Orders(
                 Checks(catalog or Catalog.vendored(), check),
                 Downloads(patience, random),
@@ -79,6 +82,7 @@ class Core:
                 budget,
                 cache,
             ),
+            Uploads(requests, patience, random),
             patience,
             poll_interval,
             clock,
@@ -107,7 +111,8 @@ class Core:
         if order.hit is not None:
             return order.hit
         with order.submitting():
-            request = self.requests.run(endpoint, order.content, options)
+            content = yield from self.uploads.lightened(order.content)
+            request = self.requests.run(endpoint, content, options)
             with _mentioned(f"the run of {endpoint} was under way: it may finish and be billed"):
                 reply = yield from self._send(request)
             result = _replies.read_result(request, reply)
@@ -121,7 +126,8 @@ class Core:
         if order.hit is not None:
             return self.requests.ticket(endpoint, order.hit.request_id or "cached"), order
         with order.submitting():
-            ticket = yield from self._submitted(endpoint, order.content, options)
+            content = yield from self.uploads.lightened(order.content)
+            ticket = yield from self._submitted(endpoint, content, options)
         return ticket, order
 
     def _submitted(self, endpoint: str, content: Object, options: Options) -> Flow[Ticket]:

@@ -123,6 +123,16 @@ def read_cancel(request: Request, reply: Reply) -> bool:
     return True
 
 
+def read_fields(request: Request, reply: Reply, *names: str) -> dict[str, str]:
+    """Texts that an answer of fal's storage must have (wire.md §7.2)."""
+    body = _accepted(request, reply).body
+    fields = _object(request, body) if names else {}
+    found = {name: value for name in names if isinstance(value := fields.get(name), str)}
+    if missing := [name for name in names if not found.get(name)]:
+        raise _strange(request, body, f"the answer has no {' and no '.join(missing)}")
+    return found
+
+
 def is_error(reply: Reply) -> bool:
     """Whether it is any error at all."""
     return not reply.ok

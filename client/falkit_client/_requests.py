@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
-from falkit_client._address import QUEUE, RUN, Address, app_path, endpoint_path, origin
+from falkit_client._address import QUEUE, REST, RUN, Address, app_path, endpoint_path, origin
 from falkit_client._key import Key
 from falkit_client.errors import MissingKey
 from falkit_client.options import Options
@@ -81,6 +81,14 @@ class Requests:
     def cancel(self, ticket: Ticket) -> Request:
         """The wish that a job end (wire.md §3.5)."""
         return self._ask("PUT", ticket.cancel_url, ticket)
+
+    def storage(self, path: str, body: Object, headers: Mapping[str, str]) -> Request:
+        """A call of fal's storage, which may be made twice: it only makes room (wire.md §7.2)."""
+        signed = {**headers, **self._signed(), "Content-Type": "application/json"}
+        content = json.dumps(body).encode()
+        return Request(
+            "POST", self.address.url(REST, path), "storage", headers=signed, content=content
+        )
 
     def ticket(
         self, endpoint: str, request_id: str, given: Mapping[str, object] | None = None

@@ -6,7 +6,7 @@ gives. What a step raises is raised inside the flow, which may recover from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -61,6 +61,17 @@ class Do:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """Carry out flows side by side, all to their ends; answered by None.
+
+    Where one fails the others are told to `stop`, and what it raised is raised.
+    """
+
+    flows: Sequence[Flow[None]]
+    stop: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Let seconds go by; answered by None."""
 
@@ -74,7 +85,7 @@ class Report:
     status: Status
 
 
-Doable: TypeAlias = Send | Listen | Hear | Fetch | Take | Leave | Do | Pause
+Doable: TypeAlias = Send | Listen | Hear | Fetch | Take | Leave | Do | Together | Pause
 Step: TypeAlias = Doable | Report
 Answer: TypeAlias = Reply | str | bytes | None
 Flow: TypeAlias = Generator[Step, Answer, T]

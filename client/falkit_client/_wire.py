@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from falkit_client._steps import (
     Report,
     Send,
     Take,
+    Together,
 )
 from falkit_client.queue import Status
 
@@ -99,6 +101,8 @@ class _Line:
                 self._leave()
             case Do():
                 step.work()
+            case Together():
+                self._together(step)
             case _:
                 self._sleep(step.seconds)
         return None
@@ -148,6 +152,17 @@ class _Line:
             return next(pieces, None)
         except httpx.RequestError as error:
             raise no_answer(error, request) from error
+
+    def _together(self, step: Together) -> None:
+        wire = Wire(self._http, self._sleep)
+        with ThreadPoolExecutor(len(step.flows)) as pool:
+            ends = [pool.submit(wire.finish, flow) for flow in step.flows]
+            try:
+                for end in ends:
+                    end.result()
+            except BaseException:
+                step.stop()
+                raise
 
     def _leave(self) -> None:
         if self._file is not None:

@@ -1,0 +1,280 @@
+"""Sends files to fal's storage: in one request, or in parts that go side by side (wire.md §7.2)."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from io import BufferedIOBase, BytesIO
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias, TypedDict, cast
+from urllib.parse import urlsplit
+
+from falkit_client._replies import Reply, read_fields
+from falkit_client._requests import Request, Requests
+from falkit_client._sniff import sniff
+from falkit_client._steps import Flow, Pause, Send, Together, ask, do
+from falkit_client.cache import decoded
+from falkit_client.download import Progress
+from falkit_client.errors import NoAnswer
+from falkit_client.retries import Retries
+from falkit_spec.types import JSON, Object
+
+MiB = 1024 * 1024
+# What is sent in one request at most, how large the parts of more are, and how many go at once.
+WHOLE = 32 * MiB
+PART = 10 * MiB
+AT_ONCE = 4
+# Embedded files of an input that are larger than this, in characters, are uploaded instead.
+EMBEDDED = 4 * MiB
+_QUERY = "storage_type=fal-cdn-v3"
+
+
+class Stream(Protocol):
+    """An open file, or whatever else can be read piece by piece."""
+
+    def read(self, size: int, /) -> bytes:
+        """Give up to `size` bytes; none at the end."""
+        ...
+
+
+Source: TypeAlias = os.PathLike[str] | bytes | bytearray | memoryview | Stream
+Access: TypeAlias = Literal["allow", "forbid", "hide"]
+
+
+class UploadOptions(TypedDict, total=False):
+    """Options of `upload`."""
+
+    file_name: str
+    """How the file is called in its URL; else as at home."""
+    content_type: str
+    """What it is; else what its bytes say, or its name."""
+    expires_in: timedelta | float
+    """How long fal keeps it, in seconds if a number; else for as long as the account says."""
+    access: Access
+    """Who may read it beside the account: all (`allow`) or nobody; `hide` denies that it exists."""
+    progress: Progress
+    """Called with the bytes that were taken, and how many there are (None where unknown)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Uploads as flows, tried again as `retries` allow."""
+
+    requests: Requests
+    retries: Retries
+    random: Callable[[], float]
+
+    def file(self, source: Source, options: UploadOptions) -> Flow[str]:
+        """Send a file; return the URL that it can be read at. OSError if it can't be read."""
+        headers = _lifecycle(options)
+        file = yield from do(lambda: _File.opened(source, options.get("progress")))
+        try:
+            whole = file.size is not None and file.size <= WHOLE
+            first = yield from do(lambda: file.fill(WHOLE if whole else PART))
+            about: Object = {
+                "file_name": options.get("file_name") or file.name or "upload",
+                "content_type": options.get("content_type") or _content_type(first, file.name),
+            }
+            if whole or len(first) < PART:
+                return (yield from self._whole(first, about, headers, file))
+            file.first = first
+            return (yield from self._parts(file, about, headers))
+        finally:
+            file.close()
+
+    def lightened(self, content: Object) -> Flow[Object]:
+        """A copy of an input with URLs for what is embedded in it and large."""
+        found: Object = {}
+        for name, value in content.items():
+            found[name] = yield from self._lightened(value)
+        return found
+
+    def _lightened(self, value: JSON) -> Flow[JSON]:
+        if isinstance(value, list):
+            items: list[JSON] = []
+            for item in value:
+                items.append((yield from self._lightened(item)))
+            return items
+        if isinstance(value, dict):
+            return (yield from self.lightened(value))
+        if not isinstance(value, str) or len(value) <= EMBEDDED or value[:5].lower() != "data:":
+            return value
+        data = yield from do(lambda: decoded(value))
+        if data is None:
+            return value
+        kind = value[5:].partition(",")[0].partition(";")[0]
+        return (yield from self.file(data, {"content_type": kind} if kind else {}))
+
+    def _whole(
+        self, data: bytes, about: Object, headers: Mapping[str, str], file: _File
+    ) -> Flow[str]:
+        upload_url, file_url = yield from self._initiate("initiate", about, headers)
+        sent = {"Content-Type": str(about["content_type"])}
+        yield from self._send(Request("PUT", upload_url, "storage", headers=sent, content=data))
+        file.told(len(data))
+        return file_url
+
+    def _parts(self, file: _File, about: Object, headers: Mapping[str, str]) -> Flow[str]:
+        upload_url, file_url = yield from self._initiate("initiate-multipart", about, headers)
+        sent: dict[int, str] = {}
+        flows = [self._worker(file, upload_url, sent) for _ in range(AT_ONCE)]
+        yield Together(flows, file.stop)
+        parts = [{"partNumber": number, "etag": sent[number]} for number in sorted(sent)]
+        body = json.dumps({"parts": parts}).encode()
+        kind = {"Content-Type": "application/json"}
+        url = _below(upload_url, "complete")
+        yield from self._send(Request("POST", url, "storage", headers=kind, content=body))
+        return file_url
+
+    def _worker(self, file: _File, upload_url: str, sent: dict[int, str]) -> Flow[None]:
+        """Send part after part until none is left."""
+        try:
+            while (part := (yield from do(file.part))) is not None:
+                number, data = part
+                request = Request("PUT", _below(upload_url, str(number)), "storage", content=data)
+                reply = yield from self._send(request)
+                sent[number] = _etag(request, reply)
+                file.told(len(data))
+        except BaseException:
+            file.stop()
+            raise
+
+    def _initiate(
+        self, how: str, about: Object, headers: Mapping[str, str]
+    ) -> Flow[tuple[str, str]]:
+        request = self.requests.storage(f"storage/upload/{how}?{_QUERY}", about, headers)
+        fields = read_fields(request, (yield from self._send(request)), "upload_url", "file_url")
+        return fields["upload_url"], fields["file_url"]
+
+    def _send(self, request: Request) -> Flow[Reply]:
+        waits = self.retries.waits(self.random)
+        while True:
+            wait = next(waits, None)
+            try:
+                reply = yield from ask(Send(request))
+            except NoAnswer:
+                if wait is None:
+                    raise
+            else:
+                if (
+                    reply.ok
+                    or wait is None
+                    or not self.retries.after_reply(reply.status, safe=True)
+                ):
+                    read_fields(request, reply)
+                    return reply
+            yield Pause(wait)
+
+
+@dataclass(slots=True)
+class _File:
+    """What is sent, taken from the front by whoever comes next."""
+
+    name: str
+    size: int | None
+    stream: Stream
+    progress: Progress | None
+    own: BufferedIOBase | None = None
+    """What was opened here, and is to be closed here."""
+    first: bytes | None = None
+    _number: int = 0
+    _told: int = 0
+    _stopped: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def opened(cls, source: Source, progress: Progress | None) -> _File:
+        if isinstance(source, os.PathLike):
+            path = Path(source)
+            size = path.stat().st_size
+            opened = path.open("rb")
+            return cls(path.name, size, opened, progress, opened)
+        if isinstance(source, bytes | bytearray | memoryview):
+            data = bytes(source)
+            return cls("", len(data), BytesIO(data), progress)
+        if not callable(getattr(source, "read", None)):
+            raise TypeError(
+                f"source is a {type(source).__name__}: give a pathlib.Path, bytes, "
+                "or a file opened for reading bytes"
+            )
+        named = getattr(source, "name", "")
+        name = Path(named).name if isinstance(named, str) else ""
+        return cls(name, None, source, progress)
+
+    def fill(self, size: int) -> bytes:
+        """Read so many bytes, fewer only at the end: a pipe may give less at a time."""
+        pieces: list[bytes] = []
+        while size > 0:
+            piece = cast("object", self.stream.read(size))
+            if not isinstance(piece, bytes):
+                raise TypeError("source gives text: open the file with mode 'rb'")
+            if not piece:
+                break
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+    def part(self) -> tuple[int, bytes] | None:
+        """Take the next part and its number, from 1; None when there is none, or no more use."""
+        with self._lock:
+            if self._stopped:
+                return None
+            data, self.first = self.first, None
+            if data is None:
+                data = self.fill(PART)
+            if not data:
+                self._stopped = True
+                return None
+            self._number += 1
+            return self._number, data
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def told(self, size: int) -> None:
+        with self._lock:
+            self._told += size
+            if self.progress is not None:
+                self.progress(self._told, self.size)
+
+    def close(self) -> None:
+        if self.own is not None:
+            self.own.close()
+
+
+def _below(upload_url: str, last: str) -> str:
+    """Return the URL of a part: its number goes before the query, which is the permission."""
+    at = urlsplit(upload_url)
+    return at._replace(path=f"{at.path}/{last}").geturl()
+
+
+def _etag(request: Request, reply: Reply) -> str:
+    # In the header for the Python client, in the body for the JavaScript one.
+    etag = reply.headers.get("etag")
+    return etag if etag else read_fields(request, reply, "etag")["etag"]
+
+
+def _content_type(data: bytes, name: str) -> str:
+    found = sniff(data)
+    return found.mime if found else mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def _lifecycle(options: UploadOptions) -> dict[str, str]:
+    wanted: dict[str, object] = {}
+    expires = options.get("expires_in")
+    if expires is not None:
+        seconds = expires.total_seconds() if isinstance(expires, timedelta) else expires
+        if not seconds > 0:
+            raise ValueError(f"expires_in is {expires}: give more than 0 seconds, or leave it out")
+        wanted["expiration_duration_seconds"] = seconds
+    access = options.get("access")
+    if access is not None:
+        if access not in ("allow", "forbid", "hide"):
+            raise ValueError(f"access is {access!r}: it is 'allow', 'forbid' or 'hide'")
+        wanted["initial_acl"] = {"default": access}
+    return {"X-Fal-Object-Lifecycle": json.dumps(wanted)} if wanted else {}
