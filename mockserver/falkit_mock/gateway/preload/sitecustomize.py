@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import module_from_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,6 +110,9 @@ def _run_the_next() -> None:
     others = [path for path in sys.path if os.path.abspath(path or os.curdir) != _HERE]
     spec = PathFinder.find_spec("sitecustomize", others)
     if spec is not None and spec.loader is not None:
+        # Here, since it takes longer to import than all the rest.
+        from importlib.util import module_from_spec
+
         spec.loader.exec_module(module_from_spec(spec))
 
 
