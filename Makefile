@@ -5,7 +5,7 @@ V := .venv/bin
 CODE := spec fixtures client mockserver contract_tests scripts benchmarks
 JS := contract_tests/clients/javascript
 
-.PHONY: help demo test check format lint typecheck types tests wheel tools javascript seeds bench clean
+.PHONY: help demo test check format lint typecheck types tests planted nightly wheel tools javascript seeds bench clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -14,7 +14,7 @@ help: ## list these commands
 demo: .venv/.ready ## start the mock, send the LTX-2 Fast example, save the clip in out/
 	@$(V)/python scripts/demo.py
 
-test: check tests wheel ## everything that CI runs
+test: check tests planted wheel ## everything that CI runs
 
 check: lint typecheck ## format, lint and two strict type checkers
 
@@ -53,6 +53,12 @@ types: .venv/.ready ## generate the client's typed inputs and outputs from the d
 
 tests: .venv/.ready tools javascript ## the tests alone
 	$(V)/pytest -q -n auto
+
+planted: .venv/.ready ## plant faults in copies of the code; each must fail the test named for it
+	$(V)/python contract_tests/planted.py --write
+
+nightly: .venv/.ready ## the contract tests at length: the validators agree on a million inputs
+	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto contract_tests/contract
 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
 	$(V)/python scripts/try_wheel.py
