@@ -18,7 +18,6 @@ from falkit_mock import edge
 from falkit_mock.control import gateway, jobs
 from falkit_mock.edge import Address
 from falkit_mock.errors import HostNotImitated, WireError
-from falkit_mock.hosts.api.host import Api
 from falkit_mock.hosts.fal_run import FalRun
 from falkit_mock.hosts.media import MediaHost
 from falkit_mock.hosts.queue import Queue
@@ -58,7 +57,7 @@ class FalHosts:
             edge.MEDIA: MediaHost(platform),
             edge.SITE: Site(platform, catalog),
             edge.REST: Rest(platform),
-            edge.API: Api(platform, catalog),
+            edge.API: _platform_api(platform, catalog),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,6 +75,20 @@ class FalHosts:
         except ClientDisconnect:
             return
         await response(scope, receive, send)
+
+
+def _platform_api(platform: Platform, catalog: Catalog) -> Host:
+    """Return api.fal.ai, which is imported when it is first asked: most runs never do."""
+    made: list[Host] = []
+
+    async def answer(request: Request, address: Address) -> Response:
+        if not made:
+            from falkit_mock.hosts.api.host import Api
+
+            made.append(Api(platform, catalog))
+        return await made[0](request, address)
+
+    return answer
 
 
 def create_app(

@@ -11,7 +11,6 @@ from starlette.responses import PlainTextResponse, Response
 from falkit_mock.edge import Address
 from falkit_mock.errors import MethodNotAllowed, NotFound
 from falkit_mock.hosts.replies import REQUEST_ID, json_reply, raw_reply
-from falkit_mock.platform.llms import written
 from falkit_mock.platform.platform import Platform
 from falkit_spec import Catalog
 
@@ -44,5 +43,8 @@ class Site:
     def _prose(self, endpoint_id: str, request_id: str) -> Response:
         if endpoint_id not in self._catalog:
             raise NotFound(f"no model {endpoint_id}")
+        # Lazy: few ask for it.
+        from falkit_mock.platform.llms import written
+
         text = written(self._catalog.get(endpoint_id))
         return PlainTextResponse(text, headers={REQUEST_ID: request_id})

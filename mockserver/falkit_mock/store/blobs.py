@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -69,6 +67,9 @@ class Blobs:
             self._folder.mkdir(parents=True, exist_ok=True)
             return self._folder
         if self._temporary is None:
+            # Lazy, as below: it imports compressors, and many mocks are sent no file.
+            import tempfile
+
             self._temporary = Path(tempfile.mkdtemp(prefix="falkit-uploads-"))
         return self._temporary
 
@@ -101,5 +102,7 @@ class Blobs:
     def close(self) -> None:
         """Delete the temporary folder; a folder that was named stays."""
         if self._temporary is not None:
+            import shutil
+
             shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary = None
