@@ -132,7 +132,8 @@ class Driver:
     def settle(self) -> None:
         """Let open calls go on until each is answered or waits for the clock."""
         self._calls = [call for call in self._calls if not call.task.done()]
-        self._run(self._settled())
+        if self._calls:
+            self._run(self._settled())
 
     async def _settled(self) -> None:
         while any(not (call.task.done() or self.clock.holds(call.task)) for call in self._calls):

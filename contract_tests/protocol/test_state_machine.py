@@ -8,7 +8,7 @@ from protocol.queue_machine import QueueMachine
 
 TestQueue = QueueMachine.TestCase
 TestQueue.settings = settings(
-    max_examples=60,
+    max_examples=100,
     stateful_step_count=40,
     deadline=None,
     report_multiple_bugs=False,

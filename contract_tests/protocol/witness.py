@@ -51,6 +51,8 @@ class Witness:
     # What its result is to be if nobody cancels it.
     code: int
     lines: Lines
+    # By the clock, unix seconds.
+    submitted: float
     rank: int = 0
     position: int | None = None
     cancelled: bool = False
