@@ -110,8 +110,9 @@ class Core:
         order = yield from self.orders.made(endpoint, body, options)
         if order.hit is not None:
             return order.hit
-        with order.submitting():
+        with order.preparing():
             content = yield from self.uploads.lightened(order.content)
+        with order.submitting():
             request = self.requests.run(endpoint, content, options)
             with _mentioned(f"the run of {endpoint} was under way: it may finish and be billed"):
                 reply = yield from self._send(request)
@@ -125,8 +126,9 @@ class Core:
         order = yield from self.orders.made(endpoint, body, options)
         if order.hit is not None:
             return self.requests.ticket(endpoint, order.hit.request_id or "cached"), order
-        with order.submitting():
+        with order.preparing():
             content = yield from self.uploads.lightened(order.content)
+        with order.submitting():
             ticket = yield from self._submitted(endpoint, content, options)
         return ticket, order
 

@@ -57,6 +57,16 @@ class Order:
     hold: Hold | None = None
 
     @contextmanager
+    def preparing(self) -> Generator[None]:
+        """Give the money back whatever happens: no job has been asked for yet."""
+        try:
+            yield
+        except BaseException:
+            if self.hold is not None:
+                self.hold.release()
+            raise
+
+    @contextmanager
     def submitting(self) -> Generator[None]:
         """Give the money back where the call fails in a way that fal doesn't bill."""
         try:

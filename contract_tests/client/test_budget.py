@@ -12,6 +12,7 @@ import pytest
 import respx
 
 from falkit_client import Budget, Client, errors
+from falkit_fixtures.images import sample
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
 INPUT = {"prompt": "A tram in the rain", "image_url": "https://example.com/tram.png"}
@@ -159,6 +160,17 @@ def test_content_that_was_refused_counts_as_fal_bills_it(
     with pytest.raises(errors.ModelError):
         do("run", FAST, INPUT, settings={"budget": budget})
     assert figures(budget) == ("0.00", "0.00")
+
+
+@pytest.mark.parametrize("budget", [Budget(1), None])
+def test_an_upload_that_breaks_off_costs_nothing(
+    do: Do, respx_mock: respx.MockRouter, budget: Budget | None
+) -> None:
+    respx_mock.route(host="rest.fal.ai").mock(side_effect=httpx.ReadTimeout("silence"))
+    large = sample("png") + bytes(5_000_000)
+    with pytest.raises(errors.FalkitError):
+        do("run", FAST, {**INPUT, "image_url": large}, settings={"budget": budget})
+    assert budget is None or figures(budget) == ("0.00", "0.00")
 
 
 def test_a_job_without_a_key_costs_nothing(
