@@ -69,8 +69,9 @@ def run(
         except GatewayError as error:
             raise click.UsageError(str(error)) from None
         child = Child(command, {**os.environ, **added})
-        with Around(settings, mock, gateway, verbose=verbose) as around:
-            around.broken = child.stop
+        around = Around(settings, mock, gateway, verbose=verbose)
+        around.broken = child.stop
+        with around:
             code = _ended(child, command[0])
             summary = around.summary()
         if not quiet and code not in _NOT_RUN:

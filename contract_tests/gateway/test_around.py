@@ -1,0 +1,47 @@
+"""The mock in a thread around a program: ready late, broken, or ended early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from falkit_mock import app
+from falkit_mock.gateway.around import Around
+from falkit_mock.gateway.authority import Authority
+from falkit_mock.gateway.child import Child
+from falkit_mock.gateway.egress import Egress
+from falkit_mock.gateway.gateway import Gateway, reached
+from falkit_mock.listening import listen
+from gated import INSTANT
+from serving import PATIENCE
+
+
+def test_what_connects_before_the_mock_is_ready_is_answered(authority_folder: Path) -> None:
+    with listen("127.0.0.1", 0) as mock, listen("127.0.0.1", 0) as gate:
+        authority = Authority.open(authority_folder)
+        gateway = Gateway(gate, reached(mock), Egress("allow"), authority)
+        with Around(INSTANT, mock, gateway, verbose=False) as around:
+            reply = httpx.get(f"{gateway.url}/health", timeout=PATIENCE, trust_env=False)
+            assert reply.json() == {"status": "ok"}
+            assert around.summary().startswith("falkit: 0 requests, 0 failed; 0 jobs, 0 done")
+
+
+def test_a_mock_that_cannot_be_made_ends_the_program_and_says_why(
+    authority_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise RuntimeError("no mock today")
+
+    monkeypatch.setattr(app, "create_app", fail)
+    child = Child(["sleep", "60"], {"PATH": "/usr/bin:/bin"})
+    with listen("127.0.0.1", 0) as mock, listen("127.0.0.1", 0) as gate:
+        authority = Authority.open(authority_folder)
+        gateway = Gateway(gate, reached(mock), Egress("allow"), authority)
+        around = Around(INSTANT, mock, gateway, verbose=False)
+        around.broken = child.stop
+        with around:
+            assert child.run() == 128 + 15
+            with pytest.raises(RuntimeError, match="no mock today"):
+                around.summary()
