@@ -43,6 +43,7 @@ class Checks:
                 endpoint=endpoint,
                 faults=faults,
                 detail=faults,
+                hint=_mend(faults),
             )
 
     def output(self, result: Result[JsonObject], *, check: bool | None) -> Result[JsonObject]:
@@ -76,3 +77,12 @@ class Checks:
     def wanted(self, check: bool | None) -> bool:
         """Whether a call is checked; its own word counts first."""
         return self.always if check is None else check
+
+
+def _mend(faults: Sequence[Fault]) -> str | None:
+    """What is overlooked most often: fal's own types say strings where only integers will do."""
+    for fault in faults:
+        given = fault["input"]
+        if fault["type"] == "literal_error" and isinstance(given, str) and given.isdigit():
+            return f"{fault['loc'][-1]}: send the integer {given}, without quotes"
+    return None

@@ -33,6 +33,12 @@ def test_all_faults_are_found_before_anything_is_sent(
     assert not respx_mock.calls
 
 
+def test_an_integer_sent_as_text_is_told_how_to_be_mended(do: Do) -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        do("submit", FAST, {**INPUT, "resolution": "720p", "duration": "6"})
+    assert caught.value.hint == "duration: send the integer 6, without quotes"
+
+
 def test_the_rule_between_fields_is_checked_too(do: Do) -> None:
     with pytest.raises(errors.InvalidInput, match=r"body\.duration: Value error"):
         do("submit", FAST, {**INPUT, "duration": 12, "fps": 50})
