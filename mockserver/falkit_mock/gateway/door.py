@@ -39,6 +39,8 @@ class Door(asyncio.Protocol):
         # Whether a tunnel to one of fal's names was asked for and granted.
         self._inside = False
         self._busy = False
+        # Whether the caller has said, while something took time, that it will say no more.
+        self._finished = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -47,6 +49,10 @@ class Door(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
+
+    def eof_received(self) -> bool:
+        self._finished = True
+        return self._busy
 
     def data_received(self, data: bytes) -> None:
         self._early += data
@@ -116,21 +122,28 @@ class Door(asyncio.Protocol):
             where = f"{request.host}:{request.port}"
             self._refuse(502, "Bad Gateway", f"falkit could not reach {where}: {reason}.")
             return
-        assert far.transport is not None
         if self._transport.is_closing():
-            far.close()
+            if far.transport is not None:
+                far.transport.close()
             return
         self._leave()
-        self._gateway.connections |= {self._transport, far.transport}
         self._transport.set_protocol(near)
         near.connection_made(self._transport)
+        for transport in (near.transport, far.transport):
+            if transport is not None:
+                self._gateway.connections.add(transport)
         if request.scheme == "CONNECT":
-            self._transport.write(_ESTABLISHED)
-        far.transport.write(request.onward + bytes(self._early))
+            near.write(_ESTABLISHED)
+        far.write(request.onward + bytes(self._early))
+        if self._finished:
+            near.eof_received()
         near.join(far)
 
     async def _secure(self) -> None:
         context = await self._gateway.context()
+        if self._finished:
+            self._transport.close()
+            return
         handoff = _Handoff()
         upgrade = self._loop.create_task(
             self._loop.start_tls(
