@@ -197,3 +197,10 @@ def test_keys_are_asked_for_where_fal_asks(mock: Mock, path: str, code: int) -> 
 
 def test_meta_names_where_webhooks_come_from(ask: Ask) -> None:
     assert list(ask("/meta")) == ["webhook_ip_ranges"]
+
+
+def test_a_body_that_is_too_large_is_refused(refused: Ask) -> None:
+    big = b"x" * (1024 * 1024 + 1)
+    code, kind, message = refused("POST", "/models/pricing/estimate", content=big)
+    assert (code, kind) == (400, "validation_error")
+    assert "bytes" in message

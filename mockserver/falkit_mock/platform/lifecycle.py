@@ -70,8 +70,6 @@ class Lifecycle:
     @classmethod
     def parse(cls, header: str, default: Lifecycle) -> Lifecycle:
         """Read the header's JSON, `default` filling in what it leaves open; raise BadLifecycle."""
-        if not header:
-            return default
         try:
             value = loads(header.encode("latin-1", "replace"))
         except NotJson:

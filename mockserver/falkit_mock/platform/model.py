@@ -195,7 +195,7 @@ def _check_own(medium: Medium, own: OwnFile) -> None:
     # An image is decoded, which takes all of it; the others show what they are at once.
     try:
         data = own.read(_MOST if medium.kind == "image" else _HEAD)
-    except OSError:
+    except (OSError, EOFError):
         raise download_failed(medium, "the file was deleted before the job read it") from None
     check_bytes(medium, data)
 
