@@ -1,0 +1,106 @@
+// @fal-ai/client, as its documentation calls it.
+
+import { fal } from "@fal-ai/client";
+
+import { ENDPOINT, FROM_IMAGE, download, input, picture, telling } from "./telling.mjs";
+
+const tell = telling("@fal-ai/client");
+// Above 90 MiB it uploads in parts.
+const LARGE = new Blob([new Uint8Array(91 * 1024 * 1024), "end."], { type: "video/mp4" });
+
+async function subscribe(options = {}) {
+  const statuses = [];
+  const logs = [];
+  const result = await fal.subscribe(ENDPOINT, {
+    input,
+    logs: true,
+    onQueueUpdate: (update) => {
+      statuses.push(update.status);
+      if (update.status === "IN_PROGRESS") {
+        update.logs.map((log) => log.message).forEach((message) => logs.push(message));
+      }
+    },
+    ...options,
+  });
+  return { statuses, logs, clip: await download(result.data.video.url) };
+}
+
+const submitted = async () => {
+  const { request_id: requestId } = await fal.queue.submit(ENDPOINT, { input });
+  return { requestId };
+};
+
+const operations = {
+  run: async () => download((await fal.run(ENDPOINT, { input })).data.video.url),
+
+  submit: () => fal.queue.submit(ENDPOINT, { input }),
+
+  status: async () => {
+    const request = await submitted();
+    const statuses = [];
+    let last;
+    for (let look = 0; look < 3; look++) {
+      last = await fal.queue.status(ENDPOINT, { ...request, logs: true });
+      statuses.push(last.status);
+    }
+    return { statuses, logs: last.logs };
+  },
+
+  stream_status: async () => {
+    const stream = await fal.queue.streamStatus(ENDPOINT, { ...(await submitted()), logs: true });
+    const statuses = [];
+    const logs = [];
+    for await (const event of stream) {
+      statuses.push(event.status);
+      logs.push(...(event.logs ?? []));
+    }
+    return { statuses, logs };
+  },
+
+  result: async () => {
+    const request = await submitted();
+    await fal.queue.subscribeToStatus(ENDPOINT, request);
+    return download((await fal.queue.result(ENDPOINT, request)).data.video.url);
+  },
+
+  subscribe: () => subscribe(),
+
+  subscribe_streaming: () => subscribe({ mode: "streaming" }),
+
+  cancel: async () => {
+    const request = await submitted();
+    await fal.queue.cancel(ENDPOINT, request);
+    return fal.queue.result(ENDPOINT, request);
+  },
+
+  stream: async () => (await fal.stream(ENDPOINT, { input })).done(),
+
+  upload: async () => {
+    const url = await fal.storage.upload(new Blob(["hello"], { type: "text/plain" }));
+    return download(url);
+  },
+
+  upload_file: async () => {
+    const image = new File([await picture()], "picture.png", { type: "image/png" });
+    const url = await fal.storage.upload(image);
+    const result = await fal.run(FROM_IMAGE, { input: { ...input, image_url: url } });
+    return { file: await download(url), clip: await download(result.data.video.url) };
+  },
+
+  upload_in_input: async () => {
+    const image = new Blob([await picture()], { type: "image/png" });
+    const result = await fal.subscribe(FROM_IMAGE, { input: { ...input, image_url: image } });
+    return download(result.data.video.url);
+  },
+
+  upload_parts: async () => {
+    const reply = await fetch(await fal.storage.upload(LARGE), { headers: { Range: "bytes=-4" } });
+    return { range: reply.headers.get("content-range"), tail: await reply.text() };
+  },
+};
+
+if (process.argv[2] === "late") {
+  await tell("client_timeout", () => fal.subscribe(ENDPOINT, { input, timeout: 1010 }));
+} else {
+  for (const [operation, work] of Object.entries(operations)) await tell(operation, work);
+}
