@@ -42,9 +42,9 @@ def test_proxies_are_set_in_both_cases_with_loopback_excepted(authority: Authori
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
-        ({}, "falkit"),
-        ({"FAL_KEY": ""}, "falkit"),
-        ({"FAL_KEY_ID": "a"}, "falkit"),
+        ({}, "falkit:falkit"),
+        ({"FAL_KEY": ""}, "falkit:falkit"),
+        ({"FAL_KEY_ID": "a"}, "falkit:falkit"),
         ({"FAL_KEY": "mine"}, None),
         ({"FAL_KEY_ID": "a", "FAL_KEY_SECRET": "b"}, None),
     ],

@@ -11,8 +11,8 @@ from falkit_mock.gateway.egress import Policy
 from falkit_mock.gateway.roots import ADDING, REPLACING, bundle, extra
 
 PRELOAD = Path(__file__).with_name("preload")
-# What a program may have set up otherwise, and any key will do unless the mock is told so.
-KEY = "falkit"
+# Any key will do unless the mock is told otherwise, but fal's SDK sends none without a colon.
+KEY = "falkit:falkit"
 _LOOPBACK = "localhost,127.0.0.1,::1"
 
 
