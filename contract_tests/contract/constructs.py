@@ -61,6 +61,65 @@ PROPERTIES: Object = {
     "id": {"type": "string", "format": "uuid4"},
     "audio_url": {"type": "string", "x-fal": {"max_duration": 30}, "_fal_ui_field": "audio"},
     "dangling": {"$ref": "#/components/schemas/Gone"},
+    "several": {"type": ["string", "integer", "null"]},
+    "tight": {"type": "number", "minimum": 1, "exclusiveMinimum": 1, "maximum": 3},
+    "untyped": {"minLength": 1, "maxLength": 3, "type": "string", "x-fal": {}},
+    "limited": {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+        "minProperties": 1,
+        "maxProperties": 1,
+    },
+    "sized": {
+        "type": "object",
+        "additionalProperties": {"type": "boolean"},
+        "minProperties": 1,
+        "maxProperties": 2,
+    },
+    "closed": {"type": "object", "additionalProperties": False},
+    "tail": {
+        "type": "array",
+        "prefixItems": [{"type": "integer"}],
+        "items": {"type": "integer"},
+        "uniqueItems": True,
+        "minItems": 2,
+        "maxItems": 3,
+    },
+    "meeting": {"allOf": [{"enum": [1, 2, 3]}, {"enum": [2, 3, 4]}]},
+    "joined": {
+        "allOf": [
+            {
+                "type": "object",
+                "title": "A",
+                "required": ["a"],
+                "properties": {"a": {"type": "integer", "minimum": 1}},
+            },
+            {
+                "type": "object",
+                "title": "B",
+                "required": ["b"],
+                "properties": {"a": {"type": "number", "maximum": 3}, "b": {"enum": [1, 2]}},
+            },
+        ]
+    },
+    "clash": {"allOf": [{"type": "integer", "multipleOf": 2}, {"multipleOf": 3}]},
+    "one_of": {"oneOf": [{"type": "integer", "maximum": 4}, {"type": "integer", "minimum": 3}]},
+    "nothing": {"type": "null"},
+    "odd_choices": {"enum": [None, True, 2.5, [1], {"a": 1}]},
+    "unique": {
+        "type": "array",
+        "uniqueItems": True,
+        "maxItems": 2,
+        "items": {
+            "anyOf": [
+                {"type": "array", "items": {"type": "number"}},
+                {"type": "object", "additionalProperties": {"type": "integer"}},
+            ]
+        },
+    },
+    "bare_bound": {"minimum": 2},
+    "bare_list": {"items": {"type": "boolean"}},
+    "bare_object": {"required": ["any"]},
     "both": {"allOf": [{"type": "integer", "minimum": 2}, {"type": "number", "maximum": 5}]},
 }
 REQUIRED = ("prompt", "image", "strength")

@@ -23,7 +23,7 @@ from falkit_contract.strategies import (
     several_faults,
     ways,
 )
-from falkit_spec import JSON, Catalog, Object, UnknownEndpoint
+from falkit_spec import JSON, Catalog, Endpoint, Object, Overlay, UnknownEndpoint
 
 I2V_FAST = "fal-ai/ltx-2/image-to-video/fast"
 T2V = "fal-ai/ltx-2/text-to-video"
@@ -169,6 +169,80 @@ def test_rules_are_met_without_throwing_examples_away() -> None:
     assert drawn > 10, "long clips are legal, and so must come"
 
 
+def with_rule(properties: Object, when: Object, require: Object) -> Endpoint:
+    """An endpoint with one rule between its fields."""
+    rule: Object = {
+        "loc": ["x"],
+        "message": "no",
+        "when": when,
+        "require": require,
+        "certainty": "inferred",
+        "source": "made up",
+    }
+    action: Object = {
+        "target": "$.paths['/acme/odd'].post",
+        "update": {"x-falkit": {"rules": [rule]}},
+    }
+    info: Object = {"title": "Made up", "version": "1"}
+    data: Object = {"overlay": "1.0.0", "info": info, "actions": [action]}
+    overlay = Overlay.from_data(data, source="made up")
+    return Endpoint(endpoint_taking(properties).document, lambda: [overlay])
+
+
+def one(name: str, **value: JSON) -> Object:
+    """A schema of one property."""
+    return {"properties": {name: dict(value)}, "required": [name]}
+
+
+RULED = {
+    "switches": with_rule(
+        {"x": {"type": "boolean", "default": False}, "y": {"type": ["boolean", "null"]}},
+        one("x", const=True),
+        one("y", const=False),
+    ),
+    "open fields": with_rule(
+        {"x": {"type": "integer", "minimum": 0}, "y": {"type": "integer"}, "z": {"type": "string"}},
+        one("x", minimum=5),
+        one("y", type="integer"),
+    ),
+    "more choices than are listed": with_rule(
+        {name: {"enum": list(range(40))} for name in "xyz"},
+        one("x", minimum=30),
+        {"properties": {"y": {"maximum": 35}, "z": {"minimum": 1}}},
+    ),
+    "an open branch": with_rule(
+        {"x": {"anyOf": [{"enum": [1, 2]}, {"type": "string"}]}, "y": {"enum": ["a", "b"]}},
+        one("x", const=2),
+        one("y", const="b"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RULED)
+@settings(deadline=None)
+@given(data=st.data())
+def test_rules_over_any_fields_are_kept(name: str, data: st.DataObject) -> None:
+    endpoint = RULED[name]
+    assert endpoint.validate(data.draw(inputs(endpoint))) == []
+    faulty = data.draw(several_faults(endpoint))
+    said = {str(fault["loc"][1]) for fault in endpoint.validate(faulty.input)}
+    assert said == {expected.field for expected in faulty.expected}
+
+
+def test_a_rule_is_broken_beside_other_faults() -> None:
+    found = find(
+        several_faults(I2V_FAST),
+        lambda faulty: any(expected.way.startswith("rule: ") for expected in faulty.expected),
+    )
+    assert [expected.field for expected in found.expected] == ["image_url", "duration"]
+
+
+def test_a_rule_that_nothing_meets_is_refused() -> None:
+    properties: Object = {"x": {"enum": [1, 2], "default": 1}}
+    with pytest.raises(UnsupportedSchema, match="no input meets the overlay's rules"):
+        inputs(with_rule(properties, {}, one("x", const=3)))
+
+
 def test_fields_of_ones_own_take_the_place_of_the_documents() -> None:
     mine: st.SearchStrategy[JSON] = st.just("mine")
     found = find(inputs(I2V_FAST, fields={"prompt": mine}), lambda input: True)
@@ -208,6 +282,10 @@ def test_an_input_that_takes_anything_yields_objects() -> None:
         ({"type": "string", "minLength": 5, "maxLength": 4}, "input.x", "no value"),
         ({"type": "array", "items": {"not": {}}, "minItems": 1}, "input.x[]", "not"),
         ({"type": "integer", "enum": ["a"]}, "input.x", "no value"),
+        ({"type": "array", "minItems": 2, "maxItems": 1}, "input.x", "no value"),
+        ({"type": "array", "minItems": 1, "items": False}, "input.x", "no value"),
+        ({"type": "object", "minProperties": 2, "maxProperties": 1}, "input.x", "no value"),
+        ({"type": "array", "prefixItems": [False]}, "input.x[0]", "no value is allowed here"),
         ({"$ref": "#/components/schemas/Lora", "multipleOf": 2, "not": {}}, "input.x", "not"),
     ],
 )

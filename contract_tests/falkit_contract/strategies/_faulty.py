@@ -169,9 +169,10 @@ def faulty_inputs(
         if field in (None, fault.field) and way in (None, fault.expected().way)
     ]
     if not chosen:
-        known = ", ".join(
-            dict.fromkeys(one for name, one in ways(made.endpoint) if field in (None, name))
-        )
+        possible = [fault.expected().way for fault in _all(faulty) if field in (None, fault.field)]
+        if not possible:
+            raise BadArgument("field", field, f"{made.endpoint.id} takes anything there")
+        known = ", ".join(dict.fromkeys(possible))
         raise BadArgument("way", way, f"{made.endpoint.id} can be wrong by: {known}")
 
     def shown(spoiled: tuple[JSON, list[Expected]]) -> FaultyInput:

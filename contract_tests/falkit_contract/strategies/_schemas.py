@@ -57,11 +57,6 @@ class Flat:
         return None
 
     @property
-    def limits(self) -> bool:
-        """Whether it forbids anything at all."""
-        return any(not is_note(keyword) for keyword in self.schema)
-
-    @property
     def choices(self) -> list[JSON] | None:
         """The values of an enum or const; None where there is neither."""
         values = self.schema.get("enum")
