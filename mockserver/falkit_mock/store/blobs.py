@@ -9,6 +9,10 @@ from hashlib import sha256
 from io import FileIO
 from pathlib import Path
 from secrets import token_hex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from falkit_mock.store.temporary import Temporary
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Blobs:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._temporary: Path | None = None
+        self._temporary: Temporary | None = None
 
     @property
     def folder(self) -> Path:
@@ -67,11 +71,11 @@ class Blobs:
             self._folder.mkdir(parents=True, exist_ok=True)
             return self._folder
         if self._temporary is None:
-            # Lazy, as below: it imports compressors, and many mocks are sent no file.
-            import tempfile
+            # Lazy: it imports compressors, and many mocks are sent no file.
+            from falkit_mock.store.temporary import Temporary
 
-            self._temporary = Path(tempfile.mkdtemp(prefix="falkit-uploads-"))
-        return self._temporary
+            self._temporary = Temporary()
+        return self._temporary.folder
 
     def sink(self) -> Sink:
         return Sink(self.folder / token_hex(16))
@@ -102,7 +106,5 @@ class Blobs:
     def close(self) -> None:
         """Delete the temporary folder; a folder that was named stays."""
         if self._temporary is not None:
-            import shutil
-
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary.close()
             self._temporary = None
