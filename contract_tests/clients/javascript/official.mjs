@@ -33,6 +33,11 @@ const submitted = async () => {
 const operations = {
   run: async () => download((await fal.run(ENDPOINT, { input })).data.video.url),
 
+  start_timeout: async () => {
+    const result = await fal.subscribe(ENDPOINT, { input, startTimeout: 30 });
+    return download(result.data.video.url);
+  },
+
   submit: () => fal.queue.submit(ENDPOINT, { input }),
 
   status: async () => {

@@ -1,6 +1,7 @@
 // @fal-ai/server-proxy in an Express server, and @fal-ai/client by way of it.
 
 import { fal } from "@fal-ai/client";
+import { DEFAULT_ALLOWED_URL_PATTERNS } from "@fal-ai/server-proxy";
 import * as falProxy from "@fal-ai/server-proxy/express";
 import express from "express";
 
@@ -9,6 +10,8 @@ import { ENDPOINT, FROM_IMAGE, download, input, picture, telling } from "./telli
 const app = express();
 app.use(express.json());
 app.all(falProxy.route, falProxy.handler);
+const allowedUrlPatterns = [...DEFAULT_ALLOWED_URL_PATTERNS, "rest.fal.ai/storage/**"];
+app.all(`${falProxy.route}/wider`, falProxy.createHandler({ allowedUrlPatterns }));
 const server = app.listen(0, "127.0.0.1");
 await new Promise((resolve) => server.once("listening", resolve));
 
@@ -46,9 +49,16 @@ await tell("upload_in_input", async () => {
   return download(result.data.video.url);
 });
 
-await tell("upload_parts", () =>
-  fal.storage.upload(new Blob([new Uint8Array(91 * 1024 * 1024)], { type: "video/mp4" })),
-);
+const LARGE = new Blob([new Uint8Array(91 * 1024 * 1024), "end."], { type: "video/mp4" });
+
+await tell("upload_parts", () => fal.storage.upload(LARGE));
+
+fal.config({ credentials: () => undefined, proxyUrl: { url: `${proxyUrl}/wider`, when: "always" } });
+
+await tell("upload_parts_allowed", async () => {
+  const reply = await fetch(await fal.storage.upload(LARGE), { headers: { Range: "bytes=-4" } });
+  return { range: reply.headers.get("content-range"), tail: await reply.text() };
+});
 
 server.close();
 server.closeAllConnections();

@@ -31,6 +31,10 @@ def run() -> object:
     return clip(fal_client.run(ENDPOINT, arguments=INPUT))
 
 
+def start_timeout() -> object:
+    return clip(fal_client.run(ENDPOINT, arguments=INPUT, start_timeout=30))
+
+
 def submit() -> object:
     handle = fal_client.submit(ENDPOINT, arguments=INPUT)
     names = ("request_id", "response_url", "status_url", "cancel_url")
@@ -46,6 +50,10 @@ def status() -> object:
 def result() -> object:
     request_id = fal_client.submit(ENDPOINT, arguments=INPUT).request_id
     return clip(fal_client.result(ENDPOINT, request_id))
+
+
+def stream() -> object:
+    return list(fal_client.stream(ENDPOINT, arguments=INPUT))
 
 
 def subscribe() -> object:
@@ -96,12 +104,11 @@ def client_timeout() -> object:
     return fal_client.subscribe(ENDPOINT, arguments=INPUT, client_timeout=1.01)
 
 
-
 def main() -> None:
     if sys.argv[1:] == ["late"]:
         tell(CLIENT, "client_timeout", client_timeout)
         return
-    for work in (run, submit, status, result, subscribe, cancel):
+    for work in (run, start_timeout, submit, status, result, subscribe, cancel, stream):
         tell(CLIENT, work.__name__, work)
     for work in (upload, upload_file, upload_image, upload_parts):
         tell(CLIENT, work.__name__, work)

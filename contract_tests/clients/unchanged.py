@@ -1,0 +1,266 @@
+"""Which operations of which client are run unchanged, and how each is judged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from clients import judging
+from clients.judging import Judge, Told, error
+from clients.place import PLACE, under_falkit
+
+WORKS = "works"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One thing that a client does: its row's text, and its judge.
+
+    `instead` is the reason why it cannot work, where it can't; the judge then knows how it fails.
+    """
+
+    name: str
+    label: str
+    judge: Judge
+    instead: str = WORKS
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client as its program calls it; `package` has its version."""
+
+    title: str
+    package: str
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of one or more clients, run once for each of `runs`: options and arguments."""
+
+    kind: str
+    name: str
+    clients: tuple[Client, ...]
+    runs: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+
+    def told(self, home: Path) -> dict[tuple[str, str], Told]:
+        """Run it; return what was printed, by client and operation."""
+        command = PLACE.command(self.kind, self.name)
+        lines: list[str] = []
+        for options, words in self.runs:
+            lines += under_falkit(home, options, [*command, *words]).stdout.splitlines()
+        printed = [json.loads(line) for line in lines]
+        return {(line["client"], line["operation"]): line for line in printed}
+
+    def declared(self) -> set[tuple[str, str]]:
+        """Return the clients and operations that it is expected to print."""
+        return {(one.title, operation.name) for one in self.clients for operation in one.operations}
+
+
+_CANCELLED = r"^(499: .*)?Request cancelled by the client|Client Closed Request|client_cancelled"
+
+
+def _cancel(name: str, code: int | None = 499) -> Operation:
+    return Operation("cancel", "cancel; the result is then 499", error(name, _CANCELLED, code))
+
+
+def _python(title: str) -> Client:
+    late = error("FalClientTimeoutError", r"timed out after 1\.01 seconds")
+    image = judging.uploaded("image/jpeg")
+    return Client(
+        title,
+        "fal-client",
+        (
+            Operation("run", "run", judging.clip),
+            Operation("start_timeout", "run, with a start timeout", judging.clip),
+            Operation("submit", "submit", judging.job),
+            Operation("status", "status, with logs", judging.statuses),
+            Operation("result", "result, which waits", judging.clip),
+            Operation("subscribe", "subscribe, with logs and callback", judging.followed),
+            Operation("client_timeout", "subscribe, with a client timeout: cancels", late),
+            _cancel("FalClientHTTPError"),
+            Operation("upload", "upload", judging.uploaded("text/plain", 5)),
+            Operation("upload_file", "upload_file, then used as input", judging.used),
+            Operation("upload_image", "upload_image", image),
+            Operation("upload_parts", "upload in parts, 101 MiB", judging.whole(101)),
+            Operation(
+                "stream",
+                "stream",
+                error("SSEError", "text/event-stream"),
+                "no: LTX-2 has no stream; the client's error is about the type",
+            ),
+        ),
+    )
+
+
+_SDK = Client(
+    "fal",
+    "fal",
+    (
+        Operation("run", "fal.apps.run", judging.clip),
+        Operation("submit", "fal.apps.submit", judging.job),
+        Operation("status", "status, with logs", judging.statuses),
+        Operation("iterated", "iter_events, then get", judging.iterated),
+        Operation("result", "fetch_result", judging.clip),
+        _cancel("HTTPStatusError", None),
+    ),
+)
+
+_JAVASCRIPT = Client(
+    "@fal-ai/client",
+    "@fal-ai/client",
+    (
+        Operation("run", "run", judging.clip),
+        Operation("start_timeout", "subscribe, with a start timeout", judging.clip),
+        Operation("submit", "queue.submit", judging.job),
+        Operation("status", "queue.status, with logs", judging.statuses),
+        Operation("stream_status", "queue.streamStatus, with logs", judging.statuses),
+        Operation("result", "queue.subscribeToStatus, then queue.result", judging.clip),
+        Operation("subscribe", "subscribe, with logs and callback", judging.followed),
+        Operation("subscribe_streaming", "subscribe in streaming mode", judging.followed),
+        Operation(
+            "client_timeout",
+            "subscribe, with a timeout: cancels",
+            error("Error", "timed out .* after 1010ms"),
+        ),
+        _cancel("ApiError"),
+        Operation("upload", "storage.upload of a Blob", judging.uploaded("text/plain", 5)),
+        Operation("upload_file", "storage.upload of a File, then used as input", judging.used),
+        Operation("upload_in_input", "a Blob in the input", judging.clip),
+        Operation("upload_parts", "storage.upload in parts, 91 MiB", judging.whole(91)),
+        Operation(
+            "stream",
+            "stream",
+            error("ApiError", "Not Found", 404),
+            "no: LTX-2 has no stream; 404",
+        ),
+    ),
+)
+
+_SERVER_PROXY = Client(
+    "@fal-ai/server-proxy",
+    "@fal-ai/server-proxy",
+    (
+        Operation("run", "run, by way of an Express server", judging.clip),
+        Operation("subscribe", "subscribe, with logs and callback", judging.followed),
+        Operation("upload_in_input", "a Blob in the input", judging.clip),
+        Operation(
+            "upload_parts",
+            "storage.upload in parts, 91 MiB",
+            error("ApiError", "Bad Request", 400),
+            "no: the proxy's own list of allowed URLs lacks initiate-multipart; it answers 400",
+        ),
+        Operation("upload_parts_allowed", "the same, with that URL allowed", judging.whole(91)),
+        Operation(
+            "cancel",
+            "cancel; the result is then 499",
+            judging.taken_for_success,
+            "partly: the job is cancelled, but the Express handler turns every error into 200",
+        ),
+    ),
+)
+
+_AI_SDK = Client(
+    "@ai-sdk/fal",
+    "@ai-sdk/fal",
+    (
+        Operation("video", "generateVideo, with --media-host real", judging.clip),
+        Operation("video_of_image", "generateVideo from an image", judging.clip),
+        Operation(
+            "video_from_here",
+            "generateVideo, without --media-host real",
+            error("AI_DownloadError", r"127\.0\.0\.1 is not allowed"),
+            "no: the AI SDK refuses to download from this machine, where falkit's media are",
+        ),
+        Operation(
+            "video_of_duration",
+            "generateVideo with `duration`",
+            error("Error", "Unprocessable Entity"),
+            "no: it sends `6s` where LTX-2 takes 6; `providerOptions.fal.duration` works",
+        ),
+        Operation(
+            "image",
+            "generateImage",
+            error("AI_APICallError", "Not Found", 404),
+            "no: falkit has no document of an image model; 404",
+        ),
+    ),
+)
+
+_TANSTACK = Client(
+    "@tanstack/ai-fal",
+    "@tanstack/ai-fal",
+    (
+        Operation("video", "generateVideo, getVideoJobStatus", judging.video_job),
+        Operation("video_stream", "generateVideo as a stream", judging.events),
+        Operation("video_refused", "a wrong input, told field by field", judging.failed_job),
+        Operation(
+            "image",
+            "generateImage",
+            error("ApiError", "Not Found", 404),
+            "no: falkit has no document of an image model; 404",
+        ),
+    ),
+)
+
+
+def _http(title: str, package: str) -> Client:
+    operations = (
+        Operation("run", "POST to fal.run, download", judging.called),
+        Operation("queue", "submit, status, result, download", judging.coded),
+    )
+    return Client(title, package, operations)
+
+
+_POLLED: tuple[tuple[str, ...], tuple[str, ...]] = (("--timing", "polls"), ())
+_LATE = (("--timing", "held"), ("late",))
+PROGRAMS = (
+    Program("python", "python_sync.py", (_python("fal-client"),), (_POLLED, _LATE)),
+    Program("python", "python_async.py", (_python("fal-client, async"),), (_POLLED, _LATE)),
+    Program("sdk", "sdk.py", (_SDK,), (_POLLED,)),
+    Program("node", "official.mjs", (_JAVASCRIPT,), (_POLLED, _LATE)),
+    Program("node", "server_proxy.mjs", (_SERVER_PROXY,), (_POLLED,)),
+    Program(
+        "node",
+        "ai_sdk.mjs",
+        (_AI_SDK,),
+        ((("--timing", "polls", "--media-host", "real"), ()), (_POLLED[0], ("here",))),
+    ),
+    Program("node", "tanstack.mjs", (_TANSTACK,), (_POLLED,)),
+    Program(
+        "python",
+        "libraries.py",
+        (*(_http(name, name) for name in ("requests", "aiohttp", "httpx")), _http("urllib", "")),
+        (_POLLED,),
+    ),
+    Program("sh", "curl.sh", (_http("curl", ""),), (_POLLED,)),
+)
+
+
+def rows(program: Program) -> list[str]:
+    """Return the page's rows of a program's clients, as they read when all its judges agree."""
+    found: list[str] = []
+    for client in program.clients:
+        version = PLACE.version(program.kind, client.package) or "any"
+        found += [
+            f"| {client.title} | {version} | {operation.label} | {operation.instead} |"
+            for operation in client.operations
+        ]
+    return found
+
+
+def table(home: Path) -> str:
+    """Run every program; return the table as Markdown. Raise if one judge does not agree."""
+    for program in PROGRAMS:
+        told = program.told(home)
+        for client in program.clients:
+            for operation in client.operations:
+                operation.judge(told[client.title, operation.name])
+    return expected()
+
+
+def expected() -> str:
+    """Return the table as it reads when every judge agrees."""
+    heads = ["| client | version | operation | works |", "| --- | --- | --- | --- |"]
+    return "\n".join([*heads, *(row for program in PROGRAMS for row in rows(program))])
