@@ -105,6 +105,9 @@ PROPERTIES: Object = {
     "clash": {"allOf": [{"type": "integer", "multipleOf": 2}, {"multipleOf": 3}]},
     "one_of": {"oneOf": [{"type": "integer", "maximum": 4}, {"type": "integer", "minimum": 3}]},
     "nothing": {"type": "null"},
+    "agreed": {"enum": [True, False]},
+    "narrowed": {"allOf": [{"type": "integer", "minimum": 1, "maximum": 9}, {"minimum": 3}]},
+    "narrowed_twice": {"allOf": [{"minimum": 5, "maximum": 9}, {"minimum": 3, "maximum": 7}]},
     "odd_choices": {"enum": [None, True, 2.5, [1], {"a": 1}]},
     "unique": {
         "type": "array",

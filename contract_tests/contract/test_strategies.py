@@ -6,6 +6,7 @@ import io
 import json
 import shlex
 import subprocess
+import sys
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -351,6 +352,16 @@ def test_what_is_no_endpoint_is_refused() -> None:
     endpoint: Any = {"id": T2V}
     with pytest.raises(BadArgument, match="give an Endpoint"):
         inputs(endpoint)
+
+
+def test_without_hypothesis_the_mend_is_named() -> None:
+    # As in an environment that has falkit alone.
+    code = (
+        "import importlib.util as u; u.find_spec = lambda name: None; "
+        "import falkit_contract.strategies"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install 'falkit[testing]'" in done.stderr.splitlines()[-1]
 
 
 def test_several_faults_need_several_fields() -> None:

@@ -7,6 +7,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+if find_spec("hypothesis") is None:
+    raise ImportError(
+        "falkit_contract.strategies needs Hypothesis: pip install 'falkit[testing]' brings it"
+    )
+
 from falkit_contract.strategies._expected import (
     Expected as Expected,
     FaultyInput as FaultyInput,
