@@ -15,7 +15,6 @@ from clients.javascript_client import node
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
 FALKIT = str(Path(sys.executable).with_name("falkit"))
-# Two interpreters' packages can't be had together: the SDK wants older ones than the tests do.
 _VERSION = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
 
 
@@ -23,7 +22,8 @@ _VERSION = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
 class Place:
     """The interpreters with the Python clients, and the folder with the JavaScript ones.
 
-    `programs` holds the JavaScript programs, which look for packages beside themselves.
+    The SDK has one of its own, for it wants older packages than the tests do. JavaScript programs
+    look for packages beside themselves.
     """
 
     python: Path
