@@ -288,7 +288,7 @@ def test_streams_are_the_programs_own(environ: dict[str, str]) -> None:
 
 def test_a_key_that_is_set_stays(run: Run) -> None:
     show = ("--quiet", "--", "sh", "-c", "echo $FAL_KEY")
-    assert run(*show).stdout == "falkit\n"
+    assert run(*show).stdout == "falkit:falkit\n"
     assert run(*show, FAL_KEY="id:secret").stdout == "id:secret\n"
     assert run("--api-key", "only:this", *show).stdout == "only:this\n"
 
