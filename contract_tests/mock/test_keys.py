@@ -79,3 +79,10 @@ def test_a_missing_key_is_told_of_before_an_unknown_app(mock: Mock) -> None:
 def test_cancelling_wants_a_key(mock: Mock) -> None:
     job = mock.submit()
     assert mock.http.put(job["cancel_url"], headers={"authorization": ""}).status_code == 401
+
+
+def test_a_query_that_only_looks_like_a_token_is_none(mock: Mock) -> None:
+    url = mock.submit(headers={"authorization": "Key a:b"})["status_url"]
+    query = {"not_fal_jwt_token": "x"}
+    assert mock.http.get(url, params=query).status_code == 200
+    assert mock.http.get(url, params=query, headers={"authorization": ""}).status_code == 401

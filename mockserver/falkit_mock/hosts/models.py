@@ -32,8 +32,10 @@ def authorize(request: Request, address: Address, app: str, platform: Platform) 
 
     A browser has no key and names a token of rest.fal.ai in the query (wire.md §2, §8).
     """
-    if "fal_jwt_token=" in address.query:
-        _check_token(QueryParams(address.query)["fal_jwt_token"], app, platform)
+    # The words are looked for first because most queries are short and have none to parse.
+    token = QueryParams(address.query).get("fal_jwt_token") if "token" in address.query else None
+    if token is not None:
+        _check_token(token, app, platform)
     else:
         keys = platform.settings.api_keys
         access.check(request.headers.get("authorization", ""), app, keys)
