@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -59,6 +60,13 @@ def test_a_release_of_no_known_job_is_404_and_to_nowhere_422(held: Mock) -> None
     assert held.release({"request_id": "nobody"}).status_code == 404
     reply = held.release(held.submit(), to="LOST")
     assert (reply.status_code, "LOST" in reply.json()["detail"]) == (422, True)
+
+
+@pytest.mark.parametrize("request_id", ["%E2%82%AC", "a%0Dx-evil:1"])
+def test_a_release_of_an_id_that_no_header_can_hold_is_404(held: Mock, request_id: str) -> None:
+    reply = held.release({"request_id": request_id})
+    assert reply.status_code == 404
+    assert re.fullmatch("[0-9a-f-]{36}", reply.headers["x-fal-request-id"])
 
 
 def test_seconds_are_those_asked_for(timed: Timed) -> None:

@@ -20,15 +20,16 @@ def routes(platform: Platform) -> list[Route]:
     """Return the routes below /__falkit."""
 
     async def release(request: Request) -> Response:
-        request_id = request.path_params["request_id"]
+        # Not the id that was asked for: a path may hold what no header can.
+        reply_id = platform.identity.reply_id()
         to = request.query_params.get("to", "COMPLETED").upper()
         if to not in _TARGETS:
             detail = f"to: {to!r} is not {' or '.join(_TARGETS)}"
-            return json_reply({"detail": detail}, request_id=request_id, status_code=422)
+            return json_reply({"detail": detail}, request_id=reply_id, status_code=422)
         try:
-            job = platform.release(request_id, cast(Status, to))
+            job = platform.release(request.path_params["request_id"], cast(Status, to))
         except WireError as error:
-            return error_reply(error, request_id)
+            return error_reply(error, reply_id)
         status = job.status(platform.clock.now())
         return json_reply({"request_id": job.id, "status": status}, request_id=job.id)
 
