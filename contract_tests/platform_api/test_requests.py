@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from serving import I2V_FAST, PROMPT, T2V, Mock
+from falkit_mock.gateway.tally import spend
+from falkit_spec import Catalog
+from serving import I2V_FAST, PATIENCE, PROMPT, T2V, Mock
 
 Ask = Callable[..., Any]
 LIST = "/models/requests/by-endpoint"
@@ -143,10 +146,24 @@ def test_usage_of_no_jobs_is_empty(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"timezone": "Mars/Base"}, {"timeframe": "year"}, {"expand": "all"}]
+    "query",
+    [
+        {"timezone": "Mars/Base"},
+        {"timeframe": "year"},
+        {"expand": "all"},
+        {"start": "0001-01-01T00:00:00Z", "timezone": "America/New_York"},
+    ],
 )
 def test_usage_that_cannot_be_told(refused: Ask, query: dict[str, str]) -> None:
     assert refused("GET", "/models/usage", params=query)[:2] == (400, "validation_error")
+
+
+def test_utc_needs_no_files_of_zones(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> None:
+        raise LookupError(name)
+
+    monkeypatch.setattr("zoneinfo.ZoneInfo", absent)
+    assert ask("/models/usage", timezone="UTC")["time_series"] == []
 
 
 def test_billing_events_are_the_single_charges(ask: Ask, done: Callable[..., str]) -> None:
@@ -203,3 +220,14 @@ def test_payloads_that_cannot_be_deleted(mock: Mock) -> None:
     assert deleted(mock, "nothing").status_code == 404
     running = mock.submit(PROMPT)
     assert deleted(mock, running["request_id"]).status_code == 400
+
+
+def test_what_a_job_cost_is_not_known_once_its_input_is_deleted(
+    mock: Mock, done: Callable[..., str]
+) -> None:
+    done(duration=8)
+    deleted(mock, done())
+    spent = asyncio.run_coroutine_threadsafe(spend(mock.platform, Catalog.vendored()), mock.loop)
+    found = spent.result(PATIENCE)
+    assert (found.jobs, found.done, found.unpriced) == (2, 2, 1)
+    assert found.dollars == Catalog.vendored().get(T2V).price({"prompt": "x", "duration": 8})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from falkit_mock.edge import Address
 from falkit_mock.errors import HostNotImitated, StillInProgress
+from falkit_mock.platform.history import charge, entries
 from falkit_mock.platform.platform import Platform
 from falkit_spec import Catalog
 
@@ -23,7 +23,7 @@ class Spend:
     jobs: int
     done: int
     dollars: Decimal
-    # Done, but of an endpoint without a known price.
+    # Done, but of an endpoint without a known price, or with its input deleted.
     unpriced: int
 
 
@@ -61,16 +61,14 @@ async def spend(platform: Platform, catalog: Catalog) -> Spend:
     """Return what the mock's jobs would have cost at fal: those that succeeded."""
     jobs = done = unpriced = 0
     dollars = Decimal(0)
-    now = platform.clock.now()
-    for job in platform.store.jobs():
+    async for entry in entries(platform, catalog):
         jobs += 1
-        if job.status(now) != "COMPLETED" or not (await platform.outcome(job)).ok:
+        if entry.result != "success":
             continue
         done += 1
-        match = catalog.find(job.path)
-        price = match.endpoint.price(json.loads(job.input)) if match else None
-        if price is None:
+        paid = charge(entry, catalog)
+        if paid is None:
             unpriced += 1
         else:
-            dollars += price
+            dollars += paid.cost
     return Spend(jobs, done, dollars, unpriced)

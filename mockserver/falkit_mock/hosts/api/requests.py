@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import cast
 
 from falkit_mock.api_errors import Invalid, Missing
@@ -68,7 +68,7 @@ class Requests:
         chosen = query.one_of("timeframe", *_TIMEFRAMES)
         timeframe = cast(Timeframe, chosen) if chosen else usual_timeframe(min(end, now) - start)
         if query.one_of("bound_to_timeframe", "true", "false") != "false":
-            start = datetime.fromisoformat(bucket(start, timeframe, zone)).timestamp()
+            start = _bound(start, timeframe, zone)
         charges = await self._charges(query, start, end)
         body: dict[str, JSON] = {}
         buckets: dict[str, list[Charge]] = {}
@@ -152,7 +152,18 @@ def _event(one: Charge) -> JSON:
     }
 
 
+def _bound(start: float, timeframe: Timeframe, zone: tzinfo) -> float:
+    """Return where the stretch of time begins that a moment falls into, unix seconds."""
+    try:
+        return datetime.fromisoformat(bucket(start, timeframe, zone)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise Invalid("start: is too far from today for its timezone") from None
+
+
 def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        # Windows has no files of zones, and this one needs none.
+        return UTC
     # Lazy: it reads files that most runs never need.
     from zoneinfo import ZoneInfo
 
