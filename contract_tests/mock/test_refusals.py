@@ -219,13 +219,14 @@ def test_a_prompt_one_character_too_long_is_refused(mock: Mock) -> None:
 
 
 def test_a_fault_of_the_mocks_own_is_a_json_500_with_an_id(
-    mock: Mock, monkeypatch: pytest.MonkeyPatch
+    mock: Mock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(path: str) -> None:
-        raise RuntimeError(path)
+        raise RuntimeError("where it broke")
 
     monkeypatch.setattr(mock.platform.media, "file", broken)
     reply = mock.http.get("/v3b.fal.media/files/b/x")
     assert reply.status_code == 500
     assert reply.json() == {"detail": "Internal Server Error", "error_type": "internal_error"}
     assert reply.headers["x-fal-request-id"]
+    assert "where it broke" in caplog.text, "the fault is nobody's secret"

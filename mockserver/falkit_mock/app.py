@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -29,6 +30,8 @@ from falkit_mock.platform.platform import Platform
 from falkit_mock.settings import Settings
 from falkit_mock.store import SqliteStore, Store
 from falkit_spec import Catalog
+
+_log = logging.getLogger("falkit_mock")
 
 Host = Callable[[Request, Address], Awaitable[Response]]
 
@@ -121,6 +124,8 @@ def create_app(
         )
 
     async def internal_error(request: Request, error: Exception) -> Response:
+        # A fault of falkit's own. Uvicorn, which is told to be quiet, would keep it to itself.
+        _log.error("%s %r failed", request.method, request.url.path, exc_info=error)
         detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
         request_id = platform.identity.reply_id()
         return json_reply(detail, request_id=request_id, status_code=500)
