@@ -176,3 +176,21 @@ def test_env_without_a_gateway_is_one_line(gate: Gated, tmp_path: Path) -> None:
     assert other.returncode == 2
     assert "set FALKIT_HOME as it was for falkit serve" in other.stderr
     assert _env(gate, "--gateway-port", mock_port).returncode == 0, "the mock's port tells as well"
+
+
+@pytest.mark.parametrize("egress", ["allow", "block"])
+def test_a_gateway_on_another_machine_is_no_host_to_keep_away(egress: str) -> None:
+    # Nobody answers at the address; what counts is that the program is not told of falkit.
+    environ = {"FALKIT_GATEWAY": "http://192.0.2.1:9", "FALKIT_EGRESS": egress, **_outside()}
+    python = "import socket; print(socket.getaddrinfo('192.0.2.1', 9)[0][4])"
+    found = subprocess.check_output(
+        [sys.executable, "-c", python], env={**environ, "PYTHONPATH": str(PRELOAD)}, text=True
+    )
+    assert found == "('192.0.2.1', 9)\n"
+    script = (
+        "const s = require('net').connect({host: '192.0.2.1', port: 9, timeout: 100});"
+        "for (const e of ['error', 'timeout']) s.on(e, (x) => { console.log(String(x?.message));"
+        "process.exit(); });"
+    )
+    node = ["node", "--require", str(PRELOAD / "falkit.cjs"), "-e", script]
+    assert "falkit" not in subprocess.check_output(node, env=environ, text=True)

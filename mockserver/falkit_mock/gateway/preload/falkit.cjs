@@ -30,7 +30,7 @@ if (gateway) {
     const [first, second] = Array.isArray(args[0]) ? args[0] : args;
     const options = Object(first) === first ? first : { port: first, host: second };
     const name = typeof options.host === "string" && !options.path ? options.host : "";
-    if (!name || here.test(name)) return connect.apply(this, args);
+    if (!name || here.test(name) || name.toLowerCase() === host) return connect.apply(this, args);
     if (fal.test(name)) {
       const callback = [...args, second].find((one) => typeof one === "function");
       const led = { ...options, host, port, autoSelectFamily: false };

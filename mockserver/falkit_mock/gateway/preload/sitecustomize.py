@@ -26,7 +26,7 @@ def _resolve_to_gateway(socket: ModuleType) -> None:
     """Have fal's names lead to the gateway, which tells by the first bytes what is wanted."""
     place = os.environ["FALKIT_GATEWAY"].rpartition("/")[2]
     gateway_host, _, gateway_port = place.rpartition(":")
-    gateway_host = gateway_host.strip("[]")
+    gateway_host = gateway_host.strip("[]").lower()
     blocked = os.environ.get("FALKIT_EGRESS") == "block"
     original: Callable[..., Any] = socket.getaddrinfo
 
@@ -46,6 +46,9 @@ def _resolve_to_gateway(socket: ModuleType) -> None:
         if not isinstance(name, str) or _is_here(name, socket):
             return original(host, port, *args, **options)
         bare = name.lower().rstrip(".")
+        if bare == gateway_host:
+            # The gateway may be on another machine; a call to it leaves by nobody's leave.
+            return original(host, port, *args, **options)
         if bare.endswith(tuple(f".{domain}" for domain in _DOMAINS)) or bare in _DOMAINS:
             return original(gateway_host, int(gateway_port), *args, **options)
         note(name, port)
