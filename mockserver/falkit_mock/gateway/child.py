@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
 
@@ -66,6 +67,9 @@ def _numbers(names: Sequence[str]) -> list[signal.Signals]:
 
 def _in_foreground() -> bool:
     """Tell whether a terminal sends its signals to this process's group."""
+    if sys.platform == "win32":
+        # A console sends Ctrl-C to all that share it, and there is no other SIGINT.
+        return True
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY)
     except OSError:
