@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -23,6 +24,8 @@ class Site:
     url: str
     asked: list[str] = field(default_factory=list[str])
     done: threading.Event = field(default_factory=threading.Event)
+    # Counts those who wait for what is slow.
+    slow: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
 
 @pytest.fixture
@@ -48,6 +51,7 @@ def site() -> Generator[Site]:
             self.end_headers()
             if self.path == "/slow":
                 self.wfile.write(images.sample("png")[:100])
+                found.slow.release()
                 found.done.wait(PATIENCE)
             elif self.path == "/huge":
                 self._write_until_hung_up()
@@ -146,3 +150,35 @@ def test_an_endless_download_is_cut_off_at_the_documents_limit(open_mock: Mock, 
 def test_the_queue_fetches_too(open_mock: Mock, site: Site) -> None:
     job = open_mock.submit({**PROMPT, "image_url": f"{site.url}/none"}, I2V_FAST)
     assert open_mock.result(job).json()["detail"][0]["type"] == "file_download_error"
+
+
+def test_being_told_to_stop_ends_a_call_that_waits_for_a_download(
+    open_mock: Mock, site: Site
+) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        input = {**PROMPT, "image_url": f"{site.url}/slow"}
+        job = open_mock.submit(input, I2V_FAST)
+        waiting = [
+            pool.submit(open_mock.run, input, I2V_FAST),
+            pool.submit(open_mock.http.get, job["status_url"]),
+        ]
+        assert all(site.slow.acquire(timeout=PATIENCE) for _ in range(2))
+        open_mock.inside(open_mock.platform.close)
+        assert [call.result(PATIENCE).status_code for call in waiting] == [503, 503]
+    site.done.set()
+
+
+def test_a_fault_in_judging_an_input_ends_the_job(
+    open_mock: Mock, site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: object) -> None:
+        raise RuntimeError("where it broke")
+
+    monkeypatch.setattr(download, "check_bytes", broken)
+    input = {**PROMPT, "image_url": f"{site.url}/picture.png"}
+    reply = open_mock.run(input, I2V_FAST)
+    assert (reply.status_code, reply.json()["error_type"]) == (500, "internal_error")
+    job = open_mock.submit(input, I2V_FAST)
+    assert open_mock.status(job)["error_type"] == "internal_error"
+    assert open_mock.result(job).status_code == 500
+    assert "where it broke" in caplog.text

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from falkit_mock.edge import Address
-from falkit_mock.errors import MethodNotAllowed, NotFound, StillInProgress
+from falkit_mock.errors import MethodNotAllowed, NotFound, ShuttingDown, StillInProgress
 from falkit_mock.hosts.models import authorize, read_order, split_app
 from falkit_mock.hosts.replies import (
     REQUEST_ID,
@@ -119,7 +119,10 @@ class Queue:
         while not platform.closing:
             ticket = clock.bell.ticket()
             job = platform.store.get(job.id) or job
-            body = await self._status_body(job, address, with_logs=with_logs)
+            try:
+                body = await self._status_body(job, address, with_logs=with_logs)
+            except ShuttingDown:
+                return
             event = news.of(body)
             if event is not None:
                 yield b"data: " + dumps(event) + b"\n\n"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 
+from falkit_mock.errors import ShuttingDown
 from falkit_mock.platform import model
 from falkit_mock.platform.hints import HINT, header_text
 from falkit_mock.platform.identity import Identity
@@ -12,8 +14,11 @@ from falkit_mock.platform.inputs import Rejected
 from falkit_mock.platform.jobs import Job, Outcome
 from falkit_mock.platform.media import Media
 from falkit_mock.platform.model import Order, Reading, Refused
+from falkit_mock.platform.refusals import platform_error
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
+
+_log = logging.getLogger("falkit_mock")
 
 
 class Judge:
@@ -39,16 +44,31 @@ class Judge:
         self._late[request_id] = asyncio.get_running_loop().create_task(look)
         return None
 
+    def close(self) -> None:
+        """Look no further; whoever waits for an outcome gets ShuttingDown."""
+        for task in self._late.values():
+            task.cancel()
+
     async def outcome(self, job: Job) -> Outcome:
-        """Return what a job answers, waiting for its files to be looked at if need be."""
+        """Return what a job answers, waiting for its files to be looked at if need be.
+
+        Raise ShuttingDown if the mock is told to stop meanwhile.
+        """
         if job.outcome is None and (task := self._late.get(job.id)):
-            # A shield, since other requests may wait on the same look.
-            job.outcome = await asyncio.shield(task)
+            try:
+                # A shield, since other requests may wait on the same look.
+                job.outcome = await asyncio.shield(task)
+            except asyncio.CancelledError:
+                if task.cancelled():
+                    raise ShuttingDown(job.id) from None
+                raise
         stored = self._store.get(job.id)
         if stored is not None and stored.outcome is not None:
             # A cancellation may have decided it in the meantime.
             job.outcome = stored.outcome
-        assert job.outcome is not None, "an outcome is stored before its look ends"
+        if job.outcome is None:
+            # An outcome is stored before its look ends, unless that was cut short.
+            raise ShuttingDown(job.id)
         return job.outcome
 
     async def _look(
@@ -59,12 +79,18 @@ class Judge:
         rejected: list[Rejected],
         later: list[model.Later],
     ) -> Outcome:
-        found = await model.finish_looking(rejected, later)
-        outcome = self._finish(request_id, reading, order, found)
+        try:
+            found = await model.finish_looking(rejected, later)
+            outcome = self._finish(request_id, reading, order, found)
+        except Exception:
+            # Nobody is there to be told: the job has to end all the same.
+            _log.exception("the inputs of %s could not be judged", request_id)
+            outcome = platform_error("internal_error")
+        finally:
+            del self._late[request_id]
         job = self._store.get(request_id)
         if job is not None and job.outcome is None:
             self._store.decide(request_id, outcome)
-        del self._late[request_id]
         return outcome
 
     def _finish(

@@ -56,6 +56,7 @@ class Platform:
     def close(self) -> None:
         """Let go of everyone who waits, so that streams and held calls end."""
         self.closing = True
+        self._judge.close()
         self.clock.bell.ring()
 
     def submit(self, order: Order) -> Job:
