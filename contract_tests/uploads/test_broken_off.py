@@ -30,12 +30,27 @@ def dropped(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 def hang_up(mock: Mock, path: str, headers: dict[str, str], body: bytes) -> None:
     """Announce more than is sent, and hang up."""
-    at = urlsplit(mock.url)
     method = "PUT" if "multipart/" in path else "POST"
-    head = f"{method} {path} HTTP/1.1\r\nhost: {at.netloc}\r\ncontent-length: 99999999\r\n"
+    with announced(mock, f"{method} {path}", headers, 99_999_999) as line:
+        line.sendall(body)
+
+
+def open_part(mock: Mock, path: str, headers: dict[str, str], size: int) -> socket.socket:
+    """Announce a part, and return once the mock waits for its bytes."""
+    line = announced(mock, f"PUT {path}", {**headers, "expect": "100-continue"}, size)
+    # Said when the body is first asked for.
+    assert line.recv(65536).startswith(b"HTTP/1.1 100 ")
+    return line
+
+
+def announced(mock: Mock, what: str, headers: dict[str, str], size: int) -> socket.socket:
+    """Send a request's head."""
+    at = urlsplit(mock.url)
+    head = f"{what} HTTP/1.1\r\nhost: {at.netloc}\r\ncontent-length: {size}\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    with socket.create_connection((str(at.hostname), at.port or 0), PATIENCE) as line:
-        line.sendall(head.encode() + b"\r\n" + body)
+    line = socket.create_connection((str(at.hostname), at.port or 0), PATIENCE)
+    line.sendall(head.encode() + b"\r\n")
+    return line
 
 
 @pytest.mark.parametrize("size", [0, 10, 3 * 1024 * 1024])
@@ -91,3 +106,20 @@ def test_the_folder_goes_with_the_mock() -> None:
         folder = mock.platform.store.uploads.blobs.folder
         assert len(list(folder.iterdir())) == 1
     assert not folder.exists()
+
+
+def test_a_part_that_comes_too_late_changes_nothing(
+    mock: Mock, cdn: dict[str, str], blobs: Callable[[], int]
+) -> None:
+    begun: dict[str, str] = mock.http.post(
+        "/v3.fal.media/files/upload/multipart", headers=cdn
+    ).json()
+    parts = f"{urlsplit(begun['access_url']).path}/multipart/{begun['uploadId']}"
+    etag = mock.http.put(f"{parts}/1", content=b"first", headers=cdn).headers["etag"]
+    with open_part(mock, f"{parts}/1", cdn, 5) as late:
+        named = {"parts": [{"partNumber": 1, "etag": etag}]}
+        assert mock.http.post(f"{parts}/complete", json=named, headers=cdn).status_code == 200
+        late.sendall(b"later")
+        assert late.recv(65536).startswith(b"HTTP/1.1 404 ")
+    assert mock.http.get(begun["access_url"]).content == b"first"
+    assert blobs() == 1

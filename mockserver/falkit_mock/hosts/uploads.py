@@ -81,7 +81,7 @@ class UploadDoor:
         upload = self._find(self._signed_for(address, request))
         if upload.path != address.path:
             raise Forbidden("the URL is signed for another file")
-        piece = await self._uploads.receive(upload, 1, request.stream())
+        piece = await self._uploads.receive(upload, 1, request.stream(), again=True)
         self._uploads.finish(upload)
         return self._reply({}, {"etag": f'"{piece.etag}"'})
 

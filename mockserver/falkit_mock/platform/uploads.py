@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from falkit_mock.errors import BadParts, StorageFull
+from falkit_mock.errors import BadParts, StorageFull, UploadNotFound
 from falkit_mock.platform.clock import Clock
 from falkit_mock.platform.identity import Identity
 from falkit_mock.platform.lifecycle import Acl, Lifecycle
@@ -80,12 +80,21 @@ class Uploads:
         upload = self._store.get(upload_id)
         return upload if upload is not None and upload.expires > self._clock.now() else None
 
-    async def receive(self, upload: Upload, number: int, chunks: AsyncIterator[bytes]) -> Piece:
+    async def receive(
+        self, upload: Upload, number: int, chunks: AsyncIterator[bytes], *, again: bool = False
+    ) -> Piece:
         """Store one part; a part sent again takes the place of the one before.
 
-        What breaks off leaves nothing behind. Raise StorageFull if the disk takes no more.
+        What breaks off leaves nothing behind. Raise StorageFull if the disk takes no more, and
+        UploadNotFound if the upload was given up meanwhile or, unless it may be sent `again`,
+        finished.
         """
         piece = await _written(self._store.blobs, chunks)
+        now = self.get(upload.id)
+        if now is None or (now.done and not again):
+            # A part that came too late must not change the file that others read already.
+            self._store.blobs.remove([piece])
+            raise UploadNotFound(upload.id)
         self._store.put_piece(upload.id, number, piece)
         return piece
 
