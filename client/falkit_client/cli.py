@@ -148,7 +148,9 @@ def call(
 
 
 def _check_out(out: Path | None) -> None:
-    folder = out.parent if out is not None else Path()
+    if out is None:
+        return
+    folder = out.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise _Misuse(f"--out: {folder} is no folder that can be written to")
 

@@ -385,3 +385,14 @@ def test_only_fal_itself_costs_money(base: str | None, real: bool) -> None:
 
     endpoint = Catalog.vendored().get(T2V)
     assert cli.Call(endpoint, {}, None, base, False, None).real is real
+
+
+def test_a_folder_that_cannot_be_written_to_is_no_hindrance_where_nothing_is_saved(
+    call: Call, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: object, mode: int) -> bool:
+        return False
+
+    monkeypatch.setattr("os.access", refused)
+    code, out, err = call(T2V, "prompt=x", "--base-url", url)
+    assert (code, out.endswith(".mp4\n")) == (0, True), err
