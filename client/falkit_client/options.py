@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 from falkit_client.queue import Status
+
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE = re.compile(r"(?:[!-~](?:[ -~\t]*[!-~])?)?")
 
 
 class RunOptions(TypedDict, total=False):
@@ -72,6 +76,12 @@ class Options:
             raise ValueError("headers has Authorization: give the key to the client as key=…")
         if self.priority not in (None, "normal", "low"):
             raise ValueError(f"priority is {self.priority!r}: it is 'normal' or 'low'")
+        # Found while sending, it would look as if fal might have accepted the job.
+        for name, value in self.as_headers().items():
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+                raise ValueError(f"the header {name!r} is {value!r}: give one line of plain ASCII")
+        if self.webhook_url is not None and not self.webhook_url.isprintable():
+            raise ValueError(f"webhook_url is {self.webhook_url!r}: it has what no URL can have")
 
     def as_headers(self) -> dict[str, str]:
         """The headers that say it (wire.md §3.1)."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import respx
 
-from falkit_client import InProgress, Queued, Result, errors
+from falkit_client import Budget, Client, InProgress, Queued, Result, errors
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
 INPUT = {"prompt": "A tram in the rain", "image_url": "https://example.com/tram.png"}
@@ -232,3 +232,22 @@ def test_units_that_are_no_number_are_unknown(
     headers = {"x-fal-billable-units": said}
     respx_mock.get(JOB).respond(json=VIDEO, headers=headers)
     assert do("result", FAST, "r1").billable_units is None
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"runner_hint": "caf\u00e9"}, "X-Fal-Runner-Hint"),
+        ({"runner_hint": "a\r\nx-evil: 1"}, "X-Fal-Runner-Hint"),
+        ({"headers": {"x bad": "1"}}, "'x bad'"),
+        ({"headers": {"x-tags": " led"}}, "x-tags"),
+        ({"webhook_url": "https://example.com/\ud800"}, "webhook_url"),
+    ],
+)
+def test_what_no_request_can_carry_is_refused_before_money_is_held(
+    options: dict[str, Any], says: str
+) -> None:
+    budget = Budget("5")
+    with Client(key="id:secret", budget=budget) as client, pytest.raises(ValueError, match=says):
+        client.submit("fal-ai/ltx-2/text-to-video", {"prompt": "x"}, **options)
+    assert budget.held == 0
