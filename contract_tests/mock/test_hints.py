@@ -37,3 +37,8 @@ def test_a_stream_of_a_model_that_has_none_is_told_so(mock: Mock) -> None:
 def test_a_path_given_as_a_file_is_told_what_a_file_is_given_as(mock: Mock) -> None:
     reply = mock.run({**PROMPT, "image_url": "photos/me.png"}, I2V_FAST)
     assert "or as a data URI" in reply.headers[HINT]
+
+
+def test_an_ellipsis_is_written_as_dots(mock: Mock) -> None:
+    hint = mock.http.get("/queue.fal.run/fal-ai").headers["x-falkit-hint"]
+    assert hint.startswith("a model's path is /owner/alias/..., such as ")

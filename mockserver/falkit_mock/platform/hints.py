@@ -12,7 +12,7 @@ _LONGEST = 600
 
 def header_text(text: str) -> str:
     """Return a hint as a header can carry it: one line of printable ASCII, not too long."""
-    plain = text.encode("ascii", "replace").decode()
+    plain = text.replace("…", "...").encode("ascii", "replace").decode()
     plain = "".join(character if character.isprintable() else " " for character in plain)
     return plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST - 3]}..."
 
