@@ -147,6 +147,17 @@ def error(name: str, message: str, code: int | None = None) -> Judge:
     return judge
 
 
+def late(message: str) -> Judge:
+    """A client that waited too long, and the job that it cancelled."""
+
+    def judge(told: Told) -> None:
+        came = value(told)
+        assert message in came["message"]
+        assert came["error_type"] == "client_cancelled"
+
+    return judge
+
+
 def taken_for_success(told: Told) -> None:
     """server-proxy's Express handler answers 200 to what fal answered otherwise."""
     assert value(told)["data"]["error_type"] == "client_cancelled"

@@ -105,7 +105,17 @@ const operations = {
 };
 
 if (process.argv[2] === "late") {
-  await tell("client_timeout", () => fal.subscribe(ENDPOINT, { input, timeout: 1010 }));
+  await tell("client_timeout", async () => {
+    let requestId;
+    const onEnqueue = (id) => (requestId = id);
+    try {
+      return await fal.subscribe(ENDPOINT, { input, timeout: 1010, onEnqueue });
+    } catch ({ message }) {
+      // The client does not wait for the cancellation that it asks for.
+      const { error_type } = await fal.queue.subscribeToStatus(ENDPOINT, { requestId });
+      return { message, error_type };
+    }
+  });
 } else {
   for (const [operation, work] of Object.entries(operations)) await tell(operation, work);
 }

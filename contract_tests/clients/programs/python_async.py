@@ -104,7 +104,13 @@ async def upload_parts() -> object:
 
 
 async def client_timeout() -> object:
-    return await fal_client.subscribe_async(ENDPOINT, arguments=INPUT, client_timeout=1.01)
+    # The first connection takes its time, which counts.
+    await fal_client.submit_async(ENDPOINT, arguments=INPUT)
+    try:
+        return await fal_client.subscribe_async(ENDPOINT, arguments=INPUT, client_timeout=2)
+    except fal_client.FalClientTimeoutError as late:
+        status = await fal_client.status_async(ENDPOINT, str(late.request_id))
+        return {"message": str(late), "error_type": getattr(status, "error_type", None)}
 
 
 async def main() -> None:

@@ -101,7 +101,13 @@ def upload_parts() -> object:
 
 
 def client_timeout() -> object:
-    return fal_client.subscribe(ENDPOINT, arguments=INPUT, client_timeout=1.01)
+    # The first connection takes its time, which counts.
+    fal_client.submit(ENDPOINT, arguments=INPUT)
+    try:
+        return fal_client.subscribe(ENDPOINT, arguments=INPUT, client_timeout=2)
+    except fal_client.FalClientTimeoutError as late:
+        status = fal_client.status(ENDPOINT, str(late.request_id))
+        return {"message": str(late), "error_type": getattr(status, "error_type", None)}
 
 
 def main() -> None:
