@@ -86,7 +86,8 @@ def copied() -> Generator[Path]:
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         place = Path(folder)
         for room in ROOMS:
-            ignored = shutil.ignore_patterns("__pycache__", ".hypothesis", "node_modules")
+            # Hidden folders are environments and caches, some of hundreds of megabytes.
+            ignored = shutil.ignore_patterns(".*", "__pycache__", "node_modules")
             shutil.copytree(ROOT / room, place / room, ignore=ignored)
         shutil.copy(ROOT / "pyproject.toml", place)
         yield place
