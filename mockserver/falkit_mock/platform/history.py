@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+from functools import partial
 from typing import Literal, TypeAlias
 
 from falkit_mock.platform.jobs import Job, Outcome
@@ -26,6 +27,8 @@ class Entry:
     job: Job
     endpoint_id: str
     outcome: Outcome | None
+    # Reads the body that asked for it, which may be large.
+    input: Callable[[], bytes]
 
     @property
     def result(self) -> Result | None:
@@ -57,7 +60,7 @@ class Entry:
             "duration": self.duration,
         }
         if payloads:
-            item["json_input"] = _parsed(self.job.input)
+            item["json_input"] = _parsed(self.input())
             item["json_output"] = None if self.outcome is None else _parsed(self.outcome.body)
         return item
 
@@ -83,14 +86,15 @@ async def entries(platform: Platform, catalog: Catalog) -> AsyncGenerator[Entry]
         match = catalog.find(job.path)
         endpoint_id = match.endpoint.id if match and not match.rest else job.path
         done = job.status(now) == "COMPLETED"
-        yield Entry(job, endpoint_id, await platform.outcome(job) if done else None)
+        outcome = await platform.outcome(job) if done else None
+        yield Entry(job, endpoint_id, outcome, partial(platform.store.input, job.id))
 
 
 def charge(entry: Entry, catalog: Catalog) -> Charge | None:
     """Return what a job cost; None for one that is not billed or has no known price."""
     if entry.result != "success" or entry.endpoint_id not in catalog:
         return None
-    endpoint, input = catalog.get(entry.endpoint_id), _parsed(entry.job.input)
+    endpoint, input = catalog.get(entry.endpoint_id), _parsed(entry.input())
     if not is_object(input) or endpoint.pricing is None:
         return None
     quantity, cost = endpoint.billable_units(input), endpoint.price(input)

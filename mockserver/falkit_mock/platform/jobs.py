@@ -41,7 +41,6 @@ class Job:
     path: str
     app: str
     door: Door
-    input: bytes
     pace: Pace
     created: float
     starts: float

@@ -177,7 +177,6 @@ class Platform:
             path=order.path,
             app=order.app,
             door=door,
-            input=order.body,
             pace=self.settings.timing.pace,
             created=now,
             starts=starts,
@@ -186,7 +185,7 @@ class Platform:
             ready=now + takes.queue,
         )
         job.outcome = self._judge.decide(job.id, judged, order)
-        self.store.add(job)
+        self.store.add(job, order.body)
         return job
 
     def _duration(self, request_id: str, judged: Reading | Refused, door: Door) -> Duration:

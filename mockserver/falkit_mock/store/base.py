@@ -36,9 +36,15 @@ class Store(Protocol):
         """Return the place in the order of submission that the next job takes."""
         ...
 
-    def add(self, job: Job) -> None: ...
+    def add(self, job: Job, input: bytes) -> None:
+        """Store a new job and the body that asked for it."""
+        ...
 
     def get(self, request_id: str) -> Job | None: ...
+
+    def input(self, request_id: str) -> bytes:
+        """Return the body that asked for a known job; nothing once it was erased."""
+        ...
 
     def jobs(self) -> list[Job]:
         """Return every job, in the order of submission."""

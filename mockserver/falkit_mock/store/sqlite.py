@@ -19,7 +19,6 @@ CREATE TABLE IF NOT EXISTS jobs (
     path TEXT NOT NULL,
     app TEXT NOT NULL,
     door TEXT NOT NULL,
-    input BLOB NOT NULL,
     pace TEXT NOT NULL,
     created REAL NOT NULL,
     starts REAL NOT NULL,
@@ -35,6 +34,12 @@ CREATE TABLE IF NOT EXISTS jobs (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS jobs_by_start ON jobs (path, starts) WHERE door = 'queue';
 CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs (path, ends) WHERE door = 'queue';
+-- Apart from the jobs, which are read and counted all the time: a picture in an input would have
+-- each of them strewn over a thousand pages.
+CREATE TABLE IF NOT EXISTS inputs (
+    id TEXT PRIMARY KEY,
+    input BLOB NOT NULL
+);
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY,
     request_id TEXT NOT NULL,
@@ -48,11 +53,11 @@ CREATE TABLE IF NOT EXISTS files (
 ) WITHOUT ROWID;
 """
 _COLUMNS = (
-    "id, seq, path, app, door, input, pace, created, starts, ends, run, ready, cancelled, "
+    "id, seq, path, app, door, pace, created, starts, ends, run, ready, cancelled, "
     "code, body, headers, error, error_type"
 )
 _GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = ?"
-_ADD = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"
+_ADD = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * 17)})"
 _UPDATE = "UPDATE jobs SET starts = ?, ends = ?, run = ?, cancelled = ? WHERE id = ?"
 _DECIDE = "UPDATE jobs SET code = ?, body = ?, headers = ?, error = ?, error_type = ? WHERE id = ?"
 _WAITING = f"""
@@ -78,14 +83,19 @@ class SqliteStore:
         self._seq += 1
         return self._seq
 
-    def add(self, job: Job) -> None:
-        facts = (job.id, job.seq, job.path, job.app, job.door, job.input, job.pace)
+    def add(self, job: Job, input: bytes) -> None:
+        self._db.execute("INSERT INTO inputs VALUES (?, ?)", (job.id, input))
+        facts = (job.id, job.seq, job.path, job.app, job.door, job.pace)
         moments = (job.created, job.starts, job.ends, job.run, job.ready, job.cancelled)
         self._db.execute(_ADD, (*facts, *moments, *_outcome_values(job.outcome)))
 
     def get(self, request_id: str) -> Job | None:
         row = self._db.execute(_GET, (request_id,)).fetchone()
         return None if row is None else _job(row)
+
+    def input(self, request_id: str) -> bytes:
+        row = self._db.execute("SELECT input FROM inputs WHERE id = ?", (request_id,)).fetchone()
+        return b"" if row is None else bytes(row[0])
 
     def jobs(self) -> list[Job]:
         rows = self._db.execute(f"SELECT {_COLUMNS} FROM jobs ORDER BY seq")
@@ -98,7 +108,8 @@ class SqliteStore:
         self._db.execute(_DECIDE, (*_outcome_values(outcome), request_id))
 
     def erase(self, request_id: str) -> None:
-        self._db.execute("UPDATE jobs SET input = x'', body = x'' WHERE id = ?", (request_id,))
+        self._db.execute("UPDATE jobs SET body = x'' WHERE id = ?", (request_id,))
+        self._db.execute("DELETE FROM inputs WHERE id = ?", (request_id,))
         self._db.execute("DELETE FROM files WHERE request_id = ?", (request_id,))
 
     def ahead(self, job: Job, now: float) -> int:
