@@ -26,9 +26,14 @@ def written() -> list[Path]:
             for folder in FOLDERS
             for suffix in ("py", "md", "yaml")
             for path in (ROOT / folder).rglob(f"*.{suffix}")
-            if "node_modules" not in path.parts
+            if is_ours(path)
         ),
     ]
+
+
+def is_ours(path: Path) -> bool:
+    """Say whether a file was written here, and not installed below one of our folders."""
+    return not {"node_modules", ".venv"} & set(path.parts)
 
 
 def running(path: Path) -> str:
@@ -115,7 +120,7 @@ def test_every_source_that_the_page_names_is_in_its_legend() -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_source_that_code_names_is_in_the_legend(folder: str) -> None:
     for module in (ROOT / folder).rglob("*.py"):
-        if "node_modules" in module.parts:
+        if not is_ours(module):
             continue
         unknown = {tag for text in prose(module) for tag in tags(text)} - legend()
         assert not unknown, f"{module.relative_to(ROOT)}: {unknown}"

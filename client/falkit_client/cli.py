@@ -79,7 +79,11 @@ class Call:
     def real(self) -> bool:
         """Whether money is at stake: no stand-in is named."""
         host = urlsplit(self.base_url).hostname or "" if self.base_url else "fal.run"
-        return f".{host}".endswith((".fal.run", ".fal.ai"))
+        return f".{host.rstrip('.').lower()}".endswith(_REAL)
+
+
+# fal's own names, the backup domain included (wire.md §1.1): each of them takes money.
+_REAL = (".fal.run", ".fal.ai", ".falrun.com")
 
 
 @click.command(epilog=_EPILOG)

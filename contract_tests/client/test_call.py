@@ -376,6 +376,8 @@ def test_an_endpoint_without_facts_is_called_without_them(
         (None, True),
         ("https://fal.run", True),
         ("https://gateway.fal.ai/x", True),
+        ("https://queue.falrun.com", True),
+        ("https://FAL.run.", True),
         ("http://127.0.0.1:4325", False),
         ("https://notfal.run", False),
     ],

@@ -63,7 +63,9 @@ def _resolve_to_gateway(socket: ModuleType) -> None:
 def _is_here(name: str, socket: ModuleType) -> bool:
     bare = name.lower().rstrip(".")
     return bare in ("", "localhost", "0.0.0.0", "::", "::1", socket.gethostname().lower()) or (
-        bare.startswith("127.") or bare.endswith(".localhost")
+        bare.endswith(".localhost")
+        # Digits only: a name such as 127.0.0.1.example.com is somebody else's.
+        or (bare.startswith("127.") and bare.replace(".", "").isdigit())
     )
 
 
