@@ -27,7 +27,7 @@ check: lint typecheck ## format, lint and two strict type checkers
 	@$(V)/python -m pip install --quiet --editable . --group dev --constraint constraints.txt
 	@touch $@
 
-tools: ## install ffmpeg and chromium, which the tests measure with, where they are missing
+tools: ## install ffmpeg, chromium, node and curl, which the tests use, where they are missing
 	@scripts/tools.sh
 
 javascript: $(JS)/node_modules/.ready ## install the JavaScript clients, which the tests run

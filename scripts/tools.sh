@@ -1,11 +1,14 @@
 #!/bin/sh
 # Installs what the tests need beyond Python packages, where it is missing: ffprobe
-# (ffmpeg), which measures the clips, and Chromium, which plays them.
+# (ffmpeg), which measures the clips, Chromium, which plays them, curl, and a Node of the
+# system's, which programs run on beside the newest one.
 set -eu
 
 missing=""
 command -v ffprobe >/dev/null 2>&1 || missing="$missing ffmpeg"
 command -v "${CHROMIUM:-chromium}" >/dev/null 2>&1 || missing="$missing chromium"
+command -v node >/dev/null 2>&1 || missing="$missing nodejs"
+command -v curl >/dev/null 2>&1 || missing="$missing curl"
 for tool in "$@"; do
     command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
 done
@@ -13,7 +16,7 @@ done
 
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "Missing:$missing. Install them with this system's package manager, such as" >&2
-    echo "  brew install ffmpeg; brew install --cask chromium   (then set CHROMIUM=/path/to/it)" >&2
+    echo "  brew install ffmpeg node; brew install --cask chromium   (then set CHROMIUM=/path/to/it)" >&2
     exit 1
 fi
 sudo=""
