@@ -1,8 +1,4 @@
-"""The official Python client, as it comes from its package, against the mock.
-
-It builds https URLs that no setting of its changes (wire.md §1.2), so the one thing replaced is
-the way out of httpx: what is meant for fal goes to the mock, in the words of fal's proxies.
-"""
+"""The official Python client, as it comes from its package, against the mock."""
 
 from __future__ import annotations
 
@@ -15,12 +11,10 @@ import pytest
 
 from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Settings
+from rerouting import AsyncTransports, rerouted
 from serving import I2V_FAST, PROMPT, T2V, Mock
 
 IMAGE = {**PROMPT, "image_url": "https://example.com/x.png", "duration": 8}
-
-
-AsyncTransports = list[httpx.AsyncHTTPTransport]
 
 
 @pytest.fixture
@@ -37,34 +31,8 @@ def polled(
 ) -> Generator[Mock]:
     """A mock whose jobs move with each look at them, in fal's place."""
     mock = serve(Settings(timing=parse_timing("polls"), api_keys=frozenset({"id:secret"})))
-    origin = httpx.URL(mock.url)
-    # The client leaves its connections open, which warns where warnings are errors.
-    transports: list[httpx.HTTPTransport] = []
-    send = httpx.HTTPTransport.handle_request
-    send_async = httpx.AsyncHTTPTransport.handle_async_request
-
-    def rerouted(request: httpx.Request) -> httpx.Request:
-        if request.url.host.endswith(("fal.run", "fal.ai")):
-            request.headers["x-fal-target-url"] = str(request.url)
-            request.headers["host"] = origin.netloc.decode()
-            request.url = origin
-        return request
-
-    def handle(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
-        transports.append(self)
-        return send(self, rerouted(request))
-
-    async def handle_async(
-        self: httpx.AsyncHTTPTransport, request: httpx.Request
-    ) -> httpx.Response:
-        async_transports.append(self)
-        return await send_async(self, rerouted(request))
-
-    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
-    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async)
-    yield mock
-    for transport in transports:
-        transport.close()
+    with rerouted(mock, monkeypatch, async_transports):
+        yield mock
 
 
 def _video(result: dict[str, dict[str, str]]) -> bytes:

@@ -1,8 +1,4 @@
-"""Uploads of the official Python client, unmodified, to the mock.
-
-Its hosts are https constants (wire.md §1.2), so the one thing replaced is the way out of httpx:
-what is meant for fal goes to the mock, in the words of fal's proxies.
-"""
+"""Uploads of the official Python client, unmodified, to the mock."""
 
 # The client's own types leave open what its paths are of, hence the ignores of upload_file.
 from __future__ import annotations
@@ -19,13 +15,11 @@ import pytest
 from PIL import Image
 
 from falkit_fixtures import images
+from rerouting import AsyncTransports, rerouted
 from serving import I2V_FAST, PROMPT, Mock
 
 # More than 100 MiB go in parts of 10 MiB; zeros, since it is the way that is tried.
 LARGE = bytes(101 * 1024 * 1024)
-
-
-AsyncTransports = list[httpx.AsyncHTTPTransport]
 
 
 @pytest.fixture
@@ -35,38 +29,12 @@ def async_transports() -> AsyncTransports:
 
 
 @pytest.fixture
-def rerouted(
+def placed(
     mock: Mock, async_transports: AsyncTransports, monkeypatch: pytest.MonkeyPatch
 ) -> Generator[Mock]:
     """A mock in fal's place, for clients of the test's own process."""
-    origin = httpx.URL(mock.url)
-    # The client leaves its connections open, which warns where warnings are errors.
-    transports: list[httpx.HTTPTransport] = []
-    send = httpx.HTTPTransport.handle_request
-    send_async = httpx.AsyncHTTPTransport.handle_async_request
-
-    def reroute(request: httpx.Request) -> httpx.Request:
-        if request.url.host.endswith((".fal.media", "fal.run", "fal.ai")):
-            request.headers["x-fal-target-url"] = str(request.url)
-            request.headers["host"] = origin.netloc.decode()
-            request.url = origin
-        return request
-
-    def handle(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
-        transports.append(self)
-        return send(self, reroute(request))
-
-    async def handle_async(
-        self: httpx.AsyncHTTPTransport, request: httpx.Request
-    ) -> httpx.Response:
-        async_transports.append(self)
-        return await send_async(self, reroute(request))
-
-    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
-    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async)
-    yield mock
-    for transport in transports:
-        transport.close()
+    with rerouted(mock, monkeypatch, async_transports):
+        yield mock
 
 
 def read(url: str) -> tuple[str, bytes]:
@@ -76,13 +44,13 @@ def read(url: str) -> tuple[str, bytes]:
     return reply.headers["content-type"], reply.content
 
 
-def test_upload(rerouted: Mock) -> None:
+def test_upload(placed: Mock) -> None:
     url = fal_client.SyncClient(key="id:secret").upload(b"hello", "text/plain", "hello.txt")
     assert read(url) == ("text/plain", b"hello")
     assert url.endswith("_hello.txt")
 
 
-def test_upload_file(rerouted: Mock, tmp_path: Path) -> None:
+def test_upload_file(placed: Mock, tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(images.sample("png"))
     client = fal_client.SyncClient(key="id:secret")
@@ -92,7 +60,7 @@ def test_upload_file(rerouted: Mock, tmp_path: Path) -> None:
     assert read(output["video"]["url"])[0] == "video/mp4"
 
 
-def test_upload_image(rerouted: Mock) -> None:
+def test_upload_image(placed: Mock) -> None:
     client = fal_client.SyncClient(key="id:secret")
     url = client.upload_image(Image.new("RGB", (64, 36), "navy"))
     content_type, data = read(url)
@@ -101,28 +69,28 @@ def test_upload_image(rerouted: Mock) -> None:
         assert image.size == (64, 36)
 
 
-def test_upload_by_the_older_repository(rerouted: Mock) -> None:
+def test_upload_by_the_older_repository(placed: Mock) -> None:
     client = fal_client.SyncClient(key="id:secret")
     url = client.upload(b"hello", "text/plain", repository="fal")
     assert read(url) == ("text/plain", b"hello")
 
 
-def test_upload_with_a_lifecycle(rerouted: Mock) -> None:
+def test_upload_with_a_lifecycle(placed: Mock) -> None:
     life = fal_client.StorageSettings(expires_in="1h")
     url = fal_client.SyncClient(key="id:secret").upload(b"x", "text/plain", lifecycle=life)
-    rerouted.advance(3599)
+    placed.advance(3599)
     assert httpx.get(url).status_code == 200
-    rerouted.advance(1)
+    placed.advance(1)
     assert httpx.get(url).status_code == 404
 
 
-def test_a_large_upload_in_parts(rerouted: Mock) -> None:
+def test_a_large_upload_in_parts(placed: Mock) -> None:
     url = fal_client.SyncClient(key="id:secret").upload(LARGE, "video/mp4", "large.mp4")
     assert read(url) == ("video/mp4", LARGE)
     assert httpx.head(url).headers["etag"].endswith('-11"')
 
 
-def test_a_large_file_in_parts(rerouted: Mock, tmp_path: Path) -> None:
+def test_a_large_file_in_parts(placed: Mock, tmp_path: Path) -> None:
     path = tmp_path / "large.mp4"
     with path.open("wb") as file:
         os.truncate(file.fileno(), len(LARGE))
@@ -132,7 +100,7 @@ def test_a_large_file_in_parts(rerouted: Mock, tmp_path: Path) -> None:
 
 
 def test_uploads_of_the_asynchronous_client(
-    rerouted: Mock, async_transports: AsyncTransports, tmp_path: Path
+    placed: Mock, async_transports: AsyncTransports, tmp_path: Path
 ) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(images.sample("png"))
