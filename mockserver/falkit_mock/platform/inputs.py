@@ -9,6 +9,7 @@ import socket
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from falkit_mock.platform.media_types import (
@@ -145,6 +146,7 @@ def unreachable(url: str) -> Unreachable | None:
     return None
 
 
+@lru_cache(maxsize=256)
 def _is_private(host: str) -> bool:
     if host == "localhost" or host.endswith(_LOCAL_SUFFIXES):
         return True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 from typing import Any
+
+import orjson
 
 from falkit_mock.platform.jobs import Job, Outcome
 from falkit_mock.store.base import FileRecord
@@ -165,7 +166,7 @@ class SqliteStore:
 def _outcome_values(outcome: Outcome | None) -> tuple[object, ...]:
     if outcome is None:
         return (None, None, None, None, None)
-    headers = json.dumps(outcome.headers) if outcome.headers else None
+    headers = orjson.dumps(outcome.headers) if outcome.headers else None
     return (outcome.status_code, outcome.body, headers, outcome.error, outcome.error_type)
 
 
@@ -173,7 +174,7 @@ def _job(row: tuple[Any, ...]) -> Job:
     *facts, cancelled, code, body, headers, error, error_type = row
     outcome = None
     if code is not None:
-        outcome = Outcome(code, body, json.loads(headers) if headers else {}, error, error_type)
+        outcome = Outcome(code, body, orjson.loads(headers) if headers else {}, error, error_type)
     values: list[Any] = [*facts, outcome, bool(cancelled)]
     return Job(*values)
 
