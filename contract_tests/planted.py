@@ -158,6 +158,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for fault in listed()
         if not chosen.words or any(word in f"{fault.name} {fault.file}" for word in chosen.words)
     ]
+    if not faults:
+        parser.error(f"no fault's name or file holds {' or '.join(chosen.words)}")
     if troubles := lost(faults):
         print("\n".join(troubles))
         return 1

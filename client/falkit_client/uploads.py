@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, TypedDict, cast
 from urllib.parse import urlsplit
 
+import httpx
+
 from falkit_client._replies import Reply, read_fields
 from falkit_client._requests import Request, Requests
 from falkit_client._sniff import sniff
 from falkit_client._steps import Flow, Pause, Send, Together, ask, do
 from falkit_client.cache import decoded
 from falkit_client.download import Progress
-from falkit_client.errors import NoAnswer
+from falkit_client.errors import BadReply, NoAnswer
 from falkit_client.retries import Retries
 from falkit_spec.types import JSON, Object
 
@@ -148,7 +150,11 @@ class Uploads:
         self, how: str, about: Object, headers: Mapping[str, str]
     ) -> Flow[tuple[str, str]]:
         request = self.requests.storage(f"storage/upload/{how}?{_QUERY}", about, headers)
-        fields = read_fields(request, (yield from self._send(request)), "upload_url", "file_url")
+        reply = yield from self._send(request)
+        fields = read_fields(request, reply, "upload_url", "file_url")
+        for name, url in fields.items():
+            if not _can_be_sent_to(url):
+                raise BadReply(f"{name}: {url!r} is no http address", reply.body)
         return fields["upload_url"], fields["file_url"]
 
     def _send(self, request: Request) -> Flow[Reply]:
@@ -169,6 +175,14 @@ class Uploads:
                     read_fields(request, reply)
                     return reply
             yield Pause(wait)
+
+
+def _can_be_sent_to(url: str) -> bool:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return parsed.scheme in ("http", "https") and bool(parsed.host)
 
 
 @dataclass(slots=True)

@@ -223,6 +223,14 @@ def test_an_answer_without_urls_is_strange(do: Do) -> None:
         upload(b"x")
 
 
+@pytest.mark.parametrize("url", ["/relative", "ftp://cdn.test/up", "http://cdn.test:x/up", "http:///up"])
+def test_an_address_that_nothing_can_be_sent_to_is_strange(do: Do, url: str) -> None:
+    urls = {"upload_url": url, "file_url": "http://cdn.test/f"}
+    upload = answering(do, lambda request: httpx.Response(200, json=urls))
+    with pytest.raises(BadReply, match=r"upload_url: .* is no http address"):
+        upload(b"x")
+
+
 def test_a_missing_key_is_told_by_the_host(do: Do, mock: Mock) -> None:
     with pytest.raises(Unauthorized, match="Authorization header is required"):
         do("upload", b"x", settings={"base_url": mock.url, "key": None})

@@ -246,12 +246,15 @@ for duration in (6, 8, 7, 7):
 job = httpx.post("https://queue.fal.run/{T2V}", headers=h, json={{"prompt": "x"}}).json()
 httpx.get(job["response_url"], headers=h)
 httpx.get("https://docs.fal.ai/x")
+for number in (1, 2):
+    httpx.put(f"https://queue.fal.run/fal-ai/ltx-2/requests/{{number}}/cancel", headers=h)
 """
     done = run("--timing", "0,0.01", "--", sys.executable, "-c", program)
     lines = done.stderr.splitlines()
-    assert lines[0].startswith("falkit: 7 requests, 3 failed; 5 jobs, ")
+    assert lines[0].startswith("falkit: 9 requests, 5 failed; 5 jobs, ")
     assert lines[1:] == [
         f"  failed 422 POST fal.run/{T2V}  (2 times)",
+        "  failed 404 PUT queue.fal.run/fal-ai/ltx-2/requests/{id}/cancel  (2 times)",
         "  failed 501 GET docs.fal.ai/x",
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +15,8 @@ from falkit_mock.errors import HostNotImitated, StillInProgress
 from falkit_mock.platform.history import charge, entries
 from falkit_mock.platform.platform import Platform
 from falkit_spec import Catalog
+
+_REQUEST = re.compile(r"/requests/[^/]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,9 @@ class Tally:
         if status >= 400 and not isinstance(error, StillInProgress):
             host = address.host if address else dict(scope["headers"]).get(b"host", b"").decode()
             path = address.path if address else scope["path"]
-            self.failures[status, scope["method"], quote(f"{host}{path}", safe="/:")] += 1
+            # Jobs fail alike whatever their ids, and a long run has many.
+            target = _REQUEST.sub("/requests/{id}", quote(f"{host}{path}", safe="/:"))
+            self.failures[status, scope["method"], target] += 1
 
 
 async def spend(platform: Platform, catalog: Catalog) -> Spend:
