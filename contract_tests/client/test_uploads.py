@@ -223,7 +223,9 @@ def test_an_answer_without_urls_is_strange(do: Do) -> None:
         upload(b"x")
 
 
-@pytest.mark.parametrize("url", ["/relative", "ftp://cdn.test/up", "http://cdn.test:x/up", "http:///up"])
+@pytest.mark.parametrize(
+    "url", ["/relative", "ftp://cdn.test/up", "http://cdn.test:x/up", "http:///up"]
+)
 def test_an_address_that_nothing_can_be_sent_to_is_strange(do: Do, url: str) -> None:
     urls = {"upload_url": url, "file_url": "http://cdn.test/f"}
     upload = answering(do, lambda request: httpx.Response(200, json=urls))
