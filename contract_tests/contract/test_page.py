@@ -18,6 +18,12 @@ from hypothesis import settings
 settings.register_profile("quick", max_examples=20, deadline=None)
 settings.load_profile("quick")
 """
+# Thorough, and the same inputs in every run, so that a planted slip is met for certain.
+THOROUGH = """
+from hypothesis import settings
+settings.register_profile("thorough", max_examples=400, deadline=None, derandomize=True)
+settings.load_profile("thorough")
+"""
 FILES = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, re.DOTALL))
 
 
@@ -52,6 +58,7 @@ def test_the_pages_tests_pass(project: Path, mock: Mock) -> None:
 def test_a_failure_looks_as_the_page_shows(project: Path, mock: Mock) -> None:
     backend = project / "backend.py"
     backend.write_text(backend.read_text().replace("10, 12, 14", "10, 14"))
+    (project / "conftest.py").write_text(THOROUGH)
     done = outcome(project, mock, "test_backend.py", "-k", "whatever_fal_takes")
     (shown,) = re.findall(r"```\n(AssertionError.*?)```", PAGE, re.DOTALL)
     for line in shown.splitlines():
