@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from falkit_mock.app import create_app
-from falkit_mock.platform.clock import Clock, ManualClock, RealClock
+from falkit_mock.platform.clock import Clock, ManualClock, SimulatedClock
 from falkit_mock.platform.platform import Platform
 from falkit_mock.server import MockServer, listen
 from falkit_mock.settings import Settings
@@ -101,7 +101,7 @@ class Mock:
 @contextmanager
 def running(settings: Settings | None = None, clock: Clock | None = None) -> Generator[Mock]:
     """Serve the mock on a free port for the length of the block."""
-    time = clock or RealClock()
+    time = clock or SimulatedClock()
     app = create_app(settings, clock=time)
     platform: Platform = app.state.platform
     loops: list[asyncio.AbstractEventLoop] = []

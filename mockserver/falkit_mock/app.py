@@ -25,7 +25,7 @@ from falkit_mock.hosts.queue import Queue
 from falkit_mock.hosts.replies import error_reply, json_reply
 from falkit_mock.hosts.rest import Rest
 from falkit_mock.hosts.site import Site
-from falkit_mock.platform.clock import Clock, RealClock
+from falkit_mock.platform.clock import Clock, SimulatedClock
 from falkit_mock.platform.platform import Platform
 from falkit_mock.settings import Settings
 from falkit_mock.store import SqliteStore, Store
@@ -108,7 +108,7 @@ def create_app(
     """
     documents = catalog or Catalog.vendored()
     kept = store or SqliteStore()
-    platform = Platform(settings or Settings(), clock or RealClock(), kept)
+    platform = Platform(settings or Settings(), clock or SimulatedClock(), kept)
 
     async def health(request: Request) -> Response:
         return json_reply({"status": "ok"}, request_id=platform.identity.reply_id())

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from falkit_mock.edge import Address
 from falkit_mock.errors import ApplicationNotFound, NotFound, Unauthenticated
 from falkit_mock.hosts.replies import read_body
+from falkit_mock.hosts.wishes import read_wishes
 from falkit_mock.platform import access
 from falkit_mock.platform.model import Order
 from falkit_mock.platform.platform import Platform
@@ -72,6 +73,7 @@ async def read_order(
         content_type=request.headers.get("content-type", ""),
         media_base=address.media_base,
         hint=None if endpoint else _nothing_there(catalog, path, match),
+        wishes=read_wishes(request, address),
     )
 
 

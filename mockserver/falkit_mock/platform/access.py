@@ -29,3 +29,9 @@ def check(authorization: str, app: str | None, api_keys: frozenset[str]) -> None
                 raise Unauthenticated.bearer()
         case _:
             raise missing
+
+
+def key_id(authorization: str) -> str:
+    """Return whose key a header names: what stands before the colon, never the secret."""
+    scheme, _, credential = authorization.strip().partition(" ")
+    return credential.strip().partition(":")[0] if scheme.lower() == "key" else scheme.lower()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import Counter
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -39,44 +42,133 @@ class Clock(Protocol):
         """Return at `until` (unix seconds, may be infinite) or when the ticket's bell rings."""
         ...
 
+    def busy(self) -> AbstractContextManager[None]:
+        """Hold back a jump of the clock while something at this moment is still going on."""
+        ...
 
-class RealClock:
-    """The machine's time."""
 
-    def __init__(self) -> None:
+class SimulatedClock:
+    """Time that runs with the machine's, stands, or jumps.
+
+    A jump goes by way of every moment that somebody waits for, in order, and gives them time to
+    do what they waited to do: so two hours pass in milliseconds, and nothing happens late.
+    """
+
+    # Real seconds for which a jump waits at one moment for what is going on there, such as
+    # a receiver's reply to a webhook.
+    patience = 2.0
+
+    def __init__(self, start: float | None = None, *, running: bool = True) -> None:
         self.bell = Bell()
+        self._running = running
+        # While it runs: seconds ahead of the machine's clock. While it stands: the moment.
+        self._offset = 0.0 if start is None else start - time.time()
+        self._stood = time.time() if start is None else start
+        # The moments that are waited for, and by how many.
+        self._awaited: Counter[float] = Counter()
+        self._at_work = 0
+        self._idle = asyncio.Event()
+        self._jump = asyncio.Lock()
+
+    @property
+    def running(self) -> bool:
+        """Whether time passes by itself."""
+        return self._running
 
     def now(self) -> float:
-        return time.time()
+        return time.time() + self._offset if self._running else self._stood
+
+    def run(self) -> None:
+        """Let time pass by itself from here on."""
+        if not self._running:
+            self._offset = self._stood - time.time()
+            self._running = True
+            self.bell.ring()
+
+    def stand(self) -> None:
+        """Let time pass by itself no longer."""
+        if self._running:
+            self._stood = self.now()
+            self._running = False
+            self.bell.ring()
 
     async def wait(self, until: float, ticket: asyncio.Event) -> None:
         left = until - self.now()
         if left <= 0:
             return
+        self._awaited[until] += 1
         try:
-            async with asyncio.timeout(None if math.isinf(left) else left):
+            limit = left if self._running and not math.isinf(left) else None
+            async with asyncio.timeout(limit):
                 await ticket.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._awaited[until] -= 1
+            if not self._awaited[until]:
+                del self._awaited[until]
+
+    async def move_to(self, moment: float) -> None:
+        """Go to a later moment, by way of all that is waited for; a ValueError if it is past."""
+        async with self._jump:
+            self._refuse_past(moment)
+            while (due := self._next()) <= moment:
+                await self._jump_to(due)
+            await self._jump_to(moment)
+
+    @contextmanager
+    def busy(self) -> Generator[None]:
+        self._at_work += 1
+        try:
+            yield
+        finally:
+            self._at_work -= 1
+            if not self._at_work:
+                self._idle.set()
+
+    def _refuse_past(self, moment: float) -> None:
+        if moment < self.now():
+            raise ValueError(
+                f"{moment} is {self.now() - moment:g} s ago; time goes on, never back, since no "
+                "job can become undone"
+            )
+
+    def _next(self) -> float:
+        now = self.now()
+        return min((until for until in self._awaited if until > now), default=math.inf)
+
+    async def _jump_to(self, moment: float) -> None:
+        self._set(max(moment, self.now()))
+        await self._settle()
+
+    def _set(self, moment: float) -> None:
+        self._offset, self._stood = moment - time.time(), moment
+        self.bell.ring()
+
+    async def _settle(self) -> None:
+        """Let all who were woken do their work, as far as it needs no more time to pass."""
+        # Each turn lets a task that was woken take one step: look, begin, wait again.
+        for _ in range(8):
+            await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(self.patience):
+                while self._at_work:
+                    self._idle.clear()
+                    await self._idle.wait()
+                    for _ in range(8):
+                        await asyncio.sleep(0)
         except TimeoutError:
             return
 
 
-class ManualClock:
+class ManualClock(SimulatedClock):
     """Time that stands until a test moves it."""
 
     def __init__(self, start: float = 1_800_000_000.0) -> None:
-        self.bell = Bell()
-        self._now = start
-
-    def now(self) -> float:
-        return self._now
+        super().__init__(start, running=False)
 
     def advance(self, seconds: float) -> None:
-        """Move on by `seconds` and wake all who wait; call it on the mock's own event loop."""
+        """Jump on by `seconds` and wake all who wait; call it on the mock's own event loop."""
         if seconds < 0:
             raise ValueError(f"seconds: {seconds} would turn the clock back; give 0 or more")
-        self._now += seconds
-        self.bell.ring()
-
-    async def wait(self, until: float, ticket: asyncio.Event) -> None:
-        if until > self._now:
-            await ticket.wait()
+        self._set(self.now() + seconds)

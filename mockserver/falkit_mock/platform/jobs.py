@@ -7,9 +7,32 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from falkit_mock.platform.timing import Pace
+from falkit_spec import JSON
 
 Status: TypeAlias = Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
 Door: TypeAlias = Literal["queue", "run"]
+Priority: TypeAlias = Literal["normal", "low"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a caller asks for beside the input: by headers, by the query, by the key."""
+
+    # The key's id: what stands before the colon. Its secret is nowhere kept.
+    key: str = ""
+    priority: Priority = "normal"
+    # Seconds after submission within which the job has to start (wire.md §3.1), or it times out.
+    start_within: float = math.inf
+    # Whether the service itself tries again after its own failures (wire.md §3.6).
+    retry: bool = True
+    # Where the webhook goes; None for none.
+    webhook: str | None = None
+    # Whether the Platform API may show what was sent and answered.
+    keep_payloads: bool = True
+    # Seconds for which the output's files last after the end; infinite unless asked for.
+    media_for: float = math.inf
+    # Faults that the request itself names, as they were written.
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +75,11 @@ class Job:
     # None until the inputs were looked at, which may take a download.
     outcome: Outcome | None = None
     cancelled: bool = False
+    wishes: Wishes = field(default_factory=Wishes)
+    # How often the service handed it to a runner; each further time has another gateway id.
+    attempts: int = 1
+    # What was decided about the job's later phases, by phase: written by rules.
+    faults: dict[str, JSON] = field(default_factory=dict[str, JSON])
 
     def status(self, now: float) -> Status:
         """Return one of the only three statuses that exist (wire.md §3.2)."""

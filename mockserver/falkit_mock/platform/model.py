@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from typing import ParamSpec, cast
@@ -21,7 +21,7 @@ from falkit_mock.platform.inputs import (
     download_failed,
     is_data_uri,
 )
-from falkit_mock.platform.jobs import Outcome
+from falkit_mock.platform.jobs import Outcome, Wishes
 from falkit_mock.platform.media import MISSING, FindFile, OwnFile
 from falkit_mock.platform.refusals import NOT_BILLED, refusal
 from falkit_mock.platform.timing import Workload
@@ -46,6 +46,7 @@ class Order:
     media_base: str
     # What was probably meant, where there is no endpoint.
     hint: str | None = None
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,6 +183,7 @@ class Platform:
             ends=ends,
             run=takes.run,
             ready=now + takes.queue,
+            wishes=order.wishes,
         )
         job.outcome = self._judge.decide(job.id, judged, order)
         self.store.add(job, order.body)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import orjson
 
-from falkit_mock.platform.jobs import Job, Outcome
+from falkit_mock.platform.jobs import Job, Outcome, Wishes
 from falkit_mock.store.base import FileRecord
 from falkit_mock.store.blobs import Blobs
 from falkit_mock.store.sqlite_uploads import SqliteUploads
@@ -31,7 +33,11 @@ CREATE TABLE IF NOT EXISTS jobs (
     body BLOB,
     headers TEXT,
     error TEXT,
-    error_type TEXT
+    error_type TEXT,
+    key TEXT NOT NULL,
+    wishes TEXT,
+    attempts INTEGER NOT NULL,
+    faults TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS jobs_by_start ON jobs (path, starts) WHERE door = 'queue';
 CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs (path, ends) WHERE door = 'queue';
@@ -55,16 +61,21 @@ CREATE TABLE IF NOT EXISTS files (
 """
 _COLUMNS = (
     "id, seq, path, app, door, pace, created, starts, ends, run, ready, cancelled, "
-    "code, body, headers, error, error_type"
+    "code, body, headers, error, error_type, key, wishes, attempts, faults"
 )
 _GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = ?"
-_ADD = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * 17)})"
-_UPDATE = "UPDATE jobs SET starts = ?, ends = ?, run = ?, cancelled = ? WHERE id = ?"
+_ADD = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * 21)})"
+_UPDATE = (
+    "UPDATE jobs SET starts = ?, ends = ?, run = ?, cancelled = ?, attempts = ?, faults = ? "
+    "WHERE id = ?"
+)
 _DECIDE = "UPDATE jobs SET code = ?, body = ?, headers = ?, error = ?, error_type = ? WHERE id = ?"
 _WAITING = f"""
     SELECT {_COLUMNS} FROM jobs
     WHERE door = 'queue' AND path = ? AND starts > ? AND pace = 'clock' ORDER BY seq
 """
+_PLAIN = Wishes()
+_WISHES = tuple(wish.name for wish in fields(Wishes) if wish.name != "key")
 _ADD_FILE = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -88,7 +99,8 @@ class SqliteStore:
         self._db.execute("INSERT INTO inputs VALUES (?, ?)", (job.id, input))
         facts = (job.id, job.seq, job.path, job.app, job.door, job.pace)
         moments = (job.created, job.starts, job.ends, job.run, job.ready, job.cancelled)
-        self._db.execute(_ADD, (*facts, *moments, *_outcome_values(job.outcome)))
+        asked = (job.wishes.key, _wishes_text(job.wishes), job.attempts, _json_text(job.faults))
+        self._db.execute(_ADD, (*facts, *moments, *_outcome_values(job.outcome), *asked))
 
     def get(self, request_id: str) -> Job | None:
         row = self._db.execute(_GET, (request_id,)).fetchone()
@@ -103,7 +115,8 @@ class SqliteStore:
         return [_job(row) for row in rows]
 
     def update(self, job: Job) -> None:
-        self._db.execute(_UPDATE, (job.starts, job.ends, job.run, job.cancelled, job.id))
+        course = (job.starts, job.ends, job.run, job.cancelled, job.attempts)
+        self._db.execute(_UPDATE, (*course, _json_text(job.faults), job.id))
 
     def decide(self, request_id: str, outcome: Outcome) -> None:
         self._db.execute(_DECIDE, (*_outcome_values(outcome), request_id))
@@ -170,12 +183,35 @@ def _outcome_values(outcome: Outcome | None) -> tuple[object, ...]:
     return (outcome.status_code, outcome.body, headers, outcome.error, outcome.error_type)
 
 
+def _wishes_text(wishes: Wishes) -> bytes | None:
+    """Write what is out of the ordinary in a caller's wishes, the key apart."""
+    odd: dict[str, Any] = {
+        name: getattr(wishes, name)
+        for name in _WISHES
+        if getattr(wishes, name) != getattr(_PLAIN, name)
+    }
+    return _json_text(odd)
+
+
+def _json_text(value: Mapping[str, Any]) -> bytes | None:
+    return orjson.dumps(value) if value else None
+
+
+def _wishes(key: str, text: bytes | None) -> Wishes:
+    odd: dict[str, Any] = orjson.loads(text) if text else {}
+    if "faults" in odd:
+        odd["faults"] = tuple(odd["faults"])
+    return Wishes(key=key, **odd)
+
+
 def _job(row: tuple[Any, ...]) -> Job:
-    *facts, cancelled, code, body, headers, error, error_type = row
+    *facts, cancelled, code, body, headers, error, error_type, key, wishes, attempts, faults = row
     outcome = None
     if code is not None:
         outcome = Outcome(code, body, orjson.loads(headers) if headers else {}, error, error_type)
-    values: list[Any] = [*facts, outcome, bool(cancelled)]
+    later: dict[str, Any] = orjson.loads(faults) if faults else {}
+    after = (_wishes(key, wishes), attempts, later)
+    values: list[Any] = [*facts, outcome, bool(cancelled), *after]
     return Job(*values)
 
 
