@@ -11,7 +11,9 @@ from falkit_client.cache import Cache
 from falkit_client.download import SavedFile
 from falkit_client.errors import (
     AnswerLost,
+    BadKeys,
     BadOutput,
+    BadPayload,
     BadReply,
     BudgetExceeded,
     Cancelled,
@@ -20,6 +22,9 @@ from falkit_client.errors import (
     FalkitError,
     Forbidden,
     InvalidInput,
+    KeysUnavailable,
+    MalformedHeader,
+    MissingHeader,
     MissingKey,
     ModelError,
     NoAnswer,
@@ -29,11 +34,15 @@ from falkit_client.errors import (
     RateLimited,
     Refused,
     ServerError,
+    StaleTimestamp,
     StartTimeout,
     TimedOut,
     Unauthorized,
     UnknownEndpoint,
     Unreachable,
+    Unverified,
+    WebhookError,
+    WrongSignature,
 )
 from falkit_client.media import Medium
 from falkit_client.options import BoundOptions, RunOptions, SubmitOptions
@@ -41,13 +50,16 @@ from falkit_client.queue import Completed, InProgress, LogLine, Queued, Status
 from falkit_client.result import JsonObject, Result
 from falkit_client.retries import Retries
 from falkit_client.uploads import UploadOptions
+from falkit_client.webhooks import Delivery
 
 __all__ = [
     "AnswerLost",
     "AsyncBound",
     "AsyncClient",
     "AsyncHandle",
+    "BadKeys",
     "BadOutput",
+    "BadPayload",
     "BadReply",
     "Bound",
     "BoundOptions",
@@ -57,6 +69,7 @@ __all__ = [
     "Cancelled",
     "Client",
     "Completed",
+    "Delivery",
     "DownloadFailed",
     "Evidence",
     "FalkitError",
@@ -65,8 +78,11 @@ __all__ = [
     "InProgress",
     "InvalidInput",
     "JsonObject",
+    "KeysUnavailable",
     "LogLine",
+    "MalformedHeader",
     "Medium",
+    "MissingHeader",
     "MissingKey",
     "ModelError",
     "NoAnswer",
@@ -81,6 +97,7 @@ __all__ = [
     "RunOptions",
     "SavedFile",
     "ServerError",
+    "StaleTimestamp",
     "StartTimeout",
     "Status",
     "SubmitOptions",
@@ -89,5 +106,8 @@ __all__ = [
     "Unauthorized",
     "UnknownEndpoint",
     "Unreachable",
+    "Unverified",
     "UploadOptions",
+    "WebhookError",
+    "WrongSignature",
 ]

@@ -14,6 +14,15 @@ FalkitError
 ├── DownloadFailed       a file did not come whole; what came is kept for the next try
 ├── BadReply             an answer that the protocol does not have
 │   └── BadOutput        the job is done, its output breaks the document; the result is attached
+├── WebhookError         a delivery that came in is not to be acted on
+│   ├── Unverified       it is not shown to be fal's: answer 400 or 401
+│   │   ├── MissingHeader    one of the four headers is not there
+│   │   ├── MalformedHeader  one of them is not what fal sends
+│   │   ├── StaleTimestamp   it was signed too long ago, or in the future
+│   │   └── WrongSignature   no key of fal's made the signature over these bytes
+│   ├── BadPayload       fal signed it, and it is no webhook body: answer 400
+│   └── KeysUnavailable  fal's keys can't be had: answer 503, so that it comes again
+│       └── BadKeys      what came has no key that can be used
 └── Refused              fal answered with an error
     ├── Unauthorized     401
     ├── Forbidden        403: a locked account or an empty balance, too
@@ -237,6 +246,83 @@ class BadOutput(BadReply):
         """Keep the result that was refused."""
         super().__init__(message, **evidence)
         self.result = result
+
+
+class WebhookError(FalkitError):
+    """A delivery is not to be acted on; `request_id` is what its header says, if anything."""
+
+
+class Unverified(WebhookError):
+    """Nothing shows that the delivery is fal's."""
+
+
+class MissingHeader(Unverified):
+    """A header of the signature is missing or empty; `header` is its name."""
+
+    def __init__(self, message: str, *, header: str, **evidence: Unpack[Evidence]) -> None:
+        """Keep the header's name."""
+        super().__init__(message, **evidence)
+        self.header = header
+
+
+class MalformedHeader(Unverified):
+    """A header of the signature is not of fal's form; `header` is its name, `value` what it has."""
+
+    def __init__(
+        self, message: str, *, header: str, value: str, **evidence: Unpack[Evidence]
+    ) -> None:
+        """Keep the header."""
+        super().__init__(message, **evidence)
+        self.header = header
+        self.value = value
+
+
+class StaleTimestamp(Unverified):
+    """Signed at `timestamp` (Unix seconds), which is `age` seconds ago: negative in the future.
+
+    `leeway` is how many seconds either way are allowed (wire.md §5.2).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        timestamp: int,
+        age: float,
+        leeway: float,
+        **evidence: Unpack[Evidence],
+    ) -> None:
+        """Keep the times."""
+        super().__init__(message, **evidence)
+        self.timestamp = timestamp
+        self.age = age
+        self.leeway = leeway
+
+
+class WrongSignature(Unverified):
+    """None of the keys made this signature over these headers and bytes (wire.md §5.2)."""
+
+
+class BadPayload(WebhookError):
+    """The signature is good, the body is not what wire.md §5.1 has; `body` is its bytes."""
+
+    def __init__(self, message: str, body: bytes = b"", **evidence: Unpack[Evidence]) -> None:
+        """Keep the bytes that could not be read."""
+        super().__init__(message, **evidence)
+        self.body = body
+
+
+class KeysUnavailable(WebhookError):
+    """Fal's keys could not be fetched from `url`, so nothing can be said of the delivery."""
+
+    def __init__(self, message: str, *, url: str, **evidence: Unpack[Evidence]) -> None:
+        """Keep where the keys should be."""
+        super().__init__(message, **evidence)
+        self.url = url
+
+
+class BadKeys(KeysUnavailable):
+    """What stands at `url` is no key set with a usable Ed25519 key (wire.md §5.2)."""
 
 
 class Refused(FalkitError):

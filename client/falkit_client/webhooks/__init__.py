@@ -1,0 +1,118 @@
+"""Deliveries of webhooks: whether they are fal's, and what they say.
+
+>>> from falkit_client import errors, webhooks
+>>> try:
+...     webhooks.verify({"Content-Type": "application/json"}, b"{}")
+... except errors.Unverified as error:
+...     print(error)
+X-Fal-Webhook-Request-Id is missing: the request is not fal's, or a proxy left it out
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from functools import cache
+
+from falkit_client.errors import WrongSignature
+from falkit_client.webhooks.delivery import Delivery
+from falkit_client.webhooks.jwks import KEY_BYTES, read_jwks
+from falkit_client.webhooks.keyring import KeyRing, Now, jwks_url
+from falkit_client.webhooks.signed import Headers, Signed
+
+LEEWAY = 300.0
+
+Keys = KeyRing | Iterable[bytes]
+
+__all__ = [
+    "LEEWAY",
+    "Delivery",
+    "Headers",
+    "KeyRing",
+    "Keys",
+    "jwks_url",
+    "read_jwks",
+    "verify",
+    "verify_async",
+]
+
+
+def verify(
+    headers: Headers,
+    body: bytes,
+    *,
+    keys: Keys | None = None,
+    base_url: str | None = None,
+    leeway: float = LEEWAY,
+    now: Now = time.time,
+) -> Delivery:
+    """Return what a delivery says, once it is proven to be fal's (wire.md §5.2).
+
+    `headers`: the request's, as your framework has them: a mapping, a WSGI environ, or pairs.
+    `body`: the raw bytes as they came; JSON that was parsed and written anew isn't what was signed.
+    `keys`: a KeyRing of your own, or Ed25519 public keys of 32 bytes; else those at
+    `jwks_url(base_url)`, fetched when first needed and kept for a day by the whole process.
+    `leeway`: seconds that the timestamp may be off, either way. `now`: gives Unix seconds.
+
+    Raises errors.WebhookError: Unverified if it isn't shown to be fal's, BadPayload if it is and
+    makes no sense, KeysUnavailable if the keys can't be had. TypeError if the body isn't bytes.
+    """
+    signed = _read(headers, body, leeway, now)
+    ring = _ring(keys, base_url)
+    if isinstance(ring, KeyRing):
+        ring.check(signed, now)
+    else:
+        _check(signed, ring)
+    return Delivery.read(signed, body)
+
+
+async def verify_async(
+    headers: Headers,
+    body: bytes,
+    *,
+    keys: Keys | None = None,
+    base_url: str | None = None,
+    leeway: float = LEEWAY,
+    now: Now = time.time,
+) -> Delivery:
+    """As `verify`, for asynchronous programs: fetching the keys leaves the event loop free."""
+    signed = _read(headers, body, leeway, now)
+    ring = _ring(keys, base_url)
+    if isinstance(ring, KeyRing):
+        await ring.check_async(signed, now)
+    else:
+        _check(signed, ring)
+    return Delivery.read(signed, body)
+
+
+def _read(headers: Headers, body: bytes, leeway: float, now: Now) -> Signed:
+    signed = Signed.read(headers, body)
+    signed.check_age(now, leeway)
+    return signed
+
+
+def _ring(keys: Keys | None, base_url: str | None) -> KeyRing | tuple[bytes, ...]:
+    if keys is None:
+        return _shared(jwks_url(base_url))
+    if base_url is not None:
+        raise ValueError("keys and base_url are both given: keys alone say where they come from")
+    if isinstance(keys, KeyRing):
+        return keys
+    given = tuple(keys)
+    for key in given:
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"keys has {key!r}: an Ed25519 public key is {KEY_BYTES} bytes")
+    return given
+
+
+def _check(signed: Signed, keys: tuple[bytes, ...]) -> None:
+    if not signed.made_by(keys):
+        raise WrongSignature(
+            f"none of the {len(keys)} keys made the signature over these headers and this body",
+            request_id=signed.request_id,
+        )
+
+
+@cache
+def _shared(url: str) -> KeyRing:
+    return KeyRing(url)
