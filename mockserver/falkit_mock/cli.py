@@ -17,6 +17,7 @@ _COMMANDS = {
     "cert": "falkit_mock.cert:cert",
     "spec": "falkit_spec.cli:spec",
     "call": "falkit_client.cli:call",
+    "listen": "falkit_client.listener.command:listen",
 }
 
 

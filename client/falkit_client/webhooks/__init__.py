@@ -17,7 +17,7 @@ from functools import cache
 from falkit_client.errors import WrongSignature
 from falkit_client.webhooks.delivery import Delivery
 from falkit_client.webhooks.jwks import KEY_BYTES, read_jwks
-from falkit_client.webhooks.keyring import KeyRing, Now, jwks_url
+from falkit_client.webhooks.keyring import FAL_JWKS, KeyRing, Now, jwks_url
 from falkit_client.webhooks.signed import Headers, Signed
 
 LEEWAY = 300.0
@@ -25,11 +25,13 @@ LEEWAY = 300.0
 Keys = KeyRing | Iterable[bytes]
 
 __all__ = [
+    "FAL_JWKS",
     "LEEWAY",
     "Delivery",
     "Headers",
     "KeyRing",
     "Keys",
+    "Now",
     "jwks_url",
     "read_jwks",
     "verify",

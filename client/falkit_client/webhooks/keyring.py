@@ -29,15 +29,19 @@ AsyncFetch = Callable[[str], Awaitable[bytes]]
 Now = Callable[[], float]
 
 
+_PATH = ".well-known/jwks.json"
+FAL_JWKS = Address().url(REST, _PATH)
+
+
 def jwks_url(base_url: str | None = None) -> str:
-    """Where fal's keys are: at a stand-in's base, else at FALKIT_BASE_URL, else at fal.
+    """Where the keys are: at a stand-in's base, else at FALKIT_BASE_URL's, else at `FAL_JWKS`.
 
     ValueError if the base is none.
 
     >>> jwks_url("http://127.0.0.1:4325")
     'http://127.0.0.1:4325/rest.fal.ai/.well-known/jwks.json'
     """
-    return Address.chosen(base_url, os.environ).url(REST, ".well-known/jwks.json")
+    return Address.chosen(base_url, os.environ).url(REST, _PATH)
 
 
 @dataclass(frozen=True, slots=True)
