@@ -9,14 +9,13 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from falkit_mock import edge
-from falkit_mock.control import gateway, jobs
+from falkit_mock.control import api
 from falkit_mock.edge import Address
 from falkit_mock.errors import HostNotImitated, WireError
 from falkit_mock.hosts.fal_run import FalRun
@@ -123,6 +122,10 @@ def create_app(
             headers=error.headers,
         )
 
+    async def control_refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, WireError)
+        return error_reply(error, platform.identity.reply_id())
+
     async def internal_error(request: Request, error: Exception) -> Response:
         # A fault of falkit's own. Uvicorn, which is told to be quiet, would keep it to itself.
         _log.error("%s %r failed", request.method, request.url.path, exc_info=error)
@@ -138,7 +141,7 @@ def create_app(
 
     # Each browser preflight is answered, and nothing else added, by one plain middleware.
     cors = Middleware(
-        CORSMiddleware,
+        api.FalCors,
         allow_origins=["*"],
         allow_methods=["*"],
         allow_headers=["*"],
@@ -149,11 +152,15 @@ def create_app(
         routes=[
             Route("/health", health),
             Route("/ready", health),
-            Mount("/__falkit", routes=[*jobs.routes(platform), *gateway.routes(platform)]),
+            *api.routes(platform, documents),
             Route("/{path:path}", FalHosts(platform, documents)),
         ],
         middleware=[cors],
-        exception_handlers={HTTPException: refused, Exception: internal_error},
+        exception_handlers={
+            HTTPException: refused,
+            WireError: control_refused,
+            Exception: internal_error,
+        },
         lifespan=lifespan,
     )
     app.state.platform = platform

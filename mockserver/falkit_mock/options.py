@@ -65,6 +65,13 @@ _MOCK = (
         help="Largest request body; a larger one is answered 413.",
     ),
     click.option(
+        "--control-token",
+        envvar="FALKIT_CONTROL_TOKEN",
+        show_envvar=True,
+        metavar="TOKEN",
+        help="What the control API asks for.  [default: nothing on this machine, else made up]",
+    ),
+    click.option(
         "--assume",
         multiple=True,
         metavar="NAME=VALUE",
@@ -90,6 +97,7 @@ class Chosen(TypedDict):
     allow_private_inputs: bool
     media_host: MediaHost
     max_body: int
+    control_token: str | None
     assume: tuple[str, ...]
 
 
@@ -116,6 +124,7 @@ def settings_of(chosen: Chosen) -> Settings:
             allow_private_inputs=chosen["allow_private_inputs"],
             media_host=chosen["media_host"],
             max_body=chosen["max_body"],
+            control_token=chosen["control_token"] or None,
             assumptions=Assumptions.parse(chosen["assume"]),
         )
     except (SettingsError, TimingError) as error:

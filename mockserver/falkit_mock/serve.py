@@ -6,6 +6,9 @@ import json
 import os
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
+from ipaddress import ip_address
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Literal, Unpack
 
 import click
@@ -20,6 +23,8 @@ from falkit_mock.options import (
 )
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from falkit_mock.gateway.egress import Policy
     from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.platform.platform import Platform
@@ -83,7 +88,8 @@ def serve(
         listener = sockets.enter_context(listening(host, port))
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
-        app = create_app(settings)
+        made = _token_for(listener) if settings.control_token is None else None
+        app = create_app(replace(settings, control_token=settings.control_token or made))
         platform: Platform = app.state.platform
         log = RequestLog(app, log_format)
         gateway = None
@@ -103,13 +109,22 @@ def serve(
         server = MockServer(
             app if quiet else log,
             platform,
-            lambda: _announce(url, platform, chosen["timing"], gateway),
+            lambda: _announce(url, platform, chosen["timing"], gateway, made),
             gateway,
         )
         server.run(sockets=[listener])
 
 
-def _announce(url: str, platform: Platform, timing: str, gateway: Gateway | None) -> None:
+def _token_for(listener: socket) -> str | None:
+    """Make up a token for the control API of a mock that others can reach."""
+    if ip_address(listener.getsockname()[0]).is_loopback:
+        return None
+    return token_urlsafe(24)
+
+
+def _announce(
+    url: str, platform: Platform, timing: str, gateway: Gateway | None, made_token: str | None
+) -> None:
     """Say that requests are answered: to programs on stdout, to people on stderr."""
     ready = {
         "url": url,
@@ -120,11 +135,14 @@ def _announce(url: str, platform: Platform, timing: str, gateway: Gateway | None
         "pid": os.getpid(),
     }
     more = ""
+    if made_token is not None:
+        ready["control_token"] = made_token
+        more = f"\n    token of the control API    {made_token}"
     if gateway is not None:
         ready |= {"gateway": gateway.url, "ca": str(gateway.authority.certificate)}
         port = gateway.url.rpartition(":")[2]
         option = "" if port == str(GATEWAY_PORT) else f" --gateway-port {port}"
-        more = f'\n    for unmodified programs     eval "$(falkit env{option})"'
+        more += f'\n    for unmodified programs     eval "$(falkit env{option})"'
     print(json.dumps(ready), flush=True)
     banner = f"""
   falkit stands in for fal.ai at {url}

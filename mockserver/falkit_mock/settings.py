@@ -87,6 +87,8 @@ class Settings:
     media_host: MediaHost = "auto"
     # How many of the newest log lines a status shows (wire.md §3.2: a moving window).
     log_window: int = 10
+    # What the control API asks for; None asks for nothing, and is for this machine alone.
+    control_token: str | None = None
     assumptions: Assumptions = field(default_factory=Assumptions)
 
     def __post_init__(self) -> None:

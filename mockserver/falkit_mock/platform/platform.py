@@ -15,6 +15,7 @@ from falkit_mock.platform.jobs import Door, Job, Outcome, Status
 from falkit_mock.platform.judge import Judge
 from falkit_mock.platform.media import Media
 from falkit_mock.platform.model import Order, Reading, Refused, read
+from falkit_mock.platform.parts import Part
 from falkit_mock.platform.refusals import platform_error
 from falkit_mock.platform.timing import Duration, Workload
 from falkit_mock.platform.tokens import Tokens
@@ -50,6 +51,8 @@ class Platform:
         self.tokens = Tokens(self.identity.secret("tokens"), clock)
         self.uploads = Uploads(store.uploads, clock, self.identity)
         self.media = Media(store, self.uploads)
+        # What is kept beside jobs and files, by name: emptied, exported and imported with them.
+        self.parts: dict[str, Part] = {}
         self.closing = False
         self._judge = Judge(settings, store, self.media, self.identity)
 
