@@ -134,7 +134,7 @@ class KeyRing:
     def _failing(self, signed: Signed, now: Now) -> Generator[None]:
         try:
             yield
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             why = str(error) or type(error).__name__
             message = f"fal's keys can't be fetched from {self.url}: {why}"
             self._failed = _Failed(KeysUnavailable, message, now())
