@@ -103,11 +103,15 @@ async def _judged(
         return error
 
 
+def answer_to(kind: type[WebhookError]) -> int:
+    """The status that a delivery with this fault is answered with."""
+    return next((code for base, code in _ANSWERS.items() if issubclass(kind, base)), _REFUSED)
+
+
 def _own(found: Delivery | WebhookError) -> Response:
     if isinstance(found, Delivery):
         return Response()
-    codes = (code for kind, code in _ANSWERS.items() if isinstance(found, kind))
-    return PlainTextResponse(f"{found.message}\n", next(codes, _REFUSED))
+    return PlainTextResponse(f"{found.message}\n", answer_to(type(found)))
 
 
 def _brought(passed: Passed) -> Response:
