@@ -21,7 +21,7 @@ def _code(mock: Mock, job: dict[str, str]) -> int:
 def test_code_is_202_until_the_end_and_200_from_then_on(slow: Mock) -> None:
     job = slow.submit()
     seen = [(slow.status(job)["status"], _code(slow, job))]
-    for seconds in (1, 9.9, 0.1, 3600):
+    for seconds in (1, 9.9, 0.1, 3599):
         slow.advance(seconds)
         seen.append((slow.status(job)["status"], _code(slow, job)))
     assert seen == [
@@ -156,13 +156,14 @@ def test_two_run_and_the_third_waits_as_next(slow: Mock) -> None:
     assert slow.status(jobs[3])["status"] == "COMPLETED"
 
 
-def test_each_endpoint_has_its_own_runners(slow: Mock) -> None:
-    busy = [slow.submit() for _ in range(3)]
-    other = slow.submit(endpoint=f"{T2V}/fast")
+def test_each_endpoint_has_its_own_runners(timed: Callable[[Settings], Mock]) -> None:
+    mock = timed(Settings(timing=parse_timing("1,10"), concurrency=0))
+    busy = [mock.submit() for _ in range(3)]
+    other = mock.submit(endpoint=f"{T2V}/fast")
     assert other["queue_position"] == 0
-    slow.advance(1)
-    assert slow.status(busy[2])["status"] == "IN_QUEUE"
-    assert slow.status(other)["status"] == "IN_PROGRESS"
+    mock.advance(1)
+    assert mock.status(busy[2])["status"] == "IN_QUEUE"
+    assert mock.status(other)["status"] == "IN_PROGRESS"
 
 
 def test_a_cancellation_moves_up_those_who_wait(slow: Mock) -> None:
@@ -180,7 +181,7 @@ def test_a_cancellation_moves_up_those_who_wait(slow: Mock) -> None:
 
 
 def test_more_runners_run_more_jobs(timed: Callable[[Settings], Mock]) -> None:
-    mock = timed(Settings(timing=parse_timing("0,10"), runners=3))
+    mock = timed(Settings(timing=parse_timing("0,10"), runners=3, concurrency=0))
     jobs = [mock.submit() for _ in range(4)]
     states = [mock.status(job)["status"] for job in jobs]
     assert states == ["IN_PROGRESS"] * 3 + ["IN_QUEUE"]

@@ -14,6 +14,9 @@ WireError
 ├── BodyTooLarge         413
 ├── BadParts             400  a multipart upload that can't be completed as asked
 ├── BadBody              422  a body of storage's or the tokens' that lacks something
+├── BadHeader            400  a header that says what can't be
+├── QueueTooLong         429  more wait than the caller would stand behind
+├── TooManyAtOnce        429  as many requests of the key are in progress as may be
 ├── Forbidden            403  a file that is not for this reader, or a URL not signed for it
 ├── UploadNotFound       404  no such upload, or one that was given up
 ├── StorageFull          507  the disk takes no more
@@ -212,6 +215,45 @@ class BadBody(WireError):
     def field(cls, kind: str, loc: list[JSON], message: str, value: JSON = None) -> BadBody:
         """Return the refusal of one field, in Pydantic's words."""
         return cls([{"type": kind, "loc": loc, "msg": message, "input": value}])
+
+
+class BadHeader(WireError):
+    """wire.md §3.1: confirmed for an invalid timeout; inferred are the words, and other headers."""
+
+    status_code = 400
+
+    def __init__(self, name: str, value: str, mend: str) -> None:
+        body = {"detail": f"{name}: {value!r} {mend}", "error_type": "bad_request"}
+        super().__init__(body, headers={"x-fal-error-type": "bad_request"})
+
+
+class QueueTooLong(WireError):
+    """wire.md §3.1, §6.3: the code is confirmed, the body inferred."""
+
+    status_code = 429
+
+    def __init__(self, path: str, length: int, most: int) -> None:
+        hint = f"{length} wait for {path}, more than fal_max_queue_length={most}"
+        super().__init__({"detail": "Queue is too long"}, hint=hint)
+
+
+class TooManyAtOnce(WireError):
+    """wire.md §6.3: type, code and retry header are confirmed, the envelope inferred."""
+
+    status_code = 429
+
+    def __init__(self, key: str, limit: int) -> None:
+        kind = "concurrent_requests_limit"
+        # A key without fal's colon is all secret.
+        whose = f"key {key[:8]}..." if len(key) > 8 else f"key {key!r}"
+        hint = (
+            f"{limit} requests of the {whose} are in progress, at fal.run or from the queue, which "
+            "is the limit; fal's for a new account is 2: --concurrency changes it, 0 lifts it, "
+            "and the queue waits instead"
+        )
+        text = f"Concurrent requests limit reached: {limit} requests are in progress"
+        headers = {"x-fal-error-type": kind, "x-fal-needs-retry": "1"}
+        super().__init__({"detail": text, "error_type": kind}, hint=hint, headers=headers)
 
 
 class Forbidden(WireError):

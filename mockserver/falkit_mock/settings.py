@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
 from falkit_mock.platform.timing import Seconds, Timing
+from falkit_mock.platform.webhooks.targets import check_pattern
 
 MiB = 1024 * 1024
 MediaHost: TypeAlias = Literal["auto", "real"]
+ScheduleName: TypeAlias = Literal["two-hours", "until-expiry"]
+JwksPadding: TypeAlias = Literal["both", "unpadded", "padded"]
 
 
 class SettingsError(ValueError):
@@ -43,6 +46,12 @@ class Assumptions:
     # leave is answered is not on record: 403 for `forbid`, 404 for `hide` here.
     file_acl: Literal["enforced", "ignored"] = "enforced"
 
+    # wire.md §5.2: how the service writes its keys is not on record. RFC 7517 wants no padding, and
+    # fal's Python sample needs it.
+    jwks_padding: JwksPadding = "both"
+    # wire.md §5.1 has no webhook of a cancelled job; its result is an error as others are.
+    cancelled_webhook: Literal["sent", "none"] = "sent"
+
     @classmethod
     def parse(cls, words: tuple[str, ...]) -> Assumptions:
         """Build from `name=value` words; a SettingsError names the word that is wrong."""
@@ -73,6 +82,12 @@ class Settings:
     timing: Timing = field(default_factory=lambda: Seconds(queue=0.5, run=2.0))
     # How many jobs of one endpoint run at once; the others wait in its queue.
     runners: int = 2
+    # How many requests of one key are in progress at once, as for a new account (wire.md §6.3);
+    # 0 for any number.
+    concurrency: int = 2
+    # Seconds for which a finished job's result can be fetched; None for as long as at fal, an hour
+    # and less if it is large (wire.md §3.4).
+    result_ttl: float | None = None
     # Request ids, logs, file names and media follow from it; None picks one at random.
     seed: int | None = None
     # With none given every key is taken; the header itself is always required.
@@ -87,13 +102,28 @@ class Settings:
     media_host: MediaHost = "auto"
     # How many of the newest log lines a status shows (wire.md §3.2: a moving window).
     log_window: int = 10
+    # How many of the newest requests the journal keeps.
+    journal: int = 1000
     # What the control API asks for; None asks for nothing, and is for this machine alone.
     control_token: str | None = None
+    # When webhooks are sent again (wire.md §5.3), and which hosts they may go to beside this
+    # machine: names and addresses, as globs, each with a port or without.
+    webhook_schedule: ScheduleName = "two-hours"
+    webhook_allow: tuple[str, ...] = ()
     assumptions: Assumptions = field(default_factory=Assumptions)
 
     def __post_init__(self) -> None:
-        for name, least in (("runners", 1), ("max_body", 1), ("log_window", 1)):
+        least_of = {"runners": 1, "concurrency": 0, "max_body": 1, "log_window": 1}
+        for name, least in least_of.items():
             value = getattr(self, name)
             if value < least:
                 option = name.replace("_", "-")
                 raise SettingsError(f"{option}: {value} is too small; the least is {least}")
+        for word in self.webhook_allow:
+            try:
+                check_pattern(word)
+            except ValueError as error:
+                raise SettingsError(f"webhook-allow: {error}") from None
+        if self.result_ttl is not None and not self.result_ttl > 0:
+            why = "is no time to fetch a result in; give seconds above 0, or none for fal's"
+            raise SettingsError(f"result-ttl: {self.result_ttl} {why}")

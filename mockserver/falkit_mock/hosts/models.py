@@ -65,6 +65,8 @@ async def read_order(
     if match is None and not catalog.has_app(app):
         raise ApplicationNotFound(app.rpartition("/")[2], _known(catalog))
     endpoint = match.endpoint if match is not None and not match.rest else None
+    # Before the body, which may be long.
+    wishes = read_wishes(request, address, platform.uploads.defaults)
     return Order(
         path=path,
         app=app,
@@ -73,7 +75,7 @@ async def read_order(
         content_type=request.headers.get("content-type", ""),
         media_base=address.media_base,
         hint=None if endpoint else _nothing_there(catalog, path, match),
-        wishes=read_wishes(request, address),
+        wishes=wishes,
     )
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from falkit_mock.platform.schedule import Lane
 from falkit_mock.platform.timing import Pace
 from falkit_spec import JSON
 
@@ -23,6 +24,9 @@ class Wishes:
     priority: Priority = "normal"
     # Seconds after submission within which the job has to start (wire.md §3.1), or it times out.
     start_within: float = math.inf
+    # How many may wait at the endpoint already; more, and the request is not taken (wire.md §3.1).
+    # Not stored: it is of no use after that.
+    max_queue_length: int | None = None
     # Whether the service itself tries again after its own failures (wire.md §3.6).
     retry: bool = True
     # Where the webhook goes; None for none.
@@ -31,6 +35,8 @@ class Wishes:
     keep_payloads: bool = True
     # Seconds for which the output's files last after the end; infinite unless asked for.
     media_for: float = math.inf
+    # Who may read those files: access rules as JSON, or nothing (wire.md §3.1).
+    media_acl: str = ""
     # Faults that the request itself names, as they were written.
     faults: tuple[str, ...] = ()
 
@@ -55,7 +61,11 @@ class Outcome:
 
 @dataclass(slots=True)
 class Job:
-    """One submitted request. Moments are unix seconds, infinite while unknown."""
+    """One submitted request. Moments are unix seconds, infinite while unknown.
+
+    `ends` is when it is COMPLETED, whatever the reason: one that is given up before it starts
+    has an end before its start, which is infinite.
+    """
 
     id: str
     # Order of submission; the queue is first come, first served.
@@ -81,6 +91,21 @@ class Job:
     # What was decided about the job's later phases, by phase: written by rules.
     faults: dict[str, JSON] = field(default_factory=dict[str, JSON])
 
+    @property
+    def lane(self) -> Lane:
+        """Whom it queues with."""
+        return Lane(self.path, self.wishes.key, self.wishes.priority == "low")
+
+    @property
+    def start_by(self) -> float:
+        """When the job is given up unless it has started, unix seconds; infinite for never."""
+        return self.created + self.wishes.start_within
+
+    @property
+    def given_up(self) -> bool:
+        """Whether, as things stand, its end comes of not having started in time."""
+        return self.ends < self.starts
+
     def status(self, now: float) -> Status:
         """Return one of the only three statuses that exist (wire.md §3.2)."""
         if now >= self.ends:
@@ -91,6 +116,7 @@ class Job:
         """Move on by one status, now."""
         if now < self.starts:
             self.starts = now
+            self.ends = now + self.run if self.pace == "clock" else math.inf
         elif now < self.ends:
             self.ends = now
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from dataclasses import replace
 
 from falkit_mock.errors import ShuttingDown
@@ -105,7 +106,9 @@ class Judge:
             lambda name: self._identity.file_path(request_id, name),
         )
         if record is not None:
-            self._store.add_file(record)
+            lasts, acl = order.wishes.media_for, order.wishes.media_acl
+            lifetime = None if math.isinf(lasts) else lasts
+            self._store.add_file(replace(record, lifetime=lifetime, acl=acl))
         return outcome
 
 

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from random import Random
 from typing import Literal, TypeAlias
 
-from falkit_mock.errors import RequestNotFound, ShuttingDown
-from falkit_mock.platform import logs, runners
+from falkit_mock.errors import QueueTooLong, RequestNotFound, ShuttingDown, TooManyAtOnce
+from falkit_mock.platform import logs, retention
 from falkit_mock.platform.clock import Clock
 from falkit_mock.platform.identity import Identity
 from falkit_mock.platform.jobs import Door, Job, Outcome, Status
+from falkit_mock.platform.journal import Journal
 from falkit_mock.platform.judge import Judge
 from falkit_mock.platform.media import Media
 from falkit_mock.platform.model import Order, Reading, Refused, read
 from falkit_mock.platform.parts import Part
+from falkit_mock.platform.planner import Planner
 from falkit_mock.platform.refusals import platform_error
+from falkit_mock.platform.rules.rulebook import Rulebook
+from falkit_mock.platform.rules.verdict import judge
+from falkit_mock.platform.schedule import moments
 from falkit_mock.platform.timing import Duration, Workload
 from falkit_mock.platform.tokens import Tokens
 from falkit_mock.platform.uploads import Uploads
+from falkit_mock.platform.webhooks.engine import Webhooks
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_spec import JSON
@@ -51,30 +58,60 @@ class Platform:
         self.tokens = Tokens(self.identity.secret("tokens"), clock)
         self.uploads = Uploads(store.uploads, clock, self.identity)
         self.media = Media(store, self.uploads)
+        self.journal = Journal(settings.journal)
         # What is kept beside jobs and files, by name: emptied, exported and imported with them.
         self.parts: dict[str, Part] = {}
         self.closing = False
         self._judge = Judge(settings, store, self.media, self.identity)
+        self._planner = Planner(settings, clock, store)
+        self._archive = retention.Archive(settings, clock, store)
+        self.webhooks = Webhooks(self, self._archive.closes)
+        self.parts["webhooks"] = self.webhooks
+        self._planner.moved = self.webhooks.moved
+        self.rules = Rulebook(self.identity, settings.rules)
+        self.parts["rules"] = self.rules
 
     def close(self) -> None:
         """Let go of everyone who waits, so that streams and held calls end."""
         self.closing = True
         self._judge.close()
+        self.webhooks.close()
         self.clock.bell.ring()
 
     def submit(self, order: Order) -> Job:
-        """Take an order into its queue; bad input is taken too (wire.md §3.6)."""
-        return self._take(order, "queue")
+        """Take an order into its queue; bad input is taken too (wire.md §3.6).
+
+        Raise QueueTooLong if the caller would rather not stand in such a queue.
+        """
+        most = order.wishes.max_queue_length
+        if most is not None:
+            length = self.store.queues.length(order.path, self.clock.now())
+            if length > most:
+                raise QueueTooLong(order.path, length, most)
+        job = self._take(order, "queue")
+        self.webhooks.expect(job)
+        return job
+
+    async def before_reply(self, job: Job) -> None:
+        """Do what a fault wants done before the reply to a submit: deliver its webhook."""
+        if self.webhooks.wants_first(job):
+            await self.outcome(job)
+            self._end(job)
+            await self.webhooks.before_reply(job)
 
     async def run(self, order: Order) -> Job:
         """Take an order, wait for its end and return the finished job.
 
         A refusal comes at once; everything else takes its time (wire.md §4). Raise
-        ShuttingDown if the mock is told to stop before the end.
+        TooManyAtOnce if the key has no place left, and ShuttingDown if the mock is told to stop
+        before the end.
         """
+        limit = self.settings.concurrency
+        if limit and self._planner.in_progress(order.wishes.key) >= limit:
+            raise TooManyAtOnce(order.wishes.key, limit)
         job = self._take(order, "run")
         try:
-            if not (await self.outcome(job)).ok:
+            if not (await self.outcome(job)).ok and "outcome" not in job.faults:
                 self._end(job)
             while job.status(self.clock.now()) != "COMPLETED" and not self.closing:
                 ticket = self.clock.bell.ticket()
@@ -91,7 +128,7 @@ class Platform:
     def find(self, app: str, request_id: str) -> Job:
         """Return the queued job of an app; raise RequestNotFound if it has none such."""
         job = self.store.get(request_id)
-        if job is None or job.app != app or job.door != "queue":
+        if job is None or job.app != app or job.door != "queue" or self._archive.closed(job):
             raise self.unknown()
         return job
 
@@ -100,6 +137,8 @@ class Platform:
 
     async def outcome(self, job: Job) -> Outcome:
         """Return what a job answers, waiting for its files to be looked at if need be."""
+        if job.given_up and self.clock.now() >= job.ends:
+            return platform_error("request_timeout")
         return job.outcome or await self._judge.outcome(job)
 
     async def snapshot(self, job: Job, *, with_logs: bool) -> Snapshot:
@@ -109,7 +148,7 @@ class Platform:
         failed = None
         if status == "COMPLETED" and not (outcome := await self.outcome(job)).ok:
             failed = outcome
-        ran = status == "COMPLETED" and not job.cancelled
+        ran = status == "COMPLETED" and not job.cancelled and not job.given_up
         return Snapshot(
             status=status,
             queue_position=self.place(job),
@@ -122,7 +161,7 @@ class Platform:
     def place(self, job: Job) -> int:
         """Return how many jobs are ahead in the queue (wire.md §3.1)."""
         now = self.clock.now()
-        return self.store.ahead(job, now) if job.starts > now else 0
+        return self.store.queues.ahead(job, now) if job.status(now) == "IN_QUEUE" else 0
 
     def looked_at(self, job: Job) -> None:
         """Note that a client asked after a job: what moves it in the `polls` timing."""
@@ -132,9 +171,10 @@ class Platform:
     def next_change(self, job: Job, *, with_logs: bool) -> float:
         """Return when a job's status may next read differently, unix seconds."""
         now = self.clock.now()
-        moments = [job.starts, job.ends, self.store.next_start(job.path, now)]
+        moments = [job.starts, job.ends, self.store.queues.next_start(job.path, now)]
         if with_logs:
-            moments.append(logs.next_line(job, now, self._script(job)))
+            late = logs.lateness(job)
+            moments.append(logs.next_line(job, now - late, self._script(job)) + late)
         return min(moment for moment in (*moments, float("inf")) if moment > now)
 
     def cancel(self, job: Job) -> Cancellation:
@@ -151,7 +191,7 @@ class Platform:
             job.run = 0.0
         self._end(job, platform_error("client_cancelled"))
         if job.pace == "clock":
-            self._replan(job.path)
+            self._planner.replan(job)
         queued_ok = status == "IN_QUEUE" and assumed.cancel_in_queue == "ok"
         return "OK" if queued_ok else "CANCELLATION_REQUESTED"
 
@@ -166,30 +206,70 @@ class Platform:
         if to == "COMPLETED":
             job.step(now)
         self._store(job)
+        if job.pace == "clock":
+            self._planner.replan(job)
         return job
+
+    def hold(self, job: Job) -> None:
+        """Let an unfinished job stand where it is until it is released; its runner is free."""
+        waits, planned = job.status(self.clock.now()) == "IN_QUEUE", job.pace == "clock"
+        job.pace, job.ends = "held", math.inf
+        if waits:
+            job.starts, job.ends = math.inf, job.start_by
+        self._store(job)
+        if planned:
+            self._planner.replan(job)
+
+    def settle(self, job: Job, outcome: Outcome | None = None) -> None:
+        """End an unfinished job now, with its own outcome or with another."""
+        if job.status(self.clock.now()) == "IN_QUEUE":
+            job.run = 0.0
+        self._end(job, outcome)
+        if job.pace == "clock":
+            self._planner.replan(job)
+
+    async def interrupt(self) -> None:
+        """Let go of everyone who waits, as close() does, and go on."""
+        self.close()
+        # Each turn lets a task that was woken take one step: look, and answer its caller.
+        for _ in range(20):
+            await asyncio.sleep(0)
+        self.closing = False
 
     def _take(self, order: Order, door: Door) -> Job:
         now = self.clock.now()
         request_id = self.identity.request_id()
         judged = read(order, self.settings)
+        verdict = judge(self.rules, order, judged, door, self.settings)
+        judged = verdict.applied(judged)
         takes = self._duration(request_id, judged, door)
-        starts, ends = self._plan(order.path, door, now + takes.queue, takes.run)
+        ready = now + takes.queue + verdict.stuck
         job = Job(
             id=request_id,
             seq=self.store.next_seq(),
             path=order.path,
             app=order.app,
             door=door,
-            pace=self.settings.timing.pace,
+            pace=verdict.pace(self.settings.timing.pace),
             created=now,
-            starts=starts,
-            ends=ends,
+            starts=ready,
+            ends=ready + takes.run,
             run=takes.run,
-            ready=now + takes.queue,
+            ready=ready,
             wishes=order.wishes,
+            attempts=verdict.attempts,
+            faults=verdict.faults,
         )
-        job.outcome = self._judge.decide(job.id, judged, order)
+        if job.pace == "clock" and door == "queue":
+            self._planner.enter(job)
+        else:
+            job.starts, job.ends = moments(ready, takes.run, job.start_by)
+        job.outcome = verdict.outcome or self._judge.decide(job.id, judged, order)
+        self._archive.purge()
         self.store.add(job, order.body)
+        if door == "run" and takes.run:
+            # It takes a place that one of those who wait might have had.
+            self._planner.replan(job)
         return job
 
     def _duration(self, request_id: str, judged: Reading | Refused, door: Door) -> Duration:
@@ -207,31 +287,9 @@ class Platform:
         queue = takes.queue if door == "queue" else 0.0
         return Duration(queue, 0.0 if isinstance(judged, Refused) else takes.run)
 
-    def _plan(self, path: str, door: Door, ready: float, run: float) -> tuple[float, float]:
-        if door == "run" or self.settings.timing.pace != "clock":
-            return ready, ready + run
-        now, most = self.clock.now(), self.settings.runners
-        if not run and ready <= now:
-            # What waits for nothing and takes no time needs no look at the queue.
-            return ready, ready
-        busy = self.store.busy_until(path, now, most)
-        return runners.plan(most, busy, [(ready, run)])[0]
-
-    def _replan(self, path: str) -> None:
-        """Move up the jobs that wait, now that a place came free."""
-        now = self.clock.now()
-        waiting = self.store.waiting(path, now)
-        running = self.store.running_until(path, now)
-        orders = [(max(job.ready, now), job.run) for job in waiting]
-        for job, moments in zip(
-            waiting, runners.plan(self.settings.runners, running, orders), strict=True
-        ):
-            if moments != (job.starts, job.ends):
-                job.starts, job.ends = moments
-                self.store.update(job)
-
     def _logs(self, job: Job, now: float) -> list[JSON]:
-        return logs.window(job, now, self._script(job), self.settings.log_window)
+        then = now - logs.lateness(job)
+        return logs.window(job, then, self._script(job), self.settings.log_window)
 
     def _script(self, job: Job) -> Random:
         return self.identity.random(job.id, "logs")
@@ -251,4 +309,5 @@ class Platform:
 
     def _store(self, job: Job) -> None:
         self.store.update(job)
+        self.webhooks.moved({job.id: (job.starts, job.ends)})
         self.clock.bell.ring()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from falkit_mock.platform.jobs import Job, Outcome
+from falkit_mock.store.deliveries import DeliveryStore
+from falkit_mock.store.queues import QueueStore
 from falkit_mock.store.uploads import UploadStore
 
 
@@ -22,6 +24,9 @@ class FileRecord:
     fps: int
     frames: int
     audio: bool
+    # Seconds that it lasts after its job's end, None for ever; and its access rules (wire.md §3.1).
+    lifetime: float | None = None
+    acl: str = ""
 
 
 class Store(Protocol):
@@ -30,6 +35,16 @@ class Store(Protocol):
     @property
     def uploads(self) -> UploadStore:
         """What clients have uploaded."""
+        ...
+
+    @property
+    def deliveries(self) -> DeliveryStore:
+        """Which webhooks were delivered, and the keys that sign them."""
+        ...
+
+    @property
+    def queues(self) -> QueueStore:
+        """The same jobs by endpoint, key and priority: who waits, and who runs until when."""
         ...
 
     def next_seq(self) -> int:
@@ -62,24 +77,8 @@ class Store(Protocol):
         """Forget what a known job was sent and answers, and its files; its moments stay."""
         ...
 
-    def ahead(self, job: Job, now: float) -> int:
-        """Count the jobs of the same queue that were submitted earlier and still wait."""
-        ...
-
-    def busy_until(self, path: str, now: float, most: int) -> list[float]:
-        """Return the latest ends, `most` of them, of a queue's jobs that the clock drives."""
-        ...
-
-    def running_until(self, path: str, now: float) -> list[float]:
-        """Return the ends of a queue's jobs that are on a runner now."""
-        ...
-
-    def waiting(self, path: str, now: float) -> list[Job]:
-        """Return a queue's clock-driven jobs that have not started, first come first."""
-        ...
-
-    def next_start(self, path: str, now: float) -> float:
-        """Return when a queue next hands a job to a runner; infinite if it does not."""
+    def purge(self, before: float) -> None:
+        """Forget the jobs that ended before a moment: inputs, outcomes and files too."""
         ...
 
     def add_file(self, record: FileRecord) -> None: ...

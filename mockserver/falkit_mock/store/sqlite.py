@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import fields
@@ -13,6 +12,8 @@ import orjson
 from falkit_mock.platform.jobs import Job, Outcome, Wishes
 from falkit_mock.store.base import FileRecord
 from falkit_mock.store.blobs import Blobs
+from falkit_mock.store.sqlite_deliveries import SqliteDeliveries
+from falkit_mock.store.sqlite_queues import SqliteQueues
 from falkit_mock.store.sqlite_uploads import SqliteUploads
 
 _SCHEMA = """
@@ -37,10 +38,11 @@ CREATE TABLE IF NOT EXISTS jobs (
     key TEXT NOT NULL,
     wishes TEXT,
     attempts INTEGER NOT NULL,
-    faults TEXT
+    faults TEXT,
+    -- What follows from the wishes, for the queues' indexes.
+    low INTEGER NOT NULL,
+    start_by REAL NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS jobs_by_start ON jobs (path, starts) WHERE door = 'queue';
-CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs (path, ends) WHERE door = 'queue';
 -- Apart from the jobs, which are read and counted all the time: a picture in an input would have
 -- each of them strewn over a thousand pages.
 CREATE TABLE IF NOT EXISTS inputs (
@@ -56,7 +58,9 @@ CREATE TABLE IF NOT EXISTS files (
     height INTEGER NOT NULL,
     fps INTEGER NOT NULL,
     frames INTEGER NOT NULL,
-    audio INTEGER NOT NULL
+    audio INTEGER NOT NULL,
+    lifetime REAL,
+    acl TEXT NOT NULL
 ) WITHOUT ROWID;
 """
 _COLUMNS = (
@@ -64,19 +68,16 @@ _COLUMNS = (
     "code, body, headers, error, error_type, key, wishes, attempts, faults"
 )
 _GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = ?"
-_ADD = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * 21)})"
+_ADD = f"INSERT INTO jobs ({_COLUMNS}, low, start_by) VALUES ({', '.join('?' * 23)})"
 _UPDATE = (
-    "UPDATE jobs SET starts = ?, ends = ?, run = ?, cancelled = ?, attempts = ?, faults = ? "
-    "WHERE id = ?"
+    "UPDATE jobs SET pace = ?, starts = ?, ends = ?, run = ?, cancelled = ?, attempts = ?, "
+    "faults = ? WHERE id = ?"
 )
 _DECIDE = "UPDATE jobs SET code = ?, body = ?, headers = ?, error = ?, error_type = ? WHERE id = ?"
-_WAITING = f"""
-    SELECT {_COLUMNS} FROM jobs
-    WHERE door = 'queue' AND path = ? AND starts > ? AND pace = 'clock' ORDER BY seq
-"""
 _PLAIN = Wishes()
-_WISHES = tuple(wish.name for wish in fields(Wishes) if wish.name != "key")
-_ADD_FILE = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_NOT_STORED = ("key", "max_queue_length")
+_WISHES = tuple(wish.name for wish in fields(Wishes) if wish.name not in _NOT_STORED)
+_ADD_FILE = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class SqliteStore:
@@ -90,6 +91,8 @@ class SqliteStore:
         (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM jobs").fetchone()
         self._seq: int = last
         self.uploads = SqliteUploads(self._db, Blobs())
+        self.deliveries = SqliteDeliveries(self._db)
+        self.queues = SqliteQueues(self._db)
 
     def next_seq(self) -> int:
         self._seq += 1
@@ -100,7 +103,9 @@ class SqliteStore:
         facts = (job.id, job.seq, job.path, job.app, job.door, job.pace)
         moments = (job.created, job.starts, job.ends, job.run, job.ready, job.cancelled)
         asked = (job.wishes.key, _wishes_text(job.wishes), job.attempts, _json_text(job.faults))
-        self._db.execute(_ADD, (*facts, *moments, *_outcome_values(job.outcome), *asked))
+        plan = (job.wishes.priority == "low", job.start_by)
+        self._db.execute(_ADD, (*facts, *moments, *_outcome_values(job.outcome), *asked, *plan))
+        self.queues.note(job)
 
     def get(self, request_id: str) -> Job | None:
         row = self._db.execute(_GET, (request_id,)).fetchone()
@@ -115,8 +120,9 @@ class SqliteStore:
         return [_job(row) for row in rows]
 
     def update(self, job: Job) -> None:
-        course = (job.starts, job.ends, job.run, job.cancelled, job.attempts)
+        course = (job.pace, job.starts, job.ends, job.run, job.cancelled, job.attempts)
         self._db.execute(_UPDATE, (*course, _json_text(job.faults), job.id))
+        self.queues.note(job)
 
     def decide(self, request_id: str, outcome: Outcome) -> None:
         self._db.execute(_DECIDE, (*_outcome_values(outcome), request_id))
@@ -126,39 +132,17 @@ class SqliteStore:
         self._db.execute("DELETE FROM inputs WHERE id = ?", (request_id,))
         self._db.execute("DELETE FROM files WHERE request_id = ?", (request_id,))
 
-    def ahead(self, job: Job, now: float) -> int:
-        return self._number(
-            "SELECT count(*) FROM jobs "
-            "WHERE door = 'queue' AND path = ? AND starts > ? AND seq < ?",
-            (job.path, now, job.seq),
-        )
-
-    def busy_until(self, path: str, now: float, most: int) -> list[float]:
-        return self._numbers(
-            "SELECT ends FROM jobs WHERE door = 'queue' AND path = ? AND ends > ? "
-            "AND ends < 9e999 ORDER BY ends DESC LIMIT ?",
-            (path, now, most),
-        )
-
-    def running_until(self, path: str, now: float) -> list[float]:
-        return self._numbers(
-            "SELECT ends FROM jobs WHERE door = 'queue' AND path = ? AND ends > ? "
-            "AND ends < 9e999 AND starts <= ?",
-            (path, now, now),
-        )
-
-    def waiting(self, path: str, now: float) -> list[Job]:
-        return [_job(row) for row in self._db.execute(_WAITING, (path, now))]
-
-    def next_start(self, path: str, now: float) -> float:
-        sql = "SELECT min(starts) FROM jobs WHERE door = 'queue' AND path = ? AND starts > ?"
-        (moment,) = self._db.execute(sql, (path, now)).fetchone()
-        return math.inf if moment is None else float(moment)
+    def purge(self, before: float) -> None:
+        gone = "(SELECT id FROM jobs WHERE ends < ?)"
+        self._db.execute(f"DELETE FROM inputs WHERE id IN {gone}", (before,))
+        self._db.execute(f"DELETE FROM files WHERE request_id IN {gone}", (before,))
+        self._db.execute("DELETE FROM jobs WHERE ends < ?", (before,))
 
     def add_file(self, record: FileRecord) -> None:
         picture = (record.width, record.height, record.fps, record.frames, record.audio)
         owner = (record.path, record.request_id, record.endpoint, record.input_digest)
-        self._db.execute(_ADD_FILE, (*owner, *picture))
+        terms = (record.lifetime, record.acl)
+        self._db.execute(_ADD_FILE, (*owner, *picture, *terms))
 
     def file(self, path: str) -> FileRecord | None:
         row = self._db.execute("SELECT * FROM files WHERE path = ?", (path,)).fetchone()
@@ -167,13 +151,6 @@ class SqliteStore:
     def close(self) -> None:
         self._db.close()
         self.uploads.blobs.close()
-
-    def _numbers(self, sql: str, values: tuple[object, ...]) -> list[float]:
-        return [float(number) for (number,) in self._db.execute(sql, values)]
-
-    def _number(self, sql: str, values: tuple[object, ...]) -> int:
-        (number,) = self._db.execute(sql, values).fetchone()
-        return int(number)
 
 
 def _outcome_values(outcome: Outcome | None) -> tuple[object, ...]:
@@ -216,6 +193,6 @@ def _job(row: tuple[Any, ...]) -> Job:
 
 
 def _record(row: tuple[Any, ...]) -> FileRecord:
-    *facts, audio = row
-    values: list[Any] = [*facts, bool(audio)]
+    *facts, audio, lifetime, acl = row
+    values: list[Any] = [*facts, bool(audio), lifetime, acl]
     return FileRecord(*values)
