@@ -108,6 +108,14 @@ class Faults:
     def has(self, name: WebhookFaultName) -> bool:
         return name in self.chosen
 
+    def whole(self) -> tuple[WebhookFaultName, ...]:
+        """Return the faults that are about all of a delivery, not about single attempts."""
+        return tuple(
+            WEBHOOK_FAULTS[name].name
+            for name in self.chosen
+            if _ATTEMPTS not in WEBHOOK_FAULTS[name].parameters
+        )
+
     def number(self, name: WebhookFaultName, parameter: str) -> float:
         """Return a parameter of a fault; 0 where the webhook hasn't the fault."""
         return self.chosen.get(name, {}).get(parameter, 0.0)

@@ -1,0 +1,185 @@
+"""One POST to a receiver, on a connection of its own.
+
+A connection per attempt, so that none waits behind another and a receiver with one thread is not
+kept by a connection that idles. Proxies and redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from typing import Protocol
+
+import httptools
+
+from falkit_mock.platform.webhooks.errors import SendFailed
+from falkit_mock.platform.webhooks.targets import Target
+
+# Bytes of an answer's body that are kept; what comes after them is not waited for.
+MOST_BODY = 16 * 1024
+_MOST_HEAD = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver said."""
+
+    status_code: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Sender(Protocol):
+    """Carries a request to a receiver; tests put one of their own in its place."""
+
+    async def send(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
+        """Send a POST and return the answer; raise SendFailed."""
+        ...
+
+
+class HttpSender:
+    """Over TCP, and TLS for https."""
+
+    def __init__(self) -> None:
+        self._checked: ssl.SSLContext | None = None
+        self._unchecked: ssl.SSLContext | None = None
+
+    async def send(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
+        exchange = await self._connect(target)
+        try:
+            exchange.write(_request(target, headers, body))
+            return await exchange.answer
+        finally:
+            exchange.close()
+
+    async def _connect(self, target: Target) -> _Exchange:
+        failed: Exception | None = None
+        for address in target.addresses or (target.host,):
+            try:
+                return await self._connect_to(target, address)
+            except (OSError, ssl.SSLError) as error:
+                failed = error
+        raise SendFailed(f"can't connect to {target.origin}: {_words(failed)}") from failed
+
+    async def _connect_to(self, target: Target, address: str) -> _Exchange:
+        loop = asyncio.get_running_loop()
+        secure = target.scheme == "https"
+        _, exchange = await loop.create_connection(
+            _Exchange,
+            address,
+            target.port,
+            ssl=self._context(target) if secure else None,
+            server_hostname=target.host if secure else None,
+        )
+        return exchange
+
+    def _context(self, target: Target) -> ssl.SSLContext:
+        """Return how TLS is spoken: a certificate matters only where somebody could listen in."""
+        if not target.loopback:
+            if self._checked is None:
+                self._checked = ssl.create_default_context()
+            return self._checked
+        if self._unchecked is None:
+            self._unchecked = ssl.create_default_context()
+            self._unchecked.check_hostname = False
+            self._unchecked.verify_mode = ssl.CERT_NONE
+        return self._unchecked
+
+
+class _Exchange(asyncio.Protocol):
+    """The receiver's side of one connection, read as far as its one answer goes."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._headers: dict[str, str] = {}
+        self._body = bytearray()
+        self._read = 0
+        self._in_body = False
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+        # Nobody may be there any more to hear of it.
+        self.answer.cancel()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self.answer.done():
+            return
+        self._read += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._finish()
+        except httptools.HttpParserError as error:
+            self._fail(f"the answer is no HTTP ({error})")
+        if not self._in_body and self._read > _MOST_HEAD:
+            self._fail(f"the answer's headers are longer than {_MOST_HEAD} bytes")
+
+    def eof_received(self) -> None:
+        if self._in_body and not self._sized():
+            # Its end is that of the connection, as in HTTP 1.0.
+            self._finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            self._fail(f"the connection broke: {_words(exc)}")
+        elif self._in_body:
+            self._fail("the connection was closed in the middle of the answer")
+        else:
+            self._fail("the connection was closed without an answer")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+
+    def on_headers_complete(self) -> None:
+        self._in_body = self._parser.get_status_code() >= 200
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body[: MOST_BODY - len(self._body)]
+        if len(self._body) == MOST_BODY:
+            self._finish()
+
+    def on_message_complete(self) -> None:
+        if self._in_body:
+            self._finish()
+        else:
+            # 100 Continue and its like come before the answer.
+            self._headers.clear()
+
+    def _sized(self) -> bool:
+        return not self._headers.keys().isdisjoint(("content-length", "transfer-encoding"))
+
+    def _finish(self) -> None:
+        if not self.answer.done():
+            code = self._parser.get_status_code()
+            self.answer.set_result(Answer(code, self._headers, bytes(self._body)))
+
+    def _fail(self, why: str) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(SendFailed(why))
+
+
+def _request(target: Target, headers: dict[str, str], body: bytes) -> bytes:
+    lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.authority}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if target.authorization is not None:
+        lines.append(f"Authorization: {target.authorization}")
+    lines += [f"Content-Length: {len(body)}", "Connection: close", "", ""]
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
+def _words(error: Exception | None) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).lower() if isinstance(error, OSError) else str(text)
