@@ -190,8 +190,6 @@ class Platform:
         if status == "IN_QUEUE":
             job.run = 0.0
         self._end(job, platform_error("client_cancelled"))
-        if job.pace == "clock":
-            self._planner.replan(job)
         queued_ok = status == "IN_QUEUE" and assumed.cancel_in_queue == "ok"
         return "OK" if queued_ok else "CANCELLATION_REQUESTED"
 
@@ -225,8 +223,6 @@ class Platform:
         if job.status(self.clock.now()) == "IN_QUEUE":
             job.run = 0.0
         self._end(job, outcome)
-        if job.pace == "clock":
-            self._planner.replan(job)
 
     async def interrupt(self) -> None:
         """Let go of everyone who waits, as close() does, and go on."""
@@ -306,6 +302,8 @@ class Platform:
             job.outcome = outcome
             self.store.decide(job.id, outcome)
         self._store(job)
+        if job.pace == "clock":
+            self._planner.replan(job)
 
     def _store(self, job: Job) -> None:
         self.store.update(job)
