@@ -17,6 +17,7 @@ WireError
 ├── BadHeader            400  a header that says what can't be
 ├── QueueTooLong         429  more wait than the caller would stand behind
 ├── TooManyAtOnce        429  as many requests of the key are in progress as may be
+├── AccountLocked        403  no balance left, or locked for another reason
 ├── Forbidden            403  a file that is not for this reader, or a URL not signed for it
 ├── UploadNotFound       404  no such upload, or one that was given up
 ├── StorageFull          507  the disk takes no more
@@ -254,6 +255,21 @@ class TooManyAtOnce(WireError):
         text = f"Concurrent requests limit reached: {limit} requests are in progress"
         headers = {"x-fal-error-type": kind, "x-fal-needs-retry": "1"}
         super().__init__({"detail": text, "error_type": kind}, hint=hint, headers=headers)
+
+
+class AccountLocked(WireError):
+    """wire.md §2: the wordings are reports by users (I-3p)."""
+
+    status_code = 403
+
+    _REASONS: ClassVar = {
+        "exhausted_balance": "Exhausted balance. Top up your balance at fal.ai/dashboard/billing.",
+        "top_up": "TOP_UP.",
+        "admin": "Admin lock.",
+    }
+
+    def __init__(self, reason: str) -> None:
+        super().__init__({"detail": f"User is locked. Reason: {self._REASONS[reason]}"})
 
 
 class Forbidden(WireError):

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http import httptools_impl
 
+from falkit_mock.line import LineProtocol
 from falkit_mock.listening import listen as listen
 from falkit_mock.platform.platform import Platform
 
@@ -39,7 +40,7 @@ class MockServer(uvicorn.Server):
             httptools_impl.STATUS_LINE[code] = b"HTTP/1.1 %d %s\r\n" % (code, phrase)
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=LineProtocol,
             ws="none",
             access_log=False,
             log_level="critical",
@@ -85,7 +86,7 @@ class MockServer(uvicorn.Server):
     def _from_gateway(self) -> httptools_impl.HttpToolsProtocol:
         """Return what serves one of the gateway's connections; it ends with the others."""
         assert self._gateway is not None
-        return httptools_impl.HttpToolsProtocol(
+        return LineProtocol(
             config=self.config,
             server_state=self.server_state,
             app_state={**self.lifespan.state, **self._gateway.state},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
+from falkit_mock.platform.rules.rule import Rule
 from falkit_mock.platform.timing import Seconds, Timing
 from falkit_mock.platform.webhooks.targets import check_pattern
 
@@ -110,10 +111,12 @@ class Settings:
     # machine: names and addresses, as globs, each with a port or without.
     webhook_schedule: ScheduleName = "two-hours"
     webhook_allow: tuple[str, ...] = ()
+    # What goes wrong, for whom and how often, from the first request on.
+    rules: tuple[Rule, ...] = ()
     assumptions: Assumptions = field(default_factory=Assumptions)
 
     def __post_init__(self) -> None:
-        least_of = {"runners": 1, "concurrency": 0, "max_body": 1, "log_window": 1}
+        least_of = {"runners": 1, "concurrency": 0, "max_body": 1, "log_window": 1, "journal": 0}
         for name, least in least_of.items():
             value = getattr(self, name)
             if value < least:

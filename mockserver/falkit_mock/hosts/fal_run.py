@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from falkit_mock.edge import Address
 from falkit_mock.errors import MethodNotAllowed
+from falkit_mock.hosts.faulty import Faulty, note_job
 from falkit_mock.hosts.models import read_order
 from falkit_mock.hosts.replies import outcome_reply
 from falkit_mock.hosts.waiting import unless_gone
@@ -24,10 +25,13 @@ class FalRun:
     def __init__(self, platform: Platform, catalog: Catalog) -> None:
         self._platform = platform
         self._catalog = catalog
+        self._faulty = Faulty(platform)
 
     async def __call__(self, request: Request, address: Address) -> Response:
         order = await read_order(request, address, self._catalog, self._platform)
         if request.method != "POST" and order.endpoint is not None:
             raise MethodNotAllowed("POST")
+        await self._faulty.before_order(request, order, "run")
         job = await unless_gone(request, self._platform.run(order))
+        note_job(request, job)
         return outcome_reply(job, await self._platform.outcome(job))

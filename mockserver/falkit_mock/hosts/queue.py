@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from falkit_mock.edge import Address
 from falkit_mock.errors import MethodNotAllowed, NotFound, ShuttingDown, StillInProgress
+from falkit_mock.hosts.faulty import Faulty, note_job
 from falkit_mock.hosts.models import authorize, read_order, split_app
 from falkit_mock.hosts.replies import (
     REQUEST_ID,
@@ -17,15 +18,23 @@ from falkit_mock.hosts.replies import (
     json_reply,
     outcome_reply,
 )
-from falkit_mock.platform.hints import HINT
+from falkit_mock.platform.hints import HINT, header_text
 from falkit_mock.platform.jobs import Job
 from falkit_mock.platform.platform import Platform
+from falkit_mock.platform.rules.fault import Operation
 from falkit_mock.platform.wire_json import dumps
 from falkit_spec import JSON, Catalog
 
 # Seconds between the comments that keep a silent stream open (wire.md §3.3).
 KEEP_ALIVE = 15.0
 _TRUE = frozenset({"1", "true", "yes", "on"})
+_OPERATIONS: dict[str, Operation] = {
+    "": "result",
+    "response": "result",
+    "status": "status",
+    "status/stream": "stream",
+    "cancel": "cancel",
+}
 _CANCEL_CODES = {"CANCELLATION_REQUESTED": 202, "OK": 200, "ALREADY_COMPLETED": 400}
 
 
@@ -35,6 +44,7 @@ class Queue:
     def __init__(self, platform: Platform, catalog: Catalog) -> None:
         self._platform = platform
         self._catalog = catalog
+        self._faulty = Faulty(platform)
 
     async def __call__(self, request: Request, address: Address) -> Response:
         app, rest = split_app(address.path)
@@ -56,17 +66,21 @@ class Queue:
         if request.method not in methods:
             raise MethodNotAllowed(*methods)
         authorize(request, address, app, self._platform)
-        return await handle(self._platform.find(app, request_id), request, address)
+        job = self._platform.find(app, request_id)
+        await self._faulty.before_job(request, job, _OPERATIONS[operation])
+        return await handle(job, request, address)
 
     async def _submit(self, request: Request, address: Address) -> Response:
         if request.method != "POST":
             raise MethodNotAllowed("POST")
         order = await read_order(request, address, self._catalog, self._platform)
+        await self._faulty.before_order(request, order, "submit")
         job = self._platform.submit(order)
+        note_job(request, job)
+        await self._platform.before_reply(job)
         hints = [] if job.outcome is None else [job.outcome.headers.get(HINT, "")]
-        if "fal_webhook=" in address.query:
-            hints.append("fal_webhook: this version delivers no webhooks")
-        hint = "; ".join(filter(None, hints))
+        hints.append(self._platform.webhooks.hint(order.wishes.webhook) or "")
+        hint = header_text("; ".join(filter(None, hints)))
         body: dict[str, JSON] = {
             "status": "IN_QUEUE",
             "request_id": job.id,

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from falkit_mock.edge import Address
 from falkit_mock.errors import BadBody, BadHeader
+from falkit_mock.hosts.faulty import HEADER, named_by
 from falkit_mock.platform import access
 from falkit_mock.platform.jobs import Priority, Wishes
 from falkit_mock.platform.lifecycle import BadLifecycle, Lifecycle
@@ -47,6 +48,7 @@ def read_wishes(request: Request, address: Address, media: Lifecycle) -> Wishes:
         keep_payloads=said.get("x-fal-store-io", "") != "0",
         media_for=math.inf if lifecycle.seconds is None else lifecycle.seconds,
         media_acl=lifecycle.acl.text(),
+        faults=named_by(request) if HEADER in said else (),
     )
 
 

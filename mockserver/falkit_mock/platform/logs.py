@@ -11,8 +11,9 @@ from falkit_mock.platform.jobs import Job
 from falkit_spec import JSON, Object
 
 _STEPS = 12
-# How far a job gets whose inputs are refused, and one that no clock drives.
-_REFUSED_AT, _HALF = 0.05, 0.5
+# How far a job gets whose inputs are refused, one that a rule has fail, and one that no clock
+# drives.
+_REFUSED_AT, _FAILED_AT, _HALF = 0.05, 0.88, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,19 @@ def _course(job: Job, now: float) -> tuple[float, float]:
     if job.cancelled:
         return (0.0, _HALF) if math.isinf(job.run) else (job.run, ran / job.run)
     total = job.ends - job.starts if job.ends < math.inf else 0.0
-    refused = job.outcome is not None and not job.outcome.ok
-    return total, min(job.progress(now), _REFUSED_AT if refused else 1.0)
+    most = 1.0
+    if job.outcome is not None and not job.outcome.ok:
+        most = _FAILED_AT if "outcome" in job.faults else _REFUSED_AT
+    return total, min(job.progress(now), most)
+
+
+def lateness(job: Job) -> float:
+    """Return how many seconds late a job's lines show; infinite for never."""
+    late = job.faults.get("logs")
+    if not isinstance(late, dict):
+        return 0.0
+    seconds = late["seconds"]
+    return float(seconds) if isinstance(seconds, int | float) else math.inf
 
 
 def next_line(job: Job, now: float, random: Random) -> float:

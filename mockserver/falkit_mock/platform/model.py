@@ -82,7 +82,7 @@ def read(order: Order, settings: Settings) -> Reading | Refused:
         # wire.md §4: a path that the app doesn't have.
         inside = order.path.removeprefix(order.app) or "/"
         body = dumps({"detail": f"Path {inside} not found"})
-        return Refused(Outcome(404, body, NOT_BILLED, _error(404, settings)), order.hint)
+        return Refused(Outcome(404, body, NOT_BILLED, error_text(404, settings)), order.hint)
     parsed = _parse(order.body, order.content_type, settings)
     if isinstance(parsed, Refused):
         return parsed
@@ -98,7 +98,7 @@ def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused
             "input": None,
         }
         hint = "the body is empty; send the input as JSON"
-        return Refused(refusal([item], error=_error(422, settings)), hint)
+        return Refused(refusal([item], error=error_text(422, settings)), hint)
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type and not media_type.endswith(("/json", "+json")):
         # FastAPI hands a body of another type to the model unread.
@@ -110,7 +110,7 @@ def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused
         if error.position is None:
             # FastAPI's answer, on which fal's models stand, to all but a syntax error.
             text = dumps({"detail": "There was an error parsing the body"})
-            return Refused(Outcome(400, text, NOT_BILLED, _error(400, settings)), hint)
+            return Refused(Outcome(400, text, NOT_BILLED, error_text(400, settings)), hint)
         item = {
             "type": "json_invalid",
             "loc": ["body", error.position],
@@ -119,7 +119,7 @@ def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused
             "ctx": {"error": error.message},
         }
         hint += f" at character {error.position}"
-        return Refused(refusal([item], error=_error(422, settings)), hint)
+        return Refused(refusal([item], error=error_text(422, settings)), hint)
 
 
 def _validate(endpoint: Endpoint, parsed: JSON, settings: Settings) -> Reading | Refused:
@@ -131,7 +131,8 @@ def _validate(endpoint: Endpoint, parsed: JSON, settings: Settings) -> Reading |
             faults = [fault for fault in faults if fault["type"] != "value_error"]
         if faults:
             detail = cast("list[JSON]", faults)
-            return Refused(refusal(detail, error=_error(422, settings)), hints.of_refusal(detail))
+            outcome = refusal(detail, error=error_text(422, settings))
+            return Refused(outcome, hints.of_refusal(detail))
     if coerce:
         parsed = endpoint.coerced(parsed)
     assert isinstance(parsed, dict), "whatever else was refused above"
@@ -226,7 +227,7 @@ def refuse_media(reading: Reading, rejected: list[Rejected], settings: Settings)
     ordered = sorted(rejected, key=lambda error: fields.index(error.field))
     hints = [error.hint for error in ordered if error.hint]
     detail: list[JSON] = [error.item for error in ordered]
-    return Refused(refusal(detail, error=_error(422, settings)), "; ".join(hints) or None)
+    return Refused(refusal(detail, error=error_text(422, settings)), "; ".join(hints) or None)
 
 
 def complete(
@@ -262,7 +263,8 @@ def digest(value: dict[str, JSON]) -> str:
     return sha256(dumps(value, sort_keys=True)).hexdigest()
 
 
-def _error(code: int, settings: Settings) -> str | None:
+def error_text(code: int, settings: Settings) -> str | None:
+    """Return what a COMPLETED status says of a model's own failure, if it says anything."""
     # The text is that of the webhook for the same failure (wire.md §5.1, inferred here).
     absent = settings.assumptions.model_error_in_status == "absent"
     return None if absent else f"Invalid status code: {code}"

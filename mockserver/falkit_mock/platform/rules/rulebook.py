@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from falkit_mock.platform.identity import Identity
 from falkit_mock.platform.rules.distribution import parse_distribution
 from falkit_mock.platform.rules.errors import RuleError
-from falkit_mock.platform.rules.fault import Phase
+from falkit_mock.platform.rules.fault import Fault, Phase
 from falkit_mock.platform.rules.rule import Rule
 from falkit_mock.platform.rules.subject import Subject
 from falkit_mock.platform.rules.text import Table
@@ -62,11 +62,33 @@ class Chosen:
 class Rulebook:
     """Rules by id. Those that a request names itself come before those that are kept here."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, rules: Sequence[Rule] = ()) -> None:
         self._identity = identity
+        # What the mock was started with.
+        self._first = tuple(rules)
         self._rules: dict[str, KeptRule] = {}
         self._named: OrderedDict[tuple[str, str], KeptRule] = OrderedDict()
         self._count = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Have the rules that the mock was started with, counted anew."""
+        self.clear()
+        self._count = 0
+        for rule in self._first:
+            self.add(rule)
+
+    def dump(self) -> JSON:
+        return self.as_json()
+
+    def check(self, value: JSON) -> None:
+        """Raise RuleError, which is a ValueError, if load() could not take this."""
+        Rulebook(self._identity).load(value)
+
+    def load(self, value: JSON) -> None:
+        if not isinstance(value, dict):
+            raise RuleError("rules", value, "is no table")
+        self.from_json(value)
 
     @property
     def idle(self) -> bool:
@@ -120,12 +142,17 @@ class Rulebook:
                 self._named.popitem(last=False)
         return kept
 
-    def choose(self, phase: Phase, subject: Subject) -> Chosen | None:
+    def choose(
+        self, phase: Phase, subject: Subject, only: Callable[[Fault], bool] | None = None
+    ) -> Chosen | None:
         """Return the fault of a phase that befalls a request now: the first rule's that applies.
 
-        Rules behind it are not counted. A text that can't be read names nothing.
+        Rules behind it are not counted, nor are those that are out of the question by `only`. A
+        text that can't be read names nothing.
         """
         for kept in self._tried(subject):
+            if only is not None and not only(kept.rule.fault):
+                continue
             if chosen := self._try(kept, phase, subject):
                 return chosen
         return None

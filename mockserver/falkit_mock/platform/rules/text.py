@@ -91,10 +91,11 @@ def _value(key: str, word: str) -> JSON:
     raw = word[1:-1] if word.startswith("'") else word
     if not key.startswith(INPUT):
         return raw
-    return _as_json(raw)
+    return as_json(raw)
 
 
-def _as_json(raw: str) -> JSON:
+def as_json(raw: str) -> JSON:
+    """Return what a text is as JSON, or else the text."""
     try:
         # NaN and Infinity are no JSON, whatever Python says.
         value: JSON = json.loads(raw, parse_constant=_refuse)
@@ -142,7 +143,7 @@ def _text(text: str) -> str:
 
 def _json(value: JSON) -> str:
     if isinstance(value, str):
-        bare = _BARE.fullmatch(value) and _as_json(value) == value
+        bare = _BARE.fullmatch(value) and as_json(value) == value
         return value if bare else json.dumps(value)
     written = json.dumps(value, separators=(",", ":")).replace("'", "\\u0027")
     return written if _BARE.fullmatch(written) else f"'{written}'"
