@@ -1,4 +1,4 @@
-"""rest.fal.ai: tokens, and where to upload to (wire.md §7, §8)."""
+"""rest.fal.ai: tokens, where to upload to, and webhooks' keys (wire.md §5.2, §7, §8)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,14 @@ _STORAGES = (*_CDN, "gcs")
 # Seconds for which a realtime token may be asked, and is good if nothing is said.
 _LONGEST, _USUAL = 86_400, 120
 _GCS_PARTS = "/storage/upload/multipart/"
+_JWKS = "/.well-known/jwks.json"
 
 
 class Rest:
-    """POST /storage/auth/token, /storage/upload/initiate[-multipart], /tokens[/realtime]."""
+    """POST /storage/auth/token, /storage/upload/initiate[-multipart], /tokens[/realtime].
+
+    And GET /.well-known/jwks.json.
+    """
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -42,16 +46,25 @@ class Rest:
         }
 
     async def __call__(self, request: Request, address: Address) -> Response:
+        if address.path == _JWKS:
+            return self._jwks(request)
         handle = self._posts.get(address.path)
         if handle is None and address.path.startswith(_GCS_PARTS):
             handle = self._gcs_part
         if handle is None:
-            raise NotFound(f"of {address.host} this mock has {', '.join(self._posts)}")
+            raise NotFound(f"of {address.host} this mock has {', '.join((*self._posts, _JWKS))}")
         if request.method != "POST":
             raise MethodNotAllowed("POST")
         authorization = request.headers.get("authorization", "")
         access.check(authorization, None, self._platform.settings.api_keys)
         return await handle(request, address)
+
+    def _jwks(self, request: Request) -> Response:
+        """The keys that webhooks are signed with; nobody has to say who they are (wire.md §5.2)."""
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed("GET", "HEAD")
+        padding = self._platform.settings.assumptions.jwks_padding
+        return self._reply(self._platform.webhooks.keys.jwks(padding))
 
     async def _cdn_token(self, request: Request, address: Address) -> Response:
         _storage(address, _CDN)

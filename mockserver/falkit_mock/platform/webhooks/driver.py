@@ -36,9 +36,6 @@ class Driver:
     def drop(self, key: Hashable) -> None:
         self._agenda.drop(key)
 
-    def clear(self) -> None:
-        self._agenda.clear()
-
     def close(self) -> None:
         """Do nothing more, until something is to be done again."""
         self._agenda.clear()

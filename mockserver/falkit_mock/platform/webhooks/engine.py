@@ -1,8 +1,9 @@
-"""Webhooks from a job's end to the receiver's acknowledgement, and the log of them."""
+"""Webhooks from a job's end to the receiver's acknowledgement."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
@@ -16,6 +17,7 @@ from falkit_mock.platform.webhooks.driver import Driver
 from falkit_mock.platform.webhooks.errors import NotDelivered, TargetRefused
 from falkit_mock.platform.webhooks.faults import Faults
 from falkit_mock.platform.webhooks.keys import KeyRing
+from falkit_mock.platform.webhooks.log import DeliveryLog
 from falkit_mock.platform.webhooks.payloads import body_of
 from falkit_mock.platform.webhooks.pending import Pending
 from falkit_mock.platform.webhooks.schedule import SCHEDULES
@@ -50,8 +52,7 @@ class Webhooks:
         self.schedule = SCHEDULES[settings.webhook_schedule]
         self.targets = Targets(settings.webhook_allow)
         self.keys = KeyRing(store.deliveries, clock)
-        # Called with each delivery as it is logged.
-        self.heard: Callable[[Delivery], None] | None = None
+        self.log = DeliveryLog(store.deliveries, service.identity, clock)
         self._assumptions = settings.assumptions
         self._clock = clock
         self._store = store
@@ -115,7 +116,7 @@ class Webhooks:
         try:
             target = self.targets.find(url)
         except TargetRefused as refused:
-            self._log_refused(job.id, url, "job", refused.why)
+            self.log.refused(job.id, url, "job", refused.why)
             return
         self._pending[job.id] = Pending(job.id, target, user_id(job.wishes.key))
         self.moved({job.id: (job.starts, job.ends)})
@@ -145,6 +146,11 @@ class Webhooks:
         assert pending.task is not None
         await asyncio.wait({pending.task}, timeout=_REPLY_WAITS)
 
+    def body(self, outcome: Outcome, request_id: str, attempts: int = 1) -> bytes:
+        """Write the body of an outcome's webhook, whose job was tried so often."""
+        gateway_id = self._identity.gateway_request_id(request_id, attempts)
+        return body_of(outcome, request_id, gateway_id)
+
     async def resend(self, request_id: str, url: str | None = None) -> Delivery:
         """Deliver an ended job's webhook once more, to its own URL or another.
 
@@ -160,7 +166,7 @@ class Webhooks:
         if to is None:
             raise NotDelivered(f"{request_id}: it was submitted without fal_webhook; give a URL")
         outcome = await self._outcome(job)
-        body = self._body(job, outcome)
+        body = self.body(outcome, job.id, job.attempts)
         return await self.send(request_id, to, body, user_id(job.wishes.key), "resend")
 
     async def send(
@@ -170,7 +176,7 @@ class Webhooks:
         try:
             target = self.targets.find(url)
         except TargetRefused as refused:
-            self._log_refused(request_id, url, cause, refused.why)
+            self.log.refused(request_id, url, cause, refused.why)
             raise
         before = len(self._store.deliveries.select(request_id=request_id))
         once = Pending(request_id, target, user, cause, body=body, number=before + 1)
@@ -242,6 +248,7 @@ class Webhooks:
 
     def _attempt(self, pending: Pending) -> None:
         now = self._clock.now()
+        pending.next = math.inf
         self._held_back.pop(pending.request_id, None)
         pending.number += 1
         self._begin(pending, once_only=False)
@@ -290,12 +297,8 @@ class Webhooks:
         except ShuttingDown:
             return False
         pending.gone = self._closes(job)
-        pending.body = self._body(job, outcome)
+        pending.body = self.body(outcome, job.id, job.attempts)
         return True
-
-    def _body(self, job: Job, outcome: Outcome) -> bytes:
-        gateway_id = self._identity.gateway_request_id(job.id, job.attempts)
-        return body_of(outcome, job.id, gateway_id)
 
     def _again(self, pending: Pending, moment: float) -> None:
         pending.next = moment
@@ -319,57 +322,7 @@ class Webhooks:
             )
         if verdict == "retry" and after is None:
             verdict = "failed"
-        delivery = Delivery(
-            id=self._identity.delivery_id(),
-            request_id=pending.request_id,
-            url=pending.target.url,
-            cause=pending.cause,
-            number=tried.number,
-            sent=tried.sent,
-            seconds=tried.seconds,
-            headers=tried.headers,
-            body=tried.body,
-            status_code=None if answer is None else answer.status_code,
-            response_headers={} if answer is None else answer.headers,
-            response_body=b"" if answer is None else answer.body,
-            error=tried.error,
-            verdict=verdict,
-            next=after,
-            faults=(*pending.faults.whole(), *tried.faults),
-        )
-        self._log(delivery)
-        return delivery
-
-    def _log_refused(self, request_id: str, url: str, cause: Cause, why: str) -> None:
-        delivery = Delivery(
-            id=self._identity.delivery_id(),
-            request_id=request_id,
-            url=url,
-            cause=cause,
-            number=0,
-            sent=self._clock.now(),
-            seconds=0.0,
-            headers={},
-            body=b"",
-            status_code=None,
-            response_headers={},
-            response_body=b"",
-            error=why,
-            verdict="refused",
-            next=None,
-        )
-        self._log(delivery)
-
-    def _log(self, delivery: Delivery) -> None:
-        self._store.deliveries.add(delivery)
-        if self.heard is not None:
-            self.heard(delivery)
-
-    def _break_off(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        self._pending.clear()
-        self._held_back.clear()
+        return self.log.tried(pending, tried, verdict, after)
 
 
 def _faults(job: Job) -> Faults:

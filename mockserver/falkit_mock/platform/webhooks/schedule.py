@@ -10,8 +10,6 @@ from falkit_mock.store.deliveries import Verdict
 
 _TWO_HOURS = 7200.0
 _RETRIES = 10
-# Seconds for which a result lives after the job's end, and from how many bytes on it is less.
-_LIFE, _SHORT_LIFE, _LARGE = 3600.0, 360.0, 10_240
 _MOST = 31
 _LONGEST_PAUSE = 150.0
 
@@ -59,11 +57,6 @@ class Schedule:
 
 def _doubling(first: float, count: int, longest: float = float("inf")) -> tuple[float, ...]:
     return tuple(accumulate(min(first * 2.0**turn, longest) for turn in range(count)))
-
-
-def life_of(size: int) -> float:
-    """Return the seconds for which a result of so many bytes stays (wire.md §3.4)."""
-    return _SHORT_LIFE if size >= _LARGE else _LIFE
 
 
 SCHEDULES: dict[ScheduleName, Schedule] = {

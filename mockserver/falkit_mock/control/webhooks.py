@@ -1,0 +1,219 @@
+"""Webhooks' deliveries, keys and schedule; deliveries sent again, and without a job."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from falkit_mock.control.errors import Unknown, Untimely, Unusable
+from falkit_mock.control.exchange import answer, body_of, query_of
+from falkit_mock.platform.platform import Platform
+from falkit_mock.platform.webhooks.errors import KeyInUse, NotDelivered, TargetRefused
+from falkit_mock.platform.webhooks.pending import Pending
+from falkit_mock.platform.webhooks.samples import SAMPLES, SampleName, sample
+from falkit_mock.platform.webhooks.signing import user_id
+from falkit_mock.store.deliveries import VERDICTS, Cause, Delivery, KeyRecord
+from falkit_spec import JSON, Catalog, UnknownEndpoint
+
+_MOST = 1000
+_DEFAULT_ENDPOINT = "fal-ai/ltx-2/text-to-video"
+
+
+def routes(platform: Platform, catalog: Catalog) -> list[Route]:
+    """Return the routes below /__falkit."""
+    webhooks = WebhookRoutes(platform, catalog)
+    one, key = "/deliveries/{delivery_id}", "/webhooks/keys/{number}"
+    return [
+        Route("/deliveries", webhooks.deliveries),
+        Route(one, webhooks.delivery),
+        Route(f"{one}/resend", webhooks.resend_delivery, methods=["POST"]),
+        Route("/jobs/{request_id}/resend", webhooks.resend_job, methods=["POST"]),
+        Route("/webhooks", webhooks.overview),
+        Route("/webhooks/rotate", webhooks.rotate, methods=["POST"]),
+        Route(key, webhooks.withdraw, methods=["DELETE"]),
+        Route("/webhooks/trigger", webhooks.trigger, methods=["POST"]),
+    ]
+
+
+class WebhookRoutes:
+    """The operations on webhooks."""
+
+    def __init__(self, platform: Platform, catalog: Catalog) -> None:
+        self._platform = platform
+        self._catalog = catalog
+        self._webhooks = platform.webhooks
+        self._store = platform.store.deliveries
+
+    async def deliveries(self, request: Request) -> Response:
+        query = query_of(request, "request_id", "url", "outcome", "limit")
+        asked = query.choice("outcome", VERDICTS, "any")
+        found = self._store.select(
+            request_id=query.text("request_id") or None,
+            url=query.text("url") or None,
+            verdict=next((verdict for verdict in VERDICTS if verdict == asked), None),
+            limit=query.whole("limit", least=1, most=_MOST, default=100),
+        )
+        return answer(self._platform, {"deliveries": [described(one) for one in found]})
+
+    async def delivery(self, request: Request) -> Response:
+        query_of(request)
+        return answer(self._platform, described(self._known(request)))
+
+    async def resend_delivery(self, request: Request) -> Response:
+        await body_of(self._platform, request)
+        before = self._known(request)
+        if not before.body:
+            # It was refused before there was a body.
+            return await self._resend(before.request_id, None)
+        headers = {name.lower(): value for name, value in before.headers.items()}
+        user = headers["x-fal-webhook-user-id"]
+        return await self._send(before.request_id, before.url, before.body, user)
+
+    async def resend_job(self, request: Request) -> Response:
+        url = (await body_of(self._platform, request, "url")).text("url")
+        request_id: str = request.path_params["request_id"]
+        return await self._resend(request_id, url or None)
+
+    async def overview(self, request: Request) -> Response:
+        limit = query_of(request, "limit").whole("limit", least=1, most=_MOST, default=100)
+        schedule, pending = self._webhooks.schedule, self._webhooks.pending()
+        body: dict[str, JSON] = {
+            "schedule": {
+                "name": schedule.name,
+                "first_timeout": schedule.first_timeout,
+                "timeout": schedule.timeout,
+                "offsets": [*schedule.offsets],
+            },
+            "allowed": [*self._webhooks.targets.allowed],
+            "keys": self._keys(),
+            "waiting": len(pending),
+            "pending": [_still(one) for one in pending[:limit]],
+        }
+        return answer(self._platform, body)
+
+    async def rotate(self, request: Request) -> Response:
+        body = await body_of(self._platform, request, "withdraw")
+        old = [key.number for key in self._webhooks.keys.all() if not key.withdrawn]
+        drop = body.flag("withdraw")
+        self._webhooks.keys.rotate()
+        for number in old if drop else ():
+            self._webhooks.keys.withdraw(number)
+        return answer(self._platform, {"keys": self._keys()})
+
+    async def withdraw(self, request: Request) -> Response:
+        await body_of(self._platform, request)
+        number: str = request.path_params["number"]
+        known = {str(key.number) for key in self._webhooks.keys.all()}
+        if number not in known:
+            raise Unknown("number", number, "is no key; GET /__falkit/webhooks lists them")
+        try:
+            self._webhooks.keys.withdraw(int(number))
+        except KeyInUse as error:
+            raise Untimely(str(error)) from None
+        return answer(self._platform, {"keys": self._keys()})
+
+    async def trigger(self, request: Request) -> Response:
+        body = await body_of(
+            self._platform, request, "kind", "url", "endpoint_id", "request_id", "key"
+        )
+        # Of the choices by now.
+        kind = cast(SampleName, body.choice("kind", SAMPLES))
+        url = body.text("url")
+        if not url:
+            raise Unusable.lacking("url", "give the receiver's URL")
+        try:
+            endpoint = self._catalog.get(body.text("endpoint_id", _DEFAULT_ENDPOINT))
+        except UnknownEndpoint as error:
+            raise Unusable(
+                "endpoint_id", body.value("endpoint_id"), f"is unknown; {error}"
+            ) from None
+        request_id = body.text("request_id") or self._platform.identity.reply_id()
+        made = self._webhooks.body(sample(kind, endpoint), request_id)
+        user = user_id(body.text("key", "falkit"))
+        return await self._send(request_id, url, made, user, trigger=True)
+
+    def _known(self, request: Request) -> Delivery:
+        delivery_id: str = request.path_params["delivery_id"]
+        found = self._store.get(delivery_id)
+        if found is None:
+            mend = "is no delivery of this mock; GET /__falkit/deliveries lists those it made"
+            raise Unknown("delivery_id", delivery_id, mend)
+        return found
+
+    def _keys(self) -> list[JSON]:
+        current = self._webhooks.keys.current
+        return [_key(key, current) for key in self._webhooks.keys.all()]
+
+    async def _resend(self, request_id: str, url: str | None) -> Response:
+        if self._platform.store.get(request_id) is None:
+            mend = "is no job of this mock; GET /__falkit/jobs lists those it has"
+            raise Unknown("request_id", request_id, mend)
+        try:
+            delivery = await self._webhooks.resend(request_id, url)
+        except NotDelivered as error:
+            raise Untimely(str(error)) from None
+        except TargetRefused as refused:
+            raise Unusable("url", refused.url, f"can't be called: {refused.why}") from None
+        return answer(self._platform, described(delivery))
+
+    async def _send(
+        self, request_id: str, url: str, body: bytes, user: str, *, trigger: bool = False
+    ) -> Response:
+        cause: Cause = "trigger" if trigger else "resend"
+        try:
+            delivery = await self._webhooks.send(request_id, url, body, user, cause)
+        except TargetRefused as refused:
+            raise Unusable("url", refused.url, f"can't be called: {refused.why}") from None
+        return answer(self._platform, described(delivery))
+
+
+def described(delivery: Delivery) -> dict[str, JSON]:
+    """Return a delivery as the control API tells of it; bodies are text."""
+    response: dict[str, JSON] | None = None
+    if delivery.status_code is not None:
+        response = {
+            "status_code": delivery.status_code,
+            "headers": {**delivery.response_headers},
+            "body": delivery.response_body.decode("utf-8", "replace"),
+        }
+    return {
+        "id": delivery.id,
+        "request_id": delivery.request_id,
+        "url": delivery.url,
+        "cause": delivery.cause,
+        "number": delivery.number,
+        "outcome": delivery.verdict,
+        "error": delivery.error,
+        "faults": [*delivery.faults],
+        "sent": delivery.sent,
+        "seconds": round(delivery.seconds, 6),
+        "next": delivery.next,
+        "request": {
+            "headers": {**delivery.headers},
+            "body": delivery.body.decode("utf-8", "replace"),
+        },
+        "response": response,
+    }
+
+
+def _still(pending: Pending) -> dict[str, JSON]:
+    return {
+        "request_id": pending.request_id,
+        "url": pending.target.url,
+        "attempts": pending.number,
+        # Null while the job is held, or an attempt is under way.
+        "next": pending.next if math.isfinite(pending.next) else None,
+    }
+
+
+def _key(key: KeyRecord, current: int) -> dict[str, JSON]:
+    return {
+        "number": key.number,
+        "created": key.created,
+        "signs": key.number == current,
+        "published": not key.withdrawn,
+    }
