@@ -16,8 +16,8 @@ from falkit_mock.control.exchange import answer
 from falkit_mock.platform.platform import Platform
 from falkit_spec import JSON
 
-# What opens doors: told of is only whether, or how many, there are.
-_SECRETS = ("api_keys", "control_token")
+# What opens doors is counted only; rules have a place of their own.
+_APART = ("api_keys", "control_token", "rules")
 
 
 def routes(platform: Platform) -> list[Route]:
@@ -54,9 +54,10 @@ def _settings(platform: Platform) -> dict[str, JSON]:
     told = {
         field.name: getattr(settings, field.name)
         for field in fields(settings)
-        if field.name not in _SECRETS
+        if field.name not in _APART
     }
     # What is infinite is written as null, and what isn't JSON as its text.
+    told["rules"] = [rule.text() for rule in settings.rules]
     plain: dict[str, JSON] = orjson.loads(orjson.dumps(told, default=_written))
     plain["api_keys"] = len(settings.api_keys)
     plain["control_token"] = settings.control_token is not None

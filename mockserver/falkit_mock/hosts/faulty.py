@@ -22,7 +22,7 @@ from falkit_mock.errors import (
 from falkit_mock.hosts.cut import SPOILT, ConnectionCut, IngressError, Spoiling
 from falkit_mock.line import line_of
 from falkit_mock.platform import access
-from falkit_mock.platform.jobs import Job
+from falkit_mock.platform.jobs import Door, Job
 from falkit_mock.platform.model import Order
 from falkit_mock.platform.platform import Platform
 from falkit_mock.platform.rules.errors import RuleError
@@ -64,7 +64,7 @@ class Faulty:
         """Do what befalls a call of a model before it is carried out."""
         named = (*order.wishes.faults, *magic_of(order.body).texts)
         if named or not self._rules.idle:
-            door = "queue" if operation == "submit" else "run"
+            door: Door = "queue" if operation == "submit" else "run"
             await self._strike(request, subject_of(order, door, named))
 
     async def before_job(self, request: Request, job: Job, operation: Operation) -> None:

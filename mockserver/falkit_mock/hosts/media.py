@@ -12,8 +12,12 @@ from starlette.responses import Response, StreamingResponse
 
 from falkit_mock.edge import Address
 from falkit_mock.errors import FileNotFound, MethodNotAllowed
+from falkit_mock.hosts.faulty import Faulty
+from falkit_mock.hosts.spoilt_media import pause_of, slowly, spoilt
 from falkit_mock.hosts.uploads import UploadDoor, check_reader
+from falkit_mock.platform.media import MediaFile
 from falkit_mock.platform.platform import Platform
+from falkit_mock.platform.rules.rulebook import Chosen
 from falkit_mock.store.uploads import Upload
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -25,6 +29,7 @@ class MediaHost:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._door = UploadDoor(platform)
+        self._faulty = Faulty(platform)
 
     async def __call__(self, request: Request, address: Address) -> Response:
         answer = await self._door(request, address)
@@ -34,10 +39,8 @@ class MediaHost:
             raise MethodNotAllowed("GET", "HEAD")
         file = self._platform.media.file(address.path)
         if file is not None:
-            data = file.data
-            return _serve(
-                request, file.etag, file.content_type, len(data), lambda a, b: _whole(data[a:b])
-            )
+            chosen = self._faulty.of_media(request, address)
+            return self._output(request, spoilt(file, chosen), chosen)
         stored = self._platform.uploads.file(address.path)
         if stored is None:
             raise FileNotFound
@@ -50,6 +53,20 @@ class MediaHost:
             lambda a, b: _streamed(self._platform.uploads.read(stored, a, b)),
             _cache(stored.upload, self._platform.clock.now()),
         )
+
+    def _output(self, request: Request, file: MediaFile, chosen: Chosen | None) -> Response:
+        data, pause = file.data, pause_of(chosen)
+
+        async def wait(seconds: float) -> None:
+            await self._faulty.wait(request, self._platform.clock.now() + seconds)
+
+        def body(start: int, end: int) -> Response:
+            part = data[start:end]
+            return _streamed(slowly(part, pause, wait)) if pause else Response(part)
+
+        # A rule may hold for the next request no more.
+        cache = "no-store" if chosen else _FOR_EVER
+        return _serve(request, file.etag, file.content_type, len(data), body, cache)
 
 
 # Makes the reply of the bytes [start, end); the status code and the headers follow.
@@ -97,10 +114,6 @@ def _serve(
     reply.status_code = code
     reply.init_headers(headers)
     return reply
-
-
-def _whole(data: bytes) -> Response:
-    return Response(data)
 
 
 def _streamed(data: AsyncGenerator[bytes]) -> Response:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from falkit_spec import JSON
 
+# Characters of a value that are shown.
+_MOST = 100
+
 
 class RuleError(ValueError):
     """A rule that can't work.
@@ -25,8 +28,10 @@ class RuleError(ValueError):
 
     @property
     def message(self) -> str:
-        shown = f"{self.field}: {self.value!r} {self.mend}"
-        return f"{self.where}: {shown}" if self.where else shown
+        value = repr(self.value)
+        short = value if len(value) <= _MOST else f"{value[:_MOST]}…"
+        said = f"{self.field}: {short} {self.mend}"
+        return f"{self.where}: {said}" if self.where else said
 
     def __str__(self) -> str:
         return self.message

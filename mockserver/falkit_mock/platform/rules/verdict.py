@@ -5,18 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import cast
 
-from falkit_mock.platform.hints import HINT, header_text
 from falkit_mock.platform.jobs import Door, Outcome
-from falkit_mock.platform.model import Order, Reading, Refused, error_text
-from falkit_mock.platform.refusals import model_error, platform_error, refusal
+from falkit_mock.platform.model import Order, Reading, Refused
 from falkit_mock.platform.rules import magic
+from falkit_mock.platform.rules.ending import ending, ran, tried_again
 from falkit_mock.platform.rules.fault import Fault, Operation
 from falkit_mock.platform.rules.magic import Magic
-from falkit_mock.platform.rules.matcher import found_at
 from falkit_mock.platform.rules.media_faults import RENAMED
-from falkit_mock.platform.rules.model_errors import ModelError
 from falkit_mock.platform.rules.request_errors import RequestError
 from falkit_mock.platform.rules.rulebook import Chosen, Rulebook
 from falkit_mock.platform.rules.subject import Subject
@@ -108,8 +104,8 @@ def judge(
     if chosen is None:
         return verdict
     faults["outcome"] = {"name": chosen.name, "rule": chosen.id}
-    outcome = _hinted(_outcome(chosen, judged, door, settings), chosen)
-    return replace(verdict, outcome=outcome, ran=_ran(chosen.rule.fault))
+    outcome = ending(chosen, judged, door, settings)
+    return replace(verdict, outcome=outcome, ran=ran(chosen.rule.fault))
 
 
 def _attempts(
@@ -127,100 +123,9 @@ def _attempts(
     chosen = None
     for attempt in range(1, most + 1):
         chosen = book.choose("outcome", subject, only)
-        if chosen is None or not _tried_again(chosen):
+        if chosen is None or not tried_again(chosen):
             return chosen, attempt
     return chosen, most
-
-
-def _tried_again(chosen: Chosen) -> bool:
-    """Say whether the queue itself tries again: after 503, 504 and connection errors.
-
-    A model's own word, the retry header, counts where its status is of the 5xx (wire.md §6.3).
-    """
-    match chosen.rule.fault:
-        case RequestError() as fault:
-            return fault.temporary
-        case ModelError():
-            return _status(chosen) >= 500 and chosen.parameters()["retryable"] is True
-        case _:
-            return chosen.name == "raw_error" and _status(chosen) in (503, 504)
-
-
-def _ran(fault: Fault) -> bool:
-    return fault.ran if isinstance(fault, ModelError | RequestError) else True
-
-
-def _status(chosen: Chosen) -> int:
-    fault, said = chosen.rule.fault, chosen.parameters().get("status")
-    return (
-        int(str(said))
-        if said is not None
-        else fault.status
-        if isinstance(fault, ModelError)
-        else 200
-    )
-
-
-def _outcome(chosen: Chosen, judged: Reading | Refused, door: Door, settings: Settings) -> Outcome:
-    match chosen.rule.fault:
-        case RequestError() as fault:
-            return _request_error(fault, chosen, door)
-        case ModelError() as fault if isinstance(judged, Reading):
-            return _model_error(fault, chosen, judged, settings)
-        case _:
-            code = _status(chosen)
-            error = error_text(code, settings) if code >= 400 else None
-            body = str(chosen.parameters()["text"]).encode()
-            headers = {"content-type": "text/plain; charset=utf-8"}
-            return Outcome(code, body, headers, error)
-
-
-def _request_error(fault: RequestError, chosen: Chosen, door: Door) -> Outcome:
-    said = chosen.parameters()
-    outcome = platform_error(fault.name, cast("str | None", said["detail"]))
-    headers = dict(outcome.headers)
-    if door == "run" and fault.temporary:
-        # fal.run leaves the trying again to its caller (wire.md §4).
-        headers["x-fal-needs-retry"] = "1"
-    if said.get("by") == "platform":
-        headers.pop("x-fal-request-timeout-type", None)
-    return replace(outcome, headers=headers)
-
-
-def _model_error(
-    fault: ModelError, chosen: Chosen, reading: Reading, settings: Settings
-) -> Outcome:
-    said = chosen.parameters()
-    code = _status(chosen)
-    ctx = {name: said[name] for name in fault.ctx}
-    place = said["field"] if isinstance(said["field"], str) else _place(fault, reading)
-    steps: list[JSON] = [
-        int(step) if step.isdecimal() else step for step in place.split(".") if step
-    ]
-    item = model_error(fault.name, steps, ctx, cast("str | None", said["msg"]))
-    if place:
-        item["input"] = found_at(reading.input, place)
-    retryable = said.get("retryable") is True
-    return refusal([item], error=error_text(code, settings), status=code, retryable=retryable)
-
-
-def _place(fault: ModelError, reading: Reading) -> str:
-    """Return the field that an error is about: the first of the input that fits, or its prompt."""
-    match fault.concerns:
-        case "":
-            return ""
-        case "prompt":
-            return "prompt"
-        case "number":
-            numbers = [
-                name
-                for name, value in reading.input.items()
-                if isinstance(value, int | float) and not isinstance(value, bool)
-            ]
-            return min(numbers, key=lambda name: (name != "duration", name), default="prompt")
-        case kind:
-            media = sorted(reading.media, key=lambda medium: medium.kind != kind)
-            return media[0].field if media else "prompt"
 
 
 def _later(book: Rulebook, subject: Subject) -> dict[str, JSON]:
@@ -244,7 +149,3 @@ def _kept(chosen: Chosen) -> dict[str, JSON]:
             for name, value in chosen.parameters().items()
         },
     }
-
-
-def _hinted(outcome: Outcome, chosen: Chosen) -> Outcome:
-    return replace(outcome, headers={**outcome.headers, HINT: header_text(chosen.hint)})

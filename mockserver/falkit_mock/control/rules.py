@@ -1,0 +1,120 @@
+"""GET, POST, PUT and DELETE /__falkit/rules, one of them or all, and GET /__falkit/faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from falkit_mock.control.errors import Unknown, Unusable
+from falkit_mock.control.exchange import answer, body_of, query_of
+from falkit_mock.platform.platform import Platform
+from falkit_mock.platform.rules.catalogue import FAULTS
+from falkit_mock.platform.rules.errors import RuleError
+from falkit_mock.platform.rules.rulebook import KeptRule
+from falkit_spec import JSON
+
+Source = str | Mapping[str, JSON]
+
+
+def routes(platform: Platform) -> list[Route]:
+    """Return the routes below /__falkit."""
+    rules = Rules(platform)
+    return [
+        Route("/rules", rules.list),
+        Route("/rules", rules.add, methods=["POST"]),
+        Route("/rules", rules.replace_all, methods=["PUT"]),
+        Route("/rules", rules.clear, methods=["DELETE"]),
+        Route("/rules/{rule_id}", rules.one),
+        Route("/rules/{rule_id}", rules.replace, methods=["PUT"]),
+        Route("/rules/{rule_id}", rules.remove, methods=["DELETE"]),
+        Route("/faults", rules.faults),
+    ]
+
+
+class Rules:
+    """The operations on rules. A rule is a line, or a table with the same names."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._book = platform.rules
+
+    async def list(self, request: Request) -> Response:
+        query_of(request)
+        return self._all()
+
+    async def add(self, request: Request) -> Response:
+        source = _source((await body_of(self._platform, request, "rule")).value("rule"), "rule")
+        try:
+            kept = self._book.add(source)
+        except RuleError as error:
+            raise _unusable(error) from None
+        return answer(self._platform, kept.as_json(), 201)
+
+    async def replace_all(self, request: Request) -> Response:
+        given = (await body_of(self._platform, request, "rules")).value("rules")
+        if not isinstance(given, list):
+            raise Unusable.lacking("rules", "give a list of rules, each a line or a table")
+        try:
+            self._book.replace_all([_source(each, "rules") for each in given])
+        except RuleError as error:
+            raise _unusable(error) from None
+        return self._all()
+
+    async def clear(self, request: Request) -> Response:
+        query_of(request)
+        removed = len(self._book.all())
+        self._book.clear()
+        return answer(self._platform, {"removed": removed})
+
+    async def one(self, request: Request) -> Response:
+        query_of(request)
+        return answer(self._platform, self._known(request).as_json())
+
+    async def replace(self, request: Request) -> Response:
+        source = _source((await body_of(self._platform, request, "rule")).value("rule"), "rule")
+        known = self._known(request)
+        try:
+            kept = self._book.replace(known.id, source) or known
+        except RuleError as error:
+            raise _unusable(error) from None
+        return answer(self._platform, kept.as_json())
+
+    async def remove(self, request: Request) -> Response:
+        query_of(request)
+        known = self._known(request)
+        self._book.remove(known.id)
+        return answer(self._platform, {"removed": 1})
+
+    async def faults(self, request: Request) -> Response:
+        query_of(request)
+        described: list[JSON] = [fault.described() for fault in FAULTS.values()]
+        return answer(self._platform, {"faults": described})
+
+    def _all(self) -> Response:
+        rules: list[JSON] = [kept.as_json() for kept in self._book.all()]
+        return answer(self._platform, {"rules": rules})
+
+    def _known(self, request: Request) -> KeptRule:
+        id = str(request.path_params["rule_id"])
+        kept = self._book.get(id)
+        if kept is None:
+            raise Unknown("rule_id", id, "is no rule's; GET /__falkit/rules lists them")
+        return kept
+
+
+def _source(value: JSON, field: str) -> Source:
+    if isinstance(value, str | Mapping):
+        return value
+    mend = 'give a line such as "image_load_error times=2", or a table with a fault in it'
+    if value is None:
+        raise Unusable.lacking(field, mend)
+    raise Unusable(field, value, f"is no rule; {mend}")
+
+
+def _unusable(error: RuleError) -> Unusable:
+    refusal = Unusable(error.field, error.value, error.mend)
+    refusal.body["detail"] = str(error)
+    return refusal
