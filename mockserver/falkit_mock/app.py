@@ -16,9 +16,12 @@ from starlette.types import Receive, Scope, Send
 
 from falkit_mock import edge
 from falkit_mock.control import api
+from falkit_mock.control.recorder import Recorder, located
 from falkit_mock.edge import Address
 from falkit_mock.errors import HostNotImitated, WireError
+from falkit_mock.hosts.cut import SPOILT, ConnectionCut, IngressError, Spoiling, cut_off
 from falkit_mock.hosts.fal_run import FalRun
+from falkit_mock.hosts.faulty import Faulty
 from falkit_mock.hosts.media import MediaHost
 from falkit_mock.hosts.queue import Queue
 from falkit_mock.hosts.replies import error_reply, json_reply
@@ -48,11 +51,16 @@ EXPOSED_HEADERS = (
 )
 
 
+# Where faults can befall a request that calls no model; those of a model's ask for its input first.
+_FILES = (edge.MEDIA, edge.REST)
+
+
 class FalHosts:
     """Finds the fal host that a request is for and has it answer. A plain ASGI application."""
 
     def __init__(self, platform: Platform, catalog: Catalog) -> None:
         self._platform = platform
+        self._faulty = Faulty(platform)
         self._hosts: dict[str, Host] = {
             edge.RUN: FalRun(platform, catalog),
             edge.QUEUE: Queue(platform, catalog),
@@ -67,16 +75,28 @@ class FalHosts:
         try:
             address = edge.resolve(scope, self._platform.settings.media_host)
             scope["falkit.address"] = address
+            located(scope, address)
             host = self._hosts.get(address.role)
             if host is None:
                 raise HostNotImitated(address.host)
+            if address.role in _FILES:
+                await self._faulty.before_file(request, address)
             response = await host(request, address)
+        except IngressError as error:
+            response = error.reply()
         except WireError as error:
             scope["falkit.error"] = error
             response = error_reply(error, self._platform.identity.reply_id())
         except ClientDisconnect:
             return
-        await response(scope, receive, send)
+        except ConnectionCut as error:
+            await cut_off(scope, error)
+            return
+        spoiling: Spoiling | None = scope.get(SPOILT)
+        if spoiling is None:
+            await response(scope, receive, send)
+        else:
+            await spoiling(response, scope, receive, send)
 
 
 def _platform_api(platform: Platform, catalog: Catalog) -> Host:
@@ -128,7 +148,8 @@ def create_app(
 
     async def internal_error(request: Request, error: Exception) -> Response:
         # A fault of falkit's own. Uvicorn, which is told to be quiet, would keep it to itself.
-        _log.error("%s %r failed", request.method, request.url.path, exc_info=error)
+        if not isinstance(error, ConnectionCut):
+            _log.error("%s %r failed", request.method, request.url.path, exc_info=error)
         detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
         request_id = platform.identity.reply_id()
         return json_reply(detail, request_id=request_id, status_code=500)
@@ -153,7 +174,7 @@ def create_app(
             Route("/health", health),
             Route("/ready", health),
             *api.routes(platform, documents),
-            Route("/{path:path}", FalHosts(platform, documents)),
+            Route("/{path:path}", Recorder(FalHosts(platform, documents), platform)),
         ],
         middleware=[cors],
         exception_handlers={

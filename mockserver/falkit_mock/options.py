@@ -10,7 +10,15 @@ import click
 
 from falkit_mock.listening import listen
 from falkit_mock.platform.timing import TimingError, parse_timing
-from falkit_mock.settings import ASSUMPTIONS, Assumptions, MediaHost, MiB, Settings, SettingsError
+from falkit_mock.settings import (
+    ASSUMPTIONS,
+    Assumptions,
+    MediaHost,
+    MiB,
+    ScheduleName,
+    Settings,
+    SettingsError,
+)
 
 _NAMES = "\n".join(
     f"  {name.replace('_', '-'):<24} {' | '.join(values)}" for name, values in ASSUMPTIONS.items()
@@ -57,12 +65,34 @@ _MOCK = (
         help="Media URLs that a browser on this machine opens, or such as fal's own.",
     ),
     click.option(
+        "--webhook-schedule",
+        type=click.Choice(["two-hours", "until-expiry"]),
+        default="two-hours",
+        show_default=True,
+        help="When webhooks that were not taken are sent again: fal's older account, or its newest.",
+    ),
+    click.option(
+        "--webhook-allow",
+        multiple=True,
+        metavar="HOST[:PORT]",
+        help="Let webhooks go to this host too, a glob such as *.example.com; may be given more "
+        "than once.  [default: this machine]",
+    ),
+    click.option(
         "--max-body",
         default=64 * MiB,
         show_default=True,
         type=click.IntRange(1),
         metavar="BYTES",
         help="Largest request body; a larger one is answered 413.",
+    ),
+    click.option(
+        "--journal",
+        default=1000,
+        show_default=True,
+        type=click.IntRange(0),
+        metavar="REQUESTS",
+        help="How many of the newest requests the control API can tell of.",
     ),
     click.option(
         "--control-token",
@@ -96,7 +126,10 @@ class Chosen(TypedDict):
     api_keys: tuple[str, ...]
     allow_private_inputs: bool
     media_host: MediaHost
+    webhook_schedule: ScheduleName
+    webhook_allow: tuple[str, ...]
     max_body: int
+    journal: int
     control_token: str | None
     assume: tuple[str, ...]
 
@@ -123,7 +156,10 @@ def settings_of(chosen: Chosen) -> Settings:
             api_keys=frozenset(chosen["api_keys"]),
             allow_private_inputs=chosen["allow_private_inputs"],
             media_host=chosen["media_host"],
+            webhook_schedule=chosen["webhook_schedule"],
+            webhook_allow=chosen["webhook_allow"],
             max_body=chosen["max_body"],
+            journal=chosen["journal"],
             control_token=chosen["control_token"] or None,
             assumptions=Assumptions.parse(chosen["assume"]),
         )

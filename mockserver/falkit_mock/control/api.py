@@ -15,7 +15,19 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
-from falkit_mock.control import document, gateway, health, jobs
+from falkit_mock.control import (
+    clock,
+    document,
+    gateway,
+    health,
+    jobs,
+    journal,
+    ledger,
+    rules,
+    seed,
+    state,
+    webhooks,
+)
 from falkit_mock.control.exchange import answer
 from falkit_mock.control.guard import Guard
 from falkit_mock.hosts.replies import raw_reply
@@ -31,7 +43,14 @@ def routes(platform: Platform, catalog: Catalog) -> list[BaseRoute]:
     own = [
         *_described(platform),
         *health.routes(platform),
-        *jobs.routes(platform),
+        *jobs.routes(platform, catalog),
+        *clock.routes(platform),
+        *rules.routes(platform),
+        *seed.routes(platform),
+        *journal.routes(platform),
+        *ledger.routes(platform, catalog),
+        *state.routes(platform),
+        *webhooks.routes(platform, catalog),
         *gateway.routes(platform),
     ]
     router = Router(_by_path(own), redirect_slashes=False)

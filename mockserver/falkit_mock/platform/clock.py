@@ -108,13 +108,34 @@ class SimulatedClock:
             if not self._awaited[until]:
                 del self._awaited[until]
 
-    async def move_to(self, moment: float) -> None:
-        """Go to a later moment, by way of all that is waited for; a ValueError if it is past."""
+    async def move_to(self, moment: float) -> int:
+        """Go to a later moment, by way of all that is waited for; a ValueError if it is past.
+
+        Return how many awaited moments were met on the way.
+        """
         async with self._jump:
             self._refuse_past(moment)
-            while (due := self._next()) <= moment:
-                await self._jump_to(due)
-            await self._jump_to(moment)
+            return await self._move(moment)
+
+    async def move_by(self, seconds: float) -> int:
+        """Go on by 0 or more seconds, as move_to does."""
+        async with self._jump:
+            return await self._move(self.now() + seconds)
+
+    def restore(self, moment: float, *, running: bool) -> None:
+        """Be at a moment, earlier or later, with nothing on the way: for a state read back."""
+        self._running = running
+        self._set(moment)
+
+    async def _move(self, moment: float) -> int:
+        met = 0
+        # What is under way may come to want a moment before all that are waited for by now.
+        await self._settle()
+        while (due := self._next()) <= moment:
+            await self._jump_to(due)
+            met += 1
+        await self._jump_to(moment)
+        return met
 
     @contextmanager
     def busy(self) -> Generator[None]:

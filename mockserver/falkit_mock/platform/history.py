@@ -60,8 +60,8 @@ class Entry:
             "duration": self.duration,
         }
         if payloads:
-            item["json_input"] = _parsed(self.input())
-            item["json_output"] = None if self.outcome is None else _parsed(self.outcome.body)
+            item["json_input"] = readable(self.input())
+            item["json_output"] = None if self.outcome is None else readable(self.outcome.body)
         return item
 
 
@@ -94,7 +94,7 @@ def charge(entry: Entry, catalog: Catalog) -> Charge | None:
     """Return what a job cost; None for one that is not billed or has no known price."""
     if entry.result != "success" or entry.endpoint_id not in catalog:
         return None
-    endpoint, input = catalog.get(entry.endpoint_id), _parsed(entry.input())
+    endpoint, input = catalog.get(entry.endpoint_id), readable(entry.input())
     if not is_object(input) or endpoint.pricing is None:
         return None
     quantity, cost = endpoint.billable_units(input), endpoint.price(input)
@@ -162,7 +162,8 @@ def iso(moment: float) -> str:
     return text.replace("+00:00", "Z")
 
 
-def _parsed(data: bytes) -> JSON:
+def readable(data: bytes) -> JSON:
+    """Return what bytes say: JSON where they are, else their text; None for none at all."""
     try:
         return loads(data) if data else None
     except NotJson:

@@ -50,6 +50,10 @@ class Judge:
         for task in self._late.values():
             task.cancel()
 
+    async def settled(self) -> None:
+        """Return once all that is looked at now has been decided."""
+        await asyncio.gather(*map(asyncio.shield, self._late.values()), return_exceptions=True)
+
     async def outcome(self, job: Job) -> Outcome:
         """Return what a job answers, waiting for its files to be looked at if need be.
 

@@ -55,6 +55,8 @@ class Platform:
         self.clock = clock
         self.store = store
         self.identity = Identity(settings.seed)
+        # A store that was kept has jobs with the first ids already.
+        self.identity.skip(store.state.jobs)
         self.tokens = Tokens(self.identity.secret("tokens"), clock)
         self.uploads = Uploads(store.uploads, clock, self.identity)
         self.media = Media(store, self.uploads)
@@ -225,12 +227,18 @@ class Platform:
         self._end(job, outcome)
 
     async def interrupt(self) -> None:
-        """Let go of everyone who waits, as close() does, and go on."""
-        self.close()
+        """Let go of everyone who waits, as close() does, and go on; webhooks are left alone."""
+        self.closing = True
+        self._judge.close()
+        self.clock.bell.ring()
         # Each turn lets a task that was woken take one step: look, and answer its caller.
         for _ in range(20):
             await asyncio.sleep(0)
         self.closing = False
+
+    async def settled(self) -> None:
+        """Wait until the inputs of all jobs so far have been looked at."""
+        await self._judge.settled()
 
     def _take(self, order: Order, door: Door) -> Job:
         now = self.clock.now()

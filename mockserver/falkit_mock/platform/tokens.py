@@ -27,7 +27,7 @@ class Tokens:
     """JSON Web Tokens (HS256) on the mock's clock."""
 
     def __init__(self, key: bytes, clock: Clock) -> None:
-        self._key = key
+        self.key = key
         self._clock = clock
 
     def issue(self, purpose: Purpose, seconds: float, **claims: JSON) -> str:
@@ -51,7 +51,7 @@ class Tokens:
         return claims
 
     def _signature(self, text: str) -> str:
-        digest = hmac.new(self._key, text.encode("utf-8", "surrogateescape"), sha256).digest()
+        digest = hmac.new(self.key, text.encode("utf-8", "surrogateescape"), sha256).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 

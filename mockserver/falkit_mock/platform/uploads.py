@@ -61,6 +61,9 @@ class Uploads:
         self._sweep()
         now = self._clock.now()
         upload_id = self._identity.upload_id()
+        while self._store.get(upload_id) is not None:
+            # Of a store that was kept: its ids begin anew, its uploads are still there.
+            upload_id = self._identity.upload_id()
         content_type = _content_type(content_type)
         upload = Upload(
             id=upload_id,

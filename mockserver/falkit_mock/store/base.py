@@ -8,6 +8,7 @@ from typing import Protocol
 from falkit_mock.platform.jobs import Job, Outcome
 from falkit_mock.store.deliveries import DeliveryStore
 from falkit_mock.store.queues import QueueStore
+from falkit_mock.store.state import StateStore
 from falkit_mock.store.uploads import UploadStore
 
 
@@ -45,6 +46,11 @@ class Store(Protocol):
     @property
     def queues(self) -> QueueStore:
         """The same jobs by endpoint, key and priority: who waits, and who runs until when."""
+        ...
+
+    @property
+    def state(self) -> StateStore:
+        """All of it at once."""
         ...
 
     def next_seq(self) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from io import FileIO
@@ -63,6 +64,8 @@ class Blobs:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._temporary: Temporary | None = None
+        self._held = 0
+        self._doomed: list[Piece] = []
 
     @property
     def folder(self) -> Path:
@@ -100,8 +103,23 @@ class Blobs:
                     yield data
 
     def remove(self, pieces: Sequence[Piece]) -> None:
+        if self._held:
+            self._doomed.extend(pieces)
+            return
         for piece in pieces:
             (self.folder / piece.blob).unlink(missing_ok=True)
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Put off every removal to the block's end, for somebody who reads for a while."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            if not self._held:
+                doomed, self._doomed = self._doomed, []
+                self.remove(doomed)
 
     def close(self) -> None:
         """Delete the temporary folder; a folder that was named stays."""

@@ -13,7 +13,8 @@ from falkit_mock.platform.jobs import Job, Outcome, Wishes
 from falkit_mock.store.base import FileRecord
 from falkit_mock.store.blobs import Blobs
 from falkit_mock.store.sqlite_deliveries import SqliteDeliveries
-from falkit_mock.store.sqlite_queues import SqliteQueues
+from falkit_mock.store.sqlite_queues import SqliteQueues, places_of
+from falkit_mock.store.sqlite_state import SqliteState
 from falkit_mock.store.sqlite_uploads import SqliteUploads
 
 _SCHEMA = """
@@ -39,9 +40,12 @@ CREATE TABLE IF NOT EXISTS jobs (
     wishes TEXT,
     attempts INTEGER NOT NULL,
     faults TEXT,
-    -- What follows from the wishes, for the queues' indexes.
-    low INTEGER NOT NULL,
-    start_by REAL NOT NULL
+    -- For the queues: when it is given up, whom it waits with, and what it takes while it runs;
+    -- nothing where it does neither. See sqlite_queues.py.
+    start_by REAL NOT NULL,
+    lane TEXT,
+    runner TEXT,
+    place TEXT
 ) WITHOUT ROWID;
 -- Apart from the jobs, which are read and counted all the time: a picture in an input would have
 -- each of them strewn over a thousand pages.
@@ -68,7 +72,9 @@ _COLUMNS = (
     "code, body, headers, error, error_type, key, wishes, attempts, faults"
 )
 _GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = ?"
-_ADD = f"INSERT INTO jobs ({_COLUMNS}, low, start_by) VALUES ({', '.join('?' * 23)})"
+_ADD = (
+    f"INSERT INTO jobs ({_COLUMNS}, start_by, lane, runner, place) VALUES ({', '.join('?' * 25)})"
+)
 _UPDATE = (
     "UPDATE jobs SET pace = ?, starts = ?, ends = ?, run = ?, cancelled = ?, attempts = ?, "
     "faults = ? WHERE id = ?"
@@ -88,11 +94,15 @@ class SqliteStore:
         # The thread that makes an application is often not the one that serves it.
         self._db = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
         self._db.executescript(_SCHEMA)
-        (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM jobs").fetchone()
-        self._seq: int = last
         self.uploads = SqliteUploads(self._db, Blobs())
         self.deliveries = SqliteDeliveries(self._db)
         self.queues = SqliteQueues(self._db)
+        self.state = SqliteState(self._db, self._changed)
+        self._seq = self.state.jobs
+
+    def _changed(self) -> None:
+        self._seq = self.state.jobs
+        self.queues.reload()
 
     def next_seq(self) -> int:
         self._seq += 1
@@ -103,7 +113,7 @@ class SqliteStore:
         facts = (job.id, job.seq, job.path, job.app, job.door, job.pace)
         moments = (job.created, job.starts, job.ends, job.run, job.ready, job.cancelled)
         asked = (job.wishes.key, _wishes_text(job.wishes), job.attempts, _json_text(job.faults))
-        plan = (job.wishes.priority == "low", job.start_by)
+        plan = (job.start_by, *places_of(job))
         self._db.execute(_ADD, (*facts, *moments, *_outcome_values(job.outcome), *asked, *plan))
         self.queues.note(job)
 

@@ -10,26 +10,36 @@ from falkit_mock.platform.jobs import Job
 from falkit_mock.platform.schedule import Lane, Moments, Running, Waiting
 
 # A job that is done when it is submitted stands in none of them: it never waits or runs.
-SCHEMA = """
-CREATE INDEX IF NOT EXISTS jobs_by_lane ON jobs (path, key, low, starts, ends, seq)
-    WHERE door = 'queue' AND starts > created;
-CREATE INDEX IF NOT EXISTS jobs_by_path ON jobs (path, ends, starts)
-    WHERE door = 'queue' AND run > 0;
-CREATE INDEX IF NOT EXISTS jobs_by_key ON jobs (key, ends, starts) WHERE run > 0;
+_INDEXES = """
+CREATE INDEX IF NOT EXISTS jobs_by_lane ON jobs (lane, starts, ends, seq, ready)
+    WHERE lane IS NOT NULL;
+CREATE INDEX IF NOT EXISTS jobs_by_runner ON jobs (runner, ends, starts)
+    WHERE runner IS NOT NULL;
+CREATE INDEX IF NOT EXISTS jobs_by_place ON jobs (place, ends, starts) WHERE place IS NOT NULL;
 """
-# What an index is for has to be said in the index's own words, or sqlite doesn't take it.
-_LANE = "door = 'queue' AND starts > created AND path = ? AND key = ? AND low = ?"
-_PATH = "door = 'queue' AND run > 0 AND path = ?"
-_KEY = "run > 0 AND key = ?"
+_COUNT = "SELECT count(*) FROM jobs WHERE lane = ? AND starts > ? AND ends > ?"
 # Those that no clock drives take no place from those that it does.
 _RUNNING = (
     "SELECT id, door, path, key, ends FROM jobs "
-    "WHERE {} AND ends > ? AND ends < 9e999 AND starts <= ?"
+    "WHERE {} = ? AND ends > ? AND ends < 9e999 AND starts <= ?"
 )
 _FREE = (
-    "SELECT ends FROM jobs WHERE {} AND ends > ? AND ends < 9e999 AND starts < 9e999 "
+    "SELECT ends FROM jobs WHERE {} = ? AND ends > ? AND ends < 9e999 AND starts < 9e999 "
     "ORDER BY ends DESC LIMIT 1 OFFSET ?"
 )
+
+
+def places_of(job: Job) -> tuple[str | None, str | None, str | None]:
+    """Return a new job's lane, runner and place: what it waits for and what it takes, if it does.
+
+    They stand in the columns of these names.
+    """
+    queued, runs = job.door == "queue", job.run > 0
+    return (
+        _name(job.lane) if queued and job.ends > job.created else None,
+        job.path if queued and runs else None,
+        job.wishes.key if runs else None,
+    )
 
 
 class SqliteQueues:
@@ -37,47 +47,48 @@ class SqliteQueues:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        db.executescript(SCHEMA)
+        db.executescript(_INDEXES)
         # The lanes that have had jobs who wait, and the bounds that `lanes` returns.
         self._lanes: dict[Lane, list[float]] = {}
-        rows = db.execute(
-            "SELECT path, key, low, max(min(starts, ends)), max(ends) FROM jobs "
-            "WHERE door = 'queue' AND ends > created GROUP BY path, key, low"
+        self.reload()
+
+    def reload(self) -> None:
+        """Look at the jobs anew, when all of them may be others."""
+        self._lanes.clear()
+        rows = self._db.execute(
+            "SELECT lane, max(min(starts, ends)), max(ends) FROM jobs WHERE lane IS NOT NULL "
+            "GROUP BY lane"
         )
-        for path, key, low, until, ends in rows:
-            self._note(Lane(path, key, bool(low)), until, ends)
+        for name, until, ends in rows:
+            self._note(_lane(name), until, ends)
 
     def note(self, job: Job) -> None:
-        """Take notice of when a job that is about to be stored waits and runs."""
+        """Take notice of when a job that was stored waits and runs."""
         if job.door == "queue" and job.ends > job.created:
             self._note(job.lane, min(job.starts, job.ends), job.ends)
 
     def ahead(self, job: Job, now: float) -> int:
         own = job.lane
-        waiting = f"SELECT count(*) FROM jobs WHERE {_LANE} AND starts > ? AND ends > ?"
         count = 0
         for lane in self._of(own.path, now):
             if lane.low > own.low:
                 continue
-            # Everyone with another priority is ahead; of the same, who came earlier.
+            # Everyone with a higher priority is ahead; of the same, who came earlier.
             most = job.seq if lane.low == own.low else math.inf
-            where = (*_values(lane), now, now, most)
-            count += self._number(f"{waiting} AND seq < ?", where)
+            count += self._number(f"{_COUNT} AND seq < ?", (_name(lane), now, now, most))
         return count
 
     def length(self, path: str, now: float) -> int:
-        waiting = f"SELECT count(*) FROM jobs WHERE {_LANE} AND starts > ? AND ends > ?"
-        lanes = self._of(path, now)
-        return sum(self._number(waiting, (*_values(lane), now, now)) for lane in lanes)
+        return sum(self._number(_COUNT, (_name(lane), now, now)) for lane in self._of(path, now))
 
     def next_start(self, path: str, now: float) -> float:
-        start = f"SELECT min(starts) FROM jobs WHERE {_LANE} AND starts > ? AND starts < 9e999"
-        end = f"SELECT min(ends) FROM jobs WHERE {_LANE} AND starts = 9e999 AND ends > ?"
+        start = "SELECT min(starts) FROM jobs WHERE lane = ? AND starts > ? AND starts < 9e999"
+        end = "SELECT min(ends) FROM jobs WHERE lane = ? AND starts = 9e999 AND ends > ?"
         moments = [
             moment
             for lane in self._of(path, now)
             for sql in (start, end)
-            for (moment,) in self._db.execute(sql, (*_values(lane), now))
+            for (moment,) in self._db.execute(sql, (_name(lane), now))
         ]
         return min((moment for moment in moments if moment is not None), default=math.inf)
 
@@ -87,57 +98,68 @@ class SqliteQueues:
         return {lane: (until, ends) for lane, (until, ends) in self._lanes.items()}
 
     def waiting(self, lane: Lane, now: float) -> list[Waiting]:
-        sql = (
-            f"SELECT id, seq, ready, run, start_by, starts, ends FROM jobs WHERE {_LANE} "
-            "AND starts > ? AND ends > ? AND pace = 'clock'"
+        rows = self._db.execute(
+            "SELECT id, seq, ready, run, start_by, starts, ends FROM jobs "
+            "WHERE lane = ? AND starts > ? AND ends > ? AND pace = 'clock'",
+            (_name(lane), now, now),
         )
-        rows = self._db.execute(sql, (*_values(lane), now, now))
         return [
             Waiting(id, lane, seq, ready, run, start_by, (starts, ends))
             for id, seq, ready, run, start_by, starts, ends in rows
         ]
 
-    def last_to_start(self, lane: Lane, now: float, most: int) -> list[Moments]:
+    def last_start(self, lane: Lane, now: float) -> Moments | None:
         sql = (
-            f"SELECT starts, ready FROM jobs WHERE {_LANE} AND starts > ? AND starts < 9e999 "
-            "ORDER BY starts DESC LIMIT ?"
+            "SELECT starts, ready FROM jobs WHERE lane = ? AND starts > ? AND starts < 9e999 "
+            "ORDER BY starts DESC LIMIT 1"
         )
-        return self._db.execute(sql, (*_values(lane), now, most)).fetchall()
+        row: Moments | None = self._db.execute(sql, (_name(lane), now)).fetchone()
+        return row
+
+    def last_start_of_ready(self, lane: Lane, now: float, ready: float) -> float | None:
+        sql = (
+            "SELECT starts FROM jobs WHERE lane = ? AND starts > ? AND starts < 9e999 "
+            "AND ready <= ? ORDER BY starts DESC LIMIT 1"
+        )
+        row = self._db.execute(sql, (_name(lane), now, ready)).fetchone()
+        return None if row is None else float(row[0])
 
     def reschedule(self, lane: Lane, planned: Mapping[str, Moments]) -> None:
+        self._db.execute("BEGIN")
         self._db.executemany(
             "UPDATE jobs SET starts = ?, ends = ? WHERE id = ?",
             [(starts, ends, id) for id, (starts, ends) in planned.items()],
         )
+        self._db.execute("COMMIT")
         for starts, ends in planned.values():
             self._note(lane, min(starts, ends), ends)
 
     def runner_free(self, path: str, runners: int, now: float) -> float:
-        return self._free(_PATH, path, runners, now)
+        return self._free("runner", path, runners, now)
 
     def place_free(self, key: str, places: int, now: float) -> float:
-        return self._free(_KEY, key, places, now)
+        return self._free("place", key, places, now)
 
     def in_progress(self, key: str, now: float, most: int) -> int:
-        sql = f"SELECT 1 FROM jobs WHERE {_KEY} AND ends > ? AND starts <= ? LIMIT ?"
+        sql = "SELECT 1 FROM jobs WHERE place = ? AND ends > ? AND starts <= ? LIMIT ?"
         return len(self._db.execute(sql, (key, now, now, most)).fetchall())
 
     def running_on(self, path: str, now: float) -> dict[str, Running]:
-        return self._running(_PATH, path, now)
+        return self._running("runner", path, now)
 
     def running_for(self, key: str, now: float) -> dict[str, Running]:
-        return self._running(_KEY, key, now)
+        return self._running("place", key, now)
 
-    def _running(self, condition: str, value: str, now: float) -> dict[str, Running]:
-        rows = self._db.execute(_RUNNING.format(condition), (value, now, now))
+    def _running(self, column: str, value: str, now: float) -> dict[str, Running]:
+        rows = self._db.execute(_RUNNING.format(column), (value, now, now))
         return {
             id: Running(path if door == "queue" else None, key, ends)
             for id, door, path, key, ends in rows
         }
 
-    def _free(self, condition: str, value: str, count: int, now: float) -> float:
+    def _free(self, column: str, value: str, count: int, now: float) -> float:
         """Return when fewer than `count` of the jobs that are planned still run."""
-        row = self._db.execute(_FREE.format(condition), (value, now, count - 1)).fetchone()
+        row = self._db.execute(_FREE.format(column), (value, now, count - 1)).fetchone()
         return 0.0 if row is None else float(row[0])
 
     def _of(self, path: str, now: float) -> list[Lane]:
@@ -157,5 +179,10 @@ class SqliteQueues:
         return int(number)
 
 
-def _values(lane: Lane) -> tuple[str, str, bool]:
-    return lane.path, lane.key, lane.low
+def _name(lane: Lane) -> str:
+    return "\n".join((f"{lane.low:d}", lane.path, lane.key))
+
+
+def _lane(name: str) -> Lane:
+    low, path, key = name.split("\n")
+    return Lane(path, key, low == "1")
