@@ -13,11 +13,14 @@ import click
 _COMMANDS = {
     "serve": "falkit_mock.serve:serve",
     "run": "falkit_mock.run:run",
+    "faults": "falkit_mock.faults:faults",
     "env": "falkit_mock.env:env",
     "cert": "falkit_mock.cert:cert",
     "spec": "falkit_spec.cli:spec",
     "call": "falkit_client.cli:call",
     "listen": "falkit_client.listener.command:listen",
+    "trigger": "falkit_mock.trigger:trigger",
+    "resend": "falkit_mock.resend:resend",
 }
 
 

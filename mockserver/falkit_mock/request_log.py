@@ -14,6 +14,7 @@ from falkit_mock.edge import Address
 
 if TYPE_CHECKING:
     from falkit_mock.gateway.egress import Attempt
+    from falkit_mock.store.deliveries import Delivery
 
 _SHOWN = {b"x-fal-request-id": "request_id", b"x-falkit-hint": "hint"}
 
@@ -48,7 +49,34 @@ class RequestLog:
         try:
             await self._app(scope, receive, note)
         finally:
+            if fault := scope.get("falkit.fault"):
+                notes["fault"] = fault
             self._write(scope, status, (time.perf_counter() - began) * 1000, notes)
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Write what became of an attempt to deliver a webhook."""
+        code, ms = delivery.status_code, round(delivery.seconds * 1000, 2)
+        if self._form == "json":
+            facts = {
+                "time": round(delivery.sent, 3),
+                "webhook": delivery.url,
+                "request_id": delivery.request_id,
+                "attempt": delivery.number,
+                "status": code,
+                "outcome": delivery.verdict,
+                "error": delivery.error,
+                "next": delivery.next,
+                "ms": ms,
+            }
+            print(json.dumps(facts), file=self._file, flush=True)
+            return
+        clock = time.strftime("%H:%M:%S", time.localtime(delivery.sent))
+        # Quoted, so that no URL can forge a line.
+        url = quote(delivery.url, safe="/%:?&=+,;@[]~!$'()*")
+        line = f"{clock} {code or '---'} HOOK {url}  {ms:.1f} ms"
+        if delivery.verdict != "acknowledged":
+            line += f"\n         {_untaken(delivery)}"
+        print(line, file=self._file, flush=True)
 
     def left(self, attempt: Attempt) -> None:
         """Write that somebody called a host which is not fal's."""
@@ -84,4 +112,17 @@ class RequestLog:
             line = f"{clock} {status or '---'} {scope['method']:<4} {target}  {ms:.1f} ms"
             if hint := notes.get("hint"):
                 line += f"\n         hint: {hint}"
+            elif fault := notes.get("fault"):
+                line += f"\n         fault: {fault}"
         print(line, file=self._file, flush=True)
+
+
+def _untaken(delivery: Delivery) -> str:
+    why = f": {delivery.error}" if delivery.error else ""
+    if delivery.next is None:
+        return f"{delivery.verdict}{why}"
+    return f"attempt {delivery.number} was not taken{why}; the next is at {_clock(delivery.next)}"
+
+
+def _clock(moment: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(moment))

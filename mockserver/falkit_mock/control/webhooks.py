@@ -11,13 +11,18 @@ from starlette.routing import Route
 
 from falkit_mock.control.errors import Unknown, Untimely, Unusable
 from falkit_mock.control.exchange import answer, body_of, query_of
+from falkit_mock.names import MEDIA
+from falkit_mock.platform import model
+from falkit_mock.platform.jobs import Outcome
+from falkit_mock.platform.model import Order
 from falkit_mock.platform.platform import Platform
 from falkit_mock.platform.webhooks.errors import KeyInUse, NotDelivered, TargetRefused
 from falkit_mock.platform.webhooks.pending import Pending
 from falkit_mock.platform.webhooks.samples import SAMPLES, SampleName, sample
 from falkit_mock.platform.webhooks.signing import user_id
+from falkit_mock.platform.wire_json import dumps
 from falkit_mock.store.deliveries import VERDICTS, Cause, Delivery, KeyRecord
-from falkit_spec import JSON, Catalog, UnknownEndpoint
+from falkit_spec import JSON, Catalog, Endpoint, UnknownEndpoint
 
 _MOST = 1000
 _DEFAULT_ENDPOINT = "fal-ai/ltx-2/text-to-video"
@@ -132,9 +137,29 @@ class WebhookRoutes:
                 "endpoint_id", body.value("endpoint_id"), f"is unknown; {error}"
             ) from None
         request_id = body.text("request_id") or self._platform.identity.reply_id()
-        made = self._webhooks.body(sample(kind, endpoint), request_id)
+        outcome = self._completed(endpoint, request_id, request) if kind == "completed" else None
+        made = self._webhooks.body(outcome or sample(kind, endpoint), request_id)
         user = user_id(body.text("key", "falkit"))
         return await self._send(request_id, url, made, user, trigger=True)
+
+    def _completed(self, endpoint: Endpoint, request_id: str, request: Request) -> Outcome | None:
+        """Return what the endpoint's example comes to, whose file can be fetched here."""
+        origin = f"{request.url.scheme}://{request.url.netloc}"
+        body = dumps(endpoint.example_input())
+        media_base = f"{origin}/{MEDIA}"
+        order = Order(endpoint.id, endpoint.app, endpoint, body, "application/json", media_base)
+        reading = model.read(order, self._platform.settings)
+        if not isinstance(reading, model.Reading):
+            return None
+        outcome, record = model.complete(
+            reading,
+            request_id,
+            media_base,
+            lambda name: self._platform.identity.file_path(request_id, name),
+        )
+        if record is not None:
+            self._platform.store.add_file(record)
+        return outcome
 
     def _known(self, request: Request) -> Delivery:
         delivery_id: str = request.path_params["delivery_id"]

@@ -112,6 +112,7 @@ class Around:
         log = RequestLog(tally) if self._verbose else None
         if log is not None:
             self._gateway.egress.heard = log.left
+            platform.webhooks.log.heard = log.delivered
         server = MockServer(log or tally, platform, self._ready.set, self._gateway)
         return _Serving(server, platform, catalog, tally)
 
