@@ -8,7 +8,10 @@ from typing import Any, TypedDict, TypeVar
 
 import click
 
+from falkit_mock.config import config_of, use_config
 from falkit_mock.listening import listen
+from falkit_mock.platform.rules.errors import RuleError
+from falkit_mock.platform.rules.rule import Rule
 from falkit_mock.platform.timing import TimingError, parse_timing
 from falkit_mock.settings import (
     ASSUMPTIONS,
@@ -102,6 +105,23 @@ _MOCK = (
         help="What the control API asks for.  [default: nothing on this machine, else made up]",
     ),
     click.option(
+        "--fault",
+        "faults",
+        multiple=True,
+        metavar="RULE",
+        help="Have something go wrong: NAME key=value …, such as 'image_load_error times=2'; "
+        "`falkit faults` lists the names; may be given more than once.",
+    ),
+    click.option(
+        "--config",
+        is_eager=True,
+        expose_value=False,
+        callback=use_config,
+        metavar="FILE",
+        help="Read rules and defaults of these options from FILE.  [default: the nearest "
+        "falkit.toml, or pyproject.toml with tool.falkit]",
+    ),
+    click.option(
         "--assume",
         multiple=True,
         metavar="NAME=VALUE",
@@ -131,6 +151,7 @@ class Chosen(TypedDict):
     max_body: int
     journal: int
     control_token: str | None
+    faults: tuple[str, ...]
     assume: tuple[str, ...]
 
 
@@ -161,10 +182,33 @@ def settings_of(chosen: Chosen) -> Settings:
             max_body=chosen["max_body"],
             journal=chosen["journal"],
             control_token=chosen["control_token"] or None,
+            rules=_rules(chosen["faults"]),
             assumptions=Assumptions.parse(chosen["assume"]),
         )
-    except (SettingsError, TimingError) as error:
+    except (SettingsError, TimingError, RuleError) as error:
         raise click.UsageError(str(error)) from None
+
+
+def told_config() -> str:
+    """Return the line that says which file was read, or nothing."""
+    config = config_of(click.get_current_context())
+    if config is None:
+        return ""
+    count = len(config.rules)
+    rules = f", with {count} rule{'s'[: count - 1]}" if count else ""
+    return f"settings from {config.shown}{rules}"
+
+
+def _rules(faults: tuple[str, ...]) -> tuple[Rule, ...]:
+    """Return the command line's rules, and behind them the file's."""
+    config = config_of(click.get_current_context())
+    found: list[Rule] = []
+    for text in faults:
+        try:
+            found.append(Rule.read(text))
+        except RuleError as error:
+            raise error.at("fault") from None
+    return (*found, *(config.rules if config else ()))
 
 
 def listening(host: str, port: int, option: str = "port") -> socket.socket:

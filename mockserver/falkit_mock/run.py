@@ -16,6 +16,7 @@ from falkit_mock.options import (
     listening,
     mock_options,
     settings_of,
+    told_config,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def run(
     executed, 128 and the number for a signal.
     """
     settings = settings_of(chosen)
+    if not quiet and (told := told_config()):
+        click.echo(f"falkit: {told}", err=True)
     from falkit_mock.gateway.around import Around
     from falkit_mock.gateway.child import Child
     from falkit_mock.gateway.egress import Egress

@@ -20,6 +20,7 @@ from falkit_mock.options import (
     listening,
     mock_options,
     settings_of,
+    told_config,
 )
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def serve(
     The first line on stdout is JSON with the URLs; everything else goes to stderr.
     """
     settings = settings_of(chosen)
+    if told := told_config():
+        click.echo(f"falkit: {told}", err=True)
     from falkit_mock.app import create_app
     from falkit_mock.request_log import RequestLog
     from falkit_mock.server import MockServer
@@ -92,6 +95,8 @@ def serve(
         app = create_app(replace(settings, control_token=settings.control_token or made))
         platform: Platform = app.state.platform
         log = RequestLog(app, log_format)
+        if not quiet:
+            platform.webhooks.log.heard = log.delivered
         gateway = None
         if with_gateway:
             from falkit_mock.gateway.egress import Egress
