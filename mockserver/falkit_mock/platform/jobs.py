@@ -93,8 +93,9 @@ class Job:
 
     @property
     def lane(self) -> Lane:
-        """Whom it queues with."""
-        return Lane(self.path, self.wishes.key, self.wishes.priority == "low")
+        """Whom it queues with; direct calls are a lane of their own, in which nobody waits."""
+        path = self.path if self.door == "queue" else ""
+        return Lane(path, self.wishes.key, self.wishes.priority == "low")
 
     @property
     def start_by(self) -> float:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from falkit_mock.platform.clock import Clock
 from falkit_mock.platform.jobs import Job
 from falkit_mock.platform.schedule import Lane, Limits, Moments, Waiting, moments, simulate
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-
-# Of those who start last in a lane, how many are looked at to find one who is ready.
-_LOOK_BACK = 8
 
 
 class Planner:
@@ -89,34 +86,40 @@ class Planner:
 
     def _floor(self, ahead: list[Lane], near: list[Lane], job: Job, now: float) -> float | None:
         """Return a moment before which a job can't start and after which no other starts."""
-        lasts = {lane: self._queues.last_to_start(lane, now, _LOOK_BACK) for lane in near}
-        latest = max((starts for rows in lasts.values() for starts, _ in rows), default=0.0)
+        lasts = {lane: self._queues.last_start(lane, now) for lane in near}
+        latest = max((last[0] for last in lasts.values() if last), default=0.0)
         if latest <= job.ready:
             return job.ready
-        rows = sorted((row for lane in ahead for row in lasts[lane]), reverse=True)
-        if not rows or rows[0][0] < latest:
+        last = max((last for lane in ahead if (last := lasts[lane])), default=(0.0, 0.0))
+        if last[0] < latest:
             return None
-        # From its readiness on, one waits before it, and from that one's start on the last one.
-        since = max((starts for starts, ready in rows if ready <= job.ready), default=job.ready)
-        return latest if rows[0][1] <= since else None
+        # From its readiness on, one waits before it; from that one's start on, the last one does.
+        since = job.ready
+        for lane in ahead:
+            since = max(since, self._queues.last_start_of_ready(lane, now, job.ready) or 0.0)
+        return latest if last[1] <= since else None
 
     def _meet(self, lane: Lane, other: Lane) -> bool:
         """Whether jobs of two lanes can stand in each other's way."""
         same_key = lane.key == other.key and not math.isinf(self._limits.concurrency)
         return same_key or lane.path == other.path
 
-    def _alike(self, lane: Lane, lanes: dict[Lane, Moments]) -> bool:
+    def _alike(self, lane: Lane, lanes: Iterable[Lane]) -> bool:
         """Whether all who can stand in a lane's way wait for the same thing.
 
-        They do where keys have no limit, and where a key's limit is the narrower one everywhere
-        because nobody else calls the same endpoints.
+        They do where keys have no limit; where a key's is the narrower one and nobody else calls
+        the same endpoints; and where an endpoint's is, and its callers call no other.
         """
-        if math.isinf(self._limits.concurrency):
+        runners, places = self._limits.runners, self._limits.concurrency
+        if math.isinf(places):
             return True
-        if self._limits.concurrency > self._limits.runners:
-            return False
-        paths = {lane.path, *(other.path for other in lanes if other.key == lane.key)}
-        return all(other.key == lane.key for other in lanes if other.path in paths)
+        pairs = {(lane.path, lane.key), *((each.path, each.key) for each in lanes)}
+        # Direct calls take places and no runners.
+        paths = {path for path, key in pairs if key == lane.key} - {""}
+        keys = {key for path, key in pairs if path == lane.path}
+        for_key = places <= runners and all(key == lane.key for path, key in pairs if path in paths)
+        on_path = runners <= places and all(path == lane.path for path, key in pairs if key in keys)
+        return for_key or on_path
 
     def _simulate(
         self, paths: set[str], keys: set[str], now: float, new: Waiting | None = None

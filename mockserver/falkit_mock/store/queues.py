@@ -35,11 +35,15 @@ class QueueStore(Protocol):
         """Return a lane's jobs that the clock drives and that have not started."""
         ...
 
-    def last_to_start(self, lane: Lane, now: float, most: int) -> list[Moments]:
-        """Return when a lane's last jobs start and are ready, `most` of them, the latest first.
+    def last_start(self, lane: Lane, now: float) -> Moments | None:
+        """Return when the last of a lane's waiting jobs starts, and when it is ready.
 
-        Those that never start are left out.
+        Those that never start are left out; None if there is none else.
         """
+        ...
+
+    def last_start_of_ready(self, lane: Lane, now: float, ready: float) -> float | None:
+        """Return when the last of those starts that are ready at a moment; None if none is."""
         ...
 
     def reschedule(self, lane: Lane, planned: Mapping[str, Moments]) -> None:

@@ -36,7 +36,7 @@ def places_of(job: Job) -> tuple[str | None, str | None, str | None]:
     """
     queued, runs = job.door == "queue", job.run > 0
     return (
-        _name(job.lane) if queued and job.ends > job.created else None,
+        _name(job.lane) if job.ends > job.created else None,
         job.path if queued and runs else None,
         job.wishes.key if runs else None,
     )
@@ -56,16 +56,17 @@ class SqliteQueues:
         """Look at the jobs anew, when all of them may be others."""
         self._lanes.clear()
         rows = self._db.execute(
-            "SELECT lane, max(min(starts, ends)), max(ends) FROM jobs WHERE lane IS NOT NULL "
-            "GROUP BY lane"
+            "SELECT lane, max(iif(door = 'queue', min(starts, ends), 0)), max(ends) FROM jobs "
+            "WHERE lane IS NOT NULL GROUP BY lane"
         )
         for name, until, ends in rows:
             self._note(_lane(name), until, ends)
 
     def note(self, job: Job) -> None:
         """Take notice of when a job that was stored waits and runs."""
-        if job.door == "queue" and job.ends > job.created:
-            self._note(job.lane, min(job.starts, job.ends), job.ends)
+        if job.ends > job.created:
+            waits = min(job.starts, job.ends) if job.door == "queue" else 0.0
+            self._note(job.lane, waits, job.ends)
 
     def ahead(self, job: Job, now: float) -> int:
         own = job.lane
@@ -184,5 +185,7 @@ def _name(lane: Lane) -> str:
 
 
 def _lane(name: str) -> Lane:
-    low, path, key = name.split("\n")
+    low, rest = name.split("\n", 1)
+    # A path may have anything in it, a key comes out of one line.
+    path, key = rest.rsplit("\n", 1)
     return Lane(path, key, low == "1")
