@@ -23,7 +23,7 @@ from falkit_spec import Catalog
 _STATUSES: tuple[Status, ...] = get_args(Status)
 _TARGETS = ("IN_PROGRESS", "COMPLETED")
 _MOST = 1000
-_LAST = 2**53
+_LAST = 2**53 - 1
 
 
 def routes(platform: Platform, catalog: Catalog) -> list[Route]:

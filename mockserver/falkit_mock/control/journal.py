@@ -19,7 +19,7 @@ _FILTERS = ("method", "host", "path", "status", "key", "request_id")
 _MOST = 10_000
 # Real seconds of the longest wait.
 _PATIENCE = 60.0
-_LAST = 2**53
+_LAST = 2**53 - 1
 
 
 def routes(platform: Platform) -> list[Route]:
