@@ -31,7 +31,7 @@ const kept = new Map();
 async function keys(url, now) {
   const known = kept.get(url);
   if (known && now - known.since <= DAY) return known.keys;
-  const answer = await fetch(url);
+  const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) });
   if (!answer.ok) throw new Error(`the keys answered ${answer.status}`);
   const found = (await answer.json()).keys ?? [];
   kept.set(url, { since: now, keys: found });

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -29,6 +31,7 @@ class Listening:
 
     process: subprocess.Popen[str]
     ready: dict[str, Any]
+    lines: queue.Queue[str]
 
     def deliver(self, sent: Sent) -> httpx.Response:
         """Send it a delivery."""
@@ -42,8 +45,15 @@ class Listening:
 
     def line(self) -> str:
         """Return the next line of its stdout."""
-        assert self.process.stdout is not None
-        return self.process.stdout.readline()
+        return self.lines.get(timeout=PATIENCE)
+
+    def end(self) -> tuple[list[str], str]:
+        """Tell it to stop; return what is left of its stdout, and its stderr."""
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.stderr is not None
+        said = self.process.stderr.read()
+        self.process.wait(PATIENCE)
+        return list(iter(self.line, "")), said
 
 
 @pytest.fixture
@@ -59,17 +69,30 @@ def listen() -> Generator[Callable[..., Listening]]:
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            stack.callback(ended, process)
-            assert process.stdout is not None
-            return Listening(process, json.loads(process.stdout.readline()))
+            lines: queue.Queue[str] = queue.Queue()
+            reader = threading.Thread(target=read, args=(process.stdout, lines))
+            reader.start()
+            stack.callback(ended, process, reader)
+            return Listening(process, json.loads(lines.get(timeout=PATIENCE)), lines)
 
         yield start
 
 
-def ended(process: subprocess.Popen[str]) -> None:
+def read(stdout: IO[str], lines: queue.Queue[str]) -> None:
+    """Put each line there, and at the end an empty one."""
+    for line in stdout:
+        lines.put(line)
+    lines.put("")
+
+
+def ended(process: subprocess.Popen[str], reader: threading.Thread) -> None:
     if process.poll() is None:
         process.kill()
-    process.communicate(timeout=PATIENCE)
+    process.wait(PATIENCE)
+    reader.join(PATIENCE)
+    for stream in (process.stdout, process.stderr):
+        assert stream is not None
+        stream.close()
 
 
 def now() -> int:
@@ -85,11 +108,10 @@ def test_it_verifies_prints_and_ends_when_told(
     assert f"OK      {REQUEST}  verified" in listening.line()
     assert listening.deliver(Signer(2).sign(at=now())).status_code == 401
     began = time.monotonic()
-    listening.process.send_signal(signal.SIGINT)
-    out, err = listening.process.communicate(timeout=PATIENCE)
+    out, err = listening.end()
     assert time.monotonic() - began < 2
     assert listening.process.returncode == 0
-    assert "not verified: WrongSignature" in out
+    assert "not verified: WrongSignature" in "".join(out)
     assert "Traceback" not in err
     assert f"falkit listens for webhooks at {listening.ready['url']}" in err
 
@@ -133,9 +155,7 @@ def test_keys_are_the_mocks_unless_fal_is_meant(
     assert listen(*options).ready["jwks"] == where
 
 
-def test_mocks_that_start_anew_are_believed_soon(
-    listen: Callable[..., Listening], keys: KeyHost
-) -> None:
+def test_new_keys_are_believed_soon(listen: Callable[..., Listening], keys: KeyHost) -> None:
     listening = listen("--jwks", keys.url)
     listening.deliver(Signer().sign(at=now()))
     asked = len(keys.asked)

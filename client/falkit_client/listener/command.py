@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PORT = 4327
 _MOCK = "http://127.0.0.1:4325"
-# A mock that was started anew has other keys; nobody forges deliveries to a desk.
+# Whoever rotates a mock's keys looks at once; nobody forges deliveries to a desk.
 _PAUSE = 1.0
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
