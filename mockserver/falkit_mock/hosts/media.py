@@ -18,7 +18,6 @@ from falkit_mock.hosts.uploads import UploadDoor, check_reader
 from falkit_mock.platform.media import MediaFile
 from falkit_mock.platform.platform import Platform
 from falkit_mock.platform.rules.rulebook import Chosen
-from falkit_mock.store.uploads import Upload
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
@@ -39,19 +38,20 @@ class MediaHost:
             raise MethodNotAllowed("GET", "HEAD")
         file = self._platform.media.file(address.path)
         if file is not None:
+            check_reader(self._platform, request, address, file.acl)
             chosen = self._faulty.of_media(request, address)
             return self._output(request, spoilt(file, chosen), chosen)
         stored = self._platform.uploads.file(address.path)
         if stored is None:
             raise FileNotFound
-        check_reader(self._platform, request, address, stored.upload)
+        check_reader(self._platform, request, address, stored.upload.acl)
         return _serve(
             request,
             stored.etag,
             stored.upload.content_type,
             stored.size,
             lambda a, b: _streamed(self._platform.uploads.read(stored, a, b)),
-            _cache(stored.upload, self._platform.clock.now()),
+            self._cache(stored.upload.expires, stored.upload.acl),
         )
 
     def _output(self, request: Request, file: MediaFile, chosen: Chosen | None) -> Response:
@@ -65,8 +65,16 @@ class MediaHost:
             return _streamed(slowly(part, pause, wait)) if pause else Response(part)
 
         # A rule may hold for the next request no more.
-        cache = "no-store" if chosen else _FOR_EVER
+        cache = "no-store" if chosen else self._cache(file.expires, file.acl)
         return _serve(request, file.etag, file.content_type, len(data), body, cache)
+
+    def _cache(self, expires: float, acl: str) -> str:
+        """Return how long others may keep a file: not past its end, nor its access rules."""
+        if acl:
+            return "private, no-store"
+        if expires == math.inf:
+            return _FOR_EVER
+        return f"public, max-age={int(expires - self._platform.clock.now())}"
 
 
 # Makes the reply of the bytes [start, end); the status code and the headers follow.
@@ -74,15 +82,6 @@ Body: TypeAlias = Callable[[int, int], Response]
 
 
 _FOR_EVER = "public, max-age=31536000, immutable"
-
-
-def _cache(upload: Upload, now: float) -> str:
-    """Return how long others may keep an upload: not past its end, nor past its access rules."""
-    if upload.acl:
-        return "private, no-store"
-    if upload.expires == math.inf:
-        return _FOR_EVER
-    return f"public, max-age={int(upload.expires - now)}"
 
 
 def _serve(

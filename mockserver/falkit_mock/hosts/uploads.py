@@ -147,18 +147,18 @@ def signed_url(platform: Platform, media_base: str, upload: Upload, rest: str = 
     return f"{media_base}{upload.path}{rest}?token={quote(token)}"
 
 
-def check_reader(platform: Platform, request: Request, address: Address, upload: Upload) -> None:
-    """Raise Forbidden or FileNotFound unless the access rules let this reader in.
+def check_reader(platform: Platform, request: Request, address: Address, acl: str) -> None:
+    """Raise Forbidden or FileNotFound unless a file's access rules let this reader in.
 
     Whoever has a key is the file's owner here: the mock knows one account. A URL that
     `POST /storage/files/sign` made lets anybody in (wire.md §7.4).
     """
-    decision = Acl.stored(upload.acl).default
+    decision = Acl.stored(acl).default
     if decision == "allow" or platform.settings.assumptions.file_acl == "ignored":
         return
     try:
         identity = QueryParams(address.query).get("identity", "")
-        if platform.tokens.read(identity, "read")["sub"] == upload.path:
+        if platform.tokens.read(identity, "read")["sub"] == address.path:
             return
     except BadToken:
         pass

@@ -29,6 +29,8 @@ class Entry:
     outcome: Outcome | None
     # Reads the body that asked for it, which may be large.
     input: Callable[[], bytes]
+    # Whether a payload of it is still stored (wire.md §3.4).
+    kept: Callable[[bytes], bool] = bool
 
     @property
     def result(self) -> Result | None:
@@ -45,7 +47,9 @@ class Entry:
 
     @property
     def duration(self) -> float | None:
-        return None if self.outcome is None else round(self.job.ends - self.job.starts, 6)
+        if self.outcome is None:
+            return None
+        return 0.0 if self.job.given_up else round(self.job.ends - self.job.starts, 6)
 
     def as_json(self, *, payloads: bool) -> dict[str, JSON]:
         """Return it as `GET /models/requests/by-endpoint` lists it."""
@@ -60,9 +64,12 @@ class Entry:
             "duration": self.duration,
         }
         if payloads:
-            item["json_input"] = readable(self.input())
-            item["json_output"] = None if self.outcome is None else readable(self.outcome.body)
+            item["json_input"] = self._payload(self.input())
+            item["json_output"] = self._payload(self.outcome.body if self.outcome else b"")
         return item
+
+    def _payload(self, data: bytes) -> JSON:
+        return readable(data) if self.kept(data) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,8 @@ async def entries(platform: Platform, catalog: Catalog) -> AsyncGenerator[Entry]
         endpoint_id = match.endpoint.id if match and not match.rest else job.path
         done = job.status(now) == "COMPLETED"
         outcome = await platform.outcome(job) if done else None
-        yield Entry(job, endpoint_id, outcome, partial(platform.store.input, job.id))
+        input = partial(platform.store.input, job.id)
+        yield Entry(job, endpoint_id, outcome, input, partial(platform.retention.keeps, job))
 
 
 def charge(entry: Entry, catalog: Catalog) -> Charge | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache, partial
 from typing import TypeAlias
 
 from falkit_fixtures import mp4
+from falkit_mock.platform.clock import Clock
+from falkit_mock.platform.lifecycle import Acl
 from falkit_mock.platform.uploads import Uploads
 from falkit_mock.store import FileRecord, Store
 
@@ -32,11 +35,14 @@ class MediaFile:
     data: bytes
     content_type: str
     etag: str
+    # When it is gone, unix seconds; and who may read it, as JSON, or nothing (wire.md §3.1).
+    expires: float = math.inf
+    acl: str = ""
 
 
 @lru_cache(maxsize=64)
 def make(record: FileRecord) -> MediaFile:
-    """Return the file of a record: the same bytes for the same record, always."""
+    """Return the file of a record, but for its end: the same bytes for the same record, always."""
     clip = mp4.Clip(
         width=record.width,
         height=record.height,
@@ -49,7 +55,7 @@ def make(record: FileRecord) -> MediaFile:
     )
     # Everything in the file follows from the record, and the request id is unique.
     etag = f'"{record.request_id}-{record.input_digest[:16]}"'
-    return MediaFile(mp4.render(clip), "video/mp4", etag)
+    return MediaFile(mp4.render(clip), "video/mp4", etag, acl=record.acl)
 
 
 class _Missing(Enum):
@@ -76,14 +82,29 @@ FindFile: TypeAlias = Callable[[str], "OwnFile | _Missing | None"]
 class Media:
     """The media host's files."""
 
-    def __init__(self, store: Store, uploads: Uploads) -> None:
+    def __init__(self, store: Store, uploads: Uploads, clock: Clock) -> None:
         self._store = store
         self._uploads = uploads
+        self._clock = clock
 
     def file(self, path: str) -> MediaFile | None:
-        """Return the file at a path such as `/files/b/…`, or None."""
+        """Return the file at a path such as `/files/b/…`, or None if there is none (any more)."""
         record = self._store.file(path)
-        return None if record is None else make(record)
+        if record is None:
+            return None
+        if record.lifetime is None:
+            return make(record)
+        # By its job's end as it stands: a cancellation ahead may have brought that forward.
+        job = self._store.get(record.request_id)
+        ends = math.inf if job is None else job.ends
+        expires = ends + record.lifetime
+        return replace(make(record), expires=expires) if expires > self._clock.now() else None
+
+    def set_acl(self, path: str, acl: Acl) -> None:
+        """Change who may read an output."""
+        record = self._store.file(path)
+        if record is not None:
+            self._store.add_file(replace(record, acl=acl.text()))
 
     def reader(self, media_base: str) -> FindFile:
         """Return a finder of outputs and uploads that come back as inputs.

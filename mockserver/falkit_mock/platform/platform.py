@@ -9,7 +9,7 @@ from random import Random
 from typing import Literal, TypeAlias
 
 from falkit_mock.errors import QueueTooLong, RequestNotFound, ShuttingDown, TooManyAtOnce
-from falkit_mock.platform import logs, retention
+from falkit_mock.platform import logs
 from falkit_mock.platform.clock import Clock
 from falkit_mock.platform.identity import Identity
 from falkit_mock.platform.jobs import Door, Job, Outcome, Status
@@ -20,6 +20,7 @@ from falkit_mock.platform.model import Order, Reading, Refused, read
 from falkit_mock.platform.parts import Part
 from falkit_mock.platform.planner import Planner
 from falkit_mock.platform.refusals import platform_error
+from falkit_mock.platform.retention import Retention
 from falkit_mock.platform.rules.rulebook import Rulebook
 from falkit_mock.platform.rules.verdict import judge
 from falkit_mock.platform.schedule import moments
@@ -59,15 +60,15 @@ class Platform:
         self.identity.skip(store.state.jobs)
         self.tokens = Tokens(self.identity.secret("tokens"), clock)
         self.uploads = Uploads(store.uploads, clock, self.identity)
-        self.media = Media(store, self.uploads)
+        self.media = Media(store, self.uploads, clock)
         self.journal = Journal(settings.journal)
         # What is kept beside jobs and files, by name: emptied, exported and imported with them.
         self.parts: dict[str, Part] = {}
         self.closing = False
         self._judge = Judge(settings, store, self.media, self.identity)
         self._planner = Planner(settings, clock, store)
-        self._archive = retention.Archive(settings, clock, store)
-        self.webhooks = Webhooks(self, self._archive.closes)
+        self.retention = Retention(settings, clock, store)
+        self.webhooks = Webhooks(self, self.retention.closes)
         self.parts["webhooks"] = self.webhooks
         self._planner.moved = self.webhooks.moved
         self.rules = Rulebook(self.identity, settings.rules)
@@ -130,7 +131,7 @@ class Platform:
     def find(self, app: str, request_id: str) -> Job:
         """Return the queued job of an app; raise RequestNotFound if it has none such."""
         job = self.store.get(request_id)
-        if job is None or job.app != app or job.door != "queue" or self._archive.closed(job):
+        if job is None or job.app != app or job.door != "queue" or self.retention.closed(job):
             raise self.unknown()
         return job
 
@@ -269,7 +270,7 @@ class Platform:
         else:
             job.starts, job.ends = moments(ready, takes.run, job.start_by)
         job.outcome = verdict.outcome or self._judge.decide(job.id, judged, order)
-        self._archive.purge()
+        self.retention.purge()
         self.store.add(job, order.body)
         if door == "run" and takes.run:
             # It takes a place that one of those who wait might have had.

@@ -18,7 +18,7 @@ DAY = 86_400.0
 MONTH, NOT_STORED = 30 * DAY, 1_000_000
 
 
-class Archive:
+class Retention:
     """Says which results can still be had, and clears away what nobody can ask for any more."""
 
     def __init__(self, settings: Settings, clock: Clock, store: Store) -> None:

@@ -9,7 +9,6 @@ from falkit_mock.hosts.api.query import Query
 from falkit_mock.platform.lifecycle import Acl, BadLifecycle, Lifecycle
 from falkit_mock.platform.media import path_of
 from falkit_mock.platform.platform import Platform
-from falkit_mock.store.uploads import Upload
 from falkit_spec import JSON
 from falkit_spec.types import dig
 
@@ -23,23 +22,26 @@ class Storage:
         self._platform = platform
 
     def acl(self, query: Query) -> dict[str, JSON]:
-        return Acl.stored(self._upload(query).acl).as_json()
+        return Acl.stored(self._file(query)[1]).as_json()
 
     def set_acl(self, query: Query, body: JSON) -> dict[str, JSON]:
-        upload = self._upload(query)
+        path, _ = self._file(query)
         try:
             acl = Acl.read(body, "acl")
         except BadLifecycle as error:
             raise Invalid(str(error)) from None
-        self._platform.uploads.set_acl(upload, acl)
+        if stored := self._platform.uploads.file(path):
+            self._platform.uploads.set_acl(stored.upload, acl)
+        else:
+            self._platform.media.set_acl(path, acl)
         return acl.as_json()
 
     def sign(self, query: Query, body: JSON) -> dict[str, JSON]:
-        upload = self._upload(query)
+        path, _ = self._file(query)
         seconds = dig(body, "expiration_seconds")
         if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST:
             raise Invalid(f"expiration_seconds: {seconds!r} is no number from 1 to {_LONGEST}")
-        token = self._platform.tokens.issue("read", seconds, sub=upload.path)
+        token = self._platform.tokens.issue("read", seconds, sub=path)
         return {"signed_url": f"{query.required('url')}?identity={token}"}
 
     def settings(self) -> dict[str, JSON]:
@@ -53,11 +55,14 @@ class Storage:
             raise Invalid(str(error)) from None
         return self.settings()
 
-    def _upload(self, query: Query) -> Upload:
+    def _file(self, query: Query) -> tuple[str, str]:
+        """Return the path and the access rules of the upload or the output that a URL names."""
         url = query.required("url")
         if re.search("[?#]", url):
             raise Invalid(f"url: {url!r} must have no query")
-        file = self._platform.uploads.file(path_of(url) or "")
-        if file is None:
-            raise Missing(f"File {url!r} not found")
-        return file.upload
+        path = path_of(url) or ""
+        if stored := self._platform.uploads.file(path):
+            return path, stored.upload.acl
+        if output := self._platform.media.file(path):
+            return path, output.acl
+        raise Missing(f"File {url!r} not found")
