@@ -35,7 +35,14 @@ _PATIENCE = 5.0
     type=click.IntRange(1, 65535),
     help="Its port.",
 )
-def env(shell: str, host: str, gateway_port: int) -> None:
+@click.option(
+    "--control-token",
+    envvar="FALKIT_CONTROL_TOKEN",
+    show_envvar=True,
+    metavar="TOKEN",
+    help="The mock's token, which one bound beyond this machine asks for.",
+)
+def env(shell: str, host: str, gateway_port: int, control_token: str | None) -> None:
     """Print the variables that lead programs to a running `falkit serve --gateway`.
 
     \b
@@ -49,7 +56,7 @@ def env(shell: str, host: str, gateway_port: int) -> None:
     from falkit_mock.gateway.environment import variables
     from falkit_mock.gateway.errors import GatewayError
 
-    found = _ask(host, gateway_port)
+    found = _ask(host, gateway_port, control_token)
     egress: Policy = found["egress"] if found["egress"] in get_args(Policy) else "allow"
     url = f"http://[{host}]:{gateway_port}" if ":" in host else f"http://{host}:{gateway_port}"
     try:
@@ -63,14 +70,17 @@ def env(shell: str, host: str, gateway_port: int) -> None:
     click.echo(render(chosen, shell), nl=False)
 
 
-def _ask(host: str, port: int) -> dict[str, Any]:
+def _ask(host: str, port: int, token: str | None) -> dict[str, Any]:
     """Return what a gateway tells of itself."""
     mend = "start one with falkit serve --gateway"
     connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE)
     try:
-        connection.request("GET", "/__falkit/gateway")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        connection.request("GET", "/__falkit/gateway", headers=headers)
         reply = connection.getresponse()
         body: dict[str, Any] = json.loads(reply.read())
+        if reply.status in (401, 403):
+            raise click.UsageError(f"{body['detail']}")
         if reply.status != 200 or not {"egress", "ca"} <= set(body):
             raise ValueError
     except (OSError, http.client.HTTPException):

@@ -1,0 +1,119 @@
+"""The commands that steer a running mock, as their users call them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from falkit_mock.cli import main
+from falkit_mock.steering.duration import DurationError, parse_duration
+from serving import PROMPT, T2V, Mock
+
+
+class Command:
+    """Runs `falkit` in this process, for one mock."""
+
+    def __init__(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        self._url = url
+        self._capsys = capsys
+
+    def __call__(self, *words: str) -> str:
+        """Return what a command that succeeds prints."""
+        main([words[0], "--base-url", self._url, *words[1:]])
+        return self._capsys.readouterr().out
+
+    def refused(self, *words: str, code: int = 2) -> str:
+        """Return the one line that a command which fails writes on stderr."""
+        with pytest.raises(SystemExit) as exit:
+            main([words[0], "--base-url", self._url, *words[1:]])
+        captured = self._capsys.readouterr()
+        assert (exit.value.code, captured.err.count("\n")) == (code, 1 if captured.err else 0)
+        return captured.err
+
+
+@pytest.fixture
+def falkit(manual: Mock, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(manual.url, capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("0.5", 0.5), ("15m", 900), ("2h", 7200), ("1h30m", 5400), ("250ms", 0.25)],
+)
+def test_a_length_of_time_is_read(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "-5", "1h30", "5 m", "1w", "٣s"])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    with pytest.raises(DurationError, match="15m"):
+        parse_duration(text)
+
+
+def test_the_clock_is_shown_and_moved(falkit: Command, manual: Mock) -> None:
+    assert falkit("clock") == "2027-01-15T08:00:00.000Z  (1800000000.000, stands)\n"
+    assert "1800000900.000" in falkit("clock", "advance", "15m")
+    assert "2027-01-16T00:00:00.000Z" in falkit("clock", "set", "2027-01-16T00:00:00Z")
+    assert "runs" in falkit("clock", "run")
+    assert "stands" in falkit("clock", "stand")
+    assert "ago" in falkit.refused("clock", "set", "1800000000")
+    assert "15m" in falkit.refused("clock", "advance", "soon")
+    assert "give a length of time" in falkit.refused("clock", "advance")
+    assert "takes nothing" in falkit.refused("clock", "run", "5")
+
+
+def test_jobs_are_listed_shown_and_steered(falkit: Command, manual: Mock) -> None:
+    first, second = (manual.submit()["request_id"] for _ in range(2))
+    newest = falkit("jobs").splitlines()
+    assert [line.split()[:3] for line in newest] == [
+        [second, "IN_QUEUE", "---"],
+        [first, "IN_QUEUE", "---"],
+    ]
+    assert falkit("jobs", "--status", "completed") == ""
+    assert json.loads(falkit("jobs", first))["input"] == PROMPT
+    falkit("jobs", first, "fail", "generation_timeout")
+    assert falkit("jobs", "--status", "completed").split()[:3] == [first, "COMPLETED", "504"]
+    assert "COMPLETED" in falkit("jobs", second, "complete")
+    assert len(json.loads(falkit("jobs", "--json"))["jobs"]) == 2
+    assert "name a fault" in falkit.refused("jobs", first, "fail")
+    assert "nobody" in falkit.refused("jobs", "nobody")
+
+
+def test_the_journal_is_shown_waited_for_and_cleared(falkit: Command, manual: Mock) -> None:
+    manual.submit()
+    assert f"200 POST queue.fal.run/{T2V}" in falkit("journal")
+    assert falkit("journal", "--method", "PUT") == ""
+    assert falkit.refused("journal", "--method", "PUT", "--wait", "0.01", code=1) == ""
+    assert json.loads(falkit("journal", "--json"))["last"] == 1
+    falkit("journal", "--clear")
+    assert falkit("journal") == ""
+
+
+def test_a_state_goes_out_and_in(falkit: Command, manual: Mock, tmp_path: Path) -> None:
+    job = manual.submit()
+    file = tmp_path / "state.tar"
+    assert "bytes" in falkit("export", str(file))
+    assert falkit("reset") == "empty, seed 1\n"
+    assert manual.http.get(job["status_url"]).status_code == 404
+    assert falkit("import", str(file)) == "1 jobs, seed 1\n"
+    assert manual.status(job)["status"] == "IN_QUEUE"
+    assert [path.name for path in tmp_path.iterdir()] == ["state.tar"]
+    file.write_bytes(b"no tar")
+    assert "nothing has changed" in falkit.refused("import", str(file))
+    assert "can't be read" in falkit.refused("import", str(tmp_path / "none.tar"))
+    assert "can't be written" in falkit.refused("export", str(tmp_path / "no" / "state.tar"))
+
+
+def test_a_mock_that_is_not_there_is_one_line_with_the_mend(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    nobody = Command("http://127.0.0.1:9", capsys)
+    assert "falkit serve" in nobody.refused("clock")
+    assert "base-url" in Command("http://[", capsys).refused("jobs")
+
+
+def test_what_is_no_mock_is_said_so(manual: Mock, capsys: pytest.CaptureFixture[str]) -> None:
+    elsewhere = Command(f"{manual.url}/fal.ai", capsys)
+    assert "is no falkit" in elsewhere.refused("clock")
