@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -18,7 +19,7 @@ from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Assumptions, Settings
 from receiving.signing import KeyHost, Sent
 from receiving.test_independent import changed
-from receiving.test_listen import Listening, listen
+from receiving.test_listen import COMMAND, Listening, listen
 from receiving.verifiers import Accepts
 from serving import PATIENCE, PROMPT, T2V, Mock, running
 
@@ -170,3 +171,12 @@ def test_falkit_listen_hears_the_mock(listen: Callable[..., Listening], mock: Mo
     job = mock.submit(PROMPT, T2V, params={"fal_webhook": listening.ready["url"] + "/hook"})
     assert f"OK      {job['request_id']}  verified" in listening.line()
     assert "ltxv-2-t2v-output.mp4" in listening.line()
+
+
+def test_falkit_listen_hears_falkit_trigger(listen: Callable[..., Listening], mock: Mock) -> None:
+    listening = listen("--base-url", mock.url)
+    where = ["--base-url", mock.url, "--to", listening.ready["url"]]
+    command = [*COMMAND[:-1], "trigger", "unserialisable", *where]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    assert "verified" in listening.line()
+    assert "not JSON serializable" in listening.line()

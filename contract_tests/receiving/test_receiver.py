@@ -109,6 +109,7 @@ def test_without_keys_the_delivery_is_to_come_again() -> None:
     outcome = deliver(GOOD, fetch=gone)
     assert outcome.answers[0].status_code == 503
     assert "refused" in outcome.answers[0].text
+    assert "start the mock (falkit serve)" in as_text(outcome.heard[0])
 
 
 def test_only_post_delivers() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from falkit_client.download import files_of
-from falkit_client.errors import WebhookError, fault_line
+from falkit_client.errors import KeysUnavailable, WebhookError, fault_line
 from falkit_client.webhooks import Delivery
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def as_text(heard: Heard) -> str:
         case WebhookError() as error:
             told = error.request_id or "(no request id)"
             first = f"REFUSED {told}  not verified: {type(error).__name__}"
-            facts = [error.message]
+            facts = [error.message, *_mend(error)]
     if heard.passed is not None:
         facts.append(_passing(heard))
     path = "" if heard.path in ("", "/") else f", to {heard.path}"
@@ -106,6 +106,11 @@ def _fault(fault: object) -> str:
 def _repetition(times: int) -> Iterator[str]:
     if times > 1:
         yield f"time {times} for this request id: a handler must do nothing twice"
+
+
+def _mend(error: WebhookError) -> Iterator[str]:
+    if isinstance(error, KeysUnavailable):
+        yield "start the mock (falkit serve), or name its place (--base-url), or fal's (--real)"
 
 
 def _passing(heard: Heard) -> str:
