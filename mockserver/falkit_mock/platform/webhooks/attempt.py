@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from falkit_mock.platform.clock import Clock
 from falkit_mock.platform.webhooks.driver import Driver
@@ -17,9 +18,6 @@ from falkit_mock.platform.webhooks.slots import Slots
 
 # What falkit calls itself is not on record of fal.
 USER_AGENT = "falkit-webhooks"
-# Real seconds for which an attempt holds back a jump of the clock: a receiver that hangs must
-# not make each of an hour's moments take as long.
-_PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +37,19 @@ class Tried:
 class Hold(ExitStack):
     """Holds back a jump of the clock for as long as something should get done before it."""
 
+    # Real seconds: a receiver that hangs must not make each of an hour's moments take as long.
+    patience: ClassVar[float] = 2.0
+
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock = clock
         self.take()
 
     def take(self) -> None:
-        """Hold, from now on for `_PATIENCE` at most."""
+        """Hold, from now on for `patience` at most."""
         self.close()
         self.enter_context(self._clock.busy())
-        letting_go = asyncio.get_running_loop().call_later(_PATIENCE, self.close)
+        letting_go = asyncio.get_running_loop().call_later(self.patience, self.close)
         self.callback(letting_go.cancel)
 
 
