@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Callable
-from typing import Any, TypedDict, TypeVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 import click
 
@@ -22,6 +24,9 @@ from falkit_mock.settings import (
     Settings,
     SettingsError,
 )
+
+if TYPE_CHECKING:
+    from falkit_mock.platform.clock import SimulatedClock
 
 _NAMES = "\n".join(
     f"  {name.replace('_', '-'):<24} {' | '.join(values)}" for name, values in ASSUMPTIONS.items()
@@ -44,6 +49,34 @@ _MOCK = (
         show_default=True,
         type=click.IntRange(1),
         help="Jobs of one endpoint that run at once; others wait in its queue.",
+    ),
+    click.option(
+        "--concurrency",
+        default=2,
+        show_default=True,
+        type=click.IntRange(0),
+        help="Requests of one key in progress at once, as for a new account of fal's; the queue "
+        "waits, fal.run answers 429. 0 for any number.",
+    ),
+    click.option(
+        "--result-ttl",
+        default="fal",
+        show_default=True,
+        metavar="SECONDS",
+        help="How long a result can be fetched: fal (an hour; 6 minutes from 10 KB on), forever, "
+        "or seconds.",
+    ),
+    click.option(
+        "--clock",
+        type=click.Choice(["real", "manual"]),
+        default="real",
+        show_default=True,
+        help="Whether time passes by itself, or stands until the control API moves it.",
+    ),
+    click.option(
+        "--clock-start",
+        metavar="MOMENT",
+        help="Begin at this moment, such as 2027-01-15T08:00:00Z.  [default: now]",
     ),
     click.option(
         "--seed", type=int, help="Ids, logs and file names follow from it.  [default: random]"
@@ -142,6 +175,10 @@ class Chosen(TypedDict):
 
     timing: str
     runners: int
+    concurrency: int
+    result_ttl: str
+    clock: Literal["real", "manual"]
+    clock_start: str | None
     seed: int | None
     api_keys: tuple[str, ...]
     allow_private_inputs: bool
@@ -173,6 +210,8 @@ def settings_of(chosen: Chosen) -> Settings:
         return Settings(
             timing=parse_timing(chosen["timing"]),
             runners=chosen["runners"],
+            concurrency=chosen["concurrency"],
+            result_ttl=_result_ttl(chosen["result_ttl"]),
             seed=chosen["seed"],
             api_keys=frozenset(chosen["api_keys"]),
             allow_private_inputs=chosen["allow_private_inputs"],
@@ -187,6 +226,47 @@ def settings_of(chosen: Chosen) -> Settings:
         )
     except (SettingsError, TimingError, RuleError) as error:
         raise click.UsageError(str(error)) from None
+
+
+def clock_of(chosen: Chosen) -> SimulatedClock | None:
+    """Return the clock that was chosen, None for the machine's; a UsageError names no moment."""
+    kind, start = chosen["clock"], chosen["clock_start"]
+    if kind == "real" and start is None:
+        return None
+    # Lazy: most mocks take the application's own.
+    from falkit_mock.platform.clock import SimulatedClock
+
+    return SimulatedClock(None if start is None else _moment(start), running=kind == "real")
+
+
+def told_clock(clock: SimulatedClock | None) -> str:
+    """Return the line that says that time stands, and how it is moved, or nothing."""
+    if clock is None or clock.running:
+        return ""
+    moment = datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="seconds")
+    return f"time stands at {moment}; `falkit clock advance 15m` or the control API moves it"
+
+
+def _moment(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+        # Without an offset it is UTC: what a mock does must not depend on where it runs.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        mend = "write one such as 2027-01-15T08:00:00Z"
+        raise click.UsageError(f"clock-start: {text!r} is no moment; {mend}") from None
+
+
+def _result_ttl(text: str) -> float | None:
+    if text == "fal":
+        return None
+    if text == "forever":
+        return math.inf
+    try:
+        return float(text)
+    except ValueError:
+        why = "is neither fal, nor forever, nor a number of seconds"
+        raise SettingsError(f"result-ttl: {text!r} {why}") from None
 
 
 def told_config() -> str:

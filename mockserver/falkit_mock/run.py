@@ -12,10 +12,12 @@ import click
 from falkit_mock.options import (
     EPILOG,
     Chosen,
+    clock_of,
     egress_option,
     listening,
     mock_options,
     settings_of,
+    told_clock,
     told_config,
 )
 
@@ -54,7 +56,8 @@ def run(
     executed, 128 and the number for a signal.
     """
     settings = settings_of(chosen)
-    if not quiet and (told := told_config()):
+    clock = clock_of(chosen)
+    for told in () if quiet else filter(None, (told_config(), told_clock(clock))):
         click.echo(f"falkit: {told}", err=True)
     from falkit_mock.gateway.around import Around
     from falkit_mock.gateway.child import Child
@@ -72,7 +75,7 @@ def run(
         except GatewayError as error:
             raise click.UsageError(str(error)) from None
         child = Child(command, {**os.environ, **added})
-        around = Around(settings, mock, gateway, verbose=verbose)
+        around = Around(settings, mock, gateway, verbose=verbose, clock=clock)
         around.broken = child.stop
         with around:
             code = _ended(child, command[0])

@@ -16,10 +16,12 @@ import click
 from falkit_mock.options import (
     EPILOG,
     Chosen,
+    clock_of,
     egress_option,
     listening,
     mock_options,
     settings_of,
+    told_clock,
     told_config,
 )
 
@@ -81,7 +83,8 @@ def serve(
     The first line on stdout is JSON with the URLs; everything else goes to stderr.
     """
     settings = settings_of(chosen)
-    if told := told_config():
+    clock = clock_of(chosen)
+    for told in filter(None, (told_config(), told_clock(clock))):
         click.echo(f"falkit: {told}", err=True)
     from falkit_mock.app import create_app
     from falkit_mock.request_log import RequestLog
@@ -92,7 +95,9 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
         made = _token_for(listener) if settings.control_token is None else None
-        app = create_app(replace(settings, control_token=settings.control_token or made))
+        app = create_app(
+            replace(settings, control_token=settings.control_token or made), clock=clock
+        )
         platform: Platform = app.state.platform
         log = RequestLog(app, log_format)
         if not quiet:

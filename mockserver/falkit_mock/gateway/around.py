@@ -14,6 +14,7 @@ from falkit_mock.gateway.gateway import Gateway
 
 if TYPE_CHECKING:
     from falkit_mock.gateway.tally import Tally
+    from falkit_mock.platform.clock import Clock
     from falkit_mock.platform.platform import Platform
     from falkit_mock.server import MockServer
     from falkit_mock.settings import Settings
@@ -42,9 +43,16 @@ class Around:
     """
 
     def __init__(
-        self, settings: Settings, mock: socket.socket, gateway: Gateway, *, verbose: bool
+        self,
+        settings: Settings,
+        mock: socket.socket,
+        gateway: Gateway,
+        *,
+        verbose: bool,
+        clock: Clock | None = None,
     ) -> None:
         self._settings = settings
+        self._clock = clock
         self._mock = mock
         self._gateway = gateway
         self._verbose = verbose
@@ -105,7 +113,7 @@ class Around:
         from falkit_spec import Catalog
 
         catalog = Catalog.vendored()
-        app = create_app(self._settings, catalog=catalog)
+        app = create_app(self._settings, catalog=catalog, clock=self._clock)
         app.state.gateway = self._gateway
         platform: Platform = app.state.platform
         tally = Tally(app)
