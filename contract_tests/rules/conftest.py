@@ -1,0 +1,40 @@
+"""Mocks to have things go wrong in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+
+import pytest
+
+from falkit_mock.platform.clock import Clock
+from falkit_mock.platform.rules.rule import Rule
+from falkit_mock.platform.timing import parse_timing
+from falkit_mock.settings import Settings
+from serving import Mock, running
+
+Serve = Callable[..., Mock]
+
+
+@pytest.fixture(scope="session")
+def instant() -> Generator[Mock]:
+    """A mock without rules whose jobs take no time; shared, so faults are named by requests."""
+    with running(Settings(timing=parse_timing("instant"), concurrency=0)) as served:
+        yield served
+
+
+@pytest.fixture
+def serve() -> Generator[Serve]:
+    """Serve a mock that starts with rules, `serve("image_load_error times=2", timing="1,2")`."""
+    with ExitStack() as stack:
+
+        def start(*rules: str, timing: str = "instant", clock: Clock | None = None) -> Mock:
+            settings = Settings(
+                timing=parse_timing(timing),
+                concurrency=0,
+                seed=1,
+                rules=tuple(Rule.read(text) for text in rules),
+            )
+            return stack.enter_context(running(settings, clock))
+
+        yield start
