@@ -117,6 +117,8 @@ def _refusal(reply: httpx.Response) -> str:
     try:
         detail = reply.json()["detail"]
     except (ValueError, KeyError, TypeError):
+        detail = None
+    if detail is None or detail == "Not Found":
         where = reply.request.url
         return f"base-url: what answers at {where} is no falkit; give the URL of a mock"
     return f"{detail}"

@@ -80,7 +80,7 @@ def _ask(host: str, port: int, token: str | None) -> dict[str, Any]:
         reply = connection.getresponse()
         body: dict[str, Any] = json.loads(reply.read())
         if reply.status in (401, 403):
-            raise click.UsageError(f"{body['detail']}")
+            raise click.UsageError(f"{body.get('detail')}")
         if reply.status != 200 or not {"egress", "ca"} <= set(body):
             raise ValueError
     except (OSError, http.client.HTTPException):

@@ -127,6 +127,9 @@ class Settings:
                 check_pattern(word)
             except ValueError as error:
                 raise SettingsError(f"webhook-allow: {error}") from None
+        token = self.control_token
+        if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
+            raise SettingsError("control-token: a header can't hold it; use ASCII without spaces")
         if self.result_ttl is not None and not self.result_ttl > 0:
             why = "is no time to fetch a result in; give seconds above 0, or none for fal's"
             raise SettingsError(f"result-ttl: {self.result_ttl} {why}")

@@ -1,0 +1,93 @@
+"""The clock by the control API: it stands, runs and jumps by way of all that is due."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from falkit_mock.platform.timing import parse_timing
+from falkit_mock.settings import Settings
+from serving import Mock, running
+
+
+@pytest.fixture
+def ticking() -> Generator[Mock]:
+    with running(Settings(timing=parse_timing("10,20"))) as served:
+        yield served
+
+
+def post(mock: Mock, action: str, **body: Any) -> Any:
+    reply = mock.http.post(f"/__falkit/clock/{action}", json=body)
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def test_an_hour_passes_at_once(manual: Mock) -> None:
+    job = manual.submit()
+    assert post(manual, "advance", seconds=15)["now"] == 1.8e9 + 15
+    assert manual.status(job)["status"] == "IN_PROGRESS"
+    began = time.monotonic()
+    assert post(manual, "advance", seconds=3600)["iso"] == "2027-01-15T09:00:15.000Z"
+    assert manual.status(job)["status"] == "COMPLETED"
+    assert time.monotonic() - began < 1
+
+
+def test_a_moment_is_set_as_unix_seconds_or_iso(manual: Mock) -> None:
+    assert post(manual, "set", now=1.8e9 + 1)["now"] == 1.8e9 + 1
+    assert post(manual, "set", now="2027-01-15T09:00:00+00:30")["now"] == 1.8e9 + 1800
+    # Without a zone it is UTC, wherever the mock runs.
+    assert post(manual, "set", now="2027-01-15T10:00:00")["now"] == 1.8e9 + 7200
+
+
+def test_a_jump_tells_how_many_moments_it_met(manual: Mock) -> None:
+    job = manual.submit()
+    with manual.http.stream("GET", f"{job['status_url']}/stream") as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        met = post(manual, "advance", seconds=60)["moments"]
+        statuses = [line for line in lines if line.startswith("data: ")]
+    # The stream waits for its keep-alive, the job's start and its end.
+    assert met >= 2
+    assert "IN_PROGRESS" in statuses[0]
+    assert "COMPLETED" in statuses[-1]
+
+
+def test_a_clock_that_runs_stands_and_runs_again(ticking: Mock) -> None:
+    assert ticking.http.get("/__falkit/clock").json()["running"] is True
+    stood = post(ticking, "stand")
+    assert stood["running"] is False
+    assert ticking.http.get("/__falkit/clock").json()["now"] == stood["now"]
+    assert post(ticking, "run")["running"] is True
+
+
+def test_a_running_clock_jumps_ahead(ticking: Mock) -> None:
+    job = ticking.submit()
+    before = ticking.http.get("/__falkit/clock").json()["now"]
+    after = post(ticking, "advance", seconds=600)
+    assert (after["running"], after["now"] >= before + 600) == (True, True)
+    assert ticking.status(job)["status"] == "COMPLETED"
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "words"),
+    [
+        ("advance", {"seconds": -1}, ["seconds: -1", "from 0"]),
+        ("advance", {"seconds": "5"}, ["seconds: '5'"]),
+        ("advance", {"seconds": 1e12}, ["seconds"]),
+        ("advance", {}, ["seconds: missing"]),
+        ("set", {"now": 1_000_000_000}, ["now: 1000000000", "never back"]),
+        ("set", {"now": "soon"}, ["now: 'soon'", "ISO 8601"]),
+        ("set", {"now": "9999-01-01T00:00:00Z"}, ["ten years"]),
+        ("run", {"now": 5}, ["'now'"]),
+    ],
+)
+def test_a_time_that_cannot_be_is_refused(
+    manual: Mock, action: str, body: dict[str, Any], words: list[str]
+) -> None:
+    reply = manual.http.post(f"/__falkit/clock/{action}", json=body)
+    assert reply.status_code == 422
+    assert all(word in reply.json()["detail"] for word in words), reply.text
+    assert manual.http.get("/__falkit/clock").json()["now"] == 1.8e9

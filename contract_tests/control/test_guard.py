@@ -1,0 +1,181 @@
+"""Who may use the control API: this machine, or whoever has the token; never a page elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Generator
+
+import httpx
+import pytest
+
+from falkit_mock.app import create_app
+from falkit_mock.control.guard import Guard
+from falkit_mock.settings import Settings
+from serving import PATIENCE, Mock, running
+
+COMMAND = [sys.executable, "-c", "from falkit_mock.cli import main; main()", "serve", "--port", "0"]
+HEALTH = "/__falkit/health"
+
+
+@pytest.fixture
+def guarded() -> Generator[Mock]:
+    with running(Settings(control_token="s3cret")) as served:
+        yield served
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": "Bearer s3cret"},
+        {"authorization": "bearer s3cret"},
+        {"x-falkit-token": "s3cret"},
+        # The token says enough: whoever has it may come by any name.
+        {"x-falkit-token": "s3cret", "host": "mock.example", "origin": "https://app.example"},
+    ],
+)
+def test_the_token_opens(guarded: Mock, headers: dict[str, str]) -> None:
+    assert guarded.http.get(HEALTH, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "Key id:secret"},
+        {"authorization": "Bearer s3cre"},
+        {"authorization": "Bearer"},
+        {"authorization": "Basic s3cret"},
+        {"x-falkit-token": "wrong", "authorization": "Bearer s3cret"},
+        {"authorization": b"Bearer \xff\xfe"},
+    ],
+)
+@pytest.mark.parametrize("path", [HEALTH, "/__falkit/openapi.json", "/__falkit", "/__falkit/none"])
+def test_no_token_and_every_other_one_are_401(
+    guarded: Mock, headers: dict[str, str], path: str
+) -> None:
+    reply = guarded.http.get(path, headers={"authorization": "", **headers})
+    assert reply.status_code == 401
+    assert "Authorization: Bearer" in reply.json()["detail"]
+    assert reply.headers["www-authenticate"] == 'Bearer realm="falkit"'
+    assert reply.headers["x-fal-request-id"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost:4325", "[::1]:4325", "LOCALHOST", "127.1.2.3:80", "a.localhost"],
+)
+def test_this_machine_by_its_own_names_needs_no_token(mock: Mock, host: str) -> None:
+    assert mock.http.get(HEALTH, headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:4325", "127.0.0.1.evil.example", "192.168.0.7", "x y"]
+)
+def test_another_name_is_refused_as_it_may_have_been_led_here(mock: Mock, host: str) -> None:
+    reply = mock.http.post("/__falkit/reset", headers={"host": host})
+    assert (reply.status_code, "host" in reply.json()["detail"]) == (403, True)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "http://127.0.0.1:1"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"},
+    ],
+)
+def test_a_page_of_another_origin_is_refused(mock: Mock, headers: dict[str, str]) -> None:
+    for method, path in (("GET", HEALTH), ("POST", "/__falkit/reset"), ("OPTIONS", HEALTH)):
+        reply = mock.http.request(method, path, headers=headers)
+        assert (reply.status_code, "origin" in reply.json()["detail"]) == (403, True)
+        assert "access-control-allow-origin" not in reply.headers
+
+
+def test_its_own_pages_and_a_link_that_is_followed_pass(mock: Mock) -> None:
+    own = {"origin": mock.url, "sec-fetch-site": "same-origin"}
+    assert mock.http.post("/__falkit/reset", headers=own).status_code == 200
+    followed = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert mock.http.get("/__falkit/", headers=followed).status_code == 200
+    assert mock.http.post("/__falkit/reset", headers=followed).status_code == 403
+
+
+def test_a_preflight_finds_the_control_api_closed_and_fals_hosts_open(mock: Mock) -> None:
+    asked = {"origin": "https://app.example", "access-control-request-method": "POST"}
+    assert mock.http.options("/__falkit/reset", headers=asked).status_code == 403
+    assert mock.http.options("/fal.run/fal-ai/ltx-2", headers=asked).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "queue.fal.run"},
+        {"host": "api.fal.ai:4325"},
+        {"x-fal-target-url": "https://queue.fal.run/fal-ai/ltx-2/text-to-video"},
+    ],
+)
+def test_what_is_for_a_host_of_fals_never_gets_there(mock: Mock, headers: dict[str, str]) -> None:
+    mock.submit()
+    for path in ("/__falkit/reset", "/__falkit/jobs"):
+        mock.http.post(path, headers=headers)
+    assert mock.platform.store.jobs()
+    assert "next_cursor" not in mock.http.get("/__falkit/jobs", headers=headers).text
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://127.0.0.1/__falkit/reset", "/__falkit/reset", "https://fal.run/__falkit/reset"],
+)
+def test_a_target_url_that_names_the_control_api_leads_nowhere(mock: Mock, target: str) -> None:
+    mock.submit()
+    mock.http.post("/api/fal/proxy", headers={"x-fal-target-url": target})
+    assert len(mock.platform.store.jobs()) == 1
+
+
+def test_within_a_process_any_name_will_do() -> None:
+    async def ask() -> int:
+        transport = httpx.ASGITransport(create_app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://mock") as client:
+            return (await client.get(HEALTH)).status_code
+
+    assert asyncio.run(ask()) == 200
+
+
+def test_a_server_beyond_this_machine_without_a_token_refuses_all() -> None:
+    async def app(*_: object) -> None:
+        raise AssertionError("must not be reached")
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "headers": [(b"host", b"127.0.0.1")],
+        "server": ("192.168.0.7", 4325),
+    }
+    with pytest.raises(Exception, match="control-token"):
+        asyncio.run(Guard(app, None)(scope, app, app))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("options", "printed"), [([], True), (["--control-token", "own"], False)])
+def test_bound_beyond_this_machine_it_has_a_token(options: list[str], printed: bool) -> None:
+    command = [*COMMAND, "--host", "0.0.0.0", "--quiet", *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            ready = json.loads(server.stdout.readline())
+            url = ready["url"].replace("0.0.0.0", "127.0.0.1")
+            assert ("control_token" in ready) == printed
+            token = ready.get("control_token", "own")
+            with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as client:
+                assert client.get(HEALTH).status_code == 401
+                known = {"authorization": f"Bearer {token}"}
+                assert client.get(HEALTH, headers=known).status_code == 200
+        finally:
+            server.terminate()
+            _, banner = server.communicate(timeout=PATIENCE)
+    assert (token in banner) == printed

@@ -1,0 +1,192 @@
+"""Jobs listed, looked at, held, let go on, failed and ended by a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from serving import I2V_FAST, PROMPT, T2V, Mock
+
+
+def listed(mock: Mock, **query: Any) -> list[str]:
+    """Return the ids of a page of jobs."""
+    reply = mock.http.get("/__falkit/jobs", params=query)
+    assert reply.status_code == 200, reply.text
+    return [job["request_id"] for job in reply.json()["jobs"]]
+
+
+def known(mock: Mock, job: dict[str, Any]) -> dict[str, Any]:
+    reply = mock.http.get(f"/__falkit/jobs/{job['request_id']}")
+    assert reply.status_code == 200
+    found: dict[str, Any] = reply.json()
+    return found
+
+
+def steer(mock: Mock, job: dict[str, Any], action: str, body: Any = None) -> tuple[int, Any]:
+    url = f"/__falkit/jobs/{job['request_id']}/{action}"
+    reply = mock.http.post(url, json=body) if body is not None else mock.http.post(url)
+    return reply.status_code, reply.json()
+
+
+def test_jobs_are_listed_by_pages_the_newest_first(manual: Mock) -> None:
+    ids = [manual.submit()["request_id"] for _ in range(5)]
+    first = manual.http.get("/__falkit/jobs", params={"limit": 2}).json()
+    assert [job["request_id"] for job in first["jobs"]] == [ids[4], ids[3]]
+    manual.submit()
+    seen = listed(manual, limit=2, cursor=first["next_cursor"])
+    last = manual.http.get("/__falkit/jobs", params={"limit": 3, "cursor": first["next_cursor"]})
+    assert (seen, last.json()["next_cursor"]) == ([ids[2], ids[1]], None)
+
+
+def test_jobs_are_listed_by_endpoint_status_key_and_moment(manual: Mock) -> None:
+    early = manual.submit()["request_id"]
+    manual.advance(15)
+    key = {"authorization": "Key other:secret"}
+    late = manual.submit({**PROMPT, "image_url": "https://x.org/a.png"}, I2V_FAST, headers=key)
+    late = late["request_id"]
+    assert listed(manual) == [late, early]
+    assert listed(manual, endpoint=T2V) == [early]
+    assert listed(manual, endpoint="fal-ai/ltx-2/*fast") == [late]
+    assert listed(manual, status="IN_PROGRESS") == listed(manual, status="in_progress") == [early]
+    assert listed(manual, key="other") == [late]
+    assert listed(manual, since=manual.clock.now() - 1) == [late]
+    assert listed(manual, since="2027-01-15T08:00:10Z") == [late]
+    assert listed(manual, since="2027-01-15T09:00:00+01:00") == [late, early]
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"status": "DONE"}, ["status: 'DONE'", "IN_QUEUE or IN_PROGRESS or COMPLETED"]),
+        ({"limit": "0"}, ["limit: '0'", "from 1 to 1000"]),
+        ({"limit": "1.5"}, ["limit: '1.5'", "whole"]),
+        ({"since": "yesterday"}, ["since: 'yesterday'", "ISO 8601"]),
+        ({"limt": "1"}, ["query: 'limt'", "limit"]),
+    ],
+)
+def test_a_query_that_cannot_be_used_is_refused(
+    mock: Mock, query: dict[str, str], words: list[str]
+) -> None:
+    reply = mock.http.get("/__falkit/jobs", params=query)
+    assert reply.status_code == 422
+    assert all(word in reply.json()["detail"] for word in words), reply.text
+
+
+def test_all_is_told_of_one_job_and_the_secret_of_its_key_nowhere(manual: Mock) -> None:
+    hook = {"fal_webhook": "http://127.0.0.1:9/hook"}
+    job = manual.submit(params=hook, headers={"x-fal-queue-priority": "low"})
+    told = known(manual, job)
+    assert (told["input"], told["status"], told["queue_position"]) == (PROMPT, "IN_QUEUE", 0)
+    assert (told["created"], told["starts"], told["ends"]) == (1.8e9, 1.8e9 + 10, 1.8e9 + 30)
+    assert told["outcome"]["status_code"] == 200
+    assert told["outcome"]["body"]["video"]["url"].endswith(".mp4")
+    wishes = told["wishes"]
+    assert (wishes["webhook"], wishes["priority"], wishes["key"]) == (
+        hook["fal_webhook"],
+        "low",
+        "id",
+    )
+    assert told["cost"] is None
+    manual.advance(30)
+    assert known(manual, job)["cost"] == "0.36"
+    assert "secret" not in manual.http.get(f"/__falkit/jobs/{job['request_id']}").text
+
+
+@pytest.mark.parametrize("action", ["", "/hold", "/release", "/fail", "/complete"])
+def test_an_unknown_job_is_404(mock: Mock, action: str) -> None:
+    method = "POST" if action else "GET"
+    body = {"status_code": 500} if action == "/fail" else None
+    reply = mock.http.request(method, f"/__falkit/jobs/nobody{action}", json=body)
+    assert (reply.status_code, "'nobody'" in reply.json()["detail"]) == (404, True)
+
+
+def test_a_job_that_is_held_in_the_queue_stands_and_the_next_one_has_its_place(
+    manual: Mock,
+) -> None:
+    first, second, third = (manual.submit() for _ in range(3))
+    assert steer(manual, first, "hold") == (
+        200,
+        {"request_id": first["request_id"], "status": "IN_QUEUE"},
+    )
+    manual.advance(31)
+    assert manual.status(first)["status"] == "IN_QUEUE"
+    assert [manual.status(job)["status"] for job in (second, third)] == ["COMPLETED"] * 2
+    assert manual.release(first).json()["status"] == "COMPLETED"
+    assert manual.result(first).status_code == 200
+
+
+def test_a_job_that_is_held_while_it_runs_stands_until_it_is_released(manual: Mock) -> None:
+    job = manual.submit()
+    manual.advance(15)
+    steer(manual, job, "hold")
+    manual.advance(3600)
+    assert manual.status(job)["status"] == "IN_PROGRESS"
+    manual.release(job)
+    assert manual.status(job)["status"] == "COMPLETED"
+
+
+def test_a_fault_ends_a_job_as_it_does_by_a_rule(manual: Mock) -> None:
+    job = manual.submit()
+    body = {"fault": "image_too_small", "parameters": {"min_width": 600}}
+    assert steer(manual, job, "fail", body)[0] == 200
+    reply = manual.result(job)
+    (item,) = reply.json()["detail"]
+    assert (reply.status_code, item["type"]) == (422, "image_too_small")
+    assert item["ctx"]["min_width"] == 600
+    status = manual.status(job)
+    assert (status["status"], status["error"]) == ("COMPLETED", "Invalid status code: 422")
+
+
+def test_a_job_fails_with_a_reply_of_the_tests_own(manual: Mock) -> None:
+    job = manual.submit()
+    manual.advance(15)
+    headers = {"X-Fal-Retryable": "true", "x-fal-error-type": "runner_server_error"}
+    body = {"status_code": 503, "body": {"detail": "later"}, "headers": headers}
+    assert steer(manual, job, "fail", body)[0] == 200
+    reply = manual.result(job)
+    assert (reply.status_code, reply.json()) == (503, {"detail": "later"})
+    assert reply.headers["x-fal-retryable"] == "true"
+    assert manual.status(job)["error_type"] == "runner_server_error"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, ["fault: missing"]),
+        ({"fault": "image_too_smal"}, ["'image_too_smal'", "did you mean image_too_small"]),
+        ({"fault": "latency"}, ["'latency'"]),
+        ({"fault": "image_too_small", "parameters": {"min_size": 1}}, ["min_size"]),
+        ({"fault": "image_too_small", "status_code": 500}, ["status_code: 500", "fault"]),
+        ({"status_code": 200}, ["status_code: 200", "400 to 599"]),
+        ({"status_code": 500, "headers": {"content-length": "3"}}, ["'content-length'"]),
+        ({"status_code": 500, "headers": {"x-a": "b\r\nc: d"}}, ["headers.x-a"]),
+        ({"status_code": 500, "parameters": {}}, ["parameters"]),
+        ([], ["body", "object"]),
+    ],
+)
+def test_a_failure_that_cannot_be_is_refused_and_the_job_goes_on(
+    manual: Mock, body: Any, words: list[str]
+) -> None:
+    job = manual.submit()
+    code, refusal = steer(manual, job, "fail", body)
+    assert code == 422
+    assert all(word in refusal["detail"] for word in words), refusal
+    assert manual.status(job)["status"] == "IN_QUEUE"
+
+
+def test_a_job_ends_with_its_own_answer_or_with_a_given_output(manual: Mock) -> None:
+    own, given = manual.submit(), manual.submit()
+    assert steer(manual, own, "complete")[1]["status"] == "COMPLETED"
+    assert manual.result(own).json()["video"]["file_name"] == "ltxv-2-t2v-output.mp4"
+    steer(manual, given, "complete", {"output": {"video": None}})
+    assert manual.result(given).json() == {"video": None}
+    assert steer(manual, manual.submit(), "complete", {"output": 5})[0] == 422
+
+
+@pytest.mark.parametrize("action", ["hold", "fail", "complete"])
+def test_the_end_of_a_job_is_final(mock: Mock, action: str) -> None:
+    job = mock.submit()
+    body = {"status_code": 500} if action == "fail" else {}
+    code, refusal = steer(mock, job, action, body)
+    assert (code, "COMPLETED" in refusal["detail"]) == (409, True)
