@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 import pytest
 
-from falkit_mock.platform.clock import ManualClock
 from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Settings
 from serving import KEY, PATIENCE, PROMPT, T2V, Mock, running
