@@ -147,7 +147,7 @@ def test_a_good_reply_has_no_faults() -> None:
 @pytest.mark.parametrize(
     ("status_code", "headers", "body", "fault"),
     [
-        (201, HEADERS, SUBMITTED, "status 201 is none of 200, 400, 401, 403, 404, 413, 429"),
+        (201, HEADERS, SUBMITTED, "status 201 is none of 200, 400, 401, 403, 404, 413, 422, 429"),
         (200, {"Content-Type": "application/json"}, SUBMITTED, "x-fal-request-id is missing"),
         (200, {**HEADERS, "X-Fal-Request-Id": "7"}, SUBMITTED, "header x-fal-request-id"),
         (200, {**HEADERS, "Content-Type": "text/plain"}, SUBMITTED, "is not application/json"),

@@ -10,6 +10,7 @@ from falkit_mock.errors import ApplicationNotFound, NotFound, Unauthenticated
 from falkit_mock.hosts.replies import read_body
 from falkit_mock.hosts.wishes import read_wishes
 from falkit_mock.platform import access
+from falkit_mock.platform.jobs import Wishes
 from falkit_mock.platform.model import Order
 from falkit_mock.platform.platform import Platform
 from falkit_mock.platform.tokens import BadToken
@@ -65,8 +66,9 @@ async def read_order(
     if match is None and not catalog.has_app(app):
         raise ApplicationNotFound(app.rpartition("/")[2], _known(catalog))
     endpoint = match.endpoint if match is not None and not match.rest else None
-    # Before the body, which may be long.
-    wishes = read_wishes(request, address, platform.uploads.defaults)
+    # Before the body, which may be long; after the method, where it is the wrong one.
+    posts = request.method == "POST"
+    wishes = read_wishes(request, address, platform.uploads.defaults) if posts else Wishes()
     return Order(
         path=path,
         app=app,
