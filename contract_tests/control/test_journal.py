@@ -130,3 +130,20 @@ def test_a_cleared_journal_numbers_on(mock: Mock) -> None:
 def test_what_the_journal_cannot_tell_is_refused(mock: Mock, query: dict[str, str]) -> None:
     reply = mock.http.get("/__falkit/journal", params=query)
     assert (reply.status_code, next(iter(query)) in reply.json()["detail"]) == (422, True)
+
+
+def test_faults_are_told_of_the_requests_that_they_befell(mock: Mock) -> None:
+    for fault in ("ingress_error", "connection_reset", "image_too_small"):
+        mock.http.post("/__falkit/rules", json={"rule": f"{fault} times=1"})
+        try:
+            mock.run(PROMPT)
+        except httpx.HTTPError:
+            assert fault == "connection_reset"
+    mock.run(PROMPT)
+    found = [(line["faults"], line["status"]) for line in seen(mock)]
+    assert found == [
+        (["ingress_error"], 503),
+        (["connection_reset"], 0),
+        (["image_too_small"], 422),
+        ([], 200),
+    ]

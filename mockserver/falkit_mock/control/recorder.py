@@ -7,11 +7,12 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from falkit_mock.edge import Address
+from falkit_mock.hosts.faulty import FAULT
 from falkit_mock.platform import access
 from falkit_mock.platform.journal import Seen
 from falkit_mock.platform.platform import Platform
 
-# Where those find a request's line who know more of it, such as its faults.
+# Where a request's line is found by who knows which host it is for.
 SEEN = "falkit.seen"
 
 
@@ -37,6 +38,7 @@ class Recorder:
         async def note(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _answered(seen, message)
+                seen.faults = _faults(scope)
                 journal.bell.ring()
             await send(message)
 
@@ -44,6 +46,7 @@ class Recorder:
         try:
             await self._app(scope, receive, note)
         finally:
+            seen.faults = _faults(scope)
             seen.ms = (time.perf_counter() - began) * 1000
             if seen.status is None:
                 seen.status = 0
@@ -55,6 +58,11 @@ def located(scope: Scope, address: Address) -> None:
     seen: Seen | None = scope.get(SEEN)
     if seen is not None:
         seen.host, seen.path = address.host, address.path
+
+
+def _faults(scope: Scope) -> tuple[str, ...]:
+    noted: str | None = scope.get(FAULT)
+    return tuple(noted.split(", ")) if noted else ()
 
 
 def _answered(seen: Seen, message: Message) -> None:
