@@ -52,10 +52,13 @@ def parse_distribution(name: str, value: JSON) -> Distribution:
     form, colon, rest = str(value).partition(":")
     try:
         if not colon:
-            return _checked(name, value, Distribution("exact", float(form)))
-        first, second = (float(part) for part in rest.split(".." if form == "uniform" else ","))
+            first, second = float(form), 0.0
+        else:
+            first, second = (float(part) for part in rest.split(".." if form == "uniform" else ","))
     except (ValueError, OverflowError):
         raise RuleError(name, value, _FORMS) from None
+    if not colon:
+        return _checked(name, value, Distribution("exact", first))
     match form:
         case "uniform":
             return _checked(name, value, Distribution("uniform", first, second))

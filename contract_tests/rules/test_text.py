@@ -1,0 +1,137 @@
+"""Rules as text: what is read prints back, and no text whatever breaks the reader."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from hypothesis import example, given, strategies as st
+
+from falkit_mock.platform.rules import magic
+from falkit_mock.platform.rules.catalogue import FAULTS
+from falkit_mock.platform.rules.errors import RuleError
+from falkit_mock.platform.rules.fault import Fault
+from falkit_mock.platform.rules.matcher import MATCHING
+from falkit_mock.platform.rules.parameter import Parameter
+from falkit_mock.platform.rules.rule import Rule
+from falkit_mock.platform.rules.text import parse_texts, to_text
+
+TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
+JSONS = st.recursive(
+    SCALARS.filter(lambda value: value not in (float("inf"), float("-inf"))),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+GLOBS = TEXT.filter(
+    lambda text: bool(text.strip()) and not set("[]:") & set(text) and not text.startswith("/")
+)
+MATCHERS: dict[str, st.SearchStrategy[Any]] = {
+    "endpoint": GLOBS,
+    "key": GLOBS,
+    "prompt": st.sampled_from(["rain", "a b", r"^\d+$", "(?i)x|y", "'\"", "[a-z]]"]),
+    "skip": st.integers(0, 99),
+    "probability": st.floats(0.001, 1),
+    "input": st.dictionaries(TEXT, JSONS, min_size=1, max_size=3),
+}
+ROWS: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.just({}),
+    st.builds(lambda times: {"times": times}, st.integers(1, 9)),
+    st.builds(lambda nth: {"nth": nth}, st.lists(st.integers(1, 99), min_size=1, max_size=3)),
+    st.builds(lambda every: {"nth": f"every:{every}"}, st.integers(1, 9)),
+)
+
+
+def values(parameter: Parameter) -> st.SearchStrategy[Any]:
+    """Return values that a parameter takes."""
+    least, most = max(parameter.least, -1e6), min(parameter.most, 1e6)
+    match parameter.kind:
+        case "integer":
+            return st.integers(int(least), int(most))
+        case "number":
+            return st.floats(least, most) | st.integers(int(least), int(most))
+        case "boolean":
+            return st.booleans()
+        case "choice":
+            return st.sampled_from(parameter.choices)
+        case "list":
+            return st.lists(TEXT | st.integers(-99, 99), min_size=1, max_size=3)
+        case "seconds":
+            times = ["uniform:1..3", "normal:2,0.5", "lognormal:1,0.25", "0.5", "7"]
+            return st.sampled_from(times) | st.floats(0, 99)
+        case "text":
+            return TEXT
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> dict[str, Any]:
+    """Build a rule's table that can work."""
+    fault: Fault = draw(st.sampled_from(list(FAULTS.values())))
+    table: dict[str, Any] = {"fault": fault.name}
+    for parameter in fault.parameters:
+        if draw(st.booleans()):
+            table[parameter.name] = draw(values(parameter))
+    if draw(st.booleans()):
+        table["on"] = draw(st.lists(st.sampled_from(fault.may), min_size=1, unique=True))
+    no_model = {"initiate", "upload", "token"} >= set(table.get("on", fault.on))
+    for name, strategy in MATCHERS.items():
+        if draw(st.booleans()) and not (no_model and name in ("endpoint", "prompt", "input")):
+            table[name] = draw(strategy)
+    return {**table, **draw(ROWS)}
+
+
+@given(tables())
+@example({"fault": "one_of", "expected": ["1", 1, "a,b"]})
+@example({"fault": "internal_error", "input": {"a b": "8", "c.d": [True, "'"]}})
+def test_a_rule_prints_back(table: dict[str, Any]) -> None:
+    rule = Rule.read(table)
+    assert Rule.read(rule.text()) == rule
+    assert Rule.read(rule.table()) == rule
+    assert "\n" not in rule.text()
+
+
+WORDS = st.sampled_from(
+    ["latency", "image_load_error", "seconds", "times", "input.", "on", "prompt", "nth"]
+)
+MARKS = st.sampled_from([*"=;'\"[]\\, .:*{}()\n\t\0", "[falkit:", "every:", "é", "\ud7ff", "1e999"])
+
+
+@given(st.lists(WORDS | MARKS | TEXT, max_size=12).map("".join))
+@example('latency x="')
+@example("latency input.a=NaN")
+@example("latency " + "input.a='" + "[" * 9999 + "'")
+def test_no_text_breaks_the_reader(text: str) -> None:
+    with contextlib.suppress(RuleError):
+        rule = Rule.read(text)
+        assert Rule.read(rule.text()) == rule
+    try:
+        texts = parse_texts(text)
+    except RuleError:
+        return
+    assert all(texts)
+
+
+@given(st.lists(WORDS | MARKS | TEXT, max_size=12).map("".join))
+def test_no_prompt_and_no_url_breaks_the_search_for_magic(text: str) -> None:
+    found = magic.find({"prompt": f"[falkit:{text}", "image_url": f"https://falkit.test/{text}"})
+    for each in found.texts:
+        assert Rule.read(each)
+
+
+def test_no_fault_has_a_parameter_that_means_something_else_in_a_rule() -> None:
+    for fault in FAULTS.values():
+        names = [parameter.name for parameter in fault.parameters]
+        assert not {*MATCHING, "fault", "id"} & set(names), fault.name
+        assert len(set(names)) == len(names)
+
+
+def test_every_default_is_a_value_that_the_parameter_takes() -> None:
+    for fault in FAULTS.values():
+        for parameter in fault.parameters:
+            if parameter.default is not None:
+                assert parameter.read(parameter.default) == parameter.default, fault.name
+
+
+def test_a_rule_reads_as_it_would_be_said() -> None:
+    table = {"fault": "latency", "endpoint": "fal-ai/ltx-2/*", "input": {"duration": 8}, "times": 2}
+    assert to_text(table) == "latency endpoint=fal-ai/ltx-2/* input.duration=8 times=2"
