@@ -126,16 +126,20 @@ class QueueMachine(RuleBasedStateMachine):
     @initialize(
         timing=st.sampled_from(["1,10", "0.5,2", "held", "0,3", "polls", "2,0", "instant"]),
         runners=st.integers(1, 3),
+        concurrency=st.integers(0, 3),
         log_window=st.integers(1, 20),
         cancel_in_queue=st.sampled_from(["requested", "ok"]),
         cancel_in_progress=st.sampled_from(["heeded", "ignored"]),
         unknown_request=st.sampled_from(["status", "detail"]),
         stream_logs=st.sampled_from(["new", "window"]),
     )
-    def start(self, timing: str, runners: int, log_window: int, **assumed: Any) -> None:
+    def start(
+        self, timing: str, runners: int, concurrency: int, log_window: int, **assumed: Any
+    ) -> None:
         self.settings = Settings(
             timing=parse_timing(timing),
             runners=runners,
+            concurrency=concurrency,
             log_window=log_window,
             seed=1,
             assumptions=Assumptions(**assumed),
@@ -278,7 +282,7 @@ class QueueMachine(RuleBasedStateMachine):
         return self.settings.timing.pace
 
     def _see_order(self, statuses: Iterable[tuple[Witness, dict[str, Any]]]) -> None:
-        """Hold the queues' positions, and how many jobs run, to the runners there are."""
+        """Hold the queues' positions, and how many run, to the runners and the key's places."""
         waiting: dict[str, list[tuple[Witness, int]]] = {}
         running: Counter[str] = Counter()
         for job, status in statuses:
@@ -290,10 +294,12 @@ class QueueMachine(RuleBasedStateMachine):
             assert positions == list(range(len(jobs))), f"{path}: {positions}"
         if isinstance(timing := self.settings.timing, Seconds):
             assert max(running.values(), default=0) <= self.settings.runners
+            places = self.settings.concurrency or len(self.witnesses)
+            assert running.total() <= places
             for path, jobs in waiting.items():
                 # Even the first in line waits as long as the timing says.
                 since = jobs[0][0].submitted + timing.queue
-                idle = running[path] < self.settings.runners
+                idle = running[path] < self.settings.runners and running.total() < places
                 assert not idle or since > self.driver.clock.now(), f"{path}: a runner idles"
 
     def _ask(
