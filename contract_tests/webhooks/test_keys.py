@@ -120,7 +120,4 @@ def test_retries_are_signed_with_the_key_of_their_moment(
     now, url = mock.clock.now(), mock.url + JWKS
     assert not verifier.accepts(url, first.headers, first.body, now)
     assert verifier.accepts(url, second.headers, second.body, now)
-    assert (
-        first.headers["x-fal-webhook-signature"]
-        != second.headers["x-fal-webhook-signature"]
-    )
+    assert first.headers["x-fal-webhook-signature"] != second.headers["x-fal-webhook-signature"]

@@ -105,7 +105,7 @@ _MOCK = (
         type=click.Choice(["two-hours", "until-expiry"]),
         default="two-hours",
         show_default=True,
-        help="When webhooks that were not taken are sent again: fal's older account, or its newest.",
+        help="When webhooks that nobody took are sent again, by fal's older or newest account.",
     ),
     click.option(
         "--webhook-allow",

@@ -37,7 +37,7 @@ _ENDPOINT = "fal-ai/ltx-2/text-to-video"
 )
 @running_mock
 @format_option
-@click.argument("kind", type=click.Choice(SAMPLES))
+@click.argument("kind", type=click.Choice(SAMPLES), metavar="KIND")
 def trigger(
     url: str,
     endpoint: str,

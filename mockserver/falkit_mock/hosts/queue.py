@@ -79,7 +79,7 @@ class Queue:
         note_job(request, job)
         await self._platform.before_reply(job)
         hints = [] if job.outcome is None else [job.outcome.headers.get(HINT, "")]
-        hints.append(self._platform.webhooks.hint(order.wishes.webhook) or "")
+        hints.append(self._platform.webhooks.hint(job) or "")
         hint = header_text("; ".join(filter(None, hints)))
         body: dict[str, JSON] = {
             "status": "IN_QUEUE",

@@ -74,6 +74,7 @@ class Webhooks:
     def close(self) -> None:
         """Drop every webhook that is still to be delivered, and break off what is under way."""
         self._driver.close()
+        self.keys.forget()
         for task in self._tasks:
             task.cancel()
         self._pending.clear()
@@ -98,9 +99,10 @@ class Webhooks:
         """Return the webhooks that are still to be delivered, the next ones first."""
         return sorted(self._pending.values(), key=lambda pending: pending.next)
 
-    def hint(self, url: str | None) -> str | None:
-        """Say why a webhook won't be sent; None if it will."""
-        if url is None:
+    def hint(self, job: Job) -> str | None:
+        """Say why the webhook that a job asked for won't be sent; None if it will."""
+        url = job.wishes.webhook
+        if url is None or job.id in self._pending:
             return None
         try:
             self.targets.find(url)

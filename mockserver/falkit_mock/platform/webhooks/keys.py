@@ -46,6 +46,8 @@ class KeyRing:
     def __init__(self, store: DeliveryStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        # Asked for at each signature.
+        self._current: int | None = None
 
     def all(self) -> list[KeyRecord]:
         """Return every key that ever signed, the oldest first."""
@@ -58,12 +60,19 @@ class KeyRing:
     @property
     def current(self) -> int:
         """The number of the key that signs."""
-        return self.all()[-1].number
+        if self._current is None:
+            self._current = self.all()[-1].number
+        return self._current
+
+    def forget(self) -> None:
+        """Look at the store again: what is in it may be another mock's."""
+        self._current = None
 
     def rotate(self) -> KeyRecord:
         """Have a new key sign from now on; the others stay published."""
         made = KeyRecord(self.current + 1, self._clock.now(), withdrawn=False)
         self._store.put_key(made)
+        self.forget()
         return made
 
     def withdraw(self, number: int) -> KeyRecord:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 # Attempts that go to one receiver at once. One that lasts longer than this, in real seconds, no
 # longer counts among them: the others need not wait for a receiver that is slow with one.
-_EACH = 32
+_EACH = 64
 _DAWDLES = 0.25
 
 

@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -139,6 +140,7 @@ def _is_name(host: str) -> bool:
     return bool(_address(host)) or all(letter.isalnum() or letter in "-._" for letter in host)
 
 
+@lru_cache(maxsize=1024)
 def _address(host: str) -> str | None:
     try:
         return str(ip_address(host))
@@ -146,6 +148,7 @@ def _address(host: str) -> str | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback(address: str) -> bool:
     found = ip_address(address)
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
