@@ -287,7 +287,7 @@ def _rules(faults: tuple[str, ...]) -> tuple[Rule, ...]:
         try:
             found.append(Rule.read(text))
         except RuleError as error:
-            raise error.at("fault") from None
+            raise error.at("--fault") from None
     return (*found, *(config.rules if config else ()))
 
 

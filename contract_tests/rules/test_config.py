@@ -1,0 +1,133 @@
+"""Rules and options from the command line and from a file; what is wrong ends it with a line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from falkit_mock.config import ConfigError, find_config, read_config
+from falkit_mock.faults import faults
+from falkit_mock.platform.rules.catalogue import FAULTS
+from serving import PATIENCE
+
+FALKIT = str(Path(sys.executable).with_name("falkit"))
+ASK = (
+    "import os, sys, urllib.request as u\n"
+    "request = u.Request('https://fal.run/fal-ai/ltx-2/text-to-video', b'{\"prompt\": \"x\"}',"
+    " {'authorization': 'Key id:secret', 'content-type': 'application/json'})\n"
+    "try: print(u.urlopen(request).status)\n"
+    "except u.HTTPError as error: print(error.code)\n"
+)
+
+
+def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Have a program call fal.run once under `falkit run`, in a folder."""
+    command = [FALKIT, "run", "--timing", "instant", *options, "--", sys.executable, "-c", ASK]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=6 * PATIENCE)
+
+
+def refused(folder: Path, *options: str) -> str:
+    """Return the one line with which `falkit serve` ends."""
+    done = subprocess.run(
+        [FALKIT, "serve", "--port", "0", *options],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_the_command_line_sets_rules(tmp_path: Path) -> None:
+    done = run(tmp_path, "--fault", "runner_server_error times=1", "--fault", "bad_key skip=1")
+    assert done.stdout == "500\n"
+
+
+def test_a_file_sets_rules_and_options_and_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "falkit.toml").write_text(
+        'api-key = "id:secret"\nport = 1\nseed = 3\n[assume]\nunknown-request = "detail"\n'
+        '[[rules]]\nfault = "account_locked"\ntimes = 1\nendpoint = "fal-ai/ltx-2/*"\n'
+        "input.prompt = 'x'\n"
+    )
+    done = run(tmp_path)
+    assert done.stdout == "403\n"
+    assert "falkit: settings from falkit.toml, with 1 rule\n" in done.stderr
+    over = run(tmp_path, "--fault", "bad_key")
+    assert over.stdout == "401\n", "the command line's rules come first"
+
+
+def test_the_nearest_file_up_to_the_repositorys_root_counts(tmp_path: Path) -> None:
+    outside, root, inner = tmp_path, tmp_path / "repository", tmp_path / "repository" / "a" / "b"
+    inner.mkdir(parents=True)
+    (outside / "falkit.toml").touch()
+    assert find_config(inner) == outside / "falkit.toml", "there is no repository yet"
+    (root / ".git").mkdir()
+    assert find_config(inner) is None
+    (root / "pyproject.toml").write_text("[tool.other]\n")
+    assert find_config(inner) is None
+    (root / "pyproject.toml").write_text('[tool.falkit]\ntiming = "polls"\n')
+    assert find_config(inner) == root / "pyproject.toml"
+    (root / "falkit.toml").touch()
+    assert find_config(inner) == root / "falkit.toml"
+
+
+def test_pyproject_has_the_same_under_its_table(tmp_path: Path) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text('[tool.falkit]\ntiming = "polls"\n[[tool.falkit.rules]]\nfault = "hang"\n')
+    config = read_config(file)
+    assert config.options == {"timing": "polls"}
+    assert [rule.text() for rule in config.rules] == ["hang"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("runnrs = 3", "falkit.toml: runnrs: no option has this name; did you mean runners?"),
+        ('runners = "x"', "falkit.toml: runners: 'x' is not a valid integer range"),
+        ("config = 'x'", "falkit.toml: config: a file can't name another"),
+        ("fault = 'x'", "falkit.toml: fault: write each as [[rules]] with fault = NAME"),
+        ("rules = 3", "falkit.toml: rules: write each as [[rules]] with fault = NAME"),
+        (
+            '[[rules]]\nfault = "hang"\n[[rules]]\nfault = "latency"\nsecs = 2',
+            "falkit.toml: rule 2 (latency): secs: 2 belongs to no parameter; did you mean seconds?",
+        ),
+    ],
+)
+def test_a_file_that_cant_work_ends_it_with_one_line(tmp_path: Path, text: str, line: str) -> None:
+    (tmp_path / "falkit.toml").write_text(text)
+    assert refused(tmp_path) == f"falkit: {line}"
+
+
+def test_a_file_that_is_no_toml_or_not_there_ends_it_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "falkit.toml").write_text("a = = b")
+    with pytest.raises(ConfigError, match="no TOML"):
+        read_config(tmp_path / "falkit.toml")
+    assert refused(tmp_path).startswith("falkit: falkit.toml: no TOML: ")
+    line = refused(tmp_path, "--config", "other.toml")
+    assert line == "falkit: other.toml: no such file or directory"
+
+
+def test_a_rule_of_the_command_line_that_cant_work_ends_it_with_one_line(tmp_path: Path) -> None:
+    line = refused(tmp_path, "--fault", "image_lod_error")
+    assert line == (
+        "falkit: --fault: fault: 'image_lod_error' is no fault; did you mean image_load_error?"
+    )
+
+
+def test_the_command_lists_the_faults() -> None:
+    table = CliRunner().invoke(faults, []).output
+    assert all(f"  {name}" in table for name in FAULTS)
+    listed = json.loads(CliRunner().invoke(faults, ["--format", "json"]).output)
+    assert [fault["name"] for fault in listed] == list(FAULTS)
+    some = CliRunner().invoke(faults, ["video-duration", "bad_key"]).output
+    assert "video_duration_too_long" in some
+    assert "bad_key" in some
+    assert "audio" not in some
+    assert CliRunner().invoke(faults, ["zzz"]).exit_code == 2
