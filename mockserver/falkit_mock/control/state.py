@@ -11,8 +11,6 @@ from starlette.routing import Route
 from falkit_mock.control.errors import Unusable
 from falkit_mock.control.exchange import answer, body_of, query_of
 from falkit_mock.hosts.replies import REQUEST_ID
-from falkit_mock.platform import state
-from falkit_mock.platform.archive import BadArchive
 from falkit_mock.platform.platform import Platform
 from falkit_mock.store.blobs import Piece
 
@@ -38,6 +36,9 @@ class StateControl:
         self._turn = asyncio.Lock()
 
     async def reset(self, request: Request) -> Response:
+        # Lazy, here and below: it imports what reads archives, and many mocks never do.
+        from falkit_mock.platform import state
+
         body = await body_of(self._platform, request, "keep_rules")
         keep_rules = body.flag("keep_rules")
         async with self._turn:
@@ -45,6 +46,8 @@ class StateControl:
         return self._told()
 
     async def export(self, request: Request) -> Response:
+        from falkit_mock.platform import state
+
         query_of(request)
         async with self._turn:
             made = await state.export(self._platform)
@@ -56,6 +59,9 @@ class StateControl:
         return StreamingResponse(made.chunks, headers=headers, media_type=_TYPE)
 
     async def restore(self, request: Request) -> Response:
+        from falkit_mock.platform import state
+        from falkit_mock.platform.archive import BadArchive
+
         blobs = self._platform.store.uploads.blobs
         sink = blobs.sink()
         piece: Piece | None = None
