@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
-from serving import I2V_FAST, PROMPT, T2V, Mock
+from serving import I2V_FAST, PATIENCE, PROMPT, T2V, Mock
 
 
 def listed(mock: Mock, **query: Any) -> list[str]:
@@ -190,3 +191,26 @@ def test_the_end_of_a_job_is_final(mock: Mock, action: str) -> None:
     body = {"status_code": 500} if action == "fail" else {}
     code, refusal = steer(mock, job, action, body)
     assert (code, "COMPLETED" in refusal["detail"]) == (409, True)
+
+
+def test_a_direct_call_that_waits_can_be_failed_and_ended(manual: Mock) -> None:
+    answers: list[tuple[int, Any]] = []
+
+    def call() -> None:
+        reply = manual.run(PROMPT)
+        answers.append((reply.status_code, reply.json()))
+
+    ends: dict[str, Any] = {
+        "fail": {"status_code": 503, "body": [1]},
+        "complete": {"output": {}},
+    }
+    for action, body in ends.items():
+        caller = threading.Thread(target=call)
+        caller.start()
+        manual.http.get("/__falkit/journal", params={"path": f"/{T2V}", "wait": PATIENCE})
+        (request_id,) = listed(manual, status="IN_PROGRESS")
+        steer(manual, {"request_id": request_id}, "hold")
+        steer(manual, {"request_id": request_id}, action, body)
+        caller.join(PATIENCE)
+        manual.http.delete("/__falkit/journal")
+    assert answers == [(503, [1]), (200, {})]

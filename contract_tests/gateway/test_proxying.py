@@ -113,6 +113,14 @@ def test_calls_to_this_machine_are_no_attempts_to_leave(open_gate: Callable[...,
     assert not gate.gateway.egress.counts
 
 
+def test_fals_names_never_lead_to_the_control_api(gate: Gated) -> None:
+    for url in ("https://fal.run/__falkit/health", "http://queue.fal.run/__falkit/health"):
+        reply = gate.http.get(url)
+        assert reply.status_code >= 400
+        assert "settings" not in reply.text
+    assert httpx.get(f"{gate.gateway.url}/__falkit/health").json()["status"] == "ok"
+
+
 def test_a_blocked_host_is_refused_by_name_and_remembered(open_gate: Callable[..., Gated]) -> None:
     gate = open_gate(egress="block")
     with pytest.raises(httpx.ProxyError, match=r"403 Blocked by falkit: example\.com:443"):
