@@ -37,6 +37,13 @@ def held() -> Generator[Fal]:
 
 
 @pytest.fixture
+def long() -> Generator[Fal]:
+    """Jobs that start at once and run for a minute: a client's timeout is a start timeout too."""
+    with routed_from_threads(mock("0,60")) as fal:
+        yield fal
+
+
+@pytest.fixture
 def client() -> SyncClient:
     return SyncClient(key="id:secret")
 
@@ -132,7 +139,7 @@ def test_subscribe_by_polling(polled: Fal, client: SyncClient) -> None:
 
 
 def test_subscribe_that_runs_out_of_time_cancels(
-    held: Fal, client: SyncClient, monkeypatch: pytest.MonkeyPatch
+    long: Fal, client: SyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Of its own, and ended here, since the thread in which the client waits outlives the call.
     with ThreadPoolExecutor(1) as executor:

@@ -43,6 +43,13 @@ def held() -> Generator[Fal]:
 
 
 @pytest.fixture
+def long() -> Generator[Fal]:
+    """Jobs that start at once and run for a minute: a client's timeout is a start timeout too."""
+    with routed(mock("0,60")) as fal:
+        yield fal
+
+
+@pytest.fixture
 def client() -> AsyncClient:
     return AsyncClient(key="id:secret")
 
@@ -145,7 +152,7 @@ async def test_subscribe_by_polling(polled: Fal, client: AsyncClient) -> None:
     assert len(enqueued) == 1
 
 
-async def test_subscribe_that_runs_out_of_time_cancels(held: Fal, client: AsyncClient) -> None:
+async def test_subscribe_that_runs_out_of_time_cancels(long: Fal, client: AsyncClient) -> None:
     with pytest.raises(fal_client.FalClientTimeoutError) as timeout:
         await client.subscribe(T2V, PROMPT, interval=0.01, client_timeout=1.01)
     assert timeout.value.request_id

@@ -214,7 +214,8 @@ def _http(title: str, package: str) -> Client:
 
 
 _POLLED: tuple[tuple[str, ...], tuple[str, ...]] = (("--timing", "polls"), ())
-_LATE = (("--timing", "held"), ("late",))
+# Started at once, since a client's timeout is a start timeout too, which would end them first.
+_LATE = (("--timing", "0,60", "--runners", "9", "--concurrency", "0"), ("late",))
 PROGRAMS = (
     Program("python", "python_sync.py", (_python("fal-client"),), (_POLLED, _LATE)),
     Program("python", "python_async.py", (_python("fal-client, async"),), (_POLLED, _LATE)),

@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from falkit_mock.platform.clock import ManualClock
 from falkit_mock.platform.jobs import Door, Job, Wishes
@@ -236,7 +235,7 @@ def test_a_store_that_is_opened_again_knows_who_waits() -> None:
     for _ in range(3):
         world.submit(Submit())
     # What another process would find in the same file.
-    again = type(world.store.queues)(world.store._db)  # noqa: SLF001  # type: ignore[attr-defined]
+    again = type(world.store.queues)(world.store._db)
     assert again.lanes(world.now) == world.store.queues.lanes(world.now)
     world.store.close()
 
