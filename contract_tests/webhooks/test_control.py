@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from jsonschema_rs import Draft202012Validator
 
 from falkit_mock.control.document import document
+from falkit_mock.platform.webhooks.errors import SendFailed
 from falkit_mock.platform.webhooks.samples import SAMPLES
+from falkit_mock.platform.webhooks.sender import Answer
+from falkit_mock.platform.webhooks.targets import Target
 from receiving.published import Verifier, as_jose
-from serving import Mock
+from serving import PATIENCE, Mock
 from webhooks.following import deliveries, go, settled, submit
 from webhooks.receiver import Receiver, Reply, receiving
 
@@ -229,3 +233,33 @@ def test_an_import_takes_up_what_was_to_come(standing: Callable[..., Mock]) -> N
     assert after[2].json["request_id"] == third["request_id"]
     assert new.http.get("/__falkit/webhooks").json()["waiting"] == 0
     assert [one["number"] for one in deliveries(new, request_id=failing["request_id"])] == [1, 2]
+
+
+def test_a_delivery_by_hand_ends_with_a_reset(standing: Callable[..., Mock], silent: str) -> None:
+    mock = standing()
+    body = {"kind": "completed", "url": silent}
+    with ThreadPoolExecutor() as pool:
+        triggered = pool.submit(mock.http.post, "/__falkit/webhooks/trigger", json=body)
+        listening = mock.platform.webhooks
+        while not listening.under_way:
+            pass
+        post(mock, "/reset")
+        reply = triggered.result(PATIENCE)
+    assert reply.status_code == 409
+    assert "emptied" in reply.json()["detail"]
+
+
+def test_an_import_drops_what_is_not_allowed_here(standing: Callable[..., Mock]) -> None:
+    old, new = standing(webhook_allow=("10.255.255.*",)), standing()
+    old.platform.webhooks.use(Failing())
+    submit(old, "http://10.255.255.1/")
+    settled(old)
+    new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)
+    assert [one["outcome"] for one in deliveries(new)] == ["retry", "refused"]
+
+
+class Failing:
+    """Reaches nobody."""
+
+    async def send(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
+        raise SendFailed(f"can't connect to {target.origin}")

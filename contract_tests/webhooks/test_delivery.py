@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from uuid import UUID
 
 import pytest
 
+from falkit_mock.platform.jobs import Job
 from falkit_mock.settings import Assumptions
 from serving import PATIENCE, PROMPT, T2V, Mock
 from webhooks.following import deliveries, go, settled, submit
@@ -147,6 +149,21 @@ def test_a_key_has_always_the_same_user_id(mock: Mock, receiver: Receiver) -> No
         submit(mock, receiver.url, headers={"authorization": f"Key {key}"})
     users = {one["request"]["headers"]["X-Fal-Webhook-User-Id"] for one in settled(mock, 3)}
     assert len(users) == 2
+
+
+def test_a_job_that_was_tried_twice_has_another_gateway_id(mock: Mock, receiver: Receiver) -> None:
+    add = mock.platform.store.add
+
+    def tried_twice(job: Job, input: bytes) -> None:
+        job.attempts = 2
+        add(job, input)
+
+    mock.platform.store.add = tried_twice  # type: ignore[method-assign]
+    job = submit(mock, receiver.url)
+    body = receiver.wait()[0].json
+    assert body["request_id"] == job["request_id"]
+    assert body["gateway_request_id"] != job["request_id"]
+    assert UUID(body["gateway_request_id"]).version == 7
 
 
 def test_a_connection_that_nobody_takes_is_tried_again(

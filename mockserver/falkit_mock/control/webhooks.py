@@ -191,6 +191,8 @@ class WebhookRoutes:
         cause: Cause = "trigger" if trigger else "resend"
         try:
             delivery = await self._webhooks.send(request_id, url, body, user, cause)
+        except NotDelivered as error:
+            raise Untimely(str(error)) from None
         except TargetRefused as refused:
             raise Unusable("url", refused.url, f"can't be called: {refused.why}") from None
         return answer(self._platform, described(delivery))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -65,7 +65,7 @@ class Webhooks:
         self._pending: dict[str, Pending] = {}
         # Those whose end came but which another has to overtake first.
         self._held_back: dict[str, Pending] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None] | asyncio.Task[Tried]] = set()
 
     def use(self, sender: Sender) -> None:
         """Send in another way than over HTTP; for tests."""
@@ -94,6 +94,11 @@ class Webhooks:
     def load(self, value: JSON) -> None:
         self.close()
         self.resume()
+
+    @property
+    def under_way(self) -> int:
+        """How many attempts there are at this moment."""
+        return len(self._tasks)
 
     def pending(self) -> list[Pending]:
         """Return the webhooks that are still to be delivered, the next ones first."""
@@ -183,13 +188,29 @@ class Webhooks:
         before = len(self._store.deliveries.select(request_id=request_id))
         once = Pending(request_id, target, user, cause, body=body, number=before + 1)
         with Hold(self._clock) as hold:
-            tried = await self._attempts.make(once, once.number, self.schedule.timeout_of(1), hold)
+            tried = await self._for_now(
+                self._attempts.make(once, once.number, self.schedule.timeout_of(1), hold)
+            )
         delivery = self._judged(once, tried, once_only=True)
         waiting = self._pending.get(request_id)
         again = waiting is not None and waiting.number > 0 and waiting.target.url == url
         if delivery.verdict == "acknowledged" and waiting is not None and again:
             self._done(waiting)
         return delivery
+
+    async def _for_now(self, attempt: Coroutine[None, None, Tried]) -> Tried:
+        """Wait for an attempt that ends with the other ones, should the mock be emptied."""
+        task = asyncio.get_running_loop().create_task(attempt)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            why = "the mock was emptied or stopped before the receiver had answered"
+            raise NotDelivered(why) from None
 
     def resume(self) -> None:
         """Take up again what the store says is undelivered, as after an import."""
@@ -204,9 +225,15 @@ class Webhooks:
 
     def _take_up(self, job: Job, last: Delivery) -> None:
         first = self._store.deliveries.select(request_id=job.id)[0]
+        try:
+            target = self.targets.find(last.url)
+        except TargetRefused as refused:
+            # Another mock allowed it.
+            self.log.refused(job.id, last.url, "job", refused.why)
+            return
         pending = Pending(
             job.id,
-            self.targets.find(last.url),
+            target,
             user_id(job.wishes.key),
             faults=_faults(job),
             body=last.body,
