@@ -103,7 +103,7 @@ def test_the_spec_commands_run() -> None:
 
 
 def test_every_option_that_the_readme_names_exists() -> None:
-    commands = (["serve"], ["run"], ["spec", "combinations"], ["call"])
+    commands = (["serve"], ["run"], ["spec", "combinations"], ["call"], ["listen"], ["trigger"])
     known = {
         option
         for command in commands

@@ -99,7 +99,8 @@ class Platform:
         """Do what a fault wants done before the reply to a submit: deliver its webhook."""
         if self.webhooks.wants_first(job):
             await self.outcome(job)
-            self._end(job)
+            if job.status(self.clock.now()) != "COMPLETED":
+                self.settle(job)
             await self.webhooks.before_reply(job)
 
     async def run(self, order: Order) -> Job:
