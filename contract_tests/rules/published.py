@@ -88,4 +88,4 @@ REQUEST = [
     RequestErrorType("client_cancelled", 499),
     RequestErrorType("bad_request", 400),
 ]
-EVERY = [*MODEL, *REQUEST]
+EVERY: list[ModelErrorType | RequestErrorType] = [*MODEL, *REQUEST]

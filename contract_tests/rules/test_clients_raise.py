@@ -47,7 +47,11 @@ def prompt(fault: str) -> dict[str, str]:
 @pytest.fixture
 def python(instant: Mock, monkeypatch: pytest.MonkeyPatch) -> Generator[SyncClient]:
     """The Python client before a mock; its pauses between attempts take no time."""
-    still = SimpleNamespace(**{**vars(time), "sleep": lambda _: None})
+
+    def no_time(seconds: float) -> None:
+        pass
+
+    still = SimpleNamespace(**{**vars(time), "sleep": no_time})
     monkeypatch.setattr("fal_client.client.time", still)
     with rerouted(instant, monkeypatch, []):
         yield SyncClient(key="id:secret")
@@ -56,7 +60,8 @@ def python(instant: Mock, monkeypatch: pytest.MonkeyPatch) -> Generator[SyncClie
 @pytest.fixture
 def posted(instant: Mock) -> Generator[list[str]]:
     """What the mock was posted, in order."""
-    rules, seen = instant.platform.rules, []
+    rules = instant.platform.rules
+    seen: list[str] = []
     choose = rules.choose
 
     def watched(phase: Any, subject: Any, only: Any = None) -> Any:

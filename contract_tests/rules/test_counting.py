@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from falkit_mock.platform.identity import Identity
@@ -11,7 +13,7 @@ from rules.conftest import Serve
 from serving import PROMPT, T2V, Mock
 
 
-def codes(mock: Mock, count: int, **options: object) -> list[int]:
+def codes(mock: Mock, count: int, **options: Any) -> list[int]:
     return [mock.run(PROMPT, **options).status_code for _ in range(count)]
 
 

@@ -186,7 +186,7 @@ WAYS: dict[str, Callable[[str], dict[str, Any]]] = {
 )
 def test_a_request_names_its_fault(instant: Mock, way: str, fault: str, status: int) -> None:
     input = {**PROMPT, "image_url": "https://example.com/x.png"}
-    options = {"json": input, **WAYS[way](fault)}
+    options: dict[str, Any] = {"json": input, **WAYS[way](fault)}
     options["json"] = {**input, **options["json"]}
     reply = instant.http.post(f"/fal.run/{I2V_FAST}", **options)
     assert reply.status_code == status

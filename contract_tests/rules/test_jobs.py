@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import av
 import pytest
+from av.error import FFmpegError
 
 from falkit_mock.platform.clock import ManualClock
 from rules.conftest import Serve
@@ -56,7 +59,7 @@ def test_the_queue_tries_again_up_to_ten_times(serve: Serve, fault: str) -> None
 @pytest.mark.parametrize("fault", FINAL)
 def test_the_queue_does_not_try_again(serve: Serve, fault: str) -> None:
     mock = serve(f"{fault} times=2")
-    codes = []
+    codes: list[bool] = []
     for _ in range(3):
         job = mock.submit()
         codes.append(mock.result(job).status_code < 400)
@@ -165,12 +168,10 @@ def test_files_are_missing_cut_short_or_pages(serve: Serve) -> None:
     assert whole.headers["content-type"] == "video/mp4"
 
 
-def test_a_file_cut_short_does_not_play(serve: Serve, tmp_path: object) -> None:
+def test_a_file_cut_short_does_not_play(serve: Serve) -> None:
     mock = serve("media_truncated share=0.1")
     clip = mock.http.get(mock.run(PROMPT).json()["video"]["url"]).content
-    import io
-
-    with pytest.raises(av.error.FFmpegError), av.open(io.BytesIO(clip)) as container:
+    with pytest.raises(FFmpegError), av.open(io.BytesIO(clip), "r") as container:
         list(container.decode(video=0))
 
 

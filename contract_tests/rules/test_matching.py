@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from falkit_mock.platform.rules.rule import Rule
@@ -79,7 +81,7 @@ def test_a_request_about_a_job_is_matched_by_the_job(serve: Serve) -> None:
 def test_each_operation_on_a_job_can_fail(serve: Serve, operation: str) -> None:
     mock = serve(f"ingress_error on={operation} status=504")
     job = mock.submit()
-    calls = {
+    calls: dict[str, Callable[[], httpx.Response]] = {
         "status": lambda: mock.http.get(job["status_url"]),
         "stream": lambda: mock.http.get(f"{job['status_url']}/stream"),
         "result": lambda: mock.result(job),

@@ -120,7 +120,7 @@ def test_a_header_that_makes_no_fault_is_answered_400(instant: Mock) -> None:
         assert reply.status_code == 400
         assert reply.json()["detail"].startswith("x-falkit-fault: ")
         job = instant.submit()
-        bad = {"x-falkit-fault": text.encode("latin-1")}
+        bad = [(b"x-falkit-fault", text.encode("latin-1"))]
         assert instant.http.get(job["status_url"], headers=bad).status_code == 400
 
 

@@ -14,7 +14,7 @@ from falkit_mock.platform.rules.fault import Fault
 from falkit_mock.platform.rules.matcher import MATCHING
 from falkit_mock.platform.rules.parameter import Parameter
 from falkit_mock.platform.rules.rule import Rule
-from falkit_mock.platform.rules.text import parse_texts, to_text
+from falkit_mock.platform.rules.text import Table, parse_texts, to_text
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
@@ -35,10 +35,10 @@ MATCHERS: dict[str, st.SearchStrategy[Any]] = {
     "input": st.dictionaries(TEXT, JSONS, min_size=1, max_size=3),
 }
 ROWS: st.SearchStrategy[dict[str, Any]] = st.one_of(
-    st.just({}),
-    st.builds(lambda times: {"times": times}, st.integers(1, 9)),
-    st.builds(lambda nth: {"nth": nth}, st.lists(st.integers(1, 99), min_size=1, max_size=3)),
-    st.builds(lambda every: {"nth": f"every:{every}"}, st.integers(1, 9)),
+    st.fixed_dictionaries(dict[str, st.SearchStrategy[Any]]()),
+    st.fixed_dictionaries({"times": st.integers(1, 9)}),
+    st.fixed_dictionaries({"nth": st.lists(st.integers(1, 99), min_size=1, max_size=3)}),
+    st.fixed_dictionaries({"nth": st.integers(1, 9).map("every:{}".format)}),
 )
 
 
@@ -133,5 +133,10 @@ def test_every_default_is_a_value_that_the_parameter_takes() -> None:
 
 
 def test_a_rule_reads_as_it_would_be_said() -> None:
-    table = {"fault": "latency", "endpoint": "fal-ai/ltx-2/*", "input": {"duration": 8}, "times": 2}
+    table: Table = {
+        "fault": "latency",
+        "endpoint": "fal-ai/ltx-2/*",
+        "input": {"duration": 8},
+        "times": 2,
+    }
     assert to_text(table) == "latency endpoint=fal-ai/ltx-2/* input.duration=8 times=2"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Iterable
 from typing import Literal
 
 import click
@@ -14,19 +15,21 @@ from falkit_mock.platform.rules.parameter import Parameter
 from falkit_spec import JSON
 
 _WIDTH = 100
+# So many operations are not named one by one.
+_MANY = 7
 
 
 @click.command()
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json"]),
+    type=click.Choice(["table", "json", "markdown"]),
     default="table",
     show_default=True,
-    help="For people or for programs.",
+    help="For people, for programs, or for a page.",
 )
 @click.argument("names", nargs=-1)
-def faults(form: Literal["table", "json"], names: tuple[str, ...]) -> None:
+def faults(form: Literal["table", "json", "markdown"], names: tuple[str, ...]) -> None:
     """List the faults that a rule can name: all, or those whose names contain a word of NAMES.
 
     \b
@@ -42,6 +45,9 @@ def faults(form: Literal["table", "json"], names: tuple[str, ...]) -> None:
     if form == "json":
         listed: list[JSON] = [fault.described() for fault in chosen]
         click.echo(json.dumps(listed, indent=2))
+        return
+    if form == "markdown":
+        click.echo(page(chosen), nl=False)
         return
     for family in dict.fromkeys(fault.family for fault in chosen):
         click.echo(f"{family}\n")
@@ -60,10 +66,22 @@ def _show(fault: Fault) -> None:
         click.echo(f"{'':38}{written(parameter)}  {parameter.about}")
 
 
+def page(faults: Iterable[Fault]) -> str:
+    """Return the table of faults as docs/faults.md has it."""
+    rows = ["| fault | what happens | on | parameters and their defaults |", "|---|---|---|---|"]
+    for fault in faults:
+        on = ", ".join(fault.on) if len(fault.on) < _MANY else "all but uploads and files"
+        taken = ", ".join(f"`{written(parameter)}`" for parameter in fault.parameters)
+        rows.append(f"| `{fault.name}` | {fault.about} | {on} | {taken} |")
+    return "\n".join(rows) + "\n"
+
+
 def written(parameter: Parameter) -> str:
     """Return a parameter with its default, as a rule would have it."""
     default = parameter.default
     if default is None:
         return f"{parameter.name}="
     shown = ",".join(map(str, default)) if isinstance(default, list) else default
+    if isinstance(shown, str) and " " in shown:
+        shown = json.dumps(shown)
     return f"{parameter.name}={str(shown).lower() if isinstance(shown, bool) else shown}"

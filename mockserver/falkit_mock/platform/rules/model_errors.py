@@ -53,7 +53,7 @@ def _error(
     return ModelError(
         name,
         "outcome",
-        about,
+        f"{status}: {about}",
         JOBS,
         JOBS,
         tuple(found),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from falkit_mock.platform.refusals import platform_error
 from falkit_mock.platform.rules.fault import JOBS, Fault
 from falkit_mock.platform.rules.parameter import Parameter
 
@@ -34,7 +35,7 @@ def _error(name: str, about: str, *, ran: bool = False, temporary: bool = False)
     return RequestError(
         name,
         "outcome",
-        about,
+        f"{platform_error(name).status_code}: {about}",
         JOBS,
         JOBS,
         found,
