@@ -269,4 +269,4 @@ def test_ten_thousand_that_wait_cost_a_jump_nothing(
     mock.inside(wait_all)
     began = time.perf_counter()
     go(mock, 3600)
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 1.0
