@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Generator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 
+from falkit_mock.platform.clock import ManualClock
 from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Settings
 from serving import Mock, running
@@ -91,3 +94,42 @@ def test_a_time_that_cannot_be_is_refused(
     assert reply.status_code == 422
     assert all(word in reply.json()["detail"] for word in words), reply.text
     assert manual.http.get("/__falkit/clock").json()["now"] == 1.8e9
+
+
+def test_a_body_that_is_no_json_is_refused_with_the_place(manual: Mock) -> None:
+    reply = manual.http.post("/__falkit/clock/advance", content=b'{"seconds": }')
+    assert reply.status_code == 422
+    assert "body: '{\"seconds\": }' is no JSON" in reply.json()["detail"]
+    assert "at character 12" in reply.json()["detail"]
+
+
+def test_the_calendar_has_an_end(manual: Mock) -> None:
+    clock = manual.clock
+    assert isinstance(clock, ManualClock)
+    manual.inside(lambda: clock.restore(253_370_000_000.0, running=False))
+    reply = manual.http.post("/__falkit/clock/advance", json={"seconds": 3e6})
+    assert (reply.status_code, "9998" in reply.json()["detail"]) == (422, True)
+
+
+class Borrowed:
+    """A clock of somebody's own, which tells the time and no more."""
+
+    def __init__(self) -> None:
+        self._clock = ManualClock()
+        self.bell = self._clock.bell
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    async def wait(self, until: float, ticket: asyncio.Event) -> None:
+        await self._clock.wait(until, ticket)
+
+    def busy(self) -> AbstractContextManager[None]:
+        return self._clock.busy()
+
+
+def test_a_clock_of_somebodys_own_is_told_and_never_moved() -> None:
+    with running(clock=Borrowed()) as mock:
+        assert mock.http.get("/__falkit/clock").json()["running"] is True
+        reply = mock.http.post("/__falkit/clock/stand")
+        assert (reply.status_code, "belongs" in reply.json()["detail"]) == (409, True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from control.taking import until_taken
 from serving import I2V_FAST, PATIENCE, PROMPT, T2V, Mock
 
 
@@ -163,6 +164,8 @@ def test_a_job_fails_with_a_reply_of_the_tests_own(manual: Mock) -> None:
         ({"status_code": 500, "headers": {"content-length": "3"}}, ["'content-length'"]),
         ({"status_code": 500, "headers": {"x-a": "b\r\nc: d"}}, ["headers.x-a"]),
         ({"status_code": 500, "parameters": {}}, ["parameters"]),
+        ({"status_code": 500, "headers": []}, ["headers"]),
+        ({"fault": "image_too_small", "parameters": []}, ["parameters"]),
         ([], ["body", "object"]),
     ],
 )
@@ -207,10 +210,9 @@ def test_a_direct_call_that_waits_can_be_failed_and_ended(manual: Mock) -> None:
     for action, body in ends.items():
         caller = threading.Thread(target=call)
         caller.start()
-        manual.http.get("/__falkit/journal", params={"path": f"/{T2V}", "wait": PATIENCE})
+        until_taken(manual)
         (request_id,) = listed(manual, status="IN_PROGRESS")
         steer(manual, {"request_id": request_id}, "hold")
         steer(manual, {"request_id": request_id}, action, body)
         caller.join(PATIENCE)
-        manual.http.delete("/__falkit/journal")
     assert answers == [(503, [1]), (200, {})]

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from control.taking import until_taken
 from falkit_mock.settings import Settings
 from serving import PATIENCE, PROMPT, T2V, Mock, running
 
@@ -114,6 +115,7 @@ def test_a_held_call_is_seen_before_it_is_answered(manual: Mock) -> None:
     caller.start()
     (line,) = seen(manual, path=f"/{T2V}", wait=PATIENCE)
     assert (line["host"], line["status"], line["ms"]) == ("fal.run", None, None)
+    until_taken(manual)
     manual.advance(30)
     caller.join(PATIENCE)
     assert seen(manual, path=f"/{T2V}", status=200, wait=PATIENCE)

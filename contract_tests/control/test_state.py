@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from control.taking import until_taken
 from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Settings
 from serving import KEY, PATIENCE, PROMPT, T2V, Mock, running
@@ -172,13 +173,39 @@ def _meta(**changed: Any) -> Callable[[bytes], bytes]:
     return other
 
 
-def _foreign_store(archive: bytes) -> bytes:
+def _store(data: bytes) -> Callable[[bytes], bytes]:
+    """Put other bytes in the database's place, and name them in the meta data."""
+
+    def other(archive: bytes) -> bytes:
+        parts = members(archive)
+        meta = {**json.loads(parts["meta.json"]), "store": hashlib.sha256(data).hexdigest()}
+        return packed({**parts, "store.sqlite": data, "meta.json": json.dumps(meta).encode()})
+
+    return other
+
+
+def _foreign() -> bytes:
     with sqlite3.connect(":memory:") as other:
         other.execute("CREATE TABLE jobs (id TEXT)")
-        data = other.serialize()
-    parts = members(archive)
-    meta = {**json.loads(parts["meta.json"]), "store": hashlib.sha256(data).hexdigest()}
-    return packed({**parts, "store.sqlite": data, "meta.json": json.dumps(meta).encode()})
+        return other.serialize()
+
+
+def _torn_store(archive: bytes) -> bytes:
+    data = bytearray(members(archive)["store.sqlite"])
+    # The second page is no page any more; the first, which has the tables' names, is as it was.
+    data[4096:8192] = bytes(4096)
+    return _store(bytes(data))(archive)
+
+
+def _written_as_meta(data: bytes) -> Callable[[bytes], bytes]:
+    return lambda archive: packed({**members(archive), "meta.json": data})
+
+
+def _twice(archive: bytes) -> bytes:
+    buffer = io.BytesIO(archive)
+    with tarfile.open(fileobj=buffer, mode="a") as tar:
+        tar.addfile(tarfile.TarInfo("meta.json"))
+    return buffer.getvalue()
 
 
 def _one_more(name: str) -> Callable[[bytes], bytes]:
@@ -213,7 +240,13 @@ def _link(archive: bytes) -> bytes:
         (_meta(uploads={"initial_acl": 5}), "uploads"),
         (_meta(parts={"weather": {}}), "'weather'"),
         (_meta(parts={"rules": {"rules": [{"fault": "no_such"}]}}), "meta.json"),
-        (_foreign_store, "other tables"),
+        (_store(_foreign()), "other tables"),
+        (_store(b"SQLite format 3, or so it says"), "no sqlite database"),
+        (_torn_store, "store.sqlite"),
+        (_written_as_meta(b"{"), "no JSON"),
+        (_written_as_meta(b"[]"), "no format"),
+        (_meta(uploads=None), "has no uploads"),
+        (_twice, "twice"),
         (_one_more("../../evil"), "'../../evil'"),
         (_one_more("blobs/../../evil"), "belongs to no upload"),
         (_link, "is no file"),
@@ -263,7 +296,7 @@ def test_a_reset_lets_go_of_those_who_wait(manual: Mock) -> None:
     codes: list[int] = []
     caller = threading.Thread(target=lambda: codes.append(manual.run(PROMPT).status_code))
     caller.start()
-    manual.http.get("/__falkit/journal", params={"path": f"/{T2V}", "wait": PATIENCE})
+    until_taken(manual)
     with httpx.Client(base_url=manual.url, headers=KEY, trust_env=False) as client:
         job = client.post(f"/queue.fal.run/{T2V}", json=PROMPT).json()
         with client.stream("GET", f"{job['status_url']}/stream") as stream:

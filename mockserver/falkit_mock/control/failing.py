@@ -46,7 +46,7 @@ def _by_name(body: Fields, job: Job, platform: Platform, catalog: Catalog) -> Ou
     for name in ("status_code", "body", "headers"):
         if name in body:
             raise Unusable(name, body.value(name), "can't go with a fault; the fault has its own")
-    parameters = body.value("parameters") or {}
+    parameters = body.value("parameters") if "parameters" in body else {}
     if not isinstance(parameters, dict):
         raise Unusable("parameters", parameters, "is no JSON object")
     name = body.text("fault")
