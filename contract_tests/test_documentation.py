@@ -14,6 +14,7 @@ import av
 import httpx
 import pytest
 
+from falkit_mock.platform.rules.rule import Rule
 from falkit_mock.settings import ASSUMPTIONS, Assumptions
 
 ROOT = Path(__file__).parent.parent
@@ -50,7 +51,7 @@ def example(language: str, word: str) -> str:
 
 
 def test_the_direct_call_answers_a_clip_that_plays(url: str, tmp_path: Path) -> None:
-    call = example("sh", "curl http://127.0.0.1:4325/fal.run")
+    call = example("sh", "curl http://127.0.0.1:4325/fal.run/fal-ai/ltx-2/image-to-video/fast")
     reply = json.loads(
         run(["sh", "-c", call.replace("curl ", "curl -s ").replace(DEFAULT_URL, url)])
     )
@@ -68,6 +69,21 @@ def test_the_mistake_is_answered_as_shown(url: str) -> None:
     for line in shown.strip().splitlines():
         for part in filter(None, line.split("…")):
             assert part.strip('"}] ') in reply
+
+
+def test_a_fault_that_the_prompt_names_is_answered(url: str) -> None:
+    call = example("sh", "[falkit:content_policy_violation]")
+    reply = json.loads(
+        run(["sh", "-c", call.replace("curl ", "curl -s ").replace(DEFAULT_URL, url)])
+    )
+    assert [item["type"] for item in reply["detail"]] == ["content_policy_violation"]
+
+
+def test_the_faults_that_the_readme_names_can_be_set() -> None:
+    texts = re.findall(r"--fault '([^']+)'", README)
+    assert texts
+    for text in texts:
+        assert Rule.read(text).text() == text
 
 
 def test_the_queue_by_hand_goes_from_submit_to_result(url: str) -> None:
