@@ -43,6 +43,7 @@ EXPOSED_HEADERS = (
     "x-fal-billable-units",
     "x-fal-error-type",
     "x-fal-needs-retry",
+    "x-fal-request-timeout-type",
     "x-fal-retryable",
     "x-falkit-hint",
     "content-length",

@@ -36,7 +36,7 @@ def read_wishes(request: Request, address: Address, media: Lifecycle) -> Wishes:
         for name, value in request.scope["headers"]
         if name.startswith(b"x-fal") or name == b"authorization"
     }
-    query = QueryParams(address.query) if "fal_" in address.query else QueryParams()
+    query: Mapping[str, str] = QueryParams(address.query) if "fal_" in address.query else {}
     lifecycle = _lifecycle(said, media)
     return Wishes(
         key=access.key_id(said.get("authorization", "")),
