@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hypothesis import example, given, strategies as st
 
@@ -230,13 +231,17 @@ def test_a_place_in_the_queue_counts_who_comes_before(
     world.store.close()
 
 
-def test_a_store_that_is_opened_again_knows_who_waits() -> None:
-    world = World(1, 2)
+def test_a_store_that_is_opened_again_knows_who_waits(tmp_path: Path) -> None:
+    file = str(tmp_path / "jobs.db")
+    world = World(1, 2, store=SqliteStore(file))
     for _ in range(3):
         world.submit(Submit())
-    # What another process would find in the same file.
-    again = type(world.store.queues)(world.store._db)
-    assert again.lanes(world.now) == world.store.queues.lanes(world.now)
+    world.submit(Submit(key="l", door="run"))
+    again = SqliteStore(file)
+    known = again.queues.lanes(world.now)
+    assert known == world.store.queues.lanes(world.now)
+    assert len(known) == 2
+    again.close()
     world.store.close()
 
 
