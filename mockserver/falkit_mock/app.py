@@ -45,6 +45,7 @@ EXPOSED_HEADERS = (
     "x-fal-needs-retry",
     "x-fal-request-timeout-type",
     "x-fal-retryable",
+    "x-fal-request-timeout-type",
     "x-falkit-hint",
     "content-length",
     "content-range",

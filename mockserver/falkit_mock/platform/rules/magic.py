@@ -19,10 +19,10 @@ from falkit_mock.platform.rules.text import INPUT, Table, as_json, scan
 from falkit_spec import JSON
 
 DOMAIN = "falkit.test"
-_URL = re.compile(rf"https?://{re.escape(DOMAIN)}(?::\d+)?(?:[/?#]|$)", re.IGNORECASE)
+_URL = re.compile(rf"https?://{re.escape(DOMAIN)}(?::\d+)?(?:[/?#]|$)")
 _TOKEN = re.compile(r"\[falkit:\s*")
-# Whatever has none of these in its bytes needs no look.
-_MARKS = (b"falkit", b"Falkit", b"FALKIT")
+# Whatever has this nowhere in its bytes needs no look.
+_MARK = b"falkit"
 # A name that asks for nothing: an ordinary file.
 ORDINARY = "ok"
 
@@ -41,7 +41,7 @@ Reader = Callable[[], str | None]
 
 def may_have(body: bytes) -> bool:
     """Say at little cost whether a body is worth a look."""
-    return any(mark in body for mark in _MARKS)
+    return _MARK in body
 
 
 def find(input: Mapping[str, JSON]) -> Magic:
