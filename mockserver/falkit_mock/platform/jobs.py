@@ -120,13 +120,3 @@ class Job:
             self.ends = now + self.run if self.pace == "clock" else math.inf
         elif now < self.ends:
             self.ends = now
-
-    def progress(self, now: float) -> float:
-        """Return how much of the run is behind it, 0 to 1; half where no clock tells."""
-        if now >= self.ends:
-            return 1.0
-        if now < self.starts:
-            return 0.0
-        if math.isinf(self.ends):
-            return 0.5
-        return (now - self.starts) / (self.ends - self.starts)

@@ -45,32 +45,44 @@ def window(job: Job, now: float, random: Random, size: int) -> list[JSON]:
 
     A line has message and timestamp as documented, level and source as the JS types say.
     """
-    total, share = _course(job, now)
+    share = _share(job, now)
     shown = [line for line in _script(random) if line.at <= share]
-    return [_entry(line, _moment(line, job, total)) for line in shown[-size:]]
+    return [_entry(line, _moment(line, job)) for line in shown[-size:]]
 
 
-def _moment(line: _Line, job: Job, total: float) -> float:
+def _moment(line: _Line, job: Job) -> float:
     """Return when a line was printed, unix seconds: the same however often it is shown."""
     if math.isinf(job.run):
         # No clock drives the job: one half came with its start and the other with its end.
         return job.starts if line.at <= _HALF else job.ends
-    return job.starts + line.at * total
+    return job.starts + line.at * job.run
 
 
-def _course(job: Job, now: float) -> tuple[float, float]:
-    """Return how long the whole script takes in seconds, and how much of it was printed."""
-    ran = min(job.ends, now) - job.starts
+def _share(job: Job, now: float) -> float:
+    """Return how much of the whole script was printed, 0 to 1; negative where nothing was.
+
+    What is held prints on to its last line, and what somebody ends stops where it was: lines that
+    were shown stay, with their times.
+    """
     # A job that was cancelled while it waited has no time to run any more.
     if now < job.starts or (job.cancelled and job.run <= 0):
-        return 0.0, -1.0
-    if job.cancelled:
-        return (0.0, _HALF) if math.isinf(job.run) else (job.run, ran / job.run)
-    total = job.ends - job.starts if job.ends < math.inf else 0.0
-    most = 1.0
-    if job.outcome is not None and not job.outcome.ok:
-        most = _FAILED_AT if "outcome" in job.faults else _REFUSED_AT
-    return total, min(job.progress(now), most)
+        return -1.0
+    if math.isinf(job.run):
+        share = 1.0 if now >= job.ends and not job.cancelled else _HALF
+        return share if job.cancelled else min(share, _most(job))
+    share = (min(job.ends, now) - job.starts) / job.run if job.run else 1.0
+    ended_early = job.ends <= now and job.ends < job.starts + job.run
+    return min(share, 1.0) if ended_early else min(share, _most(job))
+
+
+def _most(job: Job) -> float:
+    """Return how far a job gets that nobody ends."""
+    if job.outcome is None:
+        # Its inputs are being read.
+        return _REFUSED_AT
+    if job.outcome.ok:
+        return 1.0
+    return _FAILED_AT if "outcome" in job.faults else _REFUSED_AT
 
 
 def lateness(job: Job) -> float:
@@ -84,9 +96,9 @@ def lateness(job: Job) -> float:
 
 def next_line(job: Job, now: float, random: Random) -> float:
     """Return when the next line appears, unix seconds; infinite if none does by the clock."""
-    if not job.starts <= now < job.ends or job.ends == math.inf:
+    if not job.starts <= now < job.ends or math.isinf(job.run):
         return math.inf
-    moments = (job.starts + line.at * (job.ends - job.starts) for line in _script(random))
+    moments = (_moment(line, job) for line in _script(random))
     return min((moment for moment in moments if moment > now), default=math.inf)
 
 

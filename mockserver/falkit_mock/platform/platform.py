@@ -226,6 +226,9 @@ class Platform:
         """End an unfinished job now, with its own outcome or with another."""
         if job.status(self.clock.now()) == "IN_QUEUE":
             job.run = 0.0
+        if outcome is not None and not outcome.ok:
+            # It failed on its way, and was not refused at its beginning.
+            job.faults = {**job.faults, "outcome": {"name": "chosen by hand", "rule": None}}
         self._end(job, outcome)
 
     async def interrupt(self) -> None:
