@@ -12,14 +12,18 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from starlette.types import ASGIApp, Message, Scope
+from starlette.applications import Starlette
+from starlette.types import Message, Scope
 
 from falkit_mock.platform.clock import ManualClock
+from falkit_mock.platform.platform import Platform
 
 T = TypeVar("T")
 HOST = "127.0.0.1:4325"
 # Seconds after which a reply that should have come at once counts as not coming.
 PATIENCE = 10.0
+# Turns of the event loop in which all gets done that waits for no clock; it takes about ten.
+TURNS = 40
 
 
 class WatchedClock(ManualClock):
@@ -42,6 +46,11 @@ class WatchedClock(ManualClock):
         """Tell whether a task waits here and nothing has woken it."""
         ticket = self._waiting.get(task)
         return ticket is not None and not ticket.is_set()
+
+    async def _settle(self) -> None:
+        # Nothing here waits for the outside, so no real time need pass, whoever hangs.
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
 
 @dataclass
@@ -86,8 +95,9 @@ class Open:
 class Driver:
     """Calls one application on an event loop of its own."""
 
-    def __init__(self, app: ASGIApp, clock: WatchedClock) -> None:
+    def __init__(self, app: Starlette, clock: WatchedClock) -> None:
         self.clock = clock
+        self.platform: Platform = app.state.platform
         self._app = app
         self._loop = asyncio.new_event_loop()
         self._calls: list[Open] = []
@@ -96,6 +106,7 @@ class Driver:
         """Hang up on all who are still waiting."""
         for call in self._calls:
             call.task.cancel()
+        self._loop.call_soon(self.platform.close)
         self._run(self._ended())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
@@ -121,7 +132,7 @@ class Driver:
         return call
 
     def advance(self, seconds: float) -> None:
-        """Move the clock and let everyone who waits for it go as far as they get."""
+        """Jump over all that is due on the way; then everyone goes as far as they get."""
 
         async def move() -> None:
             self.clock.advance(seconds)
@@ -129,13 +140,21 @@ class Driver:
         self._run(move())
         self.settle()
 
+    def move_to(self, moment: float) -> None:
+        """Go to a moment by way of all that is due before it."""
+        self._run(self.clock.move_to(moment))
+        self.settle()
+
     def settle(self) -> None:
-        """Let open calls go on until each is answered or waits for the clock."""
+        """Let all go on until each call is answered or waits for the clock."""
         self._calls = [call for call in self._calls if not call.task.done()]
-        if self._calls:
-            self._run(self._settled())
+        self._run(self._settled())
 
     async def _settled(self) -> None:
+        # Pictures are decoded in threads, which would finish sooner or later.
+        await self.platform.settled()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         while any(not (call.task.done() or self.clock.holds(call.task)) for call in self._calls):
             await asyncio.sleep(0)  # No wait: the others' turn.
 

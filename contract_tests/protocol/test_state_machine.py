@@ -1,6 +1,8 @@
-"""The state machine, as long as `make test` has time for."""
+"""The state machine, as long as `make test` has time for; `make nightly` takes longer."""
 
 from __future__ import annotations
+
+import os
 
 from hypothesis import HealthCheck, settings
 
@@ -8,7 +10,7 @@ from protocol.queue_machine import QueueMachine
 
 TestQueue = QueueMachine.TestCase
 TestQueue.settings = settings(
-    max_examples=100,
+    max_examples=2000 if os.environ.get("FALKIT_NIGHTLY") else 100,
     stateful_step_count=40,
     deadline=None,
     report_multiple_bugs=False,

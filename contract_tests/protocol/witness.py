@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from falkit_spec import Endpoint
 from protocol.asgi import HOST, Reply
+from protocol.deliveries import Webhook
+from protocol.faults import CANCELLED, TIMED_OUT, Ending, Fault
+from protocol.service import Task
 
 RANKS = {"IN_QUEUE": 0, "IN_PROGRESS": 1, "COMPLETED": 2}
 BASE = f"http://{HOST}/queue.fal.run"
 STILL = "Request is still in progress"
-CANCELLED = {"detail": "Request cancelled by the client.", "error_type": "client_cancelled"}
 
 
 @dataclass
@@ -42,24 +45,26 @@ class Lines:
 
 @dataclass
 class Witness:
-    """One job as the outside sees it."""
+    """One job as the outside sees it, beside what it should be."""
 
     id: str
     endpoint: Endpoint
-    # As posted: the endpoint's id, perhaps with a path that the app doesn't have.
-    path: str
-    # What its result is to be if nobody cancels it.
-    code: int
+    key: str
+    # What is known of it in time, and how it is to end if it starts.
+    task: Task
+    planned: Ending
     lines: Lines
-    # By the clock, unix seconds.
-    submitted: float
+    # How often the service tries before that.
+    attempts: int = 1
+    fault: Fault | None = None
+    webhook: Webhook | None = None
+    # Seconds for which its result can be had.
+    kept: float = 3600.0
     rank: int = 0
-    position: int | None = None
-    cancelled: bool = False
-    # Whether it was cancelled while it waited, so that it never ran.
-    spared: bool = False
     result: Reply | None = None
     completed: dict[str, Any] | None = None
+    # What its webhook brought: the body as it came, untampered.
+    delivered: bytes | None = None
 
     @property
     def urls(self) -> dict[str, str]:
@@ -75,6 +80,16 @@ class Witness:
     def done(self) -> bool:
         return self.rank == RANKS["COMPLETED"]
 
+    @property
+    def gone(self) -> float:
+        """When its result can be had no longer, unix seconds."""
+        return self.task.ends + self.kept
+
+    @property
+    def ending(self) -> Ending:
+        """How it is to end, or ended."""
+        return TIMED_OUT if self.task.given_up else self.planned
+
     def see_status(self, body: dict[str, Any]) -> None:
         """Take a status, of a reply or an event, all but its logs."""
         rank = RANKS[body["status"]]
@@ -82,8 +97,6 @@ class Witness:
         self.rank = rank
         assert body["request_id"] == self.id
         assert {name: body[name] for name in self.urls} == self.urls
-        if rank == 0:
-            self._see_position(body["queue_position"])
         if self.done:
             self._see_end(body)
 
@@ -92,44 +105,72 @@ class Witness:
         logs = body["logs"]
         assert (logs is not None) == (asked and body["status"] != "IN_QUEUE")
         if logs is not None:
-            assert not (logs and self.spared), "a job that never ran has lines"
+            never_ran = self.task.given_up or (self.task.cut_short and self.planned == CANCELLED)
+            assert not (logs and never_ran), "a job that never ran has lines"
             self.lines.see(logs)
 
     def see_result(self, reply: Reply) -> None:
-        """Take what the result answers: not yet, or the same for good."""
-        if reply.status_code == 400 and reply.json()["detail"] == STILL:
+        """Take what the result answers: not yet, or the same as long as it is kept."""
+        if reply.status_code == 400 and reply.json().get("detail") == STILL:
             assert not self.done, "a finished job is said to be in progress"
             body = {"detail": STILL, "request_id": self.id, **self.urls}
             assert reply.json() == body
             return
         self.rank = RANKS["COMPLETED"]
-        assert reply.status_code == (499 if self.cancelled else self.code)
-        if self.cancelled:
-            assert reply.json() == CANCELLED
+        self._see_ending(reply)
         if self.result is None:
             self.result = reply
         assert reply == self.result, "a result changed"
+        if self.delivered is not None:
+            self._compare(self.delivered, reply)
 
-    def see_cancellation(self, reply: Reply, *, heeded: bool, spared: bool) -> None:
-        """Take what a cancellation answers, and whether the job then ends, and ends unrun."""
-        if reply.status_code == 400:
-            assert reply.json() == {"status": "ALREADY_COMPLETED"}
-            self.rank = RANKS["COMPLETED"]
-            return
-        assert not self.done, "a finished job was cancelled"
-        if heeded:
-            self.cancelled, self.spared = True, spared
-            self.rank = RANKS["COMPLETED"]
+    def see_delivery(self, body: bytes) -> None:
+        """Take the body of a delivery: every time the same, and about this job's result."""
+        assert self.delivered in (None, body), "a delivery differs from the one before"
+        self.delivered = body
+        payload = json.loads(body)
+        assert payload["request_id"] == self.id
+        anew = payload["gateway_request_id"] != self.id
+        assert anew == (self.attempts > 1), f"gateway id after {self.attempts} attempts"
+        if self.result is not None:
+            self._compare(body, self.result)
+        else:
+            self._see_payload(payload)
 
-    def _see_position(self, position: int) -> None:
-        assert self.position is None or position <= self.position, "a position rose"
-        self.position = position
+    def _see_payload(self, payload: dict[str, Any]) -> None:
+        failed, ending = self.ending.code >= 400, self.ending
+        assert payload["status"] == ("ERROR" if failed else "OK")
+        error = f"Invalid status code: {ending.code}" if failed else None
+        assert payload.get("error") == error
+        assert ("payload_error" in payload) == (ending.text is not None)
+
+    def _compare(self, body: bytes, reply: Reply) -> None:
+        payload = json.loads(body)
+        self._see_payload(payload)
+        try:
+            told = reply.json()
+        except ValueError:
+            told = None
+        assert payload["payload"] == told, "a webhook says something else than the result"
+
+    def _see_ending(self, reply: Reply) -> None:
+        ending = self.ending
+        assert reply.status_code == ending.code, f"{reply.status_code}, not {ending}"
+        assert reply.headers.get("x-fal-error-type") == ending.error_type
+        if ending.text is not None:
+            assert reply.body.decode() == ending.text
+        elif ending.error_type is not None:
+            assert reply.json()["error_type"] == ending.error_type
+        elif ending.kind is not None:
+            assert [item["type"] for item in reply.json()["detail"]] == [ending.kind]
+        by_user = reply.headers.get("x-fal-request-timeout-type") == "user"
+        assert by_user == (ending == TIMED_OUT)
 
     def _see_end(self, body: dict[str, Any]) -> None:
         end = {name: value for name, value in body.items() if name != "logs"}
         assert self.completed in (None, end), "a finished job's status changed"
         self.completed = end
-        assert ("inference_time" in body["metrics"]) == (not self.cancelled)
-        failed = self.cancelled or self.code != 200
-        assert body.get("error_type") == ("client_cancelled" if self.cancelled else None)
-        assert "error" not in body or failed
+        no_time = self.ending in (CANCELLED, TIMED_OUT)
+        assert ("inference_time" in body["metrics"]) == (not no_time)
+        assert body.get("error_type") == self.ending.error_type
+        assert ("error" in body) == (self.ending.code >= 400)

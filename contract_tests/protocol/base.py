@@ -1,0 +1,167 @@
+"""What all rules of the machine share: the mock, its clock, the jobs, and how a reply is judged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
+
+from falkit_mock.app import create_app
+from falkit_mock.platform.timing import Seconds, parse_timing
+from falkit_mock.settings import Assumptions, Settings
+from falkit_spec import Catalog
+from falkit_spec.protocol import Operation, Protocol
+from protocol.asgi import Driver, Reply, WatchedClock
+from protocol.faults import Used
+from protocol.receiver import Receiver
+from protocol.service import Service
+from protocol.witness import Witness
+
+ENDPOINTS = tuple(Catalog.vendored())
+OPERATIONS = {endpoint.id: Protocol.vendored().operations(endpoint) for endpoint in ENDPOINTS}
+KEYS = ("id:secret", "other:secret")
+# Timestamps are written in whole microseconds.
+TICK = 1e-6
+# Jobs, of which everyone is looked at after each step.
+ENOUGH = 6
+JOBS = Bundle[Witness]("jobs")
+
+
+def headers_of(key: str = KEYS[0], more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return a request's headers."""
+    own = {"authorization": f"Key {key}", "content-type": "application/json"}
+    return {**own, **(more or {})}
+
+
+class Base(RuleBasedStateMachine):
+    """One mock in this process, and what is known of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings = Settings()
+        self._driver: Driver | None = None
+        self._service: Service | None = None
+        self._receiver: Receiver | None = None
+        self.witnesses: list[Witness] = []
+        # How often each fault that requests name has struck.
+        self.used: Used = Used()
+
+    @initialize(
+        timing=st.sampled_from(["1,10", "0.5,2", "held", "0,3", "polls", "2,0", "instant"]),
+        runners=st.integers(1, 3),
+        concurrency=st.sampled_from([2, 0, 1, 3]),
+        log_window=st.integers(1, 20),
+        result_ttl=st.sampled_from([None, None, 30.0]),
+        webhook_schedule=st.sampled_from(["two-hours", "until-expiry"]),
+        assumed=st.fixed_dictionaries(
+            {
+                "cancel_in_queue": st.sampled_from(["requested", "ok"]),
+                "cancel_in_progress": st.sampled_from(["heeded", "ignored"]),
+                "unknown_request": st.sampled_from(["status", "detail"]),
+                "stream_logs": st.sampled_from(["new", "window"]),
+                "cancelled_webhook": st.sampled_from(["sent", "none"]),
+            }
+        ),
+    )
+    def start(
+        self, timing: str, runners: int, concurrency: int, assumed: dict[str, Any], **more: Any
+    ) -> None:
+        self.settings = Settings(
+            timing=parse_timing(timing),
+            runners=runners,
+            concurrency=concurrency,
+            seed=1,
+            assumptions=Assumptions(**assumed),
+            **more,
+        )
+        clock = WatchedClock()
+        self._driver = Driver(create_app(self.settings, clock=clock), clock)
+        self._receiver = Receiver(clock)
+        self._driver.platform.webhooks.use(self._receiver)
+        self._service = Service(runners, concurrency or math.inf, clock.now())
+
+    def teardown(self) -> None:
+        if self._driver is not None:
+            self._driver.close()
+
+    @property
+    def driver(self) -> Driver:
+        assert self._driver is not None, "`start` comes first"
+        return self._driver
+
+    @property
+    def service(self) -> Service:
+        assert self._service is not None, "`start` comes first"
+        return self._service
+
+    @property
+    def receiver(self) -> Receiver:
+        assert self._receiver is not None, "`start` comes first"
+        return self._receiver
+
+    @property
+    def now(self) -> float:
+        return self.driver.clock.now()
+
+    @property
+    def pace(self) -> str:
+        return self.settings.timing.pace
+
+    @property
+    def timed(self) -> Seconds | None:
+        """How long jobs take, where a clock says so."""
+        timing = self.settings.timing
+        return timing if isinstance(timing, Seconds) else None
+
+    def expired(self, job: Witness) -> bool:
+        """Tell whether a job's result can be had no longer."""
+        self.learn()
+        return self.now >= job.gone
+
+    def learn(self) -> None:
+        """Take the moments of jobs that looking moves on from the mock: nothing else knows them."""
+        if self.pace != "polls":
+            return
+        for job in self.witnesses:
+            told = self.control("GET", f"jobs/{job.id}").json()
+            job.task.starts = math.inf if told["starts"] is None else told["starts"]
+            job.task.ends = math.inf if told["ends"] is None else told["ends"]
+
+    def control(self, method: str, path: str, body: bytes = b"") -> Reply:
+        """Ask the mock's own API."""
+        return self.driver.call(method, f"/__falkit/{path}", body, headers_of())
+
+    def ask(
+        self,
+        job: Witness,
+        method: str,
+        operation: str,
+        suffix: str,
+        *,
+        long: bool = False,
+        more: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Ask about a job, and hold the reply to the protocol's document."""
+        prefix = job.endpoint.id if long else job.endpoint.app
+        path = f"/queue.fal.run/{prefix}/requests/{job.id}{suffix}"
+        reply = self.driver.call(method, path, headers=headers_of(job.key, more))
+        self.judge(reply, OPERATIONS[job.endpoint.id][operation])
+        if reply.status_code not in (401, 404):
+            assert reply.headers.get("x-fal-request-id", job.id) == job.id
+        return reply
+
+    def judge(self, reply: Reply, operation: Operation) -> None:
+        """Hold a reply to the protocol's document."""
+        faults = operation.faults(reply.status_code, reply.headers, reply.body)
+        assert not faults, faults
+
+    def see_unknown(self, reply: Reply) -> None:
+        """Hold a reply to what an id gets that is unknown, or is so by now."""
+        detail = self.settings.assumptions.unknown_request == "detail"
+        assert reply.status_code == 404
+        assert reply.json() == (
+            {"detail": "Request not found"} if detail else {"status": "NOT_FOUND"}
+        )
