@@ -114,9 +114,11 @@ class Job:
         return "IN_PROGRESS" if now >= self.starts else "IN_QUEUE"
 
     def step(self, now: float) -> None:
-        """Move on by one status, now."""
+        """Move on by one status, now; not beyond the end, even if it comes without a start."""
+        if now >= self.ends:
+            return
         if now < self.starts:
             self.starts = now
             self.ends = now + self.run if self.pace == "clock" else math.inf
-        elif now < self.ends:
+        else:
             self.ends = now
