@@ -176,7 +176,7 @@ class Webhook:
         mood = arrival.mood
         over = arrival.moment + min(mood.delay, limit)
         code = mood.code if mood.delay < limit else None
-        slow = code is not None and self.spoils("slow", number)
+        slow = main and code is not None and self.spoils("slow", number)
         return Attempt(arrival, main, over, code, self._verdict(None if slow else code))
 
     def _counted_over(self, attempt: Attempt, number: int) -> float:

@@ -147,10 +147,7 @@ class Witness:
     def _compare(self, body: bytes, reply: Reply) -> None:
         payload = json.loads(body)
         self._see_payload(payload)
-        try:
-            told = reply.json()
-        except ValueError:
-            told = None
+        told = None if self.ending.text is not None else reply.json()
         assert payload["payload"] == told, "a webhook says something else than the result"
 
     def _see_ending(self, reply: Reply) -> None:
