@@ -106,6 +106,7 @@ class Steering(Base):
     def _end(self, job: Witness, verdict: Verdict) -> None:
         self.service.end(job.task)
         job.planned = verdict.ending or job.planned
+        job.completed_by_hand = verdict in COMPLETIONS
         if verdict is LARGE and self.settings.result_ttl is None:
             job.kept = 360.0
 

@@ -58,6 +58,8 @@ class Witness:
     attempts: int = 1
     fault: Fault | None = None
     webhook: Webhook | None = None
+    # Whether a test ended it as it would have ended.
+    completed_by_hand: bool = False
     # Seconds for which its result can be had.
     kept: float = 3600.0
     rank: int = 0
@@ -105,7 +107,9 @@ class Witness:
         logs = body["logs"]
         assert (logs is not None) == (asked and body["status"] != "IN_QUEUE")
         if logs is not None:
-            never_ran = self.task.given_up or (self.task.cut_short and self.planned == CANCELLED)
+            # One that a test completes while it waits counts as if it had run.
+            failed = self.task.cut_short and self.planned.code >= 400 and not self.completed_by_hand
+            never_ran = self.task.given_up or failed
             assert not (logs and never_ran), "a job that never ran has lines"
             self.lines.see(logs)
 

@@ -64,15 +64,21 @@ def _share(job: Job, now: float) -> float:
     What is held prints on to its last line, and what somebody ends stops where it was: lines that
     were shown stay, with their times.
     """
-    # A job that was cancelled while it waited has no time to run any more.
-    if now < job.starts or (job.cancelled and job.run <= 0):
+    cut_off = job.cancelled or _failed_by_hand(job)
+    # A job that was ended while it waited has no time to run any more.
+    if now < job.starts or (cut_off and job.run <= 0):
         return -1.0
     if math.isinf(job.run):
-        share = 1.0 if now >= job.ends and not job.cancelled else _HALF
-        return share if job.cancelled else min(share, _most(job))
-    share = (min(job.ends, now) - job.starts) / job.run if job.run else 1.0
-    ended_early = job.ends <= now and job.ends < job.starts + job.run
-    return min(share, 1.0) if ended_early else min(share, _most(job))
+        share = 1.0 if now >= job.ends and not cut_off else _HALF
+    else:
+        share = min((min(job.ends, now) - job.starts) / job.run, 1.0) if job.run else 1.0
+    ended_early = job.ends <= now and job.ends < job.starts + job.run < math.inf
+    return share if cut_off or ended_early else min(share, _most(job))
+
+
+def _failed_by_hand(job: Job) -> bool:
+    chosen = job.faults.get("outcome")
+    return isinstance(chosen, dict) and chosen.get("rule") is None
 
 
 def _most(job: Job) -> float:
