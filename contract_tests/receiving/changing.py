@@ -166,6 +166,11 @@ def _signed_by(seed: int) -> Change:
     return change
 
 
+def spoilt_and_signed() -> Arrival:
+    """Return a body that is no JSON, under the good signature of a published key."""
+    return _published([2])(_signed_by(2)(_cut(0, 1, b"")(Arrival())))
+
+
 anything: st.SearchStrategy[Change] = st.one_of(
     st.builds(_flipped, st.integers(0, 500), st.integers(0, 7)),
     st.builds(_cut, st.integers(0, 400), st.integers(0, 400), st.binary(max_size=3)),

@@ -35,6 +35,9 @@ _ENDPOINT = "fal-ai/ltx-2/text-to-video"
     metavar="HOST[:PORT]",
     help="Let it go to this host too, if no mock runs; a running one has --webhook-allow.",
 )
+@click.option(
+    "--standalone", is_flag=True, help="Send it from here, also where a mock runs on this machine."
+)
 @running_mock
 @format_option
 @click.argument("kind", type=click.Choice(SAMPLES), metavar="KIND")
@@ -43,6 +46,7 @@ def trigger(
     endpoint: str,
     request_id: str | None,
     allow: tuple[str, ...],
+    standalone: bool,
     mock: RunningMock,
     form: Literal["text", "json"],
     kind: SampleName,
@@ -57,9 +61,11 @@ def trigger(
     with the key that every mock publishes. The exit code is 0 if the receiver took it, 1 if not.
     """
     source = click.get_current_context().get_parameter_source("base_url")
-    if source is ParameterSource.DEFAULT and not _answers(mock.url):
+    nobody = source is ParameterSource.DEFAULT and not standalone and not _answers(mock.url)
+    if standalone or nobody:
+        why = "no mock runs here, so this command signs" if nobody else "this command signs it"
         click.echo(
-            "no mock runs here, so this command signs itself; a receiver finds the key at\n"
+            f"{why} itself; a receiver finds the key at\n"
             "/rest.fal.ai/.well-known/jwks.json of any mock, such as that of `falkit serve`",
             err=True,
         )
