@@ -10,7 +10,7 @@ import pytest
 
 from falkit_mock.platform.clock import ManualClock, SimulatedClock
 from falkit_mock.platform.timing import parse_timing
-from falkit_mock.platform.webhooks.attempt import Hold
+from falkit_mock.platform.webhooks.hold import Holds
 from falkit_mock.settings import Settings
 from serving import Mock, running
 from webhooks.receiver import Receiver, receiving
@@ -40,6 +40,8 @@ def standing() -> Generator[Callable[..., Mock]]:
     with ExitStack() as stack:
 
         def make(timing: str = "instant", **more: object) -> Mock:
+            # Tests judge signatures by the mock's time, unless they are about just that.
+            more = {"webhook_timestamps": "mock", **more}
             settings = Settings(timing=parse_timing(timing), **more)  # type: ignore[arg-type]
             return stack.enter_context(running(settings, ManualClock()))
 
@@ -57,6 +59,6 @@ def receiver() -> Generator[Receiver]:
 def silent(monkeypatch: pytest.MonkeyPatch) -> Generator[str]:
     """The URL of a receiver that takes connections and says nothing; jumps don't wait for it."""
     monkeypatch.setattr(SimulatedClock, "patience", 0.05)
-    monkeypatch.setattr(Hold, "patience", 0.05)
+    monkeypatch.setattr(Holds, "patience", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/silent"

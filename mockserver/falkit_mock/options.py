@@ -23,6 +23,7 @@ from falkit_mock.settings import (
     ScheduleName,
     Settings,
     SettingsError,
+    Timestamps,
 )
 
 if TYPE_CHECKING:
@@ -115,6 +116,14 @@ _MOCK = (
         "than once.  [default: this machine]",
     ),
     click.option(
+        "--webhook-timestamps",
+        type=click.Choice(["machine", "mock"]),
+        default="machine",
+        show_default=True,
+        help="Whose clock signatures are dated by: the machine's, as receivers compare with it, or "
+        "the mock's.",
+    ),
+    click.option(
         "--max-body",
         default=64 * MiB,
         show_default=True,
@@ -185,6 +194,7 @@ class Chosen(TypedDict):
     media_host: MediaHost
     webhook_schedule: ScheduleName
     webhook_allow: tuple[str, ...]
+    webhook_timestamps: Timestamps
     max_body: int
     journal: int
     control_token: str | None
@@ -218,6 +228,7 @@ def settings_of(chosen: Chosen) -> Settings:
             media_host=chosen["media_host"],
             webhook_schedule=chosen["webhook_schedule"],
             webhook_allow=chosen["webhook_allow"],
+            webhook_timestamps=chosen["webhook_timestamps"],
             max_body=chosen["max_body"],
             journal=chosen["journal"],
             control_token=chosen["control_token"] or None,
@@ -239,12 +250,23 @@ def clock_of(chosen: Chosen) -> SimulatedClock | None:
     return SimulatedClock(None if start is None else _moment(start), running=kind == "real")
 
 
-def told_clock(clock: SimulatedClock | None) -> str:
-    """Return the line that says that time stands, and how it is moved, or nothing."""
+def tell(line: str) -> None:
+    """Write a line about the start to stderr, unless there is nothing to say."""
+    if line:
+        click.echo(f"falkit: {line}", err=True)
+
+
+def told_clock(clock: SimulatedClock | None, elsewhere: str = "") -> str:
+    """Return the line that says that time stands, and how it is moved, or nothing.
+
+    `elsewhere` is the mock's URL where a command in another terminal would not find it.
+    """
     if clock is None or clock.running:
         return ""
     moment = datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="seconds")
-    return f"time stands at {moment}; `falkit clock advance 15m` or the control API moves it"
+    moved = "`falkit clock advance 15m` or the control API moves it"
+    more = f", in another terminal with --base-url {elsewhere}" if elsewhere else ""
+    return f"time stands at {moment}; {moved}{more}"
 
 
 def _moment(text: str) -> float:

@@ -12,6 +12,7 @@ from falkit_mock.platform.webhooks.targets import check_pattern
 MiB = 1024 * 1024
 MediaHost: TypeAlias = Literal["auto", "real"]
 ScheduleName: TypeAlias = Literal["two-hours", "until-expiry"]
+Timestamps: TypeAlias = Literal["machine", "mock"]
 JwksPadding: TypeAlias = Literal["both", "unpadded", "padded"]
 
 
@@ -111,6 +112,9 @@ class Settings:
     # machine: names and addresses, as globs, each with a port or without.
     webhook_schedule: ScheduleName = "two-hours"
     webhook_allow: tuple[str, ...] = ()
+    # By which clock signatures are dated: receivers compare with the machine's, unless they
+    # live in the mock's time.
+    webhook_timestamps: Timestamps = "machine"
     # What goes wrong, for whom and how often, from the first request on.
     rules: tuple[Rule, ...] = ()
     assumptions: Assumptions = field(default_factory=Assumptions)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from falkit_mock.platform.clock import Clock
 from falkit_mock.platform.webhooks.driver import Driver
 from falkit_mock.platform.webhooks.errors import SendFailed
+from falkit_mock.platform.webhooks.hold import Hold, Holds
 from falkit_mock.platform.webhooks.keys import UNPUBLISHED, KeyRing
 from falkit_mock.platform.webhooks.pending import Pending
 from falkit_mock.platform.webhooks.sender import Answer, HttpSender, Sender
 from falkit_mock.platform.webhooks.signing import signed
 from falkit_mock.platform.webhooks.slots import Slots
+from falkit_mock.settings import Timestamps
 
 # What falkit calls itself is not on record of fal.
 USER_AGENT = "falkit-webhooks"
@@ -34,40 +36,29 @@ class Tried:
     faults: tuple[str, ...]
 
 
-class Hold(ExitStack):
-    """Holds back a jump of the clock for as long as something should get done before it."""
-
-    # Real seconds: a receiver that hangs must not make each of an hour's moments take as long.
-    patience: ClassVar[float] = 2.0
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self._clock = clock
-        self.take()
-
-    def take(self) -> None:
-        """Hold, from now on for `patience` at most."""
-        self.close()
-        self.enter_context(self._clock.busy())
-        letting_go = asyncio.get_running_loop().call_later(self.patience, self.close)
-        self.callback(letting_go.cancel)
-
-
 class Attempts:
     """Makes attempts, many at once."""
 
-    def __init__(self, clock: Clock, keys: KeyRing, driver: Driver) -> None:
+    def __init__(self, clock: Clock, keys: KeyRing, driver: Driver, timestamps: Timestamps) -> None:
         self.sender: Sender = HttpSender()
+        # Gives the moment, in unix seconds, for which a webhook is signed. A receiver compares it
+        # with the machine's clock, as it would at fal, wherever the mock's has got to.
+        self.signed_at: Callable[[], float] = clock.now if timestamps == "mock" else time.time
+        self._holds = Holds(clock)
         self._clock = clock
         self._keys = keys
         self._driver = driver
         self._slots = Slots()
 
+    def hold(self, pending: Pending) -> Hold:
+        """Hold a jump of the clock back for an attempt that is about to be made."""
+        return self._holds.hold(pending.target.origin)
+
     async def make(self, pending: Pending, number: int, timeout: float, hold: Hold) -> Tried:
         """Send a webhook once; the receiver has `timeout` seconds of the mock's clock."""
         async with self._slots.place(pending.target.origin):
             sent = self._clock.now()
-            headers, body, faults = self._signed(pending, number, sent)
+            headers, body, faults = self._signed(pending, number)
             answer, error = None, None
             limit = asyncio.timeout(None)
 
@@ -81,7 +72,9 @@ class Attempts:
             try:
                 async with limit:
                     answer = await self.sender.send(pending.target, headers, body)
+                self._holds.heard(pending.target.origin)
             except SendFailed as failure:
+                self._holds.heard(pending.target.origin)
                 error = str(failure)
             except TimeoutError:
                 error = f"no answer within {timeout:g} s"
@@ -94,14 +87,14 @@ class Attempts:
         return Tried(number, sent, seconds, headers, body, answer, error, faults)
 
     def _signed(
-        self, pending: Pending, number: int, now: float
+        self, pending: Pending, number: int
     ) -> tuple[dict[str, str], bytes, tuple[str, ...]]:
         """Return headers and body as they go out, and which faults are in them."""
         faults, body, found = pending.faults, pending.body, list[str]()
-        moment, key = now, self._keys.current
+        moment, key = self.signed_at(), self._keys.current
         if faults.spoils("stale", number):
             found.append("stale")
-            moment = now - faults.number("stale", "seconds")
+            moment -= faults.number("stale", "seconds")
         if faults.spoils("unknown_key", number):
             found.append("unknown_key")
             key = UNPUBLISHED

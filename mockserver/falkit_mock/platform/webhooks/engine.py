@@ -12,10 +12,11 @@ from falkit_mock.errors import ShuttingDown
 from falkit_mock.platform.clock import Clock
 from falkit_mock.platform.identity import Identity
 from falkit_mock.platform.jobs import Job, Outcome
-from falkit_mock.platform.webhooks.attempt import Attempts, Hold, Tried
+from falkit_mock.platform.webhooks.attempt import Attempts, Tried
 from falkit_mock.platform.webhooks.driver import Driver
 from falkit_mock.platform.webhooks.errors import NotDelivered, TargetRefused
 from falkit_mock.platform.webhooks.faults import Faults
+from falkit_mock.platform.webhooks.hold import Hold
 from falkit_mock.platform.webhooks.keys import KeyRing
 from falkit_mock.platform.webhooks.log import DeliveryLog
 from falkit_mock.platform.webhooks.payloads import body_of
@@ -61,7 +62,7 @@ class Webhooks:
         # Until when a job's result can be had.
         self._closes = closes
         self._driver = Driver(clock)
-        self._attempts = Attempts(clock, self.keys, self._driver)
+        self._attempts = Attempts(clock, self.keys, self._driver, settings.webhook_timestamps)
         self._pending: dict[str, Pending] = {}
         # Those whose end came but which another has to overtake first.
         self._held_back: dict[str, Pending] = {}
@@ -70,6 +71,10 @@ class Webhooks:
     def use(self, sender: Sender) -> None:
         """Send in another way than over HTTP; for tests."""
         self._attempts.sender = sender
+
+    def sign_by(self, now: Callable[[], float]) -> None:
+        """Take what signatures are dated with, in unix seconds, from here; for tests."""
+        self._attempts.signed_at = now
 
     def close(self) -> None:
         """Drop every webhook that is still to be delivered, and break off what is under way."""
@@ -187,7 +192,7 @@ class Webhooks:
             raise
         before = len(self._store.deliveries.select(request_id=request_id))
         once = Pending(request_id, target, user, cause, body=body, number=before + 1)
-        with Hold(self._clock) as hold:
+        with self._attempts.hold(once) as hold:
             tried = await self._for_now(
                 self._attempts.make(once, once.number, self.schedule.timeout_of(1), hold)
             )
@@ -290,7 +295,7 @@ class Webhooks:
             self._driver.at((pending.request_id, turn), moment, copy)
 
     def _begin(self, pending: Pending, *, once_only: bool) -> None:
-        hold = Hold(self._clock)
+        hold = self._attempts.hold(pending)
         make = self._make(pending, hold, once_only=once_only)
         task = asyncio.get_running_loop().create_task(make)
         task.add_done_callback(lambda _: hold.close())
@@ -305,13 +310,15 @@ class Webhooks:
             return
         timeout = self.schedule.timeout_of(number)
         tried = await self._attempts.make(pending, number, timeout, hold)
-        delivery = self._judged(pending, tried, once_only=once_only)
+        # Meanwhile somebody may have had it sent by hand, and it was taken.
+        last = once_only or self._pending.get(pending.request_id) is not pending
+        delivery = self._judged(pending, tried, once_only=last)
         if once_only:
             return
-        if delivery.next is None:
-            self._done(pending)
-        else:
+        if delivery.next is not None:
             self._again(pending, delivery.next)
+        elif not last:
+            self._done(pending)
         for held in list(self._held_back.values()):
             self._again(held, self._clock.now())
 
