@@ -176,7 +176,8 @@ class Webhooks:
             raise NotDelivered(f"{request_id}: the job has not ended yet")
         to = url or job.wishes.webhook
         if to is None:
-            raise NotDelivered(f"{request_id}: it was submitted without fal_webhook; give a URL")
+            mend = "give a URL (--to URL of falkit resend)"
+            raise NotDelivered(f"{request_id}: it was submitted without fal_webhook; {mend}")
         outcome = await self._outcome(job)
         body = self.body(outcome, job.id, job.attempts)
         return await self.send(request_id, to, body, user_id(job.wishes.key), "resend")
