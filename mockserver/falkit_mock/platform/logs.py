@@ -65,13 +65,15 @@ def _share(job: Job, now: float) -> float:
     were shown stay, with their times.
     """
     cut_off = job.cancelled or _failed_by_hand(job)
-    # A job that was ended while it waited has no time to run any more.
-    if now < job.starts or (cut_off and job.run <= 0):
+    if now < job.starts:
         return -1.0
+    if job.run <= 0:
+        # It prints all at its end, and nothing if it was ended while it waited.
+        return -1.0 if cut_off or now < job.ends else _most(job)
     if math.isinf(job.run):
         share = 1.0 if now >= job.ends and not cut_off else _HALF
     else:
-        share = min((min(job.ends, now) - job.starts) / job.run, 1.0) if job.run else 1.0
+        share = min((min(job.ends, now) - job.starts) / job.run, 1.0)
     ended_early = job.ends <= now and job.ends < job.starts + job.run < math.inf
     return share if cut_off or ended_early else min(share, _most(job))
 
