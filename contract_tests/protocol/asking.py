@@ -13,7 +13,7 @@ from hypothesis.stateful import rule
 from falkit_spec import Endpoint
 from falkit_spec.protocol import Operation
 from protocol.asgi import Open, Reply
-from protocol.base import ENDPOINTS, JOBS, OPERATIONS, TICK, Base, headers_of
+from protocol.base import JOBS, OPERATIONS, TICK, Base, headers_of
 from protocol.witness import RANKS, Witness
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
@@ -45,6 +45,8 @@ class Asking(Base):
     def __init__(self) -> None:
         super().__init__()
         self.listeners: list[Listener] = []
+        # Those whose result was seen to be there no longer.
+        self._gone: set[str] = set()
 
     @rule(job=JOBS, logs=st.sampled_from(["", "0", "1", "true", "false"]), long=st.booleans())
     def poll(self, job: Witness, logs: str, long: bool) -> None:
@@ -59,6 +61,7 @@ class Asking(Base):
     @rule(job=JOBS, suffix=st.sampled_from(["", "/", "/response"]), long=st.booleans())
     def fetch(self, job: Witness, suffix: str, long: bool) -> None:
         self.fetched(job, suffix, long=long)
+        self._fetch_file(job)
 
     def fetched(self, job: Witness, suffix: str = "", *, long: bool = False) -> None:
         """Ask for a result, which may be there, not yet, or no more."""
@@ -86,6 +89,14 @@ class Asking(Base):
         assert reply.status_code == (404 if expired else code)
         if reply.status_code == 404:
             self.see_unknown(reply)
+        self._ask_after_nobody(job.endpoint, question)
+
+    def _ask_after_nobody(self, endpoint: Endpoint, question: tuple[str, str, str]) -> None:
+        method, name, suffix = question
+        path = f"/queue.fal.run/{endpoint.app}/requests/{NOBODY}{suffix}"
+        reply = self.driver.call(method, path, headers=headers_of())
+        self.judge(reply, OPERATIONS[endpoint.id][name])
+        self.see_unknown(reply)
 
     @rule(job=JOBS, logs=st.sampled_from([True, True, False]))
     def listen(self, job: Witness, logs: bool) -> None:
@@ -98,8 +109,7 @@ class Asking(Base):
         else:
             self.listeners.append(Listener(job, call, operation, logs))
 
-    @rule(job=JOBS)
-    def fetch_file(self, job: Witness) -> None:
+    def _fetch_file(self, job: Witness) -> None:
         """What a result names can be had, whole, in part and by its headers."""
         ending = job.ending
         if job.result is None or ending.code != 200 or ending.text is not None or ending.fixed:
@@ -114,25 +124,25 @@ class Asking(Base):
         assert (part.status_code, part.body) == (206, b"ftyp")
         assert self.driver.call("GET", path) == whole
 
-    @rule(endpoint=st.sampled_from(ENDPOINTS), question=st.sampled_from(QUESTIONS))
-    def ask_after_nobody(self, endpoint: Endpoint, question: tuple[str, str, str]) -> None:
-        method, name, suffix = question
-        path = f"/queue.fal.run/{endpoint.app}/requests/{NOBODY}{suffix}"
-        reply = self.driver.call(method, path, headers=headers_of())
-        self.judge(reply, OPERATIONS[endpoint.id][name])
-        self.see_unknown(reply)
-
     def look_at_all(self) -> None:
         """See that each open job stands as it should; in `polls`, looking would change it."""
         if self.pace == "polls":
             return
         for job in self.witnesses:
-            if not job.done and not self.expired(job):
+            if self.expired(job):
+                self._see_gone(job)
+            elif not job.done:
                 reply = self.ask(job, "GET", "status", "/status?logs=1")
                 self.see_status(job, reply, asked=True)
         for listener in self.listeners:
             ended = listener.job.task.ends <= self.now
             assert listener.call.task.done() == ended, "a stream missed the end"
+
+    def _see_gone(self, job: Witness) -> None:
+        if job.id not in self._gone:
+            self._gone.add(job.id)
+            self.see_unknown(self.ask(job, "GET", "result", ""))
+            self.see_unknown(self.ask(job, "GET", "status", "/status"))
 
     def see_status(self, job: Witness, reply: Reply, *, asked: bool) -> None:
         """Hold a status to what was seen before, and to what it should be by now."""

@@ -16,7 +16,7 @@ from falkit_spec import Catalog
 from falkit_spec.protocol import Operation, Protocol
 from protocol.asgi import Driver, Reply, WatchedClock
 from protocol.faults import Used
-from protocol.receiver import Receiver
+from protocol.receiver import MOODS, URLS, Mood, Receiver
 from protocol.service import Service
 from protocol.witness import Witness
 
@@ -50,10 +50,13 @@ class Base(RuleBasedStateMachine):
         self.used: Used = Used()
 
     @initialize(
-        timing=st.sampled_from(["1,10", "0.5,2", "held", "0,3", "polls", "2,0", "instant"]),
-        runners=st.integers(1, 3),
+        timing=st.sampled_from(
+            ["1,10", "0.5,2", "0,3", "5,20", "held", "2,0", "instant", "1,10", "polls"]
+        ),
+        runners=st.sampled_from([1, 2, 3]),
         concurrency=st.sampled_from([2, 0, 1, 3]),
-        log_window=st.integers(1, 20),
+        moods=st.tuples(*(st.sampled_from(MOODS) for _ in URLS)),
+        log_window=st.sampled_from([10, 1, 5, 20]),
         result_ttl=st.sampled_from([None, None, 30.0]),
         webhook_schedule=st.sampled_from(["two-hours", "until-expiry"]),
         assumed=st.fixed_dictionaries(
@@ -67,19 +70,27 @@ class Base(RuleBasedStateMachine):
         ),
     )
     def start(
-        self, timing: str, runners: int, concurrency: int, assumed: dict[str, Any], **more: Any
+        self,
+        timing: str,
+        runners: int,
+        concurrency: int,
+        moods: tuple[Mood, ...],
+        assumed: dict[str, Any],
+        **more: Any,
     ) -> None:
         self.settings = Settings(
             timing=parse_timing(timing),
             runners=runners,
             concurrency=concurrency,
             seed=1,
+            # The receivers live in the mock's time.
+            webhook_timestamps="mock",
             assumptions=Assumptions(**assumed),
             **more,
         )
         clock = WatchedClock()
         self._driver = Driver(create_app(self.settings, clock=clock), clock)
-        self._receiver = Receiver(clock)
+        self._receiver = Receiver(clock, dict(zip(URLS, moods, strict=True)))
         self._driver.platform.webhooks.use(self._receiver)
         self._service = Service(runners, concurrency or math.inf, clock.now())
 
@@ -125,10 +136,13 @@ class Base(RuleBasedStateMachine):
         """Take the moments of jobs that looking moves on from the mock: nothing else knows them."""
         if self.pace != "polls":
             return
+        if not self.witnesses:
+            return
+        told = {job["request_id"]: job for job in self.control("GET", "jobs").json()["jobs"]}
         for job in self.witnesses:
-            told = self.control("GET", f"jobs/{job.id}").json()
-            job.task.starts = math.inf if told["starts"] is None else told["starts"]
-            job.task.ends = math.inf if told["ends"] is None else told["ends"]
+            starts, ends = told[job.id]["starts"], told[job.id]["ends"]
+            job.task.starts = math.inf if starts is None else starts
+            job.task.ends = math.inf if ends is None else ends
 
     def control(self, method: str, path: str, body: bytes = b"") -> Reply:
         """Ask the mock's own API."""
@@ -165,3 +179,8 @@ class Base(RuleBasedStateMachine):
         assert reply.json() == (
             {"detail": "Request not found"} if detail else {"status": "NOT_FOUND"}
         )
+
+
+def has_jobs(machine: RuleBasedStateMachine) -> bool:
+    """Tell whether there is anything yet that could be changed."""
+    return isinstance(machine, Base) and bool(machine.witnesses)

@@ -8,13 +8,13 @@ import json
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 from jsonschema_rs import Draft202012Validator
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from falkit_spec.protocol import Protocol
-from protocol.base import JOBS, Base, headers_of
+from protocol.base import JOBS, Base, has_jobs, headers_of
 from protocol.deliveries import Webhook, same
 from protocol.receiver import MOODS, URLS, Arrival, Mood
 from protocol.witness import Witness
@@ -29,13 +29,17 @@ class Delivering(Base):
         super().__init__()
         self._taken = 0
         self._users: dict[str, str] = {}
+        # How many of a job's attempts were found in the mock's log.
+        self._logged: dict[str, int] = {}
         # When attempts were over, by request id.
         self._overs: list[tuple[str, float]] = []
 
+    @precondition(has_jobs)
     @rule(url=st.sampled_from(URLS), mood=st.sampled_from(MOODS))
     def receiver_changes(self, url: str, mood: Mood) -> None:
         self.receiver.moods[url] = mood
 
+    @precondition(has_jobs)
     @rule(withdraw=st.booleans())
     def rotate_keys(self, withdraw: bool) -> None:
         body = json.dumps({"withdraw": withdraw}).encode()
@@ -56,7 +60,7 @@ class Delivering(Base):
         assert reply.status_code == (200 if over else 409)
         if over and reply.json()["outcome"] == "acknowledged":
             self.see_deliveries()
-            hook.acknowledge()
+            hook.acknowledge(self.now)
 
     def see_deliveries(self) -> None:
         """Hold what has come to what should have, and the mock's log to both."""
@@ -81,7 +85,8 @@ class Delivering(Base):
         assert arrival.url == hook.url
         moment = arrival.moment
         waits = any(other is not hook and other.is_held(moment) for other in self._hooks())
-        if not hook.done and hook.may_come(moment, overs, another_waits=waits):
+        by_hand = moment in hook.besides and moment != hook.due
+        if not (by_hand or hook.done) and hook.may_come(moment, overs, another_waits=waits):
             attempt = hook.take(arrival, job.gone)
             self._overs.append((job.id, attempt.over))
         else:
@@ -111,9 +116,12 @@ class Delivering(Base):
 
     def _see_log(self, job: Witness, hook: Webhook) -> None:
         """See that the mock's log has what came, as far as it is over."""
-        log = self.control("GET", f"deliveries?request_id={job.id}").json()["deliveries"]
         over = [attempt for attempt in hook.attempts if attempt.over <= self.now]
-        rest: list[dict[str, Any]] = list(log)
+        if len(over) == self._logged.get(job.id):
+            return
+        self._logged[job.id] = len(over)
+        path = f"deliveries?request_id={job.id}"
+        rest: list[dict[str, Any]] = self.control("GET", path).json()["deliveries"]
         for attempt in over:
             found = [entry for entry in rest if attempt.agrees(entry)]
             assert found, f"the log lacks {attempt}: {rest}"

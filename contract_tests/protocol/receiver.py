@@ -32,6 +32,7 @@ class Mood:
 
 
 FRIENDLY = Mood(200)
+SILENT = Mood(200, math.inf)
 MOODS = (
     FRIENDLY,
     Mood(204),
@@ -43,7 +44,7 @@ MOODS = (
     Mood(200, 10.0),
     Mood(200, 20.0),
     Mood(500, 4.0),
-    Mood(200, math.inf),
+    SILENT,
 )
 
 

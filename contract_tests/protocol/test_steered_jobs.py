@@ -13,6 +13,7 @@ from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Settings
 from protocol.asgi import Driver, WatchedClock
 from protocol.base import ENDPOINTS, headers_of
+from protocol.receiver import FRIENDLY, SILENT, URLS, Receiver
 
 FAST = ENDPOINTS[0]
 BODY = json.dumps(FAST.example_input()).encode()
@@ -35,9 +36,9 @@ def serve() -> Generator[Callable[[str], Driver]]:
         driver.close()
 
 
-def submitted(driver: Driver, **headers: str) -> str:
+def submitted(driver: Driver, query: str = "", **headers: str) -> str:
     """Submit the example and return its id."""
-    path = f"/queue.fal.run/{FAST.id}"
+    path = f"/queue.fal.run/{FAST.id}{query}"
     reply = driver.call("POST", path, BODY, headers_of(more=headers)).json()
     return str(reply["request_id"])
 
@@ -97,3 +98,31 @@ def test_a_job_that_was_given_up_stays_ended(serve: Callable[[str], Driver]) -> 
     assert (ended["status"], ended["error_type"]) == ("COMPLETED", "request_timeout")
     steer(driver, job, "release?to=COMPLETED")
     assert status(driver, job) == ended
+
+
+def test_nothing_comes_again_once_a_resend_was_taken_even_if_an_attempt_was_under_way(
+    serve: Callable[[str], Driver],
+) -> None:
+    driver = serve("instant")
+    receiver = Receiver(driver.clock, {URLS[0]: SILENT})
+    driver.platform.webhooks.use(receiver)
+    job = submitted(driver, f"?fal_webhook={URLS[0]}")
+    receiver.moods[URLS[0]] = FRIENDLY
+    steer(driver, job, "resend")
+    driver.move_to(driver.clock.now() + 7200)
+    assert [arrival.mood for arrival in receiver.arrivals] == [SILENT, FRIENDLY]
+    log = driver.call("GET", "/__falkit/deliveries").json()["deliveries"]
+    assert [(entry["outcome"], entry["next"]) for entry in log] == [
+        ("acknowledged", None),
+        ("failed", None),
+    ]
+
+
+def test_a_job_without_a_run_prints_all_at_its_end(serve: Callable[[str], Driver]) -> None:
+    driver = serve("2,0")
+    job = submitted(driver)
+    steer(driver, job, "hold")
+    steer(driver, job, "release?to=IN_PROGRESS")
+    assert status(driver, job)["logs"] == []
+    steer(driver, job, "fail", FAILURE)
+    assert status(driver, job)["logs"] == []
