@@ -91,13 +91,23 @@ def legal(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
 def low(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
     """Give numbers that are wrong only in being too small, the nearest first."""
     limits = Range.of(schema, integer=integer)
-    return st.nothing() if limits.low is None else _outside(limits, limits.low, limits.above, -1)
+    if limits.low is None:
+        return st.nothing()
+    wider = schema.get("minimum")
+    if limits.above and is_number(wider):
+        return _between(limits, exact(wider), limits.low)
+    return _outside(limits, limits.low, limits.above, -1)
 
 
 def high(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
     """Give numbers that are wrong only in being too large, the nearest first."""
     limits = Range.of(schema, integer=integer)
-    return st.nothing() if limits.high is None else _outside(limits, limits.high, limits.below, 1)
+    if limits.high is None:
+        return st.nothing()
+    wider = schema.get("maximum")
+    if limits.below and is_number(wider):
+        return _between(limits, limits.high, exact(wider))
+    return _outside(limits, limits.high, limits.below, 1)
 
 
 def between_steps(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
@@ -118,6 +128,12 @@ def exact(number: float) -> Fraction:
 def plain(number: Fraction) -> JSON:
     """Return a number as JSON would have it: whole if it is."""
     return int(number) if number.denominator == 1 else float(number)
+
+
+def _between(limits: Range, low: Fraction, high: Fraction) -> st.SearchStrategy[JSON]:
+    """Give numbers that keep the wider of two limits: breaking both would be another fault."""
+    both = Range(low, high, above=False, below=False, step=limits.step)
+    return both.multiples(limits.step or Fraction(1)).map(plain)
 
 
 def _outside(limits: Range, end: Fraction, excluded: bool, sign: int) -> st.SearchStrategy[JSON]:
