@@ -13,6 +13,8 @@ from click.testing import CliRunner
 from falkit_mock.config import ConfigError, find_config, read_config
 from falkit_mock.faults import faults
 from falkit_mock.platform.rules.catalogue import FAULTS
+from falkit_mock.platform.rules.rule import Rule
+from falkit_mock.serve import serve
 from serving import PATIENCE
 
 FALKIT = str(Path(sys.executable).with_name("falkit"))
@@ -90,7 +92,7 @@ def test_pyproject_has_the_same_under_its_table(tmp_path: Path) -> None:
     ("text", "line"),
     [
         ("runnrs = 3", "falkit.toml: runnrs: no option has this name; did you mean runners?"),
-        ('runners = "x"', "falkit.toml: runners: 'x' is not a valid integer range"),
+        ('runners = "x"', "falkit.toml: runners: 'x' is no whole number"),
         ("config = 'x'", "falkit.toml: config: a file can't name another"),
         ("fault = 'x'", "falkit.toml: fault: write each as [[rules]] with fault = NAME"),
         ("rules = 3", "falkit.toml: rules: write each as [[rules]] with fault = NAME"),
@@ -103,6 +105,61 @@ def test_pyproject_has_the_same_under_its_table(tmp_path: Path) -> None:
 def test_a_file_that_cant_work_ends_it_with_one_line(tmp_path: Path, text: str, line: str) -> None:
     (tmp_path / "falkit.toml").write_text(text)
     assert refused(tmp_path) == f"falkit: {line}"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[[rule]]\nfault = 'hang'", "rule: did you mean rules? write each as [[rules]]"),
+        ("[[rules]]\ntimes = 1", "rule 1: fault: missing; give the name of one"),
+        ("quiet = 3", "quiet: 3 is neither true nor false"),
+        ("seed = true", "seed: true is no whole number"),
+        ("journal = []", "journal: [] is no whole number"),
+        ("timing = 'soon'", "timing: 'soon' is none of"),
+        ("result-ttl = -5", "result-ttl: '-5' is no time to fetch a result in; give fal, forever"),
+        ("assume = ['x']", "assume: 'x' is not of the form"),
+        ("clock = 'manual'\nclock-start = 'x'", "clock-start: 'x' is no moment"),
+        ("host = '999.1.1.1'", "host: '999.1.1.1' is no address to listen on"),
+        (f"seed = 0x{'f' * 9000}", "seed: so long a number is no whole number"),
+        (f"seed = {'9' * 5000}", "no TOML: "),
+        ("a = " + "[" * 5000, "no TOML: "),
+    ],
+    ids=str,
+)
+def test_what_a_file_says_wrongly_is_told_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: str
+) -> None:
+    (tmp_path / "falkit.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(serve, ["--port", "0"])
+    assert done.exit_code == 2, done.output
+    assert f"Error: falkit.toml: {line}" in done.output
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--result-ttl", "-5", "give fal, forever or seconds above 0"),
+        ("--host", "999.1.1.1", "give one of this machine's, such as 127.0.0.1"),
+        ("--host", "x" * 99, "is no address to listen on"),
+    ],
+)
+def test_an_option_that_cant_work_is_told_with_its_mend(
+    option: str, value: str, words: str
+) -> None:
+    done = CliRunner().invoke(serve, ["--port", "0", option, value])
+    assert (done.exit_code, words in done.output) == (2, True), done.output
+    assert f"{option[2:]}: " in done.output
+
+
+def test_a_rule_for_an_endpoint_that_is_not_there_is_warned_of() -> None:
+    command = ["--fault", "hang endpoint=fal-ai/flux*", "--assume", "x"]
+    assert "no endpoint of this mock fits" in CliRunner().invoke(serve, command).output
+    told = Rule.read("hang endpoint=fal-ai/ltx2/*").missed(["fal-ai/ltx-2/a", "x"])
+    assert (
+        told == "no endpoint of this mock fits endpoint=fal-ai/ltx2/*; did you mean fal-ai/ltx-2/a?"
+    )
+    assert Rule.read("hang endpoint=*/a").missed(["fal-ai/ltx-2/a"]) is None
 
 
 def test_a_file_that_is_no_toml_or_not_there_ends_it_with_one_line(tmp_path: Path) -> None:

@@ -53,8 +53,13 @@ REFUSED = [
     ("latency seconds=uniform:1", "seconds", "is no time"),
     ("latency seconds=gamma:1,2", "seconds", "is no time"),
     ("latency seconds=lognormal:0,1", "seconds", "median above 0"),
-    ("hang seconds=inf", "seconds", "is not a number from 0"),
+    ("hang seconds=inf", "seconds", "is not a number from 0 to 604800"),
     ("stuck seconds=-1", "seconds", "give 0 or more"),
+    ("stuck seconds=-inf", "seconds", "is not a number from 0 to 315360000"),
+    ("stuck seconds=1e300", "seconds", "give 315360000 or less"),
+    ("internal_error nth=1,1", "nth", "names a place twice"),
+    ("internal_error input.a..b=5", "input.a..b", "names no field"),
+    (r'media_wrong_type content_type="a\nb"', "content_type", "can't stand in a header"),
     ("ingress_error status=500", "status", "is not 502 or 503 or 504"),
     ("raw_error status=200", "status", "give 400 or more"),
     ("raw_error status=500.5", "status", "is not a whole number"),
@@ -88,6 +93,8 @@ def test_a_rule_is_refused(text: str, field: str, mend: str) -> None:
         ({"fault": "latency", "seconds": [1]}, "seconds"),
         ({"fault": "one_of", "expected": [[1]]}, "expected"),
         ({"fault": "raw_error", "text": {"a": 1}}, "text"),
+        ({"fault": "raw_error", "text": "\ud800"}, "text"),
+        ({"fault": "raw_error", "text": True}, "text"),
     ],
 )
 def test_a_table_is_refused(table: dict[str, object], field: str) -> None:

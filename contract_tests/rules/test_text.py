@@ -17,6 +17,7 @@ from falkit_mock.platform.rules.rule import Rule
 from falkit_mock.platform.rules.text import Table, parse_texts, to_text
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=20)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
 JSONS = st.recursive(
     SCALARS.filter(lambda value: value not in (float("inf"), float("-inf"))),
@@ -26,18 +27,21 @@ JSONS = st.recursive(
 GLOBS = TEXT.filter(
     lambda text: bool(text.strip()) and not set("[]:") & set(text) and not text.startswith("/")
 )
+PATHS = TEXT.filter(lambda text: all(text.split(".")))
 MATCHERS: dict[str, st.SearchStrategy[Any]] = {
     "endpoint": GLOBS,
     "key": GLOBS,
     "prompt": st.sampled_from(["rain", "a b", r"^\d+$", "(?i)x|y", "'\"", "[a-z]]"]),
     "skip": st.integers(0, 99),
     "probability": st.floats(0.001, 1),
-    "input": st.dictionaries(TEXT, JSONS, min_size=1, max_size=3),
+    "input": st.dictionaries(PATHS, JSONS, min_size=1, max_size=3),
 }
 ROWS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.fixed_dictionaries(dict[str, st.SearchStrategy[Any]]()),
     st.fixed_dictionaries({"times": st.integers(1, 9)}),
-    st.fixed_dictionaries({"nth": st.lists(st.integers(1, 99), min_size=1, max_size=3)}),
+    st.fixed_dictionaries(
+        {"nth": st.lists(st.integers(1, 99), min_size=1, max_size=3, unique=True)}
+    ),
     st.fixed_dictionaries({"nth": st.integers(1, 9).map("every:{}".format)}),
 )
 
@@ -60,7 +64,7 @@ def values(parameter: Parameter) -> st.SearchStrategy[Any]:
             times = ["uniform:1..3", "normal:2,0.5", "lognormal:1,0.25", "0.5", "7"]
             return st.sampled_from(times) | st.floats(0, 99)
         case "text":
-            return TEXT
+            return PLAIN if parameter.header else TEXT
 
 
 @st.composite

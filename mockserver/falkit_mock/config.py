@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+from click.core import ParameterSource
 
 from falkit_mock.platform.rules.errors import RuleError
 from falkit_mock.platform.rules.rule import Rule
@@ -23,10 +24,13 @@ from falkit_spec.types import is_array, is_object
 NAME, SHARED = "falkit.toml", "pyproject.toml"
 _ROOTS = (".git", ".hg", ".jj")
 _META = "falkit.config"
+_RULES = "write each as [[rules]] with fault = NAME"
+# Binary digits of a number; Python writes none of many more.
+_LONGEST = 10_000
 # What a file can't say: where it is, what it says otherwise, and what ends the command.
 _NOT_HERE = {
     "config": "a file can't name another",
-    "fault": "write each as [[rules]] with fault = NAME",
+    "fault": _RULES,
     "help": "it is of the command line alone",
 }
 
@@ -72,13 +76,16 @@ def read_config(path: Path) -> Config:
         table = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"{_shown(path)}: {(error.strerror or str(error)).lower()}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{_shown(path)}: no UTF-8, at byte {error.start}") from None
+    except (ValueError, RecursionError) as error:
+        # Not all of them are tomllib's own: numbers of thousands of digits are Python's.
         raise ConfigError(f"{_shown(path)}: no TOML: {error}") from None
     if path.name == SHARED:
         table = _inner(path, _inner(path, table, "tool"), "falkit")
     rules: Any = table.pop("rules", [])
     if not is_array(rules) or not all(is_object(each) or isinstance(each, str) for each in rules):
-        raise ConfigError(f"{_shown(path)}: rules: write each as [[rules]] with fault = NAME")
+        raise ConfigError(f"{_shown(path)}: rules: {_RULES}")
     try:
         return Config(path, table, tuple(read_rules(cast("list[str | dict[str, JSON]]", rules))))
     except RuleError as error:
@@ -104,6 +111,17 @@ def config_of(ctx: click.Context) -> Config | None:
     return found
 
 
+def in_file(message: str) -> str:
+    """Return an error that begins with an option's name, behind the file's if that has it from."""
+    ctx = click.get_current_context()
+    config, name = config_of(ctx), message.partition(":")[0]
+    param = _by_option(ctx.command).get(name)
+    if config is None or param is None:
+        return message
+    said = ctx.get_parameter_source(str(param.name)) is ParameterSource.DEFAULT_MAP
+    return f"{config.shown}: {message}" if said else message
+
+
 def _defaults(ctx: click.Context, config: Config) -> dict[str, Any]:
     own = _by_option(ctx.command)
     every = {**_elsewhere(), **own}
@@ -112,6 +130,8 @@ def _defaults(ctx: click.Context, config: Config) -> dict[str, Any]:
         name = key.replace("_", "-")
         if name in _NOT_HERE:
             raise ConfigError(f"{config.shown}: {key}: {_NOT_HERE[name]}")
+        if name == "rule":
+            raise ConfigError(f"{config.shown}: {key}: did you mean rules? {_RULES}")
         if name not in every:
             near = get_close_matches(name, every, n=1)
             meant = f"did you mean {near[0]}?" if near else "`falkit serve --help` lists them"
@@ -126,12 +146,25 @@ def _defaults(ctx: click.Context, config: Config) -> dict[str, Any]:
 def _checked(ctx: click.Context, config: Config, key: str, param: click.Option, value: Any) -> Any:
     if param.multiple:
         value = _several(value)
+    for each in value if param.multiple else [value]:
+        if mend := _ill_typed(param, each):
+            raise ConfigError(str(RuleError(key, each, mend).at(config.shown)))
     try:
         param.type_cast_value(ctx, value)
-    except (click.BadParameter, TypeError, ValueError) as error:
-        why = error.message if isinstance(error, click.BadParameter) else str(error)
-        raise ConfigError(f"{config.shown}: {key}: {why.rstrip('.')}") from None
+    except click.BadParameter as error:
+        raise ConfigError(f"{config.shown}: {key}: {error.message.rstrip('.')}") from None
     return value
+
+
+def _ill_typed(param: click.Option, value: Any) -> str | None:
+    """Say what a value should be that the command line would make something else of."""
+    truth = isinstance(value, bool)
+    if param.is_flag:
+        return None if truth else "is neither true nor false"
+    if isinstance(param.type, click.types.IntParamType):
+        whole = isinstance(value, int) and not truth and value.bit_length() < _LONGEST
+        return None if whole else "is no whole number"
+    return "is no text" if truth or is_array(value) or is_object(value) else None
 
 
 def _several(value: Any) -> list[Any]:

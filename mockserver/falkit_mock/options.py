@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import socket
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 import click
 
-from falkit_mock.config import config_of, use_config
+from falkit_mock.config import config_of, in_file, use_config
 from falkit_mock.listening import listen
 from falkit_mock.platform.rules.errors import RuleError
 from falkit_mock.platform.rules.rule import Rule
@@ -170,6 +171,8 @@ _MOCK = (
         help="Choose another reading of what is not known for certain of fal; names below.",
     ),
 )
+# Addresses of other machines, or of another family than this one has.
+_ELSEWHERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _EGRESS = click.option(
     "--egress",
     type=click.Choice(["allow", "block"]),
@@ -236,7 +239,7 @@ def settings_of(chosen: Chosen) -> Settings:
             assumptions=Assumptions.parse(chosen["assume"]),
         )
     except (SettingsError, TimingError, RuleError) as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(in_file(str(error))) from None
 
 
 def clock_of(chosen: Chosen) -> SimulatedClock | None:
@@ -276,7 +279,7 @@ def _moment(text: str) -> float:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError, OSError):
         mend = "write one such as 2027-01-15T08:00:00Z"
-        raise click.UsageError(f"clock-start: {text!r} is no moment; {mend}") from None
+        raise click.UsageError(in_file(f"clock-start: {text!r} is no moment; {mend}")) from None
 
 
 def _result_ttl(text: str) -> float | None:
@@ -285,10 +288,13 @@ def _result_ttl(text: str) -> float | None:
     if text == "forever":
         return math.inf
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
-        why = "is neither fal, nor forever, nor a number of seconds"
-        raise SettingsError(f"result-ttl: {text!r} {why}") from None
+        seconds = math.nan
+    if not seconds > 0:
+        why = "is no time to fetch a result in; give fal, forever or seconds above 0"
+        raise SettingsError(f"result-ttl: {text!r} {why}")
+    return seconds
 
 
 def told_config() -> str:
@@ -310,15 +316,33 @@ def _rules(faults: tuple[str, ...]) -> tuple[Rule, ...]:
             found.append(Rule.read(text))
         except RuleError as error:
             raise error.at("--fault") from None
-    return (*found, *(config.rules if config else ()))
+    every = (*found, *(config.rules if config else ()))
+    for rule in every:
+        tell(_missed(rule))
+    return every
+
+
+def _missed(rule: Rule) -> str:
+    """Return the line that says that a rule can befall nobody here, or nothing."""
+    if rule.matcher.endpoint is None:
+        return ""
+    # Lazy: few rules name an endpoint.
+    from falkit_spec import Catalog
+
+    missed = rule.missed(endpoint.id for endpoint in Catalog.vendored())
+    return f"rule {rule.text()!r}: {missed}" if missed else ""
 
 
 def listening(host: str, port: int, option: str = "port") -> socket.socket:
     """Return a listening socket; a UsageError names the option that has to change."""
     try:
         return listen(host, port)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        mend = f"choose another --{option}, or 0 for a free one"
-        why = f"{option}: can't listen on {host}:{port} ({reason}); {mend}"
-        raise click.UsageError(why) from None
+    except (OSError, UnicodeError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        if isinstance(error, socket.gaierror | UnicodeError) or error.errno in _ELSEWHERE:
+            mend = "give one of this machine's, such as 127.0.0.1 or 0.0.0.0 for all"
+            why = f"host: {host!r} is no address to listen on ({reason}); {mend}"
+        else:
+            mend = f"choose another --{option}, or 0 for a free one"
+            why = f"{option}: can't listen on {host}:{port} ({reason}); {mend}"
+        raise click.UsageError(in_file(why)) from None

@@ -45,7 +45,7 @@ def routes(platform: Platform, catalog: Catalog) -> list[BaseRoute]:
         *health.routes(platform),
         *jobs.routes(platform, catalog),
         *clock.routes(platform),
-        *rules.routes(platform),
+        *rules.routes(platform, catalog),
         *seed.routes(platform),
         *journal.routes(platform),
         *ledger.routes(platform, catalog),

@@ -10,6 +10,7 @@ ControlError
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar
 
 from falkit_mock.errors import WireError
@@ -75,5 +76,6 @@ class Elsewhere(ControlError):
 
 
 def _short(value: object) -> str:
-    shown = repr(value)
+    # In JSON's words, where Python's are others.
+    shown = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
     return shown if len(shown) <= 100 else f"{shown[:99]}…"

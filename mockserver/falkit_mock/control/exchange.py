@@ -17,11 +17,13 @@ from starlette.responses import Response
 
 from falkit_mock.control.errors import Unusable
 from falkit_mock.hosts.replies import json_reply, read_body
+from falkit_mock.platform.figures import figure
 from falkit_mock.platform.platform import Platform
 from falkit_mock.platform.wire_json import NotJson, loads
 from falkit_spec import JSON
 
 _NUMBER = re.compile(r"-?\d{1,300}(\.\d+)?([eE][+-]?\d{1,3})?", re.A)
+_DIGITS = re.compile(r"-?\d+", re.A)
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 
 
@@ -75,11 +77,12 @@ class Fields:
         """Return a finite number within bounds; without a default the field must be there."""
         if name not in self._values:
             if default is None:
-                raise Unusable.lacking(name, f"give a number from {least:g} to {most:g}")
+                mend = f"give a number from {figure(least)} to {figure(most)}"
+                raise Unusable.lacking(name, mend)
             return default
         value = self._read(self._values[name])
         if value is None or not least <= value <= most:
-            mend = f"is no number from {least:.15g} to {most:.15g}"
+            mend = f"is no number from {figure(least)} to {figure(most)}"
             raise Unusable(name, self._values[name], mend)
         return value
 
@@ -92,7 +95,9 @@ class Fields:
             raise Unusable(name, self._values[name], "is no whole number")
         # Beyond 2**53 a float is not the number that was written.
         given = self._values[name]
-        return given if isinstance(given, int) else int(given if isinstance(given, str) else value)
+        if isinstance(given, str) and _DIGITS.fullmatch(given):
+            return int(given)
+        return given if isinstance(given, int) else int(value)
 
     def flag(self, name: str, default: bool = False) -> bool:
         value = self._values.get(name, default)
@@ -113,7 +118,7 @@ class Fields:
         try:
             parsed = datetime.fromisoformat(value if isinstance(value, str) else "")
         except ValueError:
-            mend = "is neither unix seconds nor ISO 8601, such as 2026-03-01T12:00:00Z"
+            mend = "is neither unix seconds nor ISO 8601, such as 2030-01-01T12:00:00Z"
             raise Unusable(name, value, mend) from None
         aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
         return aware.timestamp()

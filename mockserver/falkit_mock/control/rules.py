@@ -10,18 +10,19 @@ from starlette.routing import Route
 
 from falkit_mock.control.errors import Unknown, Unusable
 from falkit_mock.control.exchange import answer, body_of, query_of
+from falkit_mock.platform.hints import HINT, header_text
 from falkit_mock.platform.platform import Platform
 from falkit_mock.platform.rules.catalogue import FAULTS
 from falkit_mock.platform.rules.errors import RuleError
 from falkit_mock.platform.rules.rulebook import KeptRule
-from falkit_spec import JSON
+from falkit_spec import JSON, Catalog
 
 Source = str | Mapping[str, JSON]
 
 
-def routes(platform: Platform) -> list[Route]:
+def routes(platform: Platform, catalog: Catalog) -> list[Route]:
     """Return the routes below /__falkit."""
-    rules = Rules(platform)
+    rules = Rules(platform, catalog)
     return [
         Route("/rules", rules.list),
         Route("/rules", rules.add, methods=["POST"]),
@@ -37,8 +38,9 @@ def routes(platform: Platform) -> list[Route]:
 class Rules:
     """The operations on rules. A rule is a line, or a table with the same names."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, catalog: Catalog) -> None:
         self._platform = platform
+        self._catalog = catalog
         self._book = platform.rules
 
     async def list(self, request: Request) -> Response:
@@ -51,7 +53,7 @@ class Rules:
             kept = self._book.add(source)
         except RuleError as error:
             raise _unusable(error) from None
-        return answer(self._platform, kept.as_json(), 201)
+        return self._told(kept, 201)
 
     async def replace_all(self, request: Request) -> Response:
         given = (await body_of(self._platform, request, "rules")).value("rules")
@@ -80,7 +82,7 @@ class Rules:
             kept = self._book.replace(known.id, source) or known
         except RuleError as error:
             raise _unusable(error) from None
-        return answer(self._platform, kept.as_json())
+        return self._told(kept)
 
     async def remove(self, request: Request) -> Response:
         query_of(request)
@@ -92,6 +94,13 @@ class Rules:
         query_of(request)
         described: list[JSON] = [fault.described() for fault in FAULTS.values()]
         return answer(self._platform, {"faults": described})
+
+    def _told(self, kept: KeptRule, status_code: int = 200) -> Response:
+        """Answer with a rule that was set, and a hint if it can befall nobody here."""
+        reply = answer(self._platform, kept.as_json(), status_code)
+        if missed := kept.rule.missed(endpoint.id for endpoint in self._catalog):
+            reply.headers[HINT] = header_text(missed)
+        return reply
 
     def _all(self) -> Response:
         rules: list[JSON] = [kept.as_json() for kept in self._book.all()]

@@ -10,6 +10,8 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from falkit_mock.platform.figures import span
+
 
 class Bell:
     """Wakes every waiter at each ring; a waiter takes its ticket before it looks."""
@@ -150,7 +152,7 @@ class SimulatedClock:
     def _refuse_past(self, moment: float) -> None:
         if moment < self.now():
             raise ValueError(
-                f"{moment} is {self.now() - moment:g} s ago; time goes on, never back, since no "
+                f"it is {span(self.now() - moment)} ago; time goes on, never back, since no "
                 "job can become undone"
             )
 

@@ -13,7 +13,7 @@ _ACTIONS = ("show", "advance", "set", "run", "stand")
 # What those take that take something.
 _TAKEN = {
     "advance": "a length of time, such as 15m",
-    "set": "a moment, such as 2026-03-01T12:00:00Z",
+    "set": "a moment, such as 2030-01-01T12:00:00Z",
 }
 
 
@@ -27,7 +27,7 @@ def clock(mock: RunningMock, action: str, value: str | None) -> None:
     \b
     falkit clock                    the time there
     falkit clock advance 15m        go on: 90, 15m, 2h, 1h30m
-    falkit clock set 2026-03-01T12:00:00Z
+    falkit clock set 2030-01-01T12:00:00Z
     falkit clock stand              let no time pass by itself
     falkit clock run                let it pass
 

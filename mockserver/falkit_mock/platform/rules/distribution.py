@@ -12,7 +12,7 @@ from falkit_spec import JSON
 
 _FORMS = "is no time; give seconds, uniform:1..3, normal:2,0.5 (mean, deviation) or lognormal:2,0.5"
 # A week: more is a slip of the hand.
-_LONGEST = 604_800.0
+_LONGEST = 604_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Distribution:
                 return min(_LONGEST, max(0.0, random.gauss(self.first, self.second)))
             case "lognormal":
                 # By its median, which is what a latency is known by.
-                return min(_LONGEST, random.lognormvariate(math.log(self.first), self.second))
+                power = random.normalvariate(math.log(self.first), self.second)
+                return math.exp(min(power, math.log(_LONGEST)))
 
     @property
     def written(self) -> JSON:
@@ -49,8 +50,8 @@ def parse_distribution(name: str, value: JSON) -> Distribution:
     """Read seconds or a distribution; raise RuleError."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise RuleError(name, value, _FORMS)
-    form, colon, rest = str(value).partition(":")
     try:
+        form, colon, rest = str(value).partition(":")
         if not colon:
             first, second = float(form), 0.0
         else:
@@ -73,7 +74,7 @@ def parse_distribution(name: str, value: JSON) -> Distribution:
 def _checked(name: str, value: JSON, found: Distribution) -> Distribution:
     for number in (found.first, found.second):
         if not 0 <= number <= _LONGEST:
-            raise RuleError(name, value, f"is outside; give 0 to {_LONGEST:g} seconds")
+            raise RuleError(name, value, f"is outside; give 0 to {_LONGEST} seconds")
     if found.form == "uniform" and found.second < found.first:
         raise RuleError(name, value, "ends before it begins; give the smaller number first")
     if found.form == "lognormal" and not found.first:

@@ -12,7 +12,7 @@ from falkit_mock.platform.model import Order, Reading, Refused, error_text, read
 from falkit_mock.platform.refusals import model_error, platform_error, refusal
 from falkit_mock.platform.rules.errors import RuleError
 from falkit_mock.platform.rules.fault import Fault
-from falkit_mock.platform.rules.matcher import found_at
+from falkit_mock.platform.rules.matcher import INDEX, found_at
 from falkit_mock.platform.rules.model_errors import ModelError
 from falkit_mock.platform.rules.request_errors import RequestError
 from falkit_mock.platform.rules.rule import Rule
@@ -111,7 +111,7 @@ def _model_error(
     ctx = {name: said[name] for name in fault.ctx}
     place = said["field"] if isinstance(said["field"], str) else _place(fault, reading)
     steps: list[JSON] = [
-        int(step) if step.isdecimal() else step for step in place.split(".") if step
+        int(step) if INDEX.fullmatch(step) else step for step in place.split(".") if step
     ]
     item = model_error(fault.name, steps, ctx, cast("str | None", said["msg"]))
     if place and reading is not None:

@@ -6,6 +6,8 @@ RuleError          a field of it can't work: which, what it was, what would
 
 from __future__ import annotations
 
+import json
+
 from falkit_spec import JSON
 
 # Characters of a value that are shown.
@@ -24,13 +26,20 @@ class RuleError(ValueError):
         self.value = value
         self.mend = mend
         self.where = where
+        self._lacks = False
         super().__init__(self.message)
+
+    @classmethod
+    def lacking(cls, field: str, mend: str) -> RuleError:
+        """Return the error of a rule that lacks a field."""
+        error = RuleError(field, None, mend)
+        error._lacks = True
+        return error
 
     @property
     def message(self) -> str:
-        value = repr(self.value)
-        short = value if len(value) <= _MOST else f"{value[:_MOST]}…"
-        said = f"{self.field}: {short} {self.mend}"
+        value = "missing;" if self._lacks else _shown(self.value)
+        said = f"{self.field}: {value} {self.mend}"
         return f"{self.where}: {said}" if self.where else said
 
     def __str__(self) -> str:
@@ -40,6 +49,17 @@ class RuleError(ValueError):
         """Say also which rule it is."""
         self.where = where
         return self
+
+
+def _shown(value: JSON) -> str:
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    try:
+        shown = repr(value)
+    except ValueError:
+        # Python writes no number of thousands of digits.
+        return "so long a number"
+    return shown if len(shown) <= _MOST else f"{shown[:_MOST]}…"
 
 
 class UnknownFault(RuleError):

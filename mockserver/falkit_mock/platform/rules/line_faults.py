@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from falkit_mock.platform.rules.fault import ANYWHERE, JOBS, Fault
 from falkit_mock.platform.rules.parameter import Parameter
 
-_WEEK = 604_800.0
+# Ten years are as far as the clock jumps at once.
+_WEEK, _YEARS = 604_800, 315_360_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,17 @@ TIME_FAULTS = (
         "it stays IN_QUEUE, although nobody is ahead",
         ("submit",),
         ("submit",),
-        (Parameter("seconds", "number", "inf", "for how long; `inf` for ever", least=0),),
+        (
+            Parameter(
+                "seconds",
+                "number",
+                "inf",
+                "for how long; `inf` for ever",
+                least=0,
+                most=_YEARS,
+                endless=True,
+            ),
+        ),
         family="time",
     ),
     Fault(
@@ -95,7 +106,17 @@ TIME_FAULTS = (
         "log lines show late",
         ("submit",),
         ("submit",),
-        (Parameter("seconds", "number", 5, "how late; `inf` for never", least=0),),
+        (
+            Parameter(
+                "seconds",
+                "number",
+                5,
+                "how late; `inf` for never",
+                least=0,
+                most=_YEARS,
+                endless=True,
+            ),
+        ),
         family="time",
     ),
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import TypeGuard
 
 from falkit_mock.platform.rules.errors import RuleError
 from falkit_mock.platform.rules.fault import JOBS, OPERATIONS, Fault, Operation
@@ -14,8 +16,13 @@ from falkit_mock.platform.rules.parameter import as_number, read_list
 from falkit_mock.platform.rules.subject import Subject
 from falkit_mock.platform.rules.text import Table
 from falkit_spec import JSON
+from falkit_spec.types import is_array, is_finite, is_object
 
 _EVERY = re.compile(r"every[ :]([0-9]{1,9})")
+# A step of a dotted path that may be a place in a list.
+INDEX = re.compile(r"[0-9]{1,9}")
+# Binary digits; Python writes no number of many more.
+_LONGEST = 10_000
 _ABOUT_INPUTS = ("endpoint", "prompt", "input")
 # What has no model behind it: tokens, and uploads before they are used.
 _NO_MODEL = ("initiate", "upload", "token")
@@ -121,7 +128,7 @@ def found_at(value: JSON | Mapping[str, JSON], path: str) -> JSON:
     for step in path.split("."):
         if isinstance(value, Mapping):
             value = value.get(step)
-        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+        elif isinstance(value, list) and INDEX.fullmatch(step) and int(step) < len(value):
             value = value[int(step)]
         else:
             return None
@@ -136,12 +143,12 @@ def _same(found: JSON, wanted: JSON) -> bool:
 def _on(value: JSON, fault: Fault) -> tuple[Operation, ...]:
     if value is None:
         return fault.on
-    names = value if isinstance(value, list) else str(value).split(",")
+    names = value if isinstance(value, list) else _words(value)
     found: list[Operation] = []
     for name in names:
         known = next((each for each in OPERATIONS if each == name), None)
         if known is None:
-            near = get_close_matches(str(name), OPERATIONS, n=1)
+            near = get_close_matches(name, OPERATIONS, n=1) if isinstance(name, str) else []
             meant = f"did you mean {near[0]}?" if near else f"give {', '.join(OPERATIONS)}"
             raise RuleError("on", name, f"is no operation; {meant}")
         if known not in fault.may:
@@ -154,13 +161,18 @@ def _on(value: JSON, fault: Fault) -> tuple[Operation, ...]:
     return tuple(found)
 
 
+def _words(value: JSON) -> list[JSON]:
+    return [*value.split(",")] if isinstance(value, str) else [value]
+
+
 def _glob(table: Mapping[str, JSON], name: str) -> str | None:
     value = table.get(name)
     if value is None:
         return None
-    if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
+    # A key's id may look like a number.
+    text = f"{value}" if _is_short(value) else value
+    if not isinstance(text, str) or isinstance(value, bool) or not text.strip():
         raise RuleError(name, value, "is no pattern such as fal-ai/ltx-2/*")
-    text = str(value)
     if name == "endpoint" and (text.startswith("/") or "://" in text):
         raise RuleError(name, text, "matches nothing; an endpoint is owner/alias/…, no URL")
     if text.count("[") != text.count("]"):
@@ -174,7 +186,9 @@ def _pattern(value: JSON) -> re.Pattern[str] | None:
     if not isinstance(value, str) or not value:
         raise RuleError("prompt", value, "is no regular expression")
     try:
-        return re.compile(value)
+        # What a later Python may read otherwise is no matter of this one's.
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
+            return re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
         raise RuleError("prompt", value, f"is no regular expression: {error}") from None
 
@@ -184,7 +198,28 @@ def _input(value: JSON) -> tuple[tuple[str, JSON], ...]:
         return ()
     if not isinstance(value, dict) or not value or not all(value):
         raise RuleError("input", value, "is no table of fields and their values")
+    for path, wanted in value.items():
+        if not all(path.split(".")):
+            mend = "names no field; a path is such as input.image.0.url, with something at each dot"
+            raise RuleError(f"input.{path}", wanted, mend)
+        if not _is_json(wanted):
+            raise RuleError(f"input.{path}", wanted, "equals nothing, since JSON can't hold it")
     return tuple(value.items())
+
+
+def _is_json(value: object) -> bool:
+    """Say whether a value can be in an input; a TOML file has dates and infinities, too."""
+    if is_object(value):
+        return all(map(_is_json, value.values()))
+    if is_array(value):
+        return all(map(_is_json, value))
+    if isinstance(value, float):
+        return is_finite(value)
+    return value is None or isinstance(value, str) or _is_short(value)
+
+
+def _is_short(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and value.bit_length() < _LONGEST
 
 
 def _count(table: Mapping[str, JSON], name: str, least: int) -> int | None:
@@ -210,12 +245,14 @@ def _nth(value: JSON) -> tuple[tuple[int, ...], int | None]:
     if not isinstance(items, list):
         items = [items]
     try:
-        places = sorted({_whole("nth", item, 1) for item in items})
+        places = [_whole("nth", item, 1) for item in items]
     except RuleError:
         places = []
     if not places:
         raise RuleError("nth", value, "is no place from 1, such as 3, 1,2 or every:2")
-    return tuple(places), None
+    if len(set(places)) < len(places):
+        raise RuleError("nth", value, "names a place twice; give each once")
+    return tuple(sorted(places)), None
 
 
 def _probability(value: JSON) -> float | None:

@@ -30,7 +30,7 @@ MEDIA_FAULTS = (
         "a page in the place of the file",
         ("media",),
         ("media",),
-        (Parameter("content_type", "text", "text/html", "what it is said to be"),),
+        (Parameter("content_type", "text", "text/html", "what it is said to be", header=True),),
         family="media",
     ),
     Fault(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 
 from falkit_mock.platform.rules.catalogue import find_fault
 from falkit_mock.platform.rules.errors import RuleError
@@ -26,7 +27,9 @@ class Rule:
     def read(cls, source: str | Mapping[str, JSON]) -> Rule:
         """Read a line or a table; raise RuleError, which names the field and the mend."""
         table = parse_text(source) if isinstance(source, str) else dict(source)
-        name = table.pop("fault", None)
+        if "fault" not in table:
+            raise RuleError.lacking("fault", "give the name of one; `falkit faults` lists them")
+        name = table.pop("fault")
         if not isinstance(name, str):
             raise RuleError("fault", name, "is no fault's name; `falkit faults` lists them")
         fault = find_fault(name)
@@ -45,6 +48,19 @@ class Rule:
     def text(self) -> str:
         """Return the rule in one line."""
         return to_text(self.table())
+
+    def missed(self, endpoints: Iterable[str]) -> str | None:
+        """Say that none of the endpoints there are is one that the rule means, if so.
+
+        It is no error: what is posted to may be more than the documents have.
+        """
+        glob = self.matcher.endpoint
+        known = [*endpoints]
+        if glob is None or any(fnmatchcase(endpoint, glob) for endpoint in known):
+            return None
+        near = get_close_matches(glob.strip("*"), known, n=1)
+        meant = f"did you mean {near[0]}?" if near else "`falkit spec list` has those that do"
+        return f"no endpoint of this mock fits endpoint={glob}; {meant}"
 
     def parameters(self) -> Table:
         """Return all of the fault's parameters, with their defaults."""

@@ -133,7 +133,7 @@ def _plain(value: JSON) -> str:
 def _same(item: JSON, word: str) -> bool:
     try:
         return isinstance(item, str) != isinstance(json.loads(word), int | float)
-    except ValueError:
+    except (ValueError, RecursionError):
         return isinstance(item, str)
 
 
