@@ -40,8 +40,9 @@ def loaded() -> Any:
     """Return the document for Schemathesis: no wait is really waited, and a file is mere bytes."""
     whole = copy.deepcopy(document())
     paths = whole["paths"]
-    journal = paths["/__falkit/journal"]["get"]
-    journal["parameters"] = [one for one in journal["parameters"] if one["name"] != "wait"]
+    for path in ("/__falkit/journal", "/__falkit/deliveries"):
+        get = paths[path]["get"]
+        get["parameters"] = [one for one in get["parameters"] if one.get("name") != "wait"]
     paths["/__falkit/state"]["put"]["requestBody"]["content"] = {"application/octet-stream": {}}
     return from_dict(whole)
 

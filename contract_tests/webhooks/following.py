@@ -24,7 +24,7 @@ def go(mock: Mock, seconds: float) -> None:
     asyncio.run_coroutine_threadsafe(moving, mock.loop).result(PATIENCE)
 
 
-def deliveries(mock: Mock, **query: str | int) -> list[Seen]:
+def deliveries(mock: Mock, **query: str | float) -> list[Seen]:
     """Return the log, oldest first."""
     reply = mock.http.get("/__falkit/deliveries", params=query)
     assert reply.status_code == 200, reply.text

@@ -5,29 +5,48 @@ from __future__ import annotations
 import io
 import json
 import socket
-import subprocess
-import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from falkit_mock.cli import main
 from falkit_mock.platform.webhooks.samples import SAMPLES
 from falkit_mock.request_log import RequestLog
 from receiving.published import Verifier, as_jose
 from serving import Mock
-from webhooks.following import deliveries, settled, submit
+from webhooks.following import deliveries, go, settled, submit
 from webhooks.receiver import Receiver, Reply, receiving
 
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 JWKS = "/rest.fal.ai/.well-known/jwks.json"
 
 
-def falkit(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [FALKIT, *words], capture_output=True, text=True, timeout=60, env=environment
-    )
+@dataclass(frozen=True)
+class Done:
+    """What a command has printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+    monkeypatch.delenv("FALKIT_BASE_URL", raising=False)
+
+
+def falkit(*words: str) -> Done:
+    """Run a command in this process."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            main([*words])
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 @pytest.mark.parametrize("kind", ["completed", "failed-unserialisable"])
@@ -54,7 +73,8 @@ def test_trigger_sends_one_without_a_mock_that_every_mock_verifies(
     nowhere = f"http://127.0.0.1:{free}"
     refused = falkit("trigger", "completed", "--to", receiver.url, "--base-url", nowhere)
     assert (refused.returncode, receiver.received) == (2, [])
-    assert "base-url: no mock answers" in refused.stderr
+    assert f"base-url: no mock answers at {nowhere}; " in refused.stderr
+    assert "--standalone" in refused.stderr
     to = ("--to", receiver.url, "--request-id", "7", "--format", "json")
     done = falkit("trigger", "failed", "--standalone", *to)
     assert done.returncode == 0, done.stderr
@@ -95,7 +115,10 @@ def test_trigger_fails_where_the_receiver_does(mock: Mock) -> None:
     [
         (["completed", "--to", "http://example.com"], "--allow example.com lets it"),
         (["completed", "--to", "nothing"], "http:// or https://"),
-        (["completed", "--to", "http://localhost", "--endpoint", "x/y"], "endpoint: "),
+        (
+            ["completed", "--to", "http://localhost", "--endpoint", "x/y"],
+            "endpoint: 'x/y' is no endpoint",
+        ),
         (["completed", "--to", "http://localhost", "--allow", "a/b"], "allow: "),
         (["done", "--to", "http://localhost"], "'done' is not one of"),
         (["completed"], "--to"),
@@ -129,6 +152,50 @@ def test_resend_sends_it_elsewhere(mock: Mock, receiver: Receiver) -> None:
     done = falkit("resend", job, "--to", receiver.url, "--base-url", mock.url, "--format", "json")
     assert json.loads(done.stdout)["response"]["status_code"] == 200
     assert receiver.wait()[0].json["request_id"] == job
+
+
+def test_resend_names_the_option_where_there_is_no_webhook(mock: Mock) -> None:
+    done = falkit("resend", mock.submit()["request_id"], "--base-url", mock.url)
+    assert (done.returncode, "--to URL" in done.stderr) == (2, True)
+
+
+def test_trigger_says_once_which_endpoints_there_are(mock: Mock) -> None:
+    where = ("--to", "http://localhost:9", "--base-url", mock.url)
+    done = falkit("trigger", "completed", *where, "--endpoint", "fal-ai/flux/dev")
+    known = "is no endpoint that falkit knows; `falkit spec list` has those"
+    assert done.stderr == f"falkit: endpoint: 'fal-ai/flux/dev' {known}\n"
+
+
+def test_deliveries_are_listed_with_what_came_of_them(standing: Callable[..., Mock]) -> None:
+    mock, codes = standing(), iter([500, 200])
+    url = ("--base-url", mock.url)
+    with receiving(lambda _: Reply(next(codes))) as receiver:
+        at = receiver.url.replace("://", "://me:secret@")
+        job = submit(mock, at)["request_id"]
+        settled(mock)
+        go(mock, 10)
+    other = submit(mock, "http://example.com/")["request_id"]
+    first, second, refused, why = falkit("deliveries", *url).stdout.splitlines()
+    shown = receiver.url.replace("://", "://me:***@")
+    assert first == f"08:00:00  500  retry         attempt 1   {job}  {shown}  next 08:00:07"
+    assert second == f"08:00:07  200  acknowledged  attempt 2   {job}  {shown}"
+    assert refused.startswith(f"08:00:10  ---  refused       attempt 0   {other}  http://example")
+    assert "--webhook-allow" in why
+    assert falkit("deliveries", job, *url).stdout.splitlines() == [first, second]
+    limited = falkit("deliveries", "--limit", "1", *url)
+    assert (limited.stdout, limited.stderr) == (
+        f"{refused}\n{why}\n",
+        "(the newest of 3: --limit)\n",
+    )
+
+
+def test_deliveries_can_be_waited_for_and_read_by_programs(mock: Mock, receiver: Receiver) -> None:
+    job = submit(mock, receiver.url)["request_id"]
+    words = ("--outcome", "acknowledged", "--base-url", mock.url)
+    done = falkit("deliveries", job, "--wait", "10", "--format", "json", *words)
+    page = json.loads(done.stdout)
+    assert [one["request_id"] for one in page["deliveries"]] == [job]
+    assert falkit("deliveries", "none", "--wait", "0.01", *words).returncode == 1
 
 
 def test_resend_refuses_an_unknown_job(mock: Mock) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,7 +19,7 @@ from falkit_mock.platform.webhooks.targets import Target
 from receiving.published import Verifier, as_jose
 from serving import PATIENCE, Mock
 from webhooks.following import deliveries, go, settled, submit
-from webhooks.receiver import Receiver, Reply, receiving
+from webhooks.receiver import Received, Receiver, Reply, receiving
 
 JWKS = "/rest.fal.ai/.well-known/jwks.json"
 
@@ -65,8 +67,79 @@ def test_deliveries_are_picked_by_job_url_and_outcome(mock: Mock, receiver: Rece
     assert deliveries(mock, limit=2) == deliveries(mock)[-2:]
 
 
+def test_deliveries_come_page_by_page_the_newest_first(mock: Mock, receiver: Receiver) -> None:
+    for _ in range(5):
+        submit(mock, receiver.url)
+    log, query, pages = settled(mock, 5), {"limit": 2}, list[list[dict[str, Any]]]()
+    while True:
+        page = mock.http.get("/__falkit/deliveries", params=query).json()
+        pages.insert(0, page["deliveries"])
+        assert page["total"] == 5
+        if page["next_cursor"] is None:
+            break
+        query = {"limit": 2, "cursor": page["next_cursor"]}
+    assert [len(page) for page in pages] == [1, 2, 2]
+    assert [one for page in pages for one in page] == log
+
+
+def test_one_call_waits_until_a_webhook_was_acknowledged(mock: Mock) -> None:
+    goes_on = threading.Event()
+
+    def answer(request: Received) -> Reply:
+        goes_on.wait(PATIENCE)
+        return Reply()
+
+    with receiving(answer) as receiver, ThreadPoolExecutor() as pool:
+        job = submit(mock, receiver.url)
+        query = {"request_id": job["request_id"], "outcome": "acknowledged"}
+        assert deliveries(mock, **query, wait=0.01) == []
+        waiting = pool.submit(deliveries, mock, **query, wait=30)
+        goes_on.set()
+        (found,) = waiting.result(PATIENCE)
+    assert found["outcome"] == "acknowledged"
+
+
+def test_who_waits_for_deliveries_is_let_go_at_the_end(mock: Mock) -> None:
+    bell, waits = mock.platform.webhooks.log.bell, threading.Event()
+    ticket = bell.ticket
+
+    def noted() -> asyncio.Event:
+        waits.set()
+        return ticket()
+
+    bell.ticket = noted  # type: ignore[method-assign]
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(deliveries, mock, wait=30)
+        assert waits.wait(PATIENCE)
+        mock.inside(mock.platform.close)
+        assert waiting.result(PATIENCE) == []
+
+
+def test_what_opens_a_receiver_is_shown_nowhere(standing: Callable[..., Mock]) -> None:
+    mock, codes = standing("0,1"), iter([500, 200])
+    with receiving(lambda _: Reply(next(codes))) as receiver:
+        job = submit(mock, receiver.url.replace("://", "://me:secret@"))
+        told = [mock.http.get("/__falkit/webhooks").text]
+        go(mock, 10)
+        log = deliveries(mock)
+        told.append(mock.http.get("/__falkit/deliveries").text)
+        told.append(mock.http.get(f"/__falkit/jobs/{job['request_id']}").text)
+    assert all("secret" not in text and "me:***@" in text for text in told)
+    assert [one["request"]["headers"]["Authorization"] for one in log] == ["Basic ***"] * 2
+    assert receiver.received[1].headers["authorization"] == "Basic bWU6c2VjcmV0"
+
+
 @pytest.mark.parametrize(
-    "query", [{"outcome": "done"}, {"limit": "0"}, {"limit": "x"}, {"request": "1"}], ids=str
+    "query",
+    [
+        {"outcome": "done"},
+        {"limit": "0"},
+        {"limit": "x"},
+        {"request": "1"},
+        {"cursor": "x"},
+        {"wait": "61"},
+    ],
+    ids=str,
 )
 def test_a_query_that_cant_be_used_is_refused(mock: Mock, query: dict[str, str]) -> None:
     reply = mock.http.get("/__falkit/deliveries", params=query)
@@ -171,7 +244,7 @@ def test_what_cant_be_sent_again_is_refused(
 def test_without_a_url_there_is_nothing_to_send_again(mock: Mock) -> None:
     job = mock.submit()
     detail = post(mock, f"/jobs/{job['request_id']}/resend", status=409)["detail"]
-    assert "give a URL" in detail
+    assert "give a URL (--to URL of falkit resend)" in detail
 
 
 def test_a_refused_url_is_refused_again(mock: Mock) -> None:

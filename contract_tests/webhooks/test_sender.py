@@ -144,6 +144,24 @@ def test_a_receiver_elsewhere_needs_one(tmp_path: Path) -> None:
         thread.join()
 
 
+def test_a_plain_receiver_that_is_called_by_https_says_so() -> None:
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            connection.recv(65_536)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        target = Targets().find(f"https://localhost:{listener.getsockname()[1]}/")
+        # Nobody listens at the other address of this name, which says less.
+        with pytest.raises(SendFailed, match=r"it speaks no TLS; use http://$"):
+            send(target)
+        thread.join()
+
+
 def test_localhost_is_looked_for_in_both_families() -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")

@@ -17,6 +17,7 @@ _COMMANDS = {
     "clock": "falkit_mock.steering.clock:clock",
     "jobs": "falkit_mock.steering.jobs:jobs",
     "journal": "falkit_mock.steering.journal:journal",
+    "deliveries": "falkit_mock.steering.deliveries:deliveries",
     "reset": "falkit_mock.steering.state:reset",
     "export": "falkit_mock.steering.state:export",
     "import": "falkit_mock.steering.state:import_",

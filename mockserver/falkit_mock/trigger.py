@@ -60,8 +60,11 @@ def trigger(
     A running mock sends it, so that its keys and its log have it; without one this command does,
     with the key that every mock publishes. The exit code is 0 if the receiver took it, 1 if not.
     """
-    source = click.get_current_context().get_parameter_source("base_url")
-    nobody = source is ParameterSource.DEFAULT and not standalone and not _answers(mock.url)
+    nobody = not standalone and not _answers(mock.url)
+    if nobody and not _by_default("base_url"):
+        mend = "start one with falkit serve, or send it from here with --standalone"
+        raise click.UsageError(f"base-url: no mock answers at {mock.url}; {mend}")
+    _check(endpoint)
     if standalone or nobody:
         why = "no mock runs here, so this command signs" if nobody else "this command signs it"
         click.echo(
@@ -75,16 +78,32 @@ def trigger(
     tell(mock.post("/webhooks/trigger", body), form)
 
 
+def _by_default(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is ParameterSource.DEFAULT
+
+
+def _check(endpoint: str) -> None:
+    from falkit_spec import Catalog, UnknownEndpoint
+
+    try:
+        Catalog.vendored().get(endpoint)
+    except UnknownEndpoint:
+        why = "is no endpoint that falkit knows; `falkit spec list` has those"
+        raise click.UsageError(f"endpoint: {endpoint!r} {why}") from None
+
+
 def _answers(url: str) -> bool:
     """Tell whether anything listens there."""
     import socket
     from urllib.parse import urlsplit
 
-    parts = urlsplit(url)
     try:
-        with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=1.0):
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        with socket.create_connection((parts.hostname or "", port), timeout=1.0):
             return True
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
@@ -94,15 +113,12 @@ def _alone(
     """Send it from here; return the delivery as the control API would describe it."""
     import asyncio
 
-    from falkit_mock.control.webhooks import described
+    from falkit_mock.control.deliveries import described
     from falkit_mock.platform.webhooks.errors import TargetRefused
     from falkit_mock.settings import Settings, SettingsError
-    from falkit_spec import Catalog, UnknownEndpoint
+    from falkit_spec import Catalog
 
-    try:
-        output = Catalog.vendored().get(endpoint)
-    except UnknownEndpoint as error:
-        raise click.UsageError(f"endpoint: {error}") from None
+    output = Catalog.vendored().get(endpoint)
     try:
         settings = Settings(webhook_allow=allow)
     except SettingsError as error:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from falkit_mock.platform.history import Entry, charge, iso, readable
 from falkit_mock.platform.jobs import Job, Outcome
 from falkit_mock.platform.platform import Platform
+from falkit_mock.platform.webhooks.masking import masked
 from falkit_spec import JSON, Catalog
 
 
@@ -41,6 +42,7 @@ async def described(job: Job, platform: Platform, catalog: Catalog) -> dict[str,
     wishes: dict[str, JSON] = {
         name: None if value == math.inf else value for name, value in asdict(job.wishes).items()
     }
+    webhook, faults = job.wishes.webhook, job.wishes.faults
     return {
         **listed(job, platform, catalog),
         "path": job.path,
@@ -49,7 +51,7 @@ async def described(job: Job, platform: Platform, catalog: Catalog) -> dict[str,
         "ready": moment(job.ready),
         "input": readable(sent),
         "outcome": None if outcome is None else _told(outcome),
-        "wishes": {**wishes, "faults": [*job.wishes.faults]},
+        "wishes": {**wishes, "webhook": webhook and masked(webhook), "faults": [*faults]},
         "faults": job.faults,
         "cost": None if paid is None else f"{paid.cost:f}",
     }

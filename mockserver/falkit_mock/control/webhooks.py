@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from falkit_mock.control import deliveries
+from falkit_mock.control.deliveries import described, known
 from falkit_mock.control.errors import Unknown, Untimely, Unusable
 from falkit_mock.control.exchange import answer, body_of, query_of
 from falkit_mock.names import MEDIA
@@ -17,11 +19,12 @@ from falkit_mock.platform.jobs import Outcome
 from falkit_mock.platform.model import Order
 from falkit_mock.platform.platform import Platform
 from falkit_mock.platform.webhooks.errors import KeyInUse, NotDelivered, TargetRefused
+from falkit_mock.platform.webhooks.masking import masked
 from falkit_mock.platform.webhooks.pending import Pending
 from falkit_mock.platform.webhooks.samples import SAMPLES, SampleName, sample
 from falkit_mock.platform.webhooks.signing import user_id
 from falkit_mock.platform.wire_json import dumps
-from falkit_mock.store.deliveries import VERDICTS, Cause, Delivery, KeyRecord
+from falkit_mock.store.deliveries import Cause, KeyRecord
 from falkit_spec import JSON, Catalog, Endpoint, UnknownEndpoint
 
 _MOST = 1000
@@ -31,15 +34,13 @@ _DEFAULT_ENDPOINT = "fal-ai/ltx-2/text-to-video"
 def routes(platform: Platform, catalog: Catalog) -> list[Route]:
     """Return the routes below /__falkit."""
     webhooks = WebhookRoutes(platform, catalog)
-    one, key = "/deliveries/{delivery_id}", "/webhooks/keys/{number}"
     return [
-        Route("/deliveries", webhooks.deliveries),
-        Route(one, webhooks.delivery),
-        Route(f"{one}/resend", webhooks.resend_delivery, methods=["POST"]),
+        *deliveries.routes(platform),
+        Route("/deliveries/{delivery_id}/resend", webhooks.resend_delivery, methods=["POST"]),
         Route("/jobs/{request_id}/resend", webhooks.resend_job, methods=["POST"]),
         Route("/webhooks", webhooks.overview),
         Route("/webhooks/rotate", webhooks.rotate, methods=["POST"]),
-        Route(key, webhooks.withdraw, methods=["DELETE"]),
+        Route("/webhooks/keys/{number}", webhooks.withdraw, methods=["DELETE"]),
         Route("/webhooks/trigger", webhooks.trigger, methods=["POST"]),
     ]
 
@@ -51,26 +52,10 @@ class WebhookRoutes:
         self._platform = platform
         self._catalog = catalog
         self._webhooks = platform.webhooks
-        self._store = platform.store.deliveries
-
-    async def deliveries(self, request: Request) -> Response:
-        query = query_of(request, "request_id", "url", "outcome", "limit")
-        asked = query.choice("outcome", VERDICTS, "any")
-        found = self._store.select(
-            request_id=query.text("request_id") or None,
-            url=query.text("url") or None,
-            verdict=next((verdict for verdict in VERDICTS if verdict == asked), None),
-            limit=query.whole("limit", least=1, most=_MOST, default=100),
-        )
-        return answer(self._platform, {"deliveries": [described(one) for one in found]})
-
-    async def delivery(self, request: Request) -> Response:
-        query_of(request)
-        return answer(self._platform, described(self._known(request)))
 
     async def resend_delivery(self, request: Request) -> Response:
         await body_of(self._platform, request)
-        before = self._known(request)
+        before = known(self._platform, request)
         if not before.body:
             # It was refused before there was a body.
             return await self._resend(before.request_id, None)
@@ -133,9 +118,8 @@ class WebhookRoutes:
         try:
             endpoint = self._catalog.get(body.text("endpoint_id", _DEFAULT_ENDPOINT))
         except UnknownEndpoint as error:
-            raise Unusable(
-                "endpoint_id", body.value("endpoint_id"), f"is unknown; {error}"
-            ) from None
+            mend = "is no endpoint that falkit knows; `falkit spec list` has those"
+            raise Unusable("endpoint_id", error.endpoint_id, mend) from None
         request_id = body.text("request_id") or self._platform.identity.reply_id()
         outcome = self._completed(endpoint, request_id, request) if kind == "completed" else None
         made = self._webhooks.body(outcome or sample(kind, endpoint), request_id)
@@ -160,14 +144,6 @@ class WebhookRoutes:
         if record is not None:
             self._platform.store.add_file(record)
         return outcome
-
-    def _known(self, request: Request) -> Delivery:
-        delivery_id: str = request.path_params["delivery_id"]
-        found = self._store.get(delivery_id)
-        if found is None:
-            mend = "is no delivery of this mock; GET /__falkit/deliveries lists those it made"
-            raise Unknown("delivery_id", delivery_id, mend)
-        return found
 
     def _keys(self) -> list[JSON]:
         current = self._webhooks.keys.current
@@ -198,39 +174,10 @@ class WebhookRoutes:
         return answer(self._platform, described(delivery))
 
 
-def described(delivery: Delivery) -> dict[str, JSON]:
-    """Return a delivery as the control API tells of it; bodies are text."""
-    response: dict[str, JSON] | None = None
-    if delivery.status_code is not None:
-        response = {
-            "status_code": delivery.status_code,
-            "headers": {**delivery.response_headers},
-            "body": delivery.response_body.decode("utf-8", "replace"),
-        }
-    return {
-        "id": delivery.id,
-        "request_id": delivery.request_id,
-        "url": delivery.url,
-        "cause": delivery.cause,
-        "number": delivery.number,
-        "outcome": delivery.verdict,
-        "error": delivery.error,
-        "faults": [*delivery.faults],
-        "sent": delivery.sent,
-        "seconds": round(delivery.seconds, 6),
-        "next": delivery.next,
-        "request": {
-            "headers": {**delivery.headers},
-            "body": delivery.body.decode("utf-8", "replace"),
-        },
-        "response": response,
-    }
-
-
 def _still(pending: Pending) -> dict[str, JSON]:
     return {
         "request_id": pending.request_id,
-        "url": pending.target.url,
+        "url": masked(pending.target.url),
         "attempts": pending.number,
         # Null while the job is held, or an attempt is under way.
         "next": pending.next if math.isfinite(pending.next) else None,

@@ -62,9 +62,23 @@ class DeliveryStore(Protocol):
         request_id: str | None = None,
         url: str | None = None,
         verdict: Verdict | None = None,
+        before: str | None = None,
         limit: int | None = None,
     ) -> list[Delivery]:
-        """Return the newest deliveries that match, `limit` of them; the newest is the last."""
+        """Return the newest deliveries that match, `limit` of them; the newest is the last.
+
+        With the id of a delivery as `before`, those that were logged before it.
+        """
+        ...
+
+    def count(
+        self,
+        *,
+        request_id: str | None = None,
+        url: str | None = None,
+        verdict: Verdict | None = None,
+    ) -> int:
+        """Return how many deliveries match."""
         ...
 
     def last(self, request_id: str) -> Delivery | None:

@@ -67,15 +67,30 @@ class SqliteDeliveries:
         request_id: str | None = None,
         url: str | None = None,
         verdict: Verdict | None = None,
+        before: str | None = None,
         limit: int | None = None,
     ) -> list[Delivery]:
-        wanted = {"request_id": request_id, "url": url, "verdict": verdict}
-        given = {name: value for name, value in wanted.items() if value is not None}
-        where = " AND ".join(f"{name} = ?" for name in given) or "1"
+        where, values = _where(request_id=request_id, url=url, verdict=verdict)
+        if before is not None:
+            where += " AND seq < (SELECT seq FROM deliveries WHERE id = ?)"
+            values.append(before)
         sql = f"SELECT {_COLUMNS} FROM deliveries WHERE {where} ORDER BY seq DESC LIMIT ?"
         # sqlite takes a negative limit for none.
-        rows = self._db.execute(sql, (*given.values(), -1 if limit is None else limit)).fetchall()
+        rows = self._db.execute(sql, (*values, -1 if limit is None else limit)).fetchall()
         return [_delivery(row) for row in reversed(rows)]
+
+    def count(
+        self,
+        *,
+        request_id: str | None = None,
+        url: str | None = None,
+        verdict: Verdict | None = None,
+    ) -> int:
+        where, values = _where(request_id=request_id, url=url, verdict=verdict)
+        (number,) = self._db.execute(
+            f"SELECT count(*) FROM deliveries WHERE {where}", values
+        ).fetchone()
+        return int(number)
 
     def last(self, request_id: str) -> Delivery | None:
         return self._one("cause = 'job' AND request_id = ?", request_id)
@@ -92,6 +107,12 @@ class SqliteDeliveries:
         sql = f"SELECT {_COLUMNS} FROM deliveries WHERE {condition} ORDER BY seq DESC LIMIT 1"
         row = self._db.execute(sql, (value,)).fetchone()
         return None if row is None else _delivery(row)
+
+
+def _where(**wanted: str | None) -> tuple[str, list[str]]:
+    """Return a condition that holds for what has these values, and the values."""
+    given = {name: value for name, value in wanted.items() if value is not None}
+    return " AND ".join(f"{name} = ?" for name in given) or "1", [*given.values()]
 
 
 def _delivery(row: tuple[Any, ...]) -> Delivery:

@@ -84,6 +84,7 @@ class Webhooks:
             task.cancel()
         self._pending.clear()
         self._held_back.clear()
+        self.log.bell.ring()
 
     def reset(self) -> None:
         self.close()

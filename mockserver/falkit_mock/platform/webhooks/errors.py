@@ -9,17 +9,19 @@ WebhookError
 
 from __future__ import annotations
 
+from falkit_mock.platform.webhooks.masking import masked
+
 
 class WebhookError(Exception):
     """The base of them all; the message is for people."""
 
 
 class TargetRefused(WebhookError):
-    """A URL that nothing is sent to; `url` is as it was given."""
+    """A URL that nothing is sent to; `url` is as it was given, its password masked."""
 
     def __init__(self, url: str, why: str) -> None:
-        super().__init__(f"{url!r}: {why}")
-        self.url = url
+        self.url = masked(url)
+        super().__init__(f"{self.url!r}: {why}")
         self.why = why
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from falkit_mock.platform.clock import Clock
+from falkit_mock.platform.clock import Bell, Clock
 from falkit_mock.platform.identity import Identity
 from falkit_mock.platform.webhooks.attempt import Tried
 from falkit_mock.platform.webhooks.pending import Pending
@@ -17,6 +17,8 @@ class DeliveryLog:
     def __init__(self, store: DeliveryStore, identity: Identity, clock: Clock) -> None:
         # Called with each delivery as it is logged.
         self.heard: Callable[[Delivery], None] | None = None
+        # Rings with each of them.
+        self.bell = Bell()
         self._store = store
         self._identity = identity
         self._clock = clock
@@ -71,6 +73,7 @@ class DeliveryLog:
 
     def _add(self, delivery: Delivery) -> Delivery:
         self._store.add(delivery)
+        self.bell.ring()
         if self.heard is not None:
             self.heard(delivery)
         return delivery

@@ -19,6 +19,8 @@ from falkit_mock.platform.webhooks.targets import Target
 # Bytes of an answer's body that are kept; what comes after them is not waited for.
 MOST_BODY = 16 * 1024
 _MOST_HEAD = 64 * 1024
+# What OpenSSL makes of bytes that aren't TLS, by its version.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ class HttpSender:
             try:
                 return await self._connect_to(target, address)
             except (OSError, ssl.SSLError) as error:
-                failed = error
+                # That nobody listens at the other address says less.
+                if failed is None or isinstance(failed, ConnectionRefusedError):
+                    failed = error
         raise SendFailed(f"can't connect to {target.origin}: {_words(failed)}") from failed
 
     async def _connect_to(self, target: Target, address: str) -> _Exchange:
@@ -181,5 +185,7 @@ def _request(target: Target, headers: dict[str, str], body: bytes) -> bytes:
 
 
 def _words(error: Exception | None) -> str:
+    if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+        return "it speaks no TLS; use http://"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(text).lower() if isinstance(error, OSError) else str(text)
