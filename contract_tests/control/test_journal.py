@@ -149,3 +149,12 @@ def test_faults_are_told_of_the_requests_that_they_befell(mock: Mock) -> None:
         (["image_too_small"], 422),
         ([], 200),
     ]
+
+
+def test_a_caller_who_no_longer_waits_is_no_failure(
+    mock: Mock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        mock.http.get("/__falkit/journal", params={"path": "/x", "wait": 20}, timeout=0.05)
+    assert mock.http.get("/__falkit/health").status_code == 200
+    assert not caplog.records

@@ -41,6 +41,7 @@ def test_a_clock_that_stands_begins_where_it_is_told() -> None:
     assert clock is not None
     assert (clock.now(), clock.running) == (1_800_000_000.0, False)
     assert told.startswith("time stands at 2027-01-15T08:00:00+00:00; `falkit clock")
+    assert told_clock(clock, "http://x:1").endswith("another terminal with --base-url http://x:1")
 
 
 @pytest.mark.parametrize("text", ["2027-01-15T09:00:00+01:00", "2027-01-15T08:00"])

@@ -47,6 +47,24 @@ def test_a_result_can_be_fetched_for_an_hour_after_the_end(serve: Serve) -> None
     assert mock.result(job).json() == mock.status(job) == NOT_FOUND
 
 
+def test_a_request_that_is_not_there_says_why_by_hint(serve: Serve) -> None:
+    mock = serve("instant")
+    job = mock.submit()
+
+    def hint(request_id: str, app: str = "fal-ai/ltx-2") -> str:
+        reply = mock.http.get(f"/queue.fal.run/{app}/requests/{request_id}")
+        assert reply.status_code == 404
+        return reply.headers["x-falkit-hint"]
+
+    assert hint("nobody").startswith("no request has this id here")
+    assert "is one of fal-ai/ltx-2, not of fal-ai/flux" in hint(job["request_id"], "fal-ai/flux")
+    called = mock.run(PROMPT).headers["x-fal-request-id"]
+    assert "a call of fal.run" in hint(called)
+    mock.advance(HOUR + 60)
+    told = "expired 1 min ago, 1 h after its end; --result-ttl forever keeps results"
+    assert hint(job["request_id"]) == told
+
+
 @pytest.mark.parametrize(("size", "lasts"), [(10_239, HOUR), (10_240, 360.0)])
 def test_a_large_result_is_gone_after_six_minutes(serve: Serve, size: int, lasts: float) -> None:
     mock = serve("instant")

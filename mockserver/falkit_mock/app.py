@@ -21,10 +21,10 @@ from falkit_mock.edge import Address
 from falkit_mock.errors import HostNotImitated, WireError
 from falkit_mock.hosts.cut import SPOILT, ConnectionCut, IngressError, Spoiling, cut_off
 from falkit_mock.hosts.fal_run import FalRun
-from falkit_mock.hosts.faulty import Faulty
+from falkit_mock.hosts.faulty import SAID, Faulty
 from falkit_mock.hosts.media import MediaHost
 from falkit_mock.hosts.queue import Queue
-from falkit_mock.hosts.replies import error_reply, json_reply
+from falkit_mock.hosts.replies import add_hint, error_reply, json_reply
 from falkit_mock.hosts.rest import Rest
 from falkit_mock.hosts.site import Site
 from falkit_mock.platform.clock import Clock, SimulatedClock
@@ -85,6 +85,8 @@ class FalHosts:
                 await self._faulty.before_file(request, address)
             response = await host(request, address)
         except IngressError as error:
+            # The ingress's own page has no header of ours.
+            scope.pop(SAID, None)
             response = error.reply()
         except WireError as error:
             scope["falkit.error"] = error
@@ -94,6 +96,8 @@ class FalHosts:
         except ConnectionCut as error:
             await cut_off(scope, error)
             return
+        if SAID in scope:
+            add_hint(response, scope[SAID])
         spoiling: Spoiling | None = scope.get(SPOILT)
         if spoiling is None:
             await response(scope, receive, send)

@@ -142,8 +142,9 @@ class RequestNotFound(WireError):
 
     status_code = 404
 
-    def __init__(self, *, as_detail: bool = False) -> None:
-        super().__init__({"detail": "Request not found"} if as_detail else {"status": "NOT_FOUND"})
+    def __init__(self, *, as_detail: bool = False, hint: str | None = None) -> None:
+        body = {"detail": "Request not found"} if as_detail else {"status": "NOT_FOUND"}
+        super().__init__(body, hint=hint)
 
 
 class FileNotFound(WireError):
@@ -223,9 +224,9 @@ class BadHeader(WireError):
 
     status_code = 400
 
-    def __init__(self, name: str, value: str, mend: str) -> None:
+    def __init__(self, name: str, value: str, mend: str, hint: str | None = None) -> None:
         body = {"detail": f"{name}: {value!r} {mend}", "error_type": "bad_request"}
-        super().__init__(body, headers={"x-fal-error-type": "bad_request"})
+        super().__init__(body, headers={"x-fal-error-type": "bad_request"}, hint=hint)
 
 
 class QueueTooLong(WireError):

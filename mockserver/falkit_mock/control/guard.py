@@ -7,10 +7,12 @@ Sec-Fetch-Site), which keeps out those that ask openly; a name that somebody lea
 
 from __future__ import annotations
 
+import contextlib
 from hmac import compare_digest
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from falkit_mock.control.errors import Elsewhere, TokenNeeded
@@ -34,7 +36,9 @@ class Guard:
         else:
             _check_machine(scope, headers)
             _check_page(scope, headers)
-        await self._app(scope, receive, send)
+        # Whoever hangs up while something is waited for wants no answer.
+        with contextlib.suppress(ClientDisconnect):
+            await self._app(scope, receive, send)
 
 
 def _check_token(headers: Headers, token: str) -> None:

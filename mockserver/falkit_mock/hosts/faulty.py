@@ -26,7 +26,7 @@ from falkit_mock.platform.jobs import Door, Job
 from falkit_mock.platform.model import Order
 from falkit_mock.platform.platform import Platform
 from falkit_mock.platform.rules.errors import RuleError
-from falkit_mock.platform.rules.fault import Operation
+from falkit_mock.platform.rules.fault import JOBS, Operation
 from falkit_mock.platform.rules.line_faults import LineFault
 from falkit_mock.platform.rules.rule import Rule
 from falkit_mock.platform.rules.rulebook import Chosen
@@ -36,21 +36,40 @@ from falkit_mock.platform.rules.verdict import input_of, magic_of, subject_of
 
 HEADER = "x-falkit-fault"
 FAULT = "falkit.fault"
+# What a reply's hint is to say beside its own.
+SAID = "falkit.said"
 _HEADER = HEADER.encode()
 
 
-def named_by(request: Request) -> tuple[str, ...]:
-    """Return the faults that a request's own header names; raise BadHeader for what is none."""
+def named_by(request: Request, operation: Operation) -> tuple[str, ...]:
+    """Return the faults that a request's own header names.
+
+    Raise BadHeader for what is none, and where a job would begin for one that it can't have. On
+    other requests that is a hint, since a program may send the header with all that it asks.
+    """
     found: list[str] = []
     for name, value in request.scope["headers"]:
         if name == _HEADER:
             text = value.decode("utf-8", "replace")
             try:
-                for each in parse_texts(text):
-                    found.append(Rule.read(each).text())
+                rules = [Rule.read(each) for each in parse_texts(text)]
             except RuleError as error:
-                raise BadHeader(HEADER, text, f"makes no fault: {error}") from None
+                raise _unreadable(text, f"makes no fault: {error}") from None
+            if not rules:
+                raise _unreadable(text, "names no fault; give one, or leave the header out")
+            for rule in rules:
+                misplaced = rule.misplaced(operation)
+                if misplaced and operation in JOBS:
+                    raise _unreadable(text, f"does nothing here: {misplaced}")
+                if misplaced:
+                    hint(request, f"{HEADER} does nothing here: {misplaced}")
+            found += [rule.text() for rule in rules]
     return tuple(found)
+
+
+def _unreadable(text: str, mend: str) -> BadHeader:
+    why = f"falkit refused this, not fal: {HEADER} {mend}"
+    return BadHeader(HEADER, text, mend, why)
 
 
 class Faulty:
@@ -69,14 +88,14 @@ class Faulty:
 
     async def before_job(self, request: Request, job: Job, operation: Operation) -> None:
         """Do what befalls a request about a job, by its own header or by the job's input."""
-        named = named_by(request)
+        named = named_by(request, operation)
         if named or not self._rules.idle:
             await self._strike(request, self.subject_of(job, operation, named))
 
     async def before_file(self, request: Request, address: Address) -> None:
         """Do what befalls a request about files or tokens."""
-        named = named_by(request)
         operation = _operation(request, address)
+        named = named_by(request, operation) if operation else ()
         if operation is None or (self._rules.idle and not named):
             return
         job = self._maker(address.path) if operation == "media" else None
@@ -88,14 +107,17 @@ class Faulty:
 
     def of_media(self, request: Request, address: Address) -> Chosen | None:
         """Return what is wrong with a file that is asked for."""
-        named = named_by(request)
+        named = named_by(request, "media")
         if self._rules.idle and not named:
             return None
         job = self._maker(address.path)
         subject = Subject("media", named=named)
         if job is not None:
             subject = self.subject_of(job, "media", named)
-        return self._noted(request, self._rules.choose("media", subject))
+        chosen = self._noted(request, self._rules.choose("media", subject))
+        if chosen is not None and chosen.name != "media_missing":
+            hint(request, chosen.hint)
+        return chosen
 
     def subject_of(self, job: Job, operation: Operation, named: tuple[str, ...]) -> Subject:
         """Return a request about a job as rules see it: by the job's endpoint, input and key."""
@@ -131,6 +153,7 @@ class Faulty:
 
     async def _strike(self, request: Request, subject: Subject) -> None:
         if late := self._noted(request, self._rules.choose("latency", subject)):
+            hint(request, late.hint)
             seconds = self._rules.draw(late, "seconds")
             await self.wait(request, self._platform.clock.now() + seconds)
         chosen = self._noted(request, self._rules.choose("answer", subject))
@@ -150,6 +173,7 @@ class Faulty:
                 await self.wait(request, self._platform.clock.now() + float(str(seconds)))
                 raise ConnectionCut(chosen.name)
             case _:
+                hint(request, chosen.hint)
                 request.scope[SPOILT] = Spoiling(chosen.name)
 
     def _refusal(self, chosen: Chosen, subject: Subject) -> WireError:
@@ -181,12 +205,30 @@ def note(request: Request, name: str) -> None:
     request.scope[FAULT] = f"{before}, {name}" if before else name
 
 
+def hint(request: Request, text: str) -> None:
+    """Have the reply say something in its hint, beside what it says there by itself; once."""
+    said: list[str] = request.scope.setdefault(SAID, [])
+    if text not in said:
+        said.append(text)
+
+
 def note_job(request: Request, job: Job) -> None:
-    """Write down the fault that a new job was given."""
-    for phase in ("outcome", "queue", "logs"):
+    """Write down the faults that a new job was given."""
+    note_outcome(request, job)
+    for phase, prefix in (("queue", ""), ("logs", ""), ("webhook", "webhook_")):
         kept = job.faults.get(phase)
-        if isinstance(kept, dict):
-            note(request, str(kept["name"]))
+        for fault in kept if isinstance(kept, list) else [kept]:
+            if isinstance(fault, dict):
+                name = f"{prefix}{fault['name']}"
+                note(request, name)
+                hint(request, f"falkit made this fault ({name})")
+
+
+def note_outcome(request: Request, job: Job) -> None:
+    """Write down the rule's fault that a job failed with, if one did, when its result is had."""
+    kept = job.faults.get("outcome")
+    if isinstance(kept, dict) and kept["rule"] is not None:
+        note(request, str(kept["name"]))
 
 
 def _operation(request: Request, address: Address) -> Operation | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -62,6 +62,12 @@ def error_reply(error: WireError, request_id: str) -> Response:
         status_code=error.status_code,
         headers=headers,
     )
+
+
+def add_hint(reply: Response, texts: Iterable[str]) -> None:
+    """Have a reply's hint say more than it does by itself."""
+    own = reply.headers.get(HINT, "")
+    reply.headers[HINT] = header_text("; ".join(filter(None, (own, *texts))))
 
 
 def job_urls(address: Address, job: Job) -> dict[str, str]:

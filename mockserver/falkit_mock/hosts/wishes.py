@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
+from falkit_mock import edge
 from falkit_mock.edge import Address
 from falkit_mock.errors import BadBody, BadHeader
 from falkit_mock.hosts.faulty import HEADER, named_by
 from falkit_mock.platform import access
 from falkit_mock.platform.jobs import Priority, Wishes
 from falkit_mock.platform.lifecycle import BadLifecycle, Lifecycle
+from falkit_mock.platform.rules.fault import Operation
 
 _TRUE = frozenset({"1", "true", "yes"})
 # The newer name first; where both are given it counts.
@@ -22,6 +24,7 @@ _TIMEOUTS = ("X-Fal-Request-Start-Timeout", "X-Fal-Request-Timeout")
 # Seconds; the server wants more than these (wire.md §3.1).
 _TOO_SOON = 0.1
 _LIFECYCLE = "X-Fal-Object-Lifecycle-Preference"
+_OPERATIONS: dict[str, Operation] = {edge.RUN: "run", edge.QUEUE: "submit"}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -48,7 +51,7 @@ def read_wishes(request: Request, address: Address, media: Lifecycle) -> Wishes:
         keep_payloads=said.get("x-fal-store-io", "") != "0",
         media_for=math.inf if lifecycle.seconds is None else lifecycle.seconds,
         media_acl=lifecycle.acl.text(),
-        faults=named_by(request) if HEADER in said else (),
+        faults=named_by(request, _OPERATIONS[address.role]) if HEADER in said else (),
     )
 
 

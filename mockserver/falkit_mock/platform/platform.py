@@ -132,12 +132,19 @@ class Platform:
     def find(self, app: str, request_id: str) -> Job:
         """Return the queued job of an app; raise RequestNotFound if it has none such."""
         job = self.store.get(request_id)
-        if job is None or job.app != app or job.door != "queue" or self.retention.closed(job):
-            raise self.unknown()
+        if job is None:
+            raise self.unknown("no request has this id here; `falkit jobs` lists those there are")
+        if job.app != app:
+            raise self.unknown(f"the request with this id is one of {job.app}, not of {app}")
+        if job.door != "queue":
+            raise self.unknown("this was a call of fal.run, whose answer came with its reply")
+        if self.retention.closed(job):
+            raise self.unknown(self.retention.told(job))
         return job
 
-    def unknown(self) -> RequestNotFound:
-        return RequestNotFound(as_detail=self.settings.assumptions.unknown_request == "detail")
+    def unknown(self, hint: str | None = None) -> RequestNotFound:
+        as_detail = self.settings.assumptions.unknown_request == "detail"
+        return RequestNotFound(as_detail=as_detail, hint=hint)
 
     async def outcome(self, job: Job) -> Outcome:
         """Return what a job answers, waiting for its files to be looked at if need be."""

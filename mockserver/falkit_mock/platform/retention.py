@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from falkit_mock.platform.clock import Clock
+from falkit_mock.platform.figures import span
 from falkit_mock.platform.jobs import Job
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
@@ -37,6 +38,12 @@ class Retention:
             return job.ends + self._ttl
         size = 0 if job.outcome is None or job.given_up else len(job.outcome.body)
         return job.ends + (HOUR if size < LARGE else LARGE_FOR)
+
+    def told(self, job: Job) -> str:
+        """Say since when a closed job's result is gone, and what keeps others longer."""
+        closes = self.closes(job)
+        past, lasted = span(self._clock.now() - closes), span(closes - job.ends)
+        return f"expired {past} ago, {lasted} after its end; --result-ttl forever keeps results"
 
     def keeps(self, job: Job, payload: bytes) -> bool:
         """Whether the Platform API still has an input or an output of a job."""

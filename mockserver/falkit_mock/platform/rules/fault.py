@@ -27,6 +27,16 @@ Phase: TypeAlias = Literal["latency", "answer", "queue", "outcome", "logs", "med
 ANYWHERE = OPERATIONS
 JOBS: tuple[Operation, ...] = ("submit", "run")
 FOLLOWING: tuple[Operation, ...] = ("status", "stream", "result", "cancel")
+# What a fault can befall that the call itself names which makes a job: also what follows of it.
+_REACHED: dict[Operation, tuple[Operation, ...]] = {
+    "submit": ("submit", *FOLLOWING, "media"),
+    "run": ("run", "media"),
+}
+
+
+def reached(operation: Operation) -> tuple[Operation, ...]:
+    """Return the operations that a fault counts for which a call names itself."""
+    return _REACHED.get(operation, (operation,))
 
 
 @dataclass(frozen=True, slots=True)

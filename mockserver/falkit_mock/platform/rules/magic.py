@@ -19,10 +19,10 @@ from falkit_mock.platform.rules.text import INPUT, Table, as_json, scan
 from falkit_spec import JSON
 
 DOMAIN = "falkit.test"
-_URL = re.compile(rf"https?://{re.escape(DOMAIN)}(?::\d+)?(?:[/?#]|$)")
-_TOKEN = re.compile(r"\[falkit:\s*")
-# Whatever has this nowhere in its bytes needs no look.
-_MARK = b"falkit"
+_URL = re.compile(rf"https?://{re.escape(DOMAIN)}(?::\d+)?(?:[/?#]|$)", re.I)
+_TOKEN = re.compile(r"\[falkit:\s*", re.I)
+# Whatever has none of these in its bytes needs no look.
+_MARKS = (b"falkit", b"FALKIT", b"Falkit")
 # A name that asks for nothing: an ordinary file.
 ORDINARY = "ok"
 
@@ -41,7 +41,7 @@ Reader = Callable[[], str | None]
 
 def may_have(body: bytes) -> bool:
     """Say at little cost whether a body is worth a look."""
-    return _MARK in body
+    return any(mark in body for mark in _MARKS)
 
 
 def find(input: Mapping[str, JSON]) -> Magic:
@@ -100,8 +100,11 @@ def _of_url(url: str, field: str) -> str | None:
     except ValueError as error:
         raise RuleError("url", _short(url), f"can't be read: {error}") from None
     name = unquote(parts.path).strip("/").rpartition("/")[2].partition(".")[0]
-    if name in ("", ORDINARY):
+    if name == ORDINARY:
         return None
+    if not name:
+        mend = "names no fault; add one, as /image_load_error.png, or /ok.png for a picture"
+        raise RuleError("url", _short(url), mend)
     table: Table = {"fault": name}
     for key, value in pairs:
         if key in table:

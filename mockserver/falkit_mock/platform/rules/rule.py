@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from falkit_mock.platform.rules.catalogue import find_fault
 from falkit_mock.platform.rules.errors import RuleError
-from falkit_mock.platform.rules.fault import Fault
+from falkit_mock.platform.rules.fault import Fault, Operation, reached
 from falkit_mock.platform.rules.matcher import MATCHING, Matcher, read_matcher, written
 from falkit_mock.platform.rules.text import INPUT, Table, parse_text, to_text
 from falkit_spec import JSON
@@ -61,6 +61,15 @@ class Rule:
         near = get_close_matches(glob.strip("*"), known, n=1)
         meant = f"did you mean {near[0]}?" if near else "`falkit spec list` has those that do"
         return f"no endpoint of this mock fits endpoint={glob}; {meant}"
+
+    def misplaced(self, here: Operation) -> str | None:
+        """Say why the rule does nothing where a call of one operation names it, if so."""
+        on, name = self.matcher.on, self.fault.name
+        if any(operation in on for operation in reached(here)):
+            return None
+        if here in self.fault.may:
+            return f"{name} happens on {', '.join(on)}, not on {here}; say on={here} to have it"
+        return f"{name} can't happen on {here}; it can on {', '.join(self.fault.may)}"
 
     def parameters(self) -> Table:
         """Return all of the fault's parameters, with their defaults."""

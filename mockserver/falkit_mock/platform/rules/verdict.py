@@ -14,6 +14,7 @@ from falkit_mock.platform.rules.fault import Fault, Operation
 from falkit_mock.platform.rules.magic import Magic
 from falkit_mock.platform.rules.media_faults import RENAMED
 from falkit_mock.platform.rules.request_errors import RequestError
+from falkit_mock.platform.rules.rule import Rule
 from falkit_mock.platform.rules.rulebook import Chosen, Rulebook
 from falkit_mock.platform.rules.subject import Subject
 from falkit_mock.platform.timing import Pace
@@ -83,7 +84,9 @@ def judge(
 ) -> Verdict:
     """Decide about a new job; count what the rules counted."""
     found = magic_of(order.body)
-    hint = "; ".join(found.hints) or None
+    operation: Operation = "submit" if door == "queue" else "run"
+    misplaced = (Rule.read(text).misplaced(operation) for text in found.texts)
+    hint = "; ".join(filter(None, (*found.hints, *misplaced))) or None
     named = (*order.wishes.faults, *found.texts)
     if book.idle and not named:
         return USUAL if hint is None else Verdict(hint=hint)
