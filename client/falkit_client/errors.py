@@ -43,7 +43,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from falkit_client.result import JsonObject, Result
@@ -249,7 +249,12 @@ class BadOutput(BadReply):
 
 
 class WebhookError(FalkitError):
-    """A delivery is not to be acted on; `request_id` is what its header says, if anything."""
+    """A delivery is not to be acted on; `request_id` is what its header says, if anything.
+
+    `answer` is the status code to answer it with.
+    """
+
+    answer: ClassVar[int] = 401
 
 
 class Unverified(WebhookError):
@@ -259,6 +264,8 @@ class Unverified(WebhookError):
 class MissingHeader(Unverified):
     """A header of the signature is missing or empty; `header` is its name."""
 
+    answer = 400
+
     def __init__(self, message: str, *, header: str, **evidence: Unpack[Evidence]) -> None:
         """Keep the header's name."""
         super().__init__(message, **evidence)
@@ -267,6 +274,8 @@ class MissingHeader(Unverified):
 
 class MalformedHeader(Unverified):
     """A header of the signature is not of fal's form; `header` is its name, `value` what it has."""
+
+    answer = 400
 
     def __init__(
         self, message: str, *, header: str, value: str, **evidence: Unpack[Evidence]
@@ -306,6 +315,8 @@ class WrongSignature(Unverified):
 class BadPayload(WebhookError):
     """The signature is good, the body is not what wire.md §5.1 has; `body` is its bytes."""
 
+    answer = 400
+
     def __init__(self, message: str, body: bytes = b"", **evidence: Unpack[Evidence]) -> None:
         """Keep the bytes that could not be read."""
         super().__init__(message, **evidence)
@@ -314,6 +325,8 @@ class BadPayload(WebhookError):
 
 class KeysUnavailable(WebhookError):
     """Fal's keys could not be fetched from `url`, so nothing can be said of the delivery."""
+
+    answer = 503
 
     def __init__(self, message: str, *, url: str, **evidence: Unpack[Evidence]) -> None:
         """Keep where the keys should be."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from falkit_client import Delivery, errors, webhooks
-from falkit_client.webhooks import KeyRing, read_jwks
+from falkit_client.webhooks import FAL_JWKS, KeyRing, read_jwks
 from receiving.signing import NOON, KeyHost, Sent, Signer, in_both_forms, key_host, key_set
 from serving import PATIENCE
 
@@ -273,3 +273,23 @@ def test_without_a_stand_in_the_keys_are_fals(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("FALKIT_BASE_URL", raising=False)
     assert webhooks.jwks_url() == "https://rest.fal.ai/.well-known/jwks.json"
     assert webhooks.jwks_url("http://127.0.0.1:4325") == URL
+
+
+@pytest.mark.parametrize(("url", "told"), [(FAL_JWKS, True), (URL, False)])
+def test_who_has_fals_own_keys_is_told_how_to_have_a_mocks(url: str, told: bool) -> None:
+    mend = "if it came from falkit, set FALKIT_BASE_URL (or base_url=) to the mock"
+    for fetch, kind in ((forbidden, errors.KeysUnavailable), (another, errors.WrongSignature)):
+        sent = Signer().sign()
+        with pytest.raises(kind) as caught:
+            webhooks.verify(
+                sent.headers, sent.body, keys=KeyRing(url, fetch=fetch), now=lambda: NOON
+            )
+        assert (mend in caught.value.message) is told
+
+
+def forbidden(url: str) -> bytes:
+    raise OSError("it answered 403")
+
+
+def another(url: str) -> bytes:
+    return key_set(Signer(2).entry())

@@ -18,7 +18,6 @@ import pytest
 
 from falkit_client import Delivery, errors
 from falkit_client.listener.command import listen
-from falkit_client.listener.receiver import answer_to
 from receiving.signing import NOON, REQUEST, KeyHost, Sent, Signer, in_both_forms
 
 ROOT = Path(__file__).parents[2]
@@ -134,11 +133,21 @@ def test_the_examples_refuse_what_is_tampered_with_stale_or_anothers(example: Ex
     assert done == before
 
 
+def test_the_examples_refuse_what_is_no_delivery(example: Example) -> None:
+    post, done = example
+    before = dict(done)
+    signed = of_now()
+    headers = {name: text for name, text in signed.headers.items() if "User-Id" not in name}
+    for sent in (replace(signed, headers=headers), Signer().sign(b"[]", at=int(time.time()))):
+        assert post(sent).status_code == 400
+    assert done == before
+
+
 def test_the_examples_have_the_delivery_come_again_without_keys(
     example: Example, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FALKIT_BASE_URL", "http://127.0.0.1:9")
-    assert example[0](of_now()).status_code == 500
+    assert example[0](of_now()).status_code == 503
 
 
 def test_the_table_of_fields_has_them_all() -> None:
@@ -152,11 +161,12 @@ def test_the_table_of_errors_is_what_falkit_listen_answers() -> None:
     leaves = {*errors.Unverified.__subclasses__(), errors.BadPayload, errors.KeysUnavailable}
     assert {name for name, _ in rows} == {kind.__name__ for kind in leaves}
     for name, status in rows:
-        assert answer_to(getattr(errors, name)) == int(status)
-    assert answer_to(errors.BadKeys) == 503
+        assert getattr(errors, name).answer == int(status)
+    assert errors.BadKeys.answer == 503
 
 
 def test_the_options_that_the_page_names_exist() -> None:
     known = {option for one in listen.params for option in one.opts}
     told = section("See what comes: `falkit listen`")
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", told)) == known
+    # One is the mock's.
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", told)) == {*known, "--webhook-timestamps"}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -49,6 +51,7 @@ def deliver(
     fetch: Callable[[str], bytes] = fetched,
     path: str = "/",
     method: str = "POST",
+    leeway: float = 300,
 ) -> Outcome:
     """Send deliveries to a receiver, in turn; `behind` is what it passes them on to."""
     outcome = Outcome([], [], [])
@@ -64,7 +67,9 @@ def deliver(
     async def go() -> None:
         onwards = Forwarding(TARGET, httpx.MockTransport(hook)) if behind else None
         ring = KeyRing(URL, fetch=fetch)
-        app = receiver(ring, outcome.heard.append, forwarding=onwards, leeway=300, now=lambda: NOON)
+        app = receiver(
+            ring, outcome.heard.append, forwarding=onwards, leeway=leeway, now=lambda: NOON
+        )
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as http:
             for one in sent:
@@ -110,6 +115,14 @@ def test_without_keys_the_delivery_is_to_come_again() -> None:
     assert outcome.answers[0].status_code == 503
     assert "refused" in outcome.answers[0].text
     assert "start the mock (falkit serve)" in as_text(outcome.heard[0])
+
+
+def test_a_stale_one_is_told_with_what_may_have_made_it_so() -> None:
+    told = as_text(deliver(Signer().sign(at=NOON - 600)).heard[0])
+    page = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
+    (shown,) = re.findall(r"^ +(a mock signs so .*)$", page, re.MULTILINE)
+    assert shown in told
+    assert deliver(Signer().sign(at=NOON - 600), leeway=720).answers[0].status_code == 200
 
 
 def test_only_post_delivers() -> None:

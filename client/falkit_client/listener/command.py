@@ -45,7 +45,9 @@ Answers: the receiver's own with --forward-to, 502 or 504 if it gives none. Else
 @click.option("--real", is_flag=True, help="Deliveries come from the real fal: use its keys.")
 @click.option("--jwks", metavar="URL", help="Fetch the keys from here.")
 @click.option("--leeway", default=300.0, show_default=True, type=click.FloatRange(0),
-              metavar="SECONDS", help="How far timestamps may be off.")  # fmt: skip
+              metavar="SECONDS",
+              help="How far timestamps may be off; a mock whose clock was moved signs by it only "
+              "with --webhook-timestamps mock.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text",
               show_default=True, help="How each delivery is written to stdout.")  # fmt: skip
 def listen(

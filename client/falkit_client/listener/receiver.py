@@ -14,24 +14,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from falkit_client.errors import (
-    BadPayload,
-    KeysUnavailable,
-    MalformedHeader,
-    MissingHeader,
-    WebhookError,
-)
+from falkit_client.errors import WebhookError
 from falkit_client.listener.forwarding import Forwarding, Passed
 from falkit_client.webhooks import Delivery, KeyRing, Now, verify_async
-
-_REFUSED = 401
-_ANSWERS: dict[type[WebhookError], int] = {
-    MissingHeader: 400,
-    MalformedHeader: 400,
-    BadPayload: 400,
-    # What answers 5xx comes again.
-    KeysUnavailable: 503,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +88,10 @@ async def _judged(
         return error
 
 
-def answer_to(kind: type[WebhookError]) -> int:
-    """The status that a delivery with this fault is answered with."""
-    return next((code for base, code in _ANSWERS.items() if issubclass(kind, base)), _REFUSED)
-
-
 def _own(found: Delivery | WebhookError) -> Response:
     if isinstance(found, Delivery):
         return Response()
-    return PlainTextResponse(f"{found.message}\n", answer_to(type(found)))
+    return PlainTextResponse(f"{found.message}\n", found.answer)
 
 
 def _brought(passed: Passed) -> Response:

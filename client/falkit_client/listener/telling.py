@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from falkit_client.download import files_of
-from falkit_client.errors import KeysUnavailable, WebhookError, fault_line
+from falkit_client.errors import KeysUnavailable, StaleTimestamp, WebhookError, fault_line
 from falkit_client.webhooks import Delivery
 
 if TYPE_CHECKING:
@@ -111,6 +111,12 @@ def _repetition(times: int) -> Iterator[str]:
 def _mend(error: WebhookError) -> Iterator[str]:
     if isinstance(error, KeysUnavailable):
         yield "start the mock (falkit serve), or name its place (--base-url), or fal's (--real)"
+    if isinstance(error, StaleTimestamp):
+        enough = 60 * (int(abs(error.age)) // 60 + 2)
+        yield (
+            "a mock signs so for the fault webhook_stale, and with --webhook-timestamps mock once "
+            f"its clock was moved; --leeway {enough} takes it"
+        )
 
 
 def _passing(heard: Heard) -> str:

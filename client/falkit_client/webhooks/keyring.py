@@ -31,6 +31,7 @@ Now = Callable[[], float]
 
 _PATH = ".well-known/jwks.json"
 FAL_JWKS = Address().url(REST, _PATH)
+_FOR_A_MOCK = "; if it came from falkit, set FALKIT_BASE_URL (or base_url=) to the mock"
 
 
 def jwks_url(base_url: str | None = None) -> str:
@@ -136,7 +137,7 @@ class KeyRing:
             yield
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             why = str(error) or type(error).__name__
-            message = f"fal's keys can't be fetched from {self.url}: {why}"
+            message = f"fal's keys can't be fetched from {self.url}: {why}{self._else()}"
             self._failed = _Failed(KeysUnavailable, message, now())
             raise KeysUnavailable(message, url=self.url, request_id=signed.request_id) from error
         except KeysUnavailable as error:
@@ -155,9 +156,13 @@ class KeyRing:
     def _wrong(self, signed: Signed) -> WrongSignature:
         return WrongSignature(
             f"no key of {self.url} made the signature over these headers and this body"
-            " (is the body raw, as it came?)",
+            f" (is the body raw, as it came?){self._else()}",
             request_id=signed.request_id,
         )
+
+    def _else(self) -> str:
+        """What to do if it isn't the real fal that has sent it."""
+        return _FOR_A_MOCK if self.url == FAL_JWKS else ""
 
 
 def _fetched(url: str) -> bytes:
