@@ -39,6 +39,13 @@ def test_proxies_are_set_in_both_cases_with_loopback_excepted(authority: Authori
     assert found["NO_PROXY"] == found["no_proxy"] == "localhost,127.0.0.1,::1"
 
 
+def test_what_speaks_to_falkit_by_name_is_led_to_this_mock(authority: Authority) -> None:
+    environ = {"FALKIT_BASE_URL": "http://127.0.0.1:4325"}
+    assert variables(URL, authority, "allow", environ)["FALKIT_BASE_URL"] == URL
+    mock = "http://127.0.0.1:5000"
+    assert variables(URL, authority, "allow", environ, mock=mock)["FALKIT_BASE_URL"] == mock
+
+
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
@@ -134,9 +141,9 @@ def test_the_other_shells_quote_as_their_manuals_say() -> None:
 def test_env_prints_for_each_shell(gate: Gated, shell: str) -> None:
     printed = _env(gate, "--shell", shell)
     assert printed.returncode == 0, printed.stderr
-    lines = [line for line in printed.stdout.splitlines() if "HTTPS_PROXY" in line]
-    assert len(lines) == 1
-    assert gate.gateway.url in lines[0]
+    for name in ("HTTPS_PROXY", "FALKIT_BASE_URL"):
+        (line,) = [line for line in printed.stdout.splitlines() if name in line]
+        assert gate.gateway.url in line
 
 
 def _env(gate: Gated, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:

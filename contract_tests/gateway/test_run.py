@@ -252,7 +252,7 @@ for number in (1, 2):
     done = run("--timing", "0,0.01", "--", sys.executable, "-c", program)
     lines = done.stderr.splitlines()
     assert lines[0].startswith("falkit: 9 requests, 5 failed; 5 jobs, ")
-    assert lines[1:] == [
+    assert lines[1:4] == [
         f"  failed 422 POST fal.run/{T2V}  (2 times)",
         "  failed 404 PUT queue.fal.run/fal-ai/ltx-2/requests/{id}/cancel  (2 times)",
         "  failed 501 GET docs.fal.ai/x",
@@ -294,6 +294,14 @@ def test_a_key_that_is_set_stays(run: Run) -> None:
     assert run(*show).stdout == "falkit:falkit\n"
     assert run(*show, FAL_KEY="id:secret").stdout == "id:secret\n"
     assert run("--api-key", "only:this", *show).stdout == "only:this\n"
+
+
+def test_commands_within_steer_this_runs_mock(run: Run) -> None:
+    stands = ("--clock", "manual", "--clock-start", "2027-01-15T08:00:00Z")
+    elsewhere = {"FALKIT_BASE_URL": "http://127.0.0.1:9"}
+    done = run(*stands, "--control-token", "t", "--", FALKIT, "clock", **elsewhere)
+    assert "2027-01-15T08:00:00.000Z" in done.stdout, done.stderr
+    assert ", in another terminal with --base-url http://127.0.0.1:" in done.stderr
 
 
 WAITS = """

@@ -59,7 +59,7 @@ def test_the_commands_of_the_beginning_run(folder: Path, authority_folder: Path)
 
 
 def _summary() -> str:
-    (shown,) = re.findall(r"```\n(falkit: .*?)```", PAGE, re.DOTALL)
+    shown, _ = re.findall(r"```\n(falkit: .*?)```", PAGE, re.DOTALL)
     return str(shown)
 
 
@@ -101,7 +101,7 @@ def test_the_table_of_variables_names_all_that_are_set(authority_folder: Path) -
 def test_every_option_that_the_page_names_exists(folder: Path, authority_folder: Path) -> None:
     helps = " ".join(
         shell(f"falkit {command} --help", folder, authority_folder).stdout
-        for command in ("run", "serve", "env")
+        for command in ("run", "serve", "env", "clock")
     )
     known = set(re.findall(r"--[a-z-]+", helps)) | {"--env-file", "--require"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known

@@ -42,3 +42,8 @@ def test_a_path_given_as_a_file_is_told_what_a_file_is_given_as(mock: Mock) -> N
 def test_an_ellipsis_is_written_as_dots(mock: Mock) -> None:
     hint = mock.http.get("/queue.fal.run/fal-ai").headers["x-falkit-hint"]
     assert hint.startswith("a model's path is /owner/alias/..., such as ")
+
+
+def test_a_webhook_that_is_named_by_nothing_is_a_hint(mock: Mock) -> None:
+    reply = mock.http.post(f"/queue.fal.run/{T2V}", json=PROMPT, params={"fal_webhook": ""})
+    assert reply.headers[HINT].startswith("fal_webhook: it is empty, so no webhook is sent")

@@ -17,6 +17,7 @@ from falkit_mock.options import (
     listening,
     mock_options,
     settings_of,
+    tell,
     told_clock,
     told_config,
 )
@@ -52,17 +53,18 @@ def run(
     falkit run --timing instant -- node app.mjs
     falkit run --egress block -- pytest
 
+    COMMAND finds the mock in FALKIT_BASE_URL, too, and so do `falkit clock` and the like within it.
+
     The exit code is the command's own: 127 if there is no such command, 126 if it can't be
     executed, 128 and the number for a signal.
     """
     settings = settings_of(chosen)
     clock = clock_of(chosen)
-    for told in () if quiet else filter(None, (told_config(), told_clock(clock))):
-        click.echo(f"falkit: {told}", err=True)
+    tell("" if quiet else told_config())
     from falkit_mock.gateway.around import Around
     from falkit_mock.gateway.child import Child
     from falkit_mock.gateway.egress import Egress
-    from falkit_mock.gateway.environment import KEY, variables
+    from falkit_mock.gateway.environment import KEY, TOKEN, variables
     from falkit_mock.gateway.errors import GatewayError
     from falkit_mock.gateway.gateway import Gateway, reached
 
@@ -71,9 +73,13 @@ def run(
         try:
             gateway = Gateway(gate, reached(mock), Egress(egress))
             key = next(iter(chosen["api_keys"]), KEY)
-            added = variables(gateway.url, gateway.authority, egress, os.environ, key)
+            url = reached(mock)
+            added = variables(gateway.url, gateway.authority, egress, os.environ, key, url)
         except GatewayError as error:
             raise click.UsageError(str(error)) from None
+        if settings.control_token is not None:
+            added[TOKEN] = settings.control_token
+        tell("" if quiet else told_clock(clock, url))
         child = Child(command, {**os.environ, **added})
         around = Around(settings, mock, gateway, verbose=verbose, clock=clock)
         around.broken = child.stop

@@ -21,6 +21,7 @@ from falkit_mock.options import (
     listening,
     mock_options,
     settings_of,
+    tell,
     told_clock,
     told_config,
 )
@@ -84,8 +85,7 @@ def serve(
     """
     settings = settings_of(chosen)
     clock = clock_of(chosen)
-    for told in filter(None, (told_config(), told_clock(clock))):
-        click.echo(f"falkit: {told}", err=True)
+    tell(told_config())
     from falkit_mock.app import create_app
     from falkit_mock.request_log import RequestLog
     from falkit_mock.server import MockServer
@@ -94,12 +94,13 @@ def serve(
         listener = sockets.enter_context(listening(host, port))
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
+        tell(told_clock(clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
         made = _token_for(listener) if settings.control_token is None else None
         app = create_app(
             replace(settings, control_token=settings.control_token or made), clock=clock
         )
         platform: Platform = app.state.platform
-        log = RequestLog(app, log_format)
+        log = RequestLog(app, log_format, clock=platform.clock)
         if not quiet:
             platform.webhooks.log.heard = log.delivered
         gateway = None
@@ -154,12 +155,15 @@ def _announce(
         option = "" if port == str(GATEWAY_PORT) else f" --gateway-port {port}"
         more += f'\n    for unmodified programs     eval "$(falkit env{option})"'
     print(json.dumps(ready), flush=True)
+    count = len(platform.settings.rules)
+    rules = f", {count} rule{'s'[: count - 1]}" if count else ""
     banner = f"""
   falkit stands in for fal.ai at {url}
-  (timing {timing}, seed {platform.identity.seed})
+  (timing {timing}, seed {platform.identity.seed}{rules})
 
     in place of https://        {url}/queue.fal.run/…
-    proxyUrl of @fal-ai/client  {url}/api/fal/proxy{more}
+    proxyUrl of @fal-ai/client  {url}/api/fal/proxy
+    receivers of webhooks       FALKIT_BASE_URL={url}{more}
     stop                        Ctrl-C
 """
     print(banner, file=sys.stderr, flush=True)

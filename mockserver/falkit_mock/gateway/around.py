@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from falkit_mock.gateway.gateway import Gateway
 
 if TYPE_CHECKING:
+    from falkit_mock.gateway.remains import Webhooks
     from falkit_mock.gateway.tally import Tally
     from falkit_mock.platform.clock import Clock
     from falkit_mock.platform.platform import Platform
     from falkit_mock.server import MockServer
     from falkit_mock.settings import Settings
+    from falkit_mock.store.deliveries import Delivery
     from falkit_spec import Catalog
 
 # Seconds for a server in this process to start, to count and to end.
@@ -32,6 +34,7 @@ class _Serving:
     platform: Platform
     catalog: Catalog
     tally: Tally
+    webhooks: Webhooks
 
 
 class Around:
@@ -79,6 +82,7 @@ class Around:
 
     def summary(self) -> str:
         """Return what happened so far; call it inside the block."""
+        from falkit_mock.gateway.remains import remains
         from falkit_mock.gateway.summary import summary
         from falkit_mock.gateway.tally import spend
 
@@ -88,12 +92,15 @@ class Around:
         serving = self._serving
         assert serving is not None, "the mock did not start"
         assert serving.server.loop is not None
-        reckoning = spend(serving.platform, serving.catalog)
-        spent = asyncio.run_coroutine_threadsafe(reckoning, serving.server.loop)
-        gateway = self._gateway
-        return summary(
-            serving.tally, spent.result(_PATIENCE), gateway.egress, gateway.failed_handshakes
-        )
+
+        async def reckon() -> str:
+            spent = await spend(serving.platform, serving.catalog)
+            left = remains(serving.platform, serving.webhooks)
+            gateway = self._gateway
+            return summary(serving.tally, spent, left, gateway.egress, gateway.failed_handshakes)
+
+        reckoning = asyncio.run_coroutine_threadsafe(reckon(), serving.server.loop)
+        return reckoning.result(_PATIENCE)
 
     def _serve(self) -> None:
         try:
@@ -107,6 +114,7 @@ class Around:
 
     def _made(self) -> _Serving:
         from falkit_mock.app import create_app
+        from falkit_mock.gateway.remains import Webhooks
         from falkit_mock.gateway.tally import Tally
         from falkit_mock.request_log import RequestLog
         from falkit_mock.server import MockServer
@@ -116,13 +124,19 @@ class Around:
         app = create_app(self._settings, catalog=catalog, clock=self._clock)
         app.state.gateway = self._gateway
         platform: Platform = app.state.platform
-        tally = Tally(app)
-        log = RequestLog(tally) if self._verbose else None
+        tally, webhooks = Tally(app), Webhooks()
+        log = RequestLog(tally, clock=platform.clock) if self._verbose else None
         if log is not None:
             self._gateway.egress.heard = log.left
-            platform.webhooks.log.heard = log.delivered
+
+        def delivered(delivery: Delivery) -> None:
+            webhooks.heard(delivery)
+            if log is not None:
+                log.delivered(delivery)
+
+        platform.webhooks.log.heard = delivered
         server = MockServer(log or tally, platform, self._ready.set, self._gateway)
-        return _Serving(server, platform, catalog, tally)
+        return _Serving(server, platform, catalog, tally, webhooks)
 
 
 def _nothing() -> None:

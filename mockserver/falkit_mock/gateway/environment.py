@@ -13,6 +13,8 @@ from falkit_mock.gateway.roots import ADDING, REPLACING, bundle, extra
 PRELOAD = Path(__file__).with_name("preload")
 # Any key will do unless the mock is told otherwise, but fal's SDK sends none without a colon.
 KEY = "falkit:falkit"
+# What commands within send to a mock that asks for it.
+TOKEN = "FALKIT_CONTROL_TOKEN"
 _LOOPBACK = "localhost,127.0.0.1,::1"
 
 
@@ -22,12 +24,14 @@ def variables(
     egress: Policy,
     environ: Mapping[str, str],
     key: str = KEY,
+    mock: str | None = None,
 ) -> dict[str, str]:
     """Return the variables to set over `environ`; `gateway` is the gateway's URL.
 
-    Raise GatewayError.
+    `mock` is the mock's own, for what speaks to falkit by name; the gateway does as well. One that
+    is set already is replaced, since it leads to another mock. Raise GatewayError.
     """
-    found: dict[str, str] = {}
+    found = {"FALKIT_BASE_URL": mock or gateway}
     if not (
         environ.get("FAL_KEY") or (environ.get("FAL_KEY_ID") and environ.get("FAL_KEY_SECRET"))
     ):

@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from falkit_mock.edge import Address
 from falkit_mock.errors import MethodNotAllowed, NotFound, ShuttingDown, StillInProgress
-from falkit_mock.hosts.faulty import Faulty, note_job
+from falkit_mock.hosts.faulty import Faulty, note_job, note_outcome
 from falkit_mock.hosts.models import authorize, read_order, split_app
 from falkit_mock.hosts.replies import (
     REQUEST_ID,
@@ -79,7 +79,7 @@ class Queue:
         note_job(request, job)
         await self._platform.before_reply(job)
         hints = [] if job.outcome is None else [job.outcome.headers.get(HINT, "")]
-        hints.append(self._platform.webhooks.hint(job) or "")
+        hints.append(self._platform.webhooks.hint(job) or _no_webhook(address))
         hint = header_text("; ".join(filter(None, hints)))
         body: dict[str, JSON] = {
             "status": "IN_QUEUE",
@@ -159,6 +159,8 @@ class Queue:
         if not outcome.body:
             # Its payloads were deleted by the Platform API.
             raise self._platform.unknown()
+        if not outcome.ok and not job.cancelled and not job.given_up:
+            note_outcome(request, job)
         return outcome_reply(job, outcome)
 
     async def _cancel(self, job: Job, request: Request, address: Address) -> Response:
@@ -190,6 +192,14 @@ class _News:
             return None
         self._last = bare
         return body
+
+
+def _no_webhook(address: Address) -> str:
+    """Say that a webhook was named by nothing, as by a setting that is not there."""
+    # The word is looked for first because most queries have none to parse.
+    if "fal_webhook" not in address.query or QueryParams(address.query).get("fal_webhook") != "":
+        return ""
+    return "fal_webhook: it is empty, so no webhook is sent; give the receiver's URL"
 
 
 def _wants_logs(address: Address) -> bool:

@@ -1,0 +1,136 @@
+"""The request log's lines about webhooks, and about callers who wait for a clock that stands."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, Literal
+
+import httpx
+import pytest
+
+from falkit_mock.app import create_app
+from falkit_mock.delivery_line import as_facts, as_text
+from falkit_mock.platform.clock import ManualClock
+from falkit_mock.request_log import RequestLog
+from falkit_mock.store.deliveries import Delivery
+from serving import KEY, PROMPT, T2V
+
+NOW = 1_800_000_000.0
+TAKEN = Delivery(
+    id="d",
+    request_id="019b76da-a801-74c7-aab7-01d3c98e3dee",
+    url="http://user:secret@127.0.0.1:8000/fal",
+    cause="job",
+    number=1,
+    sent=NOW - 1,
+    seconds=0.25,
+    headers={},
+    body=b'{"request_id":"x","gateway_request_id":"x","status":"ERROR","payload":{"status":"OK"}}',
+    status_code=200,
+    response_headers={},
+    response_body=b"never mind\n",
+    error=None,
+    verdict="acknowledged",
+    next=None,
+)
+REFUSED = replace(TAKEN, status_code=500, verdict="retry", next=NOW + 7)
+
+
+def test_a_line_has_the_jobs_id_its_status_and_the_faults_and_no_password() -> None:
+    line = as_text(replace(TAKEN, number=2, faults=("duplicate", "stale")), NOW)
+    assert line.partition(" ")[2] == (
+        "200 HOOK http://user:***@127.0.0.1:8000/fal  250.0 ms  ERROR "
+        "019b76da-a801-74c7-aab7-01d3c98e3dee  attempt 2  fault: duplicate, stale"
+    )
+
+
+@pytest.mark.parametrize(
+    ("delivery", "why"),
+    [
+        (REFUSED, "attempt 1 was not taken: never mind; the next is at "),
+        (replace(REFUSED, response_body=b""), "attempt 1 was not taken; the next is at "),
+        (replace(REFUSED, response_body=b"\x1b[1m" + b"x" * 999), f"taken:  [1m{'x' * 96}…; "),
+        (replace(REFUSED, status_code=302), "not taken: redirects aren't followed; the next"),
+        (replace(REFUSED, status_code=None, error="no answer"), "not taken: no answer; the next"),
+        (
+            replace(REFUSED, verdict="failed", next=None, number=11),
+            "given up after 11 attempts: never mind",
+        ),
+        (
+            replace(REFUSED, verdict="failed", next=None, cause="resend", number=3),
+            "not taken, and not tried again: never mind",
+        ),
+    ],
+)
+def test_what_was_not_taken_says_why(delivery: Delivery, why: str) -> None:
+    _, said = as_text(delivery, NOW).splitlines()
+    assert why in said
+
+
+def test_the_mocks_time_is_told_where_it_is_another() -> None:
+    assert "mock's clock" not in as_text(TAKEN, NOW)
+    assert "  at 2027-01-15T07:59:59Z by the mock's clock" in as_text(TAKEN, NOW, stands=True)
+    moved = as_text(REFUSED, NOW + 3600)
+    assert "  at 2027-01-15T07:59:59Z by the mock's clock\n" in moved
+    assert moved.endswith("; the next is at 2027-01-15T08:00:07Z")
+
+
+def test_an_object_has_both_times_and_the_faults() -> None:
+    facts = as_facts(replace(REFUSED, faults=("slow",)), NOW + 3600)
+    assert facts["webhook"] == "http://user:***@127.0.0.1:8000/fal"
+    assert (facts["time"], facts["sent"], facts["next"]) == (NOW + 3600, NOW - 1, NOW + 7)
+    assert (facts["job_status"], facts["faults"]) == ("ERROR", ["slow"])
+    assert facts["error"] == "never mind"
+
+
+class Log(RequestLog):
+    patience = 0.0
+
+
+def asked(form: Literal["text", "json"], path: str, *, running: bool = False) -> str:
+    """Return what is logged of a direct call that has to wait until the clock is moved."""
+    told, clock = io.StringIO(), ManualClock()
+    app = create_app(clock=clock)
+    log = Log(app, form, told, clock)
+
+    async def ask() -> None:
+        if running:
+            clock.run()
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=log), base_url="http://mock", headers=KEY
+        ) as client:
+            call: Coroutine[Any, Any, httpx.Response] = client.post(path, json=PROMPT)
+            task = asyncio.ensure_future(call)
+            for _ in range(200):
+                await asyncio.sleep(0)
+            clock.advance(60)
+            assert (await task).status_code == 200
+            app.state.platform.close()
+
+    asyncio.run(ask())
+    return told.getvalue()
+
+
+def test_a_caller_who_waits_for_a_clock_that_stands_is_told_of_once() -> None:
+    waits, why, done = asked("text", f"/fal.run/{T2V}").splitlines()
+    assert waits.endswith(f" ... POST fal.run/{T2V}")
+    assert why.endswith(
+        "waits for the clock, which stands at 2027-01-15T08:00:00Z; "
+        "`falkit clock advance 1m` moves it"
+    )
+    assert f" 200 POST fal.run/{T2V}  " in done
+
+
+def test_programs_are_told_of_who_waits() -> None:
+    waits, done = map(json.loads, asked("json", f"/fal.run/{T2V}").splitlines())
+    assert (waits["target"], waits["waits_for"]) == (f"fal.run/{T2V}", "clock")
+    assert done["status"] == 200
+
+
+def test_nobody_waits_for_a_clock_that_runs_or_for_what_is_answered_at_once() -> None:
+    assert "waits" not in asked("text", f"/fal.run/{T2V}", running=True)
+    assert "waits" not in asked("text", f"/queue.fal.run/{T2V}")
