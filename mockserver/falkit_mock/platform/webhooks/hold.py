@@ -45,7 +45,7 @@ class Holds:
 
     # Real seconds that a jump waits for an answer, and for one by a receiver that has hung.
     patience: ClassVar[float] = 2.0
-    impatience: ClassVar[float] = 0.05
+    impatience: ClassVar[float] = 0.02
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
