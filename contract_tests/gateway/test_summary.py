@@ -178,6 +178,15 @@ def test_a_rule_that_matched_and_never_was_due_says_so(authority_folder: Path) -
     assert text == f"{rule}, though it matched 2 times"
 
 
+def test_a_rule_that_applied_before_a_reset_is_not_said_to_be_idle(
+    authority_folder: Path,
+) -> None:
+    with around(authority_folder, "downstream_service_error times=1") as told:
+        told.http.post(RUN, json=PROMPT)
+        told.http.post("/__falkit/reset").raise_for_status()
+        assert "never applied" not in told.around.summary()
+
+
 async def nobody(*_: object) -> None:
     """Stand for an application that is not called."""
 

@@ -72,7 +72,11 @@ def remains(platform: Platform, heard: Webhooks) -> Remains:
         len(open_jobs),
         unsent,
         stands(platform.clock),
-        {kept.rule.text(): kept.seen for kept in platform.rules.all() if not kept.applied},
+        {
+            kept.rule.text(): kept.seen
+            for kept in platform.rules.all()
+            if kept.id not in platform.rules.used
+        },
     )
 
 

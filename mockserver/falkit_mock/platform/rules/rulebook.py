@@ -69,6 +69,8 @@ class Rulebook:
         self._rules: dict[str, KeptRule] = {}
         self._named: OrderedDict[tuple[str, str], KeptRule] = OrderedDict()
         self._count = 0
+        # Ids of rules that ever applied, whatever was reset since.
+        self.used: set[str] = set()
         self.reset()
 
     def reset(self) -> None:
@@ -183,6 +185,7 @@ class Rulebook:
         if rule.matcher.times is not None and kept.applied >= rule.matcher.times:
             return None
         kept.applied += 1
+        self.used.add(kept.id)
         return Chosen(rule, kept.id, kept.applied)
 
     def _lucky(self, kept: KeptRule, subject: Subject) -> bool:
