@@ -67,14 +67,18 @@ def test_the_clock_is_shown_and_moved(falkit: Command, manual: Mock) -> None:
 def test_jobs_are_listed_shown_and_steered(falkit: Command, manual: Mock) -> None:
     first, second = (manual.submit()["request_id"] for _ in range(2))
     newest = falkit("jobs").splitlines()
-    assert [line.split()[:3] for line in newest] == [
-        [second, "IN_QUEUE", "---"],
-        [first, "IN_QUEUE", "---"],
+    assert [line.split()[:4] for line in newest] == [
+        [second, "08:00:00", "IN_QUEUE", "---"],
+        [first, "08:00:00", "IN_QUEUE", "---"],
     ]
     assert falkit("jobs", "--status", "completed") == ""
     assert json.loads(falkit("jobs", first))["input"] == PROMPT
     falkit("jobs", first, "fail", "generation_timeout")
-    assert falkit("jobs", "--status", "completed").split()[:3] == [first, "COMPLETED", "504"]
+    assert falkit("jobs", "--status", "completed").split()[2:4] == ["COMPLETED", "504"]
+    falkit("jobs", second, "hold")
+    assert "IN_QUEUE" in falkit("jobs", second, "release")
+    assert "IN_PROGRESS" in falkit("jobs", second, "release", "--to", "in_progress")
+    assert "belongs to release" in falkit.refused("jobs", second, "hold", "--to", "COMPLETED")
     assert "COMPLETED" in falkit("jobs", second, "complete")
     assert len(json.loads(falkit("jobs", "--json"))["jobs"]) == 2
     assert "name a fault" in falkit.refused("jobs", first, "fail")

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from control.taking import until_taken
-from serving import I2V_FAST, PATIENCE, PROMPT, T2V, Mock
+from falkit_mock.platform.timing import parse_timing
+from falkit_mock.settings import Settings
+from serving import I2V_FAST, PATIENCE, PROMPT, T2V, Mock, running
 
 
 def listed(mock: Mock, **query: Any) -> list[str]:
@@ -126,6 +128,49 @@ def test_a_job_that_is_held_while_it_runs_stands_until_it_is_released(manual: Mo
     assert manual.status(job)["status"] == "IN_PROGRESS"
     manual.release(job)
     assert manual.status(job)["status"] == "COMPLETED"
+
+
+def test_a_held_job_that_is_released_goes_on_by_the_clock(manual: Mock) -> None:
+    waiting, running = manual.submit(), manual.submit()
+    steer(manual, waiting, "hold")
+    manual.advance(15)
+    steer(manual, running, "hold")
+    manual.advance(3600)
+    assert steer(manual, waiting, "release")[1]["status"] == "IN_PROGRESS"
+    assert steer(manual, running, "release")[1]["status"] == "IN_PROGRESS"
+    manual.advance(19.9)
+    assert [manual.status(job)["status"] for job in (waiting, running)] == ["IN_PROGRESS"] * 2
+    manual.advance(0.1)
+    assert [manual.result(job).status_code for job in (waiting, running)] == [200, 200]
+
+
+def test_a_released_job_waits_for_its_time_and_for_a_runner(manual: Mock) -> None:
+    early, *others = (manual.submit() for _ in range(3))
+    steer(manual, early, "hold")
+    manual.advance(5)
+    steer(manual, early, "release")
+    manual.advance(5)
+    assert manual.status(early)["status"] == "IN_PROGRESS"
+    assert [manual.status(job)["status"] for job in others] == ["IN_PROGRESS", "IN_QUEUE"]
+    last = others[1]
+    steer(manual, last, "hold")
+    manual.advance(10)
+    assert steer(manual, last, "release")[1]["status"] == "IN_QUEUE", "both runners are taken"
+    manual.advance(10)
+    assert manual.status(last)["status"] == "IN_PROGRESS"
+
+
+def test_a_job_that_nothing_holds_is_left_as_it_is_by_a_release(manual: Mock) -> None:
+    job = manual.submit()
+    assert steer(manual, job, "release")[1]["status"] == "IN_QUEUE"
+    manual.advance(30)
+    assert steer(manual, job, "release")[1]["status"] == "COMPLETED"
+
+
+def test_a_release_with_no_clock_to_go_by_ends_the_job() -> None:
+    with running(Settings(timing=parse_timing("held"))) as held:
+        job = held.submit()
+        assert steer(held, job, "release")[1]["status"] == "COMPLETED"
 
 
 def test_a_fault_ends_a_job_as_it_does_by_a_rule(manual: Mock) -> None:

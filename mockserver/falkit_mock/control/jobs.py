@@ -71,9 +71,13 @@ class Jobs:
         return self._moved(job)
 
     async def release(self, request: Request) -> Response:
-        to = query_of(request, "to").choice("to", _TARGETS, "COMPLETED")
+        query = query_of(request, "to")
+        to = query.choice("to", _TARGETS) if "to" in query else None
         job = self._known(request)
-        return self._moved(self._platform.release(job.id, cast(Status, to)))
+        if to is None and self._platform.settings.timing.pace == "clock":
+            held = job.pace == "held" and job.status(self._platform.clock.now()) != "COMPLETED"
+            return self._moved(self._platform.go_on(job) if held else job)
+        return self._moved(self._platform.release(job.id, cast(Status, to or "COMPLETED")))
 
     async def fail(self, request: Request) -> Response:
         body = await body_of(

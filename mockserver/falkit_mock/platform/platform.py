@@ -219,6 +219,22 @@ class Platform:
             self._planner.replan(job)
         return job
 
+    def go_on(self, job: Job) -> Job:
+        """Have the clock drive a held job again, as it drives the others; its run begins anew.
+
+        One that waits keeps its place in line, and the moment before which it can't start.
+        """
+        now = self.clock.now()
+        waits = job.status(now) == "IN_QUEUE"
+        job.pace = "clock"
+        if waits:
+            job.ready = job.ready if now < job.ready < math.inf else now
+        else:
+            job.ends = now + job.run
+        self._store(job)
+        self._planner.replan(job)
+        return self.store.get(job.id) or job
+
     def hold(self, job: Job) -> None:
         """Let an unfinished job stand where it is until it is released; its runner is free."""
         waits, planned = job.status(self.clock.now()) == "IN_QUEUE", job.pace == "clock"

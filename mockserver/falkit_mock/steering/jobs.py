@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +25,11 @@ _STATUSES = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED")
 @click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many."
 )
+@click.option(
+    "--to",
+    type=click.Choice(_STATUSES[1:], case_sensitive=False),
+    help="How far a release leads, at once.  [default: on, by the clock]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what the control API answers.")
 @click.argument("request_id", required=False)
 @click.argument("action", type=click.Choice(_ACTIONS), default="show")
@@ -34,23 +40,26 @@ def jobs(
     status: str | None,
     key: str | None,
     limit: int,
+    to: str | None,
     as_json: bool,
     request_id: str | None,
     action: str,
     fault: str | None,
 ) -> None:
-    """List a running mock's jobs, the newest first, or show and steer one.
+    """List a running mock's jobs, or show and steer one.
 
     \b
     falkit jobs --status IN_QUEUE
     falkit jobs ID                  all that is known of it
     falkit jobs ID hold             let it stand until it is released
-    falkit jobs ID release
+    falkit jobs ID release          let it go on; --to COMPLETED ends it
     falkit jobs ID complete         end it now, with its own answer
     falkit jobs ID fail FAULT       end it now; `falkit faults` lists them
     """
+    if to is not None and action != "release":
+        raise click.UsageError(f"to: belongs to release, not to {action}")
     if request_id is not None:
-        shown = _one(mock, request_id, action, fault)
+        shown = _one(mock, request_id, action, fault, to)
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
         return
     filters = {"endpoint": endpoint, "status": status, "key": key, "limit": limit}
@@ -64,16 +73,20 @@ def jobs(
         click.echo("(there are more: --limit)", err=True)
 
 
-def _one(mock: RunningMock, request_id: str, action: str, fault: str | None) -> Any:
+def _one(mock: RunningMock, request_id: str, action: str, fault: str | None, to: str | None) -> Any:
     path = f"/jobs/{quote(request_id, safe='')}"
     if (action == "fail") != (fault is not None):
         mend = "name a fault; `falkit faults` lists them" if fault is None else f"not {fault!r}"
         raise click.UsageError(f"{action}: {mend}")
     if action == "show":
         return mock.get(path)
-    return mock.post(f"{path}/{action}", {"fault": fault} if fault is not None else None)
+    query = f"?to={to}" if to is not None else ""
+    body = {"fault": fault} if fault is not None else None
+    return mock.post(f"{path}/{action}{query}", body)
 
 
 def _line(job: dict[str, Any]) -> str:
     code = job["status_code"] if job["status"] == "COMPLETED" else None
-    return f"{job['request_id']}  {job['status']:<11}  {code or '---'}  {job['endpoint_id']}"
+    at = datetime.fromtimestamp(job["created"], UTC).strftime("%H:%M:%S")
+    what = f"{job['status']:<11}  {code or '---'}  {job['endpoint_id']}"
+    return f"{job['request_id']}  {at}  {what}"

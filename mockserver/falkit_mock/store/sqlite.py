@@ -76,8 +76,8 @@ _ADD = (
     f"INSERT INTO jobs ({_COLUMNS}, start_by, lane, runner, place) VALUES ({', '.join('?' * 25)})"
 )
 _UPDATE = (
-    "UPDATE jobs SET pace = ?, starts = ?, ends = ?, run = ?, cancelled = ?, attempts = ?, "
-    "faults = ? WHERE id = ?"
+    "UPDATE jobs SET pace = ?, ready = ?, starts = ?, ends = ?, run = ?, cancelled = ?, "
+    "attempts = ?, faults = ? WHERE id = ?"
 )
 _DECIDE = "UPDATE jobs SET code = ?, body = ?, headers = ?, error = ?, error_type = ? WHERE id = ?"
 _PLAIN = Wishes()
@@ -130,8 +130,9 @@ class SqliteStore:
         return [_job(row) for row in rows]
 
     def update(self, job: Job) -> None:
-        course = (job.pace, job.starts, job.ends, job.run, job.cancelled, job.attempts)
-        self._db.execute(_UPDATE, (*course, _json_text(job.faults), job.id))
+        course = (job.pace, job.ready, job.starts, job.ends, job.run)
+        state = (job.cancelled, job.attempts, _json_text(job.faults))
+        self._db.execute(_UPDATE, (*course, *state, job.id))
         self.queues.note(job)
 
     def decide(self, request_id: str, outcome: Outcome) -> None:
