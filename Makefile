@@ -71,8 +71,8 @@ tests: .venv/.ready tools javascript sdk ## the tests alone
 planted: .venv/.ready ## plant faults in copies of the code; each must fail the test named for it
 	$(V)/python contract_tests/planted.py --write
 
-nightly: .venv/.ready ## the contract tests at length: the validators agree on a million inputs
-	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto contract_tests/contract
+nightly: .venv/.ready ## the contract tests at length: a million inputs, thousands of walks of the state machine
+	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto contract_tests/contract contract_tests/protocol/test_state_machine.py
 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
 	$(V)/python scripts/try_wheel.py

@@ -117,5 +117,5 @@ def _odd(random: Random, input: Input, endpoint: Endpoint) -> Order:
 # Mixed beforehand: drawn field by field, what is rare alone would hardly ever come together.
 _RANDOM = Random(1)
 CROWD = [Order(), *(_crowd(_RANDOM) for _ in range(60))]
-FAULTED = [_faulted(_RANDOM, fault) for fault in FAULTS for _ in range(5)]
+FAULTED = [_faulted(_RANDOM, fault) for fault in FAULTS for _ in range(10 if fault.again else 5)]
 ODD = [_odd(_RANDOM, input, endpoint) for input, endpoint in product(INPUTS, ENDPOINTS)]

@@ -9,10 +9,12 @@ from hypothesis import HealthCheck, settings
 from protocol.queue_machine import QueueMachine
 
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
+# A planted fault has to be met whatever was changed about the machine since it was planted.
+PLANTED = "FALKIT_PLANTED" in os.environ
 
 TestQueue = QueueMachine.TestCase
 TestQueue.settings = settings(
-    max_examples=3000 if NIGHTLY else 200,
+    max_examples=3000 if NIGHTLY else 300 if PLANTED else 200,
     stateful_step_count=40,
     derandomize=not NIGHTLY,
     deadline=None,
