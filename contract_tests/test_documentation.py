@@ -126,6 +126,11 @@ def test_the_spec_commands_run() -> None:
     assert "48 combinations, 23 legal" in combined
 
 
+def test_no_summary_of_a_command_is_cut() -> None:
+    told = CliRunner().invoke(falkit, ["--help"], terminal_width=80).output
+    assert "..." not in told.partition("Commands:")[2]
+
+
 def test_every_option_that_the_readme_names_exists() -> None:
     commands = (["serve"], ["run"], ["spec", "combinations"], ["call"], ["listen"], ["trigger"])
     known = {

@@ -120,7 +120,9 @@ def call(
     base_url: str | None,
     as_json: bool,
 ) -> None:
-    """Call an endpoint: say its price, follow the job, save what comes.
+    """Call an endpoint, follow the job and save what comes.
+
+    Its price is said first.
 
     Inputs are NAME=VALUE, read as the endpoint's document has them, or NAME:=JSON. Before money is
     spent at fal you are asked, unless you say --yes. Progress goes to stderr; the saved file's

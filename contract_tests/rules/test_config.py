@@ -178,6 +178,17 @@ def test_a_rule_of_the_command_line_that_cant_work_ends_it_with_one_line(tmp_pat
     )
 
 
+def test_the_faults_fit_a_narrow_terminal_and_say_what_is_common_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    table = CliRunner().invoke(faults, []).output
+    assert max(map(len, table.splitlines())) <= 80
+    assert table.count("the input's field that it is about") == 1
+    assert table.count("what both retry headers say") == 1
+    assert "the input's field" in CliRunner().invoke(faults, ["image-load"]).output
+
+
 def test_the_command_lists_the_faults() -> None:
     table = CliRunner().invoke(faults, []).output
     assert all(f"  {name}" in table for name in FAULTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Generator
 
@@ -13,7 +14,7 @@ from falkit_mock.app import create_app
 from falkit_mock.platform.rules.rule import Rule
 from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Settings
-from gated import Gated, gated
+from gated import Gated, gated, heard
 from rules.conftest import Serve
 from serving import KEY, PATIENCE, PROMPT, T2V, Mock, WatchedClock
 
@@ -153,6 +154,29 @@ def test_a_connection_is_cut_through_tls(gate: Gated, fault: str) -> None:
     with pytest.raises(httpx.TransportError):
         gate.http.post(url, json=PROMPT, headers={"x-falkit-fault": fault})
     assert gate.http.post(url, json=PROMPT).status_code == 200
+
+
+def test_a_reset_below_tls_is_one(gate: Gated) -> None:
+    # By hand, since Python's own TLS sockets take a reset for a mere end.
+    inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = gate.tls.wrap_bio(inward, outward, server_hostname="fal.run")
+    with gate.dial() as caller:
+        caller.sendall(b"CONNECT fal.run:443 HTTP/1.1\r\nHost: fal.run:443\r\n\r\n")
+        assert caller.recv(1000).startswith(b"HTTP/1.1 200")
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                caller.sendall(outward.read())
+                inward.write(caller.recv(65536))
+        tls.write(
+            f"POST /{T2V} HTTP/1.1\r\nHost: fal.run\r\nAuthorization: Key a:b\r\n"
+            "x-falkit-fault: connection_reset\r\ncontent-length: 2\r\n\r\n{}".encode()
+        )
+        caller.sendall(outward.read())
+        with pytest.raises(ConnectionResetError):
+            heard(caller)
 
 
 @pytest.mark.parametrize("fault", CUTS)

@@ -14,7 +14,7 @@ from falkit_mock.gateway.errors import GatewayError
 
 @click.group()
 def cert() -> None:
-    """The local authority that signs for fal's names on this machine."""
+    """Show, save or renew the authority that signs for fal's names."""
 
 
 @cert.command()

@@ -43,7 +43,9 @@ _PATIENCE = 5.0
     help="The mock's token, which one bound beyond this machine asks for.",
 )
 def env(shell: str, host: str, gateway_port: int, control_token: str | None) -> None:
-    """Print the variables that lead programs to a running `falkit serve --gateway`.
+    """Print what leads programs to a mock that runs with a gateway.
+
+    It is one that `falkit serve --gateway` started.
 
     \b
     bash, zsh   eval "$(falkit env)"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
+from shutil import get_terminal_size
 from typing import Literal
 
 import click
@@ -15,6 +17,10 @@ from falkit_mock.platform.rules.parameter import Parameter
 from falkit_spec import JSON
 
 _WIDTH = 100
+# Columns of a fault's name, with the space around it, and the fewest for what is told of it.
+_NAME, _LEAST = 38, 30
+# From so many faults that have a parameter on, it is explained once, below.
+_OFTEN = 4
 # So many operations are not named one by one.
 _MANY = 7
 
@@ -30,7 +36,9 @@ _MANY = 7
 )
 @click.argument("names", nargs=-1)
 def faults(form: Literal["table", "json", "markdown"], names: tuple[str, ...]) -> None:
-    """List the faults that a rule can name: all, or those whose names contain a word of NAMES.
+    """List the faults that a rule can name.
+
+    All of them, or those whose names contain a word of NAMES.
 
     \b
     falkit serve --fault 'image_load_error times=2'
@@ -49,21 +57,40 @@ def faults(form: Literal["table", "json", "markdown"], names: tuple[str, ...]) -
     if form == "markdown":
         click.echo(page(chosen), nl=False)
         return
+    wide, shared = min(_WIDTH, get_terminal_size().columns), _shared(chosen)
     for family in dict.fromkeys(fault.family for fault in chosen):
         click.echo(f"{family}\n")
         for fault in chosen:
             if fault.family == family:
-                _show(fault)
+                _show(fault, wide, shared)
         click.echo()
+    for parameter in shared:
+        text = f"  {written(parameter):<16}  {parameter.about}"
+        click.echo(textwrap.fill(text, wide, subsequent_indent=" " * 20))
 
 
-def _show(fault: Fault) -> None:
-    told = textwrap.wrap(fault.about, _WIDTH - 38)
-    click.echo(f"  {fault.name:<34}  {told[0]}")
-    for line in told[1:]:
-        click.echo(f"{'':38}{line}")
-    for parameter in fault.parameters:
-        click.echo(f"{'':38}{written(parameter)}  {parameter.about}")
+def _show(fault: Fault, wide: int, shared: Collection[Parameter]) -> None:
+    room = max(_LEAST, wide - _NAME)
+    lines = textwrap.wrap(fault.about, room)
+    known = " ".join(written(each) for each in fault.parameters if each in shared)
+    lines += textwrap.wrap(known, room)
+    own = [each for each in fault.parameters if each not in shared]
+    for about, alike in groupby(own, lambda each: each.about):
+        text = f"{' '.join(map(written, alike))}  {about}"
+        lines += textwrap.wrap(text, room, subsequent_indent="  ", break_on_hyphens=False)
+    click.echo(f"  {fault.name:<{_NAME - 4}}  {lines[0]}")
+    for line in lines[1:]:
+        click.echo(f"{'':{_NAME}}{line}")
+
+
+def _shared(faults: Sequence[Fault]) -> list[Parameter]:
+    """Return the parameters that so many faults have alike that one explanation is enough."""
+    found: list[Parameter] = []
+    for parameter in (each for fault in faults for each in fault.parameters):
+        having = sum(parameter in fault.parameters for fault in faults)
+        if having >= _OFTEN and parameter not in found:
+            found.append(parameter)
+    return found
 
 
 def page(faults: Iterable[Fault]) -> str:

@@ -46,7 +46,7 @@ def run(
     command: tuple[str, ...],
     **chosen: Unpack[Chosen],
 ) -> None:
-    """Run COMMAND so that all its calls to fal are answered by the mock.
+    """Run COMMAND with all its calls to fal answered by the mock.
 
     \b
     falkit run -- python app.py

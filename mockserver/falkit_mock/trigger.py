@@ -51,7 +51,7 @@ def trigger(
     form: Literal["text", "json"],
     kind: SampleName,
 ) -> None:
-    """Send one signed webhook of a KIND to a receiver and print its answer.
+    """Send one signed webhook to a receiver and print its answer.
 
     \b
     falkit trigger completed --to http://localhost:8000/fal

@@ -21,7 +21,7 @@ from falkit_spec.types import JSON, Object, is_array
 
 @click.group()
 def spec() -> None:
-    """Look at the endpoints falkit knows and at fal's OpenAPI documents."""
+    """Look at the endpoints that falkit knows, and at documents."""
 
 
 @spec.command("list")

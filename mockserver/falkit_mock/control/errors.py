@@ -2,6 +2,7 @@
 
 ControlError
 ├── Unusable       422  a field of the body or the query that can't be used
+│   └── BrokenFile 422  a file that is no state
 ├── Unknown        404  an id that names nothing here
 ├── Untimely       409  right in itself, but not as things stand
 ├── TokenNeeded    401  no token, or not this mock's
@@ -39,6 +40,14 @@ class Unusable(ControlError):
         error = cls(field, "", mend)
         error.body = {"detail": f"{field}: missing; {mend}"}
         return error
+
+
+class BrokenFile(Unusable):
+    """A state that is none, or another version's: what is wrong with it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("body", "", "")
+        self.body = {"detail": f"body: {why}; nothing has changed"}
 
 
 class Unknown(ControlError):

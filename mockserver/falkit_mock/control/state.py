@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from falkit_mock.control.errors import Unusable
+from falkit_mock.control.errors import BrokenFile
 from falkit_mock.control.exchange import answer, body_of, query_of
 from falkit_mock.hosts.replies import REQUEST_ID
 from falkit_mock.platform.platform import Platform
@@ -72,7 +72,7 @@ class StateControl:
             async with self._turn:
                 await state.restore(self._platform, blobs.folder / piece.blob)
         except BadArchive as error:
-            raise Unusable("body", _FILE_NAME, f"{error}; nothing has changed") from None
+            raise BrokenFile(str(error)) from None
         finally:
             sink.drop()
         return self._told()

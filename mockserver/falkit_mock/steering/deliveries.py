@@ -36,7 +36,7 @@ def deliveries(
     form: Literal["text", "json"],
     **filters: str | None,
 ) -> None:
-    """List a running mock's newest attempts to deliver webhooks, all or those of one job.
+    """List a running mock's newest attempts to deliver webhooks.
 
     \b
     falkit deliveries

@@ -31,7 +31,10 @@ from falkit_mock.calling import RunningMock, running_mock
 @click.option("--clear", is_flag=True, help="Forget the requests so far, and print none.")
 @click.option("--json", "as_json", is_flag=True, help="Print what the control API answers.")
 def journal(mock: RunningMock, clear: bool, as_json: bool, **filters: Any) -> None:
-    """List the newest requests that a running mock answered for fal's hosts."""
+    """List the newest requests that a running mock answered.
+
+    They are those for fal's hosts; its control API's are not among them.
+    """
     if clear:
         mock.call("DELETE", "/journal")
         return

@@ -18,7 +18,7 @@ _STEP = 1 << 20
 @running_mock
 @click.option("--keep-rules", is_flag=True, help="Keep the rules that were set since the start.")
 def reset(mock: RunningMock, keep_rules: bool) -> None:
-    """Empty a running mock: no jobs, no files, and the same ids again."""
+    """Empty a running mock; the same ids come again."""
     told = mock.post("/reset", {"keep_rules": keep_rules})
     click.echo(f"empty, seed {told['seed']}")
 
@@ -27,7 +27,10 @@ def reset(mock: RunningMock, keep_rules: bool) -> None:
 @running_mock
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def export(mock: RunningMock, file: Path) -> None:
-    """Write a running mock's whole state to FILE: jobs, uploads, rules, clock and seed."""
+    """Write a running mock's whole state to FILE.
+
+    Jobs, uploads, rules, clock and seed are in it.
+    """
     # Beside it first, so that what breaks off leaves an older file as it was.
     part = file.with_name(f"{file.name}.part")
     try:
@@ -49,7 +52,10 @@ def export(mock: RunningMock, file: Path) -> None:
 @running_mock
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def import_(mock: RunningMock, file: Path) -> None:
-    """Put the state that `falkit export` wrote to FILE in place of a running mock's."""
+    """Have a running mock take the state that is in FILE.
+
+    It is one that `falkit export` wrote, and comes in place of the mock's own.
+    """
     import json
 
     try:
@@ -58,8 +64,14 @@ def import_(mock: RunningMock, file: Path) -> None:
         reason = (error.strerror or str(error)).lower()
         why = f"{file}: can't be read ({reason}); name a file that falkit export has written"
         raise click.UsageError(why) from None
-    with source, mock.open("PUT", "/state", content=_chunks(source)) as reply:
-        told = json.loads(reply.read())
+    try:
+        with source, mock.open("PUT", "/state", content=_chunks(source)) as reply:
+            told = json.loads(reply.read())
+    except click.UsageError as error:
+        # What the mock calls the body is this file.
+        why = error.message
+        mine = f"{file}: {why.removeprefix('body: ')}" if why.startswith("body: ") else why
+        raise click.UsageError(mine) from None
     click.echo(f"{told['jobs']} jobs, seed {told['seed']}")
 
 

@@ -44,7 +44,12 @@ def _error(
     ]
     if status != 422:
         found.append(
-            Parameter("retryable", "boolean", False, "what both retry headers say; see the text")
+            Parameter(
+                "retryable",
+                "boolean",
+                False,
+                "what both retry headers say; if so, the queue tries a 5xx again",
+            )
         )
     if name == "downstream_service_error":
         choices = ("400", "500")
