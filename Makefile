@@ -6,7 +6,7 @@ CODE := spec fixtures client mockserver contract_tests scripts benchmarks
 JS := contract_tests/clients/javascript
 SDK := contract_tests/clients/sdk
 
-.PHONY: help demo test check format lint typecheck types tests planted nightly wheel tools javascript sdk \
+.PHONY: help demo test check format lint typecheck types tests planted planted-quick nightly wheel tools javascript sdk \
 	clients-latest seeds bench clean
 .DEFAULT_GOAL := help
 
@@ -16,7 +16,9 @@ help: ## list these commands
 demo: .venv/.ready ## start the mock, send the LTX-2 Fast example, save the clip in out/
 	@$(V)/python scripts/demo.py
 
-test: check tests planted wheel ## everything that CI runs
+test: .venv/.ready ## everything that CI runs
+	@$(MAKE) --no-print-directory -j3 check tools javascript sdk
+	@$(MAKE) --no-print-directory tests planted-quick wheel
 
 check: lint typecheck ## format, lint and two strict type checkers
 
@@ -65,13 +67,17 @@ typecheck: .venv/.ready
 types: .venv/.ready ## generate the client's typed inputs and outputs from the documents
 	$(V)/python scripts/build_types.py
 
+# One worker more than there are cores, since many tests wait for a program that they started.
 tests: .venv/.ready tools javascript sdk ## the tests alone
-	$(V)/pytest -q -n auto
+	$(V)/pytest -q -n $$($(V)/python -c "import os; print((os.cpu_count() or 1) + 1)")
+
+planted-quick: .venv/.ready # those that the state machine has to find take longer than all others
+	$(V)/python contract_tests/planted.py --quick
 
 planted: .venv/.ready ## plant faults in copies of the code; each must fail the test named for it
 	$(V)/python contract_tests/planted.py --write
 
-nightly: .venv/.ready ## the contract tests at length: a million inputs, thousands of walks of the state machine
+nightly: planted ## the contract tests at length: a million inputs, thousands of walks of the state machine
 	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto contract_tests/contract contract_tests/protocol/test_state_machine.py
 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment

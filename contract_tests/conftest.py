@@ -6,18 +6,23 @@ import os
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
 import counting
 from falkit_spec import Catalog
 
+# The same inputs in every `make test`, so that it is never red for what nobody changed; new ones,
+# and more of them, by night.
+settings.register_profile("daily", max_examples=60, derandomize=True, deadline=None)
+settings.register_profile("nightly", max_examples=300, deadline=None)
+# A planted fault is to be found, not made small; and many run at once, each of them slowly.
+settings.register_profile(
+    "planted", phases=[Phase.explicit, Phase.generate], database=None, deadline=None
+)
 if os.environ.get("FALKIT_PLANTED"):
-    # A planted fault is to be found, not made small; and many run at once, each of them slowly.
-    from hypothesis import Phase, settings
-
-    settings.register_profile(
-        "planted", phases=[Phase.explicit, Phase.generate], database=None, deadline=None
-    )
     settings.load_profile("planted")
+else:
+    settings.load_profile("nightly" if os.environ.get("FALKIT_NIGHTLY") == "1" else "daily")
 
 
 def _tried(config: pytest.Config) -> set[counting.Tried]:

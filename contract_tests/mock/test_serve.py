@@ -102,13 +102,18 @@ def test_first_line_names_the_urls_and_the_banner_goes_to_stderr(
 
 
 def test_the_default_timing_is_short_but_no_instant(serve: Callable[..., Served]) -> None:
+    # A machine that stands still for two seconds misses a status now and then, a fault each time.
+    wanted = ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+    assert any(_statuses_seen(serve) == wanted for _ in range(3))
+
+
+def _statuses_seen(serve: Callable[..., Served]) -> list[str]:
     served = serve()
     job = served.http.post(f"/queue.fal.run/{T2V}", json=PROMPT).json()
     assert served.http.get(job["status_url"]).json()["status"] == "IN_QUEUE"
     with served.http.stream("GET", f"{job['status_url']}/stream") as stream:
         lines = [line for line in stream.iter_lines() if line.startswith("data: ")]
-    statuses = [json.loads(line.removeprefix("data: "))["status"] for line in lines]
-    assert statuses == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+    return [json.loads(line.removeprefix("data: "))["status"] for line in lines]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

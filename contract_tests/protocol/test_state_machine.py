@@ -14,7 +14,7 @@ PLANTED = "FALKIT_PLANTED" in os.environ
 
 TestQueue = QueueMachine.TestCase
 TestQueue.settings = settings(
-    max_examples=3000 if NIGHTLY else 300 if PLANTED else 200,
+    max_examples=3000 if NIGHTLY else 300 if PLANTED else 150,
     stateful_step_count=40,
     derandomize=not NIGHTLY,
     deadline=None,
