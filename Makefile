@@ -3,8 +3,8 @@
 PYTHON ?= python3
 V := .venv/bin
 CODE := spec fixtures client mockserver contract_tests scripts benchmarks
-JS := contract_tests/clients/javascript
-SDK := contract_tests/clients/sdk
+JS := contract_tests/tests/clients/javascript
+SDK := contract_tests/tests/clients/sdk
 
 .PHONY: help demo test check format lint typecheck types tests planted planted-quick nightly wheel tools javascript sdk \
 	clients-latest seeds bench clean
@@ -72,13 +72,13 @@ tests: .venv/.ready tools javascript sdk ## the tests alone
 	$(V)/pytest -q -n $$($(V)/python -c "import os; print((os.cpu_count() or 1) + 1)")
 
 planted-quick: .venv/.ready # those that the state machine has to find take longer than all others
-	$(V)/python contract_tests/planted.py --quick
+	$(V)/python contract_tests/tests/planted.py --quick
 
 planted: .venv/.ready ## plant faults in copies of the code; each must fail the test named for it
-	$(V)/python contract_tests/planted.py --write
+	$(V)/python contract_tests/tests/planted.py --write
 
 nightly: planted ## the contract tests at length: a million inputs, thousands of walks of the state machine
-	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto contract_tests/contract contract_tests/protocol/test_state_machine.py
+	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py
 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
 	$(V)/python scripts/try_wheel.py

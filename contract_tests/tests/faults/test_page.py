@@ -1,0 +1,53 @@
+"""docs/faults.md and the code say the same."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+from falkit_mock.faults import page
+from falkit_mock.platform.rules import magic
+from falkit_mock.platform.rules.catalogue import FAULTS
+from falkit_mock.platform.rules.fault import OPERATIONS
+from falkit_mock.platform.rules.matcher import MATCHING
+from falkit_mock.platform.rules.rule import Rule
+
+PAGE = (Path(__file__).parents[3] / "docs" / "faults.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_the_table_is_the_codes() -> None:
+    assert page(FAULTS.values()) in PAGE, "falkit faults --format markdown prints it"
+
+
+def test_every_rule_that_the_page_shows_works() -> None:
+    lines = blocks("")[0].splitlines()
+    lines += re.findall(r"--fault '([^']+)'", PAGE)
+    lines += [json.loads(body)["rule"] for body in re.findall(r"-d '(\{\"rule.*?\})'", PAGE)]
+    lines += re.findall(r"x-falkit-fault: ([a-z_]+);", PAGE)
+    assert len(lines) >= 8
+    for line in lines:
+        assert Rule.read(line)
+    (file,) = blocks("toml")
+    assert [Rule.read(rule) for rule in tomllib.loads(file)["rules"]]
+    (input,) = blocks("json")
+    assert len(magic.find(json.loads(input)).texts) == 2
+
+
+def test_every_word_of_a_matcher_and_every_operation_is_explained() -> None:
+    words = re.findall(r"^\| `([a-z]+)(?:\.…)?` \| (?:[^|]|\\\|)+ \| `", PAGE, re.MULTILINE)
+    assert {*MATCHING} <= set(words)
+    for operation in OPERATIONS:
+        assert f"`{operation}`" in PAGE
+
+
+def test_the_examples_in_the_matchers_table_work() -> None:
+    for example in re.findall(r"`((?:on|endpoint|key|input\.duration|skip|nth)=[^` ]+)`", PAGE):
+        assert Rule.read(
+            f"latency on=run,status,stream {example}".replace("on=run,status,stream on=", "on=")
+        )

@@ -1,0 +1,76 @@
+"""Who comes before whom in an endpoint's queue."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.conftest import Serve
+from serving import T2V, Mock
+
+LOW = {"x-fal-queue-priority": "low"}
+
+
+def positions(mock: Mock, jobs: list[dict[str, str]]) -> list[int]:
+    return [mock.status(job)["queue_position"] for job in jobs]
+
+
+def test_a_normal_one_overtakes_low_ones_that_wait(serve: Serve) -> None:
+    mock = serve("0,10", concurrency=1)
+    mock.submit()
+    low = [mock.submit(headers=LOW) for _ in range(2)]
+    normal = mock.submit()
+    assert normal["queue_position"] == 0
+    assert positions(mock, [normal, *low]) == [0, 1, 2]
+    started: list[str] = []
+    for _ in range(3):
+        mock.advance(10)
+        running = [job for job in (*low, normal) if mock.status(job)["status"] == "IN_PROGRESS"]
+        started += [job["request_id"] for job in running]
+    assert started == [job["request_id"] for job in (normal, *low)]
+
+
+def test_one_that_runs_is_not_put_back(serve: Serve) -> None:
+    mock = serve("0,10", concurrency=1)
+    low = mock.submit(headers=LOW)
+    normal = mock.submit()
+    assert mock.status(low)["status"] == "IN_PROGRESS"
+    assert mock.status(normal)["queue_position"] == 0
+
+
+def test_a_queue_position_counts_its_own_endpoint_alone(serve: Serve) -> None:
+    mock = serve("0,10", concurrency=1)
+    mock.submit()
+    mock.submit(headers=LOW)
+    mock.submit()
+    other = mock.submit(endpoint=f"{T2V}/fast", headers=LOW)
+    assert other["queue_position"] == 0
+
+
+def test_a_stream_tells_of_being_overtaken(serve: Serve) -> None:
+    mock = serve("0,10", concurrency=1)
+    mock.submit()
+    low = mock.submit(headers=LOW)
+    url = f"{low['status_url']}/stream"
+    with mock.http.stream("GET", url) as stream:
+        lines = (line for line in stream.iter_lines() if line)
+        assert '"queue_position":0' in next(lines)
+        mock.submit()
+        assert '"queue_position":1' in next(lines)
+
+
+@pytest.mark.parametrize("word", ["normal", "NORMAL", ""])
+def test_other_spellings_of_normal_are_normal(serve: Serve, word: str) -> None:
+    mock = serve("0,10", concurrency=1)
+    mock.submit()
+    first = mock.submit(headers={"x-fal-queue-priority": word})
+    mock.submit()
+    assert mock.status(first)["queue_position"] == 0
+
+
+def test_a_priority_that_is_none_is_refused(serve: Serve) -> None:
+    mock = serve("instant")
+    reply = mock.run({}, headers={"x-fal-queue-priority": "urgent"})
+    assert reply.status_code == 400
+    body = reply.json()
+    assert body["error_type"] == reply.headers["x-fal-error-type"] == "bad_request"
+    assert body["detail"] == "X-Fal-Queue-Priority: 'urgent' is neither normal nor low"

@@ -1,0 +1,68 @@
+"""fal_max_queue_length: rather no place than one in a long queue."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.conftest import Serve
+from serving import PROMPT, T2V
+
+SUBMIT = f"/queue.fal.run/{T2V}"
+
+
+@pytest.mark.parametrize(("most", "code"), [(0, 429), (1, 429), (2, 200), (999, 200)])
+def test_a_queue_that_is_longer_is_429(serve: Serve, most: int, code: int) -> None:
+    mock = serve("0,10", concurrency=1)
+    for _ in range(3):
+        mock.submit()
+    reply = mock.http.post(f"{SUBMIT}?fal_max_queue_length={most}", json=PROMPT)
+    assert reply.status_code == code
+    assert len(mock.platform.store.jobs()) == (4 if code == 200 else 3)
+    if code == 429:
+        hint = f"2 wait for {T2V}, more than fal_max_queue_length={most}"
+        assert reply.headers["x-falkit-hint"] == hint
+        assert reply.json() == {"detail": "Queue is too long"}
+
+
+def test_those_who_run_or_wait_elsewhere_are_not_counted(serve: Serve) -> None:
+    mock = serve("0,10", concurrency=1)
+    mock.submit()
+    mock.submit(endpoint=f"{T2V}/fast")
+    reply = mock.http.post(f"{SUBMIT}?fal_max_queue_length=0", json=PROMPT)
+    assert reply.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("many", "int_parsing"),
+        ("", "int_parsing"),
+        ("1.5", "int_parsing"),
+        ("-1", "greater_than_equal"),
+        ("9" * 5000, "int_parsing"),
+    ],
+)
+def test_a_length_that_is_none_is_refused(serve: Serve, value: str, kind: str) -> None:
+    mock = serve("instant")
+    reply = mock.http.post(SUBMIT, params={"fal_max_queue_length": value}, json=PROMPT)
+    assert reply.status_code == 422
+    (item,) = reply.json()["detail"]
+    assert (item["type"], item["loc"]) == (kind, ["query", "fal_max_queue_length"])
+
+
+def test_headers_that_only_a_real_service_heeds_are_taken(serve: Serve) -> None:
+    mock = serve("instant")
+    headers = {"x-fal-runner-hint": "session", "x-fal-no-retry": "yes", "x-fal-store-io": "1"}
+    job = mock.platform.store.get(mock.submit(headers=headers)["request_id"])
+    assert job is not None
+    assert (job.wishes.retry, job.wishes.keep_payloads) == (False, True)
+
+
+@pytest.mark.parametrize(("value", "retry"), [("1", False), ("TRUE", False), ("0", True)])
+def test_retries_are_given_up_in_each_of_the_spellings(
+    serve: Serve, value: str, retry: bool
+) -> None:
+    mock = serve("instant")
+    job = mock.platform.store.get(mock.submit(headers={"x-fal-no-retry": value})["request_id"])
+    assert job is not None
+    assert job.wishes.retry is retry

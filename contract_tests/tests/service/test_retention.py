@@ -1,0 +1,250 @@
+"""How long results, payloads and media are there, on the mock's own time."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from falkit_mock.platform.jobs import Outcome
+from falkit_mock.settings import Assumptions, Settings, SettingsError
+from service.conftest import Serve
+from serving import PROMPT, T2V, Mock
+
+HOUR, DAY = 3600.0, 86_400.0
+NOT_FOUND = {"status": "NOT_FOUND"}
+
+
+def fetched(mock: Mock, job: dict[str, Any]) -> list[int]:
+    """Return the codes of status, stream, result and cancellation."""
+    asked = [("GET", "status_url", ""), ("GET", "status_url", "/stream")]
+    asked += [("GET", "response_url", ""), ("PUT", "cancel_url", "")]
+    return [mock.http.request(method, job[url] + tail).status_code for method, url, tail in asked]
+
+
+def listed(mock: Mock, request_id: str = "") -> list[dict[str, Any]]:
+    query = {"endpoint_id": T2V, "expand": "payloads", "start": "2020-01-01T00:00:00Z"}
+    found = mock.http.get("/api.fal.ai/v1/models/requests/by-endpoint", params=query).json()
+    return [item for item in found["items"] if item["request_id"].startswith(request_id)]
+
+
+def enlarge(mock: Mock, job: dict[str, Any], size: int) -> None:
+    """Give a job an answer of so many bytes; no model here has a large one."""
+    body = b'"' + b"x" * (size - 2) + b'"'
+    outcome = Outcome(200, body)
+    mock.inside(lambda: mock.platform.store.decide(job["request_id"], outcome))
+
+
+def test_a_result_can_be_fetched_for_an_hour_after_the_end(serve: Serve) -> None:
+    mock = serve("0,60")
+    job = mock.submit()
+    mock.advance(60 + HOUR - 0.1)
+    assert fetched(mock, job) == [200, 200, 200, 400]
+    mock.advance(0.1)
+    assert fetched(mock, job) == [404] * 4
+    assert mock.result(job).json() == mock.status(job) == NOT_FOUND
+
+
+def test_a_request_that_is_not_there_says_why_by_hint(serve: Serve) -> None:
+    mock = serve("instant")
+    job = mock.submit()
+
+    def hint(request_id: str, app: str = "fal-ai/ltx-2") -> str:
+        reply = mock.http.get(f"/queue.fal.run/{app}/requests/{request_id}")
+        assert reply.status_code == 404
+        return reply.headers["x-falkit-hint"]
+
+    assert hint("nobody").startswith("no request has this id here")
+    assert "is one of fal-ai/ltx-2, not of fal-ai/flux" in hint(job["request_id"], "fal-ai/flux")
+    called = mock.run(PROMPT).headers["x-fal-request-id"]
+    assert "a call of fal.run" in hint(called)
+    mock.advance(HOUR + 60)
+    told = "expired 1 min ago, 1 h after its end; --result-ttl forever keeps results"
+    assert hint(job["request_id"]) == told
+
+
+@pytest.mark.parametrize(("size", "lasts"), [(10_239, HOUR), (10_240, 360.0)])
+def test_a_large_result_is_gone_after_six_minutes(serve: Serve, size: int, lasts: float) -> None:
+    mock = serve("instant")
+    job = mock.submit()
+    enlarge(mock, job, size)
+    mock.advance(lasts - 0.1)
+    assert mock.result(job).status_code == 200
+    mock.advance(0.1)
+    assert mock.result(job).status_code == 404
+
+
+def test_an_expired_result_is_404_as_an_unknown_one(serve: Serve) -> None:
+    mock = serve("instant", assumptions=Assumptions(unknown_request="detail"))
+    job = mock.submit()
+    mock.advance(HOUR)
+    assert mock.result(job).json() == {"detail": "Request not found"}
+
+
+def test_another_lifetime_may_be_chosen(serve: Serve) -> None:
+    mock = serve("instant", result_ttl=5.0)
+    job = mock.submit()
+    mock.advance(5)
+    assert mock.result(job).status_code == 404
+
+
+def test_results_may_be_kept_for_ever(serve: Serve) -> None:
+    mock = serve("instant", result_ttl=float("inf"))
+    job = mock.submit()
+    enlarge(mock, job, 20_000)
+    mock.advance(DAY)
+    assert mock.result(job).status_code == 200
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+def test_a_lifetime_that_is_none_is_refused(value: float) -> None:
+    with pytest.raises(SettingsError, match=r"result-ttl: .* is no time to fetch a result in"):
+        Settings(result_ttl=value)
+
+
+def test_the_platform_api_has_a_job_for_a_month(serve: Serve) -> None:
+    mock = serve("instant")
+    job = mock.submit()
+    mock.advance(30 * DAY - 1)
+    mock.submit()
+    (item,) = listed(mock, job["request_id"])
+    assert item["json_input"] == PROMPT
+    assert item["json_output"]["video"]
+    mock.advance(DAY)
+    mock.submit()
+    assert not listed(mock, job["request_id"])
+
+
+def test_what_ended_a_month_ago_leaves_nothing_behind(serve: Serve) -> None:
+    mock = serve("instant")
+    job = mock.submit()
+    url = mock.result(job).json()["video"]["url"]
+    mock.advance(31 * DAY)
+    assert mock.http.get(url).status_code == 200
+    mock.submit()
+    store = mock.platform.store
+    assert (store.get(job["request_id"]), store.input(job["request_id"])) == (None, b"")
+    assert mock.http.get(url).status_code == 404
+    assert len(store.jobs()) == 1
+
+
+def test_a_job_that_never_ends_stays(serve: Serve) -> None:
+    mock = serve("held")
+    job = mock.submit()
+    mock.advance(90 * DAY)
+    mock.submit()
+    assert mock.status(job)["status"] == "IN_QUEUE"
+
+
+def test_payloads_that_are_not_to_be_stored_are_not_shown(serve: Serve) -> None:
+    mock = serve("instant")
+    job = mock.submit(headers={"x-fal-store-io": "0"})
+    (item,) = listed(mock)
+    assert (item["json_input"], item["json_output"]) == (None, None)
+    assert mock.result(job).status_code == 200
+
+
+@pytest.mark.parametrize(("size", "shown"), [(1_000_000, True), (1_000_001, False)])
+def test_a_huge_payload_is_stored_as_long_as_the_result(
+    serve: Serve, size: int, shown: bool
+) -> None:
+    mock = serve("instant")
+    job = mock.submit()
+    enlarge(mock, job, size)
+    assert listed(mock)[0]["json_output"] is not None
+    mock.advance(HOUR)
+    assert (listed(mock)[0]["json_output"] is not None) == shown
+    assert listed(mock)[0]["json_input"] == PROMPT
+
+
+PREFERENCE = "x-fal-object-lifecycle-preference"
+
+
+def output(mock: Mock, preference: str = "") -> str:
+    """Make a clip and return its URL."""
+    reply = mock.run(PROMPT, headers={PREFERENCE: preference})
+    assert reply.status_code == 200, reply.text
+    url: str = reply.json()["video"]["url"]
+    return url
+
+
+def test_an_output_lasts_as_long_as_was_asked_for(serve: Serve) -> None:
+    mock = serve("0,10")
+    job = mock.submit(headers={PREFERENCE: '{"expiration_duration_seconds": 60}'})
+    mock.advance(10)
+    url = mock.result(job).json()["video"]["url"]
+    mock.advance(15)
+    reply = mock.http.get(url)
+    assert (reply.status_code, reply.headers["cache-control"]) == (200, "public, max-age=45")
+    mock.advance(45)
+    assert mock.http.get(url).status_code == 404
+    assert mock.result(job).status_code == 200, "the result only names it"
+
+
+def test_an_output_that_has_expired_is_no_input_any_more(serve: Serve) -> None:
+    mock = serve("instant")
+    url = output(mock, '{"expiration_duration_seconds": 60}')
+    retake = {"video_url": url, "prompt": "Again", "start_time": 0, "duration": 2}
+    assert mock.run(retake, "fal-ai/ltx-2/retake-video").status_code == 200
+    mock.advance(60)
+    reply = mock.run(retake, "fal-ai/ltx-2/retake-video")
+    assert reply.json()["detail"][0]["type"] == "file_download_error"
+
+
+def test_outputs_last_for_ever_unless_asked(serve: Serve) -> None:
+    mock = serve("instant")
+    url = output(mock)
+    mock.advance(365 * DAY)
+    reply = mock.http.get(url)
+    assert (reply.status_code, "immutable" in reply.headers["cache-control"]) == (200, True)
+
+
+def test_the_accounts_settings_hold_for_outputs_that_say_nothing(serve: Serve) -> None:
+    mock = serve("instant")
+    body = {"expiration_duration_seconds": 60}
+    mock.http.put("/api.fal.ai/v1/storage/settings", json=body)
+    url = output(mock)
+    kept = output(mock, '{"expiration_duration_seconds": null}')
+    mock.advance(60)
+    assert [mock.http.get(each).status_code for each in (url, kept)] == [404, 200]
+
+
+@pytest.mark.parametrize(("decision", "code"), [("allow", 200), ("forbid", 403), ("hide", 404)])
+def test_an_output_has_the_access_rules_that_were_asked_for(
+    serve: Serve, decision: str, code: int
+) -> None:
+    mock = serve("instant")
+    rules = f'{{"initial_acl": {{"default": "{decision}", "rules": []}}}}'
+    url = output(mock, rules)
+    assert httpx.get(url).status_code == code
+    assert mock.http.get(url).status_code == 200, "its owner"
+
+
+def test_access_to_an_output_is_told_changed_and_signed(serve: Serve) -> None:
+    mock = serve("instant")
+    url = output(mock)
+    acl, signing = "/api.fal.ai/v1/storage/files/acl", "/api.fal.ai/v1/storage/files/sign"
+    assert mock.http.get(acl, params={"url": url}).json() == {"default": "allow", "rules": []}
+    mock.http.put(acl, params={"url": url}, json={"default": "forbid", "rules": []})
+    assert mock.http.get(acl, params={"url": url}).json()["default"] == "forbid"
+    signed = mock.http.post(signing, params={"url": url}, json={"expiration_seconds": 60})
+    assert httpx.get(url).status_code == 403
+    reply = httpx.get(signed.json()["signed_url"])
+    assert (reply.status_code, reply.headers["cache-control"]) == (200, "private, no-store")
+    mock.advance(60)
+    assert httpx.get(signed.json()["signed_url"]).status_code == 403
+
+
+def test_a_preference_that_cannot_be_read_is_refused(serve: Serve) -> None:
+    mock = serve("instant")
+    reply = mock.run(PROMPT, headers={PREFERENCE: '{"expiration_duration_seconds": "soon"}'})
+    assert (reply.status_code, reply.json()["error_type"]) == (400, "bad_request")
+    assert "expiration_duration_seconds: 'soon' must be" in reply.json()["detail"]
+
+
+def test_a_path_without_a_file_stays_404(serve: Serve) -> None:
+    mock = serve("instant")
+    path = urlsplit(output(mock)).path
+    assert mock.http.get(f"{path}x").status_code == 404

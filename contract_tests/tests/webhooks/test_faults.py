@@ -1,0 +1,212 @@
+"""Webhooks that come late, twice, badly or too soon, on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from client.webhooks.published import Verifier, as_jose
+from falkit_mock.platform.jobs import Job
+from falkit_mock.platform.webhooks.faults import WEBHOOK_FAULTS, Faults
+from serving import PROMPT, T2V, Mock
+from webhooks.following import deliveries, go, settled, submit
+from webhooks.receiver import Received, Receiver, Reply, receiving
+
+JWKS = "/rest.fal.ai/.well-known/jwks.json"
+
+
+def faulty(mock: Mock, url: str, *faults: dict[str, Any]) -> dict[str, Any]:
+    """Submit a job whose webhook has faults, as a rule would write them."""
+    add = mock.platform.store.add
+
+    def with_faults(job: Job, input: bytes) -> None:
+        job.faults = {"webhook": list(faults)}
+        add(job, input)
+
+    mock.platform.store.add = with_faults  # type: ignore[method-assign]
+    try:
+        return submit(mock, url)
+    finally:
+        mock.platform.store.add = add  # type: ignore[method-assign]
+
+
+def good(mock: Mock, request: Received) -> bool:
+    return Verifier(as_jose).accepts(
+        mock.url + JWKS, request.headers, request.body, mock.clock.now()
+    )
+
+
+def test_a_duplicate_comes_as_often_as_asked_though_it_was_taken(
+    mock: Mock, receiver: Receiver
+) -> None:
+    job = faulty(mock, receiver.url, {"name": "duplicate", "times": 3})
+    came = receiver.wait(3)
+    assert [request.json["request_id"] for request in came] == [job["request_id"]] * 3
+    log = settled(mock, 3)
+    assert [one["outcome"] for one in log] == ["acknowledged"] * 3
+    assert log[0]["faults"] == ["duplicate"]
+
+
+def test_duplicates_can_come_apart(standing: Callable[..., Mock], receiver: Receiver) -> None:
+    mock = standing()
+    faulty(mock, receiver.url, {"name": "duplicate", "times": 3, "seconds": 40})
+    go(mock, 100)
+    sent = [one["sent"] for one in deliveries(mock)]
+    assert [moment - sent[0] for moment in sent] == [0, 40, 80]
+
+
+def test_a_duplicate_that_fails_is_not_tried_again(standing: Callable[..., Mock]) -> None:
+    mock = standing()
+    with receiving(lambda _: Reply(500)) as receiver:
+        faulty(mock, receiver.url, {"name": "duplicate"})
+        go(mock, 10)
+        outcomes = sorted(one["outcome"] for one in deliveries(mock))
+    assert outcomes == ["failed", "retry", "retry"]
+
+
+def test_a_late_one_comes_so_long_after_the_end(
+    standing: Callable[..., Mock], receiver: Receiver
+) -> None:
+    mock = standing("0,5")
+    faulty(mock, receiver.url, {"name": "late", "seconds": 90})
+    go(mock, 94)
+    assert receiver.received == []
+    go(mock, 2)
+    assert deliveries(mock)[0]["sent"] == pytest.approx(1_800_000_095.0)
+
+
+def test_one_out_of_order_is_overtaken_by_the_next(
+    standing: Callable[..., Mock], receiver: Receiver
+) -> None:
+    mock = standing("0,5", concurrency=0, runners=9)
+    first = faulty(mock, receiver.url, {"name": "out_of_order", "seconds": 600})
+    go(mock, 60)
+    assert receiver.received == []
+    second = submit(mock, receiver.url)
+    go(mock, 10)
+    came = [request.json["request_id"] for request in receiver.received]
+    assert came == [second["request_id"], first["request_id"]]
+
+
+def test_one_out_of_order_with_none_behind_it_comes_in_the_end(
+    standing: Callable[..., Mock], receiver: Receiver
+) -> None:
+    mock = standing()
+    faulty(mock, receiver.url, {"name": "out_of_order", "seconds": 30})
+    go(mock, 29)
+    assert receiver.received == []
+    go(mock, 2)
+    assert len(receiver.received) == 1
+
+
+def test_two_out_of_order_change_places(standing: Callable[..., Mock], receiver: Receiver) -> None:
+    mock = standing("0,5", runners=1)
+    fault = {"name": "out_of_order"}
+    jobs = [faulty(mock, receiver.url, fault)["request_id"] for _ in range(2)]
+    go(mock, 30)
+    assert [request.json["request_id"] for request in receiver.received] == jobs[::-1]
+
+
+def test_one_before_the_reply_comes_before_the_reply(serve: Callable[..., Mock]) -> None:
+    mock = serve("1,60")
+    order: list[str] = []
+
+    def answer(request: Received) -> Reply:
+        order.append("webhook")
+        return Reply()
+
+    with receiving(answer) as receiver:
+        job = faulty(mock, receiver.url, {"name": "before_reply"})
+        order.append("reply")
+        assert receiver.received[0].json["request_id"] == job["request_id"]
+    assert order == ["webhook", "reply"]
+    assert len(settled(mock)) == 1
+    assert mock.status(job)["status"] == "COMPLETED"
+
+
+def test_a_tampered_one_does_not_verify_and_the_retry_does(
+    standing: Callable[..., Mock],
+) -> None:
+    mock = standing()
+
+    with receiving(lambda request: Reply(200 if good(mock, request) else 401)) as receiver:
+        faulty(mock, receiver.url, {"name": "tampered"})
+        go(mock, 30)
+        first, second = receiver.received
+    assert first.json == {**second.json, "tampered": True}
+    assert [one["outcome"] for one in deliveries(mock)] == ["retry", "acknowledged"]
+    assert [one["faults"] for one in deliveries(mock)] == [["tampered"], []]
+
+
+def test_a_stale_one_is_signed_for_a_moment_long_past(mock: Mock, receiver: Receiver) -> None:
+    faulty(mock, receiver.url, {"name": "stale", "seconds": 400})
+    (request,) = receiver.wait()
+    age = mock.clock.now() - int(request.headers["x-fal-webhook-timestamp"])
+    assert 399 <= age < 410
+    assert not good(mock, request)
+    then = mock.clock.now() - 400
+    verifier = Verifier(as_jose)
+    assert verifier.accepts(mock.url + JWKS, request.headers, request.body, then)
+
+
+def test_one_with_an_unknown_key_verifies_by_no_published_key(
+    standing: Callable[..., Mock],
+) -> None:
+    mock = standing()
+    with receiving(lambda request: Reply(200 if good(mock, request) else 401)) as receiver:
+        faulty(mock, receiver.url, {"name": "unknown_key", "attempts": 2})
+        go(mock, 30)
+    assert [one["outcome"] for one in deliveries(mock)] == ["retry", "retry", "acknowledged"]
+
+
+def test_a_slow_ones_acknowledgement_counts_for_nothing(
+    standing: Callable[..., Mock], receiver: Receiver
+) -> None:
+    mock = standing()
+    faulty(mock, receiver.url, {"name": "slow"})
+    go(mock, 60)
+    log = deliveries(mock)
+    assert [one["outcome"] for one in log] == ["retry", "acknowledged"]
+    assert log[0]["response"]["status_code"] == 200
+    assert "counted as no answer within 15 s" in log[0]["error"]
+    assert log[1]["sent"] - log[0]["sent"] == 15
+
+
+def test_faults_add_up(standing: Callable[..., Mock], receiver: Receiver) -> None:
+    mock = standing()
+    faulty(
+        mock,
+        receiver.url,
+        {"name": "late", "seconds": 5},
+        {"name": "duplicate"},
+        {"name": "stale", "seconds": 1000},
+    )
+    go(mock, 6)
+    log = deliveries(mock)
+    assert [one["faults"] for one in log] == [["late", "duplicate", "stale"]] * 2
+    assert log[0]["sent"] == 1_800_000_005.0
+
+
+def test_without_a_webhook_a_fault_does_nothing(mock: Mock) -> None:
+    mock.submit(PROMPT, T2V)
+    assert deliveries(mock) == []
+
+
+def test_defaults_fill_in_and_unknown_names_are_passed_over() -> None:
+    faults = Faults.read(
+        [{"name": "late"}, {"name": "no_such"}, "x", {"name": "duplicate", "times": 4}]
+    )
+    assert faults.number("late", "seconds") == 60
+    assert faults.number("duplicate", "times") == 4
+    assert not faults.has("stale")
+    assert Faults.read(None).chosen == {}
+
+
+def test_the_table_says_what_each_takes() -> None:
+    for fault in WEBHOOK_FAULTS.values():
+        assert fault.about
+        for parameter in fault.parameters:
+            assert parameter.least <= parameter.default <= parameter.most
+            assert parameter.about
