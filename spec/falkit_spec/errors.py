@@ -1,4 +1,4 @@
-"""What can go wrong with documents, overlays and endpoints.
+"""Errors of this package.
 
 SpecError
 ├── UnknownEndpoint        .endpoint_id  .near
@@ -37,7 +37,7 @@ class UnknownSchema(SpecError):
 
 
 class BadDocument(SpecError):
-    """A file that is no OpenAPI document of a fal endpoint."""
+    """A file that is not an OpenAPI document of a fal endpoint."""
 
     def __init__(self, source: str, reason: str) -> None:
         self.source = source
@@ -55,7 +55,7 @@ class BadOverlay(SpecError):
 
 
 class TooManyCombinations(SpecError):
-    """An endpoint whose enumerated inputs multiply beyond what is sensible to list."""
+    """An endpoint whose enumerated inputs have too many combinations to list."""
 
     def __init__(self, endpoint_id: str, count: int, limit: int) -> None:
         self.endpoint_id = endpoint_id

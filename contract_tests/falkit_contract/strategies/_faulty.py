@@ -15,7 +15,7 @@ from falkit_contract.strategies._kinds import GIVEN
 from falkit_contract.strategies._schemas import fields as fields_of, required
 from falkit_contract.strategies._ways import Spoiled, Way, Ways
 from falkit_spec import Endpoint
-from falkit_spec.rule import Rule
+from falkit_spec.facts import Rule
 from falkit_spec.types import JSON, Object
 
 _LEFT_OUT = "missing"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from falkit_contract.strategies._schemas import Schemas, fields, required
 from falkit_contract.strategies._values import canonical
 from falkit_spec import Endpoint
-from falkit_spec.rule import Rule
+from falkit_spec.facts import Rule
 from falkit_spec.types import JSON, Object
 
 _MOST = 20_000

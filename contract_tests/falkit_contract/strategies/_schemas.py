@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from falkit_contract.errors import UnsupportedSchema
-from falkit_spec.combinations import ordered
-from falkit_spec.compiled import Compiled
-from falkit_spec.schema import pointed
+from falkit_spec.schema import Compiled, follow_ref, ordered
 from falkit_spec.types import JSON, Object, is_array, is_number, is_object
 
 NOTES = frozenset(
@@ -121,7 +119,7 @@ class Schemas:
         if isinstance(ref, str):
             if ref in refs:
                 raise self.refuse(path, f"{ref} holds itself, which is not supported")
-            found.append((pointed(self.root, ref) or {}, (*refs, ref)))
+            found.append((follow_ref(self.root, ref) or {}, (*refs, ref)))
         if is_array(parts):
             found.extend((part, refs) for part in parts)
         return found

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, example, given, settings, strategies as st
 from contract.constructs import EVERY, PROPERTIES, endpoint_taking
 from falkit_contract.strategies import faulty_inputs, inputs, ways
 from falkit_spec import JSON, Catalog, Endpoint, Object
-from falkit_spec.checker import Checker
-from falkit_spec.compiled import Compiled
+from falkit_spec.schema import Compiled
 from falkit_spec.types import is_object
+from falkit_spec.validation import SchemaValidator
 
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 EXAMPLES, HAND = (200, 1000) if NIGHTLY else (10, 100)
@@ -127,7 +127,7 @@ def dealt(pools: Pools, seed: int, count: int) -> Iterator[Object]:
 
 def both(schema: Object) -> tuple[Callable[[JSON], bool], Callable[[JSON], bool]]:
     """Return the two validators of a schema."""
-    checker = Checker(schema)
+    checker = SchemaValidator(schema)
 
     def by_jsonschema(value: JSON) -> bool:
         valid: bool = checker.is_valid(value)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from falkit_mock.platform.listing import description, display_name
 from falkit_mock.platform.wire_json import dumps
 from falkit_spec import JSON, Endpoint
-from falkit_spec.combinations import ordered
-from falkit_spec.schema import resolve
+from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import Object, is_array, is_object
 
 _LIMITS = {
