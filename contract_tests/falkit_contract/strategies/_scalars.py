@@ -1,4 +1,4 @@
-"""Numbers that keep a schema's limits, and numbers that break exactly one of them."""
+"""Numbers and texts that keep a schema's limits, and those that break exactly one of them."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class Range:
         return st.integers(first, last).map(lambda count: count * step)
 
 
-def legal(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
-    """Give all numbers that a schema allows, whole ones first; nothing where there is none."""
+def numbers(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
+    """Give all numbers that a schema allows, whole ones first; nothing where it allows none."""
     limits = Range.of(schema, integer=integer)
     if limits.step:
         return limits.multiples(limits.step).map(plain)
@@ -88,7 +88,7 @@ def legal(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
     return st.one_of(wholes, edges, floats) if ends else st.one_of(wholes, floats)
 
 
-def low(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
+def too_small(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
     """Give numbers that are wrong only in being too small, the nearest first."""
     limits = Range.of(schema, integer=integer)
     if limits.low is None:
@@ -99,7 +99,7 @@ def low(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
     return _outside(limits, limits.low, limits.above, -1)
 
 
-def high(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
+def too_large(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
     """Give numbers that are wrong only in being too large, the nearest first."""
     limits = Range.of(schema, integer=integer)
     if limits.high is None:
@@ -110,7 +110,7 @@ def high(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
     return _outside(limits, limits.high, limits.below, 1)
 
 
-def between_steps(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
+def not_multiples(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
     """Give numbers that are within the limits and no multiple of the step."""
     limits = Range.of(schema, integer=integer)
     step = limits.step
@@ -157,3 +157,68 @@ def _tighter(
     if one is None or other is None:
         return (one, False) if other is None else (other, True)
     return (other, True) if pick(one, other) == other else (one, False)
+
+
+_SHORT = 60
+"""Most texts are no longer than this: thousands of letters test nothing more."""
+_LONGEST = 100_000
+_LETTERS = st.characters(exclude_categories=["Cs"])
+_WIDE = "😀"
+"""One character, though four bytes and two UTF-16 units: it shows how a limit counts."""
+
+urls: st.SearchStrategy[JSON] = st.builds(
+    "https://example.com/{}{}".format,
+    st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=20),
+    st.sampled_from(["", ".png", ".mp4", "?a=1&b=2", "#part", "/%20/x"]),
+)
+_FORMATS: dict[JSON, st.SearchStrategy[JSON]] = {
+    "uri": urls,
+    "url": urls,
+    "uuid": st.uuids().map(str),
+    "uuid4": st.uuids(version=4).map(str),
+    "date": st.dates().map(str),
+    "date-time": st.datetimes().map(lambda moment: moment.isoformat() + "Z"),
+    "email": st.just("someone@example.com"),
+}
+
+
+def texts(schema: Object) -> st.SearchStrategy[JSON]:
+    """Give all texts that a schema allows, the shortest first."""
+    least, most = whole(schema, "minLength"), whole(schema, "maxLength", -1)
+    if most >= 0 and most < least:
+        return st.nothing()
+    formed = _FORMATS.get(schema.get("format"))
+    if formed is not None and not least and most < 0:
+        return formed
+    ceiling = least + _SHORT if most < 0 else min(most, least + _SHORT)
+    short: st.SearchStrategy[JSON] = st.text(_LETTERS, min_size=least, max_size=ceiling)
+    if ceiling < most <= _LONGEST:
+        edge: st.SearchStrategy[JSON] = st.sampled_from(["a" * most, _WIDE * most])
+        # Three in four stay short, since long ones make every example slow.
+        return st.one_of(short, short, short, edge)
+    return short
+
+
+def too_short(schema: Object) -> st.SearchStrategy[JSON]:
+    """Give texts that are too short; nothing where no text is."""
+    least = whole(schema, "minLength")
+    if not least:
+        return st.nothing()
+    if least > 1:
+        return st.text(_LETTERS, max_size=min(least - 1, _SHORT)) | st.just("a" * (least - 1))
+    return st.just("")
+
+
+def too_long(schema: Object) -> st.SearchStrategy[JSON]:
+    """Give texts that are too long, by one character first."""
+    most = whole(schema, "maxLength", -1)
+    if not 0 <= most <= _LONGEST:
+        return st.nothing()
+    over: list[JSON] = ["a" * (most + 1), _WIDE * (most + 1), "a" * (2 * most + 1)]
+    return st.sampled_from(over)
+
+
+def whole(schema: Object, keyword: str, other: int = 0) -> int:
+    """Return a count from a schema."""
+    value = schema.get(keyword)
+    return int(value) if is_number(value) else other
