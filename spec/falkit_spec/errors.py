@@ -36,22 +36,19 @@ class UnknownSchema(SpecError):
         super().__init__(f"the protocol has no schema {name!r}; it has {', '.join(self.names)}")
 
 
-class BadDocument(SpecError):
+class _BadSource(SpecError):
+    def __init__(self, source: str, reason: str) -> None:
+        self.source = source
+        self.reason = reason
+        super().__init__(f"{source}: {reason}")
+
+
+class BadDocument(_BadSource):
     """A file that is not an OpenAPI document of a fal endpoint."""
 
-    def __init__(self, source: str, reason: str) -> None:
-        self.source = source
-        self.reason = reason
-        super().__init__(f"{source}: {reason}")
 
-
-class BadOverlay(SpecError):
+class BadOverlay(_BadSource):
     """An overlay that cannot be read or applied, or holds a fact falkit does not understand."""
-
-    def __init__(self, source: str, reason: str) -> None:
-        self.source = source
-        self.reason = reason
-        super().__init__(f"{source}: {reason}")
 
 
 class TooManyCombinations(SpecError):

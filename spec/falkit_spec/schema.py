@@ -121,9 +121,6 @@ class _Reader:
             return {}
         return {keyword: known if is_array(value) else known[0]}
 
-    def values(self, keyword: str, value: JSON) -> Object:
-        return {keyword: value} if is_array(value) and value else {}
-
     def names(self, keyword: str, value: JSON) -> Object:
         if not is_array(value):
             return {}
@@ -132,15 +129,6 @@ class _Reader:
     def count(self, keyword: str, value: JSON) -> Object:
         whole = is_number(value) and value >= 0 and value == int(value)
         return {keyword: int(value)} if whole and is_number(value) else {}
-
-    def step(self, keyword: str, value: JSON) -> Object:
-        return {keyword: value} if is_number(value) and value > 0 else {}
-
-    def text(self, keyword: str, value: JSON) -> Object:
-        return {keyword: value} if isinstance(value, str) else {}
-
-    def flag(self, keyword: str, value: JSON) -> Object:
-        return {keyword: value} if isinstance(value, bool) else {}
 
 
 def _read_bounds(node: Object, read: Object) -> None:
@@ -165,6 +153,12 @@ def _nullable(schema: Object) -> Object:
 
 
 _Read = Callable[[_Reader, str, JSON], Object]
+
+
+def _kept_if(test: Callable[[JSON], bool]) -> _Read:
+    return lambda _reader, keyword, value: {keyword: value} if test(value) else {}
+
+
 _KEYWORDS: dict[str, _Read] = {
     "$ref": _Reader.ref,
     **dict.fromkeys(("not", "contains", "propertyNames", "additionalProperties"), _Reader.one),
@@ -172,16 +166,22 @@ _KEYWORDS: dict[str, _Read] = {
     "properties": _Reader.named,
     "items": _Reader.items,
     "type": _Reader.types,
-    "enum": _Reader.values,
+    "enum": _kept_if(lambda value: is_array(value) and bool(value)),
     "required": _Reader.names,
     **dict.fromkeys(
         ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
         _Reader.count,
     ),
-    "multipleOf": _Reader.step,
-    "examples": _Reader.values,
-    **dict.fromkeys(("uniqueItems", "deprecated", "readOnly", "writeOnly"), _Reader.flag),
-    **dict.fromkeys(("title", "description", "format", "$comment"), _Reader.text),
+    "multipleOf": _kept_if(lambda value: is_number(value) and value > 0),
+    "examples": _kept_if(lambda value: is_array(value) and bool(value)),
+    **dict.fromkeys(
+        ("uniqueItems", "deprecated", "readOnly", "writeOnly"),
+        _kept_if(lambda value: isinstance(value, bool)),
+    ),
+    **dict.fromkeys(
+        ("title", "description", "format", "$comment"),
+        _kept_if(lambda value: isinstance(value, str)),
+    ),
 }
 _HANDLED_TOGETHER = {
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "nullable"),

@@ -155,14 +155,16 @@ class ErrorTranslator:
         groups: dict[Path, list[ValidationError]] = {}
         for error in self._errors(schema, value):
             groups.setdefault(tuple(error.relative_path), []).append(error)
-        closed = {place for place, group in groups.items() if _leading(group).validator in _FINAL}
+        leading = {place: min(group, key=_rank) for place, group in groups.items()}
+        final = {place for place, error in leading.items() if error.validator in _FINAL}
         found: list[tuple[Path, list[FieldError]]] = []
         for place, group in groups.items():
-            if any(place[:length] in closed for length in range(len(place))):
+            if any(place[:length] in final for length in range(len(place))):
                 continue
             below = any(other[: len(place)] == place and other != place for other in groups)
-            errors = self._translated(group, path + place, loc + place, below)
-            if _leading(group).validator in _MISSING:
+            first = leading[place]
+            errors = self._translated(first, group, path + place, loc + place, below)
+            if first.validator in _MISSING:
                 found.extend((error.path[len(path) :], [error]) for error in errors)
             else:
                 # The branches of a union stay together, in the document's order.
@@ -171,9 +173,13 @@ class ErrorTranslator:
         return [error for _, errors in found for error in errors]
 
     def _translated(
-        self, group: list[ValidationError], path: Path, loc: Path, below: bool
+        self,
+        error: ValidationError,
+        group: list[ValidationError],
+        path: Path,
+        loc: Path,
+        below: bool,
     ) -> list[FieldError]:
-        error = _leading(group)
         schema, value = _schema(error), cast("JSON", error.instance)
         keyword = str(error.validator)
         limit = schema.get(keyword)
@@ -286,10 +292,6 @@ _STRICT = {
     "float_parsing": wording.of_type("number", {}),
     "bool_parsing": wording.of_type("boolean", {}),
 }
-
-
-def _leading(group: list[ValidationError]) -> ValidationError:
-    return min(group, key=_rank)
 
 
 def _rank(error: ValidationError) -> int:
