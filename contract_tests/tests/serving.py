@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 
 from falkit_mock.app import create_app
-from falkit_mock.platform.clock import Clock, ManualClock, SimulatedClock
-from falkit_mock.platform.platform import Platform
-from falkit_mock.server import MockServer, listen
+from falkit_mock.core.clock import Clock, ManualClock, SimulatedClock
+from falkit_mock.core.network import listen
+from falkit_mock.server import MockServer
+from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 
 T2V = "fal-ai/ltx-2/text-to-video"
@@ -48,7 +49,7 @@ class Mock:
     """A running mock: where it is, what is inside, and the calls that most tests make."""
 
     url: str
-    platform: Platform
+    platform: Service
     clock: Clock
     loop: asyncio.AbstractEventLoop
     http: httpx.Client
@@ -103,7 +104,7 @@ def running(settings: Settings | None = None, clock: Clock | None = None) -> Gen
     """Serve the mock on a free port for the length of the block."""
     time = clock or SimulatedClock()
     app = create_app(settings, clock=time)
-    platform: Platform = app.state.platform
+    platform: Service = app.state.platform
     loops: list[asyncio.AbstractEventLoop] = []
     ready = threading.Event()
 

@@ -14,29 +14,34 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from falkit_mock import edge
-from falkit_mock.control import api
-from falkit_mock.control.recorder import Recorder, located
-from falkit_mock.edge import Address
-from falkit_mock.errors import HostNotImitated, WireError
-from falkit_mock.hosts.cut import SPOILT, ConnectionCut, IngressError, Spoiling, cut_off
+from falkit_mock.control.records import Recorder, RequestLog, located
+from falkit_mock.control.routes import FalCors, routes
+from falkit_mock.core.clock import Clock, SimulatedClock
+from falkit_mock.core.errors import HostNotImitated, WireError
+from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE
+from falkit_mock.hosts import Address, add_hint, error_reply, json_reply, resolve
 from falkit_mock.hosts.fal_run import FalRun
-from falkit_mock.hosts.faulty import SAID, Faulty
+from falkit_mock.hosts.faults import (
+    REPLY_FAULT,
+    SAID,
+    ConnectionCut,
+    FaultInjection,
+    IngressError,
+    ReplyFault,
+    cut_off,
+)
 from falkit_mock.hosts.media import MediaHost
 from falkit_mock.hosts.queue import Queue
-from falkit_mock.hosts.replies import add_hint, error_reply, json_reply
 from falkit_mock.hosts.rest import Rest
 from falkit_mock.hosts.site import Site
-from falkit_mock.platform.clock import Clock, SimulatedClock
-from falkit_mock.platform.platform import Platform
+from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
-from falkit_mock.store import SqliteStore, Store
+from falkit_mock.store import Store
+from falkit_mock.store.sqlite import SqliteStore
 from falkit_spec import Catalog
 
 _log = logging.getLogger("falkit_mock")
-
 Host = Callable[[Request, Address], Awaitable[Response]]
-
 # What a browser may read of a reply, beyond the few headers it always may (wire.md §12 row 31).
 EXPOSED_HEADERS = (
     "x-fal-request-id",
@@ -51,31 +56,29 @@ EXPOSED_HEADERS = (
     "content-range",
     "etag",
 )
-
-
 # Where faults can befall a request that calls no model; those of a model's ask for its input first.
-_FILES = (edge.MEDIA, edge.REST)
+_FILES = (MEDIA, REST)
 
 
 class FalHosts:
     """Finds the fal host that a request is for and has it answer. A plain ASGI application."""
 
-    def __init__(self, platform: Platform, catalog: Catalog) -> None:
+    def __init__(self, platform: Service, catalog: Catalog) -> None:
         self._platform = platform
-        self._faulty = Faulty(platform)
+        self._faulty = FaultInjection(platform)
         self._hosts: dict[str, Host] = {
-            edge.RUN: FalRun(platform, catalog),
-            edge.QUEUE: Queue(platform, catalog),
-            edge.MEDIA: MediaHost(platform),
-            edge.SITE: Site(platform, catalog),
-            edge.REST: Rest(platform),
-            edge.API: _platform_api(platform, catalog),
+            RUN: FalRun(platform, catalog),
+            QUEUE: Queue(platform, catalog),
+            MEDIA: MediaHost(platform),
+            SITE: Site(platform, catalog),
+            REST: Rest(platform),
+            API: _platform_api(platform, catalog),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            address = edge.resolve(scope, self._platform.settings.media_host)
+            address = resolve(scope, self._platform.settings.media_host)
             scope["falkit.address"] = address
             located(scope, address)
             host = self._hosts.get(address.role)
@@ -98,20 +101,20 @@ class FalHosts:
             return
         if SAID in scope:
             add_hint(response, scope[SAID])
-        spoiling: Spoiling | None = scope.get(SPOILT)
+        spoiling: ReplyFault | None = scope.get(REPLY_FAULT)
         if spoiling is None:
             await response(scope, receive, send)
         else:
             await spoiling(response, scope, receive, send)
 
 
-def _platform_api(platform: Platform, catalog: Catalog) -> Host:
+def _platform_api(platform: Service, catalog: Catalog) -> Host:
     """Return api.fal.ai, which is imported when it is first asked: most runs never do."""
     made: list[Host] = []
 
     async def answer(request: Request, address: Address) -> Response:
         if not made:
-            from falkit_mock.hosts.api.host import Api
+            from falkit_mock.hosts.api import Api
 
             made.append(Api(platform, catalog))
         return await made[0](request, address)
@@ -133,7 +136,10 @@ def create_app(
     """
     documents = catalog or Catalog.vendored()
     kept = store or SqliteStore()
-    platform = Platform(settings or Settings(), clock or SimulatedClock(), kept)
+    platform = Service(settings or Settings(), clock or SimulatedClock(), kept)
+
+    request_log = RequestLog(settings.journal if settings else 1000)
+    platform.restarted.append(request_log.restart)
 
     async def health(request: Request) -> Response:
         return json_reply({"status": "ok"}, request_id=platform.identity.reply_id())
@@ -168,7 +174,7 @@ def create_app(
 
     # Each browser preflight is answered, and nothing else added, by one plain middleware.
     cors = Middleware(
-        api.FalCors,
+        FalCors,
         allow_origins=["*"],
         allow_methods=["*"],
         allow_headers=["*"],
@@ -179,8 +185,8 @@ def create_app(
         routes=[
             Route("/health", health),
             Route("/ready", health),
-            *api.routes(platform, documents),
-            Route("/{path:path}", Recorder(FalHosts(platform, documents), platform)),
+            *routes(platform, documents, request_log),
+            Route("/{path:path}", Recorder(FalHosts(platform, documents), platform, request_log)),
         ],
         middleware=[cors],
         exception_handlers={

@@ -14,9 +14,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http import httptools_impl
 
-from falkit_mock.line import LineProtocol
-from falkit_mock.listening import listen as listen
-from falkit_mock.platform.platform import Platform
+from falkit_mock.hosts.faults import ConnectionProtocol
+from falkit_mock.service.service import Service
 
 if TYPE_CHECKING:
     from falkit_mock.gateway.gateway import Gateway
@@ -32,7 +31,7 @@ class MockServer(uvicorn.Server):
     def __init__(
         self,
         app: ASGIApp,
-        platform: Platform,
+        platform: Service,
         ready: Callable[[], None],
         gateway: Gateway | None = None,
     ) -> None:
@@ -40,7 +39,7 @@ class MockServer(uvicorn.Server):
             httptools_impl.STATUS_LINE[code] = b"HTTP/1.1 %d %s\r\n" % (code, phrase)
         config = uvicorn.Config(
             app,
-            http=LineProtocol,
+            http=ConnectionProtocol,
             ws="none",
             access_log=False,
             log_level="critical",
@@ -86,7 +85,7 @@ class MockServer(uvicorn.Server):
     def _from_gateway(self) -> httptools_impl.HttpToolsProtocol:
         """Return what serves one of the gateway's connections; it ends with the others."""
         assert self._gateway is not None
-        return LineProtocol(
+        return ConnectionProtocol(
             config=self.config,
             server_state=self.server_state,
             app_state={**self.lifespan.state, **self._gateway.state},

@@ -17,7 +17,7 @@ import pytest
 from falkit_client import uploads
 from falkit_client.errors import BadReply, Refused, Unauthorized
 from falkit_fixtures import images
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import I2V_FAST, PROMPT, Mock, WatchedClock, running
 

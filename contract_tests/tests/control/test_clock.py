@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import Mock, running
 

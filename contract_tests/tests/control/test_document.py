@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from falkit_mock.app import create_app
-from falkit_mock.control.document import METHODS, ROOT, document, operations
+from falkit_mock.control.routes import METHODS, ROOT, document, operations
 from serving import Mock
 
 

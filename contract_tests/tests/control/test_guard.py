@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from falkit_mock.app import create_app
-from falkit_mock.control.guard import Guard
+from falkit_mock.control.routes import Guard
 from falkit_mock.settings import Settings
 from serving import PATIENCE, Mock, running
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from control.taking import until_taken
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import I2V_FAST, PATIENCE, PROMPT, T2V, Mock, running
 

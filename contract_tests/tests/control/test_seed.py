@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 
 from falkit_mock.app import create_app
-from falkit_mock.platform.identity import Identity
+from falkit_mock.core.identity import Identity
 from falkit_mock.settings import Settings
-from falkit_mock.store import SqliteStore
+from falkit_mock.store.sqlite import SqliteStore
 from serving import KEY, PROMPT, T2V, Mock
 
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from control.taking import until_taken
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import KEY, PATIENCE, PROMPT, T2V, Mock, running
 

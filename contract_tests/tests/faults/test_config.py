@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from falkit_mock.config import ConfigError, find_config, read_config
-from falkit_mock.faults import faults
-from falkit_mock.platform.rules.catalogue import FAULTS
-from falkit_mock.platform.rules.rule import Rule
-from falkit_mock.serve import serve
+from falkit_mock.cli.config import ConfigError, find_config, read_config
+from falkit_mock.cli.faults import faults
+from falkit_mock.cli.serve import serve
+from falkit_mock.faults.catalogue import FAULTS
+from falkit_mock.faults.rules import Rule
 from serving import PATIENCE
 
 FALKIT = str(Path(sys.executable).with_name("falkit"))

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from falkit_mock.app import create_app
-from falkit_mock.platform.rules.rule import Rule
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
+from falkit_mock.faults.rules import Rule
 from falkit_mock.settings import Settings
 from faults.conftest import Serve
 from gated import Gated, gated, heard

@@ -8,7 +8,7 @@ import av
 import pytest
 from av.error import FFmpegError
 
-from falkit_mock.platform.clock import ManualClock
+from falkit_mock.core.clock import ManualClock
 from faults.conftest import Serve
 from serving import PROMPT, Mock
 

@@ -13,10 +13,9 @@ import httpx
 import pytest
 
 from falkit_mock.app import create_app
-from falkit_mock.delivery_line import as_facts, as_text
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.request_log import RequestLog
-from falkit_mock.store.deliveries import Delivery
+from falkit_mock.cli.console import ConsoleLog, as_facts, as_text
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.core.events import Delivery
 from serving import KEY, PROMPT, T2V
 
 NOW = 1_800_000_000.0
@@ -87,7 +86,7 @@ def test_an_object_has_both_times_and_the_faults() -> None:
     assert facts["error"] == "never mind"
 
 
-class Log(RequestLog):
+class Log(ConsoleLog):
     patience = 0.0
 
 

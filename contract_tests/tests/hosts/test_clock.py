@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from falkit_mock.platform.clock import SimulatedClock
+from falkit_mock.core.clock import SimulatedClock
 
 HOUR = 3600.0
 

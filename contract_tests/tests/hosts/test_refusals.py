@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import PATIENCE, PROMPT, T2V, Mock
 

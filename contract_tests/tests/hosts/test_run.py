@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import PATIENCE, PROMPT, T2V, Mock, WatchedClock
 
@@ -95,7 +95,7 @@ class WatchedJobs:
     def __init__(self, mock: Mock) -> None:
         from queue import Queue
 
-        from falkit_mock.platform.jobs import Outcome
+        from falkit_mock.core.jobs import Outcome
 
         self._decided: Queue[Outcome] = Queue()
         store = mock.platform.store

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from falkit_mock.platform.timing import TimingError, parse_timing
-from falkit_mock.settings import Assumptions, Settings, SettingsError
+from falkit_mock.core.settings import Assumptions, SettingsError, TimingError, parse_timing
+from falkit_mock.settings import Settings
 from serving import I2V_FAST, PROMPT, T2V, Mock
 
 Timed = Callable[[Settings], Mock]

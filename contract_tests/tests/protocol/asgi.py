@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from starlette.applications import Starlette
 from starlette.types import Message, Scope
 
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.platform.platform import Platform
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.service.service import Service
 
 T = TypeVar("T")
 HOST = "127.0.0.1:4325"
@@ -97,7 +97,7 @@ class Driver:
 
     def __init__(self, app: Starlette, clock: WatchedClock) -> None:
         self.clock = clock
-        self.platform: Platform = app.state.platform
+        self.platform: Service = app.state.platform
         self._app = app
         self._loop = asyncio.new_event_loop()
         self._calls: list[Open] = []

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
 
 from falkit_mock.app import create_app
-from falkit_mock.platform.timing import Seconds, parse_timing
-from falkit_mock.settings import Assumptions, Settings
+from falkit_mock.core.settings import Assumptions, Seconds, parse_timing
+from falkit_mock.settings import Settings
 from falkit_spec import Catalog
 from falkit_spec.protocol import Operation, Protocol
 from protocol.asgi import Driver, Reply, WatchedClock

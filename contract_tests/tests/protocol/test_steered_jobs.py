@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from falkit_mock.app import create_app
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from protocol.asgi import Driver, WatchedClock
 from protocol.base import ENDPOINTS, headers_of

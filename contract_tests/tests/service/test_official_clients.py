@@ -11,9 +11,9 @@ from fal_client.client import FalClientHTTPError
 from clients import javascript_client
 from clients.in_process import Fal, routed_from_threads
 from falkit_mock.app import create_app
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.platform.platform import Platform
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.core.settings import parse_timing
+from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from service.conftest import Serve
 from serving import PROMPT, T2V
@@ -76,7 +76,7 @@ def test_python_tries_a_call_above_the_limit_again_until_there_is_a_place(
         clock.advance(4)
 
     monkeypatch.setattr("fal_client.client.time.sleep", sleep)
-    platform: Platform = fal.app.state.platform  # type: ignore[attr-defined]
+    platform: Service = fal.app.state.platform  # type: ignore[attr-defined]
     before = len(fal.requests)
     with pytest.raises(FalClientHTTPError) as refused:
         client.run(T2V, {})

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from hypothesis import example, given, strategies as st
 
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.platform.jobs import Door, Job, Wishes
-from falkit_mock.platform.planner import Planner
-from falkit_mock.platform.schedule import moments
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.core.jobs import Entry, Job, RequestOptions, moments
+from falkit_mock.service.queueing import Planner
 from falkit_mock.settings import Settings
-from falkit_mock.store import SqliteStore
+from falkit_mock.store.sqlite import SqliteStore
 
 START = 1_800_000_000.0
 
@@ -29,7 +28,7 @@ class Submit:
     queue: float = 0.0
     run: float = 2.0
     start_within: float = math.inf
-    door: Door = "queue"
+    door: Entry = "queue"
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class World:
         if wish.door == "run" and self.planner.in_progress(wish.key) >= self.places:
             return None
         ready = self.now + (wish.queue if wish.door == "queue" else 0.0)
-        wishes = Wishes(
+        wishes = RequestOptions(
             key=wish.key,
             priority="low" if wish.low else "normal",
             start_within=wish.start_within,

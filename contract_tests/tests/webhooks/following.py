@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from falkit_mock.platform.clock import SimulatedClock
+from falkit_mock.core.clock import SimulatedClock
 from serving import PATIENCE, PROMPT, Mock
 
 Seen = dict[str, Any]

@@ -12,11 +12,11 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from client.webhooks.published import Verifier, as_jose
-from falkit_mock.control.document import document
-from falkit_mock.platform.webhooks.errors import SendFailed
-from falkit_mock.platform.webhooks.samples import SAMPLES
-from falkit_mock.platform.webhooks.sender import Answer
-from falkit_mock.platform.webhooks.targets import Target
+from falkit_mock.control.routes import document
+from falkit_mock.webhooks import SendFailed
+from falkit_mock.webhooks.sender import Answer
+from falkit_mock.webhooks.signing import SAMPLES
+from falkit_mock.webhooks.targets import Target
 from serving import PATIENCE, Mock
 from webhooks.following import deliveries, go, settled, submit
 from webhooks.receiver import Received, Receiver, Reply, receiving

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import pytest
 
-from falkit_mock.platform.jobs import Job
-from falkit_mock.settings import Assumptions
+from falkit_mock.core.jobs import Job
+from falkit_mock.core.settings import Assumptions
 from serving import PATIENCE, PROMPT, T2V, Mock
 from webhooks.following import deliveries, go, settled, submit
 from webhooks.receiver import Received, Receiver, Reply, receiving

@@ -10,7 +10,7 @@ import pytest
 
 from client.webhooks.published import Verifier, as_jose
 from falkit_client import errors, webhooks
-from falkit_mock.platform.rules.rule import Rule
+from falkit_mock.faults.rules import Rule
 from serving import Mock
 from webhooks.following import deliveries, go, submit
 from webhooks.receiver import Received, Receiver, Reply, receiving

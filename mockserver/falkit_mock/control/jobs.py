@@ -1,9 +1,11 @@
-"""Jobs looked at, held, let go on, failed and ended: what tests steer."""
+"""Jobs: listed, shown, held, released, failed."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import cast, get_args
 
@@ -11,14 +13,150 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from falkit_mock.control.described import described, listed
-from falkit_mock.control.errors import Unknown, Untimely
-from falkit_mock.control.exchange import Fields, answer, body_of, query_of
-from falkit_mock.control.failing import given_failure, given_output
-from falkit_mock.hosts.replies import json_reply
-from falkit_mock.platform.jobs import Job, Status
-from falkit_mock.platform.platform import Platform
-from falkit_spec import Catalog
+from falkit_mock.control import Conflict, Fields, InvalidField, Unknown, answer, body_of, query_of
+from falkit_mock.core import dumps, masked
+from falkit_mock.core.jobs import Job, ModelRequest, Outcome, Status
+from falkit_mock.faults import RuleError
+from falkit_mock.faults.resolve import outcome_as
+from falkit_mock.hosts import json_reply
+from falkit_mock.service.billing import Entry, charge, iso, readable
+from falkit_mock.service.outcomes import read_request
+from falkit_mock.service.service import Service
+from falkit_spec import JSON, Catalog
+
+
+def listed(job: Job, platform: Service, catalog: Catalog) -> dict[str, JSON]:
+    """Return a job's facts, without what was sent and answered."""
+    return {
+        "request_id": job.id,
+        "endpoint_id": endpoint_of(job, catalog),
+        "app": job.app,
+        "door": job.door,
+        "key": job.wishes.key,
+        "status": job.status(platform.clock.now()),
+        "status_code": job.outcome.status_code if job.outcome else None,
+        "pace": job.pace,
+        "cancelled": job.cancelled,
+        "attempts": job.attempts,
+        "created": job.created,
+        "starts": moment(job.starts),
+        "ends": moment(job.ends),
+        "created_at": iso(job.created),
+    }
+
+
+async def described(job: Job, platform: Service, catalog: Catalog) -> dict[str, JSON]:
+    """Return all that is known of a job; its outcome is null while its files are looked at."""
+    done = job.status(platform.clock.now()) == "COMPLETED"
+    outcome = await platform.outcome(job) if done else job.outcome
+    sent = platform.store.input(job.id)
+    entry = Entry(job, endpoint_of(job, catalog), outcome if done else None, lambda: sent)
+    paid = charge(entry, catalog)
+    wishes: dict[str, JSON] = {
+        name: None if value == math.inf else value for name, value in asdict(job.wishes).items()
+    }
+    webhook, faults = job.wishes.webhook, job.wishes.faults
+    return {
+        **listed(job, platform, catalog),
+        "path": job.path,
+        "queue_position": platform.place(job),
+        "run": moment(job.run),
+        "ready": moment(job.ready),
+        "input": readable(sent),
+        "outcome": None if outcome is None else _told(outcome),
+        "wishes": {**wishes, "webhook": webhook and masked(webhook), "faults": [*faults]},
+        "faults": job.faults.to_json(),
+        "cost": None if paid is None else f"{paid.cost:f}",
+    }
+
+
+def endpoint_of(job: Job, catalog: Catalog) -> str:
+    """Return the endpoint that a job is for; what was posted to, where there is none."""
+    match = catalog.find(job.path)
+    return match.endpoint.id if match and not match.rest else job.path
+
+
+def moment(seconds: float) -> float | None:
+    """Return unix seconds, or None for those that are not known."""
+    return seconds if math.isfinite(seconds) else None
+
+
+def _told(outcome: Outcome) -> dict[str, JSON]:
+    return {
+        "status_code": outcome.status_code,
+        "headers": {**outcome.headers},
+        "body": readable(outcome.body),
+        "error": outcome.error,
+        "error_type": outcome.error_type,
+    }
+
+
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.A)
+_VALUE = re.compile(r"[\x20-\x7e]{0,4000}")
+# What the reply has by itself, or can't have.
+_OWN = ("content-length", "content-type", "transfer-encoding", "connection", "x-fal-request-id")
+
+
+def given_failure(body: Fields, job: Job, platform: Service, catalog: Catalog) -> Outcome:
+    """Return the failure that a body describes: a fault by its name, or a reply in full."""
+    if "fault" in body:
+        return _by_name(body, job, platform, catalog)
+    if "status_code" not in body:
+        raise InvalidField.lacking("fault", "name a fault, or give status_code and body")
+    if "parameters" in body:
+        raise InvalidField(
+            "parameters", body.value("parameters"), "belong to a fault; give its name"
+        )
+    code = body.whole("status_code", least=400, most=599)
+    detail: JSON = body.value("body") if "body" in body else {"detail": "Failed by a test"}
+    headers = _headers(body.value("headers")) if "headers" in body else {}
+    error_type = headers.get("x-fal-error-type")
+    return Outcome(code, dumps(detail), headers, f"Invalid status code: {code}", error_type)
+
+
+def given_output(body: Fields) -> Outcome:
+    """Return a success with an output of the caller's own."""
+    output = body.value("output")
+    if not isinstance(output, dict):
+        raise InvalidField("output", output, "is no JSON object")
+    return Outcome(200, dumps(output))
+
+
+def _by_name(body: Fields, job: Job, platform: Service, catalog: Catalog) -> Outcome:
+    for name in ("status_code", "body", "headers"):
+        if name in body:
+            raise InvalidField(
+                name, body.value(name), "can't go with a fault; the fault has its own"
+            )
+    parameters = body.value("parameters") if "parameters" in body else {}
+    if not isinstance(parameters, dict):
+        raise InvalidField("parameters", parameters, "is no JSON object")
+    name = body.text("fault")
+    match = catalog.find(job.path)
+    endpoint = match.endpoint if match is not None and not match.rest else None
+    sent = platform.store.input(job.id)
+    request = ModelRequest(job.path, job.app, endpoint, sent, "application/json", "")
+    parsed = read_request(request, platform.settings)
+    try:
+        return outcome_as(
+            {"fault": name, **parameters}, parsed, job.door, platform.settings.assumptions
+        )
+    except RuleError as error:
+        raise InvalidField(error.field, error.value, error.mend) from None
+
+
+def _headers(value: JSON) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise InvalidField("headers", value, "is no JSON object of names and values")
+    headers: dict[str, str] = {}
+    for name, text in value.items():
+        if not _NAME.fullmatch(name) or name.lower() in _OWN:
+            raise InvalidField("headers", name, "is no header that can be chosen")
+        if not isinstance(text, str) or not _VALUE.fullmatch(text):
+            raise InvalidField(f"headers.{name}", text, "is no text of plain ASCII")
+        headers[name.lower()] = text
+    return headers
+
 
 _STATUSES: tuple[Status, ...] = get_args(Status)
 _TARGETS = ("IN_PROGRESS", "COMPLETED")
@@ -26,7 +164,7 @@ _MOST = 1000
 _LAST = 2**53 - 1
 
 
-def routes(platform: Platform, catalog: Catalog) -> list[Route]:
+def job_routes(platform: Service, catalog: Catalog) -> list[Route]:
     """Return the routes below /__falkit."""
     jobs = Jobs(platform, catalog)
     one = "/jobs/{request_id}"
@@ -43,7 +181,7 @@ def routes(platform: Platform, catalog: Catalog) -> list[Route]:
 class Jobs:
     """The operations on jobs."""
 
-    def __init__(self, platform: Platform, catalog: Catalog) -> None:
+    def __init__(self, platform: Service, catalog: Catalog) -> None:
         self._platform = platform
         self._catalog = catalog
 
@@ -105,7 +243,7 @@ class Jobs:
     def _unfinished(self, request: Request) -> Job:
         job = self._known(request)
         if job.status(self._platform.clock.now()) == "COMPLETED":
-            raise Untimely(f"request_id: {job.id!r} is COMPLETED, and a job's end is final")
+            raise Conflict(f"request_id: {job.id!r} is COMPLETED, and a job's end is final")
         return job
 
     def _moved(self, job: Job) -> Response:

@@ -1,24 +1,121 @@
-"""The whole state: reset, exported as one file, imported from one."""
+"""Clock, seed, reset, export and import."""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from falkit_mock.control.errors import BrokenFile
-from falkit_mock.control.exchange import answer, body_of, query_of
-from falkit_mock.hosts.replies import REQUEST_ID
-from falkit_mock.platform.platform import Platform
+from falkit_mock.control import BrokenFile, Conflict, InvalidField, answer, body_of, query_of
+from falkit_mock.core.clock import SimulatedClock
+from falkit_mock.hosts import REQUEST_ID
+from falkit_mock.service.billing import iso
+from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import Piece
+
+# Seconds of one jump: ten years. Past the year 9999 no calendar tells the moment.
+LONGEST = 315_360_000.0
+_END = 253_370_764_800.0
+
+
+def clock_routes(platform: Service) -> list[Route]:
+    """Return the routes below /__falkit."""
+    clock = ClockControl(platform)
+    return [
+        Route("/clock", clock.show),
+        Route("/clock/advance", clock.advance, methods=["POST"]),
+        Route("/clock/set", clock.set, methods=["POST"]),
+        Route("/clock/run", clock.run, methods=["POST"]),
+        Route("/clock/stand", clock.stand, methods=["POST"]),
+    ]
+
+
+class ClockControl:
+    """The operations on the clock; what moves it answers once all that is due is done."""
+
+    def __init__(self, platform: Service) -> None:
+        self._platform = platform
+
+    async def show(self, request: Request) -> Response:
+        query_of(request)
+        return self._told()
+
+    async def advance(self, request: Request) -> Response:
+        body = await body_of(self._platform, request, "seconds")
+        seconds = body.number("seconds", least=0, most=LONGEST)
+        clock = self._clock()
+        if clock.now() + seconds > _END:
+            raise InvalidField("seconds", seconds, "leads past the year 9998")
+        return self._told(await clock.move_by(seconds))
+
+    async def set(self, request: Request) -> Response:
+        body = await body_of(self._platform, request, "now")
+        moment, clock = body.moment("now"), self._clock()
+        if moment > min(_END, clock.now() + LONGEST):
+            raise InvalidField("now", body.value("now"), "is more than ten years ahead")
+        try:
+            return self._told(await clock.move_to(moment))
+        except ValueError as error:
+            raise InvalidField("now", body.value("now"), f"can't be set: {error}") from None
+
+    async def run(self, request: Request) -> Response:
+        await body_of(self._platform, request)
+        self._clock().run()
+        return self._told()
+
+    async def stand(self, request: Request) -> Response:
+        await body_of(self._platform, request)
+        self._clock().stand()
+        return self._told()
+
+    def _clock(self) -> SimulatedClock:
+        clock = self._platform.clock
+        if not isinstance(clock, SimulatedClock):
+            raise Conflict("the clock of this mock belongs to the program that made it")
+        return clock
+
+    def _told(self, met: int | None = None) -> Response:
+        clock = self._platform.clock
+        now = clock.now()
+        running = clock.running if isinstance(clock, SimulatedClock) else True
+        passed = {} if met is None else {"moments": met}
+        return answer(self._platform, {"now": now, "iso": iso(now), "running": running, **passed})
+
+
+# Beyond this a number in JSON is not the same to every reader.
+_MOST = 2**53 - 1
+
+
+def seed_routes(platform: Service) -> list[Route]:
+    """Return the routes below /__falkit."""
+
+    def told() -> Response:
+        return answer(platform, {"seed": platform.identity.seed})
+
+    async def show(request: Request) -> Response:
+        query_of(request)
+        return told()
+
+    async def put(request: Request) -> Response:
+        body = await body_of(platform, request, "seed")
+        if body.value("seed") is None:
+            seed = secrets.randbits(32)
+        else:
+            seed = body.whole("seed", least=-_MOST, most=_MOST)
+        platform.identity.reseed(seed)
+        return told()
+
+    return [Route("/seed", show), Route("/seed", put, methods=["PUT"])]
+
 
 _TYPE = "application/x-tar"
 _FILE_NAME = "falkit-state.tar"
 
 
-def routes(platform: Platform) -> list[Route]:
+def state_routes(platform: Service) -> list[Route]:
     """Return the routes below /__falkit."""
     control = StateControl(platform)
     return [
@@ -31,26 +128,26 @@ def routes(platform: Platform) -> list[Route]:
 class StateControl:
     """The operations on everything; one at a time changes it."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Service) -> None:
         self._platform = platform
         self._turn = asyncio.Lock()
 
     async def reset(self, request: Request) -> Response:
         # Lazy, here and below: it imports what reads archives, and many mocks never do.
-        from falkit_mock.platform import state
+        from falkit_mock.service.state import reset_state
 
         body = await body_of(self._platform, request, "keep_rules")
         keep_rules = body.flag("keep_rules")
         async with self._turn:
-            await state.reset(self._platform, keep_rules=keep_rules)
+            await reset_state(self._platform, keep_rules=keep_rules)
         return self._told()
 
     async def export(self, request: Request) -> Response:
-        from falkit_mock.platform import state
+        from falkit_mock.service.state import export_state
 
         query_of(request)
         async with self._turn:
-            made = await state.export(self._platform)
+            made = await export_state(self._platform)
         headers = {
             REQUEST_ID: self._platform.identity.reply_id(),
             "content-length": str(made.size),
@@ -59,8 +156,7 @@ class StateControl:
         return StreamingResponse(made.chunks, headers=headers, media_type=_TYPE)
 
     async def restore(self, request: Request) -> Response:
-        from falkit_mock.platform import state
-        from falkit_mock.platform.archive import BadArchive
+        from falkit_mock.service.state import BadArchive, restore_state
 
         blobs = self._platform.store.uploads.blobs
         sink = blobs.sink()
@@ -70,7 +166,7 @@ class StateControl:
                 await asyncio.to_thread(sink.write, chunk)
             piece = sink.keep()
             async with self._turn:
-                await state.restore(self._platform, blobs.folder / piece.blob)
+                await restore_state(self._platform, blobs.folder / piece.blob)
         except BadArchive as error:
             raise BrokenFile(str(error)) from None
         finally:

@@ -1,41 +1,159 @@
-"""Webhooks' deliveries, keys and schedule; deliveries sent again, and without a job."""
+"""Deliveries, keys, resend and trigger."""
 
 from __future__ import annotations
 
+import asyncio
 import math
+from dataclasses import dataclass
 from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from falkit_mock.control import deliveries
-from falkit_mock.control.deliveries import described, known
-from falkit_mock.control.errors import Unknown, Untimely, Unusable
-from falkit_mock.control.exchange import answer, body_of, query_of
-from falkit_mock.names import MEDIA
-from falkit_mock.platform import model
-from falkit_mock.platform.jobs import Outcome
-from falkit_mock.platform.model import Order
-from falkit_mock.platform.platform import Platform
-from falkit_mock.platform.webhooks.errors import KeyInUse, NotDelivered, TargetRefused
-from falkit_mock.platform.webhooks.masking import masked
-from falkit_mock.platform.webhooks.pending import Pending
-from falkit_mock.platform.webhooks.samples import SAMPLES, SampleName, sample
-from falkit_mock.platform.webhooks.signing import user_id
-from falkit_mock.platform.wire_json import dumps
-from falkit_mock.store.deliveries import Cause, KeyRecord
+from falkit_mock.control import Conflict, Fields, InvalidField, Unknown, answer, body_of, query_of
+from falkit_mock.core import MASK, dumps, masked
+from falkit_mock.core.events import VERDICTS, Cause, Delivery, Verdict
+from falkit_mock.core.jobs import ModelRequest, Outcome, ParsedRequest
+from falkit_mock.core.network import MEDIA
+from falkit_mock.hosts import unless_gone
+from falkit_mock.service.outcomes import complete, read_request
+from falkit_mock.service.service import Service
+from falkit_mock.store import KeyRecord
+from falkit_mock.webhooks import KeyInUse, NotDelivered, TargetRefused
+from falkit_mock.webhooks.attempt import Pending
+from falkit_mock.webhooks.signing import SAMPLES, SampleName, sample, user_id
 from falkit_spec import JSON, Catalog, Endpoint, UnknownEndpoint
+
+_FILTERS = ("request_id", "url", "outcome")
+_MOST_LISTED = 1000
+# Real seconds of the longest wait.
+_PATIENCE = 60.0
+
+
+def delivery_routes(platform: Service) -> list[Route]:
+    """Return the routes below /__falkit."""
+    store = platform.store.deliveries
+
+    async def show(request: Request) -> Response:
+        query = query_of(request, *_FILTERS, "cursor", "limit", "wait", "count")
+        wanted = _Wanted.read(query)
+        limit = query.whole("limit", least=1, most=_MOST_LISTED, default=100)
+        wait = query.number("wait", least=0, most=_PATIENCE, default=0.0)
+        count = query.whole("count", least=1, most=_MOST_LISTED, default=1)
+        before = query.text("cursor") or None
+        if before is not None and store.get(before) is None:
+            raise InvalidField("cursor", before, "is none that an answer of this mock had")
+        if wait:
+            await unless_gone(request, _waited(platform, wanted, count, wait))
+        found = wanted.select(platform, before, limit + 1)
+        page = found[-limit:]
+        body: dict[str, JSON] = {
+            "deliveries": [described(one) for one in page],
+            "total": wanted.count(platform),
+            "next_cursor": page[0].id if len(found) > limit else None,
+        }
+        return answer(platform, body)
+
+    async def one(request: Request) -> Response:
+        query_of(request)
+        return answer(platform, described(known(platform, request)))
+
+    return [Route("/deliveries", show), Route("/deliveries/{delivery_id}", one)]
+
+
+def known(platform: Service, request: Request) -> Delivery:
+    """Return the delivery that a path names."""
+    delivery_id: str = request.path_params["delivery_id"]
+    found = platform.store.deliveries.get(delivery_id)
+    if found is None:
+        mend = "is no delivery of this mock; GET /__falkit/deliveries lists those it made"
+        raise Unknown("delivery_id", delivery_id, mend)
+    return found
+
+
+def described(delivery: Delivery) -> dict[str, JSON]:
+    """Return a delivery as the control API tells of it; bodies are text, passwords masked."""
+    response: dict[str, JSON] | None = None
+    if delivery.status_code is not None:
+        response = {
+            "status_code": delivery.status_code,
+            "headers": {**delivery.response_headers},
+            "body": delivery.response_body.decode("utf-8", "replace"),
+        }
+    url = masked(delivery.url)
+    headers = {**delivery.headers}
+    if headers and url != delivery.url:
+        headers["Authorization"] = f"Basic {MASK}"
+    return {
+        "id": delivery.id,
+        "request_id": delivery.request_id,
+        "url": url,
+        "cause": delivery.cause,
+        "number": delivery.number,
+        "outcome": delivery.verdict,
+        "error": delivery.error,
+        "faults": [*delivery.faults],
+        "sent": delivery.sent,
+        "seconds": round(delivery.seconds, 6),
+        "next": delivery.next,
+        "request": {"headers": {**headers}, "body": delivery.body.decode("utf-8", "replace")},
+        "response": response,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which deliveries a query asks for."""
+
+    request_id: str | None
+    url: str | None
+    verdict: Verdict | None
+
+    @classmethod
+    def read(cls, query: Fields) -> _Wanted:
+        asked = query.choice("outcome", VERDICTS, "any")
+        verdict: Verdict | None = next((one for one in VERDICTS if one == asked), None)
+        return cls(query.text("request_id") or None, query.text("url") or None, verdict)
+
+    def select(self, platform: Service, before: str | None, limit: int) -> list[Delivery]:
+        return platform.store.deliveries.select(
+            request_id=self.request_id,
+            url=self.url,
+            verdict=self.verdict,
+            before=before,
+            limit=limit,
+        )
+
+    def count(self, platform: Service) -> int:
+        return platform.store.deliveries.count(
+            request_id=self.request_id, url=self.url, verdict=self.verdict
+        )
+
+
+async def _waited(platform: Service, wanted: _Wanted, count: int, seconds: float) -> None:
+    """Return once there are so many, or so many real seconds have passed."""
+    bell = platform.webhooks.log.bell
+    try:
+        async with asyncio.timeout(seconds):
+            while not platform.closing:
+                ticket = bell.ticket()
+                if wanted.count(platform) >= count:
+                    return
+                await ticket.wait()
+    except TimeoutError:
+        return
+
 
 _MOST = 1000
 _DEFAULT_ENDPOINT = "fal-ai/ltx-2/text-to-video"
 
 
-def routes(platform: Platform, catalog: Catalog) -> list[Route]:
+def webhook_routes(platform: Service, catalog: Catalog) -> list[Route]:
     """Return the routes below /__falkit."""
     webhooks = WebhookRoutes(platform, catalog)
     return [
-        *deliveries.routes(platform),
+        *delivery_routes(platform),
         Route("/deliveries/{delivery_id}/resend", webhooks.resend_delivery, methods=["POST"]),
         Route("/jobs/{request_id}/resend", webhooks.resend_job, methods=["POST"]),
         Route("/webhooks", webhooks.overview),
@@ -48,7 +166,7 @@ def routes(platform: Platform, catalog: Catalog) -> list[Route]:
 class WebhookRoutes:
     """The operations on webhooks."""
 
-    def __init__(self, platform: Platform, catalog: Catalog) -> None:
+    def __init__(self, platform: Service, catalog: Catalog) -> None:
         self._platform = platform
         self._catalog = catalog
         self._webhooks = platform.webhooks
@@ -103,7 +221,7 @@ class WebhookRoutes:
         try:
             self._webhooks.keys.withdraw(int(number))
         except KeyInUse as error:
-            raise Untimely(str(error)) from None
+            raise Conflict(str(error)) from None
         return answer(self._platform, {"keys": self._keys()})
 
     async def trigger(self, request: Request) -> Response:
@@ -114,12 +232,12 @@ class WebhookRoutes:
         kind = cast(SampleName, body.choice("kind", SAMPLES))
         url = body.text("url")
         if not url:
-            raise Unusable.lacking("url", "give the receiver's URL")
+            raise InvalidField.lacking("url", "give the receiver's URL")
         try:
             endpoint = self._catalog.get(body.text("endpoint_id", _DEFAULT_ENDPOINT))
         except UnknownEndpoint as error:
             mend = "is no endpoint that falkit knows; `falkit spec list` has those"
-            raise Unusable("endpoint_id", error.endpoint_id, mend) from None
+            raise InvalidField("endpoint_id", error.endpoint_id, mend) from None
         request_id = body.text("request_id") or self._platform.identity.reply_id()
         outcome = self._completed(endpoint, request_id, request) if kind == "completed" else None
         made = self._webhooks.body(outcome or sample(kind, endpoint), request_id)
@@ -131,11 +249,13 @@ class WebhookRoutes:
         origin = f"{request.url.scheme}://{request.url.netloc}"
         body = dumps(endpoint.example_input())
         media_base = f"{origin}/{MEDIA}"
-        order = Order(endpoint.id, endpoint.app, endpoint, body, "application/json", media_base)
-        reading = model.read(order, self._platform.settings)
-        if not isinstance(reading, model.Reading):
+        order = ModelRequest(
+            endpoint.id, endpoint.app, endpoint, body, "application/json", media_base
+        )
+        reading = read_request(order, self._platform.settings)
+        if not isinstance(reading, ParsedRequest):
             return None
-        outcome, record = model.complete(
+        outcome, record = complete(
             reading,
             request_id,
             media_base,
@@ -156,9 +276,9 @@ class WebhookRoutes:
         try:
             delivery = await self._webhooks.resend(request_id, url)
         except NotDelivered as error:
-            raise Untimely(str(error)) from None
+            raise Conflict(str(error)) from None
         except TargetRefused as refused:
-            raise Unusable("url", refused.url, f"can't be called: {refused.why}") from None
+            raise InvalidField("url", refused.url, f"can't be called: {refused.why}") from None
         return answer(self._platform, described(delivery))
 
     async def _send(
@@ -168,9 +288,9 @@ class WebhookRoutes:
         try:
             delivery = await self._webhooks.send(request_id, url, body, user, cause)
         except NotDelivered as error:
-            raise Untimely(str(error)) from None
+            raise Conflict(str(error)) from None
         except TargetRefused as refused:
-            raise Unusable("url", refused.url, f"can't be called: {refused.why}") from None
+            raise InvalidField("url", refused.url, f"can't be called: {refused.why}") from None
         return answer(self._platform, described(delivery))
 
 

@@ -1,18 +1,197 @@
-"""fal.run: call a model and wait for its answer (wire.md §4)."""
+"""A call of a model: its options, its key, its body; and fal.run itself."""
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Mapping
+
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from falkit_mock.edge import Address
-from falkit_mock.errors import MethodNotAllowed
-from falkit_mock.hosts.faulty import Faulty, note_job
-from falkit_mock.hosts.models import read_order
-from falkit_mock.hosts.replies import outcome_reply
-from falkit_mock.hosts.waiting import unless_gone
-from falkit_mock.platform.platform import Platform
-from falkit_spec import Catalog
+from falkit_mock.core.errors import (
+    ApplicationNotFound,
+    BadBody,
+    BadHeader,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+)
+from falkit_mock.core.identity import BadToken, check, key_id
+from falkit_mock.core.jobs import ModelRequest, Priority, RequestOptions
+from falkit_mock.core.network import QUEUE, RUN
+from falkit_mock.faults import Operation
+from falkit_mock.hosts import Address, outcome_reply, read_body, unless_gone
+from falkit_mock.hosts.faults import HEADER, FaultInjection, named_by, note_job
+from falkit_mock.service import BadLifecycle, Lifecycle
+from falkit_mock.service.service import Service
+from falkit_spec import Catalog, Match, UnknownEndpoint
+
+_TRUE = frozenset({"1", "true", "yes"})
+# The newer name first; where both are given it counts.
+_TIMEOUTS = ("X-Fal-Request-Start-Timeout", "X-Fal-Request-Timeout")
+# Seconds; the server wants more than these (wire.md §3.1).
+_TOO_SOON = 0.1
+_LIFECYCLE = "X-Fal-Object-Lifecycle-Preference"
+_OPERATIONS: dict[str, Operation] = {RUN: "run", QUEUE: "submit"}
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+def read_options(request: Request, address: Address, media: Lifecycle) -> RequestOptions:
+    """Return what a request to a model asks for; raise BadHeader, or BadBody for the query.
+
+    `media` is what the account's settings say of output files.
+    """
+    # Looked through once: each look by name would be another way through all of them.
+    said = {
+        name.decode("latin-1"): value.decode("latin-1").strip()
+        for name, value in request.scope["headers"]
+        if name.startswith(b"x-fal") or name == b"authorization"
+    }
+    query: Mapping[str, str] = QueryParams(address.query) if "fal_" in address.query else {}
+    lifecycle = _lifecycle(said, media)
+    return RequestOptions(
+        key=key_id(said.get("authorization", "")),
+        priority=_priority(said),
+        start_within=_start_within(said),
+        max_queue_length=_max_queue_length(query.get("fal_max_queue_length")),
+        retry=said.get("x-fal-no-retry", "").lower() not in _TRUE,
+        webhook=query.get("fal_webhook") or None,
+        keep_payloads=said.get("x-fal-store-io", "") != "0",
+        media_for=math.inf if lifecycle.seconds is None else lifecycle.seconds,
+        media_acl=lifecycle.acl.text(),
+        faults=named_by(request, _OPERATIONS[address.role]) if HEADER in said else (),
+    )
+
+
+def _priority(said: Mapping[str, str]) -> Priority:
+    match said.get("x-fal-queue-priority", "normal").lower():
+        case "normal" | "":
+            return "normal"
+        case "low":
+            return "low"
+        case other:
+            raise BadHeader("X-Fal-Queue-Priority", other, "is neither normal nor low")
+
+
+def _start_within(said: Mapping[str, str]) -> float:
+    for name in _TIMEOUTS:
+        if text := said.get(name.lower()):
+            try:
+                seconds = float(text)
+            except ValueError:
+                seconds = math.nan
+            if not _TOO_SOON < seconds < math.inf:
+                mend = f"must be a number of seconds greater than {_TOO_SOON}, such as 30.0"
+                raise BadHeader(name, text, mend)
+            return seconds
+    return math.inf
+
+
+def _lifecycle(said: Mapping[str, str], default: Lifecycle) -> Lifecycle:
+    text = said.get(_LIFECYCLE.lower())
+    if not text:
+        return default
+    try:
+        return Lifecycle.parse(text, default)
+    except BadLifecycle as error:
+        raise BadHeader(_LIFECYCLE, text, f"can't be read: {error}") from None
+
+
+def _max_queue_length(text: str | None) -> int | None:
+    if text is None:
+        return None
+    loc = ["query", "fal_max_queue_length"]
+    if not _NUMBER.fullmatch(text.strip()):
+        message = "Input should be a valid integer, unable to parse string as an integer"
+        raise BadBody.field("int_parsing", [*loc], message, text)
+    if int(text) < 0:
+        message = "Input should be greater than or equal to 0"
+        raise BadBody.field("greater_than_equal", [*loc], message, text)
+    return int(text)
+
+
+# Ids under these begin with a namespace, so that an app's name has three segments (wire.md §1.3).
+_NAMESPACES = ("workflows", "comfy")
+
+
+def split_app(path: str) -> tuple[str, list[str]]:
+    """Split `/owner/alias/more` into the app and the rest; raise NotFound if it is no app."""
+    segments = path.strip("/").split("/")
+    size = 3 if segments[0] in _NAMESPACES else 2
+    if len(segments) < size or not all(segments):
+        raise NotFound("a model's path is /owner/alias/…, such as /fal-ai/ltx-2/image-to-video")
+    return "/".join(segments[:size]), segments[size:]
+
+
+def authorize(request: Request, address: Address, app: str, platform: Service) -> None:
+    """Raise Unauthenticated unless the request may call the app: by a key or by a token.
+
+    A browser has no key and names a token of rest.fal.ai in the query (wire.md §2, §8).
+    """
+    # The words are looked for first because most queries are short and have none to parse.
+    token = QueryParams(address.query).get("fal_jwt_token") if "token" in address.query else None
+    if token is not None:
+        _check_token(token, app, platform)
+    else:
+        keys = platform.settings.api_keys
+        check(request.headers.get("authorization", ""), app, keys)
+
+
+def _check_token(token: str, app: str, platform: Service) -> None:
+    try:
+        apps = platform.tokens.read(token, "apps")["apps"]
+    except BadToken as error:
+        raise Unauthenticated.app_token(str(error)) from None
+    # The older tokens name the alias, the newer the whole path.
+    alias = app.rpartition("/")[2]
+    assert isinstance(apps, list), "as it was signed"
+    if not any(name == alias or f"{name}/".startswith(f"{app}/") for name in apps):
+        raise Unauthenticated.app_token(f"it is for {apps}, not for {app}")
+
+
+async def read_order(
+    request: Request, address: Address, catalog: Catalog, platform: Service
+) -> ModelRequest:
+    """Read a POST to a model; raise the WireError that fal's gateway would answer."""
+    app, rest = split_app(address.path)
+    authorize(request, address, app, platform)
+    path = "/".join((app, *rest))
+    match = catalog.find(path)
+    if match is None and not catalog.has_app(app):
+        raise ApplicationNotFound(app.rpartition("/")[2], _known(catalog))
+    endpoint = match.endpoint if match is not None and not match.rest else None
+    # Before the body, which may be long; after the method, where it is the wrong one.
+    posts = request.method == "POST"
+    wishes = (
+        read_options(request, address, platform.uploads.defaults) if posts else RequestOptions()
+    )
+    return ModelRequest(
+        path=path,
+        app=app,
+        endpoint=endpoint,
+        body=await read_body(request, platform.settings.max_body),
+        content_type=request.headers.get("content-type", ""),
+        media_base=address.media_base,
+        hint=None if endpoint else _nothing_there(catalog, path, match),
+        wishes=wishes,
+    )
+
+
+def _nothing_there(catalog: Catalog, path: str, match: Match | None) -> str:
+    """Say what was probably meant by a path that its app doesn't have."""
+    if match is not None:
+        return f"{match.endpoint.id} has nothing at /{match.rest}; it answers a plain POST"
+    try:
+        return f"{catalog.get(path).id} is an endpoint"
+    except UnknownEndpoint as error:
+        meant = " or ".join(error.near) or _known(catalog)
+        return f"no endpoint {path}; did you mean {meant}?"
+
+
+def _known(catalog: Catalog) -> str:
+    return "this mock knows " + ", ".join(endpoint.id for endpoint in catalog)
 
 
 class FalRun:
@@ -22,10 +201,10 @@ class FalRun:
     doesn't know. A WebSocket's handshake is a GET, and is answered as one (wire.md §8).
     """
 
-    def __init__(self, platform: Platform, catalog: Catalog) -> None:
+    def __init__(self, platform: Service, catalog: Catalog) -> None:
         self._platform = platform
         self._catalog = catalog
-        self._faulty = Faulty(platform)
+        self._faulty = FaultInjection(platform)
 
     async def __call__(self, request: Request, address: Address) -> Response:
         order = await read_order(request, address, self._catalog, self._platform)

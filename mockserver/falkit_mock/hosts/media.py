@@ -1,23 +1,222 @@
-"""v3b.fal.media and its siblings: the files, for players as well as programs (wire.md §7)."""
+"""v3b.fal.media: files and uploads."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TypeAlias
+from urllib.parse import quote, unquote
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from falkit_mock.edge import Address
-from falkit_mock.errors import FileNotFound, MethodNotAllowed
-from falkit_mock.hosts.faulty import Faulty
-from falkit_mock.hosts.spoilt_media import pause_of, slowly, spoilt
-from falkit_mock.hosts.uploads import UploadDoor, check_reader
-from falkit_mock.platform.media import MediaFile
-from falkit_mock.platform.platform import Platform
-from falkit_mock.platform.rules.rulebook import Chosen
+from falkit_mock.core.errors import (
+    BadBody,
+    FileNotFound,
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+    UploadNotFound,
+    WireError,
+)
+from falkit_mock.core.identity import BadToken, check
+from falkit_mock.faults.rulebook import TriggeredFault
+from falkit_mock.hosts import Address, json_reply, read_lifecycle, read_object
+from falkit_mock.hosts.faults import FaultInjection, corrupted, pause_of, slowly
+from falkit_mock.service import Acl
+from falkit_mock.service.files import MediaFile
+from falkit_mock.service.service import Service
+from falkit_mock.store import Upload
+from falkit_spec import JSON
+
+# Seconds for which an upload URL stays signed.
+SIGNED_FOR = 3600.0
+# The most parts that S3 and its kin take.
+_MOST_PARTS = 10_000
+_MULTIPART = re.compile(r"(?P<file>/files/.+)/multipart/(?P<id>[^/]+)(?P<rest>(?:/[^/]+)?)")
+
+
+class UploadHost:
+    """POST /files/upload[/multipart], PUT of a signed URL, and the parts of an upload."""
+
+    def __init__(self, platform: Service) -> None:
+        self._platform = platform
+        self._uploads = platform.uploads
+
+    async def __call__(self, request: Request, address: Address) -> Response | None:
+        """Answer what is an upload; return None for what is not."""
+        if address.path in ("/files/upload", "/files/upload/multipart"):
+            if request.method != "POST":
+                raise MethodNotAllowed("POST")
+            return await self._open(request, address)
+        if match := _MULTIPART.fullmatch(address.path):
+            return await self._multipart(request, address, match["id"], match["rest"][1:])
+        if request.method == "PUT":
+            return await self._signed(request, address)
+        return None
+
+    async def _open(self, request: Request, address: Address) -> Response:
+        self._check_token(request)
+        name = unquote(request.headers.get("x-fal-file-name", ""))
+        lifecycle = read_lifecycle(request, self._uploads.defaults)
+        upload = self._uploads.open(name, request.headers.get("content-type", ""), lifecycle)
+        body: dict[str, JSON] = {"access_url": f"{address.media_base}{upload.path}"}
+        if address.path == "/files/upload":
+            await self._whole(request, upload)
+        else:
+            body["uploadId"] = upload.id
+        return self._reply(body)
+
+    async def _whole(self, request: Request, upload: Upload) -> None:
+        try:
+            await self._uploads.receive(upload, 1, request.stream())
+        except BaseException:
+            self._uploads.discard(upload)
+            raise
+        self._uploads.finish(upload)
+
+    async def _signed(self, request: Request, address: Address) -> Response:
+        """PUT upload_url: its query is the permission, there is no Authorization."""
+        upload = self._find(self._signed_for(address, request))
+        if upload.path != address.path:
+            raise Forbidden("the URL is signed for another file")
+        piece = await self._uploads.receive(upload, 1, request.stream(), again=True)
+        self._uploads.finish(upload)
+        return self._reply({}, {"etag": f'"{piece.etag}"'})
+
+    async def _multipart(
+        self, request: Request, address: Address, upload_id: str, rest: str
+    ) -> Response:
+        wanted = "POST" if rest == "complete" else "PUT"
+        if request.method != wanted:
+            raise MethodNotAllowed(wanted)
+        if "token" in QueryParams(address.query):
+            if self._signed_for(address, request) != upload_id:
+                raise Forbidden("the URL is signed for another upload")
+        else:
+            self._check_token(request)
+        upload = self._find(upload_id)
+        if not address.path.startswith(f"{upload.path}/"):
+            raise UploadNotFound(upload_id)
+        if rest == "complete":
+            await complete(self._platform, request, upload)
+            return self._reply({"access_url": f"{address.media_base}{upload.path}"})
+        return await self._part(request, upload, rest)
+
+    async def _part(self, request: Request, upload: Upload, rest: str) -> Response:
+        number = part_number(rest)
+        if upload.done:
+            raise UploadNotFound(upload.id)
+        piece = await self._uploads.receive(upload, number, request.stream())
+        # Python reads the header and JavaScript the body (wire.md §12 row 13).
+        etag = f'"{piece.etag}"'
+        return self._reply({"partNumber": number, "etag": etag}, {"etag": etag})
+
+    def _check_token(self, request: Request) -> None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if not token.strip():
+            raise Unauthenticated.required()
+        if scheme.lower() == "key":
+            raise Unauthenticated.cdn_token("the media host takes a CDN token, not a key")
+        try:
+            self._platform.tokens.read(token.strip(), "cdn")
+        except BadToken as error:
+            raise Unauthenticated.cdn_token(f"the token {error}") from None
+
+    def _signed_for(self, address: Address, request: Request) -> str:
+        token = QueryParams(address.query).get("token", "")
+        try:
+            return str(self._platform.tokens.read(token, "upload")["sub"])
+        except BadToken as error:
+            raise Forbidden(f"the upload URL's signature is {error}") from None
+
+    def _find(self, upload_id: str) -> Upload:
+        upload = self._uploads.get(upload_id)
+        if upload is None:
+            raise UploadNotFound(upload_id)
+        return upload
+
+    def _reply(self, body: dict[str, JSON], headers: Mapping[str, str] | None = None) -> Response:
+        return json_reply(body, request_id=self._platform.identity.reply_id(), headers=headers)
+
+
+def signed_url(platform: Service, media_base: str, upload: Upload, rest: str = "") -> str:
+    """Return a URL under the upload's own that may be written to without a key."""
+    token = platform.tokens.issue("upload", SIGNED_FOR, sub=upload.id)
+    return f"{media_base}{upload.path}{rest}?token={quote(token)}"
+
+
+def check_reader(platform: Service, request: Request, address: Address, acl: str) -> None:
+    """Raise Forbidden or FileNotFound unless a file's access rules let this reader in.
+
+    Whoever has a key is the file's owner here: the mock knows one account. A URL that
+    `POST /storage/files/sign` made lets anybody in (wire.md §7.4).
+    """
+    decision = Acl.stored(acl).default
+    if decision == "allow" or platform.settings.assumptions.file_acl == "ignored":
+        return
+    try:
+        identity = QueryParams(address.query).get("identity", "")
+        if platform.tokens.read(identity, "read")["sub"] == address.path:
+            return
+    except BadToken:
+        pass
+    try:
+        check(request.headers.get("authorization", ""), None, platform.settings.api_keys)
+    except Unauthenticated:
+        if decision == "hide":
+            raise FileNotFound from None
+        raise Forbidden(
+            "the file's access rules forbid reading it without its owner's key"
+        ) from None
+
+
+def part_number(text: str) -> int:
+    """Return a part's number; raise NotFound, or BadBody outside 1 to 10,000."""
+    if not text.isascii() or not text.isdigit():
+        raise NotFound("a part's number, from 1, or `complete` ends the URL of a multipart upload")
+    number = int(text[:9])
+    if not 1 <= number <= _MOST_PARTS:
+        message = f"A part's number is from 1 to {_MOST_PARTS}"
+        raise BadBody.field("value_error", ["path", "part_number"], message, number)
+    return number
+
+
+async def complete(platform: Service, request: Request, upload: Upload) -> None:
+    """Finish a multipart upload by the parts that the body names; raise BadBody or BadParts.
+
+    Python and JavaScript write `partNumber`, the GCS form `part_number` (wire.md §7.3); ETags
+    come with their quotes or without.
+    """
+    body = await read_object(request)
+    parts = body.get("parts")
+    if not isinstance(parts, list):
+        kind = "list_type" if "parts" in body else "missing"
+        message = "Input should be a valid list" if "parts" in body else "Field required"
+        raise BadBody.field(kind, ["body", "parts"], message, parts)
+    platform.uploads.finish(upload, [_named(part, place) for place, part in enumerate(parts)])
+
+
+def _named(part: JSON, place: int) -> tuple[int, str]:
+    error: WireError = BadBody.field(
+        "value_error",
+        ["body", "parts", place],
+        'A part is {"partNumber": a number from 1, "etag": "…"}',
+        part,
+    )
+    if not isinstance(part, dict):
+        raise error
+    number = part.get("partNumber", part.get("part_number"))
+    etag = part.get("etag")
+    if not isinstance(number, int) or isinstance(number, bool) or not isinstance(etag, str):
+        raise error
+    if not 1 <= number <= _MOST_PARTS:
+        raise error
+    return number, etag.removeprefix("W/").strip('"')
+
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
@@ -25,10 +224,10 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 class MediaHost:
     """GET and HEAD /files/…, whole or in part, and uploads."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Service) -> None:
         self._platform = platform
-        self._door = UploadDoor(platform)
-        self._faulty = Faulty(platform)
+        self._door = UploadHost(platform)
+        self._faulty = FaultInjection(platform)
 
     async def __call__(self, request: Request, address: Address) -> Response:
         answer = await self._door(request, address)
@@ -40,7 +239,7 @@ class MediaHost:
         if file is not None:
             check_reader(self._platform, request, address, file.acl)
             chosen = self._faulty.of_media(request, address)
-            return self._output(request, spoilt(file, chosen), chosen)
+            return self._output(request, corrupted(file, chosen), chosen)
         stored = self._platform.uploads.file(address.path)
         if stored is None:
             raise FileNotFound
@@ -54,7 +253,7 @@ class MediaHost:
             self._cache(stored.upload.expires, stored.upload.acl),
         )
 
-    def _output(self, request: Request, file: MediaFile, chosen: Chosen | None) -> Response:
+    def _output(self, request: Request, file: MediaFile, chosen: TriggeredFault | None) -> Response:
         data, pause = file.data, pause_of(chosen)
 
         async def wait(seconds: float) -> None:
@@ -79,8 +278,6 @@ class MediaHost:
 
 # Makes the reply of the bytes [start, end); the status code and the headers follow.
 Body: TypeAlias = Callable[[int, int], Response]
-
-
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 

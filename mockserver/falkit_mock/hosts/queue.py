@@ -8,21 +8,14 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from falkit_mock.edge import Address
-from falkit_mock.errors import MethodNotAllowed, NotFound, ShuttingDown, StillInProgress
-from falkit_mock.hosts.faulty import Faulty, note_job, note_outcome
-from falkit_mock.hosts.models import authorize, read_order, split_app
-from falkit_mock.hosts.replies import (
-    REQUEST_ID,
-    job_urls,
-    json_reply,
-    outcome_reply,
-)
-from falkit_mock.platform.hints import HINT, header_text
-from falkit_mock.platform.jobs import Job
-from falkit_mock.platform.platform import Platform
-from falkit_mock.platform.rules.fault import Operation
-from falkit_mock.platform.wire_json import dumps
+from falkit_mock.core import HINT, dumps, header_text
+from falkit_mock.core.errors import MethodNotAllowed, NotFound, ShuttingDown, StillInProgress
+from falkit_mock.core.jobs import Job
+from falkit_mock.faults import Operation
+from falkit_mock.hosts import REQUEST_ID, Address, job_urls, json_reply, outcome_reply
+from falkit_mock.hosts.fal_run import authorize, read_order, split_app
+from falkit_mock.hosts.faults import FaultInjection, note_job, note_outcome
+from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
 
 # Seconds between the comments that keep a silent stream open (wire.md §3.3).
@@ -41,10 +34,10 @@ _CANCEL_CODES = {"CANCELLATION_REQUESTED": 202, "OK": 200, "ALREADY_COMPLETED": 
 class Queue:
     """POST /{endpoint id}, and what can be asked of /{app}/requests/{request id}."""
 
-    def __init__(self, platform: Platform, catalog: Catalog) -> None:
+    def __init__(self, platform: Service, catalog: Catalog) -> None:
         self._platform = platform
         self._catalog = catalog
-        self._faulty = Faulty(platform)
+        self._faulty = FaultInjection(platform)
 
     async def __call__(self, request: Request, address: Address) -> Response:
         app, rest = split_app(address.path)

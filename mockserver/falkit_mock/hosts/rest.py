@@ -8,15 +8,13 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from falkit_mock.edge import Address
-from falkit_mock.errors import BadBody, MethodNotAllowed, NotFound, UploadNotFound
-from falkit_mock.hosts.bodies import read_lifecycle, read_object, texts
-from falkit_mock.hosts.replies import json_reply, raw_reply
-from falkit_mock.hosts.uploads import complete, part_number, signed_url
-from falkit_mock.platform import access
-from falkit_mock.platform.platform import Platform
-from falkit_mock.platform.wire_json import dumps
-from falkit_mock.store.uploads import Upload
+from falkit_mock.core import dumps
+from falkit_mock.core.errors import BadBody, MethodNotAllowed, NotFound, UploadNotFound
+from falkit_mock.core.identity import check
+from falkit_mock.hosts import Address, json_reply, raw_reply, read_lifecycle, read_object, texts
+from falkit_mock.hosts.media import complete, part_number, signed_url
+from falkit_mock.service.service import Service
+from falkit_mock.store import Upload
 from falkit_spec import JSON
 
 # Seconds for which a CDN token is good; the SDK asks that one last an hour more.
@@ -35,7 +33,7 @@ class Rest:
     And GET /.well-known/jwks.json.
     """
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Service) -> None:
         self._platform = platform
         self._posts = {
             "/storage/auth/token": self._cdn_token,
@@ -56,7 +54,7 @@ class Rest:
         if request.method != "POST":
             raise MethodNotAllowed("POST")
         authorization = request.headers.get("authorization", "")
-        access.check(authorization, None, self._platform.settings.api_keys)
+        check(authorization, None, self._platform.settings.api_keys)
         return await handle(request, address)
 
     def _jwks(self, request: Request) -> Response:

@@ -19,8 +19,8 @@ from client.webhooks.test_listen import COMMAND, Listening, listen
 from client.webhooks.verifiers import Accepts
 from falkit_client import errors, webhooks
 from falkit_client.webhooks import KeyRing
-from falkit_mock.platform.timing import parse_timing
-from falkit_mock.settings import Assumptions, Settings
+from falkit_mock.core.settings import Assumptions, parse_timing
+from falkit_mock.settings import Settings
 from serving import PATIENCE, PROMPT, T2V, Mock, running
 
 __all__ = ["listen"]

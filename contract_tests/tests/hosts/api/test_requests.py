@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.gateway.tally import spend
+from falkit_mock.cli.summary import spend
 from falkit_spec import Catalog
 from serving import I2V_FAST, PATIENCE, PROMPT, T2V, Mock
 

@@ -1,0 +1,319 @@
+"""All routes of the control API, behind one guard."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict, fields
+from functools import cache
+from hmac import compare_digest
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Mount, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from falkit_mock.control import ForbiddenOrigin, TokenNeeded, answer
+from falkit_mock.control.faults import fault_routes
+from falkit_mock.control.jobs import job_routes
+from falkit_mock.control.records import RequestLog, billing_routes, request_log_routes
+from falkit_mock.control.state import clock_routes, seed_routes, state_routes
+from falkit_mock.control.webhooks import webhook_routes
+from falkit_mock.core import dumps
+from falkit_mock.core.network import is_fal, is_this_machine
+from falkit_mock.hosts import json_reply, raw_reply
+from falkit_mock.service.service import Service
+from falkit_spec import JSON, Catalog
+
+if TYPE_CHECKING:
+    from falkit_mock.gateway.gateway import Gateway
+
+METHODS = ("get", "put", "post", "delete", "patch")
+ROOT = "/__falkit"
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Return the document; the same object for all."""
+    # Lazy: it takes longer than the server's start.
+    import yaml
+
+    text = Path(__file__).with_name("openapi.yaml").read_text("utf-8")
+    read: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return read
+
+
+@cache
+def written() -> bytes:
+    """Return the document as JSON."""
+    return dumps(document())
+
+
+def operations() -> list[JSON]:
+    """Return `{method, path, summary}` of every operation, as the document has them in order."""
+    return [
+        {"method": method.upper(), "path": path, "summary": item[method]["summary"]}
+        for path, item in document()["paths"].items()
+        for method in METHODS
+        if method in item
+    ]
+
+
+# What opens doors is counted only; rules have a place of their own.
+_APART = ("api_keys", "control_token", "rules")
+
+
+def health_routes(platform: Service) -> list[Route]:
+    """Return the routes below /__falkit."""
+    began = time.monotonic()
+
+    async def health(request: Request) -> Response:
+        return answer(
+            platform,
+            {
+                "status": "ok",
+                "version": version(),
+                # On the machine's clock, not on the mock's.
+                "uptime": round(time.monotonic() - began, 3),
+                "seed": platform.identity.seed,
+                "settings": _settings(platform),
+            },
+        )
+
+    return [Route("/health", health)]
+
+
+@cache
+def version() -> str:
+    """Return falkit's version."""
+    # Lazy: it reads the disk.
+    from importlib.metadata import version as installed
+
+    return installed("falkit")
+
+
+def _settings(platform: Service) -> dict[str, JSON]:
+    settings = platform.settings
+    told = {
+        field.name: getattr(settings, field.name)
+        for field in fields(settings)
+        if field.name not in _APART
+    }
+    # What is infinite is written as null, and what isn't JSON as its text.
+    told["rules"] = [rule.text() for rule in settings.rules]
+    plain: dict[str, JSON] = orjson.loads(orjson.dumps(told, default=_written))
+    plain["api_keys"] = len(settings.api_keys)
+    plain["control_token"] = settings.control_token is not None
+    return plain
+
+
+def _written(value: Any) -> list[Any] | str:
+    return [*value] if isinstance(value, frozenset) else str(value)
+
+
+def gateway_routes(platform: Service) -> list[Route]:
+    """Return the routes below /__falkit."""
+
+    async def gateway(request: Request) -> Response:
+        found: Gateway | None = getattr(request.app.state, "gateway", None)
+        request_id = platform.identity.reply_id()
+        if found is None:
+            detail: dict[str, JSON] = {"detail": "This mock was started without --gateway"}
+            return json_reply(detail, request_id=request_id, status_code=404)
+        body: dict[str, JSON] = {
+            "url": found.url,
+            "ca": str(found.authority.certificate),
+            "egress": found.egress.policy,
+            "failed_handshakes": found.failed_handshakes,
+            "attempts": [asdict(attempt) for attempt in found.egress.attempts],
+        }
+        return json_reply(body, request_id=request_id)
+
+    return [Route("/gateway", gateway)]
+
+
+TOKEN_HEADER = "x-falkit-token"
+_SAME = ("same-origin", "none")
+
+
+class Guard:
+    """Wraps the control API's routes; raises what is to be answered instead."""
+
+    def __init__(self, app: ASGIApp, token: str | None) -> None:
+        self._app = app
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        if self._token is not None:
+            _check_token(headers, self._token)
+        else:
+            _check_machine(scope, headers)
+            _check_page(scope, headers)
+        # Whoever hangs up while something is waited for wants no answer.
+        with contextlib.suppress(ClientDisconnect):
+            await self._app(scope, receive, send)
+
+
+def _check_token(headers: Headers, token: str) -> None:
+    given = headers.get(TOKEN_HEADER)
+    if given is None:
+        scheme, _, credential = headers.get("authorization", "").partition(" ")
+        given = credential.strip() if scheme.lower() == "bearer" else ""
+    if not compare_digest(given.encode("latin-1", "replace"), token.encode("utf-8")):
+        raise TokenNeeded
+
+
+def _check_machine(scope: Scope, headers: Headers) -> None:
+    server = scope.get("server")
+    if server is not None and _is_address(server[0]) and not is_this_machine(server[0]):
+        raise ForbiddenOrigin(
+            f"the control API is reached at {server[0]}, which isn't this machine's own address, "
+            "and has no token; start the mock with --control-token"
+        )
+    if server is not None and not _is_address(server[0]):
+        # Called within the process, by which no browser comes.
+        return
+    host = headers.get("host", "")
+    if not is_this_machine(_name(host)):
+        raise ForbiddenOrigin(
+            f"host: {host!r} is no name of this machine; call the control API at 127.0.0.1 or "
+            "localhost, or start the mock with --control-token"
+        )
+
+
+def _check_page(scope: Scope, headers: Headers) -> None:
+    origin = headers.get("origin")
+    if origin is not None:
+        same = origin.partition("://")[2].lower() == headers.get("host", "").lower()
+    else:
+        # A link that is followed shows its page to a person, and to no other page.
+        followed = scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate"
+        same = followed or headers.get("sec-fetch-site", "none") in _SAME
+    if not same:
+        raise ForbiddenOrigin(
+            f"origin: a page of {origin or 'another site'} can't use the control API; "
+            "call it from outside the browser"
+        )
+
+
+def _name(host: str) -> str:
+    """Return the name in a Host header, without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def routes(platform: Service, catalog: Catalog, request_log: RequestLog) -> list[BaseRoute]:
+    """Return the application's routes for the control API."""
+    own = [
+        *_described(platform),
+        *health_routes(platform),
+        *job_routes(platform, catalog),
+        *clock_routes(platform),
+        *fault_routes(platform, catalog),
+        *seed_routes(platform),
+        *request_log_routes(platform, request_log),
+        *billing_routes(platform, catalog),
+        *state_routes(platform),
+        *webhook_routes(platform, catalog),
+        *gateway_routes(platform),
+    ]
+    router = Router(_by_path(own), redirect_slashes=False)
+    guarded = Guard(router, platform.settings.control_token)
+    return [_Control(ROOT, guarded, routes=router.routes)]
+
+
+class _Control(Mount):
+    """Takes what is under /__falkit, unless it is for a host of fal's."""
+
+    def __init__(self, path: str, app: Guard, routes: list[BaseRoute]) -> None:
+        super().__init__(path, app)
+        self._routes = routes
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        return self._routes
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if not is_control(scope):
+            return Match.NONE, {}
+        if _path(scope) == ROOT:
+            # The root without its slash, which a mount would not take.
+            scope = {**scope, "path": f"{scope['path']}/"}
+            match, child = super().matches(scope)
+            return match, {**child, "path": scope["path"]}
+        return super().matches(scope)
+
+
+class FalCors(CORSMiddleware):
+    """Opens fal's hosts to every web page, as fal does, and the control API to none."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and is_control(scope):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def is_control(scope: Scope) -> bool:
+    """Tell whether a request is for the control API."""
+    path = _path(scope)
+    if path != ROOT and not path.startswith(f"{ROOT}/"):
+        return False
+    headers = Headers(scope=scope)
+    host = headers.get("host", "").partition(":")[0]
+    return "x-fal-target-url" not in headers and not is_fal(host)
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def _described(platform: Service) -> list[Route]:
+    """Return what tells of all the others."""
+
+    async def index(request: Request) -> Response:
+        return answer(platform, {"operations": operations()})
+
+    async def described(request: Request) -> Response:
+        return raw_reply(written(), request_id=platform.identity.reply_id())
+
+    return [Route("/", index), Route("/openapi.json", described)]
+
+
+def _by_path(own: Iterable[Route]) -> list[Route]:
+    """Join the routes of each path, so that a 405 names all the methods that it takes."""
+    paths: dict[str, dict[str, Endpoint]] = {}
+    for route in own:
+        methods = paths.setdefault(route.path, {})
+        for method in route.methods or ():
+            assert method not in methods, f"{method} {route.path} is there twice"
+            methods[method] = route.endpoint
+    return [_joined(path, methods) for path, methods in paths.items()]
+
+
+def _joined(path: str, methods: dict[str, Endpoint]) -> Route:
+    async def dispatch(request: Request) -> Response:
+        return await methods[request.method](request)
+
+    return Route(path, dispatch, methods=sorted(methods))
