@@ -68,11 +68,11 @@ def gated(folder: Path, settings: Settings = INSTANT, egress: Policy = "allow") 
     with ExitStack() as stack:
         mock, gate = (stack.enter_context(listen("127.0.0.1", 0)) for _ in range(2))
         app = create_app(settings)
-        platform: Service = app.state.platform
+        service: Service = app.state.service
         gateway = Gateway(gate, reached(mock), Egress(egress), Authority.open(folder))
         app.state.gateway = gateway
         ready = threading.Event()
-        server = MockServer(app, platform, ready.set, gateway)
+        server = MockServer(app, service, ready.set, gateway)
         thread = threading.Thread(target=server.run, args=([mock],), daemon=True)
         thread.start()
         try:

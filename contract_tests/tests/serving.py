@@ -34,10 +34,10 @@ class WatchedClock(ManualClock):
         super().__init__()
         self._waits = threading.Semaphore(0)
 
-    async def wait(self, until: float, ticket: asyncio.Event) -> None:
+    async def wait(self, until: float, waiter: asyncio.Event) -> None:
         if until > self.now():
             self._waits.release()
-        await super().wait(until, ticket)
+        await super().wait(until, waiter)
 
     def until_waited_for(self) -> None:
         """Return once somebody waits on this clock who had not been counted yet."""
@@ -49,7 +49,7 @@ class Mock:
     """A running mock: where it is, what is inside, and the calls that most tests make."""
 
     url: str
-    platform: Service
+    service: Service
     clock: Clock
     loop: asyncio.AbstractEventLoop
     http: httpx.Client
@@ -104,7 +104,7 @@ def running(settings: Settings | None = None, clock: Clock | None = None) -> Gen
     """Serve the mock on a free port for the length of the block."""
     time = clock or SimulatedClock()
     app = create_app(settings, clock=time)
-    platform: Service = app.state.platform
+    service: Service = app.state.service
     loops: list[asyncio.AbstractEventLoop] = []
     ready = threading.Event()
 
@@ -112,7 +112,7 @@ def running(settings: Settings | None = None, clock: Clock | None = None) -> Gen
         loops.append(asyncio.get_running_loop())
         ready.set()
 
-    server = MockServer(app, platform, announce)
+    server = MockServer(app, service, announce)
     with listen("127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -122,7 +122,7 @@ def running(settings: Settings | None = None, clock: Clock | None = None) -> Gen
             with httpx.Client(
                 base_url=url, headers=KEY, timeout=PATIENCE, trust_env=False
             ) as client:
-                yield Mock(url, platform, time, loops[0], client)
+                yield Mock(url, service, time, loops[0], client)
         finally:
             server.should_exit = True
             thread.join(PATIENCE)

@@ -63,22 +63,22 @@ _FILES = (MEDIA, REST)
 class FalHosts:
     """Finds the fal host that a request is for and has it answer. A plain ASGI application."""
 
-    def __init__(self, platform: Service, catalog: Catalog) -> None:
-        self._platform = platform
-        self._faulty = FaultInjection(platform)
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
+        self._faulty = FaultInjection(service)
         self._hosts: dict[str, Host] = {
-            RUN: FalRun(platform, catalog),
-            QUEUE: Queue(platform, catalog),
-            MEDIA: MediaHost(platform),
-            SITE: Site(platform, catalog),
-            REST: Rest(platform),
-            API: _platform_api(platform, catalog),
+            RUN: FalRun(service, catalog),
+            QUEUE: Queue(service, catalog),
+            MEDIA: MediaHost(service),
+            SITE: Site(service, catalog),
+            REST: Rest(service),
+            API: _platform_api(service, catalog),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            address = resolve(scope, self._platform.settings.media_host)
+            address = resolve(scope, self._service.settings.media_host)
             scope["falkit.address"] = address
             located(scope, address)
             host = self._hosts.get(address.role)
@@ -93,7 +93,7 @@ class FalHosts:
             response = error.reply()
         except WireError as error:
             scope["falkit.error"] = error
-            response = error_reply(error, self._platform.identity.reply_id())
+            response = error_reply(error, self._service.identity.reply_id())
         except ClientDisconnect:
             return
         except ConnectionCut as error:
@@ -108,7 +108,7 @@ class FalHosts:
             await spoiling(response, scope, receive, send)
 
 
-def _platform_api(platform: Service, catalog: Catalog) -> Host:
+def _platform_api(service: Service, catalog: Catalog) -> Host:
     """Return api.fal.ai, which is imported when it is first asked: most runs never do."""
     made: list[Host] = []
 
@@ -116,7 +116,7 @@ def _platform_api(platform: Service, catalog: Catalog) -> Host:
         if not made:
             from falkit_mock.hosts.api import Api
 
-            made.append(Api(platform, catalog))
+            made.append(Api(service, catalog))
         return await made[0](request, address)
 
     return answer
@@ -136,40 +136,40 @@ def create_app(
     """
     documents = catalog or Catalog.vendored()
     kept = store or SqliteStore()
-    platform = Service(settings or Settings(), clock or SimulatedClock(), kept)
+    service = Service(settings or Settings(), clock or SimulatedClock(), kept)
 
-    request_log = RequestLog(settings.journal if settings else 1000)
-    platform.restarted.append(request_log.restart)
+    request_log = RequestLog(settings.request_log if settings else 1000)
+    service.restarted.append(request_log.restart)
 
     async def health(request: Request) -> Response:
-        return json_reply({"status": "ok"}, request_id=platform.identity.reply_id())
+        return json_reply({"status": "ok"}, request_id=service.identity.reply_id())
 
     async def refused(request: Request, error: Exception) -> Response:
         # Starlette's own refusals, of the mock's few routes, are plain text without an id.
         assert isinstance(error, HTTPException)
         return json_reply(
             {"detail": error.detail},
-            request_id=platform.identity.reply_id(),
+            request_id=service.identity.reply_id(),
             status_code=error.status_code,
             headers=error.headers,
         )
 
     async def control_refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, WireError)
-        return error_reply(error, platform.identity.reply_id())
+        return error_reply(error, service.identity.reply_id())
 
     async def internal_error(request: Request, error: Exception) -> Response:
         # A fault of falkit's own. Uvicorn, which is told to be quiet, would keep it to itself.
         if not isinstance(error, ConnectionCut):
             _log.error("%s %r failed", request.method, request.url.path, exc_info=error)
         detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
-        request_id = platform.identity.reply_id()
+        request_id = service.identity.reply_id()
         return json_reply(detail, request_id=request_id, status_code=500)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         yield
-        platform.close()
+        service.close()
         kept.close()
 
     # Each browser preflight is answered, and nothing else added, by one plain middleware.
@@ -185,8 +185,8 @@ def create_app(
         routes=[
             Route("/health", health),
             Route("/ready", health),
-            *routes(platform, documents, request_log),
-            Route("/{path:path}", Recorder(FalHosts(platform, documents), platform, request_log)),
+            *routes(service, documents, request_log),
+            Route("/{path:path}", Recorder(FalHosts(service, documents), service, request_log)),
         ],
         middleware=[cors],
         exception_handlers={
@@ -196,5 +196,5 @@ def create_app(
         },
         lifespan=lifespan,
     )
-    app.state.platform = platform
+    app.state.service = service
     return app

@@ -94,7 +94,7 @@ class ServerThread:
         app = create_app(self._settings, clock=self._clock)
         app.state.gateway = self._gateway
         served = self._prepare(app)
-        return MockServer(served, app.state.platform, self._ready.set, self._gateway)
+        return MockServer(served, app.state.service, self._ready.set, self._gateway)
 
 
 def _nothing() -> None:

@@ -31,7 +31,7 @@ class MockServer(uvicorn.Server):
     def __init__(
         self,
         app: ASGIApp,
-        platform: Service,
+        service: Service,
         ready: Callable[[], None],
         gateway: Gateway | None = None,
     ) -> None:
@@ -47,7 +47,7 @@ class MockServer(uvicorn.Server):
             timeout_graceful_shutdown=0,
         )
         super().__init__(config)
-        self._platform = platform
+        self._service = service
         self._ready = ready
         self._gateway = gateway
         # Once it runs: its loop, and what wakes it when it is to end.
@@ -77,7 +77,7 @@ class MockServer(uvicorn.Server):
                     await self._end.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._platform.close()
+        self._service.close()
         if self._gateway is not None:
             self._gateway.close()
         await super().shutdown(sockets)

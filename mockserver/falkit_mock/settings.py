@@ -42,8 +42,8 @@ class Settings:
     media_host: MediaHost = "auto"
     # How many of the newest log lines a status shows (wire.md §3.2: a moving window).
     log_window: int = 10
-    # How many of the newest requests the journal keeps.
-    journal: int = 1000
+    # How many of the newest requests the request log keeps.
+    request_log: int = 1000
     # What the control API asks for; None asks for nothing, and is for this machine alone.
     control_token: str | None = None
     # When webhooks are sent again (wire.md §5.3), and which hosts they may go to beside this
@@ -58,8 +58,8 @@ class Settings:
     assumptions: Assumptions = field(default_factory=Assumptions)
 
     def __post_init__(self) -> None:
-        least_of = {"runners": 1, "concurrency": 0, "max_body": 1, "log_window": 1, "journal": 0}
-        for name, least in least_of.items():
+        counts = {"runners": 1, "concurrency": 0, "max_body": 1, "log_window": 1, "request_log": 0}
+        for name, least in counts.items():
             value = getattr(self, name)
             if value < least:
                 option = name.replace("_", "-")

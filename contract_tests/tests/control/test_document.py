@@ -73,9 +73,9 @@ def test_the_document_and_the_index_are_served(mock: Mock) -> None:
 def test_health_tells_the_settings_and_no_secret(mock: Mock) -> None:
     told = mock.http.get("/__falkit/health").json()
     assert (told["status"], told["settings"]["runners"]) == ("ok", 2)
-    assert told["settings"]["timing"] == {"queue": 0.0, "run": 0.0, "pace": "clock"}
+    assert told["settings"]["timing"] == {"queue": 0.0, "run": 0.0, "progression": "clock"}
     assert (told["settings"]["api_keys"], told["settings"]["control_token"]) == (0, False)
-    assert told["seed"] == mock.platform.identity.seed
+    assert told["seed"] == mock.service.identity.seed
 
 
 def test_another_method_is_405_and_another_path_404(mock: Mock) -> None:

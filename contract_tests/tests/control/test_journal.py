@@ -78,14 +78,14 @@ def test_whoever_follows_misses_nothing(mock: Mock) -> None:
 
 
 def test_only_the_newest_are_kept() -> None:
-    with running(Settings(journal=2)) as mock:
+    with running(Settings(request_log=2)) as mock:
         for _ in range(3):
             mock.run({})
         assert [line["number"] for line in seen(mock)] == [2, 3]
 
 
 def test_none_are_kept_if_none_are_wanted() -> None:
-    with running(Settings(journal=0)) as mock:
+    with running(Settings(request_log=0)) as mock:
         mock.run({})
         assert seen(mock) == []
 

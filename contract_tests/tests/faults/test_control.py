@@ -133,6 +133,6 @@ def test_a_reset_brings_back_the_rules_of_the_start(serve: Serve) -> None:
     mock = serve("internal_error times=1")
     mock.run(PROMPT)
     mock.http.post(RULES, json={"rule": "bad_key"})
-    mock.inside(mock.platform.rules.reset)
-    (kept,) = mock.platform.rules.all()
+    mock.inside(mock.service.rules.reset)
+    (kept,) = mock.service.rules.all()
     assert (kept.id, kept.rule.text(), kept.seen) == ("r1", "internal_error times=1", 0)

@@ -40,7 +40,7 @@ FINAL = [
 
 
 def attempts(mock: Mock, job: dict[str, str]) -> int:
-    stored = mock.platform.store.get(job["request_id"])
+    stored = mock.service.store.get(job["request_id"])
     assert stored is not None
     return stored.attempts
 

@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_written_to_is_named_with_its_mend(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("platform", "environ", "expected"),
+    ("system", "environ", "expected"),
     [
         ("linux", {}, "/home/me/.local/share/falkit"),
         ("linux", {"XDG_DATA_HOME": "/data"}, "/data/falkit"),
@@ -149,14 +149,14 @@ def test_a_folder_that_cannot_be_written_to_is_named_with_its_mend(tmp_path: Pat
     ],
 )
 def test_the_data_folder_is_where_the_system_has_such(
-    monkeypatch: pytest.MonkeyPatch, platform: str, environ: dict[str, str], expected: str
+    monkeypatch: pytest.MonkeyPatch, system: str, environ: dict[str, str], expected: str
 ) -> None:
     for name in ("FALKIT_HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/home/me")
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(sys, "platform", system)
     assert data_dir() == Path(expected)
 
 

@@ -108,7 +108,7 @@ def asked(form: Literal["text", "json"], path: str, *, running: bool = False) ->
                 await asyncio.sleep(0)
             clock.advance(60)
             assert (await task).status_code == 200
-            app.state.platform.close()
+            app.state.service.close()
 
     asyncio.run(ask())
     return told.getvalue()

@@ -163,7 +163,7 @@ def test_being_told_to_stop_ends_a_call_that_waits_for_a_download(
             pool.submit(open_mock.http.get, job["status_url"]),
         ]
         assert all(site.slow.acquire(timeout=PATIENCE) for _ in range(2))
-        open_mock.inside(open_mock.platform.close)
+        open_mock.inside(open_mock.service.close)
         assert [call.result(PATIENCE).status_code for call in waiting] == [503, 503]
     site.done.set()
 

@@ -98,7 +98,7 @@ class WatchedJobs:
         from falkit_mock.core.jobs import Outcome
 
         self._decided: Queue[Outcome] = Queue()
-        store = mock.platform.store
+        store = mock.service.store
         decide = store.decide
 
         def noted(request_id: str, outcome: Outcome) -> None:
@@ -118,7 +118,7 @@ def test_a_call_still_waiting_when_the_mock_stops_is_not_told_it_succeeded(
     with ThreadPoolExecutor() as pool:
         call = pool.submit(held.run, PROMPT)
         clock.until_waited_for()
-        held.inside(held.platform.close)
+        held.inside(held.service.close)
         reply = call.result(PATIENCE)
     assert (reply.status_code, reply.json()) == (503, {"detail": "Service Unavailable"})
 

@@ -91,7 +91,7 @@ class Base(RuleBasedStateMachine):
         clock = WatchedClock()
         self._driver = Driver(create_app(self.settings, clock=clock), clock)
         self._receiver = Receiver(clock, dict(zip(URLS, moods, strict=True)))
-        self._driver.platform.webhooks.use(self._receiver)
+        self._driver.service.webhooks.use(self._receiver)
         self._service = Service(runners, concurrency or math.inf, clock.now())
 
     def teardown(self) -> None:
@@ -118,8 +118,8 @@ class Base(RuleBasedStateMachine):
         return self.driver.clock.now()
 
     @property
-    def pace(self) -> str:
-        return self.settings.timing.pace
+    def progression(self) -> str:
+        return self.settings.timing.progression
 
     @property
     def timed(self) -> Seconds | None:
@@ -134,7 +134,7 @@ class Base(RuleBasedStateMachine):
 
     def learn(self) -> None:
         """Take the moments of jobs that looking moves on from the mock: nothing else knows them."""
-        if self.pace != "polls":
+        if self.progression != "polls":
             return
         if not self.witnesses:
             return

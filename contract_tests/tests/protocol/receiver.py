@@ -83,7 +83,7 @@ class Receiver:
         if mood.delay == math.inf:
             await asyncio.Event().wait()
         while self.clock.now() < now + mood.delay:
-            await self.clock.wait(now + mood.delay, self.clock.bell.ticket())
+            await self.clock.wait(now + mood.delay, self.clock.notifier.waiter())
         if mood.code is None:
             raise SendFailed("the connection broke")
         return Answer(mood.code, {"content-type": "text/plain"}, b"heard")

@@ -139,7 +139,7 @@ _MOCK = (
         help="Largest request body; a larger one is answered 413.",
     ),
     click.option(
-        "--journal",
+        "--request-log",
         default=1000,
         show_default=True,
         type=click.IntRange(0),
@@ -244,7 +244,7 @@ class MockOptions(TypedDict):
     webhook_allow: tuple[str, ...]
     webhook_timestamps: Timestamps
     max_body: int
-    journal: int
+    request_log: int
     control_token: str | None
     faults: tuple[str, ...]
     assume: tuple[str, ...]
@@ -282,7 +282,7 @@ def settings_of(chosen: MockOptions) -> Settings:
             webhook_allow=chosen["webhook_allow"],
             webhook_timestamps=chosen["webhook_timestamps"],
             max_body=chosen["max_body"],
-            journal=chosen["journal"],
+            request_log=chosen["request_log"],
             control_token=chosen["control_token"] or None,
             rules=_rules(chosen["faults"]),
             assumptions=Assumptions.parse(chosen["assume"]),

@@ -72,10 +72,10 @@ def serve(
         app = create_app(
             replace(settings, control_token=settings.control_token or made), clock=clock
         )
-        platform: Service = app.state.platform
-        log = ConsoleLog(app, log_format, clock=platform.clock)
+        service: Service = app.state.service
+        log = ConsoleLog(app, log_format, clock=service.clock)
         if not quiet:
-            platform.webhooks.log.heard = log.delivered
+            service.webhooks.log.heard = log.delivered
         gateway = None
         if with_gateway:
             from falkit_mock.core.network import reached
@@ -92,8 +92,8 @@ def serve(
             app.state.gateway = gateway
         server = MockServer(
             app if quiet else log,
-            platform,
-            lambda: _announce(url, platform, chosen["timing"], gateway, made),
+            service,
+            lambda: _announce(url, service, chosen["timing"], gateway, made),
             gateway,
         )
         server.run(sockets=[listener])
@@ -107,7 +107,7 @@ def _token_for(listener: socket) -> str | None:
 
 
 def _announce(
-    url: str, platform: Service, timing: str, gateway: Gateway | None, made_token: str | None
+    url: str, service: Service, timing: str, gateway: Gateway | None, made_token: str | None
 ) -> None:
     """Say that requests are answered: to programs on stdout, to people on stderr."""
     ready = {
@@ -115,7 +115,7 @@ def _announce(
         "fal_run": f"{url}/fal.run",
         "queue": f"{url}/queue.fal.run",
         "control": f"{url}/__falkit",
-        "seed": platform.identity.seed,
+        "seed": service.identity.seed,
         "pid": os.getpid(),
     }
     more = ""
@@ -128,11 +128,11 @@ def _announce(
         option = "" if port == str(GATEWAY_PORT) else f" --gateway-port {port}"
         more += f'\n    for unmodified programs     eval "$(falkit env{option})"'
     print(json.dumps(ready), flush=True)
-    count = len(platform.settings.rules)
+    count = len(service.settings.rules)
     rules = f", {count} rule{'s'[: count - 1]}" if count else ""
     banner = f"""
   falkit stands in for fal.ai at {url}
-  (timing {timing}, seed {platform.identity.seed}{rules})
+  (timing {timing}, seed {service.identity.seed}{rules})
 
     in place of https://        {url}/queue.fal.run/…
     proxyUrl of @fal-ai/client  {url}/api/fal/proxy
@@ -216,7 +216,7 @@ class Listeners:
         from falkit_mock.cli.console import ConsoleLog
         from falkit_mock.cli.summary import Tally, Webhooks
 
-        service: Service = app.state.platform
+        service: Service = app.state.service
         self._service = service
         self._tally, self._webhooks = Tally(app), Webhooks()
         log = ConsoleLog(self._tally, clock=service.clock) if self._verbose else None

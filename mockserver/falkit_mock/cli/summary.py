@@ -132,11 +132,11 @@ def _faults(scope: Scope) -> list[str]:
     ]
 
 
-async def spend(platform: Service, catalog: Catalog) -> Spend:
+async def spend(service: Service, catalog: Catalog) -> Spend:
     """Return what the mock's jobs would have cost at fal: those that succeeded."""
     jobs = done = unpriced = 0
     dollars = Decimal(0)
-    async for entry in entries(platform, catalog):
+    async for entry in entries(service, catalog):
         jobs += 1
         if entry.result != "success":
             continue
@@ -191,13 +191,13 @@ class Webhooks:
                 self.reasons.pop(delivery.request_id, None)
 
 
-def remains(platform: Service, heard: Webhooks) -> Remains:
+def remains(service: Service, heard: Webhooks) -> Remains:
     """Return what is left now; call it on the platform's own event loop."""
-    now = platform.clock.now()
-    open_jobs = {job.id for job in platform.store.jobs() if job.status(now) != "COMPLETED"}
+    now = service.clock.now()
+    open_jobs = {job.id for job in service.store.jobs() if job.status(now) != "COMPLETED"}
     undelivered: Counter[str] = Counter()
     unsent = 0
-    for pending in platform.webhooks.pending():
+    for pending in service.webhooks.pending():
         if pending.request_id in open_jobs:
             unsent += 1
             continue
@@ -209,11 +209,11 @@ def remains(platform: Service, heard: Webhooks) -> Remains:
         undelivered,
         len(open_jobs),
         unsent,
-        stands(platform.clock),
+        stands(service.clock),
         {
             kept.rule.text(): kept.seen
-            for kept in platform.rules.all()
-            if kept.id not in platform.rules.used
+            for kept in service.rules.all()
+            if kept.id not in service.rules.used
         },
     )
 

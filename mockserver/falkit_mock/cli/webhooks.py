@@ -267,14 +267,14 @@ def _alone(
         from falkit_mock.webhooks.signing import sample, user_id
 
         store = SqliteStore()
-        platform = Service(settings, SimulatedClock(), store)
+        service = Service(settings, SimulatedClock(), store)
         try:
-            id = request_id or platform.identity.request_id()
-            body = platform.webhooks.body(sample(kind, output), id)
+            id = request_id or service.identity.request_id()
+            body = service.webhooks.body(sample(kind, output), id)
             user = user_id("falkit")
-            return await platform.webhooks.send(id, url, body, user, "trigger")
+            return await service.webhooks.send(id, url, body, user, "trigger")
         finally:
-            platform.close()
+            service.close()
             store.close()
 
     try:

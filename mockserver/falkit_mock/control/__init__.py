@@ -97,9 +97,9 @@ _DIGITS = re.compile(r"-?\d+", re.A)
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 
 
-def answer(platform: Service, body: Mapping[str, JSON], status_code: int = 200) -> Response:
+def answer(service: Service, body: Mapping[str, JSON], status_code: int = 200) -> Response:
     """Return a reply of the control API."""
-    return json_reply(body, request_id=platform.identity.reply_id(), status_code=status_code)
+    return json_reply(body, request_id=service.identity.reply_id(), status_code=status_code)
 
 
 class Fields:
@@ -194,9 +194,9 @@ class Fields:
         return aware.timestamp()
 
 
-async def body_of(platform: Service, request: Request, *known: str) -> Fields:
+async def body_of(service: Service, request: Request, *known: str) -> Fields:
     """Return the fields of a JSON object; those that aren't `known` are refused."""
-    data = await read_body(request, platform.settings.max_body)
+    data = await read_body(request, service.settings.max_body)
     return Fields(parsed(data), known, "body")
 
 

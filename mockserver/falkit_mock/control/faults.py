@@ -19,9 +19,9 @@ from falkit_spec import JSON, Catalog
 Source = str | Mapping[str, JSON]
 
 
-def fault_routes(platform: Service, catalog: Catalog) -> list[Route]:
+def fault_routes(service: Service, catalog: Catalog) -> list[Route]:
     """Return the routes below /__falkit."""
-    rules = Rules(platform, catalog)
+    rules = Rules(service, catalog)
     return [
         Route("/rules", rules.list),
         Route("/rules", rules.add, methods=["POST"]),
@@ -37,17 +37,17 @@ def fault_routes(platform: Service, catalog: Catalog) -> list[Route]:
 class Rules:
     """The operations on rules. A rule is a line, or a table with the same names."""
 
-    def __init__(self, platform: Service, catalog: Catalog) -> None:
-        self._platform = platform
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
         self._catalog = catalog
-        self._book = platform.rules
+        self._book = service.rules
 
     async def list(self, request: Request) -> Response:
         query_of(request)
         return self._all()
 
     async def add(self, request: Request) -> Response:
-        source = _source((await body_of(self._platform, request, "rule")).value("rule"), "rule")
+        source = _source((await body_of(self._service, request, "rule")).value("rule"), "rule")
         try:
             kept = self._book.add(source)
         except RuleError as error:
@@ -55,7 +55,7 @@ class Rules:
         return self._told(kept, 201)
 
     async def replace_all(self, request: Request) -> Response:
-        given = (await body_of(self._platform, request, "rules")).value("rules")
+        given = (await body_of(self._service, request, "rules")).value("rules")
         if not isinstance(given, list):
             raise InvalidField.lacking("rules", "give a list of rules, each a line or a table")
         try:
@@ -68,14 +68,14 @@ class Rules:
         query_of(request)
         removed = len(self._book.all())
         self._book.clear()
-        return answer(self._platform, {"removed": removed})
+        return answer(self._service, {"removed": removed})
 
     async def one(self, request: Request) -> Response:
         query_of(request)
-        return answer(self._platform, self._known(request).as_json())
+        return answer(self._service, self._known(request).as_json())
 
     async def replace(self, request: Request) -> Response:
-        source = _source((await body_of(self._platform, request, "rule")).value("rule"), "rule")
+        source = _source((await body_of(self._service, request, "rule")).value("rule"), "rule")
         known = self._known(request)
         try:
             kept = self._book.replace(known.id, source) or known
@@ -87,23 +87,23 @@ class Rules:
         query_of(request)
         known = self._known(request)
         self._book.remove(known.id)
-        return answer(self._platform, {"removed": 1})
+        return answer(self._service, {"removed": 1})
 
     async def faults(self, request: Request) -> Response:
         query_of(request)
         described: list[JSON] = [fault.described() for fault in FAULTS.values()]
-        return answer(self._platform, {"faults": described})
+        return answer(self._service, {"faults": described})
 
     def _told(self, kept: RuleState, status_code: int = 200) -> Response:
         """Answer with a rule that was set, and a hint if it can befall nobody here."""
-        reply = answer(self._platform, kept.as_json(), status_code)
+        reply = answer(self._service, kept.as_json(), status_code)
         if missed := kept.rule.missed(endpoint.id for endpoint in self._catalog):
             reply.headers[HINT] = header_text(missed)
         return reply
 
     def _all(self) -> Response:
         rules: list[JSON] = [kept.as_json() for kept in self._book.all()]
-        return answer(self._platform, {"rules": rules})
+        return answer(self._service, {"rules": rules})
 
     def _known(self, request: Request) -> RuleState:
         id = str(request.path_params["rule_id"])

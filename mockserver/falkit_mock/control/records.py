@@ -30,7 +30,7 @@ class RequestLog:
     """The newest requests, `size` at most. Its bell rings at arrivals and at answers."""
 
     def __init__(self, size: int) -> None:
-        self.bell = Notifier()
+        self.notifier = Notifier()
         self._seen: deque[RequestRecord] = deque(maxlen=size)
         self._number = 0
 
@@ -68,20 +68,20 @@ SEEN = "falkit.seen"
 class Recorder:
     """Wraps an application; plain ASGI, since it sits on every request's way."""
 
-    def __init__(self, app: ASGIApp, platform: Service, journal: RequestLog) -> None:
+    def __init__(self, app: ASGIApp, service: Service, request_log: RequestLog) -> None:
         self._app = app
-        self._journal = journal
-        self._platform = platform
+        self._journal = request_log
+        self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        journal, began = self._journal, time.perf_counter()
+        request_log, began = self._journal, time.perf_counter()
         headers = dict(scope["headers"])
-        seen = journal.arrived(
+        seen = request_log.arrived(
             scope["method"],
             headers.get(b"host", b"").decode("latin-1"),
             scope["path"],
             key_id(headers.get(b"authorization", b"").decode("latin-1")),
-            self._platform.clock.now(),
+            self._service.clock.now(),
         )
         scope[SEEN] = seen
 
@@ -89,10 +89,10 @@ class Recorder:
             if message["type"] == "http.response.start":
                 _answered(seen, message)
                 seen.faults = _faults(scope)
-                journal.bell.ring()
+                request_log.notifier.ring()
             await send(message)
 
-        journal.bell.ring()
+        request_log.notifier.ring()
         try:
             await self._app(scope, receive, note)
         finally:
@@ -100,7 +100,7 @@ class Recorder:
             seen.ms = (time.perf_counter() - began) * 1000
             if seen.status is None:
                 seen.status = 0
-            journal.bell.ring()
+            request_log.notifier.ring()
 
 
 def located(scope: Scope, address: Address) -> None:
@@ -131,7 +131,7 @@ _PATIENCE = 60.0
 _LAST = 2**53 - 1
 
 
-def request_log_routes(platform: Service, journal: RequestLog) -> list[Route]:
+def request_log_routes(service: Service, request_log: RequestLog) -> list[Route]:
     """Return the routes below /__falkit."""
 
     async def show(request: Request) -> Response:
@@ -141,24 +141,24 @@ def request_log_routes(platform: Service, journal: RequestLog) -> list[Route]:
         wait = query.number("wait", least=0, most=_PATIENCE, default=0.0)
         count = query.whole("count", least=1, most=_MOST, default=1)
         if wait:
-            await unless_gone(request, _waited(platform, journal, wanted, count, wait))
-        found = [seen for seen in journal if wanted(seen)]
+            await unless_gone(request, _waited(service, request_log, wanted, count, wait))
+        found = [seen for seen in request_log if wanted(seen)]
         # Whoever follows from a number on wants the next, whoever looks wants the latest.
         page = found[:limit] if "since" in query else found[-limit:]
         lines = [seen.as_json() for seen in page]
-        last = page[-1].number if len(page) < len(found) and "since" in query else journal.last
-        return answer(platform, {"requests": [*lines], "last": last})
+        last = page[-1].number if len(page) < len(found) and "since" in query else request_log.last
+        return answer(service, {"requests": [*lines], "last": last})
 
     async def clear(request: Request) -> Response:
-        await body_of(platform, request)
-        return answer(platform, {"cleared": journal.clear()})
+        await body_of(service, request)
+        return answer(service, {"cleared": request_log.clear()})
 
     return [Route("/journal", show), Route("/journal", clear, methods=["DELETE"])]
 
 
 async def _waited(
-    platform: Service,
-    journal: RequestLog,
+    service: Service,
+    request_log: RequestLog,
     wanted: Callable[[RequestRecord], bool],
     count: int,
     seconds: float,
@@ -166,11 +166,11 @@ async def _waited(
     """Return once so many requests are there, or so many real seconds have passed."""
     try:
         async with asyncio.timeout(seconds):
-            while not platform.closing:
-                ticket = journal.bell.ticket()
-                if sum(1 for seen in journal if wanted(seen)) >= count:
+            while not service.closing:
+                waiter = request_log.notifier.waiter()
+                if sum(1 for seen in request_log if wanted(seen)) >= count:
                     return
-                await ticket.wait()
+                await waiter.wait()
     except TimeoutError:
         return
 
@@ -212,7 +212,7 @@ class Line:
         return {
             "request_id": self.entry.job.id,
             "endpoint_id": self.entry.endpoint_id,
-            "key": self.entry.job.wishes.key,
+            "key": self.entry.job.options.key,
             "result": self.entry.result,
             "quantity": None if paid is None else f"{paid.quantity:f}",
             "unit": None if paid is None else paid.unit,
@@ -220,7 +220,7 @@ class Line:
         }
 
 
-def billing_routes(platform: Service, catalog: Catalog) -> list[Route]:
+def billing_routes(service: Service, catalog: Catalog) -> list[Route]:
     """Return the routes below /__falkit."""
 
     async def ledger(request: Request) -> Response:
@@ -228,9 +228,9 @@ def billing_routes(platform: Service, catalog: Catalog) -> list[Route]:
         glob, key, with_jobs = query.text("endpoint"), query.text("key"), query.flag("jobs")
         lines = [
             Line(entry, charge(entry, catalog))
-            async for entry in entries(platform, catalog)
+            async for entry in entries(service, catalog)
             if (not glob or fnmatchcase(entry.endpoint_id, glob))
-            and (not key or entry.job.wishes.key == key)
+            and (not key or entry.job.options.key == key)
         ]
         told: dict[str, JSON] = {
             "currency": "USD",
@@ -240,7 +240,7 @@ def billing_routes(platform: Service, catalog: Catalog) -> list[Route]:
         }
         if with_jobs:
             told["lines"] = [line.as_json() for line in lines]
-        return answer(platform, told)
+        return answer(service, told)
 
     return [Route("/ledger", ledger)]
 

@@ -70,20 +70,20 @@ def operations() -> list[JSON]:
 _APART = ("api_keys", "control_token", "rules")
 
 
-def health_routes(platform: Service) -> list[Route]:
+def health_routes(service: Service) -> list[Route]:
     """Return the routes below /__falkit."""
     began = time.monotonic()
 
     async def health(request: Request) -> Response:
         return answer(
-            platform,
+            service,
             {
                 "status": "ok",
                 "version": version(),
                 # On the machine's clock, not on the mock's.
                 "uptime": round(time.monotonic() - began, 3),
-                "seed": platform.identity.seed,
-                "settings": _settings(platform),
+                "seed": service.identity.seed,
+                "settings": _settings(service),
             },
         )
 
@@ -99,8 +99,8 @@ def version() -> str:
     return installed("falkit")
 
 
-def _settings(platform: Service) -> dict[str, JSON]:
-    settings = platform.settings
+def _settings(service: Service) -> dict[str, JSON]:
+    settings = service.settings
     told = {
         field.name: getattr(settings, field.name)
         for field in fields(settings)
@@ -118,12 +118,12 @@ def _written(value: Any) -> list[Any] | str:
     return [*value] if isinstance(value, frozenset) else str(value)
 
 
-def gateway_routes(platform: Service) -> list[Route]:
+def gateway_routes(service: Service) -> list[Route]:
     """Return the routes below /__falkit."""
 
     async def gateway(request: Request) -> Response:
         found: Gateway | None = getattr(request.app.state, "gateway", None)
-        request_id = platform.identity.reply_id()
+        request_id = service.identity.reply_id()
         if found is None:
             detail: dict[str, JSON] = {"detail": "This mock was started without --gateway"}
             return json_reply(detail, request_id=request_id, status_code=404)
@@ -222,23 +222,23 @@ def _is_address(text: str) -> bool:
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def routes(platform: Service, catalog: Catalog, request_log: RequestLog) -> list[BaseRoute]:
+def routes(service: Service, catalog: Catalog, request_log: RequestLog) -> list[BaseRoute]:
     """Return the application's routes for the control API."""
     own = [
-        *_described(platform),
-        *health_routes(platform),
-        *job_routes(platform, catalog),
-        *clock_routes(platform),
-        *fault_routes(platform, catalog),
-        *seed_routes(platform),
-        *request_log_routes(platform, request_log),
-        *billing_routes(platform, catalog),
-        *state_routes(platform),
-        *webhook_routes(platform, catalog),
-        *gateway_routes(platform),
+        *_described(service),
+        *health_routes(service),
+        *job_routes(service, catalog),
+        *clock_routes(service),
+        *fault_routes(service, catalog),
+        *seed_routes(service),
+        *request_log_routes(service, request_log),
+        *billing_routes(service, catalog),
+        *state_routes(service),
+        *webhook_routes(service, catalog),
+        *gateway_routes(service),
     ]
     router = Router(_by_path(own), redirect_slashes=False)
-    guarded = Guard(router, platform.settings.control_token)
+    guarded = Guard(router, service.settings.control_token)
     return [_Control(ROOT, guarded, routes=router.routes)]
 
 
@@ -289,14 +289,14 @@ def _path(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", ""))
 
 
-def _described(platform: Service) -> list[Route]:
+def _described(service: Service) -> list[Route]:
     """Return what tells of all the others."""
 
     async def index(request: Request) -> Response:
-        return answer(platform, {"operations": operations()})
+        return answer(service, {"operations": operations()})
 
     async def described(request: Request) -> Response:
-        return raw_reply(written(), request_id=platform.identity.reply_id())
+        return raw_reply(written(), request_id=service.identity.reply_id())
 
     return [Route("/", index), Route("/openapi.json", described)]
 

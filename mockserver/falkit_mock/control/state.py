@@ -21,9 +21,9 @@ LONGEST = 315_360_000.0
 _END = 253_370_764_800.0
 
 
-def clock_routes(platform: Service) -> list[Route]:
+def clock_routes(service: Service) -> list[Route]:
     """Return the routes below /__falkit."""
-    clock = ClockControl(platform)
+    clock = ClockControl(service)
     return [
         Route("/clock", clock.show),
         Route("/clock/advance", clock.advance, methods=["POST"]),
@@ -36,15 +36,15 @@ def clock_routes(platform: Service) -> list[Route]:
 class ClockControl:
     """The operations on the clock; what moves it answers once all that is due is done."""
 
-    def __init__(self, platform: Service) -> None:
-        self._platform = platform
+    def __init__(self, service: Service) -> None:
+        self._service = service
 
     async def show(self, request: Request) -> Response:
         query_of(request)
         return self._told()
 
     async def advance(self, request: Request) -> Response:
-        body = await body_of(self._platform, request, "seconds")
+        body = await body_of(self._service, request, "seconds")
         seconds = body.number("seconds", least=0, most=LONGEST)
         clock = self._clock()
         if clock.now() + seconds > _END:
@@ -52,7 +52,7 @@ class ClockControl:
         return self._told(await clock.move_by(seconds))
 
     async def set(self, request: Request) -> Response:
-        body = await body_of(self._platform, request, "now")
+        body = await body_of(self._service, request, "now")
         moment, clock = body.moment("now"), self._clock()
         if moment > min(_END, clock.now() + LONGEST):
             raise InvalidField("now", body.value("now"), "is more than ten years ahead")
@@ -62,50 +62,50 @@ class ClockControl:
             raise InvalidField("now", body.value("now"), f"can't be set: {error}") from None
 
     async def run(self, request: Request) -> Response:
-        await body_of(self._platform, request)
+        await body_of(self._service, request)
         self._clock().run()
         return self._told()
 
     async def stand(self, request: Request) -> Response:
-        await body_of(self._platform, request)
+        await body_of(self._service, request)
         self._clock().stand()
         return self._told()
 
     def _clock(self) -> SimulatedClock:
-        clock = self._platform.clock
+        clock = self._service.clock
         if not isinstance(clock, SimulatedClock):
             raise Conflict("the clock of this mock belongs to the program that made it")
         return clock
 
     def _told(self, met: int | None = None) -> Response:
-        clock = self._platform.clock
+        clock = self._service.clock
         now = clock.now()
         running = clock.running if isinstance(clock, SimulatedClock) else True
         passed = {} if met is None else {"moments": met}
-        return answer(self._platform, {"now": now, "iso": iso(now), "running": running, **passed})
+        return answer(self._service, {"now": now, "iso": iso(now), "running": running, **passed})
 
 
 # Beyond this a number in JSON is not the same to every reader.
 _MOST = 2**53 - 1
 
 
-def seed_routes(platform: Service) -> list[Route]:
+def seed_routes(service: Service) -> list[Route]:
     """Return the routes below /__falkit."""
 
     def told() -> Response:
-        return answer(platform, {"seed": platform.identity.seed})
+        return answer(service, {"seed": service.identity.seed})
 
     async def show(request: Request) -> Response:
         query_of(request)
         return told()
 
     async def put(request: Request) -> Response:
-        body = await body_of(platform, request, "seed")
+        body = await body_of(service, request, "seed")
         if body.value("seed") is None:
             seed = secrets.randbits(32)
         else:
             seed = body.whole("seed", least=-_MOST, most=_MOST)
-        platform.identity.reseed(seed)
+        service.identity.reseed(seed)
         return told()
 
     return [Route("/seed", show), Route("/seed", put, methods=["PUT"])]
@@ -115,9 +115,9 @@ _TYPE = "application/x-tar"
 _FILE_NAME = "falkit-state.tar"
 
 
-def state_routes(platform: Service) -> list[Route]:
+def state_routes(service: Service) -> list[Route]:
     """Return the routes below /__falkit."""
-    control = StateControl(platform)
+    control = StateControl(service)
     return [
         Route("/reset", control.reset, methods=["POST"]),
         Route("/state", control.export),
@@ -128,18 +128,18 @@ def state_routes(platform: Service) -> list[Route]:
 class StateControl:
     """The operations on everything; one at a time changes it."""
 
-    def __init__(self, platform: Service) -> None:
-        self._platform = platform
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self._turn = asyncio.Lock()
 
     async def reset(self, request: Request) -> Response:
         # Lazy, here and below: it imports what reads archives, and many mocks never do.
         from falkit_mock.service.state import reset_state
 
-        body = await body_of(self._platform, request, "keep_rules")
+        body = await body_of(self._service, request, "keep_rules")
         keep_rules = body.flag("keep_rules")
         async with self._turn:
-            await reset_state(self._platform, keep_rules=keep_rules)
+            await reset_state(self._service, keep_rules=keep_rules)
         return self._told()
 
     async def export(self, request: Request) -> Response:
@@ -147,9 +147,9 @@ class StateControl:
 
         query_of(request)
         async with self._turn:
-            made = await export_state(self._platform)
+            made = await export_state(self._service)
         headers = {
-            REQUEST_ID: self._platform.identity.reply_id(),
+            REQUEST_ID: self._service.identity.reply_id(),
             "content-length": str(made.size),
             "content-disposition": f'attachment; filename="{_FILE_NAME}"',
         }
@@ -158,7 +158,7 @@ class StateControl:
     async def restore(self, request: Request) -> Response:
         from falkit_mock.service.state import BadArchive, restore_state
 
-        blobs = self._platform.store.uploads.blobs
+        blobs = self._service.store.uploads.blobs
         sink = blobs.sink()
         piece: Piece | None = None
         try:
@@ -166,7 +166,7 @@ class StateControl:
                 await asyncio.to_thread(sink.write, chunk)
             piece = sink.keep()
             async with self._turn:
-                await restore_state(self._platform, blobs.folder / piece.blob)
+                await restore_state(self._service, blobs.folder / piece.blob)
         except BadArchive as error:
             raise BrokenFile(str(error)) from None
         finally:
@@ -174,6 +174,6 @@ class StateControl:
         return self._told()
 
     def _told(self) -> Response:
-        platform = self._platform
-        jobs = len(platform.store.jobs())
-        return answer(platform, {"seed": platform.identity.seed, "jobs": jobs})
+        service = self._service
+        jobs = len(service.store.jobs())
+        return answer(service, {"seed": service.identity.seed, "jobs": jobs})

@@ -31,9 +31,9 @@ _MOST_LISTED = 1000
 _PATIENCE = 60.0
 
 
-def delivery_routes(platform: Service) -> list[Route]:
+def delivery_routes(service: Service) -> list[Route]:
     """Return the routes below /__falkit."""
-    store = platform.store.deliveries
+    store = service.store.deliveries
 
     async def show(request: Request) -> Response:
         query = query_of(request, *_FILTERS, "cursor", "limit", "wait", "count")
@@ -45,27 +45,27 @@ def delivery_routes(platform: Service) -> list[Route]:
         if before is not None and store.get(before) is None:
             raise InvalidField("cursor", before, "is none that an answer of this mock had")
         if wait:
-            await unless_gone(request, _waited(platform, wanted, count, wait))
-        found = wanted.select(platform, before, limit + 1)
+            await unless_gone(request, _waited(service, wanted, count, wait))
+        found = wanted.select(service, before, limit + 1)
         page = found[-limit:]
         body: dict[str, JSON] = {
             "deliveries": [described(one) for one in page],
-            "total": wanted.count(platform),
+            "total": wanted.count(service),
             "next_cursor": page[0].id if len(found) > limit else None,
         }
-        return answer(platform, body)
+        return answer(service, body)
 
     async def one(request: Request) -> Response:
         query_of(request)
-        return answer(platform, described(known(platform, request)))
+        return answer(service, described(known(service, request)))
 
     return [Route("/deliveries", show), Route("/deliveries/{delivery_id}", one)]
 
 
-def known(platform: Service, request: Request) -> Delivery:
+def known(service: Service, request: Request) -> Delivery:
     """Return the delivery that a path names."""
     delivery_id: str = request.path_params["delivery_id"]
-    found = platform.store.deliveries.get(delivery_id)
+    found = service.store.deliveries.get(delivery_id)
     if found is None:
         mend = "is no delivery of this mock; GET /__falkit/deliveries lists those it made"
         raise Unknown("delivery_id", delivery_id, mend)
@@ -116,8 +116,8 @@ class _Wanted:
         verdict: Verdict | None = next((one for one in VERDICTS if one == asked), None)
         return cls(query.text("request_id") or None, query.text("url") or None, verdict)
 
-    def select(self, platform: Service, before: str | None, limit: int) -> list[Delivery]:
-        return platform.store.deliveries.select(
+    def select(self, service: Service, before: str | None, limit: int) -> list[Delivery]:
+        return service.store.deliveries.select(
             request_id=self.request_id,
             url=self.url,
             verdict=self.verdict,
@@ -125,22 +125,22 @@ class _Wanted:
             limit=limit,
         )
 
-    def count(self, platform: Service) -> int:
-        return platform.store.deliveries.count(
+    def count(self, service: Service) -> int:
+        return service.store.deliveries.count(
             request_id=self.request_id, url=self.url, verdict=self.verdict
         )
 
 
-async def _waited(platform: Service, wanted: _Wanted, count: int, seconds: float) -> None:
+async def _waited(service: Service, wanted: _Wanted, count: int, seconds: float) -> None:
     """Return once there are so many, or so many real seconds have passed."""
-    bell = platform.webhooks.log.bell
+    notifier = service.webhooks.log.notifier
     try:
         async with asyncio.timeout(seconds):
-            while not platform.closing:
-                ticket = bell.ticket()
-                if wanted.count(platform) >= count:
+            while not service.closing:
+                waiter = notifier.waiter()
+                if wanted.count(service) >= count:
                     return
-                await ticket.wait()
+                await waiter.wait()
     except TimeoutError:
         return
 
@@ -149,11 +149,11 @@ _MOST = 1000
 _DEFAULT_ENDPOINT = "fal-ai/ltx-2/text-to-video"
 
 
-def webhook_routes(platform: Service, catalog: Catalog) -> list[Route]:
+def webhook_routes(service: Service, catalog: Catalog) -> list[Route]:
     """Return the routes below /__falkit."""
-    webhooks = WebhookRoutes(platform, catalog)
+    webhooks = WebhookRoutes(service, catalog)
     return [
-        *delivery_routes(platform),
+        *delivery_routes(service),
         Route("/deliveries/{delivery_id}/resend", webhooks.resend_delivery, methods=["POST"]),
         Route("/jobs/{request_id}/resend", webhooks.resend_job, methods=["POST"]),
         Route("/webhooks", webhooks.overview),
@@ -166,14 +166,14 @@ def webhook_routes(platform: Service, catalog: Catalog) -> list[Route]:
 class WebhookRoutes:
     """The operations on webhooks."""
 
-    def __init__(self, platform: Service, catalog: Catalog) -> None:
-        self._platform = platform
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
         self._catalog = catalog
-        self._webhooks = platform.webhooks
+        self._webhooks = service.webhooks
 
     async def resend_delivery(self, request: Request) -> Response:
-        await body_of(self._platform, request)
-        before = known(self._platform, request)
+        await body_of(self._service, request)
+        before = known(self._service, request)
         if not before.body:
             # It was refused before there was a body.
             return await self._resend(before.request_id, None)
@@ -182,7 +182,7 @@ class WebhookRoutes:
         return await self._send(before.request_id, before.url, before.body, user)
 
     async def resend_job(self, request: Request) -> Response:
-        url = (await body_of(self._platform, request, "url")).text("url")
+        url = (await body_of(self._service, request, "url")).text("url")
         request_id: str = request.path_params["request_id"]
         return await self._resend(request_id, url or None)
 
@@ -201,19 +201,19 @@ class WebhookRoutes:
             "waiting": len(pending),
             "pending": [_still(one) for one in pending[:limit]],
         }
-        return answer(self._platform, body)
+        return answer(self._service, body)
 
     async def rotate(self, request: Request) -> Response:
-        body = await body_of(self._platform, request, "withdraw")
+        body = await body_of(self._service, request, "withdraw")
         old = [key.number for key in self._webhooks.keys.all() if not key.withdrawn]
         drop = body.flag("withdraw")
         self._webhooks.keys.rotate()
         for number in old if drop else ():
             self._webhooks.keys.withdraw(number)
-        return answer(self._platform, {"keys": self._keys()})
+        return answer(self._service, {"keys": self._keys()})
 
     async def withdraw(self, request: Request) -> Response:
-        await body_of(self._platform, request)
+        await body_of(self._service, request)
         number: str = request.path_params["number"]
         known = {str(key.number) for key in self._webhooks.keys.all()}
         if number not in known:
@@ -222,11 +222,11 @@ class WebhookRoutes:
             self._webhooks.keys.withdraw(int(number))
         except KeyInUse as error:
             raise Conflict(str(error)) from None
-        return answer(self._platform, {"keys": self._keys()})
+        return answer(self._service, {"keys": self._keys()})
 
     async def trigger(self, request: Request) -> Response:
         body = await body_of(
-            self._platform, request, "kind", "url", "endpoint_id", "request_id", "key"
+            self._service, request, "kind", "url", "endpoint_id", "request_id", "key"
         )
         # Of the choices by now.
         kind = cast(SampleName, body.choice("kind", SAMPLES))
@@ -238,7 +238,7 @@ class WebhookRoutes:
         except UnknownEndpoint as error:
             mend = "is no endpoint that falkit knows; `falkit spec list` has those"
             raise InvalidField("endpoint_id", error.endpoint_id, mend) from None
-        request_id = body.text("request_id") or self._platform.identity.reply_id()
+        request_id = body.text("request_id") or self._service.identity.reply_id()
         outcome = self._completed(endpoint, request_id, request) if kind == "completed" else None
         made = self._webhooks.body(outcome or sample(kind, endpoint), request_id)
         user = user_id(body.text("key", "falkit"))
@@ -252,17 +252,17 @@ class WebhookRoutes:
         order = ModelRequest(
             endpoint.id, endpoint.app, endpoint, body, "application/json", media_base
         )
-        reading = read_request(order, self._platform.settings)
+        reading = read_request(order, self._service.settings)
         if not isinstance(reading, ParsedRequest):
             return None
         outcome, record = complete(
             reading,
             request_id,
             media_base,
-            lambda name: self._platform.identity.file_path(request_id, name),
+            lambda name: self._service.identity.file_path(request_id, name),
         )
         if record is not None:
-            self._platform.store.add_file(record)
+            self._service.store.add_file(record)
         return outcome
 
     def _keys(self) -> list[JSON]:
@@ -270,7 +270,7 @@ class WebhookRoutes:
         return [_key(key, current) for key in self._webhooks.keys.all()]
 
     async def _resend(self, request_id: str, url: str | None) -> Response:
-        if self._platform.store.get(request_id) is None:
+        if self._service.store.get(request_id) is None:
             mend = "is no job of this mock; GET /__falkit/jobs lists those it has"
             raise Unknown("request_id", request_id, mend)
         try:
@@ -279,7 +279,7 @@ class WebhookRoutes:
             raise Conflict(str(error)) from None
         except TargetRefused as refused:
             raise InvalidField("url", refused.url, f"can't be called: {refused.why}") from None
-        return answer(self._platform, described(delivery))
+        return answer(self._service, described(delivery))
 
     async def _send(
         self, request_id: str, url: str, body: bytes, user: str, *, trigger: bool = False
@@ -291,7 +291,7 @@ class WebhookRoutes:
             raise Conflict(str(error)) from None
         except TargetRefused as refused:
             raise InvalidField("url", refused.url, f"can't be called: {refused.why}") from None
-        return answer(self._platform, described(delivery))
+        return answer(self._service, described(delivery))
 
 
 def _still(pending: Pending) -> dict[str, JSON]:

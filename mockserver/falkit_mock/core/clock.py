@@ -19,7 +19,7 @@ class Notifier:
     def __init__(self) -> None:
         self._event: asyncio.Event | None = None
 
-    def ticket(self) -> asyncio.Event:
+    def waiter(self) -> asyncio.Event:
         """Return the event that the next ring sets."""
         if self._event is None:
             self._event = asyncio.Event()
@@ -34,13 +34,13 @@ class Notifier:
 class Clock(Protocol):
     """What the platform asks of time."""
 
-    bell: Notifier
+    notifier: Notifier
 
     def now(self) -> float:
         """Return unix seconds."""
         ...
 
-    async def wait(self, until: float, ticket: asyncio.Event) -> None:
+    async def wait(self, until: float, waiter: asyncio.Event) -> None:
         """Return at `until` (unix seconds, may be infinite) or when the ticket's bell rings."""
         ...
 
@@ -61,7 +61,7 @@ class SimulatedClock:
     patience = 2.0
 
     def __init__(self, start: float | None = None, *, running: bool = True) -> None:
-        self.bell = Notifier()
+        self.notifier = Notifier()
         self._running = running
         # While it runs: seconds ahead of the machine's clock. While it stands: the moment.
         self._offset = 0.0 if start is None else start - time.time()
@@ -85,16 +85,16 @@ class SimulatedClock:
         if not self._running:
             self._offset = self._stood - time.time()
             self._running = True
-            self.bell.ring()
+            self.notifier.ring()
 
     def stand(self) -> None:
         """Let time pass by itself no longer."""
         if self._running:
             self._stood = self.now()
             self._running = False
-            self.bell.ring()
+            self.notifier.ring()
 
-    async def wait(self, until: float, ticket: asyncio.Event) -> None:
+    async def wait(self, until: float, waiter: asyncio.Event) -> None:
         left = until - self.now()
         if left <= 0:
             return
@@ -102,7 +102,7 @@ class SimulatedClock:
         try:
             limit = left if self._running and not math.isinf(left) else None
             async with asyncio.timeout(limit):
-                await ticket.wait()
+                await waiter.wait()
         except TimeoutError:
             return
         finally:
@@ -166,7 +166,7 @@ class SimulatedClock:
 
     def _set(self, moment: float) -> None:
         self._offset, self._stood = moment - time.time(), moment
-        self.bell.ring()
+        self.notifier.ring()
 
     async def _settle(self) -> None:
         """Let all who were woken do their work, as far as it needs no more time to pass."""

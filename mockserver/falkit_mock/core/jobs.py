@@ -160,7 +160,7 @@ class Waiting:
     """A job that waits; moments are unix seconds."""
 
     id: str
-    lane: Partition
+    partition: Partition
     # Order of submission.
     seq: int
     # Before this no runner takes it.
@@ -174,7 +174,7 @@ class Waiting:
 
     @property
     def order(self) -> tuple[bool, int]:
-        return self.lane.low, self.seq
+        return self.partition.low, self.seq
 
 
 def moments(starts: float, run: float, start_by: float) -> Moments:
@@ -245,8 +245,8 @@ class Job:
     # As posted, sub-path included, even where the app has no such endpoint.
     path: str
     app: str
-    door: Entry
-    pace: Progression
+    entry: Entry
+    progression: Progression
     created: float
     starts: float
     ends: float
@@ -257,21 +257,21 @@ class Job:
     # None until the inputs were looked at, which may take a download.
     outcome: Outcome | None = None
     cancelled: bool = False
-    wishes: RequestOptions = field(default_factory=RequestOptions)
+    options: RequestOptions = field(default_factory=RequestOptions)
     # How often the service handed it to a runner; each further time has another gateway id.
     attempts: int = 1
     faults: JobFaults = NO_FAULTS
 
     @property
-    def lane(self) -> Partition:
+    def partition(self) -> Partition:
         """Whom it queues with; direct calls are a lane of their own, in which nobody waits."""
-        path = self.path if self.door == "queue" else ""
-        return Partition(path, self.wishes.key, self.wishes.priority == "low")
+        path = self.path if self.entry == "queue" else ""
+        return Partition(path, self.options.key, self.options.priority == "low")
 
     @property
     def start_by(self) -> float:
         """When the job is given up unless it has started, unix seconds; infinite for never."""
-        return self.created + self.wishes.start_within
+        return self.created + self.options.start_within
 
     @property
     def given_up(self) -> bool:
@@ -290,7 +290,7 @@ class Job:
             return
         if now < self.starts:
             self.starts = now
-            self.ends = now + self.run if self.pace == "clock" else math.inf
+            self.ends = now + self.run if self.progression == "clock" else math.inf
         else:
             self.ends = now
 
@@ -310,7 +310,7 @@ class ModelRequest:
     media_base: str
     # What was probably meant, where there is no endpoint.
     hint: str | None = None
-    wishes: RequestOptions = field(default_factory=RequestOptions)
+    options: RequestOptions = field(default_factory=RequestOptions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Seconds:
 
     queue: float
     run: float
-    pace: Progression = "clock"
+    progression: Progression = "clock"
 
     def duration(self, work: Work, random: Dice) -> Duration:
         return Duration(self.queue, self.run)
@@ -56,7 +56,7 @@ class Realistic:
     The figures are of the order that LTX-2 takes at fal; none is a promise.
     """
 
-    pace: Progression = "clock"
+    progression: Progression = "clock"
 
     def duration(self, work: Work, random: Dice) -> Duration:
         workload, chance = work(), random()
@@ -70,7 +70,7 @@ class Realistic:
 class Stepped:
     """No clock: each look at a job moves it on (`polls`), or each release does (`held`)."""
 
-    pace: Progression
+    progression: Progression
 
     def duration(self, work: Work, random: Dice) -> Duration:
         return Duration(math.inf, math.inf)

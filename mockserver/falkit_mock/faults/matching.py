@@ -76,17 +76,17 @@ class Matcher:
     times: int | None = None
     probability: float | None = None
 
-    def fits(self, subject: MatchContext) -> bool:
+    def fits(self, context: MatchContext) -> bool:
         """Say whether a request is one that the rule means, whatever its place in the row."""
-        if subject.operation not in self.on:
+        if context.operation not in self.on:
             return False
-        if self.endpoint is not None and not fnmatchcase(subject.endpoint, self.endpoint):
+        if self.endpoint is not None and not fnmatchcase(context.endpoint, self.endpoint):
             return False
-        if self.key is not None and not fnmatchcase(subject.key, self.key):
+        if self.key is not None and not fnmatchcase(context.key, self.key):
             return False
         if self.prompt is None and not self.input:
             return True
-        given = subject.input()
+        given = context.input()
         if self.prompt is not None:
             prompt = given.get("prompt")
             if not isinstance(prompt, str) or self.prompt.search(prompt) is None:

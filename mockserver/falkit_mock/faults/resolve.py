@@ -30,11 +30,14 @@ from falkit_spec import JSON
 
 
 def ending(
-    chosen: TriggeredFault, judged: ParsedRequest | Refused, door: Entry, assumptions: Assumptions
+    triggered: TriggeredFault,
+    parsed: ParsedRequest | Refused,
+    entry: Entry,
+    assumptions: Assumptions,
 ) -> Outcome:
     """Return how a job ends by a fault, and the hint that says so."""
-    outcome = _outcome(chosen, judged, door, assumptions)
-    return replace(outcome, headers={**outcome.headers, HINT: header_text(chosen.hint)})
+    outcome = _outcome(triggered, parsed, entry, assumptions)
+    return replace(outcome, headers={**outcome.headers, HINT: header_text(triggered.hint)})
 
 
 def outcome_as(
@@ -53,18 +56,18 @@ def outcome_as(
     return _outcome(TriggeredFault(rule, "chosen by hand", 1), parsed, entry, assumptions)
 
 
-def tried_again(chosen: TriggeredFault) -> bool:
+def tried_again(triggered: TriggeredFault) -> bool:
     """Say whether the queue itself tries again: after 503, 504 and connection errors.
 
     A model's own word, the retry header, counts where its status is of the 5xx (wire.md §6.3).
     """
-    match chosen.rule.fault:
+    match triggered.rule.fault:
         case RequestError() as fault:
             return fault.temporary
         case ModelError():
-            return _status(chosen) >= 500 and chosen.parameters()["retryable"] is True
+            return _status(triggered) >= 500 and triggered.parameters()["retryable"] is True
         case _:
-            return chosen.name == "raw_error" and _status(chosen) in (503, 504)
+            return triggered.name == "raw_error" and _status(triggered) in (503, 504)
 
 
 def ran(fault: Fault) -> bool:
@@ -72,8 +75,8 @@ def ran(fault: Fault) -> bool:
     return fault.ran if isinstance(fault, ModelError | RequestError) else True
 
 
-def _status(chosen: TriggeredFault) -> int:
-    fault, said = chosen.rule.fault, chosen.parameters().get("status")
+def _status(triggered: TriggeredFault) -> int:
+    fault, said = triggered.rule.fault, triggered.parameters().get("status")
     return (
         int(str(said))
         if said is not None
@@ -84,27 +87,30 @@ def _status(chosen: TriggeredFault) -> int:
 
 
 def _outcome(
-    chosen: TriggeredFault, judged: ParsedRequest | Refused, door: Entry, assumptions: Assumptions
+    triggered: TriggeredFault,
+    parsed: ParsedRequest | Refused,
+    entry: Entry,
+    assumptions: Assumptions,
 ) -> Outcome:
-    match chosen.rule.fault:
+    match triggered.rule.fault:
         case RequestError() as fault:
-            return _request_error(fault, chosen, door)
+            return _request_error(fault, triggered, entry)
         case ModelError() as fault:
-            reading = judged if isinstance(judged, ParsedRequest) else None
-            return _model_error(fault, chosen, reading, assumptions)
+            valid = parsed if isinstance(parsed, ParsedRequest) else None
+            return _model_error(fault, triggered, valid, assumptions)
         case _:
-            code = _status(chosen)
+            code = _status(triggered)
             error = error_text(code, assumptions) if code >= 400 else None
-            body = str(chosen.parameters()["text"]).encode()
+            body = str(triggered.parameters()["text"]).encode()
             headers = {"content-type": "text/plain; charset=utf-8"}
             return Outcome(code, body, headers, error)
 
 
-def _request_error(fault: RequestError, chosen: TriggeredFault, door: Entry) -> Outcome:
-    said = chosen.parameters()
+def _request_error(fault: RequestError, triggered: TriggeredFault, entry: Entry) -> Outcome:
+    said = triggered.parameters()
     outcome = platform_error(fault.name, cast("str | None", said["detail"]))
     headers = dict(outcome.headers)
-    if door == "run" and fault.temporary:
+    if entry == "run" and fault.temporary:
         # fal.run leaves the trying again to its caller (wire.md §4).
         headers["x-fal-needs-retry"] = "1"
     if said.get("by") == "platform":
@@ -114,27 +120,27 @@ def _request_error(fault: RequestError, chosen: TriggeredFault, door: Entry) -> 
 
 def _model_error(
     fault: ModelError,
-    chosen: TriggeredFault,
-    reading: ParsedRequest | None,
+    triggered: TriggeredFault,
+    parsed: ParsedRequest | None,
     assumptions: Assumptions,
 ) -> Outcome:
-    said = chosen.parameters()
-    code = _status(chosen)
+    said = triggered.parameters()
+    code = _status(triggered)
     ctx = {name: said[name] for name in fault.ctx}
-    place = said["field"] if isinstance(said["field"], str) else _place(fault, reading)
+    place = said["field"] if isinstance(said["field"], str) else _place(fault, parsed)
     steps: list[JSON] = [
         int(step) if INDEX.fullmatch(step) else step for step in place.split(".") if step
     ]
     item = model_error(fault.name, steps, ctx, cast("str | None", said["msg"]))
-    if place and reading is not None:
-        item["input"] = found_at(reading.input, place)
+    if place and parsed is not None:
+        item["input"] = found_at(parsed.input, place)
     retryable = said.get("retryable") is True
     return refusal([item], error=error_text(code, assumptions), status=code, retryable=retryable)
 
 
-def _place(fault: ModelError, reading: ParsedRequest | None) -> str:
+def _place(fault: ModelError, parsed: ParsedRequest | None) -> str:
     """Return the field that an error is about: the first of the input that fits, or its prompt."""
-    if reading is None:
+    if parsed is None:
         return "prompt" if fault.concerns else ""
     match fault.concerns:
         case "":
@@ -144,12 +150,12 @@ def _place(fault: ModelError, reading: ParsedRequest | None) -> str:
         case "number":
             numbers = [
                 name
-                for name, value in reading.input.items()
+                for name, value in parsed.input.items()
                 if isinstance(value, int | float) and not isinstance(value, bool)
             ]
             return min(numbers, key=lambda name: (name != "duration", name), default="prompt")
         case kind:
-            media = sorted(reading.media, key=lambda medium: medium.kind != kind)
+            media = sorted(parsed.media, key=lambda medium: medium.kind != kind)
             return media[0].field if media else "prompt"
 
 
@@ -171,18 +177,18 @@ class Resolution:
     # Of what the input names and nothing can be made of.
     hint: str | None = None
 
-    def pace(self, usual: Progression) -> Progression:
+    def progression(self, usual: Progression) -> Progression:
         """Return what drives the job: nothing, if it is stuck for ever or no clock drives any."""
         stuck = self.faults.stuck
         return "held" if stuck and (math.isinf(stuck) or usual != "clock") else usual
 
-    def applied(self, judged: ParsedRequest | Refused) -> ParsedRequest | Refused:
+    def applied(self, parsed: ParsedRequest | Refused) -> ParsedRequest | Refused:
         """Return what was read of the input as it counts now: refused at once, or with a hint."""
         if self.outcome is not None and not self.ran:
             return Refused(self.outcome)
         if self.hint is None:
-            return judged
-        return replace(judged, hint="; ".join(filter(None, (judged.hint, self.hint))))
+            return parsed
+        return replace(parsed, hint="; ".join(filter(None, (parsed.hint, self.hint))))
 
 
 USUAL = Resolution()
@@ -202,50 +208,50 @@ def magic_of(body: bytes) -> Magic:
     return find(input_of(body)) if may_have(body) else NO_MAGIC
 
 
-def subject_of(order: ModelRequest, door: Entry, named: tuple[str, ...]) -> MatchContext:
+def subject_of(request: ModelRequest, entry: Entry, named: tuple[str, ...]) -> MatchContext:
     """Return an order as rules see it."""
-    operation: Operation = "submit" if door == "queue" else "run"
+    operation: Operation = "submit" if entry == "queue" else "run"
     return MatchContext(
-        operation, order.path, order.wishes.key, named, lambda: input_of(order.body)
+        operation, request.path, request.options.key, named, lambda: input_of(request.body)
     )
 
 
 def resolve(
     book: Rulebook,
-    order: ModelRequest,
-    judged: ParsedRequest | Refused,
-    door: Entry,
+    request: ModelRequest,
+    parsed: ParsedRequest | Refused,
+    entry: Entry,
     assumptions: Assumptions,
 ) -> Resolution:
     """Decide about a new job; count what the rules counted."""
-    found = magic_of(order.body)
-    operation: Operation = "submit" if door == "queue" else "run"
+    found = magic_of(request.body)
+    operation: Operation = "submit" if entry == "queue" else "run"
     misplaced = (Rule.read(text).misplaced(operation) for text in found.texts)
     hint = "; ".join(filter(None, (*found.hints, *misplaced))) or None
-    named = (*order.wishes.faults, *found.texts)
+    named = (*request.options.faults, *found.texts)
     if book.idle and not named:
         return USUAL if hint is None else Resolution(hint=hint)
-    subject = subject_of(order, door, named)
+    context = subject_of(request, entry, named)
     # An input that the model would not have taken never comes to its own errors.
-    chosen, attempts = _attempts(
-        book, subject, order, door, valid=isinstance(judged, ParsedRequest)
+    triggered, attempts = _attempts(
+        book, context, request, entry, valid=isinstance(parsed, ParsedRequest)
     )
     faults = JobFaults(named)
-    if door == "queue":
-        faults = _later(book, subject, faults)
-    if chosen is None:
+    if entry == "queue":
+        faults = _later(book, context, faults)
+    if triggered is None:
         return Resolution(attempts=attempts, faults=faults, hint=hint)
     return Resolution(
-        outcome=ending(chosen, judged, door, assumptions),
-        ran=ran(chosen.rule.fault),
+        outcome=ending(triggered, parsed, entry, assumptions),
+        ran=ran(triggered.rule.fault),
         attempts=attempts,
-        faults=replace(faults, outcome=chosen.name, rule=chosen.id),
+        faults=replace(faults, outcome=triggered.name, rule=triggered.id),
         hint=hint,
     )
 
 
 def _attempts(
-    book: Rulebook, subject: MatchContext, order: ModelRequest, door: Entry, *, valid: bool
+    book: Rulebook, context: MatchContext, request: ModelRequest, entry: Entry, *, valid: bool
 ) -> tuple[TriggeredFault | None, int]:
     """Return the error that the job ends with, if any, and how often it was tried (wire.md §3.6).
 
@@ -255,19 +261,19 @@ def _attempts(
     def only(fault: Fault) -> bool:
         return valid or isinstance(fault, RequestError)
 
-    most = MOST_ATTEMPTS if door == "queue" and order.wishes.retry else 1
-    chosen = None
+    most = MOST_ATTEMPTS if entry == "queue" and request.options.retry else 1
+    triggered = None
     for attempt in range(1, most + 1):
-        chosen = book.choose("outcome", subject, only)
-        if chosen is None or not tried_again(chosen):
-            return chosen, attempt
-    return chosen, most
+        triggered = book.choose("outcome", context, only)
+        if triggered is None or not tried_again(triggered):
+            return triggered, attempt
+    return triggered, most
 
 
-def _later(book: Rulebook, subject: MatchContext, faults: JobFaults) -> JobFaults:
+def _later(book: Rulebook, context: MatchContext, faults: JobFaults) -> JobFaults:
     """Add what applies to a queued job after it was taken."""
-    queue, logs = book.choose("queue", subject), book.choose("logs", subject)
-    webhook = [_kept(chosen) for chosen in book.choose_all("webhook", subject)]
+    queue, logs = book.choose("queue", context), book.choose("logs", context)
+    webhook = [_kept(triggered) for triggered in book.choose_all("webhook", context)]
     return replace(
         faults,
         queue=None if queue is None else _kept(queue),
@@ -276,10 +282,10 @@ def _later(book: Rulebook, subject: MatchContext, faults: JobFaults) -> JobFault
     )
 
 
-def _kept(chosen: TriggeredFault) -> KeptFault:
+def _kept(triggered: TriggeredFault) -> KeptFault:
     """Return a fault as it is kept with a job."""
     numbers = {
         name: value if isinstance(value, int | float) else math.inf
-        for name, value in chosen.parameters().items()
+        for name, value in triggered.parameters().items()
     }
-    return KeptFault(chosen.name.removeprefix(WEBHOOK_PREFIX), numbers)
+    return KeptFault(triggered.name.removeprefix(WEBHOOK_PREFIX), numbers)

@@ -142,42 +142,42 @@ class Rulebook:
         return kept
 
     def choose(
-        self, phase: Phase, subject: MatchContext, only: Callable[[Fault], bool] | None = None
+        self, phase: Phase, context: MatchContext, only: Callable[[Fault], bool] | None = None
     ) -> TriggeredFault | None:
         """Return the fault of a phase that befalls a request now: the first rule's that applies.
 
         Rules behind it are not counted, nor are those that are out of the question by `only`. A
         text that can't be read names nothing.
         """
-        for kept in self._tried(subject):
+        for kept in self._tried(context):
             if only is not None and not only(kept.rule.fault):
                 continue
-            if chosen := self._try(kept, phase, subject):
-                return chosen
+            if triggered := self._try(kept, phase, context):
+                return triggered
         return None
 
-    def choose_all(self, phase: Phase, subject: MatchContext) -> list[TriggeredFault]:
+    def choose_all(self, phase: Phase, context: MatchContext) -> list[TriggeredFault]:
         """Return every fault of a phase that befalls a request, each name once."""
         found: dict[str, TriggeredFault] = {}
-        for kept in self._tried(subject):
-            if kept.rule.fault.name not in found and (chosen := self._try(kept, phase, subject)):
-                found[chosen.name] = chosen
+        for kept in self._tried(context):
+            if kept.rule.fault.name not in found and (triggered := self._try(kept, phase, context)):
+                found[triggered.name] = triggered
         return list(found.values())
 
-    def _tried(self, subject: MatchContext) -> Iterator[RuleState]:
-        for text in subject.named:
+    def _tried(self, context: MatchContext) -> Iterator[RuleState]:
+        for text in context.named:
             try:
-                yield self.name(text, subject.key)
+                yield self.name(text, context.key)
             except RuleError:
                 continue
         yield from list(self._rules.values())
 
-    def _try(self, kept: RuleState, phase: Phase, subject: MatchContext) -> TriggeredFault | None:
+    def _try(self, kept: RuleState, phase: Phase, context: MatchContext) -> TriggeredFault | None:
         rule = kept.rule
-        if rule.fault.phase != phase or not rule.matcher.fits(subject):
+        if rule.fault.phase != phase or not rule.matcher.fits(context):
             return None
         kept.seen += 1
-        if not rule.matcher.due(kept.seen) or not self._lucky(kept, subject):
+        if not rule.matcher.due(kept.seen) or not self._lucky(kept, context):
             return None
         if rule.matcher.times is not None and kept.applied >= rule.matcher.times:
             return None
@@ -185,17 +185,17 @@ class Rulebook:
         self.used.add(kept.id)
         return TriggeredFault(rule, kept.id, kept.applied)
 
-    def _lucky(self, kept: RuleState, subject: MatchContext) -> bool:
+    def _lucky(self, kept: RuleState, context: MatchContext) -> bool:
         probability = kept.rule.matcher.probability
         if probability is None:
             return True
-        named = f"{subject.key} {kept.rule.text()}" if kept.id not in self._rules else kept.id
+        named = f"{context.key} {kept.rule.text()}" if kept.id not in self._rules else kept.id
         return self._identity.random(f"{named} {kept.seen}", "rule").random() < probability
 
-    def draw(self, chosen: TriggeredFault, parameter: str) -> float:
+    def draw(self, triggered: TriggeredFault, parameter: str) -> float:
         """Return seconds of a parameter that may be a distribution, drawn by the seed."""
-        found = parse_distribution(parameter, chosen.parameters()[parameter])
-        return found.draw(self._identity.random(f"{chosen.id} {chosen.number}", parameter))
+        found = parse_distribution(parameter, triggered.parameters()[parameter])
+        return found.draw(self._identity.random(f"{triggered.id} {triggered.number}", parameter))
 
     def as_json(self) -> dict[str, JSON]:
         """Return all there is, counts included, for `from_json`."""

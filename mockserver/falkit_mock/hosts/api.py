@@ -33,8 +33,8 @@ _LONGEST = 7 * 86_400
 class Storage:
     """Who may read the files, and for how long they are kept."""
 
-    def __init__(self, platform: Service) -> None:
-        self._platform = platform
+    def __init__(self, service: Service) -> None:
+        self._service = service
 
     def acl(self, query: Query) -> dict[str, JSON]:
         return Acl.stored(self._file(query)[1]).as_json()
@@ -45,10 +45,10 @@ class Storage:
             acl = Acl.read(body, "acl")
         except BadLifecycle as error:
             raise Invalid(str(error)) from None
-        if stored := self._platform.uploads.file(path):
-            self._platform.uploads.set_acl(stored.upload, acl)
+        if stored := self._service.uploads.file(path):
+            self._service.uploads.set_acl(stored.upload, acl)
         else:
-            self._platform.media.set_acl(path, acl)
+            self._service.media.set_acl(path, acl)
         return acl.as_json()
 
     def sign(self, query: Query, body: JSON) -> dict[str, JSON]:
@@ -56,14 +56,14 @@ class Storage:
         seconds = dig(body, "expiration_seconds")
         if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST:
             raise Invalid(f"expiration_seconds: {seconds!r} is no number from 1 to {_LONGEST}")
-        token = self._platform.tokens.issue("read", seconds, sub=path)
+        token = self._service.tokens.issue("read", seconds, sub=path)
         return {"signed_url": f"{query.required('url')}?identity={token}"}
 
     def settings(self) -> dict[str, JSON]:
-        return self._platform.uploads.defaults.as_json()
+        return self._service.uploads.defaults.as_json()
 
     def set_settings(self, body: JSON) -> dict[str, JSON]:
-        uploads = self._platform.uploads
+        uploads = self._service.uploads
         try:
             uploads.defaults = Lifecycle.read(body, uploads.defaults)
         except BadLifecycle as error:
@@ -76,9 +76,9 @@ class Storage:
         if re.search("[?#]", url):
             raise Invalid(f"url: {url!r} must have no query")
         path = path_of(url) or ""
-        if stored := self._platform.uploads.file(path):
+        if stored := self._service.uploads.file(path):
             return path, stored.upload.acl
-        if output := self._platform.media.file(path):
+        if output := self._service.media.file(path):
             return path, output.acl
         raise Missing(f"File {url!r} not found")
 
@@ -98,11 +98,11 @@ Operation: TypeAlias = Callable[[Query, Request], Awaitable[dict[str, JSON]]]
 class Api:
     """The operations that stand on the catalog and on the mock's own jobs."""
 
-    def __init__(self, platform: Service, catalog: Catalog) -> None:
-        self._platform = platform
-        self._models = Models(platform, catalog)
-        self._requests = Requests(platform, catalog)
-        self._storage = Storage(platform)
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
+        self._models = Models(service, catalog)
+        self._requests = Requests(service, catalog)
+        self._storage = Storage(service)
         self._operations: dict[str, dict[str, Operation]] = {
             "/models": {"GET": self._list},
             "/models/pricing": {"GET": self._pricing},
@@ -122,7 +122,7 @@ class Api:
         if path not in ("/models", "/meta"):
             self._authorize(request)
         body = await operation(Query(address.query), request)
-        return json_reply(body, request_id=self._platform.identity.reply_id())
+        return json_reply(body, request_id=self._service.identity.reply_id())
 
     def _operation(self, method: str, path: str, whole: str) -> Operation:
         methods = self._operations.get(path) if whole.startswith("/v1/") else None
@@ -140,7 +140,7 @@ class Api:
     def _authorize(self, request: Request) -> None:
         header = request.headers.get("authorization", "")
         try:
-            check(header, None, self._platform.settings.api_keys)
+            check(header, None, self._service.settings.api_keys)
         except Unauthenticated as error:
             raise NotAuthorized("Authentication required", hint=error.hint) from None
 

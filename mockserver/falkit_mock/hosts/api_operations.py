@@ -131,8 +131,8 @@ _METHODS = {"historical_api_price": "call_quantity", "unit_price": "unit_quantit
 class Models:
     """The catalog, as lists and price lists."""
 
-    def __init__(self, platform: Service, catalog: Catalog) -> None:
-        self._platform = platform
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
         self._catalog = catalog
 
     def list(self, query: Query, *, known_caller: bool) -> dict[str, JSON]:
@@ -174,7 +174,7 @@ class Models:
         """Return what a call has cost on average here; before the first, what defaults cost."""
         found = [
             one.cost
-            async for entry in entries(self._platform, self._catalog)
+            async for entry in entries(self._service, self._catalog)
             if entry.endpoint_id == endpoint.id and (one := charge(entry, self._catalog))
         ]
         if found:
@@ -230,8 +230,8 @@ _TIMEFRAMES = ("minute", "hour", "day", "week", "month")
 class Requests:
     """The mock's own jobs."""
 
-    def __init__(self, platform: Service, catalog: Catalog) -> None:
-        self._platform = platform
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
         self._catalog = catalog
         # Answers to deletions by key: until when, for which request, and what.
         self._answers: dict[str, tuple[float, str, dict[str, JSON]]] = {}
@@ -242,12 +242,12 @@ class Requests:
         result = query.one_of("status", "success", "error", "user_error")
         by_duration = query.one_of("sort_by", "ended_at", "duration") == "duration"
         request_id = query.text("request_id")
-        now = self._platform.clock.now()
+        now = self._service.clock.now()
         start = query.moment("start", now - (90 * _DAY if request_id else _DAY))
         end = query.moment("end", float("inf"))
         found = [
             entry
-            async for entry in entries(self._platform, self._catalog)
+            async for entry in entries(self._service, self._catalog)
             if entry.endpoint_id in ids
             and start <= entry.job.created < end
             and result in (None, entry.result)
@@ -260,7 +260,7 @@ class Requests:
     async def usage(self, query: Query) -> dict[str, JSON]:
         expand = query.expand("time_series", "summary", "auth_method") or ["time_series"]
         zone = _zone(query.text("timezone") or "UTC")
-        now = self._platform.clock.now()
+        now = self._service.clock.now()
         start = query.moment("start", now - _DAY, zone)
         end = query.moment("end", float("inf"), zone)
         chosen = query.one_of("timeframe", *_TIMEFRAMES)
@@ -282,7 +282,7 @@ class Requests:
     async def billing_events(self, query: Query) -> dict[str, JSON]:
         query.expand("auth_method", "auth_method_structured")
         wanted = query.many("request_id")
-        start = query.moment("start", self._platform.clock.now() - _DAY)
+        start = query.moment("start", self._service.clock.now() - _DAY)
         charges = await self._charges(query, start, query.moment("end", float("inf")))
         found = [one for one in charges if not wanted or one.entry.job.id in wanted]
         found.sort(key=lambda one: one.entry.ended, reverse=True)
@@ -291,7 +291,7 @@ class Requests:
 
     async def delete_payloads(self, request_id: str, key: str) -> dict[str, JSON]:
         """Delete a job's input, output and file; the same key brings the same answer again."""
-        now = self._platform.clock.now()
+        now = self._service.clock.now()
         self._answers = {name: answer for name, answer in self._answers.items() if answer[0] > now}
         if key in self._answers:
             _, before, answer = self._answers[key]
@@ -304,15 +304,15 @@ class Requests:
         return answer
 
     async def _delete(self, request_id: str) -> dict[str, JSON]:
-        job = self._platform.store.get(request_id)
+        job = self._service.store.get(request_id)
         if job is None:
             raise Missing(f"Request {request_id!r} not found")
-        if job.status(self._platform.clock.now()) != "COMPLETED":
+        if job.status(self._service.clock.now()) != "COMPLETED":
             raise Invalid(f"request_id: {request_id} is not done; its payloads are still needed")
-        outcome = await self._platform.outcome(job)
+        outcome = await self._service.outcome(job)
         output = loads(outcome.body) if outcome.body else None
         link = dig(output, "video", "url") if outcome.ok else None
-        self._platform.store.erase(request_id)
+        self._service.store.erase(request_id)
         results: list[JSON] = [] if link is None else [{"link": link, "exception": None}]
         return {"cdn_delete_results": results}
 
@@ -320,7 +320,7 @@ class Requests:
         ids = query.endpoint_ids(self._catalog)
         return [
             one
-            async for entry in entries(self._platform, self._catalog)
+            async for entry in entries(self._service, self._catalog)
             if start <= entry.ended < end
             and (not ids or entry.endpoint_id in ids)
             and (one := charge(entry, self._catalog))

@@ -125,7 +125,7 @@ def split_app(path: str) -> tuple[str, list[str]]:
     return "/".join(segments[:size]), segments[size:]
 
 
-def authorize(request: Request, address: Address, app: str, platform: Service) -> None:
+def authorize(request: Request, address: Address, app: str, service: Service) -> None:
     """Raise Unauthenticated unless the request may call the app: by a key or by a token.
 
     A browser has no key and names a token of rest.fal.ai in the query (wire.md §2, §8).
@@ -133,15 +133,15 @@ def authorize(request: Request, address: Address, app: str, platform: Service) -
     # The words are looked for first because most queries are short and have none to parse.
     token = QueryParams(address.query).get("fal_jwt_token") if "token" in address.query else None
     if token is not None:
-        _check_token(token, app, platform)
+        _check_token(token, app, service)
     else:
-        keys = platform.settings.api_keys
+        keys = service.settings.api_keys
         check(request.headers.get("authorization", ""), app, keys)
 
 
-def _check_token(token: str, app: str, platform: Service) -> None:
+def _check_token(token: str, app: str, service: Service) -> None:
     try:
-        apps = platform.tokens.read(token, "apps")["apps"]
+        apps = service.tokens.read(token, "apps")["apps"]
     except BadToken as error:
         raise Unauthenticated.app_token(str(error)) from None
     # The older tokens name the alias, the newer the whole path.
@@ -152,11 +152,11 @@ def _check_token(token: str, app: str, platform: Service) -> None:
 
 
 async def read_order(
-    request: Request, address: Address, catalog: Catalog, platform: Service
+    request: Request, address: Address, catalog: Catalog, service: Service
 ) -> ModelRequest:
     """Read a POST to a model; raise the WireError that fal's gateway would answer."""
     app, rest = split_app(address.path)
-    authorize(request, address, app, platform)
+    authorize(request, address, app, service)
     path = "/".join((app, *rest))
     match = catalog.find(path)
     if match is None and not catalog.has_app(app):
@@ -164,18 +164,18 @@ async def read_order(
     endpoint = match.endpoint if match is not None and not match.rest else None
     # Before the body, which may be long; after the method, where it is the wrong one.
     posts = request.method == "POST"
-    wishes = (
-        read_options(request, address, platform.uploads.defaults) if posts else RequestOptions()
+    options = (
+        read_options(request, address, service.uploads.defaults) if posts else RequestOptions()
     )
     return ModelRequest(
         path=path,
         app=app,
         endpoint=endpoint,
-        body=await read_body(request, platform.settings.max_body),
+        body=await read_body(request, service.settings.max_body),
         content_type=request.headers.get("content-type", ""),
         media_base=address.media_base,
         hint=None if endpoint else _nothing_there(catalog, path, match),
-        wishes=wishes,
+        options=options,
     )
 
 
@@ -201,16 +201,16 @@ class FalRun:
     doesn't know. A WebSocket's handshake is a GET, and is answered as one (wire.md §8).
     """
 
-    def __init__(self, platform: Service, catalog: Catalog) -> None:
-        self._platform = platform
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
         self._catalog = catalog
-        self._faulty = FaultInjection(platform)
+        self._faulty = FaultInjection(service)
 
     async def __call__(self, request: Request, address: Address) -> Response:
-        order = await read_order(request, address, self._catalog, self._platform)
-        if request.method != "POST" and order.endpoint is not None:
+        model_request = await read_order(request, address, self._catalog, self._service)
+        if request.method != "POST" and model_request.endpoint is not None:
             raise MethodNotAllowed("POST")
-        await self._faulty.before_order(request, order, "run")
-        job = await unless_gone(request, self._platform.run(order))
+        await self._faulty.before_order(request, model_request, "run")
+        job = await unless_gone(request, self._service.run(model_request))
         note_job(request, job)
-        return outcome_reply(job, await self._platform.outcome(job))
+        return outcome_reply(job, await self._service.outcome(job))

@@ -191,18 +191,18 @@ _PAGE = b"<!DOCTYPE html>\n<title>Not the file</title>\n<p>This is a page, and n
 Wait = Callable[[float], Awaitable[None]]
 
 
-def corrupted(file: MediaFile, chosen: TriggeredFault | None) -> MediaFile:
+def corrupted(file: MediaFile, triggered: TriggeredFault | None) -> MediaFile:
     """Return a file as a fault leaves it; raise FileNotFound if it takes it away.
 
     What is changed has another ETag, so that nobody puts the two together from parts.
     """
-    if chosen is None:
+    if triggered is None:
         return file
-    said, etag = chosen.parameters(), f'{file.etag[:-1]}-{chosen.name}"'
-    match chosen.name:
+    said, etag = triggered.parameters(), f'{file.etag[:-1]}-{triggered.name}"'
+    match triggered.name:
         case "media_missing":
             error = FileNotFound()
-            error.hint = chosen.hint
+            error.hint = triggered.hint
             raise error
         case "media_truncated":
             share = float(str(said["share"]))
@@ -213,11 +213,11 @@ def corrupted(file: MediaFile, chosen: TriggeredFault | None) -> MediaFile:
             return file
 
 
-def pause_of(chosen: TriggeredFault | None) -> float:
+def pause_of(triggered: TriggeredFault | None) -> float:
     """Return the seconds between the pieces of a slow file; 0 for others."""
-    if chosen is None or chosen.name != "media_slow":
+    if triggered is None or triggered.name != "media_slow":
         return 0.0
-    return float(str(chosen.parameters()["seconds"])) / _PIECES
+    return float(str(triggered.parameters()["seconds"])) / _PIECES
 
 
 async def slowly(data: bytes, pause: float, wait: Wait) -> AsyncGenerator[bytes]:
@@ -269,18 +269,18 @@ def _unreadable(text: str, mend: str) -> BadHeader:
 class FaultInjection:
     """Lets what rules name happen to requests."""
 
-    def __init__(self, platform: Service) -> None:
-        self._platform = platform
-        self._rules = platform.rules
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._rules = service.rules
 
     async def before_order(
-        self, request: Request, order: ModelRequest, operation: Operation
+        self, request: Request, model_request: ModelRequest, operation: Operation
     ) -> None:
         """Do what befalls a call of a model before it is carried out."""
-        named = (*order.wishes.faults, *magic_of(order.body).texts)
+        named = (*model_request.options.faults, *magic_of(model_request.body).texts)
         if named or not self._rules.idle:
-            door: Entry = "queue" if operation == "submit" else "run"
-            await self._strike(request, subject_of(order, door, named))
+            entry: Entry = "queue" if operation == "submit" else "run"
+            await self._strike(request, subject_of(model_request, entry, named))
 
     async def before_job(self, request: Request, job: Job, operation: Operation) -> None:
         """Do what befalls a request about a job, by its own header or by the job's input."""
@@ -307,32 +307,32 @@ class FaultInjection:
         if self._rules.idle and not named:
             return None
         job = self._maker(address.path)
-        subject = MatchContext("media", named=named)
+        context = MatchContext("media", named=named)
         if job is not None:
-            subject = self.subject_of(job, "media", named)
-        chosen = self._noted(request, self._rules.choose("media", subject))
-        if chosen is not None and chosen.name != "media_missing":
-            hint(request, chosen.hint)
-        return chosen
+            context = self.subject_of(job, "media", named)
+        triggered = self._noted(request, self._rules.choose("media", context))
+        if triggered is not None and triggered.name != "media_missing":
+            hint(request, triggered.hint)
+        return triggered
 
     def subject_of(self, job: Job, operation: Operation, named: tuple[str, ...]) -> MatchContext:
         """Return a request about a job as rules see it: by the job's endpoint, input and key."""
-        store = self._platform.store
+        store = self._service.store
         return MatchContext(
             operation,
             job.path,
-            job.wishes.key,
+            job.options.key,
             (*named, *job.faults.named),
             lambda: input_of(store.input(job.id)),
         )
 
     async def wait(self, request: Request, until: float) -> None:
         """Wait for a moment of the clock; raise if the caller hangs up or the mock ends."""
-        clock, line = self._platform.clock, connection_of(request.scope)
+        clock, line = self._service.clock, connection_of(request.scope)
         while clock.now() < until:
-            if self._platform.closing:
-                raise ShuttingDown(self._platform.identity.reply_id())
-            waiting = asyncio.ensure_future(clock.wait(until, clock.bell.ticket()))
+            if self._service.closing:
+                raise ShuttingDown(self._service.identity.reply_id())
+            waiting = asyncio.ensure_future(clock.wait(until, clock.notifier.waiter()))
             ends = [waiting, line.gone] if line else [waiting]
             try:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -342,55 +342,55 @@ class FaultInjection:
                 raise ClientDisconnect
 
     def _maker(self, path: str) -> Job | None:
-        record = self._platform.store.file(path)
-        return None if record is None else self._platform.store.get(record.request_id)
+        record = self._service.store.file(path)
+        return None if record is None else self._service.store.get(record.request_id)
 
-    async def _strike(self, request: Request, subject: MatchContext) -> None:
-        if late := self._noted(request, self._rules.choose("latency", subject)):
+    async def _strike(self, request: Request, context: MatchContext) -> None:
+        if late := self._noted(request, self._rules.choose("latency", context)):
             hint(request, late.hint)
             seconds = self._rules.draw(late, "seconds")
-            await self.wait(request, self._platform.clock.now() + seconds)
-        chosen = self._noted(request, self._rules.choose("answer", subject))
-        if chosen is None:
+            await self.wait(request, self._service.clock.now() + seconds)
+        triggered = self._noted(request, self._rules.choose("answer", context))
+        if triggered is None:
             return
-        if isinstance(chosen.rule.fault, LineFault):
-            await self._cut(request, chosen)
+        if isinstance(triggered.rule.fault, LineFault):
+            await self._cut(request, triggered)
             return
-        raise self._refusal(chosen, subject)
+        raise self._refusal(triggered, context)
 
-    async def _cut(self, request: Request, chosen: TriggeredFault) -> None:
-        match chosen.name:
+    async def _cut(self, request: Request, triggered: TriggeredFault) -> None:
+        match triggered.name:
             case "connection_reset":
-                raise ConnectionCut(chosen.name)
+                raise ConnectionCut(triggered.name)
             case "hang":
-                seconds = chosen.parameters()["seconds"]
-                await self.wait(request, self._platform.clock.now() + float(str(seconds)))
-                raise ConnectionCut(chosen.name)
+                seconds = triggered.parameters()["seconds"]
+                await self.wait(request, self._service.clock.now() + float(str(seconds)))
+                raise ConnectionCut(triggered.name)
             case _:
-                hint(request, chosen.hint)
-                request.scope[REPLY_FAULT] = ReplyFault(chosen.name)
+                hint(request, triggered.hint)
+                request.scope[REPLY_FAULT] = ReplyFault(triggered.name)
 
-    def _refusal(self, chosen: TriggeredFault, subject: MatchContext) -> WireError:
-        said = chosen.parameters()
+    def _refusal(self, triggered: TriggeredFault, context: MatchContext) -> WireError:
+        said = triggered.parameters()
         error: WireError
-        match chosen.name:
+        match triggered.name:
             case "account_locked":
                 error = AccountLocked(str(said["reason"]))
             case "bad_key":
                 error = Unauthenticated.unknown()
             case "concurrent_requests_limit":
-                error = TooManyAtOnce(subject.key, 2)
+                error = TooManyAtOnce(context.key, 2)
             case "ingress_error":
                 return IngressError(int(str(said["status"])))
             case _:
-                error = self._platform.unknown()
-        error.hint = chosen.hint
+                error = self._service.unknown()
+        error.hint = triggered.hint
         return error
 
-    def _noted(self, request: Request, chosen: TriggeredFault | None) -> TriggeredFault | None:
-        if chosen is not None:
-            note(request, chosen.name)
-        return chosen
+    def _noted(self, request: Request, triggered: TriggeredFault | None) -> TriggeredFault | None:
+        if triggered is not None:
+            note(request, triggered.name)
+        return triggered
 
 
 def note(request: Request, name: str) -> None:

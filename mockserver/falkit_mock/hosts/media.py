@@ -42,9 +42,9 @@ _MULTIPART = re.compile(r"(?P<file>/files/.+)/multipart/(?P<id>[^/]+)(?P<rest>(?
 class UploadHost:
     """POST /files/upload[/multipart], PUT of a signed URL, and the parts of an upload."""
 
-    def __init__(self, platform: Service) -> None:
-        self._platform = platform
-        self._uploads = platform.uploads
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._uploads = service.uploads
 
     async def __call__(self, request: Request, address: Address) -> Response | None:
         """Answer what is an upload; return None for what is not."""
@@ -102,7 +102,7 @@ class UploadHost:
         if not address.path.startswith(f"{upload.path}/"):
             raise UploadNotFound(upload_id)
         if rest == "complete":
-            await complete(self._platform, request, upload)
+            await complete(self._service, request, upload)
             return self._reply({"access_url": f"{address.media_base}{upload.path}"})
         return await self._part(request, upload, rest)
 
@@ -122,14 +122,14 @@ class UploadHost:
         if scheme.lower() == "key":
             raise Unauthenticated.cdn_token("the media host takes a CDN token, not a key")
         try:
-            self._platform.tokens.read(token.strip(), "cdn")
+            self._service.tokens.read(token.strip(), "cdn")
         except BadToken as error:
             raise Unauthenticated.cdn_token(f"the token {error}") from None
 
     def _signed_for(self, address: Address, request: Request) -> str:
         token = QueryParams(address.query).get("token", "")
         try:
-            return str(self._platform.tokens.read(token, "upload")["sub"])
+            return str(self._service.tokens.read(token, "upload")["sub"])
         except BadToken as error:
             raise Forbidden(f"the upload URL's signature is {error}") from None
 
@@ -140,32 +140,32 @@ class UploadHost:
         return upload
 
     def _reply(self, body: dict[str, JSON], headers: Mapping[str, str] | None = None) -> Response:
-        return json_reply(body, request_id=self._platform.identity.reply_id(), headers=headers)
+        return json_reply(body, request_id=self._service.identity.reply_id(), headers=headers)
 
 
-def signed_url(platform: Service, media_base: str, upload: Upload, rest: str = "") -> str:
+def signed_url(service: Service, media_base: str, upload: Upload, rest: str = "") -> str:
     """Return a URL under the upload's own that may be written to without a key."""
-    token = platform.tokens.issue("upload", SIGNED_FOR, sub=upload.id)
+    token = service.tokens.issue("upload", SIGNED_FOR, sub=upload.id)
     return f"{media_base}{upload.path}{rest}?token={quote(token)}"
 
 
-def check_reader(platform: Service, request: Request, address: Address, acl: str) -> None:
+def check_reader(service: Service, request: Request, address: Address, acl: str) -> None:
     """Raise Forbidden or FileNotFound unless a file's access rules let this reader in.
 
     Whoever has a key is the file's owner here: the mock knows one account. A URL that
     `POST /storage/files/sign` made lets anybody in (wire.md §7.4).
     """
     decision = Acl.stored(acl).default
-    if decision == "allow" or platform.settings.assumptions.file_acl == "ignored":
+    if decision == "allow" or service.settings.assumptions.file_acl == "ignored":
         return
     try:
         identity = QueryParams(address.query).get("identity", "")
-        if platform.tokens.read(identity, "read")["sub"] == address.path:
+        if service.tokens.read(identity, "read")["sub"] == address.path:
             return
     except BadToken:
         pass
     try:
-        check(request.headers.get("authorization", ""), None, platform.settings.api_keys)
+        check(request.headers.get("authorization", ""), None, service.settings.api_keys)
     except Unauthenticated:
         if decision == "hide":
             raise FileNotFound from None
@@ -185,7 +185,7 @@ def part_number(text: str) -> int:
     return number
 
 
-async def complete(platform: Service, request: Request, upload: Upload) -> None:
+async def complete(service: Service, request: Request, upload: Upload) -> None:
     """Finish a multipart upload by the parts that the body names; raise BadBody or BadParts.
 
     Python and JavaScript write `partNumber`, the GCS form `part_number` (wire.md §7.3); ETags
@@ -197,7 +197,7 @@ async def complete(platform: Service, request: Request, upload: Upload) -> None:
         kind = "list_type" if "parts" in body else "missing"
         message = "Input should be a valid list" if "parts" in body else "Field required"
         raise BadBody.field(kind, ["body", "parts"], message, parts)
-    platform.uploads.finish(upload, [_named(part, place) for place, part in enumerate(parts)])
+    service.uploads.finish(upload, [_named(part, place) for place, part in enumerate(parts)])
 
 
 def _named(part: JSON, place: int) -> tuple[int, str]:
@@ -224,10 +224,10 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 class MediaHost:
     """GET and HEAD /files/…, whole or in part, and uploads."""
 
-    def __init__(self, platform: Service) -> None:
-        self._platform = platform
-        self._door = UploadHost(platform)
-        self._faulty = FaultInjection(platform)
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._door = UploadHost(service)
+        self._faulty = FaultInjection(service)
 
     async def __call__(self, request: Request, address: Address) -> Response:
         answer = await self._door(request, address)
@@ -235,21 +235,21 @@ class MediaHost:
             return answer
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("GET", "HEAD")
-        file = self._platform.media.file(address.path)
+        file = self._service.media.file(address.path)
         if file is not None:
-            check_reader(self._platform, request, address, file.acl)
+            check_reader(self._service, request, address, file.acl)
             chosen = self._faulty.of_media(request, address)
             return self._output(request, corrupted(file, chosen), chosen)
-        stored = self._platform.uploads.file(address.path)
+        stored = self._service.uploads.file(address.path)
         if stored is None:
             raise FileNotFound
-        check_reader(self._platform, request, address, stored.upload.acl)
+        check_reader(self._service, request, address, stored.upload.acl)
         return _serve(
             request,
             stored.etag,
             stored.upload.content_type,
             stored.size,
-            lambda a, b: _streamed(self._platform.uploads.read(stored, a, b)),
+            lambda a, b: _streamed(self._service.uploads.read(stored, a, b)),
             self._cache(stored.upload.expires, stored.upload.acl),
         )
 
@@ -257,7 +257,7 @@ class MediaHost:
         data, pause = file.data, pause_of(chosen)
 
         async def wait(seconds: float) -> None:
-            await self._faulty.wait(request, self._platform.clock.now() + seconds)
+            await self._faulty.wait(request, self._service.clock.now() + seconds)
 
         def body(start: int, end: int) -> Response:
             part = data[start:end]
@@ -273,7 +273,7 @@ class MediaHost:
             return "private, no-store"
         if expires == math.inf:
             return _FOR_EVER
-        return f"public, max-age={int(expires - self._platform.clock.now())}"
+        return f"public, max-age={int(expires - self._service.clock.now())}"
 
 
 # Makes the reply of the bytes [start, end); the status code and the headers follow.

@@ -34,10 +34,10 @@ _CANCEL_CODES = {"CANCELLATION_REQUESTED": 202, "OK": 200, "ALREADY_COMPLETED": 
 class Queue:
     """POST /{endpoint id}, and what can be asked of /{app}/requests/{request id}."""
 
-    def __init__(self, platform: Service, catalog: Catalog) -> None:
-        self._platform = platform
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
         self._catalog = catalog
-        self._faulty = FaultInjection(platform)
+        self._faulty = FaultInjection(service)
 
     async def __call__(self, request: Request, address: Address) -> Response:
         app, rest = split_app(address.path)
@@ -58,21 +58,21 @@ class Queue:
         methods, handle = handlers[operation]
         if request.method not in methods:
             raise MethodNotAllowed(*methods)
-        authorize(request, address, app, self._platform)
-        job = self._platform.find(app, request_id)
+        authorize(request, address, app, self._service)
+        job = self._service.find(app, request_id)
         await self._faulty.before_job(request, job, _OPERATIONS[operation])
         return await handle(job, request, address)
 
     async def _submit(self, request: Request, address: Address) -> Response:
         if request.method != "POST":
             raise MethodNotAllowed("POST")
-        order = await read_order(request, address, self._catalog, self._platform)
-        await self._faulty.before_order(request, order, "submit")
-        job = self._platform.submit(order)
+        model_request = await read_order(request, address, self._catalog, self._service)
+        await self._faulty.before_order(request, model_request, "submit")
+        job = self._service.submit(model_request)
         note_job(request, job)
-        await self._platform.before_reply(job)
+        await self._service.before_reply(job)
         hints = [] if job.outcome is None else [job.outcome.headers.get(HINT, "")]
-        hints.append(self._platform.webhooks.hint(job) or _no_webhook(address))
+        hints.append(self._service.webhooks.hint(job) or _no_webhook(address))
         hint = header_text("; ".join(filter(None, hints)))
         body: dict[str, JSON] = {
             "status": "IN_QUEUE",
@@ -80,19 +80,19 @@ class Queue:
             **job_urls(address, job),
             "logs": None,
             "metrics": {},
-            "queue_position": self._platform.place(job),
+            "queue_position": self._service.place(job),
         }
         return json_reply(body, request_id=job.id, headers={HINT: hint} if hint else None)
 
     async def _status(self, job: Job, request: Request, address: Address) -> Response:
         body = await self._status_body(job, address, with_logs=_wants_logs(address))
-        self._platform.looked_at(job)
+        self._service.looked_at(job)
         # Some clients read nothing but this code (wire.md §3.2, §12).
         code = 200 if body["status"] == "COMPLETED" else 202
         return json_reply(body, request_id=job.id, status_code=code)
 
     async def _status_body(self, job: Job, address: Address, *, with_logs: bool) -> dict[str, JSON]:
-        now = await self._platform.snapshot(job, with_logs=with_logs)
+        now = await self._service.snapshot(job, with_logs=with_logs)
         metrics: dict[str, JSON] = {}
         if now.inference_time is not None:
             metrics["inference_time"] = now.inference_time
@@ -120,12 +120,12 @@ class Queue:
         self, job: Job, address: Address, *, with_logs: bool
     ) -> AsyncGenerator[bytes]:
         """Yield the status each time it reads differently, until the job is done."""
-        platform, clock = self._platform, self._platform.clock
-        news = _News(whole_window=platform.settings.assumptions.stream_logs == "window")
+        service, clock = self._service, self._service.clock
+        news = _News(whole_window=service.settings.assumptions.stream_logs == "window")
         silent_since = clock.now()
-        while not platform.closing:
-            ticket = clock.bell.ticket()
-            job = platform.store.get(job.id) or job
+        while not service.closing:
+            waiter = clock.notifier.waiter()
+            job = service.store.get(job.id) or job
             try:
                 body = await self._status_body(job, address, with_logs=with_logs)
             except ShuttingDown:
@@ -139,25 +139,25 @@ class Queue:
                 silent_since = clock.now()
             if body["status"] == "COMPLETED":
                 return
-            platform.looked_at(job)
-            change = platform.next_change(job, with_logs=with_logs)
-            await clock.wait(min(change, silent_since + KEEP_ALIVE), ticket)
+            service.looked_at(job)
+            change = service.next_change(job, with_logs=with_logs)
+            await clock.wait(min(change, silent_since + KEEP_ALIVE), waiter)
 
     async def _result(self, job: Job, request: Request, address: Address) -> Response:
-        status = job.status(self._platform.clock.now())
-        self._platform.looked_at(job)
+        status = job.status(self._service.clock.now())
+        self._service.looked_at(job)
         if status != "COMPLETED":
             raise StillInProgress(job.id, job_urls(address, job))
-        outcome = await self._platform.outcome(job)
+        outcome = await self._service.outcome(job)
         if not outcome.body:
             # Its payloads were deleted by the Platform API.
-            raise self._platform.unknown()
+            raise self._service.unknown()
         if not outcome.ok and not job.cancelled and not job.given_up:
             note_outcome(request, job)
         return outcome_reply(job, outcome)
 
     async def _cancel(self, job: Job, request: Request, address: Address) -> Response:
-        answer = self._platform.cancel(job)
+        answer = self._service.cancel(job)
         return json_reply({"status": answer}, request_id=job.id, status_code=_CANCEL_CODES[answer])
 
 

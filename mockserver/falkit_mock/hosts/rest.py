@@ -33,8 +33,8 @@ class Rest:
     And GET /.well-known/jwks.json.
     """
 
-    def __init__(self, platform: Service) -> None:
-        self._platform = platform
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self._posts = {
             "/storage/auth/token": self._cdn_token,
             "/storage/upload/initiate": self._initiate,
@@ -54,22 +54,22 @@ class Rest:
         if request.method != "POST":
             raise MethodNotAllowed("POST")
         authorization = request.headers.get("authorization", "")
-        check(authorization, None, self._platform.settings.api_keys)
+        check(authorization, None, self._service.settings.api_keys)
         return await handle(request, address)
 
     def _jwks(self, request: Request) -> Response:
         """The keys that webhooks are signed with; nobody has to say who they are (wire.md §5.2)."""
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("GET", "HEAD")
-        padding = self._platform.settings.assumptions.jwks_padding
-        return self._reply(self._platform.webhooks.keys.jwks(padding))
+        padding = self._service.settings.assumptions.jwks_padding
+        return self._reply(self._service.webhooks.keys.jwks(padding))
 
     async def _cdn_token(self, request: Request, address: Address) -> Response:
         _storage(address, _CDN)
         await read_object(request)
-        expires = self._platform.clock.now() + _CDN_TOKEN_FOR
+        expires = self._service.clock.now() + _CDN_TOKEN_FOR
         body: dict[str, JSON] = {
-            "token": self._platform.tokens.issue("cdn", _CDN_TOKEN_FOR),
+            "token": self._service.tokens.issue("cdn", _CDN_TOKEN_FOR),
             "token_type": "Bearer",
             "base_url": address.media_base,
             # With an offset, or the Python client can't compare it (wire.md §12 row 14).
@@ -80,16 +80,16 @@ class Rest:
     async def _initiate(self, request: Request, address: Address) -> Response:
         storage = _storage(address, _STORAGES)
         name, content_type = texts(await read_object(request), "file_name", "content_type")
-        platform = self._platform
-        lifecycle = read_lifecycle(request, platform.uploads.defaults)
-        upload = platform.uploads.open(name, content_type, lifecycle)
+        service = self._service
+        lifecycle = read_lifecycle(request, service.uploads.defaults)
+        upload = service.uploads.open(name, content_type, lifecycle)
         if not address.path.endswith("-multipart"):
-            url = signed_url(platform, address.media_base, upload)
+            url = signed_url(service, address.media_base, upload)
         elif storage == "gcs":
             # Clients of this form add to the URL's end, so that it can have no query.
             url = address.url(f"{_GCS_PARTS}{upload.id}")
         else:
-            url = signed_url(platform, address.media_base, upload, f"/multipart/{upload.id}")
+            url = signed_url(service, address.media_base, upload, f"/multipart/{upload.id}")
         file_url = f"{address.media_base}{upload.path}"
         return self._reply({"upload_url": url, "file_url": file_url})
 
@@ -98,10 +98,10 @@ class Rest:
         upload_id, _, rest = address.path.removeprefix(_GCS_PARTS).partition("/")
         upload = self._find(upload_id)
         if rest == "complete":
-            await complete(self._platform, request, upload)
+            await complete(self._service, request, upload)
             return self._reply({"file_url": f"{address.media_base}{upload.path}"})
         place = f"/multipart/{upload.id}/{part_number(rest)}"
-        url = signed_url(self._platform, address.media_base, upload, place)
+        url = signed_url(self._service, address.media_base, upload, place)
         return self._reply({"upload_url": url})
 
     async def _token(self, request: Request, address: Address) -> Response:
@@ -114,20 +114,20 @@ class Rest:
             raise BadBody.field(kind, ["body", "allowed_apps"], message, apps)
         newer = address.path == "/tokens/realtime"
         seconds = _seconds(body, "duration" if newer else "token_expiration")
-        token = self._platform.tokens.issue("apps", seconds, apps=apps)
+        token = self._service.tokens.issue("apps", seconds, apps=apps)
         if newer:
             return self._reply({"token": token})
         # The body is the bare string (wire.md §12 row 15).
-        return raw_reply(dumps(token), request_id=self._platform.identity.reply_id())
+        return raw_reply(dumps(token), request_id=self._service.identity.reply_id())
 
     def _find(self, upload_id: str) -> Upload:
-        upload = self._platform.uploads.get(upload_id)
+        upload = self._service.uploads.get(upload_id)
         if upload is None:
             raise UploadNotFound(upload_id)
         return upload
 
     def _reply(self, body: dict[str, JSON]) -> Response:
-        return json_reply(body, request_id=self._platform.identity.reply_id())
+        return json_reply(body, request_id=self._service.identity.reply_id())
 
 
 def _storage(address: Address, known: tuple[str, ...]) -> str:

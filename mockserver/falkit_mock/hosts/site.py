@@ -240,8 +240,8 @@ _PROSE = re.compile(r"/models/(.+)/llms\.txt")
 class Site:
     """GET /api/openapi/queue/openapi.json?endpoint_id=… and /models/{endpoint id}/llms.txt"""
 
-    def __init__(self, platform: Service, catalog: Catalog) -> None:
-        self._platform = platform
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
         self._catalog = catalog
 
     async def __call__(self, request: Request, address: Address) -> Response:
@@ -250,7 +250,7 @@ class Site:
             raise NotFound(f"of fal.ai this mock has only {_DOCUMENT} and /models/…/llms.txt")
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("GET", "HEAD")
-        request_id = self._platform.identity.reply_id()
+        request_id = self._service.identity.reply_id()
         if prose is not None:
             return self._prose(prose[1], request_id)
         endpoint_id = QueryParams(address.query).get("endpoint_id", "")

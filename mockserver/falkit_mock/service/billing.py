@@ -86,16 +86,16 @@ class Charge:
         return self.cost / self.quantity if self.quantity else Decimal(0)
 
 
-async def entries(platform: Service, catalog: Catalog) -> AsyncGenerator[Entry]:
+async def entries(service: Service, catalog: Catalog) -> AsyncGenerator[Entry]:
     """Yield every job in the order of submission, with the outcomes of those that are done."""
-    now = platform.clock.now()
-    for job in platform.store.jobs():
+    now = service.clock.now()
+    for job in service.store.jobs():
         match = catalog.find(job.path)
         endpoint_id = match.endpoint.id if match and not match.rest else job.path
         done = job.status(now) == "COMPLETED"
-        outcome = await platform.outcome(job) if done else None
-        input = partial(platform.store.input, job.id)
-        yield Entry(job, endpoint_id, outcome, input, partial(platform.retention.keeps, job))
+        outcome = await service.outcome(job) if done else None
+        input = partial(service.store.input, job.id)
+        yield Entry(job, endpoint_id, outcome, input, partial(service.retention.keeps, job))
 
 
 def charge(entry: Entry, catalog: Catalog) -> Charge | None:

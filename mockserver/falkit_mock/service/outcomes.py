@@ -66,19 +66,19 @@ def of_ignored(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
     return f"ignored, since {endpoint.id} has no such input: {', '.join(sorted(words))}"
 
 
-def read_request(order: ModelRequest, settings: Settings) -> ParsedRequest | Refused:
+def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused:
     """Parse and validate an order's body, as the service's own stack does."""
-    if order.endpoint is None:
+    if request.endpoint is None:
         # wire.md §4: a path that the app doesn't have.
-        inside = order.path.removeprefix(order.app) or "/"
+        inside = request.path.removeprefix(request.app) or "/"
         body = dumps({"detail": f"Path {inside} not found"})
         return Refused(
-            Outcome(404, body, NOT_BILLED, error_text(404, settings.assumptions)), order.hint
+            Outcome(404, body, NOT_BILLED, error_text(404, settings.assumptions)), request.hint
         )
-    parsed = _parse(order.body, order.content_type, settings)
+    parsed = _parse(request.body, request.content_type, settings)
     if isinstance(parsed, Refused):
         return parsed
-    return _validate(order.endpoint, parsed, settings)
+    return _validate(request.endpoint, parsed, settings)
 
 
 def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused:
@@ -155,12 +155,12 @@ Later = Callable[[], Awaitable[None]]
 
 
 def look_at_media(
-    reading: ParsedRequest, settings: Settings, own_file: FindFile
+    parsed: ParsedRequest, settings: Settings, own_file: FindFile
 ) -> tuple[list[Rejected], list[Later]]:
     """Judge what an input's media fields say; return the refusals, and what takes time to judge."""
     rejected: list[Rejected] = []
     later: list[Later] = []
-    for medium in reading.media:
+    for medium in parsed.media:
         try:
             if check := _first_look(medium, settings, own_file):
                 later.append(check)
@@ -215,9 +215,9 @@ async def finish_looking(rejected: list[Rejected], later: list[Later]) -> list[R
     return found
 
 
-def refuse_media(reading: ParsedRequest, rejected: list[Rejected], settings: Settings) -> Refused:
+def refuse_media(parsed: ParsedRequest, rejected: list[Rejected], settings: Settings) -> Refused:
     """Return the one answer that names every medium the model can't load, in field order."""
-    fields = [medium.field for medium in reading.media]
+    fields = [medium.field for medium in parsed.media]
     ordered = sorted(rejected, key=lambda error: fields.index(error.field))
     hints = [error.hint for error in ordered if error.hint]
     detail: list[JSON] = [error.item for error in ordered]
@@ -227,14 +227,14 @@ def refuse_media(reading: ParsedRequest, rejected: list[Rejected], settings: Set
 
 
 def complete(
-    reading: ParsedRequest, request_id: str, media_base: str, file_path: Callable[[str], str]
+    parsed: ParsedRequest, request_id: str, media_base: str, file_path: Callable[[str], str]
 ) -> tuple[Outcome, FileRecord | None]:
     """Return the model's success: the output that the document describes, and its file."""
-    endpoint, video, output = reading.endpoint, reading.video, reading.endpoint.example_output()
-    units = endpoint.billable_units(reading.input)
+    endpoint, video, output = parsed.endpoint, parsed.video, parsed.endpoint.example_output()
+    units = endpoint.billable_units(parsed.input)
     headers = {} if units is None else {"x-fal-billable-units": f"{units:f}"}
-    if reading.hint:
-        headers[HINT] = header_text(reading.hint)
+    if parsed.hint:
+        headers[HINT] = header_text(parsed.hint)
     file = output.get("video")
     if video is None or not isinstance(file, dict):
         return Outcome(200, dumps(output), headers), None
@@ -244,7 +244,7 @@ def complete(
         path=path,
         request_id=request_id,
         endpoint=endpoint.id,
-        input_digest=digest(reading.input),
+        input_digest=digest(parsed.input),
         width=video.width,
         height=video.height,
         fps=video.fps,
@@ -274,16 +274,16 @@ class Judge:
         self._late: dict[str, asyncio.Task[Outcome]] = {}
 
     def decide(
-        self, request_id: str, judged: ParsedRequest | Refused, order: ModelRequest
+        self, request_id: str, parsed: ParsedRequest | Refused, request: ModelRequest
     ) -> Outcome | None:
         """Return an order's outcome, or None while its files are still looked at."""
-        if isinstance(judged, Refused):
-            return _hinted(judged)
-        own_file = self._media.reader(order.media_base)
-        rejected, later = look_at_media(judged, self._settings, own_file)
+        if isinstance(parsed, Refused):
+            return _hinted(parsed)
+        own_file = self._media.reader(request.media_base)
+        rejected, later = look_at_media(parsed, self._settings, own_file)
         if not later:
-            return self._finish(request_id, judged, order, rejected)
-        look = self._look(request_id, judged, order, rejected, later)
+            return self._finish(request_id, parsed, request, rejected)
+        look = self._look(request_id, parsed, request, rejected, later)
         self._late[request_id] = asyncio.get_running_loop().create_task(look)
         return None
 
@@ -321,14 +321,14 @@ class Judge:
     async def _look(
         self,
         request_id: str,
-        reading: ParsedRequest,
-        order: ModelRequest,
+        parsed: ParsedRequest,
+        request: ModelRequest,
         rejected: list[Rejected],
         later: list[Later],
     ) -> Outcome:
         try:
             found = await finish_looking(rejected, later)
-            outcome = self._finish(request_id, reading, order, found)
+            outcome = self._finish(request_id, parsed, request, found)
         except Exception:
             # Nobody is there to be told: the job has to end all the same.
             _log.exception("the inputs of %s could not be judged", request_id)
@@ -341,18 +341,22 @@ class Judge:
         return outcome
 
     def _finish(
-        self, request_id: str, reading: ParsedRequest, order: ModelRequest, rejected: list[Rejected]
+        self,
+        request_id: str,
+        parsed: ParsedRequest,
+        request: ModelRequest,
+        rejected: list[Rejected],
     ) -> Outcome:
         if rejected:
-            return _hinted(refuse_media(reading, rejected, self._settings))
+            return _hinted(refuse_media(parsed, rejected, self._settings))
         outcome, record = complete(
-            reading,
+            parsed,
             request_id,
-            order.media_base,
+            request.media_base,
             lambda name: self._identity.file_path(request_id, name),
         )
         if record is not None:
-            lasts, acl = order.wishes.media_for, order.wishes.media_acl
+            lasts, acl = request.options.media_for, request.options.media_acl
             lifetime = None if math.isinf(lasts) else lasts
             self._store.add_file(replace(record, lifetime=lifetime, acl=acl))
         return outcome

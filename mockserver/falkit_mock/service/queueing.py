@@ -78,27 +78,27 @@ class _Simulation:
     def _admit(self, at: float) -> None:
         while self._coming and self._coming[-1].ready <= at:
             job = self._coming.pop()
-            heapq.heappush(self._lines.setdefault(job.lane, []), (job.seq, job))
+            heapq.heappush(self._lines.setdefault(job.partition, []), (job.seq, job))
 
     def _start_all(self, at: float) -> None:
         while (line := self._first(at)) is not None:
             job = heapq.heappop(line)[1]
             self._planned[job.id] = (at, at + job.run)
             if job.run > 0:
-                self._occupy(Running(job.lane.path, job.lane.key, at + job.run))
+                self._occupy(Running(job.partition.path, job.partition.key, at + job.run))
 
     def _first(self, at: float) -> list[tuple[int, Waiting]] | None:
         """Return the line whose head is the first of all that can start now."""
         best: list[tuple[int, Waiting]] | None = None
-        for lane, line in [*self._lines.items()]:
+        for partition, line in [*self._lines.items()]:
             while line and line[0][1].start_by < at:
                 heapq.heappop(line)
             if not line:
-                del self._lines[lane]
+                del self._lines[partition]
                 continue
             free = (
-                self._runners[lane.path] < self._limits.runners
-                and self._places[lane.key] < self._limits.concurrency
+                self._runners[partition.path] < self._limits.runners
+                and self._places[partition.key] < self._limits.concurrency
             )
             if free and (best is None or line[0][1].order < best[0][1].order):
                 best = line
@@ -149,63 +149,69 @@ class Planner:
         if start is not None:
             job.starts, job.ends = moments(start, job.run, job.start_by)
             return
-        own = Waiting(job.id, job.lane, job.seq, job.ready, job.run, job.start_by)
-        job.starts, job.ends = self._simulate({job.path}, {job.lane.key}, now, own)[job.id]
+        own = Waiting(job.id, job.partition, job.seq, job.ready, job.run, job.start_by)
+        job.starts, job.ends = self._simulate({job.path}, {job.partition.key}, now, own)[job.id]
 
     def replan(self, job: Job) -> None:
         """Plan anew those who wait, now that a stored job takes or leaves a place."""
-        paths = {job.path} if job.door == "queue" else set[str]()
-        self._simulate(paths, {job.lane.key}, self._clock.now())
+        paths = {job.path} if job.entry == "queue" else set[str]()
+        self._simulate(paths, {job.partition.key}, self._clock.now())
 
     def _behind_all(self, job: Job, now: float) -> float | None:
         """Return when a job starts if it can't be before or between others; None if it may be.
 
         It can't while another waits that is ready and could have each place that it could have.
         """
-        lane, lanes = job.lane, self._queues.lanes(now)
+        partition, partitions = job.partition, self._queues.partitions(now)
         near = [
-            other for other, (until, _) in lanes.items() if until > now and self._meet(lane, other)
+            other
+            for other, (until, _) in partitions.items()
+            if until > now and self._meet(partition, other)
         ]
-        if not lane.low and any(other.low for other in near):
+        if not partition.low and any(other.low for other in near):
             return None
         behind = job.ready
         if near:
             ahead = near
-            if not self._alike(lane, lanes):
-                ahead = [each for each in near if (each.path, each.key) == (lane.path, lane.key)]
+            if not self._alike(partition, partitions):
+                ahead = [
+                    each
+                    for each in near
+                    if (each.path, each.key) == (partition.path, partition.key)
+                ]
             found = self._floor(ahead, near, job, now)
             if found is None:
                 return None
             behind = found
-        free = self._queues.runner_free(lane.path, int(self._limits.runners), now)
+        free = self._queues.runner_free(partition.path, int(self._limits.runners), now)
         if not math.isinf(self._limits.concurrency):
             places = int(self._limits.concurrency)
-            free = max(free, self._queues.place_free(lane.key, places, now))
+            free = max(free, self._queues.place_free(partition.key, places, now))
         return max(behind, free)
 
     def _floor(
         self, ahead: list[Partition], near: list[Partition], job: Job, now: float
     ) -> float | None:
         """Return a moment before which a job can't start and after which no other starts."""
-        lasts = {lane: self._queues.last_start(lane, now) for lane in near}
+        lasts = {partition: self._queues.last_start(partition, now) for partition in near}
         latest = max((last[0] for last in lasts.values() if last), default=0.0)
         if latest <= job.ready:
             return job.ready
-        last = max((last for lane in ahead if (last := lasts[lane])), default=(0.0, 0.0))
+        last = max((last for partition in ahead if (last := lasts[partition])), default=(0.0, 0.0))
         if last[0] < latest:
             return None
         # From its readiness on, one waits before it; from that one's start on, the last one does.
         since = job.ready
-        for lane in ahead:
-            since = max(since, self._queues.last_start_of_ready(lane, now, job.ready) or 0.0)
+        for partition in ahead:
+            since = max(since, self._queues.last_start_of_ready(partition, now, job.ready) or 0.0)
         return latest if last[1] <= since else None
 
-    def _meet(self, lane: Partition, other: Partition) -> bool:
+    def _meet(self, partition: Partition, other: Partition) -> bool:
         """Whether jobs of two lanes can stand in each other's way."""
-        same_key = lane.key == other.key and not math.isinf(self._limits.concurrency)
-        return same_key or lane.path == other.path
+        same_key = partition.key == other.key and not math.isinf(self._limits.concurrency)
+        return same_key or partition.path == other.path
 
-    def _alike(self, lane: Partition, lanes: Iterable[Partition]) -> bool:
+    def _alike(self, partition: Partition, partitions: Iterable[Partition]) -> bool:
         """Whether all who can stand in a lane's way wait for the same thing.
 
         They do where keys have no limit; where a key's is the narrower one and nobody else calls
@@ -214,20 +220,24 @@ class Planner:
         runners, places = self._limits.runners, self._limits.concurrency
         if math.isinf(places):
             return True
-        pairs = {(lane.path, lane.key), *((each.path, each.key) for each in lanes)}
+        pairs = {(partition.path, partition.key), *((each.path, each.key) for each in partitions)}
         # Direct calls take places and no runners.
-        paths = {path for path, key in pairs if key == lane.key} - {""}
-        keys = {key for path, key in pairs if path == lane.path}
-        for_key = places <= runners and all(key == lane.key for path, key in pairs if path in paths)
-        on_path = runners <= places and all(path == lane.path for path, key in pairs if key in keys)
+        paths = {path for path, key in pairs if key == partition.key} - {""}
+        keys = {key for path, key in pairs if path == partition.path}
+        for_key = places <= runners and all(
+            key == partition.key for path, key in pairs if path in paths
+        )
+        on_path = runners <= places and all(
+            path == partition.path for path, key in pairs if key in keys
+        )
         return for_key or on_path
 
     def _simulate(
         self, paths: set[str], keys: set[str], now: float, new: Waiting | None = None
     ) -> dict[str, Moments]:
         """Plan anew all who wait for these endpoints and keys, and all who wait for theirs."""
-        lanes = self._concerned(paths, keys, now)
-        waiting = {lane: self._queues.waiting(lane, now) for lane in lanes}
+        partitions = self._concerned(paths, keys, now)
+        waiting = {partition: self._queues.waiting(partition, now) for partition in partitions}
         everyone = [job for jobs in waiting.values() for job in jobs]
         if new is not None:
             everyone.append(new)
@@ -240,27 +250,35 @@ class Planner:
             for key in keys:
                 running |= self._queues.running_for(key, now)
         planned = simulate(self._limits, running.values(), everyone, now)
-        for lane, jobs in waiting.items():
+        for partition, jobs in waiting.items():
             moved = {job.id: planned[job.id] for job in jobs if planned[job.id] != job.planned}
             if moved:
-                self._queues.reschedule(lane, moved)
+                self._queues.reschedule(partition, moved)
                 self.moved(moved)
-                self._clock.bell.ring()
+                self._clock.notifier.ring()
         return planned
 
     def _concerned(self, paths: set[str], keys: set[str], now: float) -> list[Partition]:
         """Return the lanes that meet these, or meet those that do; their names are added."""
-        rest = [lane for lane, (until, _) in self._queues.lanes(now).items() if until > now]
+        rest = [
+            partition
+            for partition, (until, _) in self._queues.partitions(now).items()
+            if until > now
+        ]
         limited = not math.isinf(self._limits.concurrency)
         found: list[Partition] = []
         while True:
-            more = [lane for lane in rest if lane.path in paths or (limited and lane.key in keys)]
+            more = [
+                partition
+                for partition in rest
+                if partition.path in paths or (limited and partition.key in keys)
+            ]
             if not more:
                 return found
             found += more
-            paths |= {lane.path for lane in more}
-            keys |= {lane.key for lane in more}
-            rest = [lane for lane in rest if lane not in more]
+            paths |= {partition.path for partition in more}
+            keys |= {partition.key for partition in more}
+            rest = [partition for partition in rest if partition not in more]
 
 
 def _ignore(moved: Mapping[str, Moments]) -> None:

@@ -71,19 +71,19 @@ class Service:
         self.closing = True
         self._judge.close()
         self.webhooks.close()
-        self.clock.bell.ring()
+        self.clock.notifier.ring()
 
-    def submit(self, order: ModelRequest) -> Job:
+    def submit(self, request: ModelRequest) -> Job:
         """Take an order into its queue; bad input is taken too (wire.md §3.6).
 
         Raise QueueTooLong if the caller would rather not stand in such a queue.
         """
-        most = order.wishes.max_queue_length
+        most = request.options.max_queue_length
         if most is not None:
-            length = self.store.queues.length(order.path, self.clock.now())
+            length = self.store.queues.length(request.path, self.clock.now())
             if length > most:
-                raise QueueTooLong(order.path, length, most)
-        job = self._take(order, "queue")
+                raise QueueTooLong(request.path, length, most)
+        job = self._take(request, "queue")
         self.webhooks.expect(job)
         return job
 
@@ -95,7 +95,7 @@ class Service:
                 self.settle(job)
             await self.webhooks.before_reply(job)
 
-    async def run(self, order: ModelRequest) -> Job:
+    async def run(self, request: ModelRequest) -> Job:
         """Take an order, wait for its end and return the finished job.
 
         A refusal comes at once; everything else takes its time (wire.md §4). Raise
@@ -103,15 +103,15 @@ class Service:
         before the end.
         """
         limit = self.settings.concurrency
-        if limit and self._planner.in_progress(order.wishes.key) >= limit:
-            raise TooManyAtOnce(order.wishes.key, limit)
-        job = self._take(order, "run")
+        if limit and self._planner.in_progress(request.options.key) >= limit:
+            raise TooManyAtOnce(request.options.key, limit)
+        job = self._take(request, "run")
         try:
             if not (await self.outcome(job)).ok and job.faults.outcome is None:
                 self._end(job)
             while job.status(self.clock.now()) != "COMPLETED" and not self.closing:
-                ticket = self.clock.bell.ticket()
-                await self.clock.wait(job.ends, ticket)
+                waiter = self.clock.notifier.waiter()
+                await self.clock.wait(job.ends, waiter)
                 job = self.store.get(job.id) or job
             if job.status(self.clock.now()) != "COMPLETED":
                 raise ShuttingDown(job.id)
@@ -128,7 +128,7 @@ class Service:
             raise self.unknown("no request has this id here; `falkit jobs` lists those there are")
         if job.app != app:
             raise self.unknown(f"the request with this id is one of {job.app}, not of {app}")
-        if job.door != "queue":
+        if job.entry != "queue":
             raise self.unknown("this was a call of fal.run, whose answer came with its reply")
         if self.retention.closed(job):
             raise self.unknown(self.retention.told(job))
@@ -168,7 +168,7 @@ class Service:
 
     def looked_at(self, job: Job) -> None:
         """Note that a client asked after a job: what moves it in the `polls` timing."""
-        if job.pace == "polls":
+        if job.progression == "polls":
             self._step(job)
 
     def next_change(self, job: Job, *, with_logs: bool) -> float:
@@ -207,7 +207,7 @@ class Service:
         if to == "COMPLETED":
             job.step(now)
         self._store(job)
-        if job.pace == "clock":
+        if job.progression == "clock":
             self._planner.replan(job)
         return job
 
@@ -218,7 +218,7 @@ class Service:
         """
         now = self.clock.now()
         waits = job.status(now) == "IN_QUEUE"
-        job.pace = "clock"
+        job.progression = "clock"
         if waits:
             job.ready = job.ready if now < job.ready < math.inf else now
         else:
@@ -229,8 +229,8 @@ class Service:
 
     def hold(self, job: Job) -> None:
         """Let an unfinished job stand where it is until it is released; its runner is free."""
-        waits, planned = job.status(self.clock.now()) == "IN_QUEUE", job.pace == "clock"
-        job.pace, job.ends = "held", math.inf
+        waits, planned = job.status(self.clock.now()) == "IN_QUEUE", job.progression == "clock"
+        job.progression, job.ends = "held", math.inf
         if waits:
             job.starts, job.ends = math.inf, job.start_by
         self._store(job)
@@ -250,7 +250,7 @@ class Service:
         """Let go of everyone who waits, as close() does, and go on; webhooks are left alone."""
         self.closing = True
         self._judge.close()
-        self.clock.bell.ring()
+        self.clock.notifier.ring()
         # Each turn lets a task that was woken take one step: look, and answer its caller.
         for _ in range(20):
             await asyncio.sleep(0)
@@ -260,56 +260,56 @@ class Service:
         """Wait until the inputs of all jobs so far have been looked at."""
         await self._judge.settled()
 
-    def _take(self, order: ModelRequest, door: Entry) -> Job:
+    def _take(self, request: ModelRequest, entry: Entry) -> Job:
         now = self.clock.now()
         request_id = self.identity.request_id()
-        judged = read_request(order, self.settings)
-        verdict = resolve(self.rules, order, judged, door, self.settings.assumptions)
-        judged = verdict.applied(judged)
-        takes = self._duration(request_id, judged, door)
-        ready = now + takes.queue + verdict.faults.stuck
+        parsed = read_request(request, self.settings)
+        resolution = resolve(self.rules, request, parsed, entry, self.settings.assumptions)
+        parsed = resolution.applied(parsed)
+        takes = self._duration(request_id, parsed, entry)
+        ready = now + takes.queue + resolution.faults.stuck
         job = Job(
             id=request_id,
             seq=self.store.next_seq(),
-            path=order.path,
-            app=order.app,
-            door=door,
-            pace=verdict.pace(self.settings.timing.pace),
+            path=request.path,
+            app=request.app,
+            entry=entry,
+            progression=resolution.progression(self.settings.timing.progression),
             created=now,
             starts=ready,
             ends=ready + takes.run,
             run=takes.run,
             ready=ready,
-            wishes=order.wishes,
-            attempts=verdict.attempts,
-            faults=verdict.faults,
+            options=request.options,
+            attempts=resolution.attempts,
+            faults=resolution.faults,
         )
-        if job.pace == "clock" and door == "queue":
+        if job.progression == "clock" and entry == "queue":
             self._planner.enter(job)
         else:
             job.starts, job.ends = moments(ready, takes.run, job.start_by)
-        job.outcome = verdict.outcome or self._judge.decide(job.id, judged, order)
+        job.outcome = resolution.outcome or self._judge.decide(job.id, parsed, request)
         self.retention.purge()
-        self.store.add(job, order.body)
-        if door == "run" and takes.run:
+        self.store.add(job, request.body)
+        if entry == "run" and takes.run:
             # It takes a place that one of those who wait might have had.
             self._planner.replan(job)
         return job
 
-    def _duration(self, request_id: str, judged: ParsedRequest | Refused, door: Entry) -> Duration:
+    def _duration(self, request_id: str, parsed: ParsedRequest | Refused, entry: Entry) -> Duration:
         timing = self.settings.timing
-        if door == "run" and timing.pace == "polls":
+        if entry == "run" and timing.progression == "polls":
             # There is nothing to poll: the answer is the reply.
             return Duration(0.0, 0.0)
         takes = timing.duration(
-            judged.workload if isinstance(judged, ParsedRequest) else Workload,
+            parsed.workload if isinstance(parsed, ParsedRequest) else Workload,
             lambda: self.identity.random(request_id, "duration"),
         )
-        if timing.pace != "clock":
+        if timing.progression != "clock":
             return takes
         # What a model refuses costs a runner no time, and a direct call does not queue.
-        queue = takes.queue if door == "queue" else 0.0
-        return Duration(queue, 0.0 if isinstance(judged, Refused) else takes.run)
+        queue = takes.queue if entry == "queue" else 0.0
+        return Duration(queue, 0.0 if isinstance(parsed, Refused) else takes.run)
 
     def _logs(self, job: Job, now: float) -> list[JSON]:
         then = now - job.faults.log_delay
@@ -330,10 +330,10 @@ class Service:
             job.outcome = outcome
             self.store.decide(job.id, outcome)
         self._store(job)
-        if job.pace == "clock":
+        if job.progression == "clock":
             self._planner.replan(job)
 
     def _store(self, job: Job) -> None:
         self.store.update(job)
         self.webhooks.moved({job.id: (job.starts, job.ends)})
-        self.clock.bell.ring()
+        self.clock.notifier.ring()

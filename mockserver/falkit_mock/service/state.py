@@ -261,23 +261,23 @@ def _padding(size: int) -> int:
 RULES = "rules"
 
 
-async def reset_state(platform: Service, *, keep_rules: bool) -> None:
+async def reset_state(service: Service, *, keep_rules: bool) -> None:
     """Be as at the start, but for the time and the keys of webhooks; later ids are those again.
 
     Who still waits for a job is let go of, since it is no more.
     """
-    await platform.interrupt()
-    old = platform.store.state.pieces()
-    platform.store.state.clear()
-    platform.store.uploads.blobs.remove(old)
-    platform.identity.restart()
-    for restart in platform.restarted:
+    await service.interrupt()
+    old = service.store.state.pieces()
+    service.store.state.clear()
+    service.store.uploads.blobs.remove(old)
+    service.identity.restart()
+    for restart in service.restarted:
         restart()
-    platform.uploads.defaults = Lifecycle()
-    for name, part in platform.parts.items():
+    service.uploads.defaults = Lifecycle()
+    for name, part in service.parts.items():
         if not (keep_rules and name == RULES):
             part.reset()
-    platform.clock.bell.ring()
+    service.clock.notifier.ring()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,38 +289,38 @@ class Export:
     chunks: AsyncGenerator[bytes]
 
 
-async def export_state(platform: Service) -> Export:
+async def export_state(service: Service) -> Export:
     """Return the state as one file, once every input that is looked at has been."""
-    await platform.settled()
-    state, clock = platform.store.state, platform.clock
+    await service.settled()
+    state, clock = service.store.state, service.clock
     store, pieces = state.dump(), state.pieces()
     meta = Meta(
         made_by=version("falkit"),
         store=digest(store),
         now=clock.now(),
         running=clock.running if isinstance(clock, SimulatedClock) else True,
-        tokens=platform.tokens.key,
-        identity=platform.identity.dump(),
-        uploads=platform.uploads.defaults.as_json(),
-        parts={name: part.dump() for name, part in platform.parts.items()},
+        tokens=service.tokens.key,
+        identity=service.identity.dump(),
+        uploads=service.uploads.defaults.as_json(),
+        parts={name: part.dump() for name, part in service.parts.items()},
     ).written()
     size = archive_size(meta, store, pieces)
-    return Export(size, archive_bytes(meta, store, pieces, platform.store.uploads.blobs))
+    return Export(size, archive_bytes(meta, store, pieces, service.store.uploads.blobs))
 
 
-async def restore_state(platform: Service, path: Path) -> None:
+async def restore_state(service: Service, path: Path) -> None:
     """Have the state that a file holds, in place of this one; BadArchive if it can't be had.
 
     Nothing has changed then.
     """
-    blobs, state = platform.store.uploads.blobs, platform.store.state
+    blobs, state = service.store.uploads.blobs, service.store.state
     contents = await asyncio.to_thread(read_archive, path, blobs)
     copy: StateCopy | None = None
     try:
         meta = Meta.read(contents.meta)
-        copy = await asyncio.to_thread(_copied, platform, contents, meta)
-        _check_parts(platform, meta)
-        await platform.interrupt()
+        copy = await asyncio.to_thread(_copied, service, contents, meta)
+        _check_parts(service, meta)
+        await service.interrupt()
         old = state.pieces()
         copy.take()
     except BaseException as error:
@@ -332,13 +332,13 @@ async def restore_state(platform: Service, path: Path) -> None:
         if copy is not None:
             copy.close()
     blobs.remove(old)
-    _take_tables(platform, meta)
+    _take_tables(service, meta)
 
 
-def _copied(platform: Service, contents: Contents, meta: Meta) -> StateCopy:
+def _copied(service: Service, contents: Contents, meta: Meta) -> StateCopy:
     if digest(contents.store) != meta.store:
         raise BadArchive(f"is damaged: {STORE} is not the one that {META} is for")
-    copy = platform.store.state.read(contents.store)
+    copy = service.store.state.read(contents.store)
     try:
         check_archive(contents, copy.pieces())
         for blob, piece in contents.blobs.items():
@@ -349,30 +349,30 @@ def _copied(platform: Service, contents: Contents, meta: Meta) -> StateCopy:
     return copy
 
 
-def _check_parts(platform: Service, meta: Meta) -> None:
-    if unknown := sorted(meta.parts.keys() - platform.parts.keys()):
+def _check_parts(service: Service, meta: Meta) -> None:
+    if unknown := sorted(meta.parts.keys() - service.parts.keys()):
         raise BadArchive(f"{META} has {unknown[0]!r}, which this version doesn't know")
     for name, value in meta.parts.items():
         try:
-            platform.parts[name].check(value)
+            service.parts[name].check(value)
         except ValueError as error:
             raise BadArchive(f"{META} can't be used: {error}") from None
 
 
-def _take_tables(platform: Service, meta: Meta) -> None:
-    clock = platform.clock
+def _take_tables(service: Service, meta: Meta) -> None:
+    clock = service.clock
     if isinstance(clock, SimulatedClock):
         clock.restore(meta.now, running=meta.running)
-    platform.tokens.key = meta.tokens
-    platform.identity.load(meta.seeds, meta.counts)
-    platform.identity.skip(platform.store.state.jobs)
-    platform.uploads.defaults = meta.lifecycle
-    for restart in platform.restarted:
+    service.tokens.key = meta.tokens
+    service.identity.load(meta.seeds, meta.counts)
+    service.identity.skip(service.store.state.jobs)
+    service.uploads.defaults = meta.lifecycle
+    for restart in service.restarted:
         restart()
-    for name, part in platform.parts.items():
+    for name, part in service.parts.items():
         value: JSON = meta.parts.get(name)
         if name in meta.parts:
             part.load(value)
         else:
             part.reset()
-    clock.bell.ring()
+    clock.notifier.ring()

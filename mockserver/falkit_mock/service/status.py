@@ -29,7 +29,7 @@ class _Line:
 
 
 def _script(random: Random) -> list[_Line]:
-    pace = random.uniform(1.2, 3.9)
+    speed = random.uniform(1.2, 3.9)
     lines = [
         _Line(0.0, "Preparing the request", "INFO"),
         _Line(0.04, "Reading the inputs", "INFO"),
@@ -37,7 +37,7 @@ def _script(random: Random) -> list[_Line]:
     for step in range(_STEPS + 1):
         share = step / _STEPS
         bar = "█" * round(share * 10)
-        message = f"Generating: {share:4.0%}|{bar:<10}| {step}/{_STEPS} [{pace:.2f}it/s]"
+        message = f"Generating: {share:4.0%}|{bar:<10}| {step}/{_STEPS} [{speed:.2f}it/s]"
         lines.append(_Line(0.08 + 0.8 * share, message, "STDERR"))
     lines.append(_Line(0.92, "Encoding the video", "INFO"))
     lines.append(_Line(0.98, "Uploading the result", "INFO"))
@@ -151,7 +151,7 @@ class Retention:
 
     def keeps(self, job: Job, payload: bytes) -> bool:
         """Whether the Platform API still has an input or an output of a job."""
-        if not job.wishes.keep_payloads:
+        if not job.options.keep_payloads:
             return False
         return len(payload) <= NOT_STORED or not self.closed(job)
 

@@ -265,29 +265,29 @@ class QueueStore(Protocol):
         """Return when a job next leaves an endpoint's queue: it starts, or is given up."""
         ...
 
-    def lanes(self, now: float) -> dict[Partition, Moments]:
+    def partitions(self, now: float) -> dict[Partition, Moments]:
         """Return the lanes with open jobs: until when one waits, and until when one runs.
 
         Both moments may be later than is true, never earlier.
         """
         ...
 
-    def waiting(self, lane: Partition, now: float) -> list[Waiting]:
+    def waiting(self, partition: Partition, now: float) -> list[Waiting]:
         """Return a lane's jobs that the clock drives and that have not started."""
         ...
 
-    def last_start(self, lane: Partition, now: float) -> Moments | None:
+    def last_start(self, partition: Partition, now: float) -> Moments | None:
         """Return when the last of a lane's waiting jobs starts, and when it is ready.
 
         Those that never start are left out; None if there is none else.
         """
         ...
 
-    def last_start_of_ready(self, lane: Partition, now: float, ready: float) -> float | None:
+    def last_start_of_ready(self, partition: Partition, now: float, ready: float) -> float | None:
         """Return when the last of those starts that are ready at a moment; None if none is."""
         ...
 
-    def reschedule(self, lane: Partition, planned: Mapping[str, Moments]) -> None:
+    def reschedule(self, partition: Partition, planned: Mapping[str, Moments]) -> None:
         """Store when jobs of a lane start and end, by id."""
         ...
 

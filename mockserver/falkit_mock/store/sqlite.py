@@ -50,11 +50,11 @@ def places_of(job: Job) -> tuple[str | None, str | None, str | None]:
 
     They stand in the columns of these names.
     """
-    queued, runs = job.door == "queue", job.run > 0
+    queued, runs = job.entry == "queue", job.run > 0
     return (
-        _name(job.lane) if job.ends > job.created else None,
+        _name(job.partition) if job.ends > job.created else None,
         job.path if queued and runs else None,
-        job.wishes.key if runs else None,
+        job.options.key if runs else None,
     )
 
 
@@ -76,72 +76,74 @@ class SqliteQueues:
             "WHERE lane IS NOT NULL GROUP BY lane"
         )
         for name, until, ends in rows:
-            self._note(_lane(name), until, ends)
+            self._note(_partition(name), until, ends)
 
     def note(self, job: Job) -> None:
         """Take notice of when a job that was stored waits and runs."""
         if job.ends > job.created:
-            waits = min(job.starts, job.ends) if job.door == "queue" else 0.0
-            self._note(job.lane, waits, job.ends)
+            waits = min(job.starts, job.ends) if job.entry == "queue" else 0.0
+            self._note(job.partition, waits, job.ends)
 
     def ahead(self, job: Job, now: float) -> int:
-        own = job.lane
+        own = job.partition
         count = 0
-        for lane in self._of(own.path, now):
-            if lane.low > own.low:
+        for partition in self._of(own.path, now):
+            if partition.low > own.low:
                 continue
             # Everyone with a higher priority is ahead; of the same, who came earlier.
-            most = job.seq if lane.low == own.low else math.inf
-            count += self._number(f"{_COUNT} AND seq < ?", (_name(lane), now, now, most))
+            most = job.seq if partition.low == own.low else math.inf
+            count += self._number(f"{_COUNT} AND seq < ?", (_name(partition), now, now, most))
         return count
 
     def length(self, path: str, now: float) -> int:
-        return sum(self._number(_COUNT, (_name(lane), now, now)) for lane in self._of(path, now))
+        return sum(
+            self._number(_COUNT, (_name(partition), now, now)) for partition in self._of(path, now)
+        )
 
     def next_start(self, path: str, now: float) -> float:
         start = "SELECT min(starts) FROM jobs WHERE lane = ? AND starts > ? AND starts < 9e999"
         end = "SELECT min(ends) FROM jobs WHERE lane = ? AND starts = 9e999 AND ends > ?"
         moments = [
             moment
-            for lane in self._of(path, now)
+            for partition in self._of(path, now)
             for sql in (start, end)
-            for (moment,) in self._db.execute(sql, (_name(lane), now))
+            for (moment,) in self._db.execute(sql, (_name(partition), now))
         ]
         return min((moment for moment in moments if moment is not None), default=math.inf)
 
-    def lanes(self, now: float) -> dict[Partition, Moments]:
-        for lane in [lane for lane, (_, ends) in self._lanes.items() if ends <= now]:
-            del self._lanes[lane]
-        return {lane: (until, ends) for lane, (until, ends) in self._lanes.items()}
+    def partitions(self, now: float) -> dict[Partition, Moments]:
+        for partition in [partition for partition, (_, ends) in self._lanes.items() if ends <= now]:
+            del self._lanes[partition]
+        return {partition: (until, ends) for partition, (until, ends) in self._lanes.items()}
 
-    def waiting(self, lane: Partition, now: float) -> list[Waiting]:
+    def waiting(self, partition: Partition, now: float) -> list[Waiting]:
         rows = self._db.execute(
             "SELECT id, seq, ready, run, start_by, starts, ends FROM jobs "
             "WHERE lane = ? AND starts > ? AND ends > ? AND pace = 'clock'",
-            (_name(lane), now, now),
+            (_name(partition), now, now),
         )
         return [
-            Waiting(id, lane, seq, ready, run, start_by, (starts, ends))
+            Waiting(id, partition, seq, ready, run, start_by, (starts, ends))
             for id, seq, ready, run, start_by, starts, ends in rows
         ]
 
-    def last_start(self, lane: Partition, now: float) -> Moments | None:
+    def last_start(self, partition: Partition, now: float) -> Moments | None:
         sql = (
             "SELECT starts, ready FROM jobs WHERE lane = ? AND starts > ? AND starts < 9e999 "
             "ORDER BY starts DESC LIMIT 1"
         )
-        row: Moments | None = self._db.execute(sql, (_name(lane), now)).fetchone()
+        row: Moments | None = self._db.execute(sql, (_name(partition), now)).fetchone()
         return row
 
-    def last_start_of_ready(self, lane: Partition, now: float, ready: float) -> float | None:
+    def last_start_of_ready(self, partition: Partition, now: float, ready: float) -> float | None:
         sql = (
             "SELECT starts FROM jobs WHERE lane = ? AND starts > ? AND starts < 9e999 "
             "AND ready <= ? ORDER BY starts DESC LIMIT 1"
         )
-        row = self._db.execute(sql, (_name(lane), now, ready)).fetchone()
+        row = self._db.execute(sql, (_name(partition), now, ready)).fetchone()
         return None if row is None else float(row[0])
 
-    def reschedule(self, lane: Partition, planned: Mapping[str, Moments]) -> None:
+    def reschedule(self, partition: Partition, planned: Mapping[str, Moments]) -> None:
         self._db.execute("BEGIN")
         self._db.executemany(
             "UPDATE jobs SET starts = ?, ends = ? WHERE id = ?",
@@ -149,7 +151,7 @@ class SqliteQueues:
         )
         self._db.execute("COMMIT")
         for starts, ends in planned.values():
-            self._note(lane, min(starts, ends), ends)
+            self._note(partition, min(starts, ends), ends)
 
     def runner_free(self, path: str, runners: int, now: float) -> float:
         return self._free("runner", path, runners, now)
@@ -170,8 +172,8 @@ class SqliteQueues:
     def _running(self, column: str, value: str, now: float) -> dict[str, Running]:
         rows = self._db.execute(_RUNNING.format(column), (value, now, now))
         return {
-            id: Running(path if door == "queue" else None, key, ends)
-            for id, door, path, key, ends in rows
+            id: Running(path if entry == "queue" else None, key, ends)
+            for id, entry, path, key, ends in rows
         }
 
     def _free(self, column: str, value: str, count: int, now: float) -> float:
@@ -181,13 +183,15 @@ class SqliteQueues:
 
     def _of(self, path: str, now: float) -> list[Partition]:
         return [
-            lane for lane, (until, _) in self._lanes.items() if lane.path == path and until > now
+            partition
+            for partition, (until, _) in self._lanes.items()
+            if partition.path == path and until > now
         ]
 
-    def _note(self, lane: Partition, until: float, ends: float) -> None:
-        known = self._lanes.get(lane)
+    def _note(self, partition: Partition, until: float, ends: float) -> None:
+        known = self._lanes.get(partition)
         if known is None:
-            self._lanes[lane] = [until, ends]
+            self._lanes[partition] = [until, ends]
         else:
             known[0], known[1] = max(known[0], until), max(known[1], ends)
 
@@ -196,11 +200,11 @@ class SqliteQueues:
         return int(number)
 
 
-def _name(lane: Partition) -> str:
-    return "\n".join((f"{lane.low:d}", lane.path, lane.key))
+def _name(partition: Partition) -> str:
+    return "\n".join((f"{partition.low:d}", partition.path, partition.key))
 
 
-def _lane(name: str) -> Partition:
+def _partition(name: str) -> Partition:
     low, rest = name.split("\n", 1)
     # A path may have anything in it, a key comes out of one line.
     path, key = rest.rsplit("\n", 1)
@@ -300,11 +304,11 @@ class SqliteStore:
 
     def add(self, job: Job, input: bytes) -> None:
         self._db.execute("INSERT INTO inputs VALUES (?, ?)", (job.id, input))
-        facts = (job.id, job.seq, job.path, job.app, job.door, job.pace)
+        facts = (job.id, job.seq, job.path, job.app, job.entry, job.progression)
         moments = (job.created, job.starts, job.ends, job.run, job.ready, job.cancelled)
         asked = (
-            job.wishes.key,
-            _wishes_text(job.wishes),
+            job.options.key,
+            _wishes_text(job.options),
             job.attempts,
             _json_text(job.faults.to_json()),
         )
@@ -325,7 +329,7 @@ class SqliteStore:
         return [_job(row) for row in rows]
 
     def update(self, job: Job) -> None:
-        course = (job.pace, job.ready, job.starts, job.ends, job.run)
+        course = (job.progression, job.ready, job.starts, job.ends, job.run)
         state = (job.cancelled, job.attempts, _json_text(job.faults.to_json()))
         self._db.execute(_UPDATE, (*course, *state, job.id))
         self.queues.note(job)
@@ -366,12 +370,12 @@ def _outcome_values(outcome: Outcome | None) -> tuple[object, ...]:
     return (outcome.status_code, outcome.body, headers, outcome.error, outcome.error_type)
 
 
-def _wishes_text(wishes: RequestOptions) -> bytes | None:
+def _wishes_text(options: RequestOptions) -> bytes | None:
     """Write what is out of the ordinary in a caller's wishes, the key apart."""
     odd: dict[str, Any] = {
-        name: getattr(wishes, name)
+        name: getattr(options, name)
         for name in _WISHES
-        if getattr(wishes, name) != getattr(_PLAIN, name)
+        if getattr(options, name) != getattr(_PLAIN, name)
     }
     return _json_text(odd)
 
@@ -388,12 +392,12 @@ def _wishes(key: str, text: bytes | None) -> RequestOptions:
 
 
 def _job(row: tuple[Any, ...]) -> Job:
-    *facts, cancelled, code, body, headers, error, error_type, key, wishes, attempts, faults = row
+    *facts, cancelled, code, body, headers, error, error_type, key, options, attempts, faults = row
     outcome = None
     if code is not None:
         outcome = Outcome(code, body, orjson.loads(headers) if headers else {}, error, error_type)
     later = JobFaults.from_json(orjson.loads(faults)) if faults else NO_FAULTS
-    after = (_wishes(key, wishes), attempts, later)
+    after = (_wishes(key, options), attempts, later)
     values: list[Any] = [*facts, outcome, bool(cancelled), *after]
     return Job(*values)
 

@@ -85,7 +85,7 @@ class Driver:
         elif moment < self._awaits:
             # The clock has to know, or a jump would go past it. Once is enough.
             self._awaits = -math.inf
-            self._clock.bell.ring()
+            self._clock.notifier.ring()
 
     def drop(self, key: Hashable) -> None:
         self._agenda.drop(key)
@@ -99,7 +99,7 @@ class Driver:
 
     async def _drive(self) -> None:
         while True:
-            ticket = self._clock.bell.ticket()
+            waiter = self._clock.notifier.waiter()
             for act in self._agenda.due(self._clock.now()):
                 try:
                     act()
@@ -107,7 +107,7 @@ class Driver:
                     # One delivery's trouble must not end all the others.
                     _log.exception("a webhook could not be sent")
             self._awaits = self._agenda.next()
-            await self._clock.wait(self._awaits, ticket)
+            await self._clock.wait(self._awaits, waiter)
             self._awaits = -math.inf
 
 
@@ -118,7 +118,7 @@ class DeliveryLog:
         # Called with each delivery as it is logged.
         self.heard: Callable[[Delivery], None] | None = None
         # Rings with each of them.
-        self.bell = Notifier()
+        self.notifier = Notifier()
         self._store = store
         self._identity = identity
         self._clock = clock
@@ -173,7 +173,7 @@ class DeliveryLog:
 
     def _add(self, delivery: Delivery) -> Delivery:
         self._store.add(delivery)
-        self.bell.ring()
+        self.notifier.ring()
         if self.heard is not None:
             self.heard(delivery)
         return delivery

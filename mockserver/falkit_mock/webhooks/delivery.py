@@ -76,7 +76,7 @@ class Webhooks:
             task.cancel()
         self._pending.clear()
         self._held_back.clear()
-        self.log.bell.ring()
+        self.log.notifier.ring()
 
     def reset(self) -> None:
         self.close()
@@ -104,7 +104,7 @@ class Webhooks:
 
     def hint(self, job: Job) -> str | None:
         """Say why the webhook that a job asked for won't be sent; None if it will."""
-        url = job.wishes.webhook
+        url = job.options.webhook
         if url is None or job.id in self._pending:
             return None
         try:
@@ -115,15 +115,15 @@ class Webhooks:
 
     def expect(self, job: Job) -> None:
         """Deliver a new job's webhook at its end, if it asked for one in the queue."""
-        url = job.wishes.webhook
-        if url is None or job.door != "queue":
+        url = job.options.webhook
+        if url is None or job.entry != "queue":
             return
         try:
             target = self.targets.find(url)
         except TargetRefused as refused:
             self.log.refused(job.id, url, "job", refused.why)
             return
-        self._pending[job.id] = Pending(job.id, target, user_id(job.wishes.key))
+        self._pending[job.id] = Pending(job.id, target, user_id(job.options.key))
         self.moved({job.id: (job.starts, job.ends)})
 
     def moved(self, moments: Mapping[str, tuple[float, float]]) -> None:
@@ -167,13 +167,13 @@ class Webhooks:
             raise NotDelivered(f"{request_id}: no job has this id")
         if job.status(self._clock.now()) != "COMPLETED":
             raise NotDelivered(f"{request_id}: the job has not ended yet")
-        to = url or job.wishes.webhook
+        to = url or job.options.webhook
         if to is None:
             mend = "give a URL (--to URL of falkit resend)"
             raise NotDelivered(f"{request_id}: it was submitted without fal_webhook; {mend}")
         outcome = await self._outcome(job)
         body = self.body(outcome, job.id, job.attempts)
-        return await self.send(request_id, to, body, user_id(job.wishes.key), "resend")
+        return await self.send(request_id, to, body, user_id(job.options.key), "resend")
 
     async def send(
         self, request_id: str, url: str, body: bytes, user: str, cause: Cause
@@ -214,7 +214,7 @@ class Webhooks:
     def resume(self) -> None:
         """Take up again what the store says is undelivered, as after an import."""
         for job in self._store.jobs():
-            if job.wishes.webhook is None or job.door != "queue" or job.id in self._pending:
+            if job.options.webhook is None or job.entry != "queue" or job.id in self._pending:
                 continue
             last = self._store.deliveries.last(job.id)
             if last is None:
@@ -233,7 +233,7 @@ class Webhooks:
         pending = Pending(
             job.id,
             target,
-            user_id(job.wishes.key),
+            user_id(job.options.key),
             faults=job.faults,
             body=last.body,
             number=last.number,

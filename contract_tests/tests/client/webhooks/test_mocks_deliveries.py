@@ -141,7 +141,7 @@ def test_a_rotated_key_is_found_and_the_old_one_believed(mock: Mock) -> None:
     ring = KeyRing(jwks(mock), pause=0)
     before = delivered(mock)
     assert webhooks.verify(before.headers, before.body, keys=ring)
-    mock.inside(mock.platform.webhooks.keys.rotate)
+    mock.inside(mock.service.webhooks.keys.rotate)
     after = delivered(mock)
     for sent in (before, after):
         assert webhooks.verify(sent.headers, sent.body, keys=ring)

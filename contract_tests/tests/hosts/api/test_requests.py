@@ -227,7 +227,7 @@ def test_what_a_job_cost_is_not_known_once_its_input_is_deleted(
 ) -> None:
     done(duration=8)
     deleted(mock, done())
-    spent = asyncio.run_coroutine_threadsafe(spend(mock.platform, Catalog.vendored()), mock.loop)
+    spent = asyncio.run_coroutine_threadsafe(spend(mock.service, Catalog.vendored()), mock.loop)
     found = spent.result(PATIENCE)
     assert (found.jobs, found.done, found.unpriced) == (2, 2, 1)
     assert found.dollars == Catalog.vendored().get(T2V).price({"prompt": "x", "duration": 8})
