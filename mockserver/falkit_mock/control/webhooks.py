@@ -255,12 +255,7 @@ class WebhookRoutes:
         reading = read_request(order, self._service.settings)
         if not isinstance(reading, ParsedRequest):
             return None
-        outcome, record = complete(
-            reading,
-            request_id,
-            media_base,
-            lambda name: self._service.identity.file_path(request_id, name),
-        )
+        outcome, record = complete(reading, order, request_id, self._service.identity)
         if record is not None:
             self._service.store.add_file(record)
         return outcome

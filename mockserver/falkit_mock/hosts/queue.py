@@ -11,8 +11,8 @@ from falkit_mock.core import HINT, dumps, header_text
 from falkit_mock.core.errors import MethodNotAllowed, NotFound, ShuttingDown, StillInProgress
 from falkit_mock.core.jobs import Job
 from falkit_mock.faults import Operation
-from falkit_mock.hosts import Address, RequestContext
-from falkit_mock.hosts.fal_run import authorize, read_model_request, split_app
+from falkit_mock.hosts import Address, RequestContext, authorize, split_app
+from falkit_mock.hosts.fal_run import read_model_request
 from falkit_mock.hosts.faults import FaultInjection, note_job, note_outcome
 from falkit_mock.hosts.replies import (
     REQUEST_ID,
@@ -42,7 +42,7 @@ class Queue:
     async def __call__(self, context: RequestContext) -> AnyReply:
         app, rest = split_app(context.address.path)
         if "requests" not in rest:
-            return await self._submit(context)
+            return await self._submit(context, app)
         # The long form names the whole endpoint before `requests`; fal's documents list it.
         at = rest.index("requests")
         request_id, operation = "".join(rest[at + 1 : at + 2]), "/".join(rest[at + 2 :])
@@ -57,17 +57,20 @@ class Queue:
         await self._faults.before_job(context, job, name)
         return await answer(self, job, context)
 
-    async def _submit(self, context: RequestContext) -> Reply:
+    async def _submit(self, context: RequestContext, app: str) -> Reply:
         if context.method != "POST":
             raise MethodNotAllowed("POST")
-        request = await read_model_request(context, self._catalog, self._service)
+        request = await read_model_request(context, app, self._catalog, self._service)
         await self._faults.before_model(context, request, "submit")
         job = self._service.submit(request)
         note_job(context, job)
-        await self._service.before_reply(job)
-        hints = [] if job.outcome is None else [job.outcome.headers.get(HINT, "")]
-        hints.append(self._service.webhooks.hint(job) or _no_webhook(context))
-        hint = header_text("; ".join(filter(None, hints)))
+        if job.options.webhook is not None:
+            await self._service.before_reply(job)
+        hint = "" if job.outcome is None else job.outcome.headers.get(HINT, "")
+        # The word is looked for first because most queries have none to parse.
+        if "fal_webhook" in context.address.query:
+            own = self._service.webhooks.hint(job) or _no_webhook(context)
+            hint = header_text("; ".join(filter(None, (hint, own))))
         body: dict[str, JSON] = {
             "status": "IN_QUEUE",
             "request_id": job.id,
@@ -183,8 +186,7 @@ class _News:
 
 def _no_webhook(context: RequestContext) -> str:
     """Say that an empty webhook was named, as by a setting that is not there."""
-    # The word is looked for first because most queries have none to parse.
-    if "fal_webhook" not in context.address.query or context.query.get("fal_webhook") != "":
+    if context.query.get("fal_webhook") != "":
         return ""
     return "fal_webhook: it is empty, so no webhook is sent; give the receiver's URL"
 

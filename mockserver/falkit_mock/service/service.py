@@ -29,7 +29,7 @@ from falkit_mock.faults.resolve import resolve
 from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.service import Resettable
 from falkit_mock.service.files import Media, Uploads
-from falkit_mock.service.outcomes import Judge, read_request
+from falkit_mock.service.outcomes import Outcomes, read_request
 from falkit_mock.service.queueing import Planner
 from falkit_mock.service.status import Retention, Snapshot, next_line, window
 from falkit_mock.settings import Settings
@@ -60,7 +60,7 @@ class Service:
         # What happens here, for whoever listens.
         self.events = Events()
         self.closing = False
-        self._judge = Judge(settings, store, self.media, self.identity)
+        self._outcomes = Outcomes(settings, store, self.media, self.identity)
         self._planner = Planner(settings, clock, store)
         self.retention = Retention(settings, clock, store)
         self.webhooks = Webhooks(self, self.retention.closes)
@@ -73,7 +73,7 @@ class Service:
     def close(self) -> None:
         """Let go of everyone who waits, so that streams and held calls end."""
         self.closing = True
-        self._judge.close()
+        self._outcomes.close()
         self.webhooks.close()
         self.clock.notifier.ring()
 
@@ -161,7 +161,7 @@ class Service:
         """Return what a job answers, waiting for its files to be looked at if need be."""
         if job.given_up and self.clock.now() >= job.ends:
             return platform_error("request_timeout")
-        return job.outcome or await self._judge.outcome(job)
+        return job.outcome or await self._outcomes.outcome(job)
 
     async def snapshot(self, job: Job, *, with_logs: bool) -> Snapshot:
         """Return how a job stands now."""
@@ -268,7 +268,7 @@ class Service:
     async def interrupt(self) -> None:
         """Let go of everyone who waits, as close() does, and go on; webhooks are left alone."""
         self.closing = True
-        self._judge.close()
+        self._outcomes.close()
         self.clock.notifier.ring()
         # Each turn lets a task that was woken take one step: look, and answer its caller.
         for _ in range(20):
@@ -277,7 +277,7 @@ class Service:
 
     async def settled(self) -> None:
         """Wait until the inputs of all jobs so far have been looked at."""
-        await self._judge.settled()
+        await self._outcomes.settled()
 
     def _take(self, request: ModelRequest, entry: Entry) -> Job:
         now = self.clock.now()
@@ -307,7 +307,7 @@ class Service:
             self._planner.enter(job)
         else:
             job.starts, job.ends = moments(ready, takes.run, job.start_by)
-        job.outcome = resolution.outcome or self._judge.decide(job.id, parsed, request)
+        job.outcome = resolution.outcome or self._outcomes.decide(job.id, parsed, request)
         self.retention.purge()
         self.store.add(job, request.body)
         if entry == "run" and takes.run:
