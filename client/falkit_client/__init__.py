@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from falkit_client._async import AsyncClient, AsyncHandle
-from falkit_client._bound import AsyncBound, Bound
-from falkit_client._client import Client, Handle
+from falkit_client._async import AsyncClient
+from falkit_client._client import Client
+from falkit_client._handles import AsyncBound, AsyncHandle, Bound, Handle
 from falkit_client._requests import Ticket
 from falkit_client.budget import Budget
 from falkit_client.cache import Cache

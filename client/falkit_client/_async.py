@@ -9,14 +9,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from decimal import Decimal
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import httpx
 
 from falkit_client._async_wire import AsyncWire, OnUpdate, Sleep
-from falkit_client._bound import AsyncBound
 from falkit_client._core import Core
-from falkit_client._requests import Ticket
+from falkit_client._handles import AsyncBound, AsyncHandle
 from falkit_client._running import tls
 from falkit_client._typed import AsyncTypedEndpoints
 from falkit_client.download import Progress, SavedFile
@@ -28,7 +27,6 @@ from falkit_client.uploads import Source, UploadOptions
 from falkit_spec.catalog import Catalog
 
 if TYPE_CHECKING:
-    from falkit_client._orders import Order
     from falkit_client.budget import Budget
     from falkit_client.cache import Cache
 
@@ -216,61 +214,3 @@ class AsyncClient(AsyncTypedEndpoints):
 
     def _bound(self, endpoint: str, options: BoundOptions) -> AsyncBound:
         return AsyncBound(self, endpoint, options)
-
-
-class AsyncHandle(Generic[Output]):
-    """One submitted job: what can be asked of it, and its `ticket`, which is plain to store."""
-
-    def __init__(
-        self, core: Core, wire: AsyncWire, ticket: Ticket, order: Order | None = None
-    ) -> None:
-        """Made by AsyncClient.submit and AsyncClient.handle."""
-        self._core = core
-        self._wire = wire
-        self._order = order
-        self.ticket = ticket
-
-    def __repr__(self) -> str:
-        """The job, without its URLs."""
-        return f"AsyncHandle({self.ticket.endpoint!r}, {self.ticket.request_id!r})"
-
-    @property
-    def request_id(self) -> str:
-        """Fal's name of the job."""
-        return self.ticket.request_id
-
-    async def status(self, *, logs: bool = False) -> Status:
-        """Ask once how far the job is; `logs` brings the window of its newest lines."""
-        return await self._wire.finish(self._core.status(self.ticket, logs=logs, order=self._order))
-
-    def iter_events(
-        self, *, logs: bool = False, stream: bool = False, timeout: float | None = None
-    ) -> AsyncGenerator[Status]:
-        """Each change of the job, the last of them Completed; options as in `subscribe`."""
-        flow = self._core.watch(
-            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
-        )
-        return self._wire.events(flow)
-
-    async def wait(
-        self,
-        *,
-        on_update: OnUpdate | None = None,
-        logs: bool = False,
-        stream: bool = False,
-        timeout: float | None = None,
-    ) -> Result[Output]:
-        """Follow the job and give its output; options as in `subscribe`."""
-        flow = self._core.wait(
-            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
-        )
-        return cast("Result[Output]", await self._wire.finish(flow, on_update))
-
-    async def result(self) -> Result[Output]:
-        """Ask once for the output: NotReady before the end, the job's own error if it failed."""
-        result = await self._wire.finish(self._core.result(self.ticket, self._order))
-        return cast("Result[Output]", result)
-
-    async def cancel(self) -> bool:
-        """Ask that the job end: True if fal takes it, False if it has ended; else NotFound."""
-        return await self._wire.finish(self._core.cancel(self.ticket, self._order))

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from falkit_client._client import Client, Handle
+from falkit_client._client import Client
+from falkit_client._handles import Handle
 from falkit_client._key import chosen_key
 from falkit_client._screen import Screen
 from falkit_client._words import BadWord, read_words

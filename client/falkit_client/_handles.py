@@ -1,0 +1,248 @@
+"""What a client hands out: a submitted job, and an endpoint with its options bound.
+
+Both clients are named here by the calls alone that an endpoint needs of them, so that nothing
+here imports a client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, Unpack, cast
+
+from falkit_client._async_wire import AsyncWire, OnUpdate as AsyncOnUpdate
+from falkit_client._core import Core
+from falkit_client._requests import Ticket
+from falkit_client._wire import OnUpdate, Wire
+from falkit_client.options import BoundOptions, RunOptions, SubmitOptions
+from falkit_client.queue import Status
+from falkit_client.result import JsonObject, Result
+
+if TYPE_CHECKING:
+    from falkit_client._orders import Order
+
+Output = TypeVar("Output")
+
+
+class Handle(Generic[Output]):
+    """One submitted job: what can be asked of it, and its `ticket`, which is plain to store."""
+
+    def __init__(self, core: Core, wire: Wire, ticket: Ticket, order: Order | None = None) -> None:
+        """Made by Client.submit and Client.handle."""
+        self._core = core
+        self._wire = wire
+        self._order = order
+        self.ticket = ticket
+
+    def __repr__(self) -> str:
+        """The job, without its URLs."""
+        return f"Handle({self.ticket.endpoint!r}, {self.ticket.request_id!r})"
+
+    @property
+    def request_id(self) -> str:
+        """Fal's name of the job."""
+        return self.ticket.request_id
+
+    def status(self, *, logs: bool = False) -> Status:
+        """Ask once how far the job is; `logs` brings the window of its newest lines."""
+        return self._wire.finish(self._core.status(self.ticket, logs=logs, order=self._order))
+
+    def iter_events(
+        self, *, logs: bool = False, stream: bool = False, timeout: float | None = None
+    ) -> Iterator[Status]:
+        """Each change of the job, the last of them Completed; options as in `subscribe`."""
+        flow = self._core.watch(
+            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
+        )
+        return self._wire.events(flow)
+
+    def wait(
+        self,
+        *,
+        on_update: OnUpdate | None = None,
+        logs: bool = False,
+        stream: bool = False,
+        timeout: float | None = None,
+    ) -> Result[Output]:
+        """Follow the job and give its output; options as in `subscribe`."""
+        flow = self._core.wait(
+            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
+        )
+        return cast("Result[Output]", self._wire.finish(flow, on_update))
+
+    def result(self) -> Result[Output]:
+        """Ask once for the output: NotReady before the end, the job's own error if it failed."""
+        result = self._wire.finish(self._core.result(self.ticket, self._order))
+        return cast("Result[Output]", result)
+
+    def cancel(self) -> bool:
+        """Ask that the job end: True if fal takes it, False if it has ended; else NotFound."""
+        return self._wire.finish(self._core.cancel(self.ticket, self._order))
+
+
+class AsyncHandle(Generic[Output]):
+    """One submitted job: what can be asked of it, and its `ticket`, which is plain to store."""
+
+    def __init__(
+        self, core: Core, wire: AsyncWire, ticket: Ticket, order: Order | None = None
+    ) -> None:
+        """Made by AsyncClient.submit and AsyncClient.handle."""
+        self._core = core
+        self._wire = wire
+        self._order = order
+        self.ticket = ticket
+
+    def __repr__(self) -> str:
+        """The job, without its URLs."""
+        return f"AsyncHandle({self.ticket.endpoint!r}, {self.ticket.request_id!r})"
+
+    @property
+    def request_id(self) -> str:
+        """Fal's name of the job."""
+        return self.ticket.request_id
+
+    async def status(self, *, logs: bool = False) -> Status:
+        """Ask once how far the job is; `logs` brings the window of its newest lines."""
+        return await self._wire.finish(self._core.status(self.ticket, logs=logs, order=self._order))
+
+    def iter_events(
+        self, *, logs: bool = False, stream: bool = False, timeout: float | None = None
+    ) -> AsyncGenerator[Status]:
+        """Each change of the job, the last of them Completed; options as in `subscribe`."""
+        flow = self._core.watch(
+            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
+        )
+        return self._wire.events(flow)
+
+    async def wait(
+        self,
+        *,
+        on_update: AsyncOnUpdate | None = None,
+        logs: bool = False,
+        stream: bool = False,
+        timeout: float | None = None,
+    ) -> Result[Output]:
+        """Follow the job and give its output; options as in `subscribe`."""
+        flow = self._core.wait(
+            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
+        )
+        return cast("Result[Output]", await self._wire.finish(flow, on_update))
+
+    async def result(self) -> Result[Output]:
+        """Ask once for the output: NotReady before the end, the job's own error if it failed."""
+        result = await self._wire.finish(self._core.result(self.ticket, self._order))
+        return cast("Result[Output]", result)
+
+    async def cancel(self) -> bool:
+        """Ask that the job end: True if fal takes it, False if it has ended; else NotFound."""
+        return await self._wire.finish(self._core.cancel(self.ticket, self._order))
+
+
+class Calls(Protocol):
+    """The calls of Client that a bound endpoint makes."""
+
+    def run(
+        self, endpoint: str, input: Mapping[str, object], **options: Unpack[RunOptions]
+    ) -> Result[JsonObject]: ...
+
+    def submit(
+        self, endpoint: str, input: Mapping[str, object], **options: Unpack[SubmitOptions]
+    ) -> Handle[JsonObject]: ...
+
+    def subscribe(
+        self, endpoint: str, input: Mapping[str, object], **options: Unpack[BoundOptions]
+    ) -> Result[JsonObject]: ...
+
+    def price(self, endpoint: str, input: Mapping[str, object]) -> Decimal | None: ...
+
+
+class AsyncCalls(Protocol):
+    """The calls of AsyncClient that a bound endpoint makes."""
+
+    async def run(
+        self, endpoint: str, input: Mapping[str, object], **options: Unpack[RunOptions]
+    ) -> Result[JsonObject]: ...
+
+    async def submit(
+        self, endpoint: str, input: Mapping[str, object], **options: Unpack[SubmitOptions]
+    ) -> AsyncHandle[JsonObject]: ...
+
+    async def subscribe(
+        self, endpoint: str, input: Mapping[str, object], **options: Unpack[BoundOptions]
+    ) -> Result[JsonObject]: ...
+
+    def price(self, endpoint: str, input: Mapping[str, object]) -> Decimal | None: ...
+
+
+class Bound:
+    """What Client.endpoint gives."""
+
+    def __init__(self, client: Calls, endpoint: str, options: BoundOptions) -> None:
+        """Made by Client.endpoint."""
+        self._client = client
+        self._options = options
+        self.id = endpoint
+
+    def __repr__(self) -> str:
+        """The endpoint."""
+        return f"Bound({self.id!r})"
+
+    def run(self, /, **input: object) -> Result[JsonObject]:
+        """As Client.run."""
+        return self._client.run(self.id, input, **of_run(self._options))
+
+    def submit(self, /, **input: object) -> Handle[JsonObject]:
+        """As Client.submit."""
+        return self._client.submit(self.id, input, **of_submit(self._options))
+
+    def subscribe(self, /, **input: object) -> Result[JsonObject]:
+        """As Client.subscribe."""
+        return self._client.subscribe(self.id, input, **self._options)
+
+    def price(self, /, **input: object) -> Decimal | None:
+        """As Client.price."""
+        return self._client.price(self.id, input)
+
+
+class AsyncBound:
+    """What AsyncClient.endpoint gives."""
+
+    def __init__(self, client: AsyncCalls, endpoint: str, options: BoundOptions) -> None:
+        """Made by AsyncClient.endpoint."""
+        self._client = client
+        self._options = options
+        self.id = endpoint
+
+    def __repr__(self) -> str:
+        """The endpoint."""
+        return f"AsyncBound({self.id!r})"
+
+    async def run(self, /, **input: object) -> Result[JsonObject]:
+        """As AsyncClient.run."""
+        return await self._client.run(self.id, input, **of_run(self._options))
+
+    async def submit(self, /, **input: object) -> AsyncHandle[JsonObject]:
+        """As AsyncClient.submit."""
+        return await self._client.submit(self.id, input, **of_submit(self._options))
+
+    async def subscribe(self, /, **input: object) -> Result[JsonObject]:
+        """As AsyncClient.subscribe."""
+        return await self._client.subscribe(self.id, input, **self._options)
+
+    def price(self, /, **input: object) -> Decimal | None:
+        """As AsyncClient.price."""
+        return self._client.price(self.id, input)
+
+
+def of_run(options: BoundOptions) -> RunOptions:
+    """Those options that `run` takes."""
+    return cast("RunOptions", _only(options, RunOptions))
+
+
+def of_submit(options: BoundOptions) -> SubmitOptions:
+    """Those options that `submit` takes."""
+    return cast("SubmitOptions", _only(options, SubmitOptions))
+
+
+def _only(options: BoundOptions, kind: type) -> dict[str, object]:
+    return {name: value for name, value in options.items() if name in kind.__annotations__}
