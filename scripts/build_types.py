@@ -137,7 +137,7 @@ def calls(app: str, endpoints: list[Endpoint]) -> str:
         f'"""How the models of {app} are called.\n\n{NOTE}\n"""\n\n{FIRST}',
         "from decimal import Decimal\nfrom typing import Protocol, Unpack\n",
         "from falkit_client._handles import AsyncHandle, Handle\n",
-        "from falkit_client.result import Result\n",
+        "from falkit_client.results import Result\n",
         f"from falkit_client.types.{module(app)} import ({shapes})\n",
     ]
     for endpoint, name in zip(endpoints, names, strict=True):

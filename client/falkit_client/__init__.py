@@ -46,8 +46,7 @@ from falkit_client.errors import (
 )
 from falkit_client.media import Medium
 from falkit_client.options import BoundOptions, RunOptions, SubmitOptions
-from falkit_client.queue import Completed, InProgress, LogLine, Queued, Status
-from falkit_client.result import JsonObject, Result
+from falkit_client.results import Completed, InProgress, JsonObject, LogLine, Queued, Result, Status
 from falkit_client.retries import Retries
 from falkit_client.uploads import UploadOptions
 from falkit_client.webhooks import Delivery

@@ -27,7 +27,7 @@ from falkit_client._steps import (
     Take,
     Together,
 )
-from falkit_client.queue import Status
+from falkit_client.results import Status
 
 T = TypeVar("T")
 

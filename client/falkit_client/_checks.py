@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from falkit_client._address import endpoint_path
 from falkit_client.errors import BadOutput, InvalidInput, UnknownEndpoint
-from falkit_client.result import JsonObject, Result
+from falkit_client.results import JsonObject, Result
 from falkit_spec.catalog import Catalog
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownEndpoint as NotInCatalog

@@ -22,8 +22,7 @@ from falkit_client._steps import Flow, Listen, Pause, Report, Send, ask, do, hea
 from falkit_client.download import Downloads, Progress, SavedFile, target_of
 from falkit_client.errors import FalkitError, NoAnswer, TimedOut
 from falkit_client.options import Options
-from falkit_client.queue import Completed, News, Status
-from falkit_client.result import JsonObject, Result
+from falkit_client.results import Completed, JsonObject, News, Result, Status
 from falkit_client.retries import Retries
 from falkit_client.sse import EventReader
 from falkit_client.uploads import Uploads

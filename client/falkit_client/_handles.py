@@ -15,8 +15,7 @@ from falkit_client._core import Core
 from falkit_client._requests import Ticket
 from falkit_client._wire import OnUpdate, Wire
 from falkit_client.options import BoundOptions, RunOptions, SubmitOptions
-from falkit_client.queue import Status
-from falkit_client.result import JsonObject, Result
+from falkit_client.results import JsonObject, Result, Status
 
 if TYPE_CHECKING:
     from falkit_client._orders import Order

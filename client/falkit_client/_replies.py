@@ -25,8 +25,7 @@ from falkit_client.errors import (
     StartTimeout,
     Unauthorized,
 )
-from falkit_client.queue import Completed, InProgress, LogLine, Queued, Status
-from falkit_client.result import JsonObject, Result
+from falkit_client.results import Completed, InProgress, JsonObject, LogLine, Queued, Result, Status
 
 if TYPE_CHECKING:
     from falkit_client._requests import Request

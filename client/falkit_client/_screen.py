@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from falkit_client.queue import InProgress, Queued, Status
+from falkit_client.results import InProgress, Queued, Status
 
 _PERCENT = re.compile(r"(\d{1,3})%")
 _TURN = "|/-\\"

@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar
 
 from falkit_client._replies import Reply
 from falkit_client._requests import Request
-from falkit_client.queue import Status
+from falkit_client.results import Status
 
 T = TypeVar("T")
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TypedDict, cast
 from urllib.parse import unquote_to_bytes
 
-from falkit_client.result import JsonObject, Result
+from falkit_client.results import JsonObject, Result
 from falkit_spec.types import JSON, Object
 
 GiB = 1024**3

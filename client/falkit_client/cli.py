@@ -31,7 +31,7 @@ from falkit_client.errors import (
     fault_line,
 )
 from falkit_client.media import without_files
-from falkit_client.result import Result
+from falkit_client.results import Result
 from falkit_spec.catalog import Catalog
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownEndpoint

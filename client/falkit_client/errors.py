@@ -46,7 +46,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
 if TYPE_CHECKING:
-    from falkit_client.result import JsonObject, Result
+    from falkit_client.results import JsonObject, Result
     from falkit_spec.types import Fault
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from falkit_client.errors import BadPayload
-from falkit_client.result import JsonObject
+from falkit_client.results import JsonObject
 
 if TYPE_CHECKING:
     from falkit_client.webhooks.signed import Signed

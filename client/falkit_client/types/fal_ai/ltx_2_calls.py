@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Protocol, Unpack
 
 from falkit_client._handles import AsyncHandle, Handle
-from falkit_client.result import Result
+from falkit_client.results import Result
 from falkit_client.types.fal_ai.ltx_2 import (
     ImageToVideoFastInput,
     ImageToVideoFastOutput,
