@@ -45,9 +45,8 @@ from falkit_client.errors import (
     WrongSignature,
 )
 from falkit_client.media import Medium
-from falkit_client.options import BoundOptions, RunOptions, SubmitOptions
+from falkit_client.options import BoundOptions, Retries, RunOptions, SubmitOptions
 from falkit_client.results import Completed, InProgress, JsonObject, LogLine, Queued, Result, Status
-from falkit_client.retries import Retries
 from falkit_client.uploads import UploadOptions
 from falkit_client.webhooks import Delivery
 

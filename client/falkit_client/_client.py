@@ -18,9 +18,8 @@ from falkit_client._running import tls
 from falkit_client._typed import TypedEndpoints
 from falkit_client._wire import OnUpdate, Wire
 from falkit_client.download import Progress, SavedFile
-from falkit_client.options import BoundOptions, Options, RunOptions, SubmitOptions
+from falkit_client.options import BoundOptions, Options, Retries, RunOptions, SubmitOptions
 from falkit_client.results import JsonObject, Result, Status
-from falkit_client.retries import Retries
 from falkit_client.uploads import Source, UploadOptions
 from falkit_spec.catalog import Catalog
 

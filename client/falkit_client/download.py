@@ -20,8 +20,8 @@ from falkit_client._requests import Request
 from falkit_client._steps import Fetch, Flow, Leave, Pause, ask, do, take
 from falkit_client.cache import decoded
 from falkit_client.errors import AnswerLost, DownloadFailed, NoAnswer
+from falkit_client.options import Retries
 from falkit_client.results import Result
-from falkit_client.retries import Retries
 
 Progress = Callable[[int, int | None], object]
 """Called with the bytes that are there, and how many there will be (None where unknown)."""

@@ -23,7 +23,7 @@ from falkit_client._steps import Flow, Pause, Send, Together, ask, do
 from falkit_client.cache import decoded
 from falkit_client.download import Progress
 from falkit_client.errors import BadReply, NoAnswer
-from falkit_client.retries import Retries
+from falkit_client.options import Retries
 from falkit_spec.types import JSON, Object
 
 MiB = 1024 * 1024
