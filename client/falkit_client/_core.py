@@ -16,14 +16,13 @@ from falkit_client._checks import Checks
 from falkit_client._deadline import Deadline, OutOfTime
 from falkit_client._key import chosen_key
 from falkit_client._orders import Order, Orders
-from falkit_client._replies import Reply
+from falkit_client._replies import EventReader, Reply
 from falkit_client._requests import Request, Requests, Ticket
 from falkit_client._steps import Flow, Listen, Pause, Report, Send, ask, do, hear
 from falkit_client.download import Downloads, Progress, SavedFile, target_of
 from falkit_client.errors import FalkitError, NoAnswer, TimedOut
 from falkit_client.options import Options, Retries
 from falkit_client.results import Completed, JsonObject, News, Result, Status
-from falkit_client.sse import EventReader
 from falkit_client.uploads import Uploads
 from falkit_spec.catalog import Catalog
 from falkit_spec.types import Object

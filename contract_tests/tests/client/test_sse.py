@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from falkit_client.sse import EventReader
+from falkit_client._replies import EventReader
 
 
 @pytest.mark.parametrize(
