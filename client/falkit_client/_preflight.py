@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 import httpx
 
 from falkit_client._requests import Request
-from falkit_client._sniff import sniff
 from falkit_client._steps import Fetch, Flow, Leave, ask, take
 from falkit_client.errors import NoAnswer
+from falkit_client.media import sniff
 from falkit_spec.media import MediaInput
 from falkit_spec.types import Fault, Object, is_array
 

@@ -18,11 +18,11 @@ import httpx
 
 from falkit_client._replies import Reply, read_fields
 from falkit_client._requests import Request, Requests
-from falkit_client._sniff import sniff
 from falkit_client._steps import Flow, Pause, Send, Together, ask, do
 from falkit_client.cache import decoded
 from falkit_client.download import Progress
 from falkit_client.errors import BadReply, NoAnswer
+from falkit_client.media import sniff
 from falkit_client.options import Retries
 from falkit_spec.types import JSON, Object
 

@@ -14,7 +14,7 @@ import pytest
 import respx
 
 from falkit_client import Client, errors
-from falkit_client._sniff import sniff
+from falkit_client.media import sniff
 from falkit_fixtures.images import KINDS, Kind, others, sample
 from falkit_spec import Catalog
 
