@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from falkit_client._address import endpoint_path
+from falkit_client._requests import endpoint_path
 from falkit_client.errors import BadOutput, InvalidInput, UnknownEndpoint
 from falkit_client.results import JsonObject, Result
 from falkit_spec.catalog import Catalog

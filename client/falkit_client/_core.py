@@ -11,13 +11,11 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from falkit_client import _replies
-from falkit_client._address import Address
 from falkit_client._checks import Checks
 from falkit_client._deadline import Deadline, OutOfTime
-from falkit_client._key import chosen_key
 from falkit_client._orders import Order, Orders
 from falkit_client._replies import EventReader, Reply
-from falkit_client._requests import Request, Requests, Ticket
+from falkit_client._requests import Address, Request, Requests, Ticket, chosen_key
 from falkit_client._steps import Flow, Listen, Pause, Report, Send, ask, do, hear
 from falkit_client.download import Downloads, Progress, SavedFile, target_of
 from falkit_client.errors import FalkitError, NoAnswer, TimedOut

@@ -1,4 +1,4 @@
-"""Every request to fal, built here and nowhere else; nothing in this module does I/O."""
+"""Every request to fal, its address and its key; nothing in this module does I/O."""
 
 from __future__ import annotations
 
@@ -7,11 +7,112 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
-from falkit_client._address import QUEUE, REST, RUN, Address, app_path, endpoint_path, origin
-from falkit_client._key import Key
-from falkit_client.errors import MissingKey
+import httpx
+
+from falkit_client.errors import MissingKey, UnknownEndpoint
 from falkit_client.options import Options
 from falkit_spec.types import Object
+
+RUN = "fal.run"
+QUEUE = "queue.fal.run"
+REST = "rest.fal.ai"
+
+# Ids in these namespaces keep a third segment in their request URLs (wire.md §1.3).
+_NAMESPACES = ("workflows", "comfy")
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Turns hosts and paths into URLs; `base_url` None means the real hosts.
+
+    >>> Address().url(QUEUE, "fal-ai/ltx-2")
+    'https://queue.fal.run/fal-ai/ltx-2'
+    >>> Address("http://127.0.0.1:4325").url(QUEUE, "fal-ai/ltx-2")
+    'http://127.0.0.1:4325/queue.fal.run/fal-ai/ltx-2'
+    """
+
+    base_url: str | None = None
+
+    @classmethod
+    def chosen(cls, base_url: str | None, environ: Mapping[str, str]) -> Address:
+        """The argument, else FALKIT_BASE_URL, else the real hosts; ValueError if it is no base."""
+        base = base_url or environ.get("FALKIT_BASE_URL") or None
+        if base is None:
+            return cls()
+        if origin(base) is None:
+            raise ValueError(
+                f"base_url is {base!r}: give an http or https URL such as http://127.0.0.1:4325"
+            )
+        return cls(base.rstrip("/"))
+
+    def url(self, host: str, path: str) -> str:
+        """The URL of a path on one of fal's hosts."""
+        root = "https://" if self.base_url is None else f"{self.base_url}/"
+        return f"{root}{host}/{path}"
+
+
+def origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of a plain http(s) URL; None for anything else.
+
+    Read by the parser that the request will be sent with, or the two could differ over the host;
+    a URL with a name and password in it would replace the Authorization header.
+    """
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        return None
+    if parts.scheme not in _PORTS or not parts.host or parts.userinfo:
+        return None
+    if parts.query or parts.fragment:
+        return None
+    return parts.scheme, parts.host, parts.port or _PORTS[parts.scheme]
+
+
+def endpoint_path(endpoint: str) -> str:
+    """The id as a URL path; UnknownEndpoint if it cannot be one."""
+    segments = endpoint.split("/")
+    if len(segments) < 2 or any(segment in ("", ".", "..") for segment in segments):
+        raise UnknownEndpoint(
+            f"{endpoint!r} is no endpoint id: it needs an owner and a name, "
+            "such as fal-ai/ltx-2/image-to-video/fast",
+            endpoint=endpoint,
+        )
+    return quote(endpoint, safe="/")
+
+
+def app_path(endpoint: str) -> str:
+    """The part of the id that request URLs use, without the rest (wire.md §3.1).
+
+    >>> app_path("fal-ai/ltx-2/image-to-video/fast")
+    'fal-ai/ltx-2'
+    """
+    segments = endpoint_path(endpoint).split("/")
+    return "/".join(segments[: 3 if segments[0] in _NAMESPACES else 2])
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A fal key of the form `<id>:<secret>`; its text stays out of the repr."""
+
+    text: str = field(repr=False)
+
+    def header(self) -> str:
+        """The value of the Authorization header (wire.md §2)."""
+        return f"Key {self.text}"
+
+
+def chosen_key(key: str | None, environ: Mapping[str, str]) -> Key | None:
+    """The argument, else FAL_KEY, else FAL_KEY_ID with FAL_KEY_SECRET, else None (wire.md §1.2)."""
+    text = key or environ.get("FAL_KEY")
+    if text is None and "FAL_KEY_ID" in environ and "FAL_KEY_SECRET" in environ:
+        text = f"{environ['FAL_KEY_ID']}:{environ['FAL_KEY_SECRET']}"
+    if not text:
+        return None
+    if not text.isascii() or not text.isprintable() or text != text.strip():
+        raise ValueError("the key has spaces, line ends or letters that a header cannot carry")
+    return Key(text)
+
 
 # Seconds without a byte after which an answer is given up. A synchronous run may be silent for
 # as long as the model works; a stream says something every 15 s (wire.md §3.3).

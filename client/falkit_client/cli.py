@@ -17,7 +17,7 @@ import click
 
 from falkit_client._client import Client
 from falkit_client._handles import Handle
-from falkit_client._key import chosen_key
+from falkit_client._requests import chosen_key
 from falkit_client._screen import Screen
 from falkit_client._words import BadWord, read_words
 from falkit_client.budget import Budget, dollars

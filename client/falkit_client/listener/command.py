@@ -102,7 +102,7 @@ def _keys(base_url: str | None, real: bool, jwks: str | None) -> KeyRing:
 
 
 def _forwarding(url: str | None) -> Forwarding | None:
-    from falkit_client._address import origin
+    from falkit_client._requests import origin
     from falkit_client.listener.forwarding import Forwarding
 
     if url is None:
@@ -116,7 +116,7 @@ def _forwarding(url: str | None) -> Forwarding | None:
 
 
 def _check_for_a_ring(forward_to: str | None, port: int, host: str) -> None:
-    from falkit_client._address import origin
+    from falkit_client._requests import origin
 
     there = origin(forward_to.partition("?")[0]) if forward_to else None
     if there and there[1] in (host, "localhost", "127.0.0.1", "::1") and there[2] == port:

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from falkit_client._address import REST, Address, origin
+from falkit_client._requests import REST, Address, origin
 from falkit_client._running import tls
 from falkit_client.errors import KeysUnavailable, WrongSignature
 from falkit_client.webhooks.jwks import read_jwks
