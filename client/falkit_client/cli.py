@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 import click
 
+from falkit_client._cli_args import BadWord, read_words
 from falkit_client._client import Client
 from falkit_client._handles import Handle
+from falkit_client._progress import Screen
 from falkit_client._requests import chosen_key
-from falkit_client._screen import Screen
-from falkit_client._words import BadWord, read_words
 from falkit_client.budget import Budget, dollars
 from falkit_client.cache import Cache
 from falkit_client.download import SavedFile, files_of

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from falkit_client import Completed, InProgress, LogLine, Queued
-from falkit_client._screen import Screen
+from falkit_client._progress import Screen
 
 
 class Terminal(io.StringIO):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from falkit_client._words import BadWord, read_words
+from falkit_client._cli_args import BadWord, read_words
 from falkit_spec import Catalog, Document, Endpoint
 from falkit_spec.media import Kind
 
