@@ -16,8 +16,7 @@ from functools import cache
 
 from falkit_client.errors import WrongSignature
 from falkit_client.webhooks.delivery import Delivery
-from falkit_client.webhooks.jwks import KEY_BYTES, read_jwks
-from falkit_client.webhooks.keyring import FAL_JWKS, KeyRing, Now, jwks_url
+from falkit_client.webhooks.keys import FAL_JWKS, KEY_BYTES, KeyRing, Now, jwks_url, read_jwks
 from falkit_client.webhooks.signed import Headers, Signed
 
 LEEWAY = 300.0

@@ -1,23 +1,67 @@
-"""fal's keys, kept for a day and looked for again when a signature fits none of them."""
+"""fal's public keys: fetched, kept for a day, and fetched again when a signature fits none."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
+import json
 import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 from weakref import WeakKeyDictionary
 
 import httpx
 
 from falkit_client._requests import REST, Address, origin
 from falkit_client._running import tls
-from falkit_client.errors import KeysUnavailable, WrongSignature
-from falkit_client.webhooks.jwks import read_jwks
+from falkit_client.errors import BadKeys, KeysUnavailable, WrongSignature
 from falkit_client.webhooks.signed import Signed
+
+KEY_BYTES = 32
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+
+
+def read_jwks(document: bytes, url: str) -> tuple[bytes, ...]:
+    """The Ed25519 keys of a JWKS, 32 bytes each; BadKeys if it has none (wire.md §5.2).
+
+    Keys of other kinds are passed over, as RFC 7517 has it. `x` may have padding or not.
+    """
+    try:
+        value: object = json.loads(document)
+    except (ValueError, RecursionError):
+        raise BadKeys(f"{url}: not JSON, where fal's keys should be", url=url) from None
+    listed = _fields(value).get("keys")
+    if not isinstance(listed, list):
+        raise BadKeys(f'{url}: no JWKS: an object with a list "keys" is needed', url=url)
+    found = [_key(_fields(entry)) for entry in cast("list[object]", listed)]
+    keys = tuple(dict.fromkeys(key for key in found if key is not None))
+    if not keys:
+        raise BadKeys(f"{url}: none of the {len(found)} keys there is an Ed25519 key", url=url)
+    return keys
+
+
+def _fields(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _key(entry: dict[str, object]) -> bytes | None:
+    x = entry.get("x")
+    # The published procedure looks at `x` alone, so only what contradicts it counts.
+    kind = entry.get("kty", "OKP"), entry.get("crv", "Ed25519"), entry.get("use", "sig")
+    if not isinstance(x, str) or kind != ("OKP", "Ed25519", "sig"):
+        return None
+    text = x.encode(errors="replace").rstrip(b"=").translate(_TO_STANDARD)
+    try:
+        key = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        return None
+    return key if len(key) == KEY_BYTES else None
+
 
 DAY = 86_400.0
 _PATIENCE = 10.0
