@@ -15,9 +15,8 @@ from collections.abc import Iterable
 from functools import cache
 
 from falkit_client.errors import WrongSignature
-from falkit_client.webhooks.delivery import Delivery
+from falkit_client.webhooks.delivery import Delivery, Headers, Signed
 from falkit_client.webhooks.keys import FAL_JWKS, KEY_BYTES, KeyRing, Now, jwks_url, read_jwks
-from falkit_client.webhooks.signed import Headers, Signed
 
 LEEWAY = 300.0
 

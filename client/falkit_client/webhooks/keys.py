@@ -20,7 +20,7 @@ import httpx
 from falkit_client._requests import REST, Address, origin
 from falkit_client._running import tls
 from falkit_client.errors import BadKeys, KeysUnavailable, WrongSignature
-from falkit_client.webhooks.signed import Signed
+from falkit_client.webhooks.delivery import Signed
 
 KEY_BYTES = 32
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
