@@ -25,7 +25,7 @@ _COMMANDS = {
     "cert": "falkit_mock.cert:cert",
     "spec": "falkit_spec.cli:spec",
     "call": "falkit_client.cli:call",
-    "listen": "falkit_client.listener.command:listen",
+    "listen": "falkit_client.listener:listen",
     "trigger": "falkit_mock.trigger:trigger",
     "resend": "falkit_mock.resend:resend",
 }
