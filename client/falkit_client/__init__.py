@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from falkit_client._async import AsyncClient
-from falkit_client._client import Client
+from falkit_client._client import AsyncClient, Client
 from falkit_client._handles import AsyncBound, AsyncHandle, Bound, Handle
 from falkit_client._requests import Ticket
 from falkit_client.budget import Budget

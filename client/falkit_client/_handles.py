@@ -1,59 +1,60 @@
 """What a client hands out: a submitted job, and an endpoint with its options bound.
 
-Both clients are named here by the calls alone that an endpoint needs of them, so that nothing
-here imports a client.
+A bound endpoint knows its client by the four calls that it makes, so that nothing here imports a
+client.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, Unpack, cast
+from typing import Generic, Protocol, TypeVar, Unpack, cast
 
-from falkit_client._async_wire import AsyncWire, OnUpdate as AsyncOnUpdate
+from falkit_client._calls import Job
 from falkit_client._core import Core
-from falkit_client._requests import Ticket
-from falkit_client._wire import OnUpdate, Wire
+from falkit_client._transport import AsyncTransport, OnUpdate, Transport
 from falkit_client.options import BoundOptions, RunOptions, SubmitOptions
 from falkit_client.results import JsonObject, Result, Status
-
-if TYPE_CHECKING:
-    from falkit_client._orders import Order
 
 Output = TypeVar("Output")
 
 
-class Handle(Generic[Output]):
-    """One submitted job: what can be asked of it, and its `ticket`, which is plain to store."""
+class _Submitted(Generic[Output]):
+    """What both kinds of handle know of their job."""
 
-    def __init__(self, core: Core, wire: Wire, ticket: Ticket, order: Order | None = None) -> None:
-        """Made by Client.submit and Client.handle."""
+    def __init__(self, core: Core, job: Job) -> None:
         self._core = core
-        self._wire = wire
-        self._order = order
-        self.ticket = ticket
+        self._job = job
+        self.ticket = job.ticket
 
     def __repr__(self) -> str:
         """The job, without its URLs."""
-        return f"Handle({self.ticket.endpoint!r}, {self.ticket.request_id!r})"
+        return f"{type(self).__name__}({self.ticket.endpoint!r}, {self.ticket.request_id!r})"
 
     @property
     def request_id(self) -> str:
         """Fal's name of the job."""
         return self.ticket.request_id
 
+
+class Handle(_Submitted[Output]):
+    """One submitted job: what can be asked of it, and its `ticket`, which is plain to store."""
+
+    def __init__(self, core: Core, transport: Transport, job: Job) -> None:
+        """Made by Client.submit and Client.handle."""
+        super().__init__(core, job)
+        self._transport = transport
+
     def status(self, *, logs: bool = False) -> Status:
         """Ask once how far the job is; `logs` brings the window of its newest lines."""
-        return self._wire.finish(self._core.status(self.ticket, logs=logs, order=self._order))
+        return self._transport.finish(self._core.status(self._job, logs=logs))
 
     def iter_events(
         self, *, logs: bool = False, stream: bool = False, timeout: float | None = None
     ) -> Iterator[Status]:
         """Each change of the job, the last of them Completed; options as in `subscribe`."""
-        flow = self._core.watch(
-            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
-        )
-        return self._wire.events(flow)
+        flow = self._core.watch(self._job, logs=logs, stream=stream, timeout=timeout)
+        return self._transport.events(flow)
 
     def wait(
         self,
@@ -63,78 +64,57 @@ class Handle(Generic[Output]):
         stream: bool = False,
         timeout: float | None = None,
     ) -> Result[Output]:
-        """Follow the job and give its output; options as in `subscribe`."""
-        flow = self._core.wait(
-            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
-        )
-        return cast("Result[Output]", self._wire.finish(flow, on_update))
+        """Follow the job and return its output; options as in `subscribe`."""
+        flow = self._core.wait(self._job, logs=logs, stream=stream, timeout=timeout)
+        return cast("Result[Output]", self._transport.finish(flow, on_update))
 
     def result(self) -> Result[Output]:
         """Ask once for the output: NotReady before the end, the job's own error if it failed."""
-        result = self._wire.finish(self._core.result(self.ticket, self._order))
-        return cast("Result[Output]", result)
+        return cast("Result[Output]", self._transport.finish(self._core.result(self._job)))
 
     def cancel(self) -> bool:
-        """Ask that the job end: True if fal takes it, False if it has ended; else NotFound."""
-        return self._wire.finish(self._core.cancel(self.ticket, self._order))
+        """Ask that the job end: True if fal accepts it, False if it has ended; else NotFound."""
+        return self._transport.finish(self._core.cancel(self._job))
 
 
-class AsyncHandle(Generic[Output]):
+class AsyncHandle(_Submitted[Output]):
     """One submitted job: what can be asked of it, and its `ticket`, which is plain to store."""
 
-    def __init__(
-        self, core: Core, wire: AsyncWire, ticket: Ticket, order: Order | None = None
-    ) -> None:
+    def __init__(self, core: Core, transport: AsyncTransport, job: Job) -> None:
         """Made by AsyncClient.submit and AsyncClient.handle."""
-        self._core = core
-        self._wire = wire
-        self._order = order
-        self.ticket = ticket
-
-    def __repr__(self) -> str:
-        """The job, without its URLs."""
-        return f"AsyncHandle({self.ticket.endpoint!r}, {self.ticket.request_id!r})"
-
-    @property
-    def request_id(self) -> str:
-        """Fal's name of the job."""
-        return self.ticket.request_id
+        super().__init__(core, job)
+        self._transport = transport
 
     async def status(self, *, logs: bool = False) -> Status:
         """Ask once how far the job is; `logs` brings the window of its newest lines."""
-        return await self._wire.finish(self._core.status(self.ticket, logs=logs, order=self._order))
+        return await self._transport.finish(self._core.status(self._job, logs=logs))
 
     def iter_events(
         self, *, logs: bool = False, stream: bool = False, timeout: float | None = None
     ) -> AsyncGenerator[Status]:
         """Each change of the job, the last of them Completed; options as in `subscribe`."""
-        flow = self._core.watch(
-            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
-        )
-        return self._wire.events(flow)
+        flow = self._core.watch(self._job, logs=logs, stream=stream, timeout=timeout)
+        return self._transport.events(flow)
 
     async def wait(
         self,
         *,
-        on_update: AsyncOnUpdate | None = None,
+        on_update: OnUpdate | None = None,
         logs: bool = False,
         stream: bool = False,
         timeout: float | None = None,
     ) -> Result[Output]:
-        """Follow the job and give its output; options as in `subscribe`."""
-        flow = self._core.wait(
-            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
-        )
-        return cast("Result[Output]", await self._wire.finish(flow, on_update))
+        """Follow the job and return its output; options as in `subscribe`."""
+        flow = self._core.wait(self._job, logs=logs, stream=stream, timeout=timeout)
+        return cast("Result[Output]", await self._transport.finish(flow, on_update))
 
     async def result(self) -> Result[Output]:
         """Ask once for the output: NotReady before the end, the job's own error if it failed."""
-        result = await self._wire.finish(self._core.result(self.ticket, self._order))
-        return cast("Result[Output]", result)
+        return cast("Result[Output]", await self._transport.finish(self._core.result(self._job)))
 
     async def cancel(self) -> bool:
-        """Ask that the job end: True if fal takes it, False if it has ended; else NotFound."""
-        return await self._wire.finish(self._core.cancel(self.ticket, self._order))
+        """Ask that the job end: True if fal accepts it, False if it has ended; else NotFound."""
+        return await self._transport.finish(self._core.cancel(self._job))
 
 
 class Calls(Protocol):

@@ -15,7 +15,7 @@ _TURN = "|/-\\"
 _TICK = 0.1
 
 
-class Screen:
+class Display:
     """Writes to a terminal, or, without the line that moves, to a file or pipe."""
 
     def __init__(

@@ -18,8 +18,8 @@ import click
 from falkit_client._cli_args import BadWord, read_words
 from falkit_client._client import Client
 from falkit_client._handles import Handle
-from falkit_client._progress import Screen
-from falkit_client._requests import chosen_key
+from falkit_client._progress import Display
+from falkit_client._requests import resolve_key
 from falkit_client.budget import Budget, dollars
 from falkit_client.cache import Cache
 from falkit_client.download import SavedFile, files_of
@@ -139,19 +139,19 @@ def call(
         raise _Misuse(str(error)) from None
     _check_out(out)
     asked = Call(endpoint, given, out, base_url, yes, timeout)
-    screen = Screen(sys.stderr)
+    display = Display(sys.stderr)
     allowed = _budget(budget)
-    with _said(asked, screen), _client(asked, allowed, cache, screen) as client:
+    with _said(asked, display), _client(asked, allowed, cache, display) as client:
         if request_id is None:
             client.check(endpoint.id, given, preflight=preflight)
-            _announce(client, asked, allowed, screen)
+            _announce(client, asked, allowed, display)
             handle = client.submit(endpoint.id, given)
         else:
             handle = client.handle(endpoint.id, request_id)
-        with _unlost(asked, handle.request_id, screen):
-            result = _followed(handle, asked, screen)
-            saved = _saved(client, result, asked, screen)
-        _report(result, saved, asked, screen, as_json)
+        with _unlost(asked, handle.request_id, display):
+            result = _followed(handle, asked, display)
+            saved = _saved(client, result, asked, display)
+        _report(result, saved, asked, display, as_json)
 
 
 def _check_out(out: Path | None) -> None:
@@ -169,9 +169,9 @@ def _budget(limit: str | None) -> Budget | None:
         raise _Misuse(f"--budget: {error}") from None
 
 
-def _client(asked: Call, budget: Budget | None, cache: Path | None, screen: Screen) -> Client:
+def _client(asked: Call, budget: Budget | None, cache: Path | None, display: Display) -> Client:
     try:
-        key = chosen_key(None, os.environ)
+        key = resolve_key(None, os.environ)
         if key is None and asked.real:
             raise _Misuse("no key: set FAL_KEY=<id>:<secret>, or --base-url for a stand-in")
         return Client(
@@ -181,18 +181,18 @@ def _client(asked: Call, budget: Budget | None, cache: Path | None, screen: Scre
             poll_interval=0.25,
             budget=budget,
             cache=None if cache is None else Cache(cache),
-            sleep=screen.sleep,
+            sleep=display.sleep,
         )
     except ValueError as error:
         raise _Misuse(str(error)) from None
 
 
-def _announce(client: Client, asked: Call, budget: Budget | None, screen: Screen) -> None:
+def _announce(client: Client, asked: Call, budget: Budget | None, display: Display) -> None:
     price = client.price(asked.endpoint.id, asked.input)
     what = _video(asked)
-    screen.say(asked.endpoint.id + (f": {what}" if what else ""))
+    display.say(asked.endpoint.id + (f": {what}" if what else ""))
     costs = "of unknown price" if price is None else f"{dollars(price)}"
-    screen.say(f"{costs} at fal" + ("" if asked.real else f", nothing at {asked.base_url}"))
+    display.say(f"{costs} at fal" + ("" if asked.real else f", nothing at {asked.base_url}"))
     if budget is not None:
         # Refused here, before anybody is asked; the client holds the price once more.
         budget.hold(price, asked.endpoint.id).release()
@@ -204,31 +204,31 @@ def _announce(client: Client, asked: Call, budget: Budget | None, screen: Screen
         raise _Failure("nothing was sent")
 
 
-def _followed(handle: Handle[Any], asked: Call, screen: Screen) -> Result[Any]:
-    screen.say(f"request {handle.request_id}")
-    result = handle.wait(on_update=screen.status, logs=True, timeout=asked.timeout)
-    screen.clear()
+def _followed(handle: Handle[Any], asked: Call, display: Display) -> Result[Any]:
+    display.say(f"request {handle.request_id}")
+    result = handle.wait(on_update=display.status, logs=True, timeout=asked.timeout)
+    display.clear()
     return result
 
 
-def _saved(client: Client, result: Result[Any], asked: Call, screen: Screen) -> SavedFile | None:
+def _saved(client: Client, result: Result[Any], asked: Call, display: Display) -> SavedFile | None:
     if asked.out is None:
         return None
     try:
-        saved = client.download(result, asked.out, progress=screen.bytes)
+        saved = client.download(result, asked.out, progress=display.bytes)
     except ValueError as error:
         raise _Failure(str(error)) from None
-    screen.clear()
+    display.clear()
     return saved
 
 
 def _report(
-    result: Result[Any], saved: SavedFile | None, asked: Call, screen: Screen, as_json: bool
+    result: Result[Any], saved: SavedFile | None, asked: Call, display: Display, as_json: bool
 ) -> None:
     if saved is not None:
         what = _video(asked)
-        screen.say(f"saved {saved.path}: {saved.size:,} bytes" + (f", {what}" if what else ""))
-    screen.say(_cost(result, asked, screen))
+        display.say(f"saved {saved.path}: {saved.size:,} bytes" + (f", {what}" if what else ""))
+    display.say(_cost(result, asked, display))
     if as_json:
         told = {
             "endpoint": result.endpoint,
@@ -246,10 +246,10 @@ def _report(
             click.echo(file.url)
 
 
-def _cost(result: Result[Any], asked: Call, screen: Screen) -> str:
+def _cost(result: Result[Any], asked: Call, display: Display) -> str:
     if result.cached:
         return "from the cache: it cost nothing"
-    took = f"in {screen.seconds:.1f} s"
+    took = f"in {display.seconds:.1f} s"
     if result.cost is None:
         return f"done {took}; what it cost, fal does not say"
     unit = asked.endpoint.pricing.unit if asked.endpoint.pricing else "unit"
@@ -261,8 +261,7 @@ def _cost(result: Result[Any], asked: Call, screen: Screen) -> str:
 
 def _video(asked: Call) -> str:
     """What the output is to be, by what was asked for."""
-    plain: Any = without_files(asked.input)
-    facts = asked.endpoint.video(plain) if asked.input else None
+    facts = asked.endpoint.video(without_files(asked.input)) if asked.input else None
     if facts is None:
         return ""
     sound = "with" if facts.audio else "without"
@@ -273,23 +272,23 @@ def _video(asked: Call) -> str:
 
 
 @contextmanager
-def _said(asked: Call, screen: Screen) -> Generator[None]:
+def _said(asked: Call, display: Display) -> Generator[None]:
     """Turn errors into the line or lines that a person is told."""
     try:
         yield
     except InvalidInput as error:
-        screen.clear()
+        display.clear()
         kind = _Failure if error.status else _Misuse
         raise kind(_faults(error, asked)) from None
     except FalkitError as error:
-        screen.clear()
+        display.clear()
         raise _Failure(str(error)) from None
     except KeyboardInterrupt as error:
-        _stopped(screen, getattr(error, "__notes__", ["nothing was sent"]))
+        _stopped(display, getattr(error, "__notes__", ["nothing was sent"]))
 
 
 @contextmanager
-def _unlost(asked: Call, request_id: str, screen: Screen) -> Generator[None]:
+def _unlost(asked: Call, request_id: str, display: Display) -> Generator[None]:
     """Name the job and the way back to it in whatever ends the wait for it."""
     out = ["--out", str(asked.out)] if asked.out else []
     base = ["--base-url", asked.base_url] if asked.base_url else []
@@ -298,20 +297,20 @@ def _unlost(asked: Call, request_id: str, screen: Screen) -> Generator[None]:
     try:
         yield
     except DownloadFailed as error:
-        screen.clear()
+        display.clear()
         done = f"the job is done, nothing is lost: request {request_id}"
         raise _Failure(f"{error}\n  {done}\n  {back}") from None
     except NoAnswer as error:
-        screen.clear()
+        display.clear()
         raise _Failure(f"{error}\n  the job may still be running\n  {back}") from None
     except KeyboardInterrupt:
         still = f"request {request_id} was not cancelled: it may run on and be billed"
-        _stopped(screen, [still, back])
+        _stopped(display, [still, back])
 
 
-def _stopped(screen: Screen, lines: list[str]) -> NoReturn:
-    screen.clear()
-    screen.say("\n  ".join(["falkit: interrupted", *lines]))
+def _stopped(display: Display, lines: list[str]) -> NoReturn:
+    display.clear()
+    display.say("\n  ".join(["falkit: interrupted", *lines]))
     sys.exit(INTERRUPTED)
 
 

@@ -15,12 +15,11 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from falkit_client._flow import Close, Flow, Open, Pause, Sender, ask, do, read
 from falkit_client._replies import Reply, refusal
 from falkit_client._requests import Request
-from falkit_client._steps import Fetch, Flow, Leave, Pause, ask, do, take
 from falkit_client.cache import decoded
 from falkit_client.errors import AnswerLost, DownloadFailed, NoAnswer
-from falkit_client.options import Retries
 from falkit_client.results import Result
 
 Progress = Callable[[int, int | None], object]
@@ -85,10 +84,9 @@ def target_of(source: Result[Any] | str, path: str | os.PathLike[str]) -> tuple[
 
 @dataclass(frozen=True, slots=True)
 class Downloads:
-    """Downloads as flows, tried again as `retries` allow; each goes on where the last one ended."""
+    """Downloads as flows, tried again as retries allow; each goes on where the last one ended."""
 
-    retries: Retries
-    random: Callable[[], float]
+    sender: Sender
 
     def file(self, url: str, path: Path, progress: Progress | None = None) -> Flow[SavedFile]:
         """Fetch one file; DownloadFailed if it doesn't come whole."""
@@ -96,7 +94,7 @@ class Downloads:
         if data is not None:
             yield from do(lambda: _write_whole(path, data))
             return SavedFile(path, len(data), url)
-        part, waits = _Part(url, path), self.retries.waits(self.random)
+        part, waits = _Part(url, path), self.sender.waits()
         tell = progress or _silent
         while True:
             wait = next(waits, None)
@@ -118,7 +116,7 @@ class Downloads:
     def _attempt(self, part: _Part, tell: Progress) -> Flow[SavedFile]:
         part.received, part.validator = yield from do(part.kept)
         request = part.request()
-        reply = yield from ask(Fetch(request))
+        reply = yield from ask(Open(request, follow_redirects=True))
         if reply.status == 416 and _range(reply) == (None, part.received):
             part.total = part.received
         elif reply.status in (200, 206):
@@ -126,12 +124,12 @@ class Downloads:
         elif reply.status == 416:
             yield from do(part.forget)
             raise _Again(f"{_host(part.url)} no longer has the part that is missing")
-        elif self.retries.after_reply(reply.status, safe=True):
+        elif self.sender.retries.after_reply(reply.status, safe=True):
             raise _Again(f"{_host(part.url)} answered {reply.status}")
         else:
             error = refusal(request, reply)
             raise part.failed(f"{_host(part.url)} answered {error.status}") from error
-        yield Leave()
+        yield Close()
         yield from do(part.finish)
         return SavedFile(part.path, part.received, part.url, reply.headers.get("content-type"))
 
@@ -151,7 +149,7 @@ class Downloads:
             part.write(gathered)
 
         try:
-            while (piece := (yield from take())) is not None:
+            while (piece := (yield from read())) is not None:
                 gathered += piece
                 if len(gathered) >= _PIECE:
                     yield from do(write)

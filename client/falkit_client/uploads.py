@@ -6,7 +6,7 @@ import json
 import mimetypes
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from io import BufferedIOBase, BytesIO
@@ -16,14 +16,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from falkit_client._flow import Flow, Sender, Together, do
 from falkit_client._replies import Reply, read_fields
 from falkit_client._requests import Request, Requests
-from falkit_client._steps import Flow, Pause, Send, Together, ask, do
 from falkit_client.cache import decoded
 from falkit_client.download import Progress
-from falkit_client.errors import BadReply, NoAnswer
+from falkit_client.errors import BadReply
 from falkit_client.media import sniff
-from falkit_client.options import Retries
 from falkit_spec.types import JSON, Object
 
 MiB = 1024 * 1024
@@ -65,11 +64,10 @@ class UploadOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """Uploads as flows, tried again as `retries` allow."""
+    """Uploads as flows, tried again as retries allow."""
 
     requests: Requests
-    retries: Retries
-    random: Callable[[], float]
+    sender: Sender
 
     def file(self, source: Source, options: UploadOptions) -> Flow[str]:
         """Send a file; return the URL that it can be read at. OSError if it can't be read."""
@@ -158,23 +156,9 @@ class Uploads:
         return fields["upload_url"], fields["file_url"]
 
     def _send(self, request: Request) -> Flow[Reply]:
-        waits = self.retries.waits(self.random)
-        while True:
-            wait = next(waits, None)
-            try:
-                reply = yield from ask(Send(request))
-            except NoAnswer:
-                if wait is None:
-                    raise
-            else:
-                if (
-                    reply.ok
-                    or wait is None
-                    or not self.retries.after_reply(reply.status, safe=True)
-                ):
-                    read_fields(request, reply)
-                    return reply
-            yield Pause(wait)
+        reply = yield from self.sender.send(request)
+        read_fields(request, reply)
+        return reply
 
 
 def _can_be_sent_to(url: str) -> bool:

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from falkit_client._requests import REST, Address, origin
-from falkit_client._running import tls
+from falkit_client._transport import tls
 from falkit_client.errors import BadKeys, KeysUnavailable, WrongSignature
 from falkit_client.webhooks.delivery import Signed
 
@@ -86,7 +86,7 @@ def jwks_url(base_url: str | None = None) -> str:
     >>> jwks_url("http://127.0.0.1:4325")
     'http://127.0.0.1:4325/rest.fal.ai/.well-known/jwks.json'
     """
-    return Address.chosen(base_url, os.environ).url(REST, _PATH)
+    return Address.resolve(base_url, os.environ).url(REST, _PATH)
 
 
 @dataclass(frozen=True, slots=True)

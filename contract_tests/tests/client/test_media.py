@@ -104,8 +104,8 @@ def test_strings_are_never_read_as_files(
     ("data", "says"),
     [
         (others("gif"), "the bytes are gif; give png, jpeg, webp, avif or heif"),
-        (others("text"), "the bytes are no image"),
-        (others("mp4"), "the bytes are no image"),
+        (others("text"), "the bytes are not image data"),
+        (others("mp4"), "the bytes are not image data"),
         (b"", "the file is empty"),
     ],
 )
