@@ -317,7 +317,7 @@ def test_an_output_without_a_file_cannot_be_saved(call: Call, job: respx.MockRou
     job.get(JOB).respond(json={"video": {"url": "ftp://mock.test/clip.mp4"}})
     code, _, err = call(T2V, "prompt=Rain", "--out", "clip.mp4", "--base-url", BASE)
     assert code == 1
-    assert "is no URL of a file and names none" in err
+    assert "is not the URL of a file and names none" in err
 
 
 def test_an_interruption_names_the_job(
