@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -235,10 +234,9 @@ class Core:
             reply = yield from ask(Open(deadline.bound(request)))
             if not reply.ok:
                 return None
-            decoder = codecs.getincrementaldecoder("utf-8")("replace")
             reader = _replies.EventReader()
             while deadline.left() >= SILENCE and (piece := (yield from read())) is not None:
-                for data in reader.feed(decoder.decode(piece)):
+                for data in reader.feed(piece):
                     status = _replies.parse_status(request, data)
                     yield from _reported(news, status)
                     if isinstance(status, Completed):

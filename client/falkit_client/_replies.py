@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 _PENDING = "Request is still in progress"
 
-# Faults that say nothing against the input (wire.md §6.1).
+# Faults of the model, which are no reason to change the input (wire.md §6.1).
 _OF_THE_MODEL = frozenset(
     {
         "content_policy_violation",
@@ -64,7 +66,7 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Whether the code says success; 202 is an unfinished job's."""
+        """Whether the code means success; 202 is an unfinished job's."""
         return 200 <= self.status < 300
 
 
@@ -73,7 +75,7 @@ def read_submit(request: Request, reply: Reply) -> tuple[str, Mapping[str, objec
     body = _object(request, _accepted(request, reply).body)
     request_id = body.get("request_id")
     if not isinstance(request_id, str) or not request_id:
-        raise _strange(request, reply.body, "the submit was taken, but no request_id came back")
+        raise _bad(request, reply.body, "the submit was accepted, but no request_id came back")
     return request_id, body
 
 
@@ -100,7 +102,7 @@ def parse_status(request: Request, text: str | bytes) -> Status:
                 request_id, logs, metrics, _text(body.get("error")), _text(body.get("error_type"))
             )
         case other:
-            raise _strange(request, raw, f"{other!r} is no status that fal has")
+            raise _bad(request, raw, f"{other!r} isn't a status of fal's")
 
 
 def read_result(request: Request, reply: Reply) -> Result[JsonObject]:
@@ -115,8 +117,8 @@ def read_result(request: Request, reply: Reply) -> Result[JsonObject]:
 
 
 def read_cancel(request: Request, reply: Reply) -> bool:
-    """True if the cancellation was taken, False if the job had ended already (wire.md §3.5)."""
-    if reply.status == 400 and _field(reply.body, "status") == "ALREADY_COMPLETED":
+    """True if the cancellation was accepted, False if the job had ended before (wire.md §3.5)."""
+    if reply.status == 400 and _fields(reply.body).get("status") == "ALREADY_COMPLETED":
         return False
     _accepted(request, reply)
     return True
@@ -126,9 +128,9 @@ def read_fields(request: Request, reply: Reply, *names: str) -> dict[str, str]:
     """Texts that an answer of fal's storage must have (wire.md §7.2)."""
     body = _accepted(request, reply).body
     fields = _object(request, body) if names else {}
-    found = {name: value for name in names if isinstance(value := fields.get(name), str)}
-    if missing := [name for name in names if not found.get(name)]:
-        raise _strange(request, body, f"the answer has no {' and no '.join(missing)}")
+    found = {name: _text(fields.get(name)) or "" for name in names}
+    if missing := [name for name in names if not found[name]]:
+        raise _bad(request, body, f"the answer has no {' and no '.join(missing)}")
     return found
 
 
@@ -138,15 +140,15 @@ def is_error(reply: Reply) -> bool:
 
 
 def is_outcome(reply: Reply) -> bool:
-    """Whether an error met at the result is the job's own, which asking again won't change.
+    """Whether an error in place of the result is the job's own, which repeating won't change.
 
-    Only trouble on the way there lacks the request id (wire.md §6.3).
+    Only errors on the way to the job lack the request id (wire.md §6.3).
     """
     return is_for_good(reply) or (reply.status != 429 and "x-fal-request-id" in reply.headers)
 
 
 def is_for_good(reply: Reply) -> bool:
-    """Whether fal says that the caller's own time limit ended it (wire.md §6.3)."""
+    """Whether the caller's own time limit ended the job (wire.md §6.3)."""
     return "x-fal-request-timeout-type" in reply.headers
 
 
@@ -158,8 +160,7 @@ def _accepted(request: Request, reply: Reply) -> Reply:
 
 def refusal(request: Request, reply: Reply) -> FalkitError:
     """The error that an answer means."""
-    body = _json(reply.body)
-    fields = cast("dict[str, object]", body) if isinstance(body, dict) else {}
+    fields = _fields(reply.body)
     detail = fields.get("detail", fields.get("status"))
     faults = _faults(detail)
     error_type = _text(fields.get("error_type")) or reply.headers.get("x-fal-error-type")
@@ -174,9 +175,11 @@ def refusal(request: Request, reply: Reply) -> FalkitError:
         "faults": faults,
         "billable_units": _decimal(reply.headers.get("x-fal-billable-units")),
     }
-    words = _words(evidence["detail"]) if not faults else ""
     message = f"{reply.status} {_phrase(reply.status)} for {request.endpoint}"
-    return _kind(reply, evidence)(f"{message}: {words}" if words else message, **evidence)
+    text = evidence["detail"]
+    if text and not faults:
+        message += f": {text if isinstance(text, str) else json.dumps(text, default=str)[:500]}"
+    return _kind(reply, evidence)(message, **evidence)
 
 
 def _kind(reply: Reply, evidence: Evidence) -> type[Refused] | type[InvalidInput]:
@@ -193,7 +196,7 @@ def _kind(reply: Reply, evidence: Evidence) -> type[Refused] | type[InvalidInput
     return _BY_STATUS.get(reply.status, Refused)
 
 
-def _strange(request: Request, body: bytes, what: str) -> BadReply:
+def _bad(request: Request, body: bytes, what: str) -> BadReply:
     return BadReply(
         f"{request.method} {request.url}: {what}",
         body,
@@ -209,16 +212,15 @@ def _json(body: bytes) -> object:
         return None
 
 
+def _fields(body: bytes) -> dict[str, object]:
+    value = _json(body)
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
 def _object(request: Request, body: bytes) -> dict[str, object]:
-    value = _json(body)
-    if not isinstance(value, dict):
-        raise _strange(request, body, "the answer is no JSON object")
-    return cast("dict[str, object]", value)
-
-
-def _field(body: bytes, name: str) -> object:
-    value = _json(body)
-    return cast("dict[str, object]", value).get(name) if isinstance(value, dict) else None
+    if not isinstance(_json(body), dict):
+        raise _bad(request, body, "the answer isn't a JSON object")
+    return _fields(body)
 
 
 def _items(value: object) -> list[dict[str, object]]:
@@ -227,10 +229,10 @@ def _items(value: object) -> list[dict[str, object]]:
 
 
 def _faults(detail: object) -> tuple[Fault, ...]:
-    whole = [item for item in _items(detail) if isinstance(item.get("loc"), list)]
     return tuple(
         cast("Fault", {**item, "type": str(item.get("type")), "msg": str(item.get("msg"))})
-        for item in whole
+        for item in _items(detail)
+        if isinstance(item.get("loc"), list)
     )
 
 
@@ -263,12 +265,8 @@ def _decimal(text: str | None) -> Decimal | None:
 
 
 def _advice(headers: Mapping[str, str]) -> bool | None:
-    said = headers.get("x-fal-retryable", headers.get("x-fal-needs-retry"))
-    return said.lower() in ("1", "true", "yes") if said is not None else None
-
-
-def _words(detail: object) -> str:
-    return detail if isinstance(detail, str) else json.dumps(detail, default=str)[:500]
+    text = headers.get("x-fal-retryable", headers.get("x-fal-needs-retry"))
+    return None if text is None else text.lower() in ("1", "true", "yes")
 
 
 def _phrase(status: int) -> str:
@@ -279,45 +277,33 @@ def _phrase(status: int) -> str:
 
 
 class EventReader:
-    r"""Turns pieces of an event stream into the data of its events.
+    r"""Turns pieces of an event stream, cut anywhere, into the data of its events.
 
     Lines end in `\n`, `\r\n` or `\r`, and nowhere else: a line separator inside JSON is data.
 
     >>> reader = EventReader()
-    >>> reader.feed("data: {\"a\"")
+    >>> reader.feed(b'data: {"a"')
     []
-    >>> reader.feed(": 1}\n\n: still here\n\n")
+    >>> reader.feed(b": 1}\n\n: still here\n\n")
     ['{"a": 1}']
     """
 
     def __init__(self) -> None:
         """Start at the head of a stream."""
+        utf8 = codecs.getincrementaldecoder("utf-8-sig")("replace")
+        self._decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
         self._rest = ""
         self._data: list[str] = []
-        self._started = False
 
-    def feed(self, piece: str) -> list[str]:
-        """Take the next piece of text; give the data of each event that it completes."""
-        if not self._started and piece:
-            self._started = True
-            piece = piece.removeprefix("\ufeff")
-        events = [self._read(line) for line in self._lines(piece)]
-        return [data for data in events if data is not None]
-
-    def _lines(self, piece: str) -> list[str]:
-        text = self._rest + piece
-        # A last "\r" may be half of "\r\n": it waits for the next piece.
-        held = "\r" if text.endswith("\r") else ""
-        text = text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n")
-        *lines, last = text.split("\n")
-        self._rest = last + held
-        return lines
-
-    def _read(self, line: str) -> str | None:
-        if not line:
-            event, self._data = self._data, []
-            return "\n".join(event) if event else None
-        name, _, value = line.partition(":")
-        if name == "data":
-            self._data.append(value.removeprefix(" "))
-        return None
+    def feed(self, piece: bytes) -> list[str]:
+        """Take the next piece; return the data of each event that it completes."""
+        *lines, self._rest = (self._rest + self._decoder.decode(piece)).split("\n")
+        events: list[str] = []
+        for line in lines:
+            name, _, value = line.partition(":")
+            if name == "data":
+                self._data.append(value.removeprefix(" "))
+            elif not line and self._data:
+                events.append("\n".join(self._data))
+                self._data = []
+        return events
