@@ -21,6 +21,11 @@ REST = "rest.fal.ai"
 _NAMESPACES = ("workflows", "comfy")
 _PORTS = {"http": 80, "https": 443}
 
+# Seconds without a byte after which an answer is given up. A synchronous run may be silent for
+# as long as the model works; a stream says something every 15 s (wire.md §3.3).
+TIMEOUT = 60.0
+STREAM_TIMEOUT = 40.0
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -99,12 +104,6 @@ def resolve_key(key: str | None, environ: Mapping[str, str]) -> str | None:
     if text and (not text.isascii() or not text.isprintable() or text != text.strip()):
         raise ValueError("the key has spaces, line ends or letters that a header cannot carry")
     return text or None
-
-
-# Seconds without a byte after which an answer is given up. A synchronous run may be silent for
-# as long as the model works; a stream says something every 15 s (wire.md §3.3).
-TIMEOUT = 60.0
-STREAM_TIMEOUT = 40.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A delivery: the headers that sign it, and what its body says."""
+"""A delivery: the headers that sign it, and its body."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Text = str | bytes
 
 @runtime_checkable
 class _Items(Protocol):
-    # Werkzeug's headers are no Mapping, yet have this.
+    # Werkzeug's headers have `items` without being a Mapping.
     def items(self) -> Iterable[tuple[str, object]]: ...
 
 
@@ -50,9 +50,9 @@ class Signed:
 
     @classmethod
     def read(cls, headers: Headers, body: bytes) -> Signed:
-        """Read the headers; MissingHeader or MalformedHeader says which is wrong, and how.
+        """Read the headers; MissingHeader or MalformedHeader names the wrong one.
 
-        TypeError for a body that isn't bytes: what was parsed and written anew is not what fal
+        TypeError for a body that isn't bytes: parsed and serialized again, it is not what fal
         signed.
         """
         if not isinstance(cast("object", body), bytes | bytearray | memoryview):
@@ -105,7 +105,7 @@ def _found(headers: Headers) -> dict[str, list[str]]:
     pairs: Iterable[tuple[Text, object]]
     pairs = headers.items() if isinstance(headers, _Items) else headers
     for name, value in pairs:
-        # WSGI and CGI say HTTP_X_FAL_WEBHOOK_… (PEP 3333).
+        # WSGI and CGI write HTTP_X_FAL_WEBHOOK_… (PEP 3333).
         plain = _text(name).lower().replace("_", "-").removeprefix("http-")
         if plain in found and value is not None:
             found[plain].append(_text(value))
@@ -118,28 +118,28 @@ def _text(value: object) -> str:
 
 def _value(name: str, found: dict[str, list[str]]) -> str:
     values = found[name.lower()]
-    told = next(iter(found[REQUEST_ID.lower()]), None)
+    request_id = next(iter(found[REQUEST_ID.lower()]), None)
     if not any(values):
         raise MissingHeader(
             f"{name} is missing: the request is not fal's, or a proxy left it out",
             header=name,
-            request_id=told,
+            request_id=request_id,
         )
     pattern, form = _FORMS[name]
     if len(set(values)) > 1:
-        # Who reads the first of them would act on another than the one that is proven.
+        # Code that reads the first of them could act on another one than the verified.
         raise MalformedHeader(
             f"{name} is there {len(values)} times, with different values",
             header=name,
             value=", ".join(values),
-            request_id=told,
+            request_id=request_id,
         )
     if not re.fullmatch(pattern, values[0]):
         raise MalformedHeader(
             f"{name} is {_short(values[0])}: {form} are needed",
             header=name,
             value=values[0],
-            request_id=told,
+            request_id=request_id,
         )
     return values[0]
 
@@ -154,13 +154,13 @@ Status = Literal["OK", "ERROR"]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What fal says of a finished job (wire.md §5.1). The same may come more than once.
+    """The outcome of a job, as fal delivers it (wire.md §5.1), possibly more than once.
 
-    `request_id` names the job, and is what to tell a repetition by; `gateway_request_id` differs
-    from it where fal ran the job again. `timestamp` is when it was signed, in Unix seconds.
+    `request_id` names the job, and shows which deliveries are repetitions; `gateway_request_id`
+    differs from it where fal ran the job again. `timestamp` is when it was signed, in Unix seconds.
     `status` OK has the output in `payload`; ERROR has `error`, such as `Invalid status code: 422`,
-    and the error's body in `payload`. With either, `payload` may be None and `payload_error` say
-    why: then an output can still be had from the queue.
+    and the error's body in `payload`. With either, `payload` may be None, and `payload_error` is
+    the reason: then the output is still to be read from the queue.
     """
 
     request_id: str
@@ -174,63 +174,62 @@ class Delivery:
 
     @classmethod
     def read(cls, signed: Signed, body: bytes) -> Delivery:
-        """Read a body; BadPayload says what is not as wire.md §5.1 has it."""
-        fields = _Fields.read(bytes(body), signed.request_id)
-        request_id = fields.required("request_id")
-        return cls(
-            request_id=request_id,
-            gateway_request_id=fields.text("gateway_request_id") or request_id,
-            user_id=signed.user_id,
-            timestamp=signed.timestamp,
-            status=fields.status(),
-            payload=fields.payload(),
-            error=fields.text("error"),
-            payload_error=fields.text("payload_error"),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Fields:
-    values: JsonObject
-    body: bytes
-    told: str
-
-    @classmethod
-    def read(cls, body: bytes, told: str) -> _Fields:
+        """Read a body; BadPayload says how it differs from wire.md §5.1."""
         try:
-            value: object = json.loads(body)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
-            raise BadPayload("the body is signed, but no JSON object", body, request_id=told)
-        return cls(cast("JsonObject", value), body, told)
+            fields = _parsed(body)
+            request_id = _required(fields, "request_id")
+            return cls(
+                request_id=request_id,
+                gateway_request_id=_optional(fields, "gateway_request_id") or request_id,
+                user_id=signed.user_id,
+                timestamp=signed.timestamp,
+                status=_status(fields),
+                payload=_payload(fields),
+                error=_optional(fields, "error"),
+                payload_error=_optional(fields, "payload_error"),
+            )
+        except _BadBody as error:
+            message = f"the body is signed, but {error}"
+            raise BadPayload(message, bytes(body), request_id=signed.request_id) from None
 
-    def wrong(self, what: str) -> BadPayload:
-        return BadPayload(f"the body is signed, but {what}", self.body, request_id=self.told)
 
-    def text(self, name: str) -> str | None:
-        value: object = self.values.get(name)
-        if value is None or isinstance(value, str):
-            return value
-        raise self.wrong(f"{name} is a {type(value).__name__}: it is text")
+class _BadBody(Exception):
+    """What is wrong with a body."""
 
-    def required(self, name: str) -> str:
-        value = self.text(name)
-        if not value:
-            raise self.wrong(f"it has no {name}")
+
+def _parsed(body: bytes) -> JsonObject:
+    try:
+        value: object = json.loads(bytes(body))
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise _BadBody("it isn't a JSON object")
+    return cast("JsonObject", value)
+
+
+def _optional(fields: JsonObject, name: str) -> str | None:
+    value: object = fields.get(name)
+    if value is None or isinstance(value, str):
         return value
+    raise _BadBody(f"{name} is a {type(value).__name__}: it is text")
 
-    def status(self) -> Status:
-        match self.required("status"):
-            case "OK":
-                return "OK"
-            case "ERROR":
-                return "ERROR"
-            case other:
-                raise self.wrong(f"status is {other!r}: it is OK or ERROR")
 
-    def payload(self) -> JsonObject | None:
-        value: object = self.values.get("payload")
-        if value is None or isinstance(value, dict):
-            return cast("JsonObject | None", value)
-        raise self.wrong(f"payload is a {type(value).__name__}: it is an object or null")
+def _required(fields: JsonObject, name: str) -> str:
+    value = _optional(fields, name)
+    if not value:
+        raise _BadBody(f"it has no {name}")
+    return value
+
+
+def _status(fields: JsonObject) -> Status:
+    status = _required(fields, "status")
+    if status not in ("OK", "ERROR"):
+        raise _BadBody(f"status is {status!r}: it is OK or ERROR")
+    return cast("Status", status)
+
+
+def _payload(fields: JsonObject) -> JsonObject | None:
+    value: object = fields.get("payload")
+    if value is None or isinstance(value, dict):
+        return cast("JsonObject | None", value)
+    raise _BadBody(f"payload is a {type(value).__name__}: it is an object or null")
