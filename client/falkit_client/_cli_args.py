@@ -1,4 +1,4 @@
-"""The words of a command line as an input: `duration=8` is a number where the document has one."""
+"""A command line's arguments as an input: `duration=8` is a number where the document has one."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from falkit_spec.schema import resolve
 from falkit_spec.types import JSON, Object, is_array
 
 
-class BadWord(Exception):
-    """A word that cannot be part of an input; the message says why, and the mend."""
+class BadArgument(Exception):
+    """An argument that cannot be part of an input; the message has the reason and a fix."""
 
 
-def read_words(
+def read_args(
     endpoint: Endpoint, words: Iterable[str], files: Mapping[Kind, Path | None]
 ) -> dict[str, object]:
-    """The input that the words say: `name=value`, or `name:=json`; files by their kind.
+    """The input that the arguments give: `name=value`, or `name:=json`; files by their kind.
 
-    What cannot be read as the type that the document asks for stays text, so that the document
-    says what is wrong with it, together with all other faults.
+    What cannot be read as the type that the document asks for stays text, so that validation
+    reports it together with all other faults.
     """
     fields = ordered(endpoint.input_schema)
     found: dict[str, object] = {}
@@ -33,7 +33,7 @@ def read_words(
         raw = name.endswith(":")
         name = name.removesuffix(":")
         if not equals or not name:
-            raise BadWord(f"{word!r} is no input: give name=value, or name:=json")
+            raise BadArgument(f"{word!r} isn't an input: give name=value, or name:=json")
         _check_name(endpoint, name, fields, found)
         found[name] = _json(name, text) if raw else _value(text, fields[name], endpoint)
     for kind, path in files.items():
@@ -48,19 +48,19 @@ def _check_name(
     endpoint: Endpoint, name: str, fields: Mapping[str, JSON], found: Mapping[str, object]
 ) -> None:
     if name in found:
-        raise BadWord(f"{name} is given twice")
+        raise BadArgument(f"{name} is given twice")
     if name not in fields:
         near = difflib.get_close_matches(name, fields, 1)
-        mend = f"did you mean {near[0]}?" if near else f"it has {', '.join(fields)}"
-        raise BadWord(f"{endpoint.id} has no input {name!r}; {mend}")
+        advice = f"did you mean {near[0]}?" if near else f"it has {', '.join(fields)}"
+        raise BadArgument(f"{endpoint.id} has no input {name!r}; {advice}")
 
 
 def _field(endpoint: Endpoint, kind: Kind, fields: Mapping[str, JSON]) -> str:
     known = [medium.field for medium in endpoint.media_inputs if medium.kind == kind]
-    # Where no overlay tells, the documents' own habit does.
+    # Without an overlay the field is named as in most documents.
     named = [name for name in known or [f"{kind}_url"] if name in fields]
     if not named:
-        raise BadWord(f"--{kind}: {endpoint.id} takes no {kind}")
+        raise BadArgument(f"--{kind}: {endpoint.id} takes no {kind}")
     return named[0]
 
 
@@ -68,7 +68,7 @@ def _json(name: str, text: str) -> object:
     try:
         value: object = json.loads(text)
     except ValueError as error:
-        raise BadWord(f"{name}:={text} is no JSON ({error})") from None
+        raise BadArgument(f"{name}:={text} isn't JSON ({error})") from None
     return value
 
 
