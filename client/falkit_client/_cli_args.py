@@ -13,6 +13,15 @@ from falkit_spec.media import Kind
 from falkit_spec.schema import resolve
 from falkit_spec.types import JSON, Object, is_array
 
+_TYPES: dict[type, str] = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+}
+
 
 class BadArgument(Exception):
     """An argument that cannot be part of an input; the message has the reason and a fix."""
@@ -29,13 +38,13 @@ def read_args(
     fields = ordered(endpoint.input_schema)
     found: dict[str, object] = {}
     for word in words:
-        name, equals, text = word.partition("=")
-        raw = name.endswith(":")
-        name = name.removesuffix(":")
+        left, equals, text = word.partition("=")
+        name = left.removesuffix(":")
         if not equals or not name:
             raise BadArgument(f"{word!r} isn't an input: give name=value, or name:=json")
         _check_name(endpoint, name, fields, found)
-        found[name] = _json(name, text) if raw else _value(text, fields[name], endpoint)
+        is_json = left.endswith(":")
+        found[name] = _json(name, text) if is_json else _value(text, fields[name], endpoint)
     for kind, path in files.items():
         if path is not None:
             name = _field(endpoint, kind, fields)
@@ -58,10 +67,10 @@ def _check_name(
 def _field(endpoint: Endpoint, kind: Kind, fields: Mapping[str, JSON]) -> str:
     known = [medium.field for medium in endpoint.media_inputs if medium.kind == kind]
     # Without an overlay the field is named as in most documents.
-    named = [name for name in known or [f"{kind}_url"] if name in fields]
-    if not named:
-        raise BadArgument(f"--{kind}: {endpoint.id} takes no {kind}")
-    return named[0]
+    for name in known or [f"{kind}_url"]:
+        if name in fields:
+            return name
+    raise BadArgument(f"--{kind}: {endpoint.id} takes no {kind}")
 
 
 def _json(name: str, text: str) -> object:
@@ -96,18 +105,4 @@ def _types(schema: Object, root: Object) -> set[str]:
 
 
 def _type(value: JSON) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
+    return _TYPES.get(type(value), "object")

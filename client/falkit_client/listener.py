@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import quote
 
@@ -27,6 +27,9 @@ _MOCK = "http://127.0.0.1:4325"
 # Short, since whoever rotates a mock's keys looks at once, and nobody forges deliveries here.
 _PAUSE = 1.0
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_INDENT = " " * 9
+_MOST_FACTS = 5
+_WIDEST = 300
 
 _EPILOG = """\b
 Examples:
@@ -90,12 +93,12 @@ def listen(
             forwarding=None if forward_to is None else Forwarding(forward_to),
             leeway=leeway,
         )
-        Server(app, _announcer(url, keys.url, forward_to)).run(sockets=[listener])
+        Server(app, lambda: _announce(url, keys.url, forward_to)).run(sockets=[listener])
 
 
 def _keys(base_url: str | None, real: bool, jwks: str | None) -> KeyRing:
-    given = {"--base-url": base_url, "--real": real, "--jwks": jwks}
-    chosen = [name for name, value in given.items() if value]
+    options = {"--base-url": base_url, "--real": real, "--jwks": jwks}
+    chosen = [name for name, value in options.items() if value]
     if len(chosen) > 1:
         raise click.UsageError(f"{' and '.join(chosen)} exclude each other: keep one")
     base = base_url or os.environ.get("FALKIT_BASE_URL") or _MOCK
@@ -135,7 +138,7 @@ def _bound_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _announcer(url: str, keys: str, forward_to: str | None) -> Callable[[], None]:
+def _announce(url: str, keys: str, forward_to: str | None) -> None:
     ready = {"url": url, "jwks": keys, "forward_to": forward_to, "pid": os.getpid()}
     onwards = f"\n    pass on to   {forward_to}" if forward_to else ""
     banner = f"""
@@ -145,17 +148,8 @@ def _announcer(url: str, keys: str, forward_to: str | None) -> Callable[[], None
     keys from    {keys}{onwards}
     stop         Ctrl-C
 """
-
-    def announce() -> None:
-        print(json.dumps(ready), flush=True)
-        print(banner, file=sys.stderr, flush=True)
-
-    return announce
-
-
-_INDENT = " " * 9
-_MOST_FACTS = 5
-_WIDEST = 300
+    print(json.dumps(ready), flush=True)
+    print(banner, file=sys.stderr, flush=True)
 
 
 def as_text(received: Received) -> str:

@@ -58,7 +58,8 @@ def verify(
     isn't a webhook's body, KeysUnavailable if the keys can't be fetched. TypeError if the body
     isn't bytes.
     """
-    signed = _read(headers, body, leeway, now)
+    signed = Signed.read(headers, body)
+    signed.check_age(now, leeway)
     ring = _ring(keys, base_url)
     if isinstance(ring, KeyRing):
         ring.check(signed, now)
@@ -77,19 +78,14 @@ async def verify_async(
     now: Now = time.time,
 ) -> Delivery:
     """As `verify`, for asynchronous programs: fetching the keys leaves the event loop free."""
-    signed = _read(headers, body, leeway, now)
+    signed = Signed.read(headers, body)
+    signed.check_age(now, leeway)
     ring = _ring(keys, base_url)
     if isinstance(ring, KeyRing):
         await ring.check_async(signed, now)
     else:
         _check(signed, ring)
     return Delivery.read(signed, body)
-
-
-def _read(headers: Headers, body: bytes, leeway: float, now: Now) -> Signed:
-    signed = Signed.read(headers, body)
-    signed.check_age(now, leeway)
-    return signed
 
 
 def _ring(keys: Keys | None, base_url: str | None) -> KeyRing | tuple[bytes, ...]:
