@@ -57,12 +57,12 @@ class Client(TypedEndpoints):
         `key`: `<id>:<secret>`; else FAL_KEY, else FAL_KEY_ID with FAL_KEY_SECRET.
         `base_url`: a stand-in such as http://127.0.0.1:4325, before which fal's host becomes the
         first part of the path; else FALKIT_BASE_URL, else fal's own hosts over https.
-        `catalog`: the documents to go by; else those that come with falkit.
-        `check`: whether inputs and outputs are checked where a call doesn't say.
-        `poll_interval`: seconds between two questions for a status.
-        `budget`: the money that calls may cost; without one they may cost any.
+        `catalog`: the endpoints' documents; else those that come with falkit.
+        `check`: whether inputs and outputs are checked where a call doesn't set it.
+        `poll_interval`: seconds between two requests for a status.
+        `budget`: the money that calls may cost; unlimited without one.
         `cache`: the folder of outputs that need not be paid for again.
-        `transport`, `clock`, `sleep`, `random`: the outside world, for tests.
+        `transport`, `clock`, `sleep`, `random`: replaced in tests.
         """
         self._core = Core.of(
             key, base_url, catalog, check, retries, poll_interval, budget, cache, clock, random
@@ -118,7 +118,7 @@ class Client(TypedEndpoints):
     def submit(
         self, endpoint: str, input: Mapping[str, object], **options: Unpack[SubmitOptions]
     ) -> Handle[JsonObject]:
-        """Put a job into the queue and come back at once (wire.md §3.1).
+        """Put a job into the queue and return at once (wire.md §3.1).
 
         Raises InvalidInput or UnknownEndpoint before anything is sent; AnswerLost when fal may
         have accepted the job without saying so.
@@ -137,12 +137,12 @@ class Client(TypedEndpoints):
         timeout: float | None = None,
         **options: Unpack[SubmitOptions],
     ) -> Result[JsonObject]:
-        """Submit, follow the job, and give its output.
+        """Submit, follow the job, and return its output.
 
         `on_update` is called with each change; with `logs` it gets every log line once.
         `stream` listens to fal's event stream in place of polling, and polls if it breaks.
         After `timeout` seconds from acceptance the job is cancelled and TimedOut raised.
-        What interrupts the wait, Ctrl-C too, leaves with a note that names the job.
+        An exception that interrupts the wait, Ctrl-C too, gets a note that names the job.
         """
         flow = self._core.subscribe(
             endpoint, input, Options(**options), logs=logs, stream=stream, timeout=timeout
@@ -177,7 +177,7 @@ class Client(TypedEndpoints):
         return self.handle(endpoint, request_id).result()
 
     def cancel(self, endpoint: str, request_id: str) -> bool:
-        """Ask that a job end: True if fal takes it, False if the job has ended; else NotFound."""
+        """Ask that a job end: True if fal accepts it, False if the job has ended; else NotFound."""
         return self.handle(endpoint, request_id).cancel()
 
     def download(
@@ -189,8 +189,8 @@ class Client(TypedEndpoints):
     ) -> SavedFile:
         """Save the file of a result, or of a URL, as `path`, or in it if it is a folder.
 
-        The file appears whole or not at all. A download that broke off goes on where it ended if
-        the host still has the same version. `progress` gets the bytes there and in total.
+        The file appears whole or not at all. A download that broke off continues where it ended
+        if the host still has the same version. `progress` gets the bytes received and in total.
         Raises DownloadFailed; ValueError where the output names no file, or several.
         """
         return self._transport.finish(self._core.download(source, path, progress))
@@ -288,7 +288,7 @@ class AsyncClient(AsyncTypedEndpoints):
     async def submit(
         self, endpoint: str, input: Mapping[str, object], **options: Unpack[SubmitOptions]
     ) -> AsyncHandle[JsonObject]:
-        """Put a job into the queue and come back at once (wire.md §3.1).
+        """Put a job into the queue and return at once (wire.md §3.1).
 
         Raises InvalidInput or UnknownEndpoint before anything is sent; AnswerLost when fal may
         have accepted the job without saying so.
@@ -307,13 +307,14 @@ class AsyncClient(AsyncTypedEndpoints):
         timeout: float | None = None,
         **options: Unpack[SubmitOptions],
     ) -> Result[JsonObject]:
-        """Submit, follow the job, and give its output.
+        """Submit, follow the job, and return its output.
 
         `on_update` is called with each change, and awaited if it is a coroutine function; with
         `logs` it gets every log line once.
         `stream` listens to fal's event stream in place of polling, and polls if it breaks.
         After `timeout` seconds from acceptance the job is cancelled and TimedOut raised.
-        What interrupts the wait, a cancelled task too, leaves with a note that names the job.
+        An exception that interrupts the wait, a cancelled task's too, gets a note that names the
+        job.
         """
         flow = self._core.subscribe(
             endpoint, input, Options(**options), logs=logs, stream=stream, timeout=timeout
@@ -348,7 +349,7 @@ class AsyncClient(AsyncTypedEndpoints):
         return await self.handle(endpoint, request_id).result()
 
     async def cancel(self, endpoint: str, request_id: str) -> bool:
-        """Ask that a job end: True if fal takes it, False if the job has ended; else NotFound."""
+        """Ask that a job end: True if fal accepts it, False if the job has ended; else NotFound."""
         return await self.handle(endpoint, request_id).cancel()
 
     async def download(
@@ -360,8 +361,8 @@ class AsyncClient(AsyncTypedEndpoints):
     ) -> SavedFile:
         """Save the file of a result, or of a URL, as `path`, or in it if it is a folder.
 
-        The file appears whole or not at all. A download that broke off goes on where it ended if
-        the host still has the same version. `progress` gets the bytes there and in total.
+        The file appears whole or not at all. A download that broke off continues where it ended
+        if the host still has the same version. `progress` gets the bytes received and in total.
         Raises DownloadFailed; ValueError where the output names no file, or several.
         """
         return await self._transport.finish(self._core.download(source, path, progress))

@@ -17,13 +17,16 @@ from falkit_client.options import BoundOptions, RunOptions, SubmitOptions
 from falkit_client.results import JsonObject, Result, Status
 
 Output = TypeVar("Output")
+Carrier = TypeVar("Carrier", bound=Transport | AsyncTransport)
 
 
-class _Submitted(Generic[Output]):
-    """What both kinds of handle know of their job."""
+class _Submitted(Generic[Output, Carrier]):
+    """What both kinds of handle share."""
 
-    def __init__(self, core: Core, job: Job) -> None:
+    def __init__(self, core: Core, transport: Carrier, job: Job) -> None:
+        """Made by `submit` and `handle` of a client."""
         self._core = core
+        self._transport = transport
         self._job = job
         self.ticket = job.ticket
 
@@ -37,13 +40,8 @@ class _Submitted(Generic[Output]):
         return self.ticket.request_id
 
 
-class Handle(_Submitted[Output]):
+class Handle(_Submitted[Output, Transport]):
     """One submitted job: what can be asked of it, and its `ticket`, which is plain to store."""
-
-    def __init__(self, core: Core, transport: Transport, job: Job) -> None:
-        """Made by Client.submit and Client.handle."""
-        super().__init__(core, job)
-        self._transport = transport
 
     def status(self, *, logs: bool = False) -> Status:
         """Ask once how far the job is; `logs` brings the window of its newest lines."""
@@ -77,13 +75,8 @@ class Handle(_Submitted[Output]):
         return self._transport.finish(self._core.cancel(self._job))
 
 
-class AsyncHandle(_Submitted[Output]):
+class AsyncHandle(_Submitted[Output, AsyncTransport]):
     """One submitted job: what can be asked of it, and its `ticket`, which is plain to store."""
-
-    def __init__(self, core: Core, transport: AsyncTransport, job: Job) -> None:
-        """Made by AsyncClient.submit and AsyncClient.handle."""
-        super().__init__(core, job)
-        self._transport = transport
 
     async def status(self, *, logs: bool = False) -> Status:
         """Ask once how far the job is; `logs` brings the window of its newest lines."""
@@ -153,18 +146,29 @@ class AsyncCalls(Protocol):
     def price(self, endpoint: str, input: Mapping[str, object]) -> Decimal | None: ...
 
 
-class Bound:
-    """What Client.endpoint gives."""
+Caller = TypeVar("Caller", bound="Calls | AsyncCalls")
 
-    def __init__(self, client: Calls, endpoint: str, options: BoundOptions) -> None:
-        """Made by Client.endpoint."""
+
+class _BoundEndpoint(Generic[Caller]):
+    """What both kinds of bound endpoint share."""
+
+    def __init__(self, client: Caller, endpoint: str, options: BoundOptions) -> None:
+        """Made by `endpoint` of a client."""
         self._client = client
         self._options = options
         self.id = endpoint
 
     def __repr__(self) -> str:
         """The endpoint."""
-        return f"Bound({self.id!r})"
+        return f"{type(self).__name__}({self.id!r})"
+
+    def price(self, /, **input: object) -> Decimal | None:
+        """As Client.price."""
+        return self._client.price(self.id, input)
+
+
+class Bound(_BoundEndpoint[Calls]):
+    """What Client.endpoint returns."""
 
     def run(self, /, **input: object) -> Result[JsonObject]:
         """As Client.run."""
@@ -178,23 +182,9 @@ class Bound:
         """As Client.subscribe."""
         return self._client.subscribe(self.id, input, **self._options)
 
-    def price(self, /, **input: object) -> Decimal | None:
-        """As Client.price."""
-        return self._client.price(self.id, input)
 
-
-class AsyncBound:
-    """What AsyncClient.endpoint gives."""
-
-    def __init__(self, client: AsyncCalls, endpoint: str, options: BoundOptions) -> None:
-        """Made by AsyncClient.endpoint."""
-        self._client = client
-        self._options = options
-        self.id = endpoint
-
-    def __repr__(self) -> str:
-        """The endpoint."""
-        return f"AsyncBound({self.id!r})"
+class AsyncBound(_BoundEndpoint[AsyncCalls]):
+    """What AsyncClient.endpoint returns."""
 
     async def run(self, /, **input: object) -> Result[JsonObject]:
         """As AsyncClient.run."""
@@ -207,10 +197,6 @@ class AsyncBound:
     async def subscribe(self, /, **input: object) -> Result[JsonObject]:
         """As AsyncClient.subscribe."""
         return await self._client.subscribe(self.id, input, **self._options)
-
-    def price(self, /, **input: object) -> Decimal | None:
-        """As AsyncClient.price."""
-        return self._client.price(self.id, input)
 
 
 def of_run(options: BoundOptions) -> RunOptions:

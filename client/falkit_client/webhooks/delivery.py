@@ -222,10 +222,11 @@ def _required(fields: JsonObject, name: str) -> str:
 
 
 def _status(fields: JsonObject) -> Status:
-    status = _required(fields, "status")
-    if status not in ("OK", "ERROR"):
-        raise _BadBody(f"status is {status!r}: it is OK or ERROR")
-    return cast("Status", status)
+    match _required(fields, "status"):
+        case "OK" | "ERROR" as status:
+            return status
+        case other:
+            raise _BadBody(f"status is {other!r}: it is OK or ERROR")
 
 
 def _payload(fields: JsonObject) -> JsonObject | None:
