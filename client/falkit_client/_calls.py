@@ -73,9 +73,9 @@ class PreparedCall:
 
     @contextmanager
     def settling(self, *unbilled: type[FalkitError]) -> Generator[None]:
-        """Settle what a failure costs: what fal says, else nothing for the errors in `unbilled`.
+        """Settle the cost of a failure: fal's own figure, else nothing for errors in `unbilled`.
 
-        Where neither tells the cost, the price stays held.
+        For all other errors the price stays held.
         """
         try:
             yield
@@ -89,13 +89,13 @@ class PreparedCall:
             raise
 
     def cost(self, units: Decimal | None) -> Decimal | None:
-        """US dollars of so many units."""
+        """US dollars of some billable units; None where either is unknown."""
         return None if units is None or self.rate is None else units * self.rate
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A submitted job, and the call that it was made by if this program made it."""
+    """A submitted job, with its call if this client made it."""
 
     ticket: Ticket
     call: PreparedCall = PreparedCall({})
@@ -108,7 +108,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Preparer:
-    """Prepares calls and accepts their results; `check` is the default where a call says none.
+    """Prepares calls and accepts their results; `check` is for calls that don't set it.
 
     `address` is the stand-in's base URL, or empty for fal: the cache keeps their outputs apart.
     """
@@ -178,7 +178,7 @@ class Preparer:
         if cache is None:
             return call
         key = yield from do(lambda: cache.key(self.address, endpoint, full))
-        # No webhook would ever come if nothing were called.
+        # A call with a webhook is made in any case: from the cache, none would come.
         if not options.fresh and options.webhook_url is None:
             hit = yield from do(lambda: cache.find(key))
         return replace(call, key=key, hit=hit)
@@ -264,7 +264,7 @@ def _problem(endpoint: str, medium: MediaInput, url: str) -> Flow[str | None]:
         mime = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
         if mime.startswith(f"{medium.kind}/"):
             return None
-        # Many hosts give no type: then the first bytes tell.
+        # Many hosts send no type: then the first bytes decide.
         found = sniff((yield from read()) or b"")
     except (NoAnswer, httpx.InvalidURL) as error:
         return f"the URL cannot be fetched ({error})"
@@ -287,7 +287,7 @@ def _check_output(endpoint: Endpoint, result: Result[JsonObject]) -> None:
 
 
 def _hint(faults: Sequence[Fault]) -> str | None:
-    """The most frequent oversight: fal's own types have strings where only integers are taken."""
+    """A fix for the most frequent oversight: strings where only integers are accepted."""
     for fault in faults:
         given = fault["input"]
         if fault["type"] == "literal_error" and isinstance(given, str) and given.isdigit():
@@ -296,7 +296,7 @@ def _hint(faults: Sequence[Fault]) -> str | None:
 
 
 def _fields_without_files(known: Endpoint | None) -> set[str]:
-    """The fields that take no file; none can be named where no overlay says which do."""
+    """The fields that take no file; none is known where no overlay names those that do."""
     if known is None or not known.media_inputs:
         return set()
     return set(ordered(known.input_schema)) - {medium.field for medium in known.media_inputs}

@@ -199,7 +199,7 @@ class Client(TypedEndpoints):
         """Send a file to fal's storage; return the URL that models read it at.
 
         `source`: a path, bytes, or a file opened for reading bytes. Large ones go in parts, side
-        by side; those of a stream are held in memory until they are taken.
+        by side; those of a stream stay in memory until they are sent.
         Raises OSError where it can't be read, else FalkitError.
         """
         return self._transport.finish(self._core.uploads.file(source, options))
@@ -371,7 +371,7 @@ class AsyncClient(AsyncTypedEndpoints):
         """Send a file to fal's storage; return the URL that models read it at.
 
         `source`: a path, bytes, or a file opened for reading bytes. Large ones go in parts, side
-        by side; those of a stream are held in memory until they are taken.
+        by side; those of a stream stay in memory until they are sent.
         Raises OSError where it can't be read, else FalkitError.
         """
         return await self._transport.finish(self._core.uploads.file(source, options))

@@ -47,14 +47,14 @@ if TYPE_CHECKING:
     from falkit_client.budget import Budget
     from falkit_client.cache import Cache
 
-# A stream may say nothing for 15 s (wire.md §3.3), in which nobody looks at the clock: when less
-# than this is left of the caller's time, polling takes over and keeps the limit exactly.
+# A stream may be silent for 15 s (wire.md §3.3), in which the deadline is not checked: when less
+# than this is left of the caller's time, polling keeps the limit exactly.
 SILENCE = 16.0
 
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """All calls as flows; time and chance come from outside."""
+    """All calls as flows; the clock and the random numbers are passed in."""
 
     requests: Requests
     calls: Preparer
@@ -116,7 +116,7 @@ class Core:
         return (yield from self.calls.accepted(result, call))
 
     def submit(self, endpoint: str, body: Mapping[str, object], options: Options) -> Flow[Job]:
-        """Put a job into the queue; what the cache has is a job that has ended."""
+        """Put a job into the queue; an output in the cache counts as a job that has ended."""
         call = yield from self.calls.prepared(endpoint, body, options)
         if call.hit is not None:
             return Job(self.requests.ticket(endpoint, call.hit.request_id or "cached"), call)
@@ -173,7 +173,7 @@ class Core:
                 return (yield from self._changes(job, logs, stream, Deadline(self.clock, at), news))
             except OutOfTime:
                 yield from self._give_up(job, timeout or 0.0)
-            # It had ended in that very moment: what is paid for is not thrown away.
+            # It ended at that very moment: its output is paid for, so it is fetched.
             return (yield from self._changes(job, logs, False, NEVER, news))
 
     def wait(
@@ -226,7 +226,7 @@ class Core:
     def _streamed(
         self, ticket: Ticket, logs: bool, deadline: Deadline, news: News
     ) -> Flow[Completed | None]:
-        """The end as the stream reports it; None if there is no stream, and polling must go on."""
+        """The end as the stream reports it; None if polling has to find it."""
         request = self.requests.stream(ticket, logs=logs)
         if deadline.left() < SILENCE:
             return None

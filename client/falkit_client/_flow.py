@@ -29,7 +29,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Send a request and leave the body unread; answered by a Reply without it, or NoAnswer raised.
+    """Send a request and leave the body unread; answered by a bodyless Reply, or by NoAnswer.
 
     Redirects are followed only where the request carries no key.
     """
@@ -158,7 +158,7 @@ class Sender:
         deadline: Deadline = NEVER,
         final: Callable[[Reply], bool] = is_for_good,
     ) -> Flow[Reply]:
-        """Send, and send again as retries allow; `final` tells errors that repeating won't change.
+        """Send, and send again as retries allow; `final`: which errors repeating won't change.
 
         Raises NoAnswer where none comes, OutOfTime where the deadline has passed.
         """
@@ -180,7 +180,7 @@ class Sender:
 
 
 class Running(Generic[T]):
-    """A flow on its way: the `step` that is due, until there is none and `value` is set."""
+    """A flow on its way: the next `step`, until there is none and `value` is set."""
 
     def __init__(self, flow: Flow[T]) -> None:
         """Go to the first step."""

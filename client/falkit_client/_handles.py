@@ -200,12 +200,12 @@ class AsyncBound(_BoundEndpoint[AsyncCalls]):
 
 
 def of_run(options: BoundOptions) -> RunOptions:
-    """Those options that `run` takes."""
+    """The options that `run` has."""
     return cast("RunOptions", _only(options, RunOptions))
 
 
 def of_submit(options: BoundOptions) -> SubmitOptions:
-    """Those options that `submit` takes."""
+    """The options that `submit` has."""
     return cast("SubmitOptions", _only(options, SubmitOptions))
 
 

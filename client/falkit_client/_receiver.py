@@ -39,7 +39,7 @@ _OWN = frozenset(
     }
 )
 # As long as fal ever waits (wire.md §5.3).
-_PATIENCE = httpx.Timeout(120.0, connect=10.0)
+_TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -63,7 +63,7 @@ class Forwarding:
         """`url` is the receiver's; paths and queries of deliveries are added to it."""
         self.url = url
         # Receivers are near: a proxy of the environment is not for them.
-        self._http = httpx.AsyncClient(transport=transport, timeout=_PATIENCE, trust_env=False)
+        self._http = httpx.AsyncClient(transport=transport, timeout=_TIMEOUT, trust_env=False)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -81,13 +81,13 @@ class Forwarding:
         return f"{whole}?{queries}" if queries else whole
 
     async def post(self, path: str, query: str, headers: RawHeaders, body: bytes) -> Passed:
-        """Pass one delivery on; the answer is 502 or 504 where the receiver gives none."""
+        """Pass one delivery on; the answer is 502 or 504 where the receiver does not answer."""
         url = self.target(path, query)
         began = time.perf_counter()
         try:
             # Built without the client, which would add headers of its own.
             request = httpx.Request("POST", url, headers=_kept(headers), content=body)
-            request.extensions = {"timeout": _PATIENCE.as_dict()}
+            request.extensions = {"timeout": _TIMEOUT.as_dict()}
             response = await self._http.send(request, stream=True)
             try:
                 answer = b"".join([piece async for piece in response.aiter_raw()])
@@ -105,7 +105,7 @@ def _kept(headers: RawHeaders) -> RawHeaders:
 
 def _failed(url: str, error: Exception, seconds: float) -> Passed:
     late = isinstance(error, httpx.ReadTimeout)
-    why = f"no answer within {_PATIENCE.read:g} s" if late else str(error) or type(error).__name__
+    why = f"no answer within {_TIMEOUT.read:g} s" if late else str(error) or type(error).__name__
     body = f"falkit listen: {url} can't be reached: {why}\n".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     return Passed(url, seconds, 504 if late else 502, headers, body, why)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _PENDING = "Request is still in progress"
 
-# Faults of the model, which are no reason to change the input (wire.md §6.1).
+# Faults of the model and not of the input (wire.md §6.1).
 _OF_THE_MODEL = frozenset(
     {
         "content_policy_violation",
@@ -80,7 +80,7 @@ def read_submit(request: Request, reply: Reply) -> tuple[str, Mapping[str, objec
 
 
 def read_status(request: Request, reply: Reply) -> Status:
-    """How far the job is (wire.md §3.2)."""
+    """The job's status (wire.md §3.2)."""
     return parse_status(request, _accepted(request, reply).body)
 
 

@@ -21,8 +21,8 @@ REST = "rest.fal.ai"
 _NAMESPACES = ("workflows", "comfy")
 _PORTS = {"http": 80, "https": 443}
 
-# Seconds without a byte after which an answer is given up. A synchronous run may be silent for
-# as long as the model works; a stream says something every 15 s (wire.md §3.3).
+# Seconds without a byte after which a request has failed. A synchronous run may be silent for as
+# long as the model works; a stream sends something every 15 s (wire.md §3.3).
 TIMEOUT = 60.0
 STREAM_TIMEOUT = 40.0
 
@@ -122,7 +122,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A submitted job and where to ask for it: all that a handle needs, and plain to store."""
+    """A submitted job and its URLs: all that a handle needs, and plain to store."""
 
     endpoint: str
     request_id: str
@@ -148,7 +148,7 @@ class Requests:
         return self._call(QUEUE, endpoint, body, options, f"?{urlencode(query)}" if query else "")
 
     def status(self, ticket: Ticket, *, logs: bool) -> Request:
-        """The question how far a job is (wire.md §3.2)."""
+        """The request for a job's status (wire.md §3.2)."""
         return self._ask("GET", f"{ticket.status_url}?logs={int(logs)}", ticket)
 
     def stream(self, ticket: Ticket, *, logs: bool) -> Request:
@@ -158,7 +158,7 @@ class Requests:
         return replace(request, headers={**request.headers, **accept}, timeout=STREAM_TIMEOUT)
 
     def result(self, ticket: Ticket) -> Request:
-        """The question for the output (wire.md §3.4)."""
+        """The request for the output (wire.md §3.4)."""
         return self._ask("GET", ticket.response_url, ticket)
 
     def cancel(self, ticket: Ticket) -> Request:
@@ -221,7 +221,7 @@ class Requests:
         headers = {"Accept": "application/json"}
         if self.key is not None:
             return {**headers, "Authorization": f"Key {self.key}"}
-        # A stand-in may do without a key and says so itself; fal's own hosts never do.
+        # A stand-in decides itself whether it needs a key; fal's own hosts always do.
         if self.address.base_url is None:
             raise MissingKey("no key: pass key=… or set FAL_KEY to '<key id>:<key secret>'")
         return headers

@@ -62,7 +62,7 @@ class Transport:
         return running.value
 
     def events(self, flow: Flow[object]) -> Generator[Status]:
-        """Carry out a flow as fast as its statuses are taken."""
+        """Carry out a flow as fast as its statuses are read."""
         return self._carry_out(Running(flow))
 
     def _carry_out(
@@ -162,7 +162,7 @@ class AsyncTransport:
         return running.value
 
     def events(self, flow: Flow[object]) -> AsyncGenerator[Status]:
-        """Carry out a flow as fast as its statuses are taken."""
+        """Carry out a flow as fast as its statuses are read."""
         return self._carry_out(Running(flow))
 
     async def _carry_out(
@@ -278,7 +278,7 @@ def _no_answer(request: Request) -> Generator[None]:
         why = str(error) or type(error).__name__
         message = f"{request.method} {request.url}: no answer ({why})"
         if kind is AnswerLost and not request.safe:
-            message += "; fal may have accepted the job all the same"
+            message += "; fal may have accepted the job"
         raise kind(message, endpoint=request.endpoint, request_id=request.request_id) from error
 
 

@@ -112,7 +112,7 @@ class Hold:
         self._lock = threading.Lock()
 
     def settle(self, cost: Decimal | None) -> None:
-        """The call cost this; None takes its price."""
+        """Replace the price by the cost; None means the price itself."""
         cost = self._price if cost is None else cost
         with self._lock:
             held = self._price if self._settled is None else ZERO

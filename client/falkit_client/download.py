@@ -24,7 +24,7 @@ from falkit_client.errors import AnswerLost, DownloadFailed, NoAnswer
 from falkit_client.results import Result
 
 Progress = Callable[[int, int | None], object]
-"""Called with the bytes that are there, and how many there will be (None where unknown)."""
+"""Called with the bytes received so far and in total (None where unknown)."""
 
 # Seconds without a byte after which a connection counts as broken.
 _TIMEOUT = 30.0
@@ -182,7 +182,7 @@ class _Part:
         return Request("GET", self.url, _host(self.url), headers=headers, timeout=_TIMEOUT)
 
     def kept(self) -> tuple[int, str | None]:
-        """How many bytes are there from before, and of which version; 0 if they are of no use."""
+        """How many bytes an earlier try left, and of which version; 0 if they are of no use."""
         try:
             facts: object = json.loads(self.facts.read_bytes())
             size = self.partial.stat().st_size

@@ -219,7 +219,7 @@ class DownloadFailed(FalkitError):
         total: int | None = None,
         **evidence: Unpack[Evidence],
     ) -> None:
-        """Keep what is needed to go on."""
+        """Keep what is needed to continue."""
         super().__init__(message, **evidence)
         self.url = url
         self.path = path

@@ -38,7 +38,7 @@ Examples:
   falkit listen --format json --port 0
 
 \b
-Answers: the receiver's own with --forward-to, 502 or 504 if it gives none. Else
+Answers: the receiver's own with --forward-to, 502 or 504 if there is none. Else
 200 for verified deliveries, 400 or 401 for others, 503 if fal's keys can't be had.
 """
 

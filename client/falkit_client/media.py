@@ -212,14 +212,14 @@ def _fault(fault: _Unusable, value: object, loc: list[str | int]) -> Fault:
 
 
 class Sniffed(NamedTuple):
-    """A kind of medium, its format as the documents name it, and its MIME type."""
+    """A kind of medium, its format as the documents call it, and its MIME type."""
 
     kind: Kind
     format: str
     mime: str
 
 
-# What an ISO file calls itself in its first box, `ftyp`.
+# The brand in an ISO file's first box, `ftyp`.
 _BRANDS = {
     **dict.fromkeys(("avif", "avis"), Sniffed("image", "avif", "image/avif")),
     **dict.fromkeys(
@@ -255,7 +255,7 @@ _STARTS = (
 
 
 def sniff(data: bytes) -> Sniffed | None:
-    r"""What the bytes begin as; None for what is no known medium.
+    r"""What the bytes begin as; None for unknown ones.
 
     >>> sniff(b"\xff\xd8\xff\xe0").format
     'jpeg'
@@ -273,7 +273,7 @@ def sniff(data: bytes) -> Sniffed | None:
 
 def _branded(data: bytes) -> Sniffed:
     first = data[8:12].decode("latin-1")
-    # A picture may lead with the brand of its family and name its own among the others.
+    # An image may begin with its family's brand and have its own among the others.
     others = data[16 : min(int.from_bytes(data[:4]), 256)]
     if first in ("mif1", "msf1") and b"avif" in others:
         first = "avif"

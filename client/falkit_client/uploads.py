@@ -57,7 +57,7 @@ class UploadOptions(TypedDict, total=False):
     access: Access
     """Who else may read it: all (`allow`) or nobody; `hide` denies that it exists, too."""
     progress: Progress
-    """Called with the bytes that were taken, and how many there are (None where unknown)."""
+    """Called with the bytes sent so far and in total (None where unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
