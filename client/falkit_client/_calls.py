@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import httpx
 
 from falkit_client._flow import Close, Flow, Open, ask, do, read
 from falkit_client._requests import Request, Ticket, endpoint_path
+from falkit_client.budget import Budget, Hold
 from falkit_client.cache import Cache, file_name
 from falkit_client.download import Downloads, files_of
 from falkit_client.errors import (
@@ -35,9 +36,6 @@ from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownEndpoint as NotInCatalog
 from falkit_spec.media import MediaInput
 from falkit_spec.types import Fault, Object, is_array
-
-if TYPE_CHECKING:
-    from falkit_client.budget import Budget, Hold
 
 _log = logging.getLogger("falkit_client")
 

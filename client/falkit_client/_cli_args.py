@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import click
+
 from falkit_spec.combinations import ordered
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.media import Kind
@@ -23,8 +25,10 @@ _TYPES: dict[type, str] = {
 }
 
 
-class BadArgument(Exception):
-    """An argument that cannot be part of an input; the message has the reason and a fix."""
+class BadArgument(click.ClickException):
+    """The command as written can't be sent; the message has the reason and a fix."""
+
+    exit_code = 2
 
 
 def read_args(

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from decimal import Decimal
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import Any, Self, Unpack
 
 import httpx
 
@@ -18,15 +18,13 @@ from falkit_client._core import Core
 from falkit_client._handles import AsyncBound, AsyncHandle, Bound, Handle
 from falkit_client._transport import AsyncSleep, AsyncTransport, OnUpdate, Transport, tls
 from falkit_client._typed import AsyncTypedEndpoints, TypedEndpoints
+from falkit_client.budget import Budget
+from falkit_client.cache import Cache
 from falkit_client.download import Progress, SavedFile
 from falkit_client.options import BoundOptions, Options, Retries, RunOptions, SubmitOptions
 from falkit_client.results import JsonObject, Result, Status
 from falkit_client.uploads import Source, UploadOptions
 from falkit_spec.catalog import Catalog
-
-if TYPE_CHECKING:
-    from falkit_client.budget import Budget
-    from falkit_client.cache import Cache
 
 
 class Client(TypedEndpoints):

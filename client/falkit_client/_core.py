@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from falkit_client import _replies
 from falkit_client._calls import Job, Preparer
@@ -26,6 +26,8 @@ from falkit_client._flow import (
     read,
 )
 from falkit_client._requests import Address, Requests, Ticket, resolve_key
+from falkit_client.budget import Budget
+from falkit_client.cache import Cache
 from falkit_client.download import Downloads, Progress, SavedFile, target_of
 from falkit_client.errors import (
     FalkitError,
@@ -42,10 +44,6 @@ from falkit_client.results import Completed, JsonObject, News, Result, Status
 from falkit_client.uploads import Uploads
 from falkit_spec.catalog import Catalog
 from falkit_spec.types import Object
-
-if TYPE_CHECKING:
-    from falkit_client.budget import Budget
-    from falkit_client.cache import Cache
 
 # A stream may be silent for 15 s (wire.md §3.3), in which the deadline is not checked: when less
 # than this is left of the caller's time, polling keeps the limit exactly.

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from falkit_client._requests import Request
 from falkit_client.errors import (
     BadReply,
     Cancelled,
@@ -28,10 +29,7 @@ from falkit_client.errors import (
     Unauthorized,
 )
 from falkit_client.results import Completed, InProgress, JsonObject, LogLine, Queued, Result, Status
-
-if TYPE_CHECKING:
-    from falkit_client._requests import Request
-    from falkit_spec.types import Fault
+from falkit_spec.types import Fault
 
 _PENDING = "Request is still in progress"
 

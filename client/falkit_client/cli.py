@@ -62,12 +62,6 @@ class _Failure(click.ClickException):
     exit_code = 1
 
 
-class _Misuse(_Failure):
-    """The command as written can't be sent."""
-
-    exit_code = 2
-
-
 @dataclass(frozen=True)
 class Call:
     """What the command line asks for."""
@@ -152,11 +146,9 @@ def call(
         files: dict[Kind, Path | None] = {"image": image, "video": video, "audio": audio}
         given = read_args(endpoint, words, files)
     except UnknownEndpoint as error:
-        raise _Misuse(f"{error} (`falkit spec list` names them all)") from None
-    except BadArgument as error:
-        raise _Misuse(str(error)) from None
+        raise BadArgument(f"{error} (`falkit spec list` names them all)") from None
     if out is not None and not (out.parent.is_dir() and os.access(out.parent, os.W_OK)):
-        raise _Misuse(f"--out: {out.parent} isn't a folder that can be written to")
+        raise BadArgument(f"--out: {out.parent} isn't a folder that can be written to")
     asked = Call(endpoint, given, out, base_url, yes, timeout)
     display = Display(sys.stderr)
     limit = _budget(budget)
@@ -181,14 +173,14 @@ def _budget(limit: str | None) -> Budget | None:
     try:
         return None if limit is None else Budget(limit)
     except ValueError as error:
-        raise _Misuse(f"--budget: {error}") from None
+        raise BadArgument(f"--budget: {error}") from None
 
 
 def _client(call: Call, budget: Budget | None, cache: Path | None, display: Display) -> Client:
     try:
         key = resolve_key(None, os.environ)
         if key is None and call.real:
-            raise _Misuse("no key: set FAL_KEY=<id>:<secret>, or --base-url for a stand-in")
+            raise BadArgument("no key: set FAL_KEY=<id>:<secret>, or --base-url for a stand-in")
         return Client(
             # A stand-in takes any key, so that nobody has to make one up.
             key=None if key or call.real else "falkit:stand-in",
@@ -199,7 +191,7 @@ def _client(call: Call, budget: Budget | None, cache: Path | None, display: Disp
             sleep=display.sleep,
         )
     except ValueError as error:
-        raise _Misuse(str(error)) from None
+        raise BadArgument(str(error)) from None
 
 
 def _announce(client: Client, call: Call, budget: Budget | None, display: Display) -> None:
@@ -214,7 +206,7 @@ def _announce(client: Client, call: Call, budget: Budget | None, display: Displa
     if not call.real or call.yes or client.cached(call.endpoint.id, call.input):
         return
     if not sys.stdin.isatty():
-        raise _Misuse("nobody is there to be asked: pass --yes to spend")
+        raise BadArgument("nobody is there to be asked: pass --yes to spend")
     if not click.confirm("Spend it?", err=True):
         raise _Failure("nothing was sent")
 
@@ -269,7 +261,7 @@ def _errors_shown(call: Call, display: Display) -> Generator[None]:
         yield
     except InvalidInput as error:
         display.clear()
-        kind = _Failure if error.status else _Misuse
+        kind = _Failure if error.status else BadArgument
         raise kind(_faults(error, call)) from None
     except FalkitError as error:
         display.clear()

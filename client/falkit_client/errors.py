@@ -43,11 +43,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar, TypedDict, Unpack
 
-if TYPE_CHECKING:
-    from falkit_client.results import JsonObject, Result
-    from falkit_spec.types import Fault
+from falkit_client.results import JsonObject, Result
+from falkit_spec.types import Fault
 
 
 class Evidence(TypedDict, total=False):
