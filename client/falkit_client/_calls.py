@@ -30,6 +30,7 @@ from falkit_client.errors import (
 from falkit_client.media import Normalizer, has_local, sniff, without_files
 from falkit_client.options import Options
 from falkit_client.results import JsonObject, Result
+from falkit_client.uploads import Uploads
 from falkit_spec.catalog import Catalog
 from falkit_spec.combinations import ordered
 from falkit_spec.endpoint import Endpoint
@@ -58,16 +59,6 @@ class PreparedCall:
     key: str | None = None
     hit: Result[JsonObject] | None = None
     hold: Hold | None = None
-
-    @contextmanager
-    def preparing(self) -> Generator[None]:
-        """Give the money back whatever fails: no job has been asked for yet."""
-        try:
-            yield
-        except BaseException:
-            if self.hold is not None:
-                self.hold.release()
-            raise
 
     @contextmanager
     def settling(self, *unbilled: type[FalkitError]) -> Generator[None]:
@@ -114,6 +105,7 @@ class Preparer:
     catalog: Catalog
     check: bool
     downloads: Downloads
+    uploads: Uploads
     address: str
     budget: Budget | None = None
     cache: Cache | None = None
@@ -184,11 +176,19 @@ class Preparer:
     def prepared(
         self, endpoint: str, body: Mapping[str, object], options: Options
     ) -> Flow[PreparedCall]:
-        """Check an input, look it up in the cache, and else reserve its price."""
+        """Check an input, look in the cache, else reserve the price and upload large files."""
         call = yield from self.found(endpoint, body, options)
-        if self.budget is not None and call.hit is None:
-            call = replace(call, hold=self.budget.hold(call.price, endpoint))
-        return call
+        if call.hit is not None:
+            return call
+        hold = None if self.budget is None else self.budget.hold(call.price, endpoint)
+        try:
+            content = yield from self.uploads.lightened(call.content)
+        except BaseException:
+            # No job has been submitted yet, whatever failed.
+            if hold is not None:
+                hold.release()
+            raise
+        return replace(call, content=content, hold=hold)
 
     def accepted(self, result: Result[JsonObject], call: PreparedCall) -> Flow[Result[JsonObject]]:
         """Settle the cost of a result, check it, and keep it in the cache."""

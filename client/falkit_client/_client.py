@@ -101,8 +101,8 @@ class Client(TypedEndpoints):
         self, endpoint: str, input: Mapping[str, object], *, check: bool | None = None
     ) -> Result[JsonObject] | None:
         """The output that a call with this input would take from the cache; None if it has none."""
-        flow = self._core.cached(endpoint, input, Options(check=check))
-        return self._transport.finish(flow)
+        flow = self._core.calls.found(endpoint, input, Options(check=check))
+        return self._transport.finish(flow).hit
 
     def run(
         self, endpoint: str, input: Mapping[str, object], **options: Unpack[RunOptions]
@@ -200,7 +200,7 @@ class Client(TypedEndpoints):
         by side; those of a stream stay in memory until they are sent.
         Raises OSError where it can't be read, else FalkitError.
         """
-        return self._transport.finish(self._core.uploads.file(source, options))
+        return self._transport.finish(self._core.calls.uploads.file(source, options))
 
     def _bound(self, endpoint: str, options: BoundOptions) -> Bound:
         return Bound(self, endpoint, options)
@@ -271,8 +271,8 @@ class AsyncClient(AsyncTypedEndpoints):
         self, endpoint: str, input: Mapping[str, object], *, check: bool | None = None
     ) -> Result[JsonObject] | None:
         """The output that a call with this input would take from the cache; None if it has none."""
-        flow = self._core.cached(endpoint, input, Options(check=check))
-        return await self._transport.finish(flow)
+        flow = self._core.calls.found(endpoint, input, Options(check=check))
+        return (await self._transport.finish(flow)).hit
 
     async def run(
         self, endpoint: str, input: Mapping[str, object], **options: Unpack[RunOptions]
@@ -372,7 +372,7 @@ class AsyncClient(AsyncTypedEndpoints):
         by side; those of a stream stay in memory until they are sent.
         Raises OSError where it can't be read, else FalkitError.
         """
-        return await self._transport.finish(self._core.uploads.file(source, options))
+        return await self._transport.finish(self._core.calls.uploads.file(source, options))
 
     def _bound(self, endpoint: str, options: BoundOptions) -> AsyncBound:
         return AsyncBound(self, endpoint, options)

@@ -56,7 +56,6 @@ class Core:
 
     requests: Requests
     calls: Preparer
-    uploads: Uploads
     sender: Sender
     poll_interval: float
     clock: Callable[[], float]
@@ -85,17 +84,12 @@ class Core:
             catalog or Catalog.vendored(),
             check,
             Downloads(sender),
+            Uploads(requests, sender),
             address.base_url or "",
             budget,
             cache,
         )
-        return cls(requests, calls, Uploads(requests, sender), sender, poll_interval, clock)
-
-    def cached(
-        self, endpoint: str, body: Mapping[str, object], options: Options
-    ) -> Flow[Result[JsonObject] | None]:
-        """What the cache has for an input."""
-        return (yield from self.calls.found(endpoint, body, options)).hit
+        return cls(requests, calls, sender, poll_interval, clock)
 
     def run(
         self, endpoint: str, body: Mapping[str, object], options: Options
@@ -104,10 +98,8 @@ class Core:
         call = yield from self.calls.prepared(endpoint, body, options)
         if call.hit is not None:
             return call.hit
-        with call.preparing():
-            content = yield from self.uploads.lightened(call.content)
         with call.settling(MissingKey, InvalidInput, Unreachable, Refused):
-            request = self.requests.run(endpoint, content, options)
+            request = self.requests.run(endpoint, call.content, options)
             with _noted(f"the run of {endpoint} was under way: it may finish and be billed"):
                 reply = yield from self.sender.send(request)
             result = _replies.read_result(request, reply)
@@ -118,10 +110,8 @@ class Core:
         call = yield from self.calls.prepared(endpoint, body, options)
         if call.hit is not None:
             return Job(self.requests.ticket(endpoint, call.hit.request_id or "cached"), call)
-        with call.preparing():
-            content = yield from self.uploads.lightened(call.content)
         with call.settling(MissingKey, InvalidInput, Unreachable, Refused):
-            return Job((yield from self._submitted(endpoint, content, options)), call)
+            return Job((yield from self._submitted(endpoint, call.content, options)), call)
 
     def _submitted(self, endpoint: str, content: Object, options: Options) -> Flow[Ticket]:
         request = self.requests.submit(endpoint, content, options)
