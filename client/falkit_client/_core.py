@@ -156,7 +156,7 @@ class Core:
             return completed
         at = None if timeout is None else self.clock() + timeout
         news = News()
-        with _noted(_still_there(job.ticket)):
+        with _noted(_not_cancelled(job.ticket)):
             try:
                 return (yield from self._changes(job, logs, stream, Deadline(self.clock, at), news))
             except OutOfTime:
@@ -168,7 +168,7 @@ class Core:
         self, job: Job, *, logs: bool, stream: bool, timeout: float | None
     ) -> Flow[Result[JsonObject]]:
         """Report each change of a job, then return its output."""
-        with _noted(_still_there(job.ticket)):
+        with _noted(_not_cancelled(job.ticket)):
             yield from self.watch(job, logs=logs, stream=stream, timeout=timeout)
             return (yield from self.result(job))
 
@@ -260,7 +260,7 @@ def _reported(news: News, status: Status) -> Flow[None]:
         yield Report(fresh)
 
 
-def _still_there(ticket: Ticket) -> str:
+def _not_cancelled(ticket: Ticket) -> str:
     return (
         f"job {ticket.request_id} of {ticket.endpoint} was not cancelled: "
         "it may still be running and be billed"

@@ -22,8 +22,8 @@ from starlette.types import ASGIApp
 from falkit_client.errors import WebhookError
 from falkit_client.webhooks import Delivery, KeyRing, Now, verify_async
 
-# What belongs to one connection (RFC 9110 §7.6.1), and what is written again for the next one.
-_OWN = frozenset(
+# Headers of one connection (RFC 9110 §7.6.1); the next one gets its own.
+_HOP_BY_HOP = frozenset(
     {
         b"connection",
         b"content-length",
@@ -86,7 +86,7 @@ class Forwarding:
         began = time.perf_counter()
         try:
             # Built without the client, which would add headers of its own.
-            request = httpx.Request("POST", url, headers=_kept(headers), content=body)
+            request = httpx.Request("POST", url, headers=_end_to_end(headers), content=body)
             request.extensions = {"timeout": _TIMEOUT.as_dict()}
             response = await self._http.send(request, stream=True)
             try:
@@ -96,11 +96,11 @@ class Forwarding:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return _failed(url, error, time.perf_counter() - began)
         seconds = time.perf_counter() - began
-        return Passed(url, seconds, response.status_code, _kept(response.headers.raw), answer)
+        return Passed(url, seconds, response.status_code, _end_to_end(response.headers.raw), answer)
 
 
-def _kept(headers: RawHeaders) -> RawHeaders:
-    return [(name, value) for name, value in headers if name.lower() not in _OWN]
+def _end_to_end(headers: RawHeaders) -> RawHeaders:
+    return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP]
 
 
 def _failed(url: str, error: Exception, seconds: float) -> Passed:

@@ -169,7 +169,7 @@ def refusal(request: Request, reply: Reply) -> FalkitError:
         "detail": detail if detail is not None else reply.body.decode(errors="replace")[:500],
         "hint": reply.headers.get("x-falkit-hint"),
         "error_type": error_type,
-        "retryable": _advice(reply.headers),
+        "retryable": _retryable(reply.headers),
         "faults": faults,
         "billable_units": _decimal(reply.headers.get("x-fal-billable-units")),
     }
@@ -262,7 +262,7 @@ def _decimal(text: str | None) -> Decimal | None:
         return None
 
 
-def _advice(headers: Mapping[str, str]) -> bool | None:
+def _retryable(headers: Mapping[str, str]) -> bool | None:
     text = headers.get("x-fal-retryable", headers.get("x-fal-needs-retry"))
     return None if text is None else text.lower() in ("1", "true", "yes")
 

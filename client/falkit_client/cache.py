@@ -157,7 +157,7 @@ class Cache:
             _delete(trash)
 
     def _make_room(self) -> None:
-        entries = sorted((_used(place), _size(place), place) for place in self._places())
+        entries = sorted((_last_used(place), _size(place), place) for place in self._places())
         total = sum(size for _, size, _ in entries)
         while entries and total > self.max_bytes:
             _, size, place = entries.pop(0)
@@ -229,7 +229,7 @@ def _size(folder: Path) -> int:
         return 0
 
 
-def _used(place: Path) -> float:
+def _last_used(place: Path) -> float:
     try:
         return (place / _ENTRY).stat().st_mtime
     except OSError:

@@ -149,22 +149,22 @@ def call(
         raise BadArgument(f"{error} (`falkit spec list` names them all)") from None
     if out is not None and not (out.parent.is_dir() and os.access(out.parent, os.W_OK)):
         raise BadArgument(f"--out: {out.parent} isn't a folder that can be written to")
-    asked = Call(endpoint, given, out, base_url, yes, timeout)
+    command = Call(endpoint, given, out, base_url, yes, timeout)
     display = Display(sys.stderr)
     limit = _budget(budget)
-    with _errors_shown(asked, display), _client(asked, limit, cache, display) as client:
+    with _errors_shown(command, display), _client(command, limit, cache, display) as client:
         if request_id is None:
             client.check(endpoint.id, given, preflight=preflight)
-            _announce(client, asked, limit, display)
+            _announce(client, command, limit, display)
             handle = client.submit(endpoint.id, given)
         else:
             handle = client.handle(endpoint.id, request_id)
-        with _job_named(asked, handle.request_id, display):
+        with _job_named(command, handle.request_id, display):
             display.print(f"request {handle.request_id}")
             result = handle.wait(on_update=display.status, logs=True, timeout=timeout)
             display.clear()
-            saved = _saved(client, result, asked, display)
-        display.print(_cost(result, asked, display))
+            saved = _saved(client, result, command, display)
+        display.print(_cost(result, command, display))
         for line in _output(result, saved, as_json):
             click.echo(line)
 
@@ -201,7 +201,7 @@ def _announce(client: Client, call: Call, budget: Budget | None, display: Displa
     costs = "of unknown price" if price is None else dollars(price)
     display.print(f"{costs} at fal" + ("" if call.real else f", nothing at {call.base_url}"))
     if budget is not None:
-        # Refused here, before anybody is asked; the client holds the price once more.
+        # Refused here, before anybody is asked; the client reserves the price once more.
         budget.hold(price, call.endpoint.id).release()
     if not call.real or call.yes or client.cached(call.endpoint.id, call.input):
         return

@@ -85,21 +85,21 @@ class Uploads:
         finally:
             file.close()
 
-    def lightened(self, content: Object) -> Flow[Object]:
+    def upload_embedded(self, content: Object) -> Flow[Object]:
         """A copy of an input with URLs of uploads for large embedded files."""
         copy: Object = {}
         for name, value in content.items():
-            copy[name] = yield from self._lightened(value)
+            copy[name] = yield from self._upload_value(value)
         return copy
 
-    def _lightened(self, value: JSON) -> Flow[JSON]:
+    def _upload_value(self, value: JSON) -> Flow[JSON]:
         if isinstance(value, list):
             items: list[JSON] = []
             for item in value:
-                items.append((yield from self._lightened(item)))
+                items.append((yield from self._upload_value(item)))
             return items
         if isinstance(value, dict):
-            return (yield from self.lightened(value))
+            return (yield from self.upload_embedded(value))
         if not isinstance(value, str) or len(value) <= EMBEDDED or value[:5].lower() != "data:":
             return value
         data = yield from do(lambda: decoded(value))
@@ -125,7 +125,7 @@ class Uploads:
         parts = [{"partNumber": number, "etag": sent[number]} for number in sorted(sent)]
         body = json.dumps({"parts": parts}).encode()
         kind = {"Content-Type": "application/json"}
-        url = _below(upload_url, "complete")
+        url = _part_url(upload_url, "complete")
         yield from self._send(Request("POST", url, "storage", headers=kind, content=body))
         return file_url
 
@@ -134,7 +134,9 @@ class Uploads:
         try:
             while (part := (yield from do(file.part))) is not None:
                 number, data = part
-                request = Request("PUT", _below(upload_url, str(number)), "storage", content=data)
+                request = Request(
+                    "PUT", _part_url(upload_url, str(number)), "storage", content=data
+                )
                 reply = yield from self._send(request)
                 sent[number] = _etag(request, reply)
                 file.report(len(data))
@@ -233,7 +235,7 @@ class _File:
             self.own.close()
 
 
-def _below(upload_url: str, last: str) -> str:
+def _part_url(upload_url: str, last: str) -> str:
     """The URL of a part: its number goes before the query, which holds the permission."""
     at = urlsplit(upload_url)
     return at._replace(path=f"{at.path}/{last}").geturl()
