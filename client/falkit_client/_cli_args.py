@@ -9,10 +9,9 @@ from pathlib import Path
 
 import click
 
-from falkit_spec.combinations import ordered
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.media import Kind
-from falkit_spec.schema import resolve
+from falkit_spec.facts import MediaKind
+from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import JSON, Object, is_array
 
 _TYPES: dict[type, str] = {
@@ -32,7 +31,7 @@ class BadArgument(click.ClickException):
 
 
 def read_args(
-    endpoint: Endpoint, words: Iterable[str], files: Mapping[Kind, Path | None]
+    endpoint: Endpoint, words: Iterable[str], files: Mapping[MediaKind, Path | None]
 ) -> dict[str, object]:
     """The input that the arguments give: `name=value`, or `name:=json`; files by their kind.
 
@@ -68,7 +67,7 @@ def _check_name(
         raise BadArgument(f"{endpoint.id} has no input {name!r}; {advice}")
 
 
-def _field(endpoint: Endpoint, kind: Kind, fields: Mapping[str, JSON]) -> str:
+def _field(endpoint: Endpoint, kind: MediaKind, fields: Mapping[str, JSON]) -> str:
     known = [medium.field for medium in endpoint.media_inputs if medium.kind == kind]
     # Without an overlay the field is named as in most documents.
     for name in known or [f"{kind}_url"]:

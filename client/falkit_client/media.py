@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias, TypeGuard, cast, runtime_checkable
 
-from falkit_spec.media import Kind, MediaInput
+from falkit_spec.facts import MediaInput, MediaKind
 from falkit_spec.types import JSON, Fault, Object
 
 
@@ -214,7 +214,7 @@ def _fault(fault: _Unusable, value: object, loc: list[str | int]) -> Fault:
 class Sniffed(NamedTuple):
     """A kind of medium, its format as the documents call it, and its MIME type."""
 
-    kind: Kind
+    kind: MediaKind
     format: str
     mime: str
 

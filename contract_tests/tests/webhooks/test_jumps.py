@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.platform.webhooks.hold import Holds
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.webhooks.sender import Holds
 from serving import Mock
 from webhooks.following import deliveries, go, settled, submit
 from webhooks.receiver import Received, Reply, receiving
