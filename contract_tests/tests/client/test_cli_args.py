@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from falkit_client._words import BadWord, read_words
+from falkit_client._cli_args import BadArgument, read_args
 from falkit_spec import Catalog, Document, Endpoint
 from falkit_spec.facts import MediaKind
 
@@ -16,7 +16,7 @@ NONE: dict[MediaKind, Path | None] = {"image": None, "video": None, "audio": Non
 
 
 def read(*words: str, endpoint: str = FAST) -> dict[str, object]:
-    return read_words(Catalog.vendored().get(endpoint), words, {})
+    return read_args(Catalog.vendored().get(endpoint), words, {})
 
 
 def odd() -> Endpoint:
@@ -63,7 +63,7 @@ def test_what_does_not_fit_is_left_to_the_document() -> None:
 
 def test_unions_arrays_and_objects_are_read() -> None:
     words = ("length=8", "seed=null", "sizes=[1]", 'more={"a":1}', "any=7", "label=null")
-    assert read_words(odd(), words, {}) == {
+    assert read_args(odd(), words, {}) == {
         "length": 8,
         "seed": None,
         "sizes": [1],
@@ -71,7 +71,7 @@ def test_unions_arrays_and_objects_are_read() -> None:
         "any": "7",
         "label": None,
     }
-    assert read_words(odd(), ("length=auto", "label=6"), {}) == {"length": "auto", "label": "6"}
+    assert read_args(odd(), ("length=auto", "label=6"), {}) == {"length": "auto", "label": "6"}
 
 
 def test_a_value_may_hold_anything() -> None:
@@ -82,12 +82,12 @@ def test_a_value_may_hold_anything() -> None:
 def test_files_go_where_the_endpoint_takes_them() -> None:
     photo = Path("photo.jpg")
     endpoint = Catalog.vendored().get(FAST)
-    assert read_words(endpoint, (), {**NONE, "image": photo}) == {"image_url": photo}
-    assert read_words(odd(), (), {**NONE, "audio": photo}) == {"audio_url": photo}
-    with pytest.raises(BadWord, match=r"--video: .* takes no video"):
-        read_words(endpoint, (), {**NONE, "video": photo})
-    with pytest.raises(BadWord, match="image_url is given twice"):
-        read_words(endpoint, ("image_url=data:,",), {**NONE, "image": photo})
+    assert read_args(endpoint, (), {**NONE, "image": photo}) == {"image_url": photo}
+    assert read_args(odd(), (), {**NONE, "audio": photo}) == {"audio_url": photo}
+    with pytest.raises(BadArgument, match=r"--video: .* takes no video"):
+        read_args(endpoint, (), {**NONE, "video": photo})
+    with pytest.raises(BadArgument, match="image_url is given twice"):
+        read_args(endpoint, ("image_url=data:,",), {**NONE, "image": photo})
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,14 @@ def test_files_go_where_the_endpoint_takes_them() -> None:
         ("=x", "give name=value"),
         ("duraton=8", "did you mean duration"),
         ("zzz=8", "it has image_url, prompt, duration"),
-        ("duration:=x", "is no JSON"),
+        ("duration:=x", "isn't JSON"),
     ],
 )
 def test_a_word_that_is_none_is_explained(word: str, says: str) -> None:
-    with pytest.raises(BadWord, match=says):
+    with pytest.raises(BadArgument, match=says):
         read(word)
 
 
 def test_no_input_is_given_twice() -> None:
-    with pytest.raises(BadWord, match="fps is given twice"):
+    with pytest.raises(BadArgument, match="fps is given twice"):
         read("fps=25", "fps=50")

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from falkit_client import Completed, InProgress, LogLine, Queued
-from falkit_client._screen import Screen
+from falkit_client._progress import Display
 
 
 class Terminal(io.StringIO):
@@ -20,9 +20,9 @@ def columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
 
 
-def screen(out: io.StringIO) -> tuple[Screen, list[float]]:
+def screen(out: io.StringIO) -> tuple[Display, list[float]]:
     slept: list[float] = []
-    return Screen(out, lambda: sum(slept), slept.append), slept
+    return Display(out, lambda: sum(slept), slept.append), slept
 
 
 def test_a_file_gets_a_line_for_each_change_and_log() -> None:

@@ -1,4 +1,4 @@
-"""The words of a command line as an input: `duration=8` is a number where the document has one."""
+"""A command line's arguments as an input: `duration=8` is a number where the document has one."""
 
 from __future__ import annotations
 
@@ -7,34 +7,47 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import click
+
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.facts import MediaKind
 from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import JSON, Object, is_array
 
+_TYPES: dict[type, str] = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+}
 
-class BadWord(Exception):
-    """A word that cannot be part of an input; the message says why, and the mend."""
+
+class BadArgument(click.ClickException):
+    """The command as written can't be sent; the message has the reason and a fix."""
+
+    exit_code = 2
 
 
-def read_words(
+def read_args(
     endpoint: Endpoint, words: Iterable[str], files: Mapping[MediaKind, Path | None]
 ) -> dict[str, object]:
-    """The input that the words say: `name=value`, or `name:=json`; files by their kind.
+    """The input that the arguments give: `name=value`, or `name:=json`; files by their kind.
 
-    What cannot be read as the type that the document asks for stays text, so that the document
-    says what is wrong with it, together with all other faults.
+    What cannot be read as the type that the document asks for stays text, so that validation
+    reports it together with all other faults.
     """
     fields = ordered(endpoint.input_schema)
     found: dict[str, object] = {}
     for word in words:
-        name, equals, text = word.partition("=")
-        raw = name.endswith(":")
-        name = name.removesuffix(":")
+        left, equals, text = word.partition("=")
+        name = left.removesuffix(":")
         if not equals or not name:
-            raise BadWord(f"{word!r} is no input: give name=value, or name:=json")
+            raise BadArgument(f"{word!r} isn't an input: give name=value, or name:=json")
         _check_name(endpoint, name, fields, found)
-        found[name] = _json(name, text) if raw else _value(text, fields[name], endpoint)
+        is_json = left.endswith(":")
+        found[name] = _json(name, text) if is_json else _value(text, fields[name], endpoint)
     for kind, path in files.items():
         if path is not None:
             name = _field(endpoint, kind, fields)
@@ -47,27 +60,27 @@ def _check_name(
     endpoint: Endpoint, name: str, fields: Mapping[str, JSON], found: Mapping[str, object]
 ) -> None:
     if name in found:
-        raise BadWord(f"{name} is given twice")
+        raise BadArgument(f"{name} is given twice")
     if name not in fields:
         near = difflib.get_close_matches(name, fields, 1)
-        mend = f"did you mean {near[0]}?" if near else f"it has {', '.join(fields)}"
-        raise BadWord(f"{endpoint.id} has no input {name!r}; {mend}")
+        advice = f"did you mean {near[0]}?" if near else f"it has {', '.join(fields)}"
+        raise BadArgument(f"{endpoint.id} has no input {name!r}; {advice}")
 
 
 def _field(endpoint: Endpoint, kind: MediaKind, fields: Mapping[str, JSON]) -> str:
     known = [medium.field for medium in endpoint.media_inputs if medium.kind == kind]
-    # Where no overlay tells, the documents' own habit does.
-    named = [name for name in known or [f"{kind}_url"] if name in fields]
-    if not named:
-        raise BadWord(f"--{kind}: {endpoint.id} takes no {kind}")
-    return named[0]
+    # Without an overlay the field is named as in most documents.
+    for name in known or [f"{kind}_url"]:
+        if name in fields:
+            return name
+    raise BadArgument(f"--{kind}: {endpoint.id} takes no {kind}")
 
 
 def _json(name: str, text: str) -> object:
     try:
         value: object = json.loads(text)
     except ValueError as error:
-        raise BadWord(f"{name}:={text} is no JSON ({error})") from None
+        raise BadArgument(f"{name}:={text} isn't JSON ({error})") from None
     return value
 
 
@@ -95,18 +108,4 @@ def _types(schema: Object, root: Object) -> set[str]:
 
 
 def _type(value: JSON) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
+    return _TYPES.get(type(value), "object")
