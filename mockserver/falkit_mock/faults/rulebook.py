@@ -1,4 +1,4 @@
-"""The rules of one mock, in order, and how often each has been at work."""
+"""The rules of one mock, in order, and how often each has applied."""
 
 from __future__ import annotations
 
@@ -14,46 +14,71 @@ from falkit_spec import JSON
 
 # How many faults that requests named themselves are remembered, by text and key.
 _MOST_NAMED = 10_000
+# What stands for the id of a rule that a request names itself.
+_NAMED = "named by the request"
 
 
 @dataclass(slots=True)
 class RuleState:
-    """A rule with its id, and its place: how many matches it saw, and to how many it applied."""
+    """A rule with its id: how many requests it matched, and to how many it applied."""
 
     id: str
     rule: Rule
-    seen: int = 0
+    matched: int = 0
     applied: int = 0
 
-    def as_json(self) -> Table:
+    @classmethod
+    def read(cls, id: str, source: JSON, counts: Mapping[str, JSON]) -> RuleState:
+        """Read a rule and its counts, as they were written down; raise RuleError."""
+        if not isinstance(source, str | dict):
+            raise RuleError("rules", source, "isn't a rule")
+        return cls(id, Rule.read(source), _count(counts, "matched"), _count(counts, "applied"))
+
+    def to_json(self) -> Table:
+        """Return the state as the control API has it, and `read` takes it."""
         return {
             "id": self.id,
             "text": self.rule.text(),
             "rule": self.rule.table(),
-            "seen": self.seen,
+            "matched": self.matched,
             "applied": self.applied,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class TriggeredFault:
-    """A fault that now happens: which rule said so, and with what."""
+    """A fault that now happens: which rule said so, and with which parameters."""
 
     rule: Rule
     id: str
-    # Which of the rule's applications this is, from 1: what its dice follow from.
-    number: int
+    # Which of the rule's applications this is, from 1: what is drawn follows from it.
+    application: int
+
+    @property
+    def fault(self) -> Fault:
+        return self.rule.fault
 
     @property
     def name(self) -> str:
         return self.rule.fault.name
 
-    def parameters(self) -> Table:
-        return self.rule.parameters()
-
     @property
     def hint(self) -> str:
         return f"falkit made this fault ({self.id}: {self.rule.text()})"
+
+    def value(self, parameter: str) -> JSON:
+        """Return a parameter, given or by default; None for one that the fault hasn't."""
+        return self.rule.values().get(parameter)
+
+    def number(self, parameter: str) -> float:
+        """Return a parameter as a number, infinite for `inf`."""
+        value = self.value(parameter)
+        return value if isinstance(value, int | float) else float(str(value))
+
+    def text(self, parameter: str) -> str:
+        """Return a parameter as text; empty where neither the rule nor the fault says one."""
+        value = self.value(parameter)
+        return "" if value is None else str(value)
 
 
 class Rulebook:
@@ -71,23 +96,38 @@ class Rulebook:
         self.reset()
 
     def reset(self) -> None:
-        """Have the rules that the mock was started with, counted anew."""
+        """Have the rules that the mock was started with, counted from 0."""
         self.clear()
         self._count = 0
         for rule in self._first:
             self.add(rule)
 
-    def dump(self) -> JSON:
-        return self.as_json()
+    def dump(self) -> dict[str, JSON]:
+        """Return all there is, counts included, for `load`."""
+        named: list[JSON] = [
+            {"text": text, "key": key, "matched": kept.matched, "applied": kept.applied}
+            for (text, key), kept in self._named.items()
+        ]
+        rules: list[JSON] = [kept.to_json() for kept in self._rules.values()]
+        return {"count": self._count, "rules": rules, "named": named}
 
     def check(self, value: JSON) -> None:
         """Raise RuleError, which is a ValueError, if load() could not take this."""
         Rulebook(self._identity).load(value)
 
     def load(self, value: JSON) -> None:
+        """Take over what `dump` returned; raise RuleError, and leave all as it was."""
         if not isinstance(value, dict):
-            raise RuleError("rules", value, "is no table")
-        self.from_json(value)
+            raise RuleError("rules", value, "isn't a table")
+        rules: dict[str, RuleState] = {}
+        for item in _tables(value, "rules"):
+            id = str(item.get("id"))
+            rules[id] = RuleState.read(id, item.get("rule"), item)
+        named: OrderedDict[tuple[str, str], RuleState] = OrderedDict()
+        for item in _tables(value, "named"):
+            text = str(item.get("text"))
+            named[text, str(item.get("key"))] = RuleState.read(_NAMED, text, item)
+        self._rules, self._named, self._count = rules, named, _count(value, "count")
 
     @property
     def idle(self) -> bool:
@@ -110,7 +150,7 @@ class Rulebook:
         return kept
 
     def replace(self, id: str, source: str | Mapping[str, JSON]) -> RuleState | None:
-        """Put another rule in a rule's place, counted anew; None if there is no such rule."""
+        """Put another rule in a rule's place, counted from 0; None if there is no such rule."""
         if id not in self._rules:
             return None
         self._rules[id] = RuleState(id, Rule.read(source))
@@ -136,7 +176,7 @@ class Rulebook:
         place = (text, key)
         kept = self._named.get(place)
         if kept is None:
-            kept = self._named[place] = RuleState("named by the request", Rule.read(text))
+            kept = self._named[place] = RuleState(_NAMED, Rule.read(text))
             if len(self._named) > _MOST_NAMED:
                 self._named.popitem(last=False)
         return kept
@@ -144,7 +184,7 @@ class Rulebook:
     def choose(
         self, phase: Phase, context: MatchContext, only: Callable[[Fault], bool] | None = None
     ) -> TriggeredFault | None:
-        """Return the fault of a phase that befalls a request now: the first rule's that applies.
+        """Return the fault of a phase that happens to a request now: the first rule's that applies.
 
         Rules behind it are not counted, nor are those that are out of the question by `only`. A
         text that can't be read names nothing.
@@ -157,7 +197,7 @@ class Rulebook:
         return None
 
     def choose_all(self, phase: Phase, context: MatchContext) -> list[TriggeredFault]:
-        """Return every fault of a phase that befalls a request, each name once."""
+        """Return every fault of a phase that happens to a request, each name once."""
         found: dict[str, TriggeredFault] = {}
         for kept in self._tried(context):
             if kept.rule.fault.name not in found and (triggered := self._try(kept, phase, context)):
@@ -176,8 +216,8 @@ class Rulebook:
         rule = kept.rule
         if rule.fault.phase != phase or not rule.matcher.fits(context):
             return None
-        kept.seen += 1
-        if not rule.matcher.due(kept.seen) or not self._lucky(kept, context):
+        kept.matched += 1
+        if not rule.matcher.due(kept.matched) or not self._lucky(kept, context):
             return None
         if rule.matcher.times is not None and kept.applied >= rule.matcher.times:
             return None
@@ -190,42 +230,14 @@ class Rulebook:
         if probability is None:
             return True
         named = f"{context.key} {kept.rule.text()}" if kept.id not in self._rules else kept.id
-        return self._identity.random(f"{named} {kept.seen}", "rule").random() < probability
+        return self._identity.random(f"{named} {kept.matched}", "rule").random() < probability
 
     def draw(self, triggered: TriggeredFault, parameter: str) -> float:
         """Return seconds of a parameter that may be a distribution, drawn by the seed."""
-        found = parse_distribution(parameter, triggered.parameters()[parameter])
-        return found.draw(self._identity.random(f"{triggered.id} {triggered.number}", parameter))
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return all there is, counts included, for `from_json`."""
-        return {
-            "count": self._count,
-            "rules": [kept.as_json() for kept in self._rules.values()],
-            "named": [
-                {"text": text, "key": key, "seen": kept.seen, "applied": kept.applied}
-                for (text, key), kept in self._named.items()
-            ],
-        }
-
-    def from_json(self, value: Mapping[str, JSON]) -> None:
-        """Take over what `as_json` wrote; raise RuleError, and leave all as it was."""
-        rules: dict[str, RuleState] = {}
-        for item in _tables(value, "rules"):
-            table = item.get("rule")
-            if not isinstance(table, dict):
-                raise RuleError("rules", item, "has no rule in it")
-            id = str(item.get("id"))
-            rules[id] = RuleState(
-                id, Rule.read(table), _number(item, "seen"), _number(item, "applied")
-            )
-        named: OrderedDict[tuple[str, str], RuleState] = OrderedDict()
-        for item in _tables(value, "named"):
-            text = str(item.get("text"))
-            counts = (_number(item, "seen"), _number(item, "applied"))
-            kept = RuleState("named by the request", Rule.read(text), *counts)
-            named[text, str(item.get("key"))] = kept
-        self._rules, self._named, self._count = rules, named, _number(value, "count")
+        found = parse_distribution(parameter, triggered.value(parameter))
+        return found.draw(
+            self._identity.random(f"{triggered.id} {triggered.application}", parameter)
+        )
 
 
 def read_rules(sources: Sequence[str | Mapping[str, JSON]]) -> list[Rule]:
@@ -243,15 +255,15 @@ def read_rules(sources: Sequence[str | Mapping[str, JSON]]) -> list[Rule]:
 def _tables(value: Mapping[str, JSON], name: str) -> list[dict[str, JSON]]:
     items = value.get(name, [])
     if not isinstance(items, list):
-        raise RuleError(name, items, "is no list")
+        raise RuleError(name, items, "isn't a list")
     tables = [item for item in items if isinstance(item, dict)]
     if len(tables) < len(items):
-        raise RuleError(name, items, "has items that are no tables")
+        raise RuleError(name, items, "has items that aren't tables")
     return tables
 
 
-def _number(value: Mapping[str, JSON], name: str) -> int:
+def _count(value: Mapping[str, JSON], name: str) -> int:
     number = value.get(name, 0)
     if not isinstance(number, int) or number < 0:
-        raise RuleError(name, number, "is no count")
+        raise RuleError(name, number, "isn't a count")
     return number

@@ -27,9 +27,9 @@ from falkit_mock.core.identity import key_id
 from falkit_mock.core.jobs import Entry, Job, ModelRequest
 from falkit_mock.core.network import MEDIA
 from falkit_mock.faults import JOBS, Operation, RuleError
-from falkit_mock.faults.catalogue import WEBHOOK_PREFIX, LineFault
+from falkit_mock.faults.catalogue import WEBHOOK_PREFIX
 from falkit_mock.faults.matching import MatchContext
-from falkit_mock.faults.resolve import input_of, magic_of, subject_of
+from falkit_mock.faults.resolve import input_of, match_context, named_faults
 from falkit_mock.faults.rulebook import TriggeredFault
 from falkit_mock.faults.rules import Rule, parse_texts
 from falkit_mock.hosts import Address
@@ -198,17 +198,17 @@ def corrupted(file: MediaFile, triggered: TriggeredFault | None) -> MediaFile:
     """
     if triggered is None:
         return file
-    said, etag = triggered.parameters(), f'{file.etag[:-1]}-{triggered.name}"'
+    etag = f'{file.etag[:-1]}-{triggered.name}"'
     match triggered.name:
         case "media_missing":
             error = FileNotFound()
             error.hint = triggered.hint
             raise error
         case "media_truncated":
-            share = float(str(said["share"]))
-            return replace(file, data=file.data[: int(len(file.data) * share)], etag=etag)
+            size = int(len(file.data) * triggered.number("share"))
+            return replace(file, data=file.data[:size], etag=etag)
         case "media_wrong_type":
-            return MediaFile(_PAGE, str(said["content_type"]), etag)
+            return MediaFile(_PAGE, triggered.text("content_type"), etag)
         case _:
             return file
 
@@ -217,7 +217,7 @@ def pause_of(triggered: TriggeredFault | None) -> float:
     """Return the seconds between the pieces of a slow file; 0 for others."""
     if triggered is None or triggered.name != "media_slow":
         return 0.0
-    return float(str(triggered.parameters()["seconds"])) / _PIECES
+    return triggered.number("seconds") / _PIECES
 
 
 async def slowly(data: bytes, pause: float, wait: Wait) -> AsyncGenerator[bytes]:
@@ -277,10 +277,10 @@ class FaultInjection:
         self, request: Request, model_request: ModelRequest, operation: Operation
     ) -> None:
         """Do what befalls a call of a model before it is carried out."""
-        named = (*model_request.options.faults, *magic_of(model_request.body).texts)
+        entry: Entry = "queue" if operation == "submit" else "run"
+        named = named_faults(model_request, entry).texts
         if named or not self._rules.idle:
-            entry: Entry = "queue" if operation == "submit" else "run"
-            await self._strike(request, subject_of(model_request, entry, named))
+            await self._strike(request, match_context(model_request, entry, named))
 
     async def before_job(self, request: Request, job: Job, operation: Operation) -> None:
         """Do what befalls a request about a job, by its own header or by the job's input."""
@@ -353,7 +353,7 @@ class FaultInjection:
         triggered = self._noted(request, self._rules.choose("answer", context))
         if triggered is None:
             return
-        if isinstance(triggered.rule.fault, LineFault):
+        if triggered.fault.family == "connection":
             await self._cut(request, triggered)
             return
         raise self._refusal(triggered, context)
@@ -363,25 +363,24 @@ class FaultInjection:
             case "connection_reset":
                 raise ConnectionCut(triggered.name)
             case "hang":
-                seconds = triggered.parameters()["seconds"]
-                await self.wait(request, self._service.clock.now() + float(str(seconds)))
+                seconds = triggered.number("seconds")
+                await self.wait(request, self._service.clock.now() + seconds)
                 raise ConnectionCut(triggered.name)
             case _:
                 hint(request, triggered.hint)
                 request.scope[REPLY_FAULT] = ReplyFault(triggered.name)
 
     def _refusal(self, triggered: TriggeredFault, context: MatchContext) -> WireError:
-        said = triggered.parameters()
         error: WireError
         match triggered.name:
             case "account_locked":
-                error = AccountLocked(str(said["reason"]))
+                error = AccountLocked(triggered.text("reason"))
             case "bad_key":
                 error = Unauthenticated.unknown()
             case "concurrent_requests_limit":
                 error = TooManyAtOnce(context.key, 2)
             case "ingress_error":
-                return IngressError(int(str(said["status"])))
+                return IngressError(int(triggered.number("status")))
             case _:
                 error = self._service.unknown()
         error.hint = triggered.hint

@@ -24,7 +24,7 @@ from falkit_mock.core.jobs import (
     moments,
 )
 from falkit_mock.core.settings import Duration, Workload
-from falkit_mock.faults.resolve import resolve
+from falkit_mock.faults.resolve import named_faults, resolve
 from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.service import Resettable
 from falkit_mock.service.files import Media, Uploads
@@ -264,7 +264,8 @@ class Service:
         now = self.clock.now()
         request_id = self.identity.request_id()
         parsed = read_request(request, self.settings)
-        resolution = resolve(self.rules, request, parsed, entry, self.settings.assumptions)
+        magic, assumptions = named_faults(request, entry), self.settings.assumptions
+        resolution = resolve(self.rules, request, magic, parsed, entry, assumptions)
         parsed = resolution.applied(parsed)
         takes = self._duration(request_id, parsed, entry)
         ready = now + takes.queue + resolution.faults.stuck
