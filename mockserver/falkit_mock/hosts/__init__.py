@@ -1,18 +1,18 @@
-"""Which fal host a request is for; bodies read and replies written."""
+"""One request, read once: which fal host it is for, its headers, its body."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from time import perf_counter
+from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
-from falkit_mock.core import HINT, NotJson, dumps, header_text, loads
+from falkit_mock.core import NotJson, loads
 from falkit_mock.core.errors import (
     BadBody,
     BodyTooLarge,
@@ -21,7 +21,8 @@ from falkit_mock.core.errors import (
     NoFalHost,
     WireError,
 )
-from falkit_mock.core.jobs import Job, Outcome
+from falkit_mock.core.events import RequestRecord
+from falkit_mock.core.identity import key_id
 from falkit_mock.core.network import MEDIA, MEDIA_BASE, ROLES, is_fal
 from falkit_mock.service import BadLifecycle, Lifecycle
 from falkit_mock.settings import MediaHost
@@ -29,11 +30,27 @@ from falkit_spec import JSON
 
 # Where the official server proxy answers by default (wire.md §1.4); the header counts anywhere.
 PROXY_ROUTE = "/api/fal/proxy"
+# Where the server puts the connection that a request came by.
+CONNECTION = "falkit.connection"
 _HOST_HEADERS = {name.encode(): name for name in ROLES}
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Connection(Protocol):
+    """The connection of a request, for faults that cut it."""
+
+    # Done once the connection is closed, whoever closed it.
+    gone: asyncio.Future[None]
+
+    def reset(self) -> None:
+        """End it so that the other side reads `connection reset`."""
+        ...
+
+    def end(self, last: bytes = b"") -> None:
+        """Write what is left, HTTP or not, and close."""
+        ...
+
+
+class Address(NamedTuple):
     """Where at fal a request is meant to go, and what its replies' URLs begin with."""
 
     # One of ROLES' values, and the name that the caller used for it.
@@ -52,7 +69,100 @@ class Address:
         return f"{self.base}{path}"
 
 
-def resolve(scope: Scope, media_host: MediaHost = "auto") -> Address:
+class RequestContext:
+    """One request: what it says, read once, and what is noted of it on its way to a reply."""
+
+    __slots__ = (
+        "_query",
+        "address",
+        "authorization",
+        "began",
+        "connection",
+        "error",
+        "headers",
+        "hints",
+        "method",
+        "now",
+        "receive",
+        "record",
+        "reply_fault",
+        "scope",
+    )
+
+    def __init__(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, now: float
+    ) -> None:
+        self.began = perf_counter()
+        self.scope = scope
+        # By lower-case name; of one that comes twice the first counts.
+        self.headers = headers
+        self.receive = receive
+        # The mock's time when the request came, unix seconds.
+        self.now = now
+        self.method: str = scope["method"]
+        self.authorization = headers.get(b"authorization", b"").decode("latin-1")
+        self.connection: Connection | None = scope.get(CONNECTION)
+        # Set by the application once it is known; until then nobody asks.
+        self.address: Address
+        # What the hint of the reply says beside its own.
+        self.hints: list[str] = []
+        # The refusal that is the reply, and the fault that corrupts the reply on its way out.
+        self.error: WireError | None = None
+        self.reply_fault: str | None = None
+        self._query: QueryParams | None = None
+        client = scope.get("client")
+        self.record = RequestRecord(
+            time=now,
+            method=self.method,
+            host=headers.get(b"host", b"").decode("latin-1"),
+            path=scope["path"],
+            key=key_id(self.authorization),
+            client=f"{client[0]}:{client[1]}" if client else "",
+        )
+
+    @property
+    def query(self) -> QueryParams:
+        """The query, parsed when it is first asked for: most requests have none."""
+        if self._query is None:
+            self._query = QueryParams(self.address.query)
+        return self._query
+
+    def header(self, name: bytes) -> str:
+        """Return a header by its lower-case name; empty where it isn't there."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    def note_fault(self, name: str) -> None:
+        """Note a fault that was applied to the request, for the log."""
+        self.record.faults = (*self.record.faults, name)
+
+    def add_hint(self, text: str) -> None:
+        """Let the reply's hint say something beside its own; once."""
+        if text not in self.hints:
+            self.hints.append(text)
+
+    def stream(self) -> AsyncGenerator[bytes]:
+        """Yield the body as it comes; raise ClientDisconnect if the caller hangs up."""
+        return Request(self.scope, self.receive).stream()
+
+    async def body(self, limit: int) -> bytes:
+        """Return the body; raise BodyTooLarge past `limit` bytes, before reading it all."""
+        announced = self.headers.get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > limit:
+            raise BodyTooLarge(limit)
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            body += await joined_body(self.stream(), b"0", limit)
+        if len(body) > limit:
+            raise BodyTooLarge(limit)
+        return body
+
+
+def resolve(
+    scope: Scope, headers: Mapping[bytes, bytes], media_host: MediaHost = "auto"
+) -> Address:
     """Find the fal host that a request names.
 
     `media_host="real"` names media by fal's host to everyone but those who put it into
@@ -60,13 +170,7 @@ def resolve(scope: Scope, media_host: MediaHost = "auto") -> Address:
     """
     path: str = scope["path"]
     query: str = scope["query_string"].decode("latin-1")
-    host: bytes = b""
-    target: bytes = b""
-    for name, value in scope["headers"]:
-        if name == b"host":
-            host = value
-        elif name == b"x-fal-target-url":
-            target = value
+    host, target = headers.get(b"host", b""), headers.get(b"x-fal-target-url", b"")
     authority = host.decode("latin-1") or "{}:{}".format(*scope["server"])
     root = scope.get("root_path", "")
     path = path.removeprefix(root)
@@ -114,81 +218,21 @@ def _trimmed(path: str) -> str:
     return path.rstrip("/") or "/"
 
 
-REQUEST_ID = "x-fal-request-id"
-JSON_TYPE = "application/json"
+async def joined_body(chunks: AsyncIterator[bytes], announced: bytes, limit: int) -> bytes:
+    """Return a body that comes in chunks; raise BodyTooLarge past `limit` bytes.
 
-
-def json_reply(
-    body: Mapping[str, JSON] | None,
-    *,
-    request_id: str,
-    status_code: int = 200,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """Return a JSON reply; every one carries `x-fal-request-id` (wire.md §6.3)."""
-    return raw_reply(dumps(body), request_id=request_id, status_code=status_code, headers=headers)
-
-
-def raw_reply(
-    body: bytes,
-    *,
-    request_id: str,
-    status_code: int = 200,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """Return a reply whose JSON is already written."""
-    every = {REQUEST_ID: request_id, **(headers or {})}
-    return Response(body, status_code, every, media_type=JSON_TYPE)
-
-
-def outcome_reply(job: Job, outcome: Outcome) -> Response:
-    """Return what the model answered, unwrapped (wire.md §3.4)."""
-    return raw_reply(
-        outcome.body,
-        request_id=job.id,
-        status_code=outcome.status_code,
-        headers=outcome.headers,
-    )
-
-
-def error_reply(error: WireError, request_id: str) -> Response:
-    """Return a refusal of the mock's own."""
-    headers = dict(error.headers)
-    if error.hint:
-        headers[HINT] = header_text(error.hint)
-    return json_reply(
-        error.body,
-        request_id=error.request_id or request_id,
-        status_code=error.status_code,
-        headers=headers,
-    )
-
-
-def add_hint(reply: Response, texts: Iterable[str]) -> None:
-    """Have a reply's hint say more than it does by itself."""
-    own = reply.headers.get(HINT, "")
-    reply.headers[HINT] = header_text("; ".join(filter(None, (own, *texts))))
-
-
-def job_urls(address: Address, job: Job) -> dict[str, str]:
-    """Return a job's three URLs in the short form that fal hands out (wire.md §3.1)."""
-    base = address.url(f"/{job.app}/requests/{job.id}")
-    return {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """Return a request's body; raise BodyTooLarge past `limit` bytes, before reading it all."""
-    announced = request.headers.get("content-length", "0")
+    A longer one that is announced, by Content-Length, is not read at all.
+    """
     if announced.isdigit() and int(announced) > limit:
         raise BodyTooLarge(limit)
-    chunks: list[bytes] = []
+    parts: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    async for chunk in chunks:
         size += len(chunk)
         if size > limit:
             raise BodyTooLarge(limit)
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        parts.append(chunk)
+    return b"".join(parts)
 
 
 # Names and lists of parts; ten thousand parts take less.
@@ -196,9 +240,9 @@ _MOST = 4 * 1024 * 1024
 _LIFECYCLE_HEADERS = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preference")
 
 
-async def read_object(request: Request) -> dict[str, JSON]:
+async def read_object(context: RequestContext) -> dict[str, JSON]:
     """Return a body that must be a JSON object; raise BadBody, also for none at all."""
-    body = await read_body(request, _MOST)
+    body = await context.body(_MOST)
     if not body:
         raise BadBody.field("missing", ["body"], "Field required")
     try:
@@ -228,13 +272,13 @@ def texts(body: Mapping[str, JSON], *names: str) -> list[str]:
     return found
 
 
-def read_lifecycle(request: Request, default: Lifecycle) -> Lifecycle:
+def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:
     """Return what the headers ask for a file's life; raise BadBody for what can't be read.
 
     PY sends two spellings, JS the first (wire.md §7).
     """
     for name in _LIFECYCLE_HEADERS:
-        if header := request.headers.get(name):
+        if header := context.header(name.encode()):
             try:
                 return Lifecycle.parse(header, default)
             except BadLifecycle as error:
@@ -251,10 +295,10 @@ def _item(kind: str, name: str, message: str, value: JSON) -> dict[str, JSON]:
 T = TypeVar("T")
 
 
-async def unless_gone(request: Request, work: Coroutine[object, object, T]) -> T:
+async def unless_gone(receive: Receive, work: Coroutine[object, object, T]) -> T:
     """Return what `work` returns; cancel it and raise ClientDisconnect if the caller hangs up."""
     task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_hang_up(request))
+    gone = asyncio.ensure_future(_hang_up(receive))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -265,6 +309,6 @@ async def unless_gone(request: Request, work: Coroutine[object, object, T]) -> T
         task.cancel()
 
 
-async def _hang_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def _hang_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
         pass

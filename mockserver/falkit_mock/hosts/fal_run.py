@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-
-from starlette.datastructures import QueryParams
-from starlette.requests import Request
-from starlette.responses import Response
+from functools import lru_cache
 
 from falkit_mock.core.errors import (
     ApplicationNotFound,
@@ -18,13 +15,14 @@ from falkit_mock.core.errors import (
     NotFound,
     Unauthenticated,
 )
-from falkit_mock.core.identity import BadToken, check, key_id
+from falkit_mock.core.identity import BadToken, check
 from falkit_mock.core.jobs import ModelRequest, Priority, RequestOptions
 from falkit_mock.core.network import QUEUE, RUN
 from falkit_mock.faults import Operation
-from falkit_mock.hosts import Address, outcome_reply, read_body, unless_gone
-from falkit_mock.hosts.faults import HEADER, FaultInjection, named_by, note_job
-from falkit_mock.service import BadLifecycle, Lifecycle
+from falkit_mock.hosts import RequestContext, unless_gone
+from falkit_mock.hosts.faults import FaultInjection, named_by, note_job
+from falkit_mock.hosts.replies import Reply, outcome_reply
+from falkit_mock.service import USUAL_LIFECYCLE, BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog, Match, UnknownEndpoint
 
@@ -38,21 +36,22 @@ _OPERATIONS: dict[str, Operation] = {RUN: "run", QUEUE: "submit"}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
-def read_options(request: Request, address: Address, media: Lifecycle) -> RequestOptions:
+def read_options(context: RequestContext, media: Lifecycle) -> RequestOptions:
     """Return what a request to a model asks for; raise BadHeader, or BadBody for the query.
 
     `media` is what the account's settings say of output files.
     """
-    # Looked through once: each look by name would be another way through all of them.
     said = {
         name.decode("latin-1"): value.decode("latin-1").strip()
-        for name, value in request.scope["headers"]
-        if name.startswith(b"x-fal") or name == b"authorization"
+        for name, value in context.headers.items()
+        if name.startswith(b"x-fal")
     }
-    query: Mapping[str, str] = QueryParams(address.query) if "fal_" in address.query else {}
+    query: Mapping[str, str] = context.query if "fal_" in context.address.query else {}
+    if not said and not query and media is USUAL_LIFECYCLE:
+        return _usual_options(context.record.key)
     lifecycle = _lifecycle(said, media)
     return RequestOptions(
-        key=key_id(said.get("authorization", "")),
+        key=context.record.key,
         priority=_priority(said),
         start_within=_start_within(said),
         max_queue_length=_max_queue_length(query.get("fal_max_queue_length")),
@@ -61,8 +60,14 @@ def read_options(request: Request, address: Address, media: Lifecycle) -> Reques
         keep_payloads=said.get("x-fal-store-io", "") != "0",
         media_for=math.inf if lifecycle.seconds is None else lifecycle.seconds,
         media_acl=lifecycle.acl.text(),
-        faults=named_by(request, _OPERATIONS[address.role]) if HEADER in said else (),
+        faults=named_by(context, _OPERATIONS[context.address.role]),
     )
+
+
+@lru_cache(maxsize=1024)
+def _usual_options(key: str) -> RequestOptions:
+    """Return the options of a key's request that asks for nothing out of the ordinary."""
+    return RequestOptions(key=key)
 
 
 def _priority(said: Mapping[str, str]) -> Priority:
@@ -125,18 +130,17 @@ def split_app(path: str) -> tuple[str, list[str]]:
     return "/".join(segments[:size]), segments[size:]
 
 
-def authorize(request: Request, address: Address, app: str, service: Service) -> None:
+def authorize(context: RequestContext, app: str, service: Service) -> None:
     """Raise Unauthenticated unless the request may call the app: by a key or by a token.
 
     A browser has no key and names a token of rest.fal.ai in the query (wire.md §2, §8).
     """
-    # The words are looked for first because most queries are short and have none to parse.
-    token = QueryParams(address.query).get("fal_jwt_token") if "token" in address.query else None
+    # The word is looked for first because most queries are short and have no token to parse.
+    token = context.query.get("fal_jwt_token") if "token" in context.address.query else None
     if token is not None:
         _check_token(token, app, service)
     else:
-        keys = service.settings.api_keys
-        check(request.headers.get("authorization", ""), app, keys)
+        check(context.authorization, app, service.settings.api_keys)
 
 
 def _check_token(token: str, app: str, service: Service) -> None:
@@ -151,29 +155,27 @@ def _check_token(token: str, app: str, service: Service) -> None:
         raise Unauthenticated.app_token(f"it is for {apps}, not for {app}")
 
 
-async def read_order(
-    request: Request, address: Address, catalog: Catalog, service: Service
+async def read_model_request(
+    context: RequestContext, catalog: Catalog, service: Service
 ) -> ModelRequest:
     """Read a POST to a model; raise the WireError that fal's gateway would answer."""
-    app, rest = split_app(address.path)
-    authorize(request, address, app, service)
-    path = "/".join((app, *rest))
+    app, _ = split_app(context.address.path)
+    authorize(context, app, service)
+    path = context.address.path[1:]
     match = catalog.find(path)
     if match is None and not catalog.has_app(app):
         raise ApplicationNotFound(app.rpartition("/")[2], _known(catalog))
     endpoint = match.endpoint if match is not None and not match.rest else None
     # Before the body, which may be long; after the method, where it is the wrong one.
-    posts = request.method == "POST"
-    options = (
-        read_options(request, address, service.uploads.defaults) if posts else RequestOptions()
-    )
+    posts = context.method == "POST"
+    options = read_options(context, service.uploads.defaults) if posts else RequestOptions()
     return ModelRequest(
         path=path,
         app=app,
         endpoint=endpoint,
-        body=await read_body(request, service.settings.max_body),
-        content_type=request.headers.get("content-type", ""),
-        media_base=address.media_base,
+        body=await context.body(service.settings.max_body),
+        content_type=context.header(b"content-type"),
+        media_base=context.address.media_base,
         hint=None if endpoint else _nothing_there(catalog, path, match),
         options=options,
     )
@@ -204,13 +206,15 @@ class FalRun:
     def __init__(self, service: Service, catalog: Catalog) -> None:
         self._service = service
         self._catalog = catalog
-        self._faulty = FaultInjection(service)
+        self._faults = FaultInjection(service)
 
-    async def __call__(self, request: Request, address: Address) -> Response:
-        model_request = await read_order(request, address, self._catalog, self._service)
-        if request.method != "POST" and model_request.endpoint is not None:
+    async def __call__(self, context: RequestContext) -> Reply:
+        request = await read_model_request(context, self._catalog, self._service)
+        if context.method != "POST" and request.endpoint is not None:
             raise MethodNotAllowed("POST")
-        await self._faulty.before_order(request, model_request, "run")
-        job = await unless_gone(request, self._service.run(model_request))
-        note_job(request, job)
+        await self._faults.before_model(context, request, "run")
+        job = self._service.start(request)
+        if not self._service.is_over(job):
+            job = await unless_gone(context.receive, self._service.finish(job))
+        note_job(context, job)
         return outcome_reply(job, await self._service.outcome(job))
