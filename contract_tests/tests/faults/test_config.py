@@ -98,7 +98,8 @@ def test_pyproject_has_the_same_under_its_table(tmp_path: Path) -> None:
         ("rules = 3", "falkit.toml: rules: write each as [[rules]] with fault = NAME"),
         (
             '[[rules]]\nfault = "hang"\n[[rules]]\nfault = "latency"\nsecs = 2',
-            "falkit.toml: rule 2 (latency): secs: 2 isn't a parameter; did you mean seconds?",
+            "falkit.toml: rule 2 (latency): secs: 2 is for an unknown parameter; "
+            "did you mean seconds?",
         ),
     ],
 )

@@ -183,7 +183,7 @@ def parse_distribution(name: str, value: JSON) -> Distribution:
     if len(numbers) != (2 if colon else 1):
         raise RuleError(name, value, _FORMS)
     if not all(0 <= number <= WEEK for number in numbers):
-        raise RuleError(name, value, f"is outside; give 0 to {WEEK} seconds")
+        raise RuleError(name, value, f"is out of range; give 0 to {WEEK} seconds")
     found = Distribution(form, *numbers)
     if form == "uniform" and found.second < found.first:
         raise RuleError(name, value, "ends before it begins; give the smaller number first")

@@ -162,10 +162,10 @@ def _on(value: JSON, fault: Fault) -> tuple[Operation, ...]:
         return fault.on
     listed = value.split(",") if isinstance(value, str) else value
     names: Sequence[JSON] = listed if isinstance(listed, list) else [listed]
-    found = dict.fromkeys(_operation(name, fault) for name in names)
+    found: list[Operation] = [_operation(name, fault) for name in names]
     if not found:
         raise RuleError("on", value, "names no operation; leave it out")
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def _operation(name: JSON, fault: Fault) -> Operation:
@@ -263,5 +263,5 @@ def _probability(value: JSON) -> float | None:
         return None
     number = as_number(value)
     if number is None or not 0 < number <= 1:
-        raise RuleError("probability", value, "is outside; give more than 0 and at most 1")
+        raise RuleError("probability", value, "is out of range; give more than 0 and at most 1")
     return number

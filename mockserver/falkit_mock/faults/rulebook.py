@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from falkit_mock.core.identity import Identity
-from falkit_mock.faults import Fault, Phase, RuleError, Table, parse_distribution
+from falkit_mock.faults import Fault, Phase, RuleError, Table, parse_distribution, read_number
 from falkit_mock.faults.matching import MatchContext
 from falkit_mock.faults.rules import Rule
 from falkit_spec import JSON
@@ -189,20 +190,22 @@ class Rulebook:
         Rules behind it are not counted, nor are those that are out of the question by `only`. A
         text that can't be read names nothing.
         """
-        for kept in self._tried(context):
-            if only is not None and not only(kept.rule.fault):
-                continue
-            if triggered := self._try(kept, phase, context):
-                return triggered
-        return None
+        return next(self._triggered(phase, context, only), None)
 
     def choose_all(self, phase: Phase, context: MatchContext) -> list[TriggeredFault]:
         """Return every fault of a phase that happens to a request, each name once."""
         found: dict[str, TriggeredFault] = {}
-        for kept in self._tried(context):
-            if kept.rule.fault.name not in found and (triggered := self._try(kept, phase, context)):
-                found[triggered.name] = triggered
+        for each in self._triggered(phase, context, lambda fault: fault.name not in found):
+            found[each.name] = each
         return list(found.values())
+
+    def _triggered(
+        self, phase: Phase, context: MatchContext, only: Callable[[Fault], bool] | None
+    ) -> Iterator[TriggeredFault]:
+        for kept in self._tried(context):
+            fault = kept.rule.fault
+            if fault.phase == phase and (only is None or only(fault)):
+                yield from self._try(kept, context)
 
     def _tried(self, context: MatchContext) -> Iterator[RuleState]:
         for text in context.named:
@@ -212,18 +215,16 @@ class Rulebook:
                 continue
         yield from list(self._rules.values())
 
-    def _try(self, kept: RuleState, phase: Phase, context: MatchContext) -> TriggeredFault | None:
-        rule = kept.rule
-        if rule.fault.phase != phase or not rule.matcher.fits(context):
-            return None
+    def _try(self, kept: RuleState, context: MatchContext) -> Iterator[TriggeredFault]:
+        matcher = kept.rule.matcher
+        if not matcher.fits(context):
+            return
         kept.matched += 1
-        if not rule.matcher.due(kept.matched) or not self._lucky(kept, context):
-            return None
-        if rule.matcher.times is not None and kept.applied >= rule.matcher.times:
-            return None
-        kept.applied += 1
-        self.used.add(kept.id)
-        return TriggeredFault(rule, kept.id, kept.applied)
+        left = matcher.times is None or kept.applied < matcher.times
+        if matcher.due(kept.matched) and left and self._lucky(kept, context):
+            kept.applied += 1
+            self.used.add(kept.id)
+            yield TriggeredFault(kept.rule, kept.id, kept.applied)
 
     def _lucky(self, kept: RuleState, context: MatchContext) -> bool:
         probability = kept.rule.matcher.probability
@@ -263,7 +264,4 @@ def _tables(value: Mapping[str, JSON], name: str) -> list[dict[str, JSON]]:
 
 
 def _count(value: Mapping[str, JSON], name: str) -> int:
-    number = value.get(name, 0)
-    if not isinstance(number, int) or number < 0:
-        raise RuleError(name, number, "isn't a count")
-    return number
+    return int(read_number(name, value.get(name, 0), 0, math.inf, whole=True))

@@ -225,14 +225,12 @@ def _parameter(fault: Fault, key: str, value: JSON) -> JSON:
     own = [each.name for each in fault.parameters]
     takes = f"{fault.name} takes {', '.join(own) or 'none'}"
     near = suggestion(key, [*own, *MATCHING], takes)
-    raise RuleError(key, value, f"isn't a parameter; {near}")
+    raise RuleError(key, value, f"is for an unknown parameter; {near}")
 
 
 DOMAIN = "falkit.test"
 _URL = re.compile(rf"https?://{re.escape(DOMAIN)}(?::\d+)?(?:[/?#]|$)", re.I)
 _TOKEN = re.compile(r"\[falkit:\s*", re.I)
-# Whatever has none of these in its bytes names nothing.
-_MARKS = (b"falkit", b"FALKIT", b"Falkit")
 # A name that asks for nothing: an ordinary file.
 ORDINARY = "ok"
 
@@ -251,7 +249,7 @@ Reader = Callable[[], Rule | None]
 
 def may_have(body: bytes) -> bool:
     """Tell at little cost whether a body is worth a look."""
-    return any(mark in body for mark in _MARKS)
+    return b"falkit" in body or b"FALKIT" in body or b"Falkit" in body
 
 
 def find_magic(input: Mapping[str, JSON], here: Operation | None = None) -> Magic:
@@ -322,7 +320,6 @@ def _of_url(url: str, field: str) -> Rule | None:
         if key in table:
             raise RuleError(key, value, "comes twice; give it once")
         table[key] = as_json(value) if key.startswith(INPUT) else value
-    rule = Rule.read(table)
-    if rule.fault.parameter("field") is not None and "field" not in dict(rule.given):
-        rule = Rule.read({**rule.table(), "field": field})
-    return rule
+    if find_fault(name).parameter("field") is not None:
+        table.setdefault("field", field)
+    return Rule.read(table)
