@@ -16,6 +16,7 @@ from falkit_mock.core.errors import (
 from falkit_mock.core.jobs import ModelRequest, Priority, RequestOptions
 from falkit_mock.core.network import QUEUE, RUN
 from falkit_mock.faults import Operation
+from falkit_mock.faults.rules import MARKS, NO_MAGIC
 from falkit_mock.hosts import RequestContext, authorize, split_app, unless_gone
 from falkit_mock.hosts.faults import FaultInjection, named_by, note_job
 from falkit_mock.hosts.replies import Reply, outcome_reply
@@ -30,6 +31,7 @@ _TIMEOUTS = ("X-Fal-Request-Start-Timeout", "X-Fal-Request-Timeout")
 _TOO_SOON = 0.1
 _LIFECYCLE = "X-Fal-Object-Lifecycle-Preference"
 _OPERATIONS: dict[str, Operation] = {RUN: "run", QUEUE: "submit"}
+_LOWER, _UPPER, _TITLE = MARKS
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -125,15 +127,17 @@ async def read_model_request(
     # Before the body, which may be long; after the method, where it is the wrong one.
     posts = context.method == "POST"
     options = read_options(context, service.uploads.defaults) if posts else RequestOptions()
+    body = await context.body(service.settings.max_body)
     return ModelRequest(
         path=path,
         app=app,
         endpoint=endpoint,
-        body=await context.body(service.settings.max_body),
+        body=body,
         content_type=context.header(b"content-type"),
         media_base=context.address.media_base,
         hint=hint,
         options=options,
+        marked=bool(options.faults) or _LOWER in body or _UPPER in body or _TITLE in body,
     )
 
 
@@ -175,8 +179,10 @@ class FalRun:
         request = await read_model_request(context, app, self._catalog, self._service)
         if context.method != "POST" and request.endpoint is not None:
             raise MethodNotAllowed("POST")
-        await self._faults.before_model(context, request, "run")
-        job = self._service.start(request)
+        service, magic = self._service, NO_MAGIC
+        if request.marked or not service.rules.idle:
+            magic = await self._faults.before_model(context, request, "run")
+        job = service.start(request, magic)
         if not self._service.is_over(job):
             job = await unless_gone(context.receive, self._service.finish(job))
         note_job(context, job)

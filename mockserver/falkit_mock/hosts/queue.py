@@ -9,8 +9,9 @@ from starlette.responses import StreamingResponse
 
 from falkit_mock.core import HINT, dumps, header_text
 from falkit_mock.core.errors import MethodNotAllowed, NotFound, ShuttingDown, StillInProgress
-from falkit_mock.core.jobs import Job
+from falkit_mock.core.jobs import NO_FAULTS, Job
 from falkit_mock.faults import Operation
+from falkit_mock.faults.rules import NO_MAGIC
 from falkit_mock.hosts import Address, RequestContext, authorize, split_app
 from falkit_mock.hosts.fal_run import read_model_request
 from falkit_mock.hosts.faults import FaultInjection, note_job, note_outcome
@@ -54,18 +55,22 @@ class Queue:
             raise MethodNotAllowed(*methods)
         authorize(context, app, self._service)
         job = self._service.find(app, request_id)
-        await self._faults.before_job(context, job, name)
+        if b"x-falkit-fault" in context.headers or not self._service.rules.idle:
+            await self._faults.before_job(context, job, name)
         return await answer(self, job, context)
 
     async def _submit(self, context: RequestContext, app: str) -> Reply:
         if context.method != "POST":
             raise MethodNotAllowed("POST")
         request = await read_model_request(context, app, self._catalog, self._service)
-        await self._faults.before_model(context, request, "submit")
-        job = self._service.submit(request)
-        note_job(context, job)
+        service, magic = self._service, NO_MAGIC
+        if request.marked or not service.rules.idle:
+            magic = await self._faults.before_model(context, request, "queue")
+        job = service.submit(request, magic)
+        if job.faults is not NO_FAULTS:
+            note_job(context, job)
         if job.options.webhook is not None:
-            await self._service.before_reply(job)
+            await service.before_reply(job)
         hint = "" if job.outcome is None else job.outcome.headers.get(HINT, "")
         # The word is looked for first because most queries have none to parse.
         if "fal_webhook" in context.address.query:

@@ -14,7 +14,7 @@ from typing import ParamSpec, cast
 
 import orjson
 
-from falkit_mock.core import HINT, NotJson, dumps, header_text, loads
+from falkit_mock.core import HINT, NotJson, dumps, header_text
 from falkit_mock.core.errors import ShuttingDown
 from falkit_mock.core.fal_errors import NOT_BILLED, error_text, platform_error, refusal
 from falkit_mock.core.identity import Identity
@@ -77,7 +77,7 @@ def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | R
         return Refused(
             Outcome(404, body, NOT_BILLED, error_text(404, settings.assumptions)), request.hint
         )
-    given = _parse(request.body, request.content_type, settings)
+    given = _parse(request, settings)
     if isinstance(given, Refused):
         return given
     filled = request.endpoint.filled(given)
@@ -86,8 +86,8 @@ def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | R
     return _parsed(request.endpoint, filled)
 
 
-def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused:
-    if not body:
+def _parse(request: ModelRequest, settings: Settings) -> JSON | Refused:
+    if not request.body:
         item: dict[str, JSON] = {
             "type": "missing",
             "loc": ["body"],
@@ -96,15 +96,14 @@ def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused
         }
         hint = "the body is empty; send the input as JSON"
         return Refused(refusal([item], error=error_text(422, settings.assumptions)), hint)
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = request.content_type.partition(";")[0].strip().lower()
     if media_type and not media_type.endswith(("/json", "+json")):
         # FastAPI hands a body of another type to the model unread.
-        return body.decode("utf-8", "replace")
-    try:
-        return loads(body)
-    except NotJson as error:
-        hint = f"the body can't be read as JSON: {error.message}"
-        if error.position is None:
+        return request.body.decode("utf-8", "replace")
+    value = request.parsed_body
+    if isinstance(value, NotJson):
+        hint = f"the body can't be read as JSON: {value.message}"
+        if value.position is None:
             # FastAPI's answer, on which fal's models stand, to all but a syntax error.
             text = dumps({"detail": "There was an error parsing the body"})
             return Refused(
@@ -112,13 +111,14 @@ def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused
             )
         item = {
             "type": "json_invalid",
-            "loc": ["body", error.position],
+            "loc": ["body", value.position],
             "msg": "JSON decode error",
             "input": {},
-            "ctx": {"error": error.message},
+            "ctx": {"error": value.message},
         }
-        hint += f" at character {error.position}"
+        hint += f" at character {value.position}"
         return Refused(refusal([item], error=error_text(422, settings.assumptions)), hint)
+    return value
 
 
 def _check(endpoint: Endpoint, given: JSON, settings: Settings) -> ParsedRequest | Refused:

@@ -25,8 +25,9 @@ from falkit_mock.core.jobs import (
     moments,
 )
 from falkit_mock.core.settings import Duration, Workload
-from falkit_mock.faults.resolve import resolve
+from falkit_mock.faults.resolve import USUAL, resolve
 from falkit_mock.faults.rulebook import Rulebook
+from falkit_mock.faults.rules import NO_MAGIC, Magic
 from falkit_mock.service import Resettable
 from falkit_mock.service.files import Media, Uploads
 from falkit_mock.service.outcomes import Outcomes, read_request
@@ -77,17 +78,18 @@ class Service:
         self.webhooks.close()
         self.clock.notifier.ring()
 
-    def submit(self, request: ModelRequest) -> Job:
+    def submit(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
         """Take an order into its queue; bad input is taken too (wire.md §3.6).
 
-        Raise QueueTooLong if the caller would rather not stand in such a queue.
+        `magic` is what the request itself names. Raise QueueTooLong if the caller would rather
+        not wait in such a queue.
         """
         most = request.options.max_queue_length
         if most is not None:
             length = self.store.queues.length(request.path, self.clock.now())
             if length > most:
                 raise QueueTooLong(request.path, length, most)
-        job = self._take(request, "queue")
+        job = self._take(request, magic, "queue")
         self.webhooks.expect(job)
         return job
 
@@ -99,7 +101,7 @@ class Service:
                 self.settle(job)
             await self.webhooks.before_reply(job)
 
-    def start(self, request: ModelRequest) -> Job:
+    def start(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
         """Take a direct call; what the model refuses has ended (wire.md §4).
 
         Raise TooManyAtOnce if the key has no place left.
@@ -107,7 +109,7 @@ class Service:
         limit = self.settings.concurrency
         if limit and self._planner.in_progress(request.options.key) >= limit:
             raise TooManyAtOnce(request.options.key, limit)
-        job = self._take(request, "run")
+        job = self._take(request, magic, "run")
         self._refuse_at_once(job)
         return job
 
@@ -279,12 +281,15 @@ class Service:
         """Wait until the inputs of all jobs so far have been looked at."""
         await self._outcomes.settled()
 
-    def _take(self, request: ModelRequest, entry: Entry) -> Job:
+    def _take(self, request: ModelRequest, magic: Magic, entry: Entry) -> Job:
         now = self.clock.now()
         request_id = self.identity.request_id()
         parsed = read_request(request, self.settings)
-        resolution = resolve(self.rules, request, parsed, entry, self.settings.assumptions)
-        parsed = resolution.applied(parsed)
+        resolution = USUAL
+        if magic is not NO_MAGIC or not self.rules.idle:
+            assumptions = self.settings.assumptions
+            resolution = resolve(self.rules, request, magic, parsed, entry, assumptions)
+            parsed = resolution.applied(parsed)
         takes = self._duration(request_id, parsed, entry)
         ready = now + takes.queue + resolution.faults.stuck
         job = Job(
