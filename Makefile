@@ -2,6 +2,7 @@
 # package registries are enough. `make help` lists the rest.
 PYTHON ?= python3
 V := .venv/bin
+QUIET := --quiet --disable-pip-version-check
 CODE := spec fixtures client mockserver contract_tests scripts benchmarks
 JS := contract_tests/tests/clients/javascript
 SDK := contract_tests/tests/clients/sdk
@@ -13,7 +14,7 @@ SDK := contract_tests/tests/clients/sdk
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: .venv/.ready ## start the mock, send the LTX-2 Fast example, save the clip in out/
+demo: .venv/.installed ## start the mock, send the LTX-2 Fast example, save the clip in out/
 	@$(V)/python scripts/demo.py
 
 test: .venv/.ready ## everything that CI runs
@@ -22,11 +23,18 @@ test: .venv/.ready ## everything that CI runs
 
 check: lint typecheck ## format, lint and two strict type checkers
 
-.venv/.ready: pyproject.toml constraints.txt
-	@echo "Setting up .venv, once; this takes about a minute"
+# What falkit itself needs, and the command `falkit`.
+.venv/.installed: pyproject.toml constraints.txt
+	@echo "Installing falkit in .venv, once"
 	@$(PYTHON) -m venv .venv
-	@$(V)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(V)/python -m pip install --quiet --editable . --group dev --constraint constraints.txt
+	@$(V)/python -m pip $(QUIET) install --editable . --constraint constraints.txt
+	@touch $@
+
+# The development tools; dependency groups need pip 25.1.
+.venv/.ready: .venv/.installed
+	@echo "Installing the development tools in .venv, once; this takes about a minute"
+	@$(V)/python -m pip $(QUIET) install --upgrade "pip>=25.1"
+	@$(V)/python -m pip $(QUIET) install --group dev --constraint constraints.txt
 	@touch $@
 
 tools: ## install ffmpeg, chromium, node and curl, which the tests use, where they are missing
