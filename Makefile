@@ -32,7 +32,7 @@ check: lint typecheck ## format, lint and two strict type checkers
 
 # The development tools; dependency groups need pip 25.1.
 .venv/.ready: .venv/.installed
-	@echo "Installing the development tools in .venv, once; this takes about a minute"
+	@echo "Installing the development tools in .venv, once; this takes up to a minute"
 	@$(V)/python -m pip $(QUIET) install --upgrade "pip>=25.1"
 	@$(V)/python -m pip $(QUIET) install --group dev --constraint constraints.txt
 	@touch $@
