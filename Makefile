@@ -97,7 +97,8 @@ planted: .venv/.ready ## plant faults in copies of the code; each must fail the 
 	$(V)/python contract_tests/tests/planted.py --write
 
 nightly: planted ## the contract tests at length: a million inputs, thousands of walks of the state machine
-	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py
+	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto --timeout 3000 -o faulthandler_timeout=3300 \
+		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py
 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
 	$(V)/python scripts/try_wheel.py

@@ -17,7 +17,6 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +26,7 @@ from falkit_client import errors
 from falkit_fixtures.images import sample
 from falkit_mock.platform.timing import parse_timing
 from falkit_mock.settings import Settings
+from processes import started
 from serving import running
 
 PAGE = (Path(__file__).parents[3] / "docs" / "client.md").read_text()
@@ -119,7 +119,7 @@ def at_terminal(command: list[str], environment: dict[str, str]) -> str:
         pytest.skip("a pseudo-terminal is POSIX's")
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    with Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment):
+    with started(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment):
         os.close(theirs)
         seen = b""
         # Linux says EIO when the last writer has gone.
