@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from falkit_mock.server import listen
+from falkit_mock.core.network import listen
 
 STATUS = json.dumps({"status": "COMPLETED", "request_id": "x" * 36, "logs": None}).encode()
 

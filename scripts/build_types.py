@@ -15,8 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from falkit_spec import JSON, Catalog, Endpoint, Object
-from falkit_spec.combinations import ordered
-from falkit_spec.schema import resolve
+from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import is_array, is_object
 
 PACKAGE = Path(__file__).parent.parent / "client" / "falkit_client"

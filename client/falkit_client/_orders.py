@@ -33,8 +33,8 @@ from falkit_client.errors import (
 from falkit_client.media import Embedding, has_local, without_files
 from falkit_client.options import Options
 from falkit_client.result import JsonObject, Result
-from falkit_spec.combinations import ordered
 from falkit_spec.endpoint import Endpoint
+from falkit_spec.schema import ordered
 from falkit_spec.types import Object
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from falkit_client._requests import Request
 from falkit_client._sniff import sniff
 from falkit_client._steps import Fetch, Flow, Leave, ask, take
 from falkit_client.errors import NoAnswer
-from falkit_spec.media import MediaInput
+from falkit_spec.facts import MediaInput
 from falkit_spec.types import Fault, Object, is_array
 
 # Seconds that a host may take to answer.

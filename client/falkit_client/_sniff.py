@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from falkit_spec.media import Kind
+from falkit_spec.facts import MediaKind
 
 
 class Sniffed(NamedTuple):
     """A kind of medium, its format as the documents name it, and its MIME type."""
 
-    kind: Kind
+    kind: MediaKind
     format: str
     mime: str
 

@@ -7,10 +7,9 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from falkit_spec.combinations import ordered
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.media import Kind
-from falkit_spec.schema import resolve
+from falkit_spec.facts import MediaKind
+from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import JSON, Object, is_array
 
 
@@ -19,7 +18,7 @@ class BadWord(Exception):
 
 
 def read_words(
-    endpoint: Endpoint, words: Iterable[str], files: Mapping[Kind, Path | None]
+    endpoint: Endpoint, words: Iterable[str], files: Mapping[MediaKind, Path | None]
 ) -> dict[str, object]:
     """The input that the words say: `name=value`, or `name:=json`; files by their kind.
 
@@ -55,7 +54,7 @@ def _check_name(
         raise BadWord(f"{endpoint.id} has no input {name!r}; {mend}")
 
 
-def _field(endpoint: Endpoint, kind: Kind, fields: Mapping[str, JSON]) -> str:
+def _field(endpoint: Endpoint, kind: MediaKind, fields: Mapping[str, JSON]) -> str:
     known = [medium.field for medium in endpoint.media_inputs if medium.kind == kind]
     # Where no overlay tells, the documents' own habit does.
     named = [name for name in known or [f"{kind}_url"] if name in fields]

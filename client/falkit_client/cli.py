@@ -34,7 +34,7 @@ from falkit_client.result import Result
 from falkit_spec.catalog import Catalog
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownEndpoint
-from falkit_spec.media import Kind
+from falkit_spec.facts import MediaKind
 
 INTERRUPTED = 130
 
@@ -130,7 +130,7 @@ def call(
     """
     try:
         endpoint = Catalog.vendored().get(endpoint_id)
-        files: dict[Kind, Path | None] = {"image": image, "video": video, "audio": audio}
+        files: dict[MediaKind, Path | None] = {"image": image, "video": video, "audio": audio}
         given = read_words(endpoint, words, files)
     except UnknownEndpoint as error:
         raise _Misuse(f"{error} (`falkit spec list` names them all)") from None

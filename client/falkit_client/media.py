@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias, TypeGuard, cast, runtime_checkable
 
 from falkit_client._sniff import sniff
-from falkit_spec.media import MediaInput
+from falkit_spec.facts import MediaInput
 from falkit_spec.types import Fault, Object
 
 

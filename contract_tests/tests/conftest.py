@@ -60,4 +60,4 @@ def pytest_terminal_summary(
     if missing and counting.is_whole(config):
         terminalreporter.line(f"MISSING: {len(missing)} were not tried or failed", red=True)
         for one in sorted(missing, key=str)[:20]:
-            terminalreporter.line(f"  {one.endpoint} {one.choice} through {one.door}", red=True)
+            terminalreporter.line(f"  {one.endpoint} {one.choice} through {one.entry}", red=True)

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 from falkit_spec import Catalog
-from falkit_spec.combinations import ordered
-from falkit_spec.schema import resolve
+from falkit_spec.schema import ordered, resolve
 
 PROPERTY = "combination"
 """The name under which a test notes what it tried; reports bring it from every process."""
-DOORS = (
+ENTRIES = (
     "fal.run",
     "queue",
     "Client.run",
@@ -33,13 +32,15 @@ class Tried:
 
     endpoint: str
     choice: str
-    door: str
+    entry: str
     legal: bool
 
 
 def note(node: pytest.Item, tried: Tried) -> None:
     """Note on a test what it tried; it counts if the test passes."""
-    node.user_properties.append((PROPERTY, [tried.endpoint, tried.choice, tried.door, tried.legal]))
+    node.user_properties.append(
+        (PROPERTY, [tried.endpoint, tried.choice, tried.entry, tried.legal])
+    )
 
 
 def noted(reports: Iterable[Any]) -> set[Tried]:
@@ -59,7 +60,7 @@ def expected(catalog: Catalog) -> set[Tried]:
         for endpoint in catalog
         for one in endpoint.combinations()
         for switch in _switches(endpoint.input_schema)
-        for door in DOORS
+        for door in ENTRIES
     }
 
 
@@ -85,7 +86,8 @@ def table(tried: set[Tried]) -> Iterator[str]:
         counts = (legal, len(choices) - legal, len(of), sum(one.legal for one in of))
         cells = [str(count).rjust(len(head)) for count, head in zip(counts, heads, strict=True)]
         yield "  ".join([(endpoint or "all").ljust(width), *cells])
-    yield f"each through {', '.join(door for door in DOORS if door in {one.door for one in tried})}"
+    used = {one.entry for one in tried}
+    yield f"each through {', '.join(entry for entry in ENTRIES if entry in used)}"
 
 
 def is_whole(config: pytest.Config) -> bool:

@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 import httpx
 
 from falkit_mock.app import create_app
+from falkit_mock.core.network import listen, reached
+from falkit_mock.core.settings import parse_timing
+from falkit_mock.gateway import Egress, Policy
 from falkit_mock.gateway.authority import Authority
-from falkit_mock.gateway.egress import Egress, Policy
-from falkit_mock.gateway.gateway import Gateway, reached
-from falkit_mock.platform.platform import Platform
-from falkit_mock.platform.timing import parse_timing
-from falkit_mock.server import MockServer, listen
+from falkit_mock.gateway.gateway import Gateway
+from falkit_mock.server import MockServer
+from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from serving import KEY, PATIENCE
 
@@ -67,11 +68,11 @@ def gated(folder: Path, settings: Settings = INSTANT, egress: Policy = "allow") 
     with ExitStack() as stack:
         mock, gate = (stack.enter_context(listen("127.0.0.1", 0)) for _ in range(2))
         app = create_app(settings)
-        platform: Platform = app.state.platform
+        service: Service = app.service
         gateway = Gateway(gate, reached(mock), Egress(egress), Authority.open(folder))
-        app.state.gateway = gateway
+        app.gateway = gateway
         ready = threading.Event()
-        server = MockServer(app, platform, ready.set, gateway)
+        server = MockServer(app, service, ready.set, gateway)
         thread = threading.Thread(target=server.run, args=([mock],), daemon=True)
         thread.start()
         try:

@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 
 from falkit_mock.app import create_app
-from falkit_mock.platform.clock import Clock, ManualClock, SimulatedClock
-from falkit_mock.platform.platform import Platform
-from falkit_mock.server import MockServer, listen
+from falkit_mock.core.clock import Clock, ManualClock, SimulatedClock
+from falkit_mock.core.network import listen
+from falkit_mock.server import MockServer
+from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 
 T2V = "fal-ai/ltx-2/text-to-video"
@@ -33,10 +34,10 @@ class WatchedClock(ManualClock):
         super().__init__()
         self._waits = threading.Semaphore(0)
 
-    async def wait(self, until: float, ticket: asyncio.Event) -> None:
+    async def wait(self, until: float, waiter: asyncio.Event) -> None:
         if until > self.now():
             self._waits.release()
-        await super().wait(until, ticket)
+        await super().wait(until, waiter)
 
     def until_waited_for(self) -> None:
         """Return once somebody waits on this clock who had not been counted yet."""
@@ -48,7 +49,7 @@ class Mock:
     """A running mock: where it is, what is inside, and the calls that most tests make."""
 
     url: str
-    platform: Platform
+    service: Service
     clock: Clock
     loop: asyncio.AbstractEventLoop
     http: httpx.Client
@@ -103,7 +104,7 @@ def running(settings: Settings | None = None, clock: Clock | None = None) -> Gen
     """Serve the mock on a free port for the length of the block."""
     time = clock or SimulatedClock()
     app = create_app(settings, clock=time)
-    platform: Platform = app.state.platform
+    service: Service = app.service
     loops: list[asyncio.AbstractEventLoop] = []
     ready = threading.Event()
 
@@ -111,7 +112,7 @@ def running(settings: Settings | None = None, clock: Clock | None = None) -> Gen
         loops.append(asyncio.get_running_loop())
         ready.set()
 
-    server = MockServer(app, platform, announce)
+    server = MockServer(app, service, announce)
     with listen("127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -121,7 +122,7 @@ def running(settings: Settings | None = None, clock: Clock | None = None) -> Gen
             with httpx.Client(
                 base_url=url, headers=KEY, timeout=PATIENCE, trust_env=False
             ) as client:
-                yield Mock(url, platform, time, loops[0], client)
+                yield Mock(url, service, time, loops[0], client)
         finally:
             server.should_exit = True
             thread.join(PATIENCE)

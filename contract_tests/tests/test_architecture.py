@@ -1,15 +1,16 @@
-"""The import rules of ARCHITECTURE.md, and the size of modules."""
+"""The rules of ARCHITECTURE.md: who imports whom, no cycles, no HTTP below the hosts, size."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = {
+PACKAGES = {
     "falkit_spec": ROOT / "spec",
     "falkit_fixtures": ROOT / "fixtures",
     "falkit_client": ROOT / "client",
@@ -23,24 +24,57 @@ ALLOWED: dict[str, set[str]] = {
     "falkit_mock": {"falkit_spec", "falkit_fixtures"},
     "falkit_contract": {"falkit_spec", "falkit_fixtures", "falkit_client", "falkit_mock"},
 }
+# The mock's folders and modules, ground first: each imports only what stands before it.
+ORDER = (
+    *("core", "store", "faults", "settings", "gateway", "webhooks", "service", "hosts"),
+    *("control", "server", "app", "mock", "cli"),
+)
+# What knows no HTTP: the service can be driven without a server.
+WITHOUT_HTTP = ("core", "store", "faults", "webhooks", "service")
+
+
+def name_of(package: str, file: Path) -> str:
+    """Return a module's dotted name; a package's is its folder's."""
+    parts = file.relative_to(PACKAGES[package]).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def modules(package: str) -> list[Path]:
-    return sorted((ROOMS[package] / package).rglob("*.py"))
+    return sorted((PACKAGES[package] / package).rglob("*.py"))
+
+
+MODULES = {name_of(package, file): file for package in PACKAGES for file in modules(package)}
 
 
 def imports(module: Path) -> Iterator[str]:
-    """Yield the dotted names that a module imports, at its top or inside its functions."""
+    """Yield the dotted names that a module imports, at its top, in functions and for types."""
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: relative imports hide where a name comes from"
-            yield node.module or ""
+            base = node.module or ""
+            below = [f"{base}.{name.name}" for name in node.names]
+            yield from (name if name in MODULES else base for name in below)
 
 
-@pytest.mark.parametrize("package", ROOMS)
-def test_rooms_import_only_what_they_may(package: str) -> None:
+GRAPH = {
+    name: {found for found in imports(file) if found in MODULES and found != name}
+    for name, file in MODULES.items()
+}
+
+
+def cycle(graph: Mapping[str, set[str]]) -> list[str]:
+    """Return one cycle of a graph, empty if there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [*error.args[1]]
+    return []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_import_only_what_they_may(package: str) -> None:
     found = {
         name.partition(".")[0]
         for module in modules(package)
@@ -50,13 +84,44 @@ def test_rooms_import_only_what_they_may(package: str) -> None:
     assert found <= ALLOWED[package] | {package}
 
 
-def test_the_platform_knows_no_http() -> None:
-    platform = ROOMS["falkit_mock"] / "falkit_mock" / "platform"
-    found = {name for module in platform.rglob("*.py") for name in imports(module)}
-    assert not {name for name in found if name.startswith(("starlette", "falkit_mock.hosts"))}
+def test_modules_have_no_cycle() -> None:
+    assert cycle(GRAPH) == []
 
 
-@pytest.mark.parametrize("package", ROOMS)
+@pytest.mark.parametrize("package", PACKAGES)
+def test_folders_have_no_cycle(package: str) -> None:
+    def folder(name: str) -> str:
+        return ".".join(name.split(".")[:2])
+
+    graph: dict[str, set[str]] = {}
+    for name, found in GRAPH.items():
+        if name.startswith(f"{package}."):
+            inside = {folder(each) for each in found if each.startswith(f"{package}.")}
+            graph.setdefault(folder(name), set()).update(inside - {folder(name)})
+    assert cycle(graph) == []
+
+
+def test_each_folder_of_the_mock_imports_only_those_before_it() -> None:
+    wrong: list[str] = []
+    for name, found in GRAPH.items():
+        folder = name.split(".")[1:2]
+        if name.startswith("falkit_mock.") and folder[0] in ORDER:
+            allowed = ORDER[: ORDER.index(folder[0]) + 1]
+            for each in found:
+                other = each.split(".")[1:2]
+                if each.startswith("falkit_mock.") and other[0] not in allowed:
+                    wrong.append(f"{name} imports {each}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("folder", WITHOUT_HTTP)
+def test_the_service_knows_no_http(folder: str) -> None:
+    root = PACKAGES["falkit_mock"] / "falkit_mock" / folder
+    found = {name for module in root.rglob("*.py") for name in imports(module)}
+    assert not {name for name in found if name.startswith(("starlette", "uvicorn"))}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_no_module_is_longer_than_four_hundred_lines(package: str) -> None:
     long = {
         module.name: lines
@@ -66,6 +131,6 @@ def test_no_module_is_longer_than_four_hundred_lines(package: str) -> None:
     assert not long
 
 
-def test_the_command_line_names_rooms_without_importing_them() -> None:
-    cli = ROOMS["falkit_mock"] / "falkit_mock" / "cli.py"
+def test_the_command_line_names_packages_without_importing_them() -> None:
+    cli = PACKAGES["falkit_mock"] / "falkit_mock" / "cli" / "__init__.py"
     assert not [name for name in imports(cli) if name.startswith("falkit_")]

@@ -21,7 +21,7 @@ def session(tried: set[counting.Tried], **asked: Any) -> Any:
     reports = [
         SimpleNamespace(
             when="call",
-            user_properties=[(counting.PROPERTY, [one.endpoint, one.choice, one.door, one.legal])],
+            user_properties=[(counting.PROPERTY, [one.endpoint, one.choice, one.entry, one.legal])],
         )
         for one in tried
     ]

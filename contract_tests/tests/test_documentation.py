@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 from falkit_mock.cli import falkit
-from falkit_mock.platform.rules.rule import Rule
-from falkit_mock.settings import ASSUMPTIONS, Assumptions
+from falkit_mock.core.settings import ASSUMPTIONS, Assumptions
+from falkit_mock.faults.rules import Rule
 from processes import started
 
 ROOT = Path(__file__).parents[2]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import struct
 from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -14,9 +15,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http import httptools_impl
 
-from falkit_mock.line import LineProtocol
-from falkit_mock.listening import listen as listen
-from falkit_mock.platform.platform import Platform
+from falkit_mock.hosts import CONNECTION
+from falkit_mock.service.service import Service
 
 if TYPE_CHECKING:
     from falkit_mock.gateway.gateway import Gateway
@@ -26,13 +26,60 @@ if TYPE_CHECKING:
 _PHRASES = {422: b"Unprocessable Entity", 499: b"Client Closed Request"}
 
 
+# To close at once and throw away what was not sent yet: the other side reads a reset.
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class SocketConnection:
+    """The connection of a request, for faults that cut it."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        # Done once the connection is no more, whoever ended it.
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def reset(self) -> None:
+        """End it so that the other side reads `connection reset`."""
+        found: socket.socket | None = self._transport.get_extra_info("socket")
+        if found is not None:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self._transport.abort()
+
+    def end(self, last: bytes = b"") -> None:
+        """Write what is left, HTTP or not, and close."""
+        if last:
+            self._transport.write(last)
+        self._transport.close()
+
+
+class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
+    """Uvicorn's HTTP, which also hands each request its connection."""
+
+    _connection: SocketConnection | None = None
+
+    def connection_made(  # type: ignore[override]
+        self, transport: asyncio.Transport
+    ) -> None:
+        super().connection_made(transport)
+        self._connection = SocketConnection(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._connection is not None and not self._connection.gone.done():
+            self._connection.gone.set_result(None)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope[CONNECTION] = self._connection  # type: ignore[literal-required]  # as extensions do
+
+
 class MockServer(uvicorn.Server):
     """Ends open streams first, so that nothing has to be waited for or cut off."""
 
     def __init__(
         self,
         app: ASGIApp,
-        platform: Platform,
+        service: Service,
         ready: Callable[[], None],
         gateway: Gateway | None = None,
     ) -> None:
@@ -40,7 +87,7 @@ class MockServer(uvicorn.Server):
             httptools_impl.STATUS_LINE[code] = b"HTTP/1.1 %d %s\r\n" % (code, phrase)
         config = uvicorn.Config(
             app,
-            http=LineProtocol,
+            http=ConnectionProtocol,
             ws="none",
             access_log=False,
             log_level="critical",
@@ -48,7 +95,7 @@ class MockServer(uvicorn.Server):
             timeout_graceful_shutdown=0,
         )
         super().__init__(config)
-        self._platform = platform
+        self._service = service
         self._ready = ready
         self._gateway = gateway
         # Once it runs: its loop, and what wakes it when it is to end.
@@ -78,7 +125,7 @@ class MockServer(uvicorn.Server):
                     await self._end.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._platform.close()
+        self._service.close()
         if self._gateway is not None:
             self._gateway.close()
         await super().shutdown(sockets)
@@ -86,7 +133,7 @@ class MockServer(uvicorn.Server):
     def _from_gateway(self) -> httptools_impl.HttpToolsProtocol:
         """Return what serves one of the gateway's connections; it ends with the others."""
         assert self._gateway is not None
-        return LineProtocol(
+        return ConnectionProtocol(
             config=self.config,
             server_state=self.server_state,
             app_state={**self.lifespan.state, **self._gateway.state},

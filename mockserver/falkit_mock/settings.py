@@ -3,78 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args, get_type_hints
+from typing import Literal, TypeAlias
 
-from falkit_mock.platform.rules.rule import Rule
-from falkit_mock.platform.timing import Seconds, Timing
-from falkit_mock.platform.webhooks.targets import check_pattern
+from falkit_mock.core.network import check_pattern
+from falkit_mock.core.settings import Assumptions, Seconds, SettingsError, Timing
+from falkit_mock.faults.rules import Rule
 
 MiB = 1024 * 1024
 MediaHost: TypeAlias = Literal["auto", "real"]
 ScheduleName: TypeAlias = Literal["two-hours", "until-expiry"]
 Timestamps: TypeAlias = Literal["machine", "mock"]
-JwksPadding: TypeAlias = Literal["both", "unpadded", "padded"]
-
-
-class SettingsError(ValueError):
-    """A setting that can't work; the message names it, its value and the mend."""
-
-
-@dataclass(frozen=True, slots=True)
-class Assumptions:
-    """What nobody outside fal knows for certain: our best guess, and the other reading.
-
-    Each field is a row of docs/fidelity.md; `falkit serve --assume NAME=VALUE` changes it.
-    """
-
-    # wire.md §3.5, §13: older documentation answers 202 to every accepted cancellation,
-    # the newest names OK for a job that was still queued, without its code.
-    cancel_in_queue: Literal["requested", "ok"] = "requested"
-    # wire.md §3.4: an app may heed a cancellation (499) or finish regardless (200).
-    cancel_in_progress: Literal["heeded", "ignored"] = "heeded"
-    # wire.md §3.4, §13: the body of the 404 for an unknown request.
-    unknown_request: Literal["status", "detail"] = "status"
-    # wire.md §3.2, §13: whether a COMPLETED status tells of a model's own refusal.
-    model_error_in_status: Literal["text", "absent"] = "text"
-    # wire.md §3.2, §3.3: whether an event of the status stream brings the log lines that are new
-    # since the one before, which the JavaScript client counts on, or the window of a status.
-    stream_logs: Literal["new", "window"] = "new"
-    # wire.md §14.2: the rule for long clips is prose; what breaking it answers is not on record.
-    unsupported_combination: Literal["refused", "accepted"] = "refused"
-    # wire.md §14.4: "6" for an integer enum is refused for certain; whether "true" is
-    # taken for a boolean, as Pydantic does unless told otherwise, is not on record.
-    lax_types: Literal["refused", "accepted"] = "refused"
-    # wire.md §3.1, §7.4: that files have access rules is documented; what a reader without
-    # leave is answered is not on record: 403 for `forbid`, 404 for `hide` here.
-    file_acl: Literal["enforced", "ignored"] = "enforced"
-
-    # wire.md §5.2: how the service writes its keys is not on record. RFC 7517 wants no padding, and
-    # fal's Python sample needs it.
-    jwks_padding: JwksPadding = "both"
-    # wire.md §5.1 has no webhook of a cancelled job; its result is an error as others are.
-    cancelled_webhook: Literal["sent", "none"] = "sent"
-
-    @classmethod
-    def parse(cls, words: tuple[str, ...]) -> Assumptions:
-        """Build from `name=value` words; a SettingsError names the word that is wrong."""
-        chosen: dict[str, Any] = {}
-        for word in words:
-            name, equals, value = word.partition("=")
-            if not equals:
-                raise SettingsError(f"assume: {word!r} is not of the form NAME=VALUE")
-            known = ASSUMPTIONS.get(name.strip().replace("-", "_"))
-            if known is None:
-                names = ", ".join(option.replace("_", "-") for option in ASSUMPTIONS)
-                raise SettingsError(f"assume: there is no {name.strip()!r}; names are {names}")
-            if value.strip() not in known:
-                raise SettingsError(f"assume: {name} takes {' or '.join(known)}, not {value!r}")
-            chosen[name.strip().replace("-", "_")] = value.strip()
-        return cls(**chosen)
-
-
-ASSUMPTIONS: dict[str, tuple[str, ...]] = {
-    name: get_args(hint) for name, hint in get_type_hints(Assumptions).items()
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +42,8 @@ class Settings:
     media_host: MediaHost = "auto"
     # How many of the newest log lines a status shows (wire.md §3.2: a moving window).
     log_window: int = 10
-    # How many of the newest requests the journal keeps.
-    journal: int = 1000
+    # How many of the newest requests the request log keeps.
+    request_log: int = 1000
     # What the control API asks for; None asks for nothing, and is for this machine alone.
     control_token: str | None = None
     # When webhooks are sent again (wire.md §5.3), and which hosts they may go to beside this
@@ -120,8 +58,8 @@ class Settings:
     assumptions: Assumptions = field(default_factory=Assumptions)
 
     def __post_init__(self) -> None:
-        least_of = {"runners": 1, "concurrency": 0, "max_body": 1, "log_window": 1, "journal": 0}
-        for name, least in least_of.items():
+        counts = {"runners": 1, "concurrency": 0, "max_body": 1, "log_window": 1, "request_log": 0}
+        for name, least in counts.items():
             value = getattr(self, name)
             if value < least:
                 option = name.replace("_", "-")

@@ -39,7 +39,7 @@ class Catalog:
     def from_documents(
         cls, documents: Iterable[Document], overlays: Sequence[Overlay] = ()
     ) -> Catalog:
-        """Make a catalog of any fal documents; every overlay is laid over every document.
+        """Make a catalog of any fal documents; every overlay is applied to every document.
 
         BadDocument if one names no endpoint; of two with the same id the later one counts.
         """
@@ -95,7 +95,7 @@ def _vendored() -> Catalog:
     root = _HERE / "openapi"
     overlays: Callable[[], Sequence[Overlay]] = vendored_overlays
     return Catalog(
-        # A vendored document's place is its id, so that none is parsed before it is used.
+        # The id comes from the path, so that no document is parsed before it is used.
         Endpoint(Document.from_path(path, endpoint_id=_id(path, root)), overlays)
         for path in sorted(root.rglob("*.json"))
     )

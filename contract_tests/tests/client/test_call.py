@@ -16,7 +16,7 @@ import respx
 from falkit_client import cli
 from falkit_fixtures.images import sample
 from falkit_mock.cli import main
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import running
 

@@ -24,7 +24,7 @@ import pytest
 
 from falkit_client import errors
 from falkit_fixtures.images import sample
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from processes import started
 from serving import running

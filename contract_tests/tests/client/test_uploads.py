@@ -17,7 +17,7 @@ import pytest
 from falkit_client import uploads
 from falkit_client.errors import BadReply, Refused, Unauthorized
 from falkit_fixtures import images
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import I2V_FAST, PROMPT, Mock, WatchedClock, running
 
@@ -246,7 +246,7 @@ def test_a_large_picture_in_an_input_is_uploaded_first(
     path.write_bytes(images.sample("png"))
     body = {**PROMPT, "image_url": path}
     result = do("subscribe", I2V_FAST, body, settings={"base_url": mock.url})
-    sent = mock.platform.store.input(result.request_id)
+    sent = mock.service.store.input(result.request_id)
     assert b"/v3b.fal.media/files/b/" in sent
     assert b"base64" not in sent
 
@@ -254,4 +254,4 @@ def test_a_large_picture_in_an_input_is_uploaded_first(
 def test_a_small_picture_stays_in_its_input(do: Do, mock: Mock) -> None:
     body = {**PROMPT, "image_url": images.sample("png")}
     result = do("run", I2V_FAST, body, settings={"base_url": mock.url})
-    assert b"data:image/png;base64," in mock.platform.store.input(result.request_id)
+    assert b"data:image/png;base64," in mock.service.store.input(result.request_id)

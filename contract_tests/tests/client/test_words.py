@@ -8,11 +8,11 @@ import pytest
 
 from falkit_client._words import BadWord, read_words
 from falkit_spec import Catalog, Document, Endpoint
-from falkit_spec.media import Kind
+from falkit_spec.facts import MediaKind
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
 RETAKE = "fal-ai/ltx-2/retake-video"
-NONE: dict[Kind, Path | None] = {"image": None, "video": None, "audio": None}
+NONE: dict[MediaKind, Path | None] = {"image": None, "video": None, "audio": None}
 
 
 def read(*words: str, endpoint: str = FAST) -> dict[str, object]:

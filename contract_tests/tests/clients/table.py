@@ -1,7 +1,7 @@
 """The tables of docs/clients.md: which operations of which client are tested, and how they end.
 
-`PYTHONPATH=contract_tests/tests python contract_tests/tests/clients/table.py` runs all clients and writes them
-anew; nothing is written if one fails in another way than its row says.
+`PYTHONPATH=contract_tests/tests python contract_tests/tests/clients/table.py` runs all clients and
+writes them again; nothing is written if one fails in another way than its row says.
 """
 
 from __future__ import annotations

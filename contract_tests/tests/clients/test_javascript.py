@@ -14,7 +14,7 @@ import pytest
 
 from clients.javascript_client import call
 from falkit_fixtures.images import sample
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import I2V_FAST, PROMPT, Mock, running
 

@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 
 from falkit_client import Client
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import Mock, running
 

@@ -9,8 +9,8 @@ from collections.abc import Generator
 
 import pytest
 
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import Mock, running
 

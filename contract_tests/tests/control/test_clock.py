@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import Mock, running
 
@@ -113,13 +113,13 @@ class Borrowed:
 
     def __init__(self) -> None:
         self._clock = ManualClock()
-        self.bell = self._clock.bell
+        self.notifier = self._clock.notifier
 
     def now(self) -> float:
         return self._clock.now()
 
-    async def wait(self, until: float, ticket: asyncio.Event) -> None:
-        await self._clock.wait(until, ticket)
+    async def wait(self, until: float, waiter: asyncio.Event) -> None:
+        await self._clock.wait(until, waiter)
 
     def busy(self) -> AbstractContextManager[None]:
         return self._clock.busy()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from falkit_mock.cli import main
-from falkit_mock.steering.duration import DurationError, parse_duration
+from falkit_mock.core import DurationError, parse_duration
 from serving import PROMPT, T2V, Mock
 
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from openapi_spec_validator import validate
-from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
-from falkit_mock.app import create_app
-from falkit_mock.control.document import METHODS, ROOT, document, operations
+from falkit_mock.app import MockApp, create_app
+from falkit_mock.control.routes import METHODS, ROOT, control_router, document, operations
 from serving import Mock
 
 
-def routed(app: Starlette) -> set[tuple[str, str]]:
+def routed(app: MockApp) -> set[tuple[str, str]]:
     """Return method and path of everything that the application has under /__falkit."""
-    (mount,) = [route for route in app.routes if isinstance(route, Mount) and route.path == ROOT]
+    router = control_router(app.service, app.catalog, app.request_log, lambda: None)
     return {
-        (method, f"{ROOT}{route.path}")
-        for route in mount.routes
-        if isinstance(route, Route)
+        (method, route.path)
+        for route in router.routes
+        if isinstance(route, Route) and route.path != ROOT
         for method in route.methods or ()
         if method != "HEAD"
     }
@@ -73,9 +72,9 @@ def test_the_document_and_the_index_are_served(mock: Mock) -> None:
 def test_health_tells_the_settings_and_no_secret(mock: Mock) -> None:
     told = mock.http.get("/__falkit/health").json()
     assert (told["status"], told["settings"]["runners"]) == ("ok", 2)
-    assert told["settings"]["timing"] == {"queue": 0.0, "run": 0.0, "pace": "clock"}
+    assert told["settings"]["timing"] == {"queue": 0.0, "run": 0.0, "progression": "clock"}
     assert (told["settings"]["api_keys"], told["settings"]["control_token"]) == (0, False)
-    assert told["seed"] == mock.platform.identity.seed
+    assert told["seed"] == mock.service.identity.seed
 
 
 def test_another_method_is_405_and_another_path_404(mock: Mock) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from control.taking import until_taken
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import I2V_FAST, PATIENCE, PROMPT, T2V, Mock, running
 
@@ -85,8 +85,8 @@ def test_all_is_told_of_one_job_and_the_secret_of_its_key_nowhere(manual: Mock) 
     assert (told["created"], told["starts"], told["ends"]) == (1.8e9, 1.8e9 + 10, 1.8e9 + 30)
     assert told["outcome"]["status_code"] == 200
     assert told["outcome"]["body"]["video"]["url"].endswith(".mp4")
-    wishes = told["wishes"]
-    assert (wishes["webhook"], wishes["priority"], wishes["key"]) == (
+    options = told["wishes"]
+    assert (options["webhook"], options["priority"], options["key"]) == (
         hook["fal_webhook"],
         "low",
         "id",

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from falkit_mock.control.document import METHODS, ROOT, document
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.control.routes import METHODS, ROOT, document
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import PATIENCE, Mock, running
 

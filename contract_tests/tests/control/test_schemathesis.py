@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi import checks
 
-from falkit_mock.control.document import document
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.control.routes import document
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import Mock, running
 

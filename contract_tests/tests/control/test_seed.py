@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 
 from falkit_mock.app import create_app
-from falkit_mock.platform.identity import Identity
+from falkit_mock.core.identity import Identity
 from falkit_mock.settings import Settings
-from falkit_mock.store import SqliteStore
+from falkit_mock.store.sqlite import SqliteStore
 from serving import KEY, PROMPT, T2V, Mock
 
 
@@ -37,7 +37,7 @@ def test_ids_do_not_come_again_with_a_seed_that_was_there_before(manual: Mock) -
 
 def test_a_seed_at_random_is_told(manual: Mock) -> None:
     told = manual.http.put("/__falkit/seed").json()["seed"]
-    assert told == manual.platform.identity.seed != 1
+    assert told == manual.service.identity.seed != 1
 
 
 def test_a_store_that_was_kept_and_the_same_seed_make_new_ids(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from control.taking import until_taken
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import KEY, PATIENCE, PROMPT, T2V, Mock, running
 
@@ -130,7 +130,7 @@ def test_a_state_may_come_home_again(manual: Mock) -> None:
     assert manual.status(job)["status"] == "IN_QUEUE"
     assert manual.http.get(f"/v3b.fal.media{path}").content == PIXELS
     # What the uploads were in before is gone.
-    blobs = manual.platform.store.uploads.blobs.folder
+    blobs = manual.service.store.uploads.blobs.folder
     assert len(list(blobs.iterdir())) == 1
 
 
@@ -258,7 +258,7 @@ def test_a_file_that_is_no_whole_export_changes_nothing(
     path = upload(manual)
     job = manual.submit()
     archive = change(export(manual))
-    blobs = manual.platform.store.uploads.blobs.folder
+    blobs = manual.service.store.uploads.blobs.folder
     before = sorted(blobs.iterdir())
     reply = restore(manual, archive)
     detail = reply.json()["detail"]
@@ -278,7 +278,7 @@ def test_a_reset_mock_gives_the_same_ids_again(manual: Mock) -> None:
     manual.submit()
     assert manual.http.post("/__falkit/reset").json() == {"seed": 1, "jobs": 0}
     assert manual.http.get(f"/v3b.fal.media{path}").status_code == 404
-    assert not list(manual.platform.store.uploads.blobs.folder.iterdir())
+    assert not list(manual.service.store.uploads.blobs.folder.iterdir())
     assert manual.http.get("/__falkit/journal").json()["last"] == 1
     assert manual.submit()["request_id"] == first["request_id"]
     assert upload(manual) == path

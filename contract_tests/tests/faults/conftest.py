@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from falkit_mock.platform.clock import Clock
-from falkit_mock.platform.rules.rule import Rule
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.clock import Clock
+from falkit_mock.core.settings import parse_timing
+from falkit_mock.faults.rules import Rule
 from falkit_mock.settings import Settings
 from serving import Mock, running
 

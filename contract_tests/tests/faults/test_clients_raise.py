@@ -60,14 +60,14 @@ def python(instant: Mock, monkeypatch: pytest.MonkeyPatch) -> Generator[SyncClie
 @pytest.fixture
 def posted(instant: Mock) -> Generator[list[str]]:
     """What the mock was posted, in order."""
-    rules = instant.platform.rules
+    rules = instant.service.rules
     seen: list[str] = []
     choose = rules.choose
 
-    def watched(phase: Any, subject: Any, only: Any = None) -> Any:
-        if phase == "answer" and subject.operation in ("run", "submit"):
-            seen.append(subject.operation)
-        return choose(phase, subject, only)
+    def watched(phase: Any, context: Any, only: Any = None) -> Any:
+        if phase == "answer" and context.operation in ("run", "submit"):
+            seen.append(context.operation)
+        return choose(phase, context, only)
 
     rules.choose = watched  # type: ignore[method-assign]  # for the length of the test
     yield seen
@@ -121,10 +121,10 @@ def test_python_gets_there_when_a_fault_is_over(python: SyncClient, posted: list
 
 
 def test_python_submits_twice_where_a_reply_is_lost(python: SyncClient, instant: Mock) -> None:
-    before = len(instant.platform.store.jobs())
+    before = len(instant.service.store.jobs())
     handle = python.submit(T2V, prompt("reply_lost times=1"))
     assert handle.request_id
-    assert len(instant.platform.store.jobs()) == before + 2, "as at fal: wire.md §12 row 25"
+    assert len(instant.service.store.jobs()) == before + 2, "as at fal: wire.md §12 row 25"
 
 
 @pytest.fixture(scope="module")
@@ -149,12 +149,12 @@ def phrase(status: int) -> str:
     ).phrase
 
 
-@pytest.mark.parametrize("door", ["run", "queue"])
+@pytest.mark.parametrize("entry", ["run", "queue"])
 @pytest.mark.parametrize("error", EVERY, ids=lambda error: error.type)
 def test_javascript_throws(
-    javascript: dict[str, Any], error: ModelErrorType | RequestErrorType, door: str
+    javascript: dict[str, Any], error: ModelErrorType | RequestErrorType, entry: str
 ) -> None:
-    thrown = javascript[error.type][door]
+    thrown = javascript[error.type][entry]
     invalid = error.status == 422
     assert thrown["name"] == ("ValidationError" if invalid else "ApiError")
     assert (thrown["status"], thrown["message"]) == (error.status, phrase(error.status))

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from falkit_mock.config import ConfigError, find_config, read_config
-from falkit_mock.faults import faults
-from falkit_mock.platform.rules.catalogue import FAULTS
-from falkit_mock.platform.rules.rule import Rule
-from falkit_mock.serve import serve
+from falkit_mock.cli.config import ConfigError, find_config, read_config
+from falkit_mock.cli.faults import faults
+from falkit_mock.cli.serve import serve
+from falkit_mock.faults.catalogue import FAULTS
+from falkit_mock.faults.rules import Rule
 from serving import PATIENCE
 
 FALKIT = str(Path(sys.executable).with_name("falkit"))
@@ -114,7 +114,7 @@ def test_a_file_that_cant_work_ends_it_with_one_line(tmp_path: Path, text: str, 
         ("[[rules]]\ntimes = 1", "rule 1: fault: missing; give the name of one"),
         ("quiet = 3", "quiet: 3 is neither true nor false"),
         ("seed = true", "seed: true is no whole number"),
-        ("journal = []", "journal: [] is no whole number"),
+        ("request-log = []", "request-log: [] is no whole number"),
         ("timing = 'soon'", "timing: 'soon' is none of"),
         ("result-ttl = -5", "result-ttl: '-5' is no time to fetch a result in; give fal, forever"),
         ("assume = ['x']", "assume: 'x' is not of the form"),

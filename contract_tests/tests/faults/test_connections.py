@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from falkit_mock.app import create_app
-from falkit_mock.platform.rules.rule import Rule
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
+from falkit_mock.faults.rules import Rule
 from falkit_mock.settings import Settings
 from faults.conftest import Serve
 from gated import Gated, gated, heard
@@ -34,11 +34,11 @@ def assert_cut(call: object, fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", CUTS)
-@pytest.mark.parametrize("door", ["fal.run", "queue.fal.run"])
-def test_a_connection_is_cut(instant: Mock, fault: str, door: str) -> None:
+@pytest.mark.parametrize("entry", ["fal.run", "queue.fal.run"])
+def test_a_connection_is_cut(instant: Mock, fault: str, entry: str) -> None:
     def call() -> httpx.Response:
         header = {"x-falkit-fault": fault}
-        return instant.http.post(f"/{door}/{T2V}", json=PROMPT, headers=header)
+        return instant.http.post(f"/{entry}/{T2V}", json=PROMPT, headers=header)
 
     assert_cut(call, fault)
     assert instant.run(PROMPT).status_code == 200, "the next request is answered"
@@ -49,7 +49,7 @@ def test_a_reset_keeps_the_job_from_being_made_and_a_lost_reply_does_not(serve: 
     for fault, jobs in (("connection_reset", 0), ("reply_lost", 1), ("half_reply", 2)):
         with pytest.raises(httpx.TransportError):
             mock.submit(headers={"x-falkit-fault": fault})
-        assert len(mock.platform.store.jobs()) == jobs
+        assert len(mock.service.store.jobs()) == jobs
 
 
 @pytest.mark.parametrize("operation", ["status", "stream", "result"])
@@ -111,7 +111,7 @@ def test_a_hanging_call_ends_when_its_caller_gives_up(serve: Serve) -> None:
     mock = serve("hang", clock=clock)
     with pytest.raises(httpx.ReadTimeout):
         mock.run(PROMPT, timeout=0.05)
-    assert mock.platform.store.jobs() == []
+    assert mock.service.store.jobs() == []
 
 
 def test_latency_is_on_the_clock(serve: Serve) -> None:
@@ -136,7 +136,7 @@ def test_a_mock_that_is_told_to_stop_lets_go_of_those_who_hang(serve: Serve) -> 
     thread = threading.Thread(target=lambda: codes.append(mock.run(PROMPT).status_code))
     thread.start()
     clock.until_waited_for()
-    mock.inside(mock.platform.close)
+    mock.inside(mock.service.close)
     thread.join(PATIENCE)
     assert codes == [503]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.platform.identity import Identity
-from falkit_mock.platform.rules.catalogue import FAULTS
-from falkit_mock.platform.rules.errors import RuleError
-from falkit_mock.platform.rules.rulebook import Rulebook
-from falkit_mock.platform.rules.subject import Subject
+from falkit_mock.core.identity import Identity
+from falkit_mock.faults import RuleError
+from falkit_mock.faults.catalogue import FAULTS
+from falkit_mock.faults.matching import MatchContext
+from falkit_mock.faults.rulebook import Rulebook
 from faults.conftest import Serve
 from serving import PROMPT, T2V, Mock
 
@@ -93,7 +93,7 @@ def test_the_catalogue_is_listed(mock: Mock) -> None:
 
 
 def test_a_rulebook_is_written_down_and_read_back_with_its_counts() -> None:
-    subject = Subject("run", T2V, "id", ("internal_error times=1",))
+    subject = MatchContext("run", T2V, "id", ("internal_error times=1",))
     first = Rulebook(Identity(1))
     first.add("runner_server_error times=2")
     first.add('latency seconds=uniform:1..2 prompt="a b"')
@@ -133,6 +133,6 @@ def test_a_reset_brings_back_the_rules_of_the_start(serve: Serve) -> None:
     mock = serve("internal_error times=1")
     mock.run(PROMPT)
     mock.http.post(RULES, json={"rule": "bad_key"})
-    mock.inside(mock.platform.rules.reset)
-    (kept,) = mock.platform.rules.all()
+    mock.inside(mock.service.rules.reset)
+    (kept,) = mock.service.rules.all()
     assert (kept.id, kept.rule.text(), kept.seen) == ("r1", "internal_error times=1", 0)

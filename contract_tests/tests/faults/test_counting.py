@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.platform.identity import Identity
-from falkit_mock.platform.rules.rulebook import Rulebook
-from falkit_mock.platform.rules.subject import Subject
+from falkit_mock.core.identity import Identity
+from falkit_mock.faults.matching import MatchContext
+from falkit_mock.faults.rulebook import Rulebook
 from faults.conftest import Serve
 from serving import PROMPT, T2V, Mock
 
@@ -21,7 +21,7 @@ def applied(rule: str, count: int, seed: int = 1) -> list[int]:
     """Return the places in a row of requests to which a rule applies, from 1."""
     book = Rulebook(Identity(seed))
     book.add(rule)
-    subject = Subject("run", T2V, "id")
+    subject = MatchContext("run", T2V, "id")
     return [place for place in range(1, count + 1) if book.choose("outcome", subject) is not None]
 
 
@@ -59,7 +59,7 @@ def test_chance_follows_from_the_seed_alone() -> None:
 
 def test_two_rules_alike_have_dice_of_their_own() -> None:
     book = Rulebook(Identity(1))
-    subject = Subject("run", T2V)
+    subject = MatchContext("run", T2V)
     for _ in range(2):
         book.add("internal_error probability=0.5")
     thrown = [book.choose("outcome", subject) for _ in range(200)]
@@ -71,7 +71,7 @@ def test_the_first_rule_of_a_phase_decides_and_the_others_are_not_counted(serve:
     mock = serve("runner_server_error times=1", "internal_error times=1", "bad_request nth=1")
     reply = [mock.run(PROMPT).headers.get("x-fal-error-type") for _ in range(4)]
     assert reply == ["runner_server_error", "internal_error", "bad_request", None]
-    assert [kept.seen for kept in mock.platform.rules.all()] == [4, 3, 2]
+    assert [kept.seen for kept in mock.service.rules.all()] == [4, 3, 2]
 
 
 def test_rules_of_different_phases_go_together(serve: Serve) -> None:

@@ -9,9 +9,8 @@ import httpx
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from falkit_mock.platform.rules.catalogue import FAULTS
-from falkit_mock.platform.rules.model_errors import MODEL_ERRORS
-from falkit_mock.platform.rules.request_errors import REQUEST_ERRORS
+from falkit_mock.faults.catalogue import FAULTS
+from falkit_mock.faults.job_errors import MODEL_ERRORS, REQUEST_ERRORS
 from falkit_spec import Catalog
 from falkit_spec.protocol import Protocol
 from faults.published import EVERY, MODEL, REQUEST, ModelErrorType, RequestErrorType

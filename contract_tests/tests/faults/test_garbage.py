@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from falkit_mock.platform.identity import Identity
-from falkit_mock.platform.jobs import Job
-from falkit_mock.platform.rules.catalogue import FAULTS
-from falkit_mock.platform.rules.distribution import parse_distribution
-from falkit_mock.platform.rules.ending import outcome_as
-from falkit_mock.platform.rules.errors import RuleError
-from falkit_mock.platform.rules.matcher import MATCHING
-from falkit_mock.platform.rules.rule import Rule
-from falkit_mock.platform.rules.rulebook import Chosen, Rulebook
+from falkit_mock.core.identity import Identity
+from falkit_mock.core.jobs import ModelRequest
+from falkit_mock.core.settings import Assumptions
+from falkit_mock.faults import RuleError, parse_distribution
+from falkit_mock.faults.catalogue import FAULTS
+from falkit_mock.faults.matching import MATCHING
+from falkit_mock.faults.resolve import outcome_as
+from falkit_mock.faults.rulebook import Rulebook, TriggeredFault
+from falkit_mock.faults.rules import Rule
+from falkit_mock.service.outcomes import read_request
 from falkit_mock.settings import Settings
 from falkit_spec import Catalog
 from faults.conftest import Serve
@@ -36,7 +37,10 @@ VALUES: tuple[Any, ...] = (
     *(math.nan, math.inf, -math.inf, 10**400, 16**9999, -(10**400), -1, 1e-320, True, None),
     *([], {}, [math.inf], [[1]], [True], {"a": 1}, date(2020, 1, 1), *TEXTS),
 )
-JOB = Job("x", 1, T2V, "fal-ai/ltx-2", "queue", "clock", 0.0, 0.0, 0.0, 0.0, 0.0)
+REQUEST = ModelRequest(
+    T2V, "fal-ai/ltx-2", Catalog.vendored().get(T2V), b'{"prompt": "x"}', "application/json", ""
+)
+PARSED = read_request(REQUEST, Settings())
 
 
 def made(source: Any) -> Rule | RuleError:
@@ -61,9 +65,9 @@ def read(source: Any) -> Rule | None:
 def carry_out(rule: Rule) -> None:
     """Have happen what a rule says, as far as it needs no server."""
     if rule.fault.phase == "outcome":
-        outcome_as(rule.table(), JOB, Catalog.vendored().get(T2V), b'{"prompt": "x"}', Settings())
+        outcome_as(rule.table(), PARSED, "queue", Assumptions())
     if rule.fault.parameter("seconds") is not None and rule.fault.phase == "latency":
-        Rulebook(Identity(1)).draw(Chosen(rule, "r1", 1), "seconds")
+        Rulebook(Identity(1)).draw(TriggeredFault(rule, "r1", 1), "seconds")
 
 
 NAMES = [(fault.name, each.name) for fault in FAULTS.values() for each in fault.parameters]

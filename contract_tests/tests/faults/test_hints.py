@@ -11,7 +11,7 @@ HINT = "x-falkit-hint"
 
 
 @pytest.mark.parametrize(
-    ("door", "fault", "words"),
+    ("host", "fault", "words"),
     [
         ("fal.run", "stuck", "stuck can't happen on run; it can on submit"),
         ("fal.run", "webhook_late seconds=1", "can't happen on run; it can on submit"),
@@ -23,10 +23,10 @@ HINT = "x-falkit-hint"
     ],
 )
 def test_a_header_that_would_do_nothing_is_refused_by_falkit(
-    instant: Mock, door: str, fault: str, words: str
+    instant: Mock, host: str, fault: str, words: str
 ) -> None:
     said = {"x-falkit-fault": fault}
-    reply = instant.http.post(f"/{door}/fal-ai/ltx-2/text-to-video", json=PROMPT, headers=said)
+    reply = instant.http.post(f"/{host}/fal-ai/ltx-2/text-to-video", json=PROMPT, headers=said)
     assert (reply.status_code, words in reply.json()["detail"]) == (400, True), reply.text
     assert reply.headers[HINT].startswith("falkit refused this, not fal: x-falkit-fault")
 

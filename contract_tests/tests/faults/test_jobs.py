@@ -8,7 +8,7 @@ import av
 import pytest
 from av.error import FFmpegError
 
-from falkit_mock.platform.clock import ManualClock
+from falkit_mock.core.clock import ManualClock
 from faults.conftest import Serve
 from serving import PROMPT, Mock
 
@@ -40,7 +40,7 @@ FINAL = [
 
 
 def attempts(mock: Mock, job: dict[str, str]) -> int:
-    stored = mock.platform.store.get(job["request_id"])
+    stored = mock.service.store.get(job["request_id"])
     assert stored is not None
     return stored.attempts
 

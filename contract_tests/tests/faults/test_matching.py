@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from falkit_mock.platform.rules.rule import Rule
-from falkit_mock.platform.rules.subject import Subject
+from falkit_mock.faults.matching import MatchContext
+from falkit_mock.faults.rules import Rule
 from faults.conftest import Serve
 from serving import I2V_FAST, PROMPT, T2V
 
@@ -19,7 +19,7 @@ INPUT: dict[str, Any] = {
     "loud": True,
     "scenes": [{"name": "dawn"}, {"name": "dusk"}],
 }
-SUBJECT = Subject("run", I2V_FAST, "id-7", (), lambda: INPUT)
+SUBJECT = MatchContext("run", I2V_FAST, "id-7", (), lambda: INPUT)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from falkit_mock.platform.rules.errors import RuleError, UnknownFault
-from falkit_mock.platform.rules.rule import Rule
-from falkit_mock.platform.rules.rulebook import read_rules
+from falkit_mock.faults import RuleError, UnknownFault
+from falkit_mock.faults.rulebook import read_rules
+from falkit_mock.faults.rules import Rule
 from faults.conftest import Serve
 from serving import PROMPT, Mock
 

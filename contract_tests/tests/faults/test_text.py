@@ -7,14 +7,10 @@ from typing import Any
 
 from hypothesis import example, given, strategies as st
 
-from falkit_mock.platform.rules import magic
-from falkit_mock.platform.rules.catalogue import FAULTS
-from falkit_mock.platform.rules.errors import RuleError
-from falkit_mock.platform.rules.fault import Fault
-from falkit_mock.platform.rules.matcher import MATCHING
-from falkit_mock.platform.rules.parameter import Parameter
-from falkit_mock.platform.rules.rule import Rule
-from falkit_mock.platform.rules.text import Table, parse_texts, to_text
+from falkit_mock.faults import Fault, Parameter, RuleError, Table
+from falkit_mock.faults.catalogue import FAULTS
+from falkit_mock.faults.matching import MATCHING
+from falkit_mock.faults.rules import Rule, find, parse_texts, to_text
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=20)
@@ -117,7 +113,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 
 @given(st.lists(WORDS | MARKS | TEXT, max_size=12).map("".join))
 def test_no_prompt_and_no_url_breaks_the_search_for_magic(text: str) -> None:
-    found = magic.find({"prompt": f"[falkit:{text}", "image_url": f"https://falkit.test/{text}"})
+    found = find({"prompt": f"[falkit:{text}", "image_url": f"https://falkit.test/{text}"})
     for each in found.texts:
         assert Rule.read(each)
 

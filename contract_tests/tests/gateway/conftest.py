@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from falkit_mock.gateway.egress import Policy
+from falkit_mock.gateway import Policy
 from falkit_mock.settings import Settings
 from gated import INSTANT, Gated, gated
 

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from falkit_mock.gateway.authority import Authority
+from falkit_mock.gateway import AuthorityUnusable, DataDirUnusable
+from falkit_mock.gateway.authority import Authority, data_dir
 from falkit_mock.gateway.certificates import make_authority
-from falkit_mock.gateway.errors import AuthorityUnusable, HomeUnusable
-from falkit_mock.gateway.home import home
 
 DAY = 24 * 3600.0
 Falkit = Callable[..., subprocess.CompletedProcess[str]]
@@ -132,13 +131,13 @@ def test_a_key_without_its_own_certificate_is_noticed(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_to_is_named_with_its_mend(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
-    with pytest.raises(HomeUnusable, match="FALKIT_HOME") as caught:
+    with pytest.raises(DataDirUnusable, match="FALKIT_HOME") as caught:
         Authority.open(blocked / "falkit")
     assert caught.value.path == blocked / "falkit"
 
 
 @pytest.mark.parametrize(
-    ("platform", "environ", "expected"),
+    ("system", "environ", "expected"),
     [
         ("linux", {}, "/home/me/.local/share/falkit"),
         ("linux", {"XDG_DATA_HOME": "/data"}, "/data/falkit"),
@@ -150,15 +149,15 @@ def test_a_folder_that_cannot_be_written_to_is_named_with_its_mend(tmp_path: Pat
     ],
 )
 def test_the_data_folder_is_where_the_system_has_such(
-    monkeypatch: pytest.MonkeyPatch, platform: str, environ: dict[str, str], expected: str
+    monkeypatch: pytest.MonkeyPatch, system: str, environ: dict[str, str], expected: str
 ) -> None:
     for name in ("FALKIT_HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/home/me")
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "platform", platform)
-    assert home() == Path(expected)
+    monkeypatch.setattr(sys, "platform", system)
+    assert data_dir() == Path(expected)
 
 
 def test_cert_path_and_export_agree(falkit: Falkit, tmp_path: Path) -> None:

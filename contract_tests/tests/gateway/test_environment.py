@@ -15,10 +15,10 @@ import certifi
 import dotenv
 import pytest
 
+from falkit_mock.cli.gateway import SHELLS, render
+from falkit_mock.gateway import RootsUnusable
 from falkit_mock.gateway.authority import Authority
 from falkit_mock.gateway.environment import PRELOAD, variables
-from falkit_mock.gateway.errors import RootsUnusable
-from falkit_mock.gateway.shells import SHELLS, render
 from gated import Gated
 from serving import T2V
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from falkit_mock.gateway import door
+from falkit_mock.gateway import gateway
 from gated import Gated, gated, heard
 from serving import PATIENCE, PROMPT, T2V
 
@@ -190,7 +190,7 @@ def test_who_stays_silent_is_let_go(
 ) -> None:
     gate = open_gate()
     gate.http.get("https://fal.run/health")
-    monkeypatch.setattr(door, "PATIENCE", 0.05)
+    monkeypatch.setattr(gateway, "PATIENCE", 0.05)
     with gate.dial() as caller:
         caller.sendall(beginning)
         with suppress(ConnectionResetError):

@@ -13,10 +13,9 @@ import httpx
 import pytest
 
 from falkit_mock.app import create_app
-from falkit_mock.delivery_line import as_facts, as_text
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.request_log import RequestLog
-from falkit_mock.store.deliveries import Delivery
+from falkit_mock.cli.console import ConsoleLog, as_facts, as_text
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.core.events import Delivery
 from serving import KEY, PROMPT, T2V
 
 NOW = 1_800_000_000.0
@@ -87,7 +86,7 @@ def test_an_object_has_both_times_and_the_faults() -> None:
     assert facts["error"] == "never mind"
 
 
-class Log(RequestLog):
+class Log(ConsoleLog):
     patience = 0.0
 
 
@@ -95,13 +94,13 @@ def asked(form: Literal["text", "json"], path: str, *, running: bool = False) ->
     """Return what is logged of a direct call that has to wait until the clock is moved."""
     told, clock = io.StringIO(), ManualClock()
     app = create_app(clock=clock)
-    log = Log(app, form, told, clock)
+    app.service.events.listeners.append(Log(form, told, clock))
 
     async def ask() -> None:
         if running:
             clock.run()
         async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=log), base_url="http://mock", headers=KEY
+            transport=httpx.ASGITransport(app=app), base_url="http://mock", headers=KEY
         ) as client:
             call: Coroutine[Any, Any, httpx.Response] = client.post(path, json=PROMPT)
             task = asyncio.ensure_future(call)
@@ -109,7 +108,7 @@ def asked(form: Literal["text", "json"], path: str, *, running: bool = False) ->
                 await asyncio.sleep(0)
             clock.advance(60)
             assert (await task).status_code == 200
-            app.state.platform.close()
+            app.service.close()
 
     asyncio.run(ask())
     return told.getvalue()

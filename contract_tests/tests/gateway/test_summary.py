@@ -14,19 +14,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from falkit_mock.gateway.around import Around
+from falkit_mock.cli.serve import Listeners
+from falkit_mock.cli.summary import Hints, Remains, Spend, Tally, Webhooks, summary
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.core.events import Delivery, DeliveryAttempted, Verdict
+from falkit_mock.core.network import listen, reached
+from falkit_mock.core.settings import parse_timing
+from falkit_mock.faults.rules import Rule
+from falkit_mock.gateway import Egress
 from falkit_mock.gateway.authority import Authority
-from falkit_mock.gateway.egress import Egress
-from falkit_mock.gateway.gateway import Gateway, reached
-from falkit_mock.gateway.remains import Remains, Webhooks
-from falkit_mock.gateway.summary import summary
-from falkit_mock.gateway.tally import Hints, Spend, Tally
-from falkit_mock.listening import listen
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.platform.rules.rule import Rule
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.gateway.gateway import Gateway
+from falkit_mock.mock import ServerThread
 from falkit_mock.settings import Settings
-from falkit_mock.store.deliveries import Delivery, Verdict
 from serving import KEY, PATIENCE, PROMPT, T2V
 from webhooks.receiver import Received, Reply, receiving
 
@@ -38,12 +37,17 @@ QUEUE, RUN = f"/queue.fal.run/{T2V}", f"/fal.run/{T2V}"
 class Told:
     """A mock as it stands around a program, and calls to it."""
 
-    around: Around
+    listeners: Listeners
+    server: ServerThread
     http: httpx.Client
+
+    def summary(self) -> str:
+        """Return the summary so far."""
+        return self.server.call(self.listeners.summary)
 
     def lines(self) -> list[str]:
         """Return the summary so far, beside its first line."""
-        return self.around.summary().splitlines()[1:]
+        return self.summary().splitlines()[1:]
 
 
 @contextmanager
@@ -54,14 +58,15 @@ def around(folder: Path, *rules: str, clock: ManualClock | None = None) -> Gener
     )
     with listen("127.0.0.1", 0) as mock, listen("127.0.0.1", 0) as gate:
         gateway = Gateway(gate, reached(mock), Egress("allow"), Authority.open(folder))
+        listeners = Listeners(gateway, verbose=False)
         client = httpx.Client(
             base_url=reached(mock), headers=KEY, timeout=PATIENCE, trust_env=False
         )
         with (
-            Around(settings, mock, gateway, verbose=False, clock=clock) as mocked,
+            ServerThread(settings, mock, gateway, listeners.add_to, clock=clock) as server,
             client,
         ):
-            yield Told(mocked, client)
+            yield Told(listeners, server, client)
 
 
 def test_the_page_shows_a_summary_as_it_is(authority_folder: Path) -> None:
@@ -89,7 +94,7 @@ def test_the_page_shows_a_summary_as_it_is(authority_folder: Path) -> None:
         http.post(QUEUE, json={"prompt": "[falkit:stuck]"}, params=hook)
         assert heard.wait(PATIENCE)
         # Until the attempt is logged, which the receiver's answer comes shortly before.
-        while "nobody had answered yet" in (said := told.around.summary()):
+        while "nobody had answered yet" in (said := told.summary()):
             continue
         assert said.replace(receiver.url, "http://127.0.0.1:8000/fal") == shown
 
@@ -141,9 +146,9 @@ def test_a_refused_webhook_is_told_with_its_mend_and_without_its_password(
 
 def test_webhooks_given_up_are_counted_by_receiver_and_copies_are_not() -> None:
     heard = Webhooks()
-    heard.heard(delivery("retry", 1))
-    heard.heard(delivery("failed", 2))
-    heard.heard(delivery("failed", 1, "duplicate"))
+    heard(DeliveryAttempted(delivery("retry", 1)))
+    heard(DeliveryAttempted(delivery("failed", 2)))
+    heard(DeliveryAttempted(delivery("failed", 1, "duplicate")))
     assert heard.given_up == {"http://u:***@127.0.0.1:1/x: 302, redirects aren't followed": 1}
     assert heard.reasons == {}
 
@@ -184,15 +189,11 @@ def test_a_rule_that_applied_before_a_reset_is_not_said_to_be_idle(
     with around(authority_folder, "downstream_service_error times=1") as told:
         told.http.post(RUN, json=PROMPT)
         told.http.post("/__falkit/reset").raise_for_status()
-        assert "never applied" not in told.around.summary()
-
-
-async def nobody(*_: object) -> None:
-    """Stand for an application that is not called."""
+        assert "never applied" not in told.summary()
 
 
 def test_nothing_takes_more_than_a_few_lines_of_eighty_columns() -> None:
-    tally = Tally(nobody)
+    tally = Tally()
     for number in range(20):
         tally.hints.add(f"{'word ' * 100}{'abcdefghijklmnopqrst'[number]}")
     left = Remains(

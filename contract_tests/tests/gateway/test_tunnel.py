@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from falkit_mock.gateway.tunnel import Pipe
+from falkit_mock.gateway.proxy_protocol import Pipe
 
 
 class Carrier(asyncio.Transport):

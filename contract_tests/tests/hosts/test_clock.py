@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from falkit_mock.platform.clock import SimulatedClock
+from falkit_mock.core.clock import SimulatedClock
 
 HOUR = 3600.0
 
@@ -19,7 +19,7 @@ def test_a_jump_visits_every_awaited_moment_in_order() -> None:
 
         async def waiter(until: float) -> None:
             while clock.now() < until:
-                await clock.wait(until, clock.bell.ticket())
+                await clock.wait(until, clock.notifier.waiter())
             seen.append(clock.now())
 
         tasks = [asyncio.create_task(waiter(until)) for until in (1030.0, 1010.0, 5000.0)]
@@ -41,7 +41,7 @@ def test_what_is_begun_on_the_way_is_met_on_the_way() -> None:
         async def again_and_again() -> None:
             due = 10.0
             while due < 5000:
-                await clock.wait(due, clock.bell.ticket())
+                await clock.wait(due, clock.notifier.waiter())
                 if clock.now() >= due:
                     seen.append(clock.now())
                     due *= 4
@@ -63,7 +63,7 @@ def test_a_jump_waits_for_what_is_going_on_at_a_moment() -> None:
 
         async def work() -> None:
             with clock.busy():
-                await clock.wait(10.0, clock.bell.ticket())
+                await clock.wait(10.0, clock.notifier.waiter())
                 await release.wait()
                 order.append(f"work done at {clock.now():g}")
 
@@ -96,7 +96,7 @@ def test_a_running_clock_jumps_ahead_and_runs_on() -> None:
         await clock.move_to(clock.now() + HOUR)
         first = clock.now()
         assert before + HOUR <= first <= time.time() + HOUR
-        await clock.wait(first + 0.002, clock.bell.ticket())
+        await clock.wait(first + 0.002, clock.notifier.waiter())
         assert clock.now() >= first + 0.002
 
     asyncio.run(check())

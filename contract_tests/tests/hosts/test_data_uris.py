@@ -10,7 +10,7 @@ import pytest
 
 from falkit_fixtures import images
 from falkit_fixtures.images import Kind, Other
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import I2V_FAST, PROMPT, RETAKE, Mock
 

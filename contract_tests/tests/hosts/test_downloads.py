@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from falkit_fixtures import images
-from falkit_mock.platform import download
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
+from falkit_mock.service import inputs
 from falkit_mock.settings import Settings
 from serving import I2V_FAST, PATIENCE, PROMPT, Mock
 
@@ -137,7 +137,7 @@ def test_a_redirect_that_leads_nowhere_is_a_download_error(
 
 
 def test_a_slow_download_ends(open_mock: Mock, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "SECONDS", 0.2)
+    monkeypatch.setattr(inputs, "SECONDS", 0.2)
     kind, hint = _answer(open_mock, f"{site.url}/slow")
     assert (kind, "took more than 0.2 s" in hint) == ("file_download_error", True)
 
@@ -163,7 +163,7 @@ def test_being_told_to_stop_ends_a_call_that_waits_for_a_download(
             pool.submit(open_mock.http.get, job["status_url"]),
         ]
         assert all(site.slow.acquire(timeout=PATIENCE) for _ in range(2))
-        open_mock.inside(open_mock.platform.close)
+        open_mock.inside(open_mock.service.close)
         assert [call.result(PATIENCE).status_code for call in waiting] == [503, 503]
     site.done.set()
 
@@ -174,7 +174,7 @@ def test_a_fault_in_judging_an_input_ends_the_job(
     def broken(*args: object) -> None:
         raise RuntimeError("where it broke")
 
-    monkeypatch.setattr(download, "check_bytes", broken)
+    monkeypatch.setattr(inputs, "check_bytes", broken)
     input = {**PROMPT, "image_url": f"{site.url}/picture.png"}
     reply = open_mock.run(input, I2V_FAST)
     assert (reply.status_code, reply.json()["error_type"]) == (500, "internal_error")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import I2V_FAST, PROMPT, RETAKE, Mock
 

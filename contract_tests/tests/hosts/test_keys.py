@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import PROMPT, T2V, Mock
 

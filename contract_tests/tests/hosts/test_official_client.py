@@ -9,7 +9,7 @@ import fal_client
 import httpx
 import pytest
 
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from rerouting import AsyncTransports, rerouted
 from serving import I2V_FAST, PROMPT, T2V, Mock

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import PATIENCE, PROMPT, T2V, Mock
 
@@ -224,7 +224,7 @@ def test_a_fault_of_the_mocks_own_is_a_json_500_with_an_id(
     def broken(path: str) -> None:
         raise RuntimeError("where it broke")
 
-    monkeypatch.setattr(mock.platform.media, "file", broken)
+    monkeypatch.setattr(mock.service.media, "file", broken)
     reply = mock.http.get("/v3b.fal.media/files/b/x")
     assert reply.status_code == 500
     assert reply.json() == {"detail": "Internal Server Error", "error_type": "internal_error"}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import PATIENCE, PROMPT, T2V, Mock, WatchedClock
 
@@ -95,10 +95,10 @@ class WatchedJobs:
     def __init__(self, mock: Mock) -> None:
         from queue import Queue
 
-        from falkit_mock.platform.jobs import Outcome
+        from falkit_mock.core.jobs import Outcome
 
         self._decided: Queue[Outcome] = Queue()
-        store = mock.platform.store
+        store = mock.service.store
         decide = store.decide
 
         def noted(request_id: str, outcome: Outcome) -> None:
@@ -118,7 +118,7 @@ def test_a_call_still_waiting_when_the_mock_stops_is_not_told_it_succeeded(
     with ThreadPoolExecutor() as pool:
         call = pool.submit(held.run, PROMPT)
         clock.until_waited_for()
-        held.inside(held.platform.close)
+        held.inside(held.service.close)
         reply = call.result(PATIENCE)
     assert (reply.status_code, reply.json()) == (503, {"detail": "Service Unavailable"})
 

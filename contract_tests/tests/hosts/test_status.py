@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import PROMPT, T2V, Mock
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from falkit_mock.platform.timing import parse_timing
-from falkit_mock.settings import Assumptions, Settings
+from falkit_mock.core.settings import Assumptions, parse_timing
+from falkit_mock.settings import Settings
 from serving import Mock, WatchedClock
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from falkit_mock.platform.timing import TimingError, parse_timing
-from falkit_mock.settings import Assumptions, Settings, SettingsError
+from falkit_mock.core.settings import Assumptions, SettingsError, TimingError, parse_timing
+from falkit_mock.settings import Settings
 from serving import I2V_FAST, PROMPT, T2V, Mock
 
 Timed = Callable[[Settings], Mock]
@@ -112,7 +112,7 @@ def test_one_seed_makes_the_same_ids_logs_files_and_media(timed: Timed) -> None:
         assert start == 1_800_000_000.0
         mock.submit({"prompt": "again"}, I2V_FAST)
         status = mock.status(job)
-        path = mock.platform.store.get(job["request_id"])
+        path = mock.service.store.get(job["request_id"])
         assert path is not None
         return [job["request_id"], status["queue_position"], path.starts, path.ends, path.outcome]
 

@@ -12,11 +12,11 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from starlette.applications import Starlette
 from starlette.types import Message, Scope
 
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.platform.platform import Platform
+from falkit_mock.app import MockApp
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.service.service import Service
 
 T = TypeVar("T")
 HOST = "127.0.0.1:4325"
@@ -33,19 +33,19 @@ class WatchedClock(ManualClock):
         super().__init__()
         self._waiting: dict[asyncio.Task[Any], asyncio.Event] = {}
 
-    async def wait(self, until: float, ticket: asyncio.Event) -> None:
+    async def wait(self, until: float, waiter: asyncio.Event) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._waiting[task] = ticket
+        self._waiting[task] = waiter
         try:
-            await super().wait(until, ticket)
+            await super().wait(until, waiter)
         finally:
             del self._waiting[task]
 
     def holds(self, task: asyncio.Task[Any]) -> bool:
         """Tell whether a task waits here and nothing has woken it."""
-        ticket = self._waiting.get(task)
-        return ticket is not None and not ticket.is_set()
+        waiter = self._waiting.get(task)
+        return waiter is not None and not waiter.is_set()
 
     async def _settle(self) -> None:
         # Nothing here waits for the outside, so no real time need pass, whoever hangs.
@@ -95,9 +95,9 @@ class Open:
 class Driver:
     """Calls one application on an event loop of its own."""
 
-    def __init__(self, app: Starlette, clock: WatchedClock) -> None:
+    def __init__(self, app: MockApp, clock: WatchedClock) -> None:
         self.clock = clock
-        self.platform: Platform = app.state.platform
+        self.service: Service = app.service
         self._app = app
         self._loop = asyncio.new_event_loop()
         self._calls: list[Open] = []
@@ -106,7 +106,7 @@ class Driver:
         """Hang up on all who are still waiting."""
         for call in self._calls:
             call.task.cancel()
-        self._loop.call_soon(self.platform.close)
+        self._loop.call_soon(self.service.close)
         self._run(self._ended())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
@@ -153,7 +153,7 @@ class Driver:
 
     async def _settled(self) -> None:
         # Pictures are decoded in threads, which would finish sooner or later.
-        await self.platform.settled()
+        await self.service.settled()
         for _ in range(TURNS):
             await asyncio.sleep(0)
         while any(not (call.task.done() or self.clock.holds(call.task)) for call in self._calls):

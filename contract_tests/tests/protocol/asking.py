@@ -126,7 +126,7 @@ class Asking(Base):
 
     def look_at_all(self) -> None:
         """See that each open job stands as it should; in `polls`, looking would change it."""
-        if self.pace == "polls":
+        if self.progression == "polls":
             return
         for job in self.witnesses:
             if self.expired(job):
@@ -148,7 +148,7 @@ class Asking(Base):
         """Hold a status to what was seen before, and to what it should be by now."""
         body = reply.json()
         assert reply.status_code == (200 if body["status"] == "COMPLETED" else 202)
-        if self.pace != "polls":
+        if self.progression != "polls":
             assert body["status"] == job.task.status(self.now), f"it should be {job.task}"
             assert body.get("queue_position", 0) == self.service.position(job.task)
         job.see_status(body)
@@ -161,7 +161,7 @@ class Asking(Base):
         age = self.now - newest
         assert age >= -TICK, "a line from the future"
         # What will be refused in the end says little; others print all the time.
-        if self.timed is not None and job.task.pace == "clock" and job.ending.code == 200:
+        if self.timed is not None and job.task.progression == "clock" and job.ending.code == 200:
             assert age <= self.timed.run / 5, "the window stands still"
 
     def hear_all(self) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
 
 from falkit_mock.app import create_app
-from falkit_mock.platform.timing import Seconds, parse_timing
-from falkit_mock.settings import Assumptions, Settings
+from falkit_mock.core.settings import Assumptions, Seconds, parse_timing
+from falkit_mock.settings import Settings
 from falkit_spec import Catalog
 from falkit_spec.protocol import Operation, Protocol
 from protocol.asgi import Driver, Reply, WatchedClock
@@ -91,7 +91,7 @@ class Base(RuleBasedStateMachine):
         clock = WatchedClock()
         self._driver = Driver(create_app(self.settings, clock=clock), clock)
         self._receiver = Receiver(clock, dict(zip(URLS, moods, strict=True)))
-        self._driver.platform.webhooks.use(self._receiver)
+        self._driver.service.webhooks.use(self._receiver)
         self._service = Service(runners, concurrency or math.inf, clock.now())
 
     def teardown(self) -> None:
@@ -118,8 +118,8 @@ class Base(RuleBasedStateMachine):
         return self.driver.clock.now()
 
     @property
-    def pace(self) -> str:
-        return self.settings.timing.pace
+    def progression(self) -> str:
+        return self.settings.timing.progression
 
     @property
     def timed(self) -> Seconds | None:
@@ -134,7 +134,7 @@ class Base(RuleBasedStateMachine):
 
     def learn(self) -> None:
         """Take the moments of jobs that looking moves on from the mock: nothing else knows them."""
-        if self.pace != "polls":
+        if self.progression != "polls":
             return
         if not self.witnesses:
             return

@@ -6,10 +6,10 @@ import asyncio
 import math
 from dataclasses import dataclass, field
 
-from falkit_mock.platform.clock import Clock
-from falkit_mock.platform.webhooks.errors import SendFailed
-from falkit_mock.platform.webhooks.sender import Answer
-from falkit_mock.platform.webhooks.targets import Target
+from falkit_mock.core.clock import Clock
+from falkit_mock.webhooks import SendFailed
+from falkit_mock.webhooks.sender import Answer
+from falkit_mock.webhooks.targets import Target
 
 # None of them is called: what goes to these addresses is caught before.
 URLS = ("http://127.0.0.1:9001/a", "http://localhost:9002/b?c=d", "http://[::1]:9003/")
@@ -83,7 +83,7 @@ class Receiver:
         if mood.delay == math.inf:
             await asyncio.Event().wait()
         while self.clock.now() < now + mood.delay:
-            await self.clock.wait(now + mood.delay, self.clock.bell.ticket())
+            await self.clock.wait(now + mood.delay, self.clock.notifier.waiter())
         if mood.code is None:
             raise SendFailed("the connection broke")
         return Answer(mood.code, {"content-type": "text/plain"}, b"heard")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-Pace = Literal["clock", "held", "polls"]
+Progression = Literal["clock", "held", "polls"]
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Task:
     run: float
     # It is given up where it has not started by then.
     start_by: float
-    pace: Pace
+    progression: Progression
     starts: float = math.inf
     ends: float = math.inf
     # Whether somebody ended it while it waited.
@@ -57,7 +57,7 @@ class Service:
     def take(self, task: Task) -> None:
         """Take a new job."""
         self.tasks.append(task)
-        if task.pace == "clock" and not task.run and task.ready <= self.now:
+        if task.progression == "clock" and not task.run and task.ready <= self.now:
             # It waits for nothing and occupies nobody.
             task.starts = task.ends = self.now
         self._tick()
@@ -82,7 +82,7 @@ class Service:
 
     def hold(self, task: Task) -> None:
         """Let a job stand where it is; its runner is free."""
-        task.pace = "held"
+        task.progression = "held"
         task.ends = math.inf
         self._tick()
 
@@ -90,7 +90,7 @@ class Service:
         """Move a job on by hand."""
         if task.status(self.now) == "IN_QUEUE":
             task.starts = self.now
-            if task.pace == "clock":
+            if task.progression == "clock":
                 task.ends = self.now + task.run
         if to == "COMPLETED" and task.status(self.now) != "COMPLETED":
             task.ends = self.now
@@ -125,11 +125,11 @@ class Service:
 
     def _first(self) -> Task | None:
         """Return the first in line of those that can start now."""
-        running = [task for task in self._in("IN_PROGRESS") if task.pace == "clock"]
+        running = [task for task in self._in("IN_PROGRESS") if task.progression == "clock"]
         ready = [
             task
             for task in self._in("IN_QUEUE")
-            if task.pace == "clock"
+            if task.progression == "clock"
             and task.ready <= self.now
             and sum(other.path == task.path for other in running) < self.runners
             and sum(other.key == task.key for other in running) < self.concurrency

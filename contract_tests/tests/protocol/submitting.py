@@ -125,5 +125,5 @@ class Submitting(Base):
             now + queue + stuck,
             run,
             now + order.start_within,
-            "held" if held and self.pace != "polls" else "polls" if held else "clock",
+            "held" if held and self.progression != "polls" else "polls" if held else "clock",
         )

@@ -17,7 +17,7 @@ from schemathesis import GenerationMode
 from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi import checks
 
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from falkit_spec import Catalog, Endpoint
 from falkit_spec.protocol import Protocol

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from falkit_mock.app import create_app
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from protocol.asgi import Driver, WatchedClock
 from protocol.base import ENDPOINTS, headers_of
@@ -105,7 +105,7 @@ def test_nothing_comes_again_once_a_resend_was_taken_even_if_an_attempt_was_unde
 ) -> None:
     driver = serve("instant")
     receiver = Receiver(driver.clock, {URLS[0]: SILENT})
-    driver.platform.webhooks.use(receiver)
+    driver.service.webhooks.use(receiver)
     job = submitted(driver, f"?fal_webhook={URLS[0]}")
     receiver.moods[URLS[0]] = FRIENDLY
     steer(driver, job, "resend")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Unpack
+from typing import Any, cast
 
 import click
 import httpx
 import pytest
 
-from falkit_mock.options import Chosen, clock_of, mock_options, settings_of, told_clock
-from falkit_mock.platform.clock import SimulatedClock
+from falkit_mock.cli.options import MockOptions, clock_of, run_options, settings_of, told_clock
+from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.settings import Settings
 from processes import started
 from serving import KEY, PROMPT, T2V
@@ -22,10 +22,11 @@ def made(*words: str) -> tuple[Settings, SimulatedClock | None, str]:
     """Return the settings and the clock of words on a command line, and what is told of it."""
 
     @click.command()
-    @mock_options
-    def command(**given: Unpack[Chosen]) -> tuple[Settings, SimulatedClock | None, str]:
-        clock = clock_of(given)
-        return settings_of(given), clock, told_clock(clock)
+    @run_options
+    def command(**given: Any) -> tuple[Settings, SimulatedClock | None, str]:
+        options = cast(MockOptions, given)
+        clock = clock_of(options)
+        return settings_of(options), clock, told_clock(clock)
 
     found: tuple[Settings, SimulatedClock | None, str] = command.main(
         [*words], standalone_mode=False

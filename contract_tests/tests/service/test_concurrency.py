@@ -36,7 +36,7 @@ def test_a_refused_call_leaves_nothing_behind(serve: Serve) -> None:
     mock = serve("0,10", concurrency=1)
     mock.submit()
     assert mock.run(PROMPT).status_code == 429
-    assert len(mock.platform.store.jobs()) == 1
+    assert len(mock.service.store.jobs()) == 1
 
 
 def test_the_hint_never_has_a_whole_key(serve: Serve) -> None:
@@ -73,7 +73,7 @@ def test_a_direct_call_takes_a_place_until_its_end(
         if ended == "by time":
             mock.advance(10)
         else:
-            mock.inside(lambda: mock.platform.settle(mock.platform.store.jobs()[0]))
+            mock.inside(lambda: mock.service.settle(mock.service.store.jobs()[0]))
         call.result()
     assert mock.status(job)["status"] == "IN_PROGRESS"
 

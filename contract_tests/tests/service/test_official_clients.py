@@ -11,9 +11,9 @@ from fal_client.client import FalClientHTTPError
 from clients import javascript_client
 from clients.in_process import Fal, routed_from_threads
 from falkit_mock.app import create_app
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.platform.platform import Platform
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.core.settings import parse_timing
+from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from service.conftest import Serve
 from serving import PROMPT, T2V
@@ -76,24 +76,24 @@ def test_python_tries_a_call_above_the_limit_again_until_there_is_a_place(
         clock.advance(4)
 
     monkeypatch.setattr("fal_client.client.time.sleep", sleep)
-    platform: Platform = fal.app.state.platform  # type: ignore[attr-defined]
+    service: Service = fal.app.service  # type: ignore[attr-defined]
     before = len(fal.requests)
     with pytest.raises(FalClientHTTPError) as refused:
         client.run(T2V, {})
     assert refused.value.status_code == 422, "the call that found a place"
     assert len(fal.requests) - before == 4
-    assert len(platform.store.jobs()) == 2
+    assert len(service.store.jobs()) == 2
 
 
 def test_javascript_says_its_priority_and_meets_its_start_timeout(serve: Serve) -> None:
     mock = serve("held")
     queued = javascript_client.call(mock.url, "submit")
-    job = mock.platform.store.get(queued["request_id"])
+    job = mock.service.store.get(queued["request_id"])
     assert job is not None
-    assert job.wishes.priority == "low"
+    assert job.options.priority == "low"
     javascript_client.call(mock.url, "startTimeoutAndHint")
-    late = mock.platform.store.jobs()[-1]
-    assert late.wishes.start_within == 30
+    late = mock.service.store.jobs()[-1]
+    assert late.options.start_within == 30
     mock.advance(30)
     url = f"{mock.url}/queue.fal.run/fal-ai/ltx-2/requests/{late.id}"
     assert mock.http.get(url).status_code == 504

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from hypothesis import example, given, strategies as st
 
-from falkit_mock.platform.clock import ManualClock
-from falkit_mock.platform.jobs import Door, Job, Wishes
-from falkit_mock.platform.planner import Planner
-from falkit_mock.platform.schedule import moments
+from falkit_mock.core.clock import ManualClock
+from falkit_mock.core.jobs import Entry, Job, RequestOptions, moments
+from falkit_mock.service.queueing import Planner
 from falkit_mock.settings import Settings
-from falkit_mock.store import SqliteStore
+from falkit_mock.store.sqlite import SqliteStore
 
 START = 1_800_000_000.0
 
@@ -29,7 +28,7 @@ class Submit:
     queue: float = 0.0
     run: float = 2.0
     start_within: float = math.inf
-    door: Door = "queue"
+    entry: Entry = "queue"
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ SUBMITS = st.builds(
     queue=SECONDS,
     run=SECONDS,
     start_within=st.one_of(st.just(math.inf), SECONDS.map(lambda half: half + 0.25)),
-    door=st.sampled_from(["queue", "queue", "queue", "run"]),
+    entry=st.sampled_from(["queue", "queue", "queue", "run"]),
 )
 # What nothing but its turn keeps back: the common case, with a plan that only grows at its end.
 ALIKE = st.builds(Submit, run=st.integers(1, 6).map(float), queue=st.just(0.5))
@@ -99,21 +98,21 @@ class World:
 
     def submit(self, wish: Submit) -> Job | None:
         """Take a job as the platform does; a direct call above the limit is not taken."""
-        if wish.door == "run" and self.planner.in_progress(wish.key) >= self.places:
+        if wish.entry == "run" and self.planner.in_progress(wish.key) >= self.places:
             return None
-        ready = self.now + (wish.queue if wish.door == "queue" else 0.0)
-        wishes = Wishes(
+        ready = self.now + (wish.queue if wish.entry == "queue" else 0.0)
+        options = RequestOptions(
             key=wish.key,
             priority="low" if wish.low else "normal",
             start_within=wish.start_within,
         )
         seq = self.store.next_seq()
         times = (self.now, ready, ready + wish.run, wish.run, ready)
-        job = Job(f"job-{seq}", seq, wish.path, "a/b", wish.door, "clock", *times, wishes=wishes)
-        if wish.door == "queue":
+        job = Job(f"job-{seq}", seq, wish.path, "a/b", wish.entry, "clock", *times, options=options)
+        if wish.entry == "queue":
             self.planner.enter(job)
         self.store.add(job, b"")
-        if wish.door == "run" and wish.run:
+        if wish.entry == "run" and wish.run:
             self.planner.replan(job)
         self.ids.append(job.id)
         return job
@@ -134,9 +133,11 @@ def naive(world: World) -> dict[str, tuple[float, float]]:
     """Plan those who wait anew by going through everyone at every moment at which things change."""
     now, jobs = world.now, world.jobs()
     waits = [job for job in jobs if job.status(now) == "IN_QUEUE"]
-    waits.sort(key=lambda job: (job.wishes.priority == "low", job.seq))
+    waits.sort(key=lambda job: (job.options.priority == "low", job.seq))
     running = [job for job in jobs if job.status(now) == "IN_PROGRESS" and job.run > 0]
-    busy = [(job.path if job.door == "queue" else "", job.wishes.key, job.ends) for job in running]
+    busy = [
+        (job.path if job.entry == "queue" else "", job.options.key, job.ends) for job in running
+    ]
     found: dict[str, tuple[float, float]] = {}
     at = now
     while waits:
@@ -147,12 +148,12 @@ def naive(world: World) -> dict[str, tuple[float, float]]:
                 waits.remove(job)
                 continue
             on_path = sum(path == job.path for path, _, _ in busy)
-            of_key = sum(key == job.wishes.key for _, key, _ in busy)
+            of_key = sum(key == job.options.key for _, key, _ in busy)
             if job.ready <= at and on_path < world.runners and of_key < world.places:
                 found[job.id] = (at, at + job.run)
                 waits.remove(job)
                 if job.run > 0:
-                    busy.append((job.path, job.wishes.key, at + job.run))
+                    busy.append((job.path, job.options.key, at + job.run))
         later = [*(end for _, _, end in busy), *(job.ready for job in waits)]
         later += [job.start_by + 1e-6 for job in waits if job.start_by < math.inf]
         at = min((moment for moment in later if moment > at), default=math.inf)
@@ -172,9 +173,9 @@ def hold_to_limits(world: World) -> None:
     for at in {job.starts for job in ran}:
         on = [job for job in ran if job.starts <= at < job.ends]
         for path in {job.path for job in on}:
-            assert sum(job.path == path and job.door == "queue" for job in on) <= world.runners
-        for key in {job.wishes.key for job in on}:
-            assert sum(job.wishes.key == key for job in on) <= world.places
+            assert sum(job.path == path and job.entry == "queue" for job in on) <= world.runners
+        for key in {job.options.key for job in on}:
+            assert sum(job.options.key == key for job in on) <= world.places
 
 
 @given(
@@ -223,7 +224,7 @@ def test_a_place_in_the_queue_counts_who_comes_before(
     jobs = [job for job in world.jobs() if job.status(world.now) == "IN_QUEUE"]
     for path in {job.path for job in jobs}:
         line = [job for job in jobs if job.path == path]
-        line.sort(key=lambda job: (job.wishes.priority == "low", job.seq))
+        line.sort(key=lambda job: (job.options.priority == "low", job.seq))
         assert [world.store.queues.ahead(job, world.now) for job in line] == [*range(len(line))]
         assert world.store.queues.length(path, world.now) == len(line)
         leaves = [min(job.starts, job.ends) for job in line]
@@ -236,10 +237,10 @@ def test_a_store_that_is_opened_again_knows_who_waits(tmp_path: Path) -> None:
     world = World(1, 2, store=SqliteStore(file))
     for _ in range(3):
         world.submit(Submit())
-    world.submit(Submit(key="l", door="run"))
+    world.submit(Submit(key="l", entry="run"))
     again = SqliteStore(file)
-    known = again.queues.lanes(world.now)
-    assert known == world.store.queues.lanes(world.now)
+    known = again.queues.partitions(world.now)
+    assert known == world.store.queues.partitions(world.now)
     assert len(known) == 2
     again.close()
     world.store.close()

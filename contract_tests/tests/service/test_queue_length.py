@@ -17,7 +17,7 @@ def test_a_queue_that_is_longer_is_429(serve: Serve, most: int, code: int) -> No
         mock.submit()
     reply = mock.http.post(f"{SUBMIT}?fal_max_queue_length={most}", json=PROMPT)
     assert reply.status_code == code
-    assert len(mock.platform.store.jobs()) == (4 if code == 200 else 3)
+    assert len(mock.service.store.jobs()) == (4 if code == 200 else 3)
     if code == 429:
         hint = f"2 wait for {T2V}, more than fal_max_queue_length={most}"
         assert reply.headers["x-falkit-hint"] == hint
@@ -53,9 +53,9 @@ def test_a_length_that_is_none_is_refused(serve: Serve, value: str, kind: str) -
 def test_headers_that_only_a_real_service_heeds_are_taken(serve: Serve) -> None:
     mock = serve("instant")
     headers = {"x-fal-runner-hint": "session", "x-fal-no-retry": "yes", "x-fal-store-io": "1"}
-    job = mock.platform.store.get(mock.submit(headers=headers)["request_id"])
+    job = mock.service.store.get(mock.submit(headers=headers)["request_id"])
     assert job is not None
-    assert (job.wishes.retry, job.wishes.keep_payloads) == (False, True)
+    assert (job.options.retry, job.options.keep_payloads) == (False, True)
 
 
 @pytest.mark.parametrize(("value", "retry"), [("1", False), ("TRUE", False), ("0", True)])
@@ -63,6 +63,6 @@ def test_retries_are_given_up_in_each_of_the_spellings(
     serve: Serve, value: str, retry: bool
 ) -> None:
     mock = serve("instant")
-    job = mock.platform.store.get(mock.submit(headers={"x-fal-no-retry": value})["request_id"])
+    job = mock.service.store.get(mock.submit(headers={"x-fal-no-retry": value})["request_id"])
     assert job is not None
-    assert job.wishes.retry is retry
+    assert job.options.retry is retry

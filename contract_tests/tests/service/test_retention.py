@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from falkit_mock.platform.jobs import Outcome
-from falkit_mock.settings import Assumptions, Settings, SettingsError
+from falkit_mock.core.jobs import Outcome
+from falkit_mock.core.settings import Assumptions, SettingsError
+from falkit_mock.settings import Settings
 from service.conftest import Serve
 from serving import PROMPT, T2V, Mock
 
@@ -34,7 +35,7 @@ def enlarge(mock: Mock, job: dict[str, Any], size: int) -> None:
     """Give a job an answer of so many bytes; no model here has a large one."""
     body = b'"' + b"x" * (size - 2) + b'"'
     outcome = Outcome(200, body)
-    mock.inside(lambda: mock.platform.store.decide(job["request_id"], outcome))
+    mock.inside(lambda: mock.service.store.decide(job["request_id"], outcome))
 
 
 def test_a_result_can_be_fetched_for_an_hour_after_the_end(serve: Serve) -> None:
@@ -124,7 +125,7 @@ def test_what_ended_a_month_ago_leaves_nothing_behind(serve: Serve) -> None:
     mock.advance(31 * DAY)
     assert mock.http.get(url).status_code == 200
     mock.submit()
-    store = mock.platform.store
+    store = mock.service.store
     assert (store.get(job["request_id"]), store.input(job["request_id"])) == (None, b"")
     assert mock.http.get(url).status_code == 404
     assert len(store.jobs()) == 1

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from falkit_mock.platform.clock import ManualClock, SimulatedClock
-from falkit_mock.platform.timing import parse_timing
-from falkit_mock.platform.webhooks.hold import Holds
+from falkit_mock.core.clock import ManualClock, SimulatedClock
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
+from falkit_mock.webhooks.sender import Holds
 from serving import Mock, running
 from webhooks.receiver import Receiver, receiving
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from falkit_mock.platform.clock import SimulatedClock
+from falkit_mock.core.clock import SimulatedClock
 from serving import PATIENCE, PROMPT, Mock
 
 Seen = dict[str, Any]
@@ -37,7 +37,7 @@ def settled(mock: Mock, count: int = 1) -> list[Seen]:
 
     async def wait() -> None:
         async with asyncio.timeout(PATIENCE):
-            while len(mock.platform.store.deliveries.select()) < count:
+            while len(mock.service.store.deliveries.select()) < count:
                 await asyncio.sleep(0.002)
 
     asyncio.run_coroutine_threadsafe(wait(), mock.loop).result(PATIENCE + 1)

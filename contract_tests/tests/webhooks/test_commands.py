@@ -15,8 +15,9 @@ from click.testing import CliRunner
 
 from client.webhooks.published import Verifier, as_jose
 from falkit_mock.cli import main
-from falkit_mock.platform.webhooks.samples import SAMPLES
-from falkit_mock.request_log import RequestLog
+from falkit_mock.cli.console import ConsoleLog
+from falkit_mock.core.events import DeliveryAttempted, Listener
+from falkit_mock.webhooks.signing import SAMPLES
 from serving import Mock
 from webhooks.following import deliveries, go, settled, submit
 from webhooks.receiver import Receiver, Reply, receiving
@@ -90,7 +91,7 @@ def test_trigger_does_without_a_mock_where_none_answers(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The module, which the package's own name for the command hides.
-    module = import_module("falkit_mock.trigger")
+    module = import_module("falkit_mock.cli.webhooks")
 
     def answers(url: str) -> bool:
         return False
@@ -204,9 +205,14 @@ def test_resend_refuses_an_unknown_job(mock: Mock) -> None:
     assert "no-such-job" in done.stderr
 
 
+def deliveries_alone(log: ConsoleLog) -> Listener:
+    """Return a listener that hands on deliveries, and no requests."""
+    return lambda event: log(event) if isinstance(event, DeliveryAttempted) else None
+
+
 def test_the_log_has_a_line_for_each_attempt(mock: Mock) -> None:
     told = io.StringIO()
-    mock.platform.webhooks.log.heard = RequestLog(mock.http, file=told).delivered  # type: ignore[arg-type]
+    mock.service.events.listeners.append(deliveries_alone(ConsoleLog(file=told)))
     codes = iter([500, 200])
     with receiving(lambda _: Reply(next(codes))) as receiver:
         submit(mock, receiver.url)
@@ -224,8 +230,7 @@ def test_the_log_has_a_line_for_each_attempt(mock: Mock) -> None:
 
 def test_the_json_log_has_an_object_for_each_attempt(mock: Mock, receiver: Receiver) -> None:
     told = io.StringIO()
-    log = RequestLog(mock.http, "json", told)  # type: ignore[arg-type]
-    mock.platform.webhooks.log.heard = log.delivered
+    mock.service.events.listeners.append(deliveries_alone(ConsoleLog("json", told)))
     job = submit(mock, receiver.url)
     settled(mock)
     line = json.loads(told.getvalue())

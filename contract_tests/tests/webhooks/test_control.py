@@ -12,11 +12,11 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from client.webhooks.published import Verifier, as_jose
-from falkit_mock.control.document import document
-from falkit_mock.platform.webhooks.errors import SendFailed
-from falkit_mock.platform.webhooks.samples import SAMPLES
-from falkit_mock.platform.webhooks.sender import Answer
-from falkit_mock.platform.webhooks.targets import Target
+from falkit_mock.control.routes import document
+from falkit_mock.webhooks import SendFailed
+from falkit_mock.webhooks.sender import Answer
+from falkit_mock.webhooks.signing import SAMPLES
+from falkit_mock.webhooks.targets import Target
 from serving import PATIENCE, Mock
 from webhooks.following import deliveries, go, settled, submit
 from webhooks.receiver import Received, Receiver, Reply, receiving
@@ -100,18 +100,18 @@ def test_one_call_waits_until_a_webhook_was_acknowledged(mock: Mock) -> None:
 
 
 def test_who_waits_for_deliveries_is_let_go_at_the_end(mock: Mock) -> None:
-    bell, waits = mock.platform.webhooks.log.bell, threading.Event()
-    ticket = bell.ticket
+    notifier, waits = mock.service.webhooks.log.notifier, threading.Event()
+    waiter = notifier.waiter
 
     def noted() -> asyncio.Event:
         waits.set()
-        return ticket()
+        return waiter()
 
-    bell.ticket = noted  # type: ignore[method-assign]
+    notifier.waiter = noted  # type: ignore[method-assign]
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(deliveries, mock, wait=30)
         assert waits.wait(PATIENCE)
-        mock.inside(mock.platform.close)
+        mock.inside(mock.service.close)
         assert waiting.result(PATIENCE) == []
 
 
@@ -313,7 +313,7 @@ def test_a_delivery_by_hand_ends_with_a_reset(standing: Callable[..., Mock], sil
     body = {"kind": "completed", "url": silent}
     with ThreadPoolExecutor() as pool:
         triggered = pool.submit(mock.http.post, "/__falkit/webhooks/trigger", json=body)
-        listening = mock.platform.webhooks
+        listening = mock.service.webhooks
         while not listening.under_way:
             pass
         post(mock, "/reset")
@@ -324,7 +324,7 @@ def test_a_delivery_by_hand_ends_with_a_reset(standing: Callable[..., Mock], sil
 
 def test_an_import_drops_what_is_not_allowed_here(standing: Callable[..., Mock]) -> None:
     old, new = standing(webhook_allow=("10.255.255.*",)), standing()
-    old.platform.webhooks.use(Failing())
+    old.service.webhooks.use(Failing())
     submit(old, "http://10.255.255.1/")
     settled(old)
     new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)

@@ -10,8 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from falkit_mock.platform.jobs import Job
-from falkit_mock.settings import Assumptions
+from falkit_mock.core.jobs import Job
+from falkit_mock.core.settings import Assumptions
 from serving import PATIENCE, PROMPT, T2V, Mock
 from webhooks.following import Seen, deliveries, go, settled, submit
 from webhooks.receiver import Received, Receiver, Reply, receiving
@@ -152,13 +152,13 @@ def test_a_key_has_always_the_same_user_id(mock: Mock, receiver: Receiver) -> No
 
 
 def test_a_job_that_was_tried_twice_has_another_gateway_id(mock: Mock, receiver: Receiver) -> None:
-    add = mock.platform.store.add
+    add = mock.service.store.add
 
     def tried_twice(job: Job, input: bytes) -> None:
         job.attempts = 2
         add(job, input)
 
-    mock.platform.store.add = tried_twice  # type: ignore[method-assign]
+    mock.service.store.add = tried_twice  # type: ignore[method-assign]
     job = submit(mock, receiver.url)
     body = receiver.wait()[0].json
     assert body["request_id"] == job["request_id"]
@@ -248,18 +248,18 @@ def test_the_end_of_the_mock_waits_for_no_receiver(serve: Callable[..., Mock], s
         mock.http.put(submit(mock, silent)["cancel_url"])
     webhooks = mock.http.get("/__falkit/webhooks").json()
     assert webhooks["waiting"] == 40
-    mock.inside(mock.platform.close)
-    assert mock.platform.webhooks.pending() == []
+    mock.inside(mock.service.close)
+    assert mock.service.webhooks.pending() == []
 
 
 def test_ten_thousand_that_wait_cost_a_jump_little(
     standing: Callable[..., Mock], receiver: Receiver
 ) -> None:
     mock = standing("held")
-    webhooks = mock.platform.webhooks
+    webhooks = mock.service.webhooks
 
     def wait_all() -> None:
-        job = mock.platform.store.jobs()[0]
+        job = mock.service.store.jobs()[0]
         for number in range(10_000):
             job.id = f"job-{number}"
             webhooks.expect(job)

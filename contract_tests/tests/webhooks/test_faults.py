@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from client.webhooks.published import Verifier, as_jose
-from falkit_mock.platform.jobs import Job
-from falkit_mock.platform.webhooks.faults import WEBHOOK_FAULTS, Faults
+from falkit_mock.core.jobs import JobFaults, KeptFault
 from serving import PROMPT, T2V, Mock
 from webhooks.following import deliveries, go, settled, submit
 from webhooks.receiver import Received, Receiver, Reply, receiving
@@ -17,19 +17,10 @@ from webhooks.receiver import Received, Receiver, Reply, receiving
 JWKS = "/rest.fal.ai/.well-known/jwks.json"
 
 
-def faulty(mock: Mock, url: str, *faults: dict[str, Any]) -> dict[str, Any]:
-    """Submit a job whose webhook has faults, as a rule would write them."""
-    add = mock.platform.store.add
-
-    def with_faults(job: Job, input: bytes) -> None:
-        job.faults = {"webhook": list(faults)}
-        add(job, input)
-
-    mock.platform.store.add = with_faults  # type: ignore[method-assign]
-    try:
-        return submit(mock, url)
-    finally:
-        mock.platform.store.add = add  # type: ignore[method-assign]
+def faulty(mock: Mock, url: str, *faults: str) -> dict[str, Any]:
+    """Submit a job whose webhook has faults, which the request names."""
+    rules = "; ".join(f"webhook_{fault}" for fault in faults)
+    return submit(mock, url, headers={"x-falkit-fault": rules})
 
 
 def good(mock: Mock, request: Received) -> bool:
@@ -41,7 +32,7 @@ def good(mock: Mock, request: Received) -> bool:
 def test_a_duplicate_comes_as_often_as_asked_though_it_was_taken(
     mock: Mock, receiver: Receiver
 ) -> None:
-    job = faulty(mock, receiver.url, {"name": "duplicate", "times": 3})
+    job = faulty(mock, receiver.url, "duplicate copies=3")
     came = receiver.wait(3)
     assert [request.json["request_id"] for request in came] == [job["request_id"]] * 3
     log = settled(mock, 3)
@@ -51,7 +42,7 @@ def test_a_duplicate_comes_as_often_as_asked_though_it_was_taken(
 
 def test_duplicates_can_come_apart(standing: Callable[..., Mock], receiver: Receiver) -> None:
     mock = standing()
-    faulty(mock, receiver.url, {"name": "duplicate", "times": 3, "seconds": 40})
+    faulty(mock, receiver.url, "duplicate copies=3 seconds=40")
     go(mock, 100)
     sent = [one["sent"] for one in deliveries(mock)]
     assert [moment - sent[0] for moment in sent] == [0, 40, 80]
@@ -60,7 +51,7 @@ def test_duplicates_can_come_apart(standing: Callable[..., Mock], receiver: Rece
 def test_a_duplicate_that_fails_is_not_tried_again(standing: Callable[..., Mock]) -> None:
     mock = standing()
     with receiving(lambda _: Reply(500)) as receiver:
-        faulty(mock, receiver.url, {"name": "duplicate"})
+        faulty(mock, receiver.url, "duplicate")
         go(mock, 10)
         outcomes = sorted(one["outcome"] for one in deliveries(mock))
     assert outcomes == ["failed", "retry", "retry"]
@@ -70,7 +61,7 @@ def test_a_late_one_comes_so_long_after_the_end(
     standing: Callable[..., Mock], receiver: Receiver
 ) -> None:
     mock = standing("0,5")
-    faulty(mock, receiver.url, {"name": "late", "seconds": 90})
+    faulty(mock, receiver.url, "late seconds=90")
     go(mock, 94)
     assert receiver.received == []
     go(mock, 2)
@@ -81,7 +72,7 @@ def test_one_out_of_order_is_overtaken_by_the_next(
     standing: Callable[..., Mock], receiver: Receiver
 ) -> None:
     mock = standing("0,5", concurrency=0, runners=9)
-    first = faulty(mock, receiver.url, {"name": "out_of_order", "seconds": 600})
+    first = faulty(mock, receiver.url, "out_of_order seconds=600")
     go(mock, 60)
     assert receiver.received == []
     second = submit(mock, receiver.url)
@@ -94,7 +85,7 @@ def test_one_out_of_order_with_none_behind_it_comes_in_the_end(
     standing: Callable[..., Mock], receiver: Receiver
 ) -> None:
     mock = standing()
-    faulty(mock, receiver.url, {"name": "out_of_order", "seconds": 30})
+    faulty(mock, receiver.url, "out_of_order seconds=30")
     go(mock, 29)
     assert receiver.received == []
     go(mock, 2)
@@ -103,7 +94,7 @@ def test_one_out_of_order_with_none_behind_it_comes_in_the_end(
 
 def test_two_out_of_order_change_places(standing: Callable[..., Mock], receiver: Receiver) -> None:
     mock = standing("0,5", runners=1)
-    fault = {"name": "out_of_order"}
+    fault = "out_of_order"
     jobs = [faulty(mock, receiver.url, fault)["request_id"] for _ in range(2)]
     go(mock, 30)
     assert [request.json["request_id"] for request in receiver.received] == jobs[::-1]
@@ -118,7 +109,7 @@ def test_one_before_the_reply_comes_before_the_reply(serve: Callable[..., Mock])
         return Reply()
 
     with receiving(answer) as receiver:
-        job = faulty(mock, receiver.url, {"name": "before_reply"})
+        job = faulty(mock, receiver.url, "before_reply")
         order.append("reply")
         assert receiver.received[0].json["request_id"] == job["request_id"]
     assert order == ["webhook", "reply"]
@@ -132,7 +123,7 @@ def test_a_tampered_one_does_not_verify_and_the_retry_does(
     mock = standing()
 
     with receiving(lambda request: Reply(200 if good(mock, request) else 401)) as receiver:
-        faulty(mock, receiver.url, {"name": "tampered"})
+        faulty(mock, receiver.url, "tampered")
         go(mock, 30)
         first, second = receiver.received
     assert first.json == {**second.json, "tampered": True}
@@ -141,7 +132,7 @@ def test_a_tampered_one_does_not_verify_and_the_retry_does(
 
 
 def test_a_stale_one_is_signed_for_a_moment_long_past(mock: Mock, receiver: Receiver) -> None:
-    faulty(mock, receiver.url, {"name": "stale", "seconds": 400})
+    faulty(mock, receiver.url, "stale seconds=400")
     (request,) = receiver.wait()
     age = mock.clock.now() - int(request.headers["x-fal-webhook-timestamp"])
     assert 399 <= age < 410
@@ -156,7 +147,7 @@ def test_one_with_an_unknown_key_verifies_by_no_published_key(
 ) -> None:
     mock = standing()
     with receiving(lambda request: Reply(200 if good(mock, request) else 401)) as receiver:
-        faulty(mock, receiver.url, {"name": "unknown_key", "attempts": 2})
+        faulty(mock, receiver.url, "unknown_key attempts=2")
         go(mock, 30)
     assert [one["outcome"] for one in deliveries(mock)] == ["retry", "retry", "acknowledged"]
 
@@ -165,7 +156,7 @@ def test_a_slow_ones_acknowledgement_counts_for_nothing(
     standing: Callable[..., Mock], receiver: Receiver
 ) -> None:
     mock = standing()
-    faulty(mock, receiver.url, {"name": "slow"})
+    faulty(mock, receiver.url, "slow")
     go(mock, 60)
     log = deliveries(mock)
     assert [one["outcome"] for one in log] == ["retry", "acknowledged"]
@@ -179,9 +170,9 @@ def test_faults_add_up(standing: Callable[..., Mock], receiver: Receiver) -> Non
     faulty(
         mock,
         receiver.url,
-        {"name": "late", "seconds": 5},
-        {"name": "duplicate"},
-        {"name": "stale", "seconds": 1000},
+        "late seconds=5",
+        "duplicate",
+        "stale seconds=1000",
     )
     go(mock, 6)
     log = deliveries(mock)
@@ -194,19 +185,9 @@ def test_without_a_webhook_a_fault_does_nothing(mock: Mock) -> None:
     assert deliveries(mock) == []
 
 
-def test_defaults_fill_in_and_unknown_names_are_passed_over() -> None:
-    faults = Faults.read(
-        [{"name": "late"}, {"name": "no_such"}, "x", {"name": "duplicate", "times": 4}]
-    )
-    assert faults.number("late", "seconds") == 60
-    assert faults.number("duplicate", "times") == 4
-    assert not faults.has("stale")
-    assert Faults.read(None).chosen == {}
-
-
-def test_the_table_says_what_each_takes() -> None:
-    for fault in WEBHOOK_FAULTS.values():
-        assert fault.about
-        for parameter in fault.parameters:
-            assert parameter.least <= parameter.default <= parameter.most
-            assert parameter.about
+def test_what_is_kept_with_a_job_is_read_back() -> None:
+    late = KeptFault("late", {"seconds": 60.0})
+    stuck = KeptFault("stuck", {"seconds": math.inf})
+    faults = JobFaults(("x",), "raw_error", "r1", queue=stuck, webhook={"late": late})
+    assert JobFaults.from_json(faults.to_json()) == faults
+    assert JobFaults.from_json({"webhook": ["x", {"name": 1}], "named": 3}) == JobFaults()

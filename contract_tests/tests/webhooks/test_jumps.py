@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from falkit_mock.platform.clock import Clock, ManualClock
-from falkit_mock.platform.webhooks import hold
-from falkit_mock.platform.webhooks.hold import Hold, Holds
+from falkit_mock.core.clock import Clock, ManualClock
+from falkit_mock.webhooks import sender
+from falkit_mock.webhooks.sender import Hold, Holds
 from serving import Mock
 from webhooks.following import deliveries, go, settled, submit
 from webhooks.receiver import Received, Reply, receiving
@@ -32,7 +32,7 @@ def test_a_receiver_that_hangs_is_waited_for_once_in_two_hours_of_retries(
             waits.append(seconds)
             super().__init__(clock, seconds, in_vain)
 
-    monkeypatch.setattr(hold, "Hold", Noted)
+    monkeypatch.setattr(sender, "Hold", Noted)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         for _ in range(3):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from client.webhooks.published import Verifier, as_jose, as_the_sample
-from falkit_mock.settings import Assumptions
+from falkit_mock.core.settings import Assumptions
 from serving import Mock
 from webhooks.following import go, submit
 from webhooks.receiver import Receiver, Reply, receiving

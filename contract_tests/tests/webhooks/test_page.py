@@ -6,14 +6,12 @@ import re
 from pathlib import Path
 
 from falkit_client.listener.command import listen
-from falkit_mock.faults import page
-from falkit_mock.platform.rules.catalogue import FAULTS
-from falkit_mock.platform.webhooks.samples import ABOUT, SAMPLES
-from falkit_mock.platform.webhooks.schedule import SCHEDULES
-from falkit_mock.resend import resend
-from falkit_mock.serve import serve
-from falkit_mock.steering.deliveries import deliveries
-from falkit_mock.trigger import trigger
+from falkit_mock.cli.faults import page
+from falkit_mock.cli.serve import serve
+from falkit_mock.cli.webhooks import deliveries, resend, trigger
+from falkit_mock.faults.catalogue import FAULTS
+from falkit_mock.webhooks import SCHEDULES
+from falkit_mock.webhooks.signing import ABOUT, SAMPLES
 
 DOCS = Path(__file__).parents[3] / "docs"
 SENDING = (DOCS / "webhooks.md").read_text().partition("## What the mock sends")[2]

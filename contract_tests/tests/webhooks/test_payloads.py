@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from falkit_mock.platform.jobs import Outcome
-from falkit_mock.platform.webhooks.payloads import PAYLOAD_ERROR, body_of
-from falkit_mock.platform.webhooks.samples import SAMPLES, SampleName, sample
+from falkit_mock.core.jobs import Outcome
+from falkit_mock.webhooks.signing import PAYLOAD_ERROR, SAMPLES, SampleName, body_of, sample
 from falkit_spec import Catalog
 from falkit_spec.protocol import Protocol
 

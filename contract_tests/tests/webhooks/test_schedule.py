@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from falkit_mock.platform.webhooks.schedule import SCHEDULES
+from falkit_mock.webhooks import SCHEDULES
 from serving import Mock
 from webhooks.following import deliveries, go, settled, submit
 from webhooks.receiver import Receiver, Reply, receiving

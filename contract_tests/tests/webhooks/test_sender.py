@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from falkit_mock.gateway.certificates import issue, make_authority
-from falkit_mock.platform.webhooks.errors import SendFailed
-from falkit_mock.platform.webhooks.sender import MOST_BODY, Answer, HttpSender
-from falkit_mock.platform.webhooks.targets import Target, Targets
+from falkit_mock.webhooks import SendFailed
+from falkit_mock.webhooks.sender import MOST_BODY, Answer, HttpSender
+from falkit_mock.webhooks.targets import Target, Targets
 from serving import PATIENCE
 
 HEADERS = {"Content-Type": "application/json"}

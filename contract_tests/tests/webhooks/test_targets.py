@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.platform.webhooks.errors import TargetRefused
-from falkit_mock.platform.webhooks.targets import Targets
-from falkit_mock.settings import Settings, SettingsError
+from falkit_mock.core.settings import SettingsError
+from falkit_mock.settings import Settings
+from falkit_mock.webhooks import TargetRefused
+from falkit_mock.webhooks.targets import Targets
 from serving import PROMPT, T2V, Mock
 from webhooks.following import deliveries, submit
 from webhooks.receiver import Receiver

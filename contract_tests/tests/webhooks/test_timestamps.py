@@ -10,7 +10,7 @@ import pytest
 
 from client.webhooks.published import Verifier, as_jose
 from falkit_client import errors, webhooks
-from falkit_mock.platform.rules.rule import Rule
+from falkit_mock.faults.rules import Rule
 from serving import Mock
 from webhooks.following import deliveries, go, submit
 from webhooks.receiver import Received, Receiver, Reply, receiving
@@ -50,7 +50,7 @@ def test_the_machines_clock_dates_signatures_and_the_mocks_the_log(
     standing: Callable[..., Mock], receiver: Receiver
 ) -> None:
     mock = standing(webhook_timestamps="machine")
-    mock.platform.webhooks.sign_by(lambda: 1_700_000_000.9)
+    mock.service.webhooks.sign_by(lambda: 1_700_000_000.9)
     submit(mock, receiver.url)
     go(mock, HOUR)
     assert stamps(mock) == [1_700_000_000]

@@ -1,3 +1,70 @@
-"""The gateway: TLS for fal's names, a proxy in front, and what makes programs use it."""
+"""The gateway's errors, and which connections to other hosts it lets out."""
 
 from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from falkit_mock.core.events import HostContacted
+
+
+class GatewayError(Exception):
+    """The message is one line that names the file and the mend."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class DataDirUnusable(GatewayError):
+    """`reason` is the system's."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.reason = (error.strerror or str(error)).lower()
+        mend = "set FALKIT_HOME to a folder that falkit may write to"
+        super().__init__(path, f"can't keep the local authority in {path} ({self.reason}); {mend}")
+
+
+class AuthorityUnusable(GatewayError):
+    """Somebody else wrote to the file, or it was cut off."""
+
+    def __init__(self, path: Path) -> None:
+        mend = "`falkit cert renew` makes a new one"
+        super().__init__(path, f"{path} doesn't hold a key and its certificate; {mend}")
+
+
+class RootsUnusable(GatewayError):
+    """A file named by the environment, or the system's own."""
+
+    def __init__(self, path: Path, where: str, error: OSError) -> None:
+        reason = (error.strerror or str(error)).lower()
+        super().__init__(path, f"{where}: can't read {path} ({reason}); unset it or mend the path")
+
+
+Policy: TypeAlias = Literal["allow", "block"]
+# Attempts that are remembered one by one; older ones still count.
+_REMEMBERED = 1000
+
+
+class Egress:
+    """The policy for other hosts, and the journal of who was called."""
+
+    def __init__(
+        self, policy: Policy, heard: Callable[[HostContacted], None] | None = None
+    ) -> None:
+        self.policy: Policy = policy
+        self.attempts: deque[HostContacted] = deque(maxlen=_REMEMBERED)
+        self.counts: Counter[tuple[str, int]] = Counter()
+        self.heard = heard
+
+    def attempt(self, host: str, port: int) -> bool:
+        """Note a call to another host; return whether it may go out."""
+        attempt = HostContacted(host, port, time.time(), self.policy == "allow")
+        self.attempts.append(attempt)
+        self.counts[host, port] += 1
+        if self.heard is not None:
+            self.heard(attempt)
+        return attempt.allowed

@@ -1,16 +1,64 @@
-"""The local authority on disk: made once, used by every run, renewed before it ends."""
+"""The local certificate authority, its certificates, and the folder that keeps them."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import ssl
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-from falkit_mock.gateway.errors import AuthorityUnusable, HomeUnusable
-from falkit_mock.gateway.home import home, keep
-from falkit_mock.names import DOMAINS, ROLES, is_fal
+from falkit_mock.core.network import DOMAINS, ROLES, is_fal
+from falkit_mock.gateway import AuthorityUnusable, DataDirUnusable
+
+
+def data_dir() -> Path:
+    """Return the data folder, which need not exist: FALKIT_HOME, or the system's usual place."""
+    if chosen := os.environ.get("FALKIT_HOME"):
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        base = Path(local) if local else Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        data = os.environ.get("XDG_DATA_HOME", "")
+        # The XDG specification has relative paths ignored.
+        base = Path(data) if os.path.isabs(data) else Path.home() / ".local" / "share"
+    return base / "falkit"
+
+
+def keep(path: Path, content: bytes, mode: int, *, replace: bool = True) -> None:
+    """Write a file under its final rights, so that at no moment others can read it or half of it.
+
+    With `replace=False` a file that is already there stays, whoever put it there meanwhile.
+    Raise HomeUnusable.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            _publish(draft, path, replace)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataDirUnusable(path.parent, error) from None
+
+
+def _publish(draft: Path, path: Path, replace: bool) -> None:
+    if replace:
+        draft.replace(path)
+        return
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        return
+
 
 # Renewed with this much time left, so that a server started today has a month.
 _LEAST_LEFT = 30 * 24 * 3600.0
@@ -39,7 +87,7 @@ class Authority:
 
         Raise HomeUnusable or AuthorityUnusable.
         """
-        place = folder or home()
+        place = folder or data_dir()
         key = place / "ca-key.pem"
         private = _read(key)
         if private is None:
@@ -53,7 +101,7 @@ class Authority:
     @classmethod
     def renew(cls, folder: Path | None = None) -> Authority:
         """Return a new authority in place of the old one; what was signed before is void."""
-        place = folder or home()
+        place = folder or data_dir()
         key = place / "ca-key.pem"
         _make(key, replace=True)
         private = _read(key) or b""
@@ -86,6 +134,7 @@ class Authority:
         return context
 
     def _signed(self, names: list[str]) -> ssl.SSLContext:
+        # Lazy: it imports cryptography, which a program that only reads names does without.
         from falkit_mock.gateway.certificates import issue
 
         try:
@@ -126,7 +175,7 @@ def _read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise HomeUnusable(path.parent, error) from None
+        raise DataDirUnusable(path.parent, error) from None
 
 
 def _public(private: bytes) -> bytes:

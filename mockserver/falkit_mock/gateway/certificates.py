@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from falkit_mock.names import DOMAINS
+from falkit_mock.core.network import DOMAINS
 
 AUTHORITY_LASTS = timedelta(days=730)
 # Apple's systems refuse server certificates that last longer than 825 days, others 398.

@@ -1,14 +1,81 @@
-"""The environment in which a program that knows only fal's names finds falkit."""
+"""What a program is started with: its variables, its CA bundle, its signals."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
-from falkit_mock.gateway.authority import Authority
-from falkit_mock.gateway.egress import Policy
-from falkit_mock.gateway.roots import ADDING, REPLACING, bundle, extra
+from falkit_mock.gateway import Policy, RootsUnusable
+from falkit_mock.gateway.authority import Authority, keep
+
+# Each names one file that replaces a program's own roots.
+REPLACING = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+# This one adds to them.
+ADDING = "NODE_EXTRA_CA_CERTS"
+
+
+def ca_bundle(authority: Authority, environ: Mapping[str, str]) -> Path:
+    """Return a file with the normal roots, the environment's own if it names some, and ours.
+
+    Raise RootsUnusable or HomeUnusable.
+    """
+    named = {os.path.realpath(environ[name]): name for name in REPLACING if environ.get(name)}
+    parts = [_read(Path(path), name) for path, name in named.items() if Path(path).is_file()]
+    missing = [(path, name) for path, name in named.items() if not Path(path).exists()]
+    for path, name in missing:
+        raise RootsUnusable(Path(path), name, FileNotFoundError(2, "no such file"))
+    return _kept(authority, parts or [_normal()])
+
+
+def extra_roots(authority: Authority, environ: Mapping[str, str]) -> Path:
+    """Return a file with our authority and whatever Node was told to trust besides.
+
+    A file that can't be read adds nothing, as for Node itself.
+    """
+    named = environ.get(ADDING)
+    try:
+        own = Path(named).read_bytes() if named else b""
+    except OSError:
+        own = b""
+    return _kept(authority, [own]) if own else authority.certificate
+
+
+def _kept(authority: Authority, parts: list[bytes]) -> Path:
+    ours = authority.public()
+    # A part of falkit's own making, from a shell that has these variables already, is whole.
+    strangers = [part.replace(ours, b"").strip() for part in parts]
+    content = b"\n".join([*strangers, ours])
+    # Named by what is in it: programs that run already keep theirs when the roots change.
+    name = hashlib.sha256(content).hexdigest()[:16]
+    path = authority.certificate.with_name(f"roots-{name}.pem")
+    if not path.exists():
+        keep(path, content, 0o644)
+    return path
+
+
+def _normal() -> bytes:
+    # None where OpenSSL was built with a place that this system doesn't have.
+    system: str | None = ssl.get_default_verify_paths().cafile
+    if system:
+        return _read(Path(system), "the system's roots")
+    import certifi
+
+    return _read(Path(certifi.where()), "certifi's roots")
+
+
+def _read(path: Path, where: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RootsUnusable(path, where, error) from None
+
 
 PRELOAD = Path(__file__).with_name("preload")
 # Any key will do unless the mock is told otherwise, but fal's SDK sends none without a colon.
@@ -39,9 +106,9 @@ def variables(
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         found[name] = found[name.upper()] = gateway
     found["no_proxy"] = found["NO_PROXY"] = _LOOPBACK
-    trusted = str(bundle(authority, environ))
+    trusted = str(ca_bundle(authority, environ))
     found |= dict.fromkeys(REPLACING, trusted)
-    found[ADDING] = str(extra(authority, environ))
+    found[ADDING] = str(extra_roots(authority, environ))
     # Not NODE_USE_ENV_PROXY: what Node is to preload does the same in every version of it, also
     # for libraries with connections of their own, and says more clearly what was blocked.
     found["NODE_OPTIONS"] = _appended(environ.get("NODE_OPTIONS", ""), PRELOAD / "falkit.cjs")
@@ -60,3 +127,81 @@ def _appended(options: str, preload: Path) -> str:
 def _prepended(paths: str, folder: Path) -> str:
     others = [path for path in paths.split(os.pathsep) if path and path != str(folder)]
     return os.pathsep.join([str(folder), *others])
+
+
+# Those that somebody sends to falkit and means for the program.
+_PASSED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGWINCH", "SIGUSR1", "SIGUSR2")
+# Those that a terminal sends to everything in its foreground, so the program has them already.
+_BY_TERMINAL = ("SIGINT", "SIGQUIT", "SIGWINCH")
+
+
+class Child:
+    """Starts a program with this process's own streams, and waits for its end."""
+
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
+        self._command = command
+        self._environ = environ
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+
+    def run(self) -> int:
+        """Return the exit code as a shell counts it: 128 and the number for a signal.
+
+        Raise OSError if the program can't be started. Call it from the main thread.
+        """
+        before = {number: signal.getsignal(number) for number in _numbers(_PASSED)}
+        # What falkit was started to ignore, as nohup has it, the program shall ignore too; but
+        # SIGTERM ends both, always.
+        heeded = [
+            number
+            for number, how in before.items()
+            if how is not signal.SIG_IGN or number == signal.SIGTERM
+        ]
+        for number in heeded:
+            signal.signal(number, self._pass_on)
+        try:
+            self._process = subprocess.Popen(self._command, env=self._environ)
+            for early in self._early:
+                self._process.send_signal(early)
+            code = self._process.wait()
+        finally:
+            for number in heeded:
+                signal.signal(number, before[number])
+        return 128 - code if code < 0 else code
+
+    def stop(self) -> None:
+        """Tell the program to end; may be called from another thread."""
+        if self._process is not None:
+            self._process.terminate()
+        else:
+            self._early.append(signal.SIGTERM)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        if number in _numbers(_BY_TERMINAL) and _in_foreground():
+            return
+        if self._process is None:
+            self._early.append(number)
+        else:
+            self._process.send_signal(number)
+
+
+def _numbers(names: Sequence[str]) -> list[signal.Signals]:
+    known = signal.Signals.__members__
+    return [known[name] for name in names if name in known]
+
+
+def _in_foreground() -> bool:
+    """Tell whether a terminal sends its signals to this process's group."""
+    if sys.platform == "win32":
+        # A console sends Ctrl-C to all that share it, and there is no other SIGINT.
+        return True
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)

@@ -1,4 +1,4 @@
-"""The gateway beside the mock: its socket, its connections, its certificate."""
+"""The gateway's socket, and each connection until it is known who answers it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,231 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from falkit_mock.core.network import MEDIA, MEDIA_BASE, is_fal, is_this_machine, reached
+from falkit_mock.gateway import Egress
 from falkit_mock.gateway.authority import Authority
-from falkit_mock.gateway.door import Door
-from falkit_mock.gateway.egress import Egress
-from falkit_mock.gateway.tunnel import Pipe
-from falkit_mock.names import MEDIA, MEDIA_BASE
+from falkit_mock.gateway.proxy_protocol import END, MOST, BadHead, Pipe, RequestHead
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+# The first byte of a TLS connection; no request begins with it.
+_TLS = 0x16
+# Seconds for a head or a handshake, and for reaching another host.
+PATIENCE = 30.0
+_ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+_NOTED = b"HTTP/1.1 204 Noted\r\n\r\n"
+
+
+class GatewayConnection(asyncio.Protocol):
+    """Reads the first bytes: a tunnel, a whole URL, a mere path, or TLS at once.
+
+    Afterwards the connection is uvicorn's, as if it had come to the mock's own port, or a
+    tunnel's.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._loop = asyncio.get_running_loop()
+        self._early = bytearray()
+        # Whether a tunnel to one of fal's names was asked for and granted.
+        self._inside = False
+        self._busy = False
+        # Whether the caller has said, while something took time, that it will say no more.
+        self._finished = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._gateway.connections.add(self._transport)
+        self._timer = self._loop.call_later(PATIENCE, self._transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
+
+    def eof_received(self) -> bool:
+        self._finished = True
+        return self._busy
+
+    def data_received(self, data: bytes) -> None:
+        self._early += data
+        if self._busy:
+            # Read before the pause took hold; kept for whoever answers.
+            return
+        if self._early[0] == _TLS:
+            self._work(self._secure())
+        elif self._inside:
+            self._hand_over(self._gateway.http())
+        elif (end := self._early.find(END)) >= 0:
+            head = bytes(self._early[:end])
+            del self._early[: end + len(END)]
+            self._read(head)
+        elif len(self._early) > MOST or not 0x41 <= self._early[0] <= 0x5A:
+            self._refuse(400, "Bad Request", "falkit's gateway takes HTTP requests and TLS.")
+
+    def _read(self, head: bytes) -> None:
+        try:
+            request = RequestHead.parse(head)
+        except BadHead as error:
+            self._refuse(400, "Bad Request", f"falkit's gateway can't read this: {error}.")
+            return
+        if not request.scheme:
+            self._early[:0] = head + END
+            self._hand_over(self._gateway.http())
+        elif is_fal(request.host):
+            self._receive(request)
+        else:
+            self._let_out(request)
+
+    def _receive(self, request: RequestHead) -> None:
+        if request.scheme == "CONNECT":
+            self._inside = True
+            self._timer.cancel()
+            self._timer = self._loop.call_later(PATIENCE, self._transport.abort)
+            self._transport.write(_ESTABLISHED)
+            if self._early:
+                self.data_received(b"")
+            return
+        # Some clients send https URLs to a proxy in the open; the reply must not tell.
+        self._early[:0] = request.onward
+        protocol = self._gateway.http()
+        self._hand_over(protocol, "https" if request.scheme == "https" else None)
+
+    def _let_out(self, request: RequestHead) -> None:
+        host, port = request.host, request.port
+        egress = self._gateway.egress
+        if not is_this_machine(host) and not egress.attempt(host, port):
+            text = f"falkit let nothing out to {host}:{port}; --egress allow would."
+            self._refuse(403, f"Blocked by falkit: {host}:{port}", text)
+        elif request.has(b"x-falkit-note"):
+            self._transport.write(_NOTED)
+            self._transport.close()
+        else:
+            self._work(self._tunnel(request))
+
+    async def _tunnel(self, request: RequestHead) -> None:
+        ended = self._gateway.ended
+        near, far = Pipe(ended), Pipe(ended)
+        tls = ssl.create_default_context() if request.scheme == "https" else None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._loop.create_connection(lambda: far, request.host, request.port, ssl=tls)
+        except (OSError, UnicodeError) as error:
+            reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+            where = f"{request.host}:{request.port}"
+            self._refuse(502, "Bad Gateway", f"falkit could not reach {where}: {reason}.")
+            return
+        if self._transport.is_closing():
+            if far.transport is not None:
+                far.transport.close()
+            return
+        self._leave()
+        self._transport.set_protocol(near)
+        near.connection_made(self._transport)
+        for transport in (near.transport, far.transport):
+            if transport is not None:
+                self._gateway.connections.add(transport)
+        if request.scheme == "CONNECT":
+            near.write(_ESTABLISHED)
+        far.write(request.onward + bytes(self._early))
+        if self._finished:
+            near.eof_received()
+        near.join(far)
+
+    async def _secure(self) -> None:
+        context = await self._gateway.context()
+        if self._finished:
+            self._transport.close()
+            return
+        handoff = _Handoff()
+        upgrade = self._loop.create_task(
+            self._loop.start_tls(
+                self._transport,
+                handoff,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=PATIENCE,
+            )
+        )
+        # The first bytes of the handshake have been read. start_tls schedules the protocol's
+        # beginning and then the reading on; this follows those two before anything is read.
+        self._loop.call_soon(self._loop.call_soon, self._feed)
+        try:
+            secured = await upgrade
+        except (OSError, EOFError) as error:
+            # An alert is the caller's word on the certificate; others just hung up.
+            if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+                self._gateway.failed_handshakes += 1
+            return
+        finally:
+            self._leave()
+        if secured is not None and not handoff.lost:
+            self._early = handoff.early
+            self._hand_over(self._gateway.http(), transport=secured)
+
+    def _feed(self) -> None:
+        protocol = cast("asyncio.BufferedProtocol", self._transport.get_protocol())
+        rest = memoryview(bytes(self._early))
+        while rest and not self._transport.is_closing():
+            room = memoryview(cast("bytearray", protocol.get_buffer(len(rest))))
+            size = min(len(room), len(rest))
+            room[:size] = rest[:size]
+            protocol.buffer_updated(size)
+            rest = rest[size:]
+
+    def _hand_over(
+        self,
+        protocol: HttpToolsProtocol,
+        scheme: str | None = None,
+        *,
+        transport: asyncio.Transport | None = None,
+    ) -> None:
+        """Let uvicorn answer, beginning with what was read already."""
+        self._leave()
+        carrier = transport or self._transport
+        carrier.set_protocol(protocol)
+        protocol.connection_made(carrier)
+        if scheme == "https":
+            protocol.scheme = "https"
+        if self._early:
+            protocol.data_received(bytes(self._early))
+
+    def _refuse(self, status: int, phrase: str, text: str) -> None:
+        body = f"{text}\n".encode("utf-8", "replace")
+        head = (
+            f"HTTP/1.1 {status} {phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self._transport.write(head.encode("latin-1", "replace") + body)
+        self._transport.close()
+
+    def _work(self, job: Coroutine[Any, Any, None]) -> None:
+        """Do what takes time, and read nothing meanwhile."""
+        self._busy = True
+        self._transport.pause_reading()
+        self._gateway.work(job)
+
+    def _leave(self) -> None:
+        self._timer.cancel()
+        self._gateway.connections.discard(self._transport)
+
+
+class _Handoff(asyncio.Protocol):
+    """Keeps what comes right behind a handshake, before uvicorn has the connection."""
+
+    def __init__(self) -> None:
+        self.early = bytearray()
+        self.lost = False
+
+    def data_received(self, data: bytes) -> None:
+        self.early += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+
+
 PORT = 4326
-# A socket that listens everywhere is reached at the loopback address.
-_REACHED_AS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Gateway:
@@ -55,7 +266,9 @@ class Gateway:
         """Answer from now on; `http` makes what speaks to the mock for one connection."""
         self._http = http
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Door(self), sock=self._listener)
+        self._server = await loop.create_server(
+            lambda: GatewayConnection(self), sock=self._listener
+        )
 
     def close(self) -> None:
         """Take no more connections, and end those that nobody else will end."""
@@ -88,10 +301,3 @@ class Gateway:
         """Forget a tunnel's end."""
         if pipe.transport is not None:
             self.connections.discard(pipe.transport)
-
-
-def reached(listener: socket.socket) -> str:
-    """Return the URL by which this machine reaches a listening socket."""
-    host, port = listener.getsockname()[:2]
-    shown = _REACHED_AS.get(host, str(host))
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

@@ -1,3 +1,314 @@
-"""HTTP in and out, a module per fal host; everything decided lies in the platform."""
+"""One request, read once: which fal host it is for, its headers, its body."""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from time import perf_counter
+from typing import NamedTuple, Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope
+
+from falkit_mock.core import NotJson, loads
+from falkit_mock.core.errors import (
+    BadBody,
+    BodyTooLarge,
+    HostNotImitated,
+    InvalidProxyRequest,
+    NoFalHost,
+    WireError,
+)
+from falkit_mock.core.events import RequestRecord
+from falkit_mock.core.identity import key_id
+from falkit_mock.core.network import MEDIA, MEDIA_BASE, ROLES, is_fal
+from falkit_mock.service import BadLifecycle, Lifecycle
+from falkit_mock.settings import MediaHost
+from falkit_spec import JSON
+
+# Where the official server proxy answers by default (wire.md §1.4); the header counts anywhere.
+PROXY_ROUTE = "/api/fal/proxy"
+# Where the server puts the connection that a request came by.
+CONNECTION = "falkit.connection"
+_HOST_HEADERS = {name.encode(): name for name in ROLES}
+
+
+class Connection(Protocol):
+    """The connection of a request, for faults that cut it."""
+
+    # Done once the connection is closed, whoever closed it.
+    gone: asyncio.Future[None]
+
+    def reset(self) -> None:
+        """End it so that the other side reads `connection reset`."""
+        ...
+
+    def end(self, last: bytes = b"") -> None:
+        """Write what is left, HTTP or not, and close."""
+        ...
+
+
+class Address(NamedTuple):
+    """Where at fal a request is meant to go, and what its replies' URLs begin with."""
+
+    # One of ROLES' values, and the name that the caller used for it.
+    role: str
+    host: str
+    # With a leading slash, decoded, without trailing slashes; the SDK adds those (wire.md §12).
+    path: str
+    query: str
+    # What a URL on the same host begins with, up to its path, and what one on the media
+    # host does. They may differ, since players don't speak the proxy protocol.
+    base: str
+    media_base: str
+
+    def url(self, path: str) -> str:
+        """Return the URL of a path on the same host, as the caller can follow it."""
+        return f"{self.base}{path}"
+
+
+class RequestContext:
+    """One request: what it says, read once, and what is noted of it on its way to a reply."""
+
+    __slots__ = (
+        "_query",
+        "address",
+        "authorization",
+        "began",
+        "connection",
+        "error",
+        "headers",
+        "hints",
+        "method",
+        "now",
+        "receive",
+        "record",
+        "reply_fault",
+        "scope",
+    )
+
+    def __init__(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, now: float
+    ) -> None:
+        self.began = perf_counter()
+        self.scope = scope
+        # By lower-case name; of one that comes twice the first counts.
+        self.headers = headers
+        self.receive = receive
+        # The mock's time when the request came, unix seconds.
+        self.now = now
+        self.method: str = scope["method"]
+        self.authorization = headers.get(b"authorization", b"").decode("latin-1")
+        self.connection: Connection | None = scope.get(CONNECTION)
+        # Set by the application once it is known; until then nobody asks.
+        self.address: Address
+        # What the hint of the reply says beside its own.
+        self.hints: list[str] = []
+        # The refusal that is the reply, and the fault that corrupts the reply on its way out.
+        self.error: WireError | None = None
+        self.reply_fault: str | None = None
+        self._query: QueryParams | None = None
+        client = scope.get("client")
+        self.record = RequestRecord(
+            time=now,
+            method=self.method,
+            host=headers.get(b"host", b"").decode("latin-1"),
+            path=scope["path"],
+            key=key_id(self.authorization),
+            client=f"{client[0]}:{client[1]}" if client else "",
+        )
+
+    @property
+    def query(self) -> QueryParams:
+        """The query, parsed when it is first asked for: most requests have none."""
+        if self._query is None:
+            self._query = QueryParams(self.address.query)
+        return self._query
+
+    def header(self, name: bytes) -> str:
+        """Return a header by its lower-case name; empty where it isn't there."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    def note_fault(self, name: str) -> None:
+        """Note a fault that was applied to the request, for the log."""
+        self.record.faults = (*self.record.faults, name)
+
+    def add_hint(self, text: str) -> None:
+        """Let the reply's hint say something beside its own; once."""
+        if text not in self.hints:
+            self.hints.append(text)
+
+    def stream(self) -> AsyncGenerator[bytes]:
+        """Yield the body as it comes; raise ClientDisconnect if the caller hangs up."""
+        return Request(self.scope, self.receive).stream()
+
+    async def body(self, limit: int) -> bytes:
+        """Return the body; raise BodyTooLarge past `limit` bytes, before reading it all."""
+        announced = self.headers.get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > limit:
+            raise BodyTooLarge(limit)
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            body += await joined_body(self.stream(), b"0", limit)
+        if len(body) > limit:
+            raise BodyTooLarge(limit)
+        return body
+
+
+def resolve(
+    scope: Scope, headers: Mapping[bytes, bytes], media_host: MediaHost = "auto"
+) -> Address:
+    """Find the fal host that a request names.
+
+    `media_host="real"` names media by fal's host to everyone but those who put it into
+    the path. Raise NoFalHost, or HostNotImitated for a name of fal's without a role.
+    """
+    path: str = scope["path"]
+    query: str = scope["query_string"].decode("latin-1")
+    host, target = headers.get(b"host", b""), headers.get(b"x-fal-target-url", b"")
+    authority = host.decode("latin-1") or "{}:{}".format(*scope["server"])
+    root = scope.get("root_path", "")
+    path = path.removeprefix(root)
+    origin = f"{scope['scheme']}://{authority}{root}"
+    bare, colon, port = host.partition(b":")
+    here = _HOST_HEADERS.get(bare.lower().rstrip(b"."), "")
+    # A port in the Host header is where the caller finds every host, media's too.
+    tail = f"{(colon + port).decode('latin-1')}{root}"
+    media = f"{scope['scheme']}://{MEDIA}{tail}" if here else f"{origin}/{MEDIA}"
+    if here and media_host == "auto":
+        media = scope.get("state", {}).get(MEDIA_BASE, media)
+    elif target and not here and media_host == "real":
+        media = f"https://{MEDIA}"
+    if target:
+        try:
+            parts = urlsplit(str(target, "latin-1"))
+        except ValueError:
+            raise _nobody(origin, path) from None
+        named = parts.hostname or ""
+        role = _role(named, origin, scope["path"])
+        base, path, query = f"https://{named}", unquote(parts.path), parts.query
+        return Address(role, named, _trimmed(path), query, base, media)
+    if here:
+        return Address(ROLES[here], here, _trimmed(path), query, origin, media)
+    if is_fal(name := bare.decode("latin-1")):
+        raise HostNotImitated(name)
+    named, _, rest = path[1:].partition("/")
+    role = _role(named, origin, scope["path"])
+    base = f"{origin}/{named}"
+    return Address(role, named, _trimmed(f"/{rest}"), query, base, media)
+
+
+def _role(host: str, origin: str, path: str) -> str:
+    role = ROLES.get(host)
+    if role is None:
+        raise HostNotImitated(host) if is_fal(host) else _nobody(origin, path)
+    return role
+
+
+def _nobody(origin: str, path: str) -> NoFalHost:
+    return InvalidProxyRequest(origin) if path == PROXY_ROUTE else NoFalHost(origin)
+
+
+def _trimmed(path: str) -> str:
+    return path.rstrip("/") or "/"
+
+
+async def joined_body(chunks: AsyncIterator[bytes], announced: bytes, limit: int) -> bytes:
+    """Return a body that comes in chunks; raise BodyTooLarge past `limit` bytes.
+
+    A longer one that is announced, by Content-Length, is not read at all.
+    """
+    if announced.isdigit() and int(announced) > limit:
+        raise BodyTooLarge(limit)
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge(limit)
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+# Names and lists of parts; ten thousand parts take less.
+_MOST = 4 * 1024 * 1024
+_LIFECYCLE_HEADERS = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preference")
+
+
+async def read_object(context: RequestContext) -> dict[str, JSON]:
+    """Return a body that must be a JSON object; raise BadBody, also for none at all."""
+    body = await context.body(_MOST)
+    if not body:
+        raise BadBody.field("missing", ["body"], "Field required")
+    try:
+        value = loads(body)
+    except NotJson as error:
+        raise BadBody.field("json_invalid", ["body"], "JSON decode error", error.message) from None
+    if not isinstance(value, dict):
+        message = "Input should be a valid dictionary or object to extract fields from"
+        raise BadBody.field("model_attributes_type", ["body"], message, value)
+    return value
+
+
+def texts(body: Mapping[str, JSON], *names: str) -> list[str]:
+    """Return fields that must be strings; raise BadBody with all that are not."""
+    found: list[str] = []
+    wrong: list[JSON] = []
+    for name in names:
+        value = body.get(name)
+        if isinstance(value, str):
+            found.append(value)
+        elif name in body:
+            wrong.append(_item("string_type", name, "Input should be a valid string", value))
+        else:
+            wrong.append(_item("missing", name, "Field required", dict(body)))
+    if wrong:
+        raise BadBody(wrong)
+    return found
+
+
+def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:
+    """Return what the headers ask for a file's life; raise BadBody for what can't be read.
+
+    PY sends two spellings, JS the first (wire.md §7).
+    """
+    for name in _LIFECYCLE_HEADERS:
+        if header := context.header(name.encode()):
+            try:
+                return Lifecycle.parse(header, default)
+            except BadLifecycle as error:
+                loc: list[JSON] = ["header", name]
+                message = f"{error.field} {error.mend}"
+                raise BadBody.field("value_error", loc, message, error.value) from None
+    return default
+
+
+def _item(kind: str, name: str, message: str, value: JSON) -> dict[str, JSON]:
+    return {"type": kind, "loc": ["body", name], "msg": message, "input": value}
+
+
+T = TypeVar("T")
+
+
+async def unless_gone(receive: Receive, work: Coroutine[object, object, T]) -> T:
+    """Return what `work` returns; cancel it and raise ClientDisconnect if the caller hangs up."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_hang_up(receive))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientDisconnect
+    finally:
+        gone.cancel()
+        task.cancel()
+
+
+async def _hang_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,18 +1,199 @@
-"""fal.run: call a model and wait for its answer (wire.md §4)."""
+"""A call of a model: its options, its key, its body; and fal.run itself."""
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.responses import Response
+import math
+import re
+from collections.abc import Mapping
+from functools import lru_cache
 
-from falkit_mock.edge import Address
-from falkit_mock.errors import MethodNotAllowed
-from falkit_mock.hosts.faulty import Faulty, note_job
-from falkit_mock.hosts.models import read_order
-from falkit_mock.hosts.replies import outcome_reply
-from falkit_mock.hosts.waiting import unless_gone
-from falkit_mock.platform.platform import Platform
-from falkit_spec import Catalog
+from falkit_mock.core.errors import (
+    ApplicationNotFound,
+    BadBody,
+    BadHeader,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+)
+from falkit_mock.core.identity import BadToken, check
+from falkit_mock.core.jobs import ModelRequest, Priority, RequestOptions
+from falkit_mock.core.network import QUEUE, RUN
+from falkit_mock.faults import Operation
+from falkit_mock.hosts import RequestContext, unless_gone
+from falkit_mock.hosts.faults import FaultInjection, named_by, note_job
+from falkit_mock.hosts.replies import Reply, outcome_reply
+from falkit_mock.service import USUAL_LIFECYCLE, BadLifecycle, Lifecycle
+from falkit_mock.service.service import Service
+from falkit_spec import Catalog, Match, UnknownEndpoint
+
+_TRUE = frozenset({"1", "true", "yes"})
+# The newer name first; where both are given it counts.
+_TIMEOUTS = ("X-Fal-Request-Start-Timeout", "X-Fal-Request-Timeout")
+# Seconds; the server wants more than these (wire.md §3.1).
+_TOO_SOON = 0.1
+_LIFECYCLE = "X-Fal-Object-Lifecycle-Preference"
+_OPERATIONS: dict[str, Operation] = {RUN: "run", QUEUE: "submit"}
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+def read_options(context: RequestContext, media: Lifecycle) -> RequestOptions:
+    """Return what a request to a model asks for; raise BadHeader, or BadBody for the query.
+
+    `media` is what the account's settings say of output files.
+    """
+    said = {
+        name.decode("latin-1"): value.decode("latin-1").strip()
+        for name, value in context.headers.items()
+        if name.startswith(b"x-fal")
+    }
+    query: Mapping[str, str] = context.query if "fal_" in context.address.query else {}
+    if not said and not query and media is USUAL_LIFECYCLE:
+        return _usual_options(context.record.key)
+    lifecycle = _lifecycle(said, media)
+    return RequestOptions(
+        key=context.record.key,
+        priority=_priority(said),
+        start_within=_start_within(said),
+        max_queue_length=_max_queue_length(query.get("fal_max_queue_length")),
+        retry=said.get("x-fal-no-retry", "").lower() not in _TRUE,
+        webhook=query.get("fal_webhook") or None,
+        keep_payloads=said.get("x-fal-store-io", "") != "0",
+        media_for=math.inf if lifecycle.seconds is None else lifecycle.seconds,
+        media_acl=lifecycle.acl.text(),
+        faults=named_by(context, _OPERATIONS[context.address.role]),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _usual_options(key: str) -> RequestOptions:
+    """Return the options of a key's request that asks for nothing out of the ordinary."""
+    return RequestOptions(key=key)
+
+
+def _priority(said: Mapping[str, str]) -> Priority:
+    match said.get("x-fal-queue-priority", "normal").lower():
+        case "normal" | "":
+            return "normal"
+        case "low":
+            return "low"
+        case other:
+            raise BadHeader("X-Fal-Queue-Priority", other, "is neither normal nor low")
+
+
+def _start_within(said: Mapping[str, str]) -> float:
+    for name in _TIMEOUTS:
+        if text := said.get(name.lower()):
+            try:
+                seconds = float(text)
+            except ValueError:
+                seconds = math.nan
+            if not _TOO_SOON < seconds < math.inf:
+                mend = f"must be a number of seconds greater than {_TOO_SOON}, such as 30.0"
+                raise BadHeader(name, text, mend)
+            return seconds
+    return math.inf
+
+
+def _lifecycle(said: Mapping[str, str], default: Lifecycle) -> Lifecycle:
+    text = said.get(_LIFECYCLE.lower())
+    if not text:
+        return default
+    try:
+        return Lifecycle.parse(text, default)
+    except BadLifecycle as error:
+        raise BadHeader(_LIFECYCLE, text, f"can't be read: {error}") from None
+
+
+def _max_queue_length(text: str | None) -> int | None:
+    if text is None:
+        return None
+    loc = ["query", "fal_max_queue_length"]
+    if not _NUMBER.fullmatch(text.strip()):
+        message = "Input should be a valid integer, unable to parse string as an integer"
+        raise BadBody.field("int_parsing", [*loc], message, text)
+    if int(text) < 0:
+        message = "Input should be greater than or equal to 0"
+        raise BadBody.field("greater_than_equal", [*loc], message, text)
+    return int(text)
+
+
+# Ids under these begin with a namespace, so that an app's name has three segments (wire.md §1.3).
+_NAMESPACES = ("workflows", "comfy")
+
+
+def split_app(path: str) -> tuple[str, list[str]]:
+    """Split `/owner/alias/more` into the app and the rest; raise NotFound if it is no app."""
+    segments = path.strip("/").split("/")
+    size = 3 if segments[0] in _NAMESPACES else 2
+    if len(segments) < size or not all(segments):
+        raise NotFound("a model's path is /owner/alias/…, such as /fal-ai/ltx-2/image-to-video")
+    return "/".join(segments[:size]), segments[size:]
+
+
+def authorize(context: RequestContext, app: str, service: Service) -> None:
+    """Raise Unauthenticated unless the request may call the app: by a key or by a token.
+
+    A browser has no key and names a token of rest.fal.ai in the query (wire.md §2, §8).
+    """
+    # The word is looked for first because most queries are short and have no token to parse.
+    token = context.query.get("fal_jwt_token") if "token" in context.address.query else None
+    if token is not None:
+        _check_token(token, app, service)
+    else:
+        check(context.authorization, app, service.settings.api_keys)
+
+
+def _check_token(token: str, app: str, service: Service) -> None:
+    try:
+        apps = service.tokens.read(token, "apps")["apps"]
+    except BadToken as error:
+        raise Unauthenticated.app_token(str(error)) from None
+    # The older tokens name the alias, the newer the whole path.
+    alias = app.rpartition("/")[2]
+    assert isinstance(apps, list), "as it was signed"
+    if not any(name == alias or f"{name}/".startswith(f"{app}/") for name in apps):
+        raise Unauthenticated.app_token(f"it is for {apps}, not for {app}")
+
+
+async def read_model_request(
+    context: RequestContext, catalog: Catalog, service: Service
+) -> ModelRequest:
+    """Read a POST to a model; raise the WireError that fal's gateway would answer."""
+    app, _ = split_app(context.address.path)
+    authorize(context, app, service)
+    path = context.address.path[1:]
+    match = catalog.find(path)
+    if match is None and not catalog.has_app(app):
+        raise ApplicationNotFound(app.rpartition("/")[2], _known(catalog))
+    endpoint = match.endpoint if match is not None and not match.rest else None
+    # Before the body, which may be long; after the method, where it is the wrong one.
+    posts = context.method == "POST"
+    options = read_options(context, service.uploads.defaults) if posts else RequestOptions()
+    return ModelRequest(
+        path=path,
+        app=app,
+        endpoint=endpoint,
+        body=await context.body(service.settings.max_body),
+        content_type=context.header(b"content-type"),
+        media_base=context.address.media_base,
+        hint=None if endpoint else _nothing_there(catalog, path, match),
+        options=options,
+    )
+
+
+def _nothing_there(catalog: Catalog, path: str, match: Match | None) -> str:
+    """Say what was probably meant by a path that its app doesn't have."""
+    if match is not None:
+        return f"{match.endpoint.id} has nothing at /{match.rest}; it answers a plain POST"
+    try:
+        return f"{catalog.get(path).id} is an endpoint"
+    except UnknownEndpoint as error:
+        meant = " or ".join(error.near) or _known(catalog)
+        return f"no endpoint {path}; did you mean {meant}?"
+
+
+def _known(catalog: Catalog) -> str:
+    return "this mock knows " + ", ".join(endpoint.id for endpoint in catalog)
 
 
 class FalRun:
@@ -22,16 +203,18 @@ class FalRun:
     doesn't know. A WebSocket's handshake is a GET, and is answered as one (wire.md §8).
     """
 
-    def __init__(self, platform: Platform, catalog: Catalog) -> None:
-        self._platform = platform
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
         self._catalog = catalog
-        self._faulty = Faulty(platform)
+        self._faults = FaultInjection(service)
 
-    async def __call__(self, request: Request, address: Address) -> Response:
-        order = await read_order(request, address, self._catalog, self._platform)
-        if request.method != "POST" and order.endpoint is not None:
+    async def __call__(self, context: RequestContext) -> Reply:
+        request = await read_model_request(context, self._catalog, self._service)
+        if context.method != "POST" and request.endpoint is not None:
             raise MethodNotAllowed("POST")
-        await self._faulty.before_order(request, order, "run")
-        job = await unless_gone(request, self._platform.run(order))
-        note_job(request, job)
-        return outcome_reply(job, await self._platform.outcome(job))
+        await self._faults.before_model(context, request, "run")
+        job = self._service.start(request)
+        if not self._service.is_over(job):
+            job = await unless_gone(context.receive, self._service.finish(job))
+        note_job(context, job)
+        return outcome_reply(job, await self._service.outcome(job))

@@ -19,8 +19,8 @@ from client.webhooks.test_listen import COMMAND, Listening, listen
 from client.webhooks.verifiers import Accepts
 from falkit_client import errors, webhooks
 from falkit_client.webhooks import KeyRing
-from falkit_mock.platform.timing import parse_timing
-from falkit_mock.settings import Assumptions, Settings
+from falkit_mock.core.settings import Assumptions, parse_timing
+from falkit_mock.settings import Settings
 from serving import PATIENCE, PROMPT, T2V, Mock, running
 
 __all__ = ["listen"]
@@ -141,7 +141,7 @@ def test_a_rotated_key_is_found_and_the_old_one_believed(mock: Mock) -> None:
     ring = KeyRing(jwks(mock), pause=0)
     before = delivered(mock)
     assert webhooks.verify(before.headers, before.body, keys=ring)
-    mock.inside(mock.platform.webhooks.keys.rotate)
+    mock.inside(mock.service.webhooks.keys.rotate)
     after = delivered(mock)
     for sent in (before, after):
         assert webhooks.verify(sent.headers, sent.body, keys=ring)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import Mock, WatchedClock, running
 

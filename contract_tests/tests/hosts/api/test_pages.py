@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from falkit_mock.platform.llms import written
+from falkit_mock.hosts.site import written
 from falkit_spec import Catalog, Document, Endpoint
 from serving import I2V_FAST, RETAKE, Mock
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.gateway.tally import spend
+from falkit_mock.cli.summary import spend
 from falkit_spec import Catalog
 from serving import I2V_FAST, PATIENCE, PROMPT, T2V, Mock
 
@@ -227,7 +227,7 @@ def test_what_a_job_cost_is_not_known_once_its_input_is_deleted(
 ) -> None:
     done(duration=8)
     deleted(mock, done())
-    spent = asyncio.run_coroutine_threadsafe(spend(mock.platform, Catalog.vendored()), mock.loop)
+    spent = asyncio.run_coroutine_threadsafe(spend(mock.service, Catalog.vendored()), mock.loop)
     found = spent.result(PATIENCE)
     assert (found.jobs, found.done, found.unpriced) == (2, 2, 1)
     assert found.dollars == Catalog.vendored().get(T2V).price({"prompt": "x", "duration": 8})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.platform.timing import parse_timing
+from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import Mock, WatchedClock, running
 
@@ -46,4 +46,4 @@ def upload(mock: Mock, cdn: dict[str, str]) -> Callable[..., str]:
 @pytest.fixture
 def blobs(mock: Mock) -> Callable[[], int]:
     """Count the files that the mock has on its disk."""
-    return lambda: len(list(mock.platform.store.uploads.blobs.folder.iterdir()))
+    return lambda: len(list(mock.service.store.uploads.blobs.folder.iterdir()))

@@ -75,7 +75,7 @@ def test_an_upload_that_vanishes_before_it_is_read_cannot_be_had(
     mock: Mock, upload: Callable[..., str]
 ) -> None:
     url = upload(images.sample("png"))
-    for blob in mock.platform.store.uploads.blobs.folder.iterdir():
+    for blob in mock.service.store.uploads.blobs.folder.iterdir():
         blob.unlink()
     assert refusal(mock, {"image_url": url}) == "file_download_error"
 

@@ -65,7 +65,7 @@ def test_a_whole_file_that_breaks_off_leaves_nothing(
     assert dropped.wait(PATIENCE)
     mock.inside(lambda: None)
     assert blobs() == 0
-    assert mock.platform.store.uploads.due(float("inf")) == []
+    assert mock.service.store.uploads.due(float("inf")) == []
 
 
 def test_a_part_that_breaks_off_leaves_the_one_before(
@@ -103,7 +103,7 @@ def test_the_folder_goes_with_the_mock() -> None:
         token = mock.http.post("/rest.fal.ai/storage/auth/token", json={}).json()["token"]
         headers = {"authorization": f"Bearer {token}"}
         mock.http.post("/v3.fal.media/files/upload", content=b"x", headers=headers)
-        folder = mock.platform.store.uploads.blobs.folder
+        folder = mock.service.store.uploads.blobs.folder
         assert len(list(folder.iterdir())) == 1
     assert not folder.exists()
 

@@ -1,0 +1,68 @@
+"""The `falkit` command: names its subcommands and imports the one that is called."""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+
+import click
+
+# Each command lives in its own room and is imported only when it is called or listed, so
+# that this room depends on no other, and `falkit serve` pays for no other.
+_COMMANDS = {
+    "serve": "falkit_mock.cli.serve:serve",
+    "run": "falkit_mock.cli.serve:run",
+    "faults": "falkit_mock.cli.faults:faults",
+    "clock": "falkit_mock.cli.control:clock",
+    "jobs": "falkit_mock.cli.control:jobs",
+    "journal": "falkit_mock.cli.control:journal",
+    "deliveries": "falkit_mock.cli.webhooks:deliveries",
+    "reset": "falkit_mock.cli.control:reset",
+    "export": "falkit_mock.cli.control:export",
+    "import": "falkit_mock.cli.control:import_",
+    "env": "falkit_mock.cli.gateway:env",
+    "cert": "falkit_mock.cli.gateway:cert",
+    "spec": "falkit_spec.cli:spec",
+    "call": "falkit_client.cli:call",
+    "listen": "falkit_client.listener.command:listen",
+    "trigger": "falkit_mock.cli.webhooks:trigger",
+    "resend": "falkit_mock.cli.webhooks:resend",
+}
+
+
+class _Rooms(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            near = get_close_matches(cmd_name, _COMMANDS, n=1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise click.UsageError(
+                f"no command {cmd_name!r}; {meant}(`falkit --help` lists the commands)"
+            )
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="falkit", prog_name="falkit")
+def falkit() -> None:
+    """The offline stand-in for fal.ai: no network, no key, no spend."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; an error is one line on stderr and exit code 2."""
+    try:
+        falkit.main(argv, prog_name="falkit", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        click.echo(f"falkit: {error.format_message()}", err=True)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)

@@ -1,0 +1,203 @@
+"""`falkit.toml`, or `[tool.falkit]` in pyproject.toml: options by their names, and rules.
+
+The nearest counts, from the working directory up to the root of its repository.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast
+
+import click
+from click.core import ParameterSource
+
+from falkit_mock.faults import RuleError
+from falkit_mock.faults.rulebook import read_rules
+from falkit_mock.faults.rules import Rule
+from falkit_spec import JSON
+from falkit_spec.types import is_array, is_object
+
+NAME, SHARED = "falkit.toml", "pyproject.toml"
+_ROOTS = (".git", ".hg", ".jj")
+_META = "falkit.config"
+_RULES = "write each as [[rules]] with fault = NAME"
+# Binary digits of a number; Python writes none of many more.
+_LONGEST = 10_000
+# What a file can't say: where it is, what it says otherwise, and what ends the command.
+_NOT_HERE = {
+    "config": "a file can't name another",
+    "fault": _RULES,
+    "help": "it is of the command line alone",
+}
+
+
+class ConfigError(ValueError):
+    """A file that can't be used; the message names it, the key, its value and the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a file says."""
+
+    path: Path
+    # By the option's name without its dashes.
+    options: Mapping[str, Any]
+    rules: tuple[Rule, ...]
+
+    @property
+    def shown(self) -> str:
+        """The path as a person in the working directory would write it."""
+        return _shown(self.path)
+
+
+def find_config(folder: Path) -> Path | None:
+    """Return the nearest file from a folder upwards, as far as its repository's root."""
+    for place in (folder, *folder.parents):
+        if (own := place / NAME).is_file():
+            return own
+        shared = place / SHARED
+        if shared.is_file() and _speaks_of_falkit(shared):
+            return shared
+        if any((place / root).exists() for root in _ROOTS):
+            return None
+    return None
+
+
+def read_config(path: Path) -> Config:
+    """Read a file; raise ConfigError."""
+    # Lazy: most programs have no such file.
+    import tomllib
+
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{_shown(path)}: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{_shown(path)}: no UTF-8, at byte {error.start}") from None
+    except (ValueError, RecursionError) as error:
+        # Not all of them are tomllib's own: numbers of thousands of digits are Python's.
+        raise ConfigError(f"{_shown(path)}: no TOML: {error}") from None
+    if path.name == SHARED:
+        table = _inner(path, _inner(path, table, "tool"), "falkit")
+    rules: Any = table.pop("rules", [])
+    if not is_array(rules) or not all(is_object(each) or isinstance(each, str) for each in rules):
+        raise ConfigError(f"{_shown(path)}: rules: {_RULES}")
+    try:
+        return Config(path, table, tuple(read_rules(cast("list[str | dict[str, JSON]]", rules))))
+    except RuleError as error:
+        raise ConfigError(f"{_shown(path)}: {error}") from None
+
+
+def use_config(ctx: click.Context, value: str | None, known: Iterable[str]) -> None:
+    """Make a file's options the command's defaults; `known` are the options of all commands."""
+    path = Path(value) if value is not None else find_config(Path.cwd())
+    if path is None:
+        return
+    try:
+        config = read_config(path)
+        ctx.default_map = {**(ctx.default_map or {}), **_defaults(ctx, config, known)}
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+    ctx.meta[_META] = config
+
+
+def config_of(ctx: click.Context) -> Config | None:
+    """Return the file that was read, if one was."""
+    found: Config | None = ctx.meta.get(_META)
+    return found
+
+
+def in_file(message: str) -> str:
+    """Return an error that begins with an option's name, behind the file's if that has it from."""
+    ctx = click.get_current_context()
+    config, name = config_of(ctx), message.partition(":")[0]
+    param = _by_option(ctx.command).get(name)
+    if config is None or param is None:
+        return message
+    said = ctx.get_parameter_source(str(param.name)) is ParameterSource.DEFAULT_MAP
+    return f"{config.shown}: {message}" if said else message
+
+
+def _defaults(ctx: click.Context, config: Config, known: Iterable[str]) -> dict[str, Any]:
+    own = _by_option(ctx.command)
+    # One file serves all commands, each of which has options that others lack.
+    every = {*known, *own}
+    found: dict[str, Any] = {}
+    for key, value in config.options.items():
+        name = key.replace("_", "-")
+        if name in _NOT_HERE:
+            raise ConfigError(f"{config.shown}: {key}: {_NOT_HERE[name]}")
+        if name == "rule":
+            raise ConfigError(f"{config.shown}: {key}: did you mean rules? {_RULES}")
+        if name not in every:
+            near = get_close_matches(name, every, n=1)
+            meant = f"did you mean {near[0]}?" if near else "`falkit serve --help` lists them"
+            raise ConfigError(f"{config.shown}: {key}: no option has this name; {meant}")
+        if name in own:
+            param = own[name]
+            assert param.name is not None
+            found[param.name] = _checked(ctx, config, key, param, value)
+    return found
+
+
+def _checked(ctx: click.Context, config: Config, key: str, param: click.Option, value: Any) -> Any:
+    if param.multiple:
+        value = _several(value)
+    for each in value if param.multiple else [value]:
+        if mend := _ill_typed(param, each):
+            raise ConfigError(str(RuleError(key, each, mend).at(config.shown)))
+    try:
+        param.type_cast_value(ctx, value)
+    except click.BadParameter as error:
+        raise ConfigError(f"{config.shown}: {key}: {error.message.rstrip('.')}") from None
+    return value
+
+
+def _ill_typed(param: click.Option, value: Any) -> str | None:
+    """Say what a value should be that the command line would make something else of."""
+    truth = isinstance(value, bool)
+    if param.is_flag:
+        return None if truth else "is neither true nor false"
+    if isinstance(param.type, click.types.IntParamType):
+        whole = isinstance(value, int) and not truth and value.bit_length() < _LONGEST
+        return None if whole else "is no whole number"
+    return "is no text" if truth or is_array(value) or is_object(value) else None
+
+
+def _several(value: Any) -> list[Any]:
+    if is_object(value):
+        return [f"{name}={each}" for name, each in value.items()]
+    return [*value] if is_array(value) else [value]
+
+
+def _by_option(command: click.Command) -> dict[str, click.Option]:
+    return {
+        word.lstrip("-"): param
+        for param in command.params
+        if isinstance(param, click.Option)
+        for word in param.opts
+    }
+
+
+def _speaks_of_falkit(path: Path) -> bool:
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return "tool.falkit" in text
+
+
+def _inner(path: Path, table: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found: Any = table.get(name, {})
+    if not is_object(found):
+        raise ConfigError(f"{_shown(path)}: {name}: {found!r} is no table")
+    return {**found}
+
+
+def _shown(path: Path) -> str:
+    shown = os.path.relpath(path)
+    return str(path) if shown.startswith("..") else shown

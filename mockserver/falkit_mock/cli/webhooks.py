@@ -1,0 +1,284 @@
+"""falkit deliveries, resend and trigger."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from falkit_mock.cli.control import RunningMock, running_mock
+from falkit_mock.core.events import VERDICTS
+from falkit_mock.webhooks.signing import ABOUT, SAMPLES, SampleName
+
+if TYPE_CHECKING:
+    from falkit_mock.core.events import Delivery
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_FORM = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the delivery is written to stdout.",
+)
+
+
+def format_option(command: _Command) -> _Command:
+    """Add --format to a command."""
+    return _FORM(command)
+
+
+def tell(delivery: dict[str, Any], form: str) -> None:
+    """Print a delivery as the control API describes it and end: with 0 if it was taken, else 1."""
+    if form == "json":
+        import json
+
+        click.echo(json.dumps(delivery))
+    else:
+        click.echo(_text(delivery))
+    sys.exit(0 if delivery["outcome"] == "acknowledged" else 1)
+
+
+def _text(delivery: dict[str, Any]) -> str:
+    sent, answer = delivery["request"], delivery["response"]
+    lines = [f"POST {delivery['url']}"]
+    lines += [f"  {name}: {value}" for name, value in sent["headers"].items()]
+    lines += [f"  {sent['body']}", ""]
+    if answer is None:
+        lines.append(f"{delivery['outcome']}: {delivery['error']}")
+    else:
+        milliseconds = delivery["seconds"] * 1000
+        lines.append(f"{delivery['outcome']}: {answer['status_code']} in {milliseconds:.0f} ms")
+        lines += [f"  {name}: {value}" for name, value in answer["headers"].items()]
+        lines += [f"  {line}" for line in answer["body"].splitlines()]
+    return "\n".join(lines)
+
+
+@click.command()
+@running_mock
+@click.option("--url", metavar="URL", help="Only those to exactly this URL.")
+@click.option("--outcome", type=click.Choice(VERDICTS), help="Only those of this outcome.")
+@click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many."
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 60),
+    metavar="SECONDS",
+    help="Wait so long for one; the exit code is 1 if none came.",
+)
+@format_option
+@click.argument("request_id", required=False)
+def deliveries(
+    mock: RunningMock,
+    limit: int,
+    wait: float | None,
+    form: Literal["text", "json"],
+    **filters: str | None,
+) -> None:
+    """List a running mock's newest attempts to deliver webhooks.
+
+    \b
+    falkit deliveries
+    falkit deliveries ID
+    falkit deliveries ID --outcome acknowledged --wait 10
+
+    The newest is the last. Times are the mock's, in UTC; `next` is when it is tried again.
+    """
+    given = {name: value for name, value in filters.items() if value is not None}
+    waiting = {} if wait is None else {"wait": wait}
+    page = mock.get("/deliveries", {**given, **waiting, "limit": limit})
+    found = page["deliveries"]
+    if form == "json":
+        click.echo(json.dumps(page))
+    else:
+        for delivery in found:
+            click.echo(_lines(delivery))
+        if page["next_cursor"] is not None:
+            click.echo(f"(the newest of {page['total']}: --limit)", err=True)
+    if wait is not None and not found:
+        sys.exit(1)
+
+
+def _lines(delivery: dict[str, Any]) -> str:
+    answer, number = delivery["response"], delivery["number"]
+    code = "---" if answer is None else answer["status_code"]
+    cause = "" if delivery["cause"] == "job" else f"  by {delivery['cause']}"
+    faults = f"  [{', '.join(delivery['faults'])}]" if delivery["faults"] else ""
+    after = f"  next {_clock(delivery['next'])}" if delivery["next"] is not None else ""
+    line = (
+        f"{_clock(delivery['sent'])}  {code}  {delivery['outcome']:<12}  attempt {number:<2}  "
+        f"{delivery['request_id']}  {_plain(delivery['url'])}{after}{cause}{faults}"
+    )
+    why = delivery["error"]
+    return f"{line}\n          {_plain(why)}" if why is not None else line
+
+
+def _clock(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%H:%M:%S")
+
+
+def _plain(text: str) -> str:
+    """Return text without what would move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+@click.command()
+@running_mock
+@click.option(
+    "--to", "url", metavar="URL", help="Send it here.  [default: the job's own fal_webhook]"
+)
+@format_option
+@click.argument("request_id")
+def resend(
+    mock: RunningMock, url: str | None, form: Literal["text", "json"], request_id: str
+) -> None:
+    """Send the webhook of REQUEST_ID once more, signed anew.
+
+    The exit code is 0 if the receiver took it, 1 if not.
+    """
+    from urllib.parse import quote
+
+    body = {} if url is None else {"url": url}
+    tell(mock.post(f"/jobs/{quote(request_id, safe='')}/resend", body), form)
+
+
+_KINDS = "\n".join(f"  {name:<22} {about}" for name, about in zip(SAMPLES, ABOUT, strict=True))
+_EPILOG = f"\b\nKinds:\n{_KINDS}"
+_ENDPOINT = "fal-ai/ltx-2/text-to-video"
+
+
+@click.command(epilog=_EPILOG)
+@click.option("--to", "url", required=True, metavar="URL", help="The receiver.")
+@click.option(
+    "--endpoint",
+    default=_ENDPOINT,
+    show_default=True,
+    metavar="ID",
+    help="Whose output it brings.",
+)
+@click.option("--request-id", metavar="ID", help="The job's id in it.  [default: a new one]")
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="Let it go to this host too, if no mock runs; a running one has --webhook-allow.",
+)
+@click.option(
+    "--standalone", is_flag=True, help="Send it from here, also where a mock runs on this machine."
+)
+@running_mock
+@format_option
+@click.argument("kind", type=click.Choice(SAMPLES), metavar="KIND")
+def trigger(
+    url: str,
+    endpoint: str,
+    request_id: str | None,
+    allow: tuple[str, ...],
+    standalone: bool,
+    mock: RunningMock,
+    form: Literal["text", "json"],
+    kind: SampleName,
+) -> None:
+    """Send one signed webhook to a receiver and print its answer.
+
+    \b
+    falkit trigger completed --to http://localhost:8000/fal
+    falkit trigger failed --to http://localhost:8000/fal --request-id 7
+
+    A running mock sends it, so that its keys and its log have it; without one this command does,
+    with the key that every mock publishes. The exit code is 0 if the receiver took it, 1 if not.
+    """
+    nobody = not standalone and not _answers(mock.url)
+    if nobody and not _by_default("base_url"):
+        mend = "start one with falkit serve, or send it from here with --standalone"
+        raise click.UsageError(f"base-url: no mock answers at {mock.url}; {mend}")
+    _check(endpoint)
+    if standalone or nobody:
+        why = "no mock runs here, so this command signs" if nobody else "this command signs it"
+        click.echo(
+            f"{why} itself; a receiver finds the key at\n"
+            "/rest.fal.ai/.well-known/jwks.json of any mock, such as that of `falkit serve`",
+            err=True,
+        )
+        tell(_alone(kind, url, endpoint, request_id, allow), form)
+        return
+    body = {"kind": kind, "url": url, "endpoint_id": endpoint, "request_id": request_id or ""}
+    tell(mock.post("/webhooks/trigger", body), form)
+
+
+def _by_default(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is ParameterSource.DEFAULT
+
+
+def _check(endpoint: str) -> None:
+    from falkit_spec import Catalog, UnknownEndpoint
+
+    try:
+        Catalog.vendored().get(endpoint)
+    except UnknownEndpoint:
+        why = "is no endpoint that falkit knows; `falkit spec list` has those"
+        raise click.UsageError(f"endpoint: {endpoint!r} {why}") from None
+
+
+def _answers(url: str) -> bool:
+    """Tell whether anything listens there."""
+    import socket
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        with socket.create_connection((parts.hostname or "", port), timeout=1.0):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _alone(
+    kind: SampleName, url: str, endpoint: str, request_id: str | None, allow: tuple[str, ...]
+) -> dict[str, Any]:
+    """Send it from here; return the delivery as the control API would describe it."""
+    import asyncio
+
+    from falkit_mock.control.webhooks import described
+    from falkit_mock.core.settings import SettingsError
+    from falkit_mock.settings import Settings
+    from falkit_mock.webhooks import TargetRefused
+    from falkit_spec import Catalog
+
+    output = Catalog.vendored().get(endpoint)
+    try:
+        settings = Settings(webhook_allow=allow)
+    except SettingsError as error:
+        raise click.UsageError(str(error).replace("webhook-allow", "allow")) from None
+
+    async def send() -> Delivery:
+        from falkit_mock.core.clock import SimulatedClock
+        from falkit_mock.service.service import Service
+        from falkit_mock.store.sqlite import SqliteStore
+        from falkit_mock.webhooks.signing import sample, user_id
+
+        store = SqliteStore()
+        service = Service(settings, SimulatedClock(), store)
+        try:
+            id = request_id or service.identity.request_id()
+            body = service.webhooks.body(sample(kind, output), id)
+            user = user_id("falkit")
+            return await service.webhooks.send(id, url, body, user, "trigger")
+        finally:
+            service.close()
+            store.close()
+
+    try:
+        return dict(described(asyncio.run(send())))
+    except TargetRefused as refused:
+        why = str(refused).replace("--webhook-allow", "--allow")
+        raise click.UsageError(f"to: {why}") from None

@@ -1,0 +1,151 @@
+"""What every package of the mock shares: wire JSON, numbers and spans as text, masked URLs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+import orjson
+
+from falkit_spec import JSON
+
+# orjson writes 254 levels; an error that echoes its input adds a few.
+_DEEPEST = 200
+
+
+class NotJson(ValueError):
+    """The bytes are no JSON; `position` is the character at which that shows.
+
+    It is None for what Python's parser gives up on without naming a place: bytes that are
+    no text, numbers of thousands of digits, nesting without end.
+    """
+
+    def __init__(self, message: str, position: int | None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.position = position
+
+
+def loads(data: bytes) -> JSON:
+    """Parse a body; raise NotJson with the position and words of Python's own parser.
+
+    orjson refuses a few things that Python's parser takes (NaN, lone surrogates), so what it
+    refuses is read again by the parser that fal's own stack uses.
+    """
+    value = _parse(data)
+    if data.count(b"[") + data.count(b"{") > _DEEPEST and _is_deep(value):
+        raise NotJson(f"nested more than {_DEEPEST} levels deep", None)
+    return value
+
+
+def _parse(data: bytes) -> JSON:
+    try:
+        return cast(JSON, orjson.loads(data))
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return cast(JSON, json.loads(data))
+    except json.JSONDecodeError as error:
+        raise NotJson(error.msg, error.pos) from None
+    except UnicodeDecodeError as error:
+        raise NotJson(f"not UTF-8: {error.reason} at byte {error.start}", None) from None
+    except ValueError:
+        raise NotJson("a number has more digits than Python reads", None) from None
+    except RecursionError:
+        raise NotJson(f"nested more than {_DEEPEST} levels deep", None) from None
+
+
+def _is_deep(value: JSON) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: JSON) -> Collection[JSON]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def dumps(value: Mapping[str, Any] | JSON, *, sort_keys: bool = False) -> bytes:
+    """Write JSON; numbers beyond 64 bits and lone surrogates are written as Python does."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None)
+    except (TypeError, orjson.JSONEncodeError):
+        return json.dumps(value, separators=(",", ":"), sort_keys=sort_keys).encode()
+
+
+# Beyond this a float is not the integer that it looks like.
+_EXACT = 2.0**53
+_SPAN_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def figure(number: float) -> str:
+    """Return a number without an exponent where it is whole, and short where it isn't."""
+    if isinstance(number, int) or (number.is_integer() and abs(number) <= 1e18):
+        return str(int(number))
+    return repr(number) if abs(number) < _EXACT else f"{number:g}"
+
+
+def span(seconds: float) -> str:
+    """Return a length of time by its largest unit and the one below: `2 h 5 min`, `0.5 s`."""
+    if seconds < 1:
+        return f"{seconds:.3g} s"
+    left, words = round(seconds), list[str]()
+    for size, unit in _SPAN_UNITS:
+        count, left = divmod(left, size)
+        if count:
+            words.append(f"{count} {unit}")
+        if words and (len(words) == 2 or not count):
+            break
+    return " ".join(words)
+
+
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd]?)", re.A)
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.A)
+
+
+class DurationError(ValueError):
+    """A length of time that can't be read; the message says what can."""
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds; raise DurationError."""
+    short = text.strip().lower()
+    parts = _PART.findall(short)
+    # A number without a unit stands alone: in 1h30 it could be either.
+    alone = len(parts) == 1 or all(unit for _, unit in parts)
+    if not _WHOLE.fullmatch(short) or not alone:
+        raise DurationError(f"{text!r} is no length of time; give seconds, or such as 15m or 1h30m")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+_USER = re.compile(r"^([^:/?#]*://)(?:([^:/?#@]*):)?[^/?#]*@")
+MASK = "***"
+
+
+def masked(url: str) -> str:
+    """Return a URL with its password masked; a user that stands alone may be a token."""
+    return _USER.sub(_shown, url)
+
+
+def _shown(found: re.Match[str]) -> str:
+    scheme, user = found.groups()
+    return f"{scheme}{MASK}@" if user is None else f"{scheme}{user}:{MASK}@"
+
+
+HINT = "x-falkit-hint"
+_LONGEST = 600
+
+
+def header_text(text: str) -> str:
+    """Return a hint as a header can carry it: one line of printable ASCII, not too long."""
+    plain = text.replace("…", "...").encode("ascii", "replace").decode()
+    plain = "".join(character if character.isprintable() else " " for character in plain)
+    return plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST - 3]}..."

@@ -1,0 +1,340 @@
+"""A job, its request and its outcome; its status at a moment is computed, never ticked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from falkit_mock.core.settings import Progression, Workload
+from falkit_spec import JSON, Endpoint, VideoFacts
+
+WebhookFaultName: TypeAlias = Literal[
+    "duplicate",
+    "late",
+    "out_of_order",
+    "before_reply",
+    "tampered",
+    "stale",
+    "unknown_key",
+    "slow",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFault:
+    """A fault that was chosen for a job, with its numbers; infinite for what has no end."""
+
+    name: str
+    numbers: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return name and numbers, null for what has no end."""
+        numbers = {name: None if math.isinf(n) else n for name, n in self.numbers.items()}
+        return {"name": self.name, **numbers}
+
+    @classmethod
+    def from_json(cls, value: JSON) -> KeptFault | None:
+        """Read what `to_json` wrote; None for anything else."""
+        if not isinstance(value, dict) or not isinstance(name := value.get("name"), str):
+            return None
+        numbers = {
+            key: float(number) if isinstance(number, int | float) else math.inf
+            for key, number in value.items()
+            if key != "name"
+        }
+        return cls(name, numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFaults:
+    """What rules decided about a job when it was taken, for its later phases."""
+
+    # Rules that the request itself named, as they were written: they go on applying to the job.
+    named: tuple[str, ...] = ()
+    # The fault that the job ends with, and the id of its rule: None for one chosen by hand.
+    outcome: str | None = None
+    rule: str | None = None
+    # How long it is stuck in the queue, and how late its log lines show.
+    queue: KeptFault | None = None
+    logs: KeptFault | None = None
+    # By name, without the prefix that rules write.
+    webhook: Mapping[str, KeptFault] = field(default_factory=dict[str, KeptFault])
+
+    @property
+    def stuck(self) -> float:
+        """Seconds for which it stays in the queue whatever is ahead of it; infinite for ever."""
+        return 0.0 if self.queue is None else self.queue.numbers["seconds"]
+
+    @property
+    def log_delay(self) -> float:
+        """Seconds after which a log line shows; infinite for never."""
+        return 0.0 if self.logs is None else self.logs.numbers["seconds"]
+
+    def delivery(self) -> tuple[str, ...]:
+        """Return the webhook faults that are about all of a delivery, not about single attempts."""
+        return tuple(name for name, kept in self.webhook.items() if "attempts" not in kept.numbers)
+
+    def webhook_number(self, name: WebhookFaultName, parameter: str) -> float:
+        """Return a number of a webhook fault; 0 where the webhook hasn't the fault."""
+        kept = self.webhook.get(name)
+        return 0.0 if kept is None else kept.numbers.get(parameter, 0.0)
+
+    def corrupts(self, name: WebhookFaultName, attempt: int) -> bool:
+        """Tell whether a webhook fault touches an attempt; the first is 1."""
+        return attempt <= self.webhook_number(name, "attempts")
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return what there is, by phase, for `from_json` and for people."""
+        found: dict[str, JSON] = {}
+        if self.named:
+            found["named"] = [*self.named]
+        for phase, kept in (("queue", self.queue), ("logs", self.logs)):
+            if kept is not None:
+                found[phase] = kept.to_json()
+        if self.webhook:
+            found["webhook"] = [kept.to_json() for kept in self.webhook.values()]
+        if self.outcome is not None:
+            found["outcome"] = {"name": self.outcome, "rule": self.rule}
+        return found
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, JSON]) -> JobFaults:
+        """Read what `to_json` wrote; what is of another shape is passed over."""
+        named, webhook, ending = (value.get(key) for key in ("named", "webhook", "outcome"))
+        items = webhook if isinstance(webhook, list) else ()
+        kept = [fault for item in items if (fault := KeptFault.from_json(item))]
+        name = ending.get("name") if isinstance(ending, dict) else None
+        rule = ending.get("rule") if isinstance(ending, dict) else None
+        return cls(
+            named=tuple(map(str, named)) if isinstance(named, list) else (),
+            outcome=name if isinstance(name, str) else None,
+            rule=rule if isinstance(rule, str) else None,
+            queue=KeptFault.from_json(value.get("queue")),
+            logs=KeptFault.from_json(value.get("logs")),
+            webhook={fault.name: fault for fault in kept},
+        )
+
+
+NO_FAULTS = JobFaults()
+
+
+MediaKind: TypeAlias = Literal["image", "video", "audio"]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaValue:
+    """One media field of one input, with what the document and its overlay ask of it."""
+
+    field: str
+    kind: MediaKind
+    value: str
+    formats: tuple[str, ...]
+    max_bytes: int | None
+
+
+Moments: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Jobs that are alike to the schedule: of one endpoint, one key and one priority."""
+
+    path: str
+    key: str
+    low: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A job that runs: the endpoint whose runner it has (a direct call has none), whose, until."""
+
+    path: str | None
+    key: str
+    ends: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that waits; moments are unix seconds."""
+
+    id: str
+    partition: Partition
+    # Order of submission.
+    seq: int
+    # Before this no runner takes it.
+    ready: float
+    # Seconds on a runner.
+    run: float
+    # It is given up where it has not started by then.
+    start_by: float
+    # When it starts and ends by the plan so far.
+    planned: Moments = (math.inf, math.inf)
+
+    @property
+    def order(self) -> tuple[bool, int]:
+        return self.partition.low, self.seq
+
+
+def moments(starts: float, run: float, start_by: float) -> Moments:
+    """Return when a job starts and ends; one that would start too late ends without a start."""
+    return (math.inf, start_by) if starts > start_by else (starts, starts + run)
+
+
+Status: TypeAlias = Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+Entry: TypeAlias = Literal["queue", "run"]
+Priority: TypeAlias = Literal["normal", "low"]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOptions:
+    """What a caller asks for beside the input: by headers, by the query, by the key."""
+
+    # The key's id: what stands before the colon. Its secret is nowhere kept.
+    key: str = ""
+    priority: Priority = "normal"
+    # Seconds after submission within which the job has to start (wire.md §3.1), or it times out.
+    start_within: float = math.inf
+    # How many may wait at the endpoint already; more, and the request is not taken (wire.md §3.1).
+    # Not stored: it is of no use after that.
+    max_queue_length: int | None = None
+    # Whether the service itself tries again after its own failures (wire.md §3.6).
+    retry: bool = True
+    # Where the webhook goes; None for none.
+    webhook: str | None = None
+    # Whether the Platform API may show what was sent and answered.
+    keep_payloads: bool = True
+    # Seconds for which the output's files last after the end; infinite unless asked for.
+    media_for: float = math.inf
+    # Who may read those files: access rules as JSON, or nothing (wire.md §3.1).
+    media_acl: str = ""
+    # Faults that the request itself names, as they were written.
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the job answers once it is done: the reply that fal.run or the result gives.
+
+    `error` and `error_type` are what a COMPLETED status adds for a failed job.
+    """
+
+    status_code: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    error: str | None = None
+    error_type: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.status_code < 400
+
+
+@dataclass(slots=True)
+class Job:
+    """One submitted request. Moments are unix seconds, infinite while unknown.
+
+    `ends` is when it is COMPLETED, whatever the reason: one that is given up before it starts
+    has an end before its start, which is infinite.
+    """
+
+    id: str
+    # Order of submission; the queue is first come, first served.
+    seq: int
+    # As posted, sub-path included, even where the app has no such endpoint.
+    path: str
+    app: str
+    entry: Entry
+    progression: Progression
+    created: float
+    starts: float
+    ends: float
+    # Seconds on a runner, and the moment before which no runner takes it: kept so that a
+    # cancellation ahead can move this job forward. One cancelled while it waits has no run.
+    run: float
+    ready: float
+    # None until the inputs were looked at, which may take a download.
+    outcome: Outcome | None = None
+    cancelled: bool = False
+    options: RequestOptions = field(default_factory=RequestOptions)
+    # How often the service handed it to a runner; each further time has another gateway id.
+    attempts: int = 1
+    faults: JobFaults = NO_FAULTS
+
+    @property
+    def partition(self) -> Partition:
+        """Whom it queues with; direct calls are a lane of their own, in which nobody waits."""
+        path = self.path if self.entry == "queue" else ""
+        return Partition(path, self.options.key, self.options.priority == "low")
+
+    @property
+    def start_by(self) -> float:
+        """When the job is given up unless it has started, unix seconds; infinite for never."""
+        return self.created + self.options.start_within
+
+    @property
+    def given_up(self) -> bool:
+        """Whether, as things stand, its end comes of not having started in time."""
+        return self.ends < self.starts
+
+    def status(self, now: float) -> Status:
+        """Return one of the only three statuses that exist (wire.md §3.2)."""
+        if now >= self.ends:
+            return "COMPLETED"
+        return "IN_PROGRESS" if now >= self.starts else "IN_QUEUE"
+
+    def step(self, now: float) -> None:
+        """Move on by one status, now; not beyond the end, even if it comes without a start."""
+        if now >= self.ends:
+            return
+        if now < self.starts:
+            self.starts = now
+            self.ends = now + self.run if self.progression == "clock" else math.inf
+        else:
+            self.ends = now
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One request to a model, as it came, and where its output is to be found."""
+
+    # As posted: the endpoint's id, perhaps followed by more.
+    path: str
+    app: str
+    # None where the app has nothing at that path.
+    endpoint: Endpoint | None
+    body: bytes
+    content_type: str
+    # What a URL on the media host begins with, up to its path.
+    media_base: str
+    # What was probably meant, where there is no endpoint.
+    hint: str | None = None
+    options: RequestOptions = field(default_factory=RequestOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedRequest:
+    """An order whose body was read and checked against the document."""
+
+    endpoint: Endpoint
+    # With the document's defaults filled in.
+    input: dict[str, JSON]
+    media: tuple[MediaValue, ...]
+    # What the output shows; None for an endpoint whose output is no video.
+    video: VideoFacts | None
+    # What the model takes no notice of.
+    hint: str | None
+
+    def workload(self) -> Workload:
+        if self.video is None:
+            return Workload(seconds=1.0, pixels=1_000_000)
+        return Workload(float(self.video.seconds), self.video.width * self.video.height)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An order that the model answers at once with an error."""
+
+    outcome: Outcome
+    hint: str | None = None

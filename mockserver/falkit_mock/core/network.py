@@ -1,0 +1,114 @@
+"""Fal's host names, this machine's names, host patterns, and a listening socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+from ipaddress import ip_address
+
+RUN = "fal.run"
+QUEUE = "queue.fal.run"
+MEDIA = "v3b.fal.media"
+SITE = "fal.ai"
+REST = "rest.fal.ai"
+API = "api.fal.ai"
+# Every host of wire.md §1.1 and the one that answers for it here.
+ROLES = {
+    "fal.run": RUN,
+    "falrun.com": RUN,
+    "queue.fal.run": QUEUE,
+    "queue.falrun.com": QUEUE,
+    "v3b.fal.media": MEDIA,
+    "v3.fal.media": MEDIA,
+    "fal.media": MEDIA,
+    "fal.ai": SITE,
+    "rest.fal.ai": REST,
+    "rest.alpha.fal.ai": REST,
+    "api.fal.ai": API,
+    "ws.fal.run": "ws.fal.run",
+    "auth.fal.ai": "auth.fal.ai",
+    "kv.fal.media": "kv.fal.media",
+    "wma.fal.run": "wma.fal.run",
+}
+# What the gateway adds to the state of its connections: the mock's plain-http media base, since
+# whoever is outside the gateway can't follow a real name.
+MEDIA_BASE = "falkit.media_base"
+# The domains of wire.md §1.1's hosts, the backup domain included: fal's Python client goes
+# there by itself, with the real key, when it can't connect to the others.
+DOMAINS = ("fal.ai", "fal.run", "fal.media", "falrun.com")
+_BELOW = tuple(f".{domain}" for domain in DOMAINS)
+
+
+def is_fal(host: str) -> bool:
+    """Tell whether a host name, however it is written, is one of fal's."""
+    name = host.lower().rstrip(".")
+    return name in DOMAINS or name.endswith(_BELOW)
+
+
+PORT = 4325
+GATEWAY_PORT = 4326
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; OSError says why there is none.
+
+    Its protocol is named because asyncio switches Nagle's delay off only where it is.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":
+            # On Windows it would let two servers have the same port.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host is the machine itself, which nothing leaves by calling it."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+# A socket that listens everywhere is reached at the loopback address.
+_REACHED_AS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def reached(listener: socket.socket) -> str:
+    """Return the URL by which this machine reaches a listening socket."""
+    host, port = listener.getsockname()[:2]
+    shown = _REACHED_AS.get(host, str(host))
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def check_pattern(word: str) -> None:
+    """Raise a ValueError unless the word is a host, with a port or without, as a glob."""
+    parse_host_pattern(word)
+
+
+def parse_host_pattern(word: str) -> tuple[str, int | None]:
+    """Split `host`, `*.host`, `host:port` or `[v6]:port`; raise a ValueError."""
+    text = word.strip().lower()
+    if not text or "/" in text or "@" in text or " " in text:
+        raise ValueError(f"{word!r} is no host; give a name or address such as *.example.com:8080")
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif text.count(":") > 1:
+        # An address of version 6 without its brackets can have no port.
+        host, port = text, ""
+    else:
+        host, _, port = text.partition(":")
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise ValueError(f"{word!r}: {port!r} is no port from 1 to 65535")
+    return host.rstrip("."), int(port) if port else None

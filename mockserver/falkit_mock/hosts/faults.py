@@ -1,0 +1,343 @@
+"""Faults applied to requests: delays, refusals, cut connections, corrupt media."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
+from http import HTTPStatus
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Send
+
+from falkit_mock.core.errors import (
+    AccountLocked,
+    BadHeader,
+    FileNotFound,
+    ShuttingDown,
+    TooManyAtOnce,
+    Unauthenticated,
+    WireError,
+)
+from falkit_mock.core.jobs import NO_FAULTS, Entry, Job, ModelRequest
+from falkit_mock.core.network import MEDIA
+from falkit_mock.faults import JOBS, Operation, RuleError
+from falkit_mock.faults.catalogue import WEBHOOK_PREFIX, LineFault
+from falkit_mock.faults.matching import MatchContext
+from falkit_mock.faults.resolve import input_of, magic_of, subject_of
+from falkit_mock.faults.rulebook import TriggeredFault
+from falkit_mock.faults.rules import Rule, parse_texts
+from falkit_mock.hosts import RequestContext
+from falkit_mock.service.files import MediaFile
+from falkit_mock.service.service import Service
+
+# Nothing that begins so is a reply; the null bytes are for those who look no further.
+_GARBAGE = b"\x16\x00\x00falkit: this is no HTTP\x00\xff\xfe\r\n\r\n" + bytes(range(256))
+
+
+class ConnectionCut(ConnectionResetError):
+    """A fault cuts the connection; inside one process, where none is, this is what is raised."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"falkit's fault {fault} cut this connection")
+        self.fault = fault
+
+
+class IngressError(WireError):
+    """nginx's own page in the place of a reply (wire.md §6.3): HTML, and no request id."""
+
+    # Of the error; the page's own may be another.
+    status_code = 503
+
+    def __init__(self, code: int) -> None:
+        super().__init__({})
+        self.code = code
+
+    def reply(self) -> Response:
+        """Return the page, to the letter of nginx's."""
+        phrase = HTTPStatus(self.code).phrase
+        # nginx has words of its own for two of them.
+        named = {503: "Service Temporarily Unavailable", 504: "Gateway Time-out"}
+        title = f"{self.code} {named.get(self.code, phrase)}"
+        page = (
+            f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
+            f"<center><h1>{title}</h1></center>\r\n<hr><center>nginx</center>\r\n"
+            "</body>\r\n</html>\r\n"
+        )
+        return Response(page, self.code, {"server": "nginx", "content-type": "text/html"})
+
+
+async def cut(context: RequestContext, fault: str) -> None:
+    """Cut a request's connection as a fault has it, and wait until it is gone.
+
+    Raise ConnectionCut inside one process, where there is no connection.
+    """
+    connection = context.connection
+    if connection is None:
+        raise ConnectionCut(fault)
+    match fault:
+        case "garbage":
+            connection.end(_GARBAGE)
+        case "half_reply" | "hang":
+            connection.end()
+        case _:
+            connection.reset()
+    # Uvicorn would answer in its own words a request that is neither answered nor gone.
+    await connection.gone
+
+
+async def corrupt_reply(context: RequestContext, fault: str, reply: ASGIApp, send: Send) -> None:
+    """Send what `reply_lost`, `half_reply` or `garbage` leaves of a reply that is ready."""
+    if fault == "half_reply":
+        with contextlib.suppress(_HalfSent):
+            await reply(context.scope, context.receive, _half(send))
+    await cut(context, fault)
+
+
+class _HalfSent(Exception):
+    """Half of a reply was sent, which is as much as is to be."""
+
+
+def _half(send: Send) -> Send:
+    async def first(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        body: bytes = message.get("body", b"")
+        await send({**message, "body": body[: len(body) // 2], "more_body": True})
+        raise _HalfSent
+
+    return first
+
+
+# Pieces that a slow file comes in.
+_PIECES = 10
+_PAGE = b"<!DOCTYPE html>\n<title>Not the file</title>\n<p>This is a page, and no media file.</p>\n"
+Wait = Callable[[float], Awaitable[None]]
+
+
+def corrupted(file: MediaFile, triggered: TriggeredFault | None) -> MediaFile:
+    """Return a file as a fault leaves it; raise FileNotFound if it takes it away.
+
+    What is changed has another ETag, so that nobody puts the two together from parts.
+    """
+    if triggered is None:
+        return file
+    said, etag = triggered.parameters(), f'{file.etag[:-1]}-{triggered.name}"'
+    match triggered.name:
+        case "media_missing":
+            error = FileNotFound()
+            error.hint = triggered.hint
+            raise error
+        case "media_truncated":
+            share = float(str(said["share"]))
+            return replace(file, data=file.data[: int(len(file.data) * share)], etag=etag)
+        case "media_wrong_type":
+            return MediaFile(_PAGE, str(said["content_type"]), etag)
+        case _:
+            return file
+
+
+def pause_of(triggered: TriggeredFault | None) -> float:
+    """Return the seconds between the pieces of a slow file; 0 for others."""
+    if triggered is None or triggered.name != "media_slow":
+        return 0.0
+    return float(str(triggered.parameters()["seconds"])) / _PIECES
+
+
+async def slowly(data: bytes, pause: float, wait: Wait) -> AsyncGenerator[bytes]:
+    """Yield data in pieces with a pause before each."""
+    size = max(1, -(-len(data) // _PIECES))
+    for start in range(0, len(data), size):
+        await wait(pause)
+        yield data[start : start + size]
+
+
+HEADER = "x-falkit-fault"
+_HEADER = HEADER.encode()
+
+
+def named_by(context: RequestContext, operation: Operation) -> tuple[str, ...]:
+    """Return the faults that a request's own header names.
+
+    Raise BadHeader for what isn't one, and where a job would begin for one that it can't have. On
+    other requests that is a hint, since a program may send the header with all its requests.
+    """
+    if _HEADER not in context.headers:
+        return ()
+    found: list[str] = []
+    for name, value in context.scope["headers"]:
+        if name == _HEADER:
+            found += _named(context, operation, value.decode("utf-8", "replace"))
+    return tuple(found)
+
+
+def _named(context: RequestContext, operation: Operation, text: str) -> list[str]:
+    try:
+        rules = [Rule.read(each) for each in parse_texts(text)]
+    except RuleError as error:
+        raise _unreadable(text, f"makes no fault: {error}") from None
+    if not rules:
+        raise _unreadable(text, "names no fault; give one, or leave the header out")
+    for rule in rules:
+        misplaced = rule.misplaced(operation)
+        if misplaced and operation in JOBS:
+            raise _unreadable(text, f"does nothing here: {misplaced}")
+        if misplaced:
+            context.add_hint(f"{HEADER} does nothing here: {misplaced}")
+    return [rule.text() for rule in rules]
+
+
+def _unreadable(text: str, mend: str) -> BadHeader:
+    why = f"falkit refused this, not fal: {HEADER} {mend}"
+    return BadHeader(HEADER, text, mend, why)
+
+
+class FaultInjection:
+    """Applies what rules name to requests."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._rules = service.rules
+
+    async def before_model(
+        self, context: RequestContext, request: ModelRequest, operation: Operation
+    ) -> None:
+        """Apply what a call of a model meets before it is carried out."""
+        named = (*request.options.faults, *magic_of(request.body).texts)
+        if named or not self._rules.idle:
+            entry: Entry = "queue" if operation == "submit" else "run"
+            await self._apply(context, subject_of(request, entry, named))
+
+    async def before_job(self, context: RequestContext, job: Job, operation: Operation) -> None:
+        """Apply what a request about a job meets, by its own header or by the job's input."""
+        named = named_by(context, operation)
+        if named or not self._rules.idle:
+            await self._apply(context, self._of_job(job, operation, named))
+
+    async def before_file(self, context: RequestContext) -> None:
+        """Apply what a request about files or tokens meets."""
+        operation = _operation(context)
+        named = named_by(context, operation) if operation else ()
+        if operation is None or (self._rules.idle and not named):
+            return
+        job = self._maker(context.address.path) if operation == "media" else None
+        if job is not None:
+            await self._apply(context, self._of_job(job, operation, named))
+        else:
+            await self._apply(context, MatchContext(operation, "", context.record.key, named))
+
+    def of_media(self, context: RequestContext) -> TriggeredFault | None:
+        """Return what is wrong with a file that is asked for."""
+        named = named_by(context, "media")
+        if self._rules.idle and not named:
+            return None
+        job = self._maker(context.address.path)
+        match = MatchContext("media", named=named)
+        if job is not None:
+            match = self._of_job(job, "media", named)
+        triggered = self._noted(context, self._rules.choose("media", match))
+        if triggered is not None and triggered.name != "media_missing":
+            context.add_hint(triggered.hint)
+        return triggered
+
+    async def wait(self, context: RequestContext, until: float) -> None:
+        """Wait for a moment of the clock; raise if the caller hangs up or the mock ends."""
+        clock, connection = self._service.clock, context.connection
+        while clock.now() < until:
+            if self._service.closing:
+                raise ShuttingDown(self._service.identity.reply_id())
+            waiting = asyncio.ensure_future(clock.wait(until, clock.notifier.waiter()))
+            ends = [waiting, connection.gone] if connection else [waiting]
+            try:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
+            if connection is not None and connection.gone.done():
+                raise ClientDisconnect
+
+    def _of_job(self, job: Job, operation: Operation, named: tuple[str, ...]) -> MatchContext:
+        """Return a request about a job as rules see it: by the job's endpoint, input and key."""
+        store = self._service.store
+        every = (*named, *job.faults.named)
+        return MatchContext(
+            operation, job.path, job.options.key, every, lambda: input_of(store.input(job.id))
+        )
+
+    def _maker(self, path: str) -> Job | None:
+        record = self._service.store.file(path)
+        return None if record is None else self._service.store.get(record.request_id)
+
+    async def _apply(self, context: RequestContext, match: MatchContext) -> None:
+        if late := self._noted(context, self._rules.choose("latency", match)):
+            context.add_hint(late.hint)
+            seconds = self._rules.draw(late, "seconds")
+            await self.wait(context, self._service.clock.now() + seconds)
+        triggered = self._noted(context, self._rules.choose("answer", match))
+        if triggered is None:
+            return
+        if not isinstance(triggered.rule.fault, LineFault):
+            raise self._refusal(triggered, match)
+        if triggered.name == "hang":
+            seconds = float(str(triggered.parameters()["seconds"]))
+            await self.wait(context, self._service.clock.now() + seconds)
+        if not triggered.rule.fault.done:
+            raise ConnectionCut(triggered.name)
+        context.add_hint(triggered.hint)
+        context.reply_fault = triggered.name
+
+    def _refusal(self, triggered: TriggeredFault, asked: MatchContext) -> WireError:
+        said = triggered.parameters()
+        error: WireError
+        match triggered.name:
+            case "account_locked":
+                error = AccountLocked(str(said["reason"]))
+            case "bad_key":
+                error = Unauthenticated.unknown()
+            case "concurrent_requests_limit":
+                error = TooManyAtOnce(asked.key, 2)
+            case "ingress_error":
+                return IngressError(int(str(said["status"])))
+            case _:
+                error = self._service.unknown()
+        error.hint = triggered.hint
+        return error
+
+    def _noted(
+        self, context: RequestContext, triggered: TriggeredFault | None
+    ) -> TriggeredFault | None:
+        if triggered is not None:
+            context.note_fault(triggered.name)
+        return triggered
+
+
+def note_job(context: RequestContext, job: Job) -> None:
+    """Note the faults that a new job was given."""
+    if job.faults is NO_FAULTS:
+        return
+    note_outcome(context, job)
+    faults = job.faults
+    names = [kept.name for kept in (faults.queue, faults.logs) if kept is not None]
+    for name in (*names, *(f"{WEBHOOK_PREFIX}{name}" for name in faults.webhook)):
+        context.note_fault(name)
+        context.add_hint(f"falkit made this fault ({name})")
+
+
+def note_outcome(context: RequestContext, job: Job) -> None:
+    """Note the rule's fault that a job failed with, if one did, when its result is fetched."""
+    if job.faults.outcome is not None and job.faults.rule is not None:
+        context.note_fault(job.faults.outcome)
+
+
+def _operation(context: RequestContext) -> Operation | None:
+    path = context.address.path
+    if context.address.role == MEDIA:
+        return "media" if context.method in ("GET", "HEAD") else "upload"
+    if path.startswith("/storage/upload/"):
+        return "initiate"
+    return "token" if path in _TOKENS else None
+
+
+_TOKENS = ("/storage/auth/token", "/tokens", "/tokens/realtime")

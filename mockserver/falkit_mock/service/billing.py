@@ -1,0 +1,178 @@
+"""What jobs cost, as entries and charges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from functools import partial
+from typing import Literal, TypeAlias
+
+from falkit_mock.core import NotJson, loads
+from falkit_mock.core.jobs import Job, Outcome
+from falkit_mock.service.service import Service
+from falkit_spec import JSON, Catalog
+from falkit_spec.types import is_object
+
+Result: TypeAlias = Literal["success", "error", "user_error"]
+Timeframe: TypeAlias = Literal["minute", "hour", "day", "week", "month"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One job and, once it is done, its outcome."""
+
+    job: Job
+    endpoint_id: str
+    outcome: Outcome | None
+    # Reads the body that asked for it, which may be large.
+    input: Callable[[], bytes]
+    # Whether a payload of it is still stored (wire.md §3.4).
+    kept: Callable[[bytes], bool] = bool
+
+    @property
+    def result(self) -> Result | None:
+        if self.outcome is None:
+            return None
+        if self.outcome.ok:
+            return "success"
+        return "user_error" if self.outcome.status_code < 500 else "error"
+
+    @property
+    def ended(self) -> float:
+        """When it ended, unix seconds; infinite if it has not."""
+        return self.job.ends if self.outcome is not None else math.inf
+
+    @property
+    def duration(self) -> float | None:
+        if self.outcome is None:
+            return None
+        return 0.0 if self.job.given_up else round(self.job.ends - self.job.starts, 6)
+
+    def as_json(self, *, payloads: bool) -> dict[str, JSON]:
+        """Return it as `GET /models/requests/by-endpoint` lists it."""
+        started = self.job.starts if math.isfinite(self.job.starts) else self.job.created
+        item: dict[str, JSON] = {
+            "request_id": self.job.id,
+            "endpoint_id": self.endpoint_id,
+            "started_at": iso(started),
+            "sent_at": iso(self.job.created),
+            "ended_at": None if self.outcome is None else iso(self.job.ends),
+            "status_code": None if self.outcome is None else self.outcome.status_code,
+            "duration": self.duration,
+        }
+        if payloads:
+            item["json_input"] = self._payload(self.input())
+            item["json_output"] = self._payload(self.outcome.body if self.outcome else b"")
+        return item
+
+    def _payload(self, data: bytes) -> JSON:
+        return readable(data) if self.kept(data) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one successful job cost, US dollars."""
+
+    entry: Entry
+    unit: str
+    quantity: Decimal
+    cost: Decimal
+
+    @property
+    def unit_price(self) -> Decimal:
+        return self.cost / self.quantity if self.quantity else Decimal(0)
+
+
+async def entries(service: Service, catalog: Catalog) -> AsyncGenerator[Entry]:
+    """Yield every job in the order of submission, with the outcomes of those that are done."""
+    now = service.clock.now()
+    for job in service.store.jobs():
+        match = catalog.find(job.path)
+        endpoint_id = match.endpoint.id if match and not match.rest else job.path
+        done = job.status(now) == "COMPLETED"
+        outcome = await service.outcome(job) if done else None
+        input = partial(service.store.input, job.id)
+        yield Entry(job, endpoint_id, outcome, input, partial(service.retention.keeps, job))
+
+
+def charge(entry: Entry, catalog: Catalog) -> Charge | None:
+    """Return what a job cost; None for one that is not billed or has no known price."""
+    if entry.result != "success" or entry.endpoint_id not in catalog:
+        return None
+    endpoint, input = catalog.get(entry.endpoint_id), readable(entry.input())
+    if not is_object(input) or endpoint.pricing is None:
+        return None
+    quantity, cost = endpoint.billable_units(input), endpoint.price(input)
+    if quantity is None or cost is None:
+        return None
+    return Charge(entry, endpoint.pricing.unit, quantity, cost)
+
+
+def lines(charges: Iterable[Charge]) -> list[JSON]:
+    """Add charges up, a line for each model and unit price, as `GET /models/usage` has them."""
+    sums: dict[tuple[str, str, Decimal], tuple[Decimal, Decimal]] = {}
+    for one in charges:
+        key = (one.entry.endpoint_id, one.unit, one.unit_price)
+        quantity, cost = sums.get(key, (Decimal(0), Decimal(0)))
+        sums[key] = (quantity + one.quantity, cost + one.cost)
+    return [
+        {
+            "endpoint_id": endpoint_id,
+            "unit": unit,
+            "quantity": float(quantity),
+            "unit_price": float(price),
+            "percent_discount": None,
+            "cost_subtotal": float(cost),
+            "cost_discount": 0.0,
+            "cost_total": float(cost),
+            "cost": float(cost),
+            "currency": "USD",
+        }
+        for (endpoint_id, unit, price), (quantity, cost) in sorted(sums.items())
+    ]
+
+
+def usual_timeframe(seconds: float) -> Timeframe:
+    """Return how finely a span is told apart if nothing is said (wire.md §10, PLAT)."""
+    hours = seconds / 3600
+    limits: tuple[tuple[int, Timeframe], ...] = (
+        (2, "minute"),
+        (48, "hour"),
+        (64 * 24, "day"),
+        (183 * 24, "week"),
+    )
+    for most, name in limits:
+        if hours < most:
+            return name
+    return "month"
+
+
+def bucket(moment: float, timeframe: Timeframe, zone: tzinfo) -> str:
+    """Return the start of the stretch of time that a moment (unix seconds) falls into."""
+    at = datetime.fromtimestamp(moment, zone).replace(second=0, microsecond=0)
+    if timeframe != "minute":
+        at = at.replace(minute=0)
+    if timeframe in ("day", "week", "month"):
+        at = at.replace(hour=0)
+    if timeframe == "week":
+        at -= timedelta(days=at.weekday())
+    if timeframe == "month":
+        at = at.replace(day=1)
+    return at.isoformat()
+
+
+def iso(moment: float) -> str:
+    """Write unix seconds as the Platform API does: UTC, with a Z."""
+    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def readable(data: bytes) -> JSON:
+    """Return what bytes say: JSON where they are, else their text; None for none at all."""
+    try:
+        return loads(data) if data else None
+    except NotJson:
+        return data.decode("utf-8", "replace")

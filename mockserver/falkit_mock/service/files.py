@@ -1,0 +1,334 @@
+"""Output files and uploads."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import mimetypes
+import re
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import lru_cache, partial
+from hashlib import sha256
+from typing import TypeAlias
+
+from falkit_fixtures import mp4
+from falkit_mock.core.clock import Clock
+from falkit_mock.core.errors import BadParts, StorageFull, UploadNotFound
+from falkit_mock.core.identity import Identity
+from falkit_mock.service import USUAL_LIFECYCLE, Acl, Lifecycle
+from falkit_mock.store import FileRecord, Store, Upload, UploadStore
+from falkit_mock.store.blobs import Blobs, Piece, Sink
+
+# Seconds after which an upload that nobody finished is given up.
+PATIENCE = 86_400.0
+# Bytes gathered before a thread writes them, and read at a time.
+_BATCH = 1 << 20
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+_CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]{1,120}/[\w!#$&^.+-]{1,120}(\s*;[ -~]{0,200})?", re.A)
+_BINARY = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A finished upload as it is served."""
+
+    upload: Upload
+    pieces: tuple[Piece, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(piece.size for piece in self.pieces)
+
+    @property
+    def etag(self) -> str:
+        if len(self.pieces) == 1:
+            return f'"{self.pieces[0].etag}"'
+        digest = sha256("".join(piece.etag for piece in self.pieces).encode()).hexdigest()
+        return f'"{digest[:32]}-{len(self.pieces)}"'
+
+
+class Uploads:
+    """The uploads of one mock. Bytes go to the disk as they come, in a thread."""
+
+    def __init__(self, store: UploadStore, clock: Clock, identity: Identity) -> None:
+        self._store = store
+        self._clock = clock
+        self._identity = identity
+        # What an upload gets that says nothing of its own (PUT /storage/settings, wire.md §10).
+        self.defaults = USUAL_LIFECYCLE
+
+    def open(self, file_name: str, content_type: str, lifecycle: Lifecycle) -> Upload:
+        """Make room for a file; it can be read once it is finished."""
+        self._sweep()
+        now = self._clock.now()
+        upload_id = self._identity.upload_id()
+        while self._store.get(upload_id) is not None:
+            # Of a store that was kept: its ids begin anew, its uploads are still there.
+            upload_id = self._identity.upload_id()
+        content_type = _content_type(content_type)
+        upload = Upload(
+            id=upload_id,
+            path=self._identity.file_path(upload_id, _plain_name(file_name, content_type)),
+            content_type=content_type,
+            created=now,
+            expires=now + PATIENCE,
+            lifetime=lifecycle.seconds,
+            acl=lifecycle.acl.text(),
+            done=False,
+        )
+        self._store.add(upload)
+        return upload
+
+    def get(self, upload_id: str) -> Upload | None:
+        """Return an upload that has not expired, finished or not."""
+        upload = self._store.get(upload_id)
+        return upload if upload is not None and upload.expires > self._clock.now() else None
+
+    async def receive(
+        self, upload: Upload, number: int, chunks: AsyncIterator[bytes], *, again: bool = False
+    ) -> Piece:
+        """Store one part; a part sent again takes the place of the one before.
+
+        What breaks off leaves nothing behind. Raise StorageFull if the disk takes no more, and
+        UploadNotFound if the upload was given up meanwhile or, unless it may be sent `again`,
+        finished.
+        """
+        piece = await _written(self._store.blobs, chunks)
+        now = self.get(upload.id)
+        if now is None or (now.done and not again):
+            # A part that came too late must not change the file that others read already.
+            self._store.blobs.remove([piece])
+            raise UploadNotFound(upload.id)
+        self._store.put_piece(upload.id, number, piece)
+        return piece
+
+    def finish(self, upload: Upload, named: Sequence[tuple[int, str]] | None = None) -> Upload:
+        """Put the named parts (number and ETag) together, or all; raise BadParts.
+
+        Their order does not matter; parts that were sent and are not named are dropped.
+        """
+        if named is not None:
+            _check_parts(named, self._store.pieces(upload.id))
+            if upload.done:
+                # A client asks again when the first answer was lost on the way.
+                return upload
+            self._store.keep_pieces(upload.id, {number for number, _ in named})
+        lifetime = math.inf if upload.lifetime is None else upload.lifetime
+        done = replace(upload, done=True, expires=self._clock.now() + lifetime)
+        self._store.update(done)
+        return done
+
+    def discard(self, upload: Upload) -> None:
+        self._store.remove(upload.id)
+
+    def file(self, path: str) -> StoredFile | None:
+        """Return the finished upload at a path, or None if there is none (any more)."""
+        upload = self._store.at(path)
+        if upload is None or not upload.done or upload.expires <= self._clock.now():
+            return None
+        return StoredFile(upload, tuple(self._store.pieces(upload.id).values()))
+
+    def set_acl(self, upload: Upload, acl: Acl) -> None:
+        self._store.update(replace(upload, acl=acl.text()))
+
+    async def read(self, file: StoredFile, start: int, end: int) -> AsyncGenerator[bytes]:
+        """Yield the bytes [start, end), a piece of a piece at a time."""
+        steps = self._store.blobs.read(file.pieces, start, end, _BATCH)
+        while data := await asyncio.to_thread(_next, steps):
+            yield data
+
+    def read_now(self, file: StoredFile, most: int) -> bytes:
+        """Return the first `most` bytes; blocks."""
+        return b"".join(self._store.blobs.read(file.pieces, 0, most, _BATCH))
+
+    def _sweep(self) -> None:
+        for upload_id in self._store.due(self._clock.now()):
+            self._store.remove(upload_id)
+
+
+async def _written(blobs: Blobs, chunks: AsyncIterator[bytes]) -> Piece:
+    sink: Sink | None = None
+    try:
+        sink = blobs.sink()
+        batch: list[bytes] = []
+        size = 0
+        async for chunk in chunks:
+            batch.append(chunk)
+            size += len(chunk)
+            if size >= _BATCH:
+                await asyncio.to_thread(sink.write, b"".join(batch))
+                batch, size = [], 0
+        await asyncio.to_thread(sink.write, b"".join(batch))
+        return sink.keep()
+    except OSError as error:
+        if sink is not None:
+            sink.drop()
+        raise StorageFull(error.strerror or str(error)) from None
+    except BaseException:
+        if sink is not None:
+            sink.drop()
+        raise
+
+
+def _next(steps: Iterator[bytes]) -> bytes:
+    return next(steps, b"")
+
+
+def _check_parts(named: Sequence[tuple[int, str]], pieces: dict[int, Piece]) -> None:
+    count = Counter(number for number, _ in named)
+    if not count:
+        raise BadParts("no part is named; give parts: [{partNumber, etag}, …]")
+    if twice := sorted(number for number in count if count[number] > 1):
+        raise BadParts(f"part {_listed(twice)} is named more than once")
+    if missing := sorted(count.keys() - pieces.keys()):
+        raise BadParts(f"part {_listed(missing)} was never uploaded")
+    if gaps := sorted(set(range(1, max(count))) - count.keys()):
+        raise BadParts(f"part {_listed(gaps)} is not named, though a later one is")
+    wrong = [number for number, etag in named if pieces[number].etag != etag]
+    if wrong:
+        first = wrong[0]
+        raise BadParts(
+            f"part {_listed(sorted(wrong))} has another ETag; that of part {first} is "
+            f'"{pieces[first].etag}"'
+        )
+
+
+def _listed(numbers: list[int]) -> str:
+    shown = ", ".join(str(number) for number in numbers[:10])
+    return f"{shown}, …" if len(numbers) > 10 else shown
+
+
+def _content_type(text: str) -> str:
+    # It becomes a header of every reply with the file, so it must be able to.
+    text = text.strip()
+    return text if _CONTENT_TYPE.fullmatch(text) else _BINARY
+
+
+def _plain_name(name: str, content_type: str) -> str:
+    """Return a file name that needs no escaping in a URL and can't lead out of its folder."""
+    plain = _ODD.sub("_", name.replace("\\", "/").rpartition("/")[2]).strip("._")
+    if plain:
+        return plain[-100:].lstrip("._")
+    extension = mimetypes.guess_extension(content_type.partition(";")[0].strip()) or ".bin"
+    return f"upload{extension}"
+
+
+# An output URL in any of its spellings: the real one, or one below some origin.
+_OUTPUT = re.compile(
+    r"https?://(?P<origin>[^/?#]+/(?:[^?#]*/)?)?v3b?\.fal\.media(?::\d+)?(?P<path>/[^?#]*)", re.I
+)
+
+
+def path_of(url: str) -> str | None:
+    """Return the path on the media host that a URL in any of its spellings leads to."""
+    match = _OUTPUT.match(url.strip())
+    return match["path"] if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """Bytes as they are served."""
+
+    data: bytes
+    content_type: str
+    etag: str
+    # When it is gone, unix seconds; and who may read it, as JSON, or nothing (wire.md §3.1).
+    expires: float = math.inf
+    acl: str = ""
+
+
+@lru_cache(maxsize=64)
+def make(record: FileRecord) -> MediaFile:
+    """Return the file of a record, but for its end: the same bytes for the same record, always."""
+    clip = mp4.Clip(
+        width=record.width,
+        height=record.height,
+        fps=record.fps,
+        frames=record.frames,
+        audio=record.audio,
+        request_id=record.request_id,
+        endpoint=record.endpoint,
+        input_digest=record.input_digest,
+    )
+    # Everything in the file follows from the record, and the request id is unique.
+    etag = f'"{record.request_id}-{record.input_digest[:16]}"'
+    return MediaFile(mp4.render(clip), "video/mp4", etag, acl=record.acl)
+
+
+class _Missing(Enum):
+    MISSING = "missing"
+
+
+# What a URL on the mock's own media host answers where it names no file there.
+MISSING = _Missing.MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFile:
+    """A file of the mock's that comes back as an input."""
+
+    size: int
+    # Returns the first so many bytes; may block.
+    read: Callable[[int], bytes]
+
+
+# Finds a URL's file: MISSING if there is none, None for a URL that is not the mock's to answer.
+FindFile: TypeAlias = Callable[[str], "OwnFile | _Missing | None"]
+
+
+class Media:
+    """The media host's files."""
+
+    def __init__(self, store: Store, uploads: Uploads, clock: Clock) -> None:
+        self._store = store
+        self._uploads = uploads
+        self._clock = clock
+
+    def file(self, path: str) -> MediaFile | None:
+        """Return the file at a path such as `/files/b/…`, or None if there is none (any more)."""
+        record = self._store.file(path)
+        if record is None:
+            return None
+        if record.lifetime is None:
+            return make(record)
+        # By its job's end as it stands: a cancellation ahead may have brought that forward.
+        job = self._store.get(record.request_id)
+        ends = math.inf if job is None else job.ends
+        expires = ends + record.lifetime
+        return replace(make(record), expires=expires) if expires > self._clock.now() else None
+
+    def set_acl(self, path: str, acl: Acl) -> None:
+        """Change who may read an output."""
+        record = self._store.file(path)
+        if record is not None:
+            self._store.add_file(replace(record, acl=acl.text()))
+
+    def reader(self, media_base: str) -> FindFile:
+        """Return a finder of outputs and uploads that come back as inputs.
+
+        At fal those are public URLs; here they may name this machine, which is no reason to
+        refuse them, by whichever of its names. Files of the real host that are not here are
+        left to trust.
+        """
+        own = f"{media_base}/"
+
+        def find(url: str) -> OwnFile | _Missing | None:
+            match = _OUTPUT.match(url.strip())
+            if match is None:
+                return None
+            found = self._own(match["path"])
+            if found is not None:
+                return found
+            return MISSING if match["origin"] and url.startswith(own) else None
+
+        return find
+
+    def _own(self, path: str) -> OwnFile | None:
+        if file := self.file(path):
+            return OwnFile(len(file.data), lambda most: file.data[:most])
+        if stored := self._uploads.file(path):
+            return OwnFile(stored.size, partial(self._uploads.read_now, stored))
+        return None

@@ -1,0 +1,369 @@
+"""From a request to its outcome: parse, validate, look at the media, complete."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from difflib import get_close_matches
+from functools import partial
+from hashlib import sha256
+from typing import ParamSpec, cast
+
+from falkit_mock.core import HINT, NotJson, dumps, header_text, loads
+from falkit_mock.core.errors import ShuttingDown
+from falkit_mock.core.fal_errors import NOT_BILLED, error_text, platform_error, refusal
+from falkit_mock.core.identity import Identity
+from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
+from falkit_mock.service.files import MISSING, FindFile, Media, OwnFile
+from falkit_mock.service.inputs import (
+    Rejected,
+    check_bytes,
+    check_data_uri,
+    check_download,
+    check_size,
+    check_url,
+    download_failed,
+    is_data_uri,
+)
+from falkit_mock.settings import MiB, Settings
+from falkit_mock.store import FileRecord, Store
+from falkit_spec import JSON, Endpoint
+
+
+def of_refusal(detail: list[JSON]) -> str | None:
+    """Return the mend of a refusal whose own words don't tell it."""
+    for item in detail:
+        if not isinstance(item, dict):
+            continue
+        value, loc = item["input"], item["loc"]
+        if item["type"] == "model_attributes_type" and isinstance(value, str):
+            return (
+                "the body was not read as JSON; send it as an object, with the header "
+                "Content-Type: application/json"
+            )
+        if item["type"] != "literal_error" or not isinstance(loc, list):
+            continue
+        if isinstance(value, str) and value.isdigit():
+            return (
+                f"{loc[-1]}: the document lists integers, so send {value} without quotes; the "
+                "types of @fal-ai/client say strings, and the service refuses those"
+            )
+    return None
+
+
+def of_ignored(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
+    """Name the fields that the model ignores because its document doesn't know them."""
+    known = endpoint.input_schema.get("properties")
+    if not isinstance(known, dict) or known.keys() >= given.keys():
+        return None
+    words: list[str] = []
+    for name in given.keys() - known.keys():
+        near = get_close_matches(name, known, n=1)
+        words.append(f"{name} (did you mean {near[0]}?)" if near else name)
+    return f"ignored, since {endpoint.id} has no such input: {', '.join(sorted(words))}"
+
+
+def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused:
+    """Parse and validate an order's body, as the service's own stack does."""
+    if request.endpoint is None:
+        # wire.md §4: a path that the app doesn't have.
+        inside = request.path.removeprefix(request.app) or "/"
+        body = dumps({"detail": f"Path {inside} not found"})
+        return Refused(
+            Outcome(404, body, NOT_BILLED, error_text(404, settings.assumptions)), request.hint
+        )
+    parsed = _parse(request.body, request.content_type, settings)
+    if isinstance(parsed, Refused):
+        return parsed
+    return _validate(request.endpoint, parsed, settings)
+
+
+def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused:
+    if not body:
+        item: dict[str, JSON] = {
+            "type": "missing",
+            "loc": ["body"],
+            "msg": "Field required",
+            "input": None,
+        }
+        hint = "the body is empty; send the input as JSON"
+        return Refused(refusal([item], error=error_text(422, settings.assumptions)), hint)
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type and not media_type.endswith(("/json", "+json")):
+        # FastAPI hands a body of another type to the model unread.
+        return body.decode("utf-8", "replace")
+    try:
+        return loads(body)
+    except NotJson as error:
+        hint = f"the body can't be read as JSON: {error.message}"
+        if error.position is None:
+            # FastAPI's answer, on which fal's models stand, to all but a syntax error.
+            text = dumps({"detail": "There was an error parsing the body"})
+            return Refused(
+                Outcome(400, text, NOT_BILLED, error_text(400, settings.assumptions)), hint
+            )
+        item = {
+            "type": "json_invalid",
+            "loc": ["body", error.position],
+            "msg": "JSON decode error",
+            "input": {},
+            "ctx": {"error": error.message},
+        }
+        hint += f" at character {error.position}"
+        return Refused(refusal([item], error=error_text(422, settings.assumptions)), hint)
+
+
+def _validate(endpoint: Endpoint, parsed: JSON, settings: Settings) -> ParsedRequest | Refused:
+    assumed = settings.assumptions
+    coerce = assumed.lax_types == "accepted"
+    if not endpoint.is_valid(parsed):
+        faults = endpoint.validate(parsed, coerce=coerce)
+        if assumed.unsupported_combination == "accepted":
+            faults = [fault for fault in faults if fault["type"] != "value_error"]
+        if faults:
+            detail = cast("list[JSON]", faults)
+            outcome = refusal(detail, error=error_text(422, settings.assumptions))
+            return Refused(outcome, of_refusal(detail))
+    if coerce:
+        parsed = endpoint.coerced(parsed)
+    assert isinstance(parsed, dict), "whatever else was refused above"
+    filled = endpoint.with_defaults(parsed)
+    return ParsedRequest(
+        endpoint=endpoint,
+        input=filled,
+        media=_media(endpoint, filled),
+        video=endpoint.video(filled),
+        hint=of_ignored(endpoint, parsed),
+    )
+
+
+def _media(endpoint: Endpoint, filled: dict[str, JSON]) -> tuple[MediaValue, ...]:
+    found: list[MediaValue] = []
+    for wanted in endpoint.media_inputs:
+        value = filled.get(wanted.field)
+        if isinstance(value, str):
+            medium = MediaValue(wanted.field, wanted.kind, value, wanted.formats, wanted.max_bytes)
+            found.append(medium)
+    return tuple(found)
+
+
+P = ParamSpec("P")
+Later = Callable[[], Awaitable[None]]
+
+
+def look_at_media(
+    parsed: ParsedRequest, settings: Settings, own_file: FindFile
+) -> tuple[list[Rejected], list[Later]]:
+    """Judge what an input's media fields say; return the refusals, and what takes time to judge."""
+    rejected: list[Rejected] = []
+    later: list[Later] = []
+    for medium in parsed.media:
+        try:
+            if check := _first_look(medium, settings, own_file):
+                later.append(check)
+        except Rejected as error:
+            rejected.append(error)
+    return rejected, later
+
+
+def _first_look(medium: MediaValue, settings: Settings, own_file: FindFile) -> Later | None:
+    if is_data_uri(medium.value):
+        return _in_thread(check_data_uri, medium)
+    own = own_file(medium.value)
+    if own is MISSING:
+        raise download_failed(medium, "this mock has no such file")
+    if isinstance(own, OwnFile):
+        check_size(medium, own.size)
+        return _in_thread(_check_own, medium, own)
+    if check_url(medium, allow_private=settings.allow_private_inputs):
+        return partial(check_download, medium)
+    return None
+
+
+# What is read of a video or a sound to know its format, and of an image without a limit.
+_HEAD, _MOST = 4096, 256 * MiB
+
+
+def _check_own(medium: MediaValue, own: OwnFile) -> None:
+    # An image is decoded, which takes all of it; the others show what they are at once.
+    try:
+        data = own.read(_MOST if medium.kind == "image" else _HEAD)
+    except (OSError, EOFError):
+        raise download_failed(medium, "the file was deleted before the job read it") from None
+    check_bytes(medium, data)
+
+
+def _in_thread(check: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> Later:
+    # Decoding a large picture takes longer than the event loop may stand still.
+    async def run() -> None:
+        await asyncio.to_thread(check, *args, **kwargs)
+
+    return run
+
+
+async def finish_looking(rejected: list[Rejected], later: list[Later]) -> list[Rejected]:
+    """Decode and download what takes time; return all refusals."""
+    found = list(rejected)
+    for check in later:
+        try:
+            await check()
+        except Rejected as error:
+            found.append(error)
+    return found
+
+
+def refuse_media(parsed: ParsedRequest, rejected: list[Rejected], settings: Settings) -> Refused:
+    """Return the one answer that names every medium the model can't load, in field order."""
+    fields = [medium.field for medium in parsed.media]
+    ordered = sorted(rejected, key=lambda error: fields.index(error.field))
+    hints = [error.hint for error in ordered if error.hint]
+    detail: list[JSON] = [error.item for error in ordered]
+    return Refused(
+        refusal(detail, error=error_text(422, settings.assumptions)), "; ".join(hints) or None
+    )
+
+
+def complete(
+    parsed: ParsedRequest, request_id: str, media_base: str, file_path: Callable[[str], str]
+) -> tuple[Outcome, FileRecord | None]:
+    """Return the model's success: the output that the document describes, and its file."""
+    endpoint, video, output = parsed.endpoint, parsed.video, parsed.endpoint.example_output()
+    units = endpoint.billable_units(parsed.input)
+    headers = {} if units is None else {"x-fal-billable-units": f"{units:f}"}
+    if parsed.hint:
+        headers[HINT] = header_text(parsed.hint)
+    file = output.get("video")
+    if video is None or not isinstance(file, dict):
+        return Outcome(200, dumps(output), headers), None
+    path = file_path(str(file.get("file_name") or "output.mp4"))
+    file["url"] = f"{media_base}{path}"
+    record = FileRecord(
+        path=path,
+        request_id=request_id,
+        endpoint=endpoint.id,
+        input_digest=digest(parsed.input),
+        width=video.width,
+        height=video.height,
+        fps=video.fps,
+        frames=video.frames,
+        audio=video.audio,
+    )
+    return Outcome(200, dumps(output), headers), record
+
+
+def digest(value: dict[str, JSON]) -> str:
+    """Return the SHA-256 of an input with its defaults, keys sorted, as hex."""
+    return sha256(dumps(value, sort_keys=True)).hexdigest()
+
+
+_log = logging.getLogger("falkit_mock")
+
+
+class Judge:
+    """Decides outcomes and keeps those that are still being decided."""
+
+    def __init__(self, settings: Settings, store: Store, media: Media, identity: Identity) -> None:
+        self._settings = settings
+        self._store = store
+        self._media = media
+        self._identity = identity
+        # Outcomes that wait on a file being decoded or downloaded, by request id.
+        self._late: dict[str, asyncio.Task[Outcome]] = {}
+
+    def decide(
+        self, request_id: str, parsed: ParsedRequest | Refused, request: ModelRequest
+    ) -> Outcome | None:
+        """Return an order's outcome, or None while its files are still looked at."""
+        if isinstance(parsed, Refused):
+            return _hinted(parsed)
+        own_file = self._media.reader(request.media_base)
+        rejected, later = look_at_media(parsed, self._settings, own_file)
+        if not later:
+            return self._finish(request_id, parsed, request, rejected)
+        look = self._look(request_id, parsed, request, rejected, later)
+        self._late[request_id] = asyncio.get_running_loop().create_task(look)
+        return None
+
+    def close(self) -> None:
+        """Look no further; whoever waits for an outcome gets ShuttingDown."""
+        for task in self._late.values():
+            task.cancel()
+
+    async def settled(self) -> None:
+        """Return once all that is looked at now has been decided."""
+        await asyncio.gather(*map(asyncio.shield, self._late.values()), return_exceptions=True)
+
+    async def outcome(self, job: Job) -> Outcome:
+        """Return what a job answers, waiting for its files to be looked at if need be.
+
+        Raise ShuttingDown if the mock is told to stop meanwhile.
+        """
+        if job.outcome is None and (task := self._late.get(job.id)):
+            try:
+                # A shield, since other requests may wait on the same look.
+                job.outcome = await asyncio.shield(task)
+            except asyncio.CancelledError:
+                if task.cancelled():
+                    raise ShuttingDown(job.id) from None
+                raise
+        stored = self._store.get(job.id)
+        if stored is not None and stored.outcome is not None:
+            # A cancellation may have decided it in the meantime.
+            job.outcome = stored.outcome
+        if job.outcome is None:
+            # An outcome is stored before its look ends, unless that was cut short.
+            raise ShuttingDown(job.id)
+        return job.outcome
+
+    async def _look(
+        self,
+        request_id: str,
+        parsed: ParsedRequest,
+        request: ModelRequest,
+        rejected: list[Rejected],
+        later: list[Later],
+    ) -> Outcome:
+        try:
+            found = await finish_looking(rejected, later)
+            outcome = self._finish(request_id, parsed, request, found)
+        except Exception:
+            # Nobody is there to be told: the job has to end all the same.
+            _log.exception("the inputs of %s could not be judged", request_id)
+            outcome = platform_error("internal_error")
+        finally:
+            del self._late[request_id]
+        job = self._store.get(request_id)
+        if job is not None and job.outcome is None:
+            self._store.decide(request_id, outcome)
+        return outcome
+
+    def _finish(
+        self,
+        request_id: str,
+        parsed: ParsedRequest,
+        request: ModelRequest,
+        rejected: list[Rejected],
+    ) -> Outcome:
+        if rejected:
+            return _hinted(refuse_media(parsed, rejected, self._settings))
+        outcome, record = complete(
+            parsed,
+            request_id,
+            request.media_base,
+            lambda name: self._identity.file_path(request_id, name),
+        )
+        if record is not None:
+            lasts, acl = request.options.media_for, request.options.media_acl
+            lifetime = None if math.isinf(lasts) else lasts
+            self._store.add_file(replace(record, lifetime=lifetime, acl=acl))
+        return outcome
+
+
+def _hinted(refused: Refused) -> Outcome:
+    outcome = refused.outcome
+    if refused.hint is None:
+        return outcome
+    return replace(outcome, headers={**outcome.headers, HINT: header_text(refused.hint)})

@@ -1,0 +1,358 @@
+"""The simulated service: takes orders, keeps jobs, tells how they stand."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Literal, TypeAlias
+
+from falkit_mock.core.clock import Clock
+from falkit_mock.core.errors import QueueTooLong, RequestNotFound, ShuttingDown, TooManyAtOnce
+from falkit_mock.core.events import DeliveryAttempted, Events
+from falkit_mock.core.fal_errors import platform_error
+from falkit_mock.core.identity import Identity, Tokens
+from falkit_mock.core.jobs import (
+    Entry,
+    Job,
+    ModelRequest,
+    Outcome,
+    ParsedRequest,
+    Refused,
+    Status,
+    moments,
+)
+from falkit_mock.core.settings import Duration, Workload
+from falkit_mock.faults.resolve import resolve
+from falkit_mock.faults.rulebook import Rulebook
+from falkit_mock.service import Resettable
+from falkit_mock.service.files import Media, Uploads
+from falkit_mock.service.outcomes import Judge, read_request
+from falkit_mock.service.queueing import Planner
+from falkit_mock.service.status import Retention, Snapshot, next_line, window
+from falkit_mock.settings import Settings
+from falkit_mock.store import Store
+from falkit_mock.webhooks.delivery import Webhooks
+from falkit_spec import JSON
+
+Cancellation: TypeAlias = Literal["CANCELLATION_REQUESTED", "OK", "ALREADY_COMPLETED"]
+
+
+class Service:
+    """Jobs on simulated time, used from one event loop. Nothing in it ticks."""
+
+    def __init__(self, settings: Settings, clock: Clock, store: Store) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.store = store
+        self.identity = Identity(settings.seed)
+        # A store that was kept has jobs with the first ids already.
+        self.identity.skip(store.state.jobs)
+        self.tokens = Tokens(self.identity.secret("tokens"), clock)
+        self.uploads = Uploads(store.uploads, clock, self.identity)
+        self.media = Media(store, self.uploads, clock)
+        # What is kept beside jobs and files, by name: emptied, exported and imported with them.
+        self.parts: dict[str, Resettable] = {}
+        # What forgets all at a reset, and is neither exported nor imported.
+        self.restarted: list[Callable[[], None]] = []
+        # What happens here, for whoever listens.
+        self.events = Events()
+        self.closing = False
+        self._judge = Judge(settings, store, self.media, self.identity)
+        self._planner = Planner(settings, clock, store)
+        self.retention = Retention(settings, clock, store)
+        self.webhooks = Webhooks(self, self.retention.closes)
+        self.parts["webhooks"] = self.webhooks
+        self.webhooks.log.heard = lambda delivery: self.events.emit(DeliveryAttempted(delivery))
+        self._planner.moved = self.webhooks.moved
+        self.rules = Rulebook(self.identity, settings.rules)
+        self.parts["rules"] = self.rules
+
+    def close(self) -> None:
+        """Let go of everyone who waits, so that streams and held calls end."""
+        self.closing = True
+        self._judge.close()
+        self.webhooks.close()
+        self.clock.notifier.ring()
+
+    def submit(self, request: ModelRequest) -> Job:
+        """Take an order into its queue; bad input is taken too (wire.md §3.6).
+
+        Raise QueueTooLong if the caller would rather not stand in such a queue.
+        """
+        most = request.options.max_queue_length
+        if most is not None:
+            length = self.store.queues.length(request.path, self.clock.now())
+            if length > most:
+                raise QueueTooLong(request.path, length, most)
+        job = self._take(request, "queue")
+        self.webhooks.expect(job)
+        return job
+
+    async def before_reply(self, job: Job) -> None:
+        """Do what a fault wants done before the reply to a submit: deliver its webhook."""
+        if self.webhooks.wants_first(job):
+            await self.outcome(job)
+            if job.status(self.clock.now()) != "COMPLETED":
+                self.settle(job)
+            await self.webhooks.before_reply(job)
+
+    def start(self, request: ModelRequest) -> Job:
+        """Take a direct call; what the model refuses has ended (wire.md §4).
+
+        Raise TooManyAtOnce if the key has no place left.
+        """
+        limit = self.settings.concurrency
+        if limit and self._planner.in_progress(request.options.key) >= limit:
+            raise TooManyAtOnce(request.options.key, limit)
+        job = self._take(request, "run")
+        self._refuse_at_once(job)
+        return job
+
+    def is_over(self, job: Job) -> bool:
+        """Whether a job has ended, with an outcome that is known."""
+        return job.outcome is not None and self.clock.now() >= job.ends
+
+    async def finish(self, job: Job) -> Job:
+        """Wait for the end of a direct call and return the finished job.
+
+        Raise ShuttingDown if the mock is told to stop before.
+        """
+        try:
+            await self.outcome(job)
+            self._refuse_at_once(job)
+            while job.status(self.clock.now()) != "COMPLETED" and not self.closing:
+                waiter = self.clock.notifier.waiter()
+                await self.clock.wait(job.ends, waiter)
+                job = self.store.get(job.id) or job
+            if job.status(self.clock.now()) != "COMPLETED":
+                raise ShuttingDown(job.id)
+        except asyncio.CancelledError:
+            # The caller hung up, and nobody can ask for this job again.
+            self._end(job, platform_error("client_disconnected"))
+            raise
+        return job
+
+    def _refuse_at_once(self, job: Job) -> None:
+        """End a direct call that the model refuses; a fault takes its time."""
+        if job.outcome is not None and not job.outcome.ok and job.faults.outcome is None:
+            self._end(job)
+
+    def find(self, app: str, request_id: str) -> Job:
+        """Return the queued job of an app; raise RequestNotFound if it has none such."""
+        job = self.store.get(request_id)
+        if job is None:
+            raise self.unknown("no request has this id here; `falkit jobs` lists those there are")
+        if job.app != app:
+            raise self.unknown(f"the request with this id is one of {job.app}, not of {app}")
+        if job.entry != "queue":
+            raise self.unknown("this was a call of fal.run, whose answer came with its reply")
+        if self.retention.closed(job):
+            raise self.unknown(self.retention.told(job))
+        return job
+
+    def unknown(self, hint: str | None = None) -> RequestNotFound:
+        as_detail = self.settings.assumptions.unknown_request == "detail"
+        return RequestNotFound(as_detail=as_detail, hint=hint)
+
+    async def outcome(self, job: Job) -> Outcome:
+        """Return what a job answers, waiting for its files to be looked at if need be."""
+        if job.given_up and self.clock.now() >= job.ends:
+            return platform_error("request_timeout")
+        return job.outcome or await self._judge.outcome(job)
+
+    async def snapshot(self, job: Job, *, with_logs: bool) -> Snapshot:
+        """Return how a job stands now."""
+        now = self.clock.now()
+        status = job.status(now)
+        failed = None
+        if status == "COMPLETED" and not (outcome := await self.outcome(job)).ok:
+            failed = outcome
+        ran = status == "COMPLETED" and not job.cancelled and not job.given_up
+        return Snapshot(
+            status=status,
+            queue_position=self.place(job),
+            logs=self._logs(job, now) if with_logs and status != "IN_QUEUE" else None,
+            inference_time=round(job.ends - job.starts, 6) if ran else None,
+            error=failed.error if failed else None,
+            error_type=failed.error_type if failed else None,
+        )
+
+    def place(self, job: Job) -> int:
+        """Return how many jobs are ahead in the queue (wire.md §3.1)."""
+        now = self.clock.now()
+        return self.store.queues.ahead(job, now) if job.status(now) == "IN_QUEUE" else 0
+
+    def looked_at(self, job: Job) -> None:
+        """Note that a client asked after a job: what moves it in the `polls` timing."""
+        if job.progression == "polls":
+            self._step(job)
+
+    def next_change(self, job: Job, *, with_logs: bool) -> float:
+        """Return when a job's status may next read differently, unix seconds."""
+        now = self.clock.now()
+        moments = [job.starts, job.ends, self.store.queues.next_start(job.path, now)]
+        if with_logs:
+            late = job.faults.log_delay
+            moments.append(next_line(job, now - late, self._script(job)) + late)
+        return min(moment for moment in (*moments, float("inf")) if moment > now)
+
+    def cancel(self, job: Job) -> Cancellation:
+        """Cancel a job: 499 is its result from now on, and its runner is free (wire.md §3.5)."""
+        now = self.clock.now()
+        status = job.status(now)
+        if status == "COMPLETED":
+            return "ALREADY_COMPLETED"
+        assumed = self.settings.assumptions
+        if status == "IN_PROGRESS" and assumed.cancel_in_progress == "ignored":
+            return "CANCELLATION_REQUESTED"
+        job.cancelled = True
+        if status == "IN_QUEUE":
+            job.run = 0.0
+        self._end(job, platform_error("client_cancelled"))
+        queued_ok = status == "IN_QUEUE" and assumed.cancel_in_queue == "ok"
+        return "OK" if queued_ok else "CANCELLATION_REQUESTED"
+
+    def release(self, request_id: str, to: Status) -> Job:
+        """Move a held job on, to IN_PROGRESS or to its end; raise RequestNotFound."""
+        job = self.store.get(request_id)
+        if job is None:
+            raise RequestNotFound
+        now = self.clock.now()
+        if job.status(now) == "IN_QUEUE":
+            job.step(now)
+        if to == "COMPLETED":
+            job.step(now)
+        self._store(job)
+        if job.progression == "clock":
+            self._planner.replan(job)
+        return job
+
+    def go_on(self, job: Job) -> Job:
+        """Have the clock drive a held job again, as it drives the others; its run begins anew.
+
+        One that waits keeps its place in line, and the moment before which it can't start.
+        """
+        now = self.clock.now()
+        waits = job.status(now) == "IN_QUEUE"
+        job.progression = "clock"
+        if waits:
+            job.ready = job.ready if now < job.ready < math.inf else now
+        else:
+            job.ends = now + job.run
+        self._store(job)
+        self._planner.replan(job)
+        return self.store.get(job.id) or job
+
+    def hold(self, job: Job) -> None:
+        """Let an unfinished job stand where it is until it is released; its runner is free."""
+        waits, planned = job.status(self.clock.now()) == "IN_QUEUE", job.progression == "clock"
+        job.progression, job.ends = "held", math.inf
+        if waits:
+            job.starts, job.ends = math.inf, job.start_by
+        self._store(job)
+        if planned:
+            self._planner.replan(job)
+
+    def settle(self, job: Job, outcome: Outcome | None = None) -> None:
+        """End an unfinished job now, with its own outcome or with another."""
+        if job.status(self.clock.now()) == "IN_QUEUE":
+            job.run = 0.0
+        if outcome is not None and not outcome.ok:
+            # It failed on its way, and was not refused at its beginning.
+            job.faults = replace(job.faults, outcome="chosen by hand", rule=None)
+        self._end(job, outcome)
+
+    async def interrupt(self) -> None:
+        """Let go of everyone who waits, as close() does, and go on; webhooks are left alone."""
+        self.closing = True
+        self._judge.close()
+        self.clock.notifier.ring()
+        # Each turn lets a task that was woken take one step: look, and answer its caller.
+        for _ in range(20):
+            await asyncio.sleep(0)
+        self.closing = False
+
+    async def settled(self) -> None:
+        """Wait until the inputs of all jobs so far have been looked at."""
+        await self._judge.settled()
+
+    def _take(self, request: ModelRequest, entry: Entry) -> Job:
+        now = self.clock.now()
+        request_id = self.identity.request_id()
+        parsed = read_request(request, self.settings)
+        resolution = resolve(self.rules, request, parsed, entry, self.settings.assumptions)
+        parsed = resolution.applied(parsed)
+        takes = self._duration(request_id, parsed, entry)
+        ready = now + takes.queue + resolution.faults.stuck
+        job = Job(
+            id=request_id,
+            seq=self.store.next_seq(),
+            path=request.path,
+            app=request.app,
+            entry=entry,
+            progression=resolution.progression(self.settings.timing.progression),
+            created=now,
+            starts=ready,
+            ends=ready + takes.run,
+            run=takes.run,
+            ready=ready,
+            options=request.options,
+            attempts=resolution.attempts,
+            faults=resolution.faults,
+        )
+        if job.progression == "clock" and entry == "queue":
+            self._planner.enter(job)
+        else:
+            job.starts, job.ends = moments(ready, takes.run, job.start_by)
+        job.outcome = resolution.outcome or self._judge.decide(job.id, parsed, request)
+        self.retention.purge()
+        self.store.add(job, request.body)
+        if entry == "run" and takes.run:
+            # It takes a place that one of those who wait might have had.
+            self._planner.replan(job)
+        return job
+
+    def _duration(self, request_id: str, parsed: ParsedRequest | Refused, entry: Entry) -> Duration:
+        timing = self.settings.timing
+        if entry == "run" and timing.progression == "polls":
+            # There is nothing to poll: the answer is the reply.
+            return Duration(0.0, 0.0)
+        takes = timing.duration(
+            parsed.workload if isinstance(parsed, ParsedRequest) else Workload,
+            lambda: self.identity.random(request_id, "duration"),
+        )
+        if timing.progression != "clock":
+            return takes
+        # What a model refuses costs a runner no time, and a direct call does not queue.
+        queue = takes.queue if entry == "queue" else 0.0
+        return Duration(queue, 0.0 if isinstance(parsed, Refused) else takes.run)
+
+    def _logs(self, job: Job, now: float) -> list[JSON]:
+        then = now - job.faults.log_delay
+        return window(job, then, self._script(job), self.settings.log_window)
+
+    def _script(self, job: Job) -> Random:
+        return self.identity.random(job.id, "logs")
+
+    def _step(self, job: Job) -> None:
+        if job.status(self.clock.now()) != "COMPLETED":
+            job.step(self.clock.now())
+            self._store(job)
+
+    def _end(self, job: Job, outcome: Outcome | None = None) -> None:
+        now = self.clock.now()
+        job.starts, job.ends = min(job.starts, now), min(job.ends, now)
+        if outcome is not None:
+            job.outcome = outcome
+            self.store.decide(job.id, outcome)
+        self._store(job)
+        if job.progression == "clock":
+            self._planner.replan(job)
+
+    def _store(self, job: Job) -> None:
+        self.store.update(job)
+        self.webhooks.moved({job.id: (job.starts, job.ends)})
+        self.clock.notifier.ring()

@@ -1,0 +1,110 @@
+"""Errors of webhooks, and retry schedules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+from falkit_mock.core import masked
+from falkit_mock.core.events import Verdict
+from falkit_mock.settings import ScheduleName
+
+
+class WebhookError(Exception):
+    """The base of them all; the message is for people."""
+
+
+class TargetRefused(WebhookError):
+    """A URL that nothing is sent to; `url` is as it was given, its password masked."""
+
+    def __init__(self, url: str, why: str) -> None:
+        self.url = masked(url)
+        super().__init__(f"{self.url!r}: {why}")
+        self.why = why
+
+
+class SendFailed(WebhookError):
+    """There is no answer, and the message says why."""
+
+
+class NotDelivered(WebhookError):
+    """A webhook to be sent again whose job is unknown, has not ended, or asked for none."""
+
+
+class KeyInUse(WebhookError):
+    """Only a published key that no longer signs can be withdrawn."""
+
+
+_TWO_HOURS = 7200.0
+_RETRIES = 10
+_MOST = 31
+_LONGEST_PAUSE = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When attempts are made: seconds after the first one, none of them its own end's.
+
+    How attempts are spaced is our reading, since only bounds are documented: pauses that double.
+    """
+
+    name: ScheduleName
+    # Seconds that a receiver has for the first attempt, and for each further one.
+    first_timeout: float
+    timeout: float
+    # Seconds after the first attempt at which the second, third … are made.
+    offsets: tuple[float, ...]
+    # Whether nothing is sent once the result is gone.
+    ends_with_result: bool
+    # Whether an answer of 3xx is final.
+    redirect_is_final: bool
+
+    def timeout_of(self, number: int) -> float:
+        """Return the seconds that a receiver has for an attempt; the first is 1."""
+        return self.first_timeout if number == 1 else self.timeout
+
+    def verdict(self, status_code: int | None) -> Verdict:
+        """Judge an answer's code; None stands for no answer."""
+        if status_code is not None and 200 <= status_code < 300:
+            return "acknowledged"
+        redirected = status_code is not None and 300 <= status_code < 400
+        return "failed" if redirected and self.redirect_is_final else "retry"
+
+    def next(self, number: int, *, first: float, now: float, gone: float) -> float | None:
+        """Return when to try again after attempt `number` has failed; None for never.
+
+        `first` is when the first attempt was made, `gone` when the result expires. An attempt
+        that took longer than the pause is followed by the next one at once.
+        """
+        if number > len(self.offsets):
+            return None
+        moment = max(now, first + self.offsets[number - 1])
+        return None if self.ends_with_result and moment >= gone else moment
+
+
+def _doubling(first: float, count: int, longest: float = float("inf")) -> tuple[float, ...]:
+    return tuple(accumulate(min(first * 2.0**turn, longest) for turn in range(count)))
+
+
+SCHEDULES: dict[ScheduleName, Schedule] = {
+    # The older pages: 15 s to answer, ten retries over two hours. Doubled from 7.04 s on, the
+    # tenth comes when the two hours are over.
+    "two-hours": Schedule(
+        "two-hours",
+        15.0,
+        15.0,
+        tuple(_TWO_HOURS * (2**turn - 1) / (2**_RETRIES - 1) for turn in range(1, _RETRIES + 1)),
+        ends_with_result=False,
+        redirect_is_final=False,
+    ),
+    # The newest pages: 15 s, then 120 s, while the result lives and 31 times at most. Doubled
+    # from 1 s on and at most 150 s apart, the 31st comes just before the hour is over.
+    "until-expiry": Schedule(
+        "until-expiry",
+        15.0,
+        120.0,
+        _doubling(1.0, _MOST - 1, _LONGEST_PAUSE),
+        ends_with_result=True,
+        redirect_is_final=True,
+    ),
+}

@@ -1,0 +1,319 @@
+"""One POST of a webhook, the limits per receiver, and the guard of the clock meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+import sys
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, cast
+
+import httptools
+
+from falkit_mock.core.clock import Clock
+from falkit_mock.webhooks import SendFailed
+from falkit_mock.webhooks.targets import Target
+
+# Attempts that go to one receiver at once. One that lasts longer than this, in real seconds, no
+# longer counts among them: the others need not wait for a receiver that is slow with one.
+_EACH = 64
+_DAWDLES = 0.25
+
+
+def _most_open() -> int:
+    """Return how many connections may be open in all: half of what the system lets us have."""
+    if sys.platform == "win32":
+        return 512
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 4096 if soft == resource.RLIM_INFINITY else max(64, min(soft // 2, 4096))
+
+
+class Slots:
+    """Gives out places, first come first served, to each receiver apart."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._open = asyncio.Semaphore(_most_open())
+
+    @asynccontextmanager
+    async def place(self, origin: str) -> AsyncGenerator[None]:
+        """Wait for a place at a receiver and hold it for the length of the block."""
+        await self._enter(origin)
+        given_back = False
+
+        def give_back() -> None:
+            nonlocal given_back
+            if not given_back:
+                given_back = True
+                self._leave(origin)
+
+        dawdles = asyncio.get_running_loop().call_later(_DAWDLES, give_back)
+        try:
+            async with self._open:
+                yield
+        finally:
+            dawdles.cancel()
+            give_back()
+
+    async def _enter(self, origin: str) -> None:
+        if self._taken[origin] < _EACH:
+            self._taken[origin] += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(origin, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                # The place was handed over in the very moment.
+                self._leave(origin)
+            raise
+
+    def _leave(self, origin: str) -> None:
+        """Hand a place to whoever waits for it."""
+        waiting = self._waiting.get(origin, deque())
+        while waiting:
+            turn = waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._waiting.pop(origin, None)
+        self._taken[origin] -= 1
+        if not self._taken[origin]:
+            del self._taken[origin]
+
+
+# Real seconds for which a receiver that hung is remembered, from when it was last waited for.
+_REMEMBERED = 5.0
+
+
+class Hold(ExitStack):
+    """Holds back a jump of the clock for as long as something should get done before it."""
+
+    def __init__(self, clock: Clock, seconds: float, in_vain: Callable[[], None]) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self._clock = clock
+        self._in_vain = in_vain
+        self.take()
+
+    def take(self) -> None:
+        """Hold, from now on for so many real seconds at most."""
+        self.close()
+        self.enter_context(self._clock.busy())
+        letting_go = asyncio.get_running_loop().call_later(self.seconds, self._let_go)
+        self.callback(letting_go.cancel)
+
+    def _let_go(self) -> None:
+        self._in_vain()
+        self.close()
+
+
+class Holds:
+    """Gives out holds, short ones where a receiver has hung until it answers again.
+
+    So one that hangs doesn't make each of an hour's moments take two seconds, and whoever
+    answers in less is never left behind by a jump.
+    """
+
+    # Real seconds that a jump waits for an answer, and for one by a receiver that has hung.
+    patience: ClassVar[float] = 2.0
+    impatience: ClassVar[float] = 0.02
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        # When a hold for a receiver was last in vain, on the event loop's clock.
+        self._hung: dict[str, float] = {}
+
+    def hold(self, origin: str) -> Hold:
+        """Hold the clock back for an attempt at a receiver."""
+        now = asyncio.get_running_loop().time
+        hung = now() - self._hung.get(origin, -math.inf) < _REMEMBERED
+        seconds = min(self.impatience, self.patience) if hung else self.patience
+        return Hold(self._clock, seconds, lambda: self._hung.update({origin: now()}))
+
+    def heard(self, origin: str) -> None:
+        """Note that a receiver answers, or can't be reached at all."""
+        self._hung.pop(origin, None)
+
+
+# Bytes of an answer's body that are kept; what comes after them is not waited for.
+MOST_BODY = 16 * 1024
+_MOST_HEAD = 64 * 1024
+# What OpenSSL makes of bytes that aren't TLS, by its version.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver said."""
+
+    status_code: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Sender(Protocol):
+    """Carries a request to a receiver; tests put one of their own in its place."""
+
+    async def send(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
+        """Send a POST and return the answer; raise SendFailed."""
+        ...
+
+
+class HttpSender:
+    """Over TCP, and TLS for https."""
+
+    def __init__(self) -> None:
+        self._checked: ssl.SSLContext | None = None
+        self._unchecked: ssl.SSLContext | None = None
+
+    async def send(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
+        exchange = await self._connect(target)
+        try:
+            exchange.write(_request(target, headers, body))
+            return await exchange.answer
+        finally:
+            exchange.close()
+
+    async def _connect(self, target: Target) -> _Exchange:
+        failed: Exception | None = None
+        for address in target.addresses or (target.host,):
+            try:
+                return await self._connect_to(target, address)
+            except (OSError, ssl.SSLError) as error:
+                # That nobody listens at the other address says less.
+                if failed is None or isinstance(failed, ConnectionRefusedError):
+                    failed = error
+        raise SendFailed(f"can't connect to {target.origin}: {_words(failed)}") from failed
+
+    async def _connect_to(self, target: Target, address: str) -> _Exchange:
+        loop = asyncio.get_running_loop()
+        secure = target.scheme == "https"
+        _, exchange = await loop.create_connection(
+            _Exchange,
+            address,
+            target.port,
+            ssl=self._context(target) if secure else None,
+            server_hostname=target.host if secure else None,
+        )
+        return exchange
+
+    def _context(self, target: Target) -> ssl.SSLContext:
+        """Return how TLS is spoken: a certificate matters only where somebody could listen in."""
+        if not target.loopback:
+            if self._checked is None:
+                self._checked = ssl.create_default_context()
+            return self._checked
+        if self._unchecked is None:
+            self._unchecked = ssl.create_default_context()
+            self._unchecked.check_hostname = False
+            self._unchecked.verify_mode = ssl.CERT_NONE
+        return self._unchecked
+
+
+class _Exchange(asyncio.Protocol):
+    """The receiver's side of one connection, read as far as its one answer goes."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._headers: dict[str, str] = {}
+        self._body = bytearray()
+        self._read = 0
+        self._in_body = False
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+        # Nobody may be there any more to hear of it.
+        self.answer.cancel()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's is one by what it does, not by its class.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.answer.done():
+            return
+        self._read += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._finish()
+        except httptools.HttpParserError as error:
+            self._fail(f"the answer is no HTTP ({error})")
+        if not self._in_body and self._read > _MOST_HEAD:
+            self._fail(f"the answer's headers are longer than {_MOST_HEAD} bytes")
+
+    def eof_received(self) -> None:
+        if self._in_body and not self._sized():
+            # Its end is that of the connection, as in HTTP 1.0.
+            self._finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            self._fail(f"the connection broke: {_words(exc)}")
+        elif self._in_body:
+            self._fail("the connection was closed in the middle of the answer")
+        else:
+            self._fail("the connection was closed without an answer")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+
+    def on_headers_complete(self) -> None:
+        self._in_body = self._parser.get_status_code() >= 200
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body[: MOST_BODY - len(self._body)]
+        if len(self._body) == MOST_BODY:
+            self._finish()
+
+    def on_message_complete(self) -> None:
+        if self._in_body:
+            self._finish()
+        else:
+            # 100 Continue and its like come before the answer.
+            self._headers.clear()
+
+    def _sized(self) -> bool:
+        return not self._headers.keys().isdisjoint(("content-length", "transfer-encoding"))
+
+    def _finish(self) -> None:
+        if not self.answer.done():
+            code = self._parser.get_status_code()
+            self.answer.set_result(Answer(code, self._headers, bytes(self._body)))
+
+    def _fail(self, why: str) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(SendFailed(why))
+
+
+def _request(target: Target, headers: dict[str, str], body: bytes) -> bytes:
+    lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.authority}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if target.authorization is not None:
+        lines.append(f"Authorization: {target.authorization}")
+    lines += [f"Content-Length: {len(body)}", "Connection: close", "", ""]
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
+def _words(error: Exception | None) -> str:
+    if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+        return "it speaks no TLS; use http://"
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).lower() if isinstance(error, OSError) else str(text)

@@ -1,0 +1,219 @@
+"""What a webhook carries: keys, signature headers, bodies and samples."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from functools import lru_cache
+from hashlib import blake2b, sha256
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+import orjson
+
+from falkit_mock.core import dumps
+from falkit_mock.core.clock import Clock
+from falkit_mock.core.fal_errors import model_error, platform_error, refusal
+from falkit_mock.core.jobs import Outcome
+from falkit_mock.core.settings import JwksPadding
+from falkit_mock.store import DeliveryStore, KeyRecord
+from falkit_mock.webhooks import KeyInUse
+from falkit_spec import JSON, Endpoint
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+# No key has this number, so that nothing signed with it verifies.
+UNPUBLISHED = 0
+_FIRST = 1
+
+
+@lru_cache(maxsize=64)
+def private_key(number: int) -> Ed25519PrivateKey:
+    """Return a key by its number.
+
+    Keys follow from their numbers alone, the same in every falkit: a receiver that keeps keys
+    for a day goes on accepting what a mock sends that was started again. They are no secrets,
+    and what they sign proves nothing but that it was not changed on its way.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    seed = blake2b(b"falkit webhook key %d" % number, digest_size=32).digest()
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def public_bytes(number: int) -> bytes:
+    """Return the 32 bytes that are published of a key."""
+    return private_key(number).public_key().public_bytes_raw()
+
+
+class KeyRing:
+    """The keys of one mock, kept in its store. The newest signs."""
+
+    def __init__(self, store: DeliveryStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        # Asked for at each signature.
+        self._current: int | None = None
+
+    def all(self) -> list[KeyRecord]:
+        """Return every key that ever signed, the oldest first."""
+        found = self._store.keys()
+        if not found:
+            self._store.put_key(KeyRecord(_FIRST, self._clock.now(), withdrawn=False))
+            found = self._store.keys()
+        return found
+
+    @property
+    def current(self) -> int:
+        """The number of the key that signs."""
+        if self._current is None:
+            self._current = self.all()[-1].number
+        return self._current
+
+    def forget(self) -> None:
+        """Look at the store again: what is in it may be another mock's."""
+        self._current = None
+
+    def rotate(self) -> KeyRecord:
+        """Have a new key sign from now on; the others stay published."""
+        made = KeyRecord(self.current + 1, self._clock.now(), withdrawn=False)
+        self._store.put_key(made)
+        self.forget()
+        return made
+
+    def withdraw(self, number: int) -> KeyRecord:
+        """Publish an old key no longer; raise KeyInUse if it signs, or is none."""
+        known = {key.number: key for key in self.all()}
+        if number not in known:
+            raise KeyInUse(f"key {number}: there is none; keys are {', '.join(map(str, known))}")
+        if number == self.current:
+            raise KeyInUse(f"key {number}: it signs; rotate first, then withdraw it")
+        gone = KeyRecord(number, known[number].created, withdrawn=True)
+        self._store.put_key(gone)
+        return gone
+
+    def jwks(self, padding: JwksPadding) -> dict[str, JSON]:
+        """Return the document at `/.well-known/jwks.json`: `{"keys": [{"kty", "crv", "x", …}]}`.
+
+        RFC 7517 wants `x` without padding, and fal's Python sample can read it with padding only.
+        So each key stands there in both forms, since a verifier tries every one (wire.md §5.2).
+        """
+        keys: list[JSON] = []
+        for key in self.all():
+            if not key.withdrawn:
+                keys += jwks_of(key.number, padding)
+        return {"keys": keys}
+
+
+def jwks_of(number: int, padding: JwksPadding) -> list[JSON]:
+    """Return one key in the forms that are asked for."""
+    padded = urlsafe_b64encode(public_bytes(number)).decode()
+    forms = {"unpadded": padded.rstrip("="), "padded": padded}
+    return [
+        {
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "use": "sig",
+            "alg": "EdDSA",
+            "kid": f"falkit-{number}" + ("-padded" if form == "padded" else ""),
+            "x": x,
+        }
+        for form, x in forms.items()
+        if padding in (form, "both")
+    ]
+
+
+REQUEST_ID = "X-Fal-Webhook-Request-Id"
+USER_ID = "X-Fal-Webhook-User-Id"
+TIMESTAMP = "X-Fal-Webhook-Timestamp"
+SIGNATURE = "X-Fal-Webhook-Signature"
+
+
+def signed(
+    body: bytes, *, request_id: str, user_id: str, moment: float, key: int
+) -> dict[str, str]:
+    """Return the headers that sign exactly these bytes at a moment, in unix seconds."""
+    timestamp = str(int(moment))
+    lines = (request_id, user_id, timestamp, sha256(body).hexdigest())
+    return {
+        REQUEST_ID: request_id,
+        USER_ID: user_id,
+        TIMESTAMP: timestamp,
+        SIGNATURE: private_key(key).sign("\n".join(lines).encode()).hex(),
+    }
+
+
+def user_id(key_id: str) -> str:
+    """Return the made-up id of whoever holds a key: always the same for the same key's id."""
+    digest = blake2b(b"falkit user " + key_id.encode(), digest_size=8).digest()
+    return f"github|{int.from_bytes(digest, 'big') % 90_000_000 + 10_000_000}"
+
+
+# wire.md §5.1: word for word what fal sends in place of a payload that is no JSON.
+PAYLOAD_ERROR = (
+    "Response payload is not JSON serializable. Either return a JSON serializable object or "
+    "use the queue endpoint to retrieve the response."
+)
+
+
+def body_of(outcome: Outcome, request_id: str, gateway_request_id: str) -> bytes:
+    """Return the bytes that go out; what the model answered stands in them as it was written."""
+    facts = {"request_id": request_id, "gateway_request_id": gateway_request_id}
+    if outcome.ok:
+        facts["status"] = "OK"
+    else:
+        facts["status"] = "ERROR"
+        facts["error"] = f"Invalid status code: {outcome.status_code}"
+    head = orjson.dumps(facts)[:-1]
+    if _is_json(outcome.body):
+        return b'%s,"payload":%s}' % (head, outcome.body)
+    return b'%s,"payload":null,"payload_error":%s}' % (head, orjson.dumps(PAYLOAD_ERROR))
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        # orjson refuses lone surrogates, which are JSON; Python's parser takes NaN, which isn't.
+        try:
+            json.loads(data, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            return False
+    return True
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(constant)
+
+
+SampleName: TypeAlias = Literal[
+    "completed", "failed", "timed-out", "cancelled", "unserialisable", "failed-unserialisable"
+]
+SAMPLES: tuple[SampleName, ...] = get_args(SampleName)
+# What each stands for, in the order of SAMPLES.
+ABOUT = (
+    "the endpoint's example output",
+    "the model refused the prompt (422)",
+    "the job did not start in time (504)",
+    "the job was cancelled (499)",
+    "an output that is no JSON: OK without a payload",
+    "an error that is no JSON (404)",
+)
+
+
+def sample(name: SampleName, endpoint: Endpoint) -> Outcome:
+    """Return what a job of an endpoint answered that ended as the name says."""
+    makers: dict[SampleName, Callable[[], Outcome]] = {
+        "completed": lambda: Outcome(200, dumps(endpoint.example_output())),
+        "failed": _refused,
+        "timed-out": lambda: platform_error("request_timeout"),
+        "cancelled": lambda: platform_error("client_cancelled"),
+        "unserialisable": lambda: Outcome(200, b"\x89PNG\r\n"),
+        "failed-unserialisable": lambda: Outcome(404, b"404 page not found"),
+    }
+    return makers[name]()
+
+
+def _refused() -> Outcome:
+    return refusal([model_error("content_policy_violation", ["prompt"])], error=None)
