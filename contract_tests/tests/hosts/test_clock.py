@@ -92,10 +92,10 @@ def test_a_jump_does_not_wait_for_ever() -> None:
 def test_a_running_clock_jumps_ahead_and_runs_on() -> None:
     async def check() -> None:
         clock = SimulatedClock()
-        began = clock.now()
-        await clock.move_to(began + HOUR)
+        before = time.time()
+        await clock.move_to(clock.now() + HOUR)
         first = clock.now()
-        assert HOUR <= first - began < HOUR + 5
+        assert before + HOUR <= first <= time.time() + HOUR
         await clock.wait(first + 0.002, clock.notifier.waiter())
         assert clock.now() >= first + 0.002
 
@@ -104,12 +104,13 @@ def test_a_running_clock_jumps_ahead_and_runs_on() -> None:
 
 def test_a_clock_that_stood_runs_on_from_there() -> None:
     clock = SimulatedClock()
+    before = time.time()
     clock.stand()
     stood = clock.now()
     assert clock.now() == stood
-    assert abs(stood - time.time()) < 5
+    assert before <= stood <= time.time()
     clock.run()
-    assert stood <= clock.now() < stood + 5
+    assert stood <= clock.now() <= time.time()
 
 
 def test_time_never_goes_back() -> None:

@@ -53,10 +53,10 @@ def image_format(data: bytes) -> str:
     Raises Unreadable for bytes that don't load, TooManyPixels for a decompression bomb.
     """
     # Lazy: most requests bring no image, and the import would delay the first answer.
-    import pillow_heif
+    import pi_heif  # pyright: ignore[reportMissingTypeStubs]
     from PIL import Image, UnidentifiedImageError
 
-    pillow_heif.register_heif_opener()  # pyright: ignore[reportUnknownMemberType]  # untyped
+    pi_heif.register_heif_opener()  # pyright: ignore[reportUnknownMemberType]  # untyped
     with _FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
