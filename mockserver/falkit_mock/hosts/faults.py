@@ -257,6 +257,7 @@ class FaultInjection:
                 waiting.cancel()
             if connection is not None and connection.gone.done():
                 raise ClientDisconnect
+        context.now = clock.now()
 
     def _of_job(self, job: Job, operation: Operation, named: tuple[str, ...]) -> MatchContext:
         """Return a request about a job as rules see it: by the job's endpoint, input and key."""

@@ -54,7 +54,7 @@ class Queue:
         if context.method not in methods:
             raise MethodNotAllowed(*methods)
         authorize(context, app, self._service)
-        job = self._service.find(app, request_id)
+        job = self._service.find(app, request_id, context.now)
         if b"x-falkit-fault" in context.headers or not self._service.rules.idle:
             await self._faults.before_job(context, job, name)
         return await answer(self, job, context)
@@ -87,30 +87,33 @@ class Queue:
         return json_reply(body, request_id=job.id, headers={HINT: hint} if hint else None)
 
     async def _status(self, job: Job, context: RequestContext) -> Reply:
-        body = await self._status_body(job, context.address, with_logs=_wants_logs(context))
-        self._service.looked_at(job)
+        with_logs = context.address.query != "" and _wants_logs(context)
+        body = await self._status_body(job, context.address, context.now, with_logs=with_logs)
+        if job.progression == "polls":
+            self._service.looked_at(job)
         # Some clients read nothing but this code (wire.md §3.2, §12).
         code = 200 if body["status"] == "COMPLETED" else 202
         return json_reply(body, request_id=job.id, status_code=code)
 
-    async def _status_body(self, job: Job, address: Address, *, with_logs: bool) -> dict[str, JSON]:
-        now = await self._service.snapshot(job, with_logs=with_logs)
-        metrics: dict[str, JSON] = {}
-        if now.inference_time is not None:
-            metrics["inference_time"] = now.inference_time
+    async def _status_body(
+        self, job: Job, address: Address, now: float, *, with_logs: bool
+    ) -> dict[str, JSON]:
+        stands = await self._service.snapshot(job, now, with_logs=with_logs)
         body: dict[str, JSON] = {
-            "status": now.status,
+            "status": stands.status,
             "request_id": job.id,
             **job_urls(address, job),
-            "logs": now.logs,
-            "metrics": metrics,
+            "logs": stands.logs,
+            "metrics": {},
         }
-        if now.status == "IN_QUEUE":
-            body["queue_position"] = now.queue_position
-        if now.error is not None:
-            body["error"] = now.error
-        if now.error_type is not None:
-            body["error_type"] = now.error_type
+        if stands.inference_time is not None:
+            body["metrics"] = {"inference_time": stands.inference_time}
+        if stands.status == "IN_QUEUE":
+            body["queue_position"] = stands.queue_position
+        if stands.error is not None:
+            body["error"] = stands.error
+        if stands.error_type is not None:
+            body["error_type"] = stands.error_type
         return body
 
     async def _stream(self, job: Job, context: RequestContext) -> AnyReply:
@@ -129,7 +132,8 @@ class Queue:
             waiter = clock.notifier.waiter()
             job = service.store.get(job.id) or job
             try:
-                body = await self._status_body(job, address, with_logs=with_logs)
+                now = clock.now()
+                body = await self._status_body(job, address, now, with_logs=with_logs)
             except ShuttingDown:
                 return
             event = news.of(body)
@@ -146,15 +150,18 @@ class Queue:
             await clock.wait(min(change, silent_since + KEEP_ALIVE), waiter)
 
     async def _result(self, job: Job, context: RequestContext) -> Reply:
-        status = job.status(self._service.clock.now())
-        self._service.looked_at(job)
-        if status != "COMPLETED":
+        service, over = self._service, context.now >= job.ends
+        if job.progression == "polls":
+            service.looked_at(job)
+        if not over:
             raise StillInProgress(job.id, job_urls(context.address, job))
-        outcome = await self._service.outcome(job)
+        outcome = job.outcome
+        if outcome is None or job.ends < job.starts:
+            outcome = await service.outcome(job)
         if not outcome.body:
             # Its payloads were deleted by the Platform API.
-            raise self._service.unknown()
-        if not outcome.ok and not job.cancelled and not job.given_up:
+            raise service.unknown()
+        if job.faults.outcome is not None and not job.cancelled and not job.given_up:
             note_outcome(context, job)
         return outcome_reply(job, outcome)
 
@@ -198,8 +205,6 @@ def _no_webhook(context: RequestContext) -> str:
 
 def _wants_logs(context: RequestContext) -> bool:
     # Python sends true and false, JavaScript 1 and 0 (wire.md §3.2).
-    if not context.address.query:
-        return False
     return context.query.get("logs", "").lower() in _TRUE
 
 

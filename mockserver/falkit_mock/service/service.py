@@ -142,7 +142,7 @@ class Service:
         if job.outcome is not None and not job.outcome.ok and job.faults.outcome is None:
             self._end(job)
 
-    def find(self, app: str, request_id: str) -> Job:
+    def find(self, app: str, request_id: str, now: float) -> Job:
         """Return the queued job of an app; raise RequestNotFound if it has none such."""
         job = self.store.get(request_id)
         if job is None:
@@ -151,7 +151,7 @@ class Service:
             raise self.unknown(f"the request with this id is one of {job.app}, not of {app}")
         if job.entry != "queue":
             raise self.unknown("this was a call of fal.run, whose answer came with its reply")
-        if self.retention.closed(job):
+        if now >= job.ends and now >= self.retention.closes(job):
             raise self.unknown(self.retention.told(job))
         return job
 
@@ -165,27 +165,33 @@ class Service:
             return platform_error("request_timeout")
         return job.outcome or await self._outcomes.outcome(job)
 
-    async def snapshot(self, job: Job, *, with_logs: bool) -> Snapshot:
-        """Return how a job stands now."""
-        now = self.clock.now()
-        status = job.status(now)
-        failed = None
-        if status == "COMPLETED" and not (outcome := await self.outcome(job)).ok:
-            failed = outcome
-        ran = status == "COMPLETED" and not job.cancelled and not job.given_up
+    async def snapshot(self, job: Job, now: float, *, with_logs: bool) -> Snapshot:
+        """Return how a job stands at a moment."""
+        given_up = job.ends < job.starts
+        if now < job.ends:
+            queued = now < job.starts
+            return Snapshot(
+                status="IN_QUEUE" if queued else "IN_PROGRESS",
+                queue_position=self.store.queues.ahead(job, now) if queued else 0,
+                logs=self._logs(job, now) if with_logs and not queued else None,
+            )
+        outcome = job.outcome
+        if outcome is None or given_up:
+            outcome = await self.outcome(job)
+        ran = not job.cancelled and not given_up
+        failed = outcome.status_code >= 400
         return Snapshot(
-            status=status,
-            queue_position=self.place(job),
-            logs=self._logs(job, now) if with_logs and status != "IN_QUEUE" else None,
+            status="COMPLETED",
+            logs=self._logs(job, now) if with_logs else None,
             inference_time=round(job.ends - job.starts, 6) if ran else None,
-            error=failed.error if failed else None,
-            error_type=failed.error_type if failed else None,
+            error=outcome.error if failed else None,
+            error_type=outcome.error_type if failed else None,
         )
 
     def place(self, job: Job) -> int:
         """Return how many jobs are ahead in the queue (wire.md §3.1)."""
         now = self.clock.now()
-        return self.store.queues.ahead(job, now) if job.status(now) == "IN_QUEUE" else 0
+        return self.store.queues.ahead(job, now) if now < job.starts and now < job.ends else 0
 
     def looked_at(self, job: Job) -> None:
         """Note that a client asked after a job: what moves it in the `polls` timing."""
