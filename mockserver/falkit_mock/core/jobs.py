@@ -267,7 +267,7 @@ class Job:
 
     @property
     def partition(self) -> Partition:
-        """Whom it queues with; direct calls are a lane of their own, in which nobody waits."""
+        """The jobs it queues with; direct calls are a partition of their own, in which nobody waits."""
         path = self.path if self.entry == "queue" else ""
         return Partition(path, self.options.key, self.options.priority == "low")
 
@@ -344,7 +344,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """An order whose body was read and checked against the document."""
+    """A request whose body was read and checked against the document."""
 
     endpoint: Endpoint
     # With the document's defaults filled in.
@@ -365,7 +365,7 @@ class ParsedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An order that the model answers at once with an error."""
+    """A request that the model answers at once with an error."""
 
     outcome: Outcome
     hint: str | None = None

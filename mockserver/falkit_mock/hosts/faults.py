@@ -190,9 +190,9 @@ def _named(context: RequestContext, operation: Operation, text: str) -> list[str
     return [rule.text() for rule in rules]
 
 
-def _unreadable(text: str, mend: str) -> BadHeader:
-    why = f"falkit refused this, not fal: {HEADER} {mend}"
-    return BadHeader(HEADER, text, mend, why)
+def _unreadable(text: str, fix: str) -> BadHeader:
+    why = f"falkit refused this, not fal: {HEADER} {fix}"
+    return BadHeader(HEADER, text, fix, why)
 
 
 class FaultInjection:

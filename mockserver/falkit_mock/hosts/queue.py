@@ -171,7 +171,7 @@ class Queue:
 
 
 class _News:
-    """Picks out of a row of statuses what a stream's listener has not heard yet.
+    """Picks out of a row of statuses what a stream's reader has not been sent yet.
 
     The official JavaScript client puts each event's lines after those of the events before, so
     an event must bring only new ones; a window each time would come out many times over.

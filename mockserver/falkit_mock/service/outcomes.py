@@ -36,7 +36,7 @@ from falkit_spec import JSON, Endpoint
 
 
 def of_refusal(detail: list[JSON]) -> str | None:
-    """Return the mend of a refusal whose own words don't tell it."""
+    """Return how to fix a refusal whose own words don't tell."""
     for item in detail:
         if not isinstance(item, dict):
             continue
@@ -69,7 +69,7 @@ def of_ignored(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
 
 
 def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused:
-    """Parse and validate an order's body, as the service's own stack does."""
+    """Parse and validate a request's body, as the service's own stack does."""
     if request.endpoint is None:
         # wire.md §4: a path that the app doesn't have.
         inside = request.path.removeprefix(request.app) or "/"
@@ -167,7 +167,7 @@ Later = Callable[[], Awaitable[None]]
 def look_at_media(
     parsed: ParsedRequest, settings: Settings, own_file: FindFile
 ) -> tuple[list[Rejected], list[Later]]:
-    """Judge what an input's media fields say; return the refusals, and what takes time to judge."""
+    """Check what an input's media fields say; return the refusals, and the checks that take time."""
     rejected: list[Rejected] = []
     later: list[Later] = []
     for medium in parsed.media:
@@ -294,7 +294,7 @@ class Outcomes:
     def decide(
         self, request_id: str, parsed: ParsedRequest | Refused, request: ModelRequest
     ) -> Outcome | None:
-        """Return an order's outcome, or None while its files are still looked at."""
+        """Return a request's outcome, or None while its files are still being checked."""
         if isinstance(parsed, Refused):
             return _hinted(parsed)
         own_file = self._media.reader(request.media_base)
@@ -317,7 +317,7 @@ class Outcomes:
     async def outcome(self, job: Job) -> Outcome:
         """Return what a job answers, waiting for its files to be looked at if need be.
 
-        Raise ShuttingDown if the mock is told to stop meanwhile.
+        Raise ShuttingDown if the mock is stopped meanwhile.
         """
         if job.outcome is None and (task := self._late.get(job.id)):
             try:
@@ -348,8 +348,8 @@ class Outcomes:
             found = await finish_looking(rejected, later)
             outcome = self._finish(request_id, parsed, request, found)
         except Exception:
-            # Nobody is there to be told: the job has to end all the same.
-            _log.exception("the inputs of %s could not be judged", request_id)
+            # No caller waits for it: the job has to end all the same.
+            _log.exception("the inputs of %s could not be checked", request_id)
             outcome = platform_error("internal_error")
         finally:
             del self._late[request_id]

@@ -1,4 +1,4 @@
-"""The simulated service: takes orders, keeps jobs, tells how they stand."""
+"""The simulated service: accepts requests, keeps jobs, answers how they stand."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Service:
         self.clock.notifier.ring()
 
     def submit(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
-        """Take an order into its queue; bad input is taken too (wire.md §3.6).
+        """Accept a request into its queue; bad input is accepted too (wire.md §3.6).
 
         `magic` is what the request itself names. Raise QueueTooLong if the caller would rather
         not wait in such a queue.
@@ -120,7 +120,7 @@ class Service:
     async def finish(self, job: Job) -> Job:
         """Wait for the end of a direct call and return the finished job.
 
-        Raise ShuttingDown if the mock is told to stop before.
+        Raise ShuttingDown if the mock is stopped before.
         """
         try:
             await self.outcome(job)
@@ -239,7 +239,7 @@ class Service:
         return job
 
     def go_on(self, job: Job) -> Job:
-        """Have the clock drive a held job again, as it drives the others; its run begins anew.
+        """Let the clock drive a held job again, as it drives the others; its run begins again.
 
         One that waits keeps its place in line, and the moment before which it can't start.
         """
