@@ -267,7 +267,7 @@ class Job:
 
     @property
     def partition(self) -> Partition:
-        """The jobs it queues with; direct calls are a partition of their own, in which nobody waits."""
+        """The jobs it queues with; direct calls have a partition of their own, without a queue."""
         path = self.path if self.entry == "queue" else ""
         return Partition(path, self.options.key, self.options.priority == "low")
 

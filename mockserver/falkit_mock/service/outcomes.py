@@ -167,7 +167,7 @@ Later = Callable[[], Awaitable[None]]
 def look_at_media(
     parsed: ParsedRequest, settings: Settings, own_file: FindFile
 ) -> tuple[list[Rejected], list[Later]]:
-    """Check what an input's media fields say; return the refusals, and the checks that take time."""
+    """Check an input's media fields; return the refusals, and the checks that take time."""
     rejected: list[Rejected] = []
     later: list[Later] = []
     for medium in parsed.media:
