@@ -206,7 +206,7 @@ def test_resend_refuses_an_unknown_job(mock: Mock) -> None:
 
 def test_the_log_has_a_line_for_each_attempt(mock: Mock) -> None:
     told = io.StringIO()
-    mock.service.webhooks.log.heard = ConsoleLog(mock.http, file=told).delivered  # type: ignore[arg-type]
+    mock.service.webhooks.heard = ConsoleLog(mock.http, file=told).delivered  # type: ignore[arg-type]
     codes = iter([500, 200])
     with receiving(lambda _: Reply(next(codes))) as receiver:
         submit(mock, receiver.url)
@@ -225,7 +225,7 @@ def test_the_log_has_a_line_for_each_attempt(mock: Mock) -> None:
 def test_the_json_log_has_an_object_for_each_attempt(mock: Mock, receiver: Receiver) -> None:
     told = io.StringIO()
     log = ConsoleLog(mock.http, "json", told)  # type: ignore[arg-type]
-    mock.service.webhooks.log.heard = log.delivered
+    mock.service.webhooks.heard = log.delivered
     job = submit(mock, receiver.url)
     settled(mock)
     line = json.loads(told.getvalue())

@@ -75,7 +75,7 @@ def serve(
         service: Service = app.state.service
         log = ConsoleLog(app, log_format, clock=service.clock)
         if not quiet:
-            service.webhooks.log.heard = log.delivered
+            service.webhooks.heard = log.delivered
         gateway = None
         if with_gateway:
             from falkit_mock.core.network import reached
@@ -228,7 +228,7 @@ class Listeners:
             if log is not None:
                 log.delivered(delivery)
 
-        service.webhooks.log.heard = delivered
+        service.webhooks.heard = delivered
         return log or self._tally
 
     async def summary(self) -> str:

@@ -33,7 +33,7 @@ from falkit_mock.service.queueing import Planner
 from falkit_mock.service.status import Retention, Snapshot, next_line, window
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-from falkit_mock.webhooks.delivery import Webhooks
+from falkit_mock.webhooks.delivery import Deliveries
 from falkit_spec import JSON
 
 Cancellation: TypeAlias = Literal["CANCELLATION_REQUESTED", "OK", "ALREADY_COMPLETED"]
@@ -60,7 +60,9 @@ class Service:
         self._judge = Judge(settings, store, self.media, self.identity)
         self._planner = Planner(settings, clock, store)
         self.retention = Retention(settings, clock, store)
-        self.webhooks = Webhooks(self, self.retention.closes)
+        self.webhooks = Deliveries(
+            settings, clock, store, self.identity, self.outcome, self.retention.closes
+        )
         self.parts["webhooks"] = self.webhooks
         self._planner.moved = self.webhooks.moved
         self.rules = Rulebook(self.identity, settings.rules)

@@ -1,16 +1,15 @@
-"""One POST of a webhook, the limits per receiver, and the guard of the clock meanwhile."""
+"""One POST of a webhook, the limits per receiver, and the guard that holds the clock back."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import ssl
 import sys
-from collections import Counter, deque
-from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, cast
+from weakref import WeakValueDictionary
 
 import httptools
 
@@ -18,14 +17,16 @@ from falkit_mock.core.clock import Clock
 from falkit_mock.webhooks import SendFailed
 from falkit_mock.webhooks.targets import Target
 
-# Attempts that go to one receiver at once. One that lasts longer than this, in real seconds, no
-# longer counts among them: the others need not wait for a receiver that is slow with one.
-_EACH = 64
-_DAWDLES = 0.25
+# Attempts that one receiver gets at once. An attempt that lasts longer than this, in real seconds,
+# no longer counts among them: the others need not wait for a receiver that is slow with one.
+_AT_ONCE = 64
+_SLOW = 0.25
+# Real seconds for which a receiver that hung is remembered, from when it was last waited for.
+_REMEMBERED = 5.0
 
 
-def _most_open() -> int:
-    """Return how many connections may be open in all: half of what the system lets us have."""
+def _most_connections() -> int:
+    """Return how many connections may be open in all: half of what the system allows."""
     if sys.platform == "win32":
         return 512
     import resource
@@ -34,93 +35,34 @@ def _most_open() -> int:
     return 4096 if soft == resource.RLIM_INFINITY else max(64, min(soft // 2, 4096))
 
 
-class Slots:
-    """Gives out places, first come first served, to each receiver apart."""
+class Limiter:
+    """Limits the attempts at each receiver and the connections in all; first come, first served."""
 
     def __init__(self) -> None:
-        self._taken: Counter[str] = Counter()
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        self._open = asyncio.Semaphore(_most_open())
+        self._receivers: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._connections = asyncio.Semaphore(_most_connections())
 
     @asynccontextmanager
     async def place(self, origin: str) -> AsyncGenerator[None]:
-        """Wait for a place at a receiver and hold it for the length of the block."""
-        await self._enter(origin)
-        given_back = False
-
-        def give_back() -> None:
-            nonlocal given_back
-            if not given_back:
-                given_back = True
-                self._leave(origin)
-
-        dawdles = asyncio.get_running_loop().call_later(_DAWDLES, give_back)
-        try:
-            async with self._open:
+        """Wait for a place at a receiver and keep it for the length of the block."""
+        # This variable keeps the receiver's semaphore for as long as somebody uses it.
+        receiver = self._receivers.setdefault(origin, asyncio.Semaphore(_AT_ONCE))
+        await receiver.acquire()
+        with ExitStack() as taken:
+            taken.callback(receiver.release)
+            # Closing twice releases once.
+            slow = asyncio.get_running_loop().call_later(_SLOW, taken.close)
+            taken.callback(slow.cancel)
+            async with self._connections:
                 yield
-        finally:
-            dawdles.cancel()
-            give_back()
-
-    async def _enter(self, origin: str) -> None:
-        if self._taken[origin] < _EACH:
-            self._taken[origin] += 1
-            return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(origin, deque()).append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                # The place was handed over in the very moment.
-                self._leave(origin)
-            raise
-
-    def _leave(self, origin: str) -> None:
-        """Hand a place to whoever waits for it."""
-        waiting = self._waiting.get(origin, deque())
-        while waiting:
-            turn = waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._waiting.pop(origin, None)
-        self._taken[origin] -= 1
-        if not self._taken[origin]:
-            del self._taken[origin]
 
 
-# Real seconds for which a receiver that hung is remembered, from when it was last waited for.
-_REMEMBERED = 5.0
+class ClockGuard:
+    """Holds back a jump of the clock while a receiver is being waited for, but not for long.
 
-
-class Hold(ExitStack):
-    """Holds back a jump of the clock for as long as something should get done before it."""
-
-    def __init__(self, clock: Clock, seconds: float, in_vain: Callable[[], None]) -> None:
-        super().__init__()
-        self.seconds = seconds
-        self._clock = clock
-        self._in_vain = in_vain
-        self.take()
-
-    def take(self) -> None:
-        """Hold, from now on for so many real seconds at most."""
-        self.close()
-        self.enter_context(self._clock.busy())
-        letting_go = asyncio.get_running_loop().call_later(self.seconds, self._let_go)
-        self.callback(letting_go.cancel)
-
-    def _let_go(self) -> None:
-        self._in_vain()
-        self.close()
-
-
-class Holds:
-    """Gives out holds, short ones where a receiver has hung until it answers again.
-
-    So one that hangs doesn't make each of an hour's moments take two seconds, and whoever
-    answers in less is never left behind by a jump.
+    A receiver that hung is waited for only briefly until it answers again. So one that hangs
+    doesn't make each of an hour's moments take two seconds, and a jump leaves no receiver behind
+    that answers in less.
     """
 
     # Real seconds that a jump waits for an answer, and for one by a receiver that has hung.
@@ -129,17 +71,27 @@ class Holds:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        # When a hold for a receiver was last in vain, on the event loop's clock.
+        # When a receiver was last waited for without success, on the event loop's clock.
         self._hung: dict[str, float] = {}
 
-    def hold(self, origin: str) -> Hold:
-        """Hold the clock back for an attempt at a receiver."""
-        now = asyncio.get_running_loop().time
-        hung = now() - self._hung.get(origin, -math.inf) < _REMEMBERED
+    @contextmanager
+    def hold(self, origin: str) -> Generator[float]:
+        """Hold the clock back for the block, for so many real seconds at most as are yielded."""
+        loop = asyncio.get_running_loop()
+        hung = origin in self._hung and loop.time() - self._hung[origin] < _REMEMBERED
         seconds = min(self.impatience, self.patience) if hung else self.patience
-        return Hold(self._clock, seconds, lambda: self._hung.update({origin: now()}))
+        with ExitStack() as held:
+            held.enter_context(self._clock.busy())
 
-    def heard(self, origin: str) -> None:
+            def give_up() -> None:
+                self._hung[origin] = loop.time()
+                held.close()
+
+            giving_up = loop.call_later(seconds, give_up)
+            held.callback(giving_up.cancel)
+            yield seconds
+
+    def answered(self, origin: str) -> None:
         """Note that a receiver answers, or can't be reached at all."""
         self._hung.pop(origin, None)
 

@@ -14,7 +14,7 @@ import orjson
 from falkit_mock.core import dumps
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.fal_errors import model_error, platform_error, refusal
-from falkit_mock.core.jobs import Outcome
+from falkit_mock.core.jobs import JobFaults, Outcome
 from falkit_mock.core.settings import JwksPadding
 from falkit_mock.store import DeliveryStore, KeyRecord
 from falkit_mock.webhooks import KeyInUse
@@ -128,6 +128,8 @@ REQUEST_ID = "X-Fal-Webhook-Request-Id"
 USER_ID = "X-Fal-Webhook-User-Id"
 TIMESTAMP = "X-Fal-Webhook-Timestamp"
 SIGNATURE = "X-Fal-Webhook-Signature"
+# What falkit calls itself; there is no record of what fal does.
+USER_AGENT = "falkit-webhooks"
 
 
 def signed(
@@ -142,6 +144,36 @@ def signed(
         TIMESTAMP: timestamp,
         SIGNATURE: private_key(key).sign("\n".join(lines).encode()).hex(),
     }
+
+
+def sign_attempt(
+    body: bytes,
+    faults: JobFaults,
+    number: int,
+    *,
+    request_id: str,
+    user_id: str,
+    moment: float,
+    key: int,
+) -> tuple[dict[str, str], bytes, tuple[str, ...]]:
+    """Return all headers and the body of an attempt, and the names of the faults in them.
+
+    The body is signed with `key` for `moment`, unix seconds, unless a fault corrupts that.
+    """
+    found: list[str] = []
+    if faults.corrupts("stale", number):
+        found.append("stale")
+        moment -= faults.webhook_number("stale", "seconds")
+    if faults.corrupts("unknown_key", number):
+        found.append("unknown_key")
+        key = UNPUBLISHED
+    head = {"User-Agent": USER_AGENT, "Accept": "*/*", "Content-Type": "application/json"}
+    head |= signed(body, request_id=request_id, user_id=user_id, moment=moment, key=key)
+    if faults.corrupts("tampered", number):
+        found.append("tampered")
+        # Still JSON, so that a receiver which doesn't verify is deceived.
+        body = body[:-1] + b',"tampered":true}'
+    return head, body, tuple(found)
 
 
 def user_id(key_id: str) -> str:
