@@ -329,7 +329,7 @@ def test_a_delivery_by_hand_ends_with_a_reset(standing: Callable[..., Mock]) -> 
 
 def test_an_import_drops_what_is_not_allowed_here(standing: Callable[..., Mock]) -> None:
     old, new = standing(webhook_allow=("10.255.255.*",)), standing()
-    old.service.webhooks.use(Failing())
+    old.service.webhooks.receivers.sender = Failing()
     submit(old, "http://10.255.255.1/")
     settled(old)
     new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from falkit_mock.core.clock import ManualClock
-from falkit_mock.webhooks.sender import ClockGuard
+from falkit_mock.webhooks.sender import Receivers
 from serving import Mock
 from webhooks.following import deliveries, go, settled, submit
 from webhooks.receiver import Received, Reply, receiving
@@ -24,7 +24,7 @@ def test_two_hours_of_retries_to_a_receiver_that_hangs_are_over_soon(
 ) -> None:
     mock = standing()
     # Two seconds in earnest, which it takes once.
-    monkeypatch.setattr(ClockGuard, "patience", 0.2)
+    monkeypatch.setattr(Receivers, "patience", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         for _ in range(3):
@@ -34,14 +34,14 @@ def test_two_hours_of_retries_to_a_receiver_that_hangs_are_over_soon(
         took = time.perf_counter() - began
         log = deliveries(mock)
     assert len(log) == 33
-    assert took < 0.2 + 12 * ClockGuard.impatience + 0.5
+    assert took < 0.2 + 12 * Receivers.impatience + 0.5
 
 
 def test_one_that_hung_is_waited_for_again_once_it_answers(
     standing: Callable[..., Mock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mock = standing()
-    monkeypatch.setattr(ClockGuard, "patience", 0.4)
+    monkeypatch.setattr(Receivers, "patience", 0.4)
     goes_on = threading.Event()
     came: list[str] = []
 
@@ -50,7 +50,7 @@ def test_one_that_hung_is_waited_for_again_once_it_answers(
         if len(came) == 1:
             goes_on.wait(10)
         elif len(came) > 2:
-            threading.Event().wait(4 * ClockGuard.impatience)
+            threading.Event().wait(4 * Receivers.impatience)
         return Reply()
 
     with receiving(answer) as receiver:
@@ -71,14 +71,14 @@ def test_a_receiver_that_hung_is_not_remembered_for_long() -> None:
         loop, passed = asyncio.get_running_loop(), 0.0
         began = loop.time()
         loop.time = lambda: began + passed  # type: ignore[method-assign]
-        guard, waits = ClockGuard(ManualClock()), list[float]()
+        receivers, waits = Receivers(ManualClock()), list[float]()
         for pause in (0.0, 1.0, 6.0):
             passed += pause
-            with guard.hold("http://a") as seconds:
+            with receivers.hold("http://a") as seconds:
                 waits.append(seconds)
                 passed += seconds
                 for _ in range(2):
                     await asyncio.sleep(0)
-        assert waits == [ClockGuard.patience, ClockGuard.impatience, ClockGuard.patience]
+        assert waits == [Receivers.patience, Receivers.impatience, Receivers.patience]
 
     asyncio.run(look())

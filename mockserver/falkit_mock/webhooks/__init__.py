@@ -82,6 +82,23 @@ class Schedule:
         moment = max(now, first + self.offsets[number - 1])
         return None if self.ends_with_result and moment >= gone else moment
 
+    def decide(
+        self,
+        number: int,
+        status_code: int | None,
+        *,
+        first: float,
+        now: float,
+        gone: float,
+        once: bool,
+    ) -> tuple[Verdict, float | None]:
+        """Return what became of attempt `number`, and when to try again; never with `once`."""
+        verdict = self.verdict(status_code)
+        if verdict != "retry":
+            return verdict, None
+        again = None if once else self.next(number, first=first, now=now, gone=gone)
+        return ("failed", None) if again is None else ("retry", again)
+
 
 def _doubling(first: float, count: int, longest: float = float("inf")) -> tuple[float, ...]:
     return tuple(accumulate(min(first * 2.0**turn, longest) for turn in range(count)))

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 from falkit_mock.core.clock import Clock, Notifier, Timer
 from falkit_mock.core.errors import ShuttingDown
-from falkit_mock.core.events import Cause, Delivery, Verdict
+from falkit_mock.core.events import Cause, Delivery
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults, Outcome
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-from falkit_mock.webhooks import SCHEDULES, NotDelivered, SendFailed, TargetRefused
-from falkit_mock.webhooks.sender import Answer, ClockGuard, HttpSender, Limiter, Sender
+from falkit_mock.webhooks import SCHEDULES, NotDelivered, TargetRefused
+from falkit_mock.webhooks.sender import Receivers
 from falkit_mock.webhooks.signing import KeyRing, body_of, sign_attempt, user_id
 from falkit_mock.webhooks.targets import Target, Targets
 from falkit_spec import JSON
@@ -48,13 +48,14 @@ class PendingDelivery:
     # When the next attempt is made: the first at the job's end. Infinite while that is unknown,
     # and during an attempt.
     next: float = math.inf
-    # Sets `ended` at the job's end.
+    # What the delivery waits for; the timer sets it at that moment.
+    due: asyncio.Event = field(default_factory=asyncio.Event)
     timer: Timer | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    # Whether the job has ended, and whether the receiver has acknowledged an attempt by hand.
+    ended: bool = False
+    acknowledged: bool = False
     # Set when the first attempt is over, or there is none.
     tried: asyncio.Event = field(default_factory=asyncio.Event)
-    # Set when the receiver has acknowledged an attempt by hand: no further ones are made.
-    acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Deliveries:
@@ -82,26 +83,16 @@ class Deliveries:
         self._identity = identity
         self._outcome = outcome
         self._closes = closes
-        self._sender: Sender = HttpSender()
+        self.receivers = Receivers(clock)
         # Gives the moment, in unix seconds, for which a webhook is signed. A receiver compares it
         # with the machine's clock, as it would at fal, whatever the time of the mock is.
         by_mock = settings.webhook_timestamps == "mock"
-        self._signed_at: Callable[[], float] = clock.now if by_mock else time.time
-        self._limiter = Limiter()
-        self._guard = ClockGuard(clock)
+        self.signed_at: Callable[[], float] = clock.now if by_mock else time.time
         # By request id.
         self._pending: dict[str, PendingDelivery] = {}
-        # Set to release the one webhook that another is to overtake; None if there is none.
-        self._overtaken: asyncio.Event | None = None
+        # The one that waits until another has overtaken it.
+        self._held_back: PendingDelivery | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-
-    def use(self, sender: Sender) -> None:
-        """Send in another way than over HTTP; for tests."""
-        self._sender = sender
-
-    def sign_by(self, now: Callable[[], float]) -> None:
-        """Date signatures by another clock, in unix seconds; for tests."""
-        self._signed_at = now
 
     def close(self) -> None:
         """Drop every webhook that is still to be delivered, and end the attempts under way."""
@@ -112,7 +103,7 @@ class Deliveries:
             if pending.timer is not None:
                 pending.timer.cancel()
         self._pending.clear()
-        self._overtaken = None
+        self._held_back = None
         self.recorded.ring()
 
     def reset(self) -> None:
@@ -145,12 +136,11 @@ class Deliveries:
     def hint(self, job: Job) -> str | None:
         """Say why the webhook that a job asked for won't be sent; None if it will."""
         url = job.options.webhook
-        if url is None or job.id in self._pending:
-            return None
-        try:
-            self.targets.find(url)
-        except TargetRefused as refused:
-            return f"fal_webhook: {refused.why}"
+        if url is not None and job.id not in self._pending:
+            try:
+                self.targets.find(url)
+            except TargetRefused as refused:
+                return f"fal_webhook: {refused.why}"
         return None
 
     def expect(self, job: Job) -> None:
@@ -167,12 +157,8 @@ class Deliveries:
         """Note when jobs start and end now, by request id; pass over those without a webhook."""
         for request_id, (_, ends) in moments.items():
             pending = self._pending.get(request_id)
-            if pending is None or pending.ended.is_set():
-                continue
-            if pending.timer is not None:
-                pending.timer.cancel()
-            pending.next = ends
-            pending.timer = self._clock.at(ends, pending.ended.set)
+            if pending is not None and not pending.ended:
+                self._plan(pending, ends)
 
     def wants_first(self, job: Job) -> bool:
         """Tell whether a fault wants a job's webhook before the reply to its submit."""
@@ -232,7 +218,8 @@ class Deliveries:
         waiting = self._pending.get(request_id)
         again = waiting is not None and waiting.number > 0 and waiting.target.url == url
         if delivery.verdict == "acknowledged" and waiting is not None and again:
-            waiting.acknowledged.set()
+            waiting.acknowledged = True
+            waiting.due.set()
             del self._pending[request_id]
         return delivery
 
@@ -250,10 +237,10 @@ class Deliveries:
                 number=last.number,
                 first=first.sent,
                 gone=self._closes(job),
-                next=moment,
+                ended=True,
             )
-            pending.ended.set()
             self._add(pending)
+            self._plan(pending, moment)
 
     def _add(self, pending: PendingDelivery) -> None:
         self._pending[pending.request_id] = pending
@@ -269,26 +256,39 @@ class Deliveries:
     async def _deliver(self, pending: PendingDelivery) -> None:
         """Deliver one webhook, from its job's end until it is acknowledged or given up."""
         try:
-            await pending.ended.wait()
+            await pending.due.wait()
+            pending.ended = True
             if not pending.number and not await self._prepare(pending):
                 return
-            while True:
-                await self._clock.wait(pending.next, pending.acknowledged)
-                if pending.acknowledged.is_set():
-                    return
+            while not pending.acknowledged:
                 pending.number += 1
                 pending.next = math.inf
                 delivery = await self._attempt(pending, self.schedule.timeout_of(pending.number))
                 pending.tried.set()
-                if self._overtaken is not None:
-                    self._overtaken.set()
+                if self._held_back is not None:
+                    self._held_back.due.set()
                 if delivery.next is None:
                     return
-                pending.next = delivery.next
+                await self._wait(pending, delivery.next)
         finally:
             pending.tried.set()
+            if pending.timer is not None:
+                pending.timer.cancel()
             if self._pending.get(pending.request_id) is pending:
                 del self._pending[pending.request_id]
+
+    def _plan(self, pending: PendingDelivery, moment: float) -> None:
+        """Make a delivery due at a moment, in place of the one planned before."""
+        if pending.timer is not None:
+            pending.timer.cancel()
+        pending.next = moment
+        pending.timer = self._clock.at(moment, pending.due.set)
+
+    async def _wait(self, pending: PendingDelivery, moment: float) -> None:
+        """Return at a moment, or when something else makes the delivery due before."""
+        pending.due.clear()
+        self._plan(pending, moment)
+        await pending.due.wait()
 
     async def _prepare(self, pending: PendingDelivery) -> bool:
         """Wait until the first attempt is due and write the body; tell whether there is one."""
@@ -298,8 +298,7 @@ class Deliveries:
         pending.faults = job.faults
         if job.faults.webhook and "before_reply" not in job.faults.webhook:
             await self._delay(pending, job.ends)
-        pending.next = math.inf
-        with self._guard.hold(pending.target.origin):
+        with self.receivers.hold(pending.target.origin):
             pending.first = self._clock.now()
             try:
                 outcome = await self._outcome(job)
@@ -307,7 +306,6 @@ class Deliveries:
                 return False
         pending.body = self.body(outcome, job.id, job.attempts)
         pending.gone = self._closes(job)
-        pending.next = pending.first
         for turn in range(1, int(job.faults.webhook_number("duplicate", "copies"))):
             apart = job.faults.webhook_number("duplicate", "seconds")
             self._start(self._copy(pending, pending.first + turn * apart))
@@ -315,18 +313,14 @@ class Deliveries:
 
     async def _delay(self, pending: PendingDelivery, ended: float) -> None:
         """Wait as long as the faults `late` and `out_of_order` make a webhook wait."""
-        pending.next = ended + pending.faults.webhook_number("late", "seconds")
-        await self._clock.sleep_until(pending.next)
-        # One that finds another waiting overtakes it.
-        if "out_of_order" in pending.faults.webhook and self._overtaken is None:
-            overtaken = self._overtaken = asyncio.Event()
+        if "late" in pending.faults.webhook:
+            await self._wait(pending, ended + pending.faults.webhook_number("late", "seconds"))
+        # One that finds another held back overtakes it.
+        if "out_of_order" in pending.faults.webhook and self._held_back is None:
+            self._held_back = pending
             seconds = pending.faults.webhook_number("out_of_order", "seconds")
-            pending.next = self._clock.now() + seconds
-            try:
-                await self._clock.wait(pending.next, overtaken)
-            finally:
-                if self._overtaken is overtaken:
-                    self._overtaken = None
+            await self._wait(pending, self._clock.now() + seconds)
+            self._held_back = None
 
     async def _copy(self, pending: PendingDelivery, moment: float) -> None:
         """Send a webhook once more at a moment, whatever comes of the others."""
@@ -341,8 +335,8 @@ class Deliveries:
         The receiver has `timeout` seconds of the mock's clock. With `once` it is not sent again.
         """
         number, origin = pending.number, pending.target.origin
-        with self._guard.hold(origin):
-            async with self._limiter.place(origin):
+        with self.receivers.hold(origin):
+            async with self.receivers.place(origin):
                 sent = self._clock.now()
                 headers, body, faults = sign_attempt(
                     pending.body,
@@ -350,17 +344,24 @@ class Deliveries:
                     number,
                     request_id=pending.request_id,
                     user_id=pending.user_id,
-                    moment=self._signed_at(),
+                    moment=self.signed_at(),
                     key=self.keys.current,
                 )
-                answer, error = await self._post(pending.target, headers, body, timeout)
-        over = self._clock.now()
+                answer, error = await self.receivers.post(pending.target, headers, body, timeout)
+        over = counted = self._clock.now()
         code = None if answer is None else answer.status_code
-        verdict, after = self._decide(pending, number, code, over, once=once)
         if answer is not None and pending.faults.corrupts("slow", number):
             faults += ("slow",)
             error = f"answered, but counted as no answer within {timeout:g} s"
-            verdict, after = self._decide(pending, number, None, sent + timeout, once=once)
+            code, counted = None, sent + timeout
+        verdict, after = self.schedule.decide(
+            number,
+            code,
+            first=pending.first,
+            now=counted,
+            gone=pending.gone,
+            once=once or pending.acknowledged,
+        )
         return self._record(
             Delivery(
                 id=self._identity.delivery_id(),
@@ -372,7 +373,7 @@ class Deliveries:
                 seconds=over - sent,
                 headers=headers,
                 body=body,
-                status_code=code,
+                status_code=None if answer is None else answer.status_code,
                 response_headers={} if answer is None else answer.headers,
                 response_body=b"" if answer is None else answer.body,
                 error=error,
@@ -381,33 +382,6 @@ class Deliveries:
                 faults=(*pending.faults.delivery(), *faults),
             )
         )
-
-    async def _post(
-        self, target: Target, headers: dict[str, str], body: bytes, timeout: float
-    ) -> tuple[Answer | None, str | None]:
-        """Return the receiver's answer, or why there is none."""
-        try:
-            async with self._clock.timeout_at(self._clock.now() + timeout):
-                answer = await self._sender.send(target, headers, body)
-        except TimeoutError:
-            return None, f"no answer within {timeout:g} s"
-        except SendFailed as failure:
-            self._guard.answered(target.origin)
-            return None, str(failure)
-        self._guard.answered(target.origin)
-        return answer, None
-
-    def _decide(
-        self, pending: PendingDelivery, number: int, code: int | None, over: float, *, once: bool
-    ) -> tuple[Verdict, float | None]:
-        """Return what an attempt's status code means, and when the next attempt is made."""
-        verdict = self.schedule.verdict(code)
-        if verdict != "retry":
-            return verdict, None
-        if once or pending.acknowledged.is_set():
-            return "failed", None
-        after = self.schedule.next(number, first=pending.first, now=over, gone=pending.gone)
-        return ("failed", None) if after is None else ("retry", after)
 
     def _find(self, request_id: str, url: str, cause: Cause) -> Target:
         """Return where a URL leads; record that nothing is sent there and raise TargetRefused."""

@@ -1,4 +1,4 @@
-"""One POST of a webhook, the limits per receiver, and the guard that holds the clock back."""
+"""One POST of a webhook: within limits per receiver, and with the clock held back."""
 
 from __future__ import annotations
 
@@ -35,34 +35,12 @@ def _most_connections() -> int:
     return 4096 if soft == resource.RLIM_INFINITY else max(64, min(soft // 2, 4096))
 
 
-class Limiter:
-    """Limits the attempts at each receiver and the connections in all; first come, first served."""
+class Receivers:
+    """Takes webhooks to their receivers: so many at once, each in its time, the clock held back.
 
-    def __init__(self) -> None:
-        self._receivers: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        self._connections = asyncio.Semaphore(_most_connections())
-
-    @asynccontextmanager
-    async def place(self, origin: str) -> AsyncGenerator[None]:
-        """Wait for a place at a receiver and keep it for the length of the block."""
-        # This variable keeps the receiver's semaphore for as long as somebody uses it.
-        receiver = self._receivers.setdefault(origin, asyncio.Semaphore(_AT_ONCE))
-        await receiver.acquire()
-        with ExitStack() as taken:
-            taken.callback(receiver.release)
-            # Closing twice releases once.
-            slow = asyncio.get_running_loop().call_later(_SLOW, taken.close)
-            taken.callback(slow.cancel)
-            async with self._connections:
-                yield
-
-
-class ClockGuard:
-    """Holds back a jump of the clock while a receiver is being waited for, but not for long.
-
-    A receiver that hung is waited for only briefly until it answers again. So one that hangs
-    doesn't make each of an hour's moments take two seconds, and a jump leaves no receiver behind
-    that answers in less.
+    A jump of the clock waits for a receiver, but not for long, and only briefly for one that hung
+    until it answers again. So one that hangs doesn't make each of an hour's moments take two
+    seconds, and a jump leaves no receiver behind that answers in less.
     """
 
     # Real seconds that a jump waits for an answer, and for one by a receiver that has hung.
@@ -70,7 +48,12 @@ class ClockGuard:
     impatience: ClassVar[float] = 0.02
 
     def __init__(self, clock: Clock) -> None:
+        # Tests put one of their own in its place.
+        self.sender: Sender = HttpSender()
         self._clock = clock
+        # Places at each receiver, for as long as somebody uses them.
+        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._connections = asyncio.Semaphore(_most_connections())
         # When a receiver was last waited for without success, on the event loop's clock.
         self._hung: dict[str, float] = {}
 
@@ -91,9 +74,34 @@ class ClockGuard:
             held.callback(giving_up.cancel)
             yield seconds
 
-    def answered(self, origin: str) -> None:
-        """Note that a receiver answers, or can't be reached at all."""
-        self._hung.pop(origin, None)
+    @asynccontextmanager
+    async def place(self, origin: str) -> AsyncGenerator[None]:
+        """Wait for a place at a receiver, first come, first served; keep it for the block."""
+        places = self._places.setdefault(origin, asyncio.Semaphore(_AT_ONCE))
+        await places.acquire()
+        with ExitStack() as taken:
+            taken.callback(places.release)
+            # Closing twice releases once.
+            slow = asyncio.get_running_loop().call_later(_SLOW, taken.close)
+            taken.callback(slow.cancel)
+            async with self._connections:
+                yield
+
+    async def post(
+        self, target: Target, headers: dict[str, str], body: bytes, timeout: float
+    ) -> tuple[Answer | None, str | None]:
+        """Return the answer, or why there is none within `timeout` seconds of the clock."""
+        answer, error = None, None
+        try:
+            async with self._clock.timeout_at(self._clock.now() + timeout):
+                answer = await self.sender.send(target, headers, body)
+        except TimeoutError:
+            return None, f"no answer within {timeout:g} s"
+        except SendFailed as failure:
+            error = str(failure)
+        # It answers, or can't be reached at all.
+        self._hung.pop(target.origin, None)
+        return answer, error
 
 
 # Bytes of an answer's body that are kept; what comes after them is not waited for.
@@ -113,7 +121,7 @@ class Answer:
 
 
 class Sender(Protocol):
-    """Carries a request to a receiver; tests put one of their own in its place."""
+    """Carries a request to a receiver."""
 
     async def send(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
         """Send a POST and return the answer; raise SendFailed."""
