@@ -46,9 +46,9 @@ class Timer:
 
     __slots__ = ("callback",)
 
-    def __init__(self, callback: Callable[[], object]) -> None:
+    def __init__(self, callback: Callable[[], object] | None = None) -> None:
         # None once it was called or cancelled.
-        self.callback: Callable[[], object] | None = callback
+        self.callback = callback
 
     def cancel(self) -> None:
         """Don't call the callback; without effect once it was called or cancelled."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from falkit_mock.core.clock import Clock, Notifier, Timer
 from falkit_mock.core.errors import ShuttingDown
-from falkit_mock.core.events import Cause, Delivery
+from falkit_mock.core.events import Cause, Delivery, DeliveryAttempted, Events
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults, Outcome
 from falkit_mock.settings import Settings
@@ -50,7 +50,7 @@ class PendingDelivery:
     next: float = math.inf
     # What the delivery waits for; the timer sets it at that moment.
     due: asyncio.Event = field(default_factory=asyncio.Event)
-    timer: Timer | None = None
+    timer: Timer = field(default_factory=Timer)
     # Whether the job has ended, and whether the receiver has acknowledged an attempt by hand.
     ended: bool = False
     acknowledged: bool = False
@@ -67,6 +67,7 @@ class Deliveries:
         clock: Clock,
         store: Store,
         identity: Identity,
+        events: Events,
         outcome: Callable[[Job], Awaitable[Outcome]],
         closes: Callable[[Job], float],
     ) -> None:
@@ -74,13 +75,13 @@ class Deliveries:
         self.schedule = SCHEDULES[settings.webhook_schedule]
         self.targets = Targets(settings.webhook_allow)
         self.keys = KeyRing(store.deliveries, clock)
-        # Called with each attempt that is over; the notifier rings with each, too.
-        self.heard: Callable[[Delivery], None] | None = None
+        # Rings with each attempt that is over.
         self.recorded = Notifier()
         self._assumptions = settings.assumptions
         self._clock = clock
         self._store = store
         self._identity = identity
+        self._events = events
         self._outcome = outcome
         self._closes = closes
         self.receivers = Receivers(clock)
@@ -94,20 +95,16 @@ class Deliveries:
         self._held_back: PendingDelivery | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def close(self) -> None:
+    def reset(self) -> None:
         """Drop every webhook that is still to be delivered, and end the attempts under way."""
         self.keys.forget()
         for task in self._tasks:
             task.cancel()
         for pending in self._pending.values():
-            if pending.timer is not None:
-                pending.timer.cancel()
+            pending.timer.cancel()
         self._pending.clear()
         self._held_back = None
         self.recorded.ring()
-
-    def reset(self) -> None:
-        self.close()
 
     def dump(self) -> JSON:
         # All of it is in the store's tables.
@@ -119,11 +116,9 @@ class Deliveries:
 
     def load(self, value: JSON) -> None:
         """Deliver what the store, now another mock's, says is undelivered."""
-        self.close()
+        self.reset()
         for job in self._store.jobs():
-            if job.options.webhook is None or job.entry != "queue":
-                continue
-            last = self._store.deliveries.last(job.id)
+            last = self._store.deliveries.last(job.id) if job.options.webhook else None
             if last is None:
                 self.expect(job)
             elif last.next is not None:
@@ -169,8 +164,7 @@ class Deliveries:
         pending = self._pending.get(job.id)
         if pending is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_REPLY_WAITS):
-                    await pending.tried.wait()
+                await asyncio.wait_for(pending.tried.wait(), _REPLY_WAITS)
 
     def body(self, outcome: Outcome, request_id: str, attempts: int = 1) -> bytes:
         """Write the body of an outcome's webhook, whose job was tried so often."""
@@ -207,17 +201,12 @@ class Deliveries:
         number = self._store.deliveries.count(request_id=request_id) + 1
         by_hand = PendingDelivery(request_id, target, user, cause, body=body, number=number)
         attempt = self._start(self._attempt(by_hand, self.schedule.timeout_of(1), once=True))
-        try:
-            delivery = await attempt
-        except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if current is not None and current.cancelling():
-                raise
-            why = "the mock was emptied or stopped before the receiver had answered"
-            raise NotDelivered(why) from None
-        waiting = self._pending.get(request_id)
-        again = waiting is not None and waiting.number > 0 and waiting.target.url == url
-        if delivery.verdict == "acknowledged" and waiting is not None and again:
+        await asyncio.wait({attempt})
+        if attempt.cancelled():
+            raise NotDelivered("the mock was emptied or stopped before the receiver had answered")
+        delivery, waiting = attempt.result(), self._pending.get(request_id)
+        acknowledged = delivery.verdict == "acknowledged"
+        if acknowledged and waiting and waiting.number and waiting.target.url == url:
             waiting.acknowledged = True
             waiting.due.set()
             del self._pending[request_id]
@@ -225,7 +214,6 @@ class Deliveries:
 
     def _resume(self, job: Job, last: Delivery, moment: float) -> None:
         """Go on with a delivery whose last attempt was another mock's."""
-        first = self._store.deliveries.select(request_id=job.id)[0]
         # The other mock may have allowed what is refused here.
         with suppress(TargetRefused):
             pending = PendingDelivery(
@@ -235,7 +223,7 @@ class Deliveries:
                 faults=job.faults,
                 body=last.body,
                 number=last.number,
-                first=first.sent,
+                first=self._store.deliveries.select(request_id=job.id)[0].sent,
                 gone=self._closes(job),
                 ended=True,
             )
@@ -272,15 +260,13 @@ class Deliveries:
                 await self._wait(pending, delivery.next)
         finally:
             pending.tried.set()
-            if pending.timer is not None:
-                pending.timer.cancel()
+            pending.timer.cancel()
             if self._pending.get(pending.request_id) is pending:
                 del self._pending[pending.request_id]
 
     def _plan(self, pending: PendingDelivery, moment: float) -> None:
         """Make a delivery due at a moment, in place of the one planned before."""
-        if pending.timer is not None:
-            pending.timer.cancel()
+        pending.timer.cancel()
         pending.next = moment
         pending.timer = self._clock.at(moment, pending.due.set)
 
@@ -289,6 +275,7 @@ class Deliveries:
         pending.due.clear()
         self._plan(pending, moment)
         await pending.due.wait()
+        pending.timer.cancel()
 
     async def _prepare(self, pending: PendingDelivery) -> bool:
         """Wait until the first attempt is due and write the body; tell whether there is one."""
@@ -334,33 +321,28 @@ class Deliveries:
 
         The receiver has `timeout` seconds of the mock's clock. With `once` it is not sent again.
         """
-        number, origin = pending.number, pending.target.origin
-        with self.receivers.hold(origin):
-            async with self.receivers.place(origin):
-                sent = self._clock.now()
-                headers, body, faults = sign_attempt(
-                    pending.body,
-                    pending.faults,
-                    number,
-                    request_id=pending.request_id,
-                    user_id=pending.user_id,
-                    moment=self.signed_at(),
-                    key=self.keys.current,
-                )
-                answer, error = await self.receivers.post(pending.target, headers, body, timeout)
+        number = pending.number
+        async with self.receivers.place(pending.target.origin):
+            sent = self._clock.now()
+            headers, body, faults = sign_attempt(
+                pending.body,
+                pending.faults,
+                number,
+                request_id=pending.request_id,
+                user_id=pending.user_id,
+                moment=self.signed_at(),
+                key=self.keys.current,
+            )
+            answer, error = await self.receivers.post(pending.target, headers, body, timeout)
         over = counted = self._clock.now()
         code = None if answer is None else answer.status_code
         if answer is not None and pending.faults.corrupts("slow", number):
             faults += ("slow",)
             error = f"answered, but counted as no answer within {timeout:g} s"
             code, counted = None, sent + timeout
+        once = once or pending.acknowledged
         verdict, after = self.schedule.decide(
-            number,
-            code,
-            first=pending.first,
-            now=counted,
-            gone=pending.gone,
-            once=once or pending.acknowledged,
+            number, code, first=pending.first, now=counted, gone=pending.gone, once=once
         )
         return self._record(
             Delivery(
@@ -413,6 +395,5 @@ class Deliveries:
         """Store an attempt that is over, and tell all who listen."""
         self._store.deliveries.add(delivery)
         self.recorded.ring()
-        if self.heard is not None:
-            self.heard(delivery)
+        self._events.emit(DeliveryAttempted(delivery))
         return delivery

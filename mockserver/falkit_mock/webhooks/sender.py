@@ -76,10 +76,13 @@ class Receivers:
 
     @asynccontextmanager
     async def place(self, origin: str) -> AsyncGenerator[None]:
-        """Wait for a place at a receiver, first come, first served; keep it for the block."""
+        """Wait for a place at a receiver and keep it for the block, the clock held back.
+
+        First come, first served.
+        """
         places = self._places.setdefault(origin, asyncio.Semaphore(_AT_ONCE))
-        await places.acquire()
-        with ExitStack() as taken:
+        with self.hold(origin), ExitStack() as taken:
+            await places.acquire()
             taken.callback(places.release)
             # Closing twice releases once.
             slow = asyncio.get_running_loop().call_later(_SLOW, taken.close)
