@@ -110,13 +110,13 @@ class Receivers:
 # Bytes of an answer's body that are kept; what comes after them is not waited for.
 MOST_BODY = 16 * 1024
 _MOST_HEAD = 64 * 1024
-# What OpenSSL makes of bytes that aren't TLS, by its version.
+# How OpenSSL reports bytes that aren't TLS; it depends on its version.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a receiver said."""
+    """What a receiver answered."""
 
     status_code: int
     headers: dict[str, str]
@@ -147,30 +147,26 @@ class HttpSender:
             exchange.close()
 
     async def _connect(self, target: Target) -> _Exchange:
+        loop, secure = asyncio.get_running_loop(), target.scheme == "https"
         failed: Exception | None = None
         for address in target.addresses or (target.host,):
             try:
-                return await self._connect_to(target, address)
+                _, exchange = await loop.create_connection(
+                    _Exchange,
+                    address,
+                    target.port,
+                    ssl=self._context(target) if secure else None,
+                    server_hostname=target.host if secure else None,
+                )
+                return exchange
             except (OSError, ssl.SSLError) as error:
                 # That nobody listens at the other address says less.
                 if failed is None or isinstance(failed, ConnectionRefusedError):
                     failed = error
-        raise SendFailed(f"can't connect to {target.origin}: {_words(failed)}") from failed
-
-    async def _connect_to(self, target: Target, address: str) -> _Exchange:
-        loop = asyncio.get_running_loop()
-        secure = target.scheme == "https"
-        _, exchange = await loop.create_connection(
-            _Exchange,
-            address,
-            target.port,
-            ssl=self._context(target) if secure else None,
-            server_hostname=target.host if secure else None,
-        )
-        return exchange
+        raise SendFailed(f"can't connect to {target.origin}: {_reason(failed)}") from failed
 
     def _context(self, target: Target) -> ssl.SSLContext:
-        """Return how TLS is spoken: a certificate matters only where somebody could listen in."""
+        """Return how to speak TLS: a receiver on this machine needs no valid certificate."""
         if not target.loopback:
             if self._checked is None:
                 self._checked = ssl.create_default_context()
@@ -183,7 +179,10 @@ class HttpSender:
 
 
 class _Exchange(asyncio.Protocol):
-    """The receiver's side of one connection, read as far as its one answer goes."""
+    """Reads a receiver's one answer from a connection.
+
+    A protocol, and not a stream: what has arrived counts even if the connection breaks after it.
+    """
 
     def __init__(self) -> None:
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -201,11 +200,11 @@ class _Exchange(asyncio.Protocol):
     def close(self) -> None:
         if self._transport is not None:
             self._transport.abort()
-        # Nobody may be there any more to hear of it.
+        # Whoever waited for it may have been cancelled.
         self.answer.cancel()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's is one by what it does, not by its class.
+        # uvloop's transports have all its methods, and another base class.
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
@@ -217,18 +216,18 @@ class _Exchange(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._finish()
         except httptools.HttpParserError as error:
-            self._fail(f"the answer is no HTTP ({error})")
+            self._fail(f"the answer isn't HTTP ({error})")
         if not self._in_body and self._read > _MOST_HEAD:
             self._fail(f"the answer's headers are longer than {_MOST_HEAD} bytes")
 
     def eof_received(self) -> None:
         if self._in_body and not self._sized():
-            # Its end is that of the connection, as in HTTP 1.0.
+            # It ends with the connection, as in HTTP 1.0.
             self._finish()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
-            self._fail(f"the connection broke: {_words(exc)}")
+            self._fail(f"the connection broke: {_reason(exc)}")
         elif self._in_body:
             self._fail("the connection was closed in the middle of the answer")
         else:
@@ -250,7 +249,7 @@ class _Exchange(asyncio.Protocol):
         if self._in_body:
             self._finish()
         else:
-            # 100 Continue and its like come before the answer.
+            # An interim response, such as 100 Continue, comes before the answer.
             self._headers.clear()
 
     def _sized(self) -> bool:
@@ -275,8 +274,8 @@ def _request(target: Target, headers: dict[str, str], body: bytes) -> bytes:
     return "\r\n".join(lines).encode("latin-1") + body
 
 
-def _words(error: Exception | None) -> str:
+def _reason(error: Exception | None) -> str:
     if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
-        return "it speaks no TLS; use http://"
+        return "it doesn't speak TLS; use http://"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(text).lower() if isinstance(error, OSError) else str(text)
