@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
 import pytest
 
-from falkit_mock.core.clock import ManualClock
+from falkit_mock.core.clock import ManualClock, Timer
 from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
 from serving import Mock, running
@@ -120,6 +120,15 @@ class Borrowed:
 
     async def wait(self, until: float, waiter: asyncio.Event) -> None:
         await self._clock.wait(until, waiter)
+
+    def at(self, moment: float, callback: Callable[[], object]) -> Timer:
+        return self._clock.at(moment, callback)
+
+    async def sleep_until(self, moment: float) -> None:
+        await self._clock.sleep_until(moment)
+
+    def timeout_at(self, moment: float) -> AbstractAsyncContextManager[None]:
+        return self._clock.timeout_at(moment)
 
     def busy(self) -> AbstractContextManager[None]:
         return self._clock.busy()

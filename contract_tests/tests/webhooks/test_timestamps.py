@@ -50,7 +50,7 @@ def test_the_machines_clock_dates_signatures_and_the_mocks_the_log(
     standing: Callable[..., Mock], receiver: Receiver
 ) -> None:
     mock = standing(webhook_timestamps="machine")
-    mock.service.webhooks.sign_by(lambda: 1_700_000_000.9)
+    mock.service.webhooks.signed_at = lambda: 1_700_000_000.9
     submit(mock, receiver.url)
     go(mock, HOUR)
     assert stamps(mock) == [1_700_000_000]

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import QueueTooLong, RequestNotFound, ShuttingDown, TooManyAtOnce
-from falkit_mock.core.events import DeliveryAttempted, Events
+from falkit_mock.core.events import Events
 from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.identity import Identity, Tokens
 from falkit_mock.core.jobs import (
@@ -35,7 +35,7 @@ from falkit_mock.service.queueing import Planner
 from falkit_mock.service.status import Retention, Snapshot, next_line, window
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-from falkit_mock.webhooks.delivery import Webhooks
+from falkit_mock.webhooks.delivery import Deliveries
 from falkit_spec import JSON
 
 Cancellation: TypeAlias = Literal["CANCELLATION_REQUESTED", "OK", "ALREADY_COMPLETED"]
@@ -64,9 +64,10 @@ class Service:
         self._outcomes = Outcomes(settings, store, self.media, self.identity)
         self._planner = Planner(settings, clock, store)
         self.retention = Retention(settings, clock, store)
-        self.webhooks = Webhooks(self, self.retention.closes)
+        self.webhooks = Deliveries(
+            settings, clock, store, self.identity, self.events, self.outcome, self.retention.closes
+        )
         self.parts["webhooks"] = self.webhooks
-        self.webhooks.log.heard = lambda delivery: self.events.emit(DeliveryAttempted(delivery))
         self._planner.moved = self.webhooks.moved
         self.rules = Rulebook(self.identity, settings.rules)
         self.parts["rules"] = self.rules
@@ -75,7 +76,7 @@ class Service:
         """Let go of everyone who waits, so that streams and held calls end."""
         self.closing = True
         self._outcomes.close()
-        self.webhooks.close()
+        self.webhooks.reset()
         self.clock.notifier.ring()
 
     def submit(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
