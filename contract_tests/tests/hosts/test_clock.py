@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 import tracemalloc
+from functools import partial
 
 import pytest
 
@@ -119,8 +120,12 @@ def test_timers_are_called_in_the_order_of_their_moments() -> None:
     async def check() -> tuple[list[str], int]:
         clock = SimulatedClock(0.0, running=False)
         called: list[str] = []
+
+        def call(name: str) -> None:
+            called.append(f"{name} at {clock.now():g}")
+
         for moment, name in ((20.0, "third"), (10.0, "first"), (10.0, "second"), (5000.0, "never")):
-            clock.at(moment, lambda name=name: called.append(f"{name} at {clock.now():g}"))
+            clock.at(moment, partial(call, name))
         met = await clock.move_to(HOUR)
         return called, met
 

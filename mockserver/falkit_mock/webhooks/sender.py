@@ -139,20 +139,19 @@ class HttpSender:
         self._unchecked: ssl.SSLContext | None = None
 
     async def send(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
-        exchange = await self._connect(target)
+        exchange = await self._connect(target, _request(target, headers, body))
         try:
-            exchange.write(_request(target, headers, body))
             return await exchange.answer
         finally:
             exchange.close()
 
-    async def _connect(self, target: Target) -> _Exchange:
+    async def _connect(self, target: Target, request: bytes) -> _Exchange:
         loop, secure = asyncio.get_running_loop(), target.scheme == "https"
         failed: Exception | None = None
         for address in target.addresses or (target.host,):
             try:
                 _, exchange = await loop.create_connection(
-                    _Exchange,
+                    lambda: _Exchange(request),
                     address,
                     target.port,
                     ssl=self._context(target) if secure else None,
@@ -179,23 +178,20 @@ class HttpSender:
 
 
 class _Exchange(asyncio.Protocol):
-    """Reads a receiver's one answer from a connection.
+    """Writes a request to a connection and reads its one answer.
 
     A protocol, and not a stream: what has arrived counts even if the connection breaks after it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, request: bytes) -> None:
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._request = request
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._headers: dict[str, str] = {}
         self._body = bytearray()
         self._read = 0
         self._in_body = False
-
-    def write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
 
     def close(self) -> None:
         if self._transport is not None:
@@ -206,6 +202,7 @@ class _Exchange(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have all its methods, and another base class.
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         if self.answer.done():
