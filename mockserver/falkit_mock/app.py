@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from falkit_mock.control.records import Recorder, RequestLog, located
 from falkit_mock.control.routes import FalCors, routes
-from falkit_mock.core.clock import Clock, SimulatedClock
+from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import HostNotImitated, WireError
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE
 from falkit_mock.hosts import Address, add_hint, error_reply, json_reply, resolve
@@ -131,14 +131,16 @@ def create_app(
 ) -> Starlette:
     """Return the mock as an ASGI application.
 
-    `app.state.platform` is its Platform. `clock` lets a test own the time; the default
-    catalog is the vendored one, and the default store forgets everything at the end.
+    `app.state.service` is its Service, `app.state.request_log` its RequestLog and
+    `app.state.catalog` its Catalog. `clock` lets a test own the time; the default catalog is the
+    vendored one, and the default store forgets everything at the end.
     """
     documents = catalog or Catalog.vendored()
     kept = store or SqliteStore()
-    service = Service(settings or Settings(), clock or SimulatedClock(), kept)
+    settings = settings or Settings()
+    service = Service(settings, clock or settings.new_clock(), kept)
 
-    request_log = RequestLog(settings.request_log if settings else 1000)
+    request_log = RequestLog(settings.request_log)
     service.restarted.append(request_log.restart)
 
     async def health(request: Request) -> Response:
@@ -197,4 +199,6 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.service = service
+    app.state.request_log = request_log
+    app.state.catalog = documents
     return app

@@ -63,7 +63,7 @@ class Service:
         self.webhooks = Webhooks(self, self.retention.closes)
         self.parts["webhooks"] = self.webhooks
         self._planner.moved = self.webhooks.moved
-        self.rules = Rulebook(self.identity, settings.rules)
+        self.rules = Rulebook(self.identity, settings.faults)
         self.parts["rules"] = self.rules
 
     def close(self) -> None:
