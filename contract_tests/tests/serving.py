@@ -100,7 +100,7 @@ def running(settings: Settings | None = None, clock: Clock | None = None) -> Gen
     with listen("127.0.0.1", 0) as listener:
         url = reached(listener)
         with ServerThread(settings or Settings(), listener, clock=clock) as server:
-            service: Service = server.wait().state.service
+            service = server.wait().service
             client = httpx.Client(base_url=url, headers=KEY, timeout=PATIENCE, trust_env=False)
             with client:
                 yield Mock(url, service, service.clock, server, client)

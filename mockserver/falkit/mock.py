@@ -18,8 +18,7 @@ from falkit_mock.settings import ClockMode, MockOptions, Settings
 if TYPE_CHECKING:
     from socket import socket
 
-    from starlette.applications import Starlette
-
+    from falkit_mock.app import MockApp
     from falkit_mock.core.clock import Clock as ClockObject
     from falkit_mock.core.events import RequestRecord
     from falkit_mock.gateway import Policy
@@ -148,31 +147,31 @@ class Mock:
     def jobs(self) -> list[Job]:
         """The jobs as they stand now, the newest last."""
         server, app = self._running()
-        return server.call(lambda: read_jobs(app.state.service, app.state.catalog))
+        return server.call(lambda: read_jobs(app.service, app.catalog))
 
     @property
     def requests(self) -> list[RequestRecord]:
         """The newest requests, as many as the setting `request_log` says, the newest last."""
         server, app = self._running()
-        return server.inside(lambda: [replace(one) for one in app.state.request_log])
+        return server.inside(lambda: [replace(one) for one in app.request_log])
 
     @property
     def webhooks(self) -> Webhooks:
         """The deliveries of webhooks, to list, wait for and send again."""
         server, app = self._running()
-        return Webhooks(server, app.state.service)
+        return Webhooks(server, app.service)
 
     @property
     def faults(self) -> Faults:
         """The rules that make things go wrong, to list, add and remove."""
         server, app = self._running()
-        return Faults(server, app.state.service)
+        return Faults(server, app.service)
 
     @property
     def clock(self) -> Clock:
         """The mock's time, to read and move."""
         server, app = self._running()
-        return Clock(server, app.state.service)
+        return Clock(server, app.service)
 
     def reset(self, *, keep_faults: bool = False) -> None:
         """Forget jobs, files, requests and webhooks, and have the rules of the settings again.
@@ -184,7 +183,7 @@ class Mock:
 
         server, app = self._running()
         with self._turn:
-            server.call(lambda: reset_state(app.state.service, keep_rules=keep_faults))
+            server.call(lambda: reset_state(app.service, keep_rules=keep_faults))
 
     def wait_for(self, condition: Callable[[], object], timeout: float = 5.0) -> None:
         """Return once `condition()` holds: `mock.wait_for(lambda: len(mock.jobs) == 2)`.
@@ -193,7 +192,7 @@ class Mock:
         """
         wait_until(condition, timeout, lambda: "the condition did not hold")
 
-    def _running(self) -> tuple[ServerThread, Starlette]:
+    def _running(self) -> tuple[ServerThread, MockApp]:
         server = self._server
         if server is None:
             fix = "use it inside `with falkit.Mock() as mock:`"

@@ -10,9 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
-    from starlette.types import ASGIApp
-
+    from falkit_mock.app import MockApp
     from falkit_mock.core.clock import Clock
     from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.server import MockServer
@@ -24,17 +22,13 @@ _PATIENCE = 30.0
 _T = TypeVar("_T")
 
 
-def _unchanged(app: Starlette) -> ASGIApp:
-    return app
-
-
 class ServerThread:
     """Serves on a listening socket from the block's beginning to its end.
 
     The block need not wait for the mock: the sockets listen already, and what connects is
     answered as soon as everything has been imported. `prepare` is called with the application
-    and returns what is served. `broken` is called, on the mock's own thread, if it can't be
-    made; wait() and call() then raise what was wrong.
+    before it serves, such as to listen to its events. `broken` is called, on the mock's own
+    thread, if it can't be made; wait() and call() then raise what was wrong.
     """
 
     def __init__(
@@ -42,7 +36,7 @@ class ServerThread:
         settings: Settings,
         listener: socket.socket,
         gateway: Gateway | None = None,
-        prepare: Callable[[Starlette], ASGIApp] = _unchanged,
+        prepare: Callable[[MockApp], object] | None = None,
         *,
         clock: Clock | None = None,
         catalog: Catalog | None = None,
@@ -53,7 +47,7 @@ class ServerThread:
         self._prepare = prepare
         self._clock = clock
         self._catalog = catalog
-        self._app: Starlette | None = None
+        self._app: MockApp | None = None
         self._server: MockServer | None = None
         self._error: BaseException | None = None
         self._ready = threading.Event()
@@ -85,7 +79,7 @@ class ServerThread:
         if self._thread.is_alive():
             raise TimeoutError("the mock did not end")
 
-    def wait(self) -> Starlette:
+    def wait(self) -> MockApp:
         """Return the application once requests are answered; raise what kept it from that."""
         if not self._ready.wait(_PATIENCE):
             raise TimeoutError("the mock did not start")
@@ -121,8 +115,9 @@ class ServerThread:
         app = self.wait()
         assert self._server is not None
         server = self._server
+        gateway.egress.heard = app.service.events.emit
         self.call(lambda: server.open_gateway(gateway))
-        app.state.gateway = gateway
+        app.gateway = gateway
 
     def _serve(self) -> None:
         try:
@@ -139,11 +134,13 @@ class ServerThread:
         from falkit_mock.app import create_app
         from falkit_mock.server import MockServer
 
-        self._app = create_app(self._settings, clock=self._clock, catalog=self._catalog)
+        app = self._app = create_app(self._settings, clock=self._clock, catalog=self._catalog)
         if self._gateway is not None:
-            self._app.state.gateway = self._gateway
-        served = self._prepare(self._app)
-        return MockServer(served, self._app.state.service, self._ready.set, self._gateway)
+            app.gateway = self._gateway
+            self._gateway.egress.heard = app.service.events.emit
+        if self._prepare is not None:
+            self._prepare(app)
+        return MockServer(app, app.service, self._ready.set, self._gateway)
 
 
 def _nothing() -> None:

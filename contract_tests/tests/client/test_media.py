@@ -14,7 +14,7 @@ import pytest
 import respx
 
 from falkit_client import Client, errors
-from falkit_client._sniff import sniff
+from falkit_client.media import sniff
 from falkit_fixtures.images import KINDS, Kind, others, sample
 from falkit_spec import Catalog
 
@@ -104,8 +104,8 @@ def test_strings_are_never_read_as_files(
     ("data", "says"),
     [
         (others("gif"), "the bytes are gif; give png, jpeg, webp, avif or heif"),
-        (others("text"), "the bytes are no image"),
-        (others("mp4"), "the bytes are no image"),
+        (others("text"), "the bytes are not image data"),
+        (others("mp4"), "the bytes are not image data"),
         (b"", "the file is empty"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from falkit_mock.core.settings import Progression, Workload
@@ -323,6 +324,8 @@ class ParsedRequest:
     media: tuple[MediaValue, ...]
     # What the output shows; None for an endpoint whose output is no video.
     video: VideoFacts | None
+    # How many units are billed; None where no price is known.
+    units: Decimal | None
     # What the model takes no notice of.
     hint: str | None
 

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeAlias
 
-from starlette.datastructures import QueryParams
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 
 from falkit_mock.core import HINT, dumps, header_text
 from falkit_mock.core.errors import MethodNotAllowed, NotFound, ShuttingDown, StillInProgress
 from falkit_mock.core.jobs import Job
 from falkit_mock.faults import Operation
-from falkit_mock.hosts import REQUEST_ID, Address, job_urls, json_reply, outcome_reply
-from falkit_mock.hosts.fal_run import authorize, read_order, split_app
+from falkit_mock.hosts import Address, RequestContext, authorize, split_app
+from falkit_mock.hosts.fal_run import read_model_request
 from falkit_mock.hosts.faults import FaultInjection, note_job, note_outcome
+from falkit_mock.hosts.replies import (
+    REQUEST_ID,
+    AnyReply,
+    Reply,
+    job_urls,
+    json_reply,
+    outcome_reply,
+)
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
 
 # Seconds between the comments that keep a silent stream open (wire.md §3.3).
 KEEP_ALIVE = 15.0
 _TRUE = frozenset({"1", "true", "yes", "on"})
-_OPERATIONS: dict[str, Operation] = {
-    "": "result",
-    "response": "result",
-    "status": "status",
-    "status/stream": "stream",
-    "cancel": "cancel",
-}
 _CANCEL_CODES = {"CANCELLATION_REQUESTED": 202, "OK": 200, "ALREADY_COMPLETED": 400}
 
 
@@ -37,55 +37,52 @@ class Queue:
     def __init__(self, service: Service, catalog: Catalog) -> None:
         self._service = service
         self._catalog = catalog
-        self._faulty = FaultInjection(service)
+        self._faults = FaultInjection(service)
 
-    async def __call__(self, request: Request, address: Address) -> Response:
-        app, rest = split_app(address.path)
+    async def __call__(self, context: RequestContext) -> AnyReply:
+        app, rest = split_app(context.address.path)
         if "requests" not in rest:
-            return await self._submit(request, address)
+            return await self._submit(context, app)
         # The long form names the whole endpoint before `requests`; fal's documents list it.
         at = rest.index("requests")
         request_id, operation = "".join(rest[at + 1 : at + 2]), "/".join(rest[at + 2 :])
-        handlers = {
-            "": (("GET", "HEAD"), self._result),
-            "response": (("GET", "HEAD"), self._result),
-            "status": (("GET", "HEAD"), self._status),
-            "status/stream": (("GET",), self._stream),
-            "cancel": (("PUT",), self._cancel),
-        }
-        if operation not in handlers:
+        found = _OPERATIONS.get(operation)
+        if found is None:
             raise NotFound(f"a request has status, status/stream, cancel; not {operation}")
-        methods, handle = handlers[operation]
-        if request.method not in methods:
+        name, methods, answer = found
+        if context.method not in methods:
             raise MethodNotAllowed(*methods)
-        authorize(request, address, app, self._service)
+        authorize(context, app, self._service)
         job = self._service.find(app, request_id)
-        await self._faulty.before_job(request, job, _OPERATIONS[operation])
-        return await handle(job, request, address)
+        await self._faults.before_job(context, job, name)
+        return await answer(self, job, context)
 
-    async def _submit(self, request: Request, address: Address) -> Response:
-        if request.method != "POST":
+    async def _submit(self, context: RequestContext, app: str) -> Reply:
+        if context.method != "POST":
             raise MethodNotAllowed("POST")
-        model_request = await read_order(request, address, self._catalog, self._service)
-        await self._faulty.before_order(request, model_request, "submit")
-        job = self._service.submit(model_request)
-        note_job(request, job)
-        await self._service.before_reply(job)
-        hints = [] if job.outcome is None else [job.outcome.headers.get(HINT, "")]
-        hints.append(self._service.webhooks.hint(job) or _no_webhook(address))
-        hint = header_text("; ".join(filter(None, hints)))
+        request = await read_model_request(context, app, self._catalog, self._service)
+        await self._faults.before_model(context, request, "submit")
+        job = self._service.submit(request)
+        note_job(context, job)
+        if job.options.webhook is not None:
+            await self._service.before_reply(job)
+        hint = "" if job.outcome is None else job.outcome.headers.get(HINT, "")
+        # The word is looked for first because most queries have none to parse.
+        if "fal_webhook" in context.address.query:
+            own = self._service.webhooks.hint(job) or _no_webhook(context)
+            hint = header_text("; ".join(filter(None, (hint, own))))
         body: dict[str, JSON] = {
             "status": "IN_QUEUE",
             "request_id": job.id,
-            **job_urls(address, job),
+            **job_urls(context.address, job),
             "logs": None,
             "metrics": {},
             "queue_position": self._service.place(job),
         }
         return json_reply(body, request_id=job.id, headers={HINT: hint} if hint else None)
 
-    async def _status(self, job: Job, request: Request, address: Address) -> Response:
-        body = await self._status_body(job, address, with_logs=_wants_logs(address))
+    async def _status(self, job: Job, context: RequestContext) -> Reply:
+        body = await self._status_body(job, context.address, with_logs=_wants_logs(context))
         self._service.looked_at(job)
         # Some clients read nothing but this code (wire.md §3.2, §12).
         code = 200 if body["status"] == "COMPLETED" else 202
@@ -111,8 +108,8 @@ class Queue:
             body["error_type"] = now.error_type
         return body
 
-    async def _stream(self, job: Job, request: Request, address: Address) -> Response:
-        events = self._events(job, address, with_logs=_wants_logs(address))
+    async def _stream(self, job: Job, context: RequestContext) -> AnyReply:
+        events = self._events(job, context.address, with_logs=_wants_logs(context))
         headers = {REQUEST_ID: job.id, "cache-control": "no-store"}
         return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
@@ -143,20 +140,20 @@ class Queue:
             change = service.next_change(job, with_logs=with_logs)
             await clock.wait(min(change, silent_since + KEEP_ALIVE), waiter)
 
-    async def _result(self, job: Job, request: Request, address: Address) -> Response:
+    async def _result(self, job: Job, context: RequestContext) -> Reply:
         status = job.status(self._service.clock.now())
         self._service.looked_at(job)
         if status != "COMPLETED":
-            raise StillInProgress(job.id, job_urls(address, job))
+            raise StillInProgress(job.id, job_urls(context.address, job))
         outcome = await self._service.outcome(job)
         if not outcome.body:
             # Its payloads were deleted by the Platform API.
             raise self._service.unknown()
         if not outcome.ok and not job.cancelled and not job.given_up:
-            note_outcome(request, job)
+            note_outcome(context, job)
         return outcome_reply(job, outcome)
 
-    async def _cancel(self, job: Job, request: Request, address: Address) -> Response:
+    async def _cancel(self, job: Job, context: RequestContext) -> Reply:
         answer = self._service.cancel(job)
         return json_reply({"status": answer}, request_id=job.id, status_code=_CANCEL_CODES[answer])
 
@@ -187,14 +184,27 @@ class _News:
         return body
 
 
-def _no_webhook(address: Address) -> str:
-    """Say that a webhook was named by nothing, as by a setting that is not there."""
-    # The word is looked for first because most queries have none to parse.
-    if "fal_webhook" not in address.query or QueryParams(address.query).get("fal_webhook") != "":
+def _no_webhook(context: RequestContext) -> str:
+    """Say that an empty webhook was named, as by a setting that is not there."""
+    if context.query.get("fal_webhook") != "":
         return ""
     return "fal_webhook: it is empty, so no webhook is sent; give the receiver's URL"
 
 
-def _wants_logs(address: Address) -> bool:
+def _wants_logs(context: RequestContext) -> bool:
     # Python sends true and false, JavaScript 1 and 0 (wire.md §3.2).
-    return QueryParams(address.query).get("logs", "").lower() in _TRUE
+    if not context.address.query:
+        return False
+    return context.query.get("logs", "").lower() in _TRUE
+
+
+_READS, _GET = ("GET", "HEAD"), ("GET",)
+_Answer: TypeAlias = Callable[[Queue, Job, RequestContext], Awaitable[AnyReply]]
+# What can be asked of a request: the operation's name, its methods, what answers it.
+_OPERATIONS: dict[str, tuple[Operation, tuple[str, ...], _Answer]] = {
+    "": ("result", _READS, Queue._result),  # pyright: ignore[reportPrivateUsage]
+    "response": ("result", _READS, Queue._result),  # pyright: ignore[reportPrivateUsage]
+    "status": ("status", _READS, Queue._status),  # pyright: ignore[reportPrivateUsage]
+    "status/stream": ("stream", _GET, Queue._stream),  # pyright: ignore[reportPrivateUsage]
+    "cancel": ("cancel", ("PUT",), Queue._cancel),  # pyright: ignore[reportPrivateUsage]
+}

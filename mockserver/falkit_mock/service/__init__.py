@@ -114,6 +114,10 @@ class Lifecycle:
         return {"expiration_duration_seconds": self.seconds, "initial_acl": self.acl.as_json()}
 
 
+# What an account has that never set anything.
+USUAL_LIFECYCLE = Lifecycle()
+
+
 def _seconds(value: JSON) -> float | None:
     # PY says that no number and 0 both mean for ever.
     if value is None or value == 0:

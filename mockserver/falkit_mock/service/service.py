@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import QueueTooLong, RequestNotFound, ShuttingDown, TooManyAtOnce
+from falkit_mock.core.events import DeliveryAttempted, Events
 from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.identity import Identity, Tokens
 from falkit_mock.core.jobs import (
@@ -28,7 +29,7 @@ from falkit_mock.faults.resolve import resolve
 from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.service import Resettable
 from falkit_mock.service.files import Media, Uploads
-from falkit_mock.service.outcomes import Judge, read_request
+from falkit_mock.service.outcomes import Outcomes, read_request
 from falkit_mock.service.queueing import Planner
 from falkit_mock.service.status import Retention, Snapshot, next_line, window
 from falkit_mock.settings import Settings
@@ -56,12 +57,15 @@ class Service:
         self.parts: dict[str, Resettable] = {}
         # What forgets all at a reset, and is neither exported nor imported.
         self.restarted: list[Callable[[], None]] = []
+        # What happens here, for whoever listens.
+        self.events = Events()
         self.closing = False
-        self._judge = Judge(settings, store, self.media, self.identity)
+        self._outcomes = Outcomes(settings, store, self.media, self.identity)
         self._planner = Planner(settings, clock, store)
         self.retention = Retention(settings, clock, store)
         self.webhooks = Webhooks(self, self.retention.closes)
         self.parts["webhooks"] = self.webhooks
+        self.webhooks.log.heard = lambda delivery: self.events.emit(DeliveryAttempted(delivery))
         self._planner.moved = self.webhooks.moved
         self.rules = Rulebook(self.identity, settings.faults)
         self.parts["rules"] = self.rules
@@ -69,7 +73,7 @@ class Service:
     def close(self) -> None:
         """Let go of everyone who waits, so that streams and held calls end."""
         self.closing = True
-        self._judge.close()
+        self._outcomes.close()
         self.webhooks.close()
         self.clock.notifier.ring()
 
@@ -95,20 +99,30 @@ class Service:
                 self.settle(job)
             await self.webhooks.before_reply(job)
 
-    async def run(self, request: ModelRequest) -> Job:
-        """Take an order, wait for its end and return the finished job.
+    def start(self, request: ModelRequest) -> Job:
+        """Take a direct call; what the model refuses has ended (wire.md §4).
 
-        A refusal comes at once; everything else takes its time (wire.md §4). Raise
-        TooManyAtOnce if the key has no place left, and ShuttingDown if the mock is told to stop
-        before the end.
+        Raise TooManyAtOnce if the key has no place left.
         """
         limit = self.settings.concurrency
         if limit and self._planner.in_progress(request.options.key) >= limit:
             raise TooManyAtOnce(request.options.key, limit)
         job = self._take(request, "run")
+        self._refuse_at_once(job)
+        return job
+
+    def is_over(self, job: Job) -> bool:
+        """Whether a job has ended, with an outcome that is known."""
+        return job.outcome is not None and self.clock.now() >= job.ends
+
+    async def finish(self, job: Job) -> Job:
+        """Wait for the end of a direct call and return the finished job.
+
+        Raise ShuttingDown if the mock is told to stop before.
+        """
         try:
-            if not (await self.outcome(job)).ok and job.faults.outcome is None:
-                self._end(job)
+            await self.outcome(job)
+            self._refuse_at_once(job)
             while job.status(self.clock.now()) != "COMPLETED" and not self.closing:
                 waiter = self.clock.notifier.waiter()
                 await self.clock.wait(job.ends, waiter)
@@ -120,6 +134,11 @@ class Service:
             self._end(job, platform_error("client_disconnected"))
             raise
         return job
+
+    def _refuse_at_once(self, job: Job) -> None:
+        """End a direct call that the model refuses; a fault takes its time."""
+        if job.outcome is not None and not job.outcome.ok and job.faults.outcome is None:
+            self._end(job)
 
     def find(self, app: str, request_id: str) -> Job:
         """Return the queued job of an app; raise RequestNotFound if it has none such."""
@@ -142,7 +161,7 @@ class Service:
         """Return what a job answers, waiting for its files to be looked at if need be."""
         if job.given_up and self.clock.now() >= job.ends:
             return platform_error("request_timeout")
-        return job.outcome or await self._judge.outcome(job)
+        return job.outcome or await self._outcomes.outcome(job)
 
     async def snapshot(self, job: Job, *, with_logs: bool) -> Snapshot:
         """Return how a job stands now."""
@@ -249,7 +268,7 @@ class Service:
     async def interrupt(self) -> None:
         """Let go of everyone who waits, as close() does, and go on; webhooks are left alone."""
         self.closing = True
-        self._judge.close()
+        self._outcomes.close()
         self.clock.notifier.ring()
         # Each turn lets a task that was woken take one step: look, and answer its caller.
         for _ in range(20):
@@ -258,7 +277,7 @@ class Service:
 
     async def settled(self) -> None:
         """Wait until the inputs of all jobs so far have been looked at."""
-        await self._judge.settled()
+        await self._outcomes.settled()
 
     def _take(self, request: ModelRequest, entry: Entry) -> Job:
         now = self.clock.now()
@@ -288,7 +307,7 @@ class Service:
             self._planner.enter(job)
         else:
             job.starts, job.ends = moments(ready, takes.run, job.start_by)
-        job.outcome = resolution.outcome or self._judge.decide(job.id, parsed, request)
+        job.outcome = resolution.outcome or self._outcomes.decide(job.id, parsed, request)
         self.retention.purge()
         self.store.add(job, request.body)
         if entry == "run" and takes.run:
