@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Unpack
 from falkit.views import Clock, Faults, Job, Webhooks, read_jobs, wait_until
 from falkit_mock.core.network import listen, reached
 from falkit_mock.mock import ServerThread
-from falkit_mock.settings import ClockMode, MockOptions, Settings
+from falkit_mock.settings import ClockMode, MockSettings, Settings
 
 if TYPE_CHECKING:
     from socket import socket
@@ -47,7 +47,7 @@ class Mock:
         port: int = 0,
         egress: Policy = "allow",
         catalog: Catalog | None = None,
-        **options: Unpack[MockOptions],
+        **options: Unpack[MockSettings],
     ) -> None:
         self.settings = (settings or Settings()).replace(**options)
         if isinstance(clock, str):

@@ -35,8 +35,8 @@ ScheduleName: TypeAlias = Literal["two-hours", "until-expiry"]
 Timestamps: TypeAlias = Literal["machine", "mock"]
 
 
-class MockOptions(TypedDict, total=False):
-    """What Settings takes by name, `clock` apart: the attributes of Settings say what each is."""
+class MockSettings(TypedDict, total=False):
+    """What Settings and falkit.Mock take by name; the attributes of Settings say what each is."""
 
     timing: str | Timing
     runners: int
@@ -62,7 +62,7 @@ class MockOptions(TypedDict, total=False):
     assumptions: Assumptions | Mapping[str, str] | Iterable[str]
 
 
-class SettingsOptions(MockOptions, total=False):
+class SettingsOptions(MockSettings, total=False):
     """All that Settings takes."""
 
     clock: ClockMode

@@ -23,7 +23,9 @@ def made(*words: str) -> tuple[Settings, SimulatedClock | None, str]:
     @click.command()
     @run_options
     def command(**given: Any) -> tuple[Settings, SimulatedClock | None, str]:
-        settings = settings_of(cast(MockOptions, given))
+        # A command has options of its own besides those of every mock.
+        options = {name: given[name] for name in MockOptions.__annotations__}
+        settings = settings_of(cast(MockOptions, options))
         clock = clock_of(settings)
         return settings, clock, told_clock(clock)
 
