@@ -36,6 +36,14 @@ def result(job: dict[str, Any]) -> httpx.Response:
     return httpx.get(job["response_url"], headers=KEY, timeout=PATIENCE)
 
 
+def request_ids(mock: falkit.Mock) -> list[str]:
+    return [job.request_id for job in mock.jobs]
+
+
+def gateway_url(mock: falkit.Mock) -> str:
+    return mock.gateway_url
+
+
 class TestLife:
     """Start and end."""
 
@@ -174,8 +182,8 @@ class TestJobs:
 
     def test_threads_see_the_same(self, mock: falkit.Mock) -> None:
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _: submit(mock), range(16)))
-            found = list(pool.map(lambda _: [job.request_id for job in mock.jobs], range(8)))
+            list(pool.map(submit, [mock] * 16))
+            found = list(pool.map(request_ids, [mock] * 8))
         assert len(found[0]) == 16
         assert all(ids == found[0] for ids in found)
 
@@ -334,7 +342,7 @@ class TestGateway:
         control = f"{mock.url}/__falkit/gateway"
         assert httpx.get(control).status_code == 404
         with ThreadPoolExecutor(4) as pool:
-            (url,) = set(pool.map(lambda _: mock.gateway_url, range(4)))
+            (url,) = set(pool.map(gateway_url, [mock] * 4))
         assert httpx.get(control).json()["url"] == url
         with httpx.Client(proxy=url, trust_env=False) as client:
             assert client.get("http://queue.fal.run/health").json() == {"status": "ok"}
