@@ -232,7 +232,7 @@ class Faults(_Live[FaultRule]):
 
 
 def _rule(state: RuleState) -> FaultRule:
-    return FaultRule(state.id, state.rule.text(), state.seen, state.applied)
+    return FaultRule(state.id, state.rule.text(), state.matched, state.applied)
 
 
 class Clock:

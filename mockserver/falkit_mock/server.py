@@ -1,4 +1,4 @@
-"""The mock under uvicorn: listening before it starts, gone within a second of being told."""
+"""The mock under uvicorn: listening before it starts, gone within a second of being stopped."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SocketConnection:
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        # Done once the connection is no more, whoever ended it.
+        # Done once the connection is closed, whoever closed it.
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def reset(self) -> None:
@@ -146,6 +146,6 @@ class MockServer(uvicorn.Server):
         )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # Uvicorn would raise the signal again at the end; being told to stop is no failure.
+        # Uvicorn would raise the signal again at the end; being stopped isn't a failure.
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True

@@ -94,6 +94,7 @@ class TestLife:
             assert mock.url == f"http://127.0.0.1:{port}"
 
     def test_it_ends_while_a_stream_is_open(self) -> None:
+        before = set(threading.enumerate())
         with falkit.Mock(timing="held") as mock:
             job = submit(mock)
             stream = httpx.stream("GET", f"{job['status_url']}/stream", headers=KEY)
@@ -102,7 +103,8 @@ class TestLife:
                 assert next(lines).startswith("data:")
                 mock.stop()
                 assert [line for line in lines if line] == []
-        assert not [thread for thread in threading.enumerate() if thread.name == "falkit mock"]
+        after = set(threading.enumerate()) - before
+        assert not [thread for thread in after if thread.name == "falkit mock"]
 
     def test_settings_can_be_one_object_and_single_ones_beside_it(self) -> None:
         shared = falkit.Settings(timing="instant", seed=7)

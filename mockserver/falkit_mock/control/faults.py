@@ -72,7 +72,7 @@ class Rules:
 
     async def one(self, request: Request) -> Reply:
         query_of(request)
-        return answer(self._service, self._known(request).as_json())
+        return answer(self._service, self._known(request).to_json())
 
     async def replace(self, request: Request) -> Reply:
         source = _source((await body_of(self._service, request, "rule")).value("rule"), "rule")
@@ -91,18 +91,18 @@ class Rules:
 
     async def faults(self, request: Request) -> Reply:
         query_of(request)
-        described: list[JSON] = [fault.described() for fault in FAULTS.values()]
+        described: list[JSON] = [fault.to_json() for fault in FAULTS.values()]
         return answer(self._service, {"faults": described})
 
     def _told(self, kept: RuleState, status_code: int = 200) -> Reply:
         """Answer with a rule that was set, and a hint if it can befall nobody here."""
-        reply = answer(self._service, kept.as_json(), status_code)
+        reply = answer(self._service, kept.to_json(), status_code)
         if missed := kept.rule.missed(endpoint.id for endpoint in self._catalog):
             reply.headers[HINT] = header_text(missed)
         return reply
 
     def _all(self) -> Reply:
-        rules: list[JSON] = [kept.as_json() for kept in self._book.all()]
+        rules: list[JSON] = [kept.to_json() for kept in self._book.all()]
         return answer(self._service, {"rules": rules})
 
     def _known(self, request: Request) -> RuleState:
@@ -123,6 +123,6 @@ def _source(value: JSON, field: str) -> Source:
 
 
 def _unusable(error: RuleError) -> InvalidField:
-    refusal = InvalidField(error.field, error.value, error.mend)
+    refusal = InvalidField(error.field, error.value, error.fix)
     refusal.body["detail"] = str(error)
     return refusal

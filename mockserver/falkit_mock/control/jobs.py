@@ -141,7 +141,7 @@ def _by_name(body: Fields, job: Job, service: Service, catalog: Catalog) -> Outc
             {"fault": name, **parameters}, parsed, job.entry, service.settings.assumptions
         )
     except RuleError as error:
-        raise InvalidField(error.field, error.value, error.mend) from None
+        raise InvalidField(error.field, error.value, error.fix) from None
 
 
 def _headers(value: JSON) -> dict[str, str]:

@@ -21,7 +21,7 @@ from falkit_mock.service.outcomes import complete, read_request
 from falkit_mock.service.service import Service
 from falkit_mock.store import KeyRecord
 from falkit_mock.webhooks import KeyInUse, NotDelivered, TargetRefused
-from falkit_mock.webhooks.attempt import Pending
+from falkit_mock.webhooks.delivery import PendingDelivery
 from falkit_mock.webhooks.signing import SAMPLES, SampleName, sample, user_id
 from falkit_spec import JSON, Catalog, Endpoint, UnknownEndpoint
 
@@ -133,7 +133,7 @@ class _Wanted:
 
 async def _waited(service: Service, wanted: _Wanted, count: int, seconds: float) -> None:
     """Return once there are so many, or so many real seconds have passed."""
-    notifier = service.webhooks.log.notifier
+    notifier = service.webhooks.recorded
     try:
         async with asyncio.timeout(seconds):
             while not service.closing:
@@ -289,7 +289,7 @@ class WebhookRoutes:
         return answer(self._service, described(delivery))
 
 
-def _still(pending: Pending) -> dict[str, JSON]:
+def _still(pending: PendingDelivery) -> dict[str, JSON]:
     return {
         "request_id": pending.request_id,
         "url": masked(pending.target.url),

@@ -327,7 +327,7 @@ def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:
                 return Lifecycle.parse(header, default)
             except BadLifecycle as error:
                 loc: list[JSON] = ["header", name]
-                message = f"{error.field} {error.mend}"
+                message = f"{error.field} {error.fix}"
                 raise BadBody.field("value_error", loc, message, error.value) from None
     return default
 

@@ -16,6 +16,7 @@ from falkit_mock.core.errors import (
 from falkit_mock.core.jobs import ModelRequest, Priority, RequestOptions
 from falkit_mock.core.network import QUEUE, RUN
 from falkit_mock.faults import Operation
+from falkit_mock.faults.rules import MARKS, NO_MAGIC
 from falkit_mock.hosts import RequestContext, authorize, split_app, unless_gone
 from falkit_mock.hosts.faults import FaultInjection, named_by, note_job
 from falkit_mock.hosts.replies import Reply, outcome_reply
@@ -30,6 +31,7 @@ _TIMEOUTS = ("X-Fal-Request-Start-Timeout", "X-Fal-Request-Timeout")
 _TOO_SOON = 0.1
 _LIFECYCLE = "X-Fal-Object-Lifecycle-Preference"
 _OPERATIONS: dict[str, Operation] = {RUN: "run", QUEUE: "submit"}
+_LOWER, _UPPER, _TITLE = MARKS
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -38,23 +40,23 @@ def read_options(context: RequestContext, media: Lifecycle) -> RequestOptions:
 
     `media` is what the account's settings say of output files.
     """
-    said = {
+    given = {
         name.decode("latin-1"): value.decode("latin-1").strip()
         for name, value in context.headers.items()
         if name.startswith(b"x-fal")
     }
     query: Mapping[str, str] = context.query if "fal_" in context.address.query else {}
-    if not said and not query and media is USUAL_LIFECYCLE:
+    if not given and not query and media is USUAL_LIFECYCLE:
         return _usual_options(context.record.key)
-    lifecycle = _lifecycle(said, media)
+    lifecycle = _lifecycle(given, media)
     return RequestOptions(
         key=context.record.key,
-        priority=_priority(said),
-        start_within=_start_within(said),
+        priority=_priority(given),
+        start_within=_start_within(given),
         max_queue_length=_max_queue_length(query.get("fal_max_queue_length")),
-        retry=said.get("x-fal-no-retry", "").lower() not in _TRUE,
+        retry=given.get("x-fal-no-retry", "").lower() not in _TRUE,
         webhook=query.get("fal_webhook") or None,
-        keep_payloads=said.get("x-fal-store-io", "") != "0",
+        keep_payloads=given.get("x-fal-store-io", "") != "0",
         media_for=math.inf if lifecycle.seconds is None else lifecycle.seconds,
         media_acl=lifecycle.acl.text(),
         faults=named_by(context, _OPERATIONS[context.address.role]),
@@ -67,8 +69,8 @@ def _usual_options(key: str) -> RequestOptions:
     return RequestOptions(key=key)
 
 
-def _priority(said: Mapping[str, str]) -> Priority:
-    match said.get("x-fal-queue-priority", "normal").lower():
+def _priority(given: Mapping[str, str]) -> Priority:
+    match given.get("x-fal-queue-priority", "normal").lower():
         case "normal" | "":
             return "normal"
         case "low":
@@ -77,22 +79,22 @@ def _priority(said: Mapping[str, str]) -> Priority:
             raise BadHeader("X-Fal-Queue-Priority", other, "is neither normal nor low")
 
 
-def _start_within(said: Mapping[str, str]) -> float:
+def _start_within(given: Mapping[str, str]) -> float:
     for name in _TIMEOUTS:
-        if text := said.get(name.lower()):
+        if text := given.get(name.lower()):
             try:
                 seconds = float(text)
             except ValueError:
                 seconds = math.nan
             if not _TOO_SOON < seconds < math.inf:
-                mend = f"must be a number of seconds greater than {_TOO_SOON}, such as 30.0"
-                raise BadHeader(name, text, mend)
+                fix = f"must be a number of seconds greater than {_TOO_SOON}, such as 30.0"
+                raise BadHeader(name, text, fix)
             return seconds
     return math.inf
 
 
-def _lifecycle(said: Mapping[str, str], default: Lifecycle) -> Lifecycle:
-    text = said.get(_LIFECYCLE.lower())
+def _lifecycle(given: Mapping[str, str], default: Lifecycle) -> Lifecycle:
+    text = given.get(_LIFECYCLE.lower())
     if not text:
         return default
     try:
@@ -125,15 +127,17 @@ async def read_model_request(
     # Before the body, which may be long; after the method, where it is the wrong one.
     posts = context.method == "POST"
     options = read_options(context, service.uploads.defaults) if posts else RequestOptions()
+    body = await context.body(service.settings.max_body)
     return ModelRequest(
         path=path,
         app=app,
         endpoint=endpoint,
-        body=await context.body(service.settings.max_body),
+        body=body,
         content_type=context.header(b"content-type"),
         media_base=context.address.media_base,
         hint=hint,
         options=options,
+        marked=bool(options.faults) or _LOWER in body or _UPPER in body or _TITLE in body,
     )
 
 
@@ -175,8 +179,10 @@ class FalRun:
         request = await read_model_request(context, app, self._catalog, self._service)
         if context.method != "POST" and request.endpoint is not None:
             raise MethodNotAllowed("POST")
-        await self._faults.before_model(context, request, "run")
-        job = self._service.start(request)
+        service, magic = self._service, NO_MAGIC
+        if request.marked or not service.rules.idle:
+            magic = await self._faults.before_model(context, request, "run")
+        job = service.start(request, magic)
         if not self._service.is_over(job):
             job = await unless_gone(context.receive, self._service.finish(job))
         note_job(context, job)

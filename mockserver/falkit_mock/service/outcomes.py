@@ -14,7 +14,7 @@ from typing import ParamSpec, cast
 
 import orjson
 
-from falkit_mock.core import HINT, NotJson, dumps, header_text, loads
+from falkit_mock.core import HINT, NotJson, dumps, header_text
 from falkit_mock.core.errors import ShuttingDown
 from falkit_mock.core.fal_errors import NOT_BILLED, error_text, platform_error, refusal
 from falkit_mock.core.identity import Identity
@@ -36,7 +36,7 @@ from falkit_spec import JSON, Endpoint
 
 
 def of_refusal(detail: list[JSON]) -> str | None:
-    """Return the mend of a refusal whose own words don't tell it."""
+    """Return how to fix a refusal whose own words don't tell."""
     for item in detail:
         if not isinstance(item, dict):
             continue
@@ -69,7 +69,7 @@ def of_ignored(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
 
 
 def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused:
-    """Parse and validate an order's body, as the service's own stack does."""
+    """Parse and validate a request's body, as the service's own stack does."""
     if request.endpoint is None:
         # wire.md §4: a path that the app doesn't have.
         inside = request.path.removeprefix(request.app) or "/"
@@ -77,7 +77,7 @@ def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | R
         return Refused(
             Outcome(404, body, NOT_BILLED, error_text(404, settings.assumptions)), request.hint
         )
-    given = _parse(request.body, request.content_type, settings)
+    given = _parse(request, settings)
     if isinstance(given, Refused):
         return given
     filled = request.endpoint.filled(given)
@@ -86,8 +86,8 @@ def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | R
     return _parsed(request.endpoint, filled)
 
 
-def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused:
-    if not body:
+def _parse(request: ModelRequest, settings: Settings) -> JSON | Refused:
+    if not request.body:
         item: dict[str, JSON] = {
             "type": "missing",
             "loc": ["body"],
@@ -96,15 +96,14 @@ def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused
         }
         hint = "the body is empty; send the input as JSON"
         return Refused(refusal([item], error=error_text(422, settings.assumptions)), hint)
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = request.content_type.partition(";")[0].strip().lower()
     if media_type and not media_type.endswith(("/json", "+json")):
         # FastAPI hands a body of another type to the model unread.
-        return body.decode("utf-8", "replace")
-    try:
-        return loads(body)
-    except NotJson as error:
-        hint = f"the body can't be read as JSON: {error.message}"
-        if error.position is None:
+        return request.body.decode("utf-8", "replace")
+    value = request.parsed_body
+    if isinstance(value, NotJson):
+        hint = f"the body can't be read as JSON: {value.message}"
+        if value.position is None:
             # FastAPI's answer, on which fal's models stand, to all but a syntax error.
             text = dumps({"detail": "There was an error parsing the body"})
             return Refused(
@@ -112,13 +111,14 @@ def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused
             )
         item = {
             "type": "json_invalid",
-            "loc": ["body", error.position],
+            "loc": ["body", value.position],
             "msg": "JSON decode error",
             "input": {},
-            "ctx": {"error": error.message},
+            "ctx": {"error": value.message},
         }
-        hint += f" at character {error.position}"
+        hint += f" at character {value.position}"
         return Refused(refusal([item], error=error_text(422, settings.assumptions)), hint)
+    return value
 
 
 def _check(endpoint: Endpoint, given: JSON, settings: Settings) -> ParsedRequest | Refused:
@@ -167,7 +167,7 @@ Later = Callable[[], Awaitable[None]]
 def look_at_media(
     parsed: ParsedRequest, settings: Settings, own_file: FindFile
 ) -> tuple[list[Rejected], list[Later]]:
-    """Judge what an input's media fields say; return the refusals, and what takes time to judge."""
+    """Check an input's media fields; return the refusals, and the checks that take time."""
     rejected: list[Rejected] = []
     later: list[Later] = []
     for medium in parsed.media:
@@ -294,7 +294,7 @@ class Outcomes:
     def decide(
         self, request_id: str, parsed: ParsedRequest | Refused, request: ModelRequest
     ) -> Outcome | None:
-        """Return an order's outcome, or None while its files are still looked at."""
+        """Return a request's outcome, or None while its files are still being checked."""
         if isinstance(parsed, Refused):
             return _hinted(parsed)
         own_file = self._media.reader(request.media_base)
@@ -317,7 +317,7 @@ class Outcomes:
     async def outcome(self, job: Job) -> Outcome:
         """Return what a job answers, waiting for its files to be looked at if need be.
 
-        Raise ShuttingDown if the mock is told to stop meanwhile.
+        Raise ShuttingDown if the mock is stopped meanwhile.
         """
         if job.outcome is None and (task := self._late.get(job.id)):
             try:
@@ -348,8 +348,8 @@ class Outcomes:
             found = await finish_looking(rejected, later)
             outcome = self._finish(request_id, parsed, request, found)
         except Exception:
-            # Nobody is there to be told: the job has to end all the same.
-            _log.exception("the inputs of %s could not be judged", request_id)
+            # No caller waits for it: the job has to end all the same.
+            _log.exception("the inputs of %s could not be checked", request_id)
             outcome = platform_error("internal_error")
         finally:
             del self._late[request_id]
