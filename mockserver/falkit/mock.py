@@ -101,7 +101,14 @@ class Mock:
         self.stop()
 
     async def __aenter__(self) -> Mock:
-        return await asyncio.to_thread(self.start)
+        starting = asyncio.ensure_future(asyncio.to_thread(self.start))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # The thread goes on all the same, and nobody else would end what it starts.
+            await starting
+            await asyncio.to_thread(self.stop)
+            raise
 
     async def __aexit__(
         self,

@@ -143,6 +143,20 @@ class TestAsync:
         asyncio.run(use())
 
 
+    def test_a_start_that_is_cancelled_leaves_nothing_running(self) -> None:
+        async def use() -> None:
+            mock = falkit.Mock()
+            starting = asyncio.ensure_future(mock.__aenter__())
+            await asyncio.sleep(0)
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            with pytest.raises(RuntimeError, match="isn't running"):
+                _ = mock.url
+
+        asyncio.run(use())
+
+
 class TestJobs:
     """`mock.jobs`."""
 
