@@ -73,7 +73,7 @@ class Service:
         self.job_events = JobEvents(clock, store, self.events, self.outcome)
         self.restarted.append(self.job_events.restart)
         self._planner.moved = self._moved
-        self.rules = Rulebook(self.identity, settings.rules)
+        self.rules = Rulebook(self.identity, settings.faults)
         self.parts["rules"] = self.rules
 
     def close(self) -> None:
