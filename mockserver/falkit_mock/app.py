@@ -37,7 +37,7 @@ from falkit_mock.hosts.site import Site
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-from falkit_mock.store.sqlite import SqliteStore
+from falkit_mock.store.memory import MemoryStore
 from falkit_spec import Catalog
 
 _log = logging.getLogger("falkit_mock")
@@ -135,7 +135,7 @@ def create_app(
     catalog is the vendored one, and the default store forgets everything at the end.
     """
     documents = catalog or Catalog.vendored()
-    kept = store or SqliteStore()
+    kept = store or MemoryStore()
     service = Service(settings or Settings(), clock or SimulatedClock(), kept)
 
     request_log = RequestLog(settings.request_log if settings else 1000)

@@ -48,7 +48,7 @@ class Service:
         self.store = store
         self.identity = Identity(settings.seed)
         # A store that was kept has jobs with the first ids already.
-        self.identity.skip(store.state.jobs)
+        self.identity.skip(store.last_seq)
         self.tokens = Tokens(self.identity.secret("tokens"), clock)
         self.uploads = Uploads(store.uploads, clock, self.identity)
         self.media = Media(store, self.uploads, clock)
@@ -63,6 +63,7 @@ class Service:
         self.webhooks = Webhooks(self, self.retention.closes)
         self.parts["webhooks"] = self.webhooks
         self._planner.moved = self.webhooks.moved
+        self.restarted.append(self._planner.restart)
         self.rules = Rulebook(self.identity, settings.rules)
         self.parts["rules"] = self.rules
 
