@@ -1,3 +1,73 @@
-"""Contract tests for whatever speaks fal's protocol: Hypothesis strategies from the documents."""
+"""Contract tests for whatever speaks fal's protocol: Hypothesis strategies from the documents.
+
+ContractError: what these tools refuse, always at the call and never while examples are drawn
+├── BadArgument          .name  .value                    (ValueError)
+└── UnsupportedSchema    .endpoint_id  .path  .reason     (NotImplementedError)
+"""
 
 from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from falkit_spec import JSON
+
+BASE_URL = "http://127.0.0.1:4325"
+"""Where `falkit serve` listens by default."""
+
+
+def curl(
+    endpoint_id: str,
+    input: JSON,
+    *,
+    base_url: str = BASE_URL,
+    host: str = "fal.run",
+    key: str = "falkit",
+) -> str:
+    """Return the command that posts an input to an endpoint.
+
+    `host` is fal's own, such as `queue.fal.run`; `base_url` is the stand-in in front of it, or
+    empty for fal itself.
+
+    >>> print(curl("fal-ai/ltx-2/text-to-video", {"prompt": "it's"}, base_url=""))
+    curl https://fal.run/fal-ai/ltx-2/text-to-video -H 'Authorization: Key falkit' \
+-H 'Content-Type: application/json' -d '{"prompt": "it'"'"'s"}'
+    """
+    origin = f"{base_url.rstrip('/')}/{host}" if base_url else f"https://{host}"
+    return shlex.join(
+        [
+            *("curl", f"{origin}/{endpoint_id}"),
+            *("-H", f"Authorization: Key {key}"),
+            *("-H", "Content-Type: application/json"),
+            *("-d", json.dumps(input, ensure_ascii=True)),
+        ]
+    )
+
+
+class ContractError(Exception):
+    """Anything this package refuses."""
+
+
+class BadArgument(ContractError, ValueError):
+    """An argument that makes no sense; the message names it, its value and the fix."""
+
+    def __init__(self, name: str, value: object, fix: str) -> None:
+        self.name = name
+        self.value = value
+        super().__init__(f"{name} is {value!r}: {fix}")
+
+
+class UnsupportedSchema(ContractError, NotImplementedError):
+    """A document's schema from which no strategy can be made; `path` leads to the place.
+
+    No document of fal's was found to hold one. For the field that it concerns, give a strategy
+    of your own: `inputs(endpoint, fields={"mask": …})`.
+    """
+
+    def __init__(self, endpoint_id: str, path: str, reason: str) -> None:
+        self.endpoint_id = endpoint_id
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{endpoint_id}: input{path}: {reason}")

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from falkit_spec import Catalog
-from falkit_spec.combinations import ordered
-from falkit_spec.schema import resolve
+from falkit_spec.schema import ordered, resolve
 
 PROPERTY = "combination"
 """The name under which a test notes what it tried; reports bring it from every process."""

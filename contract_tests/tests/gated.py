@@ -68,9 +68,9 @@ def gated(folder: Path, settings: Settings = INSTANT, egress: Policy = "allow") 
     with ExitStack() as stack:
         mock, gate = (stack.enter_context(listen("127.0.0.1", 0)) for _ in range(2))
         app = create_app(settings)
-        service: Service = app.state.service
+        service: Service = app.service
         gateway = Gateway(gate, reached(mock), Egress(egress), Authority.open(folder))
-        app.state.gateway = gateway
+        app.gateway = gateway
         ready = threading.Event()
         server = MockServer(app, service, ready.set, gateway)
         thread = threading.Thread(target=server.run, args=([mock],), daemon=True)

@@ -104,7 +104,7 @@ def running(settings: Settings | None = None, clock: Clock | None = None) -> Gen
     """Serve the mock on a free port for the length of the block."""
     time = clock or SimulatedClock()
     app = create_app(settings, clock=time)
-    service: Service = app.state.service
+    service: Service = app.service
     loops: list[asyncio.AbstractEventLoop] = []
     ready = threading.Event()
 

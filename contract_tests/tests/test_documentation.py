@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from falkit_mock.cli import falkit
 from falkit_mock.core.settings import ASSUMPTIONS, Assumptions
 from falkit_mock.faults.rules import Rule
+from processes import started
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -33,14 +34,9 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def url() -> Generator[str]:
     command = [FALKIT, "serve", "--port", "0", "--timing", "0,0.2", "--quiet"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as server:
+    with started(command, stderr=subprocess.DEVNULL) as server:
         assert server.stdout is not None
-        try:
-            yield json.loads(server.stdout.readline())["url"]
-        finally:
-            server.terminate()
+        yield json.loads(server.stdout.readline())["url"]
 
 
 def run(command: list[str]) -> str:

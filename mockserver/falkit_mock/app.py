@@ -1,37 +1,42 @@
-"""The application: every fal host behind one address, and the mock's own few routes."""
+"""The application: a request becomes a context, a host's reply, and an event."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from time import perf_counter
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Mount, Route
+from starlette.types import Message, Receive, Scope, Send
 
-from falkit_mock.control.records import Recorder, RequestLog, located
-from falkit_mock.control.routes import FalCors, routes
+from falkit_mock.control.records import RequestLog
+from falkit_mock.control.routes import ROOT, Guard, control_router, is_control
+from falkit_mock.core import HINT
 from falkit_mock.core.clock import Clock, SimulatedClock
-from falkit_mock.core.errors import HostNotImitated, WireError
+from falkit_mock.core.errors import HostNotImitated, StillInProgress, WireError
+from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE
-from falkit_mock.hosts import Address, add_hint, error_reply, json_reply, resolve
+from falkit_mock.gateway.gateway import Gateway
+from falkit_mock.hosts import RequestContext, resolve
 from falkit_mock.hosts.fal_run import FalRun
-from falkit_mock.hosts.faults import (
-    REPLY_FAULT,
-    SAID,
-    ConnectionCut,
-    FaultInjection,
-    IngressError,
-    ReplyFault,
-    cut_off,
-)
+from falkit_mock.hosts.faults import ConnectionCut, FaultInjection, IngressError, corrupt_reply, cut
 from falkit_mock.hosts.media import MediaHost
 from falkit_mock.hosts.queue import Queue
+from falkit_mock.hosts.replies import (
+    REQUEST_ID,
+    AnyReply,
+    Reply,
+    add_hints,
+    error_reply,
+    json_reply,
+)
 from falkit_mock.hosts.rest import Rest
 from falkit_mock.hosts.site import Site
 from falkit_mock.service.service import Service
@@ -41,7 +46,9 @@ from falkit_mock.store.memory import MemoryStore
 from falkit_spec import Catalog
 
 _log = logging.getLogger("falkit_mock")
-Host = Callable[[Request, Address], Awaitable[Response]]
+
+Host = Callable[[RequestContext], Awaitable[AnyReply]]
+
 # What a browser may read of a reply, beyond the few headers it always may (wire.md §12 row 31).
 EXPOSED_HEADERS = (
     "x-fal-request-id",
@@ -50,76 +57,193 @@ EXPOSED_HEADERS = (
     "x-fal-needs-retry",
     "x-fal-request-timeout-type",
     "x-fal-retryable",
-    "x-fal-request-timeout-type",
     "x-falkit-hint",
     "content-length",
     "content-range",
     "etag",
 )
-# Where faults can befall a request that calls no model; those of a model's ask for its input first.
+# Whether the mock is up, for whoever waits for it.
+_PROBES = ("/health", "/ready")
+# Where faults apply to a request that calls no model; those of a model's ask for its input first.
 _FILES = (MEDIA, REST)
 
 
-class FalHosts:
-    """Finds the fal host that a request is for and has it answer. A plain ASGI application."""
+class MockApp:
+    """Every fal host behind one address, and the mock's own routes: an ASGI application.
+
+    Plain ASGI, since Starlette's routes and middleware take longer than the rest of a request;
+    the mock's own routes are Starlette's.
+    """
 
     def __init__(self, service: Service, catalog: Catalog) -> None:
-        self._service = service
-        self._faulty = FaultInjection(service)
+        self.service = service
+        self.catalog = catalog
+        # The gateway beside it, once there is one.
+        self.gateway: Gateway | None = None
+        self.request_log = RequestLog(service.settings.request_log)
+        self.event_log = EventLog()
+        service.events.listeners += [self.request_log, self.event_log]
+        service.restarted.append(self.request_log.restart)
+        self._faults = FaultInjection(service)
         self._hosts: dict[str, Host] = {
             RUN: FalRun(service, catalog),
             QUEUE: Queue(service, catalog),
             MEDIA: MediaHost(service),
             SITE: Site(service, catalog),
             REST: Rest(service),
-            API: _platform_api(service, catalog),
+            API: self._platform_api,
         }
+        self._own = self._own_routes()
+        # Every page may use fal's hosts, as at fal, and none the control API.
+        self._cors = CORSMiddleware(
+            self._own,
+            allow_origins=["*"],
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+            max_age=86400,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+        if scope["type"] != "http":
+            await self._own(scope, receive, send)
+            return
+        # Of a header that comes twice the first counts.
+        headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        context = RequestContext(scope, headers, receive, self.service.clock.now())
+        record = context.record
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
         try:
-            address = resolve(scope, self._service.settings.media_host)
-            scope["falkit.address"] = address
-            located(scope, address)
+            if path in _PROBES or (path.startswith(ROOT) and is_control(path, headers)):
+                await self._own(scope, receive, _noting(context, send))
+            else:
+                await self._answer(context, send)
+        finally:
+            record.ms = (perf_counter() - context.began) * 1000
+            if record.status is None:
+                record.status = 0
+            self.service.events.emit(RequestAnswered(record))
+
+    async def _answer(self, context: RequestContext, send: Send) -> None:
+        """Have a fal host answer, and send its reply as far as no fault keeps it back."""
+        failed: Exception | None = None
+        try:
+            asks = context.method == "OPTIONS" and self._preflight(context)
+            reply = asks or await self._reply(context)
+        except ClientDisconnect:
+            return
+        except ConnectionCut as error:
+            await cut(context, error.fault)
+            return
+        except Exception as error:
+            failed, reply = error, self._internal_error(context, error)
+        if context.hints:
+            add_hints(reply, context.hints)
+        record, headers = context.record, reply.headers
+        record.status = reply.status_code
+        record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
+        record.cut = context.reply_fault is not None
+        if b"origin" in context.headers:
+            page = Headers(scope=context.scope)
+            send = partial(self._cors.send, send=send, request_headers=page)
+        if context.reply_fault is None:
+            await reply(context.scope, context.receive, send)
+        else:
+            await corrupt_reply(context, context.reply_fault, reply, send)
+        if failed is not None:
+            raise failed
+
+    async def _reply(self, context: RequestContext) -> AnyReply:
+        service, record = self.service, context.record
+        try:
+            address = resolve(context.scope, context.headers, service.settings.media_host)
+            context.address = address
+            record.fal, record.host, record.path = True, address.host, address.path
+            service.events.emit(RequestArrived(record))
             host = self._hosts.get(address.role)
             if host is None:
                 raise HostNotImitated(address.host)
             if address.role in _FILES:
-                await self._faulty.before_file(request, address)
-            response = await host(request, address)
+                await self._faults.before_file(context)
+            return await host(context)
         except IngressError as error:
             # The ingress's own page has no header of ours.
-            scope.pop(SAID, None)
-            response = error.reply()
+            context.hints.clear()
+            return error.reply()
         except WireError as error:
-            scope["falkit.error"] = error
-            response = error_reply(error, self._service.identity.reply_id())
-        except ClientDisconnect:
-            return
-        except ConnectionCut as error:
-            await cut_off(scope, error)
-            return
-        if SAID in scope:
-            add_hint(response, scope[SAID])
-        spoiling: ReplyFault | None = scope.get(REPLY_FAULT)
-        if spoiling is None:
-            await response(scope, receive, send)
-        else:
-            await spoiling(response, scope, receive, send)
+            record.fal = record.fal or isinstance(error, HostNotImitated)
+            record.early = isinstance(error, StillInProgress)
+            return error_reply(error, service.identity.reply_id())
+
+    def _preflight(self, context: RequestContext) -> AnyReply | None:
+        """Return the answer to a browser that asks whether it may ask."""
+        headers = context.headers
+        asks = context.method == "OPTIONS" and b"access-control-request-method" in headers
+        if not asks or b"origin" not in headers:
+            return None
+        return self._cors.preflight_response(Headers(scope=context.scope))
+
+    async def _platform_api(self, context: RequestContext) -> AnyReply:
+        # Lazy: most runs never ask api.fal.ai.
+        from falkit_mock.hosts.api import Api
+
+        api = self._hosts[API] = Api(self.service, self.catalog)
+        return await api(context)
+
+    def _internal_error(self, context: RequestContext, error: Exception) -> Reply:
+        # A mistake of falkit's own. Uvicorn, which is told to be quiet, would keep it to itself.
+        _log.error("%s %r failed", context.method, context.scope["path"], exc_info=error)
+        detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
+        return json_reply(detail, request_id=self.service.identity.reply_id(), status_code=500)
+
+    def _own_routes(self) -> Starlette:
+        """Return the probes and the control API, with refusals in JSON."""
+        service = self.service
+
+        async def health(request: Request) -> Reply:
+            return json_reply({"status": "ok"}, request_id=service.identity.reply_id())
+
+        async def refused(request: Request, error: Exception) -> Reply:
+            # Starlette's own refusals are plain text without an id.
+            assert isinstance(error, HTTPException)
+            return json_reply(
+                {"detail": error.detail},
+                request_id=service.identity.reply_id(),
+                status_code=error.status_code,
+                headers=error.headers,
+            )
+
+        async def control_refused(request: Request, error: Exception) -> Reply:
+            assert isinstance(error, WireError)
+            return error_reply(error, service.identity.reply_id())
+
+        @asynccontextmanager
+        async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+            yield
+            service.close()
+            service.store.close()
+
+        router = control_router(service, self.catalog, self.request_log, lambda: self.gateway)
+        control = Guard(router, service.settings.control_token)
+        return Starlette(
+            routes=[
+                *(Route(path, health) for path in _PROBES),
+                Mount("", control),
+            ],
+            exception_handlers={HTTPException: refused, WireError: control_refused},  # type: ignore[dict-item]
+            lifespan=lifespan,
+        )
 
 
-def _platform_api(service: Service, catalog: Catalog) -> Host:
-    """Return api.fal.ai, which is imported when it is first asked: most runs never do."""
-    made: list[Host] = []
+def _noting(context: RequestContext, send: Send) -> Send:
+    """Return what sends a reply of the mock's own routes, and notes its status."""
 
-    async def answer(request: Request, address: Address) -> Response:
-        if not made:
-            from falkit_mock.hosts.api import Api
+    async def note(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            context.record.status = message["status"]
+        await send(message)
 
-            made.append(Api(service, catalog))
-        return await made[0](request, address)
-
-    return answer
+    return note
 
 
 def create_app(
@@ -128,73 +252,12 @@ def create_app(
     clock: Clock | None = None,
     catalog: Catalog | None = None,
     store: Store | None = None,
-) -> Starlette:
+) -> MockApp:
     """Return the mock as an ASGI application.
 
-    `app.state.platform` is its Platform. `clock` lets a test own the time; the default
-    catalog is the vendored one, and the default store forgets everything at the end.
+    `clock` lets a test own the time; the default catalog is the vendored one, and the default
+    store forgets everything at the end.
     """
-    documents = catalog or Catalog.vendored()
     kept = store or MemoryStore()
     service = Service(settings or Settings(), clock or SimulatedClock(), kept)
-
-    request_log = RequestLog(settings.request_log if settings else 1000)
-    service.restarted.append(request_log.restart)
-
-    async def health(request: Request) -> Response:
-        return json_reply({"status": "ok"}, request_id=service.identity.reply_id())
-
-    async def refused(request: Request, error: Exception) -> Response:
-        # Starlette's own refusals, of the mock's few routes, are plain text without an id.
-        assert isinstance(error, HTTPException)
-        return json_reply(
-            {"detail": error.detail},
-            request_id=service.identity.reply_id(),
-            status_code=error.status_code,
-            headers=error.headers,
-        )
-
-    async def control_refused(request: Request, error: Exception) -> Response:
-        assert isinstance(error, WireError)
-        return error_reply(error, service.identity.reply_id())
-
-    async def internal_error(request: Request, error: Exception) -> Response:
-        # A fault of falkit's own. Uvicorn, which is told to be quiet, would keep it to itself.
-        if not isinstance(error, ConnectionCut):
-            _log.error("%s %r failed", request.method, request.url.path, exc_info=error)
-        detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
-        request_id = service.identity.reply_id()
-        return json_reply(detail, request_id=request_id, status_code=500)
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        yield
-        service.close()
-        kept.close()
-
-    # Each browser preflight is answered, and nothing else added, by one plain middleware.
-    cors = Middleware(
-        FalCors,
-        allow_origins=["*"],
-        allow_methods=["*"],
-        allow_headers=["*"],
-        expose_headers=EXPOSED_HEADERS,
-        max_age=86400,
-    )
-    app = Starlette(
-        routes=[
-            Route("/health", health),
-            Route("/ready", health),
-            *routes(service, documents, request_log),
-            Route("/{path:path}", Recorder(FalHosts(service, documents), service, request_log)),
-        ],
-        middleware=[cors],
-        exception_handlers={
-            HTTPException: refused,
-            WireError: control_refused,
-            Exception: internal_error,
-        },
-        lifespan=lifespan,
-    )
-    app.state.service = service
-    return app
+    return MockApp(service, catalog or Catalog.vendored())

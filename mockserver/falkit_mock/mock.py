@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from falkit_mock.gateway.gateway import Gateway
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
-    from starlette.types import ASGIApp
-
+    from falkit_mock.app import MockApp
     from falkit_mock.core.clock import Clock
     from falkit_mock.server import MockServer
     from falkit_mock.settings import Settings
@@ -29,8 +27,8 @@ class ServerThread:
 
     The block need not wait for the mock: the sockets listen already, and what connects is
     answered as soon as everything has been imported. `prepare` is called with the application
-    and returns what is served. `broken` is called, on the mock's own thread, if it can't be
-    made; call() then raises what was wrong.
+    before it serves, such as to listen to its events. `broken` is called, on the mock's own
+    thread, if it can't be made; call() then raises what was wrong.
     """
 
     def __init__(
@@ -38,7 +36,7 @@ class ServerThread:
         settings: Settings,
         mock: socket.socket,
         gateway: Gateway,
-        prepare: Callable[[Starlette], ASGIApp],
+        prepare: Callable[[MockApp], object],
         *,
         clock: Clock | None = None,
     ) -> None:
@@ -92,9 +90,10 @@ class ServerThread:
         from falkit_mock.server import MockServer
 
         app = create_app(self._settings, clock=self._clock)
-        app.state.gateway = self._gateway
-        served = self._prepare(app)
-        return MockServer(served, app.state.service, self._ready.set, self._gateway)
+        app.gateway = self._gateway
+        self._gateway.egress.heard = app.service.events.emit
+        self._prepare(app)
+        return MockServer(app, app.service, self._ready.set, self._gateway)
 
 
 def _nothing() -> None:

@@ -1,4 +1,4 @@
-"""The mock under uvicorn: listening before it starts, gone within a second of being told."""
+"""The mock under uvicorn: listening before it starts, gone within a second of being stopped."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import struct
 from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http import httptools_impl
 
-from falkit_mock.hosts.faults import ConnectionProtocol
+from falkit_mock.hosts import CONNECTION
 from falkit_mock.service.service import Service
 
 if TYPE_CHECKING:
@@ -23,6 +24,53 @@ if TYPE_CHECKING:
 # The reason phrase is what @fal-ai/client shows as an error's message (wire.md §11), and
 # Python 3.13 renamed this one. 499 is nginx's, which Python doesn't know.
 _PHRASES = {422: b"Unprocessable Entity", 499: b"Client Closed Request"}
+
+
+# To close at once and throw away what was not sent yet: the other side reads a reset.
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class SocketConnection:
+    """The connection of a request, for faults that cut it."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        # Done once the connection is closed, whoever closed it.
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def reset(self) -> None:
+        """End it so that the other side reads `connection reset`."""
+        found: socket.socket | None = self._transport.get_extra_info("socket")
+        if found is not None:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self._transport.abort()
+
+    def end(self, last: bytes = b"") -> None:
+        """Write what is left, HTTP or not, and close."""
+        if last:
+            self._transport.write(last)
+        self._transport.close()
+
+
+class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
+    """Uvicorn's HTTP, which also hands each request its connection."""
+
+    _connection: SocketConnection | None = None
+
+    def connection_made(  # type: ignore[override]
+        self, transport: asyncio.Transport
+    ) -> None:
+        super().connection_made(transport)
+        self._connection = SocketConnection(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._connection is not None and not self._connection.gone.done():
+            self._connection.gone.set_result(None)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope[CONNECTION] = self._connection  # type: ignore[literal-required]  # as extensions do
 
 
 class MockServer(uvicorn.Server):
@@ -93,6 +141,6 @@ class MockServer(uvicorn.Server):
         )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # Uvicorn would raise the signal again at the end; being told to stop is no failure.
+        # Uvicorn would raise the signal again at the end; being stopped isn't a failure.
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True

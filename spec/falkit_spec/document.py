@@ -15,7 +15,7 @@ _BODY = ("content", "application/json", "schema")
 
 
 class Document:
-    """A document's bytes, parsed when they are first looked into.
+    """A document's bytes, parsed when they are first needed.
 
     `source` names the file or address in errors.
     `endpoint_id` may be given where it is known already, so that nothing is parsed to learn it.
@@ -41,16 +41,16 @@ class Document:
 
     @cached_property
     def data(self) -> Object:
-        """The document parsed; BadDocument if it is no JSON object."""
+        """The document parsed; BadDocument if it is not a JSON object."""
         try:
             data: JSON = orjson.loads(self.raw)
         except orjson.JSONDecodeError as error:
             raise BadDocument(
-                self.source, f"no JSON ({error}); wanted is what {_PUBLISHED} serves"
+                self.source, f"not JSON ({error}); expected is what {_PUBLISHED} serves"
             ) from error
         if not is_object(data):
             raise BadDocument(
-                self.source, f"JSON, but no object; wanted is what {_PUBLISHED} serves"
+                self.source, f"JSON, but not an object; expected is what {_PUBLISHED} serves"
             )
         return data
 
@@ -81,7 +81,7 @@ def submit_path(data: Object) -> str | None:
 
 
 def input_of(data: Object) -> JSON:
-    """Find the input's schema through the paths: names ending in `Input` are no sure sign."""
+    """Find the input's schema through the paths: a name that ends in `Input` proves nothing."""
     path = submit_path(data)
     return dig(data, "paths", path, "post", "requestBody", *_BODY) if path else None
 

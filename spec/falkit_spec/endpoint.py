@@ -1,34 +1,76 @@
-"""An endpoint: one document with its overlays, and all that can be asked of it."""
+"""An endpoint: one document with its overlays, and all that follows from them."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from falkit_spec.combinations import LIMIT, Combination, axes, ordered
-from falkit_spec.compiled import Compiled
 from falkit_spec.document import Document, input_of, output_of, submit_path
 from falkit_spec.errors import TooManyCombinations
-from falkit_spec.media import MediaInput, Video, VideoFacts
+from falkit_spec.facts import MediaInput, Pricing, Rule, Video, VideoFacts
 from falkit_spec.overlay import Overlay
-from falkit_spec.pricing import Pricing
-from falkit_spec.rule import Rule
-from falkit_spec.schema import resolve, self_contained
-from falkit_spec.types import JSON, Fault, Object, dig, fresh, is_object
+from falkit_spec.schema import Compiled, ordered, resolve, self_contained
+from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object
 
 if TYPE_CHECKING:
-    from falkit_spec.validation import Examination
+    from falkit_spec.validation import InputValidator
+
+LIMIT = 10_000
+"""More combinations than this are counted, not listed."""
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One choice per enumerated input; the other inputs keep their defaults."""
+
+    values: Object
+    legal: bool
+    why: str | None
+    """The rules that forbid it; None where it is legal."""
+    price: Decimal | None
+    """US dollars; None where no price is known."""
+
+
+def axes(schema: Object) -> dict[str, list[JSON]]:
+    """Find the inputs that combine: those with an enum of two values or more, in the
+    document's order. One value is no choice, and booleans are switches.
+    """
+    found: dict[str, list[JSON]] = {}
+    for name, node in ordered(schema).items():
+        values = _values(node, schema)
+        if len(values) > 1:
+            found[name] = values
+    return found
+
 
 NAMESPACES = ("workflows", "comfy")
 """First segments that stand before the owner, as the official clients know them [PY, JS]."""
 
 
+@dataclass(frozen=True)
+class Figures:
+    """What follows from an input: whether it keeps the rules between fields, and what it makes."""
+
+    legal: bool
+    video: VideoFacts | None
+    """The output video; None where no overlay tells."""
+    units: Decimal | None
+    """How many units (seconds) are billed; None where no price is known."""
+
+
+# What stands for a field that an input lacks.
+_ABSENT = object()
+# How many combinations of values are remembered, and characters of a text among them.
+_REMEMBERED, _SHORT = 1024, 100
+
+
 class Endpoint:
-    """One endpoint of fal; everything is read from the document when first asked for."""
+    """One endpoint of fal; everything is read from the document when first needed."""
 
     def __init__(
         self, document: Document, overlays: Callable[[], Sequence[Overlay]] = lambda: ()
@@ -45,7 +87,7 @@ class Endpoint:
 
     @cached_property
     def category(self) -> str:
-        """What fal files it under, such as `image-to-video`; empty where it doesn't say."""
+        """fal's category, such as `image-to-video`; empty where the document has none."""
         named = dig(self.document.data, "info", "x-fal-metadata", "category")
         return named if isinstance(named, str) else ""
 
@@ -105,32 +147,57 @@ class Endpoint:
 
     def is_valid(self, input: JSON) -> bool:
         """Tell whether `validate` would find nothing; takes microseconds."""
-        if not self._input.is_valid(input):
-            return False
-        if not self.rules or not is_object(input):
-            return True
-        full = self.with_defaults(input)
-        return not any(rule.broken_by(full) for rule in self.rules)
+        if is_object(input):
+            return self.filled(input) is not None
+        return self._input.is_valid(input)
+
+    def filled(self, input: JSON) -> Object | None:
+        """Return a valid input with top-level defaults filled in; None for any other."""
+        if not is_object(input) or not self._input.is_valid(input):
+            return None
+        full = {**self.defaults, **input}
+        return full if self.figures(full).legal else None
+
+    def figures(self, full: Mapping[str, JSON]) -> Figures:
+        """Return what follows from a valid input whose defaults are filled in.
+
+        It is worked out once for the same values of the fields that it follows from.
+        """
+        values = [full.get(name, _ABSENT) for name in self._figure_fields]
+        # Types too, since 8, 8.0 and True may be equal.
+        key = (*values, *map(type, values))
+        try:
+            found = self._known_figures.get(key)
+        except TypeError:
+            # A list or an object among them.
+            return self._figures_of(full)
+        if found is None:
+            found = self._figures_of(full)
+            if all(not isinstance(value, str) or len(value) < _SHORT for value in values):
+                if len(self._known_figures) >= _REMEMBERED:
+                    self._known_figures.clear()
+                self._known_figures[key] = found
+        return found
 
     def validate(self, input: JSON, *, coerce: bool = False) -> list[Fault]:
-        """Say all that is wrong with an input, as fal's `detail`; nothing is `[]`.
+        """List all that is wrong with an input, as fal's `detail`; `[]` where it is valid.
 
         `coerce` takes what Pydantic's lax mode takes ("6.5" for a number, "true" for a
-        boolean); by default the document's word is law, and those are refused.
+        boolean); by default the document decides, and those are refused.
         """
-        return [] if self.is_valid(input) else self._examination.faults(input, coerce=coerce)
+        return [] if self.is_valid(input) else self._validator.faults(input, coerce=coerce)
 
     def coerced(self, input: JSON) -> JSON:
         """Return the input as Pydantic's lax mode would take it; what it refuses stays."""
-        return input if self.is_valid(input) else self._examination.coerced(input)
+        return input if self.is_valid(input) else self._validator.coerced(input)
 
     def validate_output(self, output: JSON) -> list[str]:
-        """Say in plain words, each with its path, what is wrong with an output."""
+        """List what is wrong with an output in plain words, each with its path."""
         if self._output.is_valid(output):
             return []
-        from falkit_spec.checker import plain_words
+        from falkit_spec.validation import describe_errors
 
-        return plain_words(self.output_schema, output)
+        return describe_errors(self.output_schema, output)
 
     def combinations(self) -> list[Combination]:
         """List every combination of the enumerated inputs; TooManyCombinations above 10,000."""
@@ -155,15 +222,35 @@ class Endpoint:
 
     def video(self, input: Mapping[str, JSON]) -> VideoFacts | None:
         """Return what the output video is to be; None where no overlay says."""
-        return self._video.of(self.with_defaults(input)) if self._video else None
+        return self.figures(self.with_defaults(input)).video if self._video else None
 
     def example_output(self) -> Object:
         """Return the document's own example of an output, made valid where it isn't."""
-        return {name: fresh(value) for name, value in self._output_example.items()}
+        return {name: copy_json(value) for name, value in self._output_example.items()}
 
     def example_input(self) -> Object:
         """Return an input made of the document's examples and what is required."""
-        return {name: fresh(value) for name, value in self._input_example.items()}
+        return {name: copy_json(value) for name, value in self._input_example.items()}
+
+    @cached_property
+    def _figure_fields(self) -> tuple[str, ...]:
+        reads = [name for rule in self.rules for name in rule.reads]
+        lookups = [*self._video.lookups] if self._video else []
+        if self.pricing:
+            lookups.append(self.pricing.quantity)
+        reads += [lookup.field for lookup in lookups if lookup.field is not None]
+        return tuple(sorted(set(reads)))
+
+    @cached_property
+    def _known_figures(self) -> dict[tuple[object, ...], Figures]:
+        return {}
+
+    def _figures_of(self, full: Mapping[str, JSON]) -> Figures:
+        return Figures(
+            legal=not any(rule.broken_by(full) for rule in self.rules),
+            video=self._video.of(full) if self._video else None,
+            units=self.pricing.units(full) if self.pricing else None,
+        )
 
     def _combination(self, values: Object) -> Combination:
         full = self.with_defaults(values)
@@ -194,11 +281,11 @@ class Endpoint:
         return Compiled(self.output_schema)
 
     @cached_property
-    def _examination(self) -> Examination:
+    def _validator(self) -> InputValidator:
         # Imported here: jsonschema costs 30 ms, and most inputs are valid.
-        from falkit_spec.validation import Examination
+        from falkit_spec.validation import InputValidator
 
-        return Examination(self.input_schema, self.rules, self.defaults)
+        return InputValidator(self.input_schema, self.rules, self.defaults)
 
     @cached_property
     def _input_example(self) -> Object:
@@ -211,3 +298,15 @@ class Endpoint:
         from falkit_spec.example import example
 
         return example(self.output_schema)
+
+
+def _values(node: JSON, root: Object) -> list[JSON]:
+    schema = resolve(node, root)
+    values, branches = schema.get("enum"), schema.get("anyOf")
+    if is_array(values):
+        return values
+    if not is_array(branches):
+        return []
+    found = [[None] if branch == {"type": "null"} else _values(branch, root) for branch in branches]
+    # Where one branch is open (any number, any text), there is nothing to enumerate.
+    return [value for values in found for value in values] if all(found) else []

@@ -1,4 +1,4 @@
-"""What can go wrong with documents, overlays and endpoints.
+"""Errors of this package.
 
 SpecError
 ├── UnknownEndpoint        .endpoint_id  .near
@@ -36,26 +36,23 @@ class UnknownSchema(SpecError):
         super().__init__(f"the protocol has no schema {name!r}; it has {', '.join(self.names)}")
 
 
-class BadDocument(SpecError):
-    """A file that is no OpenAPI document of a fal endpoint."""
-
+class _BadSource(SpecError):
     def __init__(self, source: str, reason: str) -> None:
         self.source = source
         self.reason = reason
         super().__init__(f"{source}: {reason}")
 
 
-class BadOverlay(SpecError):
+class BadDocument(_BadSource):
+    """A file that is not an OpenAPI document of a fal endpoint."""
+
+
+class BadOverlay(_BadSource):
     """An overlay that cannot be read or applied, or holds a fact falkit does not understand."""
-
-    def __init__(self, source: str, reason: str) -> None:
-        self.source = source
-        self.reason = reason
-        super().__init__(f"{source}: {reason}")
 
 
 class TooManyCombinations(SpecError):
-    """An endpoint whose enumerated inputs multiply beyond what is sensible to list."""
+    """An endpoint whose enumerated inputs have too many combinations to list."""
 
     def __init__(self, endpoint_id: str, count: int, limit: int) -> None:
         self.endpoint_id = endpoint_id

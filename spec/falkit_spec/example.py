@@ -1,12 +1,10 @@
-"""Make an example of a schema from the document's own examples, valid whatever they hold."""
+"""Make an example of a schema from the document's own examples, valid whatever those contain."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 
-from falkit_spec.combinations import ordered
-from falkit_spec.compiled import Compiled
-from falkit_spec.schema import resolve
+from falkit_spec.schema import Compiled, ordered, resolve
 from falkit_spec.types import JSON, Object, is_array, is_number, is_object
 
 _DEPTH = 12
@@ -14,37 +12,37 @@ _DEPTH = 12
 
 def example(root: Object) -> Object:
     """Return an example object of a schema that stands on its own; `{}` if none can be made."""
-    maker = _Maker(root)
-    for found in (maker.make(root), maker.make(root, spare=True)):
+    maker = _ExampleMaker(root)
+    for found in (maker.make(root), maker.make(root, minimal=True)):
         if is_object(found) and Compiled(root).is_valid(found):
             return found
     return {}
 
 
-class _Maker:
+class _ExampleMaker:
     """Makes examples of a root schema's parts."""
 
     def __init__(self, root: Object) -> None:
         self._root = root
 
-    def make(self, node: JSON, *, spare: bool = False, depth: int = 0) -> JSON:
-        """Make an example of one schema: a given one if it fits or can be mended, else our own.
+    def make(self, node: JSON, *, minimal: bool = False, depth: int = 0) -> JSON:
+        """Make an example of one schema: a given one, repaired if need be, else one of our own.
 
-        `spare` uses no given example and leaves out all that is optional.
+        `minimal` uses no given example and leaves out all that is optional.
         """
-        # What refers comes before what is referred to: a VideoFile's own example is a PNG.
+        # The referring schema's example comes first: a VideoFile's own example is a PNG.
         schema = resolve(node, self._root)
-        if not spare:
+        if not minimal:
             for given in _given(schema):
                 for candidate in _repairs(given):
                     if self._fits(schema, candidate):
                         return candidate
-        return None if depth > _DEPTH else self._synthesise(schema, spare, depth + 1)
+        return None if depth > _DEPTH else self._synthesise(schema, minimal, depth + 1)
 
     def _fits(self, schema: Object, value: JSON) -> bool:
         return Compiled({"$defs": self._root.get("$defs", {}), **schema}).is_valid(value)
 
-    def _synthesise(self, schema: Object, spare: bool, depth: int) -> JSON:
+    def _synthesise(self, schema: Object, minimal: bool, depth: int) -> JSON:
         if "const" in schema:
             return schema["const"]
         values = schema.get("enum")
@@ -54,45 +52,45 @@ class _Maker:
             branches = schema.get(keyword)
             if is_array(branches) and "type" not in schema:
                 real = [branch for branch in branches if branch != {"type": "null"}]
-                return self.make(real[0], spare=spare, depth=depth) if real else None
+                return self.make(real[0], minimal=minimal, depth=depth) if real else None
         kind = schema.get("type")
         if is_array(kind):
             kind = kind[0]
         if kind == "object" or (kind is None and "properties" in schema):
-            return self._object(schema, spare, depth)
+            return self._object(schema, minimal, depth)
         if kind == "array":
-            return self._array(schema, spare, depth)
+            return self._array(schema, minimal, depth)
         if kind in ("integer", "number"):
             return _number(schema)
         if kind == "string":
             return _text(schema)
         return False if kind == "boolean" else None
 
-    def _object(self, schema: Object, spare: bool, depth: int) -> Object:
+    def _object(self, schema: Object, minimal: bool, depth: int) -> Object:
         required = schema.get("required")
         wanted = required if is_array(required) else []
         return {
-            name: self.make(node, spare=spare, depth=depth)
+            name: self.make(node, minimal=minimal, depth=depth)
             for name, node in ordered(schema).items()
-            if name in wanted or (not spare and self._has_example(node))
+            if name in wanted or (not minimal and self._has_example(node))
         }
 
     def _has_example(self, node: JSON) -> bool:
         schema = resolve(node, self._root)
         return next(_given(schema), None) is not None and "default" not in schema
 
-    def _array(self, schema: Object, spare: bool, depth: int) -> list[JSON]:
+    def _array(self, schema: Object, minimal: bool, depth: int) -> list[JSON]:
         firsts, least = schema.get("prefixItems"), schema.get("minItems", 0)
         made = (
-            [self.make(node, spare=spare, depth=depth) for node in firsts]
+            [self.make(node, minimal=minimal, depth=depth) for node in firsts]
             if is_array(firsts)
             else []
         )
         count = least if isinstance(least, int) else 0
-        if not spare and not made:
+        if not minimal and not made:
             count = max(count, 1)
         items = schema.get("items", {})
-        made += [self.make(items, spare=spare, depth=depth) for _ in range(count - len(made))]
+        made += [self.make(items, minimal=minimal, depth=depth) for _ in range(count - len(made))]
         return made
 
 
@@ -107,7 +105,7 @@ def _given(schema: Object) -> Generator[JSON]:
 
 
 def _repairs(given: JSON) -> Generator[JSON]:
-    """The two slips of fal's documents: a URL for a File, and one element for a list."""
+    """Repair the two errors in fal's examples: a URL for a File, and one element for a list."""
     yield given
     if isinstance(given, str):
         yield {"url": given}

@@ -1,4 +1,4 @@
-"""OpenAPI Overlay 1.0: what documents do not say, laid over them as data.
+"""OpenAPI Overlay 1.0: changes to documents, kept as data.
 
 Targets are JSONPath, of which four forms are understood, and may follow one another:
 `$`, `.name`, `['any name']` and `[*]` (or `.*`). Any other is refused.
@@ -53,7 +53,7 @@ class Overlay:
 
     @classmethod
     def from_text(cls, text: str, *, source: str) -> Overlay:
-        """Read an overlay from YAML or JSON; BadOverlay if it is none."""
+        """Read an overlay from YAML or JSON; BadOverlay if it isn't one."""
         import yaml
 
         # libyaml's loader is ten times as quick, and this is on the way to the first answer.
@@ -61,14 +61,14 @@ class Overlay:
         try:
             data: JSON = yaml.load(text, Loader=loader)
         except yaml.YAMLError as error:
-            raise BadOverlay(source, f"no YAML: {error}") from error
+            raise BadOverlay(source, f"not YAML: {error}") from error
         return cls.from_data(data, source=source)
 
     @classmethod
     def from_data(cls, data: JSON, *, source: str) -> Overlay:
         """Take a parsed overlay; BadOverlay names the first thing wrong with it."""
         if not is_object(data) or not str(data.get("overlay", "")).startswith("1.0."):
-            raise BadOverlay(source, "no overlay of version 1.0 (wanted: `overlay: 1.0.0`)")
+            raise BadOverlay(source, "not an overlay of version 1.0 (expected `overlay: 1.0.0`)")
         info, actions = data.get("info"), data.get("actions")
         if not is_object(info) or not isinstance(info.get("title"), str) or "version" not in info:
             raise BadOverlay(source, "`info` needs a title and a version")
@@ -81,7 +81,7 @@ class Overlay:
         return cls(title=str(info["title"]), source=source, actions=read)
 
     def apply(self, document: Object) -> Object:
-        """Return a copy of the document with every action done, in order.
+        """Return a copy of the document with every action applied, in order.
 
         An action whose target selects nothing changes nothing, as the standard has it:
         so one overlay can serve many documents.
@@ -103,13 +103,14 @@ class Overlay:
             _merge(target, action.update, f"{self.source}, {action.target}")
         else:
             raise BadOverlay(
-                self.source, f"{action.target} is neither object nor array: nothing merges into it"
+                self.source,
+                f"{action.target} is neither object nor array: nothing can be merged into it",
             )
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A selected node and where it hangs."""
+    """A selected node, its parent and its key there."""
 
     value: JSON
     parent: JSON = None
@@ -119,7 +120,7 @@ class _Place:
         if is_object(self.parent) and isinstance(self.key, str):
             self.parent.pop(self.key, None)
         elif is_array(self.parent):
-            # By identity: the places of its neighbours move as items go.
+            # By identity: indexes shift as items are removed.
             self.parent[:] = [item for item in self.parent if item is not self.value]
 
 

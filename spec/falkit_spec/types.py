@@ -1,4 +1,4 @@
-"""The shapes that cross this package's border."""
+"""The types that this package takes and returns, and helpers for JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def is_array(value: object) -> TypeGuard[list[JSON]]:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Tell whether a value is a JSON number; a boolean is none, though Python counts it an int."""
+    """Tell whether a value is a JSON number; a boolean is not, though Python counts it an int."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -41,7 +41,7 @@ def is_finite(value: float) -> bool:
 
 
 def dig(value: JSON, *keys: str) -> JSON:
-    """Follow object keys down from a value; None where the way ends early."""
+    """Follow object keys down from a value; None where one is missing."""
     for key in keys:
         if not is_object(value):
             return None
@@ -49,8 +49,8 @@ def dig(value: JSON, *keys: str) -> JSON:
     return value
 
 
-def fresh(value: JSON) -> JSON:
+def copy_json(value: JSON) -> JSON:
     """Return a copy that shares no object or array, quicker than `copy.deepcopy` does."""
     if isinstance(value, dict):
-        return {name: fresh(one) for name, one in value.items()}
-    return [fresh(one) for one in value] if isinstance(value, list) else value
+        return {name: copy_json(one) for name, one in value.items()}
+    return [copy_json(one) for one in value] if isinstance(value, list) else value

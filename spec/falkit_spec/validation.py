@@ -1,31 +1,47 @@
-"""All that is wrong with an input: the schema's faults and the rules', in fal's form."""
+"""Validation errors in fal's form: jsonschema's errors, sorted and worded as Pydantic would.
+
+jsonschema finds every error in a value. Pydantic, which fal runs, stops at the first failing
+check of a field, reads leniently ("5" passes for a number), and reports in the order of the
+model's fields; so the errors are grouped by field, the one that Pydantic would have met first
+is kept, and the groups are put in order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TypeAlias, cast
 
-from falkit_spec.combinations import ordered
-from falkit_spec.findings import Explainer, Finding, Path
-from falkit_spec.rule import Rule
-from falkit_spec.types import JSON, Fault, Object, is_array, is_object
+from jsonschema import Draft202012Validator, ValidationError, validators
+from jsonschema.protocols import Validator
+
+from falkit_spec import wording
+from falkit_spec.facts import Rule
+from falkit_spec.schema import ordered, resolve
+from falkit_spec.types import JSON, Fault, Object, is_array, is_finite, is_number, is_object
+from falkit_spec.wording import sanitize
+
+Path: TypeAlias = tuple[str | int, ...]
 
 
-class Examination:
-    """Says what is wrong with inputs of one schema and its rules."""
+class InputValidator:
+    """Validates inputs against one schema and its rules."""
 
     def __init__(self, schema: Object, rules: Sequence[Rule], defaults: Object) -> None:
-        self._explainer = Explainer(schema)
+        self._translator = ErrorTranslator(schema)
         self._schema = schema
         self._rules = rules
         self._defaults = defaults
 
     def faults(self, input: JSON, *, coerce: bool = False) -> list[Fault]:
-        """Return all that is wrong, in the document's order."""
-        found = self._explainer.explain(input)
+        """List all that is wrong, in the document's order."""
+        found = self._translator.errors(input)
         if coerce:
-            input = _mended(input, found)
-            found = [finding for finding in found if not finding.lenient]
-        faults = [finding.fault() for finding in found]
+            input = _coerced(input, found)
+            found = [error for error in found if not error.lenient]
+        faults = [error.fault() for error in found]
         broken = self._broken(input, faults)
         if not broken:
             return faults
@@ -33,8 +49,8 @@ class Examination:
         return sorted([*faults, *broken], key=lambda fault: _place(fault, fields))
 
     def coerced(self, input: JSON) -> JSON:
-        """Return the input with what lax mode would take put right."""
-        return _mended(input, self._explainer.explain(input))
+        """Return the input with the values coerced that lax mode would take."""
+        return _coerced(input, self._translator.errors(input))
 
     def _broken(self, input: JSON, faults: list[Fault]) -> list[Fault]:
         if not is_object(input):
@@ -48,15 +64,15 @@ class Examination:
         ]
 
 
-def _mended(input: JSON, found: list[Finding]) -> JSON:
-    for finding in found:
-        if finding.mend is not None:
-            input = _with(input, finding.path, finding.mend.value)
+def _coerced(input: JSON, found: list[FieldError]) -> JSON:
+    for error in found:
+        if error.coerced is not None:
+            input = _with(input, error.path, error.coerced.value)
     return input
 
 
 def _with(whole: JSON, path: Path, value: JSON) -> JSON:
-    """Return the whole with one value replaced; what lies beside the way is shared."""
+    """Return the whole with one value replaced; the rest is shared."""
     if not path:
         return value
     first, *rest = path
@@ -71,3 +87,275 @@ def _with(whole: JSON, path: Path, value: JSON) -> JSON:
 def _place(fault: Fault, fields: list[str]) -> int:
     name = fault["loc"][1] if len(fault["loc"]) > 1 else ""
     return fields.index(name) if isinstance(name, str) and name in fields else len(fields)
+
+
+# The check that Pydantic meets first comes first.
+_PRECEDENCE = (
+    *("enum", "const", "type", "anyOf", "oneOf"),
+    *("multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"),
+    *("minLength", "maxLength", "maxItems", "maxProperties", "required"),
+    *("minProperties", "minItems", "uniqueItems"),
+)
+# What is inside a value that fails these is not checked.
+_FINAL = frozenset(("enum", "const", "type", "anyOf", "oneOf", "maxItems", "maxProperties"))
+# Each thing that these find missing is reported in its own place.
+_MISSING = frozenset(("required", "minItems"))
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One validation error; `lenient` where lax mode would take the value all the same."""
+
+    path: Path
+    loc: Path
+    message: wording.Message
+    input: JSON
+    lenient: bool = False
+    coerced: wording.Coerced | None = None
+
+    def fault(self) -> Fault:
+        """Return it as an item of `detail`."""
+        fault: Fault = {
+            "type": self.message.type,
+            "loc": ["body", *self.loc],
+            "msg": self.message.msg,
+            "input": self.input,
+        }
+        if self.message.ctx:
+            fault["ctx"] = dict(self.message.ctx)
+        return fault
+
+
+class ErrorTranslator:
+    """Turns jsonschema's errors for one root schema into Pydantic's."""
+
+    def __init__(self, root: Object) -> None:
+        self._root = root
+        self._validator = SchemaValidator(root)
+
+    def errors(self, value: JSON) -> list[FieldError]:
+        """Find all that is wrong; never raises, whatever the value."""
+        try:
+            found = self._read(value, (), (), self._root)
+            if found:
+                return found
+        except _MESSAGE_FAILURES:
+            pass
+        return self._sanitized_errors(value)
+
+    def _sanitized_errors(self, value: JSON) -> list[FieldError]:
+        sanitized, replaced = sanitize(value)
+        found = self._read(sanitized, (), (), self._root)
+        reported = {error.path[:1] for error in found}
+        rest = [(path, message) for path, message in replaced if path[:1] not in reported]
+        return [*found, *(FieldError(path, path, message, None) for path, message in rest)]
+
+    def _read(self, value: JSON, path: Path, loc: Path, schema: JSON) -> list[FieldError]:
+        """Read the errors of one value: a group per place below it, the first check of each."""
+        groups: dict[Path, list[ValidationError]] = {}
+        for error in self._errors(schema, value):
+            groups.setdefault(tuple(error.relative_path), []).append(error)
+        leading = {place: min(group, key=_rank) for place, group in groups.items()}
+        final = {place for place, error in leading.items() if error.validator in _FINAL}
+        found: list[tuple[Path, list[FieldError]]] = []
+        for place, group in groups.items():
+            if any(place[:length] in final for length in range(len(place))):
+                continue
+            below = any(other[: len(place)] == place and other != place for other in groups)
+            first = leading[place]
+            errors = self._translated(first, group, path + place, loc + place, below)
+            if first.validator in _MISSING:
+                found.extend((error.path[len(path) :], [error]) for error in errors)
+            else:
+                # The branches of a union stay together, in the document's order.
+                found.append((place, errors))
+        found.sort(key=lambda item: self._position(schema, value, item[0]))
+        return [error for _, errors in found for error in errors]
+
+    def _translated(
+        self,
+        error: ValidationError,
+        group: list[ValidationError],
+        path: Path,
+        loc: Path,
+        below: bool,
+    ) -> list[FieldError]:
+        schema, value = _schema(error), cast("JSON", error.instance)
+        keyword = str(error.validator)
+        limit = schema.get(keyword)
+        if keyword in ("enum", "const"):
+            values = limit if keyword == "enum" and is_array(limit) else [limit]
+            return [FieldError(path, loc, wording.of_values(values, value), value)]
+        if keyword == "type":
+            return self._typed(schema, value, path, loc)
+        if keyword in ("anyOf", "oneOf") and is_array(limit):
+            return self._union(limit, value, path, loc)
+        if keyword == "required":
+            names = [name for item in group for name in _missing(item)]
+            return [
+                FieldError((*path, name), (*loc, name), wording.MISSING, value)
+                for name in dict.fromkeys(names)
+            ]
+        if keyword == "minItems" and is_array(value) and isinstance(limit, int):
+            if "prefixItems" in schema:
+                absent = range(len(value), limit)
+                return [FieldError((*path, n), (*loc, n), wording.MISSING, value) for n in absent]
+            if below:
+                return []
+        return [FieldError(path, loc, wording.of_constraint(keyword, schema, value), value)]
+
+    def _typed(self, schema: Object, value: JSON, path: Path, loc: Path) -> list[FieldError]:
+        kinds = schema.get("type")
+        if is_array(kinds):
+            wanted = [kind for kind in kinds if kind != "null"] or ["null"]
+            return self._union([{**schema, "type": kind} for kind in wanted], value, path, loc)
+        kind = str(kinds)
+        if kind == "object" and not path:
+            # Whatever the model, Pydantic refuses a body that is not an object in these words.
+            schema = {**schema, "properties": {}}
+        read = wording.lax(kind, schema, value)
+        if isinstance(read, wording.Message):
+            return [FieldError(path, loc, read, value)]
+        coerced = read.value
+        if isinstance(coerced, float) and not math.isfinite(coerced):
+            return [FieldError(path, loc, wording.of_non_finite(schema, coerced), value)]
+        remaining = self._read(coerced, path, loc, schema)
+        if remaining:
+            return [replace(error, input=value) for error in remaining]
+        message = wording.of_type(kind, schema)
+        return [FieldError(path, loc, message, value, lenient=True, coerced=read)]
+
+    def _union(self, branches: list[JSON], value: JSON, path: Path, loc: Path) -> list[FieldError]:
+        real = [branch for branch in branches if branch != {"type": "null"}] or branches
+        read: list[list[FieldError]] = []
+        for branch in real:
+            place = loc if len(real) == 1 else (*loc, self._label(branch))
+            read.append(self._read(value, path, place, branch))
+        if len(real) == 1:
+            return read[0]
+        accepted = next((found for found in read if all(error.lenient for error in found)), None)
+        if accepted is None:
+            # Lax mode refuses the whole, so what it would accept within one branch doesn't count.
+            return [error for found in read for error in found if not error.lenient]
+        return [
+            replace(
+                error,
+                message=_STRICT.get(error.message.type, error.message),
+                lenient=True,
+                coerced=error.coerced if found is accepted else None,
+            )
+            for found in read
+            for error in found
+        ]
+
+    def _errors(self, schema: JSON, value: JSON) -> Iterable[ValidationError]:
+        if schema is self._root:
+            return self._validator.iter_errors(value)
+        if is_object(schema) and "$defs" in self._root:
+            schema = {**schema, "$defs": self._root["$defs"]}
+        return SchemaValidator(cast("Object", schema)).iter_errors(value)
+
+    def _label(self, branch: JSON) -> str:
+        schema = resolve(branch, self._root)
+        ref = branch.get("$ref") if is_object(branch) else None
+        name = ref.rpartition("/")[2] if isinstance(ref, str) else None
+        if schema.get("type") == "array" and "prefixItems" not in schema:
+            return f"list[{self._label(schema.get('items', {}))}]"
+        return wording.label(schema, name)
+
+    def _position(self, schema: JSON, value: JSON, path: Path) -> tuple[int, ...]:
+        """Return a sort key that puts paths in the order of the document's fields."""
+        key: list[int] = []
+        for part in path:
+            node = resolve(schema, self._root)
+            if isinstance(part, int):
+                key.append(part)
+                value = value[part] if is_array(value) and part < len(value) else None
+                firsts = node.get("prefixItems")
+                in_tuple = is_array(firsts) and part < len(firsts)
+                schema = firsts[part] if is_array(firsts) and in_tuple else node.get("items")
+            else:
+                fields = ordered(node)
+                # Keys that the document does not know come last, as they stand in the input.
+                names = dict.fromkeys([*fields, *(value if is_object(value) else ()), part])
+                key.append(list(names).index(part))
+                value = value.get(part) if is_object(value) else None
+                schema = fields.get(part, node.get("additionalProperties"))
+        return tuple(key)
+
+
+# Strict mode's message where lax mode tried to parse first.
+_STRICT = {
+    "int_parsing": wording.of_type("integer", {}),
+    "int_parsing_size": wording.of_type("integer", {}),
+    "int_from_float": wording.of_type("integer", {}),
+    "float_parsing": wording.of_type("number", {}),
+    "bool_parsing": wording.of_type("boolean", {}),
+}
+
+
+def _rank(error: ValidationError) -> int:
+    keyword = str(error.validator)
+    return _PRECEDENCE.index(keyword) if keyword in _PRECEDENCE else len(_PRECEDENCE)
+
+
+def _schema(error: ValidationError) -> Object:
+    return cast("Object", error.schema) if isinstance(error.schema, dict) else {}
+
+
+def _missing(error: ValidationError) -> list[str]:
+    names = _schema(error).get("required")
+    if error.validator != "required" or not is_array(names):
+        return []
+    present = cast("Object", error.instance)
+    return [name for name in names if isinstance(name, str) and name not in present]
+
+
+# jsonschema writes the value into each message, which fails for numbers of thousands of
+# digits and for nesting without end.
+_MESSAGE_FAILURES = (RecursionError, ValueError, OverflowError, TypeError)
+
+
+def describe_errors(schema: Object, value: JSON) -> list[str]:
+    """List all that is wrong with a value in jsonschema's words, each after its path."""
+    try:
+        errors = SchemaValidator(schema).iter_errors(value)
+        ordered_errors = sorted(errors, key=lambda error: str(error.json_path))
+        return [f"{error.json_path}: {error.message}" for error in ordered_errors]
+    except _MESSAGE_FAILURES:
+        _, replaced = sanitize(value)
+        return [f"${''.join(f'[{part!r}]' for part in path)}: {why.msg}" for path, why in replaced]
+
+
+def _is_number(_checker: object, value: object) -> bool:
+    return is_number(value) and is_finite(value)
+
+
+def _is_integer(_checker: object, value: object) -> bool:
+    return is_number(value) and (isinstance(value, int) or value.is_integer())
+
+
+def _multiple_of(
+    _validator: Validator, step: JSON, value: JSON, _schema: JSON
+) -> Iterable[ValidationError]:
+    # jsonschema divides floats, for which 0.3 is not a multiple of 0.1; Pydantic and the compiled
+    # validator take numbers as they are written.
+    known = is_number(step) and is_number(value) and is_finite(value)
+    if known and _exact(cast("float", value)) % _exact(cast("float", step)):
+        yield ValidationError(f"{value} is not a multiple of {step}")
+
+
+def _exact(number: float) -> Fraction:
+    return Fraction(number) if isinstance(number, int) else Fraction(repr(number))
+
+
+def _checker() -> type[Validator]:
+    checker = Draft202012Validator.TYPE_CHECKER
+    checker = checker.redefine("number", _is_number).redefine("integer", _is_integer)
+    extended: object = validators.extend(  # type: ignore[no-untyped-call]  # the stub has no types
+        Draft202012Validator, {"multipleOf": _multiple_of}, type_checker=checker
+    )
+    return cast("type[Validator]", extended)
+
+
+SchemaValidator = _checker()

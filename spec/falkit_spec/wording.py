@@ -1,23 +1,25 @@
-"""Pydantic 2's words for what is wrong, as FastAPI sends them.
+"""Pydantic 2's messages for invalid values, as FastAPI sends them, and how lax mode coerces.
 
-Checked in the tests against Pydantic itself; nothing here decides whether a value is wrong.
+Checked in the tests against Pydantic itself. Only `sanitize` decides that a value is invalid:
+it replaces what is not JSON, so that the rest can be validated.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TypeGuard
+from typing import TypeAlias, TypeGuard, cast
 
 from falkit_spec.types import JSON, Object, is_array, is_finite, is_number
 
 
 @dataclass(frozen=True)
-class Words:
-    """A fault without its place: type, message and context."""
+class Message:
+    """An item of `detail` without its place: type, message and context."""
 
     type: str
     msg: str
@@ -25,80 +27,83 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What lax mode makes of a value that the document's type forbids."""
+class Coerced:
+    """A value of another type than the document's, as lax mode coerces it."""
 
     value: JSON
 
 
-MISSING = Words("missing", "Field required")
-NOT_FINITE = Words("finite_number", "Input should be a finite number")
-INT_SIZE = Words(
+MISSING = Message("missing", "Field required")
+NOT_FINITE = Message("finite_number", "Input should be a finite number")
+INT_SIZE = Message(
     "int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size"
 )
 _TRUE = frozenset(("1", "on", "t", "true", "y", "yes"))
 _FALSE = frozenset(("0", "off", "f", "false", "n", "no"))
 _INT_TEXT = re.compile(r"\s*[+-]?\d+(_\d+)*(\.0*)?\s*", re.ASCII)
-_TYPE_WORDS = {
-    "string": Words("string_type", "Input should be a valid string"),
-    "integer": Words("int_type", "Input should be a valid integer"),
-    "number": Words("float_type", "Input should be a valid number"),
-    "boolean": Words("bool_type", "Input should be a valid boolean"),
-    "array": Words("list_type", "Input should be a valid list"),
-    "tuple": Words("tuple_type", "Input should be a valid tuple"),
-    "dict": Words("dict_type", "Input should be a valid dictionary"),
-    "null": Words("none_required", "Input should be None"),
-    "object": Words(
+_TYPE_MESSAGES = {
+    "string": Message("string_type", "Input should be a valid string"),
+    "integer": Message("int_type", "Input should be a valid integer"),
+    "number": Message("float_type", "Input should be a valid number"),
+    "boolean": Message("bool_type", "Input should be a valid boolean"),
+    "array": Message("list_type", "Input should be a valid list"),
+    "tuple": Message("tuple_type", "Input should be a valid tuple"),
+    "dict": Message("dict_type", "Input should be a valid dictionary"),
+    "null": Message("none_required", "Input should be None"),
+    "object": Message(
         "model_attributes_type",
         "Input should be a valid dictionary or object to extract fields from",
     ),
 }
 
 
-def of_type(kind: str, schema: Object) -> Words:
-    """Say that a value is not of a type, as strict mode does."""
+def of_type(kind: str, schema: Object) -> Message:
+    """Return the message for a value of the wrong type, as in strict mode."""
     if kind == "array" and "prefixItems" in schema:
         kind = "tuple"
     elif kind == "object" and "properties" not in schema:
         kind = "dict"
-    return _TYPE_WORDS[kind]
+    return _TYPE_MESSAGES[kind]
 
 
-def lax(kind: str, schema: Object, value: JSON) -> Words | Taken:
-    """Read a value as Pydantic's lax mode does: what it makes of it, or why it refuses."""
+def lax(kind: str, schema: Object, value: JSON) -> Message | Coerced:
+    """Read a value as Pydantic's lax mode does: the value coerced, or why it is refused."""
     reader = _LAX.get(kind)
     read = reader(value) if reader else None
     return of_type(kind, schema) if read is None else read
 
 
-def of_values(values: list[JSON], value: JSON) -> Words:
-    """Say that a value is none of a Literal's."""
+def of_values(values: list[JSON], value: JSON) -> Message:
+    """Return the message for a value that is not one of a Literal's."""
     if _is_int(value) and not _is_small(value) and any(_is_int(item) for item in values):
         return INT_SIZE
     shown = [repr(item) for item in values]
     *others, last = shown
     expected = f"{', '.join(others)} or {last}" if others else last
-    return Words("literal_error", f"Input should be {expected}", {"expected": expected})
+    return Message("literal_error", f"Input should be {expected}", {"expected": expected})
 
 
-def of_constraint(keyword: str, schema: Object, value: JSON) -> Words:
-    """Say which limit a value of the right type breaks."""
+def of_constraint(keyword: str, schema: Object, value: JSON) -> Message:
+    """Return the message for a value of the right type that breaks a limit."""
     limit = schema.get(keyword)
     if keyword in _NUMERIC and is_number(limit):
         return _numeric(keyword, limit, schema, value)
     if keyword in _TEXT and isinstance(limit, int):
         kind, word, name = _TEXT[keyword]
         msg = f"String should have {word} {_counted(limit, 'character')}"
-        return Words(kind, msg, {name: limit})
+        return Message(kind, msg, {name: limit})
     if keyword in _SIZED and isinstance(limit, int) and isinstance(value, dict | list):
-        return of_size(keyword, limit, len(value), schema)
-    if keyword == "uniqueItems":
-        return raised("the list has duplicated items")
-    return raised(f"does not meet {keyword!r}")
+        return _sized(keyword, limit, len(value), schema)
+    unmet = (
+        "the list has duplicated items"
+        if keyword == "uniqueItems"
+        else f"does not meet {keyword!r}"
+    )
+    # FastAPI renders the ValueError that Pydantic keeps here as an empty object.
+    return Message("value_error", f"Value error, {unmet}", {"error": {}})
 
 
-def of_size(keyword: str, limit: int, actual: int, schema: Object) -> Words:
-    """Say that a list, tuple or dictionary has too few items, or too many."""
+def _sized(keyword: str, limit: int, actual: int, schema: Object) -> Message:
     kind, word, name = _SIZED[keyword]
     field_type = "Dictionary" if keyword.endswith("Properties") else "List"
     if "prefixItems" in schema:
@@ -106,21 +111,16 @@ def of_size(keyword: str, limit: int, actual: int, schema: Object) -> Words:
     msg = (
         f"{field_type} should have {word} {_counted(limit, 'item')} after validation, not {actual}"
     )
-    return Words(kind, msg, {"field_type": field_type, name: limit, "actual_length": actual})
+    return Message(kind, msg, {"field_type": field_type, name: limit, "actual_length": actual})
 
 
-def of_non_finite(schema: Object, value: float) -> Words:
-    """Say what is wrong with NaN or an infinity where a number is wanted."""
-    for keyword in ("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"):
+def of_non_finite(schema: Object, value: float) -> Message:
+    """Return the message for NaN or an infinity where the schema takes a number."""
+    for keyword in _KEEPS:
         limit = schema.get(keyword)
-        if is_number(limit) and not _within(keyword, limit, value):
+        if is_number(limit) and not _KEEPS[keyword](value, limit):
             return _numeric(keyword, limit, schema, value)
     return NOT_FINITE
-
-
-def raised(message: str) -> Words:
-    """Say what a validator that raised ValueError said; FastAPI renders the error as `{}`."""
-    return Words("value_error", f"Value error, {message}", {"error": {}})
 
 
 def label(schema: Object, name: str | None) -> str:
@@ -139,53 +139,53 @@ def label(schema: Object, name: str | None) -> str:
     return f"constrained-{plain}" if any(limit in schema for limit in limits) else plain
 
 
-def _lax_int(value: JSON) -> Words | Taken | None:
+def _lax_int(value: JSON) -> Message | Coerced | None:
     if isinstance(value, bool):
-        return Taken(int(value))
+        return Coerced(int(value))
     if isinstance(value, float):
         if not math.isfinite(value):
             return NOT_FINITE
-        return Words(
+        return Message(
             "int_from_float",
             "Input should be a valid integer, got a number with a fractional part",
         )
     if not isinstance(value, str):
         return None
     if not _INT_TEXT.fullmatch(value):
-        return Words(
+        return Message(
             "int_parsing", "Input should be a valid integer, unable to parse string as an integer"
         )
     digits = value.strip().partition(".")[0]
-    return INT_SIZE if len(digits) > 4300 else Taken(int(digits))
+    return INT_SIZE if len(digits) > 4300 else Coerced(int(digits))
 
 
-def _lax_float(value: JSON) -> Words | Taken | None:
+def _lax_float(value: JSON) -> Message | Coerced | None:
     if isinstance(value, float | bool):
-        return Taken(float(value))
+        return Coerced(float(value))
     if not isinstance(value, str):
         return None
     try:
         if value.isascii():
-            return Taken(float(value))
+            return Coerced(float(value))
     except ValueError:
         pass
-    return Words(
+    return Message(
         "float_parsing", "Input should be a valid number, unable to parse string as a number"
     )
 
 
-def _lax_bool(value: JSON) -> Words | Taken | None:
+def _lax_bool(value: JSON) -> Message | Coerced | None:
     if is_number(value) and value in (0, 1):
-        return Taken(bool(value))
+        return Coerced(bool(value))
     if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
-        return Taken(value.lower() in _TRUE)
+        return Coerced(value.lower() in _TRUE)
     whole = is_number(value) and is_finite(value) and value == int(value)
     if isinstance(value, str) or (whole and is_number(value) and _is_small(int(value))):
-        return Words("bool_parsing", "Input should be a valid boolean, unable to interpret input")
+        return Message("bool_parsing", "Input should be a valid boolean, unable to interpret input")
     return None
 
 
-_LAX: dict[str, Callable[[JSON], Words | Taken | None]] = {
+_LAX: dict[str, Callable[[JSON], Message | Coerced | None]] = {
     "integer": _lax_int,
     "number": _lax_float,
     "boolean": _lax_bool,
@@ -196,6 +196,13 @@ _NUMERIC = {
     "exclusiveMaximum": ("less_than", "less than", "lt"),
     "minimum": ("greater_than_equal", "greater than or equal to", "ge"),
     "exclusiveMinimum": ("greater_than", "greater than", "gt"),
+}
+# In the order in which Pydantic meets them.
+_KEEPS: dict[str, Callable[[float, float], bool]] = {
+    "maximum": operator.le,
+    "exclusiveMaximum": operator.lt,
+    "minimum": operator.ge,
+    "exclusiveMinimum": operator.gt,
 }
 _TEXT = {
     "minLength": ("string_too_short", "at least", "min_length"),
@@ -217,23 +224,15 @@ _LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def _numeric(keyword: str, limit: float, schema: Object, value: JSON) -> Words:
+def _numeric(keyword: str, limit: float, schema: Object, value: JSON) -> Message:
     if schema.get("type") == "integer":
         limit = int(limit)
     elif isinstance(value, int) and not _fits_float(value):
-        return _TYPE_WORDS["number"]
+        return _TYPE_MESSAGES["number"]
     else:
         limit = float(limit)
-    kind, words, name = _NUMERIC[keyword]
-    return Words(kind, f"Input should be {words} {_plain(limit)}", {name: limit})
-
-
-def _within(keyword: str, limit: float, value: float) -> bool:
-    if keyword == "maximum":
-        return value <= limit
-    if keyword == "exclusiveMaximum":
-        return value < limit
-    return value >= limit if keyword == "minimum" else value > limit
+    kind, relation, name = _NUMERIC[keyword]
+    return Message(kind, f"Input should be {relation} {_plain(limit)}", {name: limit})
 
 
 def _plain(number: float) -> str:
@@ -262,3 +261,46 @@ def _fits_float(value: int) -> bool:
     except OverflowError:
         return False
     return True
+
+
+_MAX_DEPTH = 100
+_MAX_INTEGER = 10**400
+"""More than a float holds, yet short enough to be written out."""
+_NOT_JSON = Message("invalid-json-value", "input was not a valid JSON value")
+_INVALID_KEY = Message("invalid_key", "Keys should be strings")
+_TOO_DEEP = Message("recursion_loop", "Recursion error - cyclic reference detected")
+
+Replaced: TypeAlias = tuple[tuple[str | int, ...], Message]
+
+
+def sanitize(value: object) -> tuple[JSON, list[Replaced]]:
+    """Return a copy that is JSON, shallow and short, and the places that were replaced, with why.
+
+    Integers of hundreds of digits are shortened silently: the copy breaks the same limits.
+    """
+    replaced: list[Replaced] = []
+    return _sanitize(value, (), replaced), replaced
+
+
+def _sanitize(value: object, path: tuple[str | int, ...], replaced: list[Replaced]) -> JSON:
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, int | float):
+        short = isinstance(value, float) or abs(value) <= _MAX_INTEGER
+        return value if short else (_MAX_INTEGER if value > 0 else -_MAX_INTEGER)
+    if not isinstance(value, dict | list):
+        replaced.append((path, _NOT_JSON))
+        return None
+    if len(path) >= _MAX_DEPTH:
+        replaced.append((path, _TOO_DEEP))
+        return None
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        return [_sanitize(item, (*path, index), replaced) for index, item in enumerate(items)]
+    kept: dict[str, JSON] = {}
+    for key, item in cast("dict[object, object]", value).items():
+        if isinstance(key, str):
+            kept[key] = _sanitize(item, (*path, key), replaced)
+        else:
+            replaced.append(((*path, str(key)), _INVALID_KEY))
+    return kept

@@ -14,14 +14,12 @@ if find_spec("hypothesis") is None:
         "falkit_contract.strategies needs Hypothesis: pip install 'falkit[testing]' brings it"
     )
 
-from falkit_contract.strategies._expected import (
-    Expected as Expected,
-    FaultyInput as FaultyInput,
-    SeveralFaults as SeveralFaults,
-)
-from falkit_contract.strategies._faulty import (
-    faulty_inputs as faulty_inputs,
-    several_faults as several_faults,
-    ways as ways,
-)
 from falkit_contract.strategies._inputs import inputs as inputs
+from falkit_contract.strategies._invalid import (
+    Expected as Expected,
+    MutatedInput as MutatedInput,
+    SeveralFaults as SeveralFaults,
+    invalid_inputs as invalid_inputs,
+    mutations as mutations,
+    several_faults as several_faults,
+)

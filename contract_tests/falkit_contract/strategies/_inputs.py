@@ -1,28 +1,123 @@
-"""Legal inputs of an endpoint."""
+"""Legal inputs of an endpoint: files can be loaded, and the rules between fields are met."""
 
 from __future__ import annotations
 
+import base64
+import itertools
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from hypothesis import note, strategies as st
 
-from falkit_contract.curl import curl
-from falkit_contract.errors import BadArgument
-from falkit_contract.strategies import _media
-from falkit_contract.strategies._rules import Choices, one_of
-from falkit_contract.strategies._schemas import Flat, Schemas, fields
-from falkit_contract.strategies._values import Values, anything
-from falkit_spec import Catalog, Endpoint
+from falkit_contract import BadArgument, curl
+from falkit_contract.strategies._scalars import urls
+from falkit_contract.strategies._values import (
+    Flat,
+    Schemas,
+    Values,
+    anything,
+    canonical,
+    fields as fields_of,
+    required,
+)
+from falkit_fixtures import images
+from falkit_spec import Catalog, Endpoint, MediaInput
+from falkit_spec.facts import Rule
 from falkit_spec.types import JSON, Object
 
-Given = Mapping[str, st.SearchStrategy[JSON]]
+FieldStrategies = Mapping[str, st.SearchStrategy[JSON]]
+
+_MAX_CHOICES = 20_000
+"""More choices are not listed; inputs are then filtered."""
+_FILE_ENDINGS = {"image": ".png", "video": ".mp4", "audio": ".mp3"}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """All values that the fields read by an endpoint's rules can take together.
+
+    None where a field is open: any number, any text.
+    """
+
+    endpoint: Endpoint
+    schemas: Schemas
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The fields that any rule reads."""
+        return frozenset(name for rule in self.endpoint.rules for name in rule.reads)
+
+    @cached_property
+    def all(self) -> list[Object] | None:
+        """Every choice, legal or not."""
+        flat = self.schemas.flat(self.endpoint.input_schema, "")
+        options: list[list[Object]] = []
+        for name, node in fields_of(flat).items():
+            if name not in self.names:
+                continue
+            values = self._values(node, f".{name}")
+            if values is None:
+                return None
+            absent: list[Object] = [] if name in required(flat) else [{}]
+            options.append([*absent, *({name: value} for value in values)])
+        if math.prod(map(len, options)) > _MAX_CHOICES:
+            return None
+        return [
+            {name: value for part in parts for name, value in part.items()}
+            for parts in itertools.product(*options)
+        ]
+
+    @cached_property
+    def legal(self) -> list[Object] | None:
+        """The choices that break no rule."""
+        return None if self.all is None else [one for one in self.all if not self.broken(one)]
+
+    def breaking(self, rule: Rule) -> list[Object]:
+        """The choices that break this rule and no other; none where they can't be listed."""
+        return [one for one in self.all or [] if self.broken(one) == [rule]]
+
+    def broken(self, input: Mapping[str, JSON]) -> list[Rule]:
+        """Return the rules that an input breaks, its defaults filled in."""
+        filled = self.endpoint.with_defaults(input)
+        return [rule for rule in self.endpoint.rules if rule.broken_by(filled)]
+
+    def _values(self, node: JSON, path: str) -> list[JSON] | None:
+        flat = self.schemas.flat(node, path)
+        if flat.choices is not None:
+            compiled = self.schemas.compiled(node)
+            return [value for value in flat.choices if compiled.is_valid(value)]
+        if flat.kind == "boolean":
+            return [False, True]
+        if flat.kind == "null":
+            return [None]
+        branches = [self._values(branch, path) for branch in self.schemas.branches(flat)]
+        known = [values for values in branches if values is not None]
+        if not known or len(known) < len(branches):
+            return None
+        return [value for values in known for value in values]
+
+
+@st.composite
+def _pick(draw: st.DrawFn, choices: list[Object]) -> Object:
+    """Pick a choice field by field, so that each shrinks by itself: left out, then as listed."""
+    left = choices
+    for name in dict.fromkeys(name for choice in choices for name in choice):
+        found = list(dict.fromkeys(_written(choice, name) for choice in left))
+        picked = draw(st.sampled_from(sorted(found, key=bool)))
+        left = [choice for choice in left if _written(choice, name) == picked]
+    return left[0]
+
+
+def _written(choice: Object, name: str) -> str:
+    return canonical(choice[name]) if name in choice else ""
 
 
 class Inputs:
     """All that the strategies of one endpoint's inputs are made from."""
 
-    def __init__(self, endpoint: Endpoint, given: Given) -> None:
+    def __init__(self, endpoint: Endpoint, given: FieldStrategies) -> None:
         self.endpoint = endpoint
         self.schemas = Schemas(endpoint.input_schema, endpoint.id)
         self.values = Values(self.schemas)
@@ -31,7 +126,7 @@ class Inputs:
 
     @cached_property
     def flat(self) -> Flat:
-        """The input's own schema; UnsupportedSchema if it is of no object."""
+        """The input's own schema; UnsupportedSchema if it isn't of an object."""
         flat = self.schemas.flat(self.endpoint.input_schema, "")
         if flat.kind not in ("object", None):
             raise self.schemas.refuse("", f"an input is an object, not {flat.kind}")
@@ -39,51 +134,51 @@ class Inputs:
 
     @cached_property
     def legal(self) -> st.SearchStrategy[Object]:
-        """Inputs in which nothing is wrong."""
+        """Inputs that are valid and keep the rules."""
         choices = self.choices.legal
         if choices is None or self._given.keys() & self.choices.names:
-            return self.beside(frozenset()).filter(lambda one: not self.choices.broken(one))
+            return self.legal_without(frozenset()).filter(lambda one: not self.choices.broken(one))
         if not choices:
             raise self.schemas.refuse("", "no input meets the overlay's rules")
         return self.with_choice(choices)
 
     def with_choice(self, choices: list[Object]) -> st.SearchStrategy[Object]:
-        """Inputs whose fields that rules read are one of these choices, the rest legal."""
-        order = list(fields(self.flat))
+        """Inputs that have one of these choices in the fields that rules read, the rest legal."""
+        order = list(fields_of(self.flat))
 
         def joined(parts: tuple[Object, Object]) -> Object:
             both = {**parts[0], **parts[1]}
             return {name: both[name] for name in dict.fromkeys([*order, *both]) if name in both}
 
-        return st.tuples(one_of(choices), self._beside_choices).map(joined)
+        return st.tuples(_pick(choices), self._without_choices).map(joined)
 
     @cached_property
-    def _beside_choices(self) -> st.SearchStrategy[Object]:
-        return self.beside(self.choices.names)
+    def _without_choices(self) -> st.SearchStrategy[Object]:
+        return self.legal_without(self.choices.names)
 
-    def beside(self, without: frozenset[str]) -> st.SearchStrategy[Object]:
-        """Inputs that lack some fields and are legal otherwise, but for the rules."""
-        media = {wanted.field: _media.legal(wanted) for wanted in self.endpoint.media_inputs}
+    def legal_without(self, without: frozenset[str]) -> st.SearchStrategy[Object]:
+        """Inputs that lack some fields and are valid otherwise; the rules aren't applied."""
+        media = {wanted.field: _media(wanted) for wanted in self.endpoint.media_inputs}
         given = {**media, **self._given}
-        if not fields(self.flat):
+        if not fields_of(self.flat):
             return st.dictionaries(st.text(max_size=8), anything(), max_size=3)
         return self.values.object(self.flat, "", given, without)
 
     def known(self, name: str, argument: str) -> str:
         """Return a field's name; BadArgument if there is no such field."""
-        names = list(fields(self.flat))
+        names = list(fields_of(self.flat))
         if name not in names:
             raise BadArgument(argument, name, f"{self.endpoint.id} has {', '.join(names)}")
         return name
 
 
-def made_for(endpoint: Endpoint | str, fields: Given | None) -> Inputs:
-    """Check the arguments that all strategies share."""
+def inputs_of(endpoint: Endpoint | str, fields: FieldStrategies | None) -> Inputs:
+    """Check the arguments that all strategies share, and return what strategies are made from."""
     if isinstance(endpoint, str):
         endpoint = Catalog.vendored().get(endpoint)
     if not isinstance(endpoint, Endpoint):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
         raise BadArgument("endpoint", endpoint, "give an Endpoint of a Catalog, or its id")
-    made = Inputs(endpoint, fields) if fields else _plain(endpoint)
+    made = Inputs(endpoint, fields) if fields else _cached_inputs(endpoint)
     for name, strategy in (fields or {}).items():
         made.known(name, "fields")
         if not isinstance(strategy, st.SearchStrategy):  # pyright: ignore[reportUnnecessaryIsInstance]  # same
@@ -92,19 +187,21 @@ def made_for(endpoint: Endpoint | str, fields: Given | None) -> Inputs:
 
 
 @lru_cache(maxsize=64)
-def _plain(endpoint: Endpoint) -> Inputs:
+def _cached_inputs(endpoint: Endpoint) -> Inputs:
     return Inputs(endpoint, {})
 
 
-def noted(endpoint: Endpoint, input: JSON) -> None:
-    """Have Hypothesis print how to repeat the request, should the test fail."""
+def note_curl(endpoint: Endpoint, input: JSON) -> None:
+    """Have Hypothesis print the request as a `curl` line if the test fails."""
     note(curl(endpoint.id, input))
 
 
-def inputs(endpoint: Endpoint | str, *, fields: Given | None = None) -> st.SearchStrategy[Object]:
+def inputs(
+    endpoint: Endpoint | str, *, fields: FieldStrategies | None = None
+) -> st.SearchStrategy[Object]:
     """Give legal inputs of an endpoint: those that fal would take, the overlay's rules included.
 
-    The simplest comes first: only what is required, as short as may be. Files are public URLs
+    The simplest comes first: only what is required, as short as possible. Files are public URLs
     or data URIs of tiny pictures. When a test fails, a `curl` line for the input is printed.
 
     `endpoint` is one of a Catalog, or the id of a vendored one.
@@ -119,10 +216,25 @@ def inputs(endpoint: Endpoint | str, *, fields: Given | None = None) -> st.Searc
     >>> find(inputs("fal-ai/ltx-2/text-to-video/fast"), lambda input: input.get("duration", 0) > 10)
     {'prompt': '0', 'duration': 12}
     """
-    made = made_for(endpoint, fields)
+    made = inputs_of(endpoint, fields)
 
     def shown(input: Object) -> Object:
-        noted(made.endpoint, input)
+        note_curl(made.endpoint, input)
         return input
 
     return made.legal.map(shown)
+
+
+def _media(wanted: MediaInput) -> st.SearchStrategy[JSON]:
+    """Give files that a model could load: a URL first, then a data URI in each format it takes."""
+    simplest = f"https://example.com/{wanted.kind}{_FILE_ENDINGS[wanted.kind]}"
+    named: st.SearchStrategy[JSON] = st.one_of(st.just(simplest), urls)
+    if wanted.kind != "image":
+        return named
+    inline: list[JSON] = [
+        f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        for kind in images.KINDS
+        if kind in wanted.formats
+        and len(data := images.sample(kind)) <= (wanted.max_bytes or len(data))
+    ]
+    return named | st.sampled_from(inline) if inline else named

@@ -1,20 +1,188 @@
-"""A strategy of the values that one schema allows, composed from the schema's parts."""
+"""Schemas in one flat form, and the strategies of the values that they allow.
+
+Flat: references are followed, and what stands beside them is joined.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from hypothesis import strategies as st
 
-from falkit_contract.strategies import _numbers, _texts
-from falkit_contract.strategies._schemas import Flat, Schemas, fields, required, whole
+from falkit_contract import UnsupportedSchema
+from falkit_contract.strategies._scalars import numbers, texts, urls, whole
+from falkit_spec.schema import Compiled, follow_ref, ordered
 from falkit_spec.types import JSON, Object, is_array, is_number, is_object
 
-_SPARE = 3
-"""Lists and tables grow this much beyond what they must hold."""
+NOTES = frozenset(
+    (
+        *("title", "description", "default", "examples", "example", "deprecated", "readOnly"),
+        *("writeOnly", "format", "$comment", "limit_description", "step", "min", "max"),
+    )
+)
+"""Keywords that forbid nothing; so do all that begin with `x-` or an underscore."""
+_REFUSED = ("not", "contains", "propertyNames")
+_LARGEST = frozenset(
+    ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains")
+)
+_SMALLEST = frozenset(
+    ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains")
+)
+_UNIONS = ("anyOf", "oneOf")
+# The keywords from which a schema's type follows where none is named.
+_IMPLIED_BY: dict[str, tuple[str, ...]] = {
+    "object": ("properties", "required", "additionalProperties", "minProperties", "maxProperties"),
+    "array": ("items", "prefixItems", "minItems", "maxItems", "uniqueItems"),
+    "string": ("minLength", "maxLength"),
+    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+}
+
+
+@dataclass(frozen=True)
+class Flat:
+    """A schema without references. Where it isn't `exact`, it allows more than it should."""
+
+    schema: Object
+    exact: bool
+    refs: tuple[str, ...]
+    """The references that were followed to get here, to notice a schema that contains itself."""
+
+    @property
+    def kind(self) -> str | None:
+        """The one type that is named or follows from the keywords, else None."""
+        kind = self.schema.get("type")
+        if isinstance(kind, str):
+            return kind
+        if kind is not None:
+            return None
+        implied = (
+            name
+            for name, keywords in _IMPLIED_BY.items()
+            if any(keyword in self.schema for keyword in keywords)
+        )
+        return next(implied, None)
+
+    @property
+    def choices(self) -> list[JSON] | None:
+        """The values of an enum or const; None where there is neither."""
+        values = self.schema.get("enum")
+        if "const" in self.schema:
+            return [self.schema["const"]]
+        return values if is_array(values) else None
+
+
+class Schemas:
+    """Reads the schemas below one root."""
+
+    def __init__(self, root: Object, endpoint_id: str) -> None:
+        self.root = root
+        self.endpoint_id = endpoint_id
+
+    def refuse(self, path: str, reason: str) -> UnsupportedSchema:
+        """Return the error for a place in the schema."""
+        return UnsupportedSchema(self.endpoint_id, path, reason)
+
+    def flat(self, node: JSON, path: str, refs: tuple[str, ...] = ()) -> Flat:
+        """Flatten one schema; UnsupportedSchema where it cannot be read."""
+        if node is True:
+            return Flat({}, exact=True, refs=refs)
+        if not is_object(node):
+            raise self.refuse(path, "no value is allowed here")
+        for keyword in _REFUSED:
+            if keyword in node:
+                raise self.refuse(path, f"the keyword {keyword!r} is not supported")
+        beside: Object = {key: node[key] for key in node if key not in ("$ref", "allOf", "$defs")}
+        joined = Flat(beside, exact=True, refs=refs)
+        for part, seen in self._below(node, path, refs):
+            joined = _joined(joined, self.flat(part, path, seen))
+        return joined
+
+    def branches(self, flat: Flat) -> list[JSON]:
+        """Return a union's branches, null first because it is the simplest; none if no union."""
+        for keyword in _UNIONS:
+            listed = flat.schema.get(keyword)
+            if is_array(listed):
+                rest: Object = {k: v for k, v in flat.schema.items() if k != keyword}
+                bare = not any(not is_note(key) for key in rest)
+                branches: list[JSON] = [
+                    branch if bare else {"allOf": [branch, rest]} for branch in listed
+                ]
+                return sorted(branches, key=lambda branch: branch != {"type": "null"})
+        kinds = flat.schema.get("type")
+        if is_array(kinds):
+            typed: list[JSON] = [{**flat.schema, "type": kind} for kind in kinds]
+            return sorted(typed, key=lambda branch: is_object(branch) and branch["type"] != "null")
+        return []
+
+    def compiled(self, node: JSON) -> Compiled:
+        """Compile one schema below the root."""
+        schema = node if is_object(node) else {}
+        return Compiled({**schema, "$defs": self.root.get("$defs", {})})
+
+    def _below(
+        self, node: Object, path: str, refs: tuple[str, ...]
+    ) -> list[tuple[JSON, tuple[str, ...]]]:
+        found: list[tuple[JSON, tuple[str, ...]]] = []
+        ref, parts = node.get("$ref"), node.get("allOf")
+        if isinstance(ref, str):
+            if ref in refs:
+                raise self.refuse(path, f"{ref} contains itself, which is not supported")
+            found.append((follow_ref(self.root, ref) or {}, (*refs, ref)))
+        if is_array(parts):
+            found.extend((part, refs) for part in parts)
+        return found
+
+
+def is_note(keyword: str) -> bool:
+    """Tell whether a keyword forbids nothing."""
+    return keyword in NOTES or keyword.startswith(("x-", "_"))
+
+
+def fields(flat: Flat) -> Object:
+    """Return an object's properties in the document's order, then names that are only required."""
+    names = required(flat)
+    listed = ordered(flat.schema)
+    return {**listed, **{name: True for name in names if name not in listed}}
+
+
+def required(flat: Flat) -> list[str]:
+    """Return the names that an object must have."""
+    names = flat.schema.get("required")
+    return [name for name in names if isinstance(name, str)] if is_array(names) else []
+
+
+def _joined(one: Flat, other: Flat) -> Flat:
+    """Join two schemas that both apply; exact where one schema can express that."""
+    schema, exact = dict(one.schema), one.exact and other.exact
+    for keyword, value in other.schema.items():
+        mine = schema.get(keyword)
+        if keyword not in schema or mine == value:
+            schema[keyword] = value
+        elif is_note(keyword):
+            continue
+        elif keyword in _LARGEST | _SMALLEST and is_number(mine) and is_number(value):
+            schema[keyword] = max(mine, value) if keyword in _LARGEST else min(mine, value)
+        elif keyword == "required" and is_array(mine) and is_array(value):
+            schema[keyword] = list(dict.fromkeys([*map(str, mine), *map(str, value)]))
+        elif keyword == "properties" and is_object(mine) and is_object(value):
+            shared = mine.keys() & value.keys()
+            both: Object = {name: {"allOf": [mine[name], value[name]]} for name in shared}
+            schema[keyword] = {**mine, **value, **both}
+        elif keyword == "enum" and is_array(mine) and is_array(value):
+            schema[keyword] = [item for item in mine if item in value]
+        elif keyword == "type" and {str(mine), str(value)} == {"integer", "number"}:
+            schema[keyword] = "integer"
+        else:
+            exact = False
+    return Flat(schema, exact, tuple(dict.fromkeys((*one.refs, *other.refs))))
+
+
+_EXTRA = 3
+"""Lists and objects have up to this many more items than they must."""
 
 
 class Values:
@@ -40,14 +208,14 @@ class Values:
         given: Mapping[str, st.SearchStrategy[JSON]] | None = None,
         without: frozenset[str] = frozenset(),
     ) -> st.SearchStrategy[Object]:
-        """Return the strategy of an object: what it must hold, and now and then what it may."""
+        """Return the strategy of an object: what it must have, and sometimes what it may have."""
         own, musts = dict(given or {}), required(flat)
         named = {
             name: own[name] if name in own else self.field(name, node, f"{path}.{name}", flat.refs)
             for name, node in fields(flat).items()
             if name not in without
         }
-        made = _held(named, frozenset(musts))
+        made = _some_of(named, frozenset(musts))
         limited = "minProperties" in flat.schema or "maxProperties" in flat.schema
         if not limited:
             return made
@@ -66,7 +234,7 @@ class Values:
         flat = self._schemas.flat(node, path, refs)
         open_text = flat.kind == "string" and flat.choices is None
         limited = "minLength" in flat.schema or "maxLength" in flat.schema
-        return _texts.urls if open_text and not limited else made
+        return urls if open_text and not limited else made
 
     def _made(self, flat: Flat, node: JSON, path: str) -> st.SearchStrategy[JSON]:
         if flat.choices is not None:
@@ -82,13 +250,13 @@ class Values:
         schema = flat.schema
         match flat.kind:
             case "object":
-                return self._table(flat, path)
+                return self._dictionary(flat, path)
             case "array":
                 return self._list(flat, path)
             case "string":
-                return _texts.legal(schema)
+                return texts(schema)
             case "integer" | "number" as kind:
-                return _numbers.legal(schema, integer=kind == "integer")
+                return numbers(schema, integer=kind == "integer")
             case "boolean":
                 return st.booleans()
             case "null":
@@ -96,7 +264,7 @@ class Values:
             case _:
                 return anything()
 
-    def _table(self, flat: Flat, path: str) -> st.SearchStrategy[JSON]:
+    def _dictionary(self, flat: Flat, path: str) -> st.SearchStrategy[JSON]:
         if fields(flat):
             return self.object(flat, path).map(lambda value: value)
         more = flat.schema.get("additionalProperties", True)
@@ -104,7 +272,7 @@ class Values:
             return st.just({})
         least, most = whole(flat.schema, "minProperties"), flat.schema.get("maxProperties")
         values = self.of(more, f"{path}.*", flat.refs)
-        size = int(most) if is_number(most) else least + _SPARE
+        size = int(most) if is_number(most) else least + _EXTRA
         if size < least:
             return st.nothing()
         return st.dictionaries(st.text(max_size=8), values, min_size=least, max_size=size).map(
@@ -118,7 +286,7 @@ class Values:
             self.of(node, f"{path}[{place}]", flat.refs)
             for place, node in enumerate(firsts if is_array(firsts) else [])
         ]
-        top = int(most) if is_number(most) else max(least, len(head)) + (0 if head else _SPARE)
+        top = int(most) if is_number(most) else max(least, len(head)) + (0 if head else _EXTRA)
         if top < least:
             return st.nothing()
         head = head[:top]
@@ -139,7 +307,7 @@ class Values:
 
 
 @st.composite
-def _held(
+def _some_of(
     draw: st.DrawFn, named: Mapping[str, st.SearchStrategy[JSON]], musts: frozenset[str]
 ) -> Object:
     # A coin for each field, and not fixed_dictionaries, whose optional keys shrink badly.
@@ -157,9 +325,9 @@ def anything() -> st.SearchStrategy[JSON]:
         st.floats(allow_nan=False, allow_infinity=False),
         st.text(max_size=8),
     )
-    lists: st.SearchStrategy[list[JSON]] = st.lists(leaves, max_size=_SPARE)
+    lists: st.SearchStrategy[list[JSON]] = st.lists(leaves, max_size=_EXTRA)
     tables: st.SearchStrategy[Object] = st.dictionaries(
-        st.text(max_size=8), leaves, max_size=_SPARE
+        st.text(max_size=8), leaves, max_size=_EXTRA
     )
     return st.one_of(leaves, lists, tables)
 

@@ -16,18 +16,20 @@ from contract.facts import IMAGE, PROMPT, RETAKE, VIDEO
 from falkit_client import Client, errors
 from falkit_contract.strategies import (
     Expected,
-    FaultyInput,
+    MutatedInput,
     SeveralFaults,
-    faulty_inputs,
     inputs,
+    invalid_inputs,
+    mutations,
     several_faults,
-    ways,
 )
 from falkit_spec import JSON, Catalog, Fault
 from pydantic_models import MODELS, as_sent, expected_of
 from serving import Mock
 
-WAYS = [(endpoint, field, way) for endpoint in MODELS for field, way in ways(endpoint)]
+MUTATIONS = [
+    (endpoint, field, mutation) for endpoint in MODELS for field, mutation in mutations(endpoint)
+]
 endpoints = pytest.mark.parametrize("endpoint", MODELS)
 
 
@@ -43,7 +45,7 @@ def replies(mock: Mock, endpoint: str, input: JSON) -> list[httpx.Response]:
 def said_of(endpoint: str, input: JSON, expected: tuple[Expected, ...]) -> list[Fault]:
     """What Pydantic says of an input, and the overlay's rule where one is broken."""
     said = expected_of(MODELS[endpoint], input)
-    broken = [one for one in expected if one.way.startswith("rule: ")]
+    broken = [one for one in expected if one.mutation.startswith("rule: ")]
     if not broken or not isinstance(input, dict):
         return said
     filled = Catalog.vendored().get(endpoint).with_defaults(input)
@@ -52,7 +54,7 @@ def said_of(endpoint: str, input: JSON, expected: tuple[Expected, ...]) -> list[
         {
             "type": one.type,
             "loc": list(one.loc),
-            "msg": f"Value error, {one.way.removeprefix('rule: ')}",
+            "msg": f"Value error, {one.mutation.removeprefix('rule: ')}",
             "input": filled[one.field],
             "ctx": {"error": {}},
         }
@@ -73,15 +75,15 @@ def check(mock: Mock, endpoint: str, input: JSON, expected: tuple[Expected, ...]
         assert (reply.status_code, reply.json()) == (422, {"detail": said})
 
 
-@pytest.mark.parametrize(("endpoint", "field", "way"), WAYS)
+@pytest.mark.parametrize(("endpoint", "field", "mutation"), MUTATIONS)
 @settings(max_examples=4, deadline=None)
 @given(data=st.data())
 def test_each_way_to_be_wrong_is_said_as_pydantic_says_it(
-    endpoint: str, field: str, way: str, data: st.DataObject, mock: Mock
+    endpoint: str, field: str, mutation: str, data: st.DataObject, mock: Mock
 ) -> None:
-    faulty: FaultyInput = data.draw(faulty_inputs(endpoint, field=field, way=way))
-    assert (faulty.field, faulty.way) == (field, way)
-    check(mock, endpoint, faulty.input, (faulty.expected,))
+    invalid: MutatedInput = data.draw(invalid_inputs(endpoint, field=field, mutation=mutation))
+    assert (invalid.field, invalid.mutation) == (field, mutation)
+    check(mock, endpoint, invalid.input, (invalid.expected,))
 
 
 @endpoints
@@ -90,9 +92,9 @@ def test_each_way_to_be_wrong_is_said_as_pydantic_says_it(
 def test_several_faults_are_said_at_once_in_the_documents_order(
     endpoint: str, data: st.DataObject, mock: Mock
 ) -> None:
-    faulty: SeveralFaults = data.draw(several_faults(endpoint))
-    assert len(faulty.expected) >= 2
-    check(mock, endpoint, faulty.input, faulty.expected)
+    invalid: SeveralFaults = data.draw(several_faults(endpoint))
+    assert len(invalid.expected) >= 2
+    check(mock, endpoint, invalid.input, invalid.expected)
 
 
 @pytest.mark.parametrize(
@@ -134,12 +136,12 @@ def test_legal_inputs_are_taken_by_pydantic_the_mock_and_the_client(
 def test_the_client_finds_the_same_faults_before_anything_is_sent(
     endpoint: str, data: st.DataObject, mock: Mock, client: Client
 ) -> None:
-    faulty = data.draw(several_faults(endpoint))
-    assert isinstance(faulty.input, dict)
+    invalid = data.draw(several_faults(endpoint))
+    assert isinstance(invalid.input, dict)
     found: list[errors.InvalidInput] = []
     for checked in (True, False):
         with pytest.raises(errors.InvalidInput) as refused:
-            client.run(endpoint, faulty.input, check=checked)
+            client.run(endpoint, invalid.input, check=checked)
         found.append(refused.value)
     assert [error.status for error in found] == [None, 422]
     assert as_sent(list(found[0].faults)) == list(found[1].faults)

@@ -14,15 +14,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings, strategies as st
 
 from contract.constructs import EVERY, PROPERTIES, REQUIRED, endpoint_of, endpoint_taking
-from falkit_contract.curl import curl
-from falkit_contract.errors import BadArgument, ContractError, UnsupportedSchema
+from falkit_contract import BadArgument, ContractError, UnsupportedSchema, curl
 from falkit_contract.strategies import (
-    FaultyInput,
+    MutatedInput,
     SeveralFaults,
-    faulty_inputs,
     inputs,
+    invalid_inputs,
+    mutations,
     several_faults,
-    ways,
 )
 from falkit_spec import JSON, Catalog, Endpoint, Object, Overlay, UnknownEndpoint
 
@@ -82,57 +81,63 @@ def test_a_construct_with_branches_yields_each(name: str, count: int) -> None:
 
 
 @LARGE
-@given(faulty=faulty_inputs(EVERY))
-def test_a_faulty_input_of_any_construct_has_the_one_fault_it_names(faulty: FaultyInput) -> None:
-    found = EVERY.validate(faulty.input)
+@given(invalid=invalid_inputs(EVERY))
+def test_an_invalid_input_of_any_construct_has_the_one_fault_it_names(
+    invalid: MutatedInput,
+) -> None:
+    found = EVERY.validate(invalid.input)
     said = [(fault["type"], tuple(fault["loc"])) for fault in found]
-    if "any of" in faulty.way:
+    if "any of" in invalid.mutation:
         # One for each branch of the union.
-        assert said[0][0] == faulty.type
-        assert all(loc[: len(faulty.loc)] == faulty.loc for _, loc in said)
+        assert said[0][0] == invalid.type
+        assert all(loc[: len(invalid.loc)] == invalid.loc for _, loc in said)
     else:
-        assert said == [(faulty.type, faulty.loc)]
+        assert said == [(invalid.type, invalid.loc)]
 
 
-@pytest.mark.parametrize(("field", "way"), ways(EVERY))
-def test_every_way_of_every_construct_can_be_drawn(field: str, way: str) -> None:
+@pytest.mark.parametrize(("field", "mutation"), mutations(EVERY))
+def test_every_mutation_of_every_construct_can_be_drawn(field: str, mutation: str) -> None:
     drawn = find(
-        faulty_inputs(EVERY, field=field or None, way=way),
-        lambda faulty: True,
+        invalid_inputs(EVERY, field=field or None, mutation=mutation),
+        lambda invalid: True,
         settings=settings(database=None, phases=[Phase.generate], max_examples=5),
     )
-    assert (drawn.field, drawn.way) == (field, way)
+    assert (drawn.field, drawn.mutation) == (field, mutation)
     assert EVERY.validate(drawn.input) != []
 
 
 @LARGE
-@given(faulty=several_faults(EVERY))
-def test_several_faults_of_any_construct_are_all_found(faulty: SeveralFaults) -> None:
-    found = {str(fault["loc"][1]) for fault in EVERY.validate(faulty.input)}
-    assert found == {expected.field for expected in faulty.expected}
-    assert len(faulty.expected) >= 2
+@given(invalid=several_faults(EVERY))
+def test_several_faults_of_any_construct_are_all_found(invalid: SeveralFaults) -> None:
+    found = {str(fault["loc"][1]) for fault in EVERY.validate(invalid.input)}
+    assert found == {expected.field for expected in invalid.expected}
+    assert len(invalid.expected) >= 2
 
 
-def test_the_ways_of_a_field_are_those_its_schema_has() -> None:
-    found = [way for field, way in ways(EVERY) if field == "steps"]
-    assert [way for way in found if not way.startswith("wrong type")] == [
+def test_the_mutations_of_a_field_are_those_its_schema_has() -> None:
+    found = [mutation for field, mutation in mutations(EVERY) if field == "steps"]
+    assert [mutation for mutation in found if not mutation.startswith("wrong type")] == [
         "below minimum",
         "above maximum",
         "not a multiple",
     ]
     assert "wrong type: number in a string for integer" in found
-    nested = [way for field, way in ways(EVERY) if field == "loras"]
+    nested = [mutation for field, mutation in mutations(EVERY) if field == "loras"]
     assert "not above minimum at [].scale" in nested
     assert "missing at [].path" in nested
 
 
 def test_an_optional_field_that_may_be_null_is_never_called_wrong_for_it() -> None:
-    assert not [way for field, way in ways(EVERY) if field == "title" and "null for" in way]
+    assert not [
+        mutation
+        for field, mutation in mutations(EVERY)
+        if field == "title" and "null for" in mutation
+    ]
 
 
 @pytest.mark.parametrize("name", REQUIRED)
 def test_only_what_is_required_can_be_missing(name: str) -> None:
-    missing = {field for field, way in ways(EVERY) if way == "missing"}
+    missing = {field for field, mutation in mutations(EVERY) if mutation == "missing"}
     assert name in missing
     assert missing == set(REQUIRED)
 
@@ -152,8 +157,10 @@ def test_a_legal_input_shrinks_to_the_field_that_matters(name: str, value: JSON)
     assert found == {"prompt": "0", name: value}
 
 
-def test_a_faulty_input_shrinks_to_its_fault() -> None:
-    found = find(faulty_inputs(T2V, field="fps"), lambda faulty: faulty.way == "not in enum")
+def test_an_invalid_input_shrinks_to_its_fault() -> None:
+    found = find(
+        invalid_inputs(T2V, field="fps"), lambda invalid: invalid.mutation == "not in enum"
+    )
     assert found.input == {"prompt": "0", "fps": 26}
 
 
@@ -225,15 +232,17 @@ RULED = {
 def test_rules_over_any_fields_are_kept(name: str, data: st.DataObject) -> None:
     endpoint = RULED[name]
     assert endpoint.validate(data.draw(inputs(endpoint))) == []
-    faulty = data.draw(several_faults(endpoint))
-    said = {str(fault["loc"][1]) for fault in endpoint.validate(faulty.input)}
-    assert said == {expected.field for expected in faulty.expected}
+    invalid = data.draw(several_faults(endpoint))
+    said = {str(fault["loc"][1]) for fault in endpoint.validate(invalid.input)}
+    assert said == {expected.field for expected in invalid.expected}
 
 
 def test_a_rule_is_broken_beside_other_faults() -> None:
     found = find(
         several_faults(I2V_FAST),
-        lambda faulty: any(expected.way.startswith("rule: ") for expected in faulty.expected),
+        lambda invalid: any(
+            expected.mutation.startswith("rule: ") for expected in invalid.expected
+        ),
     )
     assert [expected.field for expected in found.expected] == ["image_url", "duration"]
 
@@ -303,11 +312,11 @@ def test_an_input_that_is_no_object_is_refused() -> None:
         inputs(endpoint_of({"type": "array"}))
 
 
-def test_a_schema_that_holds_itself_is_refused() -> None:
+def test_a_schema_that_contains_itself_is_refused() -> None:
     looped = endpoint_taking({"x": {"$ref": "#/paths/~1acme~1odd/post/requestBody"}})
     inputs(looped)
     schema: Object = {"type": "object", "properties": {"x": {"$ref": "#/x-loop"}}}
-    with pytest.raises(UnsupportedSchema, match="holds itself"):
+    with pytest.raises(UnsupportedSchema, match="contains itself"):
         inputs(_with_loop(schema))
 
 
@@ -326,20 +335,20 @@ def test_an_unknown_endpoint_is_refused_with_what_comes_near() -> None:
 def test_an_unknown_field_is_refused_with_those_there_are() -> None:
     for call in (
         lambda: inputs(T2V, fields={"promt": st.just("x")}),
-        lambda: faulty_inputs(T2V, field="promt"),
+        lambda: invalid_inputs(T2V, field="promt"),
     ):
         with pytest.raises(BadArgument, match=r"'promt': .* has prompt, duration"):
             call()
 
 
-def test_an_unknown_way_is_refused_with_those_there_are() -> None:
+def test_an_unknown_mutation_is_refused_with_those_there_are() -> None:
     with pytest.raises(BadArgument, match="can be wrong by: missing, wrong type"):
-        faulty_inputs(T2V, field="prompt", way="too loud")
+        invalid_inputs(T2V, field="prompt", mutation="too loud")
 
 
-def test_a_field_that_takes_anything_cannot_be_faulty() -> None:
+def test_a_field_that_takes_anything_cannot_be_invalid() -> None:
     with pytest.raises(BadArgument, match="'open': acme/odd takes anything there"):
-        faulty_inputs(EVERY, field="open")
+        invalid_inputs(EVERY, field="open")
 
 
 def test_a_field_that_is_no_strategy_is_refused() -> None:
@@ -354,7 +363,7 @@ def test_what_is_no_endpoint_is_refused() -> None:
         inputs(endpoint)
 
 
-def test_without_hypothesis_the_mend_is_named() -> None:
+def test_without_hypothesis_the_fix_is_named() -> None:
     # As in an environment that has falkit alone.
     code = (
         "import importlib.util as u; u.find_spec = lambda name: None; "

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from contract.constructs import EVERY, PROPERTIES, endpoint_taking
-from falkit_contract.strategies import faulty_inputs, inputs, ways
+from falkit_contract.strategies import inputs, invalid_inputs, mutations
 from falkit_spec import JSON, Catalog, Endpoint, Object
-from falkit_spec.checker import Checker
-from falkit_spec.compiled import Compiled
+from falkit_spec.schema import Compiled
 from falkit_spec.types import is_object
+from falkit_spec.validation import SchemaValidator
 
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 EXAMPLES, HAND = (200, 1000) if NIGHTLY else (10, 100)
@@ -75,7 +75,7 @@ Pools = dict[str, tuple[list[JSON], list[JSON]]]
 
 @cache
 def pools(endpoint_id: str) -> st.SearchStrategy[Pools]:
-    """Give each field some values: legal ones; and those that break it in a way, or any."""
+    """Give each field some values: legal ones; and those that break it in one way, or any."""
     endpoint = ENDPOINTS[endpoint_id]
     wild: st.SearchStrategy[JSON] = st.one_of(
         st.sampled_from(NUMBERS),
@@ -103,10 +103,10 @@ def _values_of(
     # Of the document of all constructs only the one field is made: the whole is slow to draw.
     alone = endpoint_taking({name: PROPERTIES[name]}, name) if endpoint is EVERY else endpoint
     legal = inputs(alone).map(lambda input: input.get(name, endpoint.defaults.get(name)))
-    if name not in {field for field, _ in ways(alone)}:
+    if name not in {field for field, _ in mutations(alone)}:
         return st.tuples(_some(legal), _some(wild))
-    faulty = faulty_inputs(alone, field=name)
-    broken = faulty.map(lambda one: one.input.get(name) if is_object(one.input) else None)
+    invalid = invalid_inputs(alone, field=name)
+    broken = invalid.map(lambda one: one.input.get(name) if is_object(one.input) else None)
     return st.tuples(_some(legal), _some(broken | wild))
 
 
@@ -127,7 +127,7 @@ def dealt(pools: Pools, seed: int, count: int) -> Iterator[Object]:
 
 def both(schema: Object) -> tuple[Callable[[JSON], bool], Callable[[JSON], bool]]:
     """Return the two validators of a schema."""
-    checker = Checker(schema)
+    checker = SchemaValidator(schema)
 
     def by_jsonschema(value: JSON) -> bool:
         valid: bool = checker.is_valid(value)

@@ -5,21 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from openapi_spec_validator import validate
-from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
-from falkit_mock.app import create_app
-from falkit_mock.control.routes import METHODS, ROOT, document, operations
+from falkit_mock.app import MockApp, create_app
+from falkit_mock.control.routes import METHODS, ROOT, control_router, document, operations
 from serving import Mock
 
 
-def routed(app: Starlette) -> set[tuple[str, str]]:
+def routed(app: MockApp) -> set[tuple[str, str]]:
     """Return method and path of everything that the application has under /__falkit."""
-    (mount,) = [route for route in app.routes if isinstance(route, Mount) and route.path == ROOT]
+    router = control_router(app.service, app.catalog, app.request_log, lambda: None)
     return {
-        (method, f"{ROOT}{route.path}")
-        for route in mount.routes
-        if isinstance(route, Route)
+        (method, route.path)
+        for route in router.routes
+        if isinstance(route, Route) and route.path != ROOT
         for method in route.methods or ()
         if method != "HEAD"
     }

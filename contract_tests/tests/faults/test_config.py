@@ -98,7 +98,8 @@ def test_pyproject_has_the_same_under_its_table(tmp_path: Path) -> None:
         ("rules = 3", "falkit.toml: rules: write each as [[rules]] with fault = NAME"),
         (
             '[[rules]]\nfault = "hang"\n[[rules]]\nfault = "latency"\nsecs = 2',
-            "falkit.toml: rule 2 (latency): secs: 2 belongs to no parameter; did you mean seconds?",
+            "falkit.toml: rule 2 (latency): secs: 2 is for an unknown parameter; "
+            "did you mean seconds?",
         ),
     ],
 )
@@ -174,7 +175,7 @@ def test_a_file_that_is_no_toml_or_not_there_ends_it_with_one_line(tmp_path: Pat
 def test_a_rule_of_the_command_line_that_cant_work_ends_it_with_one_line(tmp_path: Path) -> None:
     line = refused(tmp_path, "--fault", "image_lod_error")
     assert line == (
-        "falkit: --fault: fault: 'image_lod_error' is no fault; did you mean image_load_error?"
+        "falkit: --fault: fault: 'image_lod_error' isn't a fault; did you mean image_load_error?"
     )
 
 

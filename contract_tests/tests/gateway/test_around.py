@@ -25,7 +25,7 @@ def test_what_connects_before_the_mock_is_ready_is_answered(authority_folder: Pa
     with listen("127.0.0.1", 0) as mock, listen("127.0.0.1", 0) as gate:
         authority = Authority.open(authority_folder)
         gateway = Gateway(gate, reached(mock), Egress("allow"), authority)
-        with ServerThread(INSTANT, mock, gateway, lambda app: app) as server:
+        with ServerThread(INSTANT, mock, gateway, lambda app: None) as server:
             reply = httpx.get(f"{gateway.url}/health", timeout=PATIENCE, trust_env=False)
             assert reply.json() == {"status": "ok"}
             assert server.call(_answer) == "on the loop"
@@ -42,7 +42,7 @@ def test_a_mock_that_cannot_be_made_ends_the_program_and_says_why(
     with listen("127.0.0.1", 0) as mock, listen("127.0.0.1", 0) as gate:
         authority = Authority.open(authority_folder)
         gateway = Gateway(gate, reached(mock), Egress("allow"), authority)
-        server = ServerThread(INSTANT, mock, gateway, lambda app: app)
+        server = ServerThread(INSTANT, mock, gateway, lambda app: None)
         server.broken = child.stop
         with server:
             assert child.run() == 128 + 15

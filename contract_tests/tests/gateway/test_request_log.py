@@ -94,13 +94,13 @@ def asked(form: Literal["text", "json"], path: str, *, running: bool = False) ->
     """Return what is logged of a direct call that has to wait until the clock is moved."""
     told, clock = io.StringIO(), ManualClock()
     app = create_app(clock=clock)
-    log = Log(app, form, told, clock)
+    app.service.events.listeners.append(Log(form, told, clock))
 
     async def ask() -> None:
         if running:
             clock.run()
         async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=log), base_url="http://mock", headers=KEY
+            transport=httpx.ASGITransport(app=app), base_url="http://mock", headers=KEY
         ) as client:
             call: Coroutine[Any, Any, httpx.Response] = client.post(path, json=PROMPT)
             task = asyncio.ensure_future(call)
@@ -108,7 +108,7 @@ def asked(form: Literal["text", "json"], path: str, *, running: bool = False) ->
                 await asyncio.sleep(0)
             clock.advance(60)
             assert (await task).status_code == 200
-            app.state.service.close()
+            app.service.close()
 
     asyncio.run(ask())
     return told.getvalue()

@@ -12,9 +12,9 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from starlette.applications import Starlette
 from starlette.types import Message, Scope
 
+from falkit_mock.app import MockApp
 from falkit_mock.core.clock import ManualClock
 from falkit_mock.service.service import Service
 
@@ -95,9 +95,9 @@ class Open:
 class Driver:
     """Calls one application on an event loop of its own."""
 
-    def __init__(self, app: Starlette, clock: WatchedClock) -> None:
+    def __init__(self, app: MockApp, clock: WatchedClock) -> None:
         self.clock = clock
-        self.service: Service = app.state.service
+        self.service: Service = app.service
         self._app = app
         self._loop = asyncio.new_event_loop()
         self._calls: list[Open] = []

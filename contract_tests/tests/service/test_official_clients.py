@@ -76,7 +76,7 @@ def test_python_tries_a_call_above_the_limit_again_until_there_is_a_place(
         clock.advance(4)
 
     monkeypatch.setattr("fal_client.client.time.sleep", sleep)
-    service: Service = fal.app.state.service  # type: ignore[attr-defined]
+    service: Service = fal.app.service  # type: ignore[attr-defined]
     before = len(fal.requests)
     with pytest.raises(FalClientHTTPError) as refused:
         client.run(T2V, {})

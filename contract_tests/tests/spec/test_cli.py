@@ -118,14 +118,14 @@ def test_validate_goes_on_after_a_bad_file(tmp_path: Path) -> None:
     assert result.exit_code == 1
     first, second, third = result.stdout.splitlines()
     assert "none.json: cannot be read" in first
-    assert "a.json: no JSON" in second
+    assert "a.json: not JSON" in second
     assert third == f"{good}: ok"
 
 
 @pytest.mark.parametrize(
     ("data", "line"),
     [
-        ([], "JSON, but no object"),
+        ([], "JSON, but not an object"),
         ({}, "names no endpoint"),
         ({"paths": {"/a/b": {"post": {}}}}, "no GET at /a/b/requests/{request_id}"),
         ({"info": {"x-fal-metadata": {"endpointId": "a/b"}}}, "no POST at /a/b"),

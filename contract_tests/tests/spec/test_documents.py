@@ -115,7 +115,7 @@ def test_an_example_is_the_callers_to_change() -> None:
 
 @pytest.mark.parametrize(("logs", "right"), [(None, True), ([], True), ({}, False)])
 def test_the_overlaid_status_has_logs_as_the_service_sends_them(logs: JSON, right: bool) -> None:
-    from falkit_spec.compiled import Compiled
+    from falkit_spec.schema import Compiled
 
     schema = Catalog.vendored().get(FAST).status_schema
     status: Object = {"status": "COMPLETED", "request_id": "1", "logs": logs}

@@ -276,7 +276,12 @@ def test_what_is_wrong_with_an_output_is_said_with_its_path() -> None:
 
 @pytest.mark.parametrize(
     ("raw", "reason"),
-    [(b"{", "no JSON"), (b"\xff", "no JSON"), (b"[]", "no object"), (b"{}", "names no endpoint")],
+    [
+        (b"{", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b"[]", "not an object"),
+        (b"{}", "names no endpoint"),
+    ],
 )
 def test_a_file_that_is_no_document_is_refused_with_its_name(raw: bytes, reason: str) -> None:
     with pytest.raises(BadDocument, match=f"x.json: .*{reason}"):

@@ -138,9 +138,9 @@ PNG: Object = {"value": ["png"], "certainty": "confirmed", "source": "a test"}
 
 BAD_FACTS: list[tuple[JSON, str]] = [
     ({"pricing": []}, "`pricing` needs a unit"),
-    ({"pricing": {"unit": "s", "amount": {"value": 0.1}}}, "0.1 is no price"),
-    ({"pricing": {"unit": "s", "amount": {"value": "NaN"}}}, "'NaN' is no price"),
-    ({"pricing": {"unit": "s", "amount": {"value": "x"}}}, "'x' is no price"),
+    ({"pricing": {"unit": "s", "amount": {"value": 0.1}}}, "0.1 is not a price"),
+    ({"pricing": {"unit": "s", "amount": {"value": "NaN"}}}, "'NaN' is not a price"),
+    ({"pricing": {"unit": "s", "amount": {"value": "x"}}}, "'x' is not a price"),
     ({"pricing": {"unit": "s", "amount": {"value": "1"}}}, "quantity: needs `value`"),
     (
         {"pricing": {"unit": "s", "amount": {"value": "1"}, "quantity": {"field": "s"}}},

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from falkit_spec import JSON, Catalog, Document, Endpoint, Object
-from falkit_spec.checker import plain_words
-from falkit_spec.compiled import Compiled
-from falkit_spec.tame import tame
+from falkit_spec.schema import Compiled
+from falkit_spec.validation import describe_errors
+from falkit_spec.wording import sanitize
 
 FAST, RETAKE = "fal-ai/ltx-2/image-to-video/fast", "fal-ai/ltx-2/retake-video"
 BODY: Object = {"image_url": "https://example.com/a.png", "prompt": "a boat"}
@@ -327,7 +327,7 @@ def test_values_inside_lists_are_coerced() -> None:
 
 
 def test_what_is_no_json_is_named_where_it_stands() -> None:
-    made, odd = tame({"a": [object()], "b": {"c": 1.5, "d": (1,)}})
+    made, odd = sanitize({"a": [object()], "b": {"c": 1.5, "d": (1,)}})
     assert made == {"a": [None], "b": {"c": 1.5, "d": None}}
     assert [(path, words.type) for path, words in odd] == [
         (("a", 0), "invalid-json-value"),
@@ -370,7 +370,7 @@ SCHEMAS: list[Object] = [
 @settings(deadline=None, max_examples=300)
 @given(schema=st.sampled_from(SCHEMAS), value=VALUES)
 def test_the_compiled_validator_and_jsonschema_agree(schema: Object, value: JSON) -> None:
-    assert Compiled(schema).is_valid(value) is (plain_words(schema, value) == [])
+    assert Compiled(schema).is_valid(value) is (describe_errors(schema, value) == [])
 
 
 @settings(deadline=None)
@@ -385,5 +385,5 @@ def test_validate_finds_something_exactly_where_is_valid_says_no(
     )
     body: Object = {**example, **changes}
     assert endpoint.is_valid(body) is (endpoint.validate(body) == [])
-    schema_only = plain_words(endpoint.input_schema, body) == []
+    schema_only = describe_errors(endpoint.input_schema, body) == []
     assert Compiled(endpoint.input_schema).is_valid(body) is schema_only

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from client.webhooks.published import Verifier, as_jose
 from falkit_mock.cli import main
 from falkit_mock.cli.console import ConsoleLog
+from falkit_mock.core.events import DeliveryAttempted, Listener
 from falkit_mock.webhooks.signing import SAMPLES
 from serving import Mock
 from webhooks.following import deliveries, go, settled, submit
@@ -204,9 +205,14 @@ def test_resend_refuses_an_unknown_job(mock: Mock) -> None:
     assert "no-such-job" in done.stderr
 
 
+def deliveries_alone(log: ConsoleLog) -> Listener:
+    """Return a listener that hands on deliveries, and no requests."""
+    return lambda event: log(event) if isinstance(event, DeliveryAttempted) else None
+
+
 def test_the_log_has_a_line_for_each_attempt(mock: Mock) -> None:
     told = io.StringIO()
-    mock.service.webhooks.log.heard = ConsoleLog(mock.http, file=told).delivered  # type: ignore[arg-type]
+    mock.service.events.listeners.append(deliveries_alone(ConsoleLog(file=told)))
     codes = iter([500, 200])
     with receiving(lambda _: Reply(next(codes))) as receiver:
         submit(mock, receiver.url)
@@ -224,8 +230,7 @@ def test_the_log_has_a_line_for_each_attempt(mock: Mock) -> None:
 
 def test_the_json_log_has_an_object_for_each_attempt(mock: Mock, receiver: Receiver) -> None:
     told = io.StringIO()
-    log = ConsoleLog(mock.http, "json", told)  # type: ignore[arg-type]
-    mock.service.webhooks.log.heard = log.delivered
+    mock.service.events.listeners.append(deliveries_alone(ConsoleLog("json", told)))
     job = submit(mock, receiver.url)
     settled(mock)
     line = json.loads(told.getvalue())

@@ -8,20 +8,22 @@ import re
 import sys
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import Any, Literal, TextIO
 from urllib.parse import quote
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from falkit_mock.core import masked
 from falkit_mock.core.clock import Clock, SimulatedClock
-from falkit_mock.core.events import Delivery
-from falkit_mock.core.network import MEDIA
-from falkit_mock.hosts import Address
+from falkit_mock.core.events import (
+    Delivery,
+    DeliveryAttempted,
+    Event,
+    HostContacted,
+    RequestAnswered,
+    RequestArrived,
+    RequestRecord,
+)
+from falkit_mock.core.network import MEDIA, ROLES
 from falkit_spec import JSON
-
-if TYPE_CHECKING:
-    from falkit_mock.core.events import HostContacted
 
 # The mock's time is told where it is further than this from the machine's, in seconds.
 _NEAR = 60.0
@@ -118,13 +120,10 @@ def _clock(seconds: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
-_SHOWN = {b"x-fal-request-id": "request_id", b"x-falkit-hint": "hint"}
-
-
 class ConsoleLog:
-    """Wraps an application; plain ASGI, since it sits on every request's way.
+    """Writes a line per request, delivery and call to another host; a listener.
 
-    With the mock's clock it also says when a caller waits for one that stands.
+    With the mock's clock it also says when a caller waits for one that is paused.
     """
 
     # Real seconds after which a caller counts as waiting.
@@ -132,56 +131,40 @@ class ConsoleLog:
 
     def __init__(
         self,
-        app: ASGIApp,
         form: Literal["text", "json"] = "text",
         file: TextIO | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._app = app
         self._form = form
         self._file = file or sys.stderr
         self._clock = clock
+        self._waiting: dict[int, asyncio.TimerHandle] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.perf_counter()
-        status = 0
-        notes: dict[str, str] = {}
+    def __call__(self, event: Event) -> None:
+        """Write an event, if it is one to write."""
+        match event:
+            case RequestArrived(record) if stands(self._clock):
+                loop = asyncio.get_running_loop()
+                self._waiting[id(record)] = loop.call_later(self.patience, self._waits, record)
+            case RequestAnswered(record):
+                if (waiting := self._waiting.pop(id(record), None)) is not None:
+                    waiting.cancel()
+                self._answered(record)
+            case DeliveryAttempted(delivery):
+                self._delivered(delivery)
+            case HostContacted():
+                self._left(event)
+            case _:
+                return
 
-        async def note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                for name, value in message["headers"]:
-                    if name in _SHOWN:
-                        notes[_SHOWN[name]] = value.decode("latin-1")
-            await send(message)
-
-        waiting: asyncio.TimerHandle | None = None
-        if stands(self._clock):
-            loop = asyncio.get_running_loop()
-            waiting = loop.call_later(self.patience, lambda: self._waits(scope, status))
-        try:
-            await self._app(scope, receive, note)
-        finally:
-            if waiting is not None:
-                waiting.cancel()
-            if fault := scope.get("falkit.fault"):
-                notes["fault"] = fault
-            self._write(scope, status, (time.perf_counter() - began) * 1000, notes)
-
-    def delivered(self, delivery: Delivery) -> None:
-        """Write what became of an attempt to deliver a webhook."""
+    def _delivered(self, delivery: Delivery) -> None:
         now = time.time()
         if self._form == "json":
             self._print(json.dumps(as_facts(delivery, now)))
         else:
             self._print(as_text(delivery, now, stands=stands(self._clock)))
 
-    def left(self, attempt: HostContacted) -> None:
-        """Write that somebody called a host which is not fal's."""
+    def _left(self, attempt: HostContacted) -> None:
         where = f"{attempt.host}:{attempt.port}"
         if self._form == "json":
             facts = {"time": round(attempt.time, 3), "egress": where, "allowed": attempt.allowed}
@@ -191,47 +174,43 @@ class ConsoleLog:
             line = f"{clock} {'out' if attempt.allowed else 'no!'} {'':<4} {where}"
         self._print(line)
 
-    def _waits(self, scope: Scope, status: int) -> None:
-        """Write that a caller waits for a clock that stands, if it does."""
-        address: Address | None = scope.get("falkit.address")
+    def _waits(self, record: RequestRecord) -> None:
+        """Write that a caller waits for a clock that is paused, if it does."""
         # What is sent or fetched may just take its time.
-        if address is None or address.role == MEDIA or self._clock is None:
+        if ROLES.get(record.host) == MEDIA or self._clock is None:
             return
-        streams = address.path.endswith("/status/stream")
-        if not stands(self._clock) or (status and not streams):
+        streams = record.path.endswith("/status/stream")
+        if not stands(self._clock) or (record.status and not streams):
             return
-        now, target = time.time(), _target(scope)
+        now, target = time.time(), target_of(record)
         if self._form == "json":
-            facts: dict[str, Any] = {"method": scope["method"], "target": target}
+            facts: dict[str, Any] = {"method": record.method, "target": target}
             self._print(json.dumps({"time": round(now, 3), **facts, "waits_for": "clock"}))
             return
         why = f"waits for the clock, which stands at {moment(self._clock.now())}"
-        clock = time.strftime("%H:%M:%S", time.localtime(now))
-        line = f"{clock} ... {scope['method']:<4} {target}"
-        self._print(f"{line}\n         {why}; `falkit clock advance 1m` moves it")
+        line = f"{_clock(now)} ... {record.method:<4} {target}"
+        self._print(f"{line}{_INDENT}{why}; `falkit clock advance 1m` moves it")
 
-    def _write(self, scope: Scope, status: int, ms: float, notes: dict[str, str]) -> None:
-        target = _target(scope)
-        now = time.time()
+    def _answered(self, record: RequestRecord) -> None:
+        now, target, ms = time.time(), target_of(record), record.ms or 0.0
         if self._form == "json":
-            line = json.dumps(
-                {
-                    "time": round(now, 3),
-                    "method": scope["method"],
-                    "target": target,
-                    "status": status,
-                    "ms": round(ms, 2),
-                    **notes,
-                }
-            )
-        else:
-            clock = time.strftime("%H:%M:%S", time.localtime(now))
-            # A caller that hung up got no status.
-            line = f"{clock} {status or '---'} {scope['method']:<4} {target}  {ms:.1f} ms"
-            if hint := notes.get("hint"):
-                line += f"\n         hint: {hint}"
-            elif fault := notes.get("fault"):
-                line += f"\n         fault: {fault}"
+            facts: dict[str, Any] = {
+                "time": round(now, 3),
+                "method": record.method,
+                "target": target,
+                "status": record.status,
+                "ms": round(ms, 2),
+            }
+            notes = {"request_id": record.request_id, "hint": record.hint}
+            notes["fault"] = ", ".join(record.faults)
+            self._print(json.dumps(facts | {name: note for name, note in notes.items() if note}))
+            return
+        # A caller that hung up got no status.
+        line = f"{_clock(now)} {record.status or '---'} {record.method:<4} {target}  {ms:.1f} ms"
+        if record.hint:
+            line += f"{_INDENT}hint: {record.hint}"
+        elif record.faults:
+            line += f"{_INDENT}fault: {', '.join(record.faults)}"
         self._print(line)
 
     def _print(self, line: str) -> None:
@@ -243,8 +222,7 @@ def stands(clock: Clock | None) -> bool:
     return isinstance(clock, SimulatedClock) and not clock.running
 
 
-def _target(scope: Scope) -> str:
-    address: Address | None = scope.get("falkit.address")
-    # Quoted, so that no path can forge a line.
-    path = quote(scope["path"] if address is None else address.path)
-    return path if address is None else f"{address.host}{path}"
+def target_of(record: RequestRecord) -> str:
+    """Return what a request asked for, quoted so that no path can forge a line."""
+    path = quote(record.path)
+    return f"{quote(record.host)}{path}" if record.fal else path

@@ -30,10 +30,7 @@ from falkit_mock.core.network import GATEWAY_PORT, PORT
 if TYPE_CHECKING:
     from socket import socket
 
-    from starlette.applications import Starlette
-    from starlette.types import ASGIApp
-
-    from falkit_mock.core.events import Delivery
+    from falkit_mock.app import MockApp
     from falkit_mock.gateway import Policy
     from falkit_mock.gateway.environment import Child
     from falkit_mock.gateway.gateway import Gateway
@@ -72,10 +69,9 @@ def serve(
         app = create_app(
             replace(settings, control_token=settings.control_token or made), clock=clock
         )
-        service: Service = app.state.service
-        log = ConsoleLog(app, log_format, clock=service.clock)
+        service = app.service
         if not quiet:
-            service.webhooks.log.heard = log.delivered
+            service.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
         gateway = None
         if with_gateway:
             from falkit_mock.core.network import reached
@@ -84,14 +80,12 @@ def serve(
 
             gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
             try:
-                gateway = Gateway(
-                    gate, reached(listener), Egress(egress, None if quiet else log.left)
-                )
+                gateway = Gateway(gate, reached(listener), Egress(egress, service.events.emit))
             except GatewayError as error:
                 raise click.UsageError(str(error)) from None
-            app.state.gateway = gateway
+            app.gateway = gateway
         server = MockServer(
-            app if quiet else log,
+            app,
             service,
             lambda: _announce(url, service, chosen["timing"], gateway, made),
             gateway,
@@ -194,7 +188,7 @@ def run(
         tell("" if quiet else told_clock(clock, url))
         child = Child(command, {**os.environ, **added})
         listeners = Listeners(gateway, verbose=verbose)
-        server = ServerThread(settings, mock, gateway, listeners.around, clock=clock)
+        server = ServerThread(settings, mock, gateway, listeners.add_to, clock=clock)
         server.broken = child.stop
         with server:
             code = _ended(child, command[0])
@@ -211,34 +205,25 @@ class Listeners:
         self._gateway = gateway
         self._verbose = verbose
 
-    def around(self, app: Starlette) -> ASGIApp:
-        """Wrap the application, and hear of deliveries and connections to other hosts."""
+    def add_to(self, app: MockApp) -> None:
+        """Listen to what happens in an application."""
         from falkit_mock.cli.console import ConsoleLog
         from falkit_mock.cli.summary import Tally, Webhooks
 
-        service: Service = app.state.service
-        self._service = service
-        self._tally, self._webhooks = Tally(app), Webhooks()
-        log = ConsoleLog(self._tally, clock=service.clock) if self._verbose else None
-        if log is not None:
-            self._gateway.egress.heard = log.left
-
-        def delivered(delivery: Delivery) -> None:
-            self._webhooks.heard(delivery)
-            if log is not None:
-                log.delivered(delivery)
-
-        service.webhooks.log.heard = delivered
-        return log or self._tally
+        self._app = app
+        self._tally, self._webhooks = Tally(), Webhooks()
+        listeners = app.service.events.listeners
+        listeners += [self._tally, self._webhooks]
+        if self._verbose:
+            listeners.append(ConsoleLog(clock=app.service.clock))
 
     async def summary(self) -> str:
         """Return what happened so far."""
         from falkit_mock.cli.summary import remains, spend, summary
-        from falkit_spec import Catalog
 
-        spent = await spend(self._service, Catalog.vendored())
-        left = remains(self._service, self._webhooks)
-        gateway = self._gateway
+        service, gateway = self._app.service, self._gateway
+        spent = await spend(service, self._app.catalog)
+        left = remains(service, self._webhooks)
         return summary(self._tally, spent, left, gateway.egress, gateway.failed_handshakes)
 
 

@@ -9,15 +9,16 @@ from decimal import Decimal
 from textwrap import wrap
 from urllib.parse import quote
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from falkit_mock.cli.console import reason, shown_url, stands
-from falkit_mock.core.errors import HostNotImitated, StillInProgress
-from falkit_mock.core.events import Delivery
+from falkit_mock.core.events import (
+    Delivery,
+    DeliveryAttempted,
+    Event,
+    RequestAnswered,
+    RequestRecord,
+)
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.gateway import Egress
-from falkit_mock.hosts import Address
-from falkit_mock.hosts.faults import FAULT, REPLY_FAULT
 from falkit_mock.service.billing import charge, entries
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog
@@ -40,10 +41,9 @@ class Spend:
 
 
 class Tally:
-    """Wraps an application; counts the requests that are for one of fal's hosts."""
+    """Counts the requests that are for one of fal's hosts; a listener."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self) -> None:
         self.requests = 0
         # By status, method and target; the status is --- where a connection ended without one,
         # and cut where it ended within the reply.
@@ -54,42 +54,23 @@ class Tally:
         self.hints = Hints()
         self.hints_of_successes = Hints()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answered = scope["type"] != "http"
-
-        async def count(message: Message) -> None:
-            nonlocal answered
-            if message["type"] == "http.response.start":
-                answered = True
-                self._count(scope, message["status"], _hint(message))
-            await send(message)
-
-        try:
-            await self._app(scope, receive, count)
-        finally:
-            if not answered:
-                self._count(scope, None, "")
-
-    def _count(self, scope: Scope, status: int | None, hint: str) -> None:
-        address: Address | None = scope.get("falkit.address")
-        error = scope.get("falkit.error")
-        if address is None and not isinstance(error, HostNotImitated):
+    def __call__(self, event: Event) -> None:
+        """Count a request that was answered."""
+        if not isinstance(event, RequestAnswered) or not event.record.fal:
             return
+        record, hint = event.record, event.record.hint or ""
         self.requests += 1
-        cut = REPLY_FAULT in scope and status is not None
-        if status is not None and status < 400 and not cut:
+        if record.status and record.status < 400 and not record.cut:
             self.hints_of_successes.add(hint)
             return
         # Some clients poll the result until it is there: no failure of theirs.
-        if isinstance(error, StillInProgress):
+        if record.early:
             return
-        host = address.host if address else dict(scope["headers"]).get(b"host", b"").decode()
-        path = address.path if address else scope["path"]
         # Jobs fail alike whatever their ids, and a long run has many.
-        target = _REQUEST.sub("/requests/{id}", quote(f"{host}{path}", safe="/:"))
-        shown = "cut" if cut else str(status or "---")
-        self.failures[shown, scope["method"], target] += 1
-        made = _faults(scope)
+        target = _REQUEST.sub("/requests/{id}", quote(f"{record.host}{record.path}", safe="/:"))
+        shown = "cut" if record.cut else str(record.status or "---")
+        self.failures[shown, record.method, target] += 1
+        made = _faults(record)
         for fault in made:
             self.made[fault] += 1
         if not made:
@@ -115,19 +96,11 @@ class Hints:
         return list(self._first.values())
 
 
-def _hint(message: Message) -> str:
-    for name, value in message["headers"]:
-        if name == b"x-falkit-hint":
-            return str(value, "latin-1")
-    return ""
-
-
-def _faults(scope: Scope) -> list[str]:
+def _faults(record: RequestRecord) -> list[str]:
     """Return the faults that made a request fail; others only delay it."""
-    noted: str = scope.get(FAULT, "")
     return [
         name
-        for name in noted.split(", ")
+        for name in record.faults
         if name in FAULTS and FAULTS[name].phase in ("answer", "outcome", "media")
     ]
 
@@ -174,11 +147,12 @@ class Webhooks:
         # Why one that is tried again was not taken last time, by request id.
         self.reasons: dict[str, str] = {}
 
-    def heard(self, delivery: Delivery) -> None:
-        """Count an attempt as it is logged."""
-        if delivery.cause != "job":
-            # Whoever had it sent was told.
+    def __call__(self, event: Event) -> None:
+        """Count an attempt that is over."""
+        if not isinstance(event, DeliveryAttempted) or event.delivery.cause != "job":
+            # Whoever asked for another one was told.
             return
+        delivery = event.delivery
         match delivery.verdict:
             case "refused":
                 self.refused[reason(delivery)] += 1
@@ -211,7 +185,7 @@ def remains(service: Service, heard: Webhooks) -> Remains:
         unsent,
         stands(service.clock),
         {
-            kept.rule.text(): kept.seen
+            kept.rule.text(): kept.matched
             for kept in service.rules.all()
             if kept.id not in service.rules.used
         },

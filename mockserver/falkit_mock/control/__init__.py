@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from falkit_mock.core import NotJson, figure, loads
 from falkit_mock.core.errors import WireError
-from falkit_mock.hosts import json_reply, read_body
+from falkit_mock.hosts import joined_body
+from falkit_mock.hosts.replies import Reply, json_reply
 from falkit_mock.service.service import Service
 from falkit_spec import JSON
 
@@ -97,7 +97,7 @@ _DIGITS = re.compile(r"-?\d+", re.A)
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 
 
-def answer(service: Service, body: Mapping[str, JSON], status_code: int = 200) -> Response:
+def answer(service: Service, body: Mapping[str, JSON], status_code: int = 200) -> Reply:
     """Return a reply of the control API."""
     return json_reply(body, request_id=service.identity.reply_id(), status_code=status_code)
 
@@ -196,7 +196,8 @@ class Fields:
 
 async def body_of(service: Service, request: Request, *known: str) -> Fields:
     """Return the fields of a JSON object; those that aren't `known` are refused."""
-    data = await read_body(request, service.settings.max_body)
+    announced = request.headers.get("content-length", "0").encode()
+    data = await joined_body(request.stream(), announced, service.settings.max_body)
     return Fields(parsed(data), known, "body")
 
 

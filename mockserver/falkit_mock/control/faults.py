@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from falkit_mock.control import InvalidField, Unknown, answer, body_of, query_of
@@ -13,6 +12,7 @@ from falkit_mock.core import HINT, header_text
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rulebook import RuleState
+from falkit_mock.hosts.replies import Reply
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
 
@@ -42,11 +42,11 @@ class Rules:
         self._catalog = catalog
         self._book = service.rules
 
-    async def list(self, request: Request) -> Response:
+    async def list(self, request: Request) -> Reply:
         query_of(request)
         return self._all()
 
-    async def add(self, request: Request) -> Response:
+    async def add(self, request: Request) -> Reply:
         source = _source((await body_of(self._service, request, "rule")).value("rule"), "rule")
         try:
             kept = self._book.add(source)
@@ -54,7 +54,7 @@ class Rules:
             raise _unusable(error) from None
         return self._told(kept, 201)
 
-    async def replace_all(self, request: Request) -> Response:
+    async def replace_all(self, request: Request) -> Reply:
         given = (await body_of(self._service, request, "rules")).value("rules")
         if not isinstance(given, list):
             raise InvalidField.lacking("rules", "give a list of rules, each a line or a table")
@@ -64,17 +64,17 @@ class Rules:
             raise _unusable(error) from None
         return self._all()
 
-    async def clear(self, request: Request) -> Response:
+    async def clear(self, request: Request) -> Reply:
         query_of(request)
         removed = len(self._book.all())
         self._book.clear()
         return answer(self._service, {"removed": removed})
 
-    async def one(self, request: Request) -> Response:
+    async def one(self, request: Request) -> Reply:
         query_of(request)
-        return answer(self._service, self._known(request).as_json())
+        return answer(self._service, self._known(request).to_json())
 
-    async def replace(self, request: Request) -> Response:
+    async def replace(self, request: Request) -> Reply:
         source = _source((await body_of(self._service, request, "rule")).value("rule"), "rule")
         known = self._known(request)
         try:
@@ -83,26 +83,26 @@ class Rules:
             raise _unusable(error) from None
         return self._told(kept)
 
-    async def remove(self, request: Request) -> Response:
+    async def remove(self, request: Request) -> Reply:
         query_of(request)
         known = self._known(request)
         self._book.remove(known.id)
         return answer(self._service, {"removed": 1})
 
-    async def faults(self, request: Request) -> Response:
+    async def faults(self, request: Request) -> Reply:
         query_of(request)
-        described: list[JSON] = [fault.described() for fault in FAULTS.values()]
+        described: list[JSON] = [fault.to_json() for fault in FAULTS.values()]
         return answer(self._service, {"faults": described})
 
-    def _told(self, kept: RuleState, status_code: int = 200) -> Response:
+    def _told(self, kept: RuleState, status_code: int = 200) -> Reply:
         """Answer with a rule that was set, and a hint if it can befall nobody here."""
-        reply = answer(self._service, kept.as_json(), status_code)
+        reply = answer(self._service, kept.to_json(), status_code)
         if missed := kept.rule.missed(endpoint.id for endpoint in self._catalog):
             reply.headers[HINT] = header_text(missed)
         return reply
 
-    def _all(self) -> Response:
-        rules: list[JSON] = [kept.as_json() for kept in self._book.all()]
+    def _all(self) -> Reply:
+        rules: list[JSON] = [kept.to_json() for kept in self._book.all()]
         return answer(self._service, {"rules": rules})
 
     def _known(self, request: Request) -> RuleState:
@@ -123,6 +123,6 @@ def _source(value: JSON, field: str) -> Source:
 
 
 def _unusable(error: RuleError) -> InvalidField:
-    refusal = InvalidField(error.field, error.value, error.mend)
+    refusal = InvalidField(error.field, error.value, error.fix)
     refusal.body["detail"] = str(error)
     return refusal

@@ -10,7 +10,6 @@ from fnmatch import fnmatchcase
 from typing import cast, get_args
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from falkit_mock.control import Conflict, Fields, InvalidField, Unknown, answer, body_of, query_of
@@ -18,7 +17,7 @@ from falkit_mock.core import dumps, masked
 from falkit_mock.core.jobs import Job, ModelRequest, Outcome, Status
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.resolve import outcome_as
-from falkit_mock.hosts import json_reply
+from falkit_mock.hosts.replies import Reply, json_reply
 from falkit_mock.service.billing import Entry, charge, iso, readable
 from falkit_mock.service.outcomes import read_request
 from falkit_mock.service.service import Service
@@ -142,7 +141,7 @@ def _by_name(body: Fields, job: Job, service: Service, catalog: Catalog) -> Outc
             {"fault": name, **parameters}, parsed, job.entry, service.settings.assumptions
         )
     except RuleError as error:
-        raise InvalidField(error.field, error.value, error.mend) from None
+        raise InvalidField(error.field, error.value, error.fix) from None
 
 
 def _headers(value: JSON) -> dict[str, str]:
@@ -185,7 +184,7 @@ class Jobs:
         self._service = service
         self._catalog = catalog
 
-    async def list(self, request: Request) -> Response:
+    async def list(self, request: Request) -> Reply:
         query = query_of(request, "endpoint", "status", "key", "since", "limit", "cursor")
         limit = query.whole("limit", least=1, most=_MOST, default=100)
         before = query.whole("cursor", least=1, most=_LAST, default=_LAST)
@@ -197,18 +196,18 @@ class Jobs:
         shown = [listed(job, self._service, self._catalog) for job in page]
         return answer(self._service, {"jobs": [*shown], "next_cursor": more})
 
-    async def one(self, request: Request) -> Response:
+    async def one(self, request: Request) -> Reply:
         query_of(request)
         job = self._known(request)
         return answer(self._service, await described(job, self._service, self._catalog))
 
-    async def hold(self, request: Request) -> Response:
+    async def hold(self, request: Request) -> Reply:
         await body_of(self._service, request)
         job = self._unfinished(request)
         self._service.hold(job)
         return self._moved(job)
 
-    async def release(self, request: Request) -> Response:
+    async def release(self, request: Request) -> Reply:
         query = query_of(request, "to")
         to = query.choice("to", _TARGETS) if "to" in query else None
         job = self._known(request)
@@ -219,7 +218,7 @@ class Jobs:
             return self._moved(self._service.go_on(job) if held else job)
         return self._moved(self._service.release(job.id, cast(Status, to or "COMPLETED")))
 
-    async def fail(self, request: Request) -> Response:
+    async def fail(self, request: Request) -> Reply:
         body = await body_of(
             self._service, request, "fault", "parameters", "status_code", "body", "headers"
         )
@@ -227,7 +226,7 @@ class Jobs:
         self._service.settle(job, given_failure(body, job, self._service, self._catalog))
         return self._moved(job)
 
-    async def complete(self, request: Request) -> Response:
+    async def complete(self, request: Request) -> Reply:
         body = await body_of(self._service, request, "output")
         job = self._unfinished(request)
         outcome = given_output(body) if "output" in body else None
@@ -248,7 +247,7 @@ class Jobs:
             raise Conflict(f"request_id: {job.id!r} is COMPLETED, and a job's end is final")
         return job
 
-    def _moved(self, job: Job) -> Response:
+    def _moved(self, job: Job) -> Reply:
         status = job.status(self._service.clock.now())
         return json_reply({"request_id": job.id, "status": status}, request_id=job.id)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,117 +10,57 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from falkit_mock.control import Fields, answer, body_of, query_of
 from falkit_mock.core.clock import Notifier
-from falkit_mock.core.events import RequestRecord
-from falkit_mock.core.identity import key_id
-from falkit_mock.hosts import Address, unless_gone
-from falkit_mock.hosts.faults import FAULT
+from falkit_mock.core.events import Event, RequestAnswered, RequestArrived, RequestRecord
+from falkit_mock.hosts import unless_gone
+from falkit_mock.hosts.replies import Reply
 from falkit_mock.service.billing import Charge, Entry, charge, entries
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
 
 
 class RequestLog:
-    """The newest requests, `size` at most. Its bell rings at arrivals and at answers."""
+    """The newest requests to fal's hosts, `size` at most; a listener.
+
+    Its notifier rings at arrivals and at answers.
+    """
 
     def __init__(self, size: int) -> None:
         self.notifier = Notifier()
-        self._seen: deque[RequestRecord] = deque(maxlen=size)
+        self._records: deque[RequestRecord] = deque(maxlen=size)
         self._number = 0
 
+    def __call__(self, event: Event) -> None:
+        """Keep a request that arrives; it is filled in when it is answered."""
+        if isinstance(event, RequestArrived):
+            self._number += 1
+            event.record.number = self._number
+            self._records.append(event.record)
+        elif not isinstance(event, RequestAnswered):
+            return
+        self.notifier.ring()
+
     def __iter__(self) -> Iterator[RequestRecord]:
-        return iter(self._seen)
+        return iter(self._records)
 
     @property
     def last(self) -> int:
         """The number of the latest request; 0 before the first."""
         return self._number
 
-    def arrived(self, method: str, host: str, path: str, key: str, time: float) -> RequestRecord:
-        """Note a request that has yet to be answered."""
-        self._number += 1
-        seen = RequestRecord(self._number, time, method, host, path, key)
-        self._seen.append(seen)
-        return seen
-
     def clear(self) -> int:
         """Forget all; return how many there were. The numbers go on."""
-        count = len(self._seen)
-        self._seen.clear()
+        count = len(self._records)
+        self._records.clear()
         return count
 
     def restart(self) -> None:
         """Forget all, and number from 1 again."""
         self.clear()
         self._number = 0
-
-
-# Where a request's line is found by who knows which host it is for.
-SEEN = "falkit.seen"
-
-
-class Recorder:
-    """Wraps an application; plain ASGI, since it sits on every request's way."""
-
-    def __init__(self, app: ASGIApp, service: Service, request_log: RequestLog) -> None:
-        self._app = app
-        self._journal = request_log
-        self._service = service
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_log, began = self._journal, time.perf_counter()
-        headers = dict(scope["headers"])
-        seen = request_log.arrived(
-            scope["method"],
-            headers.get(b"host", b"").decode("latin-1"),
-            scope["path"],
-            key_id(headers.get(b"authorization", b"").decode("latin-1")),
-            self._service.clock.now(),
-        )
-        scope[SEEN] = seen
-
-        async def note(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                _answered(seen, message)
-                seen.faults = _faults(scope)
-                request_log.notifier.ring()
-            await send(message)
-
-        request_log.notifier.ring()
-        try:
-            await self._app(scope, receive, note)
-        finally:
-            seen.faults = _faults(scope)
-            seen.ms = (time.perf_counter() - began) * 1000
-            if seen.status is None:
-                seen.status = 0
-            request_log.notifier.ring()
-
-
-def located(scope: Scope, address: Address) -> None:
-    """Note which of fal's hosts a request turned out to be for."""
-    seen: RequestRecord | None = scope.get(SEEN)
-    if seen is not None:
-        seen.host, seen.path = address.host, address.path
-
-
-def _faults(scope: Scope) -> tuple[str, ...]:
-    noted: str | None = scope.get(FAULT)
-    return tuple(noted.split(", ")) if noted else ()
-
-
-def _answered(seen: RequestRecord, message: Message) -> None:
-    seen.status = message["status"]
-    for name, value in message["headers"]:
-        if name == b"x-fal-request-id":
-            seen.request_id = value.decode("latin-1")
-        elif name == b"x-falkit-hint":
-            seen.hint = value.decode("latin-1")
 
 
 _FILTERS = ("method", "host", "path", "status", "key", "request_id")
@@ -134,14 +73,14 @@ _LAST = 2**53 - 1
 def request_log_routes(service: Service, request_log: RequestLog) -> list[Route]:
     """Return the routes below /__falkit."""
 
-    async def show(request: Request) -> Response:
+    async def show(request: Request) -> Reply:
         query = query_of(request, *_FILTERS, "since", "limit", "wait", "count")
         wanted = _wanted(query)
         limit = query.whole("limit", least=1, most=_MOST, default=100)
         wait = query.number("wait", least=0, most=_PATIENCE, default=0.0)
         count = query.whole("count", least=1, most=_MOST, default=1)
         if wait:
-            await unless_gone(request, _waited(service, request_log, wanted, count, wait))
+            await unless_gone(request.receive, _waited(service, request_log, wanted, count, wait))
         found = [seen for seen in request_log if wanted(seen)]
         # Whoever follows from a number on wants the next, whoever looks wants the latest.
         page = found[:limit] if "since" in query else found[-limit:]
@@ -149,7 +88,7 @@ def request_log_routes(service: Service, request_log: RequestLog) -> list[Route]
         last = page[-1].number if len(page) < len(found) and "since" in query else request_log.last
         return answer(service, {"requests": [*lines], "last": last})
 
-    async def clear(request: Request) -> Response:
+    async def clear(request: Request) -> Reply:
         await body_of(service, request)
         return answer(service, {"cleared": request_log.clear()})
 
@@ -223,7 +162,7 @@ class Line:
 def billing_routes(service: Service, catalog: Catalog) -> list[Route]:
     """Return the routes below /__falkit."""
 
-    async def ledger(request: Request) -> Response:
+    async def ledger(request: Request) -> Reply:
         query = query_of(request, "endpoint", "key", "jobs")
         glob, key, with_jobs = query.text("endpoint"), query.text("key"), query.flag("jobs")
         lines = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, fields
 from functools import cache
 from hmac import compare_digest
@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.datastructures import Headers
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, Mount, Route, Router
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from falkit_mock.control import ForbiddenOrigin, TokenNeeded, answer
@@ -28,7 +26,7 @@ from falkit_mock.control.state import clock_routes, seed_routes, state_routes
 from falkit_mock.control.webhooks import webhook_routes
 from falkit_mock.core import dumps
 from falkit_mock.core.network import is_fal, is_this_machine
-from falkit_mock.hosts import json_reply, raw_reply
+from falkit_mock.hosts.replies import AnyReply, Reply, json_reply, raw_reply
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
 
@@ -74,7 +72,7 @@ def health_routes(service: Service) -> list[Route]:
     """Return the routes below /__falkit."""
     began = time.monotonic()
 
-    async def health(request: Request) -> Response:
+    async def health(request: Request) -> Reply:
         return answer(
             service,
             {
@@ -118,11 +116,11 @@ def _written(value: Any) -> list[Any] | str:
     return [*value] if isinstance(value, frozenset) else str(value)
 
 
-def gateway_routes(service: Service) -> list[Route]:
+def gateway_routes(service: Service, beside: Callable[[], Gateway | None]) -> list[Route]:
     """Return the routes below /__falkit."""
 
-    async def gateway(request: Request) -> Response:
-        found: Gateway | None = getattr(request.app.state, "gateway", None)
+    async def gateway(request: Request) -> Reply:
+        found = beside()
         request_id = service.identity.reply_id()
         if found is None:
             detail: dict[str, JSON] = {"detail": "This mock was started without --gateway"}
@@ -219,11 +217,16 @@ def _is_address(text: str) -> bool:
     return True
 
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[AnyReply]]
 
 
-def routes(service: Service, catalog: Catalog, request_log: RequestLog) -> list[BaseRoute]:
-    """Return the application's routes for the control API."""
+def control_router(
+    service: Service,
+    catalog: Catalog,
+    request_log: RequestLog,
+    gateway: Callable[[], Gateway | None],
+) -> Router:
+    """Return the routes of the control API; a refusal is raised as a WireError."""
     own = [
         *_described(service),
         *health_routes(service),
@@ -235,73 +238,32 @@ def routes(service: Service, catalog: Catalog, request_log: RequestLog) -> list[
         *billing_routes(service, catalog),
         *state_routes(service),
         *webhook_routes(service, catalog),
-        *gateway_routes(service),
+        *gateway_routes(service, gateway),
     ]
-    router = Router(_by_path(own), redirect_slashes=False)
-    guarded = Guard(router, service.settings.control_token)
-    return [_Control(ROOT, guarded, routes=router.routes)]
+    return Router(_by_path(own), redirect_slashes=False)
 
 
-class _Control(Mount):
-    """Takes what is under /__falkit, unless it is for a host of fal's."""
-
-    def __init__(self, path: str, app: Guard, routes: list[BaseRoute]) -> None:
-        super().__init__(path, app)
-        self._routes = routes
-
-    @property
-    def routes(self) -> list[BaseRoute]:
-        return self._routes
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if not is_control(scope):
-            return Match.NONE, {}
-        if _path(scope) == ROOT:
-            # The root without its slash, which a mount would not take.
-            scope = {**scope, "path": f"{scope['path']}/"}
-            match, child = super().matches(scope)
-            return match, {**child, "path": scope["path"]}
-        return super().matches(scope)
-
-
-class FalCors(CORSMiddleware):
-    """Opens fal's hosts to every web page, as fal does, and the control API to none."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and is_control(scope):
-            await self.app(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
-
-
-def is_control(scope: Scope) -> bool:
-    """Tell whether a request is for the control API."""
-    path = _path(scope)
+def is_control(path: str, headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a request is for the control API, and not for a host of fal's."""
     if path != ROOT and not path.startswith(f"{ROOT}/"):
         return False
-    headers = Headers(scope=scope)
-    host = headers.get("host", "").partition(":")[0]
-    return "x-fal-target-url" not in headers and not is_fal(host)
-
-
-def _path(scope: Scope) -> str:
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
+    host = headers.get(b"host", b"").decode("latin-1").partition(":")[0]
+    return b"x-fal-target-url" not in headers and not is_fal(host)
 
 
 def _described(service: Service) -> list[Route]:
     """Return what tells of all the others."""
 
-    async def index(request: Request) -> Response:
+    async def index(request: Request) -> Reply:
         return answer(service, {"operations": operations()})
 
-    async def described(request: Request) -> Response:
+    async def described(request: Request) -> Reply:
         return raw_reply(written(), request_id=service.identity.reply_id())
 
     return [Route("/", index), Route("/openapi.json", described)]
 
 
-def _by_path(own: Iterable[Route]) -> list[Route]:
+def _by_path(own: Iterable[Route]) -> list[BaseRoute]:
     """Join the routes of each path, so that a 405 names all the methods that it takes."""
     paths: dict[str, dict[str, Endpoint]] = {}
     for route in own:
@@ -309,11 +271,13 @@ def _by_path(own: Iterable[Route]) -> list[Route]:
         for method in route.methods or ():
             assert method not in methods, f"{method} {route.path} is there twice"
             methods[method] = route.endpoint
-    return [_joined(path, methods) for path, methods in paths.items()]
+    every = [_joined(f"{ROOT}{path}", methods) for path, methods in paths.items()]
+    # The index is there without its slash, too.
+    return [*every, _joined(ROOT, paths["/"])]
 
 
 def _joined(path: str, methods: dict[str, Endpoint]) -> Route:
-    async def dispatch(request: Request) -> Response:
+    async def dispatch(request: Request) -> AnyReply:
         return await methods[request.method](request)
 
     return Route(path, dispatch, methods=sorted(methods))

@@ -6,12 +6,12 @@ import asyncio
 import secrets
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from falkit_mock.control import BrokenFile, Conflict, InvalidField, answer, body_of, query_of
 from falkit_mock.core.clock import SimulatedClock
-from falkit_mock.hosts import REQUEST_ID
+from falkit_mock.hosts.replies import REQUEST_ID, AnyReply
 from falkit_mock.service.billing import iso
 from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import Piece
@@ -39,11 +39,11 @@ class ClockControl:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def show(self, request: Request) -> Response:
+    async def show(self, request: Request) -> AnyReply:
         query_of(request)
         return self._told()
 
-    async def advance(self, request: Request) -> Response:
+    async def advance(self, request: Request) -> AnyReply:
         body = await body_of(self._service, request, "seconds")
         seconds = body.number("seconds", least=0, most=LONGEST)
         clock = self._clock()
@@ -51,7 +51,7 @@ class ClockControl:
             raise InvalidField("seconds", seconds, "leads past the year 9998")
         return self._told(await clock.move_by(seconds))
 
-    async def set(self, request: Request) -> Response:
+    async def set(self, request: Request) -> AnyReply:
         body = await body_of(self._service, request, "now")
         moment, clock = body.moment("now"), self._clock()
         if moment > min(_END, clock.now() + LONGEST):
@@ -61,12 +61,12 @@ class ClockControl:
         except ValueError as error:
             raise InvalidField("now", body.value("now"), f"can't be set: {error}") from None
 
-    async def run(self, request: Request) -> Response:
+    async def run(self, request: Request) -> AnyReply:
         await body_of(self._service, request)
         self._clock().run()
         return self._told()
 
-    async def stand(self, request: Request) -> Response:
+    async def stand(self, request: Request) -> AnyReply:
         await body_of(self._service, request)
         self._clock().stand()
         return self._told()
@@ -77,7 +77,7 @@ class ClockControl:
             raise Conflict("the clock of this mock belongs to the program that made it")
         return clock
 
-    def _told(self, met: int | None = None) -> Response:
+    def _told(self, met: int | None = None) -> AnyReply:
         clock = self._service.clock
         now = clock.now()
         running = clock.running if isinstance(clock, SimulatedClock) else True
@@ -92,14 +92,14 @@ _MOST = 2**53 - 1
 def seed_routes(service: Service) -> list[Route]:
     """Return the routes below /__falkit."""
 
-    def told() -> Response:
+    def told() -> AnyReply:
         return answer(service, {"seed": service.identity.seed})
 
-    async def show(request: Request) -> Response:
+    async def show(request: Request) -> AnyReply:
         query_of(request)
         return told()
 
-    async def put(request: Request) -> Response:
+    async def put(request: Request) -> AnyReply:
         body = await body_of(service, request, "seed")
         if body.value("seed") is None:
             seed = secrets.randbits(32)
@@ -132,7 +132,7 @@ class StateControl:
         self._service = service
         self._turn = asyncio.Lock()
 
-    async def reset(self, request: Request) -> Response:
+    async def reset(self, request: Request) -> AnyReply:
         # Lazy, here and below: it imports what reads archives, and many mocks never do.
         from falkit_mock.service.state import reset_state
 
@@ -142,7 +142,7 @@ class StateControl:
             await reset_state(self._service, keep_rules=keep_rules)
         return self._told()
 
-    async def export(self, request: Request) -> Response:
+    async def export(self, request: Request) -> AnyReply:
         from falkit_mock.service.state import export_state
 
         query_of(request)
@@ -155,7 +155,7 @@ class StateControl:
         }
         return StreamingResponse(made.chunks, headers=headers, media_type=_TYPE)
 
-    async def restore(self, request: Request) -> Response:
+    async def restore(self, request: Request) -> AnyReply:
         from falkit_mock.service.state import BadArchive, restore_state
 
         blobs = self._service.store.uploads.blobs
@@ -173,7 +173,7 @@ class StateControl:
             sink.drop()
         return self._told()
 
-    def _told(self) -> Response:
+    def _told(self) -> AnyReply:
         service = self._service
         jobs = len(service.store.jobs())
         return answer(service, {"seed": service.identity.seed, "jobs": jobs})

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import cast
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from falkit_mock.control import Conflict, Fields, InvalidField, Unknown, answer, body_of, query_of
@@ -17,11 +16,12 @@ from falkit_mock.core.events import VERDICTS, Cause, Delivery, Verdict
 from falkit_mock.core.jobs import ModelRequest, Outcome, ParsedRequest
 from falkit_mock.core.network import MEDIA
 from falkit_mock.hosts import unless_gone
+from falkit_mock.hosts.replies import Reply
 from falkit_mock.service.outcomes import complete, read_request
 from falkit_mock.service.service import Service
 from falkit_mock.store import KeyRecord
 from falkit_mock.webhooks import KeyInUse, NotDelivered, TargetRefused
-from falkit_mock.webhooks.attempt import Pending
+from falkit_mock.webhooks.delivery import PendingDelivery
 from falkit_mock.webhooks.signing import SAMPLES, SampleName, sample, user_id
 from falkit_spec import JSON, Catalog, Endpoint, UnknownEndpoint
 
@@ -35,7 +35,7 @@ def delivery_routes(service: Service) -> list[Route]:
     """Return the routes below /__falkit."""
     store = service.store.deliveries
 
-    async def show(request: Request) -> Response:
+    async def show(request: Request) -> Reply:
         query = query_of(request, *_FILTERS, "cursor", "limit", "wait", "count")
         wanted = _Wanted.read(query)
         limit = query.whole("limit", least=1, most=_MOST_LISTED, default=100)
@@ -45,7 +45,7 @@ def delivery_routes(service: Service) -> list[Route]:
         if before is not None and store.get(before) is None:
             raise InvalidField("cursor", before, "is none that an answer of this mock had")
         if wait:
-            await unless_gone(request, _waited(service, wanted, count, wait))
+            await unless_gone(request.receive, _waited(service, wanted, count, wait))
         found = wanted.select(service, before, limit + 1)
         page = found[-limit:]
         body: dict[str, JSON] = {
@@ -55,7 +55,7 @@ def delivery_routes(service: Service) -> list[Route]:
         }
         return answer(service, body)
 
-    async def one(request: Request) -> Response:
+    async def one(request: Request) -> Reply:
         query_of(request)
         return answer(service, described(known(service, request)))
 
@@ -133,7 +133,7 @@ class _Wanted:
 
 async def _waited(service: Service, wanted: _Wanted, count: int, seconds: float) -> None:
     """Return once there are so many, or so many real seconds have passed."""
-    notifier = service.webhooks.log.notifier
+    notifier = service.webhooks.recorded
     try:
         async with asyncio.timeout(seconds):
             while not service.closing:
@@ -171,7 +171,7 @@ class WebhookRoutes:
         self._catalog = catalog
         self._webhooks = service.webhooks
 
-    async def resend_delivery(self, request: Request) -> Response:
+    async def resend_delivery(self, request: Request) -> Reply:
         await body_of(self._service, request)
         before = known(self._service, request)
         if not before.body:
@@ -181,12 +181,12 @@ class WebhookRoutes:
         user = headers["x-fal-webhook-user-id"]
         return await self._send(before.request_id, before.url, before.body, user)
 
-    async def resend_job(self, request: Request) -> Response:
+    async def resend_job(self, request: Request) -> Reply:
         url = (await body_of(self._service, request, "url")).text("url")
         request_id: str = request.path_params["request_id"]
         return await self._resend(request_id, url or None)
 
-    async def overview(self, request: Request) -> Response:
+    async def overview(self, request: Request) -> Reply:
         limit = query_of(request, "limit").whole("limit", least=1, most=_MOST, default=100)
         schedule, pending = self._webhooks.schedule, self._webhooks.pending()
         body: dict[str, JSON] = {
@@ -203,7 +203,7 @@ class WebhookRoutes:
         }
         return answer(self._service, body)
 
-    async def rotate(self, request: Request) -> Response:
+    async def rotate(self, request: Request) -> Reply:
         body = await body_of(self._service, request, "withdraw")
         old = [key.number for key in self._webhooks.keys.all() if not key.withdrawn]
         drop = body.flag("withdraw")
@@ -212,7 +212,7 @@ class WebhookRoutes:
             self._webhooks.keys.withdraw(number)
         return answer(self._service, {"keys": self._keys()})
 
-    async def withdraw(self, request: Request) -> Response:
+    async def withdraw(self, request: Request) -> Reply:
         await body_of(self._service, request)
         number: str = request.path_params["number"]
         known = {str(key.number) for key in self._webhooks.keys.all()}
@@ -224,7 +224,7 @@ class WebhookRoutes:
             raise Conflict(str(error)) from None
         return answer(self._service, {"keys": self._keys()})
 
-    async def trigger(self, request: Request) -> Response:
+    async def trigger(self, request: Request) -> Reply:
         body = await body_of(
             self._service, request, "kind", "url", "endpoint_id", "request_id", "key"
         )
@@ -255,12 +255,7 @@ class WebhookRoutes:
         reading = read_request(order, self._service.settings)
         if not isinstance(reading, ParsedRequest):
             return None
-        outcome, record = complete(
-            reading,
-            request_id,
-            media_base,
-            lambda name: self._service.identity.file_path(request_id, name),
-        )
+        outcome, record = complete(reading, order, request_id, self._service.identity)
         if record is not None:
             self._service.store.add_file(record)
         return outcome
@@ -269,7 +264,7 @@ class WebhookRoutes:
         current = self._webhooks.keys.current
         return [_key(key, current) for key in self._webhooks.keys.all()]
 
-    async def _resend(self, request_id: str, url: str | None) -> Response:
+    async def _resend(self, request_id: str, url: str | None) -> Reply:
         if self._service.store.get(request_id) is None:
             mend = "is no job of this mock; GET /__falkit/jobs lists those it has"
             raise Unknown("request_id", request_id, mend)
@@ -283,7 +278,7 @@ class WebhookRoutes:
 
     async def _send(
         self, request_id: str, url: str, body: bytes, user: str, *, trigger: bool = False
-    ) -> Response:
+    ) -> Reply:
         cause: Cause = "trigger" if trigger else "resend"
         try:
             delivery = await self._webhooks.send(request_id, url, body, user, cause)
@@ -294,7 +289,7 @@ class WebhookRoutes:
         return answer(self._service, described(delivery))
 
 
-def _still(pending: Pending) -> dict[str, JSON]:
+def _still(pending: PendingDelivery) -> dict[str, JSON]:
     return {
         "request_id": pending.request_id,
         "url": masked(pending.target.url),

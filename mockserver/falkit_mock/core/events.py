@@ -1,17 +1,24 @@
-"""What happened, as records that listeners hear of."""
+"""What happens in the mock, for every listener.
+
+Whatever only watches (the request log, the console, the summary, billing, metrics, the stream of
+the control API) is a listener here, and none of them knows another.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, TypeAlias
 
+from falkit_mock.core.clock import Notifier
 from falkit_spec import JSON
 
 # What became of one attempt: taken by the receiver, to be made again, given up, or never made
 # because its target is not allowed.
 Verdict: TypeAlias = Literal["acknowledged", "retry", "failed", "refused"]
 VERDICTS: tuple[Verdict, ...] = ("acknowledged", "retry", "failed", "refused")
-# Why it was made: a job's end, or somebody's wish.
+# Why it was made: a job's end, or a person's request.
 Cause: TypeAlias = Literal["job", "resend", "trigger"]
 
 
@@ -46,20 +53,30 @@ class Delivery:
 class RequestRecord:
     """One request. Bodies and secrets are kept nowhere; a job's input is with the job."""
 
-    number: int
     # On the mock's clock, unix seconds.
     time: float
     method: str
+    # The fal host that it is for; of a request to none, its Host header.
     host: str
     path: str
     # Whose key it came with: what stands before the colon.
     key: str
+    # The caller's address and port; empty inside one process.
+    client: str = ""
+    # Whether it is for a host of fal's; the control API and what leads nowhere are not.
+    fal: bool = False
+    # Given by the request log, in the order of arrival from 1; 0 for what it doesn't keep.
+    number: int = 0
     # None until it is answered; 0 for one that never was.
     status: int | None = None
     request_id: str | None = None
     hint: str | None = None
-    # The faults that were put upon it, by name.
+    # The faults that were applied to it, by name.
     faults: tuple[str, ...] = ()
+    # Whether a fault lost or corrupted the reply.
+    cut: bool = False
+    # Whether it asked too early for a result, as some clients do on purpose.
+    early: bool = False
     # Real milliseconds to the end of the reply; None until then.
     ms: float | None = None
 
@@ -81,11 +98,154 @@ class RequestRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestArrived:
+    """A request is about to be answered; `record` is filled in meanwhile."""
+
+    kind: ClassVar[str] = "request_arrived"
+    record: RequestRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAnswered:
+    """The reply to a request has ended, or the caller hung up."""
+
+    kind: ClassVar[str] = "request_answered"
+    record: RequestRecord
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return it as the stream of events has it."""
+        return self.record.as_json()
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job failed: `field` is empty where no field of the input is to blame."""
+
+    status_code: int
+    error_type: str | None
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobChanged:
+    """A job was accepted, has started or has ended; `error` tells why it failed."""
+
+    kind: ClassVar[str] = "job_changed"
+    change: Literal["accepted", "started", "ended"]
+    request_id: str
+    endpoint_id: str
+    key: str
+    # On the mock's clock, unix seconds.
+    time: float
+    webhook: bool = False
+    cancelled: bool = False
+    error: JobError | None = None
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return it as the stream of events has it."""
+        told: dict[str, JSON] = {
+            "change": self.change,
+            "request_id": self.request_id,
+            "endpoint_id": self.endpoint_id,
+            "key": self.key,
+            "time": self.time,
+        }
+        if self.change == "ended":
+            told["cancelled"] = self.cancelled
+            told["error"] = None
+            if (error := self.error) is not None:
+                told["error"] = {
+                    "status_code": error.status_code,
+                    "error_type": error.error_type,
+                    "field": error.field,
+                    "message": error.message,
+                }
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryAttempted:
+    """An attempt to deliver a webhook is over."""
+
+    kind: ClassVar[str] = "delivery_attempted"
+    delivery: Delivery
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return it as the stream of events has it, without headers and bodies."""
+        made = self.delivery
+        return {
+            "id": made.id,
+            "request_id": made.request_id,
+            "url": made.url,
+            "cause": made.cause,
+            "number": made.number,
+            "sent": made.sent,
+            "status_code": made.status_code,
+            "status": made.verdict,
+            "error": made.error,
+            "next": made.next,
+            "faults": [*made.faults],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class HostContacted:
-    """One connection to a host that is neither fal's nor this machine."""
+    """A program called a host that is neither fal's nor this machine, and was let out or not."""
 
     host: str
     port: int
     # Unix seconds.
     time: float
     allowed: bool
+
+    @property
+    def kind(self) -> str:
+        """The event's name: a call that left, or a connection that was refused."""
+        return "call_left" if self.allowed else "connection_refused"
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return it as the stream of events has it."""
+        return {"host": self.host, "port": self.port, "time": self.time}
+
+
+Event: TypeAlias = RequestArrived | RequestAnswered | JobChanged | DeliveryAttempted | HostContacted
+Listener: TypeAlias = Callable[[Event], None]
+
+
+class Events:
+    """Tells its listeners what happened, in order, on the mock's event loop."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Listener] = []
+
+    def emit(self, event: Event) -> None:
+        """Tell every listener; one must neither wait nor raise."""
+        for listener in self.listeners:
+            listener(event)
+
+
+class EventLog:
+    """Keeps the newest events, numbered from 1, for those who follow them; a listener."""
+
+    def __init__(self, size: int = 1000) -> None:
+        self.notifier = Notifier()
+        self.last = 0
+        self._kept: deque[Event] = deque(maxlen=size)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RequestArrived):
+            return
+        if isinstance(event, DeliveryAttempted):
+            # Bodies may be large, and are with the deliveries.
+            event = DeliveryAttempted(replace(event.delivery, body=b"", response_body=b""))
+        self.last += 1
+        self._kept.append(event)
+        self.notifier.ring()
+
+    def after(self, number: int) -> Iterator[tuple[int, Event]]:
+        """Yield the events after a number, each with its own; those too old are missing."""
+        first = self.last - len(self._kept) + 1
+        for place, event in enumerate([*self._kept], first):
+            if place > number:
+                yield place, event

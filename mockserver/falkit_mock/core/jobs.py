@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
 from typing import Literal, TypeAlias
 
+from falkit_mock.core import NotJson, loads
 from falkit_mock.core.settings import Progression, Workload
 from falkit_spec import JSON, Endpoint, VideoFacts
 
@@ -253,7 +256,21 @@ class Job:
             self.ends = now
 
 
-@dataclass(frozen=True, slots=True)
+def parse_body(body: bytes) -> JSON | NotJson:
+    """Return a body's JSON, or what is wrong with it."""
+    try:
+        return loads(body)
+    except NotJson as error:
+        return error
+
+
+def as_input(value: JSON | NotJson) -> Mapping[str, JSON]:
+    """Return what a body holds as an object; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+# Without slots, so that the body is parsed once, by whoever asks first.
+@dataclass(frozen=True)
 class ModelRequest:
     """One request to a model, as it came, and where its output is to be found."""
 
@@ -269,11 +286,23 @@ class ModelRequest:
     # What was probably meant, where there is no endpoint.
     hint: str | None = None
     options: RequestOptions = field(default_factory=RequestOptions)
+    # Whether it may name faults itself, which is worth a closer look.
+    marked: bool = False
+
+    @cached_property
+    def parsed_body(self) -> JSON | NotJson:
+        """The body's JSON, or what is wrong with it."""
+        return parse_body(self.body)
+
+    @property
+    def input(self) -> Mapping[str, JSON]:
+        """The input as it was sent, without defaults; empty where the body is not an object."""
+        return as_input(self.parsed_body)
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """An order whose body was read and checked against the document."""
+    """A request whose body was read and checked against the document."""
 
     endpoint: Endpoint
     # With the document's defaults filled in.
@@ -281,6 +310,8 @@ class ParsedRequest:
     media: tuple[MediaValue, ...]
     # What the output shows; None for an endpoint whose output is no video.
     video: VideoFacts | None
+    # How many units are billed; None where no price is known.
+    units: Decimal | None
     # What the model takes no notice of.
     hint: str | None
 
@@ -292,7 +323,7 @@ class ParsedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An order that the model answers at once with an error."""
+    """A request that the model answers at once with an error."""
 
     outcome: Outcome
     hint: str | None = None

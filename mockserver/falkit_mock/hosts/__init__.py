@@ -1,39 +1,58 @@
-"""Which fal host a request is for; bodies read and replies written."""
+"""One request, read once: which fal host it is for, its headers, its body."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from time import perf_counter
+from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
-from falkit_mock.core import HINT, NotJson, dumps, header_text, loads
+from falkit_mock.core import NotJson, loads
 from falkit_mock.core.errors import (
     BadBody,
     BodyTooLarge,
     HostNotImitated,
     InvalidProxyRequest,
     NoFalHost,
+    NotFound,
+    Unauthenticated,
     WireError,
 )
-from falkit_mock.core.jobs import Job, Outcome
-from falkit_mock.core.network import MEDIA, MEDIA_BASE, ROLES, is_fal
+from falkit_mock.core.events import RequestRecord
+from falkit_mock.core.identity import BadToken, check, key_id
+from falkit_mock.core.network import DOMAINS, MEDIA, MEDIA_BASE, ROLES, is_fal
 from falkit_mock.service import BadLifecycle, Lifecycle
+from falkit_mock.service.service import Service
 from falkit_mock.settings import MediaHost
 from falkit_spec import JSON
 
 # Where the official server proxy answers by default (wire.md §1.4); the header counts anywhere.
 PROXY_ROUTE = "/api/fal/proxy"
-_HOST_HEADERS = {name.encode(): name for name in ROLES}
+# Where the server puts the connection that a request came by.
+CONNECTION = "falkit.connection"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Connection(Protocol):
+    """The connection of a request, for faults that cut it."""
+
+    # Done once the connection is closed, whoever closed it.
+    gone: asyncio.Future[None]
+
+    def reset(self) -> None:
+        """End it so that the other side reads `connection reset`."""
+        ...
+
+    def end(self, last: bytes = b"") -> None:
+        """Write what is left, HTTP or not, and close."""
+        ...
+
+
+class Address(NamedTuple):
     """Where at fal a request is meant to go, and what its replies' URLs begin with."""
 
     # One of ROLES' values, and the name that the caller used for it.
@@ -52,143 +71,212 @@ class Address:
         return f"{self.base}{path}"
 
 
-def resolve(scope: Scope, media_host: MediaHost = "auto") -> Address:
+class RequestContext:
+    """One request: what it says, read once, and what is noted of it on its way to a reply."""
+
+    __slots__ = (
+        "_query",
+        "address",
+        "authorization",
+        "began",
+        "connection",
+        "error",
+        "headers",
+        "hints",
+        "method",
+        "now",
+        "receive",
+        "record",
+        "reply_fault",
+        "scope",
+    )
+
+    def __init__(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, now: float
+    ) -> None:
+        self.began = perf_counter()
+        self.scope = scope
+        # By lower-case name; of one that comes twice the first counts.
+        self.headers = headers
+        self.receive = receive
+        # The mock's time when the request came, unix seconds.
+        self.now = now
+        self.method: str = scope["method"]
+        self.authorization = headers.get(b"authorization", b"").decode("latin-1")
+        self.connection: Connection | None = scope.get(CONNECTION)
+        # Set by the application once it is known; until then nobody asks.
+        self.address: Address
+        # What the hint of the reply says beside its own.
+        self.hints: list[str] = []
+        # The refusal that is the reply, and the fault that corrupts the reply on its way out.
+        self.error: WireError | None = None
+        self.reply_fault: str | None = None
+        self._query: QueryParams | None = None
+        client = scope.get("client")
+        self.record = RequestRecord(
+            time=now,
+            method=self.method,
+            host=headers.get(b"host", b"").decode("latin-1"),
+            path=scope["path"],
+            key=key_id(self.authorization),
+            client=f"{client[0]}:{client[1]}" if client else "",
+        )
+
+    @property
+    def query(self) -> QueryParams:
+        """The query, parsed when it is first asked for: most requests have none."""
+        if self._query is None:
+            self._query = QueryParams(self.address.query)
+        return self._query
+
+    def header(self, name: bytes) -> str:
+        """Return a header by its lower-case name; empty where it isn't there."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    def note_fault(self, name: str) -> None:
+        """Note a fault that was applied to the request, for the log."""
+        self.record.faults = (*self.record.faults, name)
+
+    def add_hint(self, text: str) -> None:
+        """Let the reply's hint say something beside its own; once."""
+        if text not in self.hints:
+            self.hints.append(text)
+
+    def stream(self) -> AsyncGenerator[bytes]:
+        """Yield the body as it comes; raise ClientDisconnect if the caller hangs up."""
+        return Request(self.scope, self.receive).stream()
+
+    async def body(self, limit: int) -> bytes:
+        """Return the body; raise BodyTooLarge past `limit` bytes, before reading it all."""
+        announced = self.headers.get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > limit:
+            raise BodyTooLarge(limit)
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            body += await joined_body(self.stream(), b"0", limit)
+        if len(body) > limit:
+            raise BodyTooLarge(limit)
+        return body
+
+
+def resolve(
+    scope: Scope, headers: Mapping[bytes, bytes], media_host: MediaHost = "auto"
+) -> Address:
     """Find the fal host that a request names.
 
-    `media_host="real"` names media by fal's host to everyone but those who put it into
-    the path. Raise NoFalHost, or HostNotImitated for a name of fal's without a role.
+    Three ways to say it, one result: the `x-fal-target-url` header, the `Host` header, or the
+    first segment of the path. `media_host="real"` names media by fal's host to everyone but those
+    who put it into the path. Raise NoFalHost, or HostNotImitated for a name of fal's without a
+    role.
     """
-    path: str = scope["path"]
-    query: str = scope["query_string"].decode("latin-1")
-    host: bytes = b""
-    target: bytes = b""
-    for name, value in scope["headers"]:
-        if name == b"host":
-            host = value
-        elif name == b"x-fal-target-url":
-            target = value
-    authority = host.decode("latin-1") or "{}:{}".format(*scope["server"])
-    root = scope.get("root_path", "")
-    path = path.removeprefix(root)
+    root: str = scope.get("root_path", "")
+    path: str = scope["path"].removeprefix(root)
+    authority = headers.get(b"host", b"").decode("latin-1") or "{}:{}".format(*scope["server"])
     origin = f"{scope['scheme']}://{authority}{root}"
-    bare, colon, port = host.partition(b":")
-    here = _HOST_HEADERS.get(bare.lower().rstrip(b"."), "")
-    # A port in the Host header is where the caller finds every host, media's too.
-    tail = f"{(colon + port).decode('latin-1')}{root}"
-    media = f"{scope['scheme']}://{MEDIA}{tail}" if here else f"{origin}/{MEDIA}"
-    if here and media_host == "auto":
-        media = scope.get("state", {}).get(MEDIA_BASE, media)
-    elif target and not here and media_host == "real":
+    bare, colon, port = authority.partition(":")
+    name = bare.lower().rstrip(".")
+    target = headers.get(b"x-fal-target-url")
+    if target is None and name not in ROLES and not (name.endswith(DOMAINS) and is_fal(name)):
+        named, _, rest = path[1:].partition("/")
+        role = ROLES.get(named)
+        if role is None:
+            raise _unknown(named, origin, path)
+        query = scope["query_string"].decode("latin-1")
+        path = f"/{rest}".rstrip("/") or "/"
+        return Address(role, named, path, query, f"{origin}/{named}", f"{origin}/{MEDIA}")
+    media = f"{origin}/{MEDIA}"
+    if name in ROLES:
+        # A port in the Host header is where the caller finds every host, media's too.
+        media = f"{scope['scheme']}://{MEDIA}{colon}{port}{root}"
+        if media_host == "auto":
+            media = scope.get("state", {}).get(MEDIA_BASE, media)
+    elif media_host == "real":
         media = f"https://{MEDIA}"
-    if target:
-        try:
-            parts = urlsplit(str(target, "latin-1"))
-        except ValueError:
-            raise _nobody(origin, path) from None
-        named = parts.hostname or ""
-        role = _role(named, origin, scope["path"])
-        base, path, query = f"https://{named}", unquote(parts.path), parts.query
-        return Address(role, named, _trimmed(path), query, base, media)
-    if here:
-        return Address(ROLES[here], here, _trimmed(path), query, origin, media)
-    if is_fal(name := bare.decode("latin-1")):
-        raise HostNotImitated(name)
-    named, _, rest = path[1:].partition("/")
-    role = _role(named, origin, scope["path"])
-    base = f"{origin}/{named}"
-    return Address(role, named, _trimmed(f"/{rest}"), query, base, media)
+    if target is not None:
+        return _target(target.decode("latin-1"), media, origin, path)
+    if name not in ROLES:
+        raise HostNotImitated(bare)
+    query = scope["query_string"].decode("latin-1")
+    return Address(ROLES[name], name, path.rstrip("/") or "/", query, origin, media)
 
 
-def _role(host: str, origin: str, path: str) -> str:
-    role = ROLES.get(host)
+def _target(url: str, media: str, origin: str, path: str) -> Address:
+    """Return the address that `x-fal-target-url` names."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _unknown("", origin, path) from None
+    named = parts.hostname or ""
+    role = ROLES.get(named)
     if role is None:
-        raise HostNotImitated(host) if is_fal(host) else _nobody(origin, path)
-    return role
+        raise _unknown(named, origin, path)
+    path = unquote(parts.path).rstrip("/") or "/"
+    return Address(role, named, path, parts.query, f"https://{named}", media)
 
 
-def _nobody(origin: str, path: str) -> NoFalHost:
+def _unknown(host: str, origin: str, path: str) -> WireError:
+    """Return the refusal of a host without a role, or of none at all."""
+    if is_fal(host):
+        return HostNotImitated(host)
     return InvalidProxyRequest(origin) if path == PROXY_ROUTE else NoFalHost(origin)
 
 
-def _trimmed(path: str) -> str:
-    return path.rstrip("/") or "/"
+# Ids under these begin with a namespace, so that an app's name has three segments (wire.md §1.3).
+_NAMESPACES = ("workflows", "comfy")
 
 
-REQUEST_ID = "x-fal-request-id"
-JSON_TYPE = "application/json"
+def split_app(path: str) -> tuple[str, list[str]]:
+    """Split `/owner/alias/more` into the app and the rest; raise NotFound if it isn't an app."""
+    segments = path[1:].split("/")
+    size = 3 if segments[0] in _NAMESPACES else 2
+    if len(segments) < size or not all(segments):
+        raise NotFound("a model's path is /owner/alias/…, such as /fal-ai/ltx-2/image-to-video")
+    return "/".join(segments[:size]), segments[size:]
 
 
-def json_reply(
-    body: Mapping[str, JSON] | None,
-    *,
-    request_id: str,
-    status_code: int = 200,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """Return a JSON reply; every one carries `x-fal-request-id` (wire.md §6.3)."""
-    return raw_reply(dumps(body), request_id=request_id, status_code=status_code, headers=headers)
+def authorize(context: RequestContext, app: str, service: Service) -> None:
+    """Raise Unauthenticated unless the request may call the app: by a key or by a token.
+
+    A browser has no key and names a token of rest.fal.ai in the query (wire.md §2, §8).
+    """
+    # The word is looked for first because most queries are short and have no token to parse.
+    token = context.query.get("fal_jwt_token") if "token" in context.address.query else None
+    if token is not None:
+        _check_token(token, app, service)
+    else:
+        check(context.authorization, app, service.settings.api_keys)
 
 
-def raw_reply(
-    body: bytes,
-    *,
-    request_id: str,
-    status_code: int = 200,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """Return a reply whose JSON is already written."""
-    every = {REQUEST_ID: request_id, **(headers or {})}
-    return Response(body, status_code, every, media_type=JSON_TYPE)
+def _check_token(token: str, app: str, service: Service) -> None:
+    try:
+        apps = service.tokens.read(token, "apps")["apps"]
+    except BadToken as error:
+        raise Unauthenticated.app_token(str(error)) from None
+    # The older tokens name the alias, the newer the whole path.
+    alias = app.rpartition("/")[2]
+    assert isinstance(apps, list), "as it was signed"
+    if not any(name == alias or f"{name}/".startswith(f"{app}/") for name in apps):
+        raise Unauthenticated.app_token(f"it is for {apps}, not for {app}")
 
 
-def outcome_reply(job: Job, outcome: Outcome) -> Response:
-    """Return what the model answered, unwrapped (wire.md §3.4)."""
-    return raw_reply(
-        outcome.body,
-        request_id=job.id,
-        status_code=outcome.status_code,
-        headers=outcome.headers,
-    )
+async def joined_body(chunks: AsyncIterator[bytes], announced: bytes, limit: int) -> bytes:
+    """Return a body that comes in chunks; raise BodyTooLarge past `limit` bytes.
 
-
-def error_reply(error: WireError, request_id: str) -> Response:
-    """Return a refusal of the mock's own."""
-    headers = dict(error.headers)
-    if error.hint:
-        headers[HINT] = header_text(error.hint)
-    return json_reply(
-        error.body,
-        request_id=error.request_id or request_id,
-        status_code=error.status_code,
-        headers=headers,
-    )
-
-
-def add_hint(reply: Response, texts: Iterable[str]) -> None:
-    """Have a reply's hint say more than it does by itself."""
-    own = reply.headers.get(HINT, "")
-    reply.headers[HINT] = header_text("; ".join(filter(None, (own, *texts))))
-
-
-def job_urls(address: Address, job: Job) -> dict[str, str]:
-    """Return a job's three URLs in the short form that fal hands out (wire.md §3.1)."""
-    base = address.url(f"/{job.app}/requests/{job.id}")
-    return {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """Return a request's body; raise BodyTooLarge past `limit` bytes, before reading it all."""
-    announced = request.headers.get("content-length", "0")
+    A longer one that is announced, by Content-Length, is not read at all.
+    """
     if announced.isdigit() and int(announced) > limit:
         raise BodyTooLarge(limit)
-    chunks: list[bytes] = []
+    parts: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    async for chunk in chunks:
         size += len(chunk)
         if size > limit:
             raise BodyTooLarge(limit)
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        parts.append(chunk)
+    return b"".join(parts)
 
 
 # Names and lists of parts; ten thousand parts take less.
@@ -196,9 +284,9 @@ _MOST = 4 * 1024 * 1024
 _LIFECYCLE_HEADERS = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preference")
 
 
-async def read_object(request: Request) -> dict[str, JSON]:
+async def read_object(context: RequestContext) -> dict[str, JSON]:
     """Return a body that must be a JSON object; raise BadBody, also for none at all."""
-    body = await read_body(request, _MOST)
+    body = await context.body(_MOST)
     if not body:
         raise BadBody.field("missing", ["body"], "Field required")
     try:
@@ -228,18 +316,18 @@ def texts(body: Mapping[str, JSON], *names: str) -> list[str]:
     return found
 
 
-def read_lifecycle(request: Request, default: Lifecycle) -> Lifecycle:
+def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:
     """Return what the headers ask for a file's life; raise BadBody for what can't be read.
 
     PY sends two spellings, JS the first (wire.md §7).
     """
     for name in _LIFECYCLE_HEADERS:
-        if header := request.headers.get(name):
+        if header := context.header(name.encode()):
             try:
                 return Lifecycle.parse(header, default)
             except BadLifecycle as error:
                 loc: list[JSON] = ["header", name]
-                message = f"{error.field} {error.mend}"
+                message = f"{error.field} {error.fix}"
                 raise BadBody.field("value_error", loc, message, error.value) from None
     return default
 
@@ -251,10 +339,10 @@ def _item(kind: str, name: str, message: str, value: JSON) -> dict[str, JSON]:
 T = TypeVar("T")
 
 
-async def unless_gone(request: Request, work: Coroutine[object, object, T]) -> T:
+async def unless_gone(receive: Receive, work: Coroutine[object, object, T]) -> T:
     """Return what `work` returns; cancel it and raise ClientDisconnect if the caller hangs up."""
     task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_hang_up(request))
+    gone = asyncio.ensure_future(_hang_up(receive))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -265,6 +353,6 @@ async def unless_gone(request: Request, work: Coroutine[object, object, T]) -> T
         task.cancel()
 
 
-async def _hang_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def _hang_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
         pass

@@ -6,9 +6,6 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from falkit_mock.core import NotJson, loads
 from falkit_mock.core.errors import (
     BodyTooLarge,
@@ -19,8 +16,9 @@ from falkit_mock.core.errors import (
     Unauthenticated,
 )
 from falkit_mock.core.identity import check
-from falkit_mock.hosts import Address, json_reply, read_body
+from falkit_mock.hosts import RequestContext
 from falkit_mock.hosts.api_operations import Models, Query, Requests
+from falkit_mock.hosts.replies import Reply, json_reply
 from falkit_mock.service import Acl, BadLifecycle, Lifecycle
 from falkit_mock.service.files import path_of
 from falkit_mock.service.service import Service
@@ -92,7 +90,7 @@ _PAYLOADS = re.compile(r"/models/requests/([^/]+)/payloads")
 _MOST = 1024 * 1024
 # Documentation names no range that would hold for a mock; TEST-NET-1 belongs to nobody.
 _META: dict[str, JSON] = {"webhook_ip_ranges": ["192.0.2.0/24"]}
-Operation: TypeAlias = Callable[[Query, Request], Awaitable[dict[str, JSON]]]
+Operation: TypeAlias = Callable[[Query, RequestContext], Awaitable[dict[str, JSON]]]
 
 
 class Api:
@@ -116,12 +114,12 @@ class Api:
             "/meta": {"GET": self._meta},
         }
 
-    async def __call__(self, request: Request, address: Address) -> Response:
-        path = address.path.removeprefix("/v1")
-        operation = self._operation(request.method, path, address.path)
+    async def __call__(self, context: RequestContext) -> Reply:
+        path = context.address.path.removeprefix("/v1")
+        operation = self._operation(context.method, path, context.address.path)
         if path not in ("/models", "/meta"):
-            self._authorize(request)
-        body = await operation(Query(address.query), request)
+            self._authorize(context)
+        body = await operation(Query(context.address.query), context)
         return json_reply(body, request_id=self._service.identity.reply_id())
 
     def _operation(self, method: str, path: str, whole: str) -> Operation:
@@ -137,63 +135,63 @@ class Api:
             raise Missing(f"{method} {whole} not found", hint=f"it takes {', '.join(methods)}")
         return operation
 
-    def _authorize(self, request: Request) -> None:
-        header = request.headers.get("authorization", "")
+    def _authorize(self, context: RequestContext) -> None:
+        header = context.authorization
         try:
             check(header, None, self._service.settings.api_keys)
         except Unauthenticated as error:
             raise NotAuthorized("Authentication required", hint=error.hint) from None
 
-    async def _list(self, query: Query, request: Request) -> dict[str, JSON]:
-        known = "authorization" in request.headers
+    async def _list(self, query: Query, context: RequestContext) -> dict[str, JSON]:
+        known = b"authorization" in context.headers
         if known:
-            self._authorize(request)
+            self._authorize(context)
         return self._models.list(query, known_caller=known)
 
-    async def _pricing(self, query: Query, request: Request) -> dict[str, JSON]:
+    async def _pricing(self, query: Query, context: RequestContext) -> dict[str, JSON]:
         return self._models.pricing(query)
 
-    async def _estimate(self, query: Query, request: Request) -> dict[str, JSON]:
-        return await self._models.estimate(await _body(request))
+    async def _estimate(self, query: Query, context: RequestContext) -> dict[str, JSON]:
+        return await self._models.estimate(await _body(context))
 
-    async def _by_endpoint(self, query: Query, request: Request) -> dict[str, JSON]:
+    async def _by_endpoint(self, query: Query, context: RequestContext) -> dict[str, JSON]:
         return await self._requests.by_endpoint(query)
 
-    async def _usage(self, query: Query, request: Request) -> dict[str, JSON]:
+    async def _usage(self, query: Query, context: RequestContext) -> dict[str, JSON]:
         return await self._requests.usage(query)
 
-    async def _billing_events(self, query: Query, request: Request) -> dict[str, JSON]:
+    async def _billing_events(self, query: Query, context: RequestContext) -> dict[str, JSON]:
         return await self._requests.billing_events(query)
 
-    async def _acl(self, query: Query, request: Request) -> dict[str, JSON]:
+    async def _acl(self, query: Query, context: RequestContext) -> dict[str, JSON]:
         return self._storage.acl(query)
 
-    async def _set_acl(self, query: Query, request: Request) -> dict[str, JSON]:
-        return self._storage.set_acl(query, await _body(request))
+    async def _set_acl(self, query: Query, context: RequestContext) -> dict[str, JSON]:
+        return self._storage.set_acl(query, await _body(context))
 
-    async def _sign(self, query: Query, request: Request) -> dict[str, JSON]:
-        return self._storage.sign(query, await _body(request))
+    async def _sign(self, query: Query, context: RequestContext) -> dict[str, JSON]:
+        return self._storage.sign(query, await _body(context))
 
-    async def _settings(self, query: Query, request: Request) -> dict[str, JSON]:
+    async def _settings(self, query: Query, context: RequestContext) -> dict[str, JSON]:
         return self._storage.settings()
 
-    async def _set_settings(self, query: Query, request: Request) -> dict[str, JSON]:
-        return self._storage.set_settings(await _body(request))
+    async def _set_settings(self, query: Query, context: RequestContext) -> dict[str, JSON]:
+        return self._storage.set_settings(await _body(context))
 
-    async def _meta(self, query: Query, request: Request) -> dict[str, JSON]:
+    async def _meta(self, query: Query, context: RequestContext) -> dict[str, JSON]:
         return _META
 
     def _deletion(self, request_id: str) -> Operation:
-        async def delete(query: Query, request: Request) -> dict[str, JSON]:
-            key = request.headers.get("idempotency-key", "")
+        async def delete(query: Query, context: RequestContext) -> dict[str, JSON]:
+            key = context.header(b"idempotency-key")
             return await self._requests.delete_payloads(request_id, key)
 
         return delete
 
 
-async def _body(request: Request) -> JSON:
+async def _body(context: RequestContext) -> JSON:
     try:
-        return loads(await read_body(request, _MOST))
+        return loads(await context.body(_MOST))
     except BodyTooLarge:
         raise Invalid(f"body: more than {_MOST} bytes") from None
     except NotJson as error:

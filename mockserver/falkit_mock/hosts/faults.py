@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Message, Send
 
 from falkit_mock.core.errors import (
     AccountLocked,
@@ -23,74 +21,18 @@ from falkit_mock.core.errors import (
     Unauthenticated,
     WireError,
 )
-from falkit_mock.core.identity import key_id
-from falkit_mock.core.jobs import Entry, Job, ModelRequest
+from falkit_mock.core.jobs import NO_FAULTS, Entry, Job, ModelRequest
 from falkit_mock.core.network import MEDIA
 from falkit_mock.faults import JOBS, Operation, RuleError
-from falkit_mock.faults.catalogue import WEBHOOK_PREFIX, LineFault
+from falkit_mock.faults.catalogue import WEBHOOK_PREFIX
 from falkit_mock.faults.matching import MatchContext
-from falkit_mock.faults.resolve import input_of, magic_of, subject_of
+from falkit_mock.faults.resolve import input_of, match_context, named_faults
 from falkit_mock.faults.rulebook import TriggeredFault
-from falkit_mock.faults.rules import Rule, parse_texts
-from falkit_mock.hosts import Address
+from falkit_mock.faults.rules import Magic, Rule, parse_texts
+from falkit_mock.hosts import RequestContext
 from falkit_mock.service.files import MediaFile
 from falkit_mock.service.service import Service
 
-_CONNECTION = "falkit.line"
-# To close at once and throw away what was not sent yet: the other side reads a reset.
-_NO_LINGER = struct.pack("ii", 1, 0)
-
-
-class Connection:
-    """One connection, through which nothing goes but what is written here."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        # Done once the connection is no more, whoever ended it.
-        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def reset(self) -> None:
-        """End it so that the other side reads `connection reset`."""
-        found: socket.socket | None = self._transport.get_extra_info("socket")
-        if found is not None:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        self._transport.abort()
-
-    def end(self, last: bytes = b"") -> None:
-        """Write what is left to say, whether it is HTTP or not, and close."""
-        if last:
-            self._transport.write(last)
-        self._transport.close()
-
-
-def connection_of(scope: Scope) -> Connection | None:
-    """Return the connection of a request; None where there is none, inside one process."""
-    found: Connection | None = scope.get(_CONNECTION)
-    return found
-
-
-class ConnectionProtocol(HttpToolsProtocol):
-    """Uvicorn's HTTP, which also gives each request its connection."""
-
-    _line: Connection | None = None
-
-    def connection_made(  # type: ignore[override]
-        self, transport: asyncio.Transport
-    ) -> None:
-        super().connection_made(transport)
-        self._line = Connection(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self._line is not None and not self._line.gone.done():
-            self._line.gone.set_result(None)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope[_CONNECTION] = self._line  # type: ignore[literal-required]  # as extensions do
-
-
-REPLY_FAULT = "falkit.spoilt"
 # Nothing that begins so is a reply; the null bytes are for those who look no further.
 _GARBAGE = b"\x16\x00\x00falkit: this is no HTTP\x00\xff\xfe\r\n\r\n" + bytes(range(256))
 
@@ -127,62 +69,47 @@ class IngressError(WireError):
         return Response(page, self.code, {"server": "nginx", "content-type": "text/html"})
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyFault:
-    """What becomes of a reply that is ready: `reply_lost`, `half_reply` or `garbage`."""
+async def cut(context: RequestContext, fault: str) -> None:
+    """Cut a request's connection as a fault has it, and wait until it is gone.
 
-    fault: str
-
-    async def __call__(self, response: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send what is left of a reply."""
-        line = connection_of(scope)
-        if self.fault == "half_reply":
-            await _half(response, scope, receive, send)
-        if line is None:
-            raise ConnectionCut(self.fault)
-        await cut(line, self.fault)
-
-
-async def cut_off(scope: Scope, error: ConnectionCut) -> None:
-    """Cut a request's connection before there is a reply; raise the error where there is none."""
-    line = connection_of(scope)
-    if line is None:
-        raise error
-    await cut(line, error.fault)
-
-
-async def cut(line: Connection, fault: str) -> None:
-    """Cut a connection as a fault has it, and wait until it is gone."""
+    Raise ConnectionCut inside one process, where there is no connection.
+    """
+    connection = context.connection
+    if connection is None:
+        raise ConnectionCut(fault)
     match fault:
-        case "half_reply":
-            line.end()
         case "garbage":
-            line.end(_GARBAGE)
-        case "hang":
-            line.end()
+            connection.end(_GARBAGE)
+        case "half_reply" | "hang":
+            connection.end()
         case _:
-            line.reset()
+            connection.reset()
     # Uvicorn would answer in its own words a request that is neither answered nor gone.
-    await line.gone
+    await connection.gone
 
 
-class _Enough(Exception):
-    """As much of a reply was sent as is to be."""
+async def corrupt_reply(context: RequestContext, fault: str, reply: ASGIApp, send: Send) -> None:
+    """Send what `reply_lost`, `half_reply` or `garbage` leaves of a reply that is ready."""
+    if fault == "half_reply":
+        with contextlib.suppress(_HalfSent):
+            await reply(context.scope, context.receive, _half(send))
+    await cut(context, fault)
 
 
-async def _half(response: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+class _HalfSent(Exception):
+    """Half of a reply was sent, which is as much as is to be."""
+
+
+def _half(send: Send) -> Send:
     async def first(message: Message) -> None:
         if message["type"] != "http.response.body":
             await send(message)
             return
         body: bytes = message.get("body", b"")
         await send({**message, "body": body[: len(body) // 2], "more_body": True})
-        raise _Enough
+        raise _HalfSent
 
-    try:
-        await response(scope, receive, first)
-    except _Enough:
-        return
+    return first
 
 
 # Pieces that a slow file comes in.
@@ -198,17 +125,17 @@ def corrupted(file: MediaFile, triggered: TriggeredFault | None) -> MediaFile:
     """
     if triggered is None:
         return file
-    said, etag = triggered.parameters(), f'{file.etag[:-1]}-{triggered.name}"'
+    etag = f'{file.etag[:-1]}-{triggered.name}"'
     match triggered.name:
         case "media_missing":
             error = FileNotFound()
             error.hint = triggered.hint
             raise error
         case "media_truncated":
-            share = float(str(said["share"]))
-            return replace(file, data=file.data[: int(len(file.data) * share)], etag=etag)
+            size = int(len(file.data) * triggered.number("share"))
+            return replace(file, data=file.data[:size], etag=etag)
         case "media_wrong_type":
-            return MediaFile(_PAGE, str(said["content_type"]), etag)
+            return MediaFile(_PAGE, triggered.text("content_type"), etag)
         case _:
             return file
 
@@ -217,7 +144,7 @@ def pause_of(triggered: TriggeredFault | None) -> float:
     """Return the seconds between the pieces of a slow file; 0 for others."""
     if triggered is None or triggered.name != "media_slow":
         return 0.0
-    return float(str(triggered.parameters()["seconds"])) / _PIECES
+    return triggered.number("seconds") / _PIECES
 
 
 async def slowly(data: bytes, pause: float, wait: Wait) -> AsyncGenerator[bytes]:
@@ -229,205 +156,188 @@ async def slowly(data: bytes, pause: float, wait: Wait) -> AsyncGenerator[bytes]
 
 
 HEADER = "x-falkit-fault"
-FAULT = "falkit.fault"
-# What a reply's hint is to say beside its own.
-SAID = "falkit.said"
 _HEADER = HEADER.encode()
 
 
-def named_by(request: Request, operation: Operation) -> tuple[str, ...]:
+def named_by(context: RequestContext, operation: Operation) -> tuple[str, ...]:
     """Return the faults that a request's own header names.
 
-    Raise BadHeader for what is none, and where a job would begin for one that it can't have. On
-    other requests that is a hint, since a program may send the header with all that it asks.
+    Raise BadHeader for what isn't one, and where a job would begin for one that it can't have. On
+    other requests that is a hint, since a program may send the header with all its requests.
     """
+    if _HEADER not in context.headers:
+        return ()
     found: list[str] = []
-    for name, value in request.scope["headers"]:
+    for name, value in context.scope["headers"]:
         if name == _HEADER:
-            text = value.decode("utf-8", "replace")
-            try:
-                rules = [Rule.read(each) for each in parse_texts(text)]
-            except RuleError as error:
-                raise _unreadable(text, f"makes no fault: {error}") from None
-            if not rules:
-                raise _unreadable(text, "names no fault; give one, or leave the header out")
-            for rule in rules:
-                misplaced = rule.misplaced(operation)
-                if misplaced and operation in JOBS:
-                    raise _unreadable(text, f"does nothing here: {misplaced}")
-                if misplaced:
-                    hint(request, f"{HEADER} does nothing here: {misplaced}")
-            found += [rule.text() for rule in rules]
+            found += _named(context, operation, value.decode("utf-8", "replace"))
     return tuple(found)
 
 
-def _unreadable(text: str, mend: str) -> BadHeader:
-    why = f"falkit refused this, not fal: {HEADER} {mend}"
-    return BadHeader(HEADER, text, mend, why)
+def _named(context: RequestContext, operation: Operation, text: str) -> list[str]:
+    try:
+        rules = [Rule.read(each) for each in parse_texts(text)]
+    except RuleError as error:
+        raise _unreadable(text, f"makes no fault: {error}") from None
+    if not rules:
+        raise _unreadable(text, "names no fault; give one, or leave the header out")
+    for rule in rules:
+        misplaced = rule.misplaced(operation)
+        if misplaced and operation in JOBS:
+            raise _unreadable(text, f"does nothing here: {misplaced}")
+        if misplaced:
+            context.add_hint(f"{HEADER} does nothing here: {misplaced}")
+    return [rule.text() for rule in rules]
+
+
+def _unreadable(text: str, fix: str) -> BadHeader:
+    why = f"falkit refused this, not fal: {HEADER} {fix}"
+    return BadHeader(HEADER, text, fix, why)
 
 
 class FaultInjection:
-    """Lets what rules name happen to requests."""
+    """Applies what rules name to requests."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._rules = service.rules
 
-    async def before_order(
-        self, request: Request, model_request: ModelRequest, operation: Operation
-    ) -> None:
-        """Do what befalls a call of a model before it is carried out."""
-        named = (*model_request.options.faults, *magic_of(model_request.body).texts)
-        if named or not self._rules.idle:
-            entry: Entry = "queue" if operation == "submit" else "run"
-            await self._strike(request, subject_of(model_request, entry, named))
+    async def before_model(
+        self, context: RequestContext, request: ModelRequest, entry: Entry
+    ) -> Magic:
+        """Apply what a call of a model meets before it is carried out; return what it names."""
+        magic = named_faults(request, entry)
+        if magic.texts or not self._rules.idle:
+            await self._apply(context, match_context(request, entry, magic.texts))
+        return magic
 
-    async def before_job(self, request: Request, job: Job, operation: Operation) -> None:
-        """Do what befalls a request about a job, by its own header or by the job's input."""
-        named = named_by(request, operation)
+    async def before_job(self, context: RequestContext, job: Job, operation: Operation) -> None:
+        """Apply what a request about a job meets, by its own header or by the job's input."""
+        named = named_by(context, operation)
         if named or not self._rules.idle:
-            await self._strike(request, self.subject_of(job, operation, named))
+            await self._apply(context, self._of_job(job, operation, named))
 
-    async def before_file(self, request: Request, address: Address) -> None:
-        """Do what befalls a request about files or tokens."""
-        operation = _operation(request, address)
-        named = named_by(request, operation) if operation else ()
+    async def before_file(self, context: RequestContext) -> None:
+        """Apply what a request about files or tokens meets."""
+        operation = _operation(context)
+        named = named_by(context, operation) if operation else ()
         if operation is None or (self._rules.idle and not named):
             return
-        job = self._maker(address.path) if operation == "media" else None
+        job = self._maker(context.address.path) if operation == "media" else None
         if job is not None:
-            await self._strike(request, self.subject_of(job, operation, named))
-            return
-        key = key_id(request.headers.get("authorization", ""))
-        await self._strike(request, MatchContext(operation, "", key, named))
+            await self._apply(context, self._of_job(job, operation, named))
+        else:
+            await self._apply(context, MatchContext(operation, "", context.record.key, named))
 
-    def of_media(self, request: Request, address: Address) -> TriggeredFault | None:
+    def of_media(self, context: RequestContext) -> TriggeredFault | None:
         """Return what is wrong with a file that is asked for."""
-        named = named_by(request, "media")
+        named = named_by(context, "media")
         if self._rules.idle and not named:
             return None
-        job = self._maker(address.path)
-        context = MatchContext("media", named=named)
+        job = self._maker(context.address.path)
+        match = MatchContext("media", named=named)
         if job is not None:
-            context = self.subject_of(job, "media", named)
-        triggered = self._noted(request, self._rules.choose("media", context))
+            match = self._of_job(job, "media", named)
+        triggered = self._noted(context, self._rules.choose("media", match))
         if triggered is not None and triggered.name != "media_missing":
-            hint(request, triggered.hint)
+            context.add_hint(triggered.hint)
         return triggered
 
-    def subject_of(self, job: Job, operation: Operation, named: tuple[str, ...]) -> MatchContext:
-        """Return a request about a job as rules see it: by the job's endpoint, input and key."""
-        store = self._service.store
-        return MatchContext(
-            operation,
-            job.path,
-            job.options.key,
-            (*named, *job.faults.named),
-            lambda: input_of(store.input(job.id)),
-        )
-
-    async def wait(self, request: Request, until: float) -> None:
+    async def wait(self, context: RequestContext, until: float) -> None:
         """Wait for a moment of the clock; raise if the caller hangs up or the mock ends."""
-        clock, line = self._service.clock, connection_of(request.scope)
+        clock, connection = self._service.clock, context.connection
         while clock.now() < until:
             if self._service.closing:
                 raise ShuttingDown(self._service.identity.reply_id())
             waiting = asyncio.ensure_future(clock.wait(until, clock.notifier.waiter()))
-            ends = [waiting, line.gone] if line else [waiting]
+            ends = [waiting, connection.gone] if connection else [waiting]
             try:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 waiting.cancel()
-            if line is not None and line.gone.done():
+            if connection is not None and connection.gone.done():
                 raise ClientDisconnect
+        context.now = clock.now()
+
+    def _of_job(self, job: Job, operation: Operation, named: tuple[str, ...]) -> MatchContext:
+        """Return a request about a job as rules see it: by the job's endpoint, input and key."""
+        store = self._service.store
+        every = (*named, *job.faults.named)
+        return MatchContext(
+            operation, job.path, job.options.key, every, lambda: input_of(store.input(job.id))
+        )
 
     def _maker(self, path: str) -> Job | None:
         record = self._service.store.file(path)
         return None if record is None else self._service.store.get(record.request_id)
 
-    async def _strike(self, request: Request, context: MatchContext) -> None:
-        if late := self._noted(request, self._rules.choose("latency", context)):
-            hint(request, late.hint)
+    async def _apply(self, context: RequestContext, match: MatchContext) -> None:
+        if late := self._noted(context, self._rules.choose("latency", match)):
+            context.add_hint(late.hint)
             seconds = self._rules.draw(late, "seconds")
-            await self.wait(request, self._service.clock.now() + seconds)
-        triggered = self._noted(request, self._rules.choose("answer", context))
+            await self.wait(context, self._service.clock.now() + seconds)
+        triggered = self._noted(context, self._rules.choose("answer", match))
         if triggered is None:
             return
-        if isinstance(triggered.rule.fault, LineFault):
-            await self._cut(request, triggered)
-            return
-        raise self._refusal(triggered, context)
+        if triggered.fault.family != "connection":
+            raise self._refusal(triggered, match)
+        if triggered.name == "hang":
+            until = self._service.clock.now() + triggered.number("seconds")
+            await self.wait(context, until)
+        if not triggered.fault.done:
+            raise ConnectionCut(triggered.name)
+        context.add_hint(triggered.hint)
+        context.reply_fault = triggered.name
 
-    async def _cut(self, request: Request, triggered: TriggeredFault) -> None:
-        match triggered.name:
-            case "connection_reset":
-                raise ConnectionCut(triggered.name)
-            case "hang":
-                seconds = triggered.parameters()["seconds"]
-                await self.wait(request, self._service.clock.now() + float(str(seconds)))
-                raise ConnectionCut(triggered.name)
-            case _:
-                hint(request, triggered.hint)
-                request.scope[REPLY_FAULT] = ReplyFault(triggered.name)
-
-    def _refusal(self, triggered: TriggeredFault, context: MatchContext) -> WireError:
-        said = triggered.parameters()
+    def _refusal(self, triggered: TriggeredFault, asked: MatchContext) -> WireError:
         error: WireError
         match triggered.name:
             case "account_locked":
-                error = AccountLocked(str(said["reason"]))
+                error = AccountLocked(triggered.text("reason"))
             case "bad_key":
                 error = Unauthenticated.unknown()
             case "concurrent_requests_limit":
-                error = TooManyAtOnce(context.key, 2)
+                error = TooManyAtOnce(asked.key, 2)
             case "ingress_error":
-                return IngressError(int(str(said["status"])))
+                return IngressError(int(triggered.number("status")))
             case _:
                 error = self._service.unknown()
         error.hint = triggered.hint
         return error
 
-    def _noted(self, request: Request, triggered: TriggeredFault | None) -> TriggeredFault | None:
+    def _noted(
+        self, context: RequestContext, triggered: TriggeredFault | None
+    ) -> TriggeredFault | None:
         if triggered is not None:
-            note(request, triggered.name)
+            context.note_fault(triggered.name)
         return triggered
 
 
-def note(request: Request, name: str) -> None:
-    """Write down a fault that befell a request, for its log and the journal."""
-    before = request.scope.get(FAULT)
-    request.scope[FAULT] = f"{before}, {name}" if before else name
-
-
-def hint(request: Request, text: str) -> None:
-    """Have the reply say something in its hint, beside what it says there by itself; once."""
-    said: list[str] = request.scope.setdefault(SAID, [])
-    if text not in said:
-        said.append(text)
-
-
-def note_job(request: Request, job: Job) -> None:
-    """Write down the faults that a new job was given."""
-    note_outcome(request, job)
+def note_job(context: RequestContext, job: Job) -> None:
+    """Note the faults that a new job was given."""
+    if job.faults is NO_FAULTS:
+        return
+    note_outcome(context, job)
     faults = job.faults
     names = [kept.name for kept in (faults.queue, faults.logs) if kept is not None]
     for name in (*names, *(f"{WEBHOOK_PREFIX}{name}" for name in faults.webhook)):
-        note(request, name)
-        hint(request, f"falkit made this fault ({name})")
+        context.note_fault(name)
+        context.add_hint(f"falkit made this fault ({name})")
 
 
-def note_outcome(request: Request, job: Job) -> None:
-    """Write down the rule's fault that a job failed with, if one did, when its result is had."""
+def note_outcome(context: RequestContext, job: Job) -> None:
+    """Note the rule's fault that a job failed with, if one did, when its result is fetched."""
     if job.faults.outcome is not None and job.faults.rule is not None:
-        note(request, job.faults.outcome)
+        context.note_fault(job.faults.outcome)
 
 
-def _operation(request: Request, address: Address) -> Operation | None:
-    if address.role == MEDIA:
-        return "media" if request.method in ("GET", "HEAD") else "upload"
-    if address.path.startswith("/storage/upload/"):
+def _operation(context: RequestContext) -> Operation | None:
+    path = context.address.path
+    if context.address.role == MEDIA:
+        return "media" if context.method in ("GET", "HEAD") else "upload"
+    if path.startswith("/storage/upload/"):
         return "initiate"
-    return "token" if address.path in _TOKENS else None
+    return "token" if path in _TOKENS else None
 
 
 _TOKENS = ("/storage/auth/token", "/tokens", "/tokens/realtime")

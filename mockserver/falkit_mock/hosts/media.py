@@ -8,9 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TypeAlias
 from urllib.parse import quote, unquote
 
-from starlette.datastructures import QueryParams
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 
 from falkit_mock.core.errors import (
     BadBody,
@@ -24,8 +22,9 @@ from falkit_mock.core.errors import (
 )
 from falkit_mock.core.identity import BadToken, check
 from falkit_mock.faults.rulebook import TriggeredFault
-from falkit_mock.hosts import Address, json_reply, read_lifecycle, read_object
+from falkit_mock.hosts import RequestContext, read_lifecycle, read_object
 from falkit_mock.hosts.faults import FaultInjection, corrupted, pause_of, slowly
+from falkit_mock.hosts.replies import AnyReply, Reply, json_reply
 from falkit_mock.service import Acl
 from falkit_mock.service.files import MediaFile
 from falkit_mock.service.service import Service
@@ -46,77 +45,75 @@ class UploadHost:
         self._service = service
         self._uploads = service.uploads
 
-    async def __call__(self, request: Request, address: Address) -> Response | None:
+    async def __call__(self, context: RequestContext) -> AnyReply | None:
         """Answer what is an upload; return None for what is not."""
-        if address.path in ("/files/upload", "/files/upload/multipart"):
-            if request.method != "POST":
+        if context.address.path in ("/files/upload", "/files/upload/multipart"):
+            if context.method != "POST":
                 raise MethodNotAllowed("POST")
-            return await self._open(request, address)
-        if match := _MULTIPART.fullmatch(address.path):
-            return await self._multipart(request, address, match["id"], match["rest"][1:])
-        if request.method == "PUT":
-            return await self._signed(request, address)
+            return await self._open(context)
+        if match := _MULTIPART.fullmatch(context.address.path):
+            return await self._multipart(context, match["id"], match["rest"][1:])
+        if context.method == "PUT":
+            return await self._signed(context)
         return None
 
-    async def _open(self, request: Request, address: Address) -> Response:
-        self._check_token(request)
-        name = unquote(request.headers.get("x-fal-file-name", ""))
-        lifecycle = read_lifecycle(request, self._uploads.defaults)
-        upload = self._uploads.open(name, request.headers.get("content-type", ""), lifecycle)
-        body: dict[str, JSON] = {"access_url": f"{address.media_base}{upload.path}"}
-        if address.path == "/files/upload":
-            await self._whole(request, upload)
+    async def _open(self, context: RequestContext) -> AnyReply:
+        self._check_token(context)
+        name = unquote(context.header(b"x-fal-file-name"))
+        lifecycle = read_lifecycle(context, self._uploads.defaults)
+        upload = self._uploads.open(name, context.header(b"content-type"), lifecycle)
+        body: dict[str, JSON] = {"access_url": f"{context.address.media_base}{upload.path}"}
+        if context.address.path == "/files/upload":
+            await self._whole(context, upload)
         else:
             body["uploadId"] = upload.id
         return self._reply(body)
 
-    async def _whole(self, request: Request, upload: Upload) -> None:
+    async def _whole(self, context: RequestContext, upload: Upload) -> None:
         try:
-            await self._uploads.receive(upload, 1, request.stream())
+            await self._uploads.receive(upload, 1, context.stream())
         except BaseException:
             self._uploads.discard(upload)
             raise
         self._uploads.finish(upload)
 
-    async def _signed(self, request: Request, address: Address) -> Response:
+    async def _signed(self, context: RequestContext) -> AnyReply:
         """PUT upload_url: its query is the permission, there is no Authorization."""
-        upload = self._find(self._signed_for(address, request))
-        if upload.path != address.path:
+        upload = self._find(self._signed_for(context))
+        if upload.path != context.address.path:
             raise Forbidden("the URL is signed for another file")
-        piece = await self._uploads.receive(upload, 1, request.stream(), again=True)
+        piece = await self._uploads.receive(upload, 1, context.stream(), again=True)
         self._uploads.finish(upload)
         return self._reply({}, {"etag": f'"{piece.etag}"'})
 
-    async def _multipart(
-        self, request: Request, address: Address, upload_id: str, rest: str
-    ) -> Response:
+    async def _multipart(self, context: RequestContext, upload_id: str, rest: str) -> AnyReply:
         wanted = "POST" if rest == "complete" else "PUT"
-        if request.method != wanted:
+        if context.method != wanted:
             raise MethodNotAllowed(wanted)
-        if "token" in QueryParams(address.query):
-            if self._signed_for(address, request) != upload_id:
+        if "token" in context.query:
+            if self._signed_for(context) != upload_id:
                 raise Forbidden("the URL is signed for another upload")
         else:
-            self._check_token(request)
+            self._check_token(context)
         upload = self._find(upload_id)
-        if not address.path.startswith(f"{upload.path}/"):
+        if not context.address.path.startswith(f"{upload.path}/"):
             raise UploadNotFound(upload_id)
         if rest == "complete":
-            await complete(self._service, request, upload)
-            return self._reply({"access_url": f"{address.media_base}{upload.path}"})
-        return await self._part(request, upload, rest)
+            await complete(self._service, context, upload)
+            return self._reply({"access_url": f"{context.address.media_base}{upload.path}"})
+        return await self._part(context, upload, rest)
 
-    async def _part(self, request: Request, upload: Upload, rest: str) -> Response:
+    async def _part(self, context: RequestContext, upload: Upload, rest: str) -> AnyReply:
         number = part_number(rest)
         if upload.done:
             raise UploadNotFound(upload.id)
-        piece = await self._uploads.receive(upload, number, request.stream())
+        piece = await self._uploads.receive(upload, number, context.stream())
         # Python reads the header and JavaScript the body (wire.md §12 row 13).
         etag = f'"{piece.etag}"'
         return self._reply({"partNumber": number, "etag": etag}, {"etag": etag})
 
-    def _check_token(self, request: Request) -> None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    def _check_token(self, context: RequestContext) -> None:
+        scheme, _, token = context.authorization.partition(" ")
         if not token.strip():
             raise Unauthenticated.required()
         if scheme.lower() == "key":
@@ -126,8 +123,8 @@ class UploadHost:
         except BadToken as error:
             raise Unauthenticated.cdn_token(f"the token {error}") from None
 
-    def _signed_for(self, address: Address, request: Request) -> str:
-        token = QueryParams(address.query).get("token", "")
+    def _signed_for(self, context: RequestContext) -> str:
+        token = context.query.get("token", "")
         try:
             return str(self._service.tokens.read(token, "upload")["sub"])
         except BadToken as error:
@@ -139,7 +136,7 @@ class UploadHost:
             raise UploadNotFound(upload_id)
         return upload
 
-    def _reply(self, body: dict[str, JSON], headers: Mapping[str, str] | None = None) -> Response:
+    def _reply(self, body: dict[str, JSON], headers: Mapping[str, str] | None = None) -> AnyReply:
         return json_reply(body, request_id=self._service.identity.reply_id(), headers=headers)
 
 
@@ -149,7 +146,7 @@ def signed_url(service: Service, media_base: str, upload: Upload, rest: str = ""
     return f"{media_base}{upload.path}{rest}?token={quote(token)}"
 
 
-def check_reader(service: Service, request: Request, address: Address, acl: str) -> None:
+def check_reader(service: Service, context: RequestContext, acl: str) -> None:
     """Raise Forbidden or FileNotFound unless a file's access rules let this reader in.
 
     Whoever has a key is the file's owner here: the mock knows one account. A URL that
@@ -159,13 +156,13 @@ def check_reader(service: Service, request: Request, address: Address, acl: str)
     if decision == "allow" or service.settings.assumptions.file_acl == "ignored":
         return
     try:
-        identity = QueryParams(address.query).get("identity", "")
-        if service.tokens.read(identity, "read")["sub"] == address.path:
+        identity = context.query.get("identity", "")
+        if service.tokens.read(identity, "read")["sub"] == context.address.path:
             return
     except BadToken:
         pass
     try:
-        check(request.headers.get("authorization", ""), None, service.settings.api_keys)
+        check(context.authorization, None, service.settings.api_keys)
     except Unauthenticated:
         if decision == "hide":
             raise FileNotFound from None
@@ -185,13 +182,13 @@ def part_number(text: str) -> int:
     return number
 
 
-async def complete(service: Service, request: Request, upload: Upload) -> None:
+async def complete(service: Service, context: RequestContext, upload: Upload) -> None:
     """Finish a multipart upload by the parts that the body names; raise BadBody or BadParts.
 
     Python and JavaScript write `partNumber`, the GCS form `part_number` (wire.md §7.3); ETags
     come with their quotes or without.
     """
-    body = await read_object(request)
+    body = await read_object(context)
     parts = body.get("parts")
     if not isinstance(parts, list):
         kind = "list_type" if "parts" in body else "missing"
@@ -227,45 +224,47 @@ class MediaHost:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._door = UploadHost(service)
-        self._faulty = FaultInjection(service)
+        self._faults = FaultInjection(service)
 
-    async def __call__(self, request: Request, address: Address) -> Response:
-        answer = await self._door(request, address)
+    async def __call__(self, context: RequestContext) -> AnyReply:
+        answer = await self._door(context)
         if answer is not None:
             return answer
-        if request.method not in ("GET", "HEAD"):
+        if context.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("GET", "HEAD")
-        file = self._service.media.file(address.path)
+        file = self._service.media.file(context.address.path)
         if file is not None:
-            check_reader(self._service, request, address, file.acl)
-            chosen = self._faulty.of_media(request, address)
-            return self._output(request, corrupted(file, chosen), chosen)
-        stored = self._service.uploads.file(address.path)
+            check_reader(self._service, context, file.acl)
+            chosen = self._faults.of_media(context)
+            return self._output(context, corrupted(file, chosen), chosen)
+        stored = self._service.uploads.file(context.address.path)
         if stored is None:
             raise FileNotFound
-        check_reader(self._service, request, address, stored.upload.acl)
+        check_reader(self._service, context, stored.upload.acl)
         return _serve(
-            request,
+            context,
             stored.etag,
             stored.upload.content_type,
             stored.size,
-            lambda a, b: _streamed(self._service.uploads.read(stored, a, b)),
+            lambda start, end: self._service.uploads.read(stored, start, end),
             self._cache(stored.upload.expires, stored.upload.acl),
         )
 
-    def _output(self, request: Request, file: MediaFile, chosen: TriggeredFault | None) -> Response:
+    def _output(
+        self, context: RequestContext, file: MediaFile, chosen: TriggeredFault | None
+    ) -> AnyReply:
         data, pause = file.data, pause_of(chosen)
 
         async def wait(seconds: float) -> None:
-            await self._faulty.wait(request, self._service.clock.now() + seconds)
+            await self._faults.wait(context, self._service.clock.now() + seconds)
 
-        def body(start: int, end: int) -> Response:
+        def body(start: int, end: int) -> bytes | AsyncGenerator[bytes]:
             part = data[start:end]
-            return _streamed(slowly(part, pause, wait)) if pause else Response(part)
+            return slowly(part, pause, wait) if pause else part
 
         # A rule may hold for the next request no more.
         cache = "no-store" if chosen else self._cache(file.expires, file.acl)
-        return _serve(request, file.etag, file.content_type, len(data), body, cache)
+        return _serve(context, file.etag, file.content_type, len(data), body, cache)
 
     def _cache(self, expires: float, acl: str) -> str:
         """Return how long others may keep a file: not past its end, nor its access rules."""
@@ -276,19 +275,19 @@ class MediaHost:
         return f"public, max-age={int(expires - self._service.clock.now())}"
 
 
-# Makes the reply of the bytes [start, end); the status code and the headers follow.
-Body: TypeAlias = Callable[[int, int], Response]
+# Returns the bytes [start, end) of a file, at once or as they are read.
+Body: TypeAlias = Callable[[int, int], bytes | AsyncGenerator[bytes]]
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
 def _serve(
-    request: Request,
+    context: RequestContext,
     etag: str,
     content_type: str,
     size: int,
     body: Body,
     cache: str = _FOR_EVER,
-) -> Response:
+) -> AnyReply:
     headers = {
         "accept-ranges": "bytes",
         "access-control-allow-origin": "*",
@@ -296,24 +295,20 @@ def _serve(
         "etag": etag,
         "content-type": content_type,
     }
-    if _matches(request.headers.get("if-none-match", ""), etag):
-        return Response(status_code=304, headers=headers)
+    if _matches(context.header(b"if-none-match"), etag):
+        return Reply(b"", 304, headers)
     code, start, end = 200, 0, size
-    if part := _part(request, etag, size):
+    if part := _part(context, etag, size):
         code, (start, end) = 206, part
         if start >= end:
             headers["content-range"] = f"bytes */{size}"
-            return Response(status_code=416, headers=headers)
+            return Reply(b"", 416, headers)
         headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
     headers["content-length"] = str(end - start)
-    reply = Response() if request.method == "HEAD" else body(start, end)
-    reply.status_code = code
-    reply.init_headers(headers)
-    return reply
-
-
-def _streamed(data: AsyncGenerator[bytes]) -> Response:
-    return StreamingResponse(data)
+    content = b"" if context.method == "HEAD" else body(start, end)
+    if isinstance(content, bytes):
+        return Reply(content, code, headers)
+    return StreamingResponse(content, code, headers)
 
 
 def _matches(header: str, etag: str) -> bool:
@@ -321,17 +316,17 @@ def _matches(header: str, etag: str) -> bool:
     return etag in tags or "*" in tags
 
 
-def _part(request: Request, etag: str, size: int) -> tuple[int, int] | None:
+def _part(context: RequestContext, etag: str, size: int) -> tuple[int, int] | None:
     """Return the bytes asked for as [start, end), or None for the whole file.
 
     RFC 9110 §14.2 lets a server ignore a Range that it doesn't understand, several ranges
     at once among them, and requires it where If-Range names another version. Only GET has
     ranges at all.
     """
-    if request.method != "GET":
+    if context.method != "GET":
         return None
-    match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
-    if match is None or request.headers.get("if-range", etag) != etag:
+    match = _RANGE.fullmatch(context.header(b"range").replace(" ", ""))
+    if match is None or context.headers.get(b"if-range", etag.encode()).decode("latin-1") != etag:
         return None
     first, last = match.groups()
     if first and last and int(last) < int(first):

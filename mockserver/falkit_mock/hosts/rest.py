@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from starlette.datastructures import QueryParams
-from starlette.requests import Request
-from starlette.responses import Response
-
 from falkit_mock.core import dumps
 from falkit_mock.core.errors import BadBody, MethodNotAllowed, NotFound, UploadNotFound
 from falkit_mock.core.identity import check
-from falkit_mock.hosts import Address, json_reply, raw_reply, read_lifecycle, read_object, texts
+from falkit_mock.hosts import RequestContext, read_lifecycle, read_object, texts
 from falkit_mock.hosts.media import complete, part_number, signed_url
+from falkit_mock.hosts.replies import Reply, json_reply, raw_reply
 from falkit_mock.service.service import Service
 from falkit_mock.store import Upload
 from falkit_spec import JSON
@@ -43,76 +40,78 @@ class Rest:
             "/tokens/realtime": self._token,
         }
 
-    async def __call__(self, request: Request, address: Address) -> Response:
-        if address.path == _JWKS:
-            return self._jwks(request)
-        handle = self._posts.get(address.path)
-        if handle is None and address.path.startswith(_GCS_PARTS):
+    async def __call__(self, context: RequestContext) -> Reply:
+        if context.address.path == _JWKS:
+            return self._jwks(context)
+        handle = self._posts.get(context.address.path)
+        if handle is None and context.address.path.startswith(_GCS_PARTS):
             handle = self._gcs_part
         if handle is None:
-            raise NotFound(f"of {address.host} this mock has {', '.join((*self._posts, _JWKS))}")
-        if request.method != "POST":
+            raise NotFound(
+                f"of {context.address.host} this mock has {', '.join((*self._posts, _JWKS))}"
+            )
+        if context.method != "POST":
             raise MethodNotAllowed("POST")
-        authorization = request.headers.get("authorization", "")
+        authorization = context.authorization
         check(authorization, None, self._service.settings.api_keys)
-        return await handle(request, address)
+        return await handle(context)
 
-    def _jwks(self, request: Request) -> Response:
+    def _jwks(self, context: RequestContext) -> Reply:
         """The keys that webhooks are signed with; nobody has to say who they are (wire.md §5.2)."""
-        if request.method not in ("GET", "HEAD"):
+        if context.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("GET", "HEAD")
         padding = self._service.settings.assumptions.jwks_padding
         return self._reply(self._service.webhooks.keys.jwks(padding))
 
-    async def _cdn_token(self, request: Request, address: Address) -> Response:
-        _storage(address, _CDN)
-        await read_object(request)
+    async def _cdn_token(self, context: RequestContext) -> Reply:
+        _storage(context, _CDN)
+        await read_object(context)
         expires = self._service.clock.now() + _CDN_TOKEN_FOR
         body: dict[str, JSON] = {
             "token": self._service.tokens.issue("cdn", _CDN_TOKEN_FOR),
             "token_type": "Bearer",
-            "base_url": address.media_base,
+            "base_url": context.address.media_base,
             # With an offset, or the Python client can't compare it (wire.md §12 row 14).
             "expires_at": datetime.fromtimestamp(expires, UTC).isoformat(),
         }
         return self._reply(body)
 
-    async def _initiate(self, request: Request, address: Address) -> Response:
-        storage = _storage(address, _STORAGES)
-        name, content_type = texts(await read_object(request), "file_name", "content_type")
+    async def _initiate(self, context: RequestContext) -> Reply:
+        storage = _storage(context, _STORAGES)
+        name, content_type = texts(await read_object(context), "file_name", "content_type")
         service = self._service
-        lifecycle = read_lifecycle(request, service.uploads.defaults)
+        lifecycle = read_lifecycle(context, service.uploads.defaults)
         upload = service.uploads.open(name, content_type, lifecycle)
-        if not address.path.endswith("-multipart"):
-            url = signed_url(service, address.media_base, upload)
+        if not context.address.path.endswith("-multipart"):
+            url = signed_url(service, context.address.media_base, upload)
         elif storage == "gcs":
             # Clients of this form add to the URL's end, so that it can have no query.
-            url = address.url(f"{_GCS_PARTS}{upload.id}")
+            url = context.address.url(f"{_GCS_PARTS}{upload.id}")
         else:
-            url = signed_url(service, address.media_base, upload, f"/multipart/{upload.id}")
-        file_url = f"{address.media_base}{upload.path}"
+            url = signed_url(service, context.address.media_base, upload, f"/multipart/{upload.id}")
+        file_url = f"{context.address.media_base}{upload.path}"
         return self._reply({"upload_url": url, "file_url": file_url})
 
-    async def _gcs_part(self, request: Request, address: Address) -> Response:
+    async def _gcs_part(self, context: RequestContext) -> Reply:
         """POST …/{id}/{n} hands out the part's URL; POST …/{id}/complete ends it."""
-        upload_id, _, rest = address.path.removeprefix(_GCS_PARTS).partition("/")
+        upload_id, _, rest = context.address.path.removeprefix(_GCS_PARTS).partition("/")
         upload = self._find(upload_id)
         if rest == "complete":
-            await complete(self._service, request, upload)
-            return self._reply({"file_url": f"{address.media_base}{upload.path}"})
+            await complete(self._service, context, upload)
+            return self._reply({"file_url": f"{context.address.media_base}{upload.path}"})
         place = f"/multipart/{upload.id}/{part_number(rest)}"
-        url = signed_url(self._service, address.media_base, upload, place)
+        url = signed_url(self._service, context.address.media_base, upload, place)
         return self._reply({"upload_url": url})
 
-    async def _token(self, request: Request, address: Address) -> Response:
-        body = await read_object(request)
+    async def _token(self, context: RequestContext) -> Reply:
+        body = await read_object(context)
         apps = body.get("allowed_apps")
         if not isinstance(apps, list) or not all(isinstance(app, str) for app in apps):
             kind, message = "list_type", "Input should be a valid list of strings"
             if "allowed_apps" not in body:
                 kind, message = "missing", "Field required"
             raise BadBody.field(kind, ["body", "allowed_apps"], message, apps)
-        newer = address.path == "/tokens/realtime"
+        newer = context.address.path == "/tokens/realtime"
         seconds = _seconds(body, "duration" if newer else "token_expiration")
         token = self._service.tokens.issue("apps", seconds, apps=apps)
         if newer:
@@ -126,13 +125,13 @@ class Rest:
             raise UploadNotFound(upload_id)
         return upload
 
-    def _reply(self, body: dict[str, JSON]) -> Response:
+    def _reply(self, body: dict[str, JSON]) -> Reply:
         return json_reply(body, request_id=self._service.identity.reply_id())
 
 
-def _storage(address: Address, known: tuple[str, ...]) -> str:
+def _storage(context: RequestContext, known: tuple[str, ...]) -> str:
     """Return which storage the query names, the first if none; raise BadBody for another."""
-    storage = QueryParams(address.query).get("storage_type", known[0])
+    storage = context.query.get("storage_type", known[0])
     if storage not in known:
         names = [f"'{name}'" for name in known]
         message = f"Input should be {', '.join(names[:-1])} or {names[-1]}"

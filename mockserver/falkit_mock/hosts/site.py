@@ -6,17 +6,13 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 
-from starlette.datastructures import QueryParams
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-
 from falkit_mock.core import dumps
 from falkit_mock.core.errors import MethodNotAllowed, NotFound
-from falkit_mock.hosts import REQUEST_ID, Address, json_reply, raw_reply
+from falkit_mock.hosts import RequestContext
+from falkit_mock.hosts.replies import REQUEST_ID, Reply, json_reply, raw_reply
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog, Endpoint
-from falkit_spec.combinations import ordered
-from falkit_spec.schema import resolve
+from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import Object, is_array, is_object
 
 # No document says when its model appeared or changed.
@@ -169,7 +165,7 @@ def _sentence(field: Object) -> str:
     parts += [words.format(field[name]) for name, words in _LIMITS.items() if name in field]
     if "default" in field:
         parts.append(f"{_code(field['default'])} if it is left out")
-    return "; ".join(parts) + "." if parts else "no more is said."
+    return "; ".join(parts) + "." if parts else "the document says no more."
 
 
 def _example(title: str, value: Object) -> Iterator[str]:
@@ -245,23 +241,24 @@ class Site:
         self._service = service
         self._catalog = catalog
 
-    async def __call__(self, request: Request, address: Address) -> Response:
-        prose = _PROSE.fullmatch(address.path)
-        if address.path != _DOCUMENT and prose is None:
+    async def __call__(self, context: RequestContext) -> Reply:
+        prose = _PROSE.fullmatch(context.address.path)
+        if context.address.path != _DOCUMENT and prose is None:
             raise NotFound(f"of fal.ai this mock has only {_DOCUMENT} and /models/…/llms.txt")
-        if request.method not in ("GET", "HEAD"):
+        if context.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("GET", "HEAD")
         request_id = self._service.identity.reply_id()
         if prose is not None:
             return self._prose(prose[1], request_id)
-        endpoint_id = QueryParams(address.query).get("endpoint_id", "")
+        endpoint_id = context.query.get("endpoint_id", "")
         if endpoint_id not in self._catalog:
             # The body is the bare word null (wire.md §10, I-3p).
             return json_reply(None, request_id=request_id, status_code=404)
         return raw_reply(self._catalog.get(endpoint_id).document.raw, request_id=request_id)
 
-    def _prose(self, endpoint_id: str, request_id: str) -> Response:
+    def _prose(self, endpoint_id: str, request_id: str) -> Reply:
         if endpoint_id not in self._catalog:
             raise NotFound(f"no model {endpoint_id}")
         text = written(self._catalog.get(endpoint_id))
-        return PlainTextResponse(text, headers={REQUEST_ID: request_id})
+        headers = {REQUEST_ID: request_id, "content-type": "text/plain; charset=utf-8"}
+        return Reply(text.encode(), 200, headers)

@@ -18,7 +18,7 @@ from falkit_fixtures import mp4
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import BadParts, StorageFull, UploadNotFound
 from falkit_mock.core.identity import Identity
-from falkit_mock.service import Acl, Lifecycle
+from falkit_mock.service import USUAL_LIFECYCLE, Acl, Lifecycle
 from falkit_mock.store import FileRecord, Store, Upload, UploadStore
 from falkit_mock.store.blobs import Blobs, Piece, Sink
 
@@ -58,7 +58,7 @@ class Uploads:
         self._clock = clock
         self._identity = identity
         # What an upload gets that says nothing of its own (PUT /storage/settings, wire.md §10).
-        self.defaults = Lifecycle()
+        self.defaults = USUAL_LIFECYCLE
 
     def open(self, file_name: str, content_type: str, lifecycle: Lifecycle) -> Upload:
         """Make room for a file; it can be read once it is finished."""
@@ -66,7 +66,7 @@ class Uploads:
         now = self._clock.now()
         upload_id = self._identity.upload_id()
         while self._store.get(upload_id) is not None:
-            # Of a store that was kept: its ids begin anew, its uploads are still there.
+            # Of a store that was kept: its ids begin again, its uploads are still there.
             upload_id = self._identity.upload_id()
         content_type = _content_type(content_type)
         upload = Upload(

@@ -14,7 +14,7 @@ from typing import cast
 
 from falkit_mock.core import NotJson, dumps, loads
 from falkit_mock.core.clock import SimulatedClock
-from falkit_mock.service import BadLifecycle, Lifecycle
+from falkit_mock.service import USUAL_LIFECYCLE, BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
 from falkit_mock.store import BadCopy, Store, all_pieces
 from falkit_mock.store.blobs import Blobs, Piece
@@ -274,7 +274,7 @@ async def reset_state(service: Service, *, keep_rules: bool) -> None:
     service.identity.restart()
     for restart in service.restarted:
         restart()
-    service.uploads.defaults = Lifecycle()
+    service.uploads.defaults = USUAL_LIFECYCLE
     for name, part in service.parts.items():
         if not (keep_rules and name == RULES):
             part.reset()

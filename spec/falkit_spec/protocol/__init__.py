@@ -1,9 +1,254 @@
-"""The protocol around the models, as an OpenAPI 3.1 document with webhooks, and replies held to it.
+"""The protocol around the models, as an OpenAPI 3.1 document with webhooks; checks of replies.
 
 The facts are in openapi.yaml beside this, each with its certainty and source.
 """
 
 from __future__ import annotations
 
-from falkit_spec.protocol.definition import Protocol as Protocol
-from falkit_spec.protocol.operation import Operation as Operation
+import copy
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+import orjson
+from jsonschema_rs import Draft202012Validator
+
+from falkit_spec.endpoint import Endpoint
+from falkit_spec.errors import UnknownSchema
+from falkit_spec.schema import follow_ref
+from falkit_spec.types import JSON, Object, dig, is_array, is_object
+
+_ENDPOINT, _APP = "{endpoint_id}", "{app}"
+_DEFINITIONS = "#/$defs/"
+
+
+class Protocol:
+    """An OpenAPI 3.1 document whose paths begin with fal's hosts.
+
+    Its paths have `{endpoint_id}` and `{app}` where several segments stand; `for_endpoint`
+    makes a document of it that any OpenAPI tool understands.
+    """
+
+    def __init__(self, data: Object) -> None:
+        self.data = data
+
+    @classmethod
+    def vendored(cls) -> Protocol:
+        """Return the protocol as falkit has it: one per process."""
+        return _vendored()
+
+    @property
+    def schema_names(self) -> tuple[str, ...]:
+        """The names that `schema` takes."""
+        return tuple(self._schemas)
+
+    def schema(self, name: str) -> Object:
+        """Return a named schema as JSON Schema 2020-12 that stands on its own.
+
+        UnknownSchema, with the names there are, if none has this one.
+        """
+        if name not in self._schemas:
+            raise UnknownSchema(name, self.schema_names)
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$ref": f"#/components/schemas/{name}",
+            "components": {"schemas": copy.deepcopy(self._schemas)},
+        }
+
+    def for_endpoint(self, endpoint: Endpoint) -> Object:
+        """Return the whole document for one endpoint, the caller's own to change.
+
+        Its paths are the endpoint's, in the short and the long form, and its schemas `Input`
+        and `Output` are the endpoint's, with the overlays applied.
+        """
+        data = copy.deepcopy(self.data)
+        data["paths"] = self._paths(endpoint)
+        components = cast(Object, data["components"])
+        parameters = cast(Object, components["parameters"])
+        del parameters["EndpointId"], parameters["App"]
+        _set(parameters, "EndpointQuery", "example", endpoint.id)
+        schemas = cast(Object, components["schemas"])
+        for name, schema in (("Input", endpoint.input_schema), ("Output", endpoint.output_schema)):
+            schemas |= _moved(name, schema, dict(cast(Object, schemas[name])))
+        _set(schemas, "Input", "examples", [endpoint.example_input()])
+        return data
+
+    def operations(self, endpoint: Endpoint) -> dict[str, Operation]:
+        """Return an endpoint's operations by their id, such as `submit` or `statusLongForm`."""
+        data = self.for_endpoint(endpoint)
+        found: dict[str, Operation] = {}
+        for path, item in cast(Object, data["paths"]).items():
+            for method, node in cast(Object, item).items():
+                if is_object(node) and isinstance(named := node.get("operationId"), str):
+                    found[named] = Operation(named, method.upper(), path, node, data)
+        return found
+
+    @property
+    def _schemas(self) -> Object:
+        return cast(Object, dig(self.data, "components", "schemas"))
+
+    def _paths(self, endpoint: Endpoint) -> Object:
+        paths: Object = {}
+        for path, item in cast("dict[str, Object]", self.data["paths"]).items():
+            if _ENDPOINT in path:
+                paths[path.replace(_ENDPOINT, endpoint.id)] = _without(item, "EndpointId")
+            elif _APP in path:
+                short = _without(item, "App")
+                paths[path.replace(_APP, endpoint.app)] = short
+                if endpoint.app != endpoint.id:
+                    paths[path.replace(_APP, endpoint.id)] = _renamed(short, "LongForm")
+            else:
+                paths[path] = copy.deepcopy(item)
+        return paths
+
+
+def _set(parent: Object, name: str, key: str, value: JSON) -> None:
+    cast(Object, parent[name])[key] = value
+
+
+def _without(item: Object, parameter: str) -> Object:
+    """Return a path item without one of its parameters, which the path now contains."""
+    named: JSON = {"$ref": f"#/components/parameters/{parameter}"}
+    parameters = cast("list[JSON]", item["parameters"])
+    return copy.deepcopy({**item, "parameters": [each for each in parameters if each != named]})
+
+
+def _renamed(item: Object, suffix: str) -> Object:
+    """Return a path item whose operations have ids of their own."""
+    return {
+        key: {**copy.deepcopy(node), "operationId": f"{node['operationId']}{suffix}"}
+        if is_object(node) and "operationId" in node
+        else copy.deepcopy(node)
+        for key, node in item.items()
+    }
+
+
+def _moved(name: str, schema: Object, facts: Object) -> Object:
+    """Return a schema and its `$defs` as components, keeping the notes on its certainty."""
+    inner = schema.get("$defs")
+    definitions = inner if is_object(inner) else {}
+    marks = {key: value for key, value in facts.items() if key.startswith("x-falkit-")}
+    whole = {key: value for key, value in schema.items() if key not in ("$defs", "$schema")}
+    found: Object = {name: {**marks, **cast(Object, _rewrite_refs(whole, name))}}
+    for key, value in definitions.items():
+        below = cast(Object, _rewrite_refs(value, name))
+        found[f"{name}.{key}"] = {**marks, **below}
+    return found
+
+
+def _rewrite_refs(node: JSON, name: str) -> JSON:
+    if is_array(node):
+        return [_rewrite_refs(each, name) for each in node]
+    if not is_object(node):
+        return node
+    moved: Object = {key: _rewrite_refs(value, name) for key, value in node.items()}
+    ref = node.get("$ref")
+    if isinstance(ref, str) and ref.startswith(_DEFINITIONS):
+        moved["$ref"] = f"#/components/schemas/{name}.{ref.removeprefix(_DEFINITIONS)}"
+    return moved
+
+
+@cache
+def _vendored() -> Protocol:
+    # Imported here: few who import the package need the protocol.
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    text = (Path(__file__).parent / "openapi.yaml").read_text(encoding="utf-8")
+    # Copied apart, since YAML's aliases make one object of several.
+    return Protocol(cast(Object, _rewrite_refs(yaml.load(text, Loader=loader), "")))
+
+
+class Operation:
+    """A method and path with its replies. It knows no HTTP: replies come as plain values."""
+
+    def __init__(self, id: str, method: str, path: str, node: Object, document: Object) -> None:
+        self.id = id
+        self.method = method
+        self.path = path
+        self._document = document
+        self._responses = cast(Object, node["responses"])
+        self._validators: dict[str, Draft202012Validator] = {}
+
+    def __repr__(self) -> str:
+        return f"Operation({self.id!r})"
+
+    @property
+    def status_codes(self) -> frozenset[int]:
+        """The codes that a reply may have."""
+        return frozenset(int(code) for code in self._responses)
+
+    def faults(self, status_code: int, headers: Mapping[str, str], body: bytes) -> list[str]:
+        """List in plain words what is wrong with a reply; `[]` where it is valid.
+
+        Header names are taken in any case. Of an event stream only the head is checked here.
+        """
+        node = self._responses.get(str(status_code))
+        if node is None:
+            codes = ", ".join(sorted(self._responses))
+            return [f"{self.id}: status {status_code} is not one of {codes}"]
+        response = self._resolved(node)
+        lowered = {name.lower(): value for name, value in headers.items()}
+        where = f"{self.id} {status_code}"
+        return [
+            *self._header_faults(response, lowered, where),
+            *self._body_faults(response, lowered.get("content-type", ""), body, where),
+        ]
+
+    def event_faults(self, event: JSON) -> list[str]:
+        """List what is wrong with the data of one event of the operation's stream."""
+        response = self._resolved(self._responses["200"])
+        at = ("content", "text/event-stream", "schema", "properties", "data", "contentSchema")
+        schema = dig(response, *at)
+        return self._schema_faults(schema, event, f"{self.id} event")
+
+    def _header_faults(self, response: Object, headers: Mapping[str, str], where: str) -> list[str]:
+        faults: list[str] = []
+        for name, node in cast(Object, response.get("headers", {})).items():
+            header = self._resolved(node)
+            value = headers.get(name)
+            if value is not None:
+                faults += self._schema_faults(header["schema"], value, f"{where} header {name}")
+            elif header.get("required"):
+                faults.append(f"{where}: the header {name} is missing")
+        return faults
+
+    def _body_faults(
+        self, response: Object, content_type: str, body: bytes, where: str
+    ) -> list[str]:
+        content = cast("dict[str, Object]", response.get("content", {}))
+        if not content:
+            return [f"{where}: {len(body)} bytes where there should be no body"] if body else []
+        media_type = content_type.partition(";")[0].strip().lower()
+        if media_type not in content:
+            return [f"{where}: content type {content_type!r} is not {' or '.join(content)}"]
+        if media_type != "application/json":
+            return []
+        try:
+            value: JSON = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            return [f"{where}: the body is not JSON ({error})"]
+        return self._schema_faults(content[media_type]["schema"], value, f"{where} body")
+
+    def _schema_faults(self, schema: JSON, value: JSON, where: str) -> list[str]:
+        errors = self._validator(schema).iter_errors(value)
+        return [
+            f"{where}: {'/'.join(map(str, error.instance_path)) or 'as a whole'}: {error.message}"
+            for error in errors
+        ]
+
+    def _validator(self, schema: JSON) -> Draft202012Validator:
+        key = orjson.dumps(schema).decode()
+        if key not in self._validators:
+            # References point into the components, so those are included.
+            whole = {"allOf": [schema], "components": self._document["components"]}
+            self._validators[key] = Draft202012Validator(whole, validate_formats=True)
+        return self._validators[key]
+
+    def _resolved(self, node: JSON) -> Object:
+        seen = 0
+        while is_object(node) and isinstance(ref := node.get("$ref"), str) and seen < 10:
+            node, seen = follow_ref(self._document, ref), seen + 1
+        assert is_object(node), "the protocol's references lead somewhere"
+        return node

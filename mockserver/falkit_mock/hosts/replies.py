@@ -1,0 +1,116 @@
+"""Replies: JSON as fal writes it, refusals, and the hint beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+import orjson
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from falkit_mock.core import HINT, dumps, header_text
+from falkit_mock.core.errors import WireError
+from falkit_mock.core.jobs import Job, Outcome
+from falkit_mock.hosts import Address
+from falkit_spec import JSON
+
+REQUEST_ID = "x-fal-request-id"
+JSON_TYPE = "application/json"
+
+
+class Reply:
+    """A reply whose body is there, as an ASGI application.
+
+    Starlette's own costs three times as much to make and to send.
+    """
+
+    __slots__ = ("body", "headers", "status_code")
+
+    def __init__(self, body: bytes, status_code: int, headers: dict[str, str]) -> None:
+        self.body = body
+        self.status_code = status_code
+        self.headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        headers = [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in self.headers.items()
+        ]
+        # HEAD has the length of what GET would send, and 304 has none.
+        if "content-length" not in self.headers and self.status_code != 304:
+            headers.append((b"content-length", b"%d" % len(self.body)))
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+# What a host answers with.
+AnyReply: TypeAlias = Reply | Response
+
+
+def json_reply(
+    body: Mapping[str, JSON] | None,
+    *,
+    request_id: str,
+    status_code: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """Return a JSON reply; every one carries `x-fal-request-id` (wire.md §6.3)."""
+    every = {REQUEST_ID: request_id, "content-type": JSON_TYPE}
+    if headers:
+        every.update((name.lower(), value) for name, value in headers.items())
+    try:
+        return Reply(orjson.dumps(body), status_code, every)
+    except TypeError:
+        # A number beyond 64 bits or a lone surrogate that an error echoes.
+        return Reply(dumps(body), status_code, every)
+
+
+def raw_reply(
+    body: bytes,
+    *,
+    request_id: str,
+    status_code: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """Return a reply whose JSON is already written."""
+    every = {REQUEST_ID: request_id, "content-type": JSON_TYPE}
+    if headers:
+        every.update((name.lower(), value) for name, value in headers.items())
+    return Reply(body, status_code, every)
+
+
+def outcome_reply(job: Job, outcome: Outcome) -> Reply:
+    """Return what the model answered, unwrapped (wire.md §3.4)."""
+    return raw_reply(
+        outcome.body,
+        request_id=job.id,
+        status_code=outcome.status_code,
+        headers=outcome.headers,
+    )
+
+
+def error_reply(error: WireError, request_id: str) -> Reply:
+    """Return a refusal of the mock's own."""
+    headers = dict(error.headers)
+    if error.hint:
+        headers[HINT] = header_text(error.hint)
+    return json_reply(
+        error.body,
+        request_id=error.request_id or request_id,
+        status_code=error.status_code,
+        headers=headers,
+    )
+
+
+def add_hints(reply: AnyReply, texts: Iterable[str]) -> None:
+    """Let a reply's hint say more than it does by itself."""
+    own = reply.headers.get(HINT, "")
+    reply.headers[HINT] = header_text("; ".join(filter(None, (own, *texts))))
+
+
+def job_urls(address: Address, job: Job) -> dict[str, str]:
+    """Return a job's three URLs in the short form that fal hands out (wire.md §3.1)."""
+    base = f"{address.base}/{job.app}/requests/{job.id}"
+    return {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
