@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from falkit_mock.control import Conflict, Fields, InvalidField, Unknown, answer, body_of, query_of
-from falkit_mock.core import dumps, masked
+from falkit_mock.core import dumps, iso, masked
 from falkit_mock.core.jobs import Job, ModelRequest, Outcome, Status
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.resolve import outcome_as
 from falkit_mock.hosts.replies import Reply, json_reply
-from falkit_mock.service.billing import Entry, charge, iso, readable
+from falkit_mock.service.billing import Entry, charge, readable
 from falkit_mock.service.outcomes import read_request
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog

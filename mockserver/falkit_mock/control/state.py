@@ -10,9 +10,9 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from falkit_mock.control import BrokenFile, Conflict, InvalidField, answer, body_of, query_of
+from falkit_mock.core import iso
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply
-from falkit_mock.service.billing import iso
 from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import Piece
 
