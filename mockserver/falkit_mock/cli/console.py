@@ -31,7 +31,7 @@ from falkit_spec import JSON
 Format: TypeAlias = Literal["text", "json"]
 Level: TypeAlias = Literal["info", "warning", "error"]
 
-# The mock's time is told where it is further than this from the machine's, in seconds.
+# A line has the mock's time too where it is further than this from the machine's, in seconds.
 _NEAR = 60.0
 # Characters of a receiver's answer that are shown, and of a hint that was shown before.
 _LONGEST, _REMINDER = 100, 50
@@ -62,7 +62,7 @@ class _JsonFormatter(logging.Formatter):
 def delivery_text(delivery: Delivery, now: float, *, paused: bool = False) -> str:
     """Return a line, and what went wrong in further ones; `now` is the machine's time.
 
-    The mock's is told where it is paused, or is elsewhere.
+    The mock's is added where its clock is paused, or far from the machine's.
     """
     apart = paused or abs(delivery.sent - now) > _NEAR
     parts = [

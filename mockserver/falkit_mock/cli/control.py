@@ -96,9 +96,9 @@ class RunningMock:
                     raise click.UsageError(_refusal(reply))
                 yield reply
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            said = str(error).rstrip(".").lower() or type(error).__name__
+            problem = str(error).rstrip(".").lower() or type(error).__name__
             fix = "start one with falkit serve, or give --base-url"
-            why = f"base-url: no mock answers at {self.url} ({said}); {fix}"
+            why = f"base-url: no mock answers at {self.url} ({problem}); {fix}"
             raise click.UsageError(why) from None
         except ValueError:
             raise click.UsageError(_no_falkit(self.url)) from None

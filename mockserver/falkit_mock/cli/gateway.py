@@ -168,7 +168,7 @@ def export(file: Path | None) -> None:
 
 @cert.command()
 def renew() -> None:
-    """Make a new authority; what trusted the old one has to be told of the new one."""
+    """Make a new authority; programs that trusted the old one have to trust the new one."""
     from falkit_mock.gateway.authority import Authority
 
     with one_line():

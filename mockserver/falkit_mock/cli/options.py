@@ -133,7 +133,7 @@ _MOCK = (
         show_default=True,
         type=click.IntRange(0),
         metavar="REQUESTS",
-        help="How many of the newest requests the control API can tell of.",
+        help="How many of the newest requests the control API can list.",
     ),
     click.Option(
         ["--control-token"],

@@ -29,12 +29,12 @@ _DIGITS = re.compile(r"[0-9]+")
 # Distinct texts of a kind that are kept, and those that are shown; the rest is counted.
 _KEPT, _SHOWN = 100, 5
 _WIDTH = 80
-# How hints begin that a fault or a webhook brought: those are told of by themselves.
-_TOLD = ("falkit made this fault", "fal_webhook: webhooks go to")
+# How hints begin that have lines of their own: those of a fault or a webhook.
+_OTHER_LINES = ("falkit made this fault", "fal_webhook: webhooks go to")
 
 
 class Summary:
-    """Counts what happens in a mock and its gateway, and tells of it; a listener."""
+    """Counts what happens in a mock and its gateway; a listener."""
 
     def __init__(self, service: Service, catalog: Catalog, gateway: Gateway | None = None) -> None:
         self._service = service
@@ -53,7 +53,7 @@ class Summary:
         # Jobs by why they failed, and which was the first of each.
         self._failed_jobs: Counter[tuple[str, str]] = Counter()
         self._first_jobs: dict[tuple[str, str], str] = {}
-        # Webhooks by what is to be said of them.
+        # Webhooks by what their line says.
         self._refused: Counter[str] = Counter()
         self._given_up: Counter[str] = Counter()
         # Why one that is tried again was not taken last time, by request id.
@@ -70,7 +70,7 @@ class Summary:
                     self._failed_jobs[why] += 1
                     self._first_jobs.setdefault(why, event.request_id)
             case DeliveryAttempted(delivery) if delivery.cause == "job":
-                # Whoever asked for another one was told.
+                # A resend and a trigger answer whoever asked for them.
                 self._count_delivery(delivery)
             case _:
                 return
@@ -195,9 +195,9 @@ class Summary:
 
 
 def _keep_hint(hints: dict[str, str], record: RequestRecord) -> None:
-    """Keep a hint that is told nowhere else; those that differ in their numbers are one."""
+    """Keep a hint that has no other line; those that differ only in their numbers are one."""
     hint = record.hint
-    if hint and not hint.startswith(_TOLD) and len(hints) < _KEPT:
+    if hint and not hint.startswith(_OTHER_LINES) and len(hints) < _KEPT:
         hints.setdefault(_DIGITS.sub("0", hint), hint)
 
 
