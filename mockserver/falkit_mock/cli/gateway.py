@@ -188,25 +188,19 @@ def uninstall(dry_run: bool) -> None:
     from falkit_mock.gateway.authority import data_dir, kept_files
 
     folder = data_dir()
-    removed = "would be removed" if dry_run else "removed"
     with one_line():
         ours, others = kept_files(folder)
-    for file in ours:
-        _remove(file.unlink, file, dry_run=dry_run)
-        click.echo(f"{removed}: {file}")
-    for file in others:
-        click.echo(f"left, as it is not known to be falkit's: {file}")
-    if folder.is_dir() and not others:
-        _remove(folder.rmdir, folder, dry_run=dry_run)
-        click.echo(f"{removed}: {folder}")
+    if ours and not others:
+        ours.append(folder)
+    for path in ours:
+        try:
+            if not dry_run:
+                (path.rmdir if path.is_dir() else path.unlink)()
+        except OSError as error:
+            raise click.UsageError(f"can't remove {path} ({reason(error)})") from None
+        click.echo(f"{'would be removed' if dry_run else 'removed'}: {path}")
+    for path in others:
+        click.echo(f"left, as it is not known to be falkit's: {path}")
     if not ours and not others:
         click.echo(f"nothing is kept in {folder}")
     click.echo("left: the package itself, which `pip uninstall falkit` removes")
-
-
-def _remove(remove: Callable[[], None], path: Path, *, dry_run: bool) -> None:
-    try:
-        if not dry_run:
-            remove()
-    except OSError as error:
-        raise click.UsageError(f"can't remove {path} ({reason(error)})") from None

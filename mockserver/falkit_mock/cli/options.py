@@ -251,7 +251,7 @@ def note(line: str, level: Level = "info", facts: Mapping[str, JSON] | None = No
     if not line or (chosen.get("quiet") and level != "error"):
         return
     if chosen.get("log_format") == "json":
-        # Lazy: it imports asyncio, which `falkit run` does without until its program runs.
+        # Lazy: most logs are text.
         from falkit_mock.cli.console import json_line
 
         line = json_line(level, {"message": line, **(facts or {})})
