@@ -104,7 +104,7 @@ class SqliteStore:
         self._db.execute(_ADD, (*facts, *moments, *_outcome_values(job.outcome), *rest))
         self.queues.note(job)
 
-    def get(self, request_id: str) -> Job | None:
+    def get(self, request_id: str, /) -> Job | None:
         row = self._db.execute("SELECT * FROM jobs WHERE id = ?", (request_id,)).fetchone()
         return None if row is None else _job(row)
 
