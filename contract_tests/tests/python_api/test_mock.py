@@ -142,7 +142,6 @@ class TestAsync:
 
         asyncio.run(use())
 
-
     def test_a_start_that_is_cancelled_leaves_nothing_running(self) -> None:
         async def use() -> None:
             mock = falkit.Mock()
