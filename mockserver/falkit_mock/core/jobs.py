@@ -140,46 +140,6 @@ class MediaValue:
 Moments: TypeAlias = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """Jobs that are alike to the schedule: of one endpoint, one key and one priority."""
-
-    path: str
-    key: str
-    low: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A job that runs: the endpoint whose runner it has (a direct call has none), whose, until."""
-
-    path: str | None
-    key: str
-    ends: float
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A job that waits; moments are unix seconds."""
-
-    id: str
-    partition: Partition
-    # Order of submission.
-    seq: int
-    # Before this no runner takes it.
-    ready: float
-    # Seconds on a runner.
-    run: float
-    # It is given up where it has not started by then.
-    start_by: float
-    # When it starts and ends by the plan so far.
-    planned: Moments = (math.inf, math.inf)
-
-    @property
-    def order(self) -> tuple[bool, int]:
-        return self.partition.low, self.seq
-
-
 def moments(starts: float, run: float, start_by: float) -> Moments:
     """Return when a job starts and ends; one that would start too late ends without a start."""
     return (math.inf, start_by) if starts > start_by else (starts, starts + run)
@@ -200,7 +160,6 @@ class RequestOptions:
     # Seconds after submission within which the job has to start (wire.md §3.1), or it times out.
     start_within: float = math.inf
     # How many may wait at the endpoint already; more, and the request is not taken (wire.md §3.1).
-    # Not stored: it is of no use after that.
     max_queue_length: int | None = None
     # Whether the service itself tries again after its own failures (wire.md §3.6).
     retry: bool = True
@@ -266,10 +225,9 @@ class Job:
     faults: JobFaults = NO_FAULTS
 
     @property
-    def partition(self) -> Partition:
-        """The jobs it queues with; direct calls have a partition of their own, without a queue."""
-        path = self.path if self.entry == "queue" else ""
-        return Partition(path, self.options.key, self.options.priority == "low")
+    def order(self) -> tuple[bool, int]:
+        """The job's place among those that wait: those of low priority come behind the others."""
+        return self.options.priority == "low", self.seq
 
     @property
     def start_by(self) -> float:

@@ -319,10 +319,11 @@ class Outcomes:
 
         Raise ShuttingDown if the mock is stopped meanwhile.
         """
-        if job.outcome is None and (task := self._late.get(job.id)):
+        found = job.outcome
+        if found is None and (task := self._late.get(job.id)):
             try:
                 # A shield, since other requests may wait on the same look.
-                job.outcome = await asyncio.shield(task)
+                found = await asyncio.shield(task)
             except asyncio.CancelledError:
                 if task.cancelled():
                     raise ShuttingDown(job.id) from None
@@ -330,11 +331,12 @@ class Outcomes:
         stored = self._store.get(job.id)
         if stored is not None and stored.outcome is not None:
             # A cancellation may have decided it in the meantime.
-            job.outcome = stored.outcome
-        if job.outcome is None:
+            found = stored.outcome
+        if found is None:
             # An outcome is stored before its look ends, unless that was cut short.
             raise ShuttingDown(job.id)
-        return job.outcome
+        job.outcome = found
+        return found
 
     async def _look(
         self,

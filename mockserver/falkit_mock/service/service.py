@@ -52,7 +52,7 @@ class Service:
         self.store = store
         self.identity = Identity(settings.seed)
         # A store that was kept has jobs with the first ids already.
-        self.identity.skip(store.state.jobs)
+        self.identity.skip(store.last_seq)
         self.tokens = Tokens(self.identity.secret("tokens"), clock)
         self.uploads = Uploads(store.uploads, clock, self.identity)
         self.media = Media(store, self.uploads, clock)
@@ -73,6 +73,7 @@ class Service:
         self.job_events = JobEvents(clock, store, self.events, self.outcome)
         self.restarted.append(self.job_events.restart)
         self._planner.moved = self._moved
+        self.restarted.append(self._planner.restart)
         self.rules = Rulebook(self.identity, settings.faults)
         self.parts["rules"] = self.rules
 
