@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
 
+from falkit_mock.store.sqlite import SqliteStore
 from protocol.queue_machine import QueueMachine
 
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
@@ -21,3 +24,15 @@ TestQueue.settings = settings(
     report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+class OnSqlite(QueueMachine):
+    """The same over a store that gives copies of its jobs, and survives."""
+
+    store_class = SqliteStore
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="the sequences are the same, the store is another")
+def test_the_same_on_sqlite() -> None:
+    fewer = settings(TestQueue.settings, max_examples=500)
+    run_state_machine_as_test(OnSqlite, settings=fewer)
