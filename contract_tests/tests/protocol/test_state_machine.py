@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -32,7 +31,6 @@ class OnSqlite(QueueMachine):
     store_class = SqliteStore
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="the sequences are the same, the store is another")
 def test_the_same_on_sqlite() -> None:
-    fewer = settings(TestQueue.settings, max_examples=500)
+    fewer = settings(TestQueue.settings, max_examples=500 if NIGHTLY else 15)
     run_state_machine_as_test(OnSqlite, settings=fewer)
