@@ -159,15 +159,17 @@ class SqliteStore:
         self._load()
 
     def take(self, other: Store, blobs: Mapping[str, str]) -> None:
-        self.queues.clear()
+        # An index of what may not come to stay.
+        index, self.queues = self.queues, Queues()
         try:
             with self._transaction():
                 self._empty((*_TABLES, _KEYS))
                 copy_all(other, self, blobs)
         except sqlite3.Error as error:
-            self.queues.clear()
-            self._load()
             raise BadCopy(f"can't be stored: {error}") from None
+        finally:
+            self.queues = index
+        self._load()
         self.last_seq = other.last_seq
 
     def close(self) -> None:
