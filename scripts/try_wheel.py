@@ -14,10 +14,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 # What it may bring into an environment with all that it needs, in MB.
 MOST = 95
-PACKAGES = {"falkit_spec", "falkit_fixtures", "falkit_client", "falkit_mock", "falkit_contract"}
+PACKAGES = {
+    *("falkit", "falkit_spec", "falkit_fixtures", "falkit_client", "falkit_mock"),
+    "falkit_contract",
+}
 # Takes part of its output from each package, so that nothing it needs can be missing.
 USE = """
-from falkit_client import Client
+from falkit import Client, Mock
 from falkit_fixtures import images
 from falkit_spec import Catalog
 import base64, sys
@@ -27,6 +30,9 @@ image = "data:image/png;base64," + base64.b64encode(images.sample("png")).decode
 with Client(key="falkit", base_url=sys.argv[1]) as client:
     result = client.run(endpoint.id, {"prompt": "a quiet harbour", "image_url": image})
     print(result.output["video"]["url"])
+with Mock(timing="instant") as mock, Client(key="falkit", base_url=mock.url) as client:
+    client.run(endpoint.id, {"prompt": "a quiet harbour", "image_url": image})
+    assert [job.status for job in mock.jobs] == ["COMPLETED"]
 """
 
 

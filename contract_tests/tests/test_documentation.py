@@ -99,6 +99,21 @@ def test_the_python_example_runs(url: str) -> None:
     assert any("Completed" in line for line in printed)
 
 
+def test_the_program_with_fals_own_client_runs_on_the_mock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FALKIT_HOME", str(tmp_path))
+    printed = run([sys.executable, "-c", example("python", "fal_client, falkit")]).splitlines()
+    assert printed[0].endswith("ltxv-2-t2v-output.mp4")
+    assert printed[1:] == ["COMPLETED 0.36"]
+
+
+def test_the_program_with_time_that_it_moves_runs_on_the_mock() -> None:
+    printed = run([sys.executable, "-c", example("python", "falkit, httpx")]).splitlines()
+    assert printed[0] == "IN_QUEUE"
+    assert printed[1].endswith("ltxv-2-t2v-output.mp4")
+
+
 def test_the_fixture_serves_a_test(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(example("python", "# conftest.py"))
     (tmp_path / "test_it.py").write_text(

@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from falkit_mock.control.records import RequestLog
 from falkit_mock.control.routes import ROOT, Guard, control_router, is_control
 from falkit_mock.core import HINT
-from falkit_mock.core.clock import Clock, SimulatedClock
+from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import HostNotImitated, StillInProgress, WireError
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE
@@ -259,5 +259,6 @@ def create_app(
     store forgets everything at the end.
     """
     kept = store or SqliteStore()
-    service = Service(settings or Settings(), clock or SimulatedClock(), kept)
+    settings = settings or Settings()
+    service = Service(settings, clock or settings.new_clock(), kept)
     return MockApp(service, catalog or Catalog.vendored())

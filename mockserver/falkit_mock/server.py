@@ -112,8 +112,13 @@ class MockServer(uvicorn.Server):
         await super().startup(sockets)
         self.loop = asyncio.get_running_loop()
         if self._gateway is not None:
-            await self._gateway.open(self._from_gateway)
+            await self.open_gateway(self._gateway)
         self._ready()
+
+    async def open_gateway(self, gateway: Gateway) -> None:
+        """Have a gateway answer too; it ends with the server."""
+        self._gateway = gateway
+        await gateway.open(self._from_gateway)
 
     async def main_loop(self) -> None:
         # As uvicorn's own, but the end is not waited for a tenth of a second.

@@ -24,9 +24,11 @@ def made(*words: str) -> tuple[Settings, SimulatedClock | None, str]:
     @click.command()
     @run_options
     def command(**given: Any) -> tuple[Settings, SimulatedClock | None, str]:
-        options = cast(MockOptions, given)
-        clock = clock_of(options)
-        return settings_of(options), clock, told_clock(clock)
+        # A command has options of its own besides those of every mock.
+        options = {name: given[name] for name in MockOptions.__annotations__}
+        settings = settings_of(cast(MockOptions, options))
+        clock = clock_of(settings)
+        return settings, clock, told_clock(clock)
 
     found: tuple[Settings, SimulatedClock | None, str] = command.main(
         [*words], standalone_mode=False
@@ -57,7 +59,7 @@ def test_a_moment_without_an_offset_is_utc(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["soon", "", "2027", "9999-99-99T00:00:00Z"])
 def test_a_moment_that_is_none_is_named(text: str) -> None:
-    with pytest.raises(click.UsageError, match=r"clock-start: .* is no moment"):
+    with pytest.raises(click.UsageError, match=r"clock-start: .* isn't a moment"):
         made("--clock-start", text)
 
 

@@ -258,7 +258,7 @@ def _alone(
     try:
         settings = Settings(webhook_allow=allow)
     except SettingsError as error:
-        raise click.UsageError(str(error).replace("webhook-allow", "allow")) from None
+        raise click.UsageError(f"allow: {error.problem}") from None
 
     async def send() -> Delivery:
         from falkit_mock.core.clock import SimulatedClock

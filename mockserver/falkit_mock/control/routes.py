@@ -65,7 +65,7 @@ def operations() -> list[JSON]:
 
 
 # What opens doors is counted only; rules have a place of their own.
-_APART = ("api_keys", "control_token", "rules")
+_APART = ("api_keys", "control_token", "faults")
 
 
 def health_routes(service: Service) -> list[Route]:
@@ -105,7 +105,7 @@ def _settings(service: Service) -> dict[str, JSON]:
         if field.name not in _APART
     }
     # What is infinite is written as null, and what isn't JSON as its text.
-    told["rules"] = [rule.text() for rule in settings.rules]
+    told["faults"] = [rule.text() for rule in settings.faults]
     plain: dict[str, JSON] = orjson.loads(orjson.dumps(told, default=_written))
     plain["api_keys"] = len(settings.api_keys)
     plain["control_token"] = settings.control_token is not None

@@ -138,7 +138,7 @@ class SimulatedClock:
         if not self._running:
             self._offset = self._paused_at - time.time()
             self._running = True
-            self._set_alarm()
+            self._call_due()
             self.notifier.ring()
 
     def pause(self) -> None:
@@ -146,12 +146,12 @@ class SimulatedClock:
         if self._running:
             self._paused_at = self.now()
             self._running = False
-            self._set_alarm()
+            self._call_due()
             self.notifier.ring()
 
     def at(self, moment: float, callback: Callable[[], object]) -> Timer:
-        timer, loop = Timer(callback), asyncio.get_running_loop()
-        if moment <= self.now():
+        timer, loop, now = Timer(callback), asyncio.get_running_loop(), self.now()
+        if moment <= now:
             loop.call_soon(timer.run)
         elif moment < math.inf:
             heapq.heappush(self._timers, (moment, next(self._numbers), timer))
@@ -159,7 +159,9 @@ class SimulatedClock:
                 self._drop_cancelled()
             # A loop that has ended, as that of an earlier test, wakes nobody any more.
             if self._running and (moment < self._alarm_at or loop is not self._loop):
-                self._set_alarm()
+                self._set_alarm(loop)
+        if self._timers and self._timers[0][0] <= now:
+            self._call_due()
         return timer
 
     async def sleep_until(self, moment: float) -> None:
@@ -254,11 +256,16 @@ class SimulatedClock:
         What is due at `moment` is due now, even if the sum that `now` is should be rounded down.
         """
         now = max(moment, self.now())
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # Moved between two event loops, as where each call has one; the next timer sees to it.
+            return
         while self._next() <= now:
-            asyncio.get_running_loop().call_soon(heapq.heappop(self._timers)[2].run)
-        self._set_alarm()
+            loop.call_soon(heapq.heappop(self._timers)[2].run)
+        self._set_alarm(loop)
 
-    def _set_alarm(self) -> None:
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop) -> None:
         """Wake up when the first timer is due, if time passes by itself."""
         if self._alarm is not None:
             self._alarm.cancel()
@@ -266,8 +273,8 @@ class SimulatedClock:
         self._alarm_at = self._next() if self._running else math.inf
         if self._alarm_at < math.inf:
             left = max(0.0, self._alarm_at - self.now())
-            self._loop = asyncio.get_running_loop()
-            self._alarm = self._loop.call_later(left, self._call_due)
+            self._loop = loop
+            self._alarm = loop.call_later(left, self._call_due)
 
     async def _jump_to(self, moment: float) -> None:
         self._set(max(moment, self.now()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
 from typing import Literal, TypeAlias
@@ -18,6 +18,7 @@ from falkit_mock.core.jobs import (
     Entry,
     Job,
     ModelRequest,
+    Moments,
     Outcome,
     ParsedRequest,
     Refused,
@@ -30,6 +31,7 @@ from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.faults.rules import NO_MAGIC, Magic
 from falkit_mock.service import Resettable
 from falkit_mock.service.files import Media, Uploads
+from falkit_mock.service.job_events import JobEvents
 from falkit_mock.service.outcomes import Outcomes, read_request
 from falkit_mock.service.queueing import Planner
 from falkit_mock.service.status import Retention, Snapshot, next_line, window
@@ -68,8 +70,10 @@ class Service:
             settings, clock, store, self.identity, self.events, self.outcome, self.retention.closes
         )
         self.parts["webhooks"] = self.webhooks
-        self._planner.moved = self.webhooks.moved
-        self.rules = Rulebook(self.identity, settings.rules)
+        self.job_events = JobEvents(clock, store, self.events, self.outcome)
+        self.restarted.append(self.job_events.restart)
+        self._planner.moved = self._moved
+        self.rules = Rulebook(self.identity, settings.faults)
         self.parts["rules"] = self.rules
 
     def close(self) -> None:
@@ -77,6 +81,7 @@ class Service:
         self.closing = True
         self._outcomes.close()
         self.webhooks.reset()
+        self.job_events.close()
         self.clock.notifier.ring()
 
     def submit(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
@@ -322,6 +327,7 @@ class Service:
         job.outcome = resolution.outcome or self._outcomes.decide(job.id, parsed, request)
         self.retention.purge()
         self.store.add(job, request.body)
+        self.job_events.accepted(job)
         if entry == "run" and takes.run:
             # It takes a place that one of those who wait might have had.
             self._planner.replan(job)
@@ -364,7 +370,11 @@ class Service:
         if job.progression == "clock":
             self._planner.replan(job)
 
+    def _moved(self, moments: Mapping[str, Moments]) -> None:
+        self.webhooks.moved(moments)
+        self.job_events.moved(moments)
+
     def _store(self, job: Job) -> None:
         self.store.update(job)
-        self.webhooks.moved({job.id: (job.starts, job.ends)})
+        self._moved({job.id: (job.starts, job.ends)})
         self.clock.notifier.ring()
