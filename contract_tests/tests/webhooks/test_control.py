@@ -299,10 +299,11 @@ def test_an_import_takes_up_what_was_to_come(standing: Callable[..., Mock]) -> N
         before = len(receiver.received)
         go(new, 7201)
         after = receiver.wait(before + 3)[before:]
-    assert [request.json["request_id"] for request in after[:2]] == [
+    # Both are sent at one moment, over two connections: either may arrive first.
+    assert {request.json["request_id"] for request in after[:2]} == {
         failing["request_id"],
         waiting["request_id"],
-    ]
+    }
     assert after[2].json["request_id"] == third["request_id"]
     assert new.http.get("/__falkit/webhooks").json()["waiting"] == 0
     assert [one["number"] for one in deliveries(new, request_id=failing["request_id"])] == [1, 2]
