@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from falkit_mock.control import Conflict, Fields, InvalidField, Unknown, answer, body_of, query_of
-from falkit_mock.core import dumps, masked
+from falkit_mock.core import dumps, masked, parse_body
 from falkit_mock.core.jobs import Job, ModelRequest, Outcome, Status
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.resolve import outcome_as
@@ -134,7 +134,9 @@ def _by_name(body: Fields, job: Job, service: Service, catalog: Catalog) -> Outc
     match = catalog.find(job.path)
     endpoint = match.endpoint if match is not None and not match.rest else None
     sent = service.store.input(job.id)
-    request = ModelRequest(job.path, job.app, endpoint, sent, "application/json", "")
+    request = ModelRequest(
+        job.path, job.app, endpoint, sent, parse_body(sent), "application/json", ""
+    )
     parsed = read_request(request, service.settings)
     try:
         return outcome_as(

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from falkit_mock.control import Conflict, Fields, InvalidField, Unknown, answer, body_of, query_of
-from falkit_mock.core import MASK, dumps, masked
+from falkit_mock.core import MASK, dumps, masked, parse_body
 from falkit_mock.core.events import VERDICTS, Cause, Delivery, Verdict
 from falkit_mock.core.jobs import ModelRequest, Outcome, ParsedRequest
 from falkit_mock.core.network import MEDIA
@@ -250,7 +250,13 @@ class WebhookRoutes:
         body = dumps(endpoint.example_input())
         media_base = f"{origin}/{MEDIA}"
         order = ModelRequest(
-            endpoint.id, endpoint.app, endpoint, body, "application/json", media_base
+            endpoint.id,
+            endpoint.app,
+            endpoint,
+            body,
+            parse_body(body),
+            "application/json",
+            media_base,
         )
         reading = read_request(order, self._service.settings)
         if not isinstance(reading, ParsedRequest):

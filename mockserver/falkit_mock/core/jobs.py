@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
 from typing import Literal, TypeAlias
 
-from falkit_mock.core import NotJson, loads
+from falkit_mock.core import NotJson
 from falkit_mock.core.settings import Progression, Workload
 from falkit_spec import JSON, Endpoint, VideoFacts
 
@@ -140,46 +139,6 @@ class MediaValue:
 Moments: TypeAlias = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """Jobs that are alike to the schedule: of one endpoint, one key and one priority."""
-
-    path: str
-    key: str
-    low: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A job that runs: the endpoint whose runner it has (a direct call has none), whose, until."""
-
-    path: str | None
-    key: str
-    ends: float
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A job that waits; moments are unix seconds."""
-
-    id: str
-    partition: Partition
-    # Order of submission.
-    seq: int
-    # Before this no runner takes it.
-    ready: float
-    # Seconds on a runner.
-    run: float
-    # It is given up where it has not started by then.
-    start_by: float
-    # When it starts and ends by the plan so far.
-    planned: Moments = (math.inf, math.inf)
-
-    @property
-    def order(self) -> tuple[bool, int]:
-        return self.partition.low, self.seq
-
-
 def moments(starts: float, run: float, start_by: float) -> Moments:
     """Return when a job starts and ends; one that would start too late ends without a start."""
     return (math.inf, start_by) if starts > start_by else (starts, starts + run)
@@ -200,7 +159,6 @@ class RequestOptions:
     # Seconds after submission within which the job has to start (wire.md §3.1), or it times out.
     start_within: float = math.inf
     # How many may wait at the endpoint already; more, and the request is not taken (wire.md §3.1).
-    # Not stored: it is of no use after that.
     max_queue_length: int | None = None
     # Whether the service itself tries again after its own failures (wire.md §3.6).
     retry: bool = True
@@ -266,10 +224,9 @@ class Job:
     faults: JobFaults = NO_FAULTS
 
     @property
-    def partition(self) -> Partition:
-        """The jobs it queues with; direct calls have a partition of their own, without a queue."""
-        path = self.path if self.entry == "queue" else ""
-        return Partition(path, self.options.key, self.options.priority == "low")
+    def order(self) -> tuple[bool, int]:
+        """The job's place among those that wait: those of low priority come behind the others."""
+        return self.options.priority == "low", self.seq
 
     @property
     def start_by(self) -> float:
@@ -298,21 +255,12 @@ class Job:
             self.ends = now
 
 
-def parse_body(body: bytes) -> JSON | NotJson:
-    """Return a body's JSON, or what is wrong with it."""
-    try:
-        return loads(body)
-    except NotJson as error:
-        return error
-
-
 def as_input(value: JSON | NotJson) -> Mapping[str, JSON]:
     """Return what a body holds as an object; an empty one for anything else."""
     return value if isinstance(value, dict) else {}
 
 
-# Without slots, so that the body is parsed once, by whoever asks first.
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ModelRequest:
     """One request to a model, as it came, and where its output is to be found."""
 
@@ -322,6 +270,8 @@ class ModelRequest:
     # None where the app has nothing at that path.
     endpoint: Endpoint | None
     body: bytes
+    # Its JSON, or what is wrong with it.
+    parsed_body: JSON | NotJson
     content_type: str
     # What a URL on the media host begins with, up to its path.
     media_base: str
@@ -330,11 +280,6 @@ class ModelRequest:
     options: RequestOptions = field(default_factory=RequestOptions)
     # Whether it may name faults itself, which is worth a closer look.
     marked: bool = False
-
-    @cached_property
-    def parsed_body(self) -> JSON | NotJson:
-        """The body's JSON, or what is wrong with it."""
-        return parse_body(self.body)
 
     @property
     def input(self) -> Mapping[str, JSON]:
