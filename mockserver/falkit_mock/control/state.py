@@ -68,7 +68,7 @@ class ClockControl:
 
     async def stand(self, request: Request) -> AnyReply:
         await body_of(self._service, request)
-        self._clock().stand()
+        self._clock().pause()
         return self._told()
 
     def _clock(self) -> SimulatedClock:
