@@ -156,7 +156,8 @@ def clock(mock: RunningMock, action: str, value: str | None) -> None:
     What moves it returns once all that was due on the way has been done.
     """
     body = _body(action, value)
-    told = mock.get("/clock") if action == "show" else mock.post(f"/clock/{action}", body)
+    path = "pause" if action == "stand" else action
+    told = mock.get("/clock") if action == "show" else mock.post(f"/clock/{path}", body)
     state = "runs" if told["running"] else "stands"
     click.echo(f"{told['iso']}  ({told['now']:.3f}, {state})")
 
@@ -289,10 +290,10 @@ def journal(mock: RunningMock, clear: bool, as_json: bool, **filters: Any) -> No
     They are those for fal's hosts; its control API's are not among them.
     """
     if clear:
-        mock.call("DELETE", "/journal")
+        mock.call("DELETE", "/requests")
         return
     given = {name: value for name, value in filters.items() if value is not None}
-    page = mock.get("/journal", given)
+    page = mock.get("/requests", given)
     if as_json:
         click.echo(json.dumps(page))
     else:

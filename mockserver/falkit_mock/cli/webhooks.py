@@ -42,7 +42,7 @@ def tell(delivery: dict[str, Any], form: str) -> None:
         click.echo(json.dumps(delivery))
     else:
         click.echo(_text(delivery))
-    sys.exit(0 if delivery["outcome"] == "acknowledged" else 1)
+    sys.exit(0 if delivery["status"] == "acknowledged" else 1)
 
 
 def _text(delivery: dict[str, Any]) -> str:
@@ -51,10 +51,10 @@ def _text(delivery: dict[str, Any]) -> str:
     lines += [f"  {name}: {value}" for name, value in sent["headers"].items()]
     lines += [f"  {sent['body']}", ""]
     if answer is None:
-        lines.append(f"{delivery['outcome']}: {delivery['error']}")
+        lines.append(f"{delivery['status']}: {delivery['error']}")
     else:
         milliseconds = delivery["seconds"] * 1000
-        lines.append(f"{delivery['outcome']}: {answer['status_code']} in {milliseconds:.0f} ms")
+        lines.append(f"{delivery['status']}: {answer['status_code']} in {milliseconds:.0f} ms")
         lines += [f"  {name}: {value}" for name, value in answer["headers"].items()]
         lines += [f"  {line}" for line in answer["body"].splitlines()]
     return "\n".join(lines)
@@ -63,7 +63,9 @@ def _text(delivery: dict[str, Any]) -> str:
 @click.command()
 @running_mock
 @click.option("--url", metavar="URL", help="Only those to exactly this URL.")
-@click.option("--outcome", type=click.Choice(VERDICTS), help="Only those of this outcome.")
+@click.option(
+    "--outcome", "status", type=click.Choice(VERDICTS), help="Only those of this outcome."
+)
 @click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many."
 )
@@ -113,7 +115,7 @@ def _lines(delivery: dict[str, Any]) -> str:
     faults = f"  [{', '.join(delivery['faults'])}]" if delivery["faults"] else ""
     after = f"  next {_clock(delivery['next'])}" if delivery["next"] is not None else ""
     line = (
-        f"{_clock(delivery['sent'])}  {code}  {delivery['outcome']:<12}  attempt {number:<2}  "
+        f"{_clock(delivery['sent'])}  {code}  {delivery['status']:<12}  attempt {number:<2}  "
         f"{delivery['request_id']}  {_plain(delivery['url'])}{after}{cause}{faults}"
     )
     why = delivery["error"]

@@ -57,6 +57,8 @@ class Service:
         self.parts: dict[str, Resettable] = {}
         # What forgets all at a reset, and is neither exported nor imported.
         self.restarted: list[Callable[[], None]] = []
+        # What ends with the mock, such as a stream of its events.
+        self.closed: list[Callable[[], None]] = []
         # What happens here, for whoever listens.
         self.events = Events()
         self.closing = False
@@ -76,6 +78,8 @@ class Service:
         self._judge.close()
         self.webhooks.close()
         self.clock.notifier.ring()
+        for close in self.closed:
+            close()
 
     def submit(self, request: ModelRequest) -> Job:
         """Take an order into its queue; bad input is taken too (wire.md §3.6).
