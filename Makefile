@@ -2,31 +2,40 @@
 # package registries are enough. `make help` lists the rest.
 PYTHON ?= python3
 V := .venv/bin
+QUIET := --quiet --disable-pip-version-check
+SHIPPED := spec fixtures client mockserver contract_tests/falkit_contract
 CODE := spec fixtures client mockserver contract_tests scripts benchmarks
 JS := contract_tests/tests/clients/javascript
 SDK := contract_tests/tests/clients/sdk
 
-.PHONY: help demo test check format lint typecheck types tests planted planted-quick nightly wheel tools javascript sdk \
-	clients-latest seeds bench clean
+.PHONY: help demo test check format lint typecheck typecheck-here typecheck-windows typecheck-macos \
+	types tests planted planted-quick nightly wheel tools javascript sdk clients-latest seeds bench clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: .venv/.ready ## start the mock, send the LTX-2 Fast example, save the clip in out/
+demo: .venv/.installed ## start the mock, send the LTX-2 Fast example, save the clip in out/
 	@$(V)/python scripts/demo.py
 
 test: .venv/.ready ## everything that CI runs
-	@$(MAKE) --no-print-directory -j3 check tools javascript sdk
+	@$(MAKE) --no-print-directory -j3 check typecheck tools javascript sdk
 	@$(MAKE) --no-print-directory tests planted-quick wheel
 
-check: lint typecheck ## format, lint and two strict type checkers
+check: lint typecheck-here ## format, lint and two strict type checkers
 
-.venv/.ready: pyproject.toml constraints.txt
-	@echo "Setting up .venv, once; this takes about a minute"
+# What falkit itself needs, and the command `falkit`.
+.venv/.installed: pyproject.toml constraints.txt
+	@echo "Installing falkit in .venv, once"
 	@$(PYTHON) -m venv .venv
-	@$(V)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(V)/python -m pip install --quiet --editable . --group dev --constraint constraints.txt
+	@$(V)/python -m pip $(QUIET) install --editable . --constraint constraints.txt
+	@touch $@
+
+# The development tools; dependency groups need pip 25.1.
+.venv/.ready: .venv/.installed
+	@echo "Installing the development tools in .venv, once; this takes up to a minute"
+	@$(V)/python -m pip $(QUIET) install --upgrade "pip>=25.1"
+	@$(V)/python -m pip $(QUIET) install --group dev --constraint constraints.txt
 	@touch $@
 
 tools: ## install ffmpeg, chromium, node and curl, which the tests use, where they are missing
@@ -60,9 +69,19 @@ lint: .venv/.ready
 	$(V)/ruff format --check --quiet $(CODE)
 	$(V)/ruff check --quiet $(CODE)
 
-typecheck: .venv/.ready
+typecheck: typecheck-here typecheck-windows typecheck-macos ## the types here, on Windows and on macOS
+
+typecheck-here: .venv/.ready
 	$(V)/mypy
 	$(V)/basedpyright
+
+# With the newest Python, where the code here is checked for the running one. The second checker
+# keeps nothing between two runs, so it is spared the tests, which take it longest.
+typecheck-windows: SYSTEM := win32 Windows
+typecheck-macos: SYSTEM := darwin Darwin
+typecheck-windows typecheck-macos: .venv/.ready
+	$(V)/mypy --python-version 3.14 --platform $(word 1,$(SYSTEM)) --cache-dir .mypy_cache/$(word 1,$(SYSTEM))
+	$(V)/basedpyright --pythonversion 3.14 --pythonplatform $(word 2,$(SYSTEM)) $(SHIPPED) scripts
 
 types: .venv/.ready ## generate the client's typed inputs and outputs from the documents
 	$(V)/python scripts/build_types.py
@@ -78,7 +97,8 @@ planted: .venv/.ready ## plant faults in copies of the code; each must fail the 
 	$(V)/python contract_tests/tests/planted.py --write
 
 nightly: planted ## the contract tests at length: a million inputs, thousands of walks of the state machine
-	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py
+	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto --timeout 3000 -o faulthandler_timeout=3300 \
+		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py
 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
 	$(V)/python scripts/try_wheel.py

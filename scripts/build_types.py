@@ -135,8 +135,8 @@ def calls(app: str, endpoints: list[Endpoint]) -> str:
     parts = [
         f'"""How the models of {app} are called.\n\n{NOTE}\n"""\n\n{FIRST}',
         "from decimal import Decimal\nfrom typing import Protocol, Unpack\n",
-        "from falkit_client._async import AsyncHandle\nfrom falkit_client._client import Handle\n",
-        "from falkit_client.result import Result\n",
+        "from falkit_client._handles import AsyncHandle, Handle\n",
+        "from falkit_client.results import Result\n",
         f"from falkit_client.types.{module(app)} import ({shapes})\n",
     ]
     for endpoint, name in zip(endpoints, names, strict=True):
@@ -173,7 +173,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 from falkit_client.options import BoundOptions
 
 if TYPE_CHECKING:
-    from falkit_client._bound import AsyncBound, Bound
+    from falkit_client._handles import AsyncBound, Bound
 {imports}
 
 

@@ -20,8 +20,14 @@ if ! command -v apt-get >/dev/null 2>&1; then
     exit 1
 fi
 sudo=""
-[ "$(id -u)" = 0 ] || sudo="sudo"
-echo "Installing$missing"
+if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+        echo "Missing:$missing. Install them as root: apt-get install$missing" >&2
+        exit 1
+    fi
+    sudo="sudo"
+fi
+echo "Installing with apt-get:$missing"
 $sudo apt-get update -qq
 # shellcheck disable=SC2086 # one word per package
-DEBIAN_FRONTEND=noninteractive $sudo apt-get install -qq -y --no-install-recommends $missing >/dev/null
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null

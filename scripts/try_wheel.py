@@ -12,10 +12,15 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = {"falkit_spec", "falkit_fixtures", "falkit_client", "falkit_mock", "falkit_contract"}
+# What it may bring into an environment with all that it needs, in MB.
+MOST = 95
+PACKAGES = {
+    *("falkit", "falkit_spec", "falkit_fixtures", "falkit_client", "falkit_mock"),
+    "falkit_contract",
+}
 # Takes part of its output from each package, so that nothing it needs can be missing.
 USE = """
-from falkit_client import Client
+from falkit import Client, Mock
 from falkit_fixtures import images
 from falkit_spec import Catalog
 import base64, sys
@@ -25,6 +30,9 @@ image = "data:image/png;base64," + base64.b64encode(images.sample("png")).decode
 with Client(key="falkit", base_url=sys.argv[1]) as client:
     result = client.run(endpoint.id, {"prompt": "a quiet harbour", "image_url": image})
     print(result.output["video"]["url"])
+with Mock(timing="instant") as mock, Client(key="falkit", base_url=mock.url) as client:
+    client.run(endpoint.id, {"prompt": "a quiet harbour", "image_url": image})
+    assert [job.status for job in mock.jobs] == ["COMPLETED"]
 """
 
 
@@ -52,8 +60,12 @@ def use(wheel: Path, folder: Path) -> None:
     """Install the wheel alone and send a request through server and client."""
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    before = size(folder)
     install = [str(python), "-m", "pip", "install", "--quiet", str(wheel)]
     subprocess.run([*install, "--constraint", str(ROOT / "constraints.txt")], check=True)
+    brought = size(folder) - before
+    print(f"with all that it needs: {brought:.0f} MB")
+    assert brought <= MOST, f"more than {MOST} MB"
     falkit = [str(python.with_name("falkit"))]
     subprocess.run([*falkit, "--version"], check=True)
     listed = subprocess.check_output([*falkit, "spec", "list"], text=True)
@@ -72,6 +84,11 @@ def use(wheel: Path, folder: Path) -> None:
             server.terminate()
     assert clip[4:8] == b"ftyp", clip[:16]
     print(f"installed alone, it served {made.rpartition('_')[2]}, {len(clip)} bytes")
+
+
+def size(folder: Path) -> float:
+    """Return the sum of the lengths of a folder's files, in MB."""
+    return sum(path.lstat().st_size for path in folder.rglob("*")) / 1_000_000
 
 
 if __name__ == "__main__":

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from falkit_client._async import AsyncClient, AsyncHandle
-from falkit_client._bound import AsyncBound, Bound
-from falkit_client._client import Client, Handle
+from falkit_client._client import AsyncClient, Client
+from falkit_client._handles import AsyncBound, AsyncHandle, Bound, Handle
 from falkit_client._requests import Ticket
 from falkit_client.budget import Budget
 from falkit_client.cache import Cache
@@ -45,10 +44,8 @@ from falkit_client.errors import (
     WrongSignature,
 )
 from falkit_client.media import Medium
-from falkit_client.options import BoundOptions, RunOptions, SubmitOptions
-from falkit_client.queue import Completed, InProgress, LogLine, Queued, Status
-from falkit_client.result import JsonObject, Result
-from falkit_client.retries import Retries
+from falkit_client.options import BoundOptions, Retries, RunOptions, SubmitOptions
+from falkit_client.results import Completed, InProgress, JsonObject, LogLine, Queued, Result, Status
 from falkit_client.uploads import UploadOptions
 from falkit_client.webhooks import Delivery
 

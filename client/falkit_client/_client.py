@@ -1,37 +1,30 @@
-"""The client that waits for each answer."""
+"""The two clients, side by side: the same calls, waiting for each answer or awaited."""
 
 from __future__ import annotations
 
+import asyncio
 import random as chance
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from decimal import Decimal
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast
+from typing import Any, Self, Unpack
 
 import httpx
 
-from falkit_client._bound import Bound
+from falkit_client._calls import Job
 from falkit_client._core import Core
-from falkit_client._requests import Ticket
-from falkit_client._running import tls
-from falkit_client._typed import TypedEndpoints
-from falkit_client._wire import OnUpdate, Wire
+from falkit_client._handles import AsyncBound, AsyncHandle, Bound, Handle
+from falkit_client._transport import AsyncSleep, AsyncTransport, OnUpdate, Transport, tls
+from falkit_client._typed import AsyncTypedEndpoints, TypedEndpoints
+from falkit_client.budget import Budget
+from falkit_client.cache import Cache
 from falkit_client.download import Progress, SavedFile
-from falkit_client.options import BoundOptions, Options, RunOptions, SubmitOptions
-from falkit_client.queue import Status
-from falkit_client.result import JsonObject, Result
-from falkit_client.retries import Retries
+from falkit_client.options import BoundOptions, Options, Retries, RunOptions, SubmitOptions
+from falkit_client.results import JsonObject, Result, Status
 from falkit_client.uploads import Source, UploadOptions
 from falkit_spec.catalog import Catalog
-
-if TYPE_CHECKING:
-    from falkit_client._orders import Order
-    from falkit_client.budget import Budget
-    from falkit_client.cache import Cache
-
-Output = TypeVar("Output")
 
 
 class Client(TypedEndpoints):
@@ -62,18 +55,18 @@ class Client(TypedEndpoints):
         `key`: `<id>:<secret>`; else FAL_KEY, else FAL_KEY_ID with FAL_KEY_SECRET.
         `base_url`: a stand-in such as http://127.0.0.1:4325, before which fal's host becomes the
         first part of the path; else FALKIT_BASE_URL, else fal's own hosts over https.
-        `catalog`: the documents to go by; else those that come with falkit.
-        `check`: whether inputs and outputs are checked where a call doesn't say.
-        `poll_interval`: seconds between two questions for a status.
-        `budget`: the money that calls may cost; without one they may cost any.
+        `catalog`: the endpoints' documents; else those that come with falkit.
+        `check`: whether inputs and outputs are checked where a call doesn't set it.
+        `poll_interval`: seconds between two requests for a status.
+        `budget`: the money that calls may cost; unlimited without one.
         `cache`: the folder of outputs that need not be paid for again.
-        `transport`, `clock`, `sleep`, `random`: the outside world, for tests.
+        `transport`, `clock`, `sleep`, `random`: replaced in tests.
         """
-        self._core = Core.chosen(
+        self._core = Core.of(
             key, base_url, catalog, check, retries, poll_interval, budget, cache, clock, random
         )
         self._http = httpx.Client(transport=transport, verify=tls())
-        self._wire = Wire(self._http, sleep)
+        self._transport = Transport(self._http, sleep)
 
     def __enter__(self) -> Self:
         """The client itself."""
@@ -94,7 +87,7 @@ class Client(TypedEndpoints):
 
     def price(self, endpoint: str, input: Mapping[str, object]) -> Decimal | None:
         """US dollars that this input will cost; None where no price is known. Nothing is sent."""
-        return self._core.price(endpoint, input)
+        return self._core.calls.price(endpoint, input)
 
     def check(self, endpoint: str, input: Mapping[str, object], *, preflight: bool = False) -> None:
         """Raise InvalidInput with all that is wrong with an input; nothing is sent to fal.
@@ -102,14 +95,14 @@ class Client(TypedEndpoints):
         `preflight` asks whether the URLs of images and videos answer 200 with such a file.
         """
         options = Options(check=True, preflight=preflight)
-        self._wire.finish(self._core.check(endpoint, input, options))
+        self._transport.finish(self._core.calls.checked(endpoint, input, options))
 
     def cached(
         self, endpoint: str, input: Mapping[str, object], *, check: bool | None = None
     ) -> Result[JsonObject] | None:
         """The output that a call with this input would take from the cache; None if it has none."""
-        flow = self._core.cached(endpoint, input, Options(check=check))
-        return self._wire.finish(flow)
+        flow = self._core.calls.found(endpoint, input, Options(check=check))
+        return self._transport.finish(flow).hit
 
     def run(
         self, endpoint: str, input: Mapping[str, object], **options: Unpack[RunOptions]
@@ -118,19 +111,18 @@ class Client(TypedEndpoints):
 
         Raises InvalidInput or UnknownEndpoint before anything is sent, else any FalkitError.
         """
-        return self._wire.finish(self._core.run(endpoint, input, Options(**options)))
+        return self._transport.finish(self._core.run(endpoint, input, Options(**options)))
 
     def submit(
         self, endpoint: str, input: Mapping[str, object], **options: Unpack[SubmitOptions]
     ) -> Handle[JsonObject]:
-        """Put a job into the queue and come back at once (wire.md §3.1).
+        """Put a job into the queue and return at once (wire.md §3.1).
 
         Raises InvalidInput or UnknownEndpoint before anything is sent; AnswerLost when fal may
         have accepted the job without saying so.
         """
         flow = self._core.submit(endpoint, input, Options(**options))
-        ticket, order = self._wire.finish(flow)
-        return Handle(self._core, self._wire, ticket, order)
+        return Handle(self._core, self._transport, self._transport.finish(flow))
 
     def subscribe(
         self,
@@ -143,22 +135,22 @@ class Client(TypedEndpoints):
         timeout: float | None = None,
         **options: Unpack[SubmitOptions],
     ) -> Result[JsonObject]:
-        """Submit, follow the job, and give its output.
+        """Submit, follow the job, and return its output.
 
         `on_update` is called with each change; with `logs` it gets every log line once.
         `stream` listens to fal's event stream in place of polling, and polls if it breaks.
         After `timeout` seconds from acceptance the job is cancelled and TimedOut raised.
-        What interrupts the wait, Ctrl-C too, leaves with a note that names the job.
+        An exception that interrupts the wait, Ctrl-C too, gets a note that names the job.
         """
         flow = self._core.subscribe(
             endpoint, input, Options(**options), logs=logs, stream=stream, timeout=timeout
         )
-        return self._wire.finish(flow, on_update)
+        return self._transport.finish(flow, on_update)
 
     def handle(self, endpoint: str, request_id: str) -> Handle[JsonObject]:
         """The handle of a job submitted before, by this program or another; nothing is sent."""
-        ticket = self._core.requests.ticket(endpoint, request_id)
-        return Handle(self._core, self._wire, ticket)
+        job = Job(self._core.requests.ticket(endpoint, request_id))
+        return Handle(self._core, self._transport, job)
 
     def status(self, endpoint: str, request_id: str, *, logs: bool = False) -> Status:
         """Ask once how far a job is; `logs` brings the window of its newest lines."""
@@ -183,7 +175,7 @@ class Client(TypedEndpoints):
         return self.handle(endpoint, request_id).result()
 
     def cancel(self, endpoint: str, request_id: str) -> bool:
-        """Ask that a job end: True if fal takes it, False if the job has ended; else NotFound."""
+        """Ask that a job end: True if fal accepts it, False if the job has ended; else NotFound."""
         return self.handle(endpoint, request_id).cancel()
 
     def download(
@@ -195,76 +187,192 @@ class Client(TypedEndpoints):
     ) -> SavedFile:
         """Save the file of a result, or of a URL, as `path`, or in it if it is a folder.
 
-        The file appears whole or not at all. A download that broke off goes on where it ended if
-        the host still has the same version. `progress` gets the bytes there and in total.
+        The file appears whole or not at all. A download that broke off continues where it ended
+        if the host still has the same version. `progress` gets the bytes received and in total.
         Raises DownloadFailed; ValueError where the output names no file, or several.
         """
-        return self._wire.finish(self._core.download(source, path, progress))
+        return self._transport.finish(self._core.download(source, path, progress))
 
     def upload(self, source: Source, **options: Unpack[UploadOptions]) -> str:
         """Send a file to fal's storage; return the URL that models read it at.
 
         `source`: a path, bytes, or a file opened for reading bytes. Large ones go in parts, side
-        by side; those of a stream are held in memory until they are taken.
+        by side; those of a stream stay in memory until they are sent.
         Raises OSError where it can't be read, else FalkitError.
         """
-        return self._wire.finish(self._core.uploads.file(source, options))
+        return self._transport.finish(self._core.calls.uploads.file(source, options))
 
     def _bound(self, endpoint: str, options: BoundOptions) -> Bound:
         return Bound(self, endpoint, options)
 
 
-class Handle(Generic[Output]):
-    """One submitted job: what can be asked of it, and its `ticket`, which is plain to store."""
+class AsyncClient(AsyncTypedEndpoints):
+    """Calls fal, or a stand-in of it, as Client does, name by name, with awaits.
 
-    def __init__(self, core: Core, wire: Wire, ticket: Ticket, order: Order | None = None) -> None:
-        """Made by Client.submit and Client.handle."""
-        self._core = core
-        self._wire = wire
-        self._order = order
-        self.ticket = ticket
+    An input is checked against the endpoint's document before anything is sent, the output when
+    it comes. All errors are FalkitError. A client belongs to one event loop, for many tasks.
+    """
 
-    def __repr__(self) -> str:
-        """The job, without its URLs."""
-        return f"Handle({self.ticket.endpoint!r}, {self.ticket.request_id!r})"
-
-    @property
-    def request_id(self) -> str:
-        """Fal's name of the job."""
-        return self.ticket.request_id
-
-    def status(self, *, logs: bool = False) -> Status:
-        """Ask once how far the job is; `logs` brings the window of its newest lines."""
-        return self._wire.finish(self._core.status(self.ticket, logs=logs, order=self._order))
-
-    def iter_events(
-        self, *, logs: bool = False, stream: bool = False, timeout: float | None = None
-    ) -> Iterator[Status]:
-        """Each change of the job, the last of them Completed; options as in `subscribe`."""
-        flow = self._core.watch(
-            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
-        )
-        return self._wire.events(flow)
-
-    def wait(
+    def __init__(
         self,
+        key: str | None = None,
+        base_url: str | None = None,
+        *,
+        catalog: Catalog | None = None,
+        check: bool = True,
+        retries: Retries | None = None,
+        poll_interval: float = 0.5,
+        budget: Budget | None = None,
+        cache: Cache | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: AsyncSleep = asyncio.sleep,
+        random: Callable[[], float] = chance.random,
+    ) -> None:
+        """Set up a client, with the arguments of Client; nothing is sent."""
+        self._core = Core.of(
+            key, base_url, catalog, check, retries, poll_interval, budget, cache, clock, random
+        )
+        self._http = httpx.AsyncClient(transport=transport, verify=tls())
+        self._transport = AsyncTransport(self._http, sleep)
+
+    async def __aenter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; jobs go on without them."""
+        await self._http.aclose()
+
+    def price(self, endpoint: str, input: Mapping[str, object]) -> Decimal | None:
+        """US dollars that this input will cost; None where no price is known. Nothing is sent."""
+        return self._core.calls.price(endpoint, input)
+
+    async def check(
+        self, endpoint: str, input: Mapping[str, object], *, preflight: bool = False
+    ) -> None:
+        """Raise InvalidInput with all that is wrong with an input; nothing is sent to fal.
+
+        `preflight` asks whether the URLs of images and videos answer 200 with such a file.
+        """
+        options = Options(check=True, preflight=preflight)
+        await self._transport.finish(self._core.calls.checked(endpoint, input, options))
+
+    async def cached(
+        self, endpoint: str, input: Mapping[str, object], *, check: bool | None = None
+    ) -> Result[JsonObject] | None:
+        """The output that a call with this input would take from the cache; None if it has none."""
+        flow = self._core.calls.found(endpoint, input, Options(check=check))
+        return (await self._transport.finish(flow)).hit
+
+    async def run(
+        self, endpoint: str, input: Mapping[str, object], **options: Unpack[RunOptions]
+    ) -> Result[JsonObject]:
+        """Call the endpoint synchronously; one connection stays open until the output is there.
+
+        Raises InvalidInput or UnknownEndpoint before anything is sent, else any FalkitError.
+        """
+        return await self._transport.finish(self._core.run(endpoint, input, Options(**options)))
+
+    async def submit(
+        self, endpoint: str, input: Mapping[str, object], **options: Unpack[SubmitOptions]
+    ) -> AsyncHandle[JsonObject]:
+        """Put a job into the queue and return at once (wire.md §3.1).
+
+        Raises InvalidInput or UnknownEndpoint before anything is sent; AnswerLost when fal may
+        have accepted the job without saying so.
+        """
+        flow = self._core.submit(endpoint, input, Options(**options))
+        return AsyncHandle(self._core, self._transport, await self._transport.finish(flow))
+
+    async def subscribe(
+        self,
+        endpoint: str,
+        input: Mapping[str, object],
         *,
         on_update: OnUpdate | None = None,
         logs: bool = False,
         stream: bool = False,
         timeout: float | None = None,
-    ) -> Result[Output]:
-        """Follow the job and give its output; options as in `subscribe`."""
-        flow = self._core.wait(
-            self.ticket, logs=logs, stream=stream, timeout=timeout, order=self._order
+        **options: Unpack[SubmitOptions],
+    ) -> Result[JsonObject]:
+        """Submit, follow the job, and return its output.
+
+        `on_update` is called with each change, and awaited if it is a coroutine function; with
+        `logs` it gets every log line once.
+        `stream` listens to fal's event stream in place of polling, and polls if it breaks.
+        After `timeout` seconds from acceptance the job is cancelled and TimedOut raised.
+        An exception that interrupts the wait, a cancelled task's too, gets a note that names the
+        job.
+        """
+        flow = self._core.subscribe(
+            endpoint, input, Options(**options), logs=logs, stream=stream, timeout=timeout
         )
-        return cast("Result[Output]", self._wire.finish(flow, on_update))
+        return await self._transport.finish(flow, on_update)
 
-    def result(self) -> Result[Output]:
+    def handle(self, endpoint: str, request_id: str) -> AsyncHandle[JsonObject]:
+        """The handle of a job submitted before, by this program or another; nothing is sent."""
+        job = Job(self._core.requests.ticket(endpoint, request_id))
+        return AsyncHandle(self._core, self._transport, job)
+
+    async def status(self, endpoint: str, request_id: str, *, logs: bool = False) -> Status:
+        """Ask once how far a job is; `logs` brings the window of its newest lines."""
+        return await self.handle(endpoint, request_id).status(logs=logs)
+
+    def iter_events(
+        self,
+        endpoint: str,
+        request_id: str,
+        *,
+        logs: bool = False,
+        stream: bool = False,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[Status]:
+        """Each change of a job, the last of them Completed; options as in `subscribe`."""
+        return self.handle(endpoint, request_id).iter_events(
+            logs=logs, stream=stream, timeout=timeout
+        )
+
+    async def result(self, endpoint: str, request_id: str) -> Result[JsonObject]:
         """Ask once for the output: NotReady before the end, the job's own error if it failed."""
-        result = self._wire.finish(self._core.result(self.ticket, self._order))
-        return cast("Result[Output]", result)
+        return await self.handle(endpoint, request_id).result()
 
-    def cancel(self) -> bool:
-        """Ask that the job end: True if fal takes it, False if it has ended; else NotFound."""
-        return self._wire.finish(self._core.cancel(self.ticket, self._order))
+    async def cancel(self, endpoint: str, request_id: str) -> bool:
+        """Ask that a job end: True if fal accepts it, False if the job has ended; else NotFound."""
+        return await self.handle(endpoint, request_id).cancel()
+
+    async def download(
+        self,
+        source: Result[Any] | str,
+        path: str | PathLike[str],
+        *,
+        progress: Progress | None = None,
+    ) -> SavedFile:
+        """Save the file of a result, or of a URL, as `path`, or in it if it is a folder.
+
+        The file appears whole or not at all. A download that broke off continues where it ended
+        if the host still has the same version. `progress` gets the bytes received and in total.
+        Raises DownloadFailed; ValueError where the output names no file, or several.
+        """
+        return await self._transport.finish(self._core.download(source, path, progress))
+
+    async def upload(self, source: Source, **options: Unpack[UploadOptions]) -> str:
+        """Send a file to fal's storage; return the URL that models read it at.
+
+        `source`: a path, bytes, or a file opened for reading bytes. Large ones go in parts, side
+        by side; those of a stream stay in memory until they are sent.
+        Raises OSError where it can't be read, else FalkitError.
+        """
+        return await self._transport.finish(self._core.calls.uploads.file(source, options))
+
+    def _bound(self, endpoint: str, options: BoundOptions) -> AsyncBound:
+        return AsyncBound(self, endpoint, options)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from falkit_client._requests import Request
 from falkit_client.errors import (
     BadReply,
     Cancelled,
@@ -25,16 +28,12 @@ from falkit_client.errors import (
     StartTimeout,
     Unauthorized,
 )
-from falkit_client.queue import Completed, InProgress, LogLine, Queued, Status
-from falkit_client.result import JsonObject, Result
-
-if TYPE_CHECKING:
-    from falkit_client._requests import Request
-    from falkit_spec.types import Fault
+from falkit_client.results import Completed, InProgress, JsonObject, LogLine, Queued, Result, Status
+from falkit_spec.types import Fault
 
 _PENDING = "Request is still in progress"
 
-# Faults that say nothing against the input (wire.md §6.1).
+# Faults of the model and not of the input (wire.md §6.1).
 _OF_THE_MODEL = frozenset(
     {
         "content_policy_violation",
@@ -65,7 +64,7 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Whether the code says success; 202 is an unfinished job's."""
+        """Whether the code means success; 202 is an unfinished job's."""
         return 200 <= self.status < 300
 
 
@@ -74,12 +73,12 @@ def read_submit(request: Request, reply: Reply) -> tuple[str, Mapping[str, objec
     body = _object(request, _accepted(request, reply).body)
     request_id = body.get("request_id")
     if not isinstance(request_id, str) or not request_id:
-        raise _strange(request, reply.body, "the submit was taken, but no request_id came back")
+        raise _bad(request, reply.body, "the submit was accepted, but no request_id came back")
     return request_id, body
 
 
 def read_status(request: Request, reply: Reply) -> Status:
-    """How far the job is (wire.md §3.2)."""
+    """The job's status (wire.md §3.2)."""
     return parse_status(request, _accepted(request, reply).body)
 
 
@@ -101,7 +100,7 @@ def parse_status(request: Request, text: str | bytes) -> Status:
                 request_id, logs, metrics, _text(body.get("error")), _text(body.get("error_type"))
             )
         case other:
-            raise _strange(request, raw, f"{other!r} is no status that fal has")
+            raise _bad(request, raw, f"{other!r} isn't a status of fal's")
 
 
 def read_result(request: Request, reply: Reply) -> Result[JsonObject]:
@@ -116,8 +115,8 @@ def read_result(request: Request, reply: Reply) -> Result[JsonObject]:
 
 
 def read_cancel(request: Request, reply: Reply) -> bool:
-    """True if the cancellation was taken, False if the job had ended already (wire.md §3.5)."""
-    if reply.status == 400 and _field(reply.body, "status") == "ALREADY_COMPLETED":
+    """True if the cancellation was accepted, False if the job had ended before (wire.md §3.5)."""
+    if reply.status == 400 and _fields(reply.body).get("status") == "ALREADY_COMPLETED":
         return False
     _accepted(request, reply)
     return True
@@ -127,9 +126,9 @@ def read_fields(request: Request, reply: Reply, *names: str) -> dict[str, str]:
     """Texts that an answer of fal's storage must have (wire.md §7.2)."""
     body = _accepted(request, reply).body
     fields = _object(request, body) if names else {}
-    found = {name: value for name in names if isinstance(value := fields.get(name), str)}
-    if missing := [name for name in names if not found.get(name)]:
-        raise _strange(request, body, f"the answer has no {' and no '.join(missing)}")
+    found = {name: _text(fields.get(name)) or "" for name in names}
+    if missing := [name for name in names if not found[name]]:
+        raise _bad(request, body, f"the answer has no {' and no '.join(missing)}")
     return found
 
 
@@ -139,15 +138,15 @@ def is_error(reply: Reply) -> bool:
 
 
 def is_outcome(reply: Reply) -> bool:
-    """Whether an error met at the result is the job's own, which asking again won't change.
+    """Whether an error in place of the result is the job's own, which repeating won't change.
 
-    Only trouble on the way there lacks the request id (wire.md §6.3).
+    Only errors on the way to the job lack the request id (wire.md §6.3).
     """
     return is_for_good(reply) or (reply.status != 429 and "x-fal-request-id" in reply.headers)
 
 
 def is_for_good(reply: Reply) -> bool:
-    """Whether fal says that the caller's own time limit ended it (wire.md §6.3)."""
+    """Whether the caller's own time limit ended the job (wire.md §6.3)."""
     return "x-fal-request-timeout-type" in reply.headers
 
 
@@ -159,8 +158,7 @@ def _accepted(request: Request, reply: Reply) -> Reply:
 
 def refusal(request: Request, reply: Reply) -> FalkitError:
     """The error that an answer means."""
-    body = _json(reply.body)
-    fields = cast("dict[str, object]", body) if isinstance(body, dict) else {}
+    fields = _fields(reply.body)
     detail = fields.get("detail", fields.get("status"))
     faults = _faults(detail)
     error_type = _text(fields.get("error_type")) or reply.headers.get("x-fal-error-type")
@@ -171,13 +169,15 @@ def refusal(request: Request, reply: Reply) -> FalkitError:
         "detail": detail if detail is not None else reply.body.decode(errors="replace")[:500],
         "hint": reply.headers.get("x-falkit-hint"),
         "error_type": error_type,
-        "retryable": _advice(reply.headers),
+        "retryable": _retryable(reply.headers),
         "faults": faults,
         "billable_units": _decimal(reply.headers.get("x-fal-billable-units")),
     }
-    words = _words(evidence["detail"]) if not faults else ""
     message = f"{reply.status} {_phrase(reply.status)} for {request.endpoint}"
-    return _kind(reply, evidence)(f"{message}: {words}" if words else message, **evidence)
+    text = evidence["detail"]
+    if text and not faults:
+        message += f": {text if isinstance(text, str) else json.dumps(text, default=str)[:500]}"
+    return _kind(reply, evidence)(message, **evidence)
 
 
 def _kind(reply: Reply, evidence: Evidence) -> type[Refused] | type[InvalidInput]:
@@ -194,7 +194,7 @@ def _kind(reply: Reply, evidence: Evidence) -> type[Refused] | type[InvalidInput
     return _BY_STATUS.get(reply.status, Refused)
 
 
-def _strange(request: Request, body: bytes, what: str) -> BadReply:
+def _bad(request: Request, body: bytes, what: str) -> BadReply:
     return BadReply(
         f"{request.method} {request.url}: {what}",
         body,
@@ -210,16 +210,15 @@ def _json(body: bytes) -> object:
         return None
 
 
+def _fields(body: bytes) -> dict[str, object]:
+    value = _json(body)
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
 def _object(request: Request, body: bytes) -> dict[str, object]:
-    value = _json(body)
-    if not isinstance(value, dict):
-        raise _strange(request, body, "the answer is no JSON object")
-    return cast("dict[str, object]", value)
-
-
-def _field(body: bytes, name: str) -> object:
-    value = _json(body)
-    return cast("dict[str, object]", value).get(name) if isinstance(value, dict) else None
+    if not isinstance(_json(body), dict):
+        raise _bad(request, body, "the answer isn't a JSON object")
+    return _fields(body)
 
 
 def _items(value: object) -> list[dict[str, object]]:
@@ -228,10 +227,10 @@ def _items(value: object) -> list[dict[str, object]]:
 
 
 def _faults(detail: object) -> tuple[Fault, ...]:
-    whole = [item for item in _items(detail) if isinstance(item.get("loc"), list)]
     return tuple(
         cast("Fault", {**item, "type": str(item.get("type")), "msg": str(item.get("msg"))})
-        for item in whole
+        for item in _items(detail)
+        if isinstance(item.get("loc"), list)
     )
 
 
@@ -263,13 +262,9 @@ def _decimal(text: str | None) -> Decimal | None:
         return None
 
 
-def _advice(headers: Mapping[str, str]) -> bool | None:
-    said = headers.get("x-fal-retryable", headers.get("x-fal-needs-retry"))
-    return said.lower() in ("1", "true", "yes") if said is not None else None
-
-
-def _words(detail: object) -> str:
-    return detail if isinstance(detail, str) else json.dumps(detail, default=str)[:500]
+def _retryable(headers: Mapping[str, str]) -> bool | None:
+    text = headers.get("x-fal-retryable", headers.get("x-fal-needs-retry"))
+    return None if text is None else text.lower() in ("1", "true", "yes")
 
 
 def _phrase(status: int) -> str:
@@ -277,3 +272,36 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Client Closed Request" if status == 499 else "Error"
+
+
+class EventReader:
+    r"""Turns pieces of an event stream, cut anywhere, into the data of its events.
+
+    Lines end in `\n`, `\r\n` or `\r`, and nowhere else: a line separator inside JSON is data.
+
+    >>> reader = EventReader()
+    >>> reader.feed(b'data: {"a"')
+    []
+    >>> reader.feed(b": 1}\n\n: still here\n\n")
+    ['{"a": 1}']
+    """
+
+    def __init__(self) -> None:
+        """Start at the head of a stream."""
+        utf8 = codecs.getincrementaldecoder("utf-8-sig")("replace")
+        self._decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
+        self._rest = ""
+        self._data: list[str] = []
+
+    def feed(self, piece: bytes) -> list[str]:
+        """Take the next piece; return the data of each event that it completes."""
+        *lines, self._rest = (self._rest + self._decoder.decode(piece)).split("\n")
+        events: list[str] = []
+        for line in lines:
+            name, _, value = line.partition(":")
+            if name == "data":
+                self._data.append(value.removeprefix(" "))
+            elif not line and self._data:
+                events.append("\n".join(self._data))
+                self._data = []
+        return events

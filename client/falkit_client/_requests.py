@@ -1,22 +1,109 @@
-"""Every request to fal, built here and nowhere else; nothing in this module does I/O."""
+"""Every request to fal, its address and its key; nothing in this module does I/O."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlencode
 
-from falkit_client._address import QUEUE, REST, RUN, Address, app_path, endpoint_path, origin
-from falkit_client._key import Key
-from falkit_client.errors import MissingKey
+import httpx
+
+from falkit_client.errors import MissingKey, UnknownEndpoint
 from falkit_client.options import Options
 from falkit_spec.types import Object
 
-# Seconds without a byte after which an answer is given up. A synchronous run may be silent for
-# as long as the model works; a stream says something every 15 s (wire.md §3.3).
-PATIENCE = 60.0
-STREAM_PATIENCE = 40.0
+RUN = "fal.run"
+QUEUE = "queue.fal.run"
+REST = "rest.fal.ai"
+
+# Ids in these namespaces keep a third segment in their request URLs (wire.md §1.3).
+_NAMESPACES = ("workflows", "comfy")
+_PORTS = {"http": 80, "https": 443}
+
+# Seconds without a byte after which a request has failed. A synchronous run may be silent for as
+# long as the model works; a stream sends something every 15 s (wire.md §3.3).
+TIMEOUT = 60.0
+STREAM_TIMEOUT = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Turns hosts and paths into URLs; `base_url` None means the real hosts.
+
+    >>> Address().url(QUEUE, "fal-ai/ltx-2")
+    'https://queue.fal.run/fal-ai/ltx-2'
+    >>> Address("http://127.0.0.1:4325").url(QUEUE, "fal-ai/ltx-2")
+    'http://127.0.0.1:4325/queue.fal.run/fal-ai/ltx-2'
+    """
+
+    base_url: str | None = None
+
+    @classmethod
+    def resolve(cls, base_url: str | None, environ: Mapping[str, str]) -> Address:
+        """The argument, else FALKIT_BASE_URL, else the real hosts; ValueError if it isn't a URL."""
+        base = base_url or environ.get("FALKIT_BASE_URL") or None
+        if base is None:
+            return cls()
+        if origin(base) is None:
+            raise ValueError(
+                f"base_url is {base!r}: give an http or https URL such as http://127.0.0.1:4325"
+            )
+        return cls(base.rstrip("/"))
+
+    def url(self, host: str, path: str) -> str:
+        """The URL of a path on one of fal's hosts."""
+        root = "https://" if self.base_url is None else f"{self.base_url}/"
+        return f"{root}{host}/{path}"
+
+
+def origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of a plain http(s) URL; None for anything else.
+
+    Read by the parser that the request will be sent with, or the two could differ over the host;
+    a URL with a name and password in it would replace the Authorization header.
+    """
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        return None
+    if parts.scheme not in _PORTS or not parts.host or parts.userinfo:
+        return None
+    if parts.query or parts.fragment:
+        return None
+    return parts.scheme, parts.host, parts.port or _PORTS[parts.scheme]
+
+
+def endpoint_path(endpoint: str) -> str:
+    """The id as a URL path; UnknownEndpoint if it cannot be one."""
+    segments = endpoint.split("/")
+    if len(segments) < 2 or any(segment in ("", ".", "..") for segment in segments):
+        raise UnknownEndpoint(
+            f"{endpoint!r} isn't an endpoint id: it needs an owner and a name, "
+            "such as fal-ai/ltx-2/image-to-video/fast",
+            endpoint=endpoint,
+        )
+    return quote(endpoint, safe="/")
+
+
+def app_path(endpoint: str) -> str:
+    """The part of the id that request URLs use, without the rest (wire.md §3.1).
+
+    >>> app_path("fal-ai/ltx-2/image-to-video/fast")
+    'fal-ai/ltx-2'
+    """
+    segments = endpoint_path(endpoint).split("/")
+    return "/".join(segments[: 3 if segments[0] in _NAMESPACES else 2])
+
+
+def resolve_key(key: str | None, environ: Mapping[str, str]) -> str | None:
+    """The argument, else FAL_KEY, else FAL_KEY_ID with FAL_KEY_SECRET, else None (wire.md §1.2)."""
+    text = key or environ.get("FAL_KEY")
+    if text is None and "FAL_KEY_ID" in environ and "FAL_KEY_SECRET" in environ:
+        text = f"{environ['FAL_KEY_ID']}:{environ['FAL_KEY_SECRET']}"
+    if text and (not text.isascii() or not text.isprintable() or text != text.strip()):
+        raise ValueError("the key has spaces, line ends or letters that a header cannot carry")
+    return text or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +116,13 @@ class Request:
     request_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     content: bytes = field(default=b"", repr=False)
-    timeout: float | None = PATIENCE
+    timeout: float | None = TIMEOUT
     safe: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A submitted job and where to ask for it: all that a handle needs, and plain to store."""
+    """A submitted job and its URLs: all that a handle needs, and plain to store."""
 
     endpoint: str
     request_id: str
@@ -46,68 +133,62 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Builds requests for one address and key."""
+    """Builds requests for one address and key, `<id>:<secret>`, which stays out of the repr."""
 
     address: Address
-    key: Key | None
+    key: str | None = field(repr=False)
 
     def run(self, endpoint: str, body: Object, options: Options) -> Request:
         """The synchronous call (wire.md §4)."""
-        url = self.address.url(RUN, endpoint_path(endpoint))
-        return self._post(url, endpoint, body, options, timeout=None)
+        return self._call(RUN, endpoint, body, options, timeout=None)
 
     def submit(self, endpoint: str, body: Object, options: Options) -> Request:
         """The call that puts a job into the queue (wire.md §3.1)."""
-        url = self.address.url(QUEUE, endpoint_path(endpoint))
         query = options.as_query()
-        return self._post(
-            f"{url}?{urlencode(query)}" if query else url, endpoint, body, options, PATIENCE
-        )
+        return self._call(QUEUE, endpoint, body, options, f"?{urlencode(query)}" if query else "")
 
     def status(self, ticket: Ticket, *, logs: bool) -> Request:
-        """The question how far a job is (wire.md §3.2)."""
+        """The request for a job's status (wire.md §3.2)."""
         return self._ask("GET", f"{ticket.status_url}?logs={int(logs)}", ticket)
 
     def stream(self, ticket: Ticket, *, logs: bool) -> Request:
-        """The request that keeps telling how far a job is (wire.md §3.3)."""
+        """The request for a stream of statuses (wire.md §3.3)."""
+        request = self._ask("GET", f"{ticket.status_url}/stream?logs={int(logs)}", ticket)
         accept = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
-        url = f"{ticket.status_url}/stream?logs={int(logs)}"
-        return self._ask("GET", url, ticket, accept, STREAM_PATIENCE)
+        return replace(request, headers={**request.headers, **accept}, timeout=STREAM_TIMEOUT)
 
     def result(self, ticket: Ticket) -> Request:
-        """The question for the output (wire.md §3.4)."""
+        """The request for the output (wire.md §3.4)."""
         return self._ask("GET", ticket.response_url, ticket)
 
     def cancel(self, ticket: Ticket) -> Request:
-        """The wish that a job end (wire.md §3.5)."""
+        """The request that a job end (wire.md §3.5)."""
         return self._ask("PUT", ticket.cancel_url, ticket)
 
     def storage(self, path: str, body: Object, headers: Mapping[str, str]) -> Request:
         """A call of fal's storage, which may be made twice: it only makes room (wire.md §7.2)."""
-        signed = {**headers, **self._signed(), "Content-Type": "application/json"}
-        content = json.dumps(body).encode()
-        return Request(
-            "POST", self.address.url(REST, path), "storage", headers=signed, content=content
-        )
+        headers = {**headers, **self._signed(), "Content-Type": "application/json"}
+        url = self.address.url(REST, path)
+        return Request("POST", url, "storage", headers=headers, content=json.dumps(body).encode())
 
     def ticket(
         self, endpoint: str, request_id: str, given: Mapping[str, object] | None = None
     ) -> Ticket:
         """The ticket of a request id, with the URLs that fal gave where they can be trusted.
 
-        The key goes to these URLs, so one that names another origin than the queue's, or none, is
-        replaced by the URL made from application and request id (wire.md §3.1).
+        The key is sent to these URLs, so one that isn't at the queue's origin is replaced by the
+        URL built from application and request id (wire.md §3.1).
         """
         if not request_id.strip("/. "):
             raise ValueError(f"request_id is {request_id!r}: give the id that submit answered")
         path = f"{app_path(endpoint)}/requests/{quote(request_id, safe='')}"
-        made = self.address.url(QUEUE, path)
+        own = self.address.url(QUEUE, path)
 
         def trusted(name: str, suffix: str) -> str:
             url = (given or {}).get(name)
-            if isinstance(url, str) and origin(url) == origin(made):
+            if isinstance(url, str) and origin(url) == origin(own):
                 return url.rstrip("/")
-            return made + suffix
+            return own + suffix
 
         return Ticket(
             endpoint=endpoint,
@@ -117,36 +198,30 @@ class Requests:
             cancel_url=trusted("cancel_url", "/cancel"),
         )
 
-    def _post(
+    def _call(
         self,
-        url: str,
+        host: str,
         endpoint: str,
         body: Object,
         options: Options,
-        timeout: float | None,
+        query: str = "",
+        timeout: float | None = TIMEOUT,
     ) -> Request:
+        url = self.address.url(host, endpoint_path(endpoint)) + query
         headers = {**options.as_headers(), **self._signed(), "Content-Type": "application/json"}
         content = json.dumps(body, ensure_ascii=False).encode()
         return Request(
             "POST", url, endpoint, headers=headers, content=content, timeout=timeout, safe=False
         )
 
-    def _ask(
-        self,
-        method: str,
-        url: str,
-        ticket: Ticket,
-        headers: Mapping[str, str] | None = None,
-        timeout: float = PATIENCE,
-    ) -> Request:
-        signed = {**self._signed(), **(headers or {})}
-        return Request(method, url, ticket.endpoint, ticket.request_id, signed, timeout=timeout)
+    def _ask(self, method: str, url: str, ticket: Ticket) -> Request:
+        return Request(method, url, ticket.endpoint, ticket.request_id, self._signed())
 
     def _signed(self) -> dict[str, str]:
         headers = {"Accept": "application/json"}
         if self.key is not None:
-            return {**headers, "Authorization": self.key.header()}
-        # A stand-in may do without a key and says so itself; fal's own hosts never do.
+            return {**headers, "Authorization": f"Key {self.key}"}
+        # A stand-in decides itself whether it needs a key; fal's own hosts always do.
         if self.address.base_url is None:
             raise MissingKey("no key: pass key=… or set FAL_KEY to '<key id>:<key secret>'")
         return headers

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 from falkit_client.options import BoundOptions
 
 if TYPE_CHECKING:
-    from falkit_client._bound import AsyncBound, Bound
+    from falkit_client._handles import AsyncBound, Bound
     from falkit_client.types.fal_ai import ltx_2_calls as fal_ai_ltx_2
 
 

@@ -11,7 +11,7 @@ ZERO = Decimal(0)
 
 
 def dollars(amount: Decimal) -> str:
-    """US dollars as text, to the cent, or finer where that would lie.
+    """US dollars as text, to the cent, or exactly where cents would be wrong.
 
     >>> dollars(Decimal("0.240")), dollars(Decimal("0.125"))
     ('$0.24', '$0.125')
@@ -28,11 +28,10 @@ class Budget:
     >>> budget.left
     Decimal('0.76')
 
-    A call holds its price before it is sent, so that calls at the same time cannot go past the
-    limit together. What the call did cost takes its place when the result is there. Nothing is
-    held any more after failures that fal does not bill: refused input, server errors, no
-    connection. After all others, an interruption or a cancelled job among them, the price stays
-    held, since fal may bill it.
+    A call reserves its price before it is sent, so that simultaneous calls cannot pass the limit
+    together. The actual cost replaces the price when the result is there. The price is released
+    after failures that fal does not bill: refused input, server errors, no connection. After all
+    others, such as an interruption or a cancelled job, it stays held, since fal may bill it.
     """
 
     def __init__(self, limit: Decimal | str | float, *, allow_unknown: bool = False) -> None:
@@ -59,7 +58,7 @@ class Budget:
 
     @property
     def held(self) -> Decimal:
-        """What calls under way, or of unknown fate, may yet cost."""
+        """What calls that are under way, or whose outcome is unknown, may still cost."""
         return self._held
 
     @property
@@ -73,7 +72,7 @@ class Budget:
         return self.limit - self._spent - self._held
 
     def hold(self, price: Decimal | None, endpoint: str) -> Hold:
-        """Set the price aside; BudgetExceeded if it isn't there, PriceUnknown if there is none."""
+        """Reserve the price; BudgetExceeded if too little is left, PriceUnknown without one."""
         if price is None and not self.allow_unknown:
             raise PriceUnknown(
                 f"no price is known for {endpoint} with this input, so the budget cannot guard it; "
@@ -103,7 +102,7 @@ class Budget:
 
 
 class Hold:
-    """The money of one call; settling it anew corrects what was settled before."""
+    """The money reserved for one call; settling it again corrects what was settled before."""
 
     def __init__(self, budget: Budget, price: Decimal) -> None:
         """Made by Budget.hold."""
@@ -113,7 +112,7 @@ class Hold:
         self._lock = threading.Lock()
 
     def settle(self, cost: Decimal | None) -> None:
-        """The call cost this; None takes its price."""
+        """Replace the price by the cost; None means the price itself."""
         cost = self._price if cost is None else cost
         with self._lock:
             held = self._price if self._settled is None else ZERO

@@ -4,8 +4,8 @@
                                               0-clip.mp4     its files, in order
     <folder>/tmp/<name>/                                     entries being written or removed
 
-An entry appears and goes by one rename of its folder, so processes may share a cache without locks.
-What is damaged counts as absent and is replaced.
+An entry appears and disappears by one rename of its folder, so processes may share a cache without
+locks. A damaged entry counts as absent and is replaced.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TypedDict, cast
 from urllib.parse import unquote_to_bytes
 
-from falkit_client.result import JsonObject, Result
+from falkit_client.results import JsonObject, Result
 from falkit_spec.types import JSON, Object
 
 GiB = 1024**3
@@ -36,7 +36,7 @@ _ENTRY = "entry.json"
 _ABANDONED = 24 * 60 * 60.0
 
 
-class _Kept(TypedDict):
+class _File(TypedDict):
     url: str
     name: str
     size: int
@@ -49,19 +49,18 @@ class _Entry(TypedDict):
     request_id: str | None
     billable_units: str | None
     output: JsonObject
-    files: list[_Kept]
+    files: list[_File]
 
 
 class Cache:
-    """A folder of outputs, at most `max_bytes` of them; what was used longest ago goes first.
+    """A folder of outputs, at most `max_bytes` in all; the least recently used is removed first.
 
-    An output is found again by endpoint, address, input with defaults, and the *bytes* of files in
-    the input. A URL in the input counts as text: if another picture is put behind the same URL, the
-    cache does not notice.
+    An output is found by endpoint, address, input with defaults, and the *bytes* of files in the
+    input. A URL in the input counts as text: the cache does not notice if the file there changes.
     """
 
     def __init__(self, folder: str | os.PathLike[str], max_bytes: int = 10 * GiB) -> None:
-        """Use a folder; it is made when something is first kept."""
+        """Use a folder; it is created when the first output is kept."""
         if max_bytes < 1:
             raise ValueError(f"max_bytes is {max_bytes}: give at least 1")
         self.folder = Path(folder).expanduser()
@@ -74,16 +73,16 @@ class Cache:
     @staticmethod
     def key(address: str, endpoint: str, full: Object) -> str:
         """The name of an output: 64 hexadecimal digits."""
-        said: JSON = [_VERSION, address, endpoint, _by_bytes(full)]
-        text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+        parts: JSON = [_VERSION, address, endpoint, _by_bytes(full)]
+        text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def find(self, key: str) -> Result[JsonObject] | None:
-        """The output of this key, its `cost` 0; None if it isn't there whole."""
+        """The output of this key, its `cost` 0; None if it is absent or damaged."""
         place = self._place(key)
         try:
             entry = _checked(json.loads((place / _ENTRY).read_bytes()))
-            files = {kept["url"]: _whole(place, kept) for kept in entry["files"]}
+            files = {file["url"]: _intact(place, file) for file in entry["files"]}
             units = entry["billable_units"]
             result = Result(
                 entry["output"],
@@ -100,18 +99,18 @@ class Cache:
         return result
 
     def room(self) -> Path:
-        """Where to make a folder that gathers the files of an output."""
+        """A new folder's path, for the files of an output; `keep` or `drop` ends it."""
         return self.folder / "tmp" / uuid.uuid4().hex
 
     def drop(self, room: Path) -> None:
-        """Give up a room."""
+        """Remove a room."""
         shutil.rmtree(room, ignore_errors=True)
 
     def keep(
         self, key: str, result: Result[JsonObject], room: Path, files: Mapping[str, Path]
     ) -> Result[JsonObject]:
-        """Make an entry of a room; the result with its files, or as it was if all is too large."""
-        kept = [_Kept(url=url, name=path.name, **_facts(path)) for url, path in files.items()]
+        """Make an entry of a room; the result with its files, or unchanged if it is too large."""
+        kept = [_file(url, path) for url, path in files.items()]
         units = result.billable_units
         entry = _Entry(
             version=_VERSION,
@@ -123,12 +122,12 @@ class Cache:
         )
         (room / _ENTRY).write_text(json.dumps(entry), encoding="utf-8")
         if _size(room) > self.max_bytes:
-            shutil.rmtree(room, ignore_errors=True)
+            self.drop(room)
             return result
-        self._settle(room, self._place(key))
-        self._make_room()
         place = self._place(key)
-        return replace(result, files={one["url"]: place / one["name"] for one in kept})
+        self._move(room, place)
+        self._make_room()
+        return replace(result, files={file["url"]: place / file["name"] for file in kept})
 
     def clear(self) -> None:
         """Remove all entries."""
@@ -138,36 +137,36 @@ class Cache:
     def _place(self, key: str) -> Path:
         return self.folder / key[:2] / key
 
-    def _settle(self, room: Path, place: Path) -> None:
+    def _move(self, room: Path, place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         for _ in range(10):
             try:
                 room.rename(place)
             except OSError:
-                # Another process was quicker, or what is there is damaged: the newest counts.
+                # Another process was quicker, or the entry there is damaged: the newest one stays.
                 self._remove(place)
             else:
                 return
         raise OSError(f"{place} cannot be replaced")
 
     def _remove(self, place: Path) -> None:
-        trash = self.folder / "tmp" / uuid.uuid4().hex
+        trash = self.room()
         trash.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):
             place.rename(trash)
             _delete(trash)
 
     def _make_room(self) -> None:
-        entries = sorted((_used(place), _size(place), place) for place in self._places())
+        entries = sorted((_last_used(place), _size(place), place) for place in self._places())
         total = sum(size for _, size, _ in entries)
         while entries and total > self.max_bytes:
             _, size, place = entries.pop(0)
             self._remove(place)
             total -= size
-        for left in (self.folder / "tmp").iterdir():
+        for room in (self.folder / "tmp").iterdir():
             with contextlib.suppress(OSError):
-                if time.time() - left.stat().st_mtime > _ABANDONED:
-                    _delete(left)
+                if time.time() - room.stat().st_mtime > _ABANDONED:
+                    _delete(room)
 
     def _places(self) -> Iterator[Path]:
         yield from self.folder.glob("[0-9a-f][0-9a-f]/" + "[0-9a-f]" * 64)
@@ -180,7 +179,7 @@ def file_name(number: int, name: str) -> str:
 
 
 def decoded(uri: str) -> bytes | None:
-    """The bytes of a data URI; None for text that is none."""
+    """The bytes of a data URI; None for other text."""
     head, comma, data = uri.partition(",")
     if not comma or head[:5].lower() != "data:":
         return None
@@ -210,22 +209,17 @@ def _checked(entry: object) -> _Entry:
     return found
 
 
-def _whole(place: Path, kept: _Kept) -> Path:
-    path = place / kept["name"]
-    if _facts(path) != {"size": kept["size"], "sha256": kept["sha256"]}:
-        raise ValueError(f"{path} is damaged")
-    return path
-
-
-class _Facts(TypedDict):
-    size: int
-    sha256: str
-
-
-def _facts(path: Path) -> _Facts:
+def _file(url: str, path: Path) -> _File:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return {"size": file.tell(), "sha256": digest}
+        return {"url": url, "name": path.name, "size": file.tell(), "sha256": digest}
+
+
+def _intact(place: Path, file: _File) -> Path:
+    path = place / file["name"]
+    if _file(file["url"], path) != file:
+        raise ValueError(f"{path} is damaged")
+    return path
 
 
 def _size(folder: Path) -> int:
@@ -235,7 +229,7 @@ def _size(folder: Path) -> int:
         return 0
 
 
-def _used(place: Path) -> float:
+def _last_used(place: Path) -> float:
     try:
         return (place / _ENTRY).stat().st_mtime
     except OSError:

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from falkit_client._client import Client, Handle
-from falkit_client._key import chosen_key
-from falkit_client._screen import Screen
-from falkit_client._words import BadWord, read_words
+from falkit_client._cli_args import BadArgument, read_args
+from falkit_client._client import Client
+from falkit_client._progress import Display
+from falkit_client._requests import resolve_key
 from falkit_client.budget import Budget, dollars
 from falkit_client.cache import Cache
 from falkit_client.download import SavedFile, files_of
@@ -30,7 +30,7 @@ from falkit_client.errors import (
     fault_line,
 )
 from falkit_client.media import without_files
-from falkit_client.result import Result
+from falkit_client.results import Result
 from falkit_spec.catalog import Catalog
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownEndpoint
@@ -52,16 +52,14 @@ The key is read from FAL_KEY; a stand-in at --base-url needs none.
 _FILE = click.Path(path_type=Path)
 
 
+# fal's own names, the backup domain included (wire.md §1.1): each of them takes money.
+_REAL = (".fal.run", ".fal.ai", ".falrun.com")
+
+
 class _Failure(click.ClickException):
     """The call failed or was refused."""
 
     exit_code = 1
-
-
-class _Misuse(_Failure):
-    """The command as it stands can't be sent."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -81,9 +79,24 @@ class Call:
         host = urlsplit(self.base_url).hostname or "" if self.base_url else "fal.run"
         return f".{host.rstrip('.').lower()}".endswith(_REAL)
 
+    @property
+    def video(self) -> str:
+        """The video that the input asks for, in words; empty if it asks for none."""
+        facts = self.endpoint.video(without_files(self.input)) if self.input else None
+        if facts is None:
+            return ""
+        sound = "with" if facts.audio else "without"
+        return (
+            f"{facts.width}x{facts.height}, {facts.fps} fps, {facts.seconds:f} s,"
+            f" {facts.frames} frames, {sound} sound"
+        )
 
-# fal's own names, the backup domain included (wire.md §1.1): each of them takes money.
-_REAL = (".fal.run", ".fal.ai", ".falrun.com")
+    def again(self, request_id: str) -> str:
+        """The command that follows the job from where this one ends."""
+        words = ["falkit", "call", self.endpoint.id, "--request", request_id]
+        words += ["--out", str(self.out)] if self.out else []
+        words += ["--base-url", self.base_url] if self.base_url else []
+        return f"go on with: {shlex.join(words)}"
 
 
 @click.command(epilog=_EPILOG)
@@ -120,116 +133,101 @@ def call(
     base_url: str | None,
     as_json: bool,
 ) -> None:
-    """Call an endpoint, follow the job and save what comes.
+    """Call an endpoint, follow the job and save its output.
 
-    Its price is said first.
+    Its price is printed first.
 
     Inputs are NAME=VALUE, read as the endpoint's document has them, or NAME:=JSON. Before money is
-    spent at fal you are asked, unless you say --yes. Progress goes to stderr; the saved file's
+    spent at fal you are asked, unless you pass --yes. Progress goes to stderr; the saved file's
     name, or the output's URL, to stdout.
     """
     try:
         endpoint = Catalog.vendored().get(endpoint_id)
         files: dict[MediaKind, Path | None] = {"image": image, "video": video, "audio": audio}
-        given = read_words(endpoint, words, files)
+        given = read_args(endpoint, words, files)
     except UnknownEndpoint as error:
-        raise _Misuse(f"{error} (`falkit spec list` names them all)") from None
-    except BadWord as error:
-        raise _Misuse(str(error)) from None
-    _check_out(out)
-    asked = Call(endpoint, given, out, base_url, yes, timeout)
-    screen = Screen(sys.stderr)
-    allowed = _budget(budget)
-    with _said(asked, screen), _client(asked, allowed, cache, screen) as client:
+        raise BadArgument(f"{error} (`falkit spec list` names them all)") from None
+    if out is not None and not (out.parent.is_dir() and os.access(out.parent, os.W_OK)):
+        raise BadArgument(f"--out: {out.parent} isn't a folder that can be written to")
+    command = Call(endpoint, given, out, base_url, yes, timeout)
+    display = Display(sys.stderr)
+    limit = _budget(budget)
+    with _errors_shown(command, display), _client(command, limit, cache, display) as client:
         if request_id is None:
             client.check(endpoint.id, given, preflight=preflight)
-            _announce(client, asked, allowed, screen)
+            _announce(client, command, limit, display)
             handle = client.submit(endpoint.id, given)
         else:
             handle = client.handle(endpoint.id, request_id)
-        with _unlost(asked, handle.request_id, screen):
-            result = _followed(handle, asked, screen)
-            saved = _saved(client, result, asked, screen)
-        _report(result, saved, asked, screen, as_json)
-
-
-def _check_out(out: Path | None) -> None:
-    if out is None:
-        return
-    folder = out.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise _Misuse(f"--out: {folder} is no folder that can be written to")
+        with _job_named(command, handle.request_id, display):
+            display.print(f"request {handle.request_id}")
+            result = handle.wait(on_update=display.status, logs=True, timeout=timeout)
+            display.clear()
+            saved = _saved(client, result, command, display)
+        display.print(_cost(result, command, display))
+        for line in _output(result, saved, as_json):
+            click.echo(line)
 
 
 def _budget(limit: str | None) -> Budget | None:
     try:
         return None if limit is None else Budget(limit)
     except ValueError as error:
-        raise _Misuse(f"--budget: {error}") from None
+        raise BadArgument(f"--budget: {error}") from None
 
 
-def _client(asked: Call, budget: Budget | None, cache: Path | None, screen: Screen) -> Client:
+def _client(call: Call, budget: Budget | None, cache: Path | None, display: Display) -> Client:
     try:
-        key = chosen_key(None, os.environ)
-        if key is None and asked.real:
-            raise _Misuse("no key: set FAL_KEY=<id>:<secret>, or --base-url for a stand-in")
+        key = resolve_key(None, os.environ)
+        if key is None and call.real:
+            raise BadArgument("no key: set FAL_KEY=<id>:<secret>, or --base-url for a stand-in")
         return Client(
             # A stand-in takes any key, so that nobody has to make one up.
-            key=None if key or asked.real else "falkit:stand-in",
-            base_url=asked.base_url,
+            key=None if key or call.real else "falkit:stand-in",
+            base_url=call.base_url,
             poll_interval=0.25,
             budget=budget,
             cache=None if cache is None else Cache(cache),
-            sleep=screen.sleep,
+            sleep=display.sleep,
         )
     except ValueError as error:
-        raise _Misuse(str(error)) from None
+        raise BadArgument(str(error)) from None
 
 
-def _announce(client: Client, asked: Call, budget: Budget | None, screen: Screen) -> None:
-    price = client.price(asked.endpoint.id, asked.input)
-    what = _video(asked)
-    screen.say(asked.endpoint.id + (f": {what}" if what else ""))
-    costs = "of unknown price" if price is None else f"{dollars(price)}"
-    screen.say(f"{costs} at fal" + ("" if asked.real else f", nothing at {asked.base_url}"))
+def _announce(client: Client, call: Call, budget: Budget | None, display: Display) -> None:
+    """Print the price, and ask before money is spent."""
+    price = client.price(call.endpoint.id, call.input)
+    display.print(": ".join(filter(None, (call.endpoint.id, call.video))))
+    costs = "of unknown price" if price is None else dollars(price)
+    display.print(f"{costs} at fal" + ("" if call.real else f", nothing at {call.base_url}"))
     if budget is not None:
-        # Refused here, before anybody is asked; the client holds the price once more.
-        budget.hold(price, asked.endpoint.id).release()
-    if not asked.real or asked.yes or client.cached(asked.endpoint.id, asked.input):
+        # Refused here, before anybody is asked; the client reserves the price once more.
+        budget.hold(price, call.endpoint.id).release()
+    if not call.real or call.yes or client.cached(call.endpoint.id, call.input):
         return
     if not sys.stdin.isatty():
-        raise _Misuse("nobody is there to be asked: say --yes to spend")
+        raise BadArgument("nobody is there to be asked: pass --yes to spend")
     if not click.confirm("Spend it?", err=True):
         raise _Failure("nothing was sent")
 
 
-def _followed(handle: Handle[Any], asked: Call, screen: Screen) -> Result[Any]:
-    screen.say(f"request {handle.request_id}")
-    result = handle.wait(on_update=screen.status, logs=True, timeout=asked.timeout)
-    screen.clear()
-    return result
-
-
-def _saved(client: Client, result: Result[Any], asked: Call, screen: Screen) -> SavedFile | None:
-    if asked.out is None:
+def _saved(client: Client, result: Result[Any], call: Call, display: Display) -> SavedFile | None:
+    if call.out is None:
         return None
     try:
-        saved = client.download(result, asked.out, progress=screen.bytes)
+        saved = client.download(result, call.out, progress=display.bytes)
     except ValueError as error:
         raise _Failure(str(error)) from None
-    screen.clear()
+    display.clear()
+    size = f"{saved.size:,} bytes"
+    display.print(f"saved {saved.path}: {', '.join(filter(None, (size, call.video)))}")
     return saved
 
 
-def _report(
-    result: Result[Any], saved: SavedFile | None, asked: Call, screen: Screen, as_json: bool
-) -> None:
-    if saved is not None:
-        what = _video(asked)
-        screen.say(f"saved {saved.path}: {saved.size:,} bytes" + (f", {what}" if what else ""))
-    screen.say(_cost(result, asked, screen))
+def _output(result: Result[Any], saved: SavedFile | None, as_json: bool) -> list[str]:
+    """The lines for stdout."""
     if as_json:
-        told = {
+        report = {
             "endpoint": result.endpoint,
             "request_id": result.request_id,
             "cost": None if result.cost is None else str(result.cost),
@@ -237,92 +235,75 @@ def _report(
             "output": result.output,
             "saved": None if saved is None else {"path": str(saved.path), "bytes": saved.size},
         }
-        click.echo(json.dumps(told, indent=2))
-    elif saved is not None:
-        click.echo(saved.path)
-    else:
-        for file in files_of(result.output):
-            click.echo(file.url)
+        return [json.dumps(report, indent=2)]
+    if saved is not None:
+        return [str(saved.path)]
+    return [file.url for file in files_of(result.output)]
 
 
-def _cost(result: Result[Any], asked: Call, screen: Screen) -> str:
+def _cost(result: Result[Any], call: Call, display: Display) -> str:
     if result.cached:
         return "from the cache: it cost nothing"
-    took = f"in {screen.seconds:.1f} s"
+    took = f"in {display.seconds:.1f} s"
     if result.cost is None:
-        return f"done {took}; what it cost, fal does not say"
-    unit = asked.endpoint.pricing.unit if asked.endpoint.pricing else "unit"
+        return f"done {took}; fal does not say what it cost"
+    unit = call.endpoint.pricing.unit if call.endpoint.pricing else "unit"
     units = f"{result.billable_units:f} {unit}s billed"
-    if asked.real:
+    if call.real:
         return f"cost {dollars(result.cost)} ({units}), {took}"
     return f"at fal it would have cost {dollars(result.cost)} ({units}), {took}"
 
 
-def _video(asked: Call) -> str:
-    """What the output is to be, by what was asked for."""
-    plain: Any = without_files(asked.input)
-    facts = asked.endpoint.video(plain) if asked.input else None
-    if facts is None:
-        return ""
-    sound = "with" if facts.audio else "without"
-    return (
-        f"{facts.width}x{facts.height}, {facts.fps} fps, {facts.seconds:f} s,"
-        f" {facts.frames} frames, {sound} sound"
-    )
-
-
 @contextmanager
-def _said(asked: Call, screen: Screen) -> Generator[None]:
-    """Turn errors into the line or lines that a person is told."""
+def _errors_shown(call: Call, display: Display) -> Generator[None]:
+    """Turn errors into the lines that a person reads."""
     try:
         yield
     except InvalidInput as error:
-        screen.clear()
-        kind = _Failure if error.status else _Misuse
-        raise kind(_faults(error, asked)) from None
+        display.clear()
+        kind = _Failure if error.status else BadArgument
+        raise kind(_faults(error, call)) from None
     except FalkitError as error:
-        screen.clear()
+        display.clear()
         raise _Failure(str(error)) from None
     except KeyboardInterrupt as error:
-        _stopped(screen, getattr(error, "__notes__", ["nothing was sent"]))
+        _interrupted(display, getattr(error, "__notes__", ["nothing was sent"]))
 
 
 @contextmanager
-def _unlost(asked: Call, request_id: str, screen: Screen) -> Generator[None]:
-    """Name the job and the way back to it in whatever ends the wait for it."""
-    out = ["--out", str(asked.out)] if asked.out else []
-    base = ["--base-url", asked.base_url] if asked.base_url else []
-    words = ["falkit", "call", asked.endpoint.id, "--request", request_id, *out, *base]
-    back = f"go on with: {shlex.join(words)}"
+def _job_named(call: Call, request_id: str, display: Display) -> Generator[None]:
+    """Name the job, and the command that continues, in whatever ends the wait for it."""
+    again = call.again(request_id)
     try:
         yield
     except DownloadFailed as error:
-        screen.clear()
+        display.clear()
         done = f"the job is done, nothing is lost: request {request_id}"
-        raise _Failure(f"{error}\n  {done}\n  {back}") from None
+        raise _Failure(f"{error}\n  {done}\n  {again}") from None
     except NoAnswer as error:
-        screen.clear()
-        raise _Failure(f"{error}\n  the job may still be running\n  {back}") from None
+        display.clear()
+        raise _Failure(f"{error}\n  the job may still be running\n  {again}") from None
     except KeyboardInterrupt:
         still = f"request {request_id} was not cancelled: it may run on and be billed"
-        _stopped(screen, [still, back])
+        _interrupted(display, [still, again])
 
 
-def _stopped(screen: Screen, lines: list[str]) -> NoReturn:
-    screen.clear()
-    screen.say("\n  ".join(["falkit: interrupted", *lines]))
+def _interrupted(display: Display, lines: list[str]) -> NoReturn:
+    display.clear()
+    display.print("\n  ".join(["falkit: interrupted", *lines]))
     sys.exit(INTERRUPTED)
 
 
-def _faults(error: FalkitError, asked: Call) -> str:
+def _faults(error: FalkitError, call: Call) -> str:
     where = "fal refused the input" if error.status else "the input is wrong, nothing was sent"
-    files = {medium.field: medium.kind for medium in asked.endpoint.media_inputs}
+    files = {medium.field: medium.kind for medium in call.endpoint.media_inputs}
     lines = [f"{where}:"]
     for fault in error.faults:
         line = fault_line(fault).removeprefix("body.").replace(": Value error, ", ": ")
         field = str(fault["loc"][-1])
-        mend = f" (--{files[field]} FILE, or {field}=URL)" if field in files else ""
-        lines.append(f"  {line}{mend if fault['type'] == 'missing' else ''}")
+        if fault["type"] == "missing" and field in files:
+            line += f" (--{files[field]} FILE, or {field}=URL)"
+        lines.append(f"  {line}")
     if error.request_id:
         lines.append(f"  request: {error.request_id}")
     if error.hint:

@@ -1,4 +1,4 @@
-"""Fetches files of outputs: whole or not at all, and from where it broke off."""
+"""Downloads of output files: whole or not at all, continued where the last try broke off."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from falkit_client._flow import Close, Flow, Open, Pause, Sender, ask, do, read
 from falkit_client._replies import Reply, refusal
 from falkit_client._requests import Request
-from falkit_client._steps import Fetch, Flow, Leave, Pause, ask, do, take
 from falkit_client.cache import decoded
 from falkit_client.errors import AnswerLost, DownloadFailed, NoAnswer
-from falkit_client.result import Result
-from falkit_client.retries import Retries
+from falkit_client.results import Result
 
 Progress = Callable[[int, int | None], object]
-"""Called with the bytes that are there, and how many there will be (None where unknown)."""
+"""Called with the bytes received so far and in total (None where unknown)."""
 
 # Seconds without a byte after which a connection counts as broken.
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 _PIECE = 256 * 1024
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """A file that was fetched: where it is, its size in bytes, and what the host called it."""
+    """A downloaded file: where it is, its size in bytes, and the type that the host gave it."""
 
     path: Path
     size: int
@@ -62,117 +62,108 @@ def files_of(output: object) -> list[OutputFile]:
         return []
     fields = cast("dict[str, object]", output)
     url, name = fields.get("url"), fields.get("file_name")
-    if not isinstance(url, str) or not (_on_the_web(url) or decoded(url) is not None):
+    if not isinstance(url, str) or not (on_the_web(url) or decoded(url) is not None):
         return [file for item in fields.values() for file in files_of(item)]
-    from_url = unquote(urlsplit(url).path).rpartition("/")[2] if _on_the_web(url) else ""
+    from_url = unquote(urlsplit(url).path).rpartition("/")[2] if on_the_web(url) else ""
     return [OutputFile(url, name if isinstance(name, str) and name else from_url or "file")]
 
 
 def target_of(source: Result[Any] | str, path: str | os.PathLike[str]) -> tuple[OutputFile, Path]:
-    """Which file is meant and where it goes; ValueError if that is not clear."""
-    goal = Path(path)
+    """Which file is meant and where it is to be saved; ValueError if that is not clear."""
+    target = Path(path)
     found = files_of({"url": source} if isinstance(source, str) else source.output)
     if not found:
         what = repr(source[:80]) if isinstance(source, str) else f"the output of {source.endpoint}"
-        raise ValueError(f"{what} is no URL of a file and names none")
+        raise ValueError(f"{what} is not the URL of a file and names none")
     if len(found) > 1:
         urls = ", ".join(file.url for file in found)
         raise ValueError(f"the output names {len(found)} files; give the URL of one: {urls}")
-    if goal.is_dir():
-        goal /= Path(found[0].name.replace("\\", "/")).name or "file"
-    return found[0], goal
+    if target.is_dir():
+        target /= Path(found[0].name.replace("\\", "/")).name or "file"
+    return found[0], target
 
 
 @dataclass(frozen=True, slots=True)
 class Downloads:
-    """Downloads as flows, tried again as `retries` allow; each goes on where the last one ended."""
+    """Downloads as flows, tried again as retries allow; each continues where the last one ended."""
 
-    retries: Retries
-    random: Callable[[], float]
+    sender: Sender
 
     def file(self, url: str, path: Path, progress: Progress | None = None) -> Flow[SavedFile]:
-        """Fetch one file; DownloadFailed if it doesn't come whole."""
+        """Download one file; DownloadFailed if it doesn't come whole."""
         data = decoded(url)
         if data is not None:
-            yield from do(lambda: _write_whole(path, data))
+            yield from do(lambda: _Part("data:", path).save(data))
             return SavedFile(path, len(data), url)
-        part, waits = _Part(url, path), self.retries.waits(self.random)
-        tell = progress or _silent
+        part, waits = _Part(url, path), self.sender.waits()
         while True:
-            wait = next(waits, None)
             try:
-                return (yield from self._attempt(part, tell))
-            except NoAnswer as error:
+                return (yield from self._attempt(part, progress or _silent))
+            except (NoAnswer, _TryAgain) as error:
+                wait = next(waits, None)
                 if wait is None:
-                    raise part.failed(f"the connection to {_host(url)} broke off") from error
-            except _Again as error:
-                if wait is None:
-                    raise part.failed(error.why) from error
+                    lost = f"the connection to {_host(url)} broke off"
+                    raise part.failed(
+                        lost if isinstance(error, NoAnswer) else str(error)
+                    ) from error
             yield Pause(wait)
 
     def copy(self, url: str, kept: Path, path: Path) -> Flow[SavedFile]:
-        """Take a file from the cache's copy of it."""
-        size = yield from do(lambda: _copy_whole(kept, path))
+        """Copy a file from the cache."""
+        size = yield from do(lambda: _Part(kept.absolute().as_uri(), path).copy(kept))
         return SavedFile(path, size, url)
 
-    def _attempt(self, part: _Part, tell: Progress) -> Flow[SavedFile]:
+    def _attempt(self, part: _Part, progress: Progress) -> Flow[SavedFile]:
         part.received, part.validator = yield from do(part.kept)
         request = part.request()
-        reply = yield from ask(Fetch(request))
+        reply = yield from ask(Open(request, follow_redirects=True))
+        host = _host(part.url)
         if reply.status == 416 and _range(reply) == (None, part.received):
             part.total = part.received
         elif reply.status in (200, 206):
-            yield from self._body(part, reply, tell)
+            yield from self._body(part, reply, progress)
         elif reply.status == 416:
             yield from do(part.forget)
-            raise _Again(f"{_host(part.url)} no longer has the part that is missing")
-        elif self.retries.after_reply(reply.status, safe=True):
-            raise _Again(f"{_host(part.url)} answered {reply.status}")
+            raise _TryAgain(f"{host} no longer has the part that is missing")
+        elif self.sender.retries.after_reply(reply.status, safe=True):
+            raise _TryAgain(f"{host} answered {reply.status}")
         else:
-            error = refusal(request, reply)
-            raise part.failed(f"{_host(part.url)} answered {error.status}") from error
-        yield Leave()
+            raise part.failed(f"{host} answered {reply.status}") from refusal(request, reply)
+        yield Close()
         yield from do(part.finish)
         return SavedFile(part.path, part.received, part.url, reply.headers.get("content-type"))
 
-    def _body(self, part: _Part, reply: Reply, tell: Progress) -> Flow[None]:
+    def _body(self, part: _Part, reply: Reply, progress: Progress) -> Flow[None]:
         start, total = _range(reply) if reply.status == 206 else (0, _length(reply))
         if reply.status == 206 and start != part.received:
             yield from do(part.forget)
-            raise _Again(f"{_host(part.url)} sent another part than was asked for")
-        part.received = start or 0
-        part.total = total
-        part.validator = _validator(reply)
+            raise _TryAgain(f"{_host(part.url)} sent another part than the missing one")
+        part.received, part.total, part.validator = start or 0, total, _validator(reply)
         yield from do(part.begin)
-        tell(part.received, total)
+        progress(part.received, total)
         gathered = bytearray()
-
-        def write() -> None:
-            part.write(gathered)
-
+        write = partial(part.write, gathered)
         try:
-            while (piece := (yield from take())) is not None:
+            while (piece := (yield from read())) is not None:
                 gathered += piece
                 if len(gathered) >= _PIECE:
                     yield from do(write)
-                    tell(part.received, total)
+                    progress(part.received, total)
         except NoAnswer:
             yield from do(write)
             raise
         yield from do(write)
-        tell(part.received, total)
+        progress(part.received, total)
         if total is not None and part.received != total:
             raise AnswerLost(f"{part.received} of {total} bytes came")
 
 
-class _Again(Exception):
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+class _TryAgain(Exception):
+    """An attempt failed in a way that another may not; the message says why."""
 
 
 class _Part:
-    """The bytes that came so far, beside their goal: `<name>.part`, and its facts in `….json`."""
+    """The bytes that came so far: `<name>.part` beside the target, and its facts in `….json`."""
 
     def __init__(self, url: str, path: Path) -> None:
         self.url = url
@@ -188,10 +179,10 @@ class _Part:
         headers = {"Accept-Encoding": "identity"}
         if self.received and self.validator:
             headers |= {"Range": f"bytes={self.received}-", "If-Range": self.validator}
-        return Request("GET", self.url, _host(self.url), headers=headers, timeout=_PATIENCE)
+        return Request("GET", self.url, _host(self.url), headers=headers, timeout=_TIMEOUT)
 
     def kept(self) -> tuple[int, str | None]:
-        """How many bytes are there from before, and of which version; 0 if they are of no use."""
+        """How many bytes an earlier try left, and of which version; 0 if they are of no use."""
         try:
             facts: object = json.loads(self.facts.read_bytes())
             size = self.partial.stat().st_size
@@ -204,30 +195,41 @@ class _Part:
         return size, validator
 
     def begin(self) -> None:
-        with self._trouble():
+        with self._failing():
             if not self.received:
                 # The facts go first: bytes of one version must never meet those of another.
                 self.facts.unlink(missing_ok=True)
                 self.partial.write_bytes(b"")
             if self.validator:
-                said = {"url": self.url, "validator": self.validator}
-                self.facts.write_text(json.dumps(said), encoding="utf-8")
+                facts = {"url": self.url, "validator": self.validator}
+                self.facts.write_text(json.dumps(facts), encoding="utf-8")
 
     def write(self, gathered: bytearray) -> None:
-        with self._trouble(), self.partial.open("ab") as file:
+        with self._failing(), self.partial.open("ab") as file:
             file.write(gathered)
         self.received += len(gathered)
         gathered.clear()
 
     def finish(self) -> None:
-        with self._trouble():
+        with self._failing():
             with self.partial.open("rb+") as file:
                 os.fsync(file.fileno())
             self.partial.replace(self.path)
             self.facts.unlink(missing_ok=True)
 
+    def save(self, data: bytes) -> None:
+        self.begin()
+        self.write(bytearray(data))
+        self.finish()
+
+    def copy(self, kept: Path) -> int:
+        with self._failing():
+            shutil.copyfile(kept, self.partial)
+        self.finish()
+        return self.path.stat().st_size
+
     def forget(self) -> None:
-        with self._trouble():
+        with self._failing():
             self.facts.unlink(missing_ok=True)
 
     def failed(self, why: str) -> DownloadFailed:
@@ -244,7 +246,8 @@ class _Part:
         )
 
     @contextmanager
-    def _trouble(self) -> Generator[None]:
+    def _failing(self) -> Generator[None]:
+        """Raise DownloadFailed for what this machine's disk refuses."""
         try:
             yield
         except OSError as error:
@@ -267,7 +270,7 @@ def _length(reply: Reply) -> int | None:
 
 
 def _validator(reply: Reply) -> str | None:
-    """What names this version of the file beyond doubt; without it nothing can be resumed."""
+    """The strong ETag of this version of the file; without one nothing can be resumed."""
     if reply.headers.get("content-encoding", "identity") != "identity":
         return None
     etag = reply.headers.get("etag", "")
@@ -278,7 +281,8 @@ def _silent(_received: int, _total: int | None) -> None:
     pass
 
 
-def _on_the_web(url: str) -> bool:
+def on_the_web(url: str) -> bool:
+    """Whether a text is an http or https URL with a host."""
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname and httpx.URL(url).host)
@@ -288,22 +292,3 @@ def _on_the_web(url: str) -> bool:
 
 def _host(url: str) -> str:
     return httpx.URL(url).host
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    part = _Part("data:", path)
-    part.begin()
-    part.write(bytearray(data))
-    part.finish()
-
-
-def _copy_whole(kept: Path, path: Path) -> int:
-    partial = path.with_name(f"{path.name}.part")
-    try:
-        shutil.copyfile(kept, partial)
-        partial.replace(path)
-    except OSError as error:
-        raise DownloadFailed(
-            f"{path} cannot be written ({error})", url=kept.as_uri(), path=path
-        ) from error
-    return path.stat().st_size

@@ -11,17 +11,17 @@ FalkitError
 │   ├── Unreachable      no connection was made: fal has seen nothing
 │   └── AnswerLost       the request went out: a submit may have been accepted
 ├── TimedOut             the caller's time ran out, the job was cancelled     (TimeoutError)
-├── DownloadFailed       a file did not come whole; what came is kept for the next try
-├── BadReply             an answer that the protocol does not have
+├── DownloadFailed       a file did not come whole; its part is kept for the next try
+├── BadReply             an answer that does not fit the protocol
 │   └── BadOutput        the job is done, its output breaks the document; the result is attached
-├── WebhookError         a delivery that came in is not to be acted on
-│   ├── Unverified       it is not shown to be fal's: answer 400 or 401
+├── WebhookError         a received delivery is not to be acted on
+│   ├── Unverified       it isn't proven to be fal's: answer 400 or 401
 │   │   ├── MissingHeader    one of the four headers is not there
 │   │   ├── MalformedHeader  one of them is not what fal sends
 │   │   ├── StaleTimestamp   it was signed too long ago, or in the future
 │   │   └── WrongSignature   no key of fal's made the signature over these bytes
-│   ├── BadPayload       fal signed it, and it is no webhook body: answer 400
-│   └── KeysUnavailable  fal's keys can't be had: answer 503, so that it comes again
+│   ├── BadPayload       fal signed it, but it isn't a webhook body: answer 400
+│   └── KeysUnavailable  fal's keys can't be fetched: answer 503, so that it comes again
 │       └── BadKeys      what came has no key that can be used
 └── Refused              fal answered with an error
     ├── Unauthorized     401
@@ -30,9 +30,9 @@ FalkitError
     ├── NotReady         400: the result was asked for before the end
     ├── Cancelled        499: the job was cancelled
     ├── RateLimited      429
-    ├── ModelError       the model looked at good input and made nothing of it
+    ├── ModelError       the model accepted the input and produced nothing
     └── ServerError      5xx of platform or runner
-        └── StartTimeout 504: the job did not start within the asked time
+        └── StartTimeout 504: the job did not start within `start_timeout`
 
 A failed job has no status of its own: it is COMPLETED, and its error is raised where the result
 is read (wire.md §3.4).
@@ -43,11 +43,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar, TypedDict, Unpack
 
-if TYPE_CHECKING:
-    from falkit_client.result import JsonObject, Result
-    from falkit_spec.types import Fault
+from falkit_client.results import JsonObject, Result
+from falkit_spec.types import Fault
 
 
 class Evidence(TypedDict, total=False):
@@ -69,10 +68,10 @@ class FalkitError(Exception):
 
     `endpoint` and `request_id` say which job; `status` is the HTTP code of fal's answer, or None
     where there was none; `detail` is the body's `detail` as fal sent it (text or a list);
-    `hint` says how to mend it, from the `x-falkit-hint` header of the stand-in;
+    `hint` is how to fix it, from the `x-falkit-hint` header of the stand-in;
     `error_type` is fal's name of a platform error; `retryable` is fal's own advice, if given;
-    `faults` are the single faults of an input; `billable_units` is what fal bills all the same,
-    where it says so.
+    `faults` are the single faults of an input; `billable_units` is what fal bills in spite of the
+    failure, if its answer has that.
     """
 
     def __init__(self, message: str, **evidence: Unpack[Evidence]) -> None:
@@ -131,12 +130,12 @@ class MissingKey(FalkitError):
 
 
 class UnknownEndpoint(FalkitError, LookupError):
-    """The catalog has no endpoint of this id; `near` holds ids that look like it."""
+    """The catalog has no endpoint of this id; `near` holds similar ids."""
 
     def __init__(
         self, message: str, near: Sequence[str] = (), **evidence: Unpack[Evidence]
     ) -> None:
-        """Keep the ids that come near."""
+        """Keep the similar ids."""
         super().__init__(message, **evidence)
         self.near = tuple(near)
 
@@ -166,11 +165,11 @@ class BudgetExceeded(FalkitError):
 
 
 class PriceUnknown(FalkitError):
-    """There is a budget, and no price by which to guard it."""
+    """There is a budget, and the call has no known price to check against it."""
 
 
 class InvalidInput(FalkitError, ValueError):
-    """The input is wrong; `faults` lists all that is, in fal's own form."""
+    """The input is wrong; `faults` lists every fault, in fal's own form."""
 
 
 class NoAnswer(FalkitError):
@@ -188,14 +187,14 @@ class AnswerLost(NoAnswer):
 class TimedOut(FalkitError, TimeoutError):
     """The caller's time ran out; `seconds` was the limit.
 
-    `cancelled` is True when fal took the cancellation, False when it could not be delivered: the
+    `cancelled` is True when fal accepted the cancellation, False when it could not be sent: the
     job may then run on and be paid for.
     """
 
     def __init__(
         self, message: str, *, seconds: float, cancelled: bool, **evidence: Unpack[Evidence]
     ) -> None:
-        """Keep the limit and what became of the cancellation."""
+        """Keep the limit and whether the cancellation was accepted."""
         super().__init__(message, **evidence)
         self.seconds = seconds
         self.cancelled = cancelled
@@ -204,8 +203,8 @@ class TimedOut(FalkitError, TimeoutError):
 class DownloadFailed(FalkitError):
     """A file did not come whole: `received` of `total` bytes (None where unknown) are there.
 
-    `url` is the file, `path` where it was to go, `partial` where the bytes that came are kept:
-    the same download goes on from there. None where nothing is kept.
+    `url` is the file, `path` its target, `partial` where the bytes that came are kept, and from
+    where the same download continues; None where nothing is kept.
     """
 
     def __init__(
@@ -219,7 +218,7 @@ class DownloadFailed(FalkitError):
         total: int | None = None,
         **evidence: Unpack[Evidence],
     ) -> None:
-        """Keep what is needed to go on."""
+        """Keep what is needed to continue."""
         super().__init__(message, **evidence)
         self.url = url
         self.path = path
@@ -229,7 +228,7 @@ class DownloadFailed(FalkitError):
 
 
 class BadReply(FalkitError):
-    """An answer that the protocol does not have; `body` holds its bytes."""
+    """An answer that does not fit the protocol; `body` holds its bytes."""
 
     def __init__(self, message: str, body: bytes = b"", **evidence: Unpack[Evidence]) -> None:
         """Keep the bytes that could not be read."""
@@ -238,7 +237,7 @@ class BadReply(FalkitError):
 
 
 class BadOutput(BadReply):
-    """The output breaks the document; `result` has it all the same, since it is paid for."""
+    """The output breaks the document; `result` still holds it, since it is paid for."""
 
     def __init__(
         self, message: str, result: Result[JsonObject], **evidence: Unpack[Evidence]
@@ -249,7 +248,7 @@ class BadOutput(BadReply):
 
 
 class WebhookError(FalkitError):
-    """A delivery is not to be acted on; `request_id` is what its header says, if anything.
+    """A delivery is not to be acted on; `request_id` is its header's, if there is one.
 
     `answer` is the status code to answer it with.
     """
@@ -258,7 +257,7 @@ class WebhookError(FalkitError):
 
 
 class Unverified(WebhookError):
-    """Nothing shows that the delivery is fal's."""
+    """The delivery isn't proven to be fal's."""
 
 
 class MissingHeader(Unverified):
@@ -324,7 +323,7 @@ class BadPayload(WebhookError):
 
 
 class KeysUnavailable(WebhookError):
-    """Fal's keys could not be fetched from `url`, so nothing can be said of the delivery."""
+    """Fal's keys could not be fetched from `url`, so the delivery cannot be verified."""
 
     answer = 503
 
@@ -335,11 +334,11 @@ class KeysUnavailable(WebhookError):
 
 
 class BadKeys(KeysUnavailable):
-    """What stands at `url` is no key set with a usable Ed25519 key (wire.md §5.2)."""
+    """The document at `url` isn't a key set with a usable Ed25519 key (wire.md §5.2)."""
 
 
 class Refused(FalkitError):
-    """Fal answered with an error; `status` has its code and `detail` its words."""
+    """Fal answered with an error; `status` is its code and `detail` its message."""
 
 
 class Unauthorized(Refused):
@@ -367,7 +366,7 @@ class RateLimited(Refused):
 
 
 class ModelError(Refused):
-    """The model took the input and made nothing of it, such as a content refusal (wire.md §6.1)."""
+    """The model accepted the input but produced nothing, as in a content refusal (wire.md §6.1)."""
 
 
 class ServerError(Refused):

@@ -1,22 +1,22 @@
 """Files of this machine in an input: paths, bytes and open files become data URIs.
 
-Strings are never taken for paths, `file://` included: an application that hands on its users' URLs
+Strings are never read as paths, `file://` included: an application that passes on URLs of its users
 must not be made to read its own files.
 """
 
 from __future__ import annotations
 
 import base64
+import math
 import os
 import stat
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeAlias, TypeGuard, cast, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, TypeGuard, cast, runtime_checkable
 
-from falkit_client._sniff import sniff
-from falkit_spec.facts import MediaInput
-from falkit_spec.types import Fault, Object
+from falkit_spec.facts import MediaInput, MediaKind
+from falkit_spec.types import JSON, Fault, Object
 
 
 @runtime_checkable
@@ -36,7 +36,12 @@ Medium: TypeAlias = str | Local
 EMPTY = "data:,"
 
 
+Place: TypeAlias = list[str | int]
+
+
 class _Unusable(Exception):
+    """A file that can't be sent: the type, message and context of the fault it makes."""
+
     def __init__(self, kind: str, message: str, ctx: Object | None = None) -> None:
         super().__init__(message)
         self.kind = kind
@@ -45,58 +50,83 @@ class _Unusable(Exception):
 
 
 @dataclass(slots=True)
-class Embedding:
-    """Puts the files of an input into it; `faults` names each that cannot be."""
+class Normalizer:
+    """Copies inputs as plain JSON, files as data URIs: what is checked is exactly what is sent.
+
+    `faults` gathers a fault for each value that can't be sent.
+    """
 
     media: Sequence[MediaInput] = ()
-    judge: bool = True
-    """Whether formats and sizes are held against `media`."""
+    check: bool = True
+    """Whether formats and sizes are checked against `media`."""
     others: Collection[str] = ()
     """Input fields that take no file."""
+    reads: bool = True
+    """Whether files are read; else `data:,` stands for each."""
     faults: list[Fault] = field(default_factory=list[Fault])
 
-    def of(self, body: Mapping[str, object]) -> dict[str, object]:
-        """A copy of the input with data URIs for files; reads them, so it may take a while."""
+    def normalize(self, body: Mapping[str, object]) -> Object:
+        """A copy of the input; it may take a while where the input has files."""
         known = {medium.field: medium for medium in self.media}
         for name in body:
-            if self.judge and name in self.others and has_local(body[name]):
+            if self.check and name in self.others and has_local(body[name]):
                 fault = _Unusable("string_type", f"{name} takes no file")
                 self.faults.append(_fault(fault, body[name], ["body", name]))
         return {
-            name: self._walked(value, ["body", name], known.get(name))
+            str(name): self._value(value, ["body", name], known.get(name))
             for name, value in body.items()
         }
 
-    def _walked(self, value: object, loc: list[str | int], medium: MediaInput | None) -> object:
-        if isinstance(value, Mapping):
-            pairs = cast("Mapping[object, object]", value).items()
-            return {name: self._walked(item, [*loc, str(name)], medium) for name, item in pairs}
-        if isinstance(value, list | tuple):
-            items = cast("Sequence[object]", value)
-            return [self._walked(item, [*loc, at], medium) for at, item in enumerate(items)]
+    def _value(self, value: object, place: Place, medium: MediaInput | None) -> JSON:
+        match value:
+            case None | bool() | int():
+                return value
+            case float() if math.isfinite(value):
+                return value
+            case str() if _is_unicode(value) and not (medium and value[:5].lower() == "file:"):
+                return value
+            case Mapping():
+                pairs = cast("Mapping[object, object]", value).items()
+                return {str(key): self._value(v, [*place, str(key)], medium) for key, v in pairs}
+            case list() | tuple():
+                items = cast("Sequence[object]", value)
+                return [self._value(v, [*place, at], medium) for at, v in enumerate(items)]
+            case _:
+                return self._file(value, place, medium)
+
+    def _file(self, value: object, place: Place, medium: MediaInput | None) -> str | None:
         try:
             if is_local(value):
-                return self._embedded(value, medium)
-            if medium and isinstance(value, str) and value[:5].lower() == "file:":
-                mend = "give pathlib.Path(…): strings are never read as files"
-                raise _Unusable("file_url", f"fal cannot reach a file of this machine; {mend}")
+                return self._embedded(value, medium) if self.reads else EMPTY
+            if isinstance(value, str) and _is_unicode(value):
+                advice = "give pathlib.Path(…): strings are never read as files"
+                raise _Unusable("file_url", f"fal cannot reach a file of this machine; {advice}")
         except _Unusable as fault:
-            self.faults.append(_fault(fault, value, loc))
+            self.faults.append(_fault(fault, value, place))
             return EMPTY
-        return value
+        message = (
+            f"Value of type {type(value).__name__} cannot be sent: "
+            "give Unicode text, a finite number, true, false, null, a list or an object"
+        )
+        self.faults.append({"type": "not_json", "loc": place, "msg": message, "input": repr(value)})
+        return None
 
     def _embedded(self, value: Local, medium: MediaInput | None) -> str:
-        judged = medium if self.judge else None
-        data = _read(value, judged.max_bytes if judged else None)
+        limits = medium if self.check else None
+        data = _read(value, limits.max_bytes if limits else None)
         found = sniff(data)
-        if judged:
-            if found is None or (found.kind != judged.kind and found.format not in judged.formats):
-                what = f"the bytes are no {judged.kind}" if data else "the file is empty"
-                raise _unsupported(judged, what)
-            if found.format not in judged.formats:
-                raise _unsupported(judged, f"the bytes are {found.format}")
+        if limits and (found is None or found.format not in limits.formats):
+            if found is not None and found.kind == limits.kind:
+                raise _unsupported(limits, f"the bytes are {found.format}")
+            what = f"the bytes are not {limits.kind} data" if data else "the file is empty"
+            raise _unsupported(limits, what)
         mime = found.mime if found else "application/octet-stream"
         return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+def without_files(body: Mapping[str, object]) -> Object:
+    """The input as plain JSON with `data:,` for each file; none is read."""
+    return Normalizer(reads=False).normalize(body)
 
 
 def is_local(value: object) -> TypeGuard[Local]:
@@ -113,14 +143,12 @@ def has_local(value: object) -> bool:
     return is_local(value)
 
 
-def without_files(value: object) -> object:
-    """A copy in which no file is left to read."""
-    if isinstance(value, Mapping):
-        pairs = cast("Mapping[object, object]", value).items()
-        return {name: without_files(item) for name, item in pairs}
-    if isinstance(value, list | tuple):
-        return [without_files(item) for item in cast("Sequence[object]", value)]
-    return EMPTY if is_local(value) else value
+def _is_unicode(text: str) -> bool:
+    """Whether the text can be sent: half of a surrogate pair cannot."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _read(value: Local, most: int | None) -> bytes:
@@ -140,7 +168,7 @@ def _read_path(path: Path, most: int | None) -> bytes:
         if stat.S_ISDIR(about.st_mode):
             raise _Unusable("file_is_directory", f"{path} is a folder; give a file in it")
         if not stat.S_ISREG(about.st_mode):
-            raise _Unusable("file_unreadable", f"{path} is no ordinary file")
+            raise _Unusable("file_unreadable", f"{path} is not a regular file")
         # Before reading: what is too large may be larger than the memory.
         _check_size(about.st_size, most)
         return path.read_bytes()
@@ -181,3 +209,72 @@ def _fault(fault: _Unusable, value: object, loc: list[str | int]) -> Fault:
     if fault.ctx is not None:
         found["ctx"] = fault.ctx
     return found
+
+
+class Sniffed(NamedTuple):
+    """A kind of medium, its format as the documents call it, and its MIME type."""
+
+    kind: MediaKind
+    format: str
+    mime: str
+
+
+# The brand in an ISO file's first box, `ftyp`.
+_BRANDS = {
+    **dict.fromkeys(("avif", "avis"), Sniffed("image", "avif", "image/avif")),
+    **dict.fromkeys(
+        ("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"),
+        Sniffed("image", "heif", "image/heif"),
+    ),
+    "qt  ": Sniffed("video", "mov", "video/quicktime"),
+    **dict.fromkeys(("M4V ", "M4VH", "M4VP"), Sniffed("video", "m4v", "video/x-m4v")),
+    **dict.fromkeys(("M4A ", "M4B "), Sniffed("audio", "m4a", "audio/mp4")),
+}
+_RIFF = {
+    b"WEBP": Sniffed("image", "webp", "image/webp"),
+    b"AVI ": Sniffed("video", "avi", "video/x-msvideo"),
+    b"WAVE": Sniffed("audio", "wav", "audio/wav"),
+}
+_STARTS = (
+    (b"\x89PNG\r\n\x1a\n", Sniffed("image", "png", "image/png")),
+    (b"\xff\xd8\xff", Sniffed("image", "jpeg", "image/jpeg")),
+    (b"GIF87a", Sniffed("image", "gif", "image/gif")),
+    (b"GIF89a", Sniffed("image", "gif", "image/gif")),
+    (b"BM", Sniffed("image", "bmp", "image/bmp")),
+    (b"II*\0", Sniffed("image", "tiff", "image/tiff")),
+    (b"MM\0*", Sniffed("image", "tiff", "image/tiff")),
+    (b"fLaC", Sniffed("audio", "flac", "audio/flac")),
+    (b"OggS", Sniffed("audio", "ogg", "audio/ogg")),
+    (b"ID3", Sniffed("audio", "mp3", "audio/mpeg")),
+    (b"\xff\xfb", Sniffed("audio", "mp3", "audio/mpeg")),
+    (b"\xff\xf3", Sniffed("audio", "mp3", "audio/mpeg")),
+    (b"\xff\xf2", Sniffed("audio", "mp3", "audio/mpeg")),
+    (b"\xff\xf1", Sniffed("audio", "aac", "audio/aac")),
+    (b"\xff\xf9", Sniffed("audio", "aac", "audio/aac")),
+)
+
+
+def sniff(data: bytes) -> Sniffed | None:
+    r"""What the bytes begin as; None for unknown ones.
+
+    >>> sniff(b"\xff\xd8\xff\xe0").format
+    'jpeg'
+    >>> sniff(b"%PDF-1.7")
+    """
+    if data[:4] == b"RIFF":
+        return _RIFF.get(data[8:12])
+    if data[4:8] == b"ftyp":
+        return _branded(data)
+    if data[:4] == b"\x1aE\xdf\xa3":
+        webm = b"webm" in data[:64]
+        return Sniffed("video", *(("webm", "video/webm") if webm else ("mkv", "video/x-matroska")))
+    return next((found for start, found in _STARTS if data.startswith(start)), None)
+
+
+def _branded(data: bytes) -> Sniffed:
+    first = data[8:12].decode("latin-1")
+    # An image may begin with its family's brand and have its own among the others.
+    others = data[16 : min(int.from_bytes(data[:4]), 256)]
+    if first in ("mif1", "msf1") and b"avif" in others:
+        first = "avif"
+    return _BRANDS.get(first, Sniffed("video", "mp4", "video/mp4"))

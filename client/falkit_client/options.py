@@ -1,16 +1,18 @@
-"""What a caller may ask for beside the input, and the headers and query that say it."""
+"""Options beside the input, the headers and query that carry them, and retries."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
-from falkit_client.queue import Status
+from falkit_client.errors import NoAnswer, Unreachable
+from falkit_client.results import Status
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"(?:[!-~](?:[ -~\t]*[!-~])?)?")
+_SERVER_FAILURES = frozenset({408, 500, 502, 503, 504})
 
 
 class RunOptions(TypedDict, total=False):
@@ -56,7 +58,7 @@ class BoundOptions(SubmitOptions, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """All options, read once; a name that does not exist is a TypeError."""
+    """All options, checked once; an unknown name is a TypeError."""
 
     check: bool | None = None
     start_timeout: float | None = None
@@ -69,7 +71,7 @@ class Options:
     fresh: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what fal would refuse or ignore without a word."""
+        """Raise ValueError for what fal would refuse or silently ignore."""
         if self.start_timeout is not None and not self.start_timeout > 1:
             raise ValueError(f"start_timeout is {self.start_timeout}: fal takes more than 1 second")
         if any(name.lower() == "authorization" for name in self.headers or ()):
@@ -81,24 +83,71 @@ class Options:
             if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
                 raise ValueError(f"the header {name!r} is {value!r}: give one line of plain ASCII")
         if self.webhook_url is not None and not self.webhook_url.isprintable():
-            raise ValueError(f"webhook_url is {self.webhook_url!r}: it has what no URL can have")
+            raise ValueError(f"webhook_url is {self.webhook_url!r}: a URL has no such characters")
 
     def as_headers(self) -> dict[str, str]:
-        """The headers that say it (wire.md §3.1)."""
-        said = dict(self.headers or {})
-        if self.start_timeout is not None:
-            said["X-Fal-Request-Timeout"] = str(float(self.start_timeout))
-        if self.runner_hint is not None:
-            said["X-Fal-Runner-Hint"] = self.runner_hint
-        if self.priority is not None:
-            said["X-Fal-Queue-Priority"] = self.priority
-        return said
+        """The headers that carry the options (wire.md §3.1)."""
+        timeout = self.start_timeout
+        own = {
+            "X-Fal-Request-Timeout": None if timeout is None else str(float(timeout)),
+            "X-Fal-Runner-Hint": self.runner_hint,
+            "X-Fal-Queue-Priority": self.priority,
+        }
+        return {**(self.headers or {}), **_given(own)}
 
     def as_query(self) -> dict[str, str]:
-        """The query that says it (wire.md §3.1)."""
-        said: dict[str, str] = {}
-        if self.webhook_url is not None:
-            said["fal_webhook"] = self.webhook_url
-        if self.max_queue_length is not None:
-            said["fal_max_queue_length"] = str(self.max_queue_length)
-        return said
+        """The query that carries the options (wire.md §3.1)."""
+        length = self.max_queue_length
+        return _given(
+            {
+                "fal_webhook": self.webhook_url,
+                "fal_max_queue_length": None if length is None else str(length),
+            }
+        )
+
+
+def _given(values: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often to try again, and after how long.
+
+    `attempts` counts the first try too. The waits are `first` seconds, then `factor` times the
+    last, at most `cap`, each spread by ±`jitter` (a share of it).
+    Fal has no idempotency key (wire.md §3.1), so a submit or run that fal may have seen is never
+    sent again, unless `resubmit` accepts that a job may be paid for twice.
+    """
+
+    attempts: int = 4
+    first: float = 0.5
+    factor: float = 2.0
+    cap: float = 8.0
+    jitter: float = 0.25
+    resubmit: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for numbers that no schedule can be made of."""
+        if self.attempts < 1:
+            raise ValueError(f"attempts is {self.attempts}: at least 1 is needed")
+        if self.first < 0 or self.cap < 0 or self.factor < 1 or not 0 <= self.jitter <= 1:
+            raise ValueError("first and cap are 0 or more, factor 1 or more, jitter from 0 to 1")
+
+    def waits(self, random: Callable[[], float]) -> Iterator[float]:
+        """The seconds before each further attempt; `random` gives numbers from 0 to 1."""
+        wait = self.first
+        for _ in range(self.attempts - 1):
+            yield min(wait, self.cap) * (1 + self.jitter * (2 * random() - 1))
+            wait *= self.factor
+
+    def after_silence(self, error: NoAnswer, *, safe: bool) -> bool:
+        """Whether to try again when no answer came; `safe`: the request changes nothing."""
+        return safe or self.resubmit or isinstance(error, Unreachable)
+
+    def after_reply(self, status: int, *, safe: bool) -> bool:
+        """Whether to try again after this code.
+
+        A 429 was refused before anything was accepted, so it is safe for all requests.
+        """
+        return status == 429 or (status in _SERVER_FAILURES and (safe or self.resubmit))

@@ -1,4 +1,4 @@
-"""Sends files to fal's storage: in one request, or in parts that go side by side (wire.md §7.2)."""
+"""Uploads to fal's storage: in one request, or in parts sent side by side (wire.md §7.2)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import mimetypes
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from io import BufferedIOBase, BytesIO
@@ -14,20 +14,17 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, TypedDict, cast
 from urllib.parse import urlsplit
 
-import httpx
-
+from falkit_client._flow import Flow, Sender, Together, do
 from falkit_client._replies import Reply, read_fields
 from falkit_client._requests import Request, Requests
-from falkit_client._sniff import sniff
-from falkit_client._steps import Flow, Pause, Send, Together, ask, do
 from falkit_client.cache import decoded
-from falkit_client.download import Progress
-from falkit_client.errors import BadReply, NoAnswer
-from falkit_client.retries import Retries
+from falkit_client.download import Progress, on_the_web
+from falkit_client.errors import BadReply
+from falkit_client.media import sniff
 from falkit_spec.types import JSON, Object
 
 MiB = 1024 * 1024
-# What is sent in one request at most, how large the parts of more are, and how many go at once.
+# Bytes that one request takes at most, bytes of a part of larger files, and parts sent at once.
 WHOLE = 32 * MiB
 PART = 10 * MiB
 AT_ONCE = 4
@@ -52,24 +49,23 @@ class UploadOptions(TypedDict, total=False):
     """Options of `upload`."""
 
     file_name: str
-    """How the file is called in its URL; else as at home."""
+    """The file's name in its URL; by default its own."""
     content_type: str
-    """What it is; else what its bytes say, or its name."""
+    """Its MIME type; by default what its bytes or else its name show."""
     expires_in: timedelta | float
-    """How long fal keeps it, in seconds if a number; else for as long as the account says."""
+    """How long fal keeps it, in seconds if a number; by default the account's setting."""
     access: Access
-    """Who may read it beside the account: all (`allow`) or nobody; `hide` denies that it exists."""
+    """Who else may read it: all (`allow`) or nobody; `hide` denies that it exists, too."""
     progress: Progress
-    """Called with the bytes that were taken, and how many there are (None where unknown)."""
+    """Called with the bytes sent so far and in total (None where unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """Uploads as flows, tried again as `retries` allow."""
+    """Uploads as flows, tried again as retries allow."""
 
     requests: Requests
-    retries: Retries
-    random: Callable[[], float]
+    sender: Sender
 
     def file(self, source: Source, options: UploadOptions) -> Flow[str]:
         """Send a file; return the URL that it can be read at. OSError if it can't be read."""
@@ -89,21 +85,21 @@ class Uploads:
         finally:
             file.close()
 
-    def lightened(self, content: Object) -> Flow[Object]:
-        """A copy of an input with URLs for what is embedded in it and large."""
-        found: Object = {}
+    def upload_embedded(self, content: Object) -> Flow[Object]:
+        """A copy of an input with URLs of uploads for large embedded files."""
+        copy: Object = {}
         for name, value in content.items():
-            found[name] = yield from self._lightened(value)
-        return found
+            copy[name] = yield from self._upload_value(value)
+        return copy
 
-    def _lightened(self, value: JSON) -> Flow[JSON]:
+    def _upload_value(self, value: JSON) -> Flow[JSON]:
         if isinstance(value, list):
             items: list[JSON] = []
             for item in value:
-                items.append((yield from self._lightened(item)))
+                items.append((yield from self._upload_value(item)))
             return items
         if isinstance(value, dict):
-            return (yield from self.lightened(value))
+            return (yield from self.upload_embedded(value))
         if not isinstance(value, str) or len(value) <= EMBEDDED or value[:5].lower() != "data:":
             return value
         data = yield from do(lambda: decoded(value))
@@ -118,7 +114,7 @@ class Uploads:
         upload_url, file_url = yield from self._initiate("initiate", about, headers)
         sent = {"Content-Type": str(about["content_type"])}
         yield from self._send(Request("PUT", upload_url, "storage", headers=sent, content=data))
-        file.told(len(data))
+        file.report(len(data))
         return file_url
 
     def _parts(self, file: _File, about: Object, headers: Mapping[str, str]) -> Flow[str]:
@@ -129,7 +125,7 @@ class Uploads:
         parts = [{"partNumber": number, "etag": sent[number]} for number in sorted(sent)]
         body = json.dumps({"parts": parts}).encode()
         kind = {"Content-Type": "application/json"}
-        url = _below(upload_url, "complete")
+        url = _part_url(upload_url, "complete")
         yield from self._send(Request("POST", url, "storage", headers=kind, content=body))
         return file_url
 
@@ -138,10 +134,12 @@ class Uploads:
         try:
             while (part := (yield from do(file.part))) is not None:
                 number, data = part
-                request = Request("PUT", _below(upload_url, str(number)), "storage", content=data)
+                request = Request(
+                    "PUT", _part_url(upload_url, str(number)), "storage", content=data
+                )
                 reply = yield from self._send(request)
                 sent[number] = _etag(request, reply)
-                file.told(len(data))
+                file.report(len(data))
         except BaseException:
             file.stop()
             raise
@@ -153,51 +151,29 @@ class Uploads:
         reply = yield from self._send(request)
         fields = read_fields(request, reply, "upload_url", "file_url")
         for name, url in fields.items():
-            if not _can_be_sent_to(url):
-                raise BadReply(f"{name}: {url!r} is no http address", reply.body)
+            if not on_the_web(url):
+                raise BadReply(f"{name}: {url!r} isn't an http URL", reply.body)
         return fields["upload_url"], fields["file_url"]
 
     def _send(self, request: Request) -> Flow[Reply]:
-        waits = self.retries.waits(self.random)
-        while True:
-            wait = next(waits, None)
-            try:
-                reply = yield from ask(Send(request))
-            except NoAnswer:
-                if wait is None:
-                    raise
-            else:
-                if (
-                    reply.ok
-                    or wait is None
-                    or not self.retries.after_reply(reply.status, safe=True)
-                ):
-                    read_fields(request, reply)
-                    return reply
-            yield Pause(wait)
-
-
-def _can_be_sent_to(url: str) -> bool:
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        return False
-    return parsed.scheme in ("http", "https") and bool(parsed.host)
+        reply = yield from self.sender.send(request)
+        read_fields(request, reply)
+        return reply
 
 
 @dataclass(slots=True)
 class _File:
-    """What is sent, taken from the front by whoever comes next."""
+    """The file to send; its parts are taken in turn, by several workers."""
 
     name: str
     size: int | None
     stream: Stream
     progress: Progress | None
     own: BufferedIOBase | None = None
-    """What was opened here, and is to be closed here."""
+    """The file that was opened here, and is to be closed here."""
     first: bytes | None = None
     _number: int = 0
-    _told: int = 0
+    _sent: int = 0
     _stopped: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -221,7 +197,7 @@ class _File:
         return cls(name, None, source, progress)
 
     def fill(self, size: int) -> bytes:
-        """Read so many bytes, fewer only at the end: a pipe may give less at a time."""
+        """Read `size` bytes, fewer only at the end: a pipe may give less at a time."""
         pieces: list[bytes] = []
         while size > 0:
             piece = cast("object", self.stream.read(size))
@@ -234,13 +210,11 @@ class _File:
         return b"".join(pieces)
 
     def part(self) -> tuple[int, bytes] | None:
-        """Take the next part and its number, from 1; None when there is none, or no more use."""
+        """Take the next part and its number, from 1; None at the end, or once stopped."""
         with self._lock:
             if self._stopped:
                 return None
-            data, self.first = self.first, None
-            if data is None:
-                data = self.fill(PART)
+            data, self.first = self.first or self.fill(PART), None
             if not data:
                 self._stopped = True
                 return None
@@ -250,27 +224,26 @@ class _File:
     def stop(self) -> None:
         self._stopped = True
 
-    def told(self, size: int) -> None:
+    def report(self, size: int) -> None:
         with self._lock:
-            self._told += size
+            self._sent += size
             if self.progress is not None:
-                self.progress(self._told, self.size)
+                self.progress(self._sent, self.size)
 
     def close(self) -> None:
         if self.own is not None:
             self.own.close()
 
 
-def _below(upload_url: str, last: str) -> str:
-    """Return the URL of a part: its number goes before the query, which is the permission."""
+def _part_url(upload_url: str, last: str) -> str:
+    """The URL of a part: its number goes before the query, which holds the permission."""
     at = urlsplit(upload_url)
     return at._replace(path=f"{at.path}/{last}").geturl()
 
 
 def _etag(request: Request, reply: Reply) -> str:
     # In the header for the Python client, in the body for the JavaScript one.
-    etag = reply.headers.get("etag")
-    return etag if etag else read_fields(request, reply, "etag")["etag"]
+    return reply.headers.get("etag") or read_fields(request, reply, "etag")["etag"]
 
 
 def _content_type(data: bytes, name: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import Phase, settings
 
 import counting
+import processes
 from falkit_spec import Catalog
 
 # The same inputs in every `make test`, so that it is never red for what nobody changed; new ones,
@@ -23,6 +24,8 @@ if os.environ.get("FALKIT_PLANTED"):
     settings.load_profile("planted")
 else:
     settings.load_profile("nightly" if os.environ.get("FALKIT_NIGHTLY") == "1" else "daily")
+
+processes.let_programs_heed_signals()
 
 
 def _tried(config: pytest.Config) -> set[counting.Tried]:

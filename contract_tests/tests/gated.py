@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
-from falkit_mock.app import create_app
 from falkit_mock.core.network import listen, reached
-from falkit_mock.core.settings import parse_timing
 from falkit_mock.gateway import Egress, Policy
 from falkit_mock.gateway.authority import Authority
 from falkit_mock.gateway.gateway import Gateway
-from falkit_mock.server import MockServer
-from falkit_mock.service.service import Service
+from falkit_mock.mock import ServerThread
 from falkit_mock.settings import Settings
 from serving import KEY, PATIENCE
 
-INSTANT = Settings(timing=parse_timing("instant"))
+INSTANT = Settings(timing="instant")
 
 
 @dataclass(frozen=True)
@@ -65,25 +61,13 @@ def heard(caller: socket.socket) -> bytes:
 @contextmanager
 def gated(folder: Path, settings: Settings = INSTANT, egress: Policy = "allow") -> Generator[Gated]:
     """Serve mock and gateway on free ports for the length of the block."""
-    with ExitStack() as stack:
-        mock, gate = (stack.enter_context(listen("127.0.0.1", 0)) for _ in range(2))
-        app = create_app(settings)
-        service: Service = app.service
+    with listen("127.0.0.1", 0) as mock, listen("127.0.0.1", 0) as gate:
         gateway = Gateway(gate, reached(mock), Egress(egress), Authority.open(folder))
-        app.gateway = gateway
-        ready = threading.Event()
-        server = MockServer(app, service, ready.set, gateway)
-        thread = threading.Thread(target=server.run, args=([mock],), daemon=True)
-        thread.start()
-        try:
-            assert ready.wait(PATIENCE)
+        with ServerThread(settings, mock, gateway) as server:
+            server.wait()
             tls = ssl.create_default_context(cafile=str(gateway.authority.certificate))
             client = httpx.Client(
                 proxy=gateway.url, verify=tls, headers=KEY, timeout=PATIENCE, trust_env=False
             )
             with client:
                 yield Gated(reached(mock), gateway, tls, client)
-        finally:
-            server.stop()
-            thread.join(PATIENCE)
-        assert not thread.is_alive(), "the server did not end"

@@ -104,8 +104,8 @@ def copied() -> Generator[Path]:
 
 def tested(place: Path, tests: Sequence[str]) -> tuple[int, str]:
     """Run tests in a copy; return pytest's exit code and the last line that it printed."""
-    # Of all that is installed the tests need one; the others cost most of a second each time.
-    plugins = ["-p", "no:cacheprovider", "-p", "respx.plugin"]
+    # Of all that is installed the tests need these; the others cost most of a second each time.
+    plugins = ["-p", "no:cacheprovider", "-p", "respx.plugin", "-p", "pytest_timeout"]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=no", *plugins]
     roots = os.pathsep.join(str(place / room) for room in ROOTS)
     # The copy comes before what is installed, and shares nothing with other runs.

@@ -11,10 +11,9 @@ from typing import Any
 
 import httpx
 
-from falkit_mock.app import create_app
-from falkit_mock.core.clock import Clock, ManualClock, SimulatedClock
-from falkit_mock.core.network import listen
-from falkit_mock.server import MockServer
+from falkit_mock.core.clock import Clock, ManualClock
+from falkit_mock.core.network import listen, reached
+from falkit_mock.mock import ServerThread
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 
@@ -51,7 +50,7 @@ class Mock:
     url: str
     service: Service
     clock: Clock
-    loop: asyncio.AbstractEventLoop
+    server: ServerThread
     http: httpx.Client
 
     def run(self, input: Any, endpoint: str = T2V, **options: Any) -> httpx.Response:
@@ -92,38 +91,16 @@ class Mock:
 
     def inside(self, action: Callable[[], object]) -> None:
         """Do something on the mock's own event loop and wait until it is done."""
-
-        async def act() -> None:
-            action()
-
-        asyncio.run_coroutine_threadsafe(act(), self.loop).result(PATIENCE)
+        self.server.inside(action)
 
 
 @contextmanager
 def running(settings: Settings | None = None, clock: Clock | None = None) -> Generator[Mock]:
     """Serve the mock on a free port for the length of the block."""
-    time = clock or SimulatedClock()
-    app = create_app(settings, clock=time)
-    service: Service = app.service
-    loops: list[asyncio.AbstractEventLoop] = []
-    ready = threading.Event()
-
-    def announce() -> None:
-        loops.append(asyncio.get_running_loop())
-        ready.set()
-
-    server = MockServer(app, service, announce)
     with listen("127.0.0.1", 0) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        try:
-            assert ready.wait(PATIENCE)
-            with httpx.Client(
-                base_url=url, headers=KEY, timeout=PATIENCE, trust_env=False
-            ) as client:
-                yield Mock(url, service, time, loops[0], client)
-        finally:
-            server.should_exit = True
-            thread.join(PATIENCE)
-        assert not thread.is_alive(), "the server did not end"
+        url = reached(listener)
+        with ServerThread(settings or Settings(), listener, clock=clock) as server:
+            service = server.wait().service
+            client = httpx.Client(base_url=url, headers=KEY, timeout=PATIENCE, trust_env=False)
+            with client:
+                yield Mock(url, service, service.clock, server, client)

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from falkit_mock.cli import falkit
 from falkit_mock.core.settings import ASSUMPTIONS, Assumptions
 from falkit_mock.faults.rules import Rule
+from processes import started
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -33,14 +34,9 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def url() -> Generator[str]:
     command = [FALKIT, "serve", "--port", "0", "--timing", "0,0.2", "--quiet"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as server:
+    with started(command, stderr=subprocess.DEVNULL) as server:
         assert server.stdout is not None
-        try:
-            yield json.loads(server.stdout.readline())["url"]
-        finally:
-            server.terminate()
+        yield json.loads(server.stdout.readline())["url"]
 
 
 def run(command: list[str]) -> str:
@@ -101,6 +97,21 @@ def test_the_python_example_runs(url: str) -> None:
     assert printed[0] == "0.32"
     assert printed[-1].endswith("ltxv-2-i2v-output.mp4")
     assert any("Completed" in line for line in printed)
+
+
+def test_the_program_with_fals_own_client_runs_on_the_mock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FALKIT_HOME", str(tmp_path))
+    printed = run([sys.executable, "-c", example("python", "fal_client, falkit")]).splitlines()
+    assert printed[0].endswith("ltxv-2-t2v-output.mp4")
+    assert printed[1:] == ["COMPLETED 0.36"]
+
+
+def test_the_program_with_time_that_it_moves_runs_on_the_mock() -> None:
+    printed = run([sys.executable, "-c", example("python", "falkit, httpx")]).splitlines()
+    assert printed[0] == "IN_QUEUE"
+    assert printed[1].endswith("ltxv-2-t2v-output.mp4")
 
 
 def test_the_fixture_serves_a_test(tmp_path: Path) -> None:

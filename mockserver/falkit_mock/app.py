@@ -17,9 +17,9 @@ from starlette.routing import Mount, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from falkit_mock.control.records import RequestLog
-from falkit_mock.control.routes import Guard, control_router, is_control
+from falkit_mock.control.routes import ROOT, Guard, control_router, is_control
 from falkit_mock.core import HINT
-from falkit_mock.core.clock import Clock, SimulatedClock
+from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import HostNotImitated, StillInProgress, WireError
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE
@@ -42,7 +42,7 @@ from falkit_mock.hosts.site import Site
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-from falkit_mock.store.sqlite import SqliteStore
+from falkit_mock.store.memory import MemoryStore
 from falkit_spec import Catalog
 
 _log = logging.getLogger("falkit_mock")
@@ -114,7 +114,7 @@ class MockApp:
         record = context.record
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         try:
-            if path in _PROBES or is_control(path, headers):
+            if path in _PROBES or (path.startswith(ROOT) and is_control(path, headers)):
                 await self._own(scope, receive, _noting(context, send))
             else:
                 await self._answer(context, send)
@@ -128,7 +128,8 @@ class MockApp:
         """Have a fal host answer, and send its reply as far as no fault keeps it back."""
         failed: Exception | None = None
         try:
-            reply = self._preflight(context) or await self._reply(context)
+            asks = context.method == "OPTIONS" and self._preflight(context)
+            reply = asks or await self._reply(context)
         except ClientDisconnect:
             return
         except ConnectionCut as error:
@@ -138,7 +139,10 @@ class MockApp:
             failed, reply = error, self._internal_error(context, error)
         if context.hints:
             add_hints(reply, context.hints)
-        _note(context, reply)
+        record, headers = context.record, reply.headers
+        record.status = reply.status_code
+        record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
+        record.cut = context.reply_fault is not None
         if b"origin" in context.headers:
             page = Headers(scope=context.scope)
             send = partial(self._cors.send, send=send, request_headers=page)
@@ -233,14 +237,6 @@ class MockApp:
         )
 
 
-def _note(context: RequestContext, reply: AnyReply) -> None:
-    """Note on a request's record what it is answered."""
-    record, headers = context.record, reply.headers
-    record.status = reply.status_code
-    record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
-    record.cut = context.reply_fault is not None
-
-
 def _noting(context: RequestContext, send: Send) -> Send:
     """Return what sends a reply of the mock's own routes, and notes its status."""
 
@@ -264,6 +260,7 @@ def create_app(
     `clock` lets a test own the time; the default catalog is the vendored one, and the default
     store forgets everything at the end.
     """
-    kept = store or SqliteStore()
-    service = Service(settings or Settings(), clock or SimulatedClock(), kept)
+    kept = store or MemoryStore()
+    settings = settings or Settings()
+    service = Service(settings, clock or settings.new_clock(), kept)
     return MockApp(service, catalog or Catalog.vendored())

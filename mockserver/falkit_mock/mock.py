@@ -9,13 +9,13 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from falkit_mock.gateway.gateway import Gateway
-
 if TYPE_CHECKING:
     from falkit_mock.app import MockApp
     from falkit_mock.core.clock import Clock
+    from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.server import MockServer
     from falkit_mock.settings import Settings
+    from falkit_spec import Catalog
 
 # Seconds for a server in this process to start, to answer and to end.
 _PATIENCE = 30.0
@@ -23,28 +23,31 @@ _T = TypeVar("_T")
 
 
 class ServerThread:
-    """Serves from the block's beginning to its end.
+    """Serves on a listening socket from the block's beginning to its end.
 
     The block need not wait for the mock: the sockets listen already, and what connects is
     answered as soon as everything has been imported. `prepare` is called with the application
     before it serves, such as to listen to its events. `broken` is called, on the mock's own
-    thread, if it can't be made; call() then raises what was wrong.
+    thread, if it can't be made; wait() and call() then raise what was wrong.
     """
 
     def __init__(
         self,
         settings: Settings,
-        mock: socket.socket,
-        gateway: Gateway,
-        prepare: Callable[[MockApp], object],
+        listener: socket.socket,
+        gateway: Gateway | None = None,
+        prepare: Callable[[MockApp], object] | None = None,
         *,
         clock: Clock | None = None,
+        catalog: Catalog | None = None,
     ) -> None:
         self._settings = settings
-        self._clock = clock
-        self._mock = mock
+        self._listener = listener
         self._gateway = gateway
         self._prepare = prepare
+        self._clock = clock
+        self._catalog = catalog
+        self._app: MockApp | None = None
         self._server: MockServer | None = None
         self._error: BaseException | None = None
         self._ready = threading.Event()
@@ -52,7 +55,7 @@ class ServerThread:
         self.broken: Callable[[], object] = _nothing
 
     def __enter__(self) -> ServerThread:
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(
@@ -61,24 +64,65 @@ class ServerThread:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to serve, and don't wait until requests are answered."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End within a second, open streams included; raise TimeoutError if that fails."""
         self._ready.wait(_PATIENCE)
         if self._server is not None:
             self._server.stop()
         self._thread.join(_PATIENCE)
+        if self._thread.is_alive():
+            raise TimeoutError("the mock did not end")
 
-    def call(self, work: Callable[[], Coroutine[object, object, _T]]) -> _T:
-        """Do something on the mock's own event loop; call it inside the block."""
-        self._ready.wait(_PATIENCE)
+    def wait(self) -> MockApp:
+        """Return the application once requests are answered; raise what kept it from that."""
+        if not self._ready.wait(_PATIENCE):
+            raise TimeoutError("the mock did not start")
         if self._error is not None:
             raise self._error
-        assert self._server is not None, "the mock did not start"
+        assert self._app is not None
+        return self._app
+
+    def call(
+        self,
+        work: Callable[[], Coroutine[object, object, _T]],
+        timeout: float | None = _PATIENCE,
+    ) -> _T:
+        """Do something on the mock's own event loop; call it inside the block, from any thread.
+
+        `timeout` is in seconds, None for no limit; raise TimeoutError.
+        """
+        self.wait()
+        assert self._server is not None
         assert self._server.loop is not None
-        return asyncio.run_coroutine_threadsafe(work(), self._server.loop).result(_PATIENCE)
+        return asyncio.run_coroutine_threadsafe(work(), self._server.loop).result(timeout)
+
+    def inside(self, action: Callable[[], _T]) -> _T:
+        """Do what takes no time on the mock's own event loop, as call() does."""
+
+        async def act() -> _T:
+            return action()
+
+        return self.call(act)
+
+    def open_gateway(self, gateway: Gateway) -> None:
+        """Open a gateway beside a mock that was started without one."""
+        app = self.wait()
+        assert self._server is not None
+        server = self._server
+        gateway.egress.heard = app.service.events.emit
+        self.call(lambda: server.open_gateway(gateway))
+        app.gateway = gateway
 
     def _serve(self) -> None:
         try:
             self._server = self._made()
-            self._server.run(sockets=[self._mock])
+            self._server.run(sockets=[self._listener])
         except BaseException as error:
             self._error = error
             self.broken()
@@ -86,15 +130,18 @@ class ServerThread:
             self._ready.set()
 
     def _made(self) -> MockServer:
+        # Lazy: whoever starts the thread can go on while it imports what a mock needs.
         from falkit_mock.app import create_app
         from falkit_mock.server import MockServer
 
-        app = create_app(self._settings, clock=self._clock)
-        app.gateway = self._gateway
-        self._gateway.egress.heard = app.service.events.emit
-        self._prepare(app)
+        app = self._app = create_app(self._settings, clock=self._clock, catalog=self._catalog)
+        if self._gateway is not None:
+            app.gateway = self._gateway
+            self._gateway.egress.heard = app.service.events.emit
+        if self._prepare is not None:
+            self._prepare(app)
         return MockServer(app, app.service, self._ready.set, self._gateway)
 
 
 def _nothing() -> None:
-    """There is nobody to tell yet."""
+    """Do nothing: nobody wants to know."""

@@ -1,4 +1,4 @@
-"""The mock under uvicorn: listening before it starts, gone within a second of being told."""
+"""The mock under uvicorn: listening before it starts, gone within a second of being stopped."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SocketConnection:
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        # Done once the connection is no more, whoever ended it.
+        # Done once the connection is closed, whoever closed it.
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def reset(self) -> None:
@@ -112,8 +112,13 @@ class MockServer(uvicorn.Server):
         await super().startup(sockets)
         self.loop = asyncio.get_running_loop()
         if self._gateway is not None:
-            await self._gateway.open(self._from_gateway)
+            await self.open_gateway(self._gateway)
         self._ready()
+
+    async def open_gateway(self, gateway: Gateway) -> None:
+        """Have a gateway answer too; it ends with the server."""
+        self._gateway = gateway
+        await gateway.open(self._from_gateway)
 
     async def main_loop(self) -> None:
         # As uvicorn's own, but the end is not waited for a tenth of a second.
@@ -141,6 +146,6 @@ class MockServer(uvicorn.Server):
         )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # Uvicorn would raise the signal again at the end; being told to stop is no failure.
+        # Uvicorn would raise the signal again at the end; being stopped isn't a failure.
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True

@@ -1,23 +1,80 @@
-"""What one mock is told before it starts: plain values, checked once."""
+"""The settings of one mock: what the command line and falkit.toml take, checked once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeGuard, Unpack, get_args
 
+from falkit_mock.core import DurationError, parse_duration
 from falkit_mock.core.network import check_pattern
-from falkit_mock.core.settings import Assumptions, Seconds, SettingsError, Timing
+from falkit_mock.core.settings import (
+    Assumptions,
+    Realistic,
+    Seconds,
+    SettingsError,
+    Stepped,
+    Timing,
+    parse_moment,
+    parse_timing,
+)
+from falkit_mock.faults import RuleError
 from falkit_mock.faults.rules import Rule
+from falkit_spec import JSON
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from falkit_mock.core.clock import SimulatedClock
 
 MiB = 1024 * 1024
+ClockMode: TypeAlias = Literal["real", "manual"]
 MediaHost: TypeAlias = Literal["auto", "real"]
 ScheduleName: TypeAlias = Literal["two-hours", "until-expiry"]
 Timestamps: TypeAlias = Literal["machine", "mock"]
 
 
-@dataclass(frozen=True, slots=True)
+class MockSettings(TypedDict, total=False):
+    """What Settings and falkit.Mock take by name; the attributes of Settings say what each is."""
+
+    timing: str | Timing
+    runners: int
+    concurrency: int
+    # `fal` or None, `forever`, seconds, or text such as `2h`.
+    result_ttl: float | str | None
+    # ISO 8601, unix seconds or a datetime; without an offset it is UTC.
+    clock_start: float | str | datetime | None
+    seed: int | None
+    api_keys: Iterable[str]
+    max_body: int
+    allow_private_inputs: bool
+    media_host: MediaHost
+    log_window: int
+    request_log: int
+    control_token: str | None
+    webhook_schedule: ScheduleName
+    webhook_allow: Iterable[str]
+    webhook_timestamps: Timestamps
+    # Each as the text of a rule, `image_load_error times=2`, or as a table.
+    faults: Iterable[str | Mapping[str, JSON] | Rule]
+    # By name, or as NAME=VALUE.
+    assumptions: Assumptions | Mapping[str, str] | Iterable[str]
+
+
+class SettingsOptions(MockSettings, total=False):
+    """All that Settings takes."""
+
+    clock: ClockMode
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class Settings:
-    """One mock's settings; the command line's options of `falkit serve`, by name."""
+    """One mock's settings, by the names of `falkit serve`'s options with `_` for `-`.
+
+    Values are given as there, `timing="instant"`, and kept as below. A SettingsError, which is a
+    ValueError, names the setting that can't work, its value and the fix.
+    """
 
     timing: Timing = field(default_factory=lambda: Seconds(queue=0.5, run=2.0))
     # How many jobs of one endpoint run at once; the others wait in its queue.
@@ -28,6 +85,10 @@ class Settings:
     # Seconds for which a finished job's result can be fetched; None for as long as at fal, an hour
     # and less if it is large (wire.md §3.4).
     result_ttl: float | None = None
+    # Whether time passes by itself, or is paused until somebody moves it, and from when it
+    # counts: unix seconds, None for the machine's time at the start.
+    clock: ClockMode = "real"
+    clock_start: float | None = None
     # Request ids, logs, file names and media follow from it; None picks one at random.
     seed: int | None = None
     # With none given every key is taken; the header itself is always required.
@@ -53,25 +114,226 @@ class Settings:
     # By which clock signatures are dated: receivers compare with the machine's, unless they
     # live in the mock's time.
     webhook_timestamps: Timestamps = "machine"
-    # What goes wrong, for whom and how often, from the first request on.
-    rules: tuple[Rule, ...] = ()
+    # Rules that apply from the first request on: which faults, to which requests, how often.
+    faults: tuple[Rule, ...] = ()
     assumptions: Assumptions = field(default_factory=Assumptions)
 
-    def __post_init__(self) -> None:
-        counts = {"runners": 1, "concurrency": 0, "max_body": 1, "log_window": 1, "request_log": 0}
-        for name, least in counts.items():
-            value = getattr(self, name)
-            if value < least:
-                option = name.replace("_", "-")
-                raise SettingsError(f"{option}: {value} is too small; the least is {least}")
-        for word in self.webhook_allow:
-            try:
-                check_pattern(word)
-            except ValueError as error:
-                raise SettingsError(f"webhook-allow: {error}") from None
-        token = self.control_token
-        if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
-            raise SettingsError("control-token: a header can't hold it; use ASCII without spaces")
-        if self.result_ttl is not None and not self.result_ttl > 0:
-            why = "is no time to fetch a result in; give seconds above 0, or none for fal's"
-            raise SettingsError(f"result-ttl: {self.result_ttl} {why}")
+    def __init__(self, **options: Unpack[SettingsOptions]) -> None:
+        given: dict[str, Any] = {**options}
+        for name in given:
+            if name not in _READERS:
+                raise SettingsError(name, _no_setting(name))
+        for each in fields(self):
+            if each.name in given:
+                value = _READERS[each.name](each.name, given[each.name])
+            else:
+                made = each.default_factory
+                value = each.default if made is MISSING else made()
+            object.__setattr__(self, each.name, value)
+
+    def replace(self, **options: Unpack[SettingsOptions]) -> Settings:
+        """Return these settings with some of them replaced; raise SettingsError."""
+        own: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        own.update({**options})
+        return Settings(**own)
+
+    def new_clock(self) -> SimulatedClock:
+        """Return a clock that begins where and as these settings say."""
+        # Lazy: the command line reads settings before it needs what a mock does.
+        from falkit_mock.core.clock import SimulatedClock
+
+        return SimulatedClock(self.clock_start, running=self.clock == "real")
+
+
+_Reader: TypeAlias = Callable[[str, Any], object]
+# Above this a number isn't the same to every reader of JSON.
+_MOST = 2**53
+
+
+def _timing(name: str, value: Any) -> Timing:
+    if isinstance(value, Seconds | Realistic | Stepped):
+        return value
+    return parse_timing(_text(name, value))
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise SettingsError(name, f"{_shown(value)} isn't text; write it in quotes")
+    return value
+
+
+def _whole(least: int) -> _Reader:
+    def read(name: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            fix = f"give one from {least} on"
+            raise SettingsError(name, f"{_shown(value)} isn't a whole number; {fix}")
+        if value < least:
+            raise SettingsError(name, f"{value} is too small; the least is {least}")
+        if value > _MOST:
+            raise SettingsError(name, f"{_shown(value)} is too large; the most is {_MOST}")
+        return value
+
+    return read
+
+
+def _choice(choices: object) -> _Reader:
+    words: tuple[str, ...] = get_args(choices)
+
+    def read(name: str, value: Any) -> str:
+        for word in words:
+            if value == word:
+                return word
+        raise SettingsError(name, f"{_shown(value)} isn't {' or '.join(words)}; give one of these")
+
+    return read
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(name, f"{_shown(value)} isn't True or False; give one of these")
+    return value
+
+
+def _seed(name: str, value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise SettingsError(name, f"{_shown(value)} isn't a whole number; give one such as 7")
+    return value
+
+
+def _result_ttl(name: str, value: Any) -> float | None:
+    if value is None or value == "fal":
+        return None
+    if value == "forever":
+        return math.inf
+    try:
+        seconds = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        seconds = _duration(value)
+    if not seconds > 0:
+        fix = "give fal, forever or seconds above 0, or such as 2h"
+        raise SettingsError(name, f"{_shown(value)} isn't a time to fetch a result in; {fix}")
+    return seconds
+
+
+def _duration(value: Any) -> float:
+    try:
+        return parse_duration(value) if isinstance(value, str) else math.nan
+    except DurationError:
+        return math.nan
+
+
+def _moment(name: str, value: Any) -> float | None:
+    return None if value is None else parse_moment(name, value)
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        raise SettingsError(name, f"{value!r} is a string; give a list such as [{value!r}]")
+    items = _items(name, value)
+    for item in items:
+        if not isinstance(item, str) or not item:
+            raise SettingsError(name, f"{_shown(item)} isn't text; give a list of non-empty texts")
+    return items
+
+
+def _keys(name: str, value: Any) -> frozenset[str]:
+    return frozenset(_texts(name, value))
+
+
+def _patterns(name: str, value: Any) -> tuple[str, ...]:
+    patterns = _texts(name, value)
+    for pattern in patterns:
+        try:
+            check_pattern(pattern)
+        except ValueError as error:
+            raise SettingsError(name, str(error)) from None
+    return patterns
+
+
+def _token(name: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    token = _text(name, value)
+    if not token or not (token.isascii() and token.isprintable() and " " not in token):
+        # The value is a secret, and isn't shown.
+        raise SettingsError(name, "a header can't hold it; use ASCII without spaces")
+    return token
+
+
+def _faults(name: str, value: Any) -> tuple[Rule, ...]:
+    if isinstance(value, str) or _is_table(value):
+        shown = _shown(value)
+        raise SettingsError(name, f"{shown} is one rule; give a list such as [{shown}]")
+    rules: list[Rule] = []
+    sources = _items(name, value)
+    for number, source in enumerate(sources, 1):
+        if not (isinstance(source, str | Rule) or _is_table(source)):
+            fix = "give texts such as 'image_load_error times=2', or tables with a fault in them"
+            raise SettingsError(name, f"{_shown(source)} isn't a rule; {fix}")
+        try:
+            rules.append(source if isinstance(source, Rule) else Rule.read(source))
+        except RuleError as error:
+            where = error.at(f"rule {number}") if len(sources) > 1 else error
+            raise SettingsError(name, str(where)) from None
+    return tuple(rules)
+
+
+def _assumptions(name: str, value: Any) -> Assumptions:
+    if isinstance(value, Assumptions):
+        return value
+    return Assumptions.parse(value if _is_table(value) else _texts(name, value))
+
+
+def _items(name: str, value: Any) -> tuple[Any, ...]:
+    if isinstance(value, bytes) or _is_table(value) or not hasattr(value, "__iter__"):
+        raise SettingsError(name, f"{_shown(value)} isn't a list; give one")
+    return tuple(value)
+
+
+def _is_table(value: object) -> TypeGuard[Mapping[str, JSON]]:
+    return isinstance(value, Mapping)
+
+
+def _shown(value: object) -> str:
+    try:
+        shown = repr(value)
+    except ValueError:
+        # Python writes no number of thousands of digits.
+        return "so long a number"
+    return shown if len(shown) <= 100 else f"{shown[:99]}…"
+
+
+_READERS: dict[str, _Reader] = {
+    "timing": _timing,
+    "runners": _whole(1),
+    "concurrency": _whole(0),
+    "result_ttl": _result_ttl,
+    "clock": _choice(ClockMode),
+    "clock_start": _moment,
+    "seed": _seed,
+    "api_keys": _keys,
+    "max_body": _whole(1),
+    "allow_private_inputs": _flag,
+    "media_host": _choice(MediaHost),
+    "log_window": _whole(1),
+    "request_log": _whole(0),
+    "control_token": _token,
+    "webhook_schedule": _choice(ScheduleName),
+    "webhook_allow": _patterns,
+    "webhook_timestamps": _choice(Timestamps),
+    "faults": _faults,
+    "assumptions": _assumptions,
+}
+_RENAMED = {"rules": "faults", "journal": "request_log"}
+_OPTIONS = {"fault": "faults", "api_key": "api_keys", "assume": "assumptions"}
+
+
+def _no_setting(name: str) -> str:
+    if name in _RENAMED:
+        return f"is now called {_RENAMED[name]}"
+    # Lazy: most mocks are given settings that exist.
+    from difflib import get_close_matches
+
+    near = [_OPTIONS[name]] if name in _OPTIONS else get_close_matches(name, _READERS, n=1)
+    fix = f"did you mean {near[0]}?" if near else f"those there are: {', '.join(_READERS)}"
+    return f"no setting has this name; {fix}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -27,8 +27,9 @@ class Catalog:
     """Endpoints by id. Iterates in the order in which they were given."""
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
-        self._endpoints = {endpoint.id: endpoint for endpoint in endpoints}
-        self._apps = frozenset(endpoint.app for endpoint in self._endpoints.values())
+        # By id; not to be changed.
+        self.endpoints: Mapping[str, Endpoint] = {each.id: each for each in endpoints}
+        self._apps = frozenset(endpoint.app for endpoint in self.endpoints.values())
 
     @classmethod
     def vendored(cls) -> Catalog:
@@ -47,11 +48,11 @@ class Catalog:
 
     def get(self, endpoint_id: str) -> Endpoint:
         """Return the endpoint of this id; UnknownEndpoint, with the ids near it, if none has it."""
-        found = self._endpoints.get(endpoint_id)
+        found = self.endpoints.get(endpoint_id)
         if found is None:
             from difflib import get_close_matches
 
-            raise UnknownEndpoint(endpoint_id, get_close_matches(endpoint_id, self._endpoints))
+            raise UnknownEndpoint(endpoint_id, get_close_matches(endpoint_id, self.endpoints))
         return found
 
     def find(self, path: str) -> Match | None:
@@ -61,7 +62,7 @@ class Catalog:
         """
         segments = path.rstrip("/").split("/")
         for length in range(min(len(segments), self._longest), 0, -1):
-            endpoint = self._endpoints.get("/".join(segments[:length]))
+            endpoint = self.endpoints.get("/".join(segments[:length]))
             if endpoint is not None:
                 return Match(endpoint, "/".join(segments[length:]))
         return None
@@ -71,17 +72,17 @@ class Catalog:
         return app in self._apps
 
     def __iter__(self) -> Iterator[Endpoint]:
-        return iter(self._endpoints.values())
+        return iter(self.endpoints.values())
 
     def __len__(self) -> int:
-        return len(self._endpoints)
+        return len(self.endpoints)
 
     def __contains__(self, endpoint_id: object) -> bool:
-        return endpoint_id in self._endpoints
+        return endpoint_id in self.endpoints
 
     @cached_property
     def _longest(self) -> int:
-        return max((endpoint_id.count("/") + 1 for endpoint_id in self._endpoints), default=0)
+        return max((endpoint_id.count("/") + 1 for endpoint_id in self.endpoints), default=0)
 
 
 @cache

@@ -52,6 +52,23 @@ NAMESPACES = ("workflows", "comfy")
 """First segments that stand before the owner, as the official clients know them [PY, JS]."""
 
 
+@dataclass(frozen=True)
+class Figures:
+    """What follows from an input: whether it keeps the rules between fields, and what it makes."""
+
+    legal: bool
+    video: VideoFacts | None
+    """The output video; None where no overlay tells."""
+    units: Decimal | None
+    """How many units (seconds) are billed; None where no price is known."""
+
+
+# What stands for a field that an input lacks.
+_ABSENT = object()
+# How many combinations of values are remembered, and characters of a text among them.
+_REMEMBERED, _SHORT = 1024, 100
+
+
 class Endpoint:
     """One endpoint of fal; everything is read from the document when first needed."""
 
@@ -130,12 +147,37 @@ class Endpoint:
 
     def is_valid(self, input: JSON) -> bool:
         """Tell whether `validate` would find nothing; takes microseconds."""
-        if not self._input.is_valid(input):
-            return False
-        if not self.rules or not is_object(input):
-            return True
-        full = self.with_defaults(input)
-        return not any(rule.broken_by(full) for rule in self.rules)
+        if is_object(input):
+            return self.filled(input) is not None
+        return self._input.is_valid(input)
+
+    def filled(self, input: JSON) -> Object | None:
+        """Return a valid input with top-level defaults filled in; None for any other."""
+        if not is_object(input) or not self._input.is_valid(input):
+            return None
+        full = {**self.defaults, **input}
+        return full if self.figures(full).legal else None
+
+    def figures(self, full: Mapping[str, JSON]) -> Figures:
+        """Return what follows from a valid input whose defaults are filled in.
+
+        It is worked out once for the same values of the fields that it follows from.
+        """
+        values = [full.get(name, _ABSENT) for name in self._figure_fields]
+        # Types too, since 8, 8.0 and True may be equal.
+        key = (*values, *map(type, values))
+        try:
+            found = self._known_figures.get(key)
+        except TypeError:
+            # A list or an object among them.
+            return self._figures_of(full)
+        if found is None:
+            found = self._figures_of(full)
+            if all(not isinstance(value, str) or len(value) < _SHORT for value in values):
+                if len(self._known_figures) >= _REMEMBERED:
+                    self._known_figures.clear()
+                self._known_figures[key] = found
+        return found
 
     def validate(self, input: JSON, *, coerce: bool = False) -> list[Fault]:
         """List all that is wrong with an input, as fal's `detail`; `[]` where it is valid.
@@ -180,7 +222,7 @@ class Endpoint:
 
     def video(self, input: Mapping[str, JSON]) -> VideoFacts | None:
         """Return what the output video is to be; None where no overlay says."""
-        return self._video.of(self.with_defaults(input)) if self._video else None
+        return self.figures(self.with_defaults(input)).video if self._video else None
 
     def example_output(self) -> Object:
         """Return the document's own example of an output, made valid where it isn't."""
@@ -189,6 +231,26 @@ class Endpoint:
     def example_input(self) -> Object:
         """Return an input made of the document's examples and what is required."""
         return {name: copy_json(value) for name, value in self._input_example.items()}
+
+    @cached_property
+    def _figure_fields(self) -> tuple[str, ...]:
+        reads = [name for rule in self.rules for name in rule.reads]
+        lookups = [*self._video.lookups] if self._video else []
+        if self.pricing:
+            lookups.append(self.pricing.quantity)
+        reads += [lookup.field for lookup in lookups if lookup.field is not None]
+        return tuple(sorted(set(reads)))
+
+    @cached_property
+    def _known_figures(self) -> dict[tuple[object, ...], Figures]:
+        return {}
+
+    def _figures_of(self, full: Mapping[str, JSON]) -> Figures:
+        return Figures(
+            legal=not any(rule.broken_by(full) for rule in self.rules),
+            video=self._video.of(full) if self._video else None,
+            units=self.pricing.units(full) if self.pricing else None,
+        )
 
     def _combination(self, values: Object) -> Combination:
         full = self.with_defaults(values)

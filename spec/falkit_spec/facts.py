@@ -280,6 +280,11 @@ class Video:
         }
         return cls(**lookups, evidence=evidence)
 
+    @property
+    def lookups(self) -> tuple[Lookup, ...]:
+        """Where each figure comes from."""
+        return self.size, self.fps, self.seconds, self.audio
+
     def of(self, full: Mapping[str, JSON]) -> VideoFacts | None:
         """Read the figures off an input with defaults; None where one isn't a number."""
         size, fps, audio = self.size.of(full), to_decimal(self.fps.of(full)), self.audio.of(full)

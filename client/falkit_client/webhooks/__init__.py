@@ -1,4 +1,4 @@
-"""Deliveries of webhooks: whether they are fal's, and what they say.
+"""Webhook deliveries, verified and read.
 
 >>> from falkit_client import errors, webhooks
 >>> try:
@@ -15,10 +15,8 @@ from collections.abc import Iterable
 from functools import cache
 
 from falkit_client.errors import WrongSignature
-from falkit_client.webhooks.delivery import Delivery
-from falkit_client.webhooks.jwks import KEY_BYTES, read_jwks
-from falkit_client.webhooks.keyring import FAL_JWKS, KeyRing, Now, jwks_url
-from falkit_client.webhooks.signed import Headers, Signed
+from falkit_client.webhooks.delivery import Delivery, Headers, Signed
+from falkit_client.webhooks.keys import FAL_JWKS, KEY_BYTES, KeyRing, Now, jwks_url, read_jwks
 
 LEEWAY = 300.0
 
@@ -48,18 +46,20 @@ def verify(
     leeway: float = LEEWAY,
     now: Now = time.time,
 ) -> Delivery:
-    """Return what a delivery says, once it is proven to be fal's (wire.md §5.2).
+    """Return a delivery, once it is proven to be fal's (wire.md §5.2).
 
     `headers`: the request's, as your framework has them: a mapping, a WSGI environ, or pairs.
-    `body`: the raw bytes as they came; JSON that was parsed and written anew isn't what was signed.
+    `body`: the raw bytes as received: JSON parsed and serialized again isn't what fal signed.
     `keys`: a KeyRing of your own, or Ed25519 public keys of 32 bytes; else those at
     `jwks_url(base_url)`, fetched when first needed and kept for a day by the whole process.
     `leeway`: seconds that the timestamp may be off, either way. `now`: gives Unix seconds.
 
-    Raises errors.WebhookError: Unverified if it isn't shown to be fal's, BadPayload if it is and
-    makes no sense, KeysUnavailable if the keys can't be had. TypeError if the body isn't bytes.
+    Raises errors.WebhookError: Unverified if it isn't proven to be fal's, BadPayload if it is, but
+    isn't a webhook's body, KeysUnavailable if the keys can't be fetched. TypeError if the body
+    isn't bytes.
     """
-    signed = _read(headers, body, leeway, now)
+    signed = Signed.read(headers, body)
+    signed.check_age(now, leeway)
     ring = _ring(keys, base_url)
     if isinstance(ring, KeyRing):
         ring.check(signed, now)
@@ -78,7 +78,8 @@ async def verify_async(
     now: Now = time.time,
 ) -> Delivery:
     """As `verify`, for asynchronous programs: fetching the keys leaves the event loop free."""
-    signed = _read(headers, body, leeway, now)
+    signed = Signed.read(headers, body)
+    signed.check_age(now, leeway)
     ring = _ring(keys, base_url)
     if isinstance(ring, KeyRing):
         await ring.check_async(signed, now)
@@ -87,17 +88,11 @@ async def verify_async(
     return Delivery.read(signed, body)
 
 
-def _read(headers: Headers, body: bytes, leeway: float, now: Now) -> Signed:
-    signed = Signed.read(headers, body)
-    signed.check_age(now, leeway)
-    return signed
-
-
 def _ring(keys: Keys | None, base_url: str | None) -> KeyRing | tuple[bytes, ...]:
     if keys is None:
         return _shared(jwks_url(base_url))
     if base_url is not None:
-        raise ValueError("keys and base_url are both given: keys alone say where they come from")
+        raise ValueError("keys and base_url are both given: base_url only says where to fetch keys")
     if isinstance(keys, KeyRing):
         return keys
     given = tuple(keys)

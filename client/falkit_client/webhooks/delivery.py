@@ -1,29 +1,166 @@
-"""A verified delivery, as a value."""
+"""A delivery: the headers that sign it, and its body."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, cast, runtime_checkable
 
-from falkit_client.errors import BadPayload
-from falkit_client.result import JsonObject
+from falkit_client.errors import BadPayload, MalformedHeader, MissingHeader, StaleTimestamp
+from falkit_client.results import JsonObject
 
-if TYPE_CHECKING:
-    from falkit_client.webhooks.signed import Signed
+REQUEST_ID = "X-Fal-Webhook-Request-Id"
+USER_ID = "X-Fal-Webhook-User-Id"
+TIMESTAMP = "X-Fal-Webhook-Timestamp"
+SIGNATURE = "X-Fal-Webhook-Signature"
+
+# A line end in the first two would let other headers have the same signed text.
+_FORMS = {
+    REQUEST_ID: (r"[!-~]+", "visible ASCII"),
+    USER_ID: (r"[!-~]+", "visible ASCII"),
+    TIMESTAMP: (r"[0-9]{1,15}", "whole Unix seconds"),
+    SIGNATURE: (r"[0-9A-Fa-f]{128}", "128 hex digits"),
+}
+
+Text = str | bytes
+
+
+@runtime_checkable
+class _Items(Protocol):
+    # Werkzeug's headers have `items` without being a Mapping.
+    def items(self) -> Iterable[tuple[str, object]]: ...
+
+
+Headers = _Items | Iterable[tuple[Text, Text]]
+"""Headers of a request: any mapping by name, a WSGI environ, or pairs of text or bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A delivery's four headers and raw body; `timestamp` in Unix seconds."""
+
+    request_id: str
+    user_id: str
+    timestamp: int
+    signature: bytes = field(repr=False)
+    message: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, headers: Headers, body: bytes) -> Signed:
+        """Read the headers; MissingHeader or MalformedHeader names the wrong one.
+
+        TypeError for a body that isn't bytes: parsed and serialized again, it is not what fal
+        signed.
+        """
+        if not isinstance(cast("object", body), bytes | bytearray | memoryview):
+            raise TypeError(
+                f"body is {type(body).__name__}: give the raw bytes of the request as they came"
+            )
+        found = _found(headers)
+        values = {name: _value(name, found) for name in _FORMS}
+        parts = [values[name] for name in (REQUEST_ID, USER_ID, TIMESTAMP)]
+        return cls(
+            request_id=values[REQUEST_ID],
+            user_id=values[USER_ID],
+            timestamp=int(values[TIMESTAMP]),
+            signature=bytes.fromhex(values[SIGNATURE]),
+            message="\n".join([*parts, hashlib.sha256(body).hexdigest()]).encode(),
+        )
+
+    def check_age(self, now: Callable[[], float], leeway: float) -> None:
+        """Raise StaleTimestamp if it was signed more than `leeway` seconds before or after now."""
+        age = now() - self.timestamp
+        if abs(age) <= leeway:
+            return
+        when = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s in the future"
+        raise StaleTimestamp(
+            f"{TIMESTAMP} is {self.timestamp}, {when}: more than {leeway:g} s"
+            " (is this machine's clock right?)",
+            timestamp=self.timestamp,
+            age=age,
+            leeway=leeway,
+            request_id=self.request_id,
+        )
+
+    def made_by(self, keys: Iterable[bytes]) -> bool:
+        """Whether one of these Ed25519 keys, 32 bytes each, made the signature."""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+        for key in keys:
+            try:
+                Ed25519PublicKey.from_public_bytes(key).verify(self.signature, self.message)
+            except InvalidSignature:
+                continue
+            return True
+        return False
+
+
+def _found(headers: Headers) -> dict[str, list[str]]:
+    """The values of each of the four, by the name in lower case."""
+    found: dict[str, list[str]] = {name.lower(): [] for name in _FORMS}
+    pairs: Iterable[tuple[Text, object]]
+    pairs = headers.items() if isinstance(headers, _Items) else headers
+    for name, value in pairs:
+        # WSGI and CGI write HTTP_X_FAL_WEBHOOK_… (PEP 3333).
+        plain = _text(name).lower().replace("_", "-").removeprefix("http-")
+        if plain in found and value is not None:
+            found[plain].append(_text(value))
+    return found
+
+
+def _text(value: object) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _value(name: str, found: dict[str, list[str]]) -> str:
+    values = found[name.lower()]
+    request_id = next(iter(found[REQUEST_ID.lower()]), None)
+    if not any(values):
+        raise MissingHeader(
+            f"{name} is missing: the request is not fal's, or a proxy left it out",
+            header=name,
+            request_id=request_id,
+        )
+    pattern, form = _FORMS[name]
+    if len(set(values)) > 1:
+        # Code that reads the first of them could act on another one than the verified.
+        raise MalformedHeader(
+            f"{name} is there {len(values)} times, with different values",
+            header=name,
+            value=", ".join(values),
+            request_id=request_id,
+        )
+    if not re.fullmatch(pattern, values[0]):
+        raise MalformedHeader(
+            f"{name} is {_short(values[0])}: {form} are needed",
+            header=name,
+            value=values[0],
+            request_id=request_id,
+        )
+    return values[0]
+
+
+def _short(value: str) -> str:
+    shown = ascii(value)
+    return shown if len(shown) <= 60 else f"{shown[:40]}… ({len(value)} characters)"
+
 
 Status = Literal["OK", "ERROR"]
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What fal says of a finished job (wire.md §5.1). The same may come more than once.
+    """The outcome of a job, as fal delivers it (wire.md §5.1), possibly more than once.
 
-    `request_id` names the job, and is what to tell a repetition by; `gateway_request_id` differs
-    from it where fal ran the job again. `timestamp` is when it was signed, in Unix seconds.
+    `request_id` names the job, and shows which deliveries are repetitions; `gateway_request_id`
+    differs from it where fal ran the job again. `timestamp` is when it was signed, in Unix seconds.
     `status` OK has the output in `payload`; ERROR has `error`, such as `Invalid status code: 422`,
-    and the error's body in `payload`. With either, `payload` may be None and `payload_error` say
-    why: then an output can still be had from the queue.
+    and the error's body in `payload`. With either, `payload` may be None, and `payload_error` is
+    the reason: then the output is still to be read from the queue.
     """
 
     request_id: str
@@ -37,63 +174,63 @@ class Delivery:
 
     @classmethod
     def read(cls, signed: Signed, body: bytes) -> Delivery:
-        """Read a body; BadPayload says what is not as wire.md §5.1 has it."""
-        fields = _Fields.read(bytes(body), signed.request_id)
-        request_id = fields.required("request_id")
-        return cls(
-            request_id=request_id,
-            gateway_request_id=fields.text("gateway_request_id") or request_id,
-            user_id=signed.user_id,
-            timestamp=signed.timestamp,
-            status=fields.status(),
-            payload=fields.payload(),
-            error=fields.text("error"),
-            payload_error=fields.text("payload_error"),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Fields:
-    values: JsonObject
-    body: bytes
-    told: str
-
-    @classmethod
-    def read(cls, body: bytes, told: str) -> _Fields:
+        """Read a body; BadPayload says how it differs from wire.md §5.1."""
         try:
-            value: object = json.loads(body)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
-            raise BadPayload("the body is signed, but no JSON object", body, request_id=told)
-        return cls(cast("JsonObject", value), body, told)
+            fields = _parsed(body)
+            request_id = _required(fields, "request_id")
+            return cls(
+                request_id=request_id,
+                gateway_request_id=_optional(fields, "gateway_request_id") or request_id,
+                user_id=signed.user_id,
+                timestamp=signed.timestamp,
+                status=_status(fields),
+                payload=_payload(fields),
+                error=_optional(fields, "error"),
+                payload_error=_optional(fields, "payload_error"),
+            )
+        except _BadBody as error:
+            message = f"the body is signed, but {error}"
+            raise BadPayload(message, bytes(body), request_id=signed.request_id) from None
 
-    def wrong(self, what: str) -> BadPayload:
-        return BadPayload(f"the body is signed, but {what}", self.body, request_id=self.told)
 
-    def text(self, name: str) -> str | None:
-        value: object = self.values.get(name)
-        if value is None or isinstance(value, str):
-            return value
-        raise self.wrong(f"{name} is a {type(value).__name__}: it is text")
+class _BadBody(Exception):
+    """What is wrong with a body."""
 
-    def required(self, name: str) -> str:
-        value = self.text(name)
-        if not value:
-            raise self.wrong(f"it has no {name}")
+
+def _parsed(body: bytes) -> JsonObject:
+    try:
+        value: object = json.loads(bytes(body))
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise _BadBody("it isn't a JSON object")
+    return cast("JsonObject", value)
+
+
+def _optional(fields: JsonObject, name: str) -> str | None:
+    value: object = fields.get(name)
+    if value is None or isinstance(value, str):
         return value
+    raise _BadBody(f"{name} is a {type(value).__name__}: it is text")
 
-    def status(self) -> Status:
-        match self.required("status"):
-            case "OK":
-                return "OK"
-            case "ERROR":
-                return "ERROR"
-            case other:
-                raise self.wrong(f"status is {other!r}: it is OK or ERROR")
 
-    def payload(self) -> JsonObject | None:
-        value: object = self.values.get("payload")
-        if value is None or isinstance(value, dict):
-            return cast("JsonObject | None", value)
-        raise self.wrong(f"payload is a {type(value).__name__}: it is an object or null")
+def _required(fields: JsonObject, name: str) -> str:
+    value = _optional(fields, name)
+    if not value:
+        raise _BadBody(f"it has no {name}")
+    return value
+
+
+def _status(fields: JsonObject) -> Status:
+    match _required(fields, "status"):
+        case "OK" | "ERROR" as status:
+            return status
+        case other:
+            raise _BadBody(f"status is {other!r}: it is OK or ERROR")
+
+
+def _payload(fields: JsonObject) -> JsonObject | None:
+    value: object = fields.get("payload")
+    if value is None or isinstance(value, dict):
+        return cast("JsonObject | None", value)
+    raise _BadBody(f"payload is a {type(value).__name__}: it is an object or null")

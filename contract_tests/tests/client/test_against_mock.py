@@ -28,6 +28,7 @@ from falkit_client import (
     errors,
 )
 from falkit_fixtures.images import KINDS, sample
+from processes import started
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
 INPUT = {"prompt": "A tram in the rain", "image_url": "https://example.com/tram.png"}
@@ -41,15 +42,9 @@ def served(timing: str) -> Generator[str]:
     """A mock in a process of its own; gives its URL."""
     start = "from falkit_mock.cli import main; main()"
     command = [sys.executable, "-c", start, "serve", "--port", "0", "--timing", timing]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
+    with started(command, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
-        try:
-            yield str(json.loads(process.stdout.readline())["url"])
-        finally:
-            process.terminate()
-            process.wait(10)
+        yield str(json.loads(process.stdout.readline())["url"])
 
 
 @pytest.fixture(scope="module")

@@ -126,7 +126,7 @@ def test_a_job_from_before_is_followed(call: Call, url: str, tmp_path: Path) -> 
     assert code == 0
     assert (tmp_path / "again.mp4").exists()
     assert json.loads(out)["output"] == told["output"]
-    assert "what it cost, fal does not say" in err
+    assert "fal does not say what it cost" in err
 
 
 def test_a_second_call_comes_from_the_cache(call: Call, url: str) -> None:
@@ -200,7 +200,7 @@ def test_what_fal_refuses_is_a_failure(call: Call, job: respx.MockRouter) -> Non
         (("fal-ai/ltx-2/text-to-vide", "prompt=x"), "did you mean fal-ai/ltx-2/text-to-video"),
         ((T2V, "promt=x"), "did you mean prompt?"),
         ((T2V, "prompt=x", "--image", "photo.jpg"), "takes no image"),
-        ((T2V, "prompt=x", "--out", "absent/clip.mp4"), "--out: absent is no folder"),
+        ((T2V, "prompt=x", "--out", "absent/clip.mp4"), "--out: absent isn't a folder"),
         ((T2V, "prompt=x", "--budget", "much"), "--budget: limit is 'much'"),
         ((T2V, "prompt=x", "--base-url", "mock.test"), "base_url is 'mock.test'"),
         ((FAST, "prompt=x", "--image", "no.jpg", "--base-url", BASE), "there is no file no.jpg"),
@@ -243,7 +243,7 @@ def test_away_from_a_terminal_yes_has_to_be_said(
     submit = respx_mock.post(f"https://queue.fal.run/{T2V}").respond(403, json={"detail": "no"})
     code, _, err = call(T2V, "prompt=Rain")
     assert code == 2
-    assert "say --yes" in err
+    assert "pass --yes" in err
     assert not submit.called
     assert call(T2V, "prompt=Rain", "--yes")[0] == 1
     assert submit.called
@@ -268,7 +268,7 @@ def test_what_fal_bills_is_said(
 def test_a_network_that_goes_mid_download_loses_nothing(
     call: Call, job: respx.MockRouter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("falkit_client._screen.Screen.sleep", no_pause)
+    monkeypatch.setattr("falkit_client._progress.Display.sleep", no_pause)
 
     class Gone(httpx.SyncByteStream):
         def __iter__(self) -> Generator[bytes]:
@@ -297,7 +297,7 @@ def test_a_network_that_goes_mid_download_loses_nothing(
 def test_a_network_that_goes_while_waiting_names_the_job(
     call: Call, job: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("falkit_client._screen.Screen.sleep", no_pause)
+    monkeypatch.setattr("falkit_client._progress.Display.sleep", no_pause)
     job.get(url__startswith=f"{JOB}/status").mock(side_effect=httpx.ConnectError("gone"))
     code, _, err = call(T2V, "prompt=Rain", "--base-url", BASE)
     assert code == 1
@@ -317,7 +317,7 @@ def test_an_output_without_a_file_cannot_be_saved(call: Call, job: respx.MockRou
     job.get(JOB).respond(json={"video": {"url": "ftp://mock.test/clip.mp4"}})
     code, _, err = call(T2V, "prompt=Rain", "--out", "clip.mp4", "--base-url", BASE)
     assert code == 1
-    assert "is no URL of a file and names none" in err
+    assert "is not the URL of a file and names none" in err
 
 
 def test_an_interruption_names_the_job(
@@ -326,7 +326,7 @@ def test_an_interruption_names_the_job(
     def interrupt(screen: object, seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("falkit_client._screen.Screen.sleep", interrupt)
+    monkeypatch.setattr("falkit_client._progress.Display.sleep", interrupt)
     job.get(url__startswith=f"{JOB}/status").respond(json={"status": "IN_PROGRESS"})
     code, out, err = call(T2V, "prompt=Rain", "--out", "clip.mp4", "--base-url", BASE)
     assert (code, out) == (130, "")

@@ -271,8 +271,8 @@ def test_a_data_uri_is_written_out(do: Do, tmp_path: Path) -> None:
 def test_which_file_is_meant_has_to_be_clear(do: Do, tmp_path: Path) -> None:
     many = {"images": [{"url": URL}, {"url": "https://v3.fal.media/files/b.png"}]}
     for source, says in (
-        ("ftp://example.com/a", "no URL of a file"),
-        ("http://[", "no URL of a file"),
+        ("ftp://example.com/a", "not the URL of a file"),
+        ("http://[", "not the URL of a file"),
         (Result({"text": "no file", "n": 3}, "o/a", "r1"), "the output of o/a"),
         (Result(many, "o/a", "r1"), r"names 2 files.*b\.png"),
     ):

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from processes import started
+
 ROOT = Path(__file__).parents[3]
 SERVER = str(Path(sys.executable).with_name("basedpyright-langserver"))
 # Each line is asked for at its `|`.
@@ -76,9 +78,7 @@ def completions(folder: Path) -> list[list[str]]:
     ]
     text = USERS_FILE.replace("|", "")
     (folder / "user.py").write_text(text)
-    with subprocess.Popen(
-        [SERVER, "--stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as server:
+    with started([SERVER, "--stdio"], stdin=subprocess.PIPE, text=False) as server:
         editor = Editor(server)
         here: dict[str, Any] = {"rootUri": folder.as_uri(), "processId": None, "capabilities": {}}
         workspace = [{"uri": folder.as_uri(), "name": "user"}]
@@ -92,7 +92,6 @@ def completions(folder: Path) -> list[list[str]]:
             asked = {"textDocument": {"uri": uri}, "position": place}
             items = editor.ask("textDocument/completion", asked)["items"]
             found.append([item["label"] for item in items])
-        server.kill()
     return found
 
 

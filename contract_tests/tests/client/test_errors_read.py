@@ -143,7 +143,7 @@ def test_a_submit_without_request_id_is_a_bad_reply(
 
 def test_no_status_is_invented(do: Do, respx_mock: respx.MockRouter) -> None:
     respx_mock.get(f"{JOB}/status").respond(200, json={"status": "FAILED", "request_id": "r1"})
-    with pytest.raises(errors.BadReply, match="'FAILED' is no status that fal has"):
+    with pytest.raises(errors.BadReply, match="'FAILED' isn't a status of fal's"):
         do("status", FAST, "r1")
 
 

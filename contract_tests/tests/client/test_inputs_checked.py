@@ -102,7 +102,7 @@ def test_an_unknown_endpoint_is_called_when_told_so(do: Do, respx_mock: respx.Mo
 
 @pytest.mark.parametrize("endpoint", ["", "fal-ai", "fal-ai//x", "/fal-ai/x", "a/../b", "a/b/"])
 def test_what_is_no_endpoint_id_is_not_even_called_unchecked(do: Do, endpoint: str) -> None:
-    with pytest.raises(errors.UnknownEndpoint, match="is no endpoint id"):
+    with pytest.raises(errors.UnknownEndpoint, match="isn't an endpoint id"):
         do("run", endpoint, {}, check=False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from falkit_client.queue import InProgress, LogLine, News, Queued
+from falkit_client.results import InProgress, LogLine, News, Queued
 
 
 def window(*messages: str) -> InProgress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import os
 import pty
@@ -15,9 +16,7 @@ import termios
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from fcntl import ioctl
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +26,7 @@ from falkit_client import errors
 from falkit_fixtures.images import sample
 from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
+from processes import started
 from serving import running
 
 PAGE = (Path(__file__).parents[3] / "docs" / "client.md").read_text()
@@ -115,9 +115,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def at_terminal(command: list[str], environment: dict[str, str]) -> str:
     """What a terminal of 80 columns shows at the end, its lines not broken."""
+    if sys.platform == "win32":
+        pytest.skip("a pseudo-terminal is POSIX's")
     ours, theirs = pty.openpty()
-    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    with Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment):
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    with started(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment):
         os.close(theirs)
         seen = b""
         # Linux says EIO when the last writer has gone.

@@ -48,7 +48,7 @@ def test_a_file_without_a_type_is_told_by_its_bytes(do: Do, respx_mock: respx.Mo
     ("answer", "says"),
     [
         (httpx.Response(404), "answers 404"),
-        (httpx.Response(200, html="<p>Log in"), "text/html, which is no image"),
+        (httpx.Response(200, html="<p>Log in"), "text/html, not image data"),
         (httpx.Response(200), "a file without a type"),
         (httpx.ConnectError("refused"), "cannot be fetched"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from falkit_client.sse import EventReader
+from falkit_client._replies import EventReader
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from falkit_client.sse import EventReader
     ],
 )
 def test_events_are_read(text: str, events: list[str]) -> None:
-    assert EventReader().feed(text) == events
+    assert EventReader().feed(text.encode()) == events
 
 
 @given(
@@ -36,7 +36,7 @@ def test_events_are_read(text: str, events: list[str]) -> None:
     st.data(),
 )
 def test_the_cuts_do_not_matter(data: list[str], end: str, cuts: st.DataObject) -> None:
-    text = "".join(f"data: {item}{end}{end}" for item in data) + f": bye{end}"
+    text = ("".join(f"data: {item}{end}{end}" for item in data) + f": bye{end}").encode()
     reader, read = EventReader(), list[str]()
     while text:
         size = cuts.draw(st.integers(1, len(text)))

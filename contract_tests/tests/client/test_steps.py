@@ -7,12 +7,10 @@ import asyncio
 import httpx
 import pytest
 
-from falkit_client._async_wire import AsyncWire
+from falkit_client._flow import Close, Flow, Running, Send, ask, do, read
 from falkit_client._replies import Reply
 from falkit_client._requests import Request
-from falkit_client._running import Running
-from falkit_client._steps import Flow, Leave, Send, ask, do, hear, take
-from falkit_client._wire import Wire
+from falkit_client._transport import AsyncTransport, Transport
 
 REQUEST = Request("GET", "https://queue.fal.run/o/a", "o/a")
 
@@ -23,62 +21,42 @@ def test_a_send_is_answered_by_a_reply_and_nothing_else() -> None:
         running.answer(None)
 
 
-def test_a_stream_is_heard_as_text_and_nothing_else() -> None:
-    running = Running(hear())
-    with pytest.raises(TypeError, match="a piece of a stream"):
+def test_a_body_is_read_as_bytes_and_nothing_else() -> None:
+    running = Running(read())
+    with pytest.raises(TypeError, match="some bytes of a body"):
         running.answer(Reply(200, {}))
 
 
 def test_a_flow_has_no_value_before_its_end() -> None:
-    running = Running(hear())
-    with pytest.raises(RuntimeError, match="waits at Hear"):
+    running = Running(read())
+    with pytest.raises(RuntimeError, match="waits at Read"):
         _ = running.value
-    running.answer("a")
+    running.answer(b"a")
     assert running.step is None
-    assert running.value == "a"
+    assert running.value == b"a"
 
 
-def test_nothing_is_heard_before_a_stream_is_open() -> None:
-    with httpx.Client() as http, pytest.raises(RuntimeError, match="no stream is open"):
-        Wire(http, lambda seconds: None).finish(hear())
+def test_nothing_is_read_before_a_response_is_open() -> None:
+    with httpx.Client() as http, pytest.raises(RuntimeError, match="no response is open"):
+        Transport(http, lambda seconds: None).finish(read())
 
 
-def test_nothing_is_heard_asynchronously_before_a_stream_is_open() -> None:
+def test_nothing_is_read_asynchronously_before_a_response_is_open() -> None:
     async def scenario() -> None:
         async with httpx.AsyncClient() as http:
-            await AsyncWire(http, asyncio.sleep).finish(hear())
+            await AsyncTransport(http, asyncio.sleep).finish(read())
 
-    with pytest.raises(RuntimeError, match="no stream is open"):
+    with pytest.raises(RuntimeError, match="no response is open"):
         asyncio.run(scenario())
 
 
-def test_a_file_is_taken_as_bytes_and_nothing_else() -> None:
-    running = Running(take())
-    with pytest.raises(TypeError, match="a piece of a file"):
-        running.answer("text")
-
-
-def test_nothing_is_taken_before_a_file_is_open() -> None:
-    with httpx.Client() as http, pytest.raises(RuntimeError, match="no file is open"):
-        Wire(http, lambda seconds: None).finish(take())
-
-
-def test_nothing_is_taken_asynchronously_before_a_file_is_open() -> None:
-    async def scenario() -> None:
-        async with httpx.AsyncClient() as http:
-            await AsyncWire(http, asyncio.sleep).finish(take())
-
-    with pytest.raises(RuntimeError, match="no file is open"):
-        asyncio.run(scenario())
-
-
-def test_leaving_what_is_not_open_is_nothing() -> None:
+def test_closing_what_is_not_open_does_nothing() -> None:
     def flow() -> Flow[int]:
-        yield Leave()
+        yield Close()
         return (yield from do(lambda: 7))
 
     with httpx.Client() as http:
-        assert Wire(http, lambda seconds: None).finish(flow()) == 7
+        assert Transport(http, lambda seconds: None).finish(flow()) == 7
 
 
 def test_work_that_fails_fails_in_the_flow() -> None:
@@ -91,6 +69,6 @@ def test_work_that_fails_fails_in_the_flow() -> None:
 
     async def scenario() -> str:
         async with httpx.AsyncClient() as http:
-            return await AsyncWire(http, asyncio.sleep).finish(flow())
+            return await AsyncTransport(http, asyncio.sleep).finish(flow())
 
     assert asyncio.run(scenario()) == "caught"

@@ -15,7 +15,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from falkit_client import AsyncBound, Bound, BoundOptions, _bound
+from falkit_client import AsyncBound, Bound, BoundOptions, _handles
 from falkit_client.types.fal_ai import ltx_2, ltx_2_calls
 from falkit_spec import Catalog
 
@@ -149,5 +149,5 @@ def test_a_typed_input_is_a_plain_dict() -> None:
 
 def test_run_leaves_out_what_only_the_queue_knows() -> None:
     bound: BoundOptions = {"logs": True, "priority": "low", "check": False, "timeout": 3}
-    assert _bound.of_run(bound) == {"check": False}
-    assert _bound.of_submit(bound) == {"priority": "low", "check": False}
+    assert _handles.of_run(bound) == {"check": False}
+    assert _handles.of_submit(bound) == {"priority": "low", "check": False}

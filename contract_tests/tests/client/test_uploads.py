@@ -229,7 +229,7 @@ def test_an_answer_without_urls_is_strange(do: Do) -> None:
 def test_an_address_that_nothing_can_be_sent_to_is_strange(do: Do, url: str) -> None:
     urls = {"upload_url": url, "file_url": "http://cdn.test/f"}
     upload = answering(do, lambda request: httpx.Response(200, json=urls))
-    with pytest.raises(BadReply, match=r"upload_url: .* is no http address"):
+    with pytest.raises(BadReply, match=r"upload_url: .* isn't an http URL"):
         upload(b"x")
 
 

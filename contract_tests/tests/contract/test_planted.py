@@ -28,7 +28,7 @@ def test_a_fault_whose_text_is_gone_is_an_error(
 ) -> None:
     monkeypatch.setattr(planted, "listed", lambda: [replace(ONE, before="no such text")])
     assert planted.main([]) == 1
-    assert "its text is 0 times in client/falkit_client/queue.py" in capsys.readouterr().out
+    assert "its text is 0 times in client/falkit_client/results.py" in capsys.readouterr().out
 
 
 def test_a_fault_that_changes_nothing_is_missed() -> None:

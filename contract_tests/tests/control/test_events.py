@@ -106,6 +106,20 @@ def test_each_request_is_an_event_with_id_kind_and_json(mock: Mock) -> None:
     assert first.data["request_id"] == reply.headers["x-fal-request-id"]
 
 
+def test_a_job_is_accepted_starts_and_ends_before_its_reply(mock: Mock) -> None:
+    with following(mock) as follower:
+        reply = mock.run(PROMPT)
+        events = follower.take(4)
+    request_id = reply.headers["x-fal-request-id"]
+    assert {event.data["request_id"] for event in events} == {request_id}
+    assert [event.data.get("change", event.kind) for event in events] == [
+        "accepted",
+        "started",
+        "ended",
+        "request_answered",
+    ]
+
+
 def test_events_come_in_order_and_are_numbered_without_holes(mock: Mock) -> None:
     with following(mock) as follower:
         for _ in range(5):
@@ -166,9 +180,9 @@ def test_requests_to_the_control_api_are_no_events(mock: Mock) -> None:
     with following(mock) as follower:
         mock.http.get("/__falkit/health")
         mock.http.get("/nowhere")
-        mock.run(PROMPT)
+        reply = mock.run(PROMPT)
         events = follower.take(1)
-    assert events[0].data["host"] == "fal.run"
+    assert events[0].data["request_id"] == reply.headers["x-fal-request-id"]
 
 
 def test_a_gap_says_how_many_events_are_missing(mock: Mock) -> None:
@@ -213,21 +227,28 @@ def test_a_follower_that_does_not_read_holds_nobody_up(mock: Mock) -> None:
     assert numbers == sorted(set(numbers))
 
 
-def tasks(mock: Mock) -> int:
-    """Return how many tasks the mock has."""
+def under_way(mock: Mock) -> int:
+    """Return how many requests the mock is answering."""
     found: list[int] = []
-    mock.inside(lambda: found.append(len(asyncio.all_tasks())))
+
+    def count() -> None:
+        running = (str(task.get_coro()) for task in asyncio.all_tasks())
+        found.append(sum("run_asgi" in coroutine for coroutine in running))
+
+    mock.inside(count)
     return found[0]
 
 
 def test_a_follower_that_hangs_up_leaves_nothing_behind(mock: Mock) -> None:
-    mock.http.get("/__falkit/health")
-    before = tasks(mock)
-    with following(mock), following(mock):
-        assert tasks(mock) > before
+    with following(mock) as first, following(mock) as second:
+        assert (under_way(mock), first.response.is_closed, second.response.is_closed) == (
+            2,
+            False,
+            False,
+        )
     deadline = time.monotonic() + PATIENCE
-    while tasks(mock) > before:
-        assert time.monotonic() < deadline, "the mock still has the followers' tasks"
+    while under_way(mock):
+        assert time.monotonic() < deadline, "the mock still answers followers that are gone"
 
 
 def test_a_comment_keeps_a_silent_stream_open(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,16 +256,16 @@ def test_a_comment_keeps_a_silent_stream_open(mock: Mock, monkeypatch: pytest.Mo
     monkeypatch.setattr(records, "KEEP_ALIVE", 0.01)
     with following(mock) as follower:
         assert follower.comment() == ": keep-alive"
-        mock.run(PROMPT)
+        emit(mock, 1)
         assert follower.take(1)[0].kind == "request_answered"
 
 
 def test_a_reset_does_not_end_the_stream_and_numbers_go_on(mock: Mock) -> None:
     with following(mock) as follower:
-        mock.run(PROMPT)
+        emit(mock, 1)
         (before,) = follower.take(1)
         mock.http.post("/__falkit/reset")
-        mock.run(PROMPT)
+        emit(mock, 1)
         (after,) = follower.take(1)
     assert after.id == before.id + 1
 

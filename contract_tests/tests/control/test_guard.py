@@ -14,6 +14,7 @@ import pytest
 from falkit_mock.app import create_app
 from falkit_mock.control.routes import Guard
 from falkit_mock.settings import Settings
+from processes import started
 from serving import PATIENCE, Mock, running
 
 COMMAND = [sys.executable, "-c", "from falkit_mock.cli import main; main()", "serve", "--port", "0"]
@@ -162,9 +163,7 @@ def test_a_server_beyond_this_machine_without_a_token_refuses_all() -> None:
 @pytest.mark.parametrize(("options", "printed"), [([], True), (["--control-token", "own"], False)])
 def test_bound_beyond_this_machine_it_has_a_token(options: list[str], printed: bool) -> None:
     command = [*COMMAND, "--host", "0.0.0.0", "--quiet", *options]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as server:
+    with started(command, stderr=subprocess.PIPE) as server:
         try:
             assert server.stdout is not None
             ready = json.loads(server.stdout.readline())

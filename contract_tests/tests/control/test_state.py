@@ -232,7 +232,7 @@ def _link(archive: bytes) -> bytes:
         (_without("blobs/"), "lacks blobs/"),
         (_flipped("store.sqlite"), "damaged"),
         (_flipped("blobs/"), "damaged"),
-        (_meta(format=2), "format 2"),
+        (_meta(format=1), "has format 1"),
         (_meta(clock={"now": "soon", "running": True}), "tells no moment"),
         (_meta(identity={"seeds": [], "counts": {}}), "no seeds"),
         (_meta(identity={"seeds": [[0, 1]], "counts": {"id": -1}}), "counts"),

@@ -9,7 +9,6 @@ import pytest
 
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.settings import parse_timing
-from falkit_mock.faults.rules import Rule
 from falkit_mock.settings import Settings
 from serving import Mock, running
 
@@ -29,12 +28,7 @@ def serve() -> Generator[Serve]:
     with ExitStack() as stack:
 
         def start(*rules: str, timing: str = "instant", clock: Clock | None = None) -> Mock:
-            settings = Settings(
-                timing=parse_timing(timing),
-                concurrency=0,
-                seed=1,
-                rules=tuple(Rule.read(text) for text in rules),
-            )
+            settings = Settings(timing=timing, concurrency=0, seed=1, faults=rules)
             return stack.enter_context(running(settings, clock))
 
         yield start

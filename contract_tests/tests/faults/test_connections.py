@@ -11,8 +11,6 @@ import httpx
 import pytest
 
 from falkit_mock.app import create_app
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.faults.rules import Rule
 from falkit_mock.settings import Settings
 from faults.conftest import Serve
 from gated import Gated, gated, heard
@@ -181,8 +179,7 @@ def test_a_reset_below_tls_is_one(gate: Gated) -> None:
 
 @pytest.mark.parametrize("fault", CUTS)
 def test_within_one_process_a_cut_is_an_error(fault: str) -> None:
-    rules = (Rule.read(fault),)
-    app = create_app(Settings(timing=parse_timing("instant"), rules=rules))
+    app = create_app(Settings(timing="instant", faults=[fault]))
 
     async def call() -> None:
         transport = httpx.ASGITransport(app)

@@ -32,7 +32,7 @@ def test_a_rule_is_added_listed_and_removed(mock: Mock) -> None:
     assert other["text"] == "latency input.duration=8 seconds=uniform:0.0..0.01"
     assert mock.run(PROMPT).status_code == 422
     seen = mock.http.get(f"{RULES}/{added['id']}").json()
-    assert (seen["seen"], seen["applied"]) == (1, 1)
+    assert (seen["matched"], seen["applied"]) == (1, 1)
     assert [rule["id"] for rule in mock.http.get(RULES).json()["rules"]] == ["r1", "r2"]
     assert mock.http.delete(f"{RULES}/r1").json() == {"removed": 1}
     assert mock.http.get(f"{RULES}/r1").status_code == 404
@@ -55,7 +55,7 @@ def test_a_rule_is_replaced_and_counted_anew(mock: Mock) -> None:
     mock.http.post(RULES, json={"rule": "internal_error times=1"})
     assert [mock.run(PROMPT).status_code for _ in range(2)] == [500, 200]
     replaced = mock.http.put(f"{RULES}/r1", json={"rule": "internal_error times=1"}).json()
-    assert (replaced["id"], replaced["seen"]) == ("r1", 0)
+    assert (replaced["id"], replaced["matched"]) == ("r1", 0)
     assert mock.run(PROMPT).status_code == 500
 
 
@@ -66,9 +66,9 @@ def test_a_rule_is_replaced_and_counted_anew(mock: Mock) -> None:
         ({"rule": 3}, "rule: 3 is not a line such as"),
         ({"rule": ""}, "rule: '' does not begin with a fault's name"),
         ({"rule": {}}, "fault: missing; give the name of one"),
-        ({"rule": {"fault": None}}, "fault: null is no fault's name"),
+        ({"rule": {"fault": None}}, "fault: null isn't a fault's name"),
         ({"rule": "image_lod_error"}, "did you mean image_load_error?"),
-        ({"rule": {"fault": "latency", "seconds": "x"}}, "seconds: 'x' is no time"),
+        ({"rule": {"fault": "latency", "seconds": "x"}}, "seconds: 'x' is not a time"),
         ({"rules": []}, "body: 'rules' is not a field here; the fields are rule"),
         ({"rule": "x" * 9999}, "…"),
     ],
@@ -115,7 +115,7 @@ def test_a_rulebook_is_written_down_and_read_back_with_its_counts() -> None:
         {"rules": [3]},
         {"rules": [{"id": "r1"}]},
         {"rules": [{"id": "r1", "rule": {"fault": "x"}}]},
-        {"rules": [{"id": "r1", "rule": {"fault": "bad_key"}, "seen": -1}]},
+        {"rules": [{"id": "r1", "rule": {"fault": "bad_key"}, "matched": -1}]},
         {"named": [{"text": "x", "key": "id"}]},
         {"count": "x"},
     ],
@@ -135,4 +135,4 @@ def test_a_reset_brings_back_the_rules_of_the_start(serve: Serve) -> None:
     mock.http.post(RULES, json={"rule": "bad_key"})
     mock.inside(mock.service.rules.reset)
     (kept,) = mock.service.rules.all()
-    assert (kept.id, kept.rule.text(), kept.seen) == ("r1", "internal_error times=1", 0)
+    assert (kept.id, kept.rule.text(), kept.matched) == ("r1", "internal_error times=1", 0)

@@ -71,7 +71,7 @@ def test_the_first_rule_of_a_phase_decides_and_the_others_are_not_counted(serve:
     mock = serve("runner_server_error times=1", "internal_error times=1", "bad_request nth=1")
     reply = [mock.run(PROMPT).headers.get("x-fal-error-type") for _ in range(4)]
     assert reply == ["runner_server_error", "internal_error", "bad_request", None]
-    assert [kept.seen for kept in mock.service.rules.all()] == [4, 3, 2]
+    assert [kept.matched for kept in mock.service.rules.all()] == [4, 3, 2]
 
 
 def test_rules_of_different_phases_go_together(serve: Serve) -> None:

@@ -11,7 +11,7 @@ from falkit_mock.cli.faults import page
 from falkit_mock.faults import OPERATIONS
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.matching import MATCHING
-from falkit_mock.faults.rules import Rule, find
+from falkit_mock.faults.rules import Rule, find_magic
 
 PAGE = (Path(__file__).parents[3] / "docs" / "faults.md").read_text()
 
@@ -35,7 +35,7 @@ def test_every_rule_that_the_page_shows_works() -> None:
     (file,) = blocks("toml")
     assert [Rule.read(rule) for rule in tomllib.loads(file)["rules"]]
     (input,) = blocks("json")
-    assert len(find(json.loads(input)).texts) == 2
+    assert len(find_magic(json.loads(input)).texts) == 2
 
 
 def test_every_word_of_a_matcher_and_every_operation_is_explained() -> None:

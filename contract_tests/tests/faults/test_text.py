@@ -10,7 +10,7 @@ from hypothesis import example, given, strategies as st
 from falkit_mock.faults import Fault, Parameter, RuleError, Table
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.matching import MATCHING
-from falkit_mock.faults.rules import Rule, find, parse_texts, to_text
+from falkit_mock.faults.rules import Rule, find_magic, parse_texts, to_text
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=20)
@@ -72,7 +72,7 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
         if draw(st.booleans()):
             table[parameter.name] = draw(values(parameter))
     if draw(st.booleans()):
-        table["on"] = draw(st.lists(st.sampled_from(fault.may), min_size=1, unique=True))
+        table["on"] = draw(st.lists(st.sampled_from(fault.allowed_on), min_size=1, unique=True))
     no_model = {"initiate", "upload", "token"} >= set(table.get("on", fault.on))
     for name, strategy in MATCHERS.items():
         if draw(st.booleans()) and not (no_model and name in ("endpoint", "prompt", "input")):
@@ -113,7 +113,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 
 @given(st.lists(WORDS | MARKS | TEXT, max_size=12).map("".join))
 def test_no_prompt_and_no_url_breaks_the_search_for_magic(text: str) -> None:
-    found = find({"prompt": f"[falkit:{text}", "image_url": f"https://falkit.test/{text}"})
+    found = find_magic({"prompt": f"[falkit:{text}", "image_url": f"https://falkit.test/{text}"})
     for each in found.texts:
         assert Rule.read(each)
 

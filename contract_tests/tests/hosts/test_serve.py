@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -31,12 +30,10 @@ class Served:
     ready: dict[str, Any]
     http: httpx.Client
 
-    def stop(self, number: signal.Signals) -> float:
-        """Send a signal; return the seconds until the process is gone."""
-        began = time.monotonic()
+    def stop(self, number: signal.Signals) -> None:
+        """Send a signal; return when the process is gone."""
         self.process.send_signal(number)
         self.process.wait(PATIENCE)
-        return time.monotonic() - began
 
     def rest(self) -> tuple[str, str]:
         """Return what is left on stdout and all of stderr, once the process is gone."""
@@ -117,14 +114,9 @@ def _statuses_seen(serve: Callable[..., Served]) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_within_a_second_with_a_stream_and_a_held_call_open(
+def test_a_signal_ends_it_with_a_stream_and_a_held_call_open(
     serve: Callable[..., Served], number: signal.Signals
 ) -> None:
-    # A machine that is busy elsewhere may take longer now and then, a fault does so each time.
-    assert min(_stopped_while_busy(serve, number) for _ in range(3)) < 1
-
-
-def _stopped_while_busy(serve: Callable[..., Served], number: signal.Signals) -> float:
     served = serve("--timing", "held")
     job = served.http.post(f"/queue.fal.run/{T2V}", json=PROMPT).json()
     where = urlsplit(str(served.ready["url"]))
@@ -139,13 +131,12 @@ def _stopped_while_busy(serve: Callable[..., Served], number: signal.Signals) ->
         )
         # What is answered after it was sent shows that it was read and is being waited for.
         served.http.get("/health")
-        seconds = served.stop(number)
+        served.stop(number)
         assert held.recv(65536).startswith(b"HTTP/1.1 503 ")
     assert served.process.returncode == 0
     rest, log = served.rest()
     assert rest == ""
     assert "Traceback" not in log
-    return seconds
 
 
 def test_json_lines_parse_and_tell_what_was_answered(serve: Callable[..., Served]) -> None:

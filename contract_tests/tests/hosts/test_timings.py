@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from falkit_mock.core.settings import Assumptions, SettingsError, TimingError, parse_timing
+from falkit_mock.core.settings import Assumptions, SettingsError, parse_timing
 from falkit_mock.settings import Settings
 from serving import I2V_FAST, PROMPT, T2V, Mock
 
@@ -96,7 +96,7 @@ def test_realistic_grows_with_seconds_and_with_pixels(timed: Timed) -> None:
 
 @pytest.mark.parametrize("text", ["soon", "1", "1,2,3", "-1,2", "nan,1", "1,inf", "", "a,b"])
 def test_a_timing_that_is_none_is_named_in_the_error(text: str) -> None:
-    with pytest.raises(TimingError, match=r"^timing: .*" + text):
+    with pytest.raises(SettingsError, match=r"^timing: .*" + text):
         parse_timing(text)
 
 

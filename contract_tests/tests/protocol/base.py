@@ -91,7 +91,7 @@ class Base(RuleBasedStateMachine):
         clock = WatchedClock()
         self._driver = Driver(create_app(self.settings, clock=clock), clock)
         self._receiver = Receiver(clock, dict(zip(URLS, moods, strict=True)))
-        self._driver.service.webhooks.use(self._receiver)
+        self._driver.service.webhooks.receivers.sender = self._receiver
         self._service = Service(runners, concurrency or math.inf, clock.now())
 
     def teardown(self) -> None:

@@ -105,7 +105,7 @@ def test_nothing_comes_again_once_a_resend_was_taken_even_if_an_attempt_was_unde
 ) -> None:
     driver = serve("instant")
     receiver = Receiver(driver.clock, {URLS[0]: SILENT})
-    driver.service.webhooks.use(receiver)
+    driver.service.webhooks.receivers.sender = receiver
     job = submitted(driver, f"?fal_webhook={URLS[0]}")
     receiver.moods[URLS[0]] = FRIENDLY
     steer(driver, job, "resend")

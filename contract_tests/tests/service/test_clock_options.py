@@ -14,6 +14,7 @@ import pytest
 from falkit_mock.cli.options import MockOptions, clock_of, run_options, settings_of, told_clock
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.settings import Settings
+from processes import started
 from serving import KEY, PROMPT, T2V
 
 
@@ -23,9 +24,11 @@ def made(*words: str) -> tuple[Settings, SimulatedClock | None, str]:
     @click.command()
     @run_options
     def command(**given: Any) -> tuple[Settings, SimulatedClock | None, str]:
-        options = cast(MockOptions, given)
-        clock = clock_of(options)
-        return settings_of(options), clock, told_clock(clock)
+        # A command has options of its own besides those of every mock.
+        options = {name: given[name] for name in MockOptions.__annotations__}
+        settings = settings_of(cast(MockOptions, options))
+        clock = clock_of(settings)
+        return settings, clock, told_clock(clock)
 
     found: tuple[Settings, SimulatedClock | None, str] = command.main(
         [*words], standalone_mode=False
@@ -56,7 +59,7 @@ def test_a_moment_without_an_offset_is_utc(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["soon", "", "2027", "9999-99-99T00:00:00Z"])
 def test_a_moment_that_is_none_is_named(text: str) -> None:
-    with pytest.raises(click.UsageError, match=r"clock-start: .* is no moment"):
+    with pytest.raises(click.UsageError, match=r"clock-start: .* isn't a moment"):
         made("--clock-start", text)
 
 
@@ -86,20 +89,14 @@ def test_a_negative_limit_is_refused() -> None:
 def test_a_mock_whose_time_stands_says_so_and_lets_none_pass() -> None:
     command = [sys.executable, "-m", "falkit_mock", "serve", "--port", "0"]
     command += ["--clock", "manual", "--clock-start", "2027-01-15T08:00:00Z", "--timing", "60,60"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with started(command, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        try:
-            url = json.loads(process.stdout.readline())["url"]
-            assert "time stands at 2027-01-15T08:00:00+00:00" in process.stderr.readline()
-            job = httpx.post(f"{url}/queue.fal.run/{T2V}", json=PROMPT, headers=KEY).json()
-            moved = httpx.post(f"{url}/__falkit/clock/advance", json={"seconds": 120})
-            assert moved.status_code == 200, moved.text
-            status = httpx.get(job["status_url"], params={"logs": 1}, headers=KEY).json()
-            assert status["status"] == "COMPLETED"
-            assert status["logs"][0]["timestamp"].startswith("2027-01-15T08:01:")
-        finally:
-            process.terminate()
-            process.wait()
+        url = json.loads(process.stdout.readline())["url"]
+        assert "time stands at 2027-01-15T08:00:00+00:00" in process.stderr.readline()
+        job = httpx.post(f"{url}/queue.fal.run/{T2V}", json=PROMPT, headers=KEY).json()
+        moved = httpx.post(f"{url}/__falkit/clock/advance", json={"seconds": 120})
+        assert moved.status_code == 200, moved.text
+        status = httpx.get(job["status_url"], params={"logs": 1}, headers=KEY).json()
+        assert status["status"] == "COMPLETED"
+        assert status["logs"][0]["timestamp"].startswith("2027-01-15T08:01:")

@@ -101,7 +101,7 @@ def test_results_may_be_kept_for_ever(serve: Serve) -> None:
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
 def test_a_lifetime_that_is_none_is_refused(value: float) -> None:
-    with pytest.raises(SettingsError, match=r"result-ttl: .* is no time to fetch a result in"):
+    with pytest.raises(SettingsError, match=r"result_ttl: .* isn't a time to fetch a result in"):
         Settings(result_ttl=value)
 
 

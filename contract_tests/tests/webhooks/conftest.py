@@ -11,7 +11,7 @@ import pytest
 from falkit_mock.core.clock import ManualClock, SimulatedClock
 from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
-from falkit_mock.webhooks.sender import Holds
+from falkit_mock.webhooks.sender import Receivers
 from serving import Mock, running
 from webhooks.receiver import Receiver, receiving
 
@@ -59,6 +59,6 @@ def receiver() -> Generator[Receiver]:
 def silent(monkeypatch: pytest.MonkeyPatch) -> Generator[str]:
     """The URL of a receiver that takes connections and says nothing; jumps don't wait for it."""
     monkeypatch.setattr(SimulatedClock, "patience", 0.05)
-    monkeypatch.setattr(Holds, "patience", 0.05)
+    monkeypatch.setattr(Receivers, "patience", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/silent"

@@ -20,8 +20,7 @@ def go(mock: Mock, seconds: float) -> None:
     """Move the mock's clock by way of all that is waited for."""
     clock = mock.clock
     assert isinstance(clock, SimulatedClock)
-    moving = clock.move_to(clock.now() + seconds)
-    asyncio.run_coroutine_threadsafe(moving, mock.loop).result(PATIENCE)
+    mock.server.call(lambda: clock.move_to(clock.now() + seconds), PATIENCE)
 
 
 def deliveries(mock: Mock, **query: str | float) -> list[Seen]:
@@ -40,5 +39,5 @@ def settled(mock: Mock, count: int = 1) -> list[Seen]:
             while len(mock.service.store.deliveries.select()) < count:
                 await asyncio.sleep(0.002)
 
-    asyncio.run_coroutine_threadsafe(wait(), mock.loop).result(PATIENCE + 1)
+    mock.server.call(wait)
     return deliveries(mock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from falkit_client.listener.command import listen
+from falkit_client.listener import listen
 from falkit_mock.cli.faults import page
 from falkit_mock.cli.serve import serve
 from falkit_mock.cli.webhooks import deliveries, resend, trigger

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -23,7 +22,6 @@ def test_a_receiver_that_fails_for_an_hour_is_delivered_to_once_it_answers(
 ) -> None:
     mock = standing()
     start = mock.clock.now()
-    began = time.perf_counter()
 
     def answer(_: object) -> Reply:
         return Reply(503 if mock.clock.now() < start + HOUR else 200)
@@ -41,7 +39,6 @@ def test_a_receiver_that_fails_for_an_hour_is_delivered_to_once_it_answers(
     assert len({one["request"]["body"] for one in log}) == 1, "the same body each time"
     stamps = {one["request"]["headers"]["X-Fal-Webhook-Timestamp"] for one in log}
     assert len(stamps) == 11, "each attempt is signed for its own moment"
-    assert time.perf_counter() - began < 1.0
 
 
 def test_after_ten_retries_in_two_hours_it_is_given_up(standing: Callable[..., Mock]) -> None:

@@ -108,7 +108,7 @@ def test_of_a_long_answer_the_beginning_is_kept() -> None:
         (b"", "without an answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Le", "without an answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "in the middle of the answer"),
-        (b"SSH-2.0-OpenSSH\r\n", "the answer is no HTTP"),
+        (b"SSH-2.0-OpenSSH\r\n", "the answer isn't HTTP"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, "headers are longer"),
     ],
     ids=["nothing", "half a head", "half a body", "no HTTP", "a head without end"],
@@ -157,7 +157,7 @@ def test_a_plain_receiver_that_is_called_by_https_says_so() -> None:
         thread.start()
         target = Targets().find(f"https://localhost:{listener.getsockname()[1]}/")
         # Nobody listens at the other address of this name, which says less.
-        with pytest.raises(SendFailed, match=r"it speaks no TLS; use http://$"):
+        with pytest.raises(SendFailed, match=r"it doesn't speak TLS; use http://$"):
             send(target)
         thread.join()
 

@@ -130,7 +130,7 @@ def test_a_host_is_allowed_by_name(allowed: str, url: str, good: bool, hosts: Pa
 
 @pytest.mark.parametrize("word", ["", "http://example.com", "a b", "x:0", "x:port", "u@x"])
 def test_a_pattern_that_is_no_host_is_refused(word: str) -> None:
-    with pytest.raises(SettingsError, match=r"^webhook-allow: "):
+    with pytest.raises(SettingsError, match=r"^webhook_allow: "):
         Settings(webhook_allow=(word,))
 
 

@@ -25,7 +25,7 @@ _COMMANDS = {
     "cert": "falkit_mock.cli.gateway:cert",
     "spec": "falkit_spec.cli:spec",
     "call": "falkit_client.cli:call",
-    "listen": "falkit_client.listener.command:listen",
+    "listen": "falkit_client.listener:listen",
     "trigger": "falkit_mock.cli.webhooks:trigger",
     "resend": "falkit_mock.cli.webhooks:resend",
 }

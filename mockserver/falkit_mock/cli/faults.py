@@ -50,7 +50,7 @@ def faults(form: Literal["table", "json", "markdown"], names: tuple[str, ...]) -
     if not chosen:
         raise click.UsageError(f"names: no fault has {' or '.join(names)} in its name")
     if form == "json":
-        listed: list[JSON] = [fault.described() for fault in chosen]
+        listed: list[JSON] = [fault.to_json() for fault in chosen]
         click.echo(json.dumps(listed, indent=2))
         return
     if form == "markdown":

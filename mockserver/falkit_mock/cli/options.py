@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import errno
-import math
 import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 
 import click
 
 from falkit_mock.cli.config import config_of, in_file, use_config
 from falkit_mock.core.network import GATEWAY_PORT, PORT, listen
-from falkit_mock.core.settings import (
-    ASSUMPTIONS,
-    Assumptions,
-    SettingsError,
-    TimingError,
-    parse_timing,
-)
-from falkit_mock.faults import RuleError
+from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
 from falkit_mock.faults.rules import Rule
-from falkit_mock.settings import MediaHost, MiB, ScheduleName, Settings, Timestamps
+from falkit_mock.settings import (
+    ClockMode,
+    MediaHost,
+    MiB,
+    ScheduleName,
+    Settings,
+    SettingsOptions,
+    Timestamps,
+)
 
 if TYPE_CHECKING:
     from falkit_mock.core.clock import SimulatedClock
@@ -234,7 +234,7 @@ class MockOptions(TypedDict):
     runners: int
     concurrency: int
     result_ttl: str
-    clock: Literal["real", "manual"]
+    clock: ClockMode
     clock_start: str | None
     seed: int | None
     api_keys: tuple[str, ...]
@@ -266,40 +266,31 @@ def _with(options: Sequence[Callable[[_Command], _Command]], command: _Command) 
     return command
 
 
+# How the command line spells what is called otherwise in Settings.
+_SPELLED = {"api_keys": "api-key", "faults": "--fault", "assumptions": "assume"}
+
+
 def settings_of(chosen: MockOptions) -> Settings:
     """Return the settings that were chosen; a UsageError says which can't work."""
+    config = config_of(click.get_current_context())
+    given: dict[str, Any] = {**chosen, "control_token": chosen["control_token"] or None}
+    given["assumptions"] = given.pop("assume")
+    # The command line's rules come before the file's.
+    given["faults"] = [*chosen["faults"], *(config.rules if config else ())]
     try:
-        return Settings(
-            timing=parse_timing(chosen["timing"]),
-            runners=chosen["runners"],
-            concurrency=chosen["concurrency"],
-            result_ttl=_result_ttl(chosen["result_ttl"]),
-            seed=chosen["seed"],
-            api_keys=frozenset(chosen["api_keys"]),
-            allow_private_inputs=chosen["allow_private_inputs"],
-            media_host=chosen["media_host"],
-            webhook_schedule=chosen["webhook_schedule"],
-            webhook_allow=chosen["webhook_allow"],
-            webhook_timestamps=chosen["webhook_timestamps"],
-            max_body=chosen["max_body"],
-            request_log=chosen["request_log"],
-            control_token=chosen["control_token"] or None,
-            rules=_rules(chosen["faults"]),
-            assumptions=Assumptions.parse(chosen["assume"]),
-        )
-    except (SettingsError, TimingError, RuleError) as error:
-        raise click.UsageError(in_file(str(error))) from None
+        settings = Settings(**cast(SettingsOptions, given))
+    except SettingsError as error:
+        name = _SPELLED.get(error.field, error.field.replace("_", "-"))
+        raise click.UsageError(in_file(f"{name}: {error.problem}")) from None
+    for rule in settings.faults:
+        tell(_missed(rule))
+    return settings
 
 
-def clock_of(chosen: MockOptions) -> SimulatedClock | None:
-    """Return the clock that was chosen, None for the machine's; a UsageError names no moment."""
-    kind, start = chosen["clock"], chosen["clock_start"]
-    if kind == "real" and start is None:
-        return None
-    # Lazy: most mocks take the application's own.
-    from falkit_mock.core.clock import SimulatedClock
-
-    return SimulatedClock(None if start is None else _moment(start), running=kind == "real")
+def clock_of(settings: Settings) -> SimulatedClock | None:
+    """Return the clock that was chosen, None for the machine's."""
+    plain = settings.clock == "real" and settings.clock_start is None
+    return None if plain else settings.new_clock()
 
 
 def tell(line: str) -> None:
@@ -321,31 +312,6 @@ def told_clock(clock: SimulatedClock | None, elsewhere: str = "") -> str:
     return f"time stands at {moment}; {moved}{more}"
 
 
-def _moment(text: str) -> float:
-    try:
-        moment = datetime.fromisoformat(text)
-        # Without an offset it is UTC: what a mock does must not depend on where it runs.
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError, OSError):
-        mend = "write one such as 2027-01-15T08:00:00Z"
-        raise click.UsageError(in_file(f"clock-start: {text!r} is no moment; {mend}")) from None
-
-
-def _result_ttl(text: str) -> float | None:
-    if text == "fal":
-        return None
-    if text == "forever":
-        return math.inf
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not seconds > 0:
-        why = "is no time to fetch a result in; give fal, forever or seconds above 0"
-        raise SettingsError(f"result-ttl: {text!r} {why}")
-    return seconds
-
-
 def told_config() -> str:
     """Return the line that says which file was read, or nothing."""
     config = config_of(click.get_current_context())
@@ -354,21 +320,6 @@ def told_config() -> str:
     count = len(config.rules)
     rules = f", with {count} rule{'s'[: count - 1]}" if count else ""
     return f"settings from {config.shown}{rules}"
-
-
-def _rules(faults: tuple[str, ...]) -> tuple[Rule, ...]:
-    """Return the command line's rules, and behind them the file's."""
-    config = config_of(click.get_current_context())
-    found: list[Rule] = []
-    for text in faults:
-        try:
-            found.append(Rule.read(text))
-        except RuleError as error:
-            raise error.at("--fault") from None
-    every = (*found, *(config.rules if config else ()))
-    for rule in every:
-        tell(_missed(rule))
-    return every
 
 
 def _missed(rule: Rule) -> str:

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
 from ipaddress import ip_address
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Literal, Unpack
@@ -54,7 +53,7 @@ def serve(
     The first line on stdout is JSON with the URLs; everything else goes to stderr.
     """
     settings = settings_of(chosen)
-    clock = clock_of(chosen)
+    clock = clock_of(settings)
     tell(told_config())
     from falkit_mock.app import create_app
     from falkit_mock.cli.console import ConsoleLog
@@ -67,7 +66,7 @@ def serve(
         tell(told_clock(clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
         made = _token_for(listener) if settings.control_token is None else None
         app = create_app(
-            replace(settings, control_token=settings.control_token or made), clock=clock
+            settings.replace(control_token=settings.control_token or made), clock=clock
         )
         service = app.service
         if not quiet:
@@ -122,7 +121,7 @@ def _announce(
         option = "" if port == str(GATEWAY_PORT) else f" --gateway-port {port}"
         more += f'\n    for unmodified programs     eval "$(falkit env{option})"'
     print(json.dumps(ready), flush=True)
-    count = len(service.settings.rules)
+    count = len(service.settings.faults)
     rules = f", {count} rule{'s'[: count - 1]}" if count else ""
     banner = f"""
   falkit stands in for fal.ai at {url}
@@ -166,7 +165,7 @@ def run(
     executed, 128 and the number for a signal.
     """
     settings = settings_of(chosen)
-    clock = clock_of(chosen)
+    clock = clock_of(settings)
     tell("" if quiet else told_config())
     from falkit_mock.core.network import reached
     from falkit_mock.gateway import Egress, GatewayError

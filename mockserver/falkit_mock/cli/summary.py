@@ -185,7 +185,7 @@ def remains(service: Service, heard: Webhooks) -> Remains:
         unsent,
         stands(service.clock),
         {
-            kept.rule.text(): kept.seen
+            kept.rule.text(): kept.matched
             for kept in service.rules.all()
             if kept.id not in service.rules.used
         },

@@ -260,15 +260,15 @@ def _alone(
     try:
         settings = Settings(webhook_allow=allow)
     except SettingsError as error:
-        raise click.UsageError(str(error).replace("webhook-allow", "allow")) from None
+        raise click.UsageError(f"allow: {error.problem}") from None
 
     async def send() -> Delivery:
         from falkit_mock.core.clock import SimulatedClock
         from falkit_mock.service.service import Service
-        from falkit_mock.store.sqlite import SqliteStore
+        from falkit_mock.store.memory import MemoryStore
         from falkit_mock.webhooks.signing import sample, user_id
 
-        store = SqliteStore()
+        store = MemoryStore()
         service = Service(settings, SimulatedClock(), store)
         try:
             id = request_id or service.identity.request_id()

@@ -58,7 +58,7 @@ class Rules:
         return answer(self._service, {"removed": removed})
 
     async def one(self, call: Call) -> Reply:
-        return answer(self._service, self._known(call).as_json())
+        return answer(self._service, self._known(call).to_json())
 
     async def replace(self, call: Call) -> Reply:
         known = self._known(call)
@@ -73,18 +73,18 @@ class Rules:
         return answer(self._service, {"removed": 1})
 
     async def faults(self, call: Call) -> Reply:
-        described: list[JSON] = [fault.described() for fault in FAULTS.values()]
+        described: list[JSON] = [fault.to_json() for fault in FAULTS.values()]
         return answer(self._service, {"faults": described})
 
     def _one(self, kept: RuleState, status_code: int = 200) -> Reply:
         """Answer with a rule that was set, and a hint if it can match nothing here."""
-        reply = answer(self._service, kept.as_json(), status_code)
+        reply = answer(self._service, kept.to_json(), status_code)
         if missed := kept.rule.missed(endpoint.id for endpoint in self._catalog):
             reply.headers[HINT] = header_text(missed)
         return reply
 
     def _all(self) -> Reply:
-        rules: list[JSON] = [kept.as_json() for kept in self._book.all()]
+        rules: list[JSON] = [kept.to_json() for kept in self._book.all()]
         return answer(self._service, {"rules": rules})
 
     def _known(self, call: Call) -> RuleState:
@@ -96,6 +96,6 @@ class Rules:
 
 
 def _invalid(error: RuleError) -> InvalidField:
-    refusal = InvalidField(error.field, error.value, error.mend)
+    refusal = InvalidField(error.field, error.value, error.fix)
     refusal.body["detail"] = str(error)
     return refusal

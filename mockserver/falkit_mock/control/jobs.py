@@ -101,7 +101,7 @@ def chosen_failure(
                 table, _parsed(job, service, catalog), job.entry, service.settings.assumptions
             )
         except RuleError as error:
-            raise InvalidField(error.field, error.value, error.mend) from None
+            raise InvalidField(error.field, error.value, error.fix) from None
     code: int = fields["status_code"]
     headers = {name.lower(): text for name, text in fields.get("headers", {}).items()}
     for name in headers:

@@ -186,7 +186,7 @@ def version() -> str:
 
 
 # Secrets are only counted; rules have operations of their own.
-_APART = ("api_keys", "control_token", "rules")
+_APART = ("api_keys", "control_token", "faults")
 
 
 def _settings(service: Service) -> dict[str, JSON]:
@@ -197,7 +197,7 @@ def _settings(service: Service) -> dict[str, JSON]:
         if field.name not in _APART
     }
     # What is infinite is written as null, and what isn't JSON as its text.
-    shown["rules"] = [rule.text() for rule in settings.rules]
+    shown["faults"] = [rule.text() for rule in settings.faults]
     plain: dict[str, JSON] = orjson.loads(orjson.dumps(shown, default=_written))
     plain["api_keys"] = len(settings.api_keys)
     plain["control_token"] = settings.control_token is not None

@@ -18,7 +18,7 @@ from falkit_mock.service.outcomes import complete, read_request
 from falkit_mock.service.service import Service
 from falkit_mock.store import KeyRecord
 from falkit_mock.webhooks import KeyInUse, NotDelivered, TargetRefused
-from falkit_mock.webhooks.attempt import Pending
+from falkit_mock.webhooks.delivery import PendingDelivery
 from falkit_mock.webhooks.signing import sample, user_id
 from falkit_spec import JSON, Catalog, Endpoint, UnknownEndpoint
 
@@ -94,7 +94,7 @@ class DeliveryControl:
 
     async def _waited(self, fields: Mapping[str, Any]) -> None:
         """Return once there are `count` deliveries, or `wait` real seconds have passed."""
-        notifier, filters = self._service.webhooks.log.notifier, _filters(fields)
+        notifier, filters = self._service.webhooks.recorded, _filters(fields)
         try:
             async with asyncio.timeout(fields["wait"]):
                 while not self._service.closing:
@@ -229,12 +229,7 @@ class WebhookControl:
         parsed = read_request(request, self._service.settings)
         if not isinstance(parsed, ParsedRequest):
             return None
-        outcome, record = complete(
-            parsed,
-            request_id,
-            media_base,
-            lambda name: self._service.identity.file_path(request_id, name),
-        )
+        outcome, record = complete(parsed, request, request_id, self._service.identity)
         if record is not None:
             self._service.store.add_file(record)
         return outcome
@@ -244,7 +239,7 @@ class WebhookControl:
         return [_key(key, current) for key in self._webhooks.keys.all()]
 
 
-def _pending(pending: Pending) -> dict[str, JSON]:
+def _pending(pending: PendingDelivery) -> dict[str, JSON]:
     return {
         "request_id": pending.request_id,
         "url": masked(pending.target.url),

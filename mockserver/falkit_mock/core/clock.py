@@ -1,20 +1,29 @@
-"""The only source of time in the mock, and the bell that wakes whoever waits on a change."""
+"""The only source of time in the mock: waiting on it, timers, and the notifier of changes."""
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import math
 import time
-from collections import Counter
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
+from itertools import count
 from typing import Protocol
 
 from falkit_mock.core import span
 
+# Timers below which none that was cancelled is looked for.
+_MOST_TIMERS = 1000
+
 
 class Notifier:
-    """Wakes every waiter at each ring; a waiter takes its ticket before it looks."""
+    """Wakes every waiter at each ring; a waiter takes its event before it looks."""
 
     def __init__(self) -> None:
         self._event: asyncio.Event | None = None
@@ -26,13 +35,34 @@ class Notifier:
         return self._event
 
     def ring(self) -> None:
+        """Wake all who took their event before now."""
         if self._event is not None:
             self._event.set()
             self._event = None
 
 
+class Timer:
+    """A callback that a clock calls at a moment, unless the timer is cancelled before."""
+
+    __slots__ = ("callback",)
+
+    def __init__(self, callback: Callable[[], object] | None = None) -> None:
+        # None once it was called or cancelled.
+        self.callback = callback
+
+    def cancel(self) -> None:
+        """Don't call the callback; without effect once it was called or cancelled."""
+        self.callback = None
+
+    def run(self) -> None:
+        """Call the callback now, if it is still to be called; for the clock."""
+        callback, self.callback = self.callback, None
+        if callback is not None:
+            callback()
+
+
 class Clock(Protocol):
-    """What the platform asks of time."""
+    """What the service asks of time. Moments are unix seconds, infinite for never."""
 
     notifier: Notifier
 
@@ -40,8 +70,24 @@ class Clock(Protocol):
         """Return unix seconds."""
         ...
 
+    def at(self, moment: float, callback: Callable[[], object]) -> Timer:
+        """Call `callback` at a moment, or soon if it has passed; call this on the event loop.
+
+        The event loop calls it, as it would for `loop.call_at`: never within this call, in the
+        order of the moments, and in the order of the calls where moments are equal.
+        """
+        ...
+
+    async def sleep_until(self, moment: float) -> None:
+        """Return once it is `moment`. No notifier wakes a sleeper, so many may sleep at once."""
+        ...
+
+    def timeout_at(self, moment: float) -> AbstractAsyncContextManager[None]:
+        """Raise TimeoutError where the block still runs at `moment`, as `asyncio.timeout_at`."""
+        ...
+
     async def wait(self, until: float, waiter: asyncio.Event) -> None:
-        """Return at `until` (unix seconds, may be infinite) or when the ticket's bell rings."""
+        """Return at `until` or when the waiter's event is set, whichever is first."""
         ...
 
     def busy(self) -> AbstractContextManager[None]:
@@ -50,7 +96,7 @@ class Clock(Protocol):
 
 
 class SimulatedClock:
-    """Time that runs with the machine's, stands, or jumps.
+    """Time that runs with the machine's, is paused, or jumps.
 
     A jump goes by way of every moment that somebody waits for, in order, and gives them time to
     do what they waited to do: so two hours pass in milliseconds, and nothing happens late.
@@ -63,11 +109,18 @@ class SimulatedClock:
     def __init__(self, start: float | None = None, *, running: bool = True) -> None:
         self.notifier = Notifier()
         self._running = running
-        # While it runs: seconds ahead of the machine's clock. While it stands: the moment.
+        # While it runs: seconds ahead of the machine's clock. While it is paused: the moment.
         self._offset = 0.0 if start is None else start - time.time()
         self._stood = time.time() if start is None else start
-        # The moments that are waited for, and by how many.
-        self._awaited: Counter[float] = Counter()
+        # Timers by their moments, a heap; the number keeps those of one moment in order.
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._numbers = count()
+        # How many timers there may be before those that were cancelled are taken out.
+        self._most_timers = _MOST_TIMERS
+        # What the event loop calls when the first timer is due, when that is, and which loop.
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = math.inf
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._at_work = 0
         self._idle = asyncio.Event()
         self._jump = asyncio.Lock()
@@ -85,30 +138,58 @@ class SimulatedClock:
         if not self._running:
             self._offset = self._stood - time.time()
             self._running = True
+            self._call_due()
             self.notifier.ring()
 
     def stand(self) -> None:
-        """Let time pass by itself no longer."""
+        """Pause: let time pass by itself no longer."""
         if self._running:
             self._stood = self.now()
             self._running = False
+            self._call_due()
             self.notifier.ring()
 
+    def at(self, moment: float, callback: Callable[[], object]) -> Timer:
+        timer, loop, now = Timer(callback), asyncio.get_running_loop(), self.now()
+        if moment <= now:
+            loop.call_soon(timer.run)
+        elif moment < math.inf:
+            heapq.heappush(self._timers, (moment, next(self._numbers), timer))
+            if len(self._timers) > self._most_timers:
+                self._drop_cancelled()
+            # A loop that has ended, as that of an earlier test, wakes nobody any more.
+            if self._running and (moment < self._alarm_at or loop is not self._loop):
+                self._set_alarm(loop)
+        if self._timers and self._timers[0][0] <= now:
+            self._call_due()
+        return timer
+
+    async def sleep_until(self, moment: float) -> None:
+        if moment > self.now():
+            woken = asyncio.Event()
+            timer = self.at(moment, woken.set)
+            try:
+                await woken.wait()
+            finally:
+                timer.cancel()
+
+    @asynccontextmanager
+    async def timeout_at(self, moment: float) -> AsyncGenerator[None]:
+        async with asyncio.timeout(None) as limit:
+            # Zero has passed on the event loop's clock: the block is to end now.
+            timer = self.at(moment, lambda: limit.reschedule(0.0))
+            try:
+                yield
+            finally:
+                timer.cancel()
+
     async def wait(self, until: float, waiter: asyncio.Event) -> None:
-        left = until - self.now()
-        if left <= 0:
-            return
-        self._awaited[until] += 1
-        try:
-            limit = left if self._running and not math.isinf(left) else None
-            async with asyncio.timeout(limit):
-                await waiter.wait()
-        except TimeoutError:
-            return
-        finally:
-            self._awaited[until] -= 1
-            if not self._awaited[until]:
-                del self._awaited[until]
+        if until > self.now():
+            try:
+                async with self.timeout_at(until):
+                    await waiter.wait()
+            except TimeoutError:
+                return
 
     async def move_to(self, moment: float) -> int:
         """Go to a later moment, by way of all that is waited for; a ValueError if it is past.
@@ -157,8 +238,43 @@ class SimulatedClock:
             )
 
     def _next(self) -> float:
-        now = self.now()
-        return min((until for until in self._awaited if until > now), default=math.inf)
+        """Return when the first timer is due; infinite if there is none."""
+        timers = self._timers
+        while timers and timers[0][2].callback is None:
+            heapq.heappop(timers)
+        return timers[0][0] if timers else math.inf
+
+    def _drop_cancelled(self) -> None:
+        """Take out the timers that were cancelled; each costs its share of this once."""
+        self._timers = [entry for entry in self._timers if entry[2].callback is not None]
+        heapq.heapify(self._timers)
+        self._most_timers = max(_MOST_TIMERS, 2 * len(self._timers))
+
+    def _call_due(self, moment: float = 0.0) -> None:
+        """Have the event loop call what is due, in order; set the alarm for what is next.
+
+        What is due at `moment` is due now, even if the sum that `now` is should be rounded down.
+        """
+        now = max(moment, self.now())
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # Moved between two event loops, as where each call has one; the next timer sees to it.
+            return
+        while self._next() <= now:
+            loop.call_soon(heapq.heappop(self._timers)[2].run)
+        self._set_alarm(loop)
+
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wake up when the first timer is due, if time passes by itself."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        self._alarm_at = self._next() if self._running else math.inf
+        if self._alarm_at < math.inf:
+            left = max(0.0, self._alarm_at - self.now())
+            self._loop = loop
+            self._alarm = loop.call_later(left, self._call_due)
 
     async def _jump_to(self, moment: float) -> None:
         self._set(max(moment, self.now()))
@@ -167,6 +283,7 @@ class SimulatedClock:
     def _set(self, moment: float) -> None:
         self._offset, self._stood = moment - time.time(), moment
         self.notifier.ring()
+        self._call_due(moment)
 
     async def _settle(self) -> None:
         """Let all who were woken do their work, as far as it needs no more time to pass."""
@@ -185,7 +302,7 @@ class SimulatedClock:
 
 
 class ManualClock(SimulatedClock):
-    """Time that stands until a test moves it."""
+    """Time that is paused until a test moves it."""
 
     def __init__(self, start: float = 1_800_000_000.0) -> None:
         super().__init__(start, running=False)

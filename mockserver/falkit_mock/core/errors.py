@@ -200,8 +200,8 @@ class BadHeader(WireError):
 
     status_code = 400
 
-    def __init__(self, name: str, value: str, mend: str, hint: str | None = None) -> None:
-        body = {"detail": f"{name}: {value!r} {mend}", "error_type": "bad_request"}
+    def __init__(self, name: str, value: str, fix: str, hint: str | None = None) -> None:
+        body = {"detail": f"{name}: {value!r} {fix}", "error_type": "bad_request"}
         super().__init__(body, headers={"x-fal-error-type": "bad_request"}, hint=hint)
 
 
@@ -278,7 +278,7 @@ class StorageFull(WireError):
 
 
 class ShuttingDown(WireError):
-    """A call was still waiting for its model when the mock was told to stop."""
+    """A call was still waiting for its model when the mock was stopped."""
 
     status_code = 503
 
@@ -297,7 +297,7 @@ class ApiError(WireError):
 
 
 class Invalid(ApiError):
-    """A parameter or a body that can't be used; the message names it, its value and the mend."""
+    """A parameter or a body that can't be used; the message names it, its value and the fix."""
 
     status_code = 400
     type = "validation_error"

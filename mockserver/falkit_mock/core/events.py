@@ -1,4 +1,4 @@
-"""What happens in the mock, told to every listener.
+"""What happens in the mock, for every listener.
 
 Whatever only watches (the request log, the console, the summary, billing, metrics, the stream of
 the control API) is a listener here, and none of them knows another.

@@ -28,9 +28,15 @@ _MESSAGES = {
         "Failed to load the image. Please ensure the image file is not corrupted and is in a "
         "supported format."
     ),
-    "unsupported_image_format": "Unsupported image format. Supported formats are {supported}.",
-    "unsupported_video_format": "Unsupported video format. Supported formats are {supported}.",
-    "unsupported_audio_format": "Unsupported audio format. Supported formats are {supported}.",
+    "unsupported_image_format": (
+        "Unsupported image format. Supported formats are {supported_formats}."
+    ),
+    "unsupported_video_format": (
+        "Unsupported video format. Supported formats are {supported_formats}."
+    ),
+    "unsupported_audio_format": (
+        "Unsupported audio format. Supported formats are {supported_formats}."
+    ),
     "file_too_large": "File size exceeds the maximum allowed size of {max_size} bytes.",
     "image_too_large": "Image is too large. The most is {max_width}x{max_height} pixels.",
     "image_too_small": "Image is too small. The least is {min_width}x{min_height} pixels.",
@@ -49,8 +55,8 @@ _MESSAGES = {
     "multiple_of": "Input should be a multiple of {multiple_of}",
     "sequence_too_short": "The sequence is too short. The least length is {min_length}.",
     "sequence_too_long": "The sequence is too long. The greatest length is {max_length}.",
-    "one_of": "Input should be one of {allowed}",
-    "invalid_archive": "The archive can't be read. Supported are {extensions}.",
+    "one_of": "Input should be one of {expected}",
+    "invalid_archive": "The archive can't be read. Supported are {supported_extensions}.",
     "archive_file_count_below_minimum": (
         "The archive has {provided_count} files; at least {min_count} are needed."
     ),
@@ -70,12 +76,6 @@ _MESSAGES = {
         "The video lasts {provided_duration} seconds; at least {min_duration} are needed."
     ),
     "input_value_error": "The input has a value that the model can't use.",
-}
-# The names by which messages spell lists out.
-_LISTS = {
-    "supported_formats": "supported",
-    "expected": "allowed",
-    "supported_extensions": "extensions",
 }
 
 
@@ -99,10 +99,10 @@ def model_error(
 
     `field` are the steps to what it is about below the body, none for the whole.
     """
-    words = dict(ctx or {})
-    for name, word in _LISTS.items():
-        if isinstance(listed := words.get(name), list):
-            words[word] = ", ".join(str(each) for each in listed)
+    words = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in (ctx or {}).items()
+    }
     item: dict[str, JSON] = {
         "loc": ["body", *field],
         "msg": message or _MESSAGES[kind].format(**words),

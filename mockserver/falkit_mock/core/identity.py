@@ -20,6 +20,8 @@ from falkit_mock.core.errors import Unauthenticated
 from falkit_spec import JSON
 
 _ALPHABET = string.ascii_letters + string.digits + "_-"
+# What each byte of noise becomes in a file's name.
+_LETTERS = bytes(ord(_ALPHABET[byte & 63]) for byte in range(256))
 # A fixed moment, so that ids depend on the seed and not on the day: 2026-01-01.
 _EPOCH_MS = 1_767_225_600_000
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}(-[0-9a-f]{4}){2}-[0-9a-f]{12}")
@@ -107,12 +109,13 @@ class Identity:
         return self._digest(b"secret " + purpose.encode(), 32)
 
     def _next(self, kind: str) -> str:
-        self._counts[kind] += 1
-        return self._uuid(kind.encode(), self._counts[kind])
+        count = self._counts[kind] = self._counts[kind] + 1
+        return self._uuid(kind.encode(), count)
 
     def _uuid(self, purpose: bytes, count: int, key: bytes | None = None) -> str:
         moment = (_EPOCH_MS + count) & 0xFFFFFFFFFFFF
-        noise = int.from_bytes(self._digest(b"%s %d" % (purpose, count), 10, key), "big")
+        message, key = b"%s %d" % (purpose, count), key or self._eras[-1].key
+        noise = int.from_bytes(blake2b(message, digest_size=10, key=key).digest(), "big")
         head = (moment << 16) | 0x7000 | (noise & 0x0FFF)
         tail = (0b10 << 62) | (noise >> 18 & 0x3FFFFFFFFFFFFFFF)
         text = f"{head:016x}{tail:016x}"
@@ -126,7 +129,7 @@ class Identity:
     def file_path(self, request_id: str, file_name: str) -> str:
         """Return where an output file lives: `/files/b/{8 hex}/{name}` (wire.md §1.1, I-3p)."""
         noise = self._digest(b"file " + request_id.encode(), 20)
-        stem = "".join(_ALPHABET[byte & 63] for byte in noise[:16])
+        stem = noise[:16].translate(_LETTERS).decode()
         return f"/files/b/{noise[16:].hex()}/{stem}_{file_name}"
 
     def _digest(self, message: bytes, size: int, key: bytes | None = None) -> bytes:
@@ -150,22 +153,16 @@ def check(authorization: str, app: str | None, api_keys: frozenset[str]) -> None
     some, the key must be one of them.
     """
     scheme, _, credential = authorization.strip().partition(" ")
-    credential = credential.strip()
-    missing = Unauthenticated.required() if app is None else Unauthenticated.missing(app)
-    if not credential:
-        raise missing
-    match scheme.lower():
-        case "key":
-            if api_keys and credential not in api_keys:
-                raise (
-                    Unauthenticated.unknown() if ":" in credential else Unauthenticated.malformed()
-                )
-        case "bearer":
-            # A login token is a JWT; nothing here could verify one.
-            if (api_keys and credential not in api_keys) or credential.count(".") != 2:
-                raise Unauthenticated.bearer()
-        case _:
-            raise missing
+    credential, scheme = credential.strip(), scheme.lower()
+    if credential and scheme == "key":
+        if api_keys and credential not in api_keys:
+            raise Unauthenticated.unknown() if ":" in credential else Unauthenticated.malformed()
+    elif credential and scheme == "bearer":
+        # A login token is a JWT; nothing here could verify one.
+        if (api_keys and credential not in api_keys) or credential.count(".") != 2:
+            raise Unauthenticated.bearer()
+    else:
+        raise Unauthenticated.required() if app is None else Unauthenticated.missing(app)
 
 
 def key_id(authorization: str) -> str:

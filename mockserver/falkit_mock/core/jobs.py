@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
 from typing import Literal, TypeAlias
 
+from falkit_mock.core import NotJson, loads
 from falkit_mock.core.settings import Progression, Workload
 from falkit_spec import JSON, Endpoint, VideoFacts
 
@@ -137,46 +140,6 @@ class MediaValue:
 Moments: TypeAlias = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """Jobs that are alike to the schedule: of one endpoint, one key and one priority."""
-
-    path: str
-    key: str
-    low: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A job that runs: the endpoint whose runner it has (a direct call has none), whose, until."""
-
-    path: str | None
-    key: str
-    ends: float
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A job that waits; moments are unix seconds."""
-
-    id: str
-    partition: Partition
-    # Order of submission.
-    seq: int
-    # Before this no runner takes it.
-    ready: float
-    # Seconds on a runner.
-    run: float
-    # It is given up where it has not started by then.
-    start_by: float
-    # When it starts and ends by the plan so far.
-    planned: Moments = (math.inf, math.inf)
-
-    @property
-    def order(self) -> tuple[bool, int]:
-        return self.partition.low, self.seq
-
-
 def moments(starts: float, run: float, start_by: float) -> Moments:
     """Return when a job starts and ends; one that would start too late ends without a start."""
     return (math.inf, start_by) if starts > start_by else (starts, starts + run)
@@ -197,7 +160,6 @@ class RequestOptions:
     # Seconds after submission within which the job has to start (wire.md §3.1), or it times out.
     start_within: float = math.inf
     # How many may wait at the endpoint already; more, and the request is not taken (wire.md §3.1).
-    # Not stored: it is of no use after that.
     max_queue_length: int | None = None
     # Whether the service itself tries again after its own failures (wire.md §3.6).
     retry: bool = True
@@ -263,10 +225,9 @@ class Job:
     faults: JobFaults = NO_FAULTS
 
     @property
-    def partition(self) -> Partition:
-        """Whom it queues with; direct calls are a lane of their own, in which nobody waits."""
-        path = self.path if self.entry == "queue" else ""
-        return Partition(path, self.options.key, self.options.priority == "low")
+    def order(self) -> tuple[bool, int]:
+        """The job's place among those that wait: those of low priority come behind the others."""
+        return self.options.priority == "low", self.seq
 
     @property
     def start_by(self) -> float:
@@ -295,7 +256,21 @@ class Job:
             self.ends = now
 
 
-@dataclass(frozen=True, slots=True)
+def parse_body(body: bytes) -> JSON | NotJson:
+    """Return a body's JSON, or what is wrong with it."""
+    try:
+        return loads(body)
+    except NotJson as error:
+        return error
+
+
+def as_input(value: JSON | NotJson) -> Mapping[str, JSON]:
+    """Return what a body holds as an object; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+# Without slots, so that the body is parsed once, by whoever asks first.
+@dataclass(frozen=True)
 class ModelRequest:
     """One request to a model, as it came, and where its output is to be found."""
 
@@ -311,11 +286,23 @@ class ModelRequest:
     # What was probably meant, where there is no endpoint.
     hint: str | None = None
     options: RequestOptions = field(default_factory=RequestOptions)
+    # Whether it may name faults itself, which is worth a closer look.
+    marked: bool = False
+
+    @cached_property
+    def parsed_body(self) -> JSON | NotJson:
+        """The body's JSON, or what is wrong with it."""
+        return parse_body(self.body)
+
+    @property
+    def input(self) -> Mapping[str, JSON]:
+        """The input as it was sent, without defaults; empty where the body is not an object."""
+        return as_input(self.parsed_body)
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """An order whose body was read and checked against the document."""
+    """A request whose body was read and checked against the document."""
 
     endpoint: Endpoint
     # With the document's defaults filled in.
@@ -323,6 +310,8 @@ class ParsedRequest:
     media: tuple[MediaValue, ...]
     # What the output shows; None for an endpoint whose output is no video.
     video: VideoFacts | None
+    # How many units are billed; None where no price is known.
+    units: Decimal | None
     # What the model takes no notice of.
     hint: str | None
 
@@ -334,7 +323,7 @@ class ParsedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An order that the model answers at once with an error."""
+    """A request that the model answers at once with an error."""
 
     outcome: Outcome
     hint: str | None = None

@@ -100,7 +100,9 @@ def parse_host_pattern(word: str) -> tuple[str, int | None]:
     """Split `host`, `*.host`, `host:port` or `[v6]:port`; raise a ValueError."""
     text = word.strip().lower()
     if not text or "/" in text or "@" in text or " " in text:
-        raise ValueError(f"{word!r} is no host; give a name or address such as *.example.com:8080")
+        raise ValueError(
+            f"{word!r} isn't a host; give a name or address such as *.example.com:8080"
+        )
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
         port = rest.removeprefix(":")
@@ -110,5 +112,5 @@ def parse_host_pattern(word: str) -> tuple[str, int | None]:
     else:
         host, _, port = text.partition(":")
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-        raise ValueError(f"{word!r}: {port!r} is no port from 1 to 65535")
+        raise ValueError(f"{word!r}: {port!r} isn't a port from 1 to 65535")
     return host.rstrip("."), int(port) if port else None

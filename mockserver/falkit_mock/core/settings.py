@@ -1,10 +1,11 @@
-"""The mock's settings, timings and assumptions: plain values, checked when they are made."""
+"""Timings, assumptions and moments: plain values, checked when they are made."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
@@ -12,8 +13,13 @@ from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 Progression: TypeAlias = Literal["clock", "polls", "held"]
 
 
-class TimingError(ValueError):
-    """A timing that can't be read; the message says what can."""
+class SettingsError(ValueError):
+    """A setting that can't work. `problem` says what is wrong with the value, and the fix."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,10 @@ Timing: TypeAlias = Seconds | Realistic | Stepped
 
 
 def parse_timing(text: str) -> Timing:
-    """Read `instant`, `polls`, `held`, `realistic` or `QUEUE,RUN` in seconds."""
+    """Read `instant`, `polls`, `held`, `realistic` or `QUEUE,RUN` in seconds.
+
+    Raise SettingsError.
+    """
     match text.strip():
         case "instant":
             return Seconds(0.0, 0.0)
@@ -99,20 +108,18 @@ def _parse_seconds(text: str) -> Seconds:
     try:
         queue, run = (float(part) for part in parts)
     except ValueError:
-        raise TimingError(
-            f"timing: {text!r} is none of instant, polls, held, realistic or QUEUE,RUN in seconds "
-            "(such as 0.5,2)"
+        raise SettingsError(
+            "timing",
+            f"{text!r} is none of instant, polls, held, realistic or QUEUE,RUN in seconds "
+            "(such as 0.5,2)",
         ) from None
     if not all(math.isfinite(value) and value >= 0 for value in (queue, run)):
-        raise TimingError(f"timing: {text!r} needs two numbers of seconds that are 0 or more")
+        problem = f"{text!r} needs two numbers of seconds that are 0 or more"
+        raise SettingsError("timing", problem)
     return Seconds(queue, run)
 
 
 JwksPadding: TypeAlias = Literal["both", "unpadded", "padded"]
-
-
-class SettingsError(ValueError):
-    """A setting that can't work; the message names it, its value and the mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,24 +156,63 @@ class Assumptions:
     # wire.md §5.1 has no webhook of a cancelled job; its result is an error as others are.
     cancelled_webhook: Literal["sent", "none"] = "sent"
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            _check_assumption(each.name, getattr(self, each.name))
+
     @classmethod
-    def parse(cls, words: tuple[str, ...]) -> Assumptions:
-        """Build from `name=value` words; a SettingsError names the word that is wrong."""
+    def parse(cls, given: Iterable[str] | Mapping[str, object]) -> Assumptions:
+        """Build from `NAME=VALUE` words or a mapping of names to values; raise SettingsError."""
+        pairs = _pairs(given)
         chosen: dict[str, Any] = {}
-        for word in words:
-            name, equals, value = word.partition("=")
-            if not equals:
-                raise SettingsError(f"assume: {word!r} is not of the form NAME=VALUE")
-            known = ASSUMPTIONS.get(name.strip().replace("-", "_"))
-            if known is None:
-                names = ", ".join(option.replace("_", "-") for option in ASSUMPTIONS)
-                raise SettingsError(f"assume: there is no {name.strip()!r}; names are {names}")
-            if value.strip() not in known:
-                raise SettingsError(f"assume: {name} takes {' or '.join(known)}, not {value!r}")
-            chosen[name.strip().replace("-", "_")] = value.strip()
+        for name, value in pairs:
+            field = str(name).strip().replace("-", "_")
+            chosen[field] = value.strip() if isinstance(value, str) else value
+            _check_assumption(field, chosen[field])
         return cls(**chosen)
 
 
 ASSUMPTIONS: dict[str, tuple[str, ...]] = {
     name: get_args(hint) for name, hint in get_type_hints(Assumptions).items()
 }
+
+
+def _pairs(given: Iterable[str] | Mapping[str, object]) -> list[tuple[str, object]]:
+    if isinstance(given, Mapping):
+        return [(name, given[name]) for name in given]
+    return [*map(_split, given)]
+
+
+def _split(word: str) -> tuple[str, object]:
+    name, equals, value = word.partition("=")
+    if not equals:
+        raise SettingsError("assumptions", f"{word!r} is not of the form NAME=VALUE")
+    return name, value
+
+
+def _check_assumption(field: str, value: object) -> None:
+    known, name = ASSUMPTIONS.get(field), field.replace("_", "-")
+    if known is None:
+        names = ", ".join(option.replace("_", "-") for option in ASSUMPTIONS)
+        raise SettingsError("assumptions", f"there is no {name!r}; names are {names}")
+    if value not in known:
+        problem = f"{name} takes {' or '.join(known)}, not {value!r}"
+        raise SettingsError("assumptions", problem)
+
+
+def parse_moment(field: str, value: float | str | datetime) -> float:
+    """Return unix seconds, given as such, as ISO 8601 or as a datetime; raise SettingsError.
+
+    A moment without an offset is UTC: what a mock does must not depend on where it runs.
+    """
+    try:
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        if not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except (ValueError, OverflowError, OSError, TypeError):
+        pass
+    problem = f"{value!r} isn't a moment; write one such as 2027-01-15T08:00:00Z"
+    raise SettingsError(field, problem)

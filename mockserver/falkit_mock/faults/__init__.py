@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
 from random import Random
 from typing import Literal, TypeAlias, get_args
 
 from falkit_mock.core import figure
 from falkit_spec import JSON
 
+Table = dict[str, JSON]
 # Characters of a value that are shown.
 _MOST = 100
 
@@ -19,33 +22,22 @@ _MOST = 100
 class RuleError(ValueError):
     """A rule that can't work.
 
-    `field` and `value` are what is wrong, `mend` what would do; `where` is the rule's place
+    `field` and `value` are what is wrong, `fix` what would do; `where` is the rule's place
     among others, such as `rule 2`, and may be added later by who knows it.
     """
 
-    def __init__(self, field: str, value: JSON, mend: str, where: str = "") -> None:
+    def __init__(self, field: str, value: JSON, fix: str, *, missing: bool = False) -> None:
+        super().__init__(field, value, fix)
         self.field = field
         self.value = value
-        self.mend = mend
-        self.where = where
-        self._lacks = False
-        super().__init__(self.message)
-
-    @classmethod
-    def lacking(cls, field: str, mend: str) -> RuleError:
-        """Return the error of a rule that lacks a field."""
-        error = RuleError(field, None, mend)
-        error._lacks = True
-        return error
-
-    @property
-    def message(self) -> str:
-        value = "missing;" if self._lacks else _shown(self.value)
-        said = f"{self.field}: {value} {self.mend}"
-        return f"{self.where}: {said}" if self.where else said
+        self.fix = fix
+        self.where = ""
+        self._missing = missing
 
     def __str__(self) -> str:
-        return self.message
+        shown = "missing;" if self._missing else _shown(self.value)
+        place = f"{self.where}: " if self.where else ""
+        return f"{place}{self.field}: {shown} {self.fix}"
 
     def at(self, where: str) -> RuleError:
         """Say also which rule it is."""
@@ -64,91 +56,145 @@ def _shown(value: JSON) -> str:
     return shown if len(shown) <= _MOST else f"{shown[:_MOST]}…"
 
 
-class UnknownFault(RuleError):
-    """No fault has this name; `near` is the one that was probably meant."""
-
-    def __init__(self, name: str, near: str | None) -> None:
-        meant = f"did you mean {near}?" if near else "`falkit faults` lists them"
-        super().__init__("fault", name, f"is no fault; {meant}")
-        self.near = near
+def suggestion(word: JSON, known: Iterable[str], otherwise: str) -> str:
+    """Ask whether the known word was meant that is near to one; or else say what to do."""
+    near = get_close_matches(word, known, n=1) if isinstance(word, str) else []
+    return f"did you mean {near[0]}?" if near else otherwise
 
 
-Table = dict[str, JSON]
-_FORMS = "is no time; give seconds, uniform:1..3, normal:2,0.5 (mean, deviation) or lognormal:2,0.5"
+def as_json(text: str) -> JSON:
+    """Return what a text is as JSON, or else the text."""
+    try:
+        # NaN and Infinity are not JSON, whatever Python says.
+        value: JSON = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return text
+    return value
+
+
+def _refuse(word: str) -> JSON:
+    raise ValueError(word)
+
+
+def as_text(value: JSON) -> str:
+    """Return a value as a rule would write it; nothing for what JSON can't hold."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError):
+        return ""
+
+
+def as_number(value: JSON) -> float | None:
+    """Return a value as a number if it is one, or is a text that reads as one; else None."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return None if math.isnan(number) else number
+
+
+def as_list(text: str) -> list[JSON] | None:
+    """Read `a,b,3` or a JSON array; None for what is neither."""
+    if text.startswith("["):
+        value = as_json(text)
+        return value if isinstance(value, list) else None
+    return [_scalar(word) for word in text.split(",")] if text else None
+
+
+def _scalar(word: str) -> JSON:
+    value = as_json(word)
+    return value if not isinstance(value, str) and _is_scalar(value) else word
+
+
+def _is_scalar(value: JSON) -> bool:
+    number = as_number(value)
+    return isinstance(value, str) or (number is not None and math.isfinite(number))
+
+
+def read_number(
+    name: str, value: JSON, least: float, most: float, *, whole: bool = False
+) -> int | float:
+    """Return a number within its bounds; raise RuleError."""
+    number = as_number(value)
+    if number is None or (whole and not number.is_integer()):
+        raise RuleError(name, value, f"is not a {'whole ' if whole else ''}number")
+    if math.isinf(number):
+        fix = f"is not a number from {figure(least)} to {figure(most)}"
+        raise RuleError(name, str(number), fix)
+    short = int(number) if number.is_integer() else number
+    if number < least:
+        raise RuleError(name, short, f"is too small; give {figure(least)} or more")
+    if number > most:
+        raise RuleError(name, short, f"is too large; give {figure(most)} or less")
+    return short
+
+
 # A week: more is a slip of the hand.
-_LONGEST = 604_800
+WEEK = 604_800
+_FORMS = (
+    "is not a time; give seconds, uniform:1..3, normal:2,0.5 (mean, deviation) or lognormal:2,0.5"
+)
+_SEPARATORS = {"uniform": "..", "normal": ",", "lognormal": ","}
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Seconds: `exact`, or drawn. `first` and `second` are what the form's name says."""
+    """Seconds: drawn by a form of `_SEPARATORS`, or exact where the form is empty.
 
-    form: Literal["exact", "uniform", "normal", "lognormal"]
+    `first` and `second` are the bounds, or mean and deviation, or median and sigma.
+    """
+
+    form: str
     first: float
     second: float = 0.0
 
     def draw(self, random: Random) -> float:
         """Return a number of seconds, 0 or more."""
         match self.form:
-            case "exact":
-                return self.first
             case "uniform":
                 return random.uniform(self.first, self.second)
             case "normal":
-                return min(_LONGEST, max(0.0, random.gauss(self.first, self.second)))
+                return min(WEEK, max(0.0, random.gauss(self.first, self.second)))
             case "lognormal":
                 # By its median, which is what a latency is known by.
                 power = random.normalvariate(math.log(self.first), self.second)
-                return math.exp(min(power, math.log(_LONGEST)))
+                return math.exp(min(power, math.log(WEEK)))
+            case _:
+                return self.first
 
-    @property
-    def written(self) -> JSON:
-        """The distribution as a rule has it."""
-        if self.form == "exact":
-            return int(self.first) if self.first == int(self.first) else self.first
-        between = ".." if self.form == "uniform" else ","
-        return f"{self.form}:{self.first!r}{between}{self.second!r}"
+    def to_json(self) -> JSON:
+        """Return the distribution as a rule has it."""
+        if not self.form:
+            return int(self.first) if self.first.is_integer() else self.first
+        return f"{self.form}:{self.first!r}{_SEPARATORS[self.form]}{self.second!r}"
 
 
 def parse_distribution(name: str, value: JSON) -> Distribution:
     """Read seconds or a distribution; raise RuleError."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise RuleError(name, value, _FORMS)
+    form, colon, rest = as_text(value).rpartition(":")
     try:
-        form, colon, rest = str(value).partition(":")
-        if not colon:
-            first, second = float(form), 0.0
-        else:
-            first, second = (float(part) for part in rest.split(".." if form == "uniform" else ","))
-    except (ValueError, OverflowError):
-        raise RuleError(name, value, _FORMS) from None
-    if not colon:
-        return _checked(name, value, Distribution("exact", first))
-    match form:
-        case "uniform":
-            return _checked(name, value, Distribution("uniform", first, second))
-        case "normal":
-            return _checked(name, value, Distribution("normal", first, second))
-        case "lognormal":
-            return _checked(name, value, Distribution("lognormal", first, second))
-        case _:
-            raise RuleError(name, value, _FORMS)
-
-
-def _checked(name: str, value: JSON, found: Distribution) -> Distribution:
-    for number in (found.first, found.second):
-        if not 0 <= number <= _LONGEST:
-            raise RuleError(name, value, f"is outside; give 0 to {_LONGEST} seconds")
-    if found.form == "uniform" and found.second < found.first:
+        numbers = [*map(float, rest.split(_SEPARATORS[form]) if colon else [rest])]
+    except (KeyError, ValueError):
+        numbers = []
+    if len(numbers) != (2 if colon else 1):
+        raise RuleError(name, value, _FORMS)
+    if not all(0 <= number <= WEEK for number in numbers):
+        raise RuleError(name, value, f"is out of range; give 0 to {WEEK} seconds")
+    found = Distribution(form, *numbers)
+    if form == "uniform" and found.second < found.first:
         raise RuleError(name, value, "ends before it begins; give the smaller number first")
-    if found.form == "lognormal" and not found.first:
+    if form == "lognormal" and not found.first:
         raise RuleError(name, value, "needs a median above 0")
     return found
 
 
 Kind: TypeAlias = Literal["number", "integer", "text", "list", "choice", "boolean", "seconds"]
 # Whatever can be encoded: JSON may hold halves of characters.
-_WHOLE = re.compile(r"[^\ud800-\udfff]*")
+_ENCODABLE = re.compile(r"[^\ud800-\udfff]+")
 _HEADER = re.compile(r"[\x20-\x7e]*")
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -174,118 +220,50 @@ class Parameter:
         """Return a value as the fault takes it; raise RuleError. Infinity is the text `inf`."""
         match self.kind:
             case "number" | "integer":
-                return self._number(value)
-            case "boolean":
-                return self._boolean(value)
+                if self.endless and as_number(value) == math.inf:
+                    return "inf"
+                whole = self.kind == "integer"
+                return read_number(self.name, value, self.least, self.most, whole=whole)
+            case "seconds":
+                return parse_distribution(self.name, value).to_json()
             case "list":
                 return self._list(value)
-            case "seconds":
-                return parse_distribution(self.name, value).written
-            case "choice":
-                return self._choice(value)
             case "text":
                 return self._text(value)
-
-    def _number(self, value: JSON) -> JSON:
-        number = as_number(value)
-        if number is None:
-            raise RuleError(self.name, value, "is not a number")
-        if self.endless and number == math.inf:
-            return "inf"
-        check_range(self.name, number, self.least, self.most)
-        if self.kind == "integer" and number != int(number):
-            raise RuleError(self.name, value, "is not a whole number")
-        return int(number) if number == int(number) else number
-
-    def _boolean(self, value: JSON) -> bool:
-        known = _TRUTH.get(_text(value).lower())
-        if known is None:
-            raise RuleError(self.name, value, "is neither true nor false")
-        return known
-
-    def _choice(self, value: JSON) -> str:
-        text = _text(value)
-        if text not in self.choices:
-            raise RuleError(self.name, value, f"is not {' or '.join(self.choices)}")
-        return text
+            case "boolean" if as_text(value).lower() in _TRUTH:
+                return _TRUTH[as_text(value).lower()]
+            case "choice" if as_text(value) in self.choices:
+                return as_text(value)
+            case "boolean" | "choice":
+                known = " or ".join(self.choices or ("true", "false"))
+                raise RuleError(self.name, value, f"is not {known}")
 
     def _text(self, value: JSON) -> str:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise RuleError(self.name, value, "is not a text")
-        text = _text(value)
-        if not text or not _WHOLE.fullmatch(text):
+        plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+        text = as_text(value)
+        if not plain or not _ENCODABLE.fullmatch(text):
             raise RuleError(self.name, value, "is not a text")
         if self.header and not _HEADER.fullmatch(text):
             raise RuleError(self.name, value, "can't stand in a header; use ASCII in one line")
         return text
 
     def _list(self, value: JSON) -> list[JSON]:
-        items = read_list(value) if isinstance(value, str) else value
+        items = as_list(value) if isinstance(value, str) else value
         if not isinstance(items, list) or not items:
             raise RuleError(self.name, value, "is not a list such as a,b")
-        if not all(_is_plain(item) for item in items):
+        if not all(map(_is_scalar, items)):
             raise RuleError(self.name, value, "has items that are neither texts nor numbers")
         return items
 
-
-def _text(value: JSON) -> str:
-    """Return a value as it would be written; nothing for what is neither text nor number."""
-    if isinstance(value, str):
-        return value
-    try:
-        return json.dumps(value)
-    except (TypeError, ValueError):
-        return ""
-
-
-def _is_plain(value: JSON) -> bool:
-    number = as_number(value)
-    return isinstance(value, str) or (number is not None and math.isfinite(number))
-
-
-def as_number(value: JSON) -> float | None:
-    """Return a value as a number if it is one, or is a text that reads as one; else None."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return None if math.isnan(number) else number
-
-
-def check_range(name: str, number: float, least: float, most: float) -> None:
-    """Raise RuleError for a number outside its bounds, infinity among them."""
-    if math.isinf(number):
-        mend = f"is not a number from {figure(least)} to {figure(most)}"
-        raise RuleError(name, str(number), mend)
-    if not least <= number <= most:
-        shown = int(number) if number == int(number) else number
-        limit = f"{figure(least)} or more" if number < least else f"{figure(most)} or less"
-        raise RuleError(name, shown, f"is outside; give {limit}")
-
-
-def read_list(text: str) -> list[JSON] | None:
-    """Read `a,b,3` or a JSON array; None for what is neither."""
-    if text.startswith("["):
-        value = _parsed(text)
-        return value if isinstance(value, list) else None
-    return [scalar(word) for word in text.split(",")] if text else None
-
-
-def scalar(word: str) -> JSON:
-    """Return a word as the number that it is, or else as it stands."""
-    value = _parsed(word)
-    number = None if isinstance(value, str) else as_number(value)
-    return word if number is None or math.isinf(number) else value
-
-
-def _parsed(text: str) -> JSON:
-    try:
-        value: JSON = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value
+    def to_json(self) -> Table:
+        """Return the parameter as the control API lists it."""
+        listed: Table = {
+            "name": self.name,
+            "kind": self.kind,
+            "default": self.default,
+            "about": self.about,
+        }
+        return {**listed, "choices": list(self.choices)} if self.choices else listed
 
 
 Operation: TypeAlias = Literal[
@@ -300,65 +278,66 @@ Operation: TypeAlias = Literal[
     "upload",
     "token",
 ]
+# Where something can happen to the connection itself; what starts a job; what asks about one.
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
-# Of one phase, the first rule that matches decides; rules of different phases go together.
-Phase: TypeAlias = Literal["latency", "answer", "queue", "outcome", "logs", "media", "webhook"]
-# Where something can happen to the connection itself, and what starts a job.
-ANYWHERE = OPERATIONS
 JOBS: tuple[Operation, ...] = ("submit", "run")
 FOLLOWING: tuple[Operation, ...] = ("status", "stream", "result", "cancel")
-# What a fault can befall that the call itself names which makes a job: also what follows of it.
-_REACHED: dict[Operation, tuple[Operation, ...]] = {
-    "submit": ("submit", *FOLLOWING, "media"),
-    "run": ("run", "media"),
-}
-
-
-def reached(operation: Operation) -> tuple[Operation, ...]:
-    """Return the operations that a fault counts for which a call names itself."""
-    return _REACHED.get(operation, (operation,))
+# Of one phase, the first rule that matches decides; rules of different phases go together.
+Phase: TypeAlias = Literal["latency", "answer", "queue", "outcome", "logs", "media", "webhook"]
+Family: TypeAlias = Literal[
+    "model error",
+    "request error",
+    "raw answer",
+    "gateway",
+    "connection",
+    "time",
+    "media",
+    "webhook",
+]
+# What kind of field a model error is about where the rule names none; "" for none at all.
+Concern: TypeAlias = Literal["", "image", "video", "audio", "media", "prompt", "number"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that can go wrong.
 
-    `on` are the operations it happens on where a rule says nothing, `may` those that a rule may
-    say; the families of faults add what they need.
+    It happens on the operations `on` where a rule says nothing; a rule may name those of
+    `allowed_on`.
     """
 
     name: str
+    family: Family
     phase: Phase
     about: str
     on: tuple[Operation, ...]
-    may: tuple[Operation, ...]
+    allowed_on: tuple[Operation, ...]
     parameters: tuple[Parameter, ...] = ()
-    family: str = field(default="", kw_only=True)
+    # Of an outcome: its status where no parameter says another.
+    status: int = 200
+    # Of an outcome: whether a runner works on it before it fails, or it takes no time.
+    ran: bool = True
+    # Of a request error: whether the queue tries again before it gives up (wire.md §3.6), and
+    # fal.run says that its caller may (wire.md §4).
+    temporary: bool = False
+    # Of a model error: what it is about, and the parameters that make its `ctx`.
+    concerns: Concern = ""
+    ctx: tuple[str, ...] = ()
+    # Of a connection fault: whether the request is carried out before.
+    done: bool = False
 
     def parameter(self, name: str) -> Parameter | None:
         """Return the parameter of a name, or None."""
-        for parameter in self.parameters:
-            if parameter.name == name:
-                return parameter
-        return None
+        return next((each for each in self.parameters if each.name == name), None)
 
-    def described(self) -> dict[str, JSON]:
-        """Return the fault as the control API and `falkit faults` tell of it."""
+    def to_json(self) -> Table:
+        """Return the fault as the control API and `falkit faults` list it."""
         return {
             "name": self.name,
             "family": self.family,
             "phase": self.phase,
             "about": self.about,
             "on": list(self.on),
-            "may": list(self.may),
-            "parameters": [
-                {
-                    "name": parameter.name,
-                    "kind": parameter.kind,
-                    "default": parameter.default,
-                    "about": parameter.about,
-                    **({"choices": list(parameter.choices)} if parameter.choices else {}),
-                }
-                for parameter in self.parameters
-            ],
+            "allowed_on": list(self.allowed_on),
+            "parameters": [parameter.to_json() for parameter in self.parameters],
         }

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
 
-from falkit_mock.core import HINT, NotJson, header_text, loads
+from falkit_mock.core import HINT, header_text
 from falkit_mock.core.fal_errors import error_text, model_error, platform_error, refusal
 from falkit_mock.core.jobs import (
     NO_FAULTS,
@@ -18,14 +17,15 @@ from falkit_mock.core.jobs import (
     Outcome,
     ParsedRequest,
     Refused,
+    as_input,
+    parse_body,
 )
 from falkit_mock.core.settings import Assumptions, Progression
-from falkit_mock.faults import Fault, Operation, RuleError
+from falkit_mock.faults import Concern, Fault, Operation, RuleError
 from falkit_mock.faults.catalogue import WEBHOOK_PREFIX
-from falkit_mock.faults.job_errors import ModelError, RequestError
 from falkit_mock.faults.matching import INDEX, MatchContext, found_at
 from falkit_mock.faults.rulebook import Rulebook, TriggeredFault
-from falkit_mock.faults.rules import NO_MAGIC, Magic, Rule, find, may_have
+from falkit_mock.faults.rules import NO_MAGIC, Magic, Rule, find_magic
 from falkit_spec import JSON
 
 
@@ -52,38 +52,27 @@ def outcome_as(
     """
     rule = Rule.read(source)
     if rule.fault.phase != "outcome":
-        raise RuleError("fault", rule.fault.name, "is no error that a job can end with")
+        raise RuleError("fault", rule.fault.name, "isn't an error that a job can end with")
     return _outcome(TriggeredFault(rule, "chosen by hand", 1), parsed, entry, assumptions)
 
 
 def tried_again(triggered: TriggeredFault) -> bool:
-    """Say whether the queue itself tries again: after 503, 504 and connection errors.
+    """Tell whether the queue itself tries again: after 503, 504 and connection errors.
 
     A model's own word, the retry header, counts where its status is of the 5xx (wire.md §6.3).
     """
-    match triggered.rule.fault:
-        case RequestError() as fault:
-            return fault.temporary
-        case ModelError():
-            return _status(triggered) >= 500 and triggered.parameters()["retryable"] is True
+    match triggered.fault.family:
+        case "request error":
+            return triggered.fault.temporary
+        case "model error":
+            return _status(triggered) >= 500 and triggered.value("retryable") is True
         case _:
-            return triggered.name == "raw_error" and _status(triggered) in (503, 504)
-
-
-def ran(fault: Fault) -> bool:
-    """Say whether a runner worked on a job before it ended so."""
-    return fault.ran if isinstance(fault, ModelError | RequestError) else True
+            return _status(triggered) in (503, 504)
 
 
 def _status(triggered: TriggeredFault) -> int:
-    fault, said = triggered.rule.fault, triggered.parameters().get("status")
-    return (
-        int(str(said))
-        if said is not None
-        else fault.status
-        if isinstance(fault, ModelError)
-        else 200
-    )
+    given = triggered.value("status")
+    return triggered.fault.status if given is None else int(str(given))
 
 
 def _outcome(
@@ -92,71 +81,57 @@ def _outcome(
     entry: Entry,
     assumptions: Assumptions,
 ) -> Outcome:
-    match triggered.rule.fault:
-        case RequestError() as fault:
-            return _request_error(fault, triggered, entry)
-        case ModelError() as fault:
-            valid = parsed if isinstance(parsed, ParsedRequest) else None
-            return _model_error(fault, triggered, valid, assumptions)
+    code = _status(triggered)
+    error = error_text(code, assumptions) if code >= 400 else None
+    match triggered.fault.family:
+        case "request error":
+            return _request_error(triggered, entry)
+        case "model error":
+            return _model_error(triggered, parsed, code, error)
         case _:
-            code = _status(triggered)
-            error = error_text(code, assumptions) if code >= 400 else None
-            body = str(triggered.parameters()["text"]).encode()
             headers = {"content-type": "text/plain; charset=utf-8"}
-            return Outcome(code, body, headers, error)
+            return Outcome(code, triggered.text("text").encode(), headers, error)
 
 
-def _request_error(fault: RequestError, triggered: TriggeredFault, entry: Entry) -> Outcome:
-    said = triggered.parameters()
-    outcome = platform_error(fault.name, cast("str | None", said["detail"]))
+def _request_error(triggered: TriggeredFault, entry: Entry) -> Outcome:
+    outcome = platform_error(triggered.name, triggered.text("detail"))
     headers = dict(outcome.headers)
-    if entry == "run" and fault.temporary:
+    if entry == "run" and triggered.fault.temporary:
         # fal.run leaves the trying again to its caller (wire.md §4).
         headers["x-fal-needs-retry"] = "1"
-    if said.get("by") == "platform":
+    if triggered.value("by") == "platform":
         headers.pop("x-fal-request-timeout-type", None)
     return replace(outcome, headers=headers)
 
 
 def _model_error(
-    fault: ModelError,
-    triggered: TriggeredFault,
-    parsed: ParsedRequest | None,
-    assumptions: Assumptions,
+    triggered: TriggeredFault, parsed: ParsedRequest | Refused, code: int, error: str | None
 ) -> Outcome:
-    said = triggered.parameters()
-    code = _status(triggered)
-    ctx = {name: said[name] for name in fault.ctx}
-    place = said["field"] if isinstance(said["field"], str) else _place(fault, parsed)
+    place = triggered.text("field") or _place(triggered.fault.concerns, parsed)
     steps: list[JSON] = [
         int(step) if INDEX.fullmatch(step) else step for step in place.split(".") if step
     ]
-    item = model_error(fault.name, steps, ctx, cast("str | None", said["msg"]))
-    if place and parsed is not None:
+    ctx = {name: triggered.value(name) for name in triggered.fault.ctx}
+    item = model_error(triggered.name, steps, ctx, triggered.text("msg"))
+    if place and isinstance(parsed, ParsedRequest):
         item["input"] = found_at(parsed.input, place)
-    retryable = said.get("retryable") is True
-    return refusal([item], error=error_text(code, assumptions), status=code, retryable=retryable)
+    retryable = triggered.value("retryable") is True
+    return refusal([item], error=error, status=code, retryable=retryable)
 
 
-def _place(fault: ModelError, parsed: ParsedRequest | None) -> str:
+def _place(concerns: Concern, parsed: ParsedRequest | Refused) -> str:
     """Return the field that an error is about: the first of the input that fits, or its prompt."""
-    if parsed is None:
-        return "prompt" if fault.concerns else ""
-    match fault.concerns:
-        case "":
-            return ""
-        case "prompt":
-            return "prompt"
-        case "number":
-            numbers = [
-                name
-                for name, value in parsed.input.items()
-                if isinstance(value, int | float) and not isinstance(value, bool)
-            ]
-            return min(numbers, key=lambda name: (name != "duration", name), default="prompt")
-        case kind:
-            media = sorted(parsed.media, key=lambda medium: medium.kind != kind)
-            return media[0].field if media else "prompt"
+    if not concerns or concerns == "prompt" or isinstance(parsed, Refused):
+        return "prompt" if concerns else ""
+    if concerns == "number":
+        numbers = [
+            name
+            for name, value in parsed.input.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        return min(numbers, key=lambda name: (name != "duration", name), default="prompt")
+    media = sorted(parsed.media, key=lambda medium: medium.kind != concerns)
+    return media[0].field if media else "prompt"
 
 
 # How often the queue hands a job to a runner before it gives up (wire.md §3.6).
@@ -196,54 +171,56 @@ USUAL = Resolution()
 
 def input_of(body: bytes) -> Mapping[str, JSON]:
     """Return a body as an object; an empty one for what is none."""
-    try:
-        value = loads(body)
-    except NotJson:
-        return {}
-    return value if isinstance(value, dict) else {}
+    return as_input(parse_body(body))
 
 
-def magic_of(body: bytes) -> Magic:
-    """Return what an input names itself."""
-    return find(input_of(body)) if may_have(body) else NO_MAGIC
+def operation_of(entry: Entry) -> Operation:
+    """Return the operation that makes a job by an entry."""
+    return "submit" if entry == "queue" else "run"
 
 
-def subject_of(request: ModelRequest, entry: Entry, named: tuple[str, ...]) -> MatchContext:
-    """Return an order as rules see it."""
-    operation: Operation = "submit" if entry == "queue" else "run"
-    return MatchContext(
-        operation, request.path, request.options.key, named, lambda: input_of(request.body)
-    )
+def named_faults(request: ModelRequest, entry: Entry) -> Magic:
+    """Return the faults that a request names itself: by its header, and then in its input."""
+    header = request.options.faults
+    if not request.marked:
+        return NO_MAGIC
+    found = find_magic(request.input, operation_of(entry))
+    return replace(found, texts=(*header, *found.texts))
+
+
+def match_context(request: ModelRequest, entry: Entry, named: tuple[str, ...]) -> MatchContext:
+    """Return a call of a model as rules see it."""
+    key = request.options.key
+    return MatchContext(operation_of(entry), request.path, key, named, lambda: request.input)
 
 
 def resolve(
     book: Rulebook,
     request: ModelRequest,
+    magic: Magic,
     parsed: ParsedRequest | Refused,
     entry: Entry,
     assumptions: Assumptions,
 ) -> Resolution:
-    """Decide about a new job; count what the rules counted."""
-    found = magic_of(request.body)
-    operation: Operation = "submit" if entry == "queue" else "run"
-    misplaced = (Rule.read(text).misplaced(operation) for text in found.texts)
-    hint = "; ".join(filter(None, (*found.hints, *misplaced))) or None
-    named = (*request.options.faults, *found.texts)
-    if book.idle and not named:
-        return USUAL if hint is None else Resolution(hint=hint)
-    context = subject_of(request, entry, named)
+    """Decide about a new job; count what the rules counted.
+
+    `magic` is what `named_faults` found in the request. Without any, and without rules, there is
+    nothing to decide: that is USUAL.
+    """
+    hint = "; ".join(magic.hints) or None
+    context = match_context(request, entry, magic.texts)
     # An input that the model would not have taken never comes to its own errors.
     triggered, attempts = _attempts(
         book, context, request, entry, valid=isinstance(parsed, ParsedRequest)
     )
-    faults = JobFaults(named)
+    faults = JobFaults(magic.texts)
     if entry == "queue":
         faults = _later(book, context, faults)
     if triggered is None:
         return Resolution(attempts=attempts, faults=faults, hint=hint)
     return Resolution(
         outcome=ending(triggered, parsed, entry, assumptions),
-        ran=ran(triggered.rule.fault),
+        ran=triggered.fault.ran,
         attempts=attempts,
         faults=replace(faults, outcome=triggered.name, rule=triggered.id),
         hint=hint,
@@ -255,11 +232,11 @@ def _attempts(
 ) -> tuple[TriggeredFault | None, int]:
     """Return the error that the job ends with, if any, and how often it was tried (wire.md §3.6).
 
-    Each attempt asks the rules anew, so that an error that comes twice is gone on the third.
+    Each attempt asks the rules again, so that an error that comes twice is gone on the third.
     """
 
     def only(fault: Fault) -> bool:
-        return valid or isinstance(fault, RequestError)
+        return valid or fault.family == "request error"
 
     most = MOST_ATTEMPTS if entry == "queue" and request.options.retry else 1
     triggered = None
@@ -284,8 +261,6 @@ def _later(book: Rulebook, context: MatchContext, faults: JobFaults) -> JobFault
 
 def _kept(triggered: TriggeredFault) -> KeptFault:
     """Return a fault as it is kept with a job."""
-    numbers = {
-        name: value if isinstance(value, int | float) else math.inf
-        for name, value in triggered.parameters().items()
-    }
+    parameters = triggered.fault.parameters
+    numbers = {each.name: triggered.number(each.name) for each in parameters}
     return KeptFault(triggered.name.removeprefix(WEBHOOK_PREFIX), numbers)

@@ -7,42 +7,44 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from falkit_mock.faults import Fault, Operation, RuleError, Table, reached
+from falkit_mock.faults import (
+    FOLLOWING,
+    Fault,
+    Operation,
+    RuleError,
+    Table,
+    as_json,
+    as_list,
+    as_text,
+    suggestion,
+)
 from falkit_mock.faults.catalogue import find_fault
-from falkit_mock.faults.matching import MATCHING, Matcher, read_matcher, written
+from falkit_mock.faults.matching import MATCHING, Matcher, read_matcher
 from falkit_spec import JSON
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _NAME = re.compile(r"\s*([A-Za-z][A-Za-z0-9_-]*)")
+_KEY = re.compile(r"[A-Za-z_][\w.-]*")
 _PAIR = re.compile(
-    rf"""\s+(?P<key>[A-Za-z_][\w.-]*|{_STRING})=(?P<value>{_STRING}|'[^']*'|[^\s"';\]]*)"""
+    rf"""\s+(?P<key>{_KEY.pattern}|{_STRING})=(?P<value>{_STRING}|'[^']*'|[^\s"';\]]*)"""
 )
 _BARE = re.compile(r"""[^\s"';\]]+""")
 _END = re.compile(r"\s*(;|\]|$)")
 INPUT = "input."
-
-
-def parse_text(text: str) -> Table:
-    """Read one rule; raise RuleError."""
-    table, end = scan(text, 0)
-    if end < len(text):
-        raise RuleError("rule", text, "goes on after its end; one rule is expected")
-    return table
+# Characters of a text that are shown.
+_MOST = 60
 
 
 def parse_texts(text: str) -> list[str]:
     """Split several rules, with semicolons between them, and read none; raise RuleError."""
     found: list[str] = []
     at = 0
-    while at < len(text):
-        if not text[at:].strip(" ;"):
-            break
-        _, end = scan(text, at)
+    while text[at:].strip(" ;"):
+        _, end = _scan(text, at)
         if text[end : end + 1] == "]":
             raise RuleError("rule", text, "has a bracket; put its value in quotes")
         found.append(text[at:end].strip())
@@ -50,11 +52,18 @@ def parse_texts(text: str) -> list[str]:
     return found
 
 
-def scan(text: str, at: int) -> tuple[Table, int]:
+def _parse_text(text: str) -> Table:
+    table, end = _scan(text, 0)
+    if end < len(text):
+        raise RuleError("rule", text, "goes on after its end; one rule is expected")
+    return table
+
+
+def _scan(text: str, at: int) -> tuple[Table, int]:
     """Read one rule from a place on; return it and where it ended: at `;`, `]` or the end."""
     name = _NAME.match(text, at)
     if name is None:
-        raise RuleError("rule", _near(text, at), "does not begin with a fault's name")
+        raise RuleError("rule", _short(text[at:]), "does not begin with a fault's name")
     table: Table = {"fault": name[1]}
     at = name.end()
     while pair := _PAIR.match(text, at):
@@ -65,49 +74,22 @@ def scan(text: str, at: int) -> tuple[Table, int]:
         at = pair.end()
     end = _END.match(text, at)
     if end is None:
-        rest = _near(text, at)
-        raise RuleError("rule", rest, "is not key=value; quote a value that has spaces in it")
+        fix = "is not key=value; quote a value that has spaces in it"
+        raise RuleError("rule", _short(text[at:]), fix)
     return table, end.start(1)
 
 
-def to_text(table: Mapping[str, JSON]) -> str:
-    """Write a table's rule in one line."""
-    words = [str(table["fault"])]
-    for key, value in table.items():
-        if key == "input" and isinstance(value, dict):
-            words += [f"{_shown_key(INPUT + name)}={_json(each)}" for name, each in value.items()]
-        elif key != "fault":
-            words.append(f"{key}={_plain(value)}")
-    return " ".join(words)
-
-
 def _key(word: str) -> str:
-    if not word.startswith('"'):
-        return word if word.startswith(INPUT) else word.replace("-", "_")
-    return _unquoted("key", word)
+    if word.startswith('"'):
+        return _unquoted("key", word)
+    return word if word.startswith(INPUT) else word.replace("-", "_")
 
 
 def _value(key: str, word: str) -> JSON:
     if word.startswith('"'):
         return _unquoted(key, word)
     raw = word[1:-1] if word.startswith("'") else word
-    if not key.startswith(INPUT):
-        return raw
-    return as_json(raw)
-
-
-def as_json(raw: str) -> JSON:
-    """Return what a text is as JSON, or else the text."""
-    try:
-        # NaN and Infinity are no JSON, whatever Python says.
-        value: JSON = json.loads(raw, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return raw
-    return value
-
-
-def _refuse(word: str) -> JSON:
-    raise ValueError(word)
+    return as_json(raw) if key.startswith(INPUT) else raw
 
 
 def _unquoted(key: str, word: str) -> str:
@@ -118,51 +100,47 @@ def _unquoted(key: str, word: str) -> str:
     return str(value)
 
 
+def _short(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
+
+
+def to_text(table: Mapping[str, JSON]) -> str:
+    """Write a table's rule in one line."""
+    words = [str(table["fault"])]
+    for key, value in table.items():
+        if key == "input" and isinstance(value, dict):
+            words += [_input_pair(f"{INPUT}{name}", each) for name, each in value.items()]
+        elif key != "fault":
+            words.append(f"{key}={_plain(value)}")
+    return " ".join(words)
+
+
 def _plain(value: JSON) -> str:
+    """Write a value whose kind its key tells."""
+    text = as_text(value)
     if isinstance(value, list):
-        words = [item if isinstance(item, str) else json.dumps(item) for item in value]
-        joined = ",".join(words)
-        simple = all(
-            word and "," not in word and _same(item, word)
-            for item, word in zip(value, words, strict=True)
-        )
-        return _text(joined if simple and not joined.startswith("[") else json.dumps(value))
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return _text(value if isinstance(value, str) else json.dumps(value))
-
-
-def _same(item: JSON, word: str) -> bool:
-    try:
-        return isinstance(item, str) != isinstance(json.loads(word), int | float)
-    except (ValueError, RecursionError):
-        return isinstance(item, str)
-
-
-def _text(text: str) -> str:
+        joined = ",".join(map(as_text, value))
+        text = joined if as_list(joined) == value else text
     return text if _BARE.fullmatch(text) else json.dumps(text)
 
 
-def _json(value: JSON) -> str:
+def _input_pair(key: str, value: JSON) -> str:
+    """Write a field of the input and its value so that it reads back as the same JSON."""
+    key = key if _KEY.fullmatch(key) else json.dumps(key)
     if isinstance(value, str):
         bare = _BARE.fullmatch(value) and as_json(value) == value
-        return value if bare else json.dumps(value)
-    written = json.dumps(value, separators=(",", ":")).replace("'", "\\u0027")
-    return written if _BARE.fullmatch(written) else f"'{written}'"
-
-
-def _shown_key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z_][\w.-]*", key) else json.dumps(key)
-
-
-def _near(text: str, at: int) -> str:
-    rest = text[at:].strip()
-    return rest if len(rest) <= 40 else f"{rest[:40]}…"
+        return f"{key}={value if bare else json.dumps(value)}"
+    text = json.dumps(value, separators=(",", ":")).replace("'", "\\u0027")
+    return f"{key}={text}" if _BARE.fullmatch(text) else f"{key}='{text}'"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Whom and what; `given` are the parameters that were said, the others have their defaults."""
+    """A fault, and the requests that it is for.
+
+    `given` are the parameters that the rule says; the others have their defaults.
+    """
 
     fault: Fault
     matcher: Matcher
@@ -170,13 +148,14 @@ class Rule:
 
     @classmethod
     def read(cls, source: str | Mapping[str, JSON]) -> Rule:
-        """Read a line or a table; raise RuleError, which names the field and the mend."""
-        table = parse_text(source) if isinstance(source, str) else dict(source)
+        """Read a line or a table; raise RuleError, which names the field and the fix."""
+        table = _parse_text(source) if isinstance(source, str) else dict(source)
+        known = "`falkit faults` lists them"
         if "fault" not in table:
-            raise RuleError.lacking("fault", "give the name of one; `falkit faults` lists them")
+            raise RuleError("fault", None, f"give the name of one; {known}", missing=True)
         name = table.pop("fault")
         if not isinstance(name, str):
-            raise RuleError("fault", name, "is no fault's name; `falkit faults` lists them")
+            raise RuleError("fault", name, f"isn't a fault's name; {known}")
         fault = find_fault(name)
         table = _gathered(table)
         given = [
@@ -188,38 +167,41 @@ class Rule:
 
     def table(self) -> Table:
         """Return the rule as a file or the control API has it."""
-        return {"fault": self.fault.name, **written(self.matcher, self.fault), **dict(self.given)}
+        return {"fault": self.fault.name, **self.matcher.table(self.fault), **dict(self.given)}
 
     def text(self) -> str:
         """Return the rule in one line."""
         return to_text(self.table())
 
-    def missed(self, endpoints: Iterable[str]) -> str | None:
-        """Say that none of the endpoints there are is one that the rule means, if so.
+    def values(self) -> Table:
+        """Return all of the fault's parameters, with their defaults."""
+        defaults = {parameter.name: parameter.default for parameter in self.fault.parameters}
+        return {**defaults, **dict(self.given)}
 
-        It is no error: what is posted to may be more than the documents have.
+    def missed(self, endpoints: Iterable[str]) -> str | None:
+        """Say that the rule means none of these endpoints, if so.
+
+        It is not an error: what is posted to may be more than the documents have.
         """
         glob = self.matcher.endpoint
         known = [*endpoints]
         if glob is None or any(fnmatchcase(endpoint, glob) for endpoint in known):
             return None
-        near = get_close_matches(glob.strip("*"), known, n=1)
-        meant = f"did you mean {near[0]}?" if near else "`falkit spec list` has those that do"
-        return f"no endpoint of this mock fits endpoint={glob}; {meant}"
+        near = suggestion(glob.strip("*"), known, "`falkit spec list` has those that do")
+        return f"no endpoint of this mock fits endpoint={glob}; {near}"
 
     def misplaced(self, here: Operation) -> str | None:
-        """Say why the rule does nothing where a call of one operation names it, if so."""
-        on, name = self.matcher.on, self.fault.name
-        if any(operation in on for operation in reached(here)):
-            return None
-        if here in self.fault.may:
-            return f"{name} happens on {', '.join(on)}, not on {here}; say on={here} to have it"
-        return f"{name} can't happen on {here}; it can on {', '.join(self.fault.may)}"
+        """Say why the rule does nothing where a call of one operation names it, if so.
 
-    def parameters(self) -> Table:
-        """Return all of the fault's parameters, with their defaults."""
-        every = {parameter.name: parameter.default for parameter in self.fault.parameters}
-        return {**every, **dict(self.given)}
+        What a job's own call names applies to all that follows of the job.
+        """
+        on, name = self.matcher.on, self.fault.name
+        follows = {"submit": (*FOLLOWING, "media"), "run": ("media",)}.get(here, ())
+        if any(operation in on for operation in (here, *follows)):
+            return None
+        if here in self.fault.allowed_on:
+            return f"{name} happens on {', '.join(on)}, not on {here}; say on={here} to have it"
+        return f"{name} can't happen on {here}; it can on {', '.join(self.fault.allowed_on)}"
 
 
 def _gathered(table: Mapping[str, JSON]) -> Table:
@@ -232,10 +214,8 @@ def _gathered(table: Mapping[str, JSON]) -> Table:
         elif key == "input" and isinstance(value, dict) and value:
             fields |= value
         else:
-            found[key if key in MATCHING else key.replace("-", "_")] = value
-    if fields:
-        found["input"] = fields
-    return found
+            found[key.replace("-", "_")] = value
+    return {**found, "input": fields} if fields else found
 
 
 def _parameter(fault: Fault, key: str, value: JSON) -> JSON:
@@ -243,69 +223,63 @@ def _parameter(fault: Fault, key: str, value: JSON) -> JSON:
     if parameter is not None:
         return parameter.read(value)
     own = [each.name for each in fault.parameters]
-    near = get_close_matches(key, [*own, *MATCHING], n=1)
-    if near:
-        mend = f"did you mean {near[0]}?"
-    elif own:
-        mend = f"{fault.name} takes {', '.join(own)}"
-    else:
-        mend = f"{fault.name} takes none"
-    raise RuleError(key, value, f"belongs to no parameter; {mend}")
+    takes = f"{fault.name} takes {', '.join(own) or 'none'}"
+    near = suggestion(key, [*own, *MATCHING], takes)
+    raise RuleError(key, value, f"is for an unknown parameter; {near}")
 
 
 DOMAIN = "falkit.test"
 _URL = re.compile(rf"https?://{re.escape(DOMAIN)}(?::\d+)?(?:[/?#]|$)", re.I)
 _TOKEN = re.compile(r"\[falkit:\s*", re.I)
-# Whatever has none of these in its bytes needs no look.
-_MARKS = (b"falkit", b"FALKIT", b"Falkit")
 # A name that asks for nothing: an ordinary file.
 ORDINARY = "ok"
 
 
 @dataclass(frozen=True, slots=True)
 class Magic:
-    """What an input names: rules as text, and what it says that none can be made of."""
+    """The rules that a request names itself, as text, and hints about those that do nothing."""
 
     texts: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
 
 
 NO_MAGIC = Magic()
-Reader = Callable[[], str | None]
+Reader = Callable[[], Rule | None]
 
 
-def may_have(body: bytes) -> bool:
-    """Say at little cost whether a body is worth a look."""
-    return any(mark in body for mark in _MARKS)
+# What a body has that names a fault: it tells at little cost whether it is worth a look.
+MARKS = (b"falkit", b"FALKIT", b"Falkit")
 
 
-def find(input: Mapping[str, JSON]) -> Magic:
-    """Return what an input names, by its fields in order and then by its prompt."""
-    readers: list[tuple[str, Reader]] = [
-        (value, partial(_of_url, value, field))
-        for field, value in _strings(input)
-        if _URL.match(value)
-    ]
-    prompt = input.get("prompt")
-    if isinstance(prompt, str):
-        readers += [
-            (prompt[token.start() :], partial(_of_token, prompt, token.end()))
-            for token in _TOKEN.finditer(prompt)
-        ]
+def find_magic(input: Mapping[str, JSON], here: Operation | None = None) -> Magic:
+    """Return what an input names, by its fields in order and then by its prompt.
+
+    `here` is the operation that has the input: a rule that does nothing there makes a hint too.
+    """
     texts: list[str] = []
     hints: list[str] = []
-    for source, read in readers:
+    misplaced: list[str] = []
+    for source, read in _readers(input):
         try:
-            text = read()
+            rule = read()
         except RuleError as error:
             hints.append(f"{_short(source)} makes no fault: {error}")
-        else:
-            texts += [text] if text else []
-    return Magic(tuple(texts), tuple(hints)) if readers else NO_MAGIC
+            continue
+        if rule is not None:
+            texts.append(rule.text())
+            misplaced += [] if here is None else filter(None, [rule.misplaced(here)])
+    return Magic(tuple(texts), (*hints, *misplaced))
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:60]}…"
+def _readers(input: Mapping[str, JSON]) -> Iterator[tuple[str, Reader]]:
+    """Yield every text of an input that may name a rule, and what reads it."""
+    for field, value in _strings(input):
+        if _URL.match(value):
+            yield value, partial(_of_url, value, field)
+    prompt = input.get("prompt")
+    if isinstance(prompt, str):
+        for token in _TOKEN.finditer(prompt):
+            yield prompt[token.start() :], partial(_of_token, prompt, token.end())
 
 
 def _strings(input: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:
@@ -321,14 +295,14 @@ def _strings(input: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:
             rest.extendleft((f"{place}.{n}", each) for n, each in reversed([*enumerate(value)]))
 
 
-def _of_token(prompt: str, at: int) -> str:
-    table, end = scan(prompt, at)
+def _of_token(prompt: str, at: int) -> Rule:
+    table, end = _scan(prompt, at)
     if prompt[end : end + 1] != "]":
         raise RuleError("rule", _short(prompt[at:]), "has no closing bracket")
-    return Rule.read(table).text()
+    return Rule.read(table)
 
 
-def _of_url(url: str, field: str) -> str | None:
+def _of_url(url: str, field: str) -> Rule | None:
     try:
         parts = urlsplit(url)
         pairs = parse_qsl(parts.query, keep_blank_values=True)
@@ -338,14 +312,13 @@ def _of_url(url: str, field: str) -> str | None:
     if name == ORDINARY:
         return None
     if not name:
-        mend = "names no fault; add one, as /image_load_error.png, or /ok.png for a picture"
-        raise RuleError("url", _short(url), mend)
+        fix = "names no fault; add one, as /image_load_error.png, or /ok.png for a picture"
+        raise RuleError("url", _short(url), fix)
     table: Table = {"fault": name}
     for key, value in pairs:
         if key in table:
             raise RuleError(key, value, "comes twice; give it once")
         table[key] = as_json(value) if key.startswith(INPUT) else value
-    rule = Rule.read(table)
-    if rule.fault.parameter("field") is not None and "field" not in dict(rule.given):
-        rule = Rule.read({**rule.table(), "field": field})
-    return rule.text()
+    if find_fault(name).parameter("field") is not None:
+        table.setdefault("field", field)
+    return Rule.read(table)

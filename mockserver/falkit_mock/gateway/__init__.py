@@ -12,7 +12,7 @@ from falkit_mock.core.events import HostContacted
 
 
 class GatewayError(Exception):
-    """The message is one line that names the file and the mend."""
+    """The message is one line that names the file and the fix."""
 
     def __init__(self, path: Path, message: str) -> None:
         super().__init__(message)
@@ -24,16 +24,16 @@ class DataDirUnusable(GatewayError):
 
     def __init__(self, path: Path, error: OSError) -> None:
         self.reason = (error.strerror or str(error)).lower()
-        mend = "set FALKIT_HOME to a folder that falkit may write to"
-        super().__init__(path, f"can't keep the local authority in {path} ({self.reason}); {mend}")
+        fix = "set FALKIT_HOME to a folder that falkit may write to"
+        super().__init__(path, f"can't keep the local authority in {path} ({self.reason}); {fix}")
 
 
 class AuthorityUnusable(GatewayError):
     """Somebody else wrote to the file, or it was cut off."""
 
     def __init__(self, path: Path) -> None:
-        mend = "`falkit cert renew` makes a new one"
-        super().__init__(path, f"{path} doesn't hold a key and its certificate; {mend}")
+        fix = "`falkit cert renew` makes a new one"
+        super().__init__(path, f"{path} doesn't hold a key and its certificate; {fix}")
 
 
 class RootsUnusable(GatewayError):
@@ -41,7 +41,9 @@ class RootsUnusable(GatewayError):
 
     def __init__(self, path: Path, where: str, error: OSError) -> None:
         reason = (error.strerror or str(error)).lower()
-        super().__init__(path, f"{where}: can't read {path} ({reason}); unset it or mend the path")
+        super().__init__(
+            path, f"{where}: can't read {path} ({reason}); unset it or correct the path"
+        )
 
 
 Policy: TypeAlias = Literal["allow", "block"]
@@ -50,7 +52,7 @@ _REMEMBERED = 1000
 
 
 class Egress:
-    """The policy for other hosts, and the journal of who was called."""
+    """The policy for other hosts, and the log of who was called."""
 
     def __init__(
         self, policy: Policy, heard: Callable[[HostContacted], None] | None = None

@@ -150,8 +150,13 @@ class Child:
         Raise OSError if the program can't be started. Call it from the main thread.
         """
         before = {number: signal.getsignal(number) for number in _numbers(_PASSED)}
-        # What falkit was started to ignore, as nohup has it, the program shall ignore too.
-        heeded = [number for number, how in before.items() if how is not signal.SIG_IGN]
+        # What falkit was started to ignore, as nohup has it, the program shall ignore too; but
+        # SIGTERM ends both, always.
+        heeded = [
+            number
+            for number, how in before.items()
+            if how is not signal.SIG_IGN or number == signal.SIGTERM
+        ]
         for number in heeded:
             signal.signal(number, self._pass_on)
         try:

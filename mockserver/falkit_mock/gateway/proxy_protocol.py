@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-# Past this size a head is no head; uvicorn's own limit is the same.
+# Past this size it isn't a head; uvicorn's own limit is the same.
 MOST = 64 * 1024
 END = b"\r\n\r\n"
 _METHOD = re.compile(rb"[A-Z]{1,20}")
@@ -52,7 +52,7 @@ class RequestHead:
             return cls("", "", 0, b"", headers)
         match = _URL.fullmatch(target.decode("latin-1"))
         if match is None:
-            raise BadHead("the target is no http or https URL")
+            raise BadHead("the target isn't an http or https URL")
         scheme, authority, path = match.groups()
         host, port = _authority(authority, _PORTS[scheme])
         if not path.startswith("/"):

@@ -19,12 +19,15 @@ from falkit_mock.core.errors import (
     HostNotImitated,
     InvalidProxyRequest,
     NoFalHost,
+    NotFound,
+    Unauthenticated,
     WireError,
 )
 from falkit_mock.core.events import RequestRecord
-from falkit_mock.core.identity import key_id
-from falkit_mock.core.network import MEDIA, MEDIA_BASE, ROLES, is_fal
+from falkit_mock.core.identity import BadToken, check, key_id
+from falkit_mock.core.network import DOMAINS, MEDIA, MEDIA_BASE, ROLES, is_fal
 from falkit_mock.service import BadLifecycle, Lifecycle
+from falkit_mock.service.service import Service
 from falkit_mock.settings import MediaHost
 from falkit_spec import JSON
 
@@ -32,7 +35,6 @@ from falkit_spec import JSON
 PROXY_ROUTE = "/api/fal/proxy"
 # Where the server puts the connection that a request came by.
 CONNECTION = "falkit.connection"
-_HOST_HEADERS = {name.encode(): name for name in ROLES}
 
 
 class Connection(Protocol):
@@ -165,57 +167,99 @@ def resolve(
 ) -> Address:
     """Find the fal host that a request names.
 
-    `media_host="real"` names media by fal's host to everyone but those who put it into
-    the path. Raise NoFalHost, or HostNotImitated for a name of fal's without a role.
+    Three ways to say it, one result: the `x-fal-target-url` header, the `Host` header, or the
+    first segment of the path. `media_host="real"` names media by fal's host to everyone but those
+    who put it into the path. Raise NoFalHost, or HostNotImitated for a name of fal's without a
+    role.
     """
-    path: str = scope["path"]
-    query: str = scope["query_string"].decode("latin-1")
-    host, target = headers.get(b"host", b""), headers.get(b"x-fal-target-url", b"")
-    authority = host.decode("latin-1") or "{}:{}".format(*scope["server"])
-    root = scope.get("root_path", "")
-    path = path.removeprefix(root)
+    root: str = scope.get("root_path", "")
+    path: str = scope["path"].removeprefix(root)
+    authority = headers.get(b"host", b"").decode("latin-1") or "{}:{}".format(*scope["server"])
     origin = f"{scope['scheme']}://{authority}{root}"
-    bare, colon, port = host.partition(b":")
-    here = _HOST_HEADERS.get(bare.lower().rstrip(b"."), "")
-    # A port in the Host header is where the caller finds every host, media's too.
-    tail = f"{(colon + port).decode('latin-1')}{root}"
-    media = f"{scope['scheme']}://{MEDIA}{tail}" if here else f"{origin}/{MEDIA}"
-    if here and media_host == "auto":
-        media = scope.get("state", {}).get(MEDIA_BASE, media)
-    elif target and not here and media_host == "real":
+    bare, colon, port = authority.partition(":")
+    name = bare.lower().rstrip(".")
+    target = headers.get(b"x-fal-target-url")
+    if target is None and name not in ROLES and not (name.endswith(DOMAINS) and is_fal(name)):
+        named, _, rest = path[1:].partition("/")
+        role = ROLES.get(named)
+        if role is None:
+            raise _unknown(named, origin, path)
+        query = scope["query_string"].decode("latin-1")
+        path = f"/{rest}".rstrip("/") or "/"
+        return Address(role, named, path, query, f"{origin}/{named}", f"{origin}/{MEDIA}")
+    media = f"{origin}/{MEDIA}"
+    if name in ROLES:
+        # A port in the Host header is where the caller finds every host, media's too.
+        media = f"{scope['scheme']}://{MEDIA}{colon}{port}{root}"
+        if media_host == "auto":
+            media = scope.get("state", {}).get(MEDIA_BASE, media)
+    elif media_host == "real":
         media = f"https://{MEDIA}"
-    if target:
-        try:
-            parts = urlsplit(str(target, "latin-1"))
-        except ValueError:
-            raise _nobody(origin, path) from None
-        named = parts.hostname or ""
-        role = _role(named, origin, scope["path"])
-        base, path, query = f"https://{named}", unquote(parts.path), parts.query
-        return Address(role, named, _trimmed(path), query, base, media)
-    if here:
-        return Address(ROLES[here], here, _trimmed(path), query, origin, media)
-    if is_fal(name := bare.decode("latin-1")):
-        raise HostNotImitated(name)
-    named, _, rest = path[1:].partition("/")
-    role = _role(named, origin, scope["path"])
-    base = f"{origin}/{named}"
-    return Address(role, named, _trimmed(f"/{rest}"), query, base, media)
+    if target is not None:
+        return _target(target.decode("latin-1"), media, origin, path)
+    if name not in ROLES:
+        raise HostNotImitated(bare)
+    query = scope["query_string"].decode("latin-1")
+    return Address(ROLES[name], name, path.rstrip("/") or "/", query, origin, media)
 
 
-def _role(host: str, origin: str, path: str) -> str:
-    role = ROLES.get(host)
+def _target(url: str, media: str, origin: str, path: str) -> Address:
+    """Return the address that `x-fal-target-url` names."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _unknown("", origin, path) from None
+    named = parts.hostname or ""
+    role = ROLES.get(named)
     if role is None:
-        raise HostNotImitated(host) if is_fal(host) else _nobody(origin, path)
-    return role
+        raise _unknown(named, origin, path)
+    path = unquote(parts.path).rstrip("/") or "/"
+    return Address(role, named, path, parts.query, f"https://{named}", media)
 
 
-def _nobody(origin: str, path: str) -> NoFalHost:
+def _unknown(host: str, origin: str, path: str) -> WireError:
+    """Return the refusal of a host without a role, or of none at all."""
+    if is_fal(host):
+        return HostNotImitated(host)
     return InvalidProxyRequest(origin) if path == PROXY_ROUTE else NoFalHost(origin)
 
 
-def _trimmed(path: str) -> str:
-    return path.rstrip("/") or "/"
+# Ids under these begin with a namespace, so that an app's name has three segments (wire.md §1.3).
+_NAMESPACES = ("workflows", "comfy")
+
+
+def split_app(path: str) -> tuple[str, list[str]]:
+    """Split `/owner/alias/more` into the app and the rest; raise NotFound if it isn't an app."""
+    segments = path[1:].split("/")
+    size = 3 if segments[0] in _NAMESPACES else 2
+    if len(segments) < size or not all(segments):
+        raise NotFound("a model's path is /owner/alias/…, such as /fal-ai/ltx-2/image-to-video")
+    return "/".join(segments[:size]), segments[size:]
+
+
+def authorize(context: RequestContext, app: str, service: Service) -> None:
+    """Raise Unauthenticated unless the request may call the app: by a key or by a token.
+
+    A browser has no key and names a token of rest.fal.ai in the query (wire.md §2, §8).
+    """
+    # The word is looked for first because most queries are short and have no token to parse.
+    token = context.query.get("fal_jwt_token") if "token" in context.address.query else None
+    if token is not None:
+        _check_token(token, app, service)
+    else:
+        check(context.authorization, app, service.settings.api_keys)
+
+
+def _check_token(token: str, app: str, service: Service) -> None:
+    try:
+        apps = service.tokens.read(token, "apps")["apps"]
+    except BadToken as error:
+        raise Unauthenticated.app_token(str(error)) from None
+    # The older tokens name the alias, the newer the whole path.
+    alias = app.rpartition("/")[2]
+    assert isinstance(apps, list), "as it was signed"
+    if not any(name == alias or f"{name}/".startswith(f"{app}/") for name in apps):
+        raise Unauthenticated.app_token(f"it is for {apps}, not for {app}")
 
 
 async def joined_body(chunks: AsyncIterator[bytes], announced: bytes, limit: int) -> bytes:
@@ -283,7 +327,7 @@ def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:
                 return Lifecycle.parse(header, default)
             except BadLifecycle as error:
                 loc: list[JSON] = ["header", name]
-                message = f"{error.field} {error.mend}"
+                message = f"{error.field} {error.fix}"
                 raise BadBody.field("value_error", loc, message, error.value) from None
     return default
 

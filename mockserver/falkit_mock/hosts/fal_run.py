@@ -12,19 +12,17 @@ from falkit_mock.core.errors import (
     BadBody,
     BadHeader,
     MethodNotAllowed,
-    NotFound,
-    Unauthenticated,
 )
-from falkit_mock.core.identity import BadToken, check
 from falkit_mock.core.jobs import ModelRequest, Priority, RequestOptions
 from falkit_mock.core.network import QUEUE, RUN
 from falkit_mock.faults import Operation
-from falkit_mock.hosts import RequestContext, unless_gone
+from falkit_mock.faults.rules import MARKS, NO_MAGIC
+from falkit_mock.hosts import RequestContext, authorize, split_app, unless_gone
 from falkit_mock.hosts.faults import FaultInjection, named_by, note_job
 from falkit_mock.hosts.replies import Reply, outcome_reply
 from falkit_mock.service import USUAL_LIFECYCLE, BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
-from falkit_spec import Catalog, Match, UnknownEndpoint
+from falkit_spec import Catalog, UnknownEndpoint
 
 _TRUE = frozenset({"1", "true", "yes"})
 # The newer name first; where both are given it counts.
@@ -33,6 +31,7 @@ _TIMEOUTS = ("X-Fal-Request-Start-Timeout", "X-Fal-Request-Timeout")
 _TOO_SOON = 0.1
 _LIFECYCLE = "X-Fal-Object-Lifecycle-Preference"
 _OPERATIONS: dict[str, Operation] = {RUN: "run", QUEUE: "submit"}
+_LOWER, _UPPER, _TITLE = MARKS
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -41,23 +40,23 @@ def read_options(context: RequestContext, media: Lifecycle) -> RequestOptions:
 
     `media` is what the account's settings say of output files.
     """
-    said = {
+    given = {
         name.decode("latin-1"): value.decode("latin-1").strip()
         for name, value in context.headers.items()
         if name.startswith(b"x-fal")
     }
     query: Mapping[str, str] = context.query if "fal_" in context.address.query else {}
-    if not said and not query and media is USUAL_LIFECYCLE:
+    if not given and not query and media is USUAL_LIFECYCLE:
         return _usual_options(context.record.key)
-    lifecycle = _lifecycle(said, media)
+    lifecycle = _lifecycle(given, media)
     return RequestOptions(
         key=context.record.key,
-        priority=_priority(said),
-        start_within=_start_within(said),
+        priority=_priority(given),
+        start_within=_start_within(given),
         max_queue_length=_max_queue_length(query.get("fal_max_queue_length")),
-        retry=said.get("x-fal-no-retry", "").lower() not in _TRUE,
+        retry=given.get("x-fal-no-retry", "").lower() not in _TRUE,
         webhook=query.get("fal_webhook") or None,
-        keep_payloads=said.get("x-fal-store-io", "") != "0",
+        keep_payloads=given.get("x-fal-store-io", "") != "0",
         media_for=math.inf if lifecycle.seconds is None else lifecycle.seconds,
         media_acl=lifecycle.acl.text(),
         faults=named_by(context, _OPERATIONS[context.address.role]),
@@ -70,8 +69,8 @@ def _usual_options(key: str) -> RequestOptions:
     return RequestOptions(key=key)
 
 
-def _priority(said: Mapping[str, str]) -> Priority:
-    match said.get("x-fal-queue-priority", "normal").lower():
+def _priority(given: Mapping[str, str]) -> Priority:
+    match given.get("x-fal-queue-priority", "normal").lower():
         case "normal" | "":
             return "normal"
         case "low":
@@ -80,22 +79,22 @@ def _priority(said: Mapping[str, str]) -> Priority:
             raise BadHeader("X-Fal-Queue-Priority", other, "is neither normal nor low")
 
 
-def _start_within(said: Mapping[str, str]) -> float:
+def _start_within(given: Mapping[str, str]) -> float:
     for name in _TIMEOUTS:
-        if text := said.get(name.lower()):
+        if text := given.get(name.lower()):
             try:
                 seconds = float(text)
             except ValueError:
                 seconds = math.nan
             if not _TOO_SOON < seconds < math.inf:
-                mend = f"must be a number of seconds greater than {_TOO_SOON}, such as 30.0"
-                raise BadHeader(name, text, mend)
+                fix = f"must be a number of seconds greater than {_TOO_SOON}, such as 30.0"
+                raise BadHeader(name, text, fix)
             return seconds
     return math.inf
 
 
-def _lifecycle(said: Mapping[str, str], default: Lifecycle) -> Lifecycle:
-    text = said.get(_LIFECYCLE.lower())
+def _lifecycle(given: Mapping[str, str], default: Lifecycle) -> Lifecycle:
+    text = given.get(_LIFECYCLE.lower())
     if not text:
         return default
     try:
@@ -117,72 +116,39 @@ def _max_queue_length(text: str | None) -> int | None:
     return int(text)
 
 
-# Ids under these begin with a namespace, so that an app's name has three segments (wire.md §1.3).
-_NAMESPACES = ("workflows", "comfy")
-
-
-def split_app(path: str) -> tuple[str, list[str]]:
-    """Split `/owner/alias/more` into the app and the rest; raise NotFound if it is no app."""
-    segments = path.strip("/").split("/")
-    size = 3 if segments[0] in _NAMESPACES else 2
-    if len(segments) < size or not all(segments):
-        raise NotFound("a model's path is /owner/alias/…, such as /fal-ai/ltx-2/image-to-video")
-    return "/".join(segments[:size]), segments[size:]
-
-
-def authorize(context: RequestContext, app: str, service: Service) -> None:
-    """Raise Unauthenticated unless the request may call the app: by a key or by a token.
-
-    A browser has no key and names a token of rest.fal.ai in the query (wire.md §2, §8).
-    """
-    # The word is looked for first because most queries are short and have no token to parse.
-    token = context.query.get("fal_jwt_token") if "token" in context.address.query else None
-    if token is not None:
-        _check_token(token, app, service)
-    else:
-        check(context.authorization, app, service.settings.api_keys)
-
-
-def _check_token(token: str, app: str, service: Service) -> None:
-    try:
-        apps = service.tokens.read(token, "apps")["apps"]
-    except BadToken as error:
-        raise Unauthenticated.app_token(str(error)) from None
-    # The older tokens name the alias, the newer the whole path.
-    alias = app.rpartition("/")[2]
-    assert isinstance(apps, list), "as it was signed"
-    if not any(name == alias or f"{name}/".startswith(f"{app}/") for name in apps):
-        raise Unauthenticated.app_token(f"it is for {apps}, not for {app}")
-
-
 async def read_model_request(
-    context: RequestContext, catalog: Catalog, service: Service
+    context: RequestContext, app: str, catalog: Catalog, service: Service
 ) -> ModelRequest:
-    """Read a POST to a model; raise the WireError that fal's gateway would answer."""
-    app, _ = split_app(context.address.path)
+    """Read a POST to a model of an app; raise the WireError that fal's gateway would answer."""
     authorize(context, app, service)
     path = context.address.path[1:]
-    match = catalog.find(path)
-    if match is None and not catalog.has_app(app):
-        raise ApplicationNotFound(app.rpartition("/")[2], _known(catalog))
-    endpoint = match.endpoint if match is not None and not match.rest else None
+    endpoint = catalog.endpoints.get(path)
+    hint = None if endpoint is not None else _nothing_there(catalog, app, path)
     # Before the body, which may be long; after the method, where it is the wrong one.
     posts = context.method == "POST"
     options = read_options(context, service.uploads.defaults) if posts else RequestOptions()
+    body = await context.body(service.settings.max_body)
     return ModelRequest(
         path=path,
         app=app,
         endpoint=endpoint,
-        body=await context.body(service.settings.max_body),
+        body=body,
         content_type=context.header(b"content-type"),
         media_base=context.address.media_base,
-        hint=None if endpoint else _nothing_there(catalog, path, match),
+        hint=hint,
         options=options,
+        marked=bool(options.faults) or _LOWER in body or _UPPER in body or _TITLE in body,
     )
 
 
-def _nothing_there(catalog: Catalog, path: str, match: Match | None) -> str:
-    """Say what was probably meant by a path that its app doesn't have."""
+def _nothing_there(catalog: Catalog, app: str, path: str) -> str:
+    """Say what was probably meant by a path that its app doesn't have.
+
+    Raise ApplicationNotFound where there isn't even the app.
+    """
+    match = catalog.find(path)
+    if match is None and not catalog.has_app(app):
+        raise ApplicationNotFound(app.rpartition("/")[2], _known(catalog))
     if match is not None:
         return f"{match.endpoint.id} has nothing at /{match.rest}; it answers a plain POST"
     try:
@@ -209,11 +175,14 @@ class FalRun:
         self._faults = FaultInjection(service)
 
     async def __call__(self, context: RequestContext) -> Reply:
-        request = await read_model_request(context, self._catalog, self._service)
+        app, _ = split_app(context.address.path)
+        request = await read_model_request(context, app, self._catalog, self._service)
         if context.method != "POST" and request.endpoint is not None:
             raise MethodNotAllowed("POST")
-        await self._faults.before_model(context, request, "run")
-        job = self._service.start(request)
+        service, magic = self._service, NO_MAGIC
+        if request.marked or not service.rules.idle:
+            magic = await self._faults.before_model(context, request, "run")
+        job = service.start(request, magic)
         if not self._service.is_over(job):
             job = await unless_gone(context.receive, self._service.finish(job))
         note_job(context, job)

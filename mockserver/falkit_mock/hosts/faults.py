@@ -24,11 +24,11 @@ from falkit_mock.core.errors import (
 from falkit_mock.core.jobs import NO_FAULTS, Entry, Job, ModelRequest
 from falkit_mock.core.network import MEDIA
 from falkit_mock.faults import JOBS, Operation, RuleError
-from falkit_mock.faults.catalogue import WEBHOOK_PREFIX, LineFault
+from falkit_mock.faults.catalogue import WEBHOOK_PREFIX
 from falkit_mock.faults.matching import MatchContext
-from falkit_mock.faults.resolve import input_of, magic_of, subject_of
+from falkit_mock.faults.resolve import input_of, match_context, named_faults
 from falkit_mock.faults.rulebook import TriggeredFault
-from falkit_mock.faults.rules import Rule, parse_texts
+from falkit_mock.faults.rules import Magic, Rule, parse_texts
 from falkit_mock.hosts import RequestContext
 from falkit_mock.service.files import MediaFile
 from falkit_mock.service.service import Service
@@ -125,17 +125,17 @@ def corrupted(file: MediaFile, triggered: TriggeredFault | None) -> MediaFile:
     """
     if triggered is None:
         return file
-    said, etag = triggered.parameters(), f'{file.etag[:-1]}-{triggered.name}"'
+    etag = f'{file.etag[:-1]}-{triggered.name}"'
     match triggered.name:
         case "media_missing":
             error = FileNotFound()
             error.hint = triggered.hint
             raise error
         case "media_truncated":
-            share = float(str(said["share"]))
-            return replace(file, data=file.data[: int(len(file.data) * share)], etag=etag)
+            size = int(len(file.data) * triggered.number("share"))
+            return replace(file, data=file.data[:size], etag=etag)
         case "media_wrong_type":
-            return MediaFile(_PAGE, str(said["content_type"]), etag)
+            return MediaFile(_PAGE, triggered.text("content_type"), etag)
         case _:
             return file
 
@@ -144,7 +144,7 @@ def pause_of(triggered: TriggeredFault | None) -> float:
     """Return the seconds between the pieces of a slow file; 0 for others."""
     if triggered is None or triggered.name != "media_slow":
         return 0.0
-    return float(str(triggered.parameters()["seconds"])) / _PIECES
+    return triggered.number("seconds") / _PIECES
 
 
 async def slowly(data: bytes, pause: float, wait: Wait) -> AsyncGenerator[bytes]:
@@ -190,9 +190,9 @@ def _named(context: RequestContext, operation: Operation, text: str) -> list[str
     return [rule.text() for rule in rules]
 
 
-def _unreadable(text: str, mend: str) -> BadHeader:
-    why = f"falkit refused this, not fal: {HEADER} {mend}"
-    return BadHeader(HEADER, text, mend, why)
+def _unreadable(text: str, fix: str) -> BadHeader:
+    why = f"falkit refused this, not fal: {HEADER} {fix}"
+    return BadHeader(HEADER, text, fix, why)
 
 
 class FaultInjection:
@@ -203,13 +203,13 @@ class FaultInjection:
         self._rules = service.rules
 
     async def before_model(
-        self, context: RequestContext, request: ModelRequest, operation: Operation
-    ) -> None:
-        """Apply what a call of a model meets before it is carried out."""
-        named = (*request.options.faults, *magic_of(request.body).texts)
-        if named or not self._rules.idle:
-            entry: Entry = "queue" if operation == "submit" else "run"
-            await self._apply(context, subject_of(request, entry, named))
+        self, context: RequestContext, request: ModelRequest, entry: Entry
+    ) -> Magic:
+        """Apply what a call of a model meets before it is carried out; return what it names."""
+        magic = named_faults(request, entry)
+        if magic.texts or not self._rules.idle:
+            await self._apply(context, match_context(request, entry, magic.texts))
+        return magic
 
     async def before_job(self, context: RequestContext, job: Job, operation: Operation) -> None:
         """Apply what a request about a job meets, by its own header or by the job's input."""
@@ -257,6 +257,7 @@ class FaultInjection:
                 waiting.cancel()
             if connection is not None and connection.gone.done():
                 raise ClientDisconnect
+        context.now = clock.now()
 
     def _of_job(self, job: Job, operation: Operation, named: tuple[str, ...]) -> MatchContext:
         """Return a request about a job as rules see it: by the job's endpoint, input and key."""
@@ -278,28 +279,27 @@ class FaultInjection:
         triggered = self._noted(context, self._rules.choose("answer", match))
         if triggered is None:
             return
-        if not isinstance(triggered.rule.fault, LineFault):
+        if triggered.fault.family != "connection":
             raise self._refusal(triggered, match)
         if triggered.name == "hang":
-            seconds = float(str(triggered.parameters()["seconds"]))
-            await self.wait(context, self._service.clock.now() + seconds)
-        if not triggered.rule.fault.done:
+            until = self._service.clock.now() + triggered.number("seconds")
+            await self.wait(context, until)
+        if not triggered.fault.done:
             raise ConnectionCut(triggered.name)
         context.add_hint(triggered.hint)
         context.reply_fault = triggered.name
 
     def _refusal(self, triggered: TriggeredFault, asked: MatchContext) -> WireError:
-        said = triggered.parameters()
         error: WireError
         match triggered.name:
             case "account_locked":
-                error = AccountLocked(str(said["reason"]))
+                error = AccountLocked(triggered.text("reason"))
             case "bad_key":
                 error = Unauthenticated.unknown()
             case "concurrent_requests_limit":
                 error = TooManyAtOnce(asked.key, 2)
             case "ingress_error":
-                return IngressError(int(str(said["status"])))
+                return IngressError(int(triggered.number("status")))
             case _:
                 error = self._service.unknown()
         error.hint = triggered.hint

@@ -9,10 +9,11 @@ from starlette.responses import StreamingResponse
 
 from falkit_mock.core import HINT, dumps, header_text
 from falkit_mock.core.errors import MethodNotAllowed, NotFound, ShuttingDown, StillInProgress
-from falkit_mock.core.jobs import Job
+from falkit_mock.core.jobs import NO_FAULTS, Job
 from falkit_mock.faults import Operation
-from falkit_mock.hosts import Address, RequestContext
-from falkit_mock.hosts.fal_run import authorize, read_model_request, split_app
+from falkit_mock.faults.rules import NO_MAGIC
+from falkit_mock.hosts import Address, RequestContext, authorize, split_app
+from falkit_mock.hosts.fal_run import read_model_request
 from falkit_mock.hosts.faults import FaultInjection, note_job, note_outcome
 from falkit_mock.hosts.replies import (
     REQUEST_ID,
@@ -42,7 +43,7 @@ class Queue:
     async def __call__(self, context: RequestContext) -> AnyReply:
         app, rest = split_app(context.address.path)
         if "requests" not in rest:
-            return await self._submit(context)
+            return await self._submit(context, app)
         # The long form names the whole endpoint before `requests`; fal's documents list it.
         at = rest.index("requests")
         request_id, operation = "".join(rest[at + 1 : at + 2]), "/".join(rest[at + 2 :])
@@ -53,21 +54,28 @@ class Queue:
         if context.method not in methods:
             raise MethodNotAllowed(*methods)
         authorize(context, app, self._service)
-        job = self._service.find(app, request_id)
-        await self._faults.before_job(context, job, name)
+        job = self._service.find(app, request_id, context.now)
+        if b"x-falkit-fault" in context.headers or not self._service.rules.idle:
+            await self._faults.before_job(context, job, name)
         return await answer(self, job, context)
 
-    async def _submit(self, context: RequestContext) -> Reply:
+    async def _submit(self, context: RequestContext, app: str) -> Reply:
         if context.method != "POST":
             raise MethodNotAllowed("POST")
-        request = await read_model_request(context, self._catalog, self._service)
-        await self._faults.before_model(context, request, "submit")
-        job = self._service.submit(request)
-        note_job(context, job)
-        await self._service.before_reply(job)
-        hints = [] if job.outcome is None else [job.outcome.headers.get(HINT, "")]
-        hints.append(self._service.webhooks.hint(job) or _no_webhook(context))
-        hint = header_text("; ".join(filter(None, hints)))
+        request = await read_model_request(context, app, self._catalog, self._service)
+        service, magic = self._service, NO_MAGIC
+        if request.marked or not service.rules.idle:
+            magic = await self._faults.before_model(context, request, "queue")
+        job = service.submit(request, magic)
+        if job.faults is not NO_FAULTS:
+            note_job(context, job)
+        if job.options.webhook is not None:
+            await service.before_reply(job)
+        hint = "" if job.outcome is None else job.outcome.headers.get(HINT, "")
+        # The word is looked for first because most queries have none to parse.
+        if "fal_webhook" in context.address.query:
+            own = self._service.webhooks.hint(job) or _no_webhook(context)
+            hint = header_text("; ".join(filter(None, (hint, own))))
         body: dict[str, JSON] = {
             "status": "IN_QUEUE",
             "request_id": job.id,
@@ -79,30 +87,33 @@ class Queue:
         return json_reply(body, request_id=job.id, headers={HINT: hint} if hint else None)
 
     async def _status(self, job: Job, context: RequestContext) -> Reply:
-        body = await self._status_body(job, context.address, with_logs=_wants_logs(context))
-        self._service.looked_at(job)
+        with_logs = context.address.query != "" and _wants_logs(context)
+        body = await self._status_body(job, context.address, context.now, with_logs=with_logs)
+        if job.progression == "polls":
+            self._service.looked_at(job)
         # Some clients read nothing but this code (wire.md §3.2, §12).
         code = 200 if body["status"] == "COMPLETED" else 202
         return json_reply(body, request_id=job.id, status_code=code)
 
-    async def _status_body(self, job: Job, address: Address, *, with_logs: bool) -> dict[str, JSON]:
-        now = await self._service.snapshot(job, with_logs=with_logs)
-        metrics: dict[str, JSON] = {}
-        if now.inference_time is not None:
-            metrics["inference_time"] = now.inference_time
+    async def _status_body(
+        self, job: Job, address: Address, now: float, *, with_logs: bool
+    ) -> dict[str, JSON]:
+        stands = await self._service.snapshot(job, now, with_logs=with_logs)
         body: dict[str, JSON] = {
-            "status": now.status,
+            "status": stands.status,
             "request_id": job.id,
             **job_urls(address, job),
-            "logs": now.logs,
-            "metrics": metrics,
+            "logs": stands.logs,
+            "metrics": {},
         }
-        if now.status == "IN_QUEUE":
-            body["queue_position"] = now.queue_position
-        if now.error is not None:
-            body["error"] = now.error
-        if now.error_type is not None:
-            body["error_type"] = now.error_type
+        if stands.inference_time is not None:
+            body["metrics"] = {"inference_time": stands.inference_time}
+        if stands.status == "IN_QUEUE":
+            body["queue_position"] = stands.queue_position
+        if stands.error is not None:
+            body["error"] = stands.error
+        if stands.error_type is not None:
+            body["error_type"] = stands.error_type
         return body
 
     async def _stream(self, job: Job, context: RequestContext) -> AnyReply:
@@ -121,7 +132,8 @@ class Queue:
             waiter = clock.notifier.waiter()
             job = service.store.get(job.id) or job
             try:
-                body = await self._status_body(job, address, with_logs=with_logs)
+                now = clock.now()
+                body = await self._status_body(job, address, now, with_logs=with_logs)
             except ShuttingDown:
                 return
             event = news.of(body)
@@ -138,15 +150,18 @@ class Queue:
             await clock.wait(min(change, silent_since + KEEP_ALIVE), waiter)
 
     async def _result(self, job: Job, context: RequestContext) -> Reply:
-        status = job.status(self._service.clock.now())
-        self._service.looked_at(job)
-        if status != "COMPLETED":
+        service, over = self._service, context.now >= job.ends
+        if job.progression == "polls":
+            service.looked_at(job)
+        if not over:
             raise StillInProgress(job.id, job_urls(context.address, job))
-        outcome = await self._service.outcome(job)
+        outcome = job.outcome
+        if outcome is None or job.ends < job.starts:
+            outcome = await service.outcome(job)
         if not outcome.body:
             # Its payloads were deleted by the Platform API.
-            raise self._service.unknown()
-        if not outcome.ok and not job.cancelled and not job.given_up:
+            raise service.unknown()
+        if job.faults.outcome is not None and not job.cancelled and not job.given_up:
             note_outcome(context, job)
         return outcome_reply(job, outcome)
 
@@ -156,7 +171,7 @@ class Queue:
 
 
 class _News:
-    """Picks out of a row of statuses what a stream's listener has not heard yet.
+    """Picks out of a row of statuses what a stream's reader has not been sent yet.
 
     The official JavaScript client puts each event's lines after those of the events before, so
     an event must bring only new ones; a window each time would come out many times over.
@@ -183,16 +198,13 @@ class _News:
 
 def _no_webhook(context: RequestContext) -> str:
     """Say that an empty webhook was named, as by a setting that is not there."""
-    # The word is looked for first because most queries have none to parse.
-    if "fal_webhook" not in context.address.query or context.query.get("fal_webhook") != "":
+    if context.query.get("fal_webhook") != "":
         return ""
     return "fal_webhook: it is empty, so no webhook is sent; give the receiver's URL"
 
 
 def _wants_logs(context: RequestContext) -> bool:
     # Python sends true and false, JavaScript 1 and 0 (wire.md §3.2).
-    if not context.address.query:
-        return False
     return context.query.get("logs", "").lower() in _TRUE
 
 

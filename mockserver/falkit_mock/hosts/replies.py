@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -56,7 +57,14 @@ def json_reply(
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
     """Return a JSON reply; every one carries `x-fal-request-id` (wire.md §6.3)."""
-    return raw_reply(dumps(body), request_id=request_id, status_code=status_code, headers=headers)
+    every = {REQUEST_ID: request_id, "content-type": JSON_TYPE}
+    if headers:
+        every.update((name.lower(), value) for name, value in headers.items())
+    try:
+        return Reply(orjson.dumps(body), status_code, every)
+    except TypeError:
+        # A number beyond 64 bits or a lone surrogate that an error echoes.
+        return Reply(dumps(body), status_code, every)
 
 
 def raw_reply(

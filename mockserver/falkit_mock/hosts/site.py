@@ -165,7 +165,7 @@ def _sentence(field: Object) -> str:
     parts += [words.format(field[name]) for name, words in _LIMITS.items() if name in field]
     if "default" in field:
         parts.append(f"{_code(field['default'])} if it is left out")
-    return "; ".join(parts) + "." if parts else "no more is said."
+    return "; ".join(parts) + "." if parts else "the document says no more."
 
 
 def _example(title: str, value: Object) -> Iterator[str]:

@@ -22,7 +22,7 @@ class Resettable(Protocol):
         ...
 
     def check(self, value: JSON) -> None:
-        """Raise ValueError, with field, value and mend, if load() could not take this."""
+        """Raise ValueError, with field, value and fix, if load() could not take this."""
         ...
 
     def load(self, value: JSON) -> None:
@@ -39,11 +39,11 @@ _LONGEST = 3_155_760_000
 class BadLifecycle(ValueError):
     """A preference that can't be read: where it is wrong, the value there, and what would do."""
 
-    def __init__(self, field: str, value: JSON, mend: str) -> None:
-        super().__init__(f"{field}: {value!r} {mend}")
+    def __init__(self, field: str, value: JSON, fix: str) -> None:
+        super().__init__(f"{field}: {value!r} {fix}")
         self.field = field
         self.value = value
-        self.mend = mend
+        self.fix = fix
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Lifecycle:
         try:
             value = loads(header.encode("latin-1", "replace"))
         except NotJson:
-            raise BadLifecycle("lifecycle", header, "is no JSON") from None
+            raise BadLifecycle("lifecycle", header, "isn't JSON") from None
         return cls.read(value, default)
 
     @classmethod

@@ -136,7 +136,7 @@ def lines(charges: Iterable[Charge]) -> list[JSON]:
 
 
 def usual_timeframe(seconds: float) -> Timeframe:
-    """Return how finely a span is told apart if nothing is said (wire.md §10, PLAT)."""
+    """Return how finely a span is divided where the query doesn't say (wire.md §10, PLAT)."""
     hours = seconds / 3600
     limits: tuple[tuple[int, Timeframe], ...] = (
         (2, "minute"),

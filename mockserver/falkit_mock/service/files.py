@@ -66,7 +66,7 @@ class Uploads:
         now = self._clock.now()
         upload_id = self._identity.upload_id()
         while self._store.get(upload_id) is not None:
-            # Of a store that was kept: its ids begin anew, its uploads are still there.
+            # Of a store that was kept: its ids begin again, its uploads are still there.
             upload_id = self._identity.upload_id()
         content_type = _content_type(content_type)
         upload = Upload(

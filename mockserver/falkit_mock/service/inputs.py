@@ -1,4 +1,4 @@
-"""Media inputs: decoded, downloaded, identified and judged."""
+"""Media inputs: decoded, downloaded, identified and checked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FILTERS = threading.Lock()
 
 
 class Unreadable(Exception):
-    """The bytes are no medium that can be loaded; `why` is the decoder's word."""
+    """The bytes aren't a medium that can be loaded; `why` is the decoder's word."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -53,10 +53,10 @@ def image_format(data: bytes) -> str:
     Raises Unreadable for bytes that don't load, TooManyPixels for a decompression bomb.
     """
     # Lazy: most requests bring no image, and the import would delay the first answer.
-    import pillow_heif
+    import pi_heif  # pyright: ignore[reportMissingTypeStubs]
     from PIL import Image, UnidentifiedImageError
 
-    pillow_heif.register_heif_opener()  # pyright: ignore[reportUnknownMemberType]  # untyped
+    pi_heif.register_heif_opener()  # pyright: ignore[reportUnknownMemberType]  # untyped
     with _FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -67,7 +67,7 @@ def image_format(data: bytes) -> str:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise TooManyPixels(Image.MAX_IMAGE_PIXELS or 0) from None
         except UnidentifiedImageError:
-            raise Unreadable("they are no image of a known format") from None
+            raise Unreadable("they aren't an image of a known format") from None
         except Exception as error:  # decoders raise whatever they like
             raise Unreadable(str(error) or type(error).__name__) from None
     return _PILLOW_NAMES.get(name, name.lower())
@@ -113,7 +113,7 @@ _MOST = 256 * 1024 * 1024
 
 
 async def check_download(medium: MediaValue) -> None:
-    """Fetch a local URL and judge what it answers; raise Rejected as fal's model would."""
+    """Fetch a local URL and check what it answers; raise Rejected as fal's model would."""
     # Lazy: httpx takes longer to import than the server to answer its first request.
     import httpx
 
@@ -226,7 +226,7 @@ def check_bytes(medium: MediaValue, data: bytes) -> None:
 
 
 def check_url(medium: MediaValue, *, allow_private: bool) -> bool:
-    """Say whether a URL must be fetched to be judged; raise Rejected if fal can't reach it.
+    """Tell whether a URL must be fetched to be checked; raise Rejected if fal can't reach it.
 
     Public URLs are taken on trust: nothing leaves the machine. Those of this machine or
     network can't be reached by fal; `allow_private` has them fetched and checked instead.
@@ -236,8 +236,8 @@ def check_url(medium: MediaValue, *, allow_private: bool) -> bool:
         return False
     if allow_private and why.private:
         return True
-    mend = "; upload it or send a data URI, or start falkit with --allow-private-inputs"
-    raise download_failed(medium, why.text + (mend if why.private else ""))
+    fix = "; upload it or send a data URI, or start falkit with --allow-private-inputs"
+    raise download_failed(medium, why.text + (fix if why.private else ""))
 
 
 @dataclass(frozen=True, slots=True)

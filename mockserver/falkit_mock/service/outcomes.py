@@ -8,11 +8,13 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from difflib import get_close_matches
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import ParamSpec, cast
 
-from falkit_mock.core import HINT, NotJson, dumps, header_text, loads
+import orjson
+
+from falkit_mock.core import HINT, NotJson, dumps, header_text
 from falkit_mock.core.errors import ShuttingDown
 from falkit_mock.core.fal_errors import NOT_BILLED, error_text, platform_error, refusal
 from falkit_mock.core.identity import Identity
@@ -34,7 +36,7 @@ from falkit_spec import JSON, Endpoint
 
 
 def of_refusal(detail: list[JSON]) -> str | None:
-    """Return the mend of a refusal whose own words don't tell it."""
+    """Return how to fix a refusal whose own words don't tell."""
     for item in detail:
         if not isinstance(item, dict):
             continue
@@ -67,7 +69,7 @@ def of_ignored(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
 
 
 def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused:
-    """Parse and validate an order's body, as the service's own stack does."""
+    """Parse and validate a request's body, as the service's own stack does."""
     if request.endpoint is None:
         # wire.md §4: a path that the app doesn't have.
         inside = request.path.removeprefix(request.app) or "/"
@@ -75,14 +77,17 @@ def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | R
         return Refused(
             Outcome(404, body, NOT_BILLED, error_text(404, settings.assumptions)), request.hint
         )
-    parsed = _parse(request.body, request.content_type, settings)
-    if isinstance(parsed, Refused):
-        return parsed
-    return _validate(request.endpoint, parsed, settings)
+    given = _parse(request, settings)
+    if isinstance(given, Refused):
+        return given
+    filled = request.endpoint.filled(given)
+    if filled is None:
+        return _check(request.endpoint, given, settings)
+    return _parsed(request.endpoint, filled)
 
 
-def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused:
-    if not body:
+def _parse(request: ModelRequest, settings: Settings) -> JSON | Refused:
+    if not request.body:
         item: dict[str, JSON] = {
             "type": "missing",
             "loc": ["body"],
@@ -91,15 +96,14 @@ def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused
         }
         hint = "the body is empty; send the input as JSON"
         return Refused(refusal([item], error=error_text(422, settings.assumptions)), hint)
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = request.content_type.partition(";")[0].strip().lower()
     if media_type and not media_type.endswith(("/json", "+json")):
         # FastAPI hands a body of another type to the model unread.
-        return body.decode("utf-8", "replace")
-    try:
-        return loads(body)
-    except NotJson as error:
-        hint = f"the body can't be read as JSON: {error.message}"
-        if error.position is None:
+        return request.body.decode("utf-8", "replace")
+    value = request.parsed_body
+    if isinstance(value, NotJson):
+        hint = f"the body can't be read as JSON: {value.message}"
+        if value.position is None:
             # FastAPI's answer, on which fal's models stand, to all but a syntax error.
             text = dumps({"detail": "There was an error parsing the body"})
             return Refused(
@@ -107,36 +111,42 @@ def _parse(body: bytes, content_type: str, settings: Settings) -> JSON | Refused
             )
         item = {
             "type": "json_invalid",
-            "loc": ["body", error.position],
+            "loc": ["body", value.position],
             "msg": "JSON decode error",
             "input": {},
-            "ctx": {"error": error.message},
+            "ctx": {"error": value.message},
         }
-        hint += f" at character {error.position}"
+        hint += f" at character {value.position}"
         return Refused(refusal([item], error=error_text(422, settings.assumptions)), hint)
+    return value
 
 
-def _validate(endpoint: Endpoint, parsed: JSON, settings: Settings) -> ParsedRequest | Refused:
+def _check(endpoint: Endpoint, given: JSON, settings: Settings) -> ParsedRequest | Refused:
+    """Say what is wrong with an input, or take it where an assumption has it taken."""
     assumed = settings.assumptions
     coerce = assumed.lax_types == "accepted"
-    if not endpoint.is_valid(parsed):
-        faults = endpoint.validate(parsed, coerce=coerce)
-        if assumed.unsupported_combination == "accepted":
-            faults = [fault for fault in faults if fault["type"] != "value_error"]
-        if faults:
-            detail = cast("list[JSON]", faults)
-            outcome = refusal(detail, error=error_text(422, settings.assumptions))
-            return Refused(outcome, of_refusal(detail))
+    faults = endpoint.validate(given, coerce=coerce)
+    if assumed.unsupported_combination == "accepted":
+        faults = [fault for fault in faults if fault["type"] != "value_error"]
+    if faults:
+        detail = cast("list[JSON]", faults)
+        outcome = refusal(detail, error=error_text(422, assumed))
+        return Refused(outcome, of_refusal(detail))
     if coerce:
-        parsed = endpoint.coerced(parsed)
-    assert isinstance(parsed, dict), "whatever else was refused above"
-    filled = endpoint.with_defaults(parsed)
+        given = endpoint.coerced(given)
+    assert isinstance(given, dict), "whatever else was refused above"
+    return _parsed(endpoint, endpoint.with_defaults(given))
+
+
+def _parsed(endpoint: Endpoint, filled: dict[str, JSON]) -> ParsedRequest:
+    figures = endpoint.figures(filled)
     return ParsedRequest(
         endpoint=endpoint,
         input=filled,
         media=_media(endpoint, filled),
-        video=endpoint.video(filled),
-        hint=of_ignored(endpoint, parsed),
+        video=figures.video,
+        units=figures.units,
+        hint=of_ignored(endpoint, filled),
     )
 
 
@@ -157,7 +167,7 @@ Later = Callable[[], Awaitable[None]]
 def look_at_media(
     parsed: ParsedRequest, settings: Settings, own_file: FindFile
 ) -> tuple[list[Rejected], list[Later]]:
-    """Judge what an input's media fields say; return the refusals, and what takes time to judge."""
+    """Check an input's media fields; return the refusals, and the checks that take time."""
     rejected: list[Rejected] = []
     later: list[Later] = []
     for medium in parsed.media:
@@ -227,19 +237,19 @@ def refuse_media(parsed: ParsedRequest, rejected: list[Rejected], settings: Sett
 
 
 def complete(
-    parsed: ParsedRequest, request_id: str, media_base: str, file_path: Callable[[str], str]
+    parsed: ParsedRequest, request: ModelRequest, request_id: str, identity: Identity
 ) -> tuple[Outcome, FileRecord | None]:
     """Return the model's success: the output that the document describes, and its file."""
-    endpoint, video, output = parsed.endpoint, parsed.video, parsed.endpoint.example_output()
-    units = endpoint.billable_units(parsed.input)
-    headers = {} if units is None else {"x-fal-billable-units": f"{units:f}"}
+    endpoint, video, options = parsed.endpoint, parsed.video, request.options
+    output: dict[str, JSON] = orjson.loads(_output_example(endpoint))
+    headers = {} if parsed.units is None else {"x-fal-billable-units": f"{parsed.units:f}"}
     if parsed.hint:
         headers[HINT] = header_text(parsed.hint)
     file = output.get("video")
     if video is None or not isinstance(file, dict):
         return Outcome(200, dumps(output), headers), None
-    path = file_path(str(file.get("file_name") or "output.mp4"))
-    file["url"] = f"{media_base}{path}"
+    path = identity.file_path(request_id, str(file.get("file_name") or "output.mp4"))
+    file["url"] = f"{request.media_base}{path}"
     record = FileRecord(
         path=path,
         request_id=request_id,
@@ -250,8 +260,16 @@ def complete(
         fps=video.fps,
         frames=video.frames,
         audio=video.audio,
+        lifetime=None if options.media_for == math.inf else options.media_for,
+        acl=options.media_acl,
     )
     return Outcome(200, dumps(output), headers), record
+
+
+@lru_cache(maxsize=256)
+def _output_example(endpoint: Endpoint) -> bytes:
+    """Return the document's example of an output; each job's output is read from it."""
+    return dumps(endpoint.example_output())
 
 
 def digest(value: dict[str, JSON]) -> str:
@@ -262,8 +280,8 @@ def digest(value: dict[str, JSON]) -> str:
 _log = logging.getLogger("falkit_mock")
 
 
-class Judge:
-    """Decides outcomes and keeps those that are still being decided."""
+class Outcomes:
+    """Decides outcomes, and keeps those that are still being decided."""
 
     def __init__(self, settings: Settings, store: Store, media: Media, identity: Identity) -> None:
         self._settings = settings
@@ -276,7 +294,7 @@ class Judge:
     def decide(
         self, request_id: str, parsed: ParsedRequest | Refused, request: ModelRequest
     ) -> Outcome | None:
-        """Return an order's outcome, or None while its files are still looked at."""
+        """Return a request's outcome, or None while its files are still being checked."""
         if isinstance(parsed, Refused):
             return _hinted(parsed)
         own_file = self._media.reader(request.media_base)
@@ -299,12 +317,13 @@ class Judge:
     async def outcome(self, job: Job) -> Outcome:
         """Return what a job answers, waiting for its files to be looked at if need be.
 
-        Raise ShuttingDown if the mock is told to stop meanwhile.
+        Raise ShuttingDown if the mock is stopped meanwhile.
         """
-        if job.outcome is None and (task := self._late.get(job.id)):
+        found = job.outcome
+        if found is None and (task := self._late.get(job.id)):
             try:
                 # A shield, since other requests may wait on the same look.
-                job.outcome = await asyncio.shield(task)
+                found = await asyncio.shield(task)
             except asyncio.CancelledError:
                 if task.cancelled():
                     raise ShuttingDown(job.id) from None
@@ -312,11 +331,12 @@ class Judge:
         stored = self._store.get(job.id)
         if stored is not None and stored.outcome is not None:
             # A cancellation may have decided it in the meantime.
-            job.outcome = stored.outcome
-        if job.outcome is None:
+            found = stored.outcome
+        if found is None:
             # An outcome is stored before its look ends, unless that was cut short.
             raise ShuttingDown(job.id)
-        return job.outcome
+        job.outcome = found
+        return found
 
     async def _look(
         self,
@@ -330,8 +350,8 @@ class Judge:
             found = await finish_looking(rejected, later)
             outcome = self._finish(request_id, parsed, request, found)
         except Exception:
-            # Nobody is there to be told: the job has to end all the same.
-            _log.exception("the inputs of %s could not be judged", request_id)
+            # No caller waits for it: the job has to end all the same.
+            _log.exception("the inputs of %s could not be checked", request_id)
             outcome = platform_error("internal_error")
         finally:
             del self._late[request_id]
@@ -349,16 +369,9 @@ class Judge:
     ) -> Outcome:
         if rejected:
             return _hinted(refuse_media(parsed, rejected, self._settings))
-        outcome, record = complete(
-            parsed,
-            request_id,
-            request.media_base,
-            lambda name: self._identity.file_path(request_id, name),
-        )
+        outcome, record = complete(parsed, request, request_id, self._identity)
         if record is not None:
-            lasts, acl = request.options.media_for, request.options.media_acl
-            lifetime = None if math.isinf(lasts) else lasts
-            self._store.add_file(replace(record, lifetime=lifetime, acl=acl))
+            self._store.add_file(record)
         return outcome
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import heapq
-import itertools
 import math
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from falkit_mock.core.clock import Clock
-from falkit_mock.core.jobs import Job, Moments, Partition, Running, Waiting, moments
+from falkit_mock.core.jobs import Job, Moments, moments
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 
@@ -24,7 +24,7 @@ class Limits:
 
 
 def simulate(
-    limits: Limits, running: Iterable[Running], waiting: Sequence[Waiting], now: float
+    limits: Limits, running: Iterable[Job], waiting: Iterable[Job], now: float
 ) -> dict[str, Moments]:
     """Return when each waiting job starts and ends, by id.
 
@@ -35,94 +35,243 @@ def simulate(
     return _Simulation(limits, running, waiting, now).run()
 
 
+# A job by its place in the order, which no two share.
+_Ordered = tuple[tuple[bool, int], Job]
+
+
 class _Simulation:
     def __init__(
-        self, limits: Limits, running: Iterable[Running], waiting: Sequence[Waiting], now: float
+        self, limits: Limits, running: Iterable[Job], waiting: Iterable[Job], now: float
     ) -> None:
         self._limits = limits
         self._now = now
-        self._runners: Counter[str | None] = Counter()
+        self._runners: Counter[str] = Counter()
         self._places: Counter[str] = Counter()
-        # What ends, soonest first; the number keeps what ends at once apart.
-        self._ends: list[tuple[float, int, Running]] = []
-        self._numbers = itertools.count()
-        for each in running:
-            self._occupy(each)
-        self._coming = sorted(waiting, key=lambda job: (max(job.ready, now), job.order))
-        self._coming.reverse()
-        # Those that are ready, in order: a heap for each lane.
-        self._lines: dict[Partition, list[tuple[int, Waiting]]] = {}
+        # What ends, soonest first; the order of submission keeps what ends at once apart.
+        self._ends: list[tuple[float, int, Job]] = []
+        for job in running:
+            self._occupy(job, job.ends)
         self._planned = {job.id: (math.inf, job.start_by) for job in waiting}
+        self._coming = [(max(job.ready, now), (job.order, job)) for job in waiting]
+        heapq.heapify(self._coming)
+        # Those that are ready, in order, by endpoint; and those of them that were next when their
+        # key had no place left, by key and endpoint: one comes back for each place.
+        self._ready: dict[str, list[_Ordered]] = {}
+        self._parked: dict[str, dict[str, list[_Ordered]]] = {}
 
     def run(self) -> dict[str, Moments]:
         at = self._now
-        while True:
+        while at < math.inf:
             self._release(at)
             self._admit(at)
-            self._start_all(at)
+            while (line := self._first(at)) is not None:
+                job = heapq.heappop(line)[1]
+                self._planned[job.id] = (at, at + job.run)
+                if job.run > 0:
+                    self._occupy(job, at + job.run)
+                else:
+                    self._call_back(job.options.key)
             at = self._next()
-            if at == math.inf:
-                return self._planned
+        return self._planned
 
-    def _occupy(self, job: Running) -> None:
-        self._runners[job.path] += 1
-        self._places[job.key] += 1
-        heapq.heappush(self._ends, (job.ends, next(self._numbers), job))
+    def _occupy(self, job: Job, until: float) -> None:
+        if job.entry == "queue":
+            self._runners[job.path] += 1
+        self._places[job.options.key] += 1
+        heapq.heappush(self._ends, (until, job.seq, job))
 
     def _release(self, at: float) -> None:
         while self._ends and self._ends[0][0] <= at:
             job = heapq.heappop(self._ends)[2]
-            self._runners[job.path] -= 1
-            self._places[job.key] -= 1
+            if job.entry == "queue":
+                self._runners[job.path] -= 1
+            self._places[job.options.key] -= 1
+            self._call_back(job.options.key)
+
+    def _call_back(self, key: str) -> None:
+        """Have a key's next in order at each endpoint look again: a place is free for one."""
+        for path, parked in self._parked.get(key, {}).items():
+            if parked:
+                heapq.heappush(self._ready[path], heapq.heappop(parked))
 
     def _admit(self, at: float) -> None:
-        while self._coming and self._coming[-1].ready <= at:
-            job = self._coming.pop()
-            heapq.heappush(self._lines.setdefault(job.partition, []), (job.seq, job))
+        while self._coming and self._coming[0][0] <= at:
+            ordered = heapq.heappop(self._coming)[1]
+            heapq.heappush(self._ready.setdefault(ordered[1].path, []), ordered)
 
-    def _start_all(self, at: float) -> None:
-        while (line := self._first(at)) is not None:
-            job = heapq.heappop(line)[1]
-            self._planned[job.id] = (at, at + job.run)
-            if job.run > 0:
-                self._occupy(Running(job.partition.path, job.partition.key, at + job.run))
-
-    def _first(self, at: float) -> list[tuple[int, Waiting]] | None:
+    def _first(self, at: float) -> list[_Ordered] | None:
         """Return the line whose head is the first of all that can start now."""
-        best: list[tuple[int, Waiting]] | None = None
-        for partition, line in [*self._lines.items()]:
-            while line and line[0][1].start_by < at:
-                heapq.heappop(line)
-            if not line:
-                del self._lines[partition]
-                continue
-            free = (
-                self._runners[partition.path] < self._limits.runners
-                and self._places[partition.key] < self._limits.concurrency
-            )
-            if free and (best is None or line[0][1].order < best[0][1].order):
-                best = line
+        best: list[_Ordered] | None = None
+        for path, line in self._ready.items():
+            if self._runners[path] < self._limits.runners:
+                self._set_aside(path, line, at)
+                if line and (best is None or line[0] < best[0]):
+                    best = line
         return best
 
+    def _set_aside(self, path: str, line: list[_Ordered], at: float) -> None:
+        """Take from the head of a line those that are given up, and those that have no place."""
+        while line:
+            job = line[0][1]
+            key = job.options.key
+            if job.start_by < at:
+                heapq.heappop(line)
+            elif self._places[key] < self._limits.concurrency:
+                return
+            else:
+                parked = self._parked.setdefault(key, {}).setdefault(path, [])
+                heapq.heappush(parked, heapq.heappop(line))
+
     def _next(self) -> float:
-        if not self._lines and not self._coming:
-            return math.inf
         end = self._ends[0][0] if self._ends else math.inf
-        return min(end, self._coming[-1].ready if self._coming else math.inf)
+        return min(end, self._coming[0][0] if self._coming else math.inf)
+
+
+class _Capacity:
+    """How many runners of an endpoint, or places of a key, are free, from when to when."""
+
+    __slots__ = ("_free", "_since")
+
+    def __init__(self, size: float) -> None:
+        # The moments at which the number changes, and the number from each on.
+        self._since = [-math.inf]
+        self._free = [size]
+
+    def earliest(self, at: float) -> float:
+        """Return the first moment from one on at which one is free."""
+        index = bisect_right(self._since, at) - 1
+        if self._free[index] > 0:
+            return at
+        later = range(index + 1, len(self._since))
+        return next((self._since[index] for index in later if self._free[index] > 0), math.inf)
+
+    def has_room(self, start: float, end: float) -> bool:
+        """Tell whether one is free all the time between two moments."""
+        first, last = bisect_right(self._since, start) - 1, bisect_left(self._since, end)
+        return min(self._free[first:last]) > 0
+
+    def change(self, start: float, end: float, by: int) -> None:
+        """Have more or fewer be free between two moments."""
+        first, last = self._cut(start), self._cut(end)
+        for index in range(first, last):
+            self._free[index] += by
+        self._join(last)
+        self._join(first)
+
+    def forget(self, before: float) -> None:
+        """Keep nothing of what was before a moment."""
+        index = bisect_right(self._since, before) - 1
+        del self._since[:index], self._free[:index]
+
+    def _cut(self, at: float) -> int:
+        """Have a change at a moment, be it by nothing, and return its index."""
+        index = bisect_left(self._since, at)
+        if index == len(self._since) or self._since[index] != at:
+            self._since.insert(index, at)
+            self._free.insert(index, self._free[index - 1])
+        return index
+
+    def _join(self, index: int) -> None:
+        if index and self._free[index] == self._free[index - 1]:
+            del self._since[index], self._free[index]
+
+
+class _Plan:
+    """Who runs when, as planned, for the next that comes."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._runners: dict[str, _Capacity] = {}
+        self._places: dict[str, _Capacity] = {}
+        # By their ends; the order of submission keeps what ends at once apart.
+        self._jobs: list[tuple[float, int, Job]] = []
+        # After these no job of low priority starts, and none that takes no time.
+        self._low_until = self._instant_until = -math.inf
+
+    def add(self, job: Job) -> None:
+        insort(self._jobs, (job.ends, job.seq, job))
+        self._book(job, -1)
+        if job.starts < math.inf:
+            if job.options.priority == "low":
+                self._low_until = max(self._low_until, job.starts)
+            if job.starts == job.ends:
+                self._instant_until = max(self._instant_until, job.starts)
+
+    def remove(self, job: Job) -> None:
+        del self._jobs[bisect_left(self._jobs, (job.ends, job.seq))]
+        self._book(job, 1)
+
+    def earliest(self, job: Job, at: float) -> float:
+        """Return the first moment from one on at which a job finds a runner and a place."""
+        capacities = self._capacities(job)
+        while at < (later := max(capacity.earliest(at) for capacity in capacities)):
+            at = later
+        return at
+
+    def has_room(self, job: Job, at: float) -> bool:
+        """Tell whether a job that starts at a moment leaves all others where they are."""
+        end = at + job.run
+        if at >= end:
+            return True
+        # One that takes no time needs a runner that is free, and yet takes none.
+        if self._instant_until > at or (self._instant_until == at and self.overtakes(job, at)):
+            return False
+        return all(each.has_room(at, end) for each in self._capacities(job))
+
+    def overtakes(self, job: Job, at: float) -> bool:
+        """Tell whether a job may take what is planned, from a moment on, for one behind it."""
+        return job.options.priority != "low" and self._low_until >= at
+
+    def since(self, at: float) -> list[Job]:
+        """Return the jobs that end at a moment or later."""
+        return [job for _, _, job in self._jobs[bisect_left(self._jobs, (at,)) :]]
+
+    def forget(self, job: Job, before: float) -> None:
+        """Drop the jobs that ended before a moment, and what a job's capacities had been."""
+        del self._jobs[: bisect_left(self._jobs, (before,))]
+        if not self._jobs:
+            self._runners.clear()
+            self._places.clear()
+        for capacity in self._capacities(job):
+            capacity.forget(before)
+
+    def _book(self, job: Job, by: int) -> None:
+        if job.starts < job.ends:
+            for capacity in self._capacities(job):
+                capacity.change(job.starts, job.ends, by)
+
+    def _capacities(self, job: Job) -> list[_Capacity]:
+        found: list[_Capacity] = []
+        if job.entry == "queue":
+            found.append(_of(self._runners, job.path, self._limits.runners))
+        if not math.isinf(self._limits.concurrency):
+            found.append(_of(self._places, job.options.key, self._limits.concurrency))
+        return found
+
+
+def _of(capacities: dict[str, _Capacity], name: str, size: float) -> _Capacity:
+    found = capacities.get(name)
+    if found is None:
+        found = capacities[name] = _Capacity(size)
+    return found
 
 
 class Planner:
-    """Plans the jobs that the clock drives, on the store's queues.
+    """Plans the jobs that the clock drives.
 
-    What is stored always is what a simulation of all who wait would answer. A job that comes last
-    in order mostly changes nothing for the others, and is placed behind them by a few looks at
-    indexes; where that is not certain, those whom it may concern are simulated anew.
+    What is stored always is what a simulation of all who wait would answer. A new job changes
+    nothing before the first moment at which it could start, so the simulation takes up the plan
+    there. It isn't even needed where the job leaves the runners and places of all others free:
+    with 10,000 jobs waiting, those behind it at other endpoints are many, and it is most often so.
     """
 
     def __init__(self, settings: Settings, clock: Clock, store: Store) -> None:
         self._clock = clock
+        self._store = store
         self._queues = store.queues
         self._limits = Limits(settings.runners, settings.concurrency or math.inf)
+        # None until it is needed, and when those who wait are planned again.
+        self._plan: _Plan | None = None
         # Told of jobs that got other moments, by request id.
         self.moved: Callable[[Mapping[str, Moments]], None] = _ignore
 
@@ -131,154 +280,87 @@ class Planner:
         """How many jobs run at once."""
         return self._limits
 
+    def restart(self) -> None:
+        """Plan on from what the store has, when all its jobs may be others."""
+        self._plan = None
+
     def in_progress(self, key: str) -> int:
-        """Count a key's jobs that run now, at either door, as far as its limit."""
-        most = self._limits.concurrency
-        if math.isinf(most):
+        """Count a key's jobs that run now, queued or direct; 0 where there is no limit."""
+        if math.isinf(self._limits.concurrency):
             return 0
-        return self._queues.in_progress(key, self._clock.now(), int(most))
+        return self._queues.in_progress(key, self._clock.now())
 
     def enter(self, job: Job) -> None:
-        """Give a job of the queue, not yet stored, its moments; those behind it may get others."""
+        """Give a job of the queue, not yet stored, its moments; others may get other ones."""
         now = self._clock.now()
         if not job.run and job.ready <= now:
             # What waits for nothing and takes no time needs no look at the queue.
             job.starts = job.ends = job.ready
             return
-        start = self._behind_all(job, now)
-        if start is not None:
-            job.starts, job.ends = moments(start, job.run, job.start_by)
-            return
-        own = Waiting(job.id, job.partition, job.seq, job.ready, job.run, job.start_by)
-        job.starts, job.ends = self._simulate({job.path}, {job.partition.key}, now, own)[job.id]
+        plan = self._known(now)
+        plan.forget(job, now)
+        ready = max(job.ready, now)
+        at = plan.earliest(job, ready)
+        late = at > job.start_by
+        if at > ready and plan.overtakes(job, ready):
+            self._insert(plan, job, ready)
+        elif late or plan.has_room(job, at):
+            job.starts, job.ends = moments(at, job.run, job.start_by)
+        else:
+            self._insert(plan, job, at)
+        plan.add(job)
 
     def replan(self, job: Job) -> None:
-        """Plan anew those who wait, now that a stored job takes or leaves a place."""
-        paths = {job.path} if job.entry == "queue" else set[str]()
-        self._simulate(paths, {job.partition.key}, self._clock.now())
-
-    def _behind_all(self, job: Job, now: float) -> float | None:
-        """Return when a job starts if it can't be before or between others; None if it may be.
-
-        It can't while another waits that is ready and could have each place that it could have.
-        """
-        partition, partitions = job.partition, self._queues.partitions(now)
-        near = [
-            other
-            for other, (until, _) in partitions.items()
-            if until > now and self._meet(partition, other)
-        ]
-        if not partition.low and any(other.low for other in near):
-            return None
-        behind = job.ready
-        if near:
-            ahead = near
-            if not self._alike(partition, partitions):
-                ahead = [
-                    each
-                    for each in near
-                    if (each.path, each.key) == (partition.path, partition.key)
-                ]
-            found = self._floor(ahead, near, job, now)
-            if found is None:
-                return None
-            behind = found
-        free = self._queues.runner_free(partition.path, int(self._limits.runners), now)
-        if not math.isinf(self._limits.concurrency):
-            places = int(self._limits.concurrency)
-            free = max(free, self._queues.place_free(partition.key, places, now))
-        return max(behind, free)
-
-    def _floor(
-        self, ahead: list[Partition], near: list[Partition], job: Job, now: float
-    ) -> float | None:
-        """Return a moment before which a job can't start and after which no other starts."""
-        lasts = {partition: self._queues.last_start(partition, now) for partition in near}
-        latest = max((last[0] for last in lasts.values() if last), default=0.0)
-        if latest <= job.ready:
-            return job.ready
-        last = max((last for partition in ahead if (last := lasts[partition])), default=(0.0, 0.0))
-        if last[0] < latest:
-            return None
-        # From its readiness on, one waits before it; from that one's start on, the last one does.
-        since = job.ready
-        for partition in ahead:
-            since = max(since, self._queues.last_start_of_ready(partition, now, job.ready) or 0.0)
-        return latest if last[1] <= since else None
-
-    def _meet(self, partition: Partition, other: Partition) -> bool:
-        """Whether jobs of two lanes can stand in each other's way."""
-        same_key = partition.key == other.key and not math.isinf(self._limits.concurrency)
-        return same_key or partition.path == other.path
-
-    def _alike(self, partition: Partition, partitions: Iterable[Partition]) -> bool:
-        """Whether all who can stand in a lane's way wait for the same thing.
-
-        They do where keys have no limit; where a key's is the narrower one and nobody else calls
-        the same endpoints; and where an endpoint's is, and its callers call no other.
-        """
-        runners, places = self._limits.runners, self._limits.concurrency
-        if math.isinf(places):
-            return True
-        pairs = {(partition.path, partition.key), *((each.path, each.key) for each in partitions)}
-        # Direct calls take places and no runners.
-        paths = {path for path, key in pairs if key == partition.key} - {""}
-        keys = {key for path, key in pairs if path == partition.path}
-        for_key = places <= runners and all(
-            key == partition.key for path, key in pairs if path in paths
-        )
-        on_path = runners <= places and all(
-            path == partition.path for path, key in pairs if key in keys
-        )
-        return for_key or on_path
-
-    def _simulate(
-        self, paths: set[str], keys: set[str], now: float, new: Waiting | None = None
-    ) -> dict[str, Moments]:
-        """Plan anew all who wait for these endpoints and keys, and all who wait for theirs."""
-        partitions = self._concerned(paths, keys, now)
-        waiting = {partition: self._queues.waiting(partition, now) for partition in partitions}
-        everyone = [job for jobs in waiting.values() for job in jobs]
-        if new is not None:
-            everyone.append(new)
-        if not everyone:
-            return {}
-        running = {
-            id: job for path in paths for id, job in self._queues.running_on(path, now).items()
-        }
-        if not math.isinf(self._limits.concurrency):
-            for key in keys:
-                running |= self._queues.running_for(key, now)
-        planned = simulate(self._limits, running.values(), everyone, now)
-        for partition, jobs in waiting.items():
-            moved = {job.id: planned[job.id] for job in jobs if planned[job.id] != job.planned}
-            if moved:
-                self._queues.reschedule(partition, moved)
-                self.moved(moved)
-                self._clock.notifier.ring()
-        return planned
-
-    def _concerned(self, paths: set[str], keys: set[str], now: float) -> list[Partition]:
-        """Return the lanes that meet these, or meet those that do; their names are added."""
-        rest = [
-            partition
-            for partition, (until, _) in self._queues.partitions(now).items()
-            if until > now
-        ]
+        """Plan again those who wait, now that a stored job takes or leaves a place."""
         limited = not math.isinf(self._limits.concurrency)
-        found: list[Partition] = []
-        while True:
-            more = [
-                partition
-                for partition in rest
-                if partition.path in paths or (limited and partition.key in keys)
-            ]
-            if not more:
-                return found
-            found += more
-            paths |= {partition.path for partition in more}
-            keys |= {partition.key for partition in more}
-            rest = [partition for partition in rest if partition not in more]
+        if job.entry == "run" and not limited:
+            return
+        self._plan = None
+        now = self._clock.now()
+        waiting = self._queues.waiting(None if limited else job.path, now)
+        if waiting:
+            planned = simulate(self._limits, self._running(now), waiting, now)
+            self._reschedule(_changed(waiting, planned))
+
+    def _insert(self, plan: _Plan, job: Job, at: float) -> None:
+        """Plan a job and all that start at a moment, before which it can't, or later."""
+        now = self._clock.now()
+        later = plan.since(at)
+        if math.isinf(self._limits.concurrency):
+            later = [each for each in later if each.path == job.path]
+        waiting = [each for each in later if each.starts >= at and each.starts > now]
+        running = [each for each in later if each.starts < at or each.starts <= now]
+        planned = simulate(self._limits, running, [*waiting, job], at)
+        job.starts, job.ends = planned[job.id]
+        changed = _changed(waiting, planned)
+        moving = [each for each in waiting if each.id in changed]
+        for each in moving:
+            plan.remove(each)
+        self._reschedule(changed)
+        for each in moving:
+            each.starts, each.ends = changed[each.id]
+            plan.add(each)
+
+    def _known(self, now: float) -> _Plan:
+        if self._plan is None:
+            self._plan = _Plan(self._limits)
+            for job in (*self._running(now), *self._queues.waiting(None, now)):
+                self._plan.add(job)
+        return self._plan
+
+    def _running(self, now: float) -> list[Job]:
+        """Return the jobs that take runners and places; those that no clock drives take none."""
+        return [job for job in self._queues.running(now) if job.ends < math.inf]
+
+    def _reschedule(self, changed: Mapping[str, Moments]) -> None:
+        if changed:
+            self._store.reschedule(changed)
+            self.moved(changed)
+            self._clock.notifier.ring()
+
+
+def _changed(jobs: Iterable[Job], planned: Mapping[str, Moments]) -> dict[str, Moments]:
+    return {job.id: planned[job.id] for job in jobs if planned[job.id] != (job.starts, job.ends)}
 
 
 def _ignore(moved: Mapping[str, Moments]) -> None:

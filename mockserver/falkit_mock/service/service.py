@@ -1,23 +1,24 @@
-"""The simulated service: takes orders, keeps jobs, tells how they stand."""
+"""The simulated service: accepts requests, keeps jobs, answers how they stand."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
 from typing import Literal, TypeAlias
 
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import QueueTooLong, RequestNotFound, ShuttingDown, TooManyAtOnce
-from falkit_mock.core.events import DeliveryAttempted, Events
+from falkit_mock.core.events import Events
 from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.identity import Identity, Tokens
 from falkit_mock.core.jobs import (
     Entry,
     Job,
     ModelRequest,
+    Moments,
     Outcome,
     ParsedRequest,
     Refused,
@@ -25,16 +26,18 @@ from falkit_mock.core.jobs import (
     moments,
 )
 from falkit_mock.core.settings import Duration, Workload
-from falkit_mock.faults.resolve import resolve
+from falkit_mock.faults.resolve import USUAL, resolve
 from falkit_mock.faults.rulebook import Rulebook
+from falkit_mock.faults.rules import NO_MAGIC, Magic
 from falkit_mock.service import Resettable
 from falkit_mock.service.files import Media, Uploads
-from falkit_mock.service.outcomes import Judge, read_request
+from falkit_mock.service.job_events import JobEvents
+from falkit_mock.service.outcomes import Outcomes, read_request
 from falkit_mock.service.queueing import Planner
 from falkit_mock.service.status import Retention, Snapshot, next_line, window
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-from falkit_mock.webhooks.delivery import Webhooks
+from falkit_mock.webhooks.delivery import Deliveries
 from falkit_spec import JSON
 
 Cancellation: TypeAlias = Literal["CANCELLATION_REQUESTED", "OK", "ALREADY_COMPLETED"]
@@ -49,7 +52,7 @@ class Service:
         self.store = store
         self.identity = Identity(settings.seed)
         # A store that was kept has jobs with the first ids already.
-        self.identity.skip(store.state.jobs)
+        self.identity.skip(store.last_seq)
         self.tokens = Tokens(self.identity.secret("tokens"), clock)
         self.uploads = Uploads(store.uploads, clock, self.identity)
         self.media = Media(store, self.uploads, clock)
@@ -62,36 +65,42 @@ class Service:
         # What happens here, for whoever listens.
         self.events = Events()
         self.closing = False
-        self._judge = Judge(settings, store, self.media, self.identity)
+        self._outcomes = Outcomes(settings, store, self.media, self.identity)
         self._planner = Planner(settings, clock, store)
         self.retention = Retention(settings, clock, store)
-        self.webhooks = Webhooks(self, self.retention.closes)
+        self.webhooks = Deliveries(
+            settings, clock, store, self.identity, self.events, self.outcome, self.retention.closes
+        )
         self.parts["webhooks"] = self.webhooks
-        self.webhooks.log.heard = lambda delivery: self.events.emit(DeliveryAttempted(delivery))
-        self._planner.moved = self.webhooks.moved
-        self.rules = Rulebook(self.identity, settings.rules)
+        self.job_events = JobEvents(clock, store, self.events, self.outcome)
+        self.restarted.append(self.job_events.restart)
+        self._planner.moved = self._moved
+        self.restarted.append(self._planner.restart)
+        self.rules = Rulebook(self.identity, settings.faults)
         self.parts["rules"] = self.rules
 
     def close(self) -> None:
         """Let go of everyone who waits, so that streams and held calls end."""
         self.closing = True
-        self._judge.close()
-        self.webhooks.close()
+        self._outcomes.close()
+        self.webhooks.reset()
+        self.job_events.close()
         self.clock.notifier.ring()
         for close in self.closed:
             close()
 
-    def submit(self, request: ModelRequest) -> Job:
-        """Take an order into its queue; bad input is taken too (wire.md §3.6).
+    def submit(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
+        """Accept a request into its queue; bad input is accepted too (wire.md §3.6).
 
-        Raise QueueTooLong if the caller would rather not stand in such a queue.
+        `magic` is what the request itself names. Raise QueueTooLong if the caller would rather
+        not wait in such a queue.
         """
         most = request.options.max_queue_length
         if most is not None:
             length = self.store.queues.length(request.path, self.clock.now())
             if length > most:
                 raise QueueTooLong(request.path, length, most)
-        job = self._take(request, "queue")
+        job = self._take(request, magic, "queue")
         self.webhooks.expect(job)
         return job
 
@@ -103,7 +112,7 @@ class Service:
                 self.settle(job)
             await self.webhooks.before_reply(job)
 
-    def start(self, request: ModelRequest) -> Job:
+    def start(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
         """Take a direct call; what the model refuses has ended (wire.md §4).
 
         Raise TooManyAtOnce if the key has no place left.
@@ -111,7 +120,7 @@ class Service:
         limit = self.settings.concurrency
         if limit and self._planner.in_progress(request.options.key) >= limit:
             raise TooManyAtOnce(request.options.key, limit)
-        job = self._take(request, "run")
+        job = self._take(request, magic, "run")
         self._refuse_at_once(job)
         return job
 
@@ -122,7 +131,7 @@ class Service:
     async def finish(self, job: Job) -> Job:
         """Wait for the end of a direct call and return the finished job.
 
-        Raise ShuttingDown if the mock is told to stop before.
+        Raise ShuttingDown if the mock is stopped before.
         """
         try:
             await self.outcome(job)
@@ -144,7 +153,7 @@ class Service:
         if job.outcome is not None and not job.outcome.ok and job.faults.outcome is None:
             self._end(job)
 
-    def find(self, app: str, request_id: str) -> Job:
+    def find(self, app: str, request_id: str, now: float) -> Job:
         """Return the queued job of an app; raise RequestNotFound if it has none such."""
         job = self.store.get(request_id)
         if job is None:
@@ -153,7 +162,7 @@ class Service:
             raise self.unknown(f"the request with this id is one of {job.app}, not of {app}")
         if job.entry != "queue":
             raise self.unknown("this was a call of fal.run, whose answer came with its reply")
-        if self.retention.closed(job):
+        if now >= job.ends and now >= self.retention.closes(job):
             raise self.unknown(self.retention.told(job))
         return job
 
@@ -165,29 +174,35 @@ class Service:
         """Return what a job answers, waiting for its files to be looked at if need be."""
         if job.given_up and self.clock.now() >= job.ends:
             return platform_error("request_timeout")
-        return job.outcome or await self._judge.outcome(job)
+        return job.outcome or await self._outcomes.outcome(job)
 
-    async def snapshot(self, job: Job, *, with_logs: bool) -> Snapshot:
-        """Return how a job stands now."""
-        now = self.clock.now()
-        status = job.status(now)
-        failed = None
-        if status == "COMPLETED" and not (outcome := await self.outcome(job)).ok:
-            failed = outcome
-        ran = status == "COMPLETED" and not job.cancelled and not job.given_up
+    async def snapshot(self, job: Job, now: float, *, with_logs: bool) -> Snapshot:
+        """Return how a job stands at a moment."""
+        given_up = job.ends < job.starts
+        if now < job.ends:
+            queued = now < job.starts
+            return Snapshot(
+                status="IN_QUEUE" if queued else "IN_PROGRESS",
+                queue_position=self.store.queues.ahead(job, now) if queued else 0,
+                logs=self._logs(job, now) if with_logs and not queued else None,
+            )
+        outcome = job.outcome
+        if outcome is None or given_up:
+            outcome = await self.outcome(job)
+        ran = not job.cancelled and not given_up
+        failed = outcome.status_code >= 400
         return Snapshot(
-            status=status,
-            queue_position=self.place(job),
-            logs=self._logs(job, now) if with_logs and status != "IN_QUEUE" else None,
+            status="COMPLETED",
+            logs=self._logs(job, now) if with_logs else None,
             inference_time=round(job.ends - job.starts, 6) if ran else None,
-            error=failed.error if failed else None,
-            error_type=failed.error_type if failed else None,
+            error=outcome.error if failed else None,
+            error_type=outcome.error_type if failed else None,
         )
 
     def place(self, job: Job) -> int:
         """Return how many jobs are ahead in the queue (wire.md §3.1)."""
         now = self.clock.now()
-        return self.store.queues.ahead(job, now) if job.status(now) == "IN_QUEUE" else 0
+        return self.store.queues.ahead(job, now) if now < job.starts and now < job.ends else 0
 
     def looked_at(self, job: Job) -> None:
         """Note that a client asked after a job: what moves it in the `polls` timing."""
@@ -235,7 +250,7 @@ class Service:
         return job
 
     def go_on(self, job: Job) -> Job:
-        """Have the clock drive a held job again, as it drives the others; its run begins anew.
+        """Let the clock drive a held job again, as it drives the others; its run begins again.
 
         One that waits keeps its place in line, and the moment before which it can't start.
         """
@@ -272,7 +287,7 @@ class Service:
     async def interrupt(self) -> None:
         """Let go of everyone who waits, as close() does, and go on; webhooks are left alone."""
         self.closing = True
-        self._judge.close()
+        self._outcomes.close()
         self.clock.notifier.ring()
         # Each turn lets a task that was woken take one step: look, and answer its caller.
         for _ in range(20):
@@ -281,14 +296,17 @@ class Service:
 
     async def settled(self) -> None:
         """Wait until the inputs of all jobs so far have been looked at."""
-        await self._judge.settled()
+        await self._outcomes.settled()
 
-    def _take(self, request: ModelRequest, entry: Entry) -> Job:
+    def _take(self, request: ModelRequest, magic: Magic, entry: Entry) -> Job:
         now = self.clock.now()
         request_id = self.identity.request_id()
         parsed = read_request(request, self.settings)
-        resolution = resolve(self.rules, request, parsed, entry, self.settings.assumptions)
-        parsed = resolution.applied(parsed)
+        resolution = USUAL
+        if magic is not NO_MAGIC or not self.rules.idle:
+            assumptions = self.settings.assumptions
+            resolution = resolve(self.rules, request, magic, parsed, entry, assumptions)
+            parsed = resolution.applied(parsed)
         takes = self._duration(request_id, parsed, entry)
         ready = now + takes.queue + resolution.faults.stuck
         job = Job(
@@ -311,9 +329,10 @@ class Service:
             self._planner.enter(job)
         else:
             job.starts, job.ends = moments(ready, takes.run, job.start_by)
-        job.outcome = resolution.outcome or self._judge.decide(job.id, parsed, request)
+        job.outcome = resolution.outcome or self._outcomes.decide(job.id, parsed, request)
         self.retention.purge()
         self.store.add(job, request.body)
+        self.job_events.accepted(job)
         if entry == "run" and takes.run:
             # It takes a place that one of those who wait might have had.
             self._planner.replan(job)
@@ -356,7 +375,11 @@ class Service:
         if job.progression == "clock":
             self._planner.replan(job)
 
+    def _moved(self, moments: Mapping[str, Moments]) -> None:
+        self.webhooks.moved(moments)
+        self.job_events.moved(moments)
+
     def _store(self, job: Job) -> None:
         self.store.update(job)
-        self.webhooks.moved({job.id: (job.starts, job.ends)})
+        self._moved({job.id: (job.starts, job.ends)})
         self.clock.notifier.ring()

@@ -16,11 +16,11 @@ from falkit_mock.core import NotJson, dumps, loads
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.service import USUAL_LIFECYCLE, BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
-from falkit_mock.store import BadCopy, StateCopy
+from falkit_mock.store import BadCopy, Store, all_pieces
 from falkit_mock.store.blobs import Blobs, Piece
 from falkit_spec import JSON
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,9 @@ class Meta:
         if value["format"] != FORMAT:
             made_by = value.get("falkit")
             raise BadArchive(
-                f"{META} has format {value['format']!r}, written by falkit {made_by}; this falkit "
-                f"reads format {FORMAT}, so import it with that version"
+                f"{META} has format {value['format']!r}, written by falkit {made_by}; this is "
+                f"falkit {version('falkit')}, which reads format {FORMAT}: import it with falkit "
+                f"{made_by}, or set the state up again and export it with this one"
             )
         try:
             return cls._of(value)
@@ -267,8 +268,8 @@ async def reset_state(service: Service, *, keep_rules: bool) -> None:
     Who still waits for a job is let go of, since it is no more.
     """
     await service.interrupt()
-    old = service.store.state.pieces()
-    service.store.state.clear()
+    old = all_pieces(service.store)
+    service.store.clear()
     service.store.uploads.blobs.remove(old)
     service.identity.restart()
     for restart in service.restarted:
@@ -291,9 +292,11 @@ class Export:
 
 async def export_state(service: Service) -> Export:
     """Return the state as one file, once every input that is looked at has been."""
+    from falkit_mock.store.sqlite import write_image
+
     await service.settled()
-    state, clock = service.store.state, service.clock
-    store, pieces = state.dump(), state.pieces()
+    clock = service.clock
+    store, pieces = write_image(service.store), all_pieces(service.store)
     meta = Meta(
         made_by=version("falkit"),
         store=digest(store),
@@ -313,39 +316,31 @@ async def restore_state(service: Service, path: Path) -> None:
 
     Nothing has changed then.
     """
-    blobs, state = service.store.uploads.blobs, service.store.state
+    blobs = service.store.uploads.blobs
     contents = await asyncio.to_thread(read_archive, path, blobs)
-    copy: StateCopy | None = None
     try:
         meta = Meta.read(contents.meta)
-        copy = await asyncio.to_thread(_copied, service, contents, meta)
+        copy = await asyncio.to_thread(_copied, contents, meta)
         _check_parts(service, meta)
         await service.interrupt()
-        old = state.pieces()
-        copy.take()
+        old = all_pieces(service.store)
+        service.store.take(copy, {name: piece.blob for name, piece in contents.blobs.items()})
     except BaseException as error:
         blobs.remove([*contents.blobs.values()])
         if isinstance(error, BadCopy):
             raise BadArchive(f"{STORE} {error}") from None
         raise
-    finally:
-        if copy is not None:
-            copy.close()
     blobs.remove(old)
     _take_tables(service, meta)
 
 
-def _copied(service: Service, contents: Contents, meta: Meta) -> StateCopy:
+def _copied(contents: Contents, meta: Meta) -> Store:
+    from falkit_mock.store.sqlite import read_image
+
     if digest(contents.store) != meta.store:
         raise BadArchive(f"is damaged: {STORE} is not the one that {META} is for")
-    copy = service.store.state.read(contents.store)
-    try:
-        check_archive(contents, copy.pieces())
-        for blob, piece in contents.blobs.items():
-            copy.rename(blob, piece.blob)
-    except BaseException:
-        copy.close()
-        raise
+    copy = read_image(contents.store)
+    check_archive(contents, all_pieces(copy))
     return copy
 
 
@@ -365,7 +360,7 @@ def _take_tables(service: Service, meta: Meta) -> None:
         clock.restore(meta.now, running=meta.running)
     service.tokens.key = meta.tokens
     service.identity.load(meta.seeds, meta.counts)
-    service.identity.skip(service.store.state.jobs)
+    service.identity.skip(service.store.last_seq)
     service.uploads.defaults = meta.lifecycle
     for restart in service.restarted:
         restart()

@@ -140,7 +140,7 @@ class Retention:
         """Return until when a job's result can be fetched, unix seconds."""
         if self._ttl is not None:
             return job.ends + self._ttl
-        size = 0 if job.outcome is None or job.given_up else len(job.outcome.body)
+        size = 0 if job.outcome is None or job.ends < job.starts else len(job.outcome.body)
         return job.ends + (HOUR if size < LARGE else LARGE_FOR)
 
     def told(self, job: Job) -> str:
@@ -168,9 +168,9 @@ class Snapshot:
     """How a job stands at one moment: what a status tells, without its URLs."""
 
     status: Status
-    queue_position: int
     # None unless they were asked for, or while the job waits (wire.md §3.2).
     logs: list[JSON] | None
-    inference_time: float | None
-    error: str | None
-    error_type: str | None
+    queue_position: int = 0
+    inference_time: float | None = None
+    error: str | None = None
+    error_type: str | None = None

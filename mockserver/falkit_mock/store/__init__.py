@@ -1,14 +1,21 @@
-"""The interface of a store: jobs, queues, files, uploads, deliveries, and the state as a whole."""
+"""The interface of a store: jobs and their files, queues, uploads, deliveries.
+
+Who adds a job hands it over: a store may keep the object itself, and `get` may return that object
+or a copy. So whoever changes a job calls `update` before anybody looks again, and whoever comes
+back from an `await` gets the job anew.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from falkit_mock.core.events import Delivery, Verdict
-from falkit_mock.core.jobs import Job, Moments, Outcome, Partition, Running, Waiting
+from falkit_mock.core.jobs import Job, Moments, Outcome
 from falkit_mock.store.blobs import Blobs, Piece
+from falkit_mock.store.queues import Queues
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,12 @@ class FileRecord:
 
 
 class Store(Protocol):
-    """Jobs by id and by queue, files by path. Moments are unix seconds."""
+    """Jobs by id, in the order of submission, and files by path. Moments are unix seconds."""
+
+    @property
+    def queues(self) -> Queues:
+        """The jobs that are not done: who waits, and who runs until when."""
+        ...
 
     @property
     def uploads(self) -> UploadStore:
@@ -43,13 +55,8 @@ class Store(Protocol):
         ...
 
     @property
-    def queues(self) -> QueueStore:
-        """The same jobs by endpoint, key and priority: who waits, and who runs until when."""
-        ...
-
-    @property
-    def state(self) -> StateStore:
-        """All of it at once."""
+    def last_seq(self) -> int:
+        """The place of the newest job in the order of submission; 0 while there was none."""
         ...
 
     def next_seq(self) -> int:
@@ -71,7 +78,11 @@ class Store(Protocol):
         ...
 
     def update(self, job: Job) -> None:
-        """Store a known job's moments, its seconds on a runner and whether it was cancelled."""
+        """Store all that may change of a known job but its outcome: its moments, its faults..."""
+        ...
+
+    def reschedule(self, planned: Mapping[str, Moments]) -> None:
+        """Store when jobs that wait start and end, by id."""
         ...
 
     def decide(self, request_id: str, outcome: Outcome) -> None:
@@ -86,11 +97,85 @@ class Store(Protocol):
         """Forget the jobs that ended before a moment: inputs, outcomes and files too."""
         ...
 
-    def add_file(self, record: FileRecord) -> None: ...
+    def add_file(self, record: FileRecord) -> None:
+        """Store a file; one at the same path before it is gone."""
+        ...
 
     def file(self, path: str) -> FileRecord | None: ...
 
+    def files(self) -> list[FileRecord]: ...
+
+    def clear(self) -> None:
+        """Forget all but the keys that sign webhooks, which receivers keep for a day."""
+        ...
+
+    def take(self, other: Store, blobs: Mapping[str, str]) -> None:
+        """Have what another store has in place of all this; raise BadCopy, and change nothing then.
+
+        `blobs` names the blobs that are called otherwise here, by the other's names.
+        """
+        ...
+
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that a client sends or has sent. Moments are unix seconds."""
+
+    id: str
+    # Where it is read, on the media host.
+    path: str
+    content_type: str
+    created: float
+    # When it is gone; infinite for never. Before it is done: when it is given up.
+    expires: float
+    # Seconds that it lives once it is done; None for ever.
+    lifetime: float | None
+    # The access rules as JSON, or nothing (wire.md §3.1).
+    acl: str
+    done: bool
+
+
+class UploadStore(Protocol):
+    """Uploads by id and by path, and the pieces of each by number."""
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where the bytes of the pieces are."""
+        ...
+
+    def add(self, upload: Upload) -> None: ...
+
+    def update(self, upload: Upload) -> None:
+        """Store a known upload's expiry, access rules and whether it is done."""
+        ...
+
+    def get(self, upload_id: str) -> Upload | None: ...
+
+    def at(self, path: str) -> Upload | None:
+        """Return the upload that is read at a path, done or not."""
+        ...
+
+    def put_piece(self, upload_id: str, number: int, piece: Piece) -> None:
+        """Store a piece; one with the same number before it, and its blob, are gone."""
+        ...
+
+    def pieces(self, upload_id: str) -> dict[int, Piece]:
+        """Return an upload's pieces by number, in order."""
+        ...
+
+    def keep_pieces(self, upload_id: str, numbers: set[int]) -> None:
+        """Drop the pieces of other numbers, and their blobs."""
+        ...
+
+    def remove(self, upload_id: str) -> None:
+        """Forget an upload, its pieces and their blobs."""
+        ...
+
+    def due(self, now: float) -> list[str]:
+        """Return the ids of the uploads that have expired."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,166 +232,31 @@ class DeliveryStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file that a client sends or has sent. Moments are unix seconds."""
-
-    id: str
-    # Where it is read, on the media host.
-    path: str
-    content_type: str
-    created: float
-    # When it is gone; infinite for never. Before it is done: when it is given up.
-    expires: float
-    # Seconds that it lives once it is done; None for ever.
-    lifetime: float | None
-    # The access rules as JSON, or nothing (wire.md §3.1).
-    acl: str
-    done: bool
-
-
-class UploadStore(Protocol):
-    """Uploads by id and by path, and the pieces of each by number."""
-
-    blobs: Blobs
-
-    def add(self, upload: Upload) -> None: ...
-
-    def update(self, upload: Upload) -> None:
-        """Store a known upload's expiry, access rules and whether it is done."""
-        ...
-
-    def get(self, upload_id: str) -> Upload | None: ...
-
-    def at(self, path: str) -> Upload | None:
-        """Return the upload that is read at a path, done or not."""
-        ...
-
-    def put_piece(self, upload_id: str, number: int, piece: Piece) -> None:
-        """Store a piece; one with the same number before it, and its blob, are gone."""
-        ...
-
-    def pieces(self, upload_id: str) -> dict[int, Piece]:
-        """Return an upload's pieces by number, in order."""
-        ...
-
-    def keep_pieces(self, upload_id: str, numbers: set[int]) -> None:
-        """Drop the pieces of other numbers, and their blobs."""
-        ...
-
-    def remove(self, upload_id: str) -> None:
-        """Forget an upload, its pieces and their blobs."""
-        ...
-
-    def due(self, now: float) -> list[str]:
-        """Return the ids of the uploads that have expired."""
-        ...
-
-
 class BadCopy(ValueError):
-    """Bytes that are no copy of such a store; the message says why."""
+    """Bytes or a store that can't be taken; the message says why."""
 
 
-class StateStore(Protocol):
-    """The whole of a store but the bytes of its uploads, which are blobs."""
-
-    @property
-    def jobs(self) -> int:
-        """How many jobs have been numbered."""
-        ...
-
-    def clear(self) -> None:
-        """Forget all but the keys that sign webhooks, which receivers keep for a day."""
-        ...
-
-    def dump(self) -> bytes:
-        """Return a copy of all tables."""
-        ...
-
-    def pieces(self) -> list[Piece]:
-        """Return every piece of every upload."""
-        ...
-
-    def read(self, data: bytes) -> StateCopy:
-        """Return what dump() gave; raise BadCopy for anything else."""
-        ...
+def all_pieces(store: Store) -> list[Piece]:
+    """Return every piece of every upload of a store."""
+    uploads = store.uploads
+    return [piece for id in uploads.due(math.inf) for piece in uploads.pieces(id).values()]
 
 
-class StateCopy(Protocol):
-    """A copy that was read, and is not yet in place of what the store has."""
-
-    def pieces(self) -> list[Piece]:
-        """Return every piece of every upload in it."""
-        ...
-
-    def rename(self, blob: str, new: str) -> None:
-        """Have the pieces with one blob be in another."""
-        ...
-
-    def take(self) -> None:
-        """Put it in place of what the store has; all of it or, with BadCopy, nothing."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class QueueStore(Protocol):
-    """Jobs by lane, by endpoint and by key. Moments are unix seconds."""
-
-    def ahead(self, job: Job, now: float) -> int:
-        """Count the jobs of the same endpoint that wait and come earlier in its order."""
-        ...
-
-    def length(self, path: str, now: float) -> int:
-        """Count the jobs of an endpoint that wait."""
-        ...
-
-    def next_start(self, path: str, now: float) -> float:
-        """Return when a job next leaves an endpoint's queue: it starts, or is given up."""
-        ...
-
-    def partitions(self, now: float) -> dict[Partition, Moments]:
-        """Return the lanes with open jobs: until when one waits, and until when one runs.
-
-        Both moments may be later than is true, never earlier.
-        """
-        ...
-
-    def waiting(self, partition: Partition, now: float) -> list[Waiting]:
-        """Return a lane's jobs that the clock drives and that have not started."""
-        ...
-
-    def last_start(self, partition: Partition, now: float) -> Moments | None:
-        """Return when the last of a lane's waiting jobs starts, and when it is ready.
-
-        Those that never start are left out; None if there is none else.
-        """
-        ...
-
-    def last_start_of_ready(self, partition: Partition, now: float, ready: float) -> float | None:
-        """Return when the last of those starts that are ready at a moment; None if none is."""
-        ...
-
-    def reschedule(self, partition: Partition, planned: Mapping[str, Moments]) -> None:
-        """Store when jobs of a lane start and end, by id."""
-        ...
-
-    def runner_free(self, path: str, runners: int, now: float) -> float:
-        """Return from when on an endpoint has a runner to spare, as things are planned."""
-        ...
-
-    def place_free(self, key: str, places: int, now: float) -> float:
-        """Return from when on a key has a place to spare, as things are planned."""
-        ...
-
-    def in_progress(self, key: str, now: float, most: int) -> int:
-        """Count a key's jobs that run, at either door; no further than `most`."""
-        ...
-
-    def running_on(self, path: str, now: float) -> dict[str, Running]:
-        """Return the jobs that are on an endpoint's runners now, by id."""
-        ...
-
-    def running_for(self, key: str, now: float) -> dict[str, Running]:
-        """Return the jobs that run for a key now, at either door, by id."""
-        ...
+def copy_all(source: Store, target: Store, blobs: Mapping[str, str]) -> None:
+    """Add all that one store has to an empty one; see `Store.take`."""
+    for job in source.jobs():
+        target.add(job, source.input(job.id))
+    for record in source.files():
+        target.add_file(record)
+    for upload_id in source.uploads.due(math.inf):
+        upload = source.uploads.get(upload_id)
+        assert upload is not None, "its id was just listed"
+        target.uploads.add(upload)
+        for number, piece in source.uploads.pieces(upload_id).items():
+            here = replace(piece, blob=blobs.get(piece.blob, piece.blob))
+            target.uploads.put_piece(upload_id, number, here)
+    for delivery in source.deliveries.select():
+        target.deliveries.add(delivery)
+    keys = source.deliveries.keys()
+    for key in keys:
+        target.deliveries.put_key(key)

@@ -1,4 +1,4 @@
-"""Errors of webhooks, and retry schedules."""
+"""Errors of webhooks, and the schedules by which they are sent again."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from falkit_mock.settings import ScheduleName
 
 
 class WebhookError(Exception):
-    """The base of them all; the message is for people."""
+    """The base of the errors of webhooks; the message is for people."""
 
 
 class TargetRefused(WebhookError):
-    """A URL that nothing is sent to; `url` is as it was given, its password masked."""
+    """Nothing may be sent to a URL; `url` is as it was given, its password masked."""
 
     def __init__(self, url: str, why: str) -> None:
         self.url = masked(url)
@@ -24,15 +24,15 @@ class TargetRefused(WebhookError):
 
 
 class SendFailed(WebhookError):
-    """There is no answer, and the message says why."""
+    """The receiver gave no answer; the message says why."""
 
 
 class NotDelivered(WebhookError):
-    """A webhook to be sent again whose job is unknown, has not ended, or asked for none."""
+    """A webhook can't be sent by hand, or its answer wasn't waited for; the message says why."""
 
 
 class KeyInUse(WebhookError):
-    """Only a published key that no longer signs can be withdrawn."""
+    """A key can't be withdrawn: it signs, or there is no such key."""
 
 
 _TWO_HOURS = 7200.0
@@ -43,9 +43,9 @@ _LONGEST_PAUSE = 150.0
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When attempts are made: seconds after the first one, none of them its own end's.
+    """When attempts at a webhook are made, and how long a receiver has to answer.
 
-    How attempts are spaced is our reading, since only bounds are documented: pauses that double.
+    fal documents only bounds (wire.md §5.3). That pauses double is our assumption.
     """
 
     name: ScheduleName
@@ -60,11 +60,11 @@ class Schedule:
     redirect_is_final: bool
 
     def timeout_of(self, number: int) -> float:
-        """Return the seconds that a receiver has for an attempt; the first is 1."""
+        """Return the seconds that a receiver has for an attempt; the first attempt is 1."""
         return self.first_timeout if number == 1 else self.timeout
 
     def verdict(self, status_code: int | None) -> Verdict:
-        """Judge an answer's code; None stands for no answer."""
+        """Return what an answer's code means; None stands for no answer."""
         if status_code is not None and 200 <= status_code < 300:
             return "acknowledged"
         redirected = status_code is not None and 300 <= status_code < 400
@@ -73,13 +73,31 @@ class Schedule:
     def next(self, number: int, *, first: float, now: float, gone: float) -> float | None:
         """Return when to try again after attempt `number` has failed; None for never.
 
-        `first` is when the first attempt was made, `gone` when the result expires. An attempt
-        that took longer than the pause is followed by the next one at once.
+        All are unix seconds: `first` is when the first attempt was made, `now` when this one was
+        over, `gone` when the result expires. An attempt that took longer than the pause is
+        followed by the next one at once.
         """
         if number > len(self.offsets):
             return None
         moment = max(now, first + self.offsets[number - 1])
         return None if self.ends_with_result and moment >= gone else moment
+
+    def decide(
+        self,
+        number: int,
+        status_code: int | None,
+        *,
+        first: float,
+        now: float,
+        gone: float,
+        once: bool,
+    ) -> tuple[Verdict, float | None]:
+        """Return what became of attempt `number`, and when to try again; never with `once`."""
+        verdict = self.verdict(status_code)
+        if verdict != "retry":
+            return verdict, None
+        again = None if once else self.next(number, first=first, now=now, gone=gone)
+        return ("failed", None) if again is None else ("retry", again)
 
 
 def _doubling(first: float, count: int, longest: float = float("inf")) -> tuple[float, ...]:

@@ -1,85 +1,110 @@
-"""Webhooks from a job's end to the receiver's acknowledgement."""
+"""The delivery of webhooks: a coroutine for each, from a job's end to the acknowledgement."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
-from typing import Protocol
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from falkit_mock.core.clock import Clock
+from falkit_mock.core.clock import Clock, Notifier, Timer
 from falkit_mock.core.errors import ShuttingDown
-from falkit_mock.core.events import Cause, Delivery
+from falkit_mock.core.events import Cause, Delivery, DeliveryAttempted, Events
 from falkit_mock.core.identity import Identity
-from falkit_mock.core.jobs import Job, Outcome
+from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults, Outcome
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_mock.webhooks import SCHEDULES, NotDelivered, TargetRefused
-from falkit_mock.webhooks.attempt import Attempt, Attempts, DeliveryLog, Driver, Pending
-from falkit_mock.webhooks.sender import Hold, Sender
-from falkit_mock.webhooks.signing import KeyRing, body_of, user_id
-from falkit_mock.webhooks.targets import Targets
+from falkit_mock.webhooks.sender import Receivers
+from falkit_mock.webhooks.signing import KeyRing, body_of, sign_attempt, user_id
+from falkit_mock.webhooks.targets import Target, Targets
 from falkit_spec import JSON
 
-# Real seconds for which the reply to a submit waits on a webhook that is to come before it.
+# Real seconds for which the reply to a submit waits for a webhook that is to come before it.
 _REPLY_WAITS = 5.0
 
-
-class WebhookService(Protocol):
-    """What webhooks need of the platform."""
-
-    settings: Settings
-    clock: Clock
-    store: Store
-    identity: Identity
-
-    async def outcome(self, job: Job) -> Outcome: ...
+_T = TypeVar("_T")
 
 
-class Webhooks:
-    """Delivers jobs' webhooks, used from the platform's event loop."""
+@dataclass(slots=True, eq=False)
+class PendingDelivery:
+    """How far the delivery of one webhook has come. Moments are unix seconds."""
 
-    def __init__(self, service: WebhookService, closes: Callable[[Job], float]) -> None:
-        settings, clock, store = service.settings, service.clock, service.store
+    request_id: str
+    target: Target
+    user_id: str
+    cause: Cause = "job"
+    faults: JobFaults = NO_FAULTS
+    # What is sent, the same at each attempt; nothing before the first one.
+    body: bytes = b""
+    # How many attempts were begun.
+    number: int = 0
+    # When the first attempt was made, and when the job's result expires; infinite while unknown.
+    first: float = math.inf
+    gone: float = math.inf
+    # When the next attempt is made: the first at the job's end. Infinite while that is unknown,
+    # and during an attempt.
+    next: float = math.inf
+    # What the delivery waits for; the timer sets it at that moment.
+    due: asyncio.Event = field(default_factory=asyncio.Event)
+    timer: Timer = field(default_factory=Timer)
+    # Whether the job has ended, and whether the receiver has acknowledged an attempt by hand.
+    ended: bool = False
+    acknowledged: bool = False
+    # Set when the first attempt is over, or there is none.
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Deliveries:
+    """Delivers jobs' webhooks; used from the service's event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        store: Store,
+        identity: Identity,
+        events: Events,
+        outcome: Callable[[Job], Awaitable[Outcome]],
+        closes: Callable[[Job], float],
+    ) -> None:
+        """Take from the service what a job answers, and until when its result can be had."""
         self.schedule = SCHEDULES[settings.webhook_schedule]
         self.targets = Targets(settings.webhook_allow)
         self.keys = KeyRing(store.deliveries, clock)
-        self.log = DeliveryLog(store.deliveries, service.identity, clock)
+        # Rings with each attempt that is over.
+        self.recorded = Notifier()
         self._assumptions = settings.assumptions
         self._clock = clock
         self._store = store
-        self._identity = service.identity
-        self._outcome = service.outcome
-        # Until when a job's result can be had.
+        self._identity = identity
+        self._events = events
+        self._outcome = outcome
         self._closes = closes
-        self._driver = Driver(clock)
-        self._attempts = Attempts(clock, self.keys, self._driver, settings.webhook_timestamps)
-        self._pending: dict[str, Pending] = {}
-        # Those whose end came but which another has to overtake first.
-        self._held_back: dict[str, Pending] = {}
-        self._tasks: set[asyncio.Task[None] | asyncio.Task[Attempt]] = set()
+        self.receivers = Receivers(clock)
+        # Gives the moment, in unix seconds, for which a webhook is signed. A receiver compares it
+        # with the machine's clock, as it would at fal, whatever the time of the mock is.
+        by_mock = settings.webhook_timestamps == "mock"
+        self.signed_at: Callable[[], float] = clock.now if by_mock else time.time
+        # By request id.
+        self._pending: dict[str, PendingDelivery] = {}
+        # The one that waits until another has overtaken it.
+        self._held_back: PendingDelivery | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    def use(self, sender: Sender) -> None:
-        """Send in another way than over HTTP; for tests."""
-        self._attempts.sender = sender
-
-    def sign_by(self, now: Callable[[], float]) -> None:
-        """Take what signatures are dated with, in unix seconds, from here; for tests."""
-        self._attempts.signed_at = now
-
-    def close(self) -> None:
-        """Drop every webhook that is still to be delivered, and break off what is under way."""
-        self._driver.close()
+    def reset(self) -> None:
+        """Drop every webhook that is still to be delivered, and end the attempts under way."""
         self.keys.forget()
         for task in self._tasks:
             task.cancel()
+        for pending in self._pending.values():
+            pending.timer.cancel()
         self._pending.clear()
-        self._held_back.clear()
-        self.log.notifier.ring()
-
-    def reset(self) -> None:
-        self.close()
+        self._held_back = None
+        self.recorded.ring()
 
     def dump(self) -> JSON:
         # All of it is in the store's tables.
@@ -90,27 +115,27 @@ class Webhooks:
             raise ValueError(f"webhooks: {value!r} must be null")
 
     def load(self, value: JSON) -> None:
-        self.close()
-        self.resume()
+        """Deliver what the store, now another mock's, says is undelivered."""
+        self.reset()
+        for job in self._store.jobs():
+            last = self._store.deliveries.last(job.id) if job.options.webhook else None
+            if last is None:
+                self.expect(job)
+            elif last.next is not None:
+                self._resume(job, last, last.next)
 
-    @property
-    def under_way(self) -> int:
-        """How many attempts there are at this moment."""
-        return len(self._tasks)
-
-    def pending(self) -> list[Pending]:
+    def pending(self) -> list[PendingDelivery]:
         """Return the webhooks that are still to be delivered, the next ones first."""
         return sorted(self._pending.values(), key=lambda pending: pending.next)
 
     def hint(self, job: Job) -> str | None:
         """Say why the webhook that a job asked for won't be sent; None if it will."""
         url = job.options.webhook
-        if url is None or job.id in self._pending:
-            return None
-        try:
-            self.targets.find(url)
-        except TargetRefused as refused:
-            return f"fal_webhook: {refused.why}"
+        if url is not None and job.id not in self._pending:
+            try:
+                self.targets.find(url)
+            except TargetRefused as refused:
+                return f"fal_webhook: {refused.why}"
         return None
 
     def expect(self, job: Job) -> None:
@@ -118,38 +143,28 @@ class Webhooks:
         url = job.options.webhook
         if url is None or job.entry != "queue":
             return
-        try:
-            target = self.targets.find(url)
-        except TargetRefused as refused:
-            self.log.refused(job.id, url, "job", refused.why)
-            return
-        self._pending[job.id] = Pending(job.id, target, user_id(job.options.key))
-        self.moved({job.id: (job.starts, job.ends)})
+        with suppress(TargetRefused):
+            target = self._find(job.id, url, "job")
+            self._add(PendingDelivery(job.id, target, user_id(job.options.key)))
+            self.moved({job.id: (job.starts, job.ends)})
 
     def moved(self, moments: Mapping[str, tuple[float, float]]) -> None:
-        """Note when jobs start and end now, by request id; of others than its own nothing."""
+        """Note when jobs start and end now, by request id; pass over those without a webhook."""
         for request_id, (_, ends) in moments.items():
             pending = self._pending.get(request_id)
             if pending is not None and not pending.ended:
-                pending.next = ends
-                self._driver.at(request_id, ends, partial(self._ended, pending))
+                self._plan(pending, ends)
 
     def wants_first(self, job: Job) -> bool:
         """Tell whether a fault wants a job's webhook before the reply to its submit."""
         return job.id in self._pending and "before_reply" in job.faults.webhook
 
     async def before_reply(self, job: Job) -> None:
-        """Deliver an ended job's webhook now, and return once the receiver has answered."""
+        """Return once the receiver of an ended job's webhook has answered, or 5 s have passed."""
         pending = self._pending.get(job.id)
-        if pending is None:
-            return
-        if pending.task is None:
-            self._driver.drop(job.id)
-            pending.ended = True
-            pending.faults = job.faults
-            self._attempt(pending)
-        assert pending.task is not None
-        await asyncio.wait({pending.task}, timeout=_REPLY_WAITS)
+        if pending is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(pending.tried.wait(), _REPLY_WAITS)
 
     def body(self, outcome: Outcome, request_id: str, attempts: int = 1) -> bytes:
         """Write the body of an outcome's webhook, whose job was tried so often."""
@@ -169,187 +184,216 @@ class Webhooks:
             raise NotDelivered(f"{request_id}: the job has not ended yet")
         to = url or job.options.webhook
         if to is None:
-            mend = "give a URL (--to URL of falkit resend)"
-            raise NotDelivered(f"{request_id}: it was submitted without fal_webhook; {mend}")
-        outcome = await self._outcome(job)
-        body = self.body(outcome, job.id, job.attempts)
+            fix = "give a URL (--to URL of falkit resend)"
+            raise NotDelivered(f"{request_id}: it was submitted without fal_webhook; {fix}")
+        body = self.body(await self._outcome(job), job.id, job.attempts)
         return await self.send(request_id, to, body, user_id(job.options.key), "resend")
 
     async def send(
         self, request_id: str, url: str, body: bytes, user: str, cause: Cause
     ) -> Delivery:
-        """Deliver a body once, now; raise TargetRefused. An acknowledgement ends the retries."""
-        try:
-            target = self.targets.find(url)
-        except TargetRefused as refused:
-            self.log.refused(request_id, url, cause, refused.why)
-            raise
-        before = len(self._store.deliveries.select(request_id=request_id))
-        once = Pending(request_id, target, user, cause, body=body, number=before + 1)
-        with self._attempts.hold(once) as hold:
-            tried = await self._for_now(
-                self._attempts.make(once, once.number, self.schedule.timeout_of(1), hold)
-            )
-        delivery = self._judged(once, tried, once_only=True)
-        waiting = self._pending.get(request_id)
-        again = waiting is not None and waiting.number > 0 and waiting.target.url == url
-        if delivery.verdict == "acknowledged" and waiting is not None and again:
-            self._done(waiting)
+        """Deliver a body once, now. An acknowledgement ends the retries of the job's webhook.
+
+        Raise TargetRefused for a URL that isn't allowed, and NotDelivered where the mock is
+        emptied or stopped meanwhile.
+        """
+        target = self._find(request_id, url, cause)
+        number = self._store.deliveries.count(request_id=request_id) + 1
+        by_hand = PendingDelivery(request_id, target, user, cause, body=body, number=number)
+        attempt = self._start(self._attempt(by_hand, self.schedule.timeout_of(1), once=True))
+        await asyncio.wait({attempt})
+        if attempt.cancelled():
+            raise NotDelivered("the mock was emptied or stopped before the receiver had answered")
+        delivery, waiting = attempt.result(), self._pending.get(request_id)
+        acknowledged = delivery.verdict == "acknowledged"
+        if acknowledged and waiting and waiting.number and waiting.target.url == url:
+            waiting.acknowledged = True
+            waiting.due.set()
+            del self._pending[request_id]
         return delivery
 
-    async def _for_now(self, attempt: Coroutine[None, None, Attempt]) -> Attempt:
-        """Wait for an attempt that ends with the other ones, should the mock be emptied."""
-        task = asyncio.get_running_loop().create_task(attempt)
+    def _resume(self, job: Job, last: Delivery, moment: float) -> None:
+        """Go on with a delivery whose last attempt was another mock's."""
+        # The other mock may have allowed what is refused here.
+        with suppress(TargetRefused):
+            pending = PendingDelivery(
+                job.id,
+                self._find(job.id, last.url, "job"),
+                user_id(job.options.key),
+                faults=job.faults,
+                body=last.body,
+                number=last.number,
+                first=self._store.deliveries.select(request_id=job.id)[0].sent,
+                gone=self._closes(job),
+                ended=True,
+            )
+            self._add(pending)
+            self._plan(pending, moment)
+
+    def _add(self, pending: PendingDelivery) -> None:
+        self._pending[pending.request_id] = pending
+        self._start(self._deliver(pending))
+
+    def _start(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        """Run a coroutine that ends when the mock is emptied or stopped."""
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _deliver(self, pending: PendingDelivery) -> None:
+        """Deliver one webhook, from its job's end until it is acknowledged or given up."""
         try:
-            return await task
-        except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if current is not None and current.cancelling():
-                raise
-            why = "the mock was emptied or stopped before the receiver had answered"
-            raise NotDelivered(why) from None
-
-    def resume(self) -> None:
-        """Take up again what the store says is undelivered, as after an import."""
-        for job in self._store.jobs():
-            if job.options.webhook is None or job.entry != "queue" or job.id in self._pending:
-                continue
-            last = self._store.deliveries.last(job.id)
-            if last is None:
-                self.expect(job)
-            elif last.next is not None:
-                self._take_up(job, last)
-
-    def _take_up(self, job: Job, last: Delivery) -> None:
-        first = self._store.deliveries.select(request_id=job.id)[0]
-        try:
-            target = self.targets.find(last.url)
-        except TargetRefused as refused:
-            # Another mock allowed it.
-            self.log.refused(job.id, last.url, "job", refused.why)
-            return
-        pending = Pending(
-            job.id,
-            target,
-            user_id(job.options.key),
-            faults=job.faults,
-            body=last.body,
-            number=last.number,
-            first=first.sent,
-            gone=self._closes(job),
-            ended=True,
-        )
-        self._pending[job.id] = pending
-        assert last.next is not None
-        self._again(pending, last.next)
-
-    def _ended(self, pending: Pending) -> None:
-        """Begin with what was to come at a job's end, or wait on if that has moved."""
-        now = self._clock.now()
-        job = self._store.get(pending.request_id)
-        if job is None:
-            self._done(pending)
-        elif job.status(now) != "COMPLETED":
-            self.moved({job.id: (job.starts, job.ends)})
-        elif job.cancelled and self._assumptions.cancelled_webhook == "none":
-            self._done(pending)
-        else:
+            await pending.due.wait()
             pending.ended = True
-            pending.faults = job.faults
-            moment = job.ends + pending.faults.webhook_number("late", "seconds")
-            if moment > now:
-                pending.next = moment
-                self._driver.at(job.id, moment, partial(self._in_turn, pending))
-            else:
-                self._in_turn(pending)
+            if not pending.number and not await self._prepare(pending):
+                return
+            while not pending.acknowledged:
+                pending.number += 1
+                pending.next = math.inf
+                delivery = await self._attempt(pending, self.schedule.timeout_of(pending.number))
+                pending.tried.set()
+                if self._held_back is not None:
+                    self._held_back.due.set()
+                if delivery.next is None:
+                    return
+                await self._wait(pending, delivery.next)
+        finally:
+            pending.tried.set()
+            pending.timer.cancel()
+            if self._pending.get(pending.request_id) is pending:
+                del self._pending[pending.request_id]
 
-    def _in_turn(self, pending: Pending) -> None:
-        """Begin, unless another webhook has to go before."""
-        if "out_of_order" not in pending.faults.webhook or self._held_back:
-            self._attempt(pending)
-            return
-        self._held_back[pending.request_id] = pending
-        pending.next = self._clock.now() + pending.faults.webhook_number("out_of_order", "seconds")
-        self._driver.at(pending.request_id, pending.next, partial(self._attempt, pending))
+    def _plan(self, pending: PendingDelivery, moment: float) -> None:
+        """Make a delivery due at a moment, in place of the one planned before."""
+        pending.timer.cancel()
+        pending.next = moment
+        pending.timer = self._clock.at(moment, pending.due.set)
 
-    def _attempt(self, pending: Pending) -> None:
-        now = self._clock.now()
-        pending.next = math.inf
-        self._held_back.pop(pending.request_id, None)
-        pending.number += 1
-        self._begin(pending, once_only=False)
-        if pending.number > 1:
-            return
-        pending.first = now
-        for turn in range(1, int(pending.faults.webhook_number("duplicate", "copies"))):
-            moment = now + turn * pending.faults.webhook_number("duplicate", "seconds")
-            copy = partial(self._begin, pending, once_only=True)
-            self._driver.at((pending.request_id, turn), moment, copy)
+    async def _wait(self, pending: PendingDelivery, moment: float) -> None:
+        """Return at a moment, or when something else makes the delivery due before."""
+        pending.due.clear()
+        self._plan(pending, moment)
+        await pending.due.wait()
+        pending.timer.cancel()
 
-    def _begin(self, pending: Pending, *, once_only: bool) -> None:
-        hold = self._attempts.hold(pending)
-        make = self._make(pending, hold, once_only=once_only)
-        task = asyncio.get_running_loop().create_task(make)
-        task.add_done_callback(lambda _: hold.close())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        if not once_only:
-            pending.task = task
-
-    async def _make(self, pending: Pending, hold: Hold, *, once_only: bool) -> None:
-        number = pending.number
-        if not pending.body and not await self._prepare(pending):
-            return
-        timeout = self.schedule.timeout_of(number)
-        tried = await self._attempts.make(pending, number, timeout, hold)
-        # Meanwhile somebody may have had it sent by hand, and it was taken.
-        last = once_only or self._pending.get(pending.request_id) is not pending
-        delivery = self._judged(pending, tried, once_only=last)
-        if once_only:
-            return
-        if delivery.next is not None:
-            self._again(pending, delivery.next)
-        elif not last:
-            self._done(pending)
-        for held in list(self._held_back.values()):
-            self._again(held, self._clock.now())
-
-    async def _prepare(self, pending: Pending) -> bool:
-        """Write the body; tell whether there is one."""
+    async def _prepare(self, pending: PendingDelivery) -> bool:
+        """Wait until the first attempt is due and write the body; tell whether there is one."""
         job = self._store.get(pending.request_id)
-        if job is None:
-            self._done(pending)
+        if job is None or (job.cancelled and self._assumptions.cancelled_webhook == "none"):
             return False
-        try:
-            outcome = await self._outcome(job)
-        except ShuttingDown:
-            return False
-        pending.gone = self._closes(job)
+        pending.faults = job.faults
+        if job.faults.webhook and "before_reply" not in job.faults.webhook:
+            await self._delay(pending, job.ends)
+        with self.receivers.hold(pending.target.origin):
+            pending.first = self._clock.now()
+            try:
+                outcome = await self._outcome(job)
+            except ShuttingDown:
+                return False
         pending.body = self.body(outcome, job.id, job.attempts)
+        pending.gone = self._closes(job)
+        for turn in range(1, int(job.faults.webhook_number("duplicate", "copies"))):
+            apart = job.faults.webhook_number("duplicate", "seconds")
+            self._start(self._copy(pending, pending.first + turn * apart))
         return True
 
-    def _again(self, pending: Pending, moment: float) -> None:
-        pending.next = moment
-        self._driver.at(pending.request_id, moment, partial(self._attempt, pending))
+    async def _delay(self, pending: PendingDelivery, ended: float) -> None:
+        """Wait as long as the faults `late` and `out_of_order` make a webhook wait."""
+        if "late" in pending.faults.webhook:
+            await self._wait(pending, ended + pending.faults.webhook_number("late", "seconds"))
+        # One that finds another held back overtakes it.
+        if "out_of_order" in pending.faults.webhook and self._held_back is None:
+            self._held_back = pending
+            seconds = pending.faults.webhook_number("out_of_order", "seconds")
+            await self._wait(pending, self._clock.now() + seconds)
+            self._held_back = None
 
-    def _done(self, pending: Pending) -> None:
-        self._pending.pop(pending.request_id, None)
-        self._driver.drop(pending.request_id)
+    async def _copy(self, pending: PendingDelivery, moment: float) -> None:
+        """Send a webhook once more at a moment, whatever comes of the others."""
+        await self._clock.sleep_until(moment)
+        await self._attempt(pending, self.schedule.timeout_of(pending.number), once=True)
 
-    def _judged(self, pending: Pending, tried: Attempt, *, once_only: bool) -> Delivery:
-        """Decide what an attempt means and log it."""
-        answer = tried.answer
-        code = None if answer is None or tried.error is not None else answer.status_code
-        verdict, after = self.schedule.verdict(code), None
-        if verdict == "retry" and not once_only:
-            over = self._clock.now()
-            if answer is not None and code is None:
-                over = tried.sent + self.schedule.timeout_of(tried.number)
-            after = self.schedule.next(
-                tried.number, first=pending.first, now=over, gone=pending.gone
+    async def _attempt(
+        self, pending: PendingDelivery, timeout: float, *, once: bool = False
+    ) -> Delivery:
+        """Send a webhook once, record what came of it, and decide when it is sent again.
+
+        The receiver has `timeout` seconds of the mock's clock. With `once` it is not sent again.
+        """
+        number = pending.number
+        async with self.receivers.place(pending.target.origin):
+            sent = self._clock.now()
+            headers, body, faults = sign_attempt(
+                pending.body,
+                pending.faults,
+                number,
+                request_id=pending.request_id,
+                user_id=pending.user_id,
+                moment=self.signed_at(),
+                key=self.keys.current,
             )
-        if verdict == "retry" and after is None:
-            verdict = "failed"
-        return self.log.tried(pending, tried, verdict, after)
+            answer, error = await self.receivers.post(pending.target, headers, body, timeout)
+        over = counted = self._clock.now()
+        code = None if answer is None else answer.status_code
+        if answer is not None and pending.faults.corrupts("slow", number):
+            faults += ("slow",)
+            error = f"answered, but counted as no answer within {timeout:g} s"
+            code, counted = None, sent + timeout
+        once = once or pending.acknowledged
+        verdict, after = self.schedule.decide(
+            number, code, first=pending.first, now=counted, gone=pending.gone, once=once
+        )
+        return self._record(
+            Delivery(
+                id=self._identity.delivery_id(),
+                request_id=pending.request_id,
+                url=pending.target.url,
+                cause=pending.cause,
+                number=number,
+                sent=sent,
+                seconds=over - sent,
+                headers=headers,
+                body=body,
+                status_code=None if answer is None else answer.status_code,
+                response_headers={} if answer is None else answer.headers,
+                response_body=b"" if answer is None else answer.body,
+                error=error,
+                verdict=verdict,
+                next=after,
+                faults=(*pending.faults.delivery(), *faults),
+            )
+        )
+
+    def _find(self, request_id: str, url: str, cause: Cause) -> Target:
+        """Return where a URL leads; record that nothing is sent there and raise TargetRefused."""
+        try:
+            return self.targets.find(url)
+        except TargetRefused as refused:
+            self._record(
+                Delivery(
+                    id=self._identity.delivery_id(),
+                    request_id=request_id,
+                    url=url,
+                    cause=cause,
+                    number=0,
+                    sent=self._clock.now(),
+                    seconds=0.0,
+                    headers={},
+                    body=b"",
+                    status_code=None,
+                    response_headers={},
+                    response_body=b"",
+                    error=refused.why,
+                    verdict="refused",
+                    next=None,
+                )
+            )
+            raise
+
+    def _record(self, delivery: Delivery) -> Delivery:
+        """Store an attempt that is over, and tell all who listen."""
+        self._store.deliveries.add(delivery)
+        self.recorded.ring()
+        self._events.emit(DeliveryAttempted(delivery))
+        return delivery

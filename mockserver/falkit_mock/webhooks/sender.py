@@ -1,16 +1,15 @@
-"""One POST of a webhook, the limits per receiver, and the guard of the clock meanwhile."""
+"""One POST of a webhook: within limits per receiver, and with the clock held back."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import ssl
 import sys
-from collections import Counter, deque
-from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, cast
+from weakref import WeakValueDictionary
 
 import httptools
 
@@ -18,14 +17,16 @@ from falkit_mock.core.clock import Clock
 from falkit_mock.webhooks import SendFailed
 from falkit_mock.webhooks.targets import Target
 
-# Attempts that go to one receiver at once. One that lasts longer than this, in real seconds, no
-# longer counts among them: the others need not wait for a receiver that is slow with one.
-_EACH = 64
-_DAWDLES = 0.25
+# Attempts that one receiver gets at once. An attempt that lasts longer than this, in real seconds,
+# no longer counts among them: the others need not wait for a receiver that is slow with one.
+_AT_ONCE = 64
+_SLOW = 0.25
+# Real seconds for which a receiver that hung is remembered, from when it was last waited for.
+_REMEMBERED = 5.0
 
 
-def _most_open() -> int:
-    """Return how many connections may be open in all: half of what the system lets us have."""
+def _most_connections() -> int:
+    """Return how many connections may be open in all: half of what the system allows."""
     if sys.platform == "win32":
         return 512
     import resource
@@ -34,93 +35,12 @@ def _most_open() -> int:
     return 4096 if soft == resource.RLIM_INFINITY else max(64, min(soft // 2, 4096))
 
 
-class Slots:
-    """Gives out places, first come first served, to each receiver apart."""
+class Receivers:
+    """Takes webhooks to their receivers: so many at once, each in its time, the clock held back.
 
-    def __init__(self) -> None:
-        self._taken: Counter[str] = Counter()
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        self._open = asyncio.Semaphore(_most_open())
-
-    @asynccontextmanager
-    async def place(self, origin: str) -> AsyncGenerator[None]:
-        """Wait for a place at a receiver and hold it for the length of the block."""
-        await self._enter(origin)
-        given_back = False
-
-        def give_back() -> None:
-            nonlocal given_back
-            if not given_back:
-                given_back = True
-                self._leave(origin)
-
-        dawdles = asyncio.get_running_loop().call_later(_DAWDLES, give_back)
-        try:
-            async with self._open:
-                yield
-        finally:
-            dawdles.cancel()
-            give_back()
-
-    async def _enter(self, origin: str) -> None:
-        if self._taken[origin] < _EACH:
-            self._taken[origin] += 1
-            return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(origin, deque()).append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                # The place was handed over in the very moment.
-                self._leave(origin)
-            raise
-
-    def _leave(self, origin: str) -> None:
-        """Hand a place to whoever waits for it."""
-        waiting = self._waiting.get(origin, deque())
-        while waiting:
-            turn = waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._waiting.pop(origin, None)
-        self._taken[origin] -= 1
-        if not self._taken[origin]:
-            del self._taken[origin]
-
-
-# Real seconds for which a receiver that hung is remembered, from when it was last waited for.
-_REMEMBERED = 5.0
-
-
-class Hold(ExitStack):
-    """Holds back a jump of the clock for as long as something should get done before it."""
-
-    def __init__(self, clock: Clock, seconds: float, in_vain: Callable[[], None]) -> None:
-        super().__init__()
-        self.seconds = seconds
-        self._clock = clock
-        self._in_vain = in_vain
-        self.take()
-
-    def take(self) -> None:
-        """Hold, from now on for so many real seconds at most."""
-        self.close()
-        self.enter_context(self._clock.busy())
-        letting_go = asyncio.get_running_loop().call_later(self.seconds, self._let_go)
-        self.callback(letting_go.cancel)
-
-    def _let_go(self) -> None:
-        self._in_vain()
-        self.close()
-
-
-class Holds:
-    """Gives out holds, short ones where a receiver has hung until it answers again.
-
-    So one that hangs doesn't make each of an hour's moments take two seconds, and whoever
-    answers in less is never left behind by a jump.
+    A jump of the clock waits for a receiver, but not for long, and only briefly for one that hung
+    until it answers again. So one that hangs doesn't make each of an hour's moments take two
+    seconds, and a jump leaves no receiver behind that answers in less.
     """
 
     # Real seconds that a jump waits for an answer, and for one by a receiver that has hung.
@@ -128,32 +48,75 @@ class Holds:
     impatience: ClassVar[float] = 0.02
 
     def __init__(self, clock: Clock) -> None:
+        # Tests put one of their own in its place.
+        self.sender: Sender = HttpSender()
         self._clock = clock
-        # When a hold for a receiver was last in vain, on the event loop's clock.
+        # Places at each receiver, for as long as somebody uses them.
+        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._connections = asyncio.Semaphore(_most_connections())
+        # When a receiver was last waited for without success, on the event loop's clock.
         self._hung: dict[str, float] = {}
 
-    def hold(self, origin: str) -> Hold:
-        """Hold the clock back for an attempt at a receiver."""
-        now = asyncio.get_running_loop().time
-        hung = now() - self._hung.get(origin, -math.inf) < _REMEMBERED
+    @contextmanager
+    def hold(self, origin: str) -> Generator[float]:
+        """Hold the clock back for the block, for so many real seconds at most as are yielded."""
+        loop = asyncio.get_running_loop()
+        hung = origin in self._hung and loop.time() - self._hung[origin] < _REMEMBERED
         seconds = min(self.impatience, self.patience) if hung else self.patience
-        return Hold(self._clock, seconds, lambda: self._hung.update({origin: now()}))
+        with ExitStack() as held:
+            held.enter_context(self._clock.busy())
 
-    def heard(self, origin: str) -> None:
-        """Note that a receiver answers, or can't be reached at all."""
-        self._hung.pop(origin, None)
+            def give_up() -> None:
+                self._hung[origin] = loop.time()
+                held.close()
+
+            giving_up = loop.call_later(seconds, give_up)
+            held.callback(giving_up.cancel)
+            yield seconds
+
+    @asynccontextmanager
+    async def place(self, origin: str) -> AsyncGenerator[None]:
+        """Wait for a place at a receiver and keep it for the block, the clock held back.
+
+        First come, first served.
+        """
+        places = self._places.setdefault(origin, asyncio.Semaphore(_AT_ONCE))
+        with self.hold(origin), ExitStack() as taken:
+            await places.acquire()
+            taken.callback(places.release)
+            # Closing twice releases once.
+            slow = asyncio.get_running_loop().call_later(_SLOW, taken.close)
+            taken.callback(slow.cancel)
+            async with self._connections:
+                yield
+
+    async def post(
+        self, target: Target, headers: dict[str, str], body: bytes, timeout: float
+    ) -> tuple[Answer | None, str | None]:
+        """Return the answer, or why there is none within `timeout` seconds of the clock."""
+        answer, error = None, None
+        try:
+            async with self._clock.timeout_at(self._clock.now() + timeout):
+                answer = await self.sender.send(target, headers, body)
+        except TimeoutError:
+            return None, f"no answer within {timeout:g} s"
+        except SendFailed as failure:
+            error = str(failure)
+        # It answers, or can't be reached at all.
+        self._hung.pop(target.origin, None)
+        return answer, error
 
 
 # Bytes of an answer's body that are kept; what comes after them is not waited for.
 MOST_BODY = 16 * 1024
 _MOST_HEAD = 64 * 1024
-# What OpenSSL makes of bytes that aren't TLS, by its version.
+# How OpenSSL reports bytes that aren't TLS; it depends on its version.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a receiver said."""
+    """What a receiver answered."""
 
     status_code: int
     headers: dict[str, str]
@@ -161,7 +124,7 @@ class Answer:
 
 
 class Sender(Protocol):
-    """Carries a request to a receiver; tests put one of their own in its place."""
+    """Carries a request to a receiver."""
 
     async def send(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
         """Send a POST and return the answer; raise SendFailed."""
@@ -176,38 +139,33 @@ class HttpSender:
         self._unchecked: ssl.SSLContext | None = None
 
     async def send(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
-        exchange = await self._connect(target)
+        exchange = await self._connect(target, _request(target, headers, body))
         try:
-            exchange.write(_request(target, headers, body))
             return await exchange.answer
         finally:
             exchange.close()
 
-    async def _connect(self, target: Target) -> _Exchange:
+    async def _connect(self, target: Target, request: bytes) -> _Exchange:
+        loop, secure = asyncio.get_running_loop(), target.scheme == "https"
         failed: Exception | None = None
         for address in target.addresses or (target.host,):
             try:
-                return await self._connect_to(target, address)
+                _, exchange = await loop.create_connection(
+                    lambda: _Exchange(request),
+                    address,
+                    target.port,
+                    ssl=self._context(target) if secure else None,
+                    server_hostname=target.host if secure else None,
+                )
+                return exchange
             except (OSError, ssl.SSLError) as error:
                 # That nobody listens at the other address says less.
                 if failed is None or isinstance(failed, ConnectionRefusedError):
                     failed = error
-        raise SendFailed(f"can't connect to {target.origin}: {_words(failed)}") from failed
-
-    async def _connect_to(self, target: Target, address: str) -> _Exchange:
-        loop = asyncio.get_running_loop()
-        secure = target.scheme == "https"
-        _, exchange = await loop.create_connection(
-            _Exchange,
-            address,
-            target.port,
-            ssl=self._context(target) if secure else None,
-            server_hostname=target.host if secure else None,
-        )
-        return exchange
+        raise SendFailed(f"can't connect to {target.origin}: {_reason(failed)}") from failed
 
     def _context(self, target: Target) -> ssl.SSLContext:
-        """Return how TLS is spoken: a certificate matters only where somebody could listen in."""
+        """Return how to speak TLS: a receiver on this machine needs no valid certificate."""
         if not target.loopback:
             if self._checked is None:
                 self._checked = ssl.create_default_context()
@@ -220,10 +178,14 @@ class HttpSender:
 
 
 class _Exchange(asyncio.Protocol):
-    """The receiver's side of one connection, read as far as its one answer goes."""
+    """Writes a request to a connection and reads its one answer.
 
-    def __init__(self) -> None:
+    A protocol, and not a stream: what has arrived counts even if the connection breaks after it.
+    """
+
+    def __init__(self, request: bytes) -> None:
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._request = request
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._headers: dict[str, str] = {}
@@ -231,19 +193,16 @@ class _Exchange(asyncio.Protocol):
         self._read = 0
         self._in_body = False
 
-    def write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
-
     def close(self) -> None:
         if self._transport is not None:
             self._transport.abort()
-        # Nobody may be there any more to hear of it.
+        # Whoever waited for it may have been cancelled.
         self.answer.cancel()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's is one by what it does, not by its class.
+        # uvloop's transports have all its methods, and another base class.
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         if self.answer.done():
@@ -254,18 +213,18 @@ class _Exchange(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._finish()
         except httptools.HttpParserError as error:
-            self._fail(f"the answer is no HTTP ({error})")
+            self._fail(f"the answer isn't HTTP ({error})")
         if not self._in_body and self._read > _MOST_HEAD:
             self._fail(f"the answer's headers are longer than {_MOST_HEAD} bytes")
 
     def eof_received(self) -> None:
         if self._in_body and not self._sized():
-            # Its end is that of the connection, as in HTTP 1.0.
+            # It ends with the connection, as in HTTP 1.0.
             self._finish()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
-            self._fail(f"the connection broke: {_words(exc)}")
+            self._fail(f"the connection broke: {_reason(exc)}")
         elif self._in_body:
             self._fail("the connection was closed in the middle of the answer")
         else:
@@ -287,7 +246,7 @@ class _Exchange(asyncio.Protocol):
         if self._in_body:
             self._finish()
         else:
-            # 100 Continue and its like come before the answer.
+            # An interim response, such as 100 Continue, comes before the answer.
             self._headers.clear()
 
     def _sized(self) -> bool:
@@ -312,8 +271,8 @@ def _request(target: Target, headers: dict[str, str], body: bytes) -> bytes:
     return "\r\n".join(lines).encode("latin-1") + body
 
 
-def _words(error: Exception | None) -> str:
+def _reason(error: Exception | None) -> str:
     if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
-        return "it speaks no TLS; use http://"
+        return "it doesn't speak TLS; use http://"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(text).lower() if isinstance(error, OSError) else str(text)

@@ -14,7 +14,7 @@ import orjson
 from falkit_mock.core import dumps
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.fal_errors import model_error, platform_error, refusal
-from falkit_mock.core.jobs import Outcome
+from falkit_mock.core.jobs import JobFaults, Outcome
 from falkit_mock.core.settings import JwksPadding
 from falkit_mock.store import DeliveryStore, KeyRecord
 from falkit_mock.webhooks import KeyInUse
@@ -23,7 +23,7 @@ from falkit_spec import JSON, Endpoint
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-# No key has this number, so that nothing signed with it verifies.
+# Never published, so what it signs doesn't verify.
 UNPUBLISHED = 0
 _FIRST = 1
 
@@ -33,8 +33,8 @@ def private_key(number: int) -> Ed25519PrivateKey:
     """Return a key by its number.
 
     Keys follow from their numbers alone, the same in every falkit: a receiver that keeps keys
-    for a day goes on accepting what a mock sends that was started again. They are no secrets,
-    and what they sign proves nothing but that it was not changed on its way.
+    for a day goes on accepting what a restarted mock sends. They aren't secret, and what they sign
+    proves only that it was not changed on its way.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -53,7 +53,7 @@ class KeyRing:
     def __init__(self, store: DeliveryStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        # Asked for at each signature.
+        # Kept, since each signature needs it.
         self._current: int | None = None
 
     def all(self) -> list[KeyRecord]:
@@ -72,21 +72,21 @@ class KeyRing:
         return self._current
 
     def forget(self) -> None:
-        """Look at the store again: what is in it may be another mock's."""
+        """Read the keys from the store again, which may be another mock's now."""
         self._current = None
 
     def rotate(self) -> KeyRecord:
-        """Have a new key sign from now on; the others stay published."""
+        """Sign with a new key from now on; the others stay published."""
         made = KeyRecord(self.current + 1, self._clock.now(), withdrawn=False)
         self._store.put_key(made)
         self.forget()
         return made
 
     def withdraw(self, number: int) -> KeyRecord:
-        """Publish an old key no longer; raise KeyInUse if it signs, or is none."""
+        """Stop publishing an old key; raise KeyInUse if it signs, or there is no such key."""
         known = {key.number: key for key in self.all()}
         if number not in known:
-            raise KeyInUse(f"key {number}: there is none; keys are {', '.join(map(str, known))}")
+            raise KeyInUse(f"key {number}: no such key; keys are {', '.join(map(str, known))}")
         if number == self.current:
             raise KeyInUse(f"key {number}: it signs; rotate first, then withdraw it")
         gone = KeyRecord(number, known[number].created, withdrawn=True)
@@ -97,7 +97,7 @@ class KeyRing:
         """Return the document at `/.well-known/jwks.json`: `{"keys": [{"kty", "crv", "x", …}]}`.
 
         RFC 7517 wants `x` without padding, and fal's Python sample can read it with padding only.
-        So each key stands there in both forms, since a verifier tries every one (wire.md §5.2).
+        So each key is in it in both forms, since a verifier tries every one (wire.md §5.2).
         """
         keys: list[JSON] = []
         for key in self.all():
@@ -107,7 +107,7 @@ class KeyRing:
 
 
 def jwks_of(number: int, padding: JwksPadding) -> list[JSON]:
-    """Return one key in the forms that are asked for."""
+    """Return one key in each of the forms that `padding` names."""
     padded = urlsafe_b64encode(public_bytes(number)).decode()
     forms = {"unpadded": padded.rstrip("="), "padded": padded}
     return [
@@ -128,6 +128,8 @@ REQUEST_ID = "X-Fal-Webhook-Request-Id"
 USER_ID = "X-Fal-Webhook-User-Id"
 TIMESTAMP = "X-Fal-Webhook-Timestamp"
 SIGNATURE = "X-Fal-Webhook-Signature"
+# What falkit calls itself; there is no record of what fal does.
+USER_AGENT = "falkit-webhooks"
 
 
 def signed(
@@ -144,13 +146,43 @@ def signed(
     }
 
 
+def sign_attempt(
+    body: bytes,
+    faults: JobFaults,
+    number: int,
+    *,
+    request_id: str,
+    user_id: str,
+    moment: float,
+    key: int,
+) -> tuple[dict[str, str], bytes, tuple[str, ...]]:
+    """Return all headers and the body of an attempt, and the names of the faults in them.
+
+    The body is signed with `key` for `moment`, unix seconds, unless a fault corrupts that.
+    """
+    found: list[str] = []
+    if faults.corrupts("stale", number):
+        found.append("stale")
+        moment -= faults.webhook_number("stale", "seconds")
+    if faults.corrupts("unknown_key", number):
+        found.append("unknown_key")
+        key = UNPUBLISHED
+    head = {"User-Agent": USER_AGENT, "Accept": "*/*", "Content-Type": "application/json"}
+    head |= signed(body, request_id=request_id, user_id=user_id, moment=moment, key=key)
+    if faults.corrupts("tampered", number):
+        found.append("tampered")
+        # Still JSON, so that a receiver which doesn't verify is deceived.
+        body = body[:-1] + b',"tampered":true}'
+    return head, body, tuple(found)
+
+
 def user_id(key_id: str) -> str:
-    """Return the made-up id of whoever holds a key: always the same for the same key's id."""
+    """Return the invented user id of an API key: always the same for the same key id."""
     digest = blake2b(b"falkit user " + key_id.encode(), digest_size=8).digest()
     return f"github|{int.from_bytes(digest, 'big') % 90_000_000 + 10_000_000}"
 
 
-# wire.md §5.1: word for word what fal sends in place of a payload that is no JSON.
+# wire.md §5.1: what fal sends, word for word, in place of a payload that isn't JSON.
 PAYLOAD_ERROR = (
     "Response payload is not JSON serializable. Either return a JSON serializable object or "
     "use the queue endpoint to retrieve the response."
@@ -158,7 +190,7 @@ PAYLOAD_ERROR = (
 
 
 def body_of(outcome: Outcome, request_id: str, gateway_request_id: str) -> bytes:
-    """Return the bytes that go out; what the model answered stands in them as it was written."""
+    """Return a webhook's body; it has the bytes of what the model answered unchanged."""
     facts = {"request_id": request_id, "gateway_request_id": gateway_request_id}
     if outcome.ok:
         facts["status"] = "OK"
@@ -191,19 +223,19 @@ SampleName: TypeAlias = Literal[
     "completed", "failed", "timed-out", "cancelled", "unserialisable", "failed-unserialisable"
 ]
 SAMPLES: tuple[SampleName, ...] = get_args(SampleName)
-# What each stands for, in the order of SAMPLES.
+# What each sample is, in the order of SAMPLES.
 ABOUT = (
     "the endpoint's example output",
     "the model refused the prompt (422)",
     "the job did not start in time (504)",
     "the job was cancelled (499)",
-    "an output that is no JSON: OK without a payload",
-    "an error that is no JSON (404)",
+    "an output that isn't JSON: OK without a payload",
+    "an error that isn't JSON (404)",
 )
 
 
 def sample(name: SampleName, endpoint: Endpoint) -> Outcome:
-    """Return what a job of an endpoint answered that ended as the name says."""
+    """Return what a job of an endpoint answers that ends as the name says."""
     makers: dict[SampleName, Callable[[], Outcome]] = {
         "completed": lambda: Outcome(200, dumps(endpoint.example_output())),
         "failed": _refused,

@@ -18,7 +18,7 @@ from falkit_mock.webhooks import TargetRefused
 
 _PORTS = {"http": 80, "https": 443}
 _LOCALHOST = ("127.0.0.1", "::1")
-# What may stand in a path and a query unescaped; the percent sign, for what is escaped already.
+# What a path and a query may have unescaped; the percent sign, for what is escaped already.
 _PLAIN = "/%:@!$&'()*+,;=~-._?[]"
 
 
@@ -30,15 +30,16 @@ class Target:
     scheme: str
     host: str
     port: int
-    # Path and query, as they stand in the request.
+    # Path and query, as they are in the request.
     path: str
-    # Where to connect, the first that answers; none where the name has to be resolved.
+    # Where to connect, to the first that answers; none where the name has to be resolved.
     addresses: tuple[str, ...]
     # The value of an Authorization header, where the URL has a user in it.
     authorization: str | None
 
     @property
     def origin(self) -> str:
+        """The receiver as limits count it: scheme, host and port."""
         return f"{self.scheme}://{self.authority}"
 
     @property
@@ -110,7 +111,7 @@ def _split(url: str) -> tuple[SplitResult, str, int]:
             url, "a webhook's URL begins with http:// or https:// and a host, so nothing is sent"
         )
     if not _is_name(host):
-        raise TargetRefused(url, f"{host!r} is no host, so nothing is sent")
+        raise TargetRefused(url, f"{host!r} isn't a host, so nothing is sent")
     return parts, host, _PORTS[parts.scheme] if port is None else port
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Protocol, Unpack
 
-from falkit_client._async import AsyncHandle
-from falkit_client._client import Handle
-from falkit_client.result import Result
+from falkit_client._handles import AsyncHandle, Handle
+from falkit_client.results import Result
 from falkit_client.types.fal_ai.ltx_2 import (
     ImageToVideoFastInput,
     ImageToVideoFastOutput,

@@ -141,8 +141,8 @@ def test_keys_that_may_be_old_prove_no_forgery(verify: Verify, host: Host) -> No
     [
         (b"<html>", "not JSON"),
         (b"[" * 100_000, "not JSON"),
-        (b"[]", "no JWKS"),
-        (b'{"keys": {}}', "no JWKS"),
+        (b"[]", "not a JWKS"),
+        (b'{"keys": {}}', "not a JWKS"),
         (b'{"keys": []}', "none of the 0 keys"),
         (key_set({"kty": "RSA"}, 7, {"x": "AA"}), "none of the 3 keys"),
     ],

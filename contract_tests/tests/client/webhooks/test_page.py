@@ -18,7 +18,7 @@ import pytest
 
 from client.webhooks.signing import NOON, REQUEST, KeyHost, Sent, Signer, in_both_forms
 from falkit_client import Delivery, errors
-from falkit_client.listener.command import listen
+from falkit_client.listener import listen
 
 ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs" / "webhooks.md").read_text()

@@ -15,9 +15,8 @@ import pytest
 from client.webhooks.signing import DONE, NOON, REQUEST, Sent, Signer, header, in_both_forms
 from client.webhooks.test_independent import changed
 from falkit_client import errors
-from falkit_client.listener.forwarding import Forwarding, RawHeaders
-from falkit_client.listener.receiver import Heard, receiver
-from falkit_client.listener.telling import as_json, as_text
+from falkit_client._receiver import Forwarding, RawHeaders, Received, receiver
+from falkit_client.listener import as_json, as_text
 from falkit_client.webhooks import KeyRing
 
 GOOD = Signer().sign()
@@ -38,7 +37,7 @@ class Outcome:
     """What became of some deliveries: the answers, what was told, and what was passed on."""
 
     answers: list[httpx.Response]
-    heard: list[Heard]
+    heard: list[Received]
     passed: list[httpx.Request]
 
 

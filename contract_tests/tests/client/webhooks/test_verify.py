@@ -230,10 +230,10 @@ def test_other_kinds_of_bytes_are_bytes(
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"", "no JSON object"),
-        (b"\xff", "no JSON object"),
-        (b"[" * 100_000, "no JSON object"),
-        ([DONE], "no JSON object"),
+        (b"", "isn't a JSON object"),
+        (b"\xff", "isn't a JSON object"),
+        (b"[" * 100_000, "isn't a JSON object"),
+        ([DONE], "isn't a JSON object"),
         ({**DONE, "request_id": ""}, "no request_id"),
         ({**DONE, "request_id": 7}, "request_id is a int"),
         ({**DONE, "status": "COMPLETED"}, "OK or ERROR"),

@@ -13,6 +13,7 @@ from typing import IO
 from client.webhooks.published import Verifier, as_jose, as_the_sample
 from client.webhooks.signing import Sent
 from clients.javascript_client import node
+from processes import started
 
 PROGRAM = Path(__file__).parent / "published.mjs"
 # A key set's URL, a delivery, and the moment it comes: whether it is good.
@@ -50,8 +51,7 @@ def _streams(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
 @contextmanager
 def independent() -> Generator[dict[str, Accepts]]:
     """The verifiers by name, for the length of the block."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen([node(), str(PROGRAM)], stdin=pipe, stdout=pipe, text=True) as process:
+    with started([node(), str(PROGRAM)], stdin=subprocess.PIPE) as process:
         yield {
             "python, as the sample": in_python(as_the_sample),
             "python, strict JOSE": in_python(as_jose),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from falkit_mock.cli.summary import spend
 from falkit_spec import Catalog
-from serving import I2V_FAST, PATIENCE, PROMPT, T2V, Mock
+from serving import I2V_FAST, PROMPT, T2V, Mock
 
 Ask = Callable[..., Any]
 LIST = "/models/requests/by-endpoint"
@@ -227,7 +226,6 @@ def test_what_a_job_cost_is_not_known_once_its_input_is_deleted(
 ) -> None:
     done(duration=8)
     deleted(mock, done())
-    spent = asyncio.run_coroutine_threadsafe(spend(mock.service, Catalog.vendored()), mock.loop)
-    found = spent.result(PATIENCE)
+    found = mock.server.call(lambda: spend(mock.service, Catalog.vendored()))
     assert (found.jobs, found.done, found.unpriced) == (2, 2, 1)
     assert found.dollars == Catalog.vendored().get(T2V).price({"prompt": "x", "duration": 8})

@@ -91,7 +91,7 @@ def test_a_preference_that_cannot_be_read_is_refused(
     assert reply.status_code == 422
     (item,) = reply.json()["detail"]
     assert item["loc"] == ["header", "x-fal-object-lifecycle"]
-    assert item["msg"].startswith(f"{field} must") or item["msg"] == "lifecycle is no JSON"
+    assert item["msg"].startswith(f"{field} must") or item["msg"] == "lifecycle isn't JSON"
     assert blobs() == 0
 
 

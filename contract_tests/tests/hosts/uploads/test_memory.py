@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from processes import started
+
 COMMAND = [sys.executable, "-c", "from falkit_mock.cli import main; main()", "serve"]
 MiB = 1024 * 1024
 # In MiB; FALKIT_LARGE_UPLOAD=1024 tries a gigabyte.
@@ -25,11 +27,10 @@ CHUNK = os.urandom(MiB)
 def server() -> Generator[tuple[str, int]]:
     """A `falkit serve` of its own: its URL and its process id."""
     command = [*COMMAND, "--port", "0", "--quiet", "--timing", "instant"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with started(command, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         yield ready["url"], ready["pid"]
-        process.terminate()
 
 
 def peak(pid: int) -> float:

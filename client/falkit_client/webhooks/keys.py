@@ -1,0 +1,230 @@
+"""fal's public keys: fetched, kept for a day, and fetched again when a signature fits none."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from falkit_client._requests import REST, Address, origin
+from falkit_client._transport import tls
+from falkit_client.errors import BadKeys, KeysUnavailable, WrongSignature
+from falkit_client.webhooks.delivery import Signed
+
+DAY = 86_400.0
+_TIMEOUT = 10.0
+# So that deliveries that come while the host is down do not each wait for it.
+_AFTER_FAILURE = 5.0
+
+Fetch = Callable[[str], bytes]
+AsyncFetch = Callable[[str], Awaitable[bytes]]
+Now = Callable[[], float]
+
+_PATH = ".well-known/jwks.json"
+FAL_JWKS = Address().url(REST, _PATH)
+_FOR_A_MOCK = "; if it came from falkit, set FALKIT_BASE_URL (or base_url=) to the mock"
+
+KEY_BYTES = 32
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+
+
+def read_jwks(document: bytes, url: str) -> tuple[bytes, ...]:
+    """The Ed25519 keys of a JWKS, 32 bytes each; BadKeys if it has none (wire.md §5.2).
+
+    Keys of other kinds are skipped (RFC 7517). `x` may have padding or not.
+    """
+    try:
+        value: object = json.loads(document)
+    except (ValueError, RecursionError):
+        raise BadKeys(f"{url}: not JSON, where fal's keys should be", url=url) from None
+    listed = _fields(value).get("keys")
+    if not isinstance(listed, list):
+        raise BadKeys(f'{url}: not a JWKS: an object with a list "keys" is needed', url=url)
+    found = [_key(_fields(entry)) for entry in cast("list[object]", listed)]
+    keys = tuple(dict.fromkeys(key for key in found if key is not None))
+    if not keys:
+        raise BadKeys(f"{url}: none of the {len(found)} keys there is an Ed25519 key", url=url)
+    return keys
+
+
+def _fields(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _key(entry: dict[str, object]) -> bytes | None:
+    x = entry.get("x")
+    # The published procedure looks at `x` alone: absent members are no reason to skip a key.
+    kind = entry.get("kty", "OKP"), entry.get("crv", "Ed25519"), entry.get("use", "sig")
+    if not isinstance(x, str) or kind != ("OKP", "Ed25519", "sig"):
+        return None
+    text = x.encode(errors="replace").rstrip(b"=").translate(_TO_STANDARD)
+    try:
+        key = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        return None
+    return key if len(key) == KEY_BYTES else None
+
+
+def jwks_url(base_url: str | None = None) -> str:
+    """Where the keys are: at a stand-in's base, else at FALKIT_BASE_URL's, else at `FAL_JWKS`.
+
+    ValueError if the base isn't an http or https URL.
+
+    >>> jwks_url("http://127.0.0.1:4325")
+    'http://127.0.0.1:4325/rest.fal.ai/.well-known/jwks.json'
+    """
+    return Address.resolve(base_url, os.environ).url(REST, _PATH)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    keys: tuple[bytes, ...]
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    kind: type[KeysUnavailable]
+    message: str
+    at: float
+
+
+class KeyRing:
+    """The keys at one URL, shared by threads and event loops.
+
+    They are fetched when they are first needed, kept for `max_age` seconds (a day, fal's limit),
+    and fetched again when a signature fits none of them, since fal may have changed its keys; but
+    not twice in `pause` seconds, or forged deliveries could have fal called without end.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        fetch: Fetch | None = None,
+        async_fetch: AsyncFetch | None = None,
+        max_age: float = DAY,
+        pause: float = 60.0,
+    ) -> None:
+        """Fetch nothing yet. `url` defaults to `jwks_url()`; ValueError if it isn't an http(s) URL.
+
+        `fetch` and `async_fetch` get the URL and give the document; OSError or httpx.HTTPError
+        where they can't. Without an `async_fetch` a `fetch` is called in a thread.
+        """
+        self.url = url or jwks_url()
+        if origin(self.url.partition("?")[0]) is None:
+            raise ValueError(f"url is {self.url!r}: give the http or https URL of a JWKS")
+        self._fetch = fetch or _fetched
+        self._async_fetch = async_fetch or (_in_thread(fetch) if fetch else _async_fetched)
+        self._max_age = max_age
+        self._pause = pause
+        self._kept: _Kept | None = None
+        self._failed: _Failed | None = None
+        self._lock = threading.Lock()
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+            WeakKeyDictionary()
+        )
+
+    def check(self, signed: Signed, now: Now = time.time) -> None:
+        """Raise WrongSignature, or KeysUnavailable, unless one of the keys made the signature."""
+        if self._settled(signed, now):
+            return
+        with self._lock:
+            if self._settled(signed, now):
+                return
+            with self._failing(signed, now):
+                self._keep(self._fetch(self.url), now)
+        self._verify(signed)
+
+    async def check_async(self, signed: Signed, now: Now = time.time) -> None:
+        """As `check`; fetching the keys leaves the event loop free."""
+        if self._settled(signed, now):
+            return
+        # One per loop, since a lock of asyncio belongs to the loop that first waited for it.
+        async with self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            if self._settled(signed, now):
+                return
+            with self._failing(signed, now):
+                self._keep(await self._async_fetch(self.url), now)
+        self._verify(signed)
+
+    def _settled(self, signed: Signed, now: Now) -> bool:
+        """Whether the signature is proven by what is known; False if the keys are to be fetched."""
+        kept, failed, at = self._kept, self._failed, now()
+        # A clock that was set back makes keys look younger than they are.
+        age = -1.0 if kept is None else at - kept.since
+        if kept is not None and 0 <= age < self._max_age:
+            if signed.made_by(kept.keys):
+                return True
+            if age < self._pause:
+                raise self._wrong(signed)
+        if failed is not None and 0 <= at - failed.at < _AFTER_FAILURE:
+            raise failed.kind(failed.message, url=self.url, request_id=signed.request_id)
+        return False
+
+    @contextmanager
+    def _failing(self, signed: Signed, now: Now) -> Generator[None]:
+        try:
+            yield
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            why = str(error) or type(error).__name__
+            message = f"fal's keys can't be fetched from {self.url}: {why}{self._advice()}"
+            self._failed = _Failed(KeysUnavailable, message, now())
+            raise KeysUnavailable(message, url=self.url, request_id=signed.request_id) from error
+        except KeysUnavailable as error:
+            self._failed = _Failed(type(error), error.message, now())
+            error.request_id = signed.request_id
+            raise
+
+    def _keep(self, document: bytes, now: Now) -> None:
+        self._kept = _Kept(read_jwks(document, self.url), now())
+        self._failed = None
+
+    def _verify(self, signed: Signed) -> None:
+        if self._kept is None or not signed.made_by(self._kept.keys):
+            raise self._wrong(signed)
+
+    def _wrong(self, signed: Signed) -> WrongSignature:
+        return WrongSignature(
+            f"no key of {self.url} made the signature over these headers and this body"
+            f" (is the body raw, as it came?){self._advice()}",
+            request_id=signed.request_id,
+        )
+
+    def _advice(self) -> str:
+        """What to do if a mock has sent it, and not the real fal."""
+        return _FOR_A_MOCK if self.url == FAL_JWKS else ""
+
+
+def _fetched(url: str) -> bytes:
+    with httpx.Client(verify=tls(), timeout=_TIMEOUT) as http:
+        return _document(http.get(url))
+
+
+async def _async_fetched(url: str) -> bytes:
+    async with httpx.AsyncClient(verify=tls(), timeout=_TIMEOUT) as http:
+        return _document(await http.get(url))
+
+
+def _document(response: httpx.Response) -> bytes:
+    if response.status_code != 200:
+        raise OSError(f"it answered {response.status_code}")
+    return response.content
+
+
+def _in_thread(fetch: Fetch) -> AsyncFetch:
+    async def fetched(url: str) -> bytes:
+        return await asyncio.to_thread(fetch, url)
+
+    return fetched

@@ -1,0 +1,224 @@
+"""The mock in this process, for the length of a block."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Unpack
+
+from falkit.views import Clock, Faults, Job, Webhooks, read_jobs, wait_until
+from falkit_mock.core.network import listen, reached
+from falkit_mock.mock import ServerThread
+from falkit_mock.settings import ClockMode, MockSettings, Settings
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from falkit_mock.app import MockApp
+    from falkit_mock.core.clock import Clock as ClockObject
+    from falkit_mock.core.events import RequestRecord
+    from falkit_mock.gateway import Policy
+    from falkit_mock.gateway.gateway import Gateway
+    from falkit_spec import Catalog
+
+_LOOPBACK = "127.0.0.1"
+_KEYS = ("FAL_KEY", "FAL_KEY_ID", "FAL_KEY_SECRET")
+
+
+class Mock:
+    """Serves from the block's beginning to its end: `with falkit.Mock(timing="instant") as mock:`.
+
+    Settings come as one object, by name, or both; a SettingsError, which is a ValueError, says
+    which can't work. `clock` is `real`, `manual` (paused until `mock.clock` moves it) or a clock
+    of the program's own. `port` 0 takes a free one. `egress` says what the gateway does with
+    calls to hosts that aren't fal's. There can be many in one process, and each can be used from
+    any thread.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: ClockObject | ClockMode | None = None,
+        port: int = 0,
+        egress: Policy = "allow",
+        catalog: Catalog | None = None,
+        **options: Unpack[MockSettings],
+    ) -> None:
+        self.settings = (settings or Settings()).replace(**options)
+        if isinstance(clock, str):
+            self.settings = self.settings.replace(clock=clock)
+        self._own_clock = None if isinstance(clock, str) else clock
+        self._port = port
+        self._egress: Policy = egress
+        self._catalog = catalog
+        self._listener: socket | None = None
+        self._server: ServerThread | None = None
+        self._gateway: Gateway | None = None
+        # Held while the gateway is opened, and while all is forgotten.
+        self._turn = threading.Lock()
+
+    def start(self) -> Mock:
+        """Begin to serve, and return once requests are answered; raise what keeps it from that."""
+        if self._listener is not None:
+            raise RuntimeError("this mock was started before; make another one")
+        self._listener = listen(_LOOPBACK, self._port)
+        server = ServerThread(
+            self.settings, self._listener, clock=self._own_clock, catalog=self._catalog
+        )
+        self._server = server
+        server.start()
+        try:
+            server.wait()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End within a second, open streams included. Jobs and files are forgotten."""
+        server, self._server = self._server, None
+        if server is None or self._listener is None:
+            return
+        try:
+            server.stop()
+        finally:
+            self._listener.close()
+
+    def __enter__(self) -> Mock:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Mock:
+        starting = asyncio.ensure_future(asyncio.to_thread(self.start))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # The thread goes on all the same, and nobody else would end what it starts.
+            await starting
+            await asyncio.to_thread(self.stop)
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.stop)
+
+    @property
+    def url(self) -> str:
+        """Where it is; `{url}/queue.fal.run/…` stands for `https://queue.fal.run/…`."""
+        self._running()
+        assert self._listener is not None
+        return reached(self._listener)
+
+    @property
+    def gateway_url(self) -> str:
+        """The proxy at which calls to fal's own names end; opened when this is first asked.
+
+        Raise an error that names the file if the local certificate authority can't be kept.
+        """
+        return self._open_gateway().url
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables with which a program's calls to fal come here, as `falkit run` sets them.
+
+        `FAL_KEY` is always among them, so that no real key is used. This opens the gateway.
+        """
+        # Lazy: most tests have no use for a gateway.
+        from falkit_mock.gateway.environment import KEY, TOKEN, variables
+
+        gateway = self._open_gateway()
+        around = {name: value for name, value in os.environ.items() if name not in _KEYS}
+        key = min(self.settings.api_keys, default=KEY)
+        found = variables(gateway.url, gateway.authority, self._egress, around, key, self.url)
+        if self.settings.control_token is not None:
+            found[TOKEN] = self.settings.control_token
+        return found
+
+    @property
+    def jobs(self) -> list[Job]:
+        """The jobs as they stand now, the newest last."""
+        server, app = self._running()
+        return server.call(lambda: read_jobs(app.service, app.catalog))
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """The newest requests, as many as the setting `request_log` says, the newest last."""
+        server, app = self._running()
+        return server.inside(lambda: [replace(one) for one in app.request_log])
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The deliveries of webhooks, to list, wait for and send again."""
+        server, app = self._running()
+        return Webhooks(server, app.service)
+
+    @property
+    def faults(self) -> Faults:
+        """The rules that make things go wrong, to list, add and remove."""
+        server, app = self._running()
+        return Faults(server, app.service)
+
+    @property
+    def clock(self) -> Clock:
+        """The mock's time, to read and move."""
+        server, app = self._running()
+        return Clock(server, app.service)
+
+    def reset(self, *, keep_faults: bool = False) -> None:
+        """Forget jobs, files, requests and webhooks, and have the rules of the settings again.
+
+        Ids are those of the start again. The time and the keys of webhooks stay.
+        """
+        # Lazy: it imports what reads archives.
+        from falkit_mock.service.state import reset_state
+
+        server, app = self._running()
+        with self._turn:
+            server.call(lambda: reset_state(app.service, keep_rules=keep_faults))
+
+    def wait_for(self, condition: Callable[[], object], timeout: float = 5.0) -> None:
+        """Return once `condition()` holds: `mock.wait_for(lambda: len(mock.jobs) == 2)`.
+
+        Raise TimeoutError after `timeout` real seconds.
+        """
+        wait_until(condition, timeout, lambda: "the condition did not hold")
+
+    def _running(self) -> tuple[ServerThread, MockApp]:
+        server = self._server
+        if server is None:
+            fix = "use it inside `with falkit.Mock() as mock:`"
+            raise RuntimeError(f"this mock isn't running; {fix}")
+        return server, server.wait()
+
+    def _open_gateway(self) -> Gateway:
+        # Lazy: most tests have no use for a gateway.
+        from falkit_mock.gateway import Egress
+        from falkit_mock.gateway.gateway import Gateway
+
+        server, _ = self._running()
+        with self._turn:
+            if self._gateway is None:
+                listener = listen(_LOOPBACK, 0)
+                try:
+                    self._gateway = Gateway(listener, self.url, Egress(self._egress))
+                except BaseException:
+                    listener.close()
+                    raise
+                server.open_gateway(self._gateway)
+            return self._gateway
