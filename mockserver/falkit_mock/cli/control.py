@@ -163,8 +163,7 @@ def clock(mock: RunningMock, action: str, value: str | None) -> None:
     What moves it returns once all that was due on the way has been done.
     """
     body = _clock_body(action, value)
-    path = f"/clock/{action.replace('pause', 'stand')}"
-    now = mock.get("/clock") if action == "show" else mock.post(path, body)
+    now = mock.get("/clock") if action == "show" else mock.post(f"/clock/{action}", body)
     state = "running" if now["running"] else "paused"
     click.echo(f"{now['iso']}  ({now['now']:.3f}, {state})")
 
@@ -300,10 +299,10 @@ def requests(mock: RunningMock, clear: bool, as_json: bool, **filters: Any) -> N
     They are those for fal's hosts; its control API's are not among them.
     """
     if clear:
-        mock.call("DELETE", "/journal")
+        mock.call("DELETE", "/requests")
         return
     given = {name: value for name, value in filters.items() if value is not None}
-    page = mock.get("/journal", given)
+    page = mock.get("/requests", given)
     if as_json:
         click.echo(json.dumps(page))
     else:

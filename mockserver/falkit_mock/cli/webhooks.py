@@ -31,7 +31,7 @@ _format_option = click.option(
 def _finish(delivery: dict[str, Any], form: str) -> None:
     """Print a delivery as the control API describes it and end: with 0 if it was taken, else 1."""
     click.echo(json.dumps(delivery) if form == "json" else _text(delivery))
-    sys.exit(0 if delivery["outcome"] == "acknowledged" else 1)
+    sys.exit(0 if delivery["status"] == "acknowledged" else 1)
 
 
 def _text(delivery: dict[str, Any]) -> str:
@@ -40,10 +40,10 @@ def _text(delivery: dict[str, Any]) -> str:
     lines += [f"  {name}: {value}" for name, value in sent["headers"].items()]
     lines += [f"  {sent['body']}", ""]
     if answer is None:
-        lines.append(f"{delivery['outcome']}: {delivery['error']}")
+        lines.append(f"{delivery['status']}: {delivery['error']}")
     else:
         milliseconds = delivery["seconds"] * 1000
-        lines.append(f"{delivery['outcome']}: {answer['status_code']} in {milliseconds:.0f} ms")
+        lines.append(f"{delivery['status']}: {answer['status_code']} in {milliseconds:.0f} ms")
         lines += [f"  {name}: {value}" for name, value in answer["headers"].items()]
         lines += [f"  {line}" for line in answer["body"].splitlines()]
     return "\n".join(map(printable, lines))
@@ -52,9 +52,7 @@ def _text(delivery: dict[str, Any]) -> str:
 @click.command()
 @running_mock
 @click.option("--url", metavar="URL", help="Only those to exactly this URL.")
-@click.option(
-    "--status", "outcome", type=click.Choice(VERDICTS), help="Only those with this status."
-)
+@click.option("--status", type=click.Choice(VERDICTS), help="Only those with this status.")
 @click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many."
 )
@@ -104,7 +102,7 @@ def _lines(delivery: dict[str, Any]) -> str:
     faults = f"  [{', '.join(delivery['faults'])}]" if delivery["faults"] else ""
     after = f"  next {iso(delivery['next'])[11:19]}" if delivery["next"] is not None else ""
     line = (
-        f"{iso(delivery['sent'])[11:19]}  {code}  {delivery['outcome']:<12}  attempt {number:<2}  "
+        f"{iso(delivery['sent'])[11:19]}  {code}  {delivery['status']:<12}  attempt {number:<2}  "
         f"{delivery['request_id']}  {printable(delivery['url'])}{after}{cause}{faults}"
     )
     why = delivery["error"]
