@@ -41,11 +41,12 @@ def show(endpoint_id: str) -> None:
     """Show an endpoint's inputs, rules, price and files."""
     endpoint = _endpoint(endpoint_id)
     click.echo(f"{endpoint.id}  ({endpoint.category})\n")
-    required = endpoint.input_schema.get("required")
+    root = endpoint.input_schema
+    required = root.get("required")
     must = required if is_array(required) else []
     rows = [
-        (name, *_described(resolve(node, endpoint.input_schema), required=name in must))
-        for name, node in ordered(endpoint.input_schema).items()
+        (name, *_described(resolve(node, root), required=name in must))
+        for name, node in ordered(root).items()
     ]
     _table(("input", "takes", "default"), rows)
     for line in _facts(endpoint):
@@ -77,7 +78,16 @@ def combinations(endpoint_id: str, form: str) -> None:
     elif form == "csv":
         click.echo(_csv(names, found), nl=False)
     else:
-        _print_combinations(names, found)
+        rows = [
+            (
+                *map(str, one.values.values()),
+                _dollars(one.price),
+                "yes" if one.legal else f"no: {one.why}",
+            )
+            for one in found
+        ]
+        _table((*names, "price", "legal"), rows, right=(len(names),))
+        click.echo(f"\n{len(found)} combinations, {sum(one.legal for one in found)} legal")
 
 
 @spec.command()
@@ -95,15 +105,11 @@ def validate(files: tuple[Path, ...]) -> None:
 
     Exits with 1 if there is any.
     """
-    bad = 0
-    for path in files:
-        found = lint(path)
-        bad += bool(found)
-        for problem in found:
+    problems = {path: lint(path) for path in files}
+    for path, found in problems.items():
+        for problem in found or ["ok"]:
             click.echo(f"{path}: {problem}")
-        if not found:
-            click.echo(f"{path}: ok")
-    sys.exit(1 if bad else 0)
+    sys.exit(1 if any(problems.values()) else 0)
 
 
 def _endpoint(endpoint_id: str) -> Endpoint:
@@ -141,7 +147,7 @@ def _text(value: JSON) -> str:
 
 def _facts(endpoint: Endpoint) -> Iterable[str]:
     for rule in endpoint.rules:
-        yield f"\nrule ({rule.evidence.certainty}): {rule.message}"
+        yield f"\nrule ({rule.certainty}): {rule.message}"
     for media in endpoint.media_inputs:
         formats = ", ".join(media.formats)
         yield f"\n{media.field}: a URL or data URI of {formats} ({media.certainty})"
@@ -154,20 +160,6 @@ def _facts(endpoint: Endpoint) -> Iterable[str]:
             f"\nby default: {video.width}x{video.height}, {video.fps} fps, {video.seconds} s,"
             f" {'with' if video.audio else 'without'} sound, {_dollars(price)}"
         )
-
-
-def _print_combinations(names: Sequence[str], found: list[Combination]) -> None:
-    rows = [
-        (
-            *(str(value) for value in one.values.values()),
-            _dollars(one.price),
-            "yes" if one.legal else f"no: {one.why}",
-        )
-        for one in found
-    ]
-    _table((*names, "price", "legal"), rows, right=(len(names),))
-    legal = sum(one.legal for one in found)
-    click.echo(f"\n{len(found)} combinations, {legal} legal")
 
 
 def _row(one: Combination) -> dict[str, JSON]:
@@ -238,8 +230,8 @@ def _refs(node: JSON) -> Generator[str]:
         ref = node.get("$ref")
         if isinstance(ref, str):
             yield ref
-    children = list(node.values()) if is_object(node) else node if is_array(node) else []
-    for child in children:
+        node = list(node.values())
+    for child in node if is_array(node) else ():
         yield from _refs(child)
 
 
@@ -250,21 +242,16 @@ def _schema_problems(endpoint: Endpoint) -> Generator[str]:
     for name, schema in (("input", endpoint.input_schema), ("output", endpoint.output_schema)):
         if not schema:
             yield f"no {name} schema: anything is accepted as {name}"
-        properties = schema.get("properties")
-        for field, node in properties.items() if is_object(properties) else ():
+        for field, node in ordered(schema).items():
             read = resolve(node, schema)
             alone = {**read, "$defs": schema.get("$defs", {})}
-            for keyword, given in _given(read):
-                for error in describe_errors(alone, given)[:1]:
-                    yield f"{name} {field!r}: {keyword} breaks its own schema ({_short(error)})"
-
-
-def _given(schema: Object) -> Generator[tuple[str, JSON]]:
-    if "default" in schema and schema["default"] is not None:
-        yield "its default", schema["default"]
-    examples = schema.get("examples")
-    if is_array(examples) and examples:
-        yield "its first example", examples[0]
+            examples = read.get("examples")
+            given = {"its first example": examples[0]} if is_array(examples) and examples else {}
+            if read.get("default") is not None:
+                given = {"its default": read["default"], **given}
+            for title, value in given.items():
+                for error in describe_errors(alone, value)[:1]:
+                    yield f"{name} {field!r}: {title} breaks its own schema ({_short(error)})"
 
 
 def _short(error: str) -> str:

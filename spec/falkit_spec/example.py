@@ -45,26 +45,27 @@ class _ExampleMaker:
     def _synthesise(self, schema: Object, minimal: bool, depth: int) -> JSON:
         if "const" in schema:
             return schema["const"]
-        values = schema.get("enum")
+        values, kind = schema.get("enum"), schema.get("type")
         if is_array(values):
             return values[0]
         for keyword in ("anyOf", "oneOf", "allOf"):
             branches = schema.get(keyword)
-            if is_array(branches) and "type" not in schema:
+            if is_array(branches) and kind is None:
                 real = [branch for branch in branches if branch != {"type": "null"}]
                 return self.make(real[0], minimal=minimal, depth=depth) if real else None
-        kind = schema.get("type")
-        if is_array(kind):
-            kind = kind[0]
-        if kind == "object" or (kind is None and "properties" in schema):
-            return self._object(schema, minimal, depth)
-        if kind == "array":
-            return self._array(schema, minimal, depth)
-        if kind in ("integer", "number"):
-            return _number(schema)
-        if kind == "string":
-            return _text(schema)
-        return False if kind == "boolean" else None
+        match kind[0] if is_array(kind) else kind:
+            case "array":
+                return self._array(schema, minimal, depth)
+            case "integer" | "number":
+                return _number(schema)
+            case "string":
+                return _text(schema)
+            case "boolean":
+                return False
+            case "object":
+                return self._object(schema, minimal, depth)
+            case _:
+                return self._object(schema, minimal, depth) if "properties" in schema else None
 
     def _object(self, schema: Object, minimal: bool, depth: int) -> Object:
         required = schema.get("required")
@@ -81,27 +82,19 @@ class _ExampleMaker:
 
     def _array(self, schema: Object, minimal: bool, depth: int) -> list[JSON]:
         firsts, least = schema.get("prefixItems"), schema.get("minItems", 0)
-        made = (
-            [self.make(node, minimal=minimal, depth=depth) for node in firsts]
-            if is_array(firsts)
-            else []
-        )
-        count = least if isinstance(least, int) else 0
-        if not minimal and not made:
+        nodes = list(firsts) if is_array(firsts) else []
+        count = int(least) if is_number(least) else 0
+        if not minimal and not nodes:
             count = max(count, 1)
-        items = schema.get("items", {})
-        made += [self.make(items, minimal=minimal, depth=depth) for _ in range(count - len(made))]
-        return made
+        nodes += [schema.get("items", {})] * (count - len(nodes))
+        return [self.make(node, minimal=minimal, depth=depth) for node in nodes]
 
 
 def _given(schema: Object) -> Generator[JSON]:
     examples = schema.get("examples")
     if is_array(examples):
         yield from examples[:1]
-    if "example" in schema:
-        yield schema["example"]
-    if "default" in schema:
-        yield schema["default"]
+    yield from (schema[key] for key in ("example", "default") if key in schema)
 
 
 def _repairs(given: JSON) -> Generator[JSON]:

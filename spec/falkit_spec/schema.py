@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from jsonschema_rs import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, meta
 
 from falkit_spec.types import JSON, Object, is_array, is_number, is_object
 
-_TYPES = {"string", "integer", "number", "boolean", "array", "object", "null"}
 _IN_COMPONENTS = "#/components/schemas/"
 
 
@@ -79,7 +78,7 @@ class _Reader:
             reader = _KEYWORDS.get(keyword)
             if reader is not None:
                 read.update(reader(self, keyword, value))
-            elif keyword not in _HANDLED_TOGETHER:
+            elif keyword not in _LEFT_OUT and meta.is_valid({keyword: value}):
                 read[keyword] = value
         _read_bounds(node, read)
         return _nullable(read) if node.get("nullable") is True else read
@@ -114,21 +113,13 @@ class _Reader:
             return self.listed("prefixItems", value)
         return self.one(keyword, value)
 
-    def types(self, keyword: str, value: JSON) -> Object:
-        wanted = value if is_array(value) else [value]
-        known: list[JSON] = [name for name in wanted if isinstance(name, str) and name in _TYPES]
-        if len(known) != len(wanted) or not known:
-            return {}
-        return {keyword: known if is_array(value) else known[0]}
+    def enum(self, keyword: str, value: JSON) -> Object:
+        return {keyword: value} if is_array(value) and value else {}
 
     def names(self, keyword: str, value: JSON) -> Object:
         if not is_array(value):
             return {}
         return {keyword: list(dict.fromkeys(name for name in value if isinstance(name, str)))}
-
-    def count(self, keyword: str, value: JSON) -> Object:
-        whole = is_number(value) and value >= 0 and value == int(value)
-        return {keyword: int(value)} if whole and is_number(value) else {}
 
 
 def _read_bounds(node: Object, read: Object) -> None:
@@ -155,35 +146,17 @@ def _nullable(schema: Object) -> Object:
 _Read = Callable[[_Reader, str, JSON], Object]
 
 
-def _kept_if(test: Callable[[JSON], bool]) -> _Read:
-    return lambda _reader, keyword, value: {keyword: value} if test(value) else {}
-
-
 _KEYWORDS: dict[str, _Read] = {
     "$ref": _Reader.ref,
     **dict.fromkeys(("not", "contains", "propertyNames", "additionalProperties"), _Reader.one),
     **dict.fromkeys(("anyOf", "allOf", "oneOf", "prefixItems"), _Reader.listed),
     "properties": _Reader.named,
     "items": _Reader.items,
-    "type": _Reader.types,
-    "enum": _kept_if(lambda value: is_array(value) and bool(value)),
+    "enum": _Reader.enum,
     "required": _Reader.names,
-    **dict.fromkeys(
-        ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
-        _Reader.count,
-    ),
-    "multipleOf": _kept_if(lambda value: is_number(value) and value > 0),
-    "examples": _kept_if(lambda value: is_array(value) and bool(value)),
-    **dict.fromkeys(
-        ("uniqueItems", "deprecated", "readOnly", "writeOnly"),
-        _kept_if(lambda value: isinstance(value, bool)),
-    ),
-    **dict.fromkeys(
-        ("title", "description", "format", "$comment"),
-        _kept_if(lambda value: isinstance(value, str)),
-    ),
 }
-_HANDLED_TOGETHER = {
+_LEFT_OUT = {
+    # Read together by `_read_bounds` and `_nullable`.
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "nullable"),
     # A document that brings its own base or definitions would change where references lead.
     *("$id", "$schema", "$defs", "$anchor", "$dynamicRef", "$dynamicAnchor", "definitions"),
@@ -204,6 +177,10 @@ def ordered(schema: Object) -> Object:
     return {name: properties[name] for name in dict.fromkeys([*first, *properties])}
 
 
+# Raised for keys that are not strings, objects that are not JSON, nesting without end.
+NOT_JSON = (ValueError, TypeError, OverflowError)
+
+
 class Compiled:
     """A compiled JSON Schema 2020-12; a check takes about a microsecond and gives no reasons."""
 
@@ -215,6 +192,5 @@ class Compiled:
         """Tell whether a value meets the schema; what is not JSON does not."""
         try:
             return self.check(value)
-        except (ValueError, TypeError, OverflowError):
-            # Keys that are not strings, objects that are not JSON, nesting without end.
+        except NOT_JSON:
             return False
