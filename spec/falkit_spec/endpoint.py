@@ -40,12 +40,8 @@ def axes(schema: Object) -> dict[str, list[JSON]]:
     """Find the inputs that combine: those with an enum of two values or more, in the
     document's order. One value is no choice, and booleans are switches.
     """
-    found: dict[str, list[JSON]] = {}
-    for name, node in ordered(schema).items():
-        values = _values(node, schema)
-        if len(values) > 1:
-            found[name] = values
-    return found
+    values = {name: _values(node, schema) for name, node in ordered(schema).items()}
+    return {name: listed for name, listed in values.items() if len(listed) > 1}
 
 
 NAMESPACES = ("workflows", "comfy")
@@ -139,12 +135,9 @@ class Endpoint:
     @cached_property
     def defaults(self) -> Object:
         """The defaults of the top-level inputs that have one."""
-        found: Object = {}
-        for name, node in ordered(self.input_schema).items():
-            schema = resolve(node, self.input_schema)
-            if "default" in schema:
-                found[name] = schema["default"]
-        return found
+        fields = ordered(self.input_schema).items()
+        read = {name: resolve(node, self.input_schema) for name, node in fields}
+        return {name: schema["default"] for name, schema in read.items() if "default" in schema}
 
     def with_defaults(self, input: Mapping[str, JSON]) -> Object:
         """Return the input with top-level defaults filled in; unknown keys stay."""
@@ -152,9 +145,8 @@ class Endpoint:
 
     def is_valid(self, input: JSON) -> bool:
         """Tell whether `validate` would find nothing; takes microseconds."""
-        if is_object(input):
-            return self.accept(input) is not None
-        return self._input.is_valid(input)
+        is_body = isinstance(input, dict)
+        return self.accept(input) is not None if is_body else self._input.is_valid(input)
 
     def accept(self, input: JSON) -> tuple[Object, Figures] | None:
         """Return a valid input with its defaults filled in, and its figures; None for any other."""

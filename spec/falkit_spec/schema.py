@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from jsonschema_rs import Draft202012Validator, meta
 
-from falkit_spec.types import JSON, Object, is_array, is_number, is_object
+from falkit_spec.types import JSON, Object, dig, is_array, is_number, is_object
 
 _IN_COMPONENTS = "#/components/schemas/"
 
@@ -21,10 +21,8 @@ def self_contained(node: JSON, document: Object) -> Object:
     """Return a schema of the document with all it refers to under `$defs`."""
     reader = _Reader(document)
     schema = reader.schema(node)
-    root = dict(schema) if is_object(schema) else {}
-    if reader.definitions:
-        root["$defs"] = dict(reader.definitions)
-    return root
+    root = schema if is_object(schema) else {}
+    return {**root, "$defs": reader.definitions} if reader.definitions else root
 
 
 def resolve(schema: JSON, root: Object) -> Object:
@@ -48,16 +46,8 @@ def follow_ref(document: Object, ref: str) -> JSON:
     """Follow a local reference (`#/…`); None if it leads nowhere."""
     if not ref.startswith("#/"):
         return None
-    node: JSON = document
-    for part in ref[2:].split("/"):
-        key = unquote(part).replace("~1", "/").replace("~0", "~")
-        if is_object(node):
-            node = node.get(key)
-        elif is_array(node) and key.isdigit() and int(key) < len(node):
-            node = node[int(key)]
-        else:
-            return None
-    return node
+    parts = (unquote(part).replace("~1", "/").replace("~0", "~") for part in ref[2:].split("/"))
+    return dig(document, *parts)
 
 
 class _Reader:

@@ -19,6 +19,7 @@ from falkit_contract.strategies._scalars import (
     whole,
 )
 from falkit_contract.strategies._values import Flat, Schemas, fields, required
+from falkit_spec import wording
 from falkit_spec.schema import Compiled
 from falkit_spec.types import JSON, Object, is_array, is_number, is_object
 
@@ -46,26 +47,6 @@ _RIGHT: dict[str, tuple[str, ...]] = {
     "string": _TEXTS,
     "array": ("array",),
     "object": ("object",),
-}
-_ERROR_TYPES = {
-    "null": "none_required",
-    "boolean": "bool_type",
-    "integer": "int_type",
-    "number": "float_type",
-    "string": "string_type",
-    "array": "list_type",
-    "object": "model_attributes_type",
-}
-# Pydantic's lax mode tries to parse these and reports that it couldn't.
-_PARSING_ERRORS = {
-    ("integer", "fraction"): "int_from_float",
-    ("integer", "string"): "int_parsing",
-    ("integer", "boolean in a string"): "int_parsing",
-    ("number", "string"): "float_parsing",
-    ("number", "boolean in a string"): "float_parsing",
-    ("boolean", "string"): "bool_parsing",
-    ("boolean", "number in a string"): "bool_parsing",
-    ("boolean", "integer"): "bool_parsing",
 }
 
 
@@ -126,7 +107,7 @@ def _types(flat: Flat, compiled: Compiled) -> Iterator[Mutation]:
             single = [
                 value
                 for value in values
-                if all(compiled.is_valid(coerced) for coerced in coercions(flat, given, value))
+                if all(compiled.is_valid(coerced) for coerced in coercions(flat, value))
             ]
             name = f"wrong type: {given} for {flat.kind or 'any of the values'}"
             yield from _some(name, error, single, compiled)
@@ -136,7 +117,7 @@ def _for_any_branch(flats: list[Flat], compiled: Compiled) -> Iterator[Mutation]
     """Yield values of a type that no branch has; those that break a limit are left out."""
     for given, values in EXAMPLES.items():
         errors = [error_type(branch, given) for branch in flats]
-        coerced = any(coercions(branch, given, values[0]) for branch in flats)
+        coerced = any(coercions(branch, values[0]) for branch in flats)
         if errors[0] is not None and all(errors) and not coerced:
             name = f"wrong type: {given} for any of {len(flats)}"
             yield from _some(name, errors[0], values, compiled)
@@ -236,38 +217,29 @@ def _beside(choice: JSON) -> list[JSON]:
 def error_type(flat: Flat, given: str) -> str | None:
     """Return the error's type for a value of the wrong sort; None where the sort is right."""
     if flat.choices is not None:
-        right = {sort for choice in flat.choices for sort in _RIGHT[kind_of(choice)]}
+        right = {sort for choice in flat.choices for sort in _RIGHT[_KINDS[type(choice)]]}
         return None if given in right else "literal_error"
     kind = flat.kind
     if kind is None or given in _RIGHT[kind]:
         return None
-    if kind == "object" and "properties" not in flat.schema:
-        return "dict_type"
-    if kind == "array" and "prefixItems" in flat.schema:
-        return "tuple_type"
-    return _PARSING_ERRORS.get((kind, given), _ERROR_TYPES[kind])
+    read = wording.lax(kind, flat.schema, EXAMPLES[given][0])
+    # Where lax mode coerces the value, strict mode refuses its type.
+    return (read if isinstance(read, wording.Message) else wording.of_type(kind, flat.schema)).type
 
 
-def coercions(flat: Flat, given: str, value: JSON) -> list[JSON]:
+def coercions(flat: Flat, value: JSON) -> list[JSON]:
     """Return what lax mode coerces a value of another sort to: one value, or none."""
-    if flat.choices is not None:
-        return []
-    if flat.kind in ("integer", "number"):
-        if given == "boolean":
-            return [int(value is True)]
-        if given == "number in a string":
-            return [int(str(value))]
-    return [value == "true"] if (flat.kind, given) == ("boolean", "boolean in a string") else []
+    kind = None if flat.choices is not None else flat.kind
+    read = wording.lax(kind, flat.schema, value) if kind else None
+    return [read.value] if isinstance(read, wording.Coerced) else []
 
 
-def kind_of(value: JSON) -> str:
-    """Return the JSON type of a value; whole numbers are integers."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if is_number(value):
-        return "integer" if isinstance(value, int) else "number"
-    if is_array(value):
-        return "array"
-    return "object" if is_object(value) else "string"
+_KINDS = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}

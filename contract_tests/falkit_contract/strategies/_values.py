@@ -6,7 +6,6 @@ Flat: references are followed, and what stands beside them is joined.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -315,5 +314,4 @@ def _plain(value: JSON) -> JSON:
         return {name: _plain(item) for name, item in value.items()}
     if is_array(value):
         return [_plain(item) for item in value]
-    whole_float = isinstance(value, float) and math.isfinite(value) and value.is_integer()
-    return int(value) if whole_float and is_number(value) else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -89,15 +89,14 @@ class Protocol:
     def _paths(self, endpoint: Endpoint) -> Object:
         paths: Object = {}
         for path, item in cast("dict[str, Object]", self.data["paths"]).items():
-            if _ENDPOINT in path:
-                paths[path.replace(_ENDPOINT, endpoint.id)] = _without(item, "EndpointId")
-            elif _APP in path:
-                short = _without(item, "App")
-                paths[path.replace(_APP, endpoint.app)] = short
-                if endpoint.app != endpoint.id:
-                    paths[path.replace(_APP, endpoint.id)] = _renamed(short, "LongForm")
-            else:
-                paths[path] = copy.deepcopy(item)
+            if _APP not in path:
+                own = _without(item, "EndpointId") if _ENDPOINT in path else copy.deepcopy(item)
+                paths[path.replace(_ENDPOINT, endpoint.id)] = own
+                continue
+            short = _without(item, "App")
+            paths[path.replace(_APP, endpoint.app)] = short
+            if endpoint.app != endpoint.id:
+                paths[path.replace(_APP, endpoint.id)] = _renamed(short, "LongForm")
         return paths
 
 
@@ -121,24 +120,11 @@ def _renamed(item: Object, suffix: str) -> Object:
 def _moved(name: str, schema: Object, facts: Object) -> dict[str, Object]:
     """Return a schema and its `$defs` as components, keeping the notes on its certainty."""
     marks = {key: value for key, value in facts.items() if key.startswith("x-falkit-")}
-    whole = {key: value for key, value in schema.items() if key not in ("$defs", "$schema")}
-    definitions = cast(Object, schema.get("$defs", {}))
-    found = {name: whole, **{f"{name}.{key}": value for key, value in definitions.items()}}
-    return {
-        key: {**marks, **cast(Object, _rewrite_refs(value, name))} for key, value in found.items()
-    }
-
-
-def _rewrite_refs(node: JSON, name: str) -> JSON:
-    if is_array(node):
-        return [_rewrite_refs(each, name) for each in node]
-    if not is_object(node):
-        return node
-    moved: Object = {key: _rewrite_refs(value, name) for key, value in node.items()}
-    ref = node.get("$ref")
-    if isinstance(ref, str) and ref.startswith("#/$defs/"):
-        moved["$ref"] = f"#/components/schemas/{name}.{ref.removeprefix('#/$defs/')}"
-    return moved
+    place = f'"#/components/schemas/{name}.'
+    moved = orjson.loads(orjson.dumps(schema).replace(b'"#/$defs/', place.encode()))
+    definitions: dict[str, Object] = moved.pop("$defs", {})
+    found = {name: moved, **{f"{name}.{key}": value for key, value in definitions.items()}}
+    return {key: {**marks, **value} for key, value in found.items()}
 
 
 class Operation:
