@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
+from textwrap import shorten
 from urllib.parse import unquote
 
 import click
@@ -129,15 +130,14 @@ def _described(schema: Object, *, required: bool) -> tuple[str, str]:
     default = "(required)" if required else ""
     if "default" in schema:
         default = _text(schema["default"])
-    values = schema.get("enum")
+    values, takes = schema.get("enum"), str(schema.get("type", "anything"))
     if is_array(values):
         return " | ".join(map(_text, values)), default
-    takes, unit = str(schema.get("type", "anything")), ""
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if takes == "string":
-        low, high, unit = schema.get("minLength"), schema.get("maxLength"), " characters"
-    if low is not None and high is not None:
-        takes = f"{takes}, {low} to {high}{unit}"
+    is_text = takes == "string"
+    least, most = ("minLength", "maxLength") if is_text else ("minimum", "maximum")
+    if least in schema and most in schema:
+        unit = " characters" if is_text else ""
+        takes = f"{takes}, {schema[least]} to {schema[most]}{unit}"
     return takes, default
 
 
@@ -171,8 +171,7 @@ def _csv(names: Sequence[str], found: list[Combination]) -> str:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, [*names, "legal", "why", "price"], lineterminator="\n")
     writer.writeheader()
-    for one in found:
-        writer.writerow({**_row(one), "legal": "yes" if one.legal else "no"})
+    writer.writerows({**_row(one), "legal": "yes" if one.legal else "no"} for one in found)
     return text.getvalue()
 
 
@@ -202,9 +201,10 @@ def lint(path: Path) -> list[str]:
         data, endpoint_id = document.data, document.endpoint_id
     except BadDocument as error:
         return [error.reason]
+    dangling = dict.fromkeys(ref for ref in _refs(data) if follow_ref(data, ref) is None)
     return [
         *_path_problems(data, endpoint_id),
-        *_dangling_references(data),
+        *(f"{unquote(ref)} leads nowhere: anything is accepted there" for ref in dangling),
         *_schema_problems(Endpoint(document)),
     ]
 
@@ -218,11 +218,6 @@ def _path_problems(data: Object, endpoint_id: str) -> Generator[str]:
         yield f"no POST at {submit}: `paths` should hold the endpoint's id as it stands"
     if not is_object(dig(data, "paths", submit + "/requests/{request_id}", "get")):
         yield f"no GET at {submit}/requests/{{request_id}}: the result's schema is read from there"
-
-
-def _dangling_references(data: Object) -> list[str]:
-    dangling = dict.fromkeys(ref for ref in _refs(data) if follow_ref(data, ref) is None)
-    return [f"{unquote(ref)} leads nowhere: anything is accepted there" for ref in dangling]
 
 
 def _refs(node: JSON) -> Generator[str]:
@@ -251,9 +246,5 @@ def _schema_problems(endpoint: Endpoint) -> Generator[str]:
                 given = {"its default": read["default"], **given}
             for title, value in given.items():
                 for error in describe_errors(alone, value)[:1]:
-                    yield f"{name} {field!r}: {title} breaks its own schema ({_short(error)})"
-
-
-def _short(error: str) -> str:
-    error = error.removeprefix("$: ")
-    return error if len(error) <= 100 else error[:97] + "..."
+                    why = shorten(error.removeprefix("$: "), 100, placeholder="...")
+                    yield f"{name} {field!r}: {title} breaks its own schema ({why})"

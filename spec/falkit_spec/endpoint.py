@@ -104,13 +104,6 @@ class Endpoint:
         return self._root_schema(output_of(self.overlaid))
 
     @cached_property
-    def status_schema(self) -> Object:
-        """The queue's status as JSON Schema, with what the overlays correct."""
-        return self_contained(
-            dig(self.overlaid, "components", "schemas", "QueueStatus"), self.overlaid
-        )
-
-    @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules between fields that stand only in prose."""
         facts, where = self._facts.get("rules", []), f"{self.id}: rules"

@@ -57,7 +57,7 @@ class _ExampleMaker:
             case "array":
                 return self._array(schema, minimal, depth)
             case "integer" | "number":
-                return _number(schema)
+                return self._number(schema)
             case "string":
                 return _text(schema)
             case "boolean":
@@ -69,16 +69,25 @@ class _ExampleMaker:
 
     def _object(self, schema: Object, minimal: bool, depth: int) -> Object:
         required = schema.get("required")
-        wanted = required if is_array(required) else []
+        wanted = [*required] if is_array(required) else []
+        fields = ordered(schema)
+        for name, node in fields.items():
+            read = resolve(node, self._root)
+            if not minimal and "default" not in read and next(_given(read), None) is not None:
+                wanted.append(name)
         return {
             name: self.make(node, minimal=minimal, depth=depth)
-            for name, node in ordered(schema).items()
-            if name in wanted or (not minimal and self._has_example(node))
+            for name, node in fields.items()
+            if name in wanted
         }
 
-    def _has_example(self, node: JSON) -> bool:
-        schema = resolve(node, self._root)
-        return next(_given(schema), None) is not None and "default" not in schema
+    def _number(self, schema: Object) -> JSON:
+        """Return the minimum, or 0, or a number at or near one of the limits."""
+        keywords = ("minimum", "exclusiveMinimum", "exclusiveMaximum", "maximum", "multipleOf")
+        limits = [limit for limit in map(schema.get, keywords) if is_number(limit)]
+        near = [limit + step for step in (0, 1, -1) for limit in limits]
+        possible = [schema.get("minimum", 0), 0, *near, sum(limits) / max(len(limits), 1)]
+        return next((number for number in possible if self._fits(schema, number)), 0)
 
     def _array(self, schema: Object, minimal: bool, depth: int) -> list[JSON]:
         firsts, least = schema.get("prefixItems"), schema.get("minItems", 0)
@@ -106,23 +115,6 @@ def _repairs(given: JSON) -> Generator[JSON]:
     if is_array(given) and given and all(isinstance(item, str) for item in given):
         yield [{"url": item} for item in given]
     yield [given]
-
-
-def _number(schema: Object) -> JSON:
-    low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
-    high, below = schema.get("maximum"), schema.get("exclusiveMaximum")
-    step = schema.get("multipleOf", 1)
-    if is_number(low):
-        return low
-    if is_number(above):
-        top = high if is_number(high) else below
-        between = above + 1 if not is_number(top) or above + 1 < top else (above + top) / 2
-        return between if schema.get("type") == "number" else int(above) + 1
-    if is_number(high):
-        return min(0, high)
-    if is_number(below):
-        return min(0, below - (step if is_number(step) else 1))
-    return 0
 
 
 def _text(schema: Object) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -79,7 +78,6 @@ class Action:
 class Overlay:
     """An overlay file read. `source` names it in errors."""
 
-    title: str
     source: str
     actions: tuple[Action, ...]
 
@@ -113,7 +111,7 @@ class Overlay:
             _action(action, f"{source}, action {number}")
             for number, action in enumerate(read["actions"], start=1)
         )
-        return cls(title=read["info"]["title"], source=source, actions=actions)
+        return cls(source, actions)
 
     def apply(self, document: Object) -> Object:
         """Return a copy of the document with every action applied, in order.
@@ -123,33 +121,22 @@ class Overlay:
         """
         changed = copy.deepcopy(document)
         for action in self.actions:
-            for place in _select(changed, action.steps):
-                if action.remove:
-                    place.remove()
-                elif is_array(place.value):
-                    place.value.append(copy.deepcopy(action.update))
-                elif is_object(place.value) and is_object(action.update):
-                    _merge(place.value, action.update, f"{self.source}, {action.target}")
-                else:
-                    reason = "is neither object nor array: nothing can be merged into it"
-                    raise BadOverlay(self.source, f"{action.target} {reason}")
+            if action.remove:
+                for parent in _select(changed, action.steps[:-1]):
+                    _remove(parent, action.steps[-1])
+            else:
+                for target in _select(changed, action.steps):
+                    self._update(target, action)
         return changed
 
-
-@dataclass(frozen=True)
-class _Place:
-    """A selected node, its parent and its key there."""
-
-    value: JSON
-    parent: JSON = None
-    key: str | int | None = None
-
-    def remove(self) -> None:
-        if is_object(self.parent) and isinstance(self.key, str):
-            self.parent.pop(self.key, None)
-        elif is_array(self.parent):
-            # By identity: indexes shift as items are removed.
-            self.parent[:] = [item for item in self.parent if item is not self.value]
+    def _update(self, target: JSON, action: Action) -> None:
+        if is_array(target):
+            target.append(copy.deepcopy(action.update))
+        elif is_object(target) and is_object(action.update):
+            _merge(target, action.update, f"{self.source}, {action.target}")
+        else:
+            reason = "is neither object nor array: nothing can be merged into it"
+            raise BadOverlay(self.source, f"{action.target} {reason}")
 
 
 def _action(data: JSON, source: str) -> Action:
@@ -181,21 +168,24 @@ def _steps(target: str, source: str) -> tuple[str | None, ...]:
     return tuple(steps)
 
 
-def _select(document: Object, steps: tuple[str | None, ...]) -> list[_Place]:
-    places = [_Place(document)]
+def _select(document: Object, steps: tuple[str | None, ...]) -> list[JSON]:
+    found: list[JSON] = [document]
     for step in steps:
-        places = [child for place in places for child in _children(place.value, step)]
-    return places
+        found = [child for node in found for child in _children(node, step)]
+    return found
 
 
-def _children(value: JSON, step: str | None) -> Generator[_Place]:
-    if is_object(value):
-        for key in value if step is None else [step]:
-            if key in value:
-                yield _Place(value[key], value, key)
-    elif is_array(value) and step is None:
-        for index, item in enumerate(value):
-            yield _Place(item, value, index)
+def _children(node: JSON, step: str | None) -> list[JSON]:
+    if is_object(node):
+        return [node[key] for key in (node if step is None else [step]) if key in node]
+    return node if is_array(node) and step is None else []
+
+
+def _remove(parent: JSON, step: str | None) -> None:
+    if step is None and isinstance(parent, dict | list):
+        parent.clear()
+    elif step is not None and is_object(parent):
+        parent.pop(step, None)
 
 
 def _merge(target: Object, update: Object, source: str) -> None:

@@ -8,6 +8,7 @@ is kept, and the groups are put in order.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from jsonschema.protocols import Validator
 from falkit_spec import wording
 from falkit_spec.facts import Rule
 from falkit_spec.schema import ordered, resolve
-from falkit_spec.types import JSON, Fault, Object, is_array, is_finite, is_number, is_object
+from falkit_spec.types import JSON, Fault, Object, dig, is_array, is_finite, is_number, is_object
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -80,7 +81,7 @@ class InputValidator:
     def _read(self, value: JSON, path: Path, loc: Path, schema: JSON) -> list[FieldError]:
         """Read the errors of one value: a group per place below it, the first check of each."""
         groups: dict[Path, list[ValidationError]] = {}
-        own = schema if is_object(schema) else {"not": {}} if schema is False else {}
+        own: Object = schema if is_object(schema) else {"allOf": [schema is not False]}
         whole = {**own, "$defs": self._root.get("$defs", {})}
         for error in SchemaValidator(whole).iter_errors(value):
             groups.setdefault(tuple(error.relative_path), []).append(error)
@@ -120,7 +121,12 @@ class InputValidator:
         if keyword in ("anyOf", "oneOf") and is_array(limit):
             return self._union(limit, value, path, loc)
         if keyword == "required":
-            names = [name for item in group for name in _missing(item)]
+            names = [
+                str(name)
+                for item in group
+                for name in cast("list[JSON]", _schema(item).get("required", []))
+                if item.validator == "required" and is_object(value) and name not in value
+            ]
             return [
                 FieldError((*path, name), (*loc, name), wording.MISSING, value)
                 for name in dict.fromkeys(names)
@@ -192,17 +198,16 @@ class InputValidator:
             node = resolve(schema, self._root)
             if isinstance(part, int):
                 key.append(part)
-                value = value[part] if is_array(value) and part < len(value) else None
                 firsts = node.get("prefixItems")
-                in_tuple = is_array(firsts) and part < len(firsts)
-                schema = firsts[part] if is_array(firsts) and in_tuple else node.get("items")
+                in_tuple = dict(enumerate(firsts)) if is_array(firsts) else {}
+                schema = in_tuple.get(part, node.get("items"))
             else:
                 fields = ordered(node)
                 # Keys that the document does not know come last, as they stand in the input.
                 names = dict.fromkeys([*fields, *(value if is_object(value) else ()), part])
                 key.append(list(names).index(part))
-                value = value.get(part) if is_object(value) else None
                 schema = fields.get(part, node.get("additionalProperties"))
+            value = dig(value, str(part))
         return tuple(key)
 
 
@@ -217,13 +222,9 @@ def _with(whole: JSON, path: Path, value: JSON) -> JSON:
     """Return the whole with one value replaced; the rest is shared."""
     if not path:
         return value
-    first, *rest = path
-    if is_object(whole) and isinstance(first, str):
-        return {**whole, first: _with(whole[first], tuple(rest), value)}
-    if is_array(whole) and isinstance(first, int):
-        below = _with(whole[first], tuple(rest), value)
-        return [*whole[:first], below, *whole[first + 1 :]]
-    return whole
+    changed = cast("dict[str | int, JSON]", copy.copy(whole))
+    changed[path[0]] = _with(changed[path[0]], path[1:], value)
+    return cast("JSON", changed)
 
 
 # The check that Pydantic meets first comes first.
@@ -282,14 +283,6 @@ def _schema(error: ValidationError) -> Object:
     return cast("Object", error.schema) if isinstance(error.schema, dict) else {}
 
 
-def _missing(error: ValidationError) -> list[str]:
-    names = _schema(error).get("required")
-    if error.validator != "required" or not is_array(names):
-        return []
-    present = cast("Object", error.instance)
-    return [name for name in names if isinstance(name, str) and name not in present]
-
-
 # jsonschema writes the value into each message, which fails for numbers of thousands of
 # digits and for nesting without end.
 _MESSAGE_FAILURES = (RecursionError, ValueError, OverflowError, TypeError)
@@ -320,21 +313,16 @@ def _multiple_of(
     # jsonschema divides floats, for which 0.3 is not a multiple of 0.1; Pydantic and the compiled
     # validator take numbers as they are written.
     known = is_number(step) and is_number(value) and is_finite(value)
-    if known and _exact(cast("float", value)) % _exact(cast("float", step)):
+    if known and Fraction(repr(value)) % Fraction(repr(step)):
         yield ValidationError(f"{value} is not a multiple of {step}")
 
 
-def _exact(number: float) -> Fraction:
-    return Fraction(number) if isinstance(number, int) else Fraction(repr(number))
-
-
-def _checker() -> type[Validator]:
-    checker = Draft202012Validator.TYPE_CHECKER
-    checker = checker.redefine("number", _is_number).redefine("integer", _is_integer)
-    extended: object = validators.extend(  # type: ignore[no-untyped-call]  # the stub has no types
-        Draft202012Validator, {"multipleOf": _multiple_of}, type_checker=checker
-    )
-    return cast("type[Validator]", extended)
-
-
-SchemaValidator = _checker()
+_CHECKER = Draft202012Validator.TYPE_CHECKER
+SchemaValidator = cast(
+    "type[Validator]",
+    validators.extend(  # type: ignore[no-untyped-call]  # the stub has no types
+        Draft202012Validator,
+        {"multipleOf": _multiple_of},
+        type_checker=_CHECKER.redefine("number", _is_number).redefine("integer", _is_integer),
+    ),
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import math
 from collections.abc import Mapping
@@ -38,11 +37,11 @@ class Inputs:
     A choice is a value for each field that the endpoint's rules read, or its absence.
     """
 
-    def __init__(self, endpoint: Endpoint, given: FieldStrategies) -> None:
+    def __init__(self, endpoint: Endpoint, given: FieldStrategies | None = None) -> None:
         self.endpoint = endpoint
         self.schemas = Schemas(endpoint.input_schema, endpoint.id)
         self.ruled = frozenset(name for rule in endpoint.rules for name in rule.reads)
-        self._given = given
+        self._given = given or {}
 
     @cached_property
     def flat(self) -> Flat:
@@ -151,6 +150,9 @@ def _written(choice: Object, name: str) -> str:
     return canonical(choice[name]) if name in choice else ""
 
 
+_cached_inputs = lru_cache(maxsize=64)(Inputs)
+
+
 def inputs_of(endpoint: Endpoint | str, fields: FieldStrategies | None) -> Inputs:
     """Check the arguments that all strategies share, and return what strategies are made from."""
     if isinstance(endpoint, str):
@@ -163,11 +165,6 @@ def inputs_of(endpoint: Endpoint | str, fields: FieldStrategies | None) -> Input
         if not isinstance(strategy, st.SearchStrategy):  # pyright: ignore[reportUnnecessaryIsInstance]  # same
             raise BadArgument(f"fields[{name!r}]", strategy, "give a strategy, such as st.just(…)")
     return made
-
-
-@lru_cache(maxsize=64)
-def _cached_inputs(endpoint: Endpoint) -> Inputs:
-    return Inputs(endpoint, {})
 
 
 def inputs(
@@ -206,9 +203,9 @@ def _media(wanted: MediaInput) -> st.SearchStrategy[JSON]:
     if wanted.kind != "image":
         return named
     inline: list[JSON] = [
-        f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        images.data_uri(kind)
         for kind in images.KINDS
         if kind in wanted.formats
-        and len(data := images.sample(kind)) <= (wanted.max_bytes or len(data))
+        and (wanted.max_bytes is None or len(images.sample(kind)) <= wanted.max_bytes)
     ]
     return named | st.sampled_from(inline) if inline else named

@@ -156,9 +156,7 @@ def _several(
     return [*found, rule] if rule else found
 
 
-@lru_cache(maxsize=64)
-def _mutations_of(made: Inputs) -> InputMutations:
-    return InputMutations(made)
+_mutations_of = lru_cache(maxsize=64)(InputMutations)
 
 
 def mutations(endpoint: Endpoint | str) -> list[tuple[str, str]]:

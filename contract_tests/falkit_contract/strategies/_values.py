@@ -106,14 +106,15 @@ class Schemas:
     def branches(self, flat: Flat) -> list[JSON]:
         """Return a union's branches, null first because it is the simplest; none if no union."""
         for keyword in ("anyOf", "oneOf", "type"):
-            branches = flat.schema.get(keyword)
-            if not is_array(branches):
+            listed = flat.schema.get(keyword)
+            if not is_array(listed):
                 continue
             rest: Object = {k: v for k, v in flat.schema.items() if k != keyword}
+            branches: list[JSON] = [{"allOf": [branch, rest]} for branch in listed]
             if keyword == "type":
-                branches = [{**rest, "type": kind} for kind in branches]
-            elif not all(map(is_note, rest)):
-                branches = [{"allOf": [branch, rest]} for branch in branches]
+                branches = [{**rest, "type": kind} for kind in listed]
+            elif all(map(is_note, rest)):
+                branches = listed
             return sorted(branches, key=lambda one: not is_object(one) or one.get("type") != "null")
         return []
 

@@ -249,7 +249,7 @@ FILE: Object = {
         ({"type": "string", "minLength": 6}, "text.."),
         ({"type": "integer", "minimum": 7}, 7),
         ({"type": "integer", "exclusiveMinimum": 7}, 8),
-        ({"type": "number", "exclusiveMinimum": 0, "maximum": 1}, 0.5),
+        ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, 0.5),
         ({"type": "number", "maximum": -2}, -2),
         ({"type": "number", "exclusiveMaximum": -2}, -3),
         ({"type": "object"}, {}),

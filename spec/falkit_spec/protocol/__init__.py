@@ -17,7 +17,7 @@ from jsonschema_rs import Draft202012Validator
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import SpecError
 from falkit_spec.schema import follow_ref
-from falkit_spec.types import JSON, Object, copy_json, dig, is_array, is_object
+from falkit_spec.types import JSON, Object, copy_json, dig, is_object
 
 _ENDPOINT, _APP = "{endpoint_id}", "{app}"
 
@@ -140,11 +140,6 @@ class Operation:
 
     def __repr__(self) -> str:
         return f"Operation({self.id!r})"
-
-    @property
-    def status_codes(self) -> frozenset[int]:
-        """The codes that a reply may have."""
-        return frozenset(int(code) for code in self._responses)
 
     def faults(self, status_code: int, headers: Mapping[str, str], body: bytes) -> list[str]:
         """List in plain words what is wrong with a reply; `[]` where it is valid.
