@@ -292,9 +292,7 @@ class TestFaults:
             mock.faults.remove(added.id)
 
     def test_a_rule_that_cannot_work_is_refused_by_name(self, mock: falkit.Mock) -> None:
-        with pytest.raises(
-            ValueError, match="'image_lod_error' isn't a fault; did you mean image_l"
-        ):
+        with pytest.raises(ValueError, match="'image_lod_error' isn't a fault; did you mean"):
             mock.faults.add("image_lod_error")
         assert not mock.faults
 
