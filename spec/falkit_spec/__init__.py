@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from falkit_spec.catalog import Catalog as Catalog, Match as Match
 from falkit_spec.document import Document as Document
-from falkit_spec.endpoint import Combination as Combination, Endpoint as Endpoint
+from falkit_spec.endpoint import (
+    Combination as Combination,
+    Endpoint as Endpoint,
+    Figures as Figures,
+)
 from falkit_spec.errors import (
     BadDocument as BadDocument,
     BadOverlay as BadOverlay,

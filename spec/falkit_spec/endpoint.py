@@ -63,8 +63,6 @@ class Figures:
     """How many units (seconds) are billed; None where no price is known."""
 
 
-# What stands for a field that an input lacks.
-_ABSENT = object()
 # How many combinations of values are remembered, and characters of a text among them.
 _REMEMBERED, _SHORT = 1024, 100
 
@@ -148,24 +146,31 @@ class Endpoint:
     def is_valid(self, input: JSON) -> bool:
         """Tell whether `validate` would find nothing; takes microseconds."""
         if is_object(input):
-            return self.filled(input) is not None
+            return self.accept(input) is not None
         return self._input.is_valid(input)
 
-    def filled(self, input: JSON) -> Object | None:
-        """Return a valid input with top-level defaults filled in; None for any other."""
-        if not is_object(input) or not self._input.is_valid(input):
+    def accept(self, input: JSON) -> tuple[Object, Figures] | None:
+        """Return a valid input with its defaults filled in, and its figures; None for any other."""
+        if not isinstance(input, dict):
+            return None
+        try:
+            if not self._input.check(input):
+                return None
+        except (ValueError, TypeError, OverflowError):
+            # Not JSON at all.
             return None
         full = {**self.defaults, **input}
-        return full if self.figures(full).legal else None
+        figures = self.figures(full)
+        return (full, figures) if figures.legal else None
 
     def figures(self, full: Mapping[str, JSON]) -> Figures:
         """Return what follows from a valid input whose defaults are filled in.
 
         It is worked out once for the same values of the fields that it follows from.
         """
-        values = [full.get(name, _ABSENT) for name in self._figure_fields]
+        values = tuple(map(full.get, self._figure_fields))
         # Types too, since 8, 8.0 and True may be equal.
-        key = (*values, *map(type, values))
+        key = (values, tuple(map(type, values)))
         try:
             found = self._known_figures.get(key)
         except TypeError:
@@ -173,7 +178,9 @@ class Endpoint:
             return self._figures_of(full)
         if found is None:
             found = self._figures_of(full)
-            if all(not isinstance(value, str) or len(value) < _SHORT for value in values):
+            # What is missing and what is null may differ, and long texts are not kept.
+            short = all(len(value) < _SHORT for value in values if isinstance(value, str))
+            if None not in values and short:
                 if len(self._known_figures) >= _REMEMBERED:
                     self._known_figures.clear()
                 self._known_figures[key] = found

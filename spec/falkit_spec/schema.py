@@ -208,12 +208,13 @@ class Compiled:
     """A compiled JSON Schema 2020-12; a check takes about a microsecond and gives no reasons."""
 
     def __init__(self, schema: Object) -> None:
-        self._validator = Draft202012Validator(schema)
+        # As `is_valid`, for a value that was read from JSON: others may raise.
+        self.check: Callable[[JSON], bool] = Draft202012Validator(schema).is_valid
 
     def is_valid(self, value: JSON) -> bool:
         """Tell whether a value meets the schema; what is not JSON does not."""
         try:
-            return self._validator.is_valid(value)
+            return self.check(value)
         except (ValueError, TypeError, OverflowError):
             # Keys that are not strings, objects that are not JSON, nesting without end.
             return False

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from falkit_mock.core import parse_body
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import ModelRequest
 from falkit_mock.core.settings import Assumptions
@@ -37,8 +38,15 @@ VALUES: tuple[Any, ...] = (
     *(math.nan, math.inf, -math.inf, 10**400, 16**9999, -(10**400), -1, 1e-320, True, None),
     *([], {}, [math.inf], [[1]], [True], {"a": 1}, date(2020, 1, 1), *TEXTS),
 )
+BODY = b'{"prompt": "x"}'
 REQUEST = ModelRequest(
-    T2V, "fal-ai/ltx-2", Catalog.vendored().get(T2V), b'{"prompt": "x"}', "application/json", ""
+    T2V,
+    "fal-ai/ltx-2",
+    Catalog.vendored().get(T2V),
+    BODY,
+    parse_body(BODY),
+    "application/json",
+    "",
 )
 PARSED = read_request(REQUEST, Settings())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
@@ -12,6 +12,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
 from falkit_mock.app import create_app
 from falkit_mock.core.settings import Assumptions, Seconds, parse_timing
 from falkit_mock.settings import Settings
+from falkit_mock.store.memory import MemoryStore
+from falkit_mock.store.sqlite import SqliteStore
 from falkit_spec import Catalog
 from falkit_spec.protocol import Operation, Protocol
 from protocol.asgi import Driver, Reply, WatchedClock
@@ -38,6 +40,8 @@ def headers_of(key: str = KEYS[0], more: Mapping[str, str] | None = None) -> dic
 
 class Base(RuleBasedStateMachine):
     """One mock in this process, and what is known of it."""
+
+    store_class: ClassVar[type[MemoryStore | SqliteStore]] = MemoryStore
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +93,9 @@ class Base(RuleBasedStateMachine):
             **more,
         )
         clock = WatchedClock()
-        self._driver = Driver(create_app(self.settings, clock=clock), clock)
+        self._driver = Driver(
+            create_app(self.settings, clock=clock, store=self.store_class()), clock
+        )
         self._receiver = Receiver(clock, dict(zip(URLS, moods, strict=True)))
         self._driver.service.webhooks.receivers.sender = self._receiver
         self._service = Service(runners, concurrency or math.inf, clock.now())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
 
+from falkit_mock.store.sqlite import SqliteStore
 from protocol.queue_machine import QueueMachine
 
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
@@ -21,3 +23,14 @@ TestQueue.settings = settings(
     report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+class OnSqlite(QueueMachine):
+    """The same over a store that gives copies of its jobs, and survives."""
+
+    store_class = SqliteStore
+
+
+def test_the_same_on_sqlite() -> None:
+    fewer = settings(TestQueue.settings, max_examples=500 if NIGHTLY else 15)
+    run_state_machine_as_test(OnSqlite, settings=fewer)

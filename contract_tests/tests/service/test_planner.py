@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import statistics
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, strategies as st
 
 from falkit_mock.core.clock import ManualClock
@@ -46,6 +49,8 @@ class Pass:
 
 
 Act = Submit | Cancel | Pass
+MakeStore = Callable[[], Store]
+ON_BOTH_STORES = pytest.mark.parametrize("make", [MemoryStore, SqliteStore])
 SECONDS = st.integers(0, 6).map(lambda half: half / 2)
 SUBMITS = st.builds(
     Submit,
@@ -60,6 +65,8 @@ SUBMITS = st.builds(
 # What nothing but its turn keeps back: the common case, with a plan that only grows at its end.
 ALIKE = st.builds(Submit, run=st.integers(1, 6).map(float), queue=st.just(0.5))
 OTHERS = st.one_of(st.builds(Cancel, st.integers(0, 12)), st.builds(Pass, SECONDS))
+# Two direct calls that end one after the other.
+CALLS = [Submit(run=run, entry="run") for run in (1.5, 1.0)]
 
 
 @dataclass
@@ -178,6 +185,7 @@ def hold_to_limits(world: World) -> None:
             assert sum(job.options.key == key for job in on) <= world.places
 
 
+@ON_BOTH_STORES
 @given(
     st.integers(1, 3), st.integers(0, 3), st.lists(st.one_of(SUBMITS, SUBMITS, OTHERS), max_size=14)
 )
@@ -185,10 +193,13 @@ def hold_to_limits(world: World) -> None:
 @example(1, 1, [Submit(run=10.0), Submit("e/f/g", run=1.0), Submit("e/f/g", "l", run=20.0)])
 # A later one that is ready sooner.
 @example(1, 0, [Submit(queue=3.0), Submit(queue=0.5, run=6.0), Submit(queue=1.0)])
+# One that takes no time, but needs a free runner; and two that wait for the same place.
+@example(1, 0, [Submit(queue=0.5, run=0.0), Submit(run=1.0)])
+@example(1, 2, [*CALLS[:1], *[Submit(queue=0.5, run=0.0)] * 2, *CALLS[1:]])
 def test_the_stored_plan_is_what_a_simulation_from_scratch_answers(
-    runners: int, concurrency: int, acts: list[Act]
+    make: MakeStore, runners: int, concurrency: int, acts: list[Act]
 ) -> None:
-    world = World(runners, concurrency)
+    world = World(runners, concurrency, store=make())
     for act in acts:
         world.act(act)
         assert planned(world) == naive(world), act
@@ -196,11 +207,12 @@ def test_the_stored_plan_is_what_a_simulation_from_scratch_answers(
     world.store.close()
 
 
+@ON_BOTH_STORES
 @given(st.integers(1, 3), st.integers(0, 3), st.lists(st.one_of(ALIKE, OTHERS), max_size=14))
 def test_among_jobs_that_are_alike_none_overtakes_and_none_is_put_back(
-    runners: int, concurrency: int, acts: list[Act]
+    make: MakeStore, runners: int, concurrency: int, acts: list[Act]
 ) -> None:
-    world = World(runners, concurrency)
+    world = World(runners, concurrency, store=make())
     before: dict[str, tuple[float, float]] = {}
     for act in acts:
         world.act(act)
@@ -214,11 +226,12 @@ def test_among_jobs_that_are_alike_none_overtakes_and_none_is_put_back(
     world.store.close()
 
 
+@ON_BOTH_STORES
 @given(st.integers(1, 3), st.integers(0, 3), st.lists(SUBMITS, max_size=12))
 def test_a_place_in_the_queue_counts_who_comes_before(
-    runners: int, concurrency: int, acts: Iterable[Act]
+    make: MakeStore, runners: int, concurrency: int, acts: Iterable[Act]
 ) -> None:
-    world = World(runners, concurrency)
+    world = World(runners, concurrency, store=make())
     for act in acts:
         world.act(act)
     jobs = [job for job in world.jobs() if job.status(world.now) == "IN_QUEUE"]
@@ -245,6 +258,41 @@ def test_a_store_that_is_opened_again_knows_who_waits(tmp_path: Path) -> None:
         assert starts == {"job-2": 2.0, "job-3": 4.0}
         assert {job.id for job in store.queues.running(world.now)} == {"job-1", "job-4"}
     again.close()
+    world.store.close()
+
+
+@ON_BOTH_STORES
+def test_a_store_that_was_emptied_is_planned_from_the_start(make: MakeStore) -> None:
+    world = World(1, 0, store=make())
+    for _ in range(3):
+        world.submit(Submit())
+    world.store.clear()
+    world.planner.restart()
+    job = world.submit(Submit(queue=0.5))
+    assert job is not None
+    assert job.starts == world.now + 0.5
+    world.store.close()
+
+
+@ON_BOTH_STORES
+@pytest.mark.parametrize(("paths", "keys"), [(1, 1), (5, 50)])
+def test_a_submit_behind_ten_thousand_costs_no_more_than_two_milliseconds(
+    make: MakeStore, paths: int, keys: int
+) -> None:
+    world = World(2, 2, store=make())
+    spent: list[float] = []
+    job: Job | None = None
+    for number in range(10_100):
+        key = f"k{number * 7 % keys}"
+        began = time.process_time()
+        job = world.submit(Submit(f"a/b/{number % paths}", key, queue=0.5, run=2.0))
+        spent.append(time.process_time() - began)
+    assert statistics.median(spent[-100:]) < 0.002
+    assert job is not None
+    began = time.process_time()
+    places = [world.store.queues.ahead(job, world.now) for _ in range(100)]
+    assert (time.process_time() - began) / 100 < 0.0002
+    assert places[0] == 10_100 // paths - 1
     world.store.close()
 
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from falkit_mock.control import Call, Conflict, InvalidField, Operation, Unknown, answer
-from falkit_mock.core import dumps, masked
+from falkit_mock.core import dumps, masked, parse_body
 from falkit_mock.core.jobs import Job, ModelRequest, Outcome, ParsedRequest, Refused
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.resolve import outcome_as
@@ -117,7 +117,9 @@ def _parsed(job: Job, service: Service, catalog: Catalog) -> ParsedRequest | Ref
     match = catalog.find(job.path)
     endpoint = match.endpoint if match is not None and not match.rest else None
     sent = service.store.input(job.id)
-    request = ModelRequest(job.path, job.app, endpoint, sent, "application/json", "")
+    request = ModelRequest(
+        job.path, job.app, endpoint, sent, parse_body(sent), "application/json", ""
+    )
     return read_request(request, service.settings)
 
 

@@ -69,7 +69,7 @@ class ClockControl:
         return self._state()
 
     async def pause(self, call: Call) -> AnyReply:
-        self._clock().stand()
+        self._clock().pause()
         return self._state()
 
     def _clock(self) -> SimulatedClock:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from falkit_mock.control import Call, Conflict, InvalidField, Operation, Unknown, answer
-from falkit_mock.core import MASK, dumps, masked
+from falkit_mock.core import MASK, dumps, masked, parse_body
 from falkit_mock.core.events import Cause, Delivery
 from falkit_mock.core.jobs import ModelRequest, Outcome, ParsedRequest
 from falkit_mock.core.network import MEDIA
@@ -224,7 +224,13 @@ class WebhookControl:
         media_base = f"{url.scheme}://{url.netloc}/{MEDIA}"
         body = dumps(endpoint.example_input())
         request = ModelRequest(
-            endpoint.id, endpoint.app, endpoint, body, "application/json", media_base
+            endpoint.id,
+            endpoint.app,
+            endpoint,
+            body,
+            parse_body(body),
+            "application/json",
+            media_base,
         )
         parsed = read_request(request, self._service.settings)
         if not isinstance(parsed, ParsedRequest):

@@ -34,17 +34,24 @@ def loads(data: bytes) -> JSON:
     orjson refuses a few things that Python's parser takes (NaN, lone surrogates), so what it
     refuses is read again by the parser that fal's own stack uses.
     """
-    value = _parse(data)
+    try:
+        value = cast(JSON, orjson.loads(data))
+    except orjson.JSONDecodeError:
+        value = _parse(data)
     if data.count(b"[") + data.count(b"{") > _DEEPEST and _is_deep(value):
         raise NotJson(f"nested more than {_DEEPEST} levels deep", None)
     return value
 
 
-def _parse(data: bytes) -> JSON:
+def parse_body(data: bytes) -> JSON | NotJson:
+    """Return a body's JSON, or what is wrong with it."""
     try:
-        return cast(JSON, orjson.loads(data))
-    except orjson.JSONDecodeError:
-        pass
+        return loads(data)
+    except NotJson as error:
+        return error
+
+
+def _parse(data: bytes) -> JSON:
     try:
         return cast(JSON, json.loads(data))
     except json.JSONDecodeError as error:

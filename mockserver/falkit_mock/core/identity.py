@@ -128,7 +128,8 @@ class Identity:
 
     def file_path(self, request_id: str, file_name: str) -> str:
         """Return where an output file lives: `/files/b/{8 hex}/{name}` (wire.md §1.1, I-3p)."""
-        noise = self._digest(b"file " + request_id.encode(), 20)
+        message, key = b"file " + request_id.encode(), self._eras[-1].key
+        noise = blake2b(message, digest_size=20, key=key).digest()
         stem = noise[:16].translate(_LETTERS).decode()
         return f"/files/b/{noise[16:].hex()}/{stem}_{file_name}"
 

@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
 from typing import Literal, TypeAlias
 
-from falkit_mock.core import NotJson, loads
+from falkit_mock.core import NotJson
 from falkit_mock.core.settings import Progression, Workload
 from falkit_spec import JSON, Endpoint, VideoFacts
 
@@ -256,21 +255,12 @@ class Job:
             self.ends = now
 
 
-def parse_body(body: bytes) -> JSON | NotJson:
-    """Return a body's JSON, or what is wrong with it."""
-    try:
-        return loads(body)
-    except NotJson as error:
-        return error
-
-
 def as_input(value: JSON | NotJson) -> Mapping[str, JSON]:
     """Return what a body holds as an object; an empty one for anything else."""
     return value if isinstance(value, dict) else {}
 
 
-# Without slots, so that the body is parsed once, by whoever asks first.
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ModelRequest:
     """One request to a model, as it came, and where its output is to be found."""
 
@@ -280,6 +270,8 @@ class ModelRequest:
     # None where the app has nothing at that path.
     endpoint: Endpoint | None
     body: bytes
+    # Its JSON, or what is wrong with it.
+    parsed_body: JSON | NotJson
     content_type: str
     # What a URL on the media host begins with, up to its path.
     media_base: str
@@ -288,11 +280,6 @@ class ModelRequest:
     options: RequestOptions = field(default_factory=RequestOptions)
     # Whether it may name faults itself, which is worth a closer look.
     marked: bool = False
-
-    @cached_property
-    def parsed_body(self) -> JSON | NotJson:
-        """The body's JSON, or what is wrong with it."""
-        return parse_body(self.body)
 
     @property
     def input(self) -> Mapping[str, JSON]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from falkit_mock.core import HINT, header_text
+from falkit_mock.core import HINT, header_text, parse_body
 from falkit_mock.core.fal_errors import error_text, model_error, platform_error, refusal
 from falkit_mock.core.jobs import (
     NO_FAULTS,
@@ -18,7 +18,6 @@ from falkit_mock.core.jobs import (
     ParsedRequest,
     Refused,
     as_input,
-    parse_body,
 )
 from falkit_mock.core.settings import Assumptions, Progression
 from falkit_mock.faults import Concern, Fault, Operation, RuleError

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from falkit_mock.core import parse_body
 from falkit_mock.core.errors import (
     ApplicationNotFound,
     BadBody,
@@ -133,7 +134,8 @@ async def read_model_request(
         app=app,
         endpoint=endpoint,
         body=body,
-        content_type=context.header(b"content-type"),
+        parsed_body=parse_body(body),
+        content_type=context.headers.get(b"content-type", b"").decode("latin-1"),
         media_base=context.address.media_base,
         hint=hint,
         options=options,

@@ -34,10 +34,9 @@ class Reply:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
-        headers = [
-            (name.encode("latin-1"), value.encode("latin-1"))
-            for name, value in self.headers.items()
-        ]
+        headers: list[tuple[bytes, bytes]] = []
+        for name, value in self.headers.items():
+            headers.append((name.encode("latin-1"), value.encode("latin-1")))
         # HEAD has the length of what GET would send, and 304 has none.
         if "content-length" not in self.headers and self.status_code != 304:
             headers.append((b"content-length", b"%d" % len(self.body)))

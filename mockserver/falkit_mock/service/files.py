@@ -306,25 +306,20 @@ class Media:
         if record is not None:
             self._store.add_file(replace(record, acl=acl.text()))
 
-    def reader(self, media_base: str) -> FindFile:
-        """Return a finder of outputs and uploads that come back as inputs.
+    def own_file(self, url: str, media_base: str) -> OwnFile | _Missing | None:
+        """Return the output or upload that comes back as an input; None where a URL isn't one.
 
         At fal those are public URLs; here they may name this machine, which is no reason to
         refuse them, by whichever of its names. Files of the real host that are not here are
         left to trust.
         """
-        own = f"{media_base}/"
-
-        def find(url: str) -> OwnFile | _Missing | None:
-            match = _OUTPUT.match(url.strip())
-            if match is None:
-                return None
-            found = self._own(match["path"])
-            if found is not None:
-                return found
-            return MISSING if match["origin"] and url.startswith(own) else None
-
-        return find
+        match = _OUTPUT.match(url.strip())
+        if match is None:
+            return None
+        found = self._own(match["path"])
+        if found is not None:
+            return found
+        return MISSING if match["origin"] and url.startswith(f"{media_base}/") else None
 
     def _own(self, path: str) -> OwnFile | None:
         if file := self.file(path):

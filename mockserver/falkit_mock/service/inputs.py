@@ -176,10 +176,6 @@ class Rejected(Exception):
         self.hint = hint
 
 
-def is_data_uri(value: str) -> bool:
-    return value[:5].lower() == "data:"
-
-
 def check_data_uri(medium: MediaValue) -> None:
     """Decode a data URI and look at its bytes; raise Rejected as fal's model would."""
     head, comma, payload = medium.value.partition(",")
@@ -248,6 +244,7 @@ class Unreachable:
     private: bool
 
 
+@lru_cache(maxsize=256)
 def unreachable(url: str) -> Unreachable | None:
     """Return why fal could not fetch a URL, or None if it may."""
     try:

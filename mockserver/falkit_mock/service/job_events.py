@@ -117,7 +117,9 @@ class JobEvents:
     def _emit(
         self, change: Change, job: Job, moment: float, outcome: Outcome | None = None
     ) -> None:
-        error = None if outcome is None or outcome.ok else error_of(outcome)
+        error = None
+        if outcome is not None and outcome.status_code >= 400:
+            error = error_of(outcome)
         webhook = job.options.webhook is not None
         self._events.emit(
             JobChanged(

@@ -19,7 +19,7 @@ from falkit_mock.core.errors import ShuttingDown
 from falkit_mock.core.fal_errors import NOT_BILLED, error_text, platform_error, refusal
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
-from falkit_mock.service.files import MISSING, FindFile, Media, OwnFile
+from falkit_mock.service.files import MISSING, Media, OwnFile
 from falkit_mock.service.inputs import (
     Rejected,
     check_bytes,
@@ -28,11 +28,11 @@ from falkit_mock.service.inputs import (
     check_size,
     check_url,
     download_failed,
-    is_data_uri,
+    unreachable,
 )
 from falkit_mock.settings import MiB, Settings
 from falkit_mock.store import FileRecord, Store
-from falkit_spec import JSON, Endpoint
+from falkit_spec import JSON, Endpoint, Figures
 
 
 def of_refusal(detail: list[JSON]) -> str | None:
@@ -80,10 +80,10 @@ def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | R
     given = _parse(request, settings)
     if isinstance(given, Refused):
         return given
-    filled = request.endpoint.filled(given)
-    if filled is None:
+    accepted = request.endpoint.accept(given)
+    if accepted is None:
         return _check(request.endpoint, given, settings)
-    return _parsed(request.endpoint, filled)
+    return _parsed(request.endpoint, *accepted)
 
 
 def _parse(request: ModelRequest, settings: Settings) -> JSON | Refused:
@@ -135,11 +135,11 @@ def _check(endpoint: Endpoint, given: JSON, settings: Settings) -> ParsedRequest
     if coerce:
         given = endpoint.coerced(given)
     assert isinstance(given, dict), "whatever else was refused above"
-    return _parsed(endpoint, endpoint.with_defaults(given))
+    filled = endpoint.with_defaults(given)
+    return _parsed(endpoint, filled, endpoint.figures(filled))
 
 
-def _parsed(endpoint: Endpoint, filled: dict[str, JSON]) -> ParsedRequest:
-    figures = endpoint.figures(filled)
+def _parsed(endpoint: Endpoint, filled: dict[str, JSON], figures: Figures) -> ParsedRequest:
     return ParsedRequest(
         endpoint=endpoint,
         input=filled,
@@ -165,24 +165,31 @@ Later = Callable[[], Awaitable[None]]
 
 
 def look_at_media(
-    parsed: ParsedRequest, settings: Settings, own_file: FindFile
+    parsed: ParsedRequest, settings: Settings, media: Media, media_base: str
 ) -> tuple[list[Rejected], list[Later]]:
     """Check an input's media fields; return the refusals, and the checks that take time."""
     rejected: list[Rejected] = []
     later: list[Later] = []
     for medium in parsed.media:
+        value = medium.value
+        plain = "/files/" not in value and value[:5].lower() != "data:"
+        if plain and unreachable(value) is None:
+            # A public URL is taken on trust: nothing leaves the machine.
+            continue
         try:
-            if check := _first_look(medium, settings, own_file):
+            if check := _first_look(medium, settings, media, media_base):
                 later.append(check)
         except Rejected as error:
             rejected.append(error)
     return rejected, later
 
 
-def _first_look(medium: MediaValue, settings: Settings, own_file: FindFile) -> Later | None:
-    if is_data_uri(medium.value):
+def _first_look(
+    medium: MediaValue, settings: Settings, media: Media, media_base: str
+) -> Later | None:
+    if medium.value[:5].lower() == "data:":
         return _in_thread(check_data_uri, medium)
-    own = own_file(medium.value)
+    own = media.own_file(medium.value, media_base)
     if own is MISSING:
         raise download_failed(medium, "this mock has no such file")
     if isinstance(own, OwnFile):
@@ -297,8 +304,7 @@ class Outcomes:
         """Return a request's outcome, or None while its files are still being checked."""
         if isinstance(parsed, Refused):
             return _hinted(parsed)
-        own_file = self._media.reader(request.media_base)
-        rejected, later = look_at_media(parsed, self._settings, own_file)
+        rejected, later = look_at_media(parsed, self._settings, self._media, request.media_base)
         if not later:
             return self._finish(request_id, parsed, request, rejected)
         look = self._look(request_id, parsed, request, rejected, later)

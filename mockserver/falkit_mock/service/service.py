@@ -25,7 +25,7 @@ from falkit_mock.core.jobs import (
     Status,
     moments,
 )
-from falkit_mock.core.settings import Duration, Workload
+from falkit_mock.core.settings import Seconds, Workload
 from falkit_mock.faults.resolve import USUAL, resolve
 from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.faults.rules import NO_MAGIC, Magic
@@ -101,7 +101,8 @@ class Service:
             if length > most:
                 raise QueueTooLong(request.path, length, most)
         job = self._take(request, magic, "queue")
-        self.webhooks.expect(job)
+        if job.options.webhook is not None:
+            self.webhooks.expect(job)
         return job
 
     async def before_reply(self, job: Job) -> None:
@@ -302,56 +303,70 @@ class Service:
         now = self.clock.now()
         request_id = self.identity.request_id()
         parsed = read_request(request, self.settings)
-        resolution = USUAL
+        resolution, progression, stuck = USUAL, self.settings.timing.progression, 0.0
         if magic is not NO_MAGIC or not self.rules.idle:
             assumptions = self.settings.assumptions
             resolution = resolve(self.rules, request, magic, parsed, entry, assumptions)
             parsed = resolution.applied(parsed)
-        takes = self._duration(request_id, parsed, entry)
-        ready = now + takes.queue + resolution.faults.stuck
+            progression = resolution.progression(progression)
+            stuck = resolution.faults.stuck
+        queue, run = self._duration(request_id, parsed, entry)
+        ready = now + queue + stuck
         job = Job(
             id=request_id,
             seq=self.store.next_seq(),
             path=request.path,
             app=request.app,
             entry=entry,
-            progression=resolution.progression(self.settings.timing.progression),
+            progression=progression,
             created=now,
             starts=ready,
-            ends=ready + takes.run,
-            run=takes.run,
+            ends=ready + run,
+            run=run,
             ready=ready,
             options=request.options,
             attempts=resolution.attempts,
             faults=resolution.faults,
         )
-        if job.progression == "clock" and entry == "queue":
-            self._planner.enter(job)
-        else:
-            job.starts, job.ends = moments(ready, takes.run, job.start_by)
+        if run or ready > now:
+            # What waits for nothing and takes no time needs no place.
+            if progression == "clock" and entry == "queue":
+                self._planner.enter(job)
+            else:
+                job.starts, job.ends = moments(ready, run, job.start_by)
         job.outcome = resolution.outcome or self._outcomes.decide(job.id, parsed, request)
-        self.retention.purge()
+        if now >= self.retention.next_purge:
+            self.retention.purge(now)
         self.store.add(job, request.body)
         self.job_events.accepted(job)
-        if entry == "run" and takes.run:
+        if entry == "run" and run:
             # It takes a place that one of those who wait might have had.
             self._planner.replan(job)
         return job
 
-    def _duration(self, request_id: str, parsed: ParsedRequest | Refused, entry: Entry) -> Duration:
+    def _duration(
+        self, request_id: str, parsed: ParsedRequest | Refused, entry: Entry
+    ) -> tuple[float, float]:
+        """Return seconds before a free runner takes a job, and seconds it then runs."""
         timing = self.settings.timing
-        if entry == "run" and timing.progression == "polls":
+        if isinstance(timing, Seconds):
+            queue, run = timing.queue, timing.run
+        elif entry == "run" and timing.progression == "polls":
             # There is nothing to poll: the answer is the reply.
-            return Duration(0.0, 0.0)
-        takes = timing.duration(
-            parsed.workload if isinstance(parsed, ParsedRequest) else Workload,
-            lambda: self.identity.random(request_id, "duration"),
-        )
-        if timing.progression != "clock":
-            return takes
+            return 0.0, 0.0
+        else:
+            takes = timing.duration(
+                parsed.workload if isinstance(parsed, ParsedRequest) else Workload,
+                lambda: self.identity.random(request_id, "duration"),
+            )
+            queue, run = takes.queue, takes.run
+            if timing.progression != "clock":
+                return queue, run
         # What a model refuses costs a runner no time, and a direct call does not queue.
-        queue = takes.queue if entry == "queue" else 0.0
-        return Duration(queue, 0.0 if isinstance(parsed, Refused) else takes.run)
+        return (
+            queue if entry == "queue" else 0.0,
+            0.0 if isinstance(parsed, Refused) else run,
+        )
 
     def _logs(self, job: Job, now: float) -> list[JSON]:
         then = now - job.faults.log_delay

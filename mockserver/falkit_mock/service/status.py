@@ -130,7 +130,8 @@ class Retention:
         self._ttl = settings.result_ttl
         self._clock = clock
         self._store = store
-        self._next_purge = -math.inf
+        # When there may be something to forget again, unix seconds.
+        self.next_purge = -math.inf
 
     def closed(self, job: Job) -> bool:
         """Whether a job's result can no longer be fetched."""
@@ -155,12 +156,10 @@ class Retention:
             return False
         return len(payload) <= NOT_STORED or not self.closed(job)
 
-    def purge(self) -> None:
-        """Forget what ended a month ago; looks no more often than once a day by the clock."""
-        now = self._clock.now()
-        if now >= self._next_purge:
-            self._next_purge = now + DAY
-            self._store.purge(now - MONTH)
+    def purge(self, now: float) -> None:
+        """Forget what ended a month ago; there is no need to ask again within a day."""
+        self.next_purge = now + DAY
+        self._store.purge(now - MONTH)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
@@ -22,6 +22,8 @@ class MemoryStore:
         self.deliveries = MemoryDeliveries()
         self.last_seq = 0
         self._jobs: dict[str, Job] = {}
+        # The dictionary's own, since every request about a job asks for one.
+        self.get: Callable[[str], Job | None] = self._jobs.get
         self._inputs: dict[str, bytes] = {}
         self._files: dict[str, FileRecord] = {}
 
@@ -32,10 +34,9 @@ class MemoryStore:
     def add(self, job: Job, input: bytes) -> None:
         self._jobs[job.id] = job
         self._inputs[job.id] = input
-        self.queues.note(job)
-
-    def get(self, request_id: str) -> Job | None:
-        return self._jobs.get(request_id)
+        if job.ends > job.created:
+            # One that is done when it is submitted never waits or runs.
+            self.queues.note(job)
 
     def input(self, request_id: str) -> bytes:
         return self._inputs.get(request_id, b"")

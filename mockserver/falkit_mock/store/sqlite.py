@@ -104,7 +104,7 @@ class SqliteStore:
         self._db.execute(_ADD, (*facts, *moments, *_outcome_values(job.outcome), *rest))
         self.queues.note(job)
 
-    def get(self, request_id: str) -> Job | None:
+    def get(self, request_id: str, /) -> Job | None:
         row = self._db.execute("SELECT * FROM jobs WHERE id = ?", (request_id,)).fetchone()
         return None if row is None else _job(row)
 
@@ -159,15 +159,17 @@ class SqliteStore:
         self._load()
 
     def take(self, other: Store, blobs: Mapping[str, str]) -> None:
-        self.queues.clear()
+        # An index of what may not come to stay.
+        index, self.queues = self.queues, Queues()
         try:
             with self._transaction():
                 self._empty((*_TABLES, _KEYS))
                 copy_all(other, self, blobs)
         except sqlite3.Error as error:
-            self.queues.clear()
-            self._load()
             raise BadCopy(f"can't be stored: {error}") from None
+        finally:
+            self.queues = index
+        self._load()
         self.last_seq = other.last_seq
 
     def close(self) -> None:

@@ -1,0 +1,94 @@
+"""A store emptied, written down, and taken over by another, in every store alike."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from falkit_mock.store import BadCopy, Store, all_pieces
+from falkit_mock.store.memory import MemoryStore
+from falkit_mock.store.sqlite import SqliteStore, read_image, write_image
+from store.items import added, everything, fill, upload
+
+
+def test_all_but_the_keys_is_forgotten(store: Store) -> None:
+    fill(store)
+    keys = store.deliveries.keys()
+    store.clear()
+    empty = MemoryStore()
+    for key in keys:
+        empty.deliveries.put_key(key)
+    assert everything(store) == everything(empty)
+    assert added(store).seq == 1
+
+
+@pytest.mark.parametrize("make", [MemoryStore, SqliteStore])
+def test_an_image_has_everything_and_any_store_takes_it(
+    store: Store, make: Callable[[], Store]
+) -> None:
+    fill(store)
+    before = everything(store)
+    copy = read_image(write_image(store))
+    assert everything(copy) == before
+    target = make()
+    fill(target)
+    added(target)
+    target.take(copy, {})
+    assert everything(target) == before == everything(store)
+    assert target.next_seq() == len(store.jobs()) + 1
+    target.close()
+
+
+def test_a_store_takes_blobs_under_other_names(store: Store) -> None:
+    other = MemoryStore()
+    fill(other)
+    store.take(other, {"a": "new"})
+    assert [piece.blob for piece in all_pieces(store)] == ["new", "b"]
+    assert [piece.blob for piece in all_pieces(other)] == ["a", "b"]
+
+
+def test_bytes_that_are_no_image_are_refused() -> None:
+    with pytest.raises(BadCopy, match="no sqlite database"):
+        read_image(b"SQLite format 3, or so it says")
+    with sqlite3.connect(":memory:") as other:
+        other.execute("CREATE TABLE jobs (id TEXT)")
+        with pytest.raises(BadCopy, match="other tables"):
+            read_image(other.serialize())
+
+
+@pytest.mark.parametrize("options", ["{", "[]", '{"weather": 1}'])
+def test_an_image_with_a_job_that_cannot_be_read_is_refused(options: str) -> None:
+    store = SqliteStore()
+    fill(store)
+    with sqlite3.connect(":memory:") as other:
+        other.deserialize(store.image())
+        other.execute("UPDATE jobs SET options = ?", (options,))
+        other.commit()
+        with pytest.raises(BadCopy, match="can't be read"):
+            read_image(other.serialize())
+    store.close()
+
+
+def test_what_cannot_be_stored_changes_nothing() -> None:
+    store, other = SqliteStore(), MemoryStore()
+    fill(store)
+    before = everything(store)
+    added(other)
+    for name in ("one", "two"):
+        other.uploads.add(replace(upload(name), path="/the/same"))
+    with pytest.raises(BadCopy, match="can't be stored"):
+        store.take(other, {})
+    assert everything(store) == before
+    store.close()
+
+
+def test_a_file_of_another_version_is_refused_by_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "old.sqlite"
+    with sqlite3.connect(file) as other:
+        other.execute("CREATE TABLE jobs (id TEXT, door TEXT)")
+    with pytest.raises(BadCopy, match=r"old\.sqlite has other tables than this version"):
+        SqliteStore(str(file))
