@@ -164,7 +164,7 @@ def test_a_server_on_another_address_without_a_token_refuses_every_request() -> 
 
 @pytest.mark.parametrize(("options", "printed"), [([], True), (["--control-token", "own"], False)])
 def test_falkit_serve_on_another_address_makes_a_token(options: list[str], printed: bool) -> None:
-    command = [*COMMAND, "--host", "0.0.0.0", "--quiet", *options]
+    command = [*COMMAND, "--host", "0.0.0.0", *options]
     with started(command, stderr=subprocess.PIPE) as server:
         try:
             assert server.stdout is not None

@@ -9,12 +9,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from falkit_mock.control import Call, Conflict, InvalidField, Operation, Unknown, answer
-from falkit_mock.core import dumps, masked, parse_body
+from falkit_mock.core import dumps, iso, masked, parse_body
 from falkit_mock.core.jobs import Job, ModelRequest, Outcome, ParsedRequest, Refused
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.resolve import outcome_as
 from falkit_mock.hosts.replies import Reply, json_reply
-from falkit_mock.service.billing import Entry, charge, iso, readable
+from falkit_mock.service.billing import Entry, charge, readable
 from falkit_mock.service.outcomes import read_request
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog

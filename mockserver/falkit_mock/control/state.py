@@ -8,9 +8,9 @@ import secrets
 from starlette.responses import StreamingResponse
 
 from falkit_mock.control import Call, Conflict, InvalidField, InvalidRequest, Operation, answer
+from falkit_mock.core import iso
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply
-from falkit_mock.service.billing import iso
 from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import Piece
 

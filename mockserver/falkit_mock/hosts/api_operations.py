@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from starlette.datastructures import QueryParams
 
-from falkit_mock.core import loads
+from falkit_mock.core import iso, loads
 from falkit_mock.core.errors import Invalid, Missing
 from falkit_mock.hosts import RequestContext
 from falkit_mock.hosts.fields import FieldError, Fields
@@ -22,7 +22,6 @@ from falkit_mock.service.billing import (
     bucket,
     charge,
     entries,
-    iso,
     lines,
     usual_timeframe,
 )
