@@ -103,6 +103,10 @@ class _Reader:
             return self.listed("prefixItems", value)
         return self.one(keyword, value)
 
+    def count(self, keyword: str, value: JSON) -> Object:
+        whole = is_number(value) and meta.is_valid({keyword: value})
+        return {keyword: int(value)} if whole and is_number(value) else {}
+
     def enum(self, keyword: str, value: JSON) -> Object:
         return {keyword: value} if is_array(value) and value else {}
 
@@ -143,6 +147,10 @@ _KEYWORDS: dict[str, _Read] = {
     "properties": _Reader.named,
     "items": _Reader.items,
     "enum": _Reader.enum,
+    **dict.fromkeys(
+        ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
+        _Reader.count,
+    ),
     "required": _Reader.names,
 }
 _LEFT_OUT = {

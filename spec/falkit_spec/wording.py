@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TypeAlias, TypeGuard, cast
+from typing import TypeAlias, cast
 
 from falkit_spec.types import JSON, Object, is_array, is_finite, is_number
 
@@ -75,7 +75,7 @@ def lax(kind: str, schema: Object, value: JSON) -> Message | Coerced:
 
 def of_values(values: list[JSON], value: JSON) -> Message:
     """Return the message for a value that is not one of a Literal's."""
-    if _is_int(value) and not _is_small(value) and any(_is_int(item) for item in values):
+    if type(value) is int and not _is_small(value) and any(type(item) is int for item in values):
         return INT_SIZE
     *others, last = [repr(item) for item in values]
     expected = f"{', '.join(others)} or {last}" if others else last
@@ -223,10 +223,6 @@ def _numeric(keyword: str, limit: float, schema: Object, value: JSON) -> Message
     # Written as Rust does: no exponent, no `.0`.
     written = str(int(limit)) if limit == int(limit) else format(Decimal(repr(limit)), "f")
     return Message(kind, f"Input should be {relation} {written}", {name: limit})
-
-
-def _is_int(value: JSON) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_small(value: int) -> bool:

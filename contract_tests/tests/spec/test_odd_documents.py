@@ -202,6 +202,15 @@ def test_a_keyword_that_is_none_is_passed_over(slip: Object) -> None:
     assert all(odd.is_valid({"a": value}) for value in ANYTHING)
 
 
+def test_a_limit_written_as_a_float_is_a_whole_number() -> None:
+    odd = endpoint({"type": "object", "properties": {"a": {"type": "string", "minLength": 2.0}}})
+    [fault] = odd.validate({"a": "x"})
+    assert (fault["msg"], fault["ctx"]) == (
+        "String should have at least 2 characters",
+        {"min_length": 2},
+    )
+
+
 def test_an_order_that_names_strangers_or_leaves_fields_out_is_borne() -> None:
     odd = endpoint(
         {
