@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from functools import cached_property
 from time import perf_counter
 from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,7 @@ from falkit_mock.core.errors import (
     BodyTooLarge,
     HostNotImitated,
     InvalidProxyRequest,
+    MethodNotAllowed,
     NoFalHost,
     NotFound,
     Unauthenticated,
@@ -26,10 +28,11 @@ from falkit_mock.core.errors import (
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.identity import BadToken, check, key_id
 from falkit_mock.core.network import DOMAINS, MEDIA, MEDIA_BASE, ROLES, is_fal
+from falkit_mock.hosts.replies import Reply, json_reply
 from falkit_mock.service import BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
 from falkit_mock.settings import MediaHost
-from falkit_spec import JSON
+from falkit_spec import JSON, Catalog
 
 # Where the official server proxy answers by default (wire.md §1.4); the header counts anywhere.
 PROXY_ROUTE = "/api/fal/proxy"
@@ -66,30 +69,9 @@ class Address(NamedTuple):
     base: str
     media_base: str
 
-    def url(self, path: str) -> str:
-        """Return the URL of a path on the same host, as the caller can follow it."""
-        return f"{self.base}{path}"
-
 
 class RequestContext:
     """One request: what it says, read once, and what is noted of it on its way to a reply."""
-
-    __slots__ = (
-        "_query",
-        "address",
-        "authorization",
-        "began",
-        "connection",
-        "error",
-        "headers",
-        "hints",
-        "method",
-        "now",
-        "receive",
-        "record",
-        "reply_fault",
-        "scope",
-    )
 
     def __init__(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, now: float
@@ -108,10 +90,8 @@ class RequestContext:
         self.address: Address
         # What the hint of the reply says beside its own.
         self.hints: list[str] = []
-        # The refusal that is the reply, and the fault that corrupts the reply on its way out.
-        self.error: WireError | None = None
+        # The fault that corrupts the reply on its way out.
         self.reply_fault: str | None = None
-        self._query: QueryParams | None = None
         client = scope.get("client")
         self.record = RequestRecord(
             time=now,
@@ -122,12 +102,10 @@ class RequestContext:
             client=f"{client[0]}:{client[1]}" if client else "",
         )
 
-    @property
+    @cached_property
     def query(self) -> QueryParams:
         """The query, parsed when it is first asked for: most requests have none."""
-        if self._query is None:
-            self._query = QueryParams(self.address.query)
-        return self._query
+        return QueryParams(self.address.query)
 
     def header(self, name: bytes) -> str:
         """Return a header by its lower-case name; empty where it isn't there."""
@@ -141,6 +119,11 @@ class RequestContext:
         """Let the reply's hint say something beside its own; once."""
         if text not in self.hints:
             self.hints.append(text)
+
+    def allow(self, *methods: str) -> None:
+        """Raise MethodNotAllowed unless the request has one of these methods."""
+        if self.method not in methods:
+            raise MethodNotAllowed(*methods)
 
     def stream(self) -> AsyncGenerator[bytes]:
         """Yield the body as it comes; raise ClientDisconnect if the caller hangs up."""
@@ -160,6 +143,25 @@ class RequestContext:
         if len(body) > limit:
             raise BodyTooLarge(limit)
         return body
+
+
+class Host:
+    """What every fal host stands on: the service and the catalog of its models."""
+
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
+        self._catalog = catalog
+
+    def reply(
+        self,
+        body: Mapping[str, JSON] | str | None,
+        *,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Return a JSON reply that is about no job, with an id of its own."""
+        request_id = self._service.identity.reply_id()
+        return json_reply(body, request_id=request_id, status_code=status_code, headers=headers)
 
 
 def resolve(
@@ -301,19 +303,16 @@ async def read_object(context: RequestContext) -> dict[str, JSON]:
 
 def texts(body: Mapping[str, JSON], *names: str) -> list[str]:
     """Return fields that must be strings; raise BadBody with all that are not."""
-    found: list[str] = []
     wrong: list[JSON] = []
     for name in names:
-        value = body.get(name)
-        if isinstance(value, str):
-            found.append(value)
-        elif name in body:
-            wrong.append(_item("string_type", name, "Input should be a valid string", value))
-        else:
-            wrong.append(_item("missing", name, "Field required", dict(body)))
+        if name not in body:
+            wrong.append(_body_error("missing", name, "Field required", dict(body)))
+        elif not isinstance(body[name], str):
+            message = "Input should be a valid string"
+            wrong.append(_body_error("string_type", name, message, body[name]))
     if wrong:
         raise BadBody(wrong)
-    return found
+    return [str(body[name]) for name in names]
 
 
 def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:
@@ -332,7 +331,7 @@ def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:
     return default
 
 
-def _item(kind: str, name: str, message: str, value: JSON) -> dict[str, JSON]:
+def _body_error(kind: str, name: str, message: str, value: JSON) -> dict[str, JSON]:
     return {"type": kind, "loc": ["body", name], "msg": message, "input": value}
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from falkit_mock.core import dumps
-from falkit_mock.core.errors import BadBody, MethodNotAllowed, NotFound, UploadNotFound
+from falkit_mock.core.errors import BadBody, NotFound
 from falkit_mock.core.identity import check
-from falkit_mock.hosts import RequestContext, read_lifecycle, read_object, texts
+from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object, texts
 from falkit_mock.hosts.media import complete, part_number, signed_url
-from falkit_mock.hosts.replies import Reply, json_reply, raw_reply
+from falkit_mock.hosts.replies import Reply
 from falkit_mock.service.service import Service
-from falkit_mock.store import Upload
-from falkit_spec import JSON
+from falkit_spec import JSON, Catalog
 
 # Seconds for which a CDN token is good; the SDK asks that one last an hour more.
 _CDN_TOKEN_FOR = 86_400.0
@@ -24,14 +22,14 @@ _GCS_PARTS = "/storage/upload/multipart/"
 _JWKS = "/.well-known/jwks.json"
 
 
-class Rest:
+class Rest(Host):
     """POST /storage/auth/token, /storage/upload/initiate[-multipart], /tokens[/realtime].
 
     And GET /.well-known/jwks.json.
     """
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        super().__init__(service, catalog)
         self._posts = {
             "/storage/auth/token": self._cdn_token,
             "/storage/upload/initiate": self._initiate,
@@ -41,27 +39,22 @@ class Rest:
         }
 
     async def __call__(self, context: RequestContext) -> Reply:
-        if context.address.path == _JWKS:
+        path = context.address.path
+        if path == _JWKS:
             return self._jwks(context)
-        handle = self._posts.get(context.address.path)
-        if handle is None and context.address.path.startswith(_GCS_PARTS):
-            handle = self._gcs_part
+        handle = self._gcs_part if path.startswith(_GCS_PARTS) else self._posts.get(path)
         if handle is None:
-            raise NotFound(
-                f"of {context.address.host} this mock has {', '.join((*self._posts, _JWKS))}"
-            )
-        if context.method != "POST":
-            raise MethodNotAllowed("POST")
-        authorization = context.authorization
-        check(authorization, None, self._service.settings.api_keys)
+            known = ", ".join((*self._posts, _JWKS))
+            raise NotFound(f"of {context.address.host} this mock has {known}")
+        context.allow("POST")
+        check(context.authorization, None, self._service.settings.api_keys)
         return await handle(context)
 
     def _jwks(self, context: RequestContext) -> Reply:
         """The keys that webhooks are signed with; nobody has to say who they are (wire.md §5.2)."""
-        if context.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed("GET", "HEAD")
+        context.allow("GET", "HEAD")
         padding = self._service.settings.assumptions.jwks_padding
-        return self._reply(self._service.webhooks.keys.jwks(padding))
+        return self.reply(self._service.webhooks.keys.jwks(padding))
 
     async def _cdn_token(self, context: RequestContext) -> Reply:
         _storage(context, _CDN)
@@ -74,34 +67,33 @@ class Rest:
             # With an offset, or the Python client can't compare it (wire.md §12 row 14).
             "expires_at": datetime.fromtimestamp(expires, UTC).isoformat(),
         }
-        return self._reply(body)
+        return self.reply(body)
 
     async def _initiate(self, context: RequestContext) -> Reply:
         storage = _storage(context, _STORAGES)
         name, content_type = texts(await read_object(context), "file_name", "content_type")
-        service = self._service
+        service, base = self._service, context.address.media_base
         lifecycle = read_lifecycle(context, service.uploads.defaults)
         upload = service.uploads.open(name, content_type, lifecycle)
-        if not context.address.path.endswith("-multipart"):
-            url = signed_url(service, context.address.media_base, upload)
-        elif storage == "gcs":
+        multipart = context.address.path.endswith("-multipart")
+        if multipart and storage == "gcs":
             # Clients of this form add to the URL's end, so that it can have no query.
-            url = context.address.url(f"{_GCS_PARTS}{upload.id}")
+            url = f"{context.address.base}{_GCS_PARTS}{upload.id}"
         else:
-            url = signed_url(service, context.address.media_base, upload, f"/multipart/{upload.id}")
-        file_url = f"{context.address.media_base}{upload.path}"
-        return self._reply({"upload_url": url, "file_url": file_url})
+            below = f"/multipart/{upload.id}" if multipart else ""
+            url = signed_url(service, base, upload, below)
+        return self.reply({"upload_url": url, "file_url": f"{base}{upload.path}"})
 
     async def _gcs_part(self, context: RequestContext) -> Reply:
         """POST …/{id}/{n} hands out the part's URL; POST …/{id}/complete ends it."""
         upload_id, _, rest = context.address.path.removeprefix(_GCS_PARTS).partition("/")
-        upload = self._find(upload_id)
+        upload = self._service.uploads.get(upload_id)
         if rest == "complete":
             await complete(self._service, context, upload)
-            return self._reply({"file_url": f"{context.address.media_base}{upload.path}"})
+            return self.reply({"file_url": f"{context.address.media_base}{upload.path}"})
         place = f"/multipart/{upload.id}/{part_number(rest)}"
         url = signed_url(self._service, context.address.media_base, upload, place)
-        return self._reply({"upload_url": url})
+        return self.reply({"upload_url": url})
 
     async def _token(self, context: RequestContext) -> Reply:
         body = await read_object(context)
@@ -114,19 +106,8 @@ class Rest:
         newer = context.address.path == "/tokens/realtime"
         seconds = _seconds(body, "duration" if newer else "token_expiration")
         token = self._service.tokens.issue("apps", seconds, apps=apps)
-        if newer:
-            return self._reply({"token": token})
-        # The body is the bare string (wire.md §12 row 15).
-        return raw_reply(dumps(token), request_id=self._service.identity.reply_id())
-
-    def _find(self, upload_id: str) -> Upload:
-        upload = self._service.uploads.get(upload_id)
-        if upload is None:
-            raise UploadNotFound(upload_id)
-        return upload
-
-    def _reply(self, body: dict[str, JSON]) -> Reply:
-        return json_reply(body, request_id=self._service.identity.reply_id())
+        # The older answer is the bare string (wire.md §12 row 15).
+        return self.reply({"token": token} if newer else token)
 
 
 def _storage(context: RequestContext, known: tuple[str, ...]) -> str:
@@ -141,7 +122,7 @@ def _storage(context: RequestContext, known: tuple[str, ...]) -> str:
 
 def _seconds(body: dict[str, JSON], name: str) -> int:
     seconds = body.get(name, _USUAL)
-    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST:
+    if type(seconds) is not int or not 0 < seconds <= _LONGEST:
         message = f"Input should be a whole number of seconds from 1 to {_LONGEST}"
         raise BadBody.field("value_error", ["body", name], message, seconds)
     return seconds

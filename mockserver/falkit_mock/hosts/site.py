@@ -6,10 +6,9 @@ import re
 from decimal import Decimal
 
 from falkit_mock.core import dumps
-from falkit_mock.core.errors import MethodNotAllowed, NotFound
-from falkit_mock.hosts import RequestContext
-from falkit_mock.hosts.replies import REQUEST_ID, Reply, json_reply, raw_reply
-from falkit_mock.service.service import Service
+from falkit_mock.core.errors import NotFound
+from falkit_mock.hosts import Host, RequestContext
+from falkit_mock.hosts.replies import Reply, raw_reply
 from falkit_spec import JSON, Catalog, Endpoint
 from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import Object, dig, is_array, is_object
@@ -214,29 +213,24 @@ _DOCUMENT = "/api/openapi/queue/openapi.json"
 _PAGE = re.compile(r"/models/(.+)/llms\.txt")
 
 
-class Site:
+class Site(Host):
     """GET /api/openapi/queue/openapi.json?endpoint_id=… and /models/{endpoint id}/llms.txt"""
-
-    def __init__(self, service: Service, catalog: Catalog) -> None:
-        self._service = service
-        self._catalog = catalog
 
     async def __call__(self, context: RequestContext) -> Reply:
         path = context.address.path
         page = _PAGE.fullmatch(path)
         if path != _DOCUMENT and page is None:
             raise NotFound(f"of fal.ai this mock has only {_DOCUMENT} and /models/…/llms.txt")
-        if context.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed("GET", "HEAD")
+        context.allow("GET", "HEAD")
         endpoint_id = page[1] if page else context.query.get("endpoint_id", "")
         endpoint = self._catalog.endpoints.get(endpoint_id)
         if endpoint is None and page:
             raise NotFound(f"no model {endpoint_id}")
-        request_id = self._service.identity.reply_id()
         if endpoint is None:
             # The body is the bare word null (wire.md §10, I-3p).
-            return json_reply(None, request_id=request_id, status_code=404)
+            return self.reply(None, status_code=404)
+        request_id = self._service.identity.reply_id()
         if page is None:
             return raw_reply(endpoint.document.raw, request_id=request_id)
-        headers = {REQUEST_ID: request_id, "content-type": "text/plain; charset=utf-8"}
-        return Reply(written(endpoint).encode(), 200, headers)
+        headers = {"content-type": "text/plain; charset=utf-8"}
+        return raw_reply(written(endpoint).encode(), request_id=request_id, headers=headers)

@@ -267,7 +267,7 @@ async def export_state(service: Service) -> Export:
     """Return the state as one file, once every input that is looked at has been."""
     from falkit_mock.store.sqlite import write_image
 
-    await service.settled()
+    await service.outcomes.settled()
     clock = service.clock
     store, pieces = write_image(service.store), all_pieces(service.store)
     meta: Meta = {
