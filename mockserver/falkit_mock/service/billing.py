@@ -144,10 +144,7 @@ def usual_timeframe(seconds: float) -> Timeframe:
         (64 * 24, "day"),
         (183 * 24, "week"),
     )
-    for most, name in limits:
-        if hours < most:
-            return name
-    return "month"
+    return next((name for most, name in limits if hours < most), "month")
 
 
 def bucket(moment: float, timeframe: Timeframe, zone: tzinfo) -> str:

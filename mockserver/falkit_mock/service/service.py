@@ -187,7 +187,7 @@ class Service:
         if with_logs:
             late = job.faults.log_delay
             moments.append(next_line(job, now - late, self._script(job)) + late)
-        return min(moment for moment in (*moments, float("inf")) if moment > now)
+        return min((moment for moment in moments if moment > now), default=math.inf)
 
     def cancel(self, job: Job) -> Cancellation:
         """Cancel a job: 499 is its result from now on, and its runner is free (wire.md §3.5)."""
@@ -216,8 +216,6 @@ class Service:
         if to == "COMPLETED":
             job.step(now)
         self._store(job)
-        if job.progression == "clock":
-            self._planner.replan(job)
         return job
 
     def go_on(self, job: Job) -> Job:
@@ -233,7 +231,6 @@ class Service:
         else:
             job.ends = now + job.run
         self._store(job)
-        self._planner.replan(job)
         return self.store.get(job.id) or job
 
     def hold(self, job: Job) -> None:
@@ -269,15 +266,14 @@ class Service:
         now = self.clock.now()
         request_id = self.identity.request_id()
         parsed = read_request(request, self.settings)
-        resolution, progression, stuck = USUAL, self.settings.timing.progression, 0.0
+        resolution, progression = USUAL, self.settings.timing.progression
         if magic is not NO_MAGIC or not self.rules.idle:
             assumptions = self.settings.assumptions
             resolution = resolve(self.rules, request, magic, parsed, entry, assumptions)
             parsed = resolution.applied(parsed)
             progression = resolution.progression(progression)
-            stuck = resolution.faults.stuck
         queue, run = self._duration(request_id, parsed, entry)
-        ready = now + queue + stuck
+        ready = now + queue + resolution.faults.stuck
         job = Job(
             id=request_id,
             seq=self.store.next_seq(),
@@ -344,14 +340,15 @@ class Service:
             job.outcome = outcome
             self.store.decide(job.id, outcome)
         self._store(job)
-        if job.progression == "clock":
-            self._planner.replan(job)
 
     def _moved(self, moments: Mapping[str, Moments]) -> None:
         self.webhooks.moved(moments)
         self.job_events.moved(moments)
 
     def _store(self, job: Job) -> None:
+        """Store a job that has moved, tell of it, and plan again those who wait."""
         self.store.update(job)
         self._moved({job.id: (job.starts, job.ends)})
         self.clock.notifier.ring()
+        if job.progression == "clock":
+            self._planner.replan(job)
