@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from functools import cached_property
 from time import perf_counter
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from starlette.datastructures import QueryParams
@@ -32,7 +32,9 @@ from falkit_mock.hosts.replies import Reply, json_reply
 from falkit_mock.service import BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
 from falkit_mock.settings import MediaHost
-from falkit_spec import JSON, Catalog
+from falkit_spec import JSON, Catalog, Object
+from falkit_spec.schema import Compiled
+from falkit_spec.types import is_object
 
 # Where the official server proxy answers by default (wire.md §1.4); the header counts anywhere.
 PROXY_ROUTE = "/api/fal/proxy"
@@ -286,8 +288,8 @@ _MOST = 4 * 1024 * 1024
 _LIFECYCLE_HEADERS = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preference")
 
 
-async def read_object(context: RequestContext) -> dict[str, JSON]:
-    """Return a body that must be a JSON object; raise BadBody, also for none at all."""
+async def read_object(context: RequestContext, schema: Object) -> Object:
+    """Return a body that must be a JSON object; raise BadBody with all that a schema refuses."""
     body = await context.body(_MOST)
     if not body:
         raise BadBody.field("missing", ["body"], "Field required")
@@ -295,24 +297,13 @@ async def read_object(context: RequestContext) -> dict[str, JSON]:
         value = loads(body)
     except NotJson as error:
         raise BadBody.field("json_invalid", ["body"], "JSON decode error", error.message) from None
-    if not isinstance(value, dict):
-        message = "Input should be a valid dictionary or object to extract fields from"
-        raise BadBody.field("model_attributes_type", ["body"], message, value)
+    if not is_object(value) or not Compiled(schema).is_valid(value):
+        # Lazy: it imports jsonschema, and few bodies are refused.
+        from falkit_spec.validation import InputValidator
+
+        faults = InputValidator(schema, (), {}).faults(value)
+        raise BadBody(cast("list[JSON]", faults))
     return value
-
-
-def texts(body: Mapping[str, JSON], *names: str) -> list[str]:
-    """Return fields that must be strings; raise BadBody with all that are not."""
-    wrong: list[JSON] = []
-    for name in names:
-        if name not in body:
-            wrong.append(_body_error("missing", name, "Field required", dict(body)))
-        elif not isinstance(body[name], str):
-            message = "Input should be a valid string"
-            wrong.append(_body_error("string_type", name, message, body[name]))
-    if wrong:
-        raise BadBody(wrong)
-    return [str(body[name]) for name in names]
 
 
 def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:
@@ -329,10 +320,6 @@ def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:
                 message = f"{error.field} {error.fix}"
                 raise BadBody.field("value_error", loc, message, error.value) from None
     return default
-
-
-def _body_error(kind: str, name: str, message: str, value: JSON) -> dict[str, JSON]:
-    return {"type": kind, "loc": ["body", name], "msg": message, "input": value}
 
 
 T = TypeVar("T")

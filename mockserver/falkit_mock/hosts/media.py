@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 from urllib.parse import quote, unquote
 
 from starlette.responses import StreamingResponse
@@ -27,13 +27,32 @@ from falkit_mock.service import Acl
 from falkit_mock.service.files import MediaFile
 from falkit_mock.service.service import Service
 from falkit_mock.store import Upload
-from falkit_spec import JSON
+from falkit_spec import JSON, Object
 
 # Seconds for which an upload URL stays signed.
 SIGNED_FOR = 3600.0
 # The most parts that S3 and its kin take.
 _MOST_PARTS = 10_000
 _MULTIPART = re.compile(r"(?P<file>/files/.+)/multipart/(?P<id>[^/]+)(?P<rest>(?:/[^/]+)?)")
+_NUMBER: Object = {"type": "integer", "minimum": 1, "maximum": _MOST_PARTS}
+_PARTS: Object = {
+    "type": "object",
+    "required": ["parts"],
+    "properties": {
+        "parts": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["etag"],
+                "properties": {
+                    "partNumber": _NUMBER,
+                    "part_number": _NUMBER,
+                    "etag": {"type": "string"},
+                },
+            },
+        }
+    },
+}
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _FOR_EVER = "public, max-age=31536000, immutable"
 # Returns the bytes [start, end) of a file, at once or as they are read.
@@ -206,23 +225,15 @@ async def complete(service: Service, context: RequestContext, upload: Upload) ->
     Python and JavaScript write `partNumber`, the GCS form `part_number` (wire.md §7.3); ETags
     come with their quotes or without.
     """
-    body = await read_object(context)
-    parts = body.get("parts")
-    if not isinstance(parts, list):
-        kind = "list_type" if "parts" in body else "missing"
-        message = "Input should be a valid list" if "parts" in body else "Field required"
-        raise BadBody.field(kind, ["body", "parts"], message, parts)
-    service.uploads.finish(upload, [_named(part, place) for place, part in enumerate(parts)])
-
-
-def _named(part: JSON, place: int) -> tuple[int, str]:
-    """Return the number and the ETag of a part that a body names; raise BadBody."""
-    fields = part if isinstance(part, dict) else {}
-    number, etag = fields.get("partNumber", fields.get("part_number")), fields.get("etag")
-    if type(number) is not int or not 1 <= number <= _MOST_PARTS or not isinstance(etag, str):
-        message = 'A part is {"partNumber": a number from 1, "etag": "…"}'
-        raise BadBody.field("value_error", ["body", "parts", place], message, part)
-    return number, etag.removeprefix("W/").strip('"')
+    body = await read_object(context, _PARTS)
+    named: list[tuple[int, str]] = []
+    for place, part in enumerate(cast("list[dict[str, Any]]", body["parts"])):
+        number = part.get("partNumber", part.get("part_number"))
+        if number is None:
+            loc: list[JSON] = ["body", "parts", place, "partNumber"]
+            raise BadBody.field("missing", loc, "Field required", part)
+        named.append((int(number), part["etag"].removeprefix("W/").strip('"')))
+    service.uploads.finish(upload, named)
 
 
 def _serve(

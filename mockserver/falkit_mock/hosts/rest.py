@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import cast
 
 from falkit_mock.core.errors import BadBody, NotFound
 from falkit_mock.core.identity import check
-from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object, texts
+from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object
 from falkit_mock.hosts.media import complete, part_number, signed_url
 from falkit_mock.hosts.replies import Reply
 from falkit_mock.service.service import Service
-from falkit_spec import JSON, Catalog
+from falkit_spec import JSON, Catalog, Object
 
 # Seconds for which a CDN token is good; the SDK asks that one last an hour more.
 _CDN_TOKEN_FOR = 86_400.0
@@ -18,6 +19,21 @@ _CDN = ("fal-cdn-v3", "fal-cdn")
 _STORAGES = (*_CDN, "gcs")
 # Seconds for which a realtime token may be asked, and is good if nothing is said.
 _LONGEST, _USUAL = 86_400, 120
+_SECONDS: Object = {"type": "integer", "minimum": 1, "maximum": _LONGEST}
+_TOKEN: Object = {
+    "type": "object",
+    "required": ["allowed_apps"],
+    "properties": {
+        "allowed_apps": {"type": "array", "items": {"type": "string"}},
+        "duration": _SECONDS,
+        "token_expiration": _SECONDS,
+    },
+}
+_UPLOAD: Object = {
+    "type": "object",
+    "required": ["file_name", "content_type"],
+    "properties": {"file_name": {"type": "string"}, "content_type": {"type": "string"}},
+}
 _GCS_PARTS = "/storage/upload/multipart/"
 _JWKS = "/.well-known/jwks.json"
 
@@ -58,7 +74,7 @@ class Rest(Host):
 
     async def _cdn_token(self, context: RequestContext) -> Reply:
         _storage(context, _CDN)
-        await read_object(context)
+        await read_object(context, {"type": "object"})
         expires = self._service.clock.now() + _CDN_TOKEN_FOR
         body: dict[str, JSON] = {
             "token": self._service.tokens.issue("cdn", _CDN_TOKEN_FOR),
@@ -71,10 +87,10 @@ class Rest(Host):
 
     async def _initiate(self, context: RequestContext) -> Reply:
         storage = _storage(context, _STORAGES)
-        name, content_type = texts(await read_object(context), "file_name", "content_type")
+        body = await read_object(context, _UPLOAD)
         service, base = self._service, context.address.media_base
         lifecycle = read_lifecycle(context, service.uploads.defaults)
-        upload = service.uploads.open(name, content_type, lifecycle)
+        upload = service.uploads.open(str(body["file_name"]), str(body["content_type"]), lifecycle)
         multipart = context.address.path.endswith("-multipart")
         if multipart and storage == "gcs":
             # Clients of this form add to the URL's end, so that it can have no query.
@@ -96,16 +112,10 @@ class Rest(Host):
         return self.reply({"upload_url": url})
 
     async def _token(self, context: RequestContext) -> Reply:
-        body = await read_object(context)
-        apps = body.get("allowed_apps")
-        if not isinstance(apps, list) or not all(isinstance(app, str) for app in apps):
-            kind, message = "list_type", "Input should be a valid list of strings"
-            if "allowed_apps" not in body:
-                kind, message = "missing", "Field required"
-            raise BadBody.field(kind, ["body", "allowed_apps"], message, apps)
+        body = await read_object(context, _TOKEN)
         newer = context.address.path == "/tokens/realtime"
-        seconds = _seconds(body, "duration" if newer else "token_expiration")
-        token = self._service.tokens.issue("apps", seconds, apps=apps)
+        seconds = body.get("duration" if newer else "token_expiration", _USUAL)
+        token = self._service.tokens.issue("apps", cast(int, seconds), apps=body["allowed_apps"])
         # The older answer is the bare string (wire.md §12 row 15).
         return self.reply({"token": token} if newer else token)
 
@@ -118,11 +128,3 @@ def _storage(context: RequestContext, known: tuple[str, ...]) -> str:
         message = f"Input should be {', '.join(names[:-1])} or {names[-1]}"
         raise BadBody.field("enum", ["query", "storage_type"], message, storage)
     return storage
-
-
-def _seconds(body: dict[str, JSON], name: str) -> int:
-    seconds = body.get(name, _USUAL)
-    if type(seconds) is not int or not 0 < seconds <= _LONGEST:
-        message = f"Input should be a whole number of seconds from 1 to {_LONGEST}"
-        raise BadBody.field("value_error", ["body", name], message, seconds)
-    return seconds
