@@ -187,13 +187,13 @@ def _first_look(
 ) -> Later | None:
     # In a thread: decoding a large picture takes longer than the event loop may stand still.
     if medium.value[:5].lower() == "data:":
-        return partial(asyncio.to_thread, check_data_uri, medium)
+        return lambda: asyncio.to_thread(check_data_uri, medium)
     own = media.own_file(medium.value, media_base)
     if own is MISSING:
         raise download_failed(medium, "this mock has no such file")
     if isinstance(own, OwnFile):
         check_size(medium, own.size)
-        return partial(asyncio.to_thread, _check_own, medium, own)
+        return lambda: asyncio.to_thread(_check_own, medium, own)
     if check_url(medium, allow_private=settings.allow_private_inputs):
         return partial(check_download, medium)
     return None
