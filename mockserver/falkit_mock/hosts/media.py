@@ -125,7 +125,7 @@ class MediaHost(Host):
     def _check_token(self, context: RequestContext) -> None:
         scheme, _, token = context.authorization.partition(" ")
         if not token.strip():
-            raise Unauthenticated.required()
+            raise Unauthenticated.no_cdn_token()
         if scheme.lower() == "key":
             raise Unauthenticated.cdn_token("the media host takes a CDN token, not a key")
         try:

@@ -35,13 +35,14 @@ from falkit_mock.store import FileRecord, Store
 from falkit_spec import JSON, Endpoint, Figures
 
 
-def _fix_of(detail: list[JSON]) -> str | None:
+def of_refusal(detail: list[JSON]) -> str | None:
     """Return how to fix a refusal whose own words don't tell."""
     for item in detail:
         if not isinstance(item, dict):
             continue
         value, loc = item["input"], item["loc"]
-        if item["type"] == "model_attributes_type" and isinstance(value, str):
+        # An input that is text where an object belongs reads alike, one level down.
+        if item["type"] == "model_attributes_type" and loc == ["body"] and isinstance(value, str):
             return (
                 "the body was not read as JSON; send it as an object, with the header "
                 "Content-Type: application/json"
@@ -122,7 +123,7 @@ def _check(endpoint: Endpoint, given: JSON, settings: Settings) -> ParsedRequest
         faults = [fault for fault in faults if fault["type"] != "value_error"]
     if faults:
         detail = cast("list[JSON]", faults)
-        return _refused(detail, settings, _fix_of(detail))
+        return _refused(detail, settings, of_refusal(detail))
     if coerce:
         given = endpoint.coerced(given)
     assert isinstance(given, dict), "whatever else was refused above"

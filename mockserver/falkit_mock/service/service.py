@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
 from typing import Literal, TypeAlias
@@ -71,6 +71,8 @@ class Service:
         self.parts: dict[str, Resettable] = {"webhooks": self.webhooks, "rules": self.rules}
         # What forgets all at a reset, and is neither exported nor imported.
         self.restarted = [self.job_events.restart, self._planner.restart]
+        # What ends with the mock, such as a stream of its events.
+        self.closed: list[Callable[[], None]] = []
 
     def close(self) -> None:
         """Let go of everyone who waits, so that streams and held calls end."""
@@ -79,6 +81,8 @@ class Service:
         self.webhooks.reset()
         self.job_events.close()
         self.clock.notifier.ring()
+        for close in self.closed:
+            close()
 
     def submit(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
         """Accept a request into its queue; bad input is accepted too (wire.md §3.6).
