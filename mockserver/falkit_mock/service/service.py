@@ -270,14 +270,15 @@ class Service:
         now = self.clock.now()
         request_id = self.identity.request_id()
         parsed = read_request(request, self.settings)
-        resolution, progression = USUAL, self.settings.timing.progression
+        resolution, progression, stuck = USUAL, self.settings.timing.progression, 0.0
         if magic is not NO_MAGIC or not self.rules.idle:
             assumptions = self.settings.assumptions
             resolution = resolve(self.rules, request, magic, parsed, entry, assumptions)
             parsed = resolution.applied(parsed)
             progression = resolution.progression(progression)
+            stuck = resolution.faults.stuck
         queue, run = self._duration(request_id, parsed, entry)
-        ready = now + queue + resolution.faults.stuck
+        ready = now + queue + stuck
         job = Job(
             id=request_id,
             seq=self.store.next_seq(),
