@@ -12,11 +12,11 @@ from typing import cast
 
 import httpx
 
-from falkit_client._flow import Close, Flow, Open, ask, do, read
+from falkit_client._flow import Close, Flow, Send, Sender, ask, do, read
 from falkit_client._requests import Request, Ticket, endpoint_path
 from falkit_client.budget import Budget, Hold
 from falkit_client.cache import Cache, file_name
-from falkit_client.download import Downloads, files_of
+from falkit_client.download import download_file, files_of
 from falkit_client.errors import (
     BadOutput,
     Cancelled,
@@ -104,7 +104,7 @@ class Preparer:
 
     catalog: Catalog
     check: bool
-    downloads: Downloads
+    sender: Sender
     uploads: Uploads
     address: str
     budget: Budget | None = None
@@ -144,7 +144,7 @@ class Preparer:
             raise InvalidInput(
                 f"the input for {endpoint} is wrong; nothing was sent",
                 endpoint=endpoint,
-                faults=faults,
+                faults=tuple(faults),
                 detail=faults,
                 hint=_hint(faults),
             )
@@ -210,7 +210,7 @@ class Preparer:
             for number, file in enumerate(files_of(result.output)):
                 path = room / file_name(number, file.name)
                 files[file.url] = path
-                yield from self.downloads.file(file.url, path)
+                yield from download_file(self.sender, file.url, path)
             return (yield from do(lambda: cache.keep(key, result, room, files)))
         except (FalkitError, OSError) as error:
             yield from do(lambda: cache.drop(room))
@@ -256,7 +256,7 @@ def _urls(
 def _problem(endpoint: str, medium: MediaInput, url: str) -> Flow[str | None]:
     request = Request("GET", url, endpoint, timeout=_PREFLIGHT_TIMEOUT)
     try:
-        reply = yield from ask(Open(request, follow_redirects=True))
+        reply = yield from ask(Send(request, stream=True, follow_redirects=True))
         if reply.status != 200:
             return f"the URL answers {reply.status}, not 200"
         mime = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -277,7 +277,7 @@ def _check_output(endpoint: Endpoint, result: Result[JsonObject]) -> None:
     if problems:
         raise BadOutput(
             f"the output of {result.endpoint} breaks its document: {'; '.join(problems)}",
-            result,
+            result=result,
             endpoint=result.endpoint,
             request_id=result.request_id,
             detail=problems,

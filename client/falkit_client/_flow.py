@@ -22,19 +22,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request; answered by the Reply, or by NoAnswer raised."""
+    """Send a request; answered by the Reply, or by NoAnswer raised.
 
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Send a request and leave the body unread; answered by a bodyless Reply, or by NoAnswer.
-
-    Redirects are followed only where the request carries no key.
+    With `stream` the response stays open for Read, and the Reply has no body. Redirects are
+    followed only where the request carries no key.
     """
 
     request: Request
+    stream: bool = False
     follow_redirects: bool = False
 
 
@@ -80,13 +75,13 @@ class Report:
     status: Status
 
 
-Action: TypeAlias = Send | Open | Read | Close | Do | Together | Pause
+Action: TypeAlias = Send | Read | Close | Do | Together | Pause
 Step: TypeAlias = Action | Report
 Answer: TypeAlias = Reply | bytes | None
 Flow: TypeAlias = Generator[Step, Answer, T]
 
 
-def ask(step: Send | Open) -> Flow[Reply]:
+def ask(step: Send) -> Flow[Reply]:
     """Yield a step that a Reply answers."""
     answer = yield step
     if not isinstance(answer, Reply):

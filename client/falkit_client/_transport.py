@@ -7,7 +7,7 @@ import inspect
 import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import aclosing, closing, contextmanager
 from functools import cache
 from typing import TypeAlias, TypeVar
@@ -20,7 +20,6 @@ from falkit_client._flow import (
     Close,
     Do,
     Flow,
-    Open,
     Pause,
     Read,
     Report,
@@ -94,12 +93,8 @@ class _Actions:
 
     def perform(self, action: Action) -> Answer:
         match action:
-            case Send(request):
-                with _no_answer(request):
-                    response = self._http.send(as_httpx(self._http, request))
-                return as_reply(response, response.content)
-            case Open():
-                return self._open(action)
+            case Send():
+                return self._send(action)
             case Read():
                 return self._read()
             case Close():
@@ -112,15 +107,18 @@ class _Actions:
                 self._sleep(seconds)
         return None
 
-    def _open(self, action: Open) -> Reply:
+    def _send(self, action: Send) -> Reply:
         self.close()
-        request = as_httpx(self._http, action.request)
         with _no_answer(action.request):
             response = self._http.send(
-                request, stream=True, follow_redirects=action.follow_redirects
+                as_httpx(self._http, action.request),
+                stream=action.stream,
+                follow_redirects=action.follow_redirects,
             )
-        self._opened = action.request, response, response.iter_bytes()
-        return as_reply(response)
+        if action.stream:
+            self._opened = action.request, response, response.iter_bytes()
+            return as_reply(response)
+        return as_reply(response, response.content)
 
     def _read(self) -> bytes | None:
         if self._opened is None:
@@ -134,7 +132,7 @@ class _Actions:
         with ThreadPoolExecutor(len(action.flows)) as pool:
             ends = [pool.submit(transport.finish, flow) for flow in action.flows]
             try:
-                for end in ends:
+                for end in as_completed(ends):
                     end.result()
             except BaseException:
                 action.stop()
@@ -196,12 +194,8 @@ class _AsyncActions:
 
     async def perform(self, action: Action) -> Answer:
         match action:
-            case Send(request):
-                with _no_answer(request):
-                    response = await self._http.send(as_httpx(self._http, request))
-                return as_reply(response, response.content)
-            case Open():
-                return await self._open(action)
+            case Send():
+                return await self._send(action)
             case Read():
                 return await self._read()
             case Close():
@@ -214,15 +208,18 @@ class _AsyncActions:
                 await self._sleep(seconds)
         return None
 
-    async def _open(self, action: Open) -> Reply:
+    async def _send(self, action: Send) -> Reply:
         await self.aclose()
-        request = as_httpx(self._http, action.request)
         with _no_answer(action.request):
             response = await self._http.send(
-                request, stream=True, follow_redirects=action.follow_redirects
+                as_httpx(self._http, action.request),
+                stream=action.stream,
+                follow_redirects=action.follow_redirects,
             )
-        self._opened = action.request, response, response.aiter_bytes()
-        return as_reply(response)
+        if action.stream:
+            self._opened = action.request, response, response.aiter_bytes()
+            return as_reply(response)
+        return as_reply(response, response.content)
 
     async def _read(self) -> bytes | None:
         if self._opened is None:
