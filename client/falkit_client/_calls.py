@@ -191,12 +191,23 @@ class Preparer:
         return replace(call, content=content, hold=hold)
 
     def accepted(self, result: Result[JsonObject], call: PreparedCall) -> Flow[Result[JsonObject]]:
-        """Settle the cost of a result, check it, and keep it in the cache."""
+        """Settle the cost of a result, check it, and keep it in the cache.
+
+        Raises BadOutput, which carries the result, if it breaks the endpoint's document.
+        """
         result = replace(result, cost=call.cost(result.billable_units))
         if call.hold is not None:
             call.hold.settle(result.cost)
         if self._is_checked(call.check) and result.endpoint in self.catalog:
-            _check_output(self.catalog.get(result.endpoint), result)
+            problems = self.catalog.get(result.endpoint).validate_output(result.output)
+            if problems:
+                raise BadOutput(
+                    f"the output of {result.endpoint} breaks its document: {'; '.join(problems)}",
+                    result=result,
+                    endpoint=result.endpoint,
+                    request_id=result.request_id,
+                    detail=problems,
+                )
         if self.cache is not None and call.key is not None:
             result = yield from self._kept(self.cache, result, call.key)
         return result
@@ -269,19 +280,6 @@ def _problem(endpoint: str, medium: MediaInput, url: str) -> Flow[str | None]:
     if found and found.kind == medium.kind:
         return None
     return f"the URL answers with {mime or 'a file without a type'}, not {medium.kind} data"
-
-
-def _check_output(endpoint: Endpoint, result: Result[JsonObject]) -> None:
-    """Raise BadOutput, which carries the result, if it breaks the endpoint's document."""
-    problems = endpoint.validate_output(result.output)
-    if problems:
-        raise BadOutput(
-            f"the output of {result.endpoint} breaks its document: {'; '.join(problems)}",
-            result=result,
-            endpoint=result.endpoint,
-            request_id=result.request_id,
-            detail=problems,
-        )
 
 
 def _hint(faults: Sequence[Fault]) -> str | None:

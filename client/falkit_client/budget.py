@@ -32,6 +32,9 @@ class Budget:
     together. The actual cost replaces the price when the result is there. The price is released
     after failures that fal does not bill: refused input, server errors, no connection. After all
     others, such as an interruption or a cancelled job, it stays held, since fal may bill it.
+
+    `spent` is what finished calls cost; `held` is what calls that are under way, or whose outcome
+    is unknown, may still cost.
     """
 
     def __init__(self, limit: Decimal | str | float, *, allow_unknown: bool = False) -> None:
@@ -43,23 +46,13 @@ class Budget:
         if not self.limit.is_finite() or self.limit < 0:
             raise ValueError(f"limit is {limit}: give US dollars, 0 or more")
         self.allow_unknown = allow_unknown
-        self._spent = ZERO
-        self._held = ZERO
+        self.spent = ZERO
+        self.held = ZERO
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         """The figures."""
         return f"Budget(limit={self.limit}, spent={self.spent}, held={self.held})"
-
-    @property
-    def spent(self) -> Decimal:
-        """What finished calls cost."""
-        return self._spent
-
-    @property
-    def held(self) -> Decimal:
-        """What calls that are under way, or whose outcome is unknown, may still cost."""
-        return self._held
 
     @property
     def left(self) -> Decimal:
@@ -69,7 +62,7 @@ class Budget:
 
     @property
     def _left(self) -> Decimal:
-        return self.limit - self._spent - self._held
+        return self.limit - self.spent - self.held
 
     def hold(self, price: Decimal | None, endpoint: str) -> Hold:
         """Reserve the price; BudgetExceeded if too little is left, PriceUnknown without one."""
@@ -91,14 +84,14 @@ class Budget:
                     limit=self.limit,
                     endpoint=endpoint,
                 )
-            self._held += price or ZERO
+            self.held += price or ZERO
         return Hold(self, price or ZERO)
 
     def move(self, held: Decimal, spent: Decimal) -> None:
         """Change both figures at once; for Hold."""
         with self._lock:
-            self._held += held
-            self._spent += spent
+            self.held += held
+            self.spent += spent
 
 
 class Hold:

@@ -176,61 +176,38 @@ class Delivery:
     def read(cls, signed: Signed, body: bytes) -> Delivery:
         """Read a body; BadPayload says how it differs from wire.md §5.1."""
         try:
-            fields = _parsed(body)
-            request_id = _required(fields, "request_id")
-            return cls(
-                request_id=request_id,
-                gateway_request_id=_optional(fields, "gateway_request_id") or request_id,
-                user_id=signed.user_id,
-                timestamp=signed.timestamp,
-                status=_status(fields),
-                payload=_payload(fields),
-                error=_optional(fields, "error"),
-                payload_error=_optional(fields, "payload_error"),
-            )
-        except _BadBody as error:
-            message = f"the body is signed, but {error}"
-            raise BadPayload(message, bytes(body), request_id=signed.request_id) from None
+            fields: JsonObject | None = json.loads(bytes(body))
+        except (ValueError, RecursionError):
+            fields = None
+        problem = _problem(fields)
+        if fields is None or problem:
+            message = f"the body is signed, but {problem}"
+            raise BadPayload(message, bytes(body), request_id=signed.request_id)
+        return cls(
+            request_id=fields["request_id"],
+            gateway_request_id=fields.get("gateway_request_id") or fields["request_id"],
+            user_id=signed.user_id,
+            timestamp=signed.timestamp,
+            status=fields["status"],
+            payload=fields.get("payload"),
+            error=fields.get("error"),
+            payload_error=fields.get("payload_error"),
+        )
 
 
-class _BadBody(Exception):
-    """What is wrong with a body."""
-
-
-def _parsed(body: bytes) -> JsonObject:
-    try:
-        value: object = json.loads(bytes(body))
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise _BadBody("it isn't a JSON object")
-    return cast("JsonObject", value)
-
-
-def _optional(fields: JsonObject, name: str) -> str | None:
-    value: object = fields.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    raise _BadBody(f"{name} is a {type(value).__name__}: it is text")
-
-
-def _required(fields: JsonObject, name: str) -> str:
-    value = _optional(fields, name)
-    if not value:
-        raise _BadBody(f"it has no {name}")
-    return value
-
-
-def _status(fields: JsonObject) -> Status:
-    match _required(fields, "status"):
-        case "OK" | "ERROR" as status:
-            return status
-        case other:
-            raise _BadBody(f"status is {other!r}: it is OK or ERROR")
-
-
-def _payload(fields: JsonObject) -> JsonObject | None:
-    value: object = fields.get("payload")
-    if value is None or isinstance(value, dict):
-        return cast("JsonObject | None", value)
-    raise _BadBody(f"payload is a {type(value).__name__}: it is an object or null")
+def _problem(body: object) -> str | None:
+    """Return what is wrong with a signed body; None if it is what wire.md §5.1 has."""
+    if not isinstance(body, dict):
+        return "it isn't a JSON object"
+    fields = cast("dict[str, object]", body)
+    for name in ("request_id", "gateway_request_id", "status", "error", "payload_error"):
+        if not isinstance(fields.get(name), str | None):
+            return f"{name} is a {type(fields[name]).__name__}: it is text"
+    for name in ("request_id", "status"):
+        if not fields.get(name):
+            return f"it has no {name}"
+    if fields["status"] not in ("OK", "ERROR"):
+        return f"status is {fields['status']!r}: it is OK or ERROR"
+    if not isinstance(fields.get("payload"), dict | None):
+        return f"payload is a {type(fields['payload']).__name__}: it is an object or null"
+    return None

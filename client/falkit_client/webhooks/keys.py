@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import cast
 from weakref import WeakKeyDictionary
 
@@ -87,19 +86,6 @@ def jwks_url(base_url: str | None = None) -> str:
     return Address.resolve(base_url, os.environ).url(REST, _PATH)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    keys: tuple[bytes, ...]
-    since: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    kind: type[KeysUnavailable]
-    message: str
-    at: float
-
-
 class KeyRing:
     """The keys at one URL, shared by threads and event loops.
 
@@ -126,11 +112,12 @@ class KeyRing:
         if origin(self.url.partition("?")[0]) is None:
             raise ValueError(f"url is {self.url!r}: give the http or https URL of a JWKS")
         self._fetch = fetch or _fetched
-        self._async_fetch = async_fetch or (_in_thread(fetch) if fetch else _async_fetched)
+        self._async_fetch = async_fetch or (self._in_thread if fetch else _async_fetched)
         self._max_age = max_age
         self._pause = pause
-        self._kept: _Kept | None = None
-        self._failed: _Failed | None = None
+        # With the moment of each, in Unix seconds.
+        self._kept: tuple[tuple[bytes, ...], float] | None = None
+        self._failed: tuple[KeysUnavailable, float] | None = None
         self._lock = threading.Lock()
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
             WeakKeyDictionary()
@@ -163,14 +150,15 @@ class KeyRing:
         """Whether the signature is proven by what is known; False if the keys are to be fetched."""
         kept, failed, at = self._kept, self._failed, now()
         # A clock that was set back makes keys look younger than they are.
-        age = -1.0 if kept is None else at - kept.since
+        age = -1.0 if kept is None else at - kept[1]
         if kept is not None and 0 <= age < self._max_age:
-            if signed.made_by(kept.keys):
+            if signed.made_by(kept[0]):
                 return True
             if age < self._pause:
                 raise self._wrong(signed)
-        if failed is not None and 0 <= at - failed.at < _AFTER_FAILURE:
-            raise failed.kind(failed.message, url=self.url, request_id=signed.request_id)
+        if failed is not None and 0 <= at - failed[1] < _AFTER_FAILURE:
+            error = failed[0]
+            raise type(error)(error.message, url=self.url, request_id=signed.request_id)
         return False
 
     @contextmanager
@@ -180,19 +168,23 @@ class KeyRing:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             why = str(error) or type(error).__name__
             message = f"fal's keys can't be fetched from {self.url}: {why}{self._advice()}"
-            self._failed = _Failed(KeysUnavailable, message, now())
-            raise KeysUnavailable(message, url=self.url, request_id=signed.request_id) from error
+            failure = KeysUnavailable(message, url=self.url, request_id=signed.request_id)
+            self._failed = failure, now()
+            raise failure from error
         except KeysUnavailable as error:
-            self._failed = _Failed(type(error), error.message, now())
             error.request_id = signed.request_id
+            self._failed = error, now()
             raise
 
     def _keep(self, document: bytes, now: Now) -> None:
-        self._kept = _Kept(read_jwks(document, self.url), now())
+        self._kept = read_jwks(document, self.url), now()
         self._failed = None
 
+    async def _in_thread(self, url: str) -> bytes:
+        return await asyncio.to_thread(self._fetch, url)
+
     def _verify(self, signed: Signed) -> None:
-        if self._kept is None or not signed.made_by(self._kept.keys):
+        if self._kept is None or not signed.made_by(self._kept[0]):
             raise self._wrong(signed)
 
     def _wrong(self, signed: Signed) -> WrongSignature:
@@ -221,10 +213,3 @@ def _document(response: httpx.Response) -> bytes:
     if response.status_code != 200:
         raise OSError(f"it answered {response.status_code}")
     return response.content
-
-
-def _in_thread(fetch: Fetch) -> AsyncFetch:
-    async def fetched(url: str) -> bytes:
-        return await asyncio.to_thread(fetch, url)
-
-    return fetched
