@@ -122,7 +122,8 @@ class Core:
         if job.hit is not None:
             return Completed(job.ticket.request_id)
         request = self.requests.status(job.ticket, logs=logs)
-        return _replies.read_status(request, (yield from self.sender.send(request, deadline)))
+        reply = yield from self.sender.send(request, deadline)
+        return _replies.parse_status(request, _replies.accepted(request, reply))
 
     def result(self, job: Job) -> Flow[Result[JsonObject]]:
         """Ask once for the output; NotReady before the end."""

@@ -78,13 +78,8 @@ def read_submit(request: Request, reply: Reply) -> tuple[str, Mapping[str, objec
     return request_id, body
 
 
-def read_status(request: Request, reply: Reply) -> Status:
-    """The job's status (wire.md §3.2)."""
-    return parse_status(request, accepted(request, reply))
-
-
 def parse_status(request: Request, text: str | bytes) -> Status:
-    """A status from a body, or from the data of one event."""
+    """A status from a body, or from the data of one event (wire.md §3.2)."""
     raw = text.encode() if isinstance(text, str) else text
     body = _object(request, raw)
     request_id = str(body.get("request_id") or request.request_id)
