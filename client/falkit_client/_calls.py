@@ -12,7 +12,7 @@ from typing import cast
 
 import httpx
 
-from falkit_client._flow import Close, Flow, Send, Sender, ask, do, read
+from falkit_client._flow import Flow, Send, Sender, ask, do, read
 from falkit_client._requests import Request, Ticket, endpoint_path
 from falkit_client.budget import Budget, Hold
 from falkit_client.cache import Cache, file_name
@@ -246,7 +246,6 @@ def preflight(endpoint: str, media: Iterable[MediaInput], body: Object) -> Flow[
     faults: list[Fault] = []
     for medium, loc, url in _urls(media, body):
         problem = yield from _problem(endpoint, medium, url)
-        yield Close()
         if problem:
             faults.append({"type": "file_download_error", "loc": loc, "msg": problem, "input": url})
     return faults

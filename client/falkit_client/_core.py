@@ -12,7 +12,6 @@ from falkit_client import _replies
 from falkit_client._calls import Job, Preparer
 from falkit_client._flow import (
     NEVER,
-    Close,
     Deadline,
     Flow,
     OutOfTime,
@@ -197,7 +196,6 @@ class Core:
     ) -> Flow[Completed]:
         if stream:
             completed = yield from self._streamed(job.ticket, logs, deadline, news)
-            yield Close()
             if completed is not None:
                 return completed
         while True:

@@ -24,8 +24,8 @@ T = TypeVar("T")
 class Send:
     """Send a request; answered by the Reply, or by NoAnswer raised.
 
-    With `stream` the response stays open for Read, and the Reply has no body. Redirects are
-    followed only where the request carries no key.
+    With `stream` the response stays open for Read, up to the flow's next Send or its end, and the
+    Reply has no body. Redirects are followed only where the request carries no key.
     """
 
     request: Request
@@ -36,11 +36,6 @@ class Send:
 @dataclass(frozen=True, slots=True)
 class Read:
     """Read on in the open response; answered by some bytes, or None at its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close the open response, if there is one; answered by None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +70,7 @@ class Report:
     status: Status
 
 
-Action: TypeAlias = Send | Read | Close | Do | Together | Pause
+Action: TypeAlias = Send | Read | Do | Together | Pause
 Step: TypeAlias = Action | Report
 Answer: TypeAlias = Reply | bytes | None
 Flow: TypeAlias = Generator[Step, Answer, T]

@@ -17,7 +17,6 @@ import httpx
 from falkit_client._flow import (
     Action,
     Answer,
-    Close,
     Do,
     Flow,
     Pause,
@@ -96,8 +95,6 @@ class _Actions:
                 return self._send(action)
             case Read():
                 return self._read()
-            case Close():
-                self.close()
             case Do(work):
                 work()
             case Together():
@@ -194,8 +191,6 @@ class _AsyncActions:
                 return await self._send(action)
             case Read():
                 return await self._read()
-            case Close():
-                await self.aclose()
             case Do(work):
                 await asyncio.to_thread(work)
             case Together():

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from falkit_client._flow import Close, Flow, Pause, Send, Sender, ask, do, read
+from falkit_client._flow import Flow, Pause, Send, Sender, ask, do, read
 from falkit_client._replies import Reply, refusal
 from falkit_client._requests import Request
 from falkit_client.cache import decoded
@@ -129,7 +129,6 @@ def _attempt(part: _Part, sender: Sender, progress: Progress) -> Flow[SavedFile]
         raise _TryAgain(f"{host} answered {reply.status}")
     else:
         raise part.failed(f"{host} answered {reply.status}") from refusal(request, reply)
-    yield Close()
     yield from do(part.finish)
     return SavedFile(part.path, part.received, part.url, reply.headers.get("content-type"))
 
