@@ -41,7 +41,6 @@ from falkit_client.options import Options, Retries
 from falkit_client.results import Completed, JsonObject, News, Result, Status
 from falkit_client.uploads import Uploads
 from falkit_spec.catalog import Catalog
-from falkit_spec.types import Object
 
 # A stream may be silent for 15 s (wire.md §3.3), in which the deadline is not checked: when less
 # than this is left of the caller's time, polling keeps the limit exactly.
@@ -102,19 +101,16 @@ class Core:
         call = yield from self.calls.prepared(endpoint, body, options)
         if call.hit is not None:
             return Job(self.requests.ticket(endpoint, call.hit.request_id or "cached"), call)
-        with call.settling(MissingKey, InvalidInput, Unreachable, Refused):
-            return Job((yield from self._submitted(endpoint, call.content, options)), call)
-
-    def _submitted(self, endpoint: str, content: Object, options: Options) -> Flow[Ticket]:
-        request = self.requests.submit(endpoint, content, options)
         # A caller who limits the queue's length wants to know at once that it is too long.
         at_once = bool(options.max_queue_length)
-        with _noted(f"a submit to {endpoint} was under way: fal may have accepted the job"):
-            reply = yield from self.sender.send(
-                request, final=lambda reply: at_once or _replies.is_for_good(reply)
-            )
-        request_id, urls = _replies.read_submit(request, reply)
-        return self.requests.ticket(endpoint, request_id, urls)
+        with call.settling(MissingKey, InvalidInput, Unreachable, Refused):
+            request = self.requests.submit(endpoint, call.content, options)
+            with _noted(f"a submit to {endpoint} was under way: fal may have accepted the job"):
+                reply = yield from self.sender.send(
+                    request, final=lambda reply: at_once or _replies.is_for_good(reply)
+                )
+            request_id, urls = _replies.read_submit(request, reply)
+            return Job(self.requests.ticket(endpoint, request_id, urls), call)
 
     def status(self, job: Job, *, logs: bool, deadline: Deadline = NEVER) -> Flow[Status]:
         """Ask once how far a job is."""

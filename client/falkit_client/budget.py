@@ -48,7 +48,8 @@ class Budget:
         self.allow_unknown = allow_unknown
         self.spent = ZERO
         self.held = ZERO
-        self._lock = threading.Lock()
+        # Guards both figures, here and in Hold; taken twice where `hold` asks what is left.
+        self.lock = threading.RLock()
 
     def __repr__(self) -> str:
         """The figures."""
@@ -57,12 +58,8 @@ class Budget:
     @property
     def left(self) -> Decimal:
         """What may still be spent; below 0 if a call cost more than its price."""
-        with self._lock:
-            return self._left
-
-    @property
-    def _left(self) -> Decimal:
-        return self.limit - self.spent - self.held
+        with self.lock:
+            return self.limit - self.spent - self.held
 
     def hold(self, price: Decimal | None, endpoint: str) -> Hold:
         """Reserve the price; BudgetExceeded if too little is left, PriceUnknown without one."""
@@ -72,8 +69,8 @@ class Budget:
                 "nothing was sent (Budget(…, allow_unknown=True) lets it pass)",
                 endpoint=endpoint,
             )
-        with self._lock:
-            left = self._left
+        with self.lock:
+            left = self.left
             if price is not None and price > left:
                 raise BudgetExceeded(
                     f"{endpoint} would cost {dollars(price)}, and {dollars(max(left, ZERO))} of "
@@ -87,12 +84,6 @@ class Budget:
             self.held += price or ZERO
         return Hold(self, price or ZERO)
 
-    def move(self, held: Decimal, spent: Decimal) -> None:
-        """Change both figures at once; for Hold."""
-        with self._lock:
-            self.held += held
-            self.spent += spent
-
 
 class Hold:
     """The money reserved for one call; settling it again corrects what was settled before."""
@@ -102,14 +93,15 @@ class Hold:
         self._budget = budget
         self._price = price
         self._settled: Decimal | None = None
-        self._lock = threading.Lock()
 
     def settle(self, cost: Decimal | None) -> None:
         """Replace the price by the cost; None means the price itself."""
+        budget = self._budget
         cost = self._price if cost is None else cost
-        with self._lock:
-            held = self._price if self._settled is None else ZERO
-            self._budget.move(-held, cost - (self._settled or ZERO))
+        with budget.lock:
+            if self._settled is None:
+                budget.held -= self._price
+            budget.spent += cost - (self._settled or ZERO)
             self._settled = cost
 
     def release(self) -> None:

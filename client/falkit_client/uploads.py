@@ -74,7 +74,9 @@ class Uploads:
         try:
             whole = file.size is not None and file.size <= WHOLE
             first = yield from do(lambda: file.fill(WHOLE if whole else PART))
-            kind = options.get("content_type") or _content_type(first, file.name)
+            found = sniff(first)
+            guess = found.mime if found else mimetypes.guess_type(file.name)[0]
+            kind = options.get("content_type") or guess or "application/octet-stream"
             about: Object = {
                 "file_name": options.get("file_name") or file.name or "upload",
                 "content_type": kind,
@@ -229,11 +231,6 @@ def _part_url(upload_url: str, last: str) -> str:
     """The URL of a part: its number goes before the query, which holds the permission."""
     at = urlsplit(upload_url)
     return at._replace(path=f"{at.path}/{last}").geturl()
-
-
-def _content_type(data: bytes, name: str) -> str:
-    found = sniff(data)
-    return found.mime if found else mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def _lifecycle(options: UploadOptions) -> dict[str, str]:
