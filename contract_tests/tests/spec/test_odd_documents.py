@@ -205,7 +205,7 @@ def test_a_keyword_that_is_none_is_passed_over(slip: Object) -> None:
 def test_a_limit_written_as_a_float_is_a_whole_number() -> None:
     odd = endpoint({"type": "object", "properties": {"a": {"type": "string", "minLength": 2.0}}})
     [fault] = odd.validate({"a": "x"})
-    assert (fault["msg"], fault["ctx"]) == (
+    assert (fault["msg"], fault.get("ctx")) == (
         "String should have at least 2 characters",
         {"min_length": 2},
     )
