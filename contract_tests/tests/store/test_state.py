@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from falkit_mock.store import BadCopy, Store, all_pieces
-from falkit_mock.store.memory import MemoryStore
 from falkit_mock.store.sqlite import SqliteStore, read_image, write_image
 from store.items import added, everything, fill, upload
 
@@ -19,14 +18,14 @@ def test_all_but_the_keys_is_forgotten(store: Store) -> None:
     fill(store)
     keys = store.deliveries.keys()
     store.clear()
-    empty = MemoryStore()
+    empty = Store()
     for key in keys:
         empty.deliveries.put_key(key)
     assert everything(store) == everything(empty)
     assert added(store).seq == 1
 
 
-@pytest.mark.parametrize("make", [MemoryStore, SqliteStore])
+@pytest.mark.parametrize("make", [Store, SqliteStore])
 def test_an_image_has_everything_and_any_store_takes_it(
     store: Store, make: Callable[[], Store]
 ) -> None:
@@ -44,7 +43,7 @@ def test_an_image_has_everything_and_any_store_takes_it(
 
 
 def test_a_store_takes_blobs_under_other_names(store: Store) -> None:
-    other = MemoryStore()
+    other = Store()
     fill(other)
     store.take(other, {"a": "new"})
     assert [piece.blob for piece in all_pieces(store)] == ["new", "b"]
@@ -74,7 +73,7 @@ def test_an_image_with_a_job_that_cannot_be_read_is_refused(options: str) -> Non
 
 
 def test_what_cannot_be_stored_changes_nothing() -> None:
-    store, other = SqliteStore(), MemoryStore()
+    store, other = SqliteStore(), Store()
     fill(store)
     before = everything(store)
     added(other)

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, fields
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import fields
 from typing import Any
 
 import orjson
 
+from falkit_mock.core.events import Delivery
 from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults, Moments, Outcome, RequestOptions
-from falkit_mock.store import BadCopy, FileRecord, Store, copy_all
-from falkit_mock.store.blobs import Blobs
-from falkit_mock.store.memory import MemoryStore
-from falkit_mock.store.queues import Queues
-from falkit_mock.store.sqlite_records import SqliteDeliveries, SqliteUploads
+from falkit_mock.store import (
+    BadCopy,
+    DeliveryStore,
+    FileRecord,
+    KeyRecord,
+    Store,
+    Upload,
+    UploadStore,
+)
+from falkit_mock.store.blobs import Piece
 
+# A column for each field of what is stored, in the same order. Types that begin with FALKIT are
+# read by `_CONVERTERS`. Inputs stand apart from the jobs, since they may have pictures in them and
+# are seldom read.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY,
@@ -30,18 +39,12 @@ CREATE TABLE IF NOT EXISTS jobs (
     ends REAL NOT NULL,
     run REAL NOT NULL,
     ready REAL NOT NULL,
-    code INTEGER,
-    body BLOB,
-    headers TEXT,
-    error TEXT,
-    error_type TEXT,
-    cancelled INTEGER NOT NULL,
-    options TEXT NOT NULL,
+    outcome FALKIT_OUTCOME,
+    cancelled FALKIT_FLAG NOT NULL,
+    options FALKIT_OPTIONS NOT NULL,
     attempts INTEGER NOT NULL,
-    faults TEXT
-) WITHOUT ROWID;
--- Apart from the jobs, which are read and counted all the time: a picture in an input would have
--- each of them strewn over a thousand pages.
+    faults FALKIT_FAULTS NOT NULL
+);
 CREATE TABLE IF NOT EXISTS inputs (
     id TEXT PRIMARY KEY,
     input BLOB NOT NULL
@@ -55,85 +58,252 @@ CREATE TABLE IF NOT EXISTS files (
     height INTEGER NOT NULL,
     fps INTEGER NOT NULL,
     frames INTEGER NOT NULL,
-    audio INTEGER NOT NULL,
+    audio FALKIT_FLAG NOT NULL,
     lifetime REAL,
     acl TEXT NOT NULL
-) WITHOUT ROWID;
+);
+CREATE TABLE IF NOT EXISTS uploads (
+    id TEXT PRIMARY KEY,
+    path TEXT NOT NULL UNIQUE,
+    content_type TEXT NOT NULL,
+    created REAL NOT NULL,
+    expires REAL NOT NULL,
+    lifetime REAL,
+    acl TEXT NOT NULL,
+    done FALKIT_FLAG NOT NULL
+);
+CREATE TABLE IF NOT EXISTS pieces (
+    upload TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    blob TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    etag TEXT NOT NULL,
+    PRIMARY KEY (upload, number)
+);
+CREATE TABLE IF NOT EXISTS deliveries (
+    id TEXT PRIMARY KEY,
+    request_id TEXT NOT NULL,
+    url TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    sent REAL NOT NULL,
+    seconds REAL NOT NULL,
+    headers FALKIT_JSON NOT NULL,
+    body BLOB NOT NULL,
+    status_code INTEGER,
+    response_headers FALKIT_JSON NOT NULL,
+    response_body BLOB NOT NULL,
+    error TEXT,
+    verdict TEXT NOT NULL,
+    next REAL,
+    faults FALKIT_WORDS NOT NULL
+);
+CREATE TABLE IF NOT EXISTS webhook_keys (
+    number INTEGER PRIMARY KEY,
+    created REAL NOT NULL,
+    withdrawn FALKIT_FLAG NOT NULL
+);
 """
-_ADD = f"INSERT INTO jobs VALUES ({', '.join('?' * 20)})"
-_UPDATE = (
-    "UPDATE jobs SET progression = ?, ready = ?, starts = ?, ends = ?, run = ?, cancelled = ?, "
-    "attempts = ?, faults = ? WHERE id = ?"
-)
-_DECIDE = "UPDATE jobs SET code = ?, body = ?, headers = ?, error = ?, error_type = ? WHERE id = ?"
-_ADD_FILE = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _TABLES = ("jobs", "inputs", "files", "uploads", "pieces", "deliveries")
-_KEYS = "webhook_keys"
 _DATABASE = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-_OPTIONS = tuple(option.name for option in fields(RequestOptions))
 _PLAIN = RequestOptions()
 
 
-class SqliteStore:
-    """Jobs and files in one database, used from one thread at a time; `get` returns a copy."""
+def _write_options(options: RequestOptions) -> bytes:
+    """Write what is out of the ordinary in a caller's options."""
+    given = {option.name: getattr(options, option.name) for option in fields(options)}
+    return orjson.dumps({name: v for name, v in given.items() if v != getattr(_PLAIN, name)})
 
-    def __init__(self, database: str = ":memory:") -> None:
+
+def _read_options(data: bytes) -> RequestOptions:
+    given: dict[str, Any] = orjson.loads(data)
+    given["faults"] = tuple(given.get("faults", ()))
+    return RequestOptions(**given)
+
+
+def _write_outcome(outcome: Outcome) -> bytes:
+    """Write an outcome as a line of JSON and the body after it."""
+    facts = (outcome.status_code, outcome.headers, outcome.error, outcome.error_type)
+    return orjson.dumps(facts) + b"\n" + outcome.body
+
+
+def _read_outcome(data: bytes) -> Outcome:
+    line, _, body = data.partition(b"\n")
+    status_code, headers, error, error_type = orjson.loads(line)
+    return Outcome(status_code, body, headers, error, error_type)
+
+
+# How Python's values are written that sqlite doesn't know, by type, and read, by column type.
+_ADAPTERS: dict[type, Callable[[Any], object]] = {
+    dict: orjson.dumps,
+    tuple: orjson.dumps,
+    RequestOptions: _write_options,
+    Outcome: _write_outcome,
+    JobFaults: lambda faults: orjson.dumps(faults.to_json()),
+}
+_CONVERTERS: dict[str, Callable[[bytes], Any]] = {
+    "FALKIT_FLAG": lambda data: data == b"1",
+    "FALKIT_JSON": orjson.loads,
+    "FALKIT_WORDS": lambda data: tuple(orjson.loads(data)),
+    "FALKIT_OPTIONS": _read_options,
+    "FALKIT_OUTCOME": _read_outcome,
+    "FALKIT_FAULTS": lambda data: (
+        NO_FAULTS if data == b"{}" else JobFaults.from_json(orjson.loads(data))
+    ),
+}
+for _name, _convert in _CONVERTERS.items():
+    sqlite3.register_converter(_name, _convert)
+
+
+class _Database:
+    """A connection, used from one thread at a time."""
+
+    def __init__(self, name: str) -> None:
         # Autocommit: each statement stands for itself, so nothing accepted is lost.
         # The thread that makes an application is often not the one that serves it.
-        self._db = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
-        if (found := self.tables()) and found != _plain_tables():
-            self._db.close()
+        self.connection = sqlite3.connect(
+            name,
+            isolation_level=None,
+            check_same_thread=False,
+            detect_types=sqlite3.PARSE_DECLTYPES,
+        )
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        return self.connection.execute(sql, values)
+
+    def put(self, table: str, values: Iterable[object], verb: str = "REPLACE") -> None:
+        """Write a row, in place of the one with its key."""
+        row = [_ADAPTERS.get(type(value), _same)(value) for value in values]
+        self.execute(f"{verb} INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+
+    def rows(self, table: str) -> Iterable[Any]:
+        """Return the rows of a table in the order in which they were written."""
+        return self.execute(f"SELECT * FROM {table} ORDER BY rowid")
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Undo what the block wrote if it fails; one may be inside another."""
+        self.execute("SAVEPOINT falkit")
+        try:
+            yield
+        except BaseException:
+            self.execute("ROLLBACK TO falkit")
+            raise
+        finally:
+            self.execute("RELEASE falkit")
+
+
+def _same(value: object) -> object:
+    return value
+
+
+def _values(record: Any) -> list[object]:
+    return [getattr(record, field.name) for field in fields(record)]
+
+
+class _Uploads(UploadStore):
+    def __init__(self, db: _Database) -> None:
+        super().__init__()
+        self._db = db
+
+    def load(self) -> None:
+        for row in self._db.rows("uploads"):
+            super().add(Upload(*row))
+        for upload_id, number, *facts in self._db.rows("pieces"):
+            super().put_piece(upload_id, number, Piece(*facts))
+
+    def add(self, upload: Upload) -> None:
+        self._db.put("uploads", _values(upload), "INSERT")
+        super().add(upload)
+
+    def update(self, upload: Upload) -> None:
+        if self.get(upload.id) is not None:
+            self._db.put("uploads", _values(upload))
+            super().update(upload)
+
+    def put_piece(self, upload_id: str, number: int, piece: Piece) -> None:
+        self._db.put("pieces", (upload_id, number, *_values(piece)))
+        super().put_piece(upload_id, number, piece)
+
+    def keep_pieces(self, upload_id: str, numbers: set[int]) -> None:
+        for number in self.pieces(upload_id).keys() - numbers:
+            sql = "DELETE FROM pieces WHERE upload = ? AND number = ?"
+            self._db.execute(sql, (upload_id, number))
+        super().keep_pieces(upload_id, numbers)
+
+    def remove(self, upload_id: str) -> None:
+        super().remove(upload_id)
+        self._db.execute("DELETE FROM uploads WHERE id = ?", (upload_id,))
+
+
+class _Deliveries(DeliveryStore):
+    def __init__(self, db: _Database) -> None:
+        super().__init__()
+        self._db = db
+
+    def load(self) -> None:
+        for row in self._db.rows("deliveries"):
+            super().add(Delivery(*row))
+        for row in self._db.rows("webhook_keys"):
+            super().put_key(KeyRecord(*row))
+
+    def add(self, delivery: Delivery) -> None:
+        self._db.put("deliveries", _values(delivery), "INSERT")
+        super().add(delivery)
+
+    def put_key(self, key: KeyRecord) -> None:
+        self._db.put("webhook_keys", _values(key))
+        super().put_key(key)
+
+    def forget_keys(self) -> None:
+        self._db.execute("DELETE FROM webhook_keys")
+        super().forget_keys()
+
+
+class SqliteStore(Store):
+    """A store that writes all that it takes to a database, and reads it when it is made.
+
+    Only inputs are read from the database each time. It is used from one thread at a time.
+    """
+
+    def __init__(self, database: str = ":memory:") -> None:
+        self._db = _Database(database)
+        if (found := self._tables()) and found != _plain_tables():
+            self._db.connection.close()
             fix = "use the version that wrote it, or another file"
             raise BadCopy(f"{database} has other tables than this version of falkit; {fix}")
-        self._db.executescript(_SCHEMA)
-        self.uploads = SqliteUploads(self._db, Blobs())
-        self.deliveries = SqliteDeliveries(self._db)
-        self.queues = Queues()
-        self.last_seq = 0
+        self._db.connection.executescript(_SCHEMA)
+        self._uploads, self._deliveries = _Uploads(self._db), _Deliveries(self._db)
+        super().__init__(self._uploads, self._deliveries)
         self._load()
 
-    def next_seq(self) -> int:
-        self.last_seq += 1
-        return self.last_seq
-
     def add(self, job: Job, input: bytes) -> None:
-        self._db.execute("INSERT INTO inputs VALUES (?, ?)", (job.id, input))
-        facts = (job.id, job.seq, job.path, job.app, job.entry, job.progression)
-        moments = (job.created, job.starts, job.ends, job.run, job.ready)
-        rest = (job.cancelled, _options_text(job.options), job.attempts, _faults_text(job.faults))
-        self._db.execute(_ADD, (*facts, *moments, *_outcome_values(job.outcome), *rest))
-        self.queues.note(job)
-
-    def get(self, request_id: str, /) -> Job | None:
-        row = self._db.execute("SELECT * FROM jobs WHERE id = ?", (request_id,)).fetchone()
-        return None if row is None else _job(row)
+        self._db.put("inputs", (job.id, input), "INSERT")
+        self._db.put("jobs", _values(job), "INSERT")
+        super().add(job, b"")
 
     def input(self, request_id: str) -> bytes:
         row = self._db.execute("SELECT input FROM inputs WHERE id = ?", (request_id,)).fetchone()
         return b"" if row is None else bytes(row[0])
 
-    def jobs(self) -> list[Job]:
-        return [_job(row) for row in self._db.execute("SELECT * FROM jobs ORDER BY seq")]
-
     def update(self, job: Job) -> None:
-        course = (job.progression, job.ready, job.starts, job.ends, job.run)
-        rest = (job.cancelled, job.attempts, _faults_text(job.faults))
-        if self._db.execute(_UPDATE, (*course, *rest, job.id)).rowcount:
-            self.queues.note(job)
+        super().update(job)
+        self._write(job.id)
 
     def reschedule(self, planned: Mapping[str, Moments]) -> None:
-        with self._transaction():
-            self._db.executemany(
-                "UPDATE jobs SET starts = ?, ends = ? WHERE id = ?",
-                [(starts, ends, id) for id, (starts, ends) in planned.items()],
-            )
-        self.queues.reschedule(planned)
+        with self._db.transaction():
+            for id, (starts, ends) in planned.items():
+                sql = "UPDATE jobs SET starts = ?, ends = ? WHERE id = ?"
+                self._db.execute(sql, (starts, ends, id))
+        super().reschedule(planned)
 
     def decide(self, request_id: str, outcome: Outcome) -> None:
-        self._db.execute(_DECIDE, (*_outcome_values(outcome), request_id))
+        super().decide(request_id, outcome)
+        self._write(request_id)
 
     def erase(self, request_id: str) -> None:
-        self._db.execute("UPDATE jobs SET body = x'' WHERE id = ?", (request_id,))
+        super().erase(request_id)
+        self._write(request_id)
         self._db.execute("DELETE FROM inputs WHERE id = ?", (request_id,))
         self._db.execute("DELETE FROM files WHERE request_id = ?", (request_id,))
 
@@ -142,152 +312,95 @@ class SqliteStore:
         self._db.execute(f"DELETE FROM inputs WHERE id IN {gone}", (before,))
         self._db.execute(f"DELETE FROM files WHERE request_id IN {gone}", (before,))
         self._db.execute("DELETE FROM jobs WHERE ends < ?", (before,))
+        super().purge(before)
 
     def add_file(self, record: FileRecord) -> None:
-        self._db.execute(_ADD_FILE, tuple(asdict(record).values()))
-
-    def file(self, path: str) -> FileRecord | None:
-        row = self._db.execute("SELECT * FROM files WHERE path = ?", (path,)).fetchone()
-        return None if row is None else _file(row)
-
-    def files(self) -> list[FileRecord]:
-        return [_file(row) for row in self._db.execute("SELECT * FROM files")]
+        self._db.put("files", _values(record))
+        super().add_file(record)
 
     def clear(self) -> None:
-        with self._transaction():
-            self._empty(_TABLES)
-        self._load()
+        with self._db.transaction():
+            for table in _TABLES:
+                self._db.execute(f"DELETE FROM {table}")
+        super().clear()
 
     def take(self, other: Store, blobs: Mapping[str, str]) -> None:
-        # An index of what may not come to stay.
-        index, self.queues = self.queues, Queues()
+        last_seq = self.last_seq
         try:
-            with self._transaction():
-                self._empty((*_TABLES, _KEYS))
-                copy_all(other, self, blobs)
-        except sqlite3.Error as error:
-            raise BadCopy(f"can't be stored: {error}") from None
-        finally:
-            self.queues = index
-        self._load()
-        self.last_seq = other.last_seq
+            with self._db.transaction():
+                super().take(other, blobs)
+        except BaseException as error:
+            self._load()
+            self.last_seq = last_seq
+            if isinstance(error, sqlite3.Error):
+                raise BadCopy(f"can't be stored: {error}") from None
+            raise
 
     def close(self) -> None:
-        self._db.close()
-        self.uploads.blobs.close()
-
-    def tables(self) -> list[tuple[Any, ...]]:
-        """Return the statements that made the database; triggers and views are among them."""
-        return self._db.execute(_DATABASE).fetchall()
+        self._db.connection.close()
+        super().close()
 
     def image(self) -> bytes:
         """Return the database as the bytes that a file of it has."""
-        return self._db.serialize()
+        return self._db.connection.serialize()
 
     def read(self, image: bytes) -> None:
         """Be what `image` returned; raise BadCopy or sqlite3.Error for anything else."""
-        tables = self.tables()
-        self._db.deserialize(image)
-        if self.tables() != tables:
+        tables = self._tables()
+        self._db.connection.deserialize(image)
+        if self._tables() != tables:
             raise BadCopy("has other tables than this version of falkit; import it in its own")
         found = [text for (text,) in self._db.execute("PRAGMA quick_check")]
         if found != ["ok"]:
             raise BadCopy(f"is damaged: {found[0]}")
         self._load()
 
+    def _write(self, request_id: str) -> None:
+        if (job := self.get(request_id)) is not None:
+            self._db.put("jobs", _values(job))
+
     def _load(self) -> None:
-        """Look at the jobs again, when all of them may be others."""
-        self.queues.clear()
-        jobs = self.jobs()
-        for job in jobs:
-            self.queues.note(job)
-        self.last_seq = jobs[-1].seq if jobs else 0
+        """Have in memory what the database has."""
+        super().clear()
+        DeliveryStore.forget_keys(self._deliveries)
+        for row in self._db.execute("SELECT * FROM jobs ORDER BY seq"):
+            job = Job(*row)
+            super().add(job, b"")
+            self.last_seq = job.seq
+        for row in self._db.rows("files"):
+            super().add_file(FileRecord(*row))
+        self._uploads.load()
+        self._deliveries.load()
 
-    def _empty(self, tables: tuple[str, ...]) -> None:
-        for table in tables:
-            self._db.execute(f"DELETE FROM {table}")
+    def _tables(self) -> list[tuple[Any, ...]]:
+        """Return the statements that made the database; triggers and views are among them."""
+        return self._db.execute(_DATABASE).fetchall()
 
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        self._db.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+
+def _plain_tables() -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(_SCHEMA)
+        return db.execute(_DATABASE).fetchall()
 
 
 def write_image(store: Store) -> bytes:
     """Return all that a store has, but the bytes of its uploads, as an sqlite database."""
-    copy = SqliteStore()
-    try:
+    with closing(SqliteStore()) as copy:
         copy.take(store, {})
         return copy.image()
-    finally:
-        copy.close()
 
 
-def read_image(data: bytes) -> MemoryStore:
+def read_image(data: bytes) -> Store:
     """Return what `write_image` wrote; raise BadCopy for anything else."""
-    copy = SqliteStore()
-    try:
-        copy.read(data)
-        found = MemoryStore()
-        found.take(copy, {})
-    except (sqlite3.Error, OverflowError) as error:
-        raise BadCopy(f"is no sqlite database ({error})") from None
-    except BadCopy:
-        raise
-    except (AttributeError, TypeError, ValueError) as error:
-        raise BadCopy(f"has something that can't be read: {error!r}") from None
-    finally:
-        copy.close()
+    found = Store()
+    with closing(SqliteStore()) as copy:
+        try:
+            copy.read(data)
+            found.take(copy, {})
+        except (sqlite3.Error, OverflowError) as error:
+            raise BadCopy(f"is no sqlite database ({error})") from None
+        except BadCopy:
+            raise
+        except (AttributeError, TypeError, ValueError) as error:
+            raise BadCopy(f"has something that can't be read: {error!r}") from None
     return found
-
-
-def _plain_tables() -> list[tuple[Any, ...]]:
-    store = SqliteStore()
-    try:
-        return store.tables()
-    finally:
-        store.close()
-
-
-def _outcome_values(outcome: Outcome | None) -> tuple[object, ...]:
-    if outcome is None:
-        return (None, None, None, None, None)
-    headers = orjson.dumps(outcome.headers) if outcome.headers else None
-    return (outcome.status_code, outcome.body, headers, outcome.error, outcome.error_type)
-
-
-def _options_text(options: RequestOptions) -> bytes:
-    """Write what is out of the ordinary in a caller's options."""
-    given = {name: getattr(options, name) for name in _OPTIONS}
-    return orjson.dumps({name: v for name, v in given.items() if v != getattr(_PLAIN, name)})
-
-
-def _options(text: bytes) -> RequestOptions:
-    given: dict[str, Any] = orjson.loads(text)
-    given["faults"] = tuple(given.get("faults", ()))
-    return RequestOptions(**given)
-
-
-def _faults_text(faults: JobFaults) -> bytes | None:
-    return None if faults is NO_FAULTS else orjson.dumps(faults.to_json())
-
-
-def _job(row: tuple[Any, ...]) -> Job:
-    *facts, code, body, headers, error, error_type, cancelled, options, attempts, faults = row
-    outcome = None
-    if code is not None:
-        outcome = Outcome(code, body, orjson.loads(headers) if headers else {}, error, error_type)
-    later = JobFaults.from_json(orjson.loads(faults)) if faults else NO_FAULTS
-    values: list[Any] = [*facts, outcome, bool(cancelled), _options(options), attempts, later]
-    return Job(*values)
-
-
-def _file(row: tuple[Any, ...]) -> FileRecord:
-    *facts, audio, lifetime, acl = row
-    values: list[Any] = [*facts, bool(audio), lifetime, acl]
-    return FileRecord(*values)
