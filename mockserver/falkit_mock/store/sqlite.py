@@ -35,10 +35,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     entry TEXT NOT NULL,
     progression TEXT NOT NULL,
     created REAL NOT NULL,
-    starts REAL NOT NULL,
-    ends REAL NOT NULL,
-    run REAL NOT NULL,
-    ready REAL NOT NULL,
+    starts REAL NOT NULL, ends REAL NOT NULL,
+    run REAL NOT NULL, ready REAL NOT NULL,
     outcome FALKIT_OUTCOME,
     cancelled FALKIT_FLAG NOT NULL,
     options FALKIT_OPTIONS NOT NULL,
@@ -54,10 +52,8 @@ CREATE TABLE IF NOT EXISTS files (
     request_id TEXT NOT NULL,
     endpoint TEXT NOT NULL,
     input_digest TEXT NOT NULL,
-    width INTEGER NOT NULL,
-    height INTEGER NOT NULL,
-    fps INTEGER NOT NULL,
-    frames INTEGER NOT NULL,
+    width INTEGER NOT NULL, height INTEGER NOT NULL,
+    fps INTEGER NOT NULL, frames INTEGER NOT NULL,
     audio FALKIT_FLAG NOT NULL,
     lifetime REAL,
     acl TEXT NOT NULL
@@ -86,8 +82,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     url TEXT NOT NULL,
     cause TEXT NOT NULL,
     number INTEGER NOT NULL,
-    sent REAL NOT NULL,
-    seconds REAL NOT NULL,
+    sent REAL NOT NULL, seconds REAL NOT NULL,
     headers FALKIT_JSON NOT NULL,
     body BLOB NOT NULL,
     status_code INTEGER,
@@ -105,7 +100,6 @@ CREATE TABLE IF NOT EXISTS webhook_keys (
 );
 """
 _TABLES = ("jobs", "inputs", "files", "uploads", "pieces", "deliveries")
-_DATABASE = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
 _PLAIN = RequestOptions()
 
 
@@ -161,11 +155,9 @@ class _Database:
     def __init__(self, name: str) -> None:
         # Autocommit: each statement stands for itself, so nothing accepted is lost.
         # The thread that makes an application is often not the one that serves it.
+        types = sqlite3.PARSE_DECLTYPES
         self.connection = sqlite3.connect(
-            name,
-            isolation_level=None,
-            check_same_thread=False,
-            detect_types=sqlite3.PARSE_DECLTYPES,
+            name, isolation_level=None, check_same_thread=False, detect_types=types
         )
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
@@ -268,7 +260,7 @@ class SqliteStore(Store):
 
     def __init__(self, database: str = ":memory:") -> None:
         self._db = _Database(database)
-        if (found := self._tables()) and found != _plain_tables():
+        if (found := _tables(self._db.connection)) and found != _own_tables():
             self._db.connection.close()
             fix = "use the version that wrote it, or another file"
             raise BadCopy(f"{database} has other tables than this version of falkit; {fix}")
@@ -346,13 +338,12 @@ class SqliteStore(Store):
 
     def read(self, image: bytes) -> None:
         """Be what `image` returned; raise BadCopy or sqlite3.Error for anything else."""
-        tables = self._tables()
         self._db.connection.deserialize(image)
-        if self._tables() != tables:
+        if _tables(self._db.connection) != _own_tables():
             raise BadCopy("has other tables than this version of falkit; import it in its own")
-        found = [text for (text,) in self._db.execute("PRAGMA quick_check")]
-        if found != ["ok"]:
-            raise BadCopy(f"is damaged: {found[0]}")
+        (found,) = self._db.execute("PRAGMA quick_check").fetchone()
+        if found != "ok":
+            raise BadCopy(f"is damaged: {found}")
         self._load()
 
     def _write(self, request_id: str) -> None:
@@ -372,15 +363,17 @@ class SqliteStore(Store):
         self._uploads.load()
         self._deliveries.load()
 
-    def _tables(self) -> list[tuple[Any, ...]]:
-        """Return the statements that made the database; triggers and views are among them."""
-        return self._db.execute(_DATABASE).fetchall()
+
+def _tables(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Return the statements that made a database; triggers and views are among them."""
+    sql = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+    return db.execute(sql).fetchall()
 
 
-def _plain_tables() -> list[tuple[Any, ...]]:
+def _own_tables() -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript(_SCHEMA)
-        return db.execute(_DATABASE).fetchall()
+        return _tables(db)
 
 
 def write_image(store: Store) -> bytes:
