@@ -110,13 +110,10 @@ def _split(url: str) -> tuple[SplitResult, str, int]:
         raise TargetRefused(
             url, "a webhook's URL begins with http:// or https:// and a host, so nothing is sent"
         )
-    if not _is_name(host):
+    plain = all(letter.isalnum() or letter in "-._" for letter in host)
+    if not plain and not _address(host):
         raise TargetRefused(url, f"{host!r} isn't a host, so nothing is sent")
     return parts, host, _PORTS[parts.scheme] if port is None else port
-
-
-def _is_name(host: str) -> bool:
-    return bool(_address(host)) or all(letter.isalnum() or letter in "-._" for letter in host)
 
 
 @lru_cache(maxsize=1024)
