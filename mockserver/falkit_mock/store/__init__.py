@@ -1,16 +1,18 @@
-"""The store: jobs and their files, queues, uploads, deliveries, in memory.
+"""The store: jobs and their files, queues, uploads, deliveries, in dictionaries.
 
-Whoever adds a job hands it over: the store keeps the object itself. Whoever changes a job calls
-`update` before anybody looks again, since `store.sqlite` writes it down then, and whoever comes
-back from an `await` gets the job again, since it may be gone.
+Whoever adds a job hands it over: the store may keep the object itself, and `get` may return that
+object or a copy. So whoever changes a job calls `update` before anybody looks again, and whoever
+comes back from an `await` gets the job again. `store.sqlite` makes dictionaries that survive:
+nothing is kept that isn't put into one, and what is changed in place is put into it again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import dropwhile, islice
+from typing import Any, TypeAlias
 
 from falkit_mock.core.events import Delivery, Verdict
 from falkit_mock.core.jobs import Job, Moments, Outcome
@@ -67,15 +69,29 @@ class BadCopy(ValueError):
     """Bytes or a store that can't be taken; the message says why."""
 
 
+# Makes a dictionary of a name, given what makes a value from the fields that are stored of it.
+MakeTable: TypeAlias = Callable[[str, Callable[..., Any]], dict[Any, Any]]
+
+
+def table_in_memory(name: str, kind: Callable[..., Any]) -> dict[Any, Any]:
+    """Make a dictionary that is gone with the store."""
+    return {}
+
+
+def bare(key: str, value: Any) -> Any:
+    """Return what is stored by a key and has no other fields."""
+    return value
+
+
 class UploadStore:
     """Uploads by id and by path, and the pieces of each by number."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: MakeTable) -> None:
         # Where the bytes of the pieces are.
         self.blobs = Blobs()
-        self._uploads: dict[str, Upload] = {}
-        self._paths: dict[str, str] = {}
-        self._pieces: dict[str, dict[int, Piece]] = {}
+        self._uploads: dict[str, Upload] = table("uploads", Upload)
+        self._paths = {upload.path: id for id, upload in self._uploads.items()}
+        self._pieces: dict[str, dict[int, Piece]] = table("pieces", bare)
 
     def add(self, upload: Upload) -> None:
         self._uploads[upload.id] = upload
@@ -95,9 +111,10 @@ class UploadStore:
 
     def put_piece(self, upload_id: str, number: int, piece: Piece) -> None:
         """Store a piece; one with the same number before it, and its blob, are gone."""
-        pieces = self._pieces.setdefault(upload_id, {})
+        pieces = self._pieces.get(upload_id, {})
         before = pieces.get(number)
         pieces[number] = piece
+        self._pieces[upload_id] = pieces
         if before is not None:
             self.blobs.remove([before])
 
@@ -108,7 +125,9 @@ class UploadStore:
     def keep_pieces(self, upload_id: str, numbers: set[int]) -> None:
         """Drop the pieces of other numbers, and their blobs."""
         pieces = self._pieces.get(upload_id, {})
-        self.blobs.remove([pieces.pop(number) for number in pieces.keys() - numbers])
+        other = [pieces.pop(number) for number in pieces.keys() - numbers]
+        self._pieces[upload_id] = pieces
+        self.blobs.remove(other)
 
     def remove(self, upload_id: str) -> None:
         """Forget an upload, its pieces and their blobs."""
@@ -131,22 +150,19 @@ class UploadStore:
 class DeliveryStore:
     """Attempts in the order in which they ended, and the signing keys by number."""
 
-    def __init__(self) -> None:
-        self._all: list[Delivery] = []
-        # Where each is in that list, by its id and by its job.
-        self._indexes: dict[str, int] = {}
-        self._of_job: dict[str, list[int]] = {}
-        self._keys: dict[int, KeyRecord] = {}
+    def __init__(self, table: MakeTable) -> None:
+        self._all: dict[str, Delivery] = table("deliveries", Delivery)
+        self._keys: dict[int, KeyRecord] = table("webhook_keys", KeyRecord)
+        self._of_job: dict[str, list[Delivery]] = {}
+        for delivery in self._all.values():
+            self._of_job.setdefault(delivery.request_id, []).append(delivery)
 
     def add(self, delivery: Delivery) -> None:
-        index = len(self._all)
-        self._all.append(delivery)
-        self._indexes[delivery.id] = index
-        self._of_job.setdefault(delivery.request_id, []).append(index)
+        self._all[delivery.id] = delivery
+        self._of_job.setdefault(delivery.request_id, []).append(delivery)
 
     def get(self, delivery_id: str) -> Delivery | None:
-        index = self._indexes.get(delivery_id)
-        return None if index is None else self._all[index]
+        return self._all.get(delivery_id)
 
     def select(
         self,
@@ -161,8 +177,18 @@ class DeliveryStore:
 
         With the id of a delivery as `before`, those that were logged before it.
         """
-        end = len(self._all) if before is None else self._indexes.get(before, 0)
-        found = self._newest_first(request_id, url, verdict, end)
+        of_job = self._of_job.get(request_id, []) if request_id and before is None else None
+        newest_first = reversed(self._all.values() if of_job is None else of_job)
+        if before is not None:
+            newest_first = dropwhile(lambda delivery: delivery.id != before, newest_first)
+            next(newest_first, None)
+        found = (
+            delivery
+            for delivery in newest_first
+            if request_id in (None, delivery.request_id)
+            and url in (None, delivery.url)
+            and verdict in (None, delivery.verdict)
+        )
         return [*islice(found, limit)][::-1]
 
     def count(
@@ -177,8 +203,8 @@ class DeliveryStore:
 
     def last(self, request_id: str) -> Delivery | None:
         """Return the newest attempt that a job's end caused."""
-        found = self._newest_first(request_id, None, None, len(self._all))
-        return next((delivery for delivery in found if delivery.cause == "job"), None)
+        newest_first = reversed(self._of_job.get(request_id, []))
+        return next((delivery for delivery in newest_first if delivery.cause == "job"), None)
 
     def keys(self) -> list[KeyRecord]:
         """Return every key, the oldest first."""
@@ -195,39 +221,28 @@ class DeliveryStore:
     def clear(self) -> None:
         """Forget every attempt; the keys stay."""
         self._all.clear()
-        self._indexes.clear()
         self._of_job.clear()
-
-    def _newest_first(
-        self, request_id: str | None, url: str | None, verdict: Verdict | None, end: int
-    ) -> Iterator[Delivery]:
-        """Yield those that match and stand before an index."""
-        indexes = range(end) if request_id is None else self._of_job.get(request_id, [])
-        for index in reversed(indexes):
-            delivery = self._all[index]
-            if index < end and url in (None, delivery.url) and verdict in (None, delivery.verdict):
-                yield delivery
 
 
 class Store:
     """Jobs by id, in the order of submission, and files by path. Moments are unix seconds."""
 
-    def __init__(
-        self, uploads: UploadStore | None = None, deliveries: DeliveryStore | None = None
-    ) -> None:
-        # The jobs that are not done: who waits, and who runs until when.
-        self.queues = Queues()
+    def __init__(self, table: MakeTable = table_in_memory) -> None:
         # What clients have uploaded.
-        self.uploads = uploads or UploadStore()
+        self.uploads = UploadStore(table)
         # Which webhooks were delivered, and the keys that sign them.
-        self.deliveries = deliveries or DeliveryStore()
-        # The place of the newest job in the order of submission; 0 while there was none.
-        self.last_seq = 0
-        self._jobs: dict[str, Job] = {}
+        self.deliveries = DeliveryStore(table)
+        self._jobs: dict[str, Job] = table("jobs", Job)
         # The dictionary's own, since every request about a job asks for one.
         self.get: Callable[[str], Job | None] = self._jobs.get
-        self._inputs: dict[str, bytes] = {}
-        self._files: dict[str, FileRecord] = {}
+        self._inputs: dict[str, bytes] = table("inputs", bare)
+        self._files: dict[str, FileRecord] = table("files", FileRecord)
+        # The place of the newest job in the order of submission; 0 while there was none.
+        self.last_seq = max((job.seq for job in self._jobs.values()), default=0)
+        # The jobs that are not done: who waits, and who runs until when.
+        self.queues = Queues()
+        for job in self._jobs.values():
+            self.queues.note(job)
 
     def next_seq(self) -> int:
         """Return the place in the order of submission that the next job takes."""
@@ -236,8 +251,8 @@ class Store:
 
     def add(self, job: Job, input: bytes) -> None:
         """Store a new job and the body that asked for it."""
-        self._jobs[job.id] = job
         self._inputs[job.id] = input
+        self._jobs[job.id] = job
         if job.ends > job.created:
             # One that is done when it is submitted never waits or runs.
             self.queues.note(job)
@@ -259,17 +274,20 @@ class Store:
     def reschedule(self, planned: Mapping[str, Moments]) -> None:
         """Store when jobs that wait start and end, by id."""
         self.queues.reschedule(planned)
+        for id in planned:
+            self._jobs[id] = self._jobs[id]
 
     def decide(self, request_id: str, outcome: Outcome) -> None:
         """Store what a known job answers."""
         if (job := self._jobs.get(request_id)) is not None:
             job.outcome = outcome
+            self._jobs[request_id] = job
 
     def erase(self, request_id: str) -> None:
         """Forget what a known job was sent and answers, and its files; its moments stay."""
         job = self._jobs.get(request_id)
         if job is not None and job.outcome is not None:
-            job.outcome = replace(job.outcome, body=b"")
+            self.decide(request_id, replace(job.outcome, body=b""))
         self._inputs.pop(request_id, None)
         self._drop_files({request_id})
 

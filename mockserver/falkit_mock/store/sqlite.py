@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 
-from falkit_mock.core.events import Delivery
-from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults, Moments, Outcome, RequestOptions
-from falkit_mock.store import (
-    BadCopy,
-    DeliveryStore,
-    FileRecord,
-    KeyRecord,
-    Store,
-    Upload,
-    UploadStore,
-)
+from falkit_mock.core.jobs import NO_FAULTS, JobFaults, Moments, Outcome, RequestOptions
+from falkit_mock.store import BadCopy, Store
 from falkit_mock.store.blobs import Piece
 
 # A column for each field of what is stored, in the same order. Types that begin with FALKIT are
-# read by `_CONVERTERS`. Inputs stand apart from the jobs, since they may have pictures in them and
-# are seldom read.
+# read by `_CONVERTERS`.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY,
@@ -69,12 +60,8 @@ CREATE TABLE IF NOT EXISTS uploads (
     done FALKIT_FLAG NOT NULL
 );
 CREATE TABLE IF NOT EXISTS pieces (
-    upload TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    blob TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    etag TEXT NOT NULL,
-    PRIMARY KEY (upload, number)
+    upload TEXT PRIMARY KEY,
+    pieces FALKIT_PIECES NOT NULL
 );
 CREATE TABLE IF NOT EXISTS deliveries (
     id TEXT PRIMARY KEY,
@@ -99,7 +86,6 @@ CREATE TABLE IF NOT EXISTS webhook_keys (
     withdrawn FALKIT_FLAG NOT NULL
 );
 """
-_TABLES = ("jobs", "inputs", "files", "uploads", "pieces", "deliveries")
 _PLAIN = RequestOptions()
 
 
@@ -127,9 +113,13 @@ def _read_outcome(data: bytes) -> Outcome:
     return Outcome(status_code, body, headers, error, error_type)
 
 
+def _read_pieces(data: bytes) -> dict[int, Piece]:
+    return {int(number): Piece(**facts) for number, facts in orjson.loads(data).items()}
+
+
 # How Python's values are written that sqlite doesn't know, by type, and read, by column type.
 _ADAPTERS: dict[type, Callable[[Any], object]] = {
-    dict: orjson.dumps,
+    dict: partial(orjson.dumps, option=orjson.OPT_NON_STR_KEYS),
     tuple: orjson.dumps,
     RequestOptions: _write_options,
     Outcome: _write_outcome,
@@ -138,6 +128,7 @@ _ADAPTERS: dict[type, Callable[[Any], object]] = {
 _CONVERTERS: dict[str, Callable[[bytes], Any]] = {
     "FALKIT_FLAG": lambda data: data == b"1",
     "FALKIT_JSON": orjson.loads,
+    "FALKIT_PIECES": _read_pieces,
     "FALKIT_WORDS": lambda data: tuple(orjson.loads(data)),
     "FALKIT_OPTIONS": _read_options,
     "FALKIT_OUTCOME": _read_outcome,
@@ -149,219 +140,114 @@ for _name, _convert in _CONVERTERS.items():
     sqlite3.register_converter(_name, _convert)
 
 
-class _Database:
-    """A connection, used from one thread at a time."""
+class _Table(dict[Any, Any]):
+    """A dictionary that is read from a table and writes to it what it gets, a row for each key."""
 
-    def __init__(self, name: str) -> None:
-        # Autocommit: each statement stands for itself, so nothing accepted is lost.
-        # The thread that makes an application is often not the one that serves it.
-        types = sqlite3.PARSE_DECLTYPES
-        self.connection = sqlite3.connect(
-            name, isolation_level=None, check_same_thread=False, detect_types=types
+    def __init__(self, db: sqlite3.Connection, name: str, kind: Callable[..., Any]) -> None:
+        found = db.execute(f"SELECT * FROM {name} ORDER BY rowid")
+        columns = [column[0] for column in found.description]
+        super().__init__((row[0], kind(*row)) for row in found)
+        self._db = db
+        marks = ", ".join("?" * len(columns))
+        changes = ", ".join(f"{column} = excluded.{column}" for column in columns)
+        key = columns[0]
+        self._put = (
+            f"INSERT INTO {name} VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {changes}"
         )
+        self._delete = f"DELETE FROM {name} WHERE {key} = ?"
+        self._clear = f"DELETE FROM {name}"
 
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        return self.connection.execute(sql, values)
+    def __setitem__(self, key: Any, value: Any) -> None:
+        facts = (
+            [getattr(value, each.name) for each in fields(value)]
+            if is_dataclass(value)
+            else (key, value)
+        )
+        self._db.execute(self._put, [_ADAPTERS.get(type(fact), _same)(fact) for fact in facts])
+        super().__setitem__(key, value)
 
-    def put(self, table: str, values: Iterable[object], verb: str = "REPLACE") -> None:
-        """Write a row, in place of the one with its key."""
-        row = [_ADAPTERS.get(type(value), _same)(value) for value in values]
-        self.execute(f"{verb} INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    def __delitem__(self, key: Any) -> None:
+        self._db.execute(self._delete, (key,))
+        super().__delitem__(key)
 
-    def rows(self, table: str) -> Iterable[Any]:
-        """Return the rows of a table in the order in which they were written."""
-        return self.execute(f"SELECT * FROM {table} ORDER BY rowid")
+    def pop(self, key: Any, default: Any = None) -> Any:
+        self._db.execute(self._delete, (key,))
+        return super().pop(key, default)
 
-    @contextmanager
-    def transaction(self) -> Generator[None]:
-        """Undo what the block wrote if it fails; one may be inside another."""
-        self.execute("SAVEPOINT falkit")
-        try:
-            yield
-        except BaseException:
-            self.execute("ROLLBACK TO falkit")
-            raise
-        finally:
-            self.execute("RELEASE falkit")
+    def clear(self) -> None:
+        self._db.execute(self._clear)
+        super().clear()
+
+
+def _values(record: Any) -> list[object]:
+    """Return a record's fields, of which the first is its key."""
+    return [getattr(record, field.name) for field in fields(record)]
 
 
 def _same(value: object) -> object:
     return value
 
 
-def _values(record: Any) -> list[object]:
-    return [getattr(record, field.name) for field in fields(record)]
-
-
-class _Uploads(UploadStore):
-    def __init__(self, db: _Database) -> None:
-        super().__init__()
-        self._db = db
-
-    def load(self) -> None:
-        for row in self._db.rows("uploads"):
-            super().add(Upload(*row))
-        for upload_id, number, *facts in self._db.rows("pieces"):
-            super().put_piece(upload_id, number, Piece(*facts))
-
-    def add(self, upload: Upload) -> None:
-        self._db.put("uploads", _values(upload), "INSERT")
-        super().add(upload)
-
-    def update(self, upload: Upload) -> None:
-        if self.get(upload.id) is not None:
-            self._db.put("uploads", _values(upload))
-            super().update(upload)
-
-    def put_piece(self, upload_id: str, number: int, piece: Piece) -> None:
-        self._db.put("pieces", (upload_id, number, *_values(piece)))
-        super().put_piece(upload_id, number, piece)
-
-    def keep_pieces(self, upload_id: str, numbers: set[int]) -> None:
-        for number in self.pieces(upload_id).keys() - numbers:
-            sql = "DELETE FROM pieces WHERE upload = ? AND number = ?"
-            self._db.execute(sql, (upload_id, number))
-        super().keep_pieces(upload_id, numbers)
-
-    def remove(self, upload_id: str) -> None:
-        super().remove(upload_id)
-        self._db.execute("DELETE FROM uploads WHERE id = ?", (upload_id,))
-
-
-class _Deliveries(DeliveryStore):
-    def __init__(self, db: _Database) -> None:
-        super().__init__()
-        self._db = db
-
-    def load(self) -> None:
-        for row in self._db.rows("deliveries"):
-            super().add(Delivery(*row))
-        for row in self._db.rows("webhook_keys"):
-            super().put_key(KeyRecord(*row))
-
-    def add(self, delivery: Delivery) -> None:
-        self._db.put("deliveries", _values(delivery), "INSERT")
-        super().add(delivery)
-
-    def put_key(self, key: KeyRecord) -> None:
-        self._db.put("webhook_keys", _values(key))
-        super().put_key(key)
-
-    def forget_keys(self) -> None:
-        self._db.execute("DELETE FROM webhook_keys")
-        super().forget_keys()
-
-
 class SqliteStore(Store):
-    """A store that writes all that it takes to a database, and reads it when it is made.
-
-    Only inputs are read from the database each time. It is used from one thread at a time.
-    """
+    """A store that is read from a database and written to it, from one thread at a time."""
 
     def __init__(self, database: str = ":memory:") -> None:
-        self._db = _Database(database)
-        if (found := _tables(self._db.connection)) and found != _own_tables():
-            self._db.connection.close()
+        self._db = _connect(database)
+        if (found := _tables(self._db)) and found != _own_tables():
+            self._db.close()
             fix = "use the version that wrote it, or another file"
             raise BadCopy(f"{database} has other tables than this version of falkit; {fix}")
-        self._db.connection.executescript(_SCHEMA)
-        self._uploads, self._deliveries = _Uploads(self._db), _Deliveries(self._db)
-        super().__init__(self._uploads, self._deliveries)
-        self._load()
-
-    def add(self, job: Job, input: bytes) -> None:
-        self._db.put("inputs", (job.id, input), "INSERT")
-        self._db.put("jobs", _values(job), "INSERT")
-        super().add(job, b"")
-
-    def input(self, request_id: str) -> bytes:
-        row = self._db.execute("SELECT input FROM inputs WHERE id = ?", (request_id,)).fetchone()
-        return b"" if row is None else bytes(row[0])
-
-    def update(self, job: Job) -> None:
-        super().update(job)
-        self._write(job.id)
+        self._db.executescript(_SCHEMA)
+        super().__init__(partial(_Table, self._db))
 
     def reschedule(self, planned: Mapping[str, Moments]) -> None:
-        with self._db.transaction():
-            for id, (starts, ends) in planned.items():
-                sql = "UPDATE jobs SET starts = ?, ends = ? WHERE id = ?"
-                self._db.execute(sql, (starts, ends, id))
-        super().reschedule(planned)
-
-    def decide(self, request_id: str, outcome: Outcome) -> None:
-        super().decide(request_id, outcome)
-        self._write(request_id)
-
-    def erase(self, request_id: str) -> None:
-        super().erase(request_id)
-        self._write(request_id)
-        self._db.execute("DELETE FROM inputs WHERE id = ?", (request_id,))
-        self._db.execute("DELETE FROM files WHERE request_id = ?", (request_id,))
+        with self._transaction():
+            super().reschedule(planned)
 
     def purge(self, before: float) -> None:
-        gone = "(SELECT id FROM jobs WHERE ends < ?)"
-        self._db.execute(f"DELETE FROM inputs WHERE id IN {gone}", (before,))
-        self._db.execute(f"DELETE FROM files WHERE request_id IN {gone}", (before,))
-        self._db.execute("DELETE FROM jobs WHERE ends < ?", (before,))
-        super().purge(before)
-
-    def add_file(self, record: FileRecord) -> None:
-        self._db.put("files", _values(record))
-        super().add_file(record)
+        with self._transaction():
+            super().purge(before)
 
     def clear(self) -> None:
-        with self._db.transaction():
-            for table in _TABLES:
-                self._db.execute(f"DELETE FROM {table}")
-        super().clear()
+        with self._transaction():
+            super().clear()
 
     def take(self, other: Store, blobs: Mapping[str, str]) -> None:
-        last_seq = self.last_seq
-        try:
-            with self._db.transaction():
-                super().take(other, blobs)
-        except BaseException as error:
-            self._load()
-            self.last_seq = last_seq
-            if isinstance(error, sqlite3.Error):
-                raise BadCopy(f"can't be stored: {error}") from None
-            raise
+        # What can't be stored shows before anything has changed.
+        write_image(other)
+        with self._transaction():
+            super().take(other, blobs)
 
     def close(self) -> None:
-        self._db.connection.close()
+        self._db.close()
         super().close()
 
     def image(self) -> bytes:
         """Return the database as the bytes that a file of it has."""
-        return self._db.connection.serialize()
+        return self._db.serialize()
 
-    def read(self, image: bytes) -> None:
-        """Be what `image` returned; raise BadCopy or sqlite3.Error for anything else."""
-        self._db.connection.deserialize(image)
-        if _tables(self._db.connection) != _own_tables():
-            raise BadCopy("has other tables than this version of falkit; import it in its own")
-        (found,) = self._db.execute("PRAGMA quick_check").fetchone()
-        if found != "ok":
-            raise BadCopy(f"is damaged: {found}")
-        self._load()
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        """Write all of the block or nothing; one may be inside another."""
+        self._db.execute("SAVEPOINT falkit")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK TO falkit")
+            raise
+        finally:
+            self._db.execute("RELEASE falkit")
 
-    def _write(self, request_id: str) -> None:
-        if (job := self.get(request_id)) is not None:
-            self._db.put("jobs", _values(job))
 
-    def _load(self) -> None:
-        """Have in memory what the database has."""
-        super().clear()
-        DeliveryStore.forget_keys(self._deliveries)
-        for row in self._db.execute("SELECT * FROM jobs ORDER BY seq"):
-            job = Job(*row)
-            super().add(job, b"")
-            self.last_seq = job.seq
-        for row in self._db.rows("files"):
-            super().add_file(FileRecord(*row))
-        self._uploads.load()
-        self._deliveries.load()
+def _connect(database: str) -> sqlite3.Connection:
+    # Autocommit: each statement stands for itself, so nothing accepted is lost.
+    # The thread that makes an application is often not the one that serves it.
+    return sqlite3.connect(
+        database,
+        isolation_level=None,
+        check_same_thread=False,
+        detect_types=sqlite3.PARSE_DECLTYPES,
+    )
 
 
 def _tables(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
@@ -377,19 +263,30 @@ def _own_tables() -> list[tuple[Any, ...]]:
 
 
 def write_image(store: Store) -> bytes:
-    """Return all that a store has, but the bytes of its uploads, as an sqlite database."""
+    """Return all that a store has, but the bytes of its uploads, as an sqlite database.
+
+    Raise BadCopy for what can't be stored.
+    """
     with closing(SqliteStore()) as copy:
-        copy.take(store, {})
+        try:
+            Store.take(copy, store, {})
+        except sqlite3.Error as error:
+            raise BadCopy(f"can't be stored: {error}") from None
         return copy.image()
 
 
 def read_image(data: bytes) -> Store:
     """Return what `write_image` wrote; raise BadCopy for anything else."""
     found = Store()
-    with closing(SqliteStore()) as copy:
+    with closing(_connect(":memory:")) as db:
         try:
-            copy.read(data)
-            found.take(copy, {})
+            db.deserialize(data)
+            if _tables(db) != _own_tables():
+                raise BadCopy("has other tables than this version of falkit; import it in its own")
+            (check,) = db.execute("PRAGMA quick_check").fetchone()
+            if check != "ok":
+                raise BadCopy(f"is damaged: {check}")
+            found.take(Store(partial(_Table, db)), {})
         except (sqlite3.Error, OverflowError) as error:
             raise BadCopy(f"is no sqlite database ({error})") from None
         except BadCopy:
