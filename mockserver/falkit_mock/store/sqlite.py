@@ -158,12 +158,8 @@ class _Table(dict[Any, Any]):
         self._clear = f"DELETE FROM {name}"
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        facts = (
-            [getattr(value, each.name) for each in fields(value)]
-            if is_dataclass(value)
-            else (key, value)
-        )
-        self._db.execute(self._put, [_ADAPTERS.get(type(fact), _same)(fact) for fact in facts])
+        row = [_ADAPTERS.get(type(fact), _same)(fact) for fact in _facts(key, value)]
+        self._db.execute(self._put, row)
         super().__setitem__(key, value)
 
     def __delitem__(self, key: Any) -> None:
@@ -179,9 +175,11 @@ class _Table(dict[Any, Any]):
         super().clear()
 
 
-def _values(record: Any) -> list[object]:
-    """Return a record's fields, of which the first is its key."""
-    return [getattr(record, field.name) for field in fields(record)]
+def _facts(key: object, value: Any) -> list[object]:
+    """Return a record's fields, of which the first is its key, or the key and a bare value."""
+    if is_dataclass(value):
+        return [getattr(value, field.name) for field in fields(value)]
+    return [key, value]
 
 
 def _same(value: object) -> object:
