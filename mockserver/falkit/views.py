@@ -274,7 +274,7 @@ class Clock:
 
     def pause(self) -> None:
         """Let time pass by itself no longer."""
-        self._server.inside(self._clock().stand)
+        self._server.inside(self._clock().pause)
 
     def run(self) -> None:
         """Let time pass by itself from here on."""

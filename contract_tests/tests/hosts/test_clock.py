@@ -105,15 +105,15 @@ def test_a_running_clock_jumps_ahead_and_runs_on() -> None:
     asyncio.run(check())
 
 
-def test_a_clock_that_stood_runs_on_from_there() -> None:
+def test_a_clock_that_was_paused_runs_on_from_there() -> None:
     clock = SimulatedClock()
     before = time.time()
-    clock.stand()
-    stood = clock.now()
-    assert clock.now() == stood
-    assert before <= stood <= time.time()
+    clock.pause()
+    paused_at = clock.now()
+    assert clock.now() == paused_at
+    assert before <= paused_at <= time.time()
     clock.run()
-    assert stood <= clock.now() <= time.time()
+    assert paused_at <= clock.now() <= time.time()
 
 
 def test_timers_are_called_in_the_order_of_their_moments() -> None:
@@ -221,7 +221,7 @@ def test_a_paused_clock_calls_its_timers_once_it_runs_again() -> None:
         clock = SimulatedClock()
         over = asyncio.Event()
         clock.at(clock.now() + 0.002, over.set)
-        clock.stand()
+        clock.pause()
         await asyncio.sleep(0.01)
         assert not over.is_set()
         clock.run()

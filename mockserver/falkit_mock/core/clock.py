@@ -111,7 +111,7 @@ class SimulatedClock:
         self._running = running
         # While it runs: seconds ahead of the machine's clock. While it is paused: the moment.
         self._offset = 0.0 if start is None else start - time.time()
-        self._stood = time.time() if start is None else start
+        self._paused_at = time.time() if start is None else start
         # Timers by their moments, a heap; the number keeps those of one moment in order.
         self._timers: list[tuple[float, int, Timer]] = []
         self._numbers = count()
@@ -131,20 +131,20 @@ class SimulatedClock:
         return self._running
 
     def now(self) -> float:
-        return time.time() + self._offset if self._running else self._stood
+        return time.time() + self._offset if self._running else self._paused_at
 
     def run(self) -> None:
         """Let time pass by itself from here on."""
         if not self._running:
-            self._offset = self._stood - time.time()
+            self._offset = self._paused_at - time.time()
             self._running = True
             self._call_due()
             self.notifier.ring()
 
-    def stand(self) -> None:
-        """Pause: let time pass by itself no longer."""
+    def pause(self) -> None:
+        """Let time pass by itself no longer."""
         if self._running:
-            self._stood = self.now()
+            self._paused_at = self.now()
             self._running = False
             self._call_due()
             self.notifier.ring()
@@ -281,7 +281,7 @@ class SimulatedClock:
         await self._settle()
 
     def _set(self, moment: float) -> None:
-        self._offset, self._stood = moment - time.time(), moment
+        self._offset, self._paused_at = moment - time.time(), moment
         self.notifier.ring()
         self._call_due(moment)
 
