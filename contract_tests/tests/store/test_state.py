@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from falkit_mock.store import BadCopy, Store, all_pieces
+from falkit_mock.store import BadCopy, KeyRecord, Store, all_pieces
 from falkit_mock.store.sqlite import SqliteStore, read_image, write_image
-from store.items import added, everything, fill, upload
+from store.items import DONE, FAULTS, added, everything, file, fill, piece, upload
 
 
 def test_all_but_the_keys_is_forgotten(store: Store) -> None:
@@ -40,6 +40,38 @@ def test_an_image_has_everything_and_any_store_takes_it(
     assert everything(target) == before == everything(store)
     assert target.next_seq() == len(store.jobs()) + 1
     target.close()
+
+
+def test_all_that_is_done_to_a_store_survives(tmp_path: Path) -> None:
+    database = str(tmp_path / "jobs.sqlite")
+    store = SqliteStore(database)
+    fill(store)
+    gone, changed, decided, erased = (added(store, outcome=None) for _ in range(4))
+    store.decide(decided.id, DONE)
+    store.decide(erased.id, DONE)
+    for each in (decided, erased, gone):
+        store.add_file(file(f"/{each.id}.mp4", each.id))
+    store.erase(erased.id)
+    changed.cancelled, changed.faults = True, FAULTS
+    store.update(changed)
+    store.reschedule({decided.id: (112.0, 117.0), erased.id: (113.0, 118.0)})
+    gone.ends = 101.0
+    store.update(gone)
+    store.purge(102.0)
+    store.uploads.update(replace(upload("one"), done=True))
+    store.uploads.add(upload("two"))
+    for number in (1, 2, 3):
+        store.uploads.put_piece("two", number, piece(f"two-{number}"))
+    store.uploads.put_piece("two", 3, piece("again"))
+    store.uploads.keep_pieces("two", {1, 3})
+    store.uploads.add(upload("three"))
+    store.uploads.remove("three")
+    store.deliveries.put_key(KeyRecord(2, 101.0, withdrawn=True))
+    before = everything(store)
+    store.close()
+    again = SqliteStore(database)
+    assert everything(again) == before
+    again.close()
 
 
 def test_a_store_takes_blobs_under_other_names(store: Store) -> None:
@@ -86,8 +118,8 @@ def test_what_cannot_be_stored_changes_nothing() -> None:
 
 
 def test_a_file_of_another_version_is_refused_by_its_name(tmp_path: Path) -> None:
-    file = tmp_path / "old.sqlite"
-    with sqlite3.connect(file) as other:
+    old = tmp_path / "old.sqlite"
+    with sqlite3.connect(old) as other:
         other.execute("CREATE TABLE jobs (id TEXT, door TEXT)")
     with pytest.raises(BadCopy, match=r"old\.sqlite has other tables than this version"):
-        SqliteStore(str(file))
+        SqliteStore(str(old))
