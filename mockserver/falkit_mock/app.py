@@ -42,7 +42,6 @@ from falkit_mock.hosts.site import Site
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-from falkit_mock.store.memory import MemoryStore
 from falkit_spec import Catalog
 
 _log = logging.getLogger("falkit_mock")
@@ -259,7 +258,7 @@ def create_app(
     `clock` lets a test own the time; the default catalog is the vendored one, and the default
     store forgets everything at the end.
     """
-    kept = store or MemoryStore()
+    kept = store or Store()
     settings = settings or Settings()
     service = Service(settings, clock or settings.new_clock(), kept)
     return MockApp(service, catalog or Catalog.vendored())

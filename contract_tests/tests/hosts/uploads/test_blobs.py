@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,17 @@ from falkit_mock.store.blobs import Blobs
 from serving import Mock
 
 
-def test_a_named_folder_is_made_and_stays(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path / "deep" / "files")
+@pytest.fixture
+def blobs() -> Iterator[Blobs]:
+    made = Blobs()
+    yield made
+    made.close()
+
+
+def test_a_stretch_of_a_blob_is_read(blobs: Blobs) -> None:
     sink = blobs.sink()
     sink.write(b"hello")
-    piece = sink.keep()
-    blobs.close()
-    assert b"".join(Blobs(tmp_path / "deep" / "files").read([piece], 1, 4)) == b"ell"
+    assert b"".join(blobs.read([sink.keep()], 1, 4)) == b"ell"
 
 
 def test_a_killed_mocks_folder_is_swept_and_a_living_ones_is_not(
@@ -36,25 +41,24 @@ def test_a_killed_mocks_folder_is_swept_and_a_living_ones_is_not(
     next_one = Blobs()
     made = next_one.folder
     assert sorted(tmp_path.iterdir()) == sorted([living.folder, made, young, other])
-    for blobs in (living, next_one):
-        blobs.close()
+    for each in (living, next_one):
+        each.close()
     assert sorted(tmp_path.iterdir()) == sorted([young, other])
 
 
-def test_what_is_dropped_takes_no_more(tmp_path: Path) -> None:
-    sink = Blobs(tmp_path).sink()
+def test_what_is_dropped_takes_no_more(blobs: Blobs) -> None:
+    sink = blobs.sink()
     sink.drop()
     sink.write(b"late")
     sink.drop()
-    assert list(tmp_path.iterdir()) == []
+    assert list(blobs.folder.iterdir()) == []
 
 
-def test_a_blob_that_was_cut_short_is_told(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+def test_a_blob_that_was_cut_short_is_told(blobs: Blobs) -> None:
     sink = blobs.sink()
     sink.write(b"hello")
     piece = sink.keep()
-    (tmp_path / piece.blob).write_bytes(b"he")
+    (blobs.folder / piece.blob).write_bytes(b"he")
     with pytest.raises(EOFError, match=piece.blob):
         list(blobs.read([piece], 0, 5))
 
