@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import ClassVar, Literal
+from typing import Literal
 
 from starlette.requests import Request
 
@@ -21,8 +21,6 @@ from falkit_spec import JSON
 
 class ControlError(WireError):
     """A refusal in one sentence."""
-
-    status_code: ClassVar[int]
 
     def __init__(self, detail: str) -> None:
         super().__init__({"detail": detail})

@@ -9,11 +9,10 @@ from typing import TypeAlias
 from falkit_mock.core import NotJson, loads
 from falkit_mock.core.errors import (
     BodyTooLarge,
-    Invalid,
-    Missing,
-    NotAuthorized,
-    NotImitated,
     Unauthenticated,
+    api_error,
+    invalid,
+    missing,
 )
 from falkit_mock.core.identity import check
 from falkit_mock.hosts import RequestContext
@@ -42,7 +41,7 @@ class Storage:
         try:
             acl = Acl.read(body, "acl")
         except BadLifecycle as error:
-            raise Invalid(str(error)) from None
+            raise invalid(str(error)) from None
         if stored := self._service.uploads.file(path):
             self._service.uploads.set_acl(stored.upload, acl)
         else:
@@ -53,7 +52,7 @@ class Storage:
         path, _ = self._file(query)
         seconds = dig(body, "expiration_seconds")
         if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST:
-            raise Invalid(f"expiration_seconds: {seconds!r} is no number from 1 to {_LONGEST}")
+            raise invalid(f"expiration_seconds: {seconds!r} is no number from 1 to {_LONGEST}")
         token = self._service.tokens.issue("read", seconds, sub=path)
         return {"signed_url": f"{query.required('url')}?identity={token}"}
 
@@ -65,20 +64,20 @@ class Storage:
         try:
             uploads.defaults = Lifecycle.read(body, uploads.defaults)
         except BadLifecycle as error:
-            raise Invalid(str(error)) from None
+            raise invalid(str(error)) from None
         return self.settings()
 
     def _file(self, query: Query) -> tuple[str, str]:
         """Return the path and the access rules of the upload or the output that a URL names."""
         url = query.required("url")
         if re.search("[?#]", url):
-            raise Invalid(f"url: {url!r} must have no query")
+            raise invalid(f"url: {url!r} must have no query")
         path = path_of(url) or ""
         if stored := self._service.uploads.file(path):
             return path, stored.upload.acl
         if output := self._service.media.file(path):
             return path, output.acl
-        raise Missing(f"File {url!r} not found")
+        raise missing(f"File {url!r} not found")
 
 
 # What fal's Platform API has besides; asked for here, it is said to be missing here.
@@ -127,12 +126,12 @@ class Api:
         if methods is None and (match := _PAYLOADS.fullmatch(path)):
             methods = {"DELETE": self._deletion(match[1])}
         if methods is None and _ELSEWHERE.fullmatch(path):
-            raise NotImitated(f"{method} {whole}")
+            raise api_error(501, "not_implemented", f"falkit does not imitate {method} {whole} yet")
         if methods is None:
-            raise Missing("Resource not found", hint="the paths are /v1/models, /v1/meta, …")
+            raise missing("Resource not found", hint="the paths are /v1/models, /v1/meta, …")
         operation = methods.get("GET" if method == "HEAD" else method)
         if operation is None:
-            raise Missing(f"{method} {whole} not found", hint=f"it takes {', '.join(methods)}")
+            raise missing(f"{method} {whole} not found", hint=f"it takes {', '.join(methods)}")
         return operation
 
     def _authorize(self, context: RequestContext) -> None:
@@ -140,7 +139,8 @@ class Api:
         try:
             check(header, None, self._service.settings.api_keys)
         except Unauthenticated as error:
-            raise NotAuthorized("Authentication required", hint=error.hint) from None
+            detail = "Authentication required"
+            raise api_error(401, "authorization_error", detail, error.hint) from None
 
     async def _list(self, query: Query, context: RequestContext) -> dict[str, JSON]:
         known = b"authorization" in context.headers
@@ -193,6 +193,6 @@ async def _body(context: RequestContext) -> JSON:
     try:
         return loads(await context.body(_MOST))
     except BodyTooLarge:
-        raise Invalid(f"body: more than {_MOST} bytes") from None
+        raise invalid(f"body: more than {_MOST} bytes") from None
     except NotJson as error:
-        raise Invalid(f"body: no JSON ({error.message})") from None
+        raise invalid(f"body: no JSON ({error.message})") from None

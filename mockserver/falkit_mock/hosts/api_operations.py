@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 from starlette.datastructures import QueryParams
 
 from falkit_mock.core import loads
-from falkit_mock.core.errors import Invalid, Missing
+from falkit_mock.core.errors import invalid, missing
 from falkit_mock.hosts.site import metadata, search, unit_price
 from falkit_mock.service.billing import (
     Charge,
@@ -36,7 +36,7 @@ _LAST_PAGE = 1_000_000
 
 
 class Query:
-    """An operation's query string; what can't be read raises Invalid with its name."""
+    """An operation's query string; what can't be read raises WireError 400 with its name."""
 
     def __init__(self, text: str) -> None:
         self._params = QueryParams(text)
@@ -47,14 +47,14 @@ class Query:
     def required(self, name: str) -> str:
         value = self.text(name)
         if value is None:
-            raise Invalid(f"{name}: is required")
+            raise invalid(f"{name}: is required")
         return value
 
     def one_of(self, name: str, *known: str) -> str | None:
         """Return a parameter that must be one of a few words, None if it isn't there."""
         value = self.text(name)
         if value is not None and value not in known:
-            raise Invalid(f"{name}: {value!r} is none of {', '.join(known)}")
+            raise invalid(f"{name}: {value!r} is none of {', '.join(known)}")
         return value
 
     def many(self, name: str) -> list[str]:
@@ -65,18 +65,18 @@ class Query:
     def expand(self, *known: str) -> list[str]:
         found = self.many("expand")
         if unknown := [word for word in found if word not in known]:
-            raise Invalid(f"expand: {unknown[0]!r} is none of {', '.join(known)}")
+            raise invalid(f"expand: {unknown[0]!r} is none of {', '.join(known)}")
         return found
 
     def endpoint_ids(self, catalog: Catalog, *, required: bool = False) -> list[str]:
-        """Return 1 to 50 ids of models; raise Missing for one that is unknown."""
+        """Return 1 to 50 ids of models; raise WireError 404 for one that is unknown."""
         ids = self.many("endpoint_id")
         if required and not ids:
-            raise Invalid("endpoint_id: is required, once or more")
+            raise invalid("endpoint_id: is required, once or more")
         if len(ids) > _MOST_IDS:
-            raise Invalid(f"endpoint_id: {len(ids)} are too many; the most is {_MOST_IDS}")
+            raise invalid(f"endpoint_id: {len(ids)} are too many; the most is {_MOST_IDS}")
         if unknown := [name for name in ids if name not in catalog]:
-            raise Missing(
+            raise missing(
                 f"Endpoint {unknown[0]!r} not found",
                 hint="this mock knows " + ", ".join(endpoint.id for endpoint in catalog),
             )
@@ -92,7 +92,7 @@ class Query:
             return (at if at.tzinfo else at.replace(tzinfo=zone)).timestamp()
         except (ValueError, OverflowError):
             mend = "write 2026-01-31 or 2026-01-31T12:00:00Z"
-            raise Invalid(f"{name}: {value!r} is no date; {mend}") from None
+            raise invalid(f"{name}: {value!r} is no date; {mend}") from None
 
     def page(self, items: Sequence[T], usual: int, most: int) -> tuple[list[T], dict[str, JSON]]:
         """Cut out the page that `limit` and `cursor` ask for; return it and what says of more."""
@@ -108,7 +108,7 @@ class Query:
         if value is None:
             return usual
         if not value.isascii() or not value.isdigit() or not 1 <= int(value[:9]) <= most:
-            raise Invalid(f"limit: {value!r} is no number from 1 to {most}")
+            raise invalid(f"limit: {value!r} is no number from 1 to {most}")
         return int(value)
 
     def _cursor(self) -> int:
@@ -120,7 +120,7 @@ class Query:
         except (ValueError, binascii.Error):
             number = 0
         if not 1 <= number <= _LAST_PAGE:
-            raise Invalid(f"cursor: {value!r} is none; give the next_cursor of the page before")
+            raise invalid(f"cursor: {value!r} is none; give the next_cursor of the page before")
         return number
 
 
@@ -153,10 +153,10 @@ class Models:
     async def estimate(self, body: JSON) -> dict[str, JSON]:
         method = dig(body, "estimate_type")
         if not isinstance(method, str) or method not in _METHODS:
-            raise Invalid(f"estimate_type: {method!r} is none of {', '.join(_METHODS)}")
+            raise invalid(f"estimate_type: {method!r} is none of {', '.join(_METHODS)}")
         asked = dig(body, "endpoints")
         if not isinstance(asked, dict) or not asked:
-            raise Invalid("endpoints: must be an object of quantities by endpoint id")
+            raise invalid("endpoints: must be an object of quantities by endpoint id")
         total = Decimal(0)
         for endpoint_id, quantity in asked.items():
             count = _quantity(quantity, endpoint_id, _METHODS[method])
@@ -166,7 +166,7 @@ class Models:
                 else await self._per_call(self._endpoint(endpoint_id))
             )
             if each is None:
-                raise Missing(f"No price is known for {endpoint_id!r}")
+                raise missing(f"No price is known for {endpoint_id!r}")
             total += count * each[0]
         return {"estimate_type": method, "total_cost": float(total), "currency": "USD"}
 
@@ -185,7 +185,7 @@ class Models:
     def _price(self, endpoint_id: str) -> dict[str, JSON]:
         priced = unit_price(self._catalog.get(endpoint_id))
         if priced is None:
-            raise Missing(f"No price is known for {endpoint_id!r}")
+            raise missing(f"No price is known for {endpoint_id!r}")
         amount, unit = priced
         return {
             "endpoint_id": endpoint_id,
@@ -196,7 +196,7 @@ class Models:
 
     def _endpoint(self, endpoint_id: str) -> Endpoint:
         if endpoint_id not in self._catalog:
-            raise Missing(f"Endpoint {endpoint_id!r} not found")
+            raise missing(f"Endpoint {endpoint_id!r} not found")
         return self._catalog.get(endpoint_id)
 
 
@@ -215,9 +215,9 @@ def _model(endpoint: Endpoint, expand: list[str], known_caller: bool) -> dict[st
 def _quantity(value: JSON, endpoint_id: str, name: str) -> Decimal:
     quantity = dig(value, name)
     if isinstance(quantity, bool) or not isinstance(quantity, int | float) or not quantity > 0:
-        raise Invalid(f"endpoints.{endpoint_id}.{name}: {quantity!r} is no number above 0")
+        raise invalid(f"endpoints.{endpoint_id}.{name}: {quantity!r} is no number above 0")
     if quantity > 1e12:
-        raise Invalid(f"endpoints.{endpoint_id}.{name}: {quantity!r} is more than a billion calls")
+        raise invalid(f"endpoints.{endpoint_id}.{name}: {quantity!r} is more than a billion calls")
     return Decimal(str(quantity))
 
 
@@ -296,7 +296,7 @@ class Requests:
         if key in self._answers:
             _, before, answer = self._answers[key]
             if before != request_id:
-                raise Invalid(f"Idempotency-Key: {key!r} was used for the request {before}")
+                raise invalid(f"Idempotency-Key: {key!r} was used for the request {before}")
             return answer
         answer = await self._delete(request_id)
         if key:
@@ -306,9 +306,9 @@ class Requests:
     async def _delete(self, request_id: str) -> dict[str, JSON]:
         job = self._service.store.get(request_id)
         if job is None:
-            raise Missing(f"Request {request_id!r} not found")
+            raise missing(f"Request {request_id!r} not found")
         if job.status(self._service.clock.now()) != "COMPLETED":
-            raise Invalid(f"request_id: {request_id} is not done; its payloads are still needed")
+            raise invalid(f"request_id: {request_id} is not done; its payloads are still needed")
         outcome = await self._service.outcome(job)
         output = loads(outcome.body) if outcome.body else None
         link = dig(output, "video", "url") if outcome.ok else None
@@ -355,7 +355,7 @@ def _bound(start: float, timeframe: Timeframe, zone: tzinfo) -> float:
     try:
         return datetime.fromisoformat(bucket(start, timeframe, zone)).timestamp()
     except (ValueError, OverflowError, OSError):
-        raise Invalid("start: is too far from today for its timezone") from None
+        raise invalid("start: is too far from today for its timezone") from None
 
 
 def _zone(name: str) -> tzinfo:
@@ -368,4 +368,4 @@ def _zone(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):
-        raise Invalid(f"timezone: {name!r} is none; write one such as Europe/Oslo") from None
+        raise invalid(f"timezone: {name!r} is none; write one such as Europe/Oslo") from None

@@ -11,14 +11,14 @@ from urllib.parse import quote, unquote
 from starlette.responses import StreamingResponse
 
 from falkit_mock.core.errors import (
-    BadBody,
-    FileNotFound,
-    Forbidden,
-    MethodNotAllowed,
-    NotFound,
     Unauthenticated,
-    UploadNotFound,
     WireError,
+    bad_field,
+    file_not_found,
+    forbidden,
+    method_not_allowed,
+    not_found,
+    upload_not_found,
 )
 from falkit_mock.core.identity import BadToken, check
 from falkit_mock.faults.rulebook import TriggeredFault
@@ -49,7 +49,7 @@ class UploadHost:
         """Answer what is an upload; return None for what is not."""
         if context.address.path in ("/files/upload", "/files/upload/multipart"):
             if context.method != "POST":
-                raise MethodNotAllowed("POST")
+                raise method_not_allowed("POST")
             return await self._open(context)
         if match := _MULTIPART.fullmatch(context.address.path):
             return await self._multipart(context, match["id"], match["rest"][1:])
@@ -81,7 +81,7 @@ class UploadHost:
         """PUT upload_url: its query is the permission, there is no Authorization."""
         upload = self._find(self._signed_for(context))
         if upload.path != context.address.path:
-            raise Forbidden("the URL is signed for another file")
+            raise forbidden("the URL is signed for another file")
         piece = await self._uploads.receive(upload, 1, context.stream(), again=True)
         self._uploads.finish(upload)
         return self._reply({}, {"etag": f'"{piece.etag}"'})
@@ -89,15 +89,15 @@ class UploadHost:
     async def _multipart(self, context: RequestContext, upload_id: str, rest: str) -> AnyReply:
         wanted = "POST" if rest == "complete" else "PUT"
         if context.method != wanted:
-            raise MethodNotAllowed(wanted)
+            raise method_not_allowed(wanted)
         if "token" in context.query:
             if self._signed_for(context) != upload_id:
-                raise Forbidden("the URL is signed for another upload")
+                raise forbidden("the URL is signed for another upload")
         else:
             self._check_token(context)
         upload = self._find(upload_id)
         if not context.address.path.startswith(f"{upload.path}/"):
-            raise UploadNotFound(upload_id)
+            raise upload_not_found(upload_id)
         if rest == "complete":
             await complete(self._service, context, upload)
             return self._reply({"access_url": f"{context.address.media_base}{upload.path}"})
@@ -106,7 +106,7 @@ class UploadHost:
     async def _part(self, context: RequestContext, upload: Upload, rest: str) -> AnyReply:
         number = part_number(rest)
         if upload.done:
-            raise UploadNotFound(upload.id)
+            raise upload_not_found(upload.id)
         piece = await self._uploads.receive(upload, number, context.stream())
         # Python reads the header and JavaScript the body (wire.md §12 row 13).
         etag = f'"{piece.etag}"'
@@ -128,12 +128,12 @@ class UploadHost:
         try:
             return str(self._service.tokens.read(token, "upload")["sub"])
         except BadToken as error:
-            raise Forbidden(f"the upload URL's signature is {error}") from None
+            raise forbidden(f"the upload URL's signature is {error}") from None
 
     def _find(self, upload_id: str) -> Upload:
         upload = self._uploads.get(upload_id)
         if upload is None:
-            raise UploadNotFound(upload_id)
+            raise upload_not_found(upload_id)
         return upload
 
     def _reply(self, body: dict[str, JSON], headers: Mapping[str, str] | None = None) -> AnyReply:
@@ -147,7 +147,7 @@ def signed_url(service: Service, media_base: str, upload: Upload, rest: str = ""
 
 
 def check_reader(service: Service, context: RequestContext, acl: str) -> None:
-    """Raise Forbidden or FileNotFound unless a file's access rules let this reader in.
+    """Raise WireError 403 or 404 unless a file's access rules let this reader in.
 
     Whoever has a key is the file's owner here: the mock knows one account. A URL that
     `POST /storage/files/sign` made lets anybody in (wire.md §7.4).
@@ -165,25 +165,25 @@ def check_reader(service: Service, context: RequestContext, acl: str) -> None:
         check(context.authorization, None, service.settings.api_keys)
     except Unauthenticated:
         if decision == "hide":
-            raise FileNotFound from None
-        raise Forbidden(
+            raise file_not_found() from None
+        raise forbidden(
             "the file's access rules forbid reading it without its owner's key"
         ) from None
 
 
 def part_number(text: str) -> int:
-    """Return a part's number; raise NotFound, or BadBody outside 1 to 10,000."""
+    """Return a part's number; raise WireError 404, or 422 outside 1 to 10,000."""
     if not text.isascii() or not text.isdigit():
-        raise NotFound("a part's number, from 1, or `complete` ends the URL of a multipart upload")
+        raise not_found("a part's number, from 1, or `complete` ends the URL of a multipart upload")
     number = int(text[:9])
     if not 1 <= number <= _MOST_PARTS:
         message = f"A part's number is from 1 to {_MOST_PARTS}"
-        raise BadBody.field("value_error", ["path", "part_number"], message, number)
+        raise bad_field("value_error", ["path", "part_number"], message, number)
     return number
 
 
 async def complete(service: Service, context: RequestContext, upload: Upload) -> None:
-    """Finish a multipart upload by the parts that the body names; raise BadBody or BadParts.
+    """Finish a multipart upload by the parts that the body names; raise WireError 422 or 400.
 
     Python and JavaScript write `partNumber`, the GCS form `part_number` (wire.md §7.3); ETags
     come with their quotes or without.
@@ -193,12 +193,12 @@ async def complete(service: Service, context: RequestContext, upload: Upload) ->
     if not isinstance(parts, list):
         kind = "list_type" if "parts" in body else "missing"
         message = "Input should be a valid list" if "parts" in body else "Field required"
-        raise BadBody.field(kind, ["body", "parts"], message, parts)
+        raise bad_field(kind, ["body", "parts"], message, parts)
     service.uploads.finish(upload, [_named(part, place) for place, part in enumerate(parts)])
 
 
 def _named(part: JSON, place: int) -> tuple[int, str]:
-    error: WireError = BadBody.field(
+    error: WireError = bad_field(
         "value_error",
         ["body", "parts", place],
         'A part is {"partNumber": a number from 1, "etag": "…"}',
@@ -231,7 +231,7 @@ class MediaHost:
         if answer is not None:
             return answer
         if context.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed("GET", "HEAD")
+            raise method_not_allowed("GET", "HEAD")
         file = self._service.media.file(context.address.path)
         if file is not None:
             check_reader(self._service, context, file.acl)
@@ -239,7 +239,7 @@ class MediaHost:
             return self._output(context, corrupted(file, chosen), chosen)
         stored = self._service.uploads.file(context.address.path)
         if stored is None:
-            raise FileNotFound
+            raise file_not_found()
         check_reader(self._service, context, stored.upload.acl)
         return _serve(
             context,

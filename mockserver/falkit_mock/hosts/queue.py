@@ -8,7 +8,7 @@ from typing import TypeAlias
 from starlette.responses import StreamingResponse
 
 from falkit_mock.core import HINT, dumps, header_text
-from falkit_mock.core.errors import MethodNotAllowed, NotFound, ShuttingDown, StillInProgress
+from falkit_mock.core.errors import ShuttingDown, StillInProgress, method_not_allowed, not_found
 from falkit_mock.core.jobs import NO_FAULTS, Job
 from falkit_mock.faults import Operation
 from falkit_mock.faults.rules import NO_MAGIC
@@ -49,10 +49,10 @@ class Queue:
         request_id, operation = "".join(rest[at + 1 : at + 2]), "/".join(rest[at + 2 :])
         found = _OPERATIONS.get(operation)
         if found is None:
-            raise NotFound(f"a request has status, status/stream, cancel; not {operation}")
+            raise not_found(f"a request has status, status/stream, cancel; not {operation}")
         name, methods, answer = found
         if context.method not in methods:
-            raise MethodNotAllowed(*methods)
+            raise method_not_allowed(*methods)
         authorize(context, app, self._service)
         job = self._service.find(app, request_id, context.now)
         if b"x-falkit-fault" in context.headers or not self._service.rules.idle:
@@ -61,7 +61,7 @@ class Queue:
 
     async def _submit(self, context: RequestContext, app: str) -> Reply:
         if context.method != "POST":
-            raise MethodNotAllowed("POST")
+            raise method_not_allowed("POST")
         request = await read_model_request(context, app, self._catalog, self._service)
         service, magic = self._service, NO_MAGIC
         if request.marked or not service.rules.idle:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from falkit_mock.core import dumps
-from falkit_mock.core.errors import BadBody, MethodNotAllowed, NotFound, UploadNotFound
+from falkit_mock.core.errors import bad_field, method_not_allowed, not_found, upload_not_found
 from falkit_mock.core.identity import check
 from falkit_mock.hosts import RequestContext, read_lifecycle, read_object, texts
 from falkit_mock.hosts.media import complete, part_number, signed_url
@@ -47,11 +47,11 @@ class Rest:
         if handle is None and context.address.path.startswith(_GCS_PARTS):
             handle = self._gcs_part
         if handle is None:
-            raise NotFound(
+            raise not_found(
                 f"of {context.address.host} this mock has {', '.join((*self._posts, _JWKS))}"
             )
         if context.method != "POST":
-            raise MethodNotAllowed("POST")
+            raise method_not_allowed("POST")
         authorization = context.authorization
         check(authorization, None, self._service.settings.api_keys)
         return await handle(context)
@@ -59,7 +59,7 @@ class Rest:
     def _jwks(self, context: RequestContext) -> Reply:
         """The keys that webhooks are signed with; nobody has to say who they are (wire.md §5.2)."""
         if context.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed("GET", "HEAD")
+            raise method_not_allowed("GET", "HEAD")
         padding = self._service.settings.assumptions.jwks_padding
         return self._reply(self._service.webhooks.keys.jwks(padding))
 
@@ -110,7 +110,7 @@ class Rest:
             kind, message = "list_type", "Input should be a valid list of strings"
             if "allowed_apps" not in body:
                 kind, message = "missing", "Field required"
-            raise BadBody.field(kind, ["body", "allowed_apps"], message, apps)
+            raise bad_field(kind, ["body", "allowed_apps"], message, apps)
         newer = context.address.path == "/tokens/realtime"
         seconds = _seconds(body, "duration" if newer else "token_expiration")
         token = self._service.tokens.issue("apps", seconds, apps=apps)
@@ -122,7 +122,7 @@ class Rest:
     def _find(self, upload_id: str) -> Upload:
         upload = self._service.uploads.get(upload_id)
         if upload is None:
-            raise UploadNotFound(upload_id)
+            raise upload_not_found(upload_id)
         return upload
 
     def _reply(self, body: dict[str, JSON]) -> Reply:
@@ -130,12 +130,12 @@ class Rest:
 
 
 def _storage(context: RequestContext, known: tuple[str, ...]) -> str:
-    """Return which storage the query names, the first if none; raise BadBody for another."""
+    """Return which storage the query names, the first if none; raise WireError 422 for another."""
     storage = context.query.get("storage_type", known[0])
     if storage not in known:
         names = [f"'{name}'" for name in known]
         message = f"Input should be {', '.join(names[:-1])} or {names[-1]}"
-        raise BadBody.field("enum", ["query", "storage_type"], message, storage)
+        raise bad_field("enum", ["query", "storage_type"], message, storage)
     return storage
 
 
@@ -143,5 +143,5 @@ def _seconds(body: dict[str, JSON], name: str) -> int:
     seconds = body.get(name, _USUAL)
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST:
         message = f"Input should be a whole number of seconds from 1 to {_LONGEST}"
-        raise BadBody.field("value_error", ["body", name], message, seconds)
+        raise bad_field("value_error", ["body", name], message, seconds)
     return seconds

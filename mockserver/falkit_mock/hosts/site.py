@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from falkit_mock.core import dumps
-from falkit_mock.core.errors import MethodNotAllowed, NotFound
+from falkit_mock.core.errors import method_not_allowed, not_found
 from falkit_mock.hosts import RequestContext
 from falkit_mock.hosts.replies import REQUEST_ID, Reply, json_reply, raw_reply
 from falkit_mock.service.service import Service
@@ -244,9 +244,9 @@ class Site:
     async def __call__(self, context: RequestContext) -> Reply:
         prose = _PROSE.fullmatch(context.address.path)
         if context.address.path != _DOCUMENT and prose is None:
-            raise NotFound(f"of fal.ai this mock has only {_DOCUMENT} and /models/…/llms.txt")
+            raise not_found(f"of fal.ai this mock has only {_DOCUMENT} and /models/…/llms.txt")
         if context.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed("GET", "HEAD")
+            raise method_not_allowed("GET", "HEAD")
         request_id = self._service.identity.reply_id()
         if prose is not None:
             return self._prose(prose[1], request_id)
@@ -258,7 +258,7 @@ class Site:
 
     def _prose(self, endpoint_id: str, request_id: str) -> Reply:
         if endpoint_id not in self._catalog:
-            raise NotFound(f"no model {endpoint_id}")
+            raise not_found(f"no model {endpoint_id}")
         text = written(self._catalog.get(endpoint_id))
         headers = {REQUEST_ID: request_id, "content-type": "text/plain; charset=utf-8"}
         return Reply(text.encode(), 200, headers)
