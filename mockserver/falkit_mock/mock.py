@@ -76,6 +76,7 @@ class ServerThread:
         if self._server is not None:
             self._server.stop()
         self._thread.join(_PATIENCE)
+        self._listener.close()
         if self._thread.is_alive():
             raise TimeoutError("the mock did not end")
 

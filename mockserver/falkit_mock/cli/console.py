@@ -51,7 +51,7 @@ def as_text(delivery: Delivery, now: float, *, stands: bool = False) -> str:
     if apart:
         parts.append(f"at {moment(delivery.sent)} by the mock's clock")
     line = "  ".join(parts)
-    if delivery.verdict == "acknowledged":
+    if delivery.status == "acknowledged":
         return line
     return f"{line}{_INDENT}{_untaken(delivery, apart=apart)}"
 
@@ -67,8 +67,8 @@ def as_facts(delivery: Delivery, now: float) -> dict[str, JSON]:
         "attempt": delivery.number,
         "sent": round(delivery.sent, 3),
         "status": delivery.status_code,
-        "outcome": delivery.verdict,
-        "error": None if delivery.verdict == "acknowledged" else reason(delivery) or None,
+        "outcome": delivery.status,
+        "error": None if delivery.status == "acknowledged" else reason(delivery) or None,
         "next": delivery.next,
         "faults": [*delivery.faults],
         "ms": round(delivery.seconds * 1000, 2),
@@ -103,7 +103,7 @@ def _untaken(delivery: Delivery, *, apart: bool) -> str:
     if delivery.next is not None:
         then = moment(delivery.next) if apart else _clock(delivery.next)
         return f"attempt {delivery.number} was not taken{why}; the next is at {then}"
-    if delivery.verdict == "refused":
+    if delivery.status == "refused":
         return f"refused{why}"
     if delivery.number > 1 and delivery.cause == "job":
         return f"given up after {delivery.number} attempts{why}"

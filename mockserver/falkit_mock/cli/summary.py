@@ -153,7 +153,7 @@ class Webhooks:
             # Whoever asked for another one was told.
             return
         delivery = event.delivery
-        match delivery.verdict:
+        match delivery.status:
             case "refused":
                 self.refused[reason(delivery)] += 1
             case "retry":

@@ -91,7 +91,7 @@ def described(delivery: Delivery) -> dict[str, JSON]:
         "url": url,
         "cause": delivery.cause,
         "number": delivery.number,
-        "outcome": delivery.verdict,
+        "outcome": delivery.status,
         "error": delivery.error,
         "faults": [*delivery.faults],
         "sent": delivery.sent,

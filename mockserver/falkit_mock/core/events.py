@@ -6,10 +6,11 @@ the control API) is a listener here, and none of them knows another.
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from falkit_mock.core.clock import Notifier
 from falkit_spec import JSON
@@ -42,11 +43,16 @@ class Delivery:
     response_headers: dict[str, str]
     response_body: bytes
     error: str | None
-    verdict: Verdict
+    status: Verdict
     # When it is tried again; None if it isn't.
     next: float | None
     # Names of the faults that touched it.
     faults: tuple[str, ...] = ()
+
+    @property
+    def payload(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
 
 
 @dataclass(slots=True)
@@ -182,7 +188,7 @@ class DeliveryAttempted:
             "number": made.number,
             "sent": made.sent,
             "status_code": made.status_code,
-            "status": made.verdict,
+            "status": made.status,
             "error": made.error,
             "next": made.next,
             "faults": [*made.faults],

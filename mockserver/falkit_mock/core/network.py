@@ -91,11 +91,6 @@ def reached(listener: socket.socket) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def check_pattern(word: str) -> None:
-    """Raise a ValueError unless the word is a host, with a port or without, as a glob."""
-    parse_host_pattern(word)
-
-
 def parse_host_pattern(word: str) -> tuple[str, int | None]:
     """Split `host`, `*.host`, `host:port` or `[v6]:port`; raise a ValueError."""
     text = word.strip().lower()

@@ -226,5 +226,5 @@ class MemoryDeliveries:
         indexes = range(end) if request_id is None else self._of_job.get(request_id, [])
         for index in reversed(indexes):
             delivery = self._all[index]
-            if index < end and url in (None, delivery.url) and verdict in (None, delivery.verdict):
+            if index < end and url in (None, delivery.url) and verdict in (None, delivery.status):
                 yield delivery

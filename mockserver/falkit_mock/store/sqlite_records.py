@@ -148,7 +148,7 @@ class SqliteDeliveries:
         about = (delivery.id, delivery.request_id, delivery.url, delivery.cause, delivery.number)
         sent = (delivery.sent, delivery.seconds, orjson.dumps(delivery.headers), delivery.body)
         answer = (delivery.status_code, orjson.dumps(delivery.response_headers))
-        more = (delivery.response_body, delivery.error, delivery.verdict, delivery.next)
+        more = (delivery.response_body, delivery.error, delivery.status, delivery.next)
         faults = " ".join(delivery.faults)
         self._db.execute(_ADD, (*about, *sent, *answer, *more, faults))
 
