@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 from falkit_mock.core.network import MEDIA, MEDIA_BASE, is_fal, is_this_machine, reached
 from falkit_mock.gateway import Egress
 from falkit_mock.gateway.authority import Authority
-from falkit_mock.gateway.proxy_protocol import END, MOST, BadHead, Pipe, RequestHead
+from falkit_mock.gateway.proxy_protocol import (
+    END,
+    MOST,
+    BadHead,
+    RequestHead,
+    Streams,
+    end,
+    relay,
+    streams_of,
+)
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -110,33 +119,37 @@ class GatewayConnection(asyncio.Protocol):
             self._work(self._tunnel(request))
 
     async def _tunnel(self, request: RequestHead) -> None:
-        ended = self._gateway.ended
-        near, far = Pipe(ended), Pipe(ended)
         tls = ssl.create_default_context() if request.scheme == "https" else None
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._loop.create_connection(lambda: far, request.host, request.port, ssl=tls)
+                far = await asyncio.open_connection(request.host, request.port, ssl=tls)
         except (OSError, UnicodeError) as error:
             reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
             where = f"{request.host}:{request.port}"
             self._refuse(502, "Bad Gateway", f"falkit could not reach {where}: {reason}.")
             return
-        if self._transport.is_closing():
-            if far.transport is not None:
-                far.transport.close()
-            return
-        self._leave()
-        self._transport.set_protocol(near)
-        near.connection_made(self._transport)
-        for transport in (near.transport, far.transport):
-            if transport is not None:
-                self._gateway.connections.add(transport)
+        writers = [far[1]]
+        self._timer.cancel()
+        self._gateway.connections.add(far[1].transport)
+        try:
+            if not self._transport.is_closing():
+                near = streams_of(self._transport)
+                writers.append(near[1])
+                self._begin(request, near, far)
+                await relay(near, far)
+        finally:
+            for writer in writers:
+                await end(writer)
+                self._gateway.connections.discard(writer.transport)
+
+    def _begin(self, request: RequestHead, near: Streams, far: Streams) -> None:
+        """Announce the tunnel, and hand on what was read before it."""
         if request.scheme == "CONNECT":
-            near.write(_ESTABLISHED)
-        far.write(request.onward + bytes(self._early))
+            near[1].write(_ESTABLISHED)
+        far[1].write(request.onward + bytes(self._early))
         if self._finished:
-            near.eof_received()
-        near.join(far)
+            near[0].feed_eof()
+        self._transport.resume_reading()
 
     async def _secure(self) -> None:
         context = await self._gateway.context()
@@ -253,7 +266,7 @@ class Gateway:
         # What is added to the state of its connections.
         self.state = {MEDIA_BASE: f"{mock}/{MEDIA}"}
         # Those that uvicorn doesn't know of: still at the door, or tunnels.
-        self.connections: set[asyncio.Transport] = set()
+        self.connections: set[asyncio.WriteTransport] = set()
         # Callers that refused the certificate, most often since they don't trust the authority.
         self.failed_handshakes = 0
         self._listener = listener
@@ -296,8 +309,3 @@ class Gateway:
         task = asyncio.get_running_loop().create_task(job)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def ended(self, pipe: Pipe) -> None:
-        """Forget a tunnel's end."""
-        if pipe.transport is not None:
-            self.connections.discard(pipe.transport)
