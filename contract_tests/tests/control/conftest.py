@@ -1,4 +1,4 @@
-"""Mocks to steer: one whose jobs take no time, and one whose jobs and clock stand.
+"""Mocks for the control API: one whose jobs take no time, and one whose clock the test moves.
 
 They are shared, and reset before each test: what a reset leaves behind shows in some test.
 """
@@ -39,7 +39,7 @@ def mock(instant_mock: Mock) -> Mock:
 
 @pytest.fixture
 def manual(manual_mock: Mock) -> Mock:
-    """A mock on a clock that stands: a job waits for 10 s and runs for 20 s; the seed is 1."""
+    """A mock on a paused clock: a job waits for 10 s and runs for 20 s; the seed is 1."""
     assert manual_mock.http.post("/__falkit/reset").status_code == 200
     clock = manual_mock.clock
     assert isinstance(clock, ManualClock)

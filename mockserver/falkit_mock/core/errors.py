@@ -35,7 +35,7 @@ class WireError(Exception):
         self.headers = dict(headers or {})
 
 
-_SEND_A_KEY = "send the header Authorization: Key falkit"
+_CDN_TOKENS = "get a token at rest.fal.ai/storage/auth/token?storage_type=fal-cdn-v3"
 _NOT_A_KEY = "this mock was started with --api-key; the key sent is none of those"
 
 
@@ -48,18 +48,25 @@ class Unauthenticated(WireError):
         super().__init__({"detail": detail}, hint=hint)
 
     @classmethod
-    def missing(cls, app: str) -> Unauthenticated:
-        text = f'Cannot access application "{app}". Authentication is required to access this'
-        return cls(f"{text} application.", _SEND_A_KEY)
+    def missing(cls, app: str | None, *, keys_are_named: bool) -> Unauthenticated:
+        """Return the refusal of a request without a key, for an app or for none."""
+        detail = "Authorization header is required"
+        if app is not None:
+            text = f'Cannot access application "{app}". Authentication is required to access this'
+            detail = f"{text} application."
+        hint = "send the header Authorization: Key falkit"
+        if keys_are_named:
+            hint = "send one of the keys that this mock was started with: Authorization: Key ..."
+        return cls(detail, hint)
 
     @classmethod
-    def required(cls) -> Unauthenticated:
-        return cls("Authorization header is required", _SEND_A_KEY)
+    def no_cdn_token(cls) -> Unauthenticated:
+        hint = f"send the header Authorization: Bearer ...; {_CDN_TOKENS}"
+        return cls("Authorization header is required", hint)
 
     @classmethod
     def cdn_token(cls, why: str) -> Unauthenticated:
-        hint = f"{why}; get a token at rest.fal.ai/storage/auth/token?storage_type=fal-cdn-v3"
-        return cls("Invalid or expired token", hint)
+        return cls("Invalid or expired token", f"{why}; {_CDN_TOKENS}")
 
     @classmethod
     def app_token(cls, why: str) -> Unauthenticated:

@@ -9,14 +9,8 @@ from dataclasses import replace
 from random import Random
 from typing import Literal, TypeAlias
 
+from falkit_mock.core import errors
 from falkit_mock.core.clock import Clock
-from falkit_mock.core.errors import (
-    ShuttingDown,
-    WireError,
-    queue_too_long,
-    request_not_found,
-    too_many_at_once,
-)
 from falkit_mock.core.events import Events
 from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.identity import Identity, Tokens
@@ -66,6 +60,8 @@ class Service:
         self.parts: dict[str, Resettable] = {}
         # What forgets all at a reset, and is neither exported nor imported.
         self.restarted: list[Callable[[], None]] = []
+        # What ends with the mock, such as a stream of its events.
+        self.closed: list[Callable[[], None]] = []
         # What happens here, for whoever listens.
         self.events = Events()
         self.closing = False
@@ -90,6 +86,8 @@ class Service:
         self.webhooks.reset()
         self.job_events.close()
         self.clock.notifier.ring()
+        for close in self.closed:
+            close()
 
     def submit(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
         """Accept a request into its queue; bad input is accepted too (wire.md §3.6).
@@ -101,7 +99,7 @@ class Service:
         if most is not None:
             length = self.store.queues.length(request.path, self.clock.now())
             if length > most:
-                raise queue_too_long(request.path, length, most)
+                raise errors.queue_too_long(request.path, length, most)
         job = self._take(request, magic, "queue")
         if job.options.webhook is not None:
             self.webhooks.expect(job)
@@ -122,7 +120,7 @@ class Service:
         """
         limit = self.settings.concurrency
         if limit and self._planner.in_progress(request.options.key) >= limit:
-            raise too_many_at_once(request.options.key, limit)
+            raise errors.too_many_at_once(request.options.key, limit)
         job = self._take(request, magic, "run")
         self._refuse_at_once(job)
         return job
@@ -143,7 +141,7 @@ class Service:
                 await self.clock.wait(job.ends, self.clock.notifier.waiter())
                 job = self.store.get(job.id) or job
             if job.status(self.clock.now()) != "COMPLETED":
-                raise ShuttingDown(job.id)
+                raise errors.ShuttingDown(job.id)
         except asyncio.CancelledError:
             # The caller hung up, and nobody can ask for this job again.
             self._end(job, platform_error("client_disconnected"))
@@ -168,8 +166,8 @@ class Service:
             raise self.unknown(self.retention.told(job))
         return job
 
-    def unknown(self, hint: str | None = None) -> WireError:
-        return request_not_found(self.settings.assumptions.unknown_request, hint)
+    def unknown(self, hint: str | None = None) -> errors.WireError:
+        return errors.request_not_found(self.settings.assumptions.unknown_request, hint)
 
     async def outcome(self, job: Job) -> Outcome:
         """Return what a job answers, waiting for its files to be looked at if need be."""
@@ -239,7 +237,7 @@ class Service:
         """Move a held job on, to IN_PROGRESS or to its end; raise WireError 404."""
         job = self.store.get(request_id)
         if job is None:
-            raise request_not_found()
+            raise errors.request_not_found()
         now = self.clock.now()
         if job.status(now) == "IN_QUEUE":
             job.step(now)
