@@ -204,16 +204,10 @@ class MockApp:
             return json_reply({"status": "ok"}, request_id=service.identity.reply_id())
 
         async def refused(request: Request, error: Exception) -> Reply:
-            # Starlette's own refusals are plain text without an id.
-            assert isinstance(error, HTTPException)
-            return json_reply(
-                {"detail": error.detail},
-                request_id=service.identity.reply_id(),
-                status_code=error.status_code,
-                headers=error.headers,
-            )
-
-        async def control_refused(request: Request, error: Exception) -> Reply:
+            if isinstance(error, HTTPException):
+                # Starlette's own refusals are plain text without an id.
+                detail, code = {"detail": error.detail}, error.status_code
+                error = WireError(detail, status_code=code, headers=error.headers)
             assert isinstance(error, WireError)
             return error_reply(error, service.identity.reply_id())
 
@@ -232,7 +226,7 @@ class MockApp:
                 *(Route(path, health) for path in _PROBES),
                 Mount("", control),
             ],
-            exception_handlers={HTTPException: refused, WireError: control_refused},  # type: ignore[dict-item]
+            exception_handlers={HTTPException: refused, WireError: refused},  # type: ignore[dict-item]
             lifespan=lifespan,
         )
 

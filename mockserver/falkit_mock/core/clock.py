@@ -12,6 +12,7 @@ from contextlib import (
     AbstractContextManager,
     asynccontextmanager,
     contextmanager,
+    suppress,
 )
 from itertools import count
 from typing import Protocol
@@ -136,18 +137,12 @@ class SimulatedClock:
     def run(self) -> None:
         """Let time pass by itself from here on."""
         if not self._running:
-            self._offset = self._paused_at - time.time()
-            self._running = True
-            self._call_due()
-            self.notifier.ring()
+            self.restore(self._paused_at, running=True)
 
     def pause(self) -> None:
         """Let time pass by itself no longer."""
         if self._running:
-            self._paused_at = self.now()
-            self._running = False
-            self._call_due()
-            self.notifier.ring()
+            self.restore(self.now(), running=False)
 
     def at(self, moment: float, callback: Callable[[], object]) -> Timer:
         timer, loop, now = Timer(callback), asyncio.get_running_loop(), self.now()
@@ -185,11 +180,9 @@ class SimulatedClock:
 
     async def wait(self, until: float, waiter: asyncio.Event) -> None:
         if until > self.now():
-            try:
+            with suppress(TimeoutError):
                 async with self.timeout_at(until):
                     await waiter.wait()
-            except TimeoutError:
-                return
 
     async def move_to(self, moment: float) -> int:
         """Go to a later moment, by way of all that is waited for; a ValueError if it is past.
@@ -197,7 +190,11 @@ class SimulatedClock:
         Return how many awaited moments were met on the way.
         """
         async with self._jump:
-            self._refuse_past(moment)
+            if moment < (now := self.now()):
+                raise ValueError(
+                    f"it is {span(now - moment)} ago; time goes on, never back, since no job can "
+                    "become undone"
+                )
             return await self._move(moment)
 
     async def move_by(self, seconds: float) -> int:
@@ -229,13 +226,6 @@ class SimulatedClock:
             self._at_work -= 1
             if not self._at_work:
                 self._idle.set()
-
-    def _refuse_past(self, moment: float) -> None:
-        if moment < self.now():
-            raise ValueError(
-                f"it is {span(self.now() - moment)} ago; time goes on, never back, since no "
-                "job can become undone"
-            )
 
     def _next(self) -> float:
         """Return when the first timer is due; infinite if there is none."""
@@ -290,15 +280,13 @@ class SimulatedClock:
         # Each turn lets a task that was woken take one step: look, begin, wait again.
         for _ in range(8):
             await asyncio.sleep(0)
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(self.patience):
                 while self._at_work:
                     self._idle.clear()
                     await self._idle.wait()
                     for _ in range(8):
                         await asyncio.sleep(0)
-        except TimeoutError:
-            return
 
 
 class ManualClock(SimulatedClock):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from falkit_mock.core import masked
@@ -160,14 +160,7 @@ class JobChanged:
         }
         if self.change == "ended":
             told["cancelled"] = self.cancelled
-            told["error"] = None
-            if (error := self.error) is not None:
-                told["error"] = {
-                    "status_code": error.status_code,
-                    "error_type": error.error_type,
-                    "field": error.field,
-                    "message": error.message,
-                }
+            told["error"] = None if self.error is None else asdict(self.error)
         return told
 
 

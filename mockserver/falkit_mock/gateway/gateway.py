@@ -243,9 +243,6 @@ class _Handoff(asyncio.Protocol):
         self.lost = True
 
 
-PORT = 4326
-
-
 class Gateway:
     """A proxy at which connections to fal's names end; used on the mock's own event loop.
 
