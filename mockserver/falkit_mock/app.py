@@ -20,7 +20,7 @@ from falkit_mock.control.records import RequestLog
 from falkit_mock.control.routes import ROOT, Guard, control_router, is_control
 from falkit_mock.core import HINT
 from falkit_mock.core.clock import Clock
-from falkit_mock.core.errors import HostNotImitated, StillInProgress, WireError
+from falkit_mock.core.errors import HostNotImitated, WireError
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE
 from falkit_mock.gateway.gateway import Gateway
@@ -172,14 +172,11 @@ class MockApp:
             return error.reply()
         except WireError as error:
             record.fal = record.fal or isinstance(error, HostNotImitated)
-            record.early = isinstance(error, StillInProgress)
             return error_reply(error, service.identity.reply_id())
 
     def _preflight(self, context: RequestContext) -> AnyReply | None:
-        """Return the answer to a browser that asks whether it may ask."""
-        headers = context.headers
-        asks = context.method == "OPTIONS" and b"access-control-request-method" in headers
-        if not asks or b"origin" not in headers:
+        """Return the answer to OPTIONS of a browser that asks what it may send; else None."""
+        if not {b"access-control-request-method", b"origin"} <= context.headers.keys():
             return None
         return self._cors.preflight_response(Headers(scope=context.scope))
 
@@ -254,7 +251,6 @@ def create_app(
     `clock` lets a test own the time; the default catalog is the vendored one, and the default
     store forgets everything at the end.
     """
-    kept = store or MemoryStore()
     settings = settings or Settings()
-    service = Service(settings, clock or settings.new_clock(), kept)
+    service = Service(settings, clock or settings.new_clock(), store or MemoryStore())
     return MockApp(service, catalog or Catalog.vendored())

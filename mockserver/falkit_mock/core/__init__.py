@@ -124,20 +124,14 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd]?)", re.A)
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.A)
 
 
-class DurationError(ValueError):
-    """A length of time that can't be read; the message says what can."""
-
-
 def parse_duration(text: str) -> float:
-    """Return seconds; raise DurationError."""
+    """Return seconds; raise ValueError, which says what can be read."""
     short = text.strip().lower()
     parts = _PART.findall(short)
     # A number without a unit stands alone: in 1h30 it could be either.
     alone = len(parts) == 1 or all(unit for _, unit in parts)
     if not _WHOLE.fullmatch(short) or not alone:
-        raise DurationError(
-            f"{text!r} isn't a length of time; give seconds, or such as 15m or 1h30m"
-        )
+        raise ValueError(f"{text!r} isn't a length of time; give seconds, or such as 15m or 1h30m")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 

@@ -109,7 +109,8 @@ class SimulatedClock:
 
     def __init__(self, start: float | None = None, *, running: bool = True) -> None:
         self.notifier = Notifier()
-        self._running = running
+        # Whether time passes by itself.
+        self.running = running
         # While it runs: seconds ahead of the machine's clock. While it is paused: the moment.
         self._offset = 0.0 if start is None else start - time.time()
         self._paused_at = time.time() if start is None else start
@@ -126,22 +127,17 @@ class SimulatedClock:
         self._idle = asyncio.Event()
         self._jump = asyncio.Lock()
 
-    @property
-    def running(self) -> bool:
-        """Whether time passes by itself."""
-        return self._running
-
     def now(self) -> float:
-        return time.time() + self._offset if self._running else self._paused_at
+        return time.time() + self._offset if self.running else self._paused_at
 
     def run(self) -> None:
         """Let time pass by itself from here on."""
-        if not self._running:
+        if not self.running:
             self.restore(self._paused_at, running=True)
 
     def pause(self) -> None:
         """Let time pass by itself no longer."""
-        if self._running:
+        if self.running:
             self.restore(self.now(), running=False)
 
     def at(self, moment: float, callback: Callable[[], object]) -> Timer:
@@ -153,7 +149,7 @@ class SimulatedClock:
             if len(self._timers) > self._most_timers:
                 self._drop_cancelled()
             # A loop that has ended, as that of an earlier test, wakes nobody any more.
-            if self._running and (moment < self._alarm_at or loop is not self._loop):
+            if self.running and (moment < self._alarm_at or loop is not self._loop):
                 self._set_alarm(loop)
         if self._timers and self._timers[0][0] <= now:
             self._call_due()
@@ -204,7 +200,7 @@ class SimulatedClock:
 
     def restore(self, moment: float, *, running: bool) -> None:
         """Be at a moment, earlier or later, with nothing on the way: for a state read back."""
-        self._running = running
+        self.running = running
         self._set(moment)
 
     async def _move(self, moment: float) -> int:
@@ -260,7 +256,7 @@ class SimulatedClock:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        self._alarm_at = self._next() if self._running else math.inf
+        self._alarm_at = self._next() if self.running else math.inf
         if self._alarm_at < math.inf:
             left = max(0.0, self._alarm_at - self.now())
             self._loop = loop

@@ -97,18 +97,6 @@ class HostNotImitated(WireError):
         super().__init__({"detail": f"falkit does not imitate {host} yet"})
 
 
-class StillInProgress(WireError):
-    """wire.md §3.4: clients match the detail to the letter."""
-
-    status_code = 400
-
-    def __init__(self, request_id: str, urls: Mapping[str, str]) -> None:
-        super().__init__(
-            {"detail": "Request is still in progress", "request_id": request_id, **urls},
-            request_id=request_id,
-        )
-
-
 class BodyTooLarge(WireError):
     """More bytes than `--max-body` allows."""
 
@@ -170,6 +158,12 @@ def method_not_allowed(*allowed: str) -> WireError:
     """Return the refusal of the right address, asked in the wrong way."""
     headers = {"allow": ", ".join(allowed)}
     return WireError({"detail": "Method Not Allowed"}, status_code=405, headers=headers)
+
+
+def still_in_progress(request_id: str, urls: Mapping[str, str]) -> WireError:
+    """wire.md §3.4: clients match the detail to the letter."""
+    body = {"detail": "Request is still in progress", "request_id": request_id, **urls}
+    return WireError(body, status_code=400, request_id=request_id)
 
 
 def bad_parts(why: str) -> WireError:

@@ -14,7 +14,6 @@ from falkit_mock.gateway.authority import Authority
 from falkit_mock.gateway.proxy_protocol import (
     END,
     MOST,
-    BadHead,
     RequestHead,
     Streams,
     end,
@@ -81,7 +80,7 @@ class GatewayConnection(asyncio.Protocol):
     def _read(self, head: bytes) -> None:
         try:
             request = RequestHead.parse(head)
-        except BadHead as error:
+        except ValueError as error:
             self._refuse(400, "Bad Request", f"falkit's gateway can't read this: {error}.")
             return
         if not request.scheme:

@@ -20,10 +20,6 @@ _HOPS = (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorizatio
 _PORTS = {"http": 80, "https": 443}
 
 
-class BadHead(ValueError):
-    """Not a request that a proxy can understand; the message says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class RequestHead:
     """`scheme` is CONNECT for a tunnel, http or https for a whole URL, empty for a mere path."""
@@ -37,14 +33,14 @@ class RequestHead:
 
     @classmethod
     def parse(cls, head: bytes) -> RequestHead:
-        """Read a head without its last empty line; raise BadHead."""
+        """Read a head without its last empty line; raise ValueError."""
         line, _, headers = head.partition(b"\r\n")
         words = line.split(b" ")
         if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
-            raise BadHead("the first line is not METHOD TARGET HTTP/1.1")
+            raise ValueError("the first line is not METHOD TARGET HTTP/1.1")
         method, target, version = words
         if not _METHOD.fullmatch(method):
-            raise BadHead("the method is not a word of capital letters")
+            raise ValueError("the method is not a word of capital letters")
         if method == b"CONNECT":
             host, port = _authority(target.decode("latin-1"), 0)
             return cls("CONNECT", host, port, b"", headers)
@@ -52,7 +48,7 @@ class RequestHead:
             return cls("", "", 0, b"", headers)
         match = _URL.fullmatch(target.decode("latin-1"))
         if match is None:
-            raise BadHead("the target isn't an http or https URL")
+            raise ValueError("the target isn't an http or https URL")
         scheme, authority, path = match.groups()
         host, port = _authority(authority, _PORTS[scheme])
         if not path.startswith("/"):
@@ -72,11 +68,11 @@ def _name(row: bytes) -> bytes:
 
 
 def _authority(text: str, default: int) -> tuple[str, int]:
-    """Split host and port; raise BadHead."""
+    """Split host and port; raise ValueError."""
     match = _AUTHORITY.fullmatch(text)
     port = int(match[3] or default) if match else 0
     if match is None or not 0 < port < 65536:
-        raise BadHead("the target is not HOST:PORT")
+        raise ValueError("the target is not HOST:PORT")
     return match[1] or match[2], port
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from starlette.responses import StreamingResponse
 
 from falkit_mock.core import HINT, dumps, header_text
-from falkit_mock.core.errors import ShuttingDown, StillInProgress, method_not_allowed, not_found
+from falkit_mock.core.errors import ShuttingDown, method_not_allowed, not_found, still_in_progress
 from falkit_mock.core.jobs import NO_FAULTS, Job
 from falkit_mock.faults import Operation
 from falkit_mock.faults.rules import NO_MAGIC
@@ -154,7 +154,8 @@ class Queue:
         if job.progression == "polls":
             service.looked_at(job)
         if not over:
-            raise StillInProgress(job.id, job_urls(context.address, job))
+            context.record.early = True
+            raise still_in_progress(job.id, job_urls(context.address, job))
         outcome = job.outcome
         if outcome is None or job.ends < job.starts:
             outcome = await service.outcome(job)
