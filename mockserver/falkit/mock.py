@@ -100,7 +100,7 @@ class Mock:
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            # The thread goes on all the same, and nobody else would end what it starts.
+            # The thread starts the mock all the same, and only this can stop it.
             await starting
             await asyncio.to_thread(self.stop)
             raise
@@ -115,7 +115,7 @@ class Mock:
 
     @property
     def url(self) -> str:
-        """Where it is; `{url}/queue.fal.run/…` stands for `https://queue.fal.run/…`."""
+        """The mock's URL; `{url}/queue.fal.run/…` answers for `https://queue.fal.run/…`."""
         self._running()
         assert self._listener is not None
         return reached(self._listener)
@@ -147,7 +147,7 @@ class Mock:
 
     @property
     def jobs(self) -> list[Job]:
-        """The jobs as they stand now, the newest last."""
+        """The jobs as they are now, the newest last."""
         server, app = self._running()
         return server.call(lambda: read_jobs(app.service, app.catalog))
 

@@ -36,14 +36,14 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One request to a model, as it stands. Moments are unix seconds, None while unknown."""
+    """One request to a model, as it is now. Moments are unix seconds, None while unknown."""
 
     request_id: str
     endpoint_id: str
     status: Status
-    # The id of the key it came with: what stands before the colon.
+    # The id of the key it came with: the part before the colon.
     key: str
-    # JSON, or text where it is none.
+    # JSON, or text where it isn't JSON.
     input: Any
     # JSON; None until the job is done, and for one that failed.
     output: Any
@@ -209,8 +209,8 @@ class Clock(_View):
     def advance(self, time: float | str) -> int:
         """Go on by seconds, or by text such as `2h` or `1h30m`.
 
-        Return how many due events were met on the way. Raise ValueError for what is no length of
-        time.
+        Return how many due events were met on the way. Raise ValueError for what isn't a length
+        of time.
         """
         seconds = parse_duration(time) if isinstance(time, str) else float(time)
         if not 0 <= seconds < math.inf:

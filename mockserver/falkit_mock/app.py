@@ -188,7 +188,7 @@ class MockApp:
         return await api(context)
 
     def _internal_error(self, context: RequestContext, error: Exception) -> Reply:
-        # A mistake of falkit's own. Uvicorn, which is told to be quiet, would keep it to itself.
+        # A mistake of falkit's own. Uvicorn's log level would hide it.
         _log.error("%s %r failed", context.method, context.scope["path"], exc_info=error)
         detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
         return json_reply(detail, request_id=self.service.identity.reply_id(), status_code=500)

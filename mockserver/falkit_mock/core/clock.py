@@ -148,7 +148,7 @@ class SimulatedClock:
             heapq.heappush(self._timers, (moment, next(self._numbers), timer))
             if len(self._timers) > self._most_timers:
                 self._drop_cancelled()
-            # A loop that has ended, as that of an earlier test, wakes nobody any more.
+            # A loop that has ended, such as an earlier test's, calls no alarm any more.
             if self.running and (moment < self._alarm_at or loop is not self._loop):
                 self._set_alarm(loop)
         if self._timers and self._timers[0][0] <= now:

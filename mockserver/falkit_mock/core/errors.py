@@ -36,7 +36,7 @@ class WireError(Exception):
 
 
 _CDN_TOKENS = "get a token at rest.fal.ai/storage/auth/token?storage_type=fal-cdn-v3"
-_NOT_A_KEY = "this mock was started with --api-key; the key sent is none of those"
+_NOT_A_KEY = "this mock was started with --api-key; the key sent isn't one of them"
 
 
 class Unauthenticated(WireError):
@@ -150,12 +150,12 @@ def file_not_found() -> WireError:
 
 
 def not_found(hint: str) -> WireError:
-    """Return the refusal of an address on a known host that leads nowhere."""
+    """Return the refusal of a path that a known host doesn't have."""
     return WireError({"detail": "Not Found"}, status_code=404, hint=hint)
 
 
 def method_not_allowed(*allowed: str) -> WireError:
-    """Return the refusal of the right address, asked in the wrong way."""
+    """Return the refusal of a method that a path doesn't take."""
     headers = {"allow": ", ".join(allowed)}
     return WireError({"detail": "Method Not Allowed"}, status_code=405, headers=headers)
 

@@ -66,11 +66,11 @@ class RequestRecord:
     # The fal host that it is for; of a request to none, its Host header.
     host: str
     path: str
-    # Whose key it came with: what stands before the colon.
+    # The id of the key it came with: the part before the colon.
     key: str
     # The caller's address and port; empty inside one process.
     client: str = ""
-    # Whether it is for a host of fal's; the control API and what leads nowhere are not.
+    # Whether it is for a host of fal's, and not for the control API or for no known host.
     fal: bool = False
     # Given by the request log, in the order of arrival from 1; 0 for what it doesn't keep.
     number: int = 0
@@ -151,7 +151,7 @@ class JobChanged:
 
     def to_json(self) -> dict[str, JSON]:
         """Return it as the stream of events has it."""
-        told: dict[str, JSON] = {
+        body: dict[str, JSON] = {
             "change": self.change,
             "request_id": self.request_id,
             "endpoint_id": self.endpoint_id,
@@ -159,9 +159,9 @@ class JobChanged:
             "time": self.time,
         }
         if self.change == "ended":
-            told["cancelled"] = self.cancelled
-            told["error"] = None if self.error is None else asdict(self.error)
-        return told
+            body["cancelled"] = self.cancelled
+            body["error"] = None if self.error is None else asdict(self.error)
+        return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class HostContacted:
         return {"host": self.host, "port": self.port, "time": self.time}
 
 
-# What is kept for those who follow events, and what listeners are told beside that.
+# The events that are kept for those who follow them, and all that listeners get.
 LoggedEvent: TypeAlias = RequestAnswered | JobChanged | DeliveryAttempted | HostContacted
 Event: TypeAlias = RequestArrived | LoggedEvent
 Listener: TypeAlias = Callable[[Event], None]

@@ -105,7 +105,7 @@ class Identity:
         return self._uuid(b"try " + request_id.encode(), attempts, self._key_of(request_id))
 
     def secret(self, purpose: str) -> bytes:
-        """Return a key to sign with that nobody outside knows."""
+        """Return a secret key to sign with."""
         return self._digest(b"secret " + purpose.encode(), 32)
 
     def _next(self, kind: str) -> str:
@@ -167,7 +167,7 @@ def check(authorization: str, app: str | None, api_keys: frozenset[str]) -> None
 
 
 def key_id(authorization: str) -> str:
-    """Return whose key a header names: what stands before the colon, never the secret."""
+    """Return whose key a header names: the part before the colon, never the secret."""
     scheme, _, credential = authorization.strip().partition(" ")
     return credential.strip().partition(":")[0] if scheme.lower() == "key" else scheme.lower()
 

@@ -50,7 +50,7 @@ GATEWAY_PORT = 4326
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; OSError says why there is none.
+    """Return a listening socket; raise OSError.
 
     Its protocol is named because asyncio switches Nagle's delay off only where it is.
     """

@@ -45,7 +45,7 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """Every job waits and runs for as long as said; `instant` is 0,0."""
+    """Every job waits and runs for the same time; `instant` is 0,0."""
 
     queue: float
     run: float
@@ -117,7 +117,7 @@ JwksPadding: TypeAlias = Literal["both", "unpadded", "padded"]
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What nobody outside fal knows for certain: our best guess, and the other reading.
+    """What is not known for certain outside fal: our best guess, and the alternatives.
 
     Each field is a row of docs/fidelity.md; `falkit serve --assume NAME=VALUE` changes it.
     """
@@ -125,7 +125,7 @@ class Assumptions:
     # wire.md §3.5, §13: older documentation answers 202 to every accepted cancellation,
     # the newest names OK for a job that was still queued, without its code.
     cancel_in_queue: Literal["requested", "ok"] = "requested"
-    # wire.md §3.4: an app may heed a cancellation (499) or finish regardless (200).
+    # wire.md §3.4: an app may stop when it is cancelled (499) or finish regardless (200).
     cancel_in_progress: Literal["heeded", "ignored"] = "heeded"
     # wire.md §3.4, §13: the body of the 404 for an unknown request.
     unknown_request: Literal["status", "detail"] = "status"

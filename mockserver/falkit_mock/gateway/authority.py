@@ -97,7 +97,7 @@ def keep(path: Path, content: bytes, mode: int, *, replace: bool = True) -> None
 # Renewed with this much time left, so that a server started today has a month.
 _LEAST_LEFT = 30 * 24 * 3600.0
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
-# Every name that certificates can know beforehand: a star stands for one label.
+# Every name that a certificate can list beforehand; a star matches one label.
 _NAMES = sorted(
     {*DOMAINS, *ROLES}
     | {f"*.{domain}" for domain in DOMAINS}
@@ -154,7 +154,7 @@ class Authority:
             if name is None or name in ROLES or name.count(".") < 3 or not is_fal(name):
                 return
             if name not in deeper:
-                # A few real names exist; a caller that makes up thousands shall not fill memory.
+                # A few real names exist; a caller that makes up thousands must not fill memory.
                 if len(deeper) >= 100:
                     deeper.clear()
                 deeper[name] = self._signed([name])

@@ -46,7 +46,7 @@ class GatewayConnection(asyncio.Protocol):
         # Whether a tunnel to one of fal's names was asked for and granted.
         self._inside = False
         self._busy = False
-        # Whether the caller has said, while something took time, that it will say no more.
+        # Whether the caller sent its end of file while something took time.
         self._finished = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -261,7 +261,7 @@ class Gateway:
         self.url = reached(listener)
         # What is added to the state of its connections.
         self.state = {MEDIA_BASE: f"{mock}/{MEDIA}"}
-        # Those that uvicorn doesn't know of: still at the door, or tunnels.
+        # Those that uvicorn doesn't know of: not handed over yet, or tunnels.
         self.connections: set[asyncio.WriteTransport] = set()
         # Callers that refused the certificate, most often since they don't trust the authority.
         self.failed_handshakes = 0
@@ -280,7 +280,7 @@ class Gateway:
         )
 
     def close(self) -> None:
-        """Take no more connections, and end those that nobody else will end."""
+        """Take no more connections, and end those that uvicorn doesn't know of."""
         if self._server is not None:
             self._server.close()
         for transport in list(self.connections):

@@ -89,7 +89,7 @@ def streams_of(transport: asyncio.Transport) -> Streams:
 
 
 async def relay(near: Streams, far: Streams) -> None:
-    """Pass on what each end says, its half-close included, until both have said all.
+    """Pass on what each end sends, its half-close included, until both have ended.
 
     Neither is read faster than the other takes it; a connection that breaks ends both.
     """
