@@ -92,7 +92,7 @@ def test_realtime_token_is_an_object_at_the_newer_address(mock: Mock) -> None:
 def test_what_a_token_asks_for_is_checked(mock: Mock, body: object, loc: str) -> None:
     reply = mock.http.post("/rest.fal.ai/tokens/", json=body)
     assert reply.status_code == 422
-    assert reply.json()["detail"][0]["loc"] == ["body", loc]
+    assert reply.json()["detail"][0]["loc"][:2] == ["body", loc]
 
 
 def test_only_post_and_only_known_paths(mock: Mock) -> None:
