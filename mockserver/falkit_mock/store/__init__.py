@@ -187,7 +187,7 @@ class DeliveryStore:
             for delivery in newest_first
             if request_id in (None, delivery.request_id)
             and url in (None, delivery.url)
-            and verdict in (None, delivery.verdict)
+            and verdict in (None, delivery.status)
         )
         return [*islice(found, limit)][::-1]
 
