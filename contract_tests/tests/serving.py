@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 
+from falkit import Settings
 from falkit_mock.core.clock import Clock, ManualClock
 from falkit_mock.core.network import listen, reached
 from falkit_mock.mock import ServerThread
 from falkit_mock.service.service import Service
-from falkit_mock.settings import Settings
 
 T2V = "fal-ai/ltx-2/text-to-video"
 I2V_FAST = "fal-ai/ltx-2/image-to-video/fast"

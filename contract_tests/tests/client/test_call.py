@@ -13,11 +13,10 @@ import httpx
 import pytest
 import respx
 
+from falkit import Settings
 from falkit_client import cli
 from falkit_fixtures.images import sample
 from falkit_mock.cli import main
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from serving import running
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
@@ -30,7 +29,7 @@ CLIP = "http://mock.test/v3b.fal.media/files/b/0/clip.mp4"
 
 @pytest.fixture(scope="module")
 def url() -> Generator[str]:
-    with running(Settings(timing=parse_timing("0,0.1"))) as mock:
+    with running(Settings(timing="0,0.1")) as mock:
         yield mock.url
 
 

@@ -22,10 +22,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from falkit import Settings
 from falkit_client import errors
 from falkit_fixtures.images import sample
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from processes import started
 from serving import running
 
@@ -101,7 +100,7 @@ def relayed(target: str, most: int = 9000) -> Generator[str]:
 
 @pytest.fixture(scope="module")
 def url() -> Generator[str]:
-    with running(Settings(timing=parse_timing("0.1,0.4"))) as mock:
+    with running(Settings(timing="0.1,0.4")) as mock:
         yield mock.url
 
 

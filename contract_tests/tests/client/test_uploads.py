@@ -14,11 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
+from falkit import Settings
 from falkit_client import uploads
 from falkit_client.errors import BadReply, Refused, Unauthorized
 from falkit_fixtures import images
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from serving import I2V_FAST, PROMPT, Mock, WatchedClock, running
 
 Do = Callable[..., Any]
@@ -26,7 +25,7 @@ Do = Callable[..., Any]
 
 @pytest.fixture
 def mock() -> Generator[Mock]:
-    with running(Settings(timing=parse_timing("instant"), seed=1), WatchedClock()) as served:
+    with running(Settings(timing="instant", seed=1), WatchedClock()) as served:
         yield served
 
 

@@ -6,16 +6,15 @@ from collections.abc import Generator
 
 import pytest
 
+from falkit import Settings
 from falkit_client import Client
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from serving import Mock, running
 
 
 @pytest.fixture(scope="session")
 def mock() -> Generator[Mock]:
     """A mock whose jobs take no time."""
-    with running(Settings(timing=parse_timing("instant"), seed=1)) as served:
+    with running(Settings(timing="instant", seed=1)) as served:
         yield served
 
 

@@ -7,9 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from falkit import Settings
 from falkit_mock.core.clock import Clock
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from serving import Mock, running
 
 Serve = Callable[..., Mock]
@@ -18,7 +17,7 @@ Serve = Callable[..., Mock]
 @pytest.fixture(scope="session")
 def instant() -> Generator[Mock]:
     """A mock without rules whose jobs take no time; shared, so faults are named by requests."""
-    with running(Settings(timing=parse_timing("instant"), concurrency=0)) as served:
+    with running(Settings(timing="instant", concurrency=0)) as served:
         yield served
 
 

@@ -10,8 +10,7 @@ from collections.abc import Generator
 import httpx
 import pytest
 
-from falkit_mock.app import create_app
-from falkit_mock.settings import Settings
+from falkit import Settings, create_app
 from faults.conftest import Serve
 from gated import Gated, gated, heard
 from serving import KEY, PATIENCE, PROMPT, T2V, Mock, WatchedClock

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from falkit import Settings
 from falkit_mock.core import parse_body
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import ModelRequest
@@ -22,7 +23,6 @@ from falkit_mock.faults.resolve import outcome_as
 from falkit_mock.faults.rulebook import Rulebook, TriggeredFault
 from falkit_mock.faults.rules import Rule
 from falkit_mock.service.outcomes import read_request
-from falkit_mock.settings import Settings
 from falkit_spec import Catalog
 from faults.conftest import Serve
 from serving import PROMPT, T2V, Mock

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from falkit import Settings
 from falkit_mock.gateway import Policy
-from falkit_mock.settings import Settings
 from gated import INSTANT, Gated, gated
 
 

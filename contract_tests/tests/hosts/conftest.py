@@ -7,15 +7,14 @@ from contextlib import ExitStack
 
 import pytest
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import Mock, WatchedClock, running
 
 
 @pytest.fixture(scope="session")
 def mock() -> Generator[Mock]:
     """A mock whose jobs take no time; shared, so that a test must not count on being alone."""
-    with running(Settings(timing=parse_timing("instant"))) as served:
+    with running(Settings(timing="instant")) as served:
         yield served
 
 
@@ -42,10 +41,10 @@ def timed(clock: WatchedClock) -> Generator[Callable[[Settings], Mock]]:
 @pytest.fixture
 def slow(timed: Callable[[Settings], Mock]) -> Mock:
     """A mock on `clock` whose jobs wait 1 s and run 10 s, two at a time."""
-    return timed(Settings(timing=parse_timing("1,10"), seed=1))
+    return timed(Settings(timing="1,10", seed=1))
 
 
 @pytest.fixture
 def held(timed: Callable[[Settings], Mock]) -> Mock:
     """A mock whose jobs wait until they are released."""
-    return timed(Settings(timing=parse_timing("held"), seed=1))
+    return timed(Settings(timing="held", seed=1))

@@ -10,9 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from falkit_mock.app import create_app
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings, create_app
 from serving import KEY, PROMPT, T2V, Mock
 
 APP = "fal-ai/ltx-2"
@@ -137,7 +135,7 @@ def test_hosts_not_imitated_yet_say_so(mock: Mock, host: str) -> None:
 
 
 async def _mounted(path: str, headers: dict[str, str]) -> dict[str, str]:
-    app = create_app(Settings(timing=parse_timing("instant")))
+    app = create_app(Settings(timing="instant"))
     outer = Starlette(routes=[Mount("/fake/fal", app=app)])
     transport = httpx.ASGITransport(outer)
     async with httpx.AsyncClient(transport=transport, base_url="http://test:80") as client:

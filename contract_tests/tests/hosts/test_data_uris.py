@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
+from falkit import Settings
 from falkit_fixtures import images
 from falkit_fixtures.images import Kind, Other
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from serving import I2V_FAST, PROMPT, RETAKE, Mock
 
 FORMATS = ["png", "jpeg", "webp", "avif", "heif"]
@@ -100,7 +99,7 @@ def test_the_queue_refuses_at_the_result(mock: Mock) -> None:
 def test_a_bad_picture_is_refused_at_once_by_a_held_mock(
     serve: Callable[[Settings], Mock],
 ) -> None:
-    mock = serve(Settings(timing=parse_timing("held")))
+    mock = serve(Settings(timing="held"))
     assert _refusal(mock, images.data_uri("gif"))["type"] == "unsupported_image_format"
 
 

@@ -10,10 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from falkit import Settings
 from falkit_fixtures import images
-from falkit_mock.core.settings import parse_timing
 from falkit_mock.service import inputs
-from falkit_mock.settings import Settings
 from serving import I2V_FAST, PATIENCE, PROMPT, Mock
 
 
@@ -84,7 +83,7 @@ def site() -> Generator[Site]:
 
 @pytest.fixture
 def open_mock(serve: Callable[[Settings], Mock]) -> Mock:
-    return serve(Settings(timing=parse_timing("instant"), allow_private_inputs=True))
+    return serve(Settings(timing="instant", allow_private_inputs=True))
 
 
 def _answer(mock: Mock, url: str) -> tuple[str, str]:

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import I2V_FAST, PROMPT, RETAKE, Mock
 
 PRIVATE = [
@@ -97,7 +96,7 @@ def test_what_is_no_http_url_is_refused(mock: Mock, url: str) -> None:
 def test_what_is_no_http_url_is_refused_also_where_private_ones_are_allowed(
     serve: Callable[[Settings], Mock],
 ) -> None:
-    mock = serve(Settings(timing=parse_timing("instant"), allow_private_inputs=True))
+    mock = serve(Settings(timing="instant", allow_private_inputs=True))
     for url in MALFORMED:
         _refused(mock, url)
 
@@ -126,7 +125,7 @@ def test_public_urls_are_taken_on_trust_and_nothing_is_fetched(
         return httpx.Response(500)
 
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", send)
-    mock = serve(Settings(timing=parse_timing("instant"), allow_private_inputs=allow))
+    mock = serve(Settings(timing="instant", allow_private_inputs=allow))
     assert mock.run({**PROMPT, "image_url": url}, I2V_FAST).status_code == 200
     assert sent == []
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import PROMPT, T2V, Mock
 
 JWT = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln"
@@ -55,7 +54,7 @@ def test_any_key_will_do_unless_some_are_named(mock: Mock, authorization: str) -
 
 def test_named_keys_alone_are_accepted(serve: Callable[[Settings], Mock]) -> None:
     keys = frozenset({"a:b", "plain"})
-    mock = serve(Settings(timing=parse_timing("instant"), api_keys=keys))
+    mock = serve(Settings(timing="instant", api_keys=keys))
 
     def detail(authorization: str) -> object:
         reply = mock.run(PROMPT, headers={"authorization": authorization})

@@ -9,8 +9,7 @@ import fal_client
 import httpx
 import pytest
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from rerouting import AsyncTransports, rerouted
 from serving import I2V_FAST, PROMPT, T2V, Mock
 
@@ -30,7 +29,7 @@ def polled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Generator[Mock]:
     """A mock whose jobs move with each look at them, in fal's place."""
-    mock = serve(Settings(timing=parse_timing("polls"), api_keys=frozenset({"id:secret"})))
+    mock = serve(Settings(timing="polls", api_keys=frozenset({"id:secret"})))
     with rerouted(mock, monkeypatch, async_transports):
         yield mock
 

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import PATIENCE, PROMPT, T2V, Mock
 
 JSON_TYPE = {"content-type": "application/json"}
@@ -181,7 +180,7 @@ def test_no_odd_value_is_a_500_in_any_field(mock: Mock, field: str, value: bytes
 
 
 def test_a_body_announced_as_too_large_is_413_unread(serve: Callable[[Settings], Mock]) -> None:
-    mock = serve(Settings(timing=parse_timing("instant"), max_body=1000))
+    mock = serve(Settings(timing="instant", max_body=1000))
     where = urlsplit(mock.url)
     with socket.create_connection((str(where.hostname), where.port or 0), PATIENCE) as wire:
         wire.sendall(
@@ -192,7 +191,7 @@ def test_a_body_announced_as_too_large_is_413_unread(serve: Callable[[Settings],
 
 
 def test_a_body_that_grows_too_large_is_413(serve: Callable[[Settings], Mock]) -> None:
-    mock = serve(Settings(timing=parse_timing("instant"), max_body=1000))
+    mock = serve(Settings(timing="instant", max_body=1000))
 
     def chunks() -> Iterator[bytes]:
         yield b'{"prompt": "'
@@ -208,7 +207,7 @@ def test_a_body_that_grows_too_large_is_413(serve: Callable[[Settings], Mock]) -
 def test_a_body_as_large_as_allowed_is_read(serve: Callable[[Settings], Mock]) -> None:
     body = json.dumps(PROMPT).encode()
     for most, code in ((len(body), 200), (len(body) - 1, 413)):
-        mock = serve(Settings(timing=parse_timing("instant"), max_body=most))
+        mock = serve(Settings(timing="instant", max_body=most))
         assert _post(mock, body)[0] == code
 
 

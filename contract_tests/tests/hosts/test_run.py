@@ -7,8 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import PATIENCE, PROMPT, T2V, Mock, WatchedClock
 
 
@@ -138,5 +137,5 @@ def test_a_path_that_the_app_lacks_is_404_at_once(mock: Mock) -> None:
 
 
 def test_polls_timing_answers_a_direct_call_at_once(serve: Callable[[Settings], Mock]) -> None:
-    mock = serve(Settings(timing=parse_timing("polls")))
+    mock = serve(Settings(timing="polls"))
     assert mock.run(PROMPT).status_code == 200

@@ -7,8 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import PROMPT, T2V, Mock
 
 URLS = ["response_url", "status_url", "cancel_url"]
@@ -157,7 +156,7 @@ def test_two_run_and_the_third_waits_as_next(slow: Mock) -> None:
 
 
 def test_each_endpoint_has_its_own_runners(timed: Callable[[Settings], Mock]) -> None:
-    mock = timed(Settings(timing=parse_timing("1,10"), concurrency=0))
+    mock = timed(Settings(timing="1,10", concurrency=0))
     busy = [mock.submit() for _ in range(3)]
     other = mock.submit(endpoint=f"{T2V}/fast")
     assert other["queue_position"] == 0
@@ -181,7 +180,7 @@ def test_a_cancellation_moves_up_those_who_wait(slow: Mock) -> None:
 
 
 def test_more_runners_run_more_jobs(timed: Callable[[Settings], Mock]) -> None:
-    mock = timed(Settings(timing=parse_timing("0,10"), runners=3, concurrency=0))
+    mock = timed(Settings(timing="0,10", runners=3, concurrency=0))
     jobs = [mock.submit() for _ in range(4)]
     states = [mock.status(job)["status"] for job in jobs]
     assert states == ["IN_PROGRESS"] * 3 + ["IN_QUEUE"]

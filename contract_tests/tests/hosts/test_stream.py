@@ -7,8 +7,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from falkit_mock.core.settings import Assumptions, parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
+from falkit_mock.core.settings import Assumptions
 from serving import Mock, WatchedClock
 
 
@@ -96,7 +96,7 @@ def test_each_event_may_bring_the_whole_window_instead(
     timed: Callable[[Settings], Mock], clock: WatchedClock
 ) -> None:
     assumed = Assumptions.parse(("stream-logs=window",))
-    mock = timed(Settings(timing=parse_timing("0,10"), assumptions=assumed))
+    mock = timed(Settings(timing="0,10", assumptions=assumed))
     with _streamed(mock, mock.submit(), "?logs=1") as lines:
         next(lines)
         clock.until_waited_for()
@@ -123,7 +123,7 @@ def test_a_finished_job_streams_one_event(mock: Mock) -> None:
 
 
 def test_polls_timing_walks_through_all_statuses(serve: Callable[[Settings], Mock]) -> None:
-    mock = serve(Settings(timing=parse_timing("polls")))
+    mock = serve(Settings(timing="polls"))
     with _streamed(mock, mock.submit()) as lines:
         statuses = [_event(line)["status"] for line in lines]
     assert statuses == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from falkit import Settings
 from falkit_mock.core.settings import Assumptions, SettingsError, parse_timing
-from falkit_mock.settings import Settings
 from serving import I2V_FAST, PROMPT, T2V, Mock
 
 Timed = Callable[[Settings], Mock]
@@ -19,26 +19,26 @@ def _statuses(mock: Mock, job: dict[str, str], count: int) -> list[str]:
 
 
 def test_instant_is_done_when_first_looked_at(timed: Timed) -> None:
-    mock = timed(Settings(timing=parse_timing("instant")))
+    mock = timed(Settings(timing="instant"))
     jobs = [mock.submit() for _ in range(4)]
     assert [mock.status(job)["status"] for job in jobs] == ["COMPLETED"] * 4
     assert mock.result(jobs[0]).status_code == 200
 
 
 def test_polls_moves_a_job_one_step_with_each_status(timed: Timed) -> None:
-    mock = timed(Settings(timing=parse_timing("polls")))
+    mock = timed(Settings(timing="polls"))
     job = mock.submit()
     assert _statuses(mock, job, 4) == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "COMPLETED"]
 
 
 def test_polls_moves_a_job_for_those_who_only_ask_for_the_result(timed: Timed) -> None:
-    mock = timed(Settings(timing=parse_timing("polls")))
+    mock = timed(Settings(timing="polls"))
     job = mock.submit()
     assert [mock.result(job).status_code for _ in range(3)] == [400, 400, 200]
 
 
 def test_polls_leaves_other_jobs_where_they_are(timed: Timed) -> None:
-    mock = timed(Settings(timing=parse_timing("polls")))
+    mock = timed(Settings(timing="polls"))
     one, other = mock.submit(), mock.submit()
     _statuses(mock, one, 3)
     assert mock.status(other)["status"] == "IN_QUEUE"
@@ -70,7 +70,7 @@ def test_a_release_of_an_id_that_no_header_can_hold_is_404(held: Mock, request_i
 
 
 def test_seconds_are_those_asked_for(timed: Timed) -> None:
-    mock = timed(Settings(timing=parse_timing("3,4.5")))
+    mock = timed(Settings(timing="3,4.5"))
     job = mock.submit()
     seen: list[str] = []
     for seconds in (2.9, 0.1, 4.4, 0.1):
@@ -80,7 +80,7 @@ def test_seconds_are_those_asked_for(timed: Timed) -> None:
 
 
 def test_realistic_grows_with_seconds_and_with_pixels(timed: Timed) -> None:
-    mock = timed(Settings(timing=parse_timing("realistic"), seed=1))
+    mock = timed(Settings(timing="realistic", seed=1))
     inputs: list[dict[str, object]] = [
         {},
         {"duration": 10},
@@ -102,7 +102,7 @@ def test_a_timing_that_is_none_is_named_in_the_error(text: str) -> None:
 
 def test_one_seed_makes_the_same_ids_logs_files_and_media(timed: Timed) -> None:
     def transcript(seed: int) -> list[object]:
-        mock = timed(Settings(timing=parse_timing("realistic"), seed=seed))
+        mock = timed(Settings(timing="realistic", seed=seed))
         # What is about no job must not change the jobs that follow.
         mock.http.get("/health")
         mock.run({})
@@ -132,9 +132,7 @@ def _video(mock: Mock) -> tuple[str, bytes, list[str]]:
 
 
 def test_one_seed_makes_the_same_file(timed: Timed) -> None:
-    one, same, other = [
-        _video(timed(Settings(timing=parse_timing("1,10"), seed=seed))) for seed in (7, 7, 8)
-    ]
+    one, same, other = [_video(timed(Settings(timing="1,10", seed=seed))) for seed in (7, 7, 8)]
     assert one == same
     assert one[0] != other[0]
     assert one[1] != other[1]
@@ -142,7 +140,7 @@ def test_one_seed_makes_the_same_file(timed: Timed) -> None:
 
 
 def test_a_seed_of_any_length_will_do(serve: Timed) -> None:
-    mock = serve(Settings(timing=parse_timing("instant"), seed=10**100))
+    mock = serve(Settings(timing="instant", seed=10**100))
     assert mock.run(PROMPT, T2V).status_code == 200
 
 
@@ -160,7 +158,7 @@ class TestAssumptions:
 
     def test_a_queued_job_is_cancelled_with_ok(self, timed: Timed) -> None:
         assumed = Assumptions.parse(("cancel-in-queue=ok",))
-        mock = timed(Settings(timing=parse_timing("1,10"), assumptions=assumed))
+        mock = timed(Settings(timing="1,10", assumptions=assumed))
         queued, running = mock.submit(), mock.submit()
         reply = mock.cancel(queued)
         assert (reply.status_code, reply.json()) == (200, {"status": "OK"})
@@ -169,7 +167,7 @@ class TestAssumptions:
 
     def test_a_running_job_finishes_although_cancelled(self, timed: Timed) -> None:
         assumed = Assumptions.parse(("cancel-in-progress=ignored",))
-        mock = timed(Settings(timing=parse_timing("1,10"), assumptions=assumed))
+        mock = timed(Settings(timing="1,10", assumptions=assumed))
         job = mock.submit()
         mock.advance(1)
         assert mock.cancel(job).json() == {"status": "CANCELLATION_REQUESTED"}
@@ -184,7 +182,7 @@ class TestAssumptions:
 
     def test_a_models_refusal_is_absent_from_the_status(self, timed: Timed) -> None:
         assumed = Assumptions.parse(("model-error-in-status=absent",))
-        mock = timed(Settings(timing=parse_timing("instant"), assumptions=assumed))
+        mock = timed(Settings(timing="instant", assumptions=assumed))
         job = mock.submit({})
         assert "error" not in mock.status(job)
         assert mock.result(job).status_code == 422
@@ -194,13 +192,13 @@ class TestAssumptions:
         endpoint = f"{T2V}/fast"
         for word, code in (("refused", 422), ("accepted", 200)):
             assumed = Assumptions.parse((f"unsupported-combination={word}",))
-            mock = timed(Settings(timing=parse_timing("instant"), assumptions=assumed))
+            mock = timed(Settings(timing="instant", assumptions=assumed))
             assert mock.run(body, endpoint).status_code == code
 
     def test_lax_types_are_taken(self, timed: Timed) -> None:
         body = {"prompt": "x", "generate_audio": "false"}
         for word, code in (("refused", 422), ("accepted", 200)):
             assumed = Assumptions.parse((f"lax-types={word}",))
-            mock = timed(Settings(timing=parse_timing("instant"), assumptions=assumed))
+            mock = timed(Settings(timing="instant", assumptions=assumed))
             assert mock.run(body).status_code == code
         assert mock.run({"prompt": "x", "duration": "6"}).status_code == 422

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import Mock, WatchedClock, running
 
 Serve = Callable[..., Mock]
@@ -27,7 +26,7 @@ def serve(clock: WatchedClock) -> Generator[Serve]:
     with ExitStack() as stack:
 
         def make(timing: str, **settings: Any) -> Mock:
-            made = Settings(timing=parse_timing(timing), seed=1, **settings)
+            made = Settings(timing=timing, seed=1, **settings)
             return stack.enter_context(running(made, clock))
 
         yield make

@@ -10,11 +10,9 @@ from fal_client.client import FalClientHTTPError
 
 from clients import javascript_client
 from clients.in_process import Fal, routed_from_threads
-from falkit_mock.app import create_app
+from falkit import Settings, create_app
 from falkit_mock.core.clock import ManualClock
-from falkit_mock.core.settings import parse_timing
 from falkit_mock.service.service import Service
-from falkit_mock.settings import Settings
 from service.conftest import Serve
 from serving import PROMPT, T2V
 
@@ -27,7 +25,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def fal(clock: ManualClock) -> Generator[Fal]:
     """A mock for one job at a time, each of which runs for ten seconds."""
-    settings = Settings(timing=parse_timing("0,10"), concurrency=1)
+    settings = Settings(timing="0,10", concurrency=1)
     with routed_from_threads(Fal(create_app(settings, clock=clock))) as served:
         yield served
 

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from falkit import Settings
 from falkit_mock.core.jobs import Outcome
 from falkit_mock.core.settings import Assumptions, SettingsError
-from falkit_mock.settings import Settings
 from service.conftest import Serve
 from serving import PROMPT, T2V, Mock
 

@@ -17,14 +17,14 @@ from client.webhooks.signing import KeyHost, Sent
 from client.webhooks.test_independent import changed
 from client.webhooks.test_listen import COMMAND, Listening, listen
 from client.webhooks.verifiers import Accepts
+from falkit import Settings
 from falkit_client import errors, webhooks
 from falkit_client.webhooks import KeyRing
-from falkit_mock.core.settings import Assumptions, parse_timing
-from falkit_mock.settings import Settings
+from falkit_mock.core.settings import Assumptions
 from serving import PATIENCE, PROMPT, T2V, Mock, running
 
 __all__ = ["listen"]
-INSTANT = parse_timing("instant")
+INSTANT = "instant"
 BAD = {"prompt": "Rain", "duration": 7}
 
 

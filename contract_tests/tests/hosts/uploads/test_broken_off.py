@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from falkit_mock.settings import Settings
+from falkit import Settings
 from falkit_mock.store.blobs import Sink
 from serving import PATIENCE, Mock, running
 

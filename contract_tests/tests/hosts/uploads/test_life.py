@@ -8,8 +8,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from falkit import Settings
 from falkit_mock.core.settings import Assumptions
-from falkit_mock.settings import Settings
 from serving import Mock, running
 
 HEADERS = ("x_fal_object_lifecycle", "x_fal_object_lifecycle_preference")

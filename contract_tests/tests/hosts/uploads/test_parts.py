@@ -11,7 +11,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import Mock, running
 
 NAMES = {"content_type": "video/mp4", "file_name": "clip.mp4"}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import Mock, running
 
 CDN = "/rest.fal.ai/storage/auth/token?storage_type=fal-cdn-v3"
