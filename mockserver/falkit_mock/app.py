@@ -223,7 +223,9 @@ class MockApp:
             service.close()
             service.store.close()
 
-        router = control_router(service, self.catalog, self.request_log, lambda: self.gateway)
+        router = control_router(
+            service, self.catalog, self.request_log, self.event_log, lambda: self.gateway
+        )
         control = Guard(router, service.settings.control_token)
         return Starlette(
             routes=[

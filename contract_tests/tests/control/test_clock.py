@@ -1,4 +1,4 @@
-"""The clock by the control API: it stands, runs and jumps by way of all that is due."""
+"""The clock by the control API: paused, running, and set ahead past everything that is due."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def post(mock: Mock, action: str, **body: Any) -> Any:
     return reply.json()
 
 
-def test_an_hour_passes_at_once(manual: Mock) -> None:
+def test_advancing_the_clock_by_an_hour_ends_a_job_at_once(manual: Mock) -> None:
     job = manual.submit()
     assert post(manual, "advance", seconds=15)["now"] == 1.8e9 + 15
     assert manual.status(job)["status"] == "IN_PROGRESS"
@@ -35,19 +35,19 @@ def test_an_hour_passes_at_once(manual: Mock) -> None:
     assert manual.status(job)["status"] == "COMPLETED"
 
 
-def test_a_moment_is_set_as_unix_seconds_or_iso(manual: Mock) -> None:
+def test_the_clock_is_set_to_unix_seconds_or_iso_8601(manual: Mock) -> None:
     assert post(manual, "set", now=1.8e9 + 1)["now"] == 1.8e9 + 1
     assert post(manual, "set", now="2027-01-15T09:00:00+00:30")["now"] == 1.8e9 + 1800
     # Without a zone it is UTC, wherever the mock runs.
     assert post(manual, "set", now="2027-01-15T10:00:00")["now"] == 1.8e9 + 7200
 
 
-def test_a_jump_tells_how_many_moments_it_met(manual: Mock) -> None:
+def test_an_advance_counts_the_due_events_on_the_way(manual: Mock) -> None:
     job = manual.submit()
     with manual.http.stream("GET", f"{job['status_url']}/stream") as stream:
         lines = stream.iter_lines()
         next(lines)
-        met = post(manual, "advance", seconds=60)["moments"]
+        met = post(manual, "advance", seconds=60)["events"]
         statuses = [line for line in lines if line.startswith("data: ")]
     # The stream waits for its keep-alive, the job's start and its end.
     assert met >= 2
@@ -55,15 +55,15 @@ def test_a_jump_tells_how_many_moments_it_met(manual: Mock) -> None:
     assert "COMPLETED" in statuses[-1]
 
 
-def test_a_clock_that_runs_stands_and_runs_again(ticking: Mock) -> None:
+def test_a_running_clock_is_paused_and_runs_again(ticking: Mock) -> None:
     assert ticking.http.get("/__falkit/clock").json()["running"] is True
-    stood = post(ticking, "stand")
+    stood = post(ticking, "pause")
     assert stood["running"] is False
     assert ticking.http.get("/__falkit/clock").json()["now"] == stood["now"]
     assert post(ticking, "run")["running"] is True
 
 
-def test_a_running_clock_jumps_ahead(ticking: Mock) -> None:
+def test_a_running_clock_is_advanced_and_goes_on_running(ticking: Mock) -> None:
     job = ticking.submit()
     before = ticking.http.get("/__falkit/clock").json()["now"]
     after = post(ticking, "advance", seconds=600)
@@ -84,7 +84,7 @@ def test_a_running_clock_jumps_ahead(ticking: Mock) -> None:
         ("run", {"now": 5}, ["'now'"]),
     ],
 )
-def test_a_time_that_cannot_be_is_refused(
+def test_an_invalid_time_is_refused_and_the_clock_stays(
     manual: Mock, action: str, body: dict[str, Any], words: list[str]
 ) -> None:
     reply = manual.http.post(f"/__falkit/clock/{action}", json=body)
@@ -93,14 +93,14 @@ def test_a_time_that_cannot_be_is_refused(
     assert manual.http.get("/__falkit/clock").json()["now"] == 1.8e9
 
 
-def test_a_body_that_is_no_json_is_refused_with_the_place(manual: Mock) -> None:
+def test_a_body_that_is_not_json_is_refused_with_the_character(manual: Mock) -> None:
     reply = manual.http.post("/__falkit/clock/advance", content=b'{"seconds": }')
     assert reply.status_code == 422
-    assert "body: '{\"seconds\": }' is no JSON" in reply.json()["detail"]
+    assert "body: '{\"seconds\": }' is not JSON" in reply.json()["detail"]
     assert "at character 12" in reply.json()["detail"]
 
 
-def test_the_calendar_has_an_end(manual: Mock) -> None:
+def test_the_clock_is_not_advanced_past_the_year_9998(manual: Mock) -> None:
     clock = manual.clock
     assert isinstance(clock, ManualClock)
     manual.inside(lambda: clock.restore(253_370_000_000.0, running=False))
@@ -109,7 +109,7 @@ def test_the_calendar_has_an_end(manual: Mock) -> None:
 
 
 class Borrowed:
-    """A clock of somebody's own, which tells the time and no more."""
+    """A program's own clock, which only tells the time."""
 
     def __init__(self) -> None:
         self._clock = ManualClock()
@@ -134,8 +134,8 @@ class Borrowed:
         return self._clock.busy()
 
 
-def test_a_clock_of_somebodys_own_is_told_and_never_moved() -> None:
+def test_a_clock_that_a_program_brought_is_shown_and_never_moved() -> None:
     with running(clock=Borrowed()) as mock:
         assert mock.http.get("/__falkit/clock").json()["running"] is True
-        reply = mock.http.post("/__falkit/clock/stand")
+        reply = mock.http.post("/__falkit/clock/pause")
         assert (reply.status_code, "belongs" in reply.json()["detail"]) == (409, True)

@@ -53,11 +53,11 @@ def test_what_is_no_length_of_time_is_refused(text: str) -> None:
 
 
 def test_the_clock_is_shown_and_moved(falkit: Command, manual: Mock) -> None:
-    assert falkit("clock") == "2027-01-15T08:00:00.000Z  (1800000000.000, stands)\n"
+    assert falkit("clock") == "2027-01-15T08:00:00.000Z  (1800000000.000, paused)\n"
     assert "1800000900.000" in falkit("clock", "advance", "15m")
     assert "2027-01-16T00:00:00.000Z" in falkit("clock", "set", "2027-01-16T00:00:00Z")
-    assert "runs" in falkit("clock", "run")
-    assert "stands" in falkit("clock", "stand")
+    assert "running" in falkit("clock", "run")
+    assert "paused" in falkit("clock", "pause")
     assert "ago" in falkit.refused("clock", "set", "1800000000")
     assert "15m" in falkit.refused("clock", "advance", "soon")
     assert "give a length of time" in falkit.refused("clock", "advance")
@@ -85,14 +85,14 @@ def test_jobs_are_listed_shown_and_steered(falkit: Command, manual: Mock) -> Non
     assert "nobody" in falkit.refused("jobs", "nobody")
 
 
-def test_the_journal_is_shown_waited_for_and_cleared(falkit: Command, manual: Mock) -> None:
+def test_the_request_log_is_shown_waited_for_and_cleared(falkit: Command, manual: Mock) -> None:
     manual.submit()
-    assert f"200 POST queue.fal.run/{T2V}" in falkit("journal")
-    assert falkit("journal", "--method", "PUT") == ""
-    assert falkit.refused("journal", "--method", "PUT", "--wait", "0.01", code=1) == ""
-    assert json.loads(falkit("journal", "--json"))["last"] == 1
-    falkit("journal", "--clear")
-    assert falkit("journal") == ""
+    assert f"200 POST queue.fal.run/{T2V}" in falkit("requests")
+    assert falkit("requests", "--method", "PUT") == ""
+    assert falkit.refused("requests", "--method", "PUT", "--wait", "0.01", code=1) == ""
+    assert json.loads(falkit("requests", "--json"))["last"] == 1
+    falkit("requests", "--clear")
+    assert falkit("requests") == ""
 
 
 def test_a_state_goes_out_and_in(falkit: Command, manual: Mock, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_state_goes_out_and_in(falkit: Command, manual: Mock, tmp_path: Path) 
     assert "bytes" in falkit("export", str(file))
     assert falkit("reset") == "empty, seed 1\n"
     assert manual.http.get(job["status_url"]).status_code == 404
-    assert falkit("import", str(file)) == "1 jobs, seed 1\n"
+    assert falkit("import", str(file)) == "1 job, seed 1\n"
     assert manual.status(job)["status"] == "IN_QUEUE"
     assert [path.name for path in tmp_path.iterdir()] == ["state.tar"]
     file.write_bytes(b"no tar")
@@ -122,4 +122,4 @@ def test_a_mock_that_is_not_there_is_one_line_with_the_mend(
 
 def test_what_is_no_mock_is_said_so(manual: Mock, capsys: pytest.CaptureFixture[str]) -> None:
     elsewhere = Command(f"{manual.url}/fal.ai", capsys)
-    assert "is no falkit" in elsewhere.refused("clock")
+    assert "isn't falkit" in elsewhere.refused("clock")

@@ -162,7 +162,7 @@ def test_a_server_beyond_this_machine_without_a_token_refuses_all() -> None:
 
 @pytest.mark.parametrize(("options", "printed"), [([], True), (["--control-token", "own"], False)])
 def test_bound_beyond_this_machine_it_has_a_token(options: list[str], printed: bool) -> None:
-    command = [*COMMAND, "--host", "0.0.0.0", "--quiet", *options]
+    command = [*COMMAND, "--host", "0.0.0.0", *options]
     with started(command, stderr=subprocess.PIPE) as server:
         try:
             assert server.stdout is not None

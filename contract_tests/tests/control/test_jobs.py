@@ -85,7 +85,7 @@ def test_all_is_told_of_one_job_and_the_secret_of_its_key_nowhere(manual: Mock) 
     assert (told["created"], told["starts"], told["ends"]) == (1.8e9, 1.8e9 + 10, 1.8e9 + 30)
     assert told["outcome"]["status_code"] == 200
     assert told["outcome"]["body"]["video"]["url"].endswith(".mp4")
-    options = told["wishes"]
+    options = told["options"]
     assert (options["webhook"], options["priority"], options["key"]) == (
         hook["fal_webhook"],
         "low",

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from falkit_mock.control.routes import METHODS, ROOT, document
+from falkit_mock.control import document
+from falkit_mock.control.routes import METHODS, ROOT
 from falkit_mock.core.clock import ManualClock
 from falkit_mock.core.settings import parse_timing
 from falkit_mock.settings import Settings
@@ -68,15 +69,34 @@ def test_the_refusal_is_as_shown(steered: Mock, tmp_path: Path) -> None:
     assert json.loads(run(script, steered, tmp_path, 22)) == json.loads(shown)
 
 
-@pytest.mark.parametrize("script", [script for script, _ in EXAMPLES[1:]])
+# The stream has no end.
+STREAM = next(script for script, _ in EXAMPLES if "curl -N" in script)
+
+
+@pytest.mark.parametrize("script", [script for script, _ in EXAMPLES[1:] if script != STREAM])
 def test_an_example_runs(script: str, steered: Mock, tmp_path: Path) -> None:
     assert run(script, steered, tmp_path)
 
 
 def test_the_clock_answers_with_the_fields_shown(steered: Mock) -> None:
-    (shown,) = [json.loads(shown) for _, shown in EXAMPLES if '"moments"' in shown]
+    (shown,) = [json.loads(shown) for _, shown in EXAMPLES if '"events"' in shown]
     reply = steered.http.post(f"{ROOT}/clock/advance", json={"seconds": 0})
     assert reply.json().keys() == shown.keys()
+
+
+def test_the_stream_of_events_has_the_fields_shown(steered: Mock, tmp_path: Path) -> None:
+    (shown,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+    steered.submit(params={"fal_webhook": "http://example.com/"})
+    # What curl exits with once its time is up.
+    printed = run(STREAM.replace("-N", "-N --max-time 1"), steered, tmp_path, 28)
+    assert printed.splitlines()[:4] == shown.splitlines()[:4]
+    assert fields_by_kind(shown).items() <= fields_by_kind(printed).items()
+
+
+def fields_by_kind(stream: str) -> dict[str, list[str]]:
+    """Return the names of each kind of event's data, in order."""
+    found = re.findall(r"id: \d+\nevent: (\w+)\ndata: (.*)\n", stream)
+    return {kind: [*json.loads(data)] for kind, data in found}
 
 
 def test_the_failures_shown_are_taken(steered: Mock) -> None:

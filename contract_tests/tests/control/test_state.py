@@ -279,7 +279,7 @@ def test_a_reset_mock_gives_the_same_ids_again(manual: Mock) -> None:
     assert manual.http.post("/__falkit/reset").json() == {"seed": 1, "jobs": 0}
     assert manual.http.get(f"/v3b.fal.media{path}").status_code == 404
     assert not list(manual.service.store.uploads.blobs.folder.iterdir())
-    assert manual.http.get("/__falkit/journal").json()["last"] == 1
+    assert manual.http.get("/__falkit/requests").json()["last"] == 1
     assert manual.submit()["request_id"] == first["request_id"]
     assert upload(manual) == path
 

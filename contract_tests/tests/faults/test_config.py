@@ -92,7 +92,7 @@ def test_pyproject_has_the_same_under_its_table(tmp_path: Path) -> None:
     ("text", "line"),
     [
         ("runnrs = 3", "falkit.toml: runnrs: no option has this name; did you mean runners?"),
-        ('runners = "x"', "falkit.toml: runners: 'x' is no whole number"),
+        ('runners = "x"', "falkit.toml: runners: 'x' isn't a whole number"),
         ("config = 'x'", "falkit.toml: config: a file can't name another"),
         ("fault = 'x'", "falkit.toml: fault: write each as [[rules]] with fault = NAME"),
         ("rules = 3", "falkit.toml: rules: write each as [[rules]] with fault = NAME"),
@@ -114,8 +114,8 @@ def test_a_file_that_cant_work_ends_it_with_one_line(tmp_path: Path, text: str, 
         ("[[rule]]\nfault = 'hang'", "rule: did you mean rules? write each as [[rules]]"),
         ("[[rules]]\ntimes = 1", "rule 1: fault: missing; give the name of one"),
         ("quiet = 3", "quiet: 3 is neither true nor false"),
-        ("seed = true", "seed: true is no whole number"),
-        ("request-log = []", "request-log: [] is no whole number"),
+        ("seed = true", "seed: true isn't a whole number"),
+        ("request-log = []", "request-log: [] isn't a whole number"),
         ("timing = 'soon'", "timing: 'soon' is none of"),
         (
             "result-ttl = -5",
@@ -123,10 +123,10 @@ def test_a_file_that_cant_work_ends_it_with_one_line(tmp_path: Path, text: str, 
         ),
         ("assume = ['x']", "assume: 'x' is not of the form"),
         ("clock = 'manual'\nclock-start = 'x'", "clock-start: 'x' isn't a moment"),
-        ("host = '999.1.1.1'", "host: '999.1.1.1' is no address to listen on"),
-        (f"seed = 0x{'f' * 9000}", "seed: so long a number is no whole number"),
-        (f"seed = {'9' * 5000}", "no TOML: "),
-        ("a = " + "[" * 5000, "no TOML: "),
+        ("host = '999.1.1.1'", "host: '999.1.1.1' isn't an address to listen on"),
+        (f"seed = 0x{'f' * 9000}", "seed: so long a number isn't a whole number"),
+        (f"seed = {'9' * 5000}", "isn't TOML: "),
+        ("a = " + "[" * 5000, "isn't TOML: "),
     ],
     ids=str,
 )
@@ -145,7 +145,7 @@ def test_what_a_file_says_wrongly_is_told_with_its_name(
     [
         ("--result-ttl", "-5", "give fal, forever or seconds above 0"),
         ("--host", "999.1.1.1", "give one of this machine's, such as 127.0.0.1"),
-        ("--host", "x" * 99, "is no address to listen on"),
+        ("--host", "x" * 99, "isn't an address to listen on"),
     ],
 )
 def test_an_option_that_cant_work_is_told_with_its_mend(
@@ -168,9 +168,9 @@ def test_a_rule_for_an_endpoint_that_is_not_there_is_warned_of() -> None:
 
 def test_a_file_that_is_no_toml_or_not_there_ends_it_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "falkit.toml").write_text("a = = b")
-    with pytest.raises(ConfigError, match="no TOML"):
+    with pytest.raises(ConfigError, match="isn't TOML"):
         read_config(tmp_path / "falkit.toml")
-    assert refused(tmp_path).startswith("falkit: falkit.toml: no TOML: ")
+    assert refused(tmp_path).startswith("falkit: falkit.toml: isn't TOML: ")
     line = refused(tmp_path, "--config", "other.toml")
     assert line == "falkit: other.toml: no such file or directory"
 

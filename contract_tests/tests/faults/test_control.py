@@ -63,13 +63,13 @@ def test_a_rule_is_replaced_and_counted_anew(mock: Mock) -> None:
     ("body", "detail"),
     [
         ({}, "rule: missing"),
-        ({"rule": 3}, "rule: 3 is no rule"),
+        ({"rule": 3}, "rule: 3 is not a line such as"),
         ({"rule": ""}, "rule: '' does not begin with a fault's name"),
         ({"rule": {}}, "fault: missing; give the name of one"),
         ({"rule": {"fault": None}}, "fault: null isn't a fault's name"),
         ({"rule": "image_lod_error"}, "did you mean image_load_error?"),
         ({"rule": {"fault": "latency", "seconds": "x"}}, "seconds: 'x' is not a time"),
-        ({"rules": []}, "body: 'rules' is no field of it"),
+        ({"rules": []}, "body: 'rules' is not a field here; the fields are rule"),
         ({"rule": "x" * 9999}, "…"),
     ],
 )

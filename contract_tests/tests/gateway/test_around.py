@@ -45,6 +45,6 @@ def test_a_mock_that_cannot_be_made_ends_the_program_and_says_why(
         server = ServerThread(INSTANT, mock, gateway, lambda app: None)
         server.broken = child.stop
         with server:
-            assert child.run() == 128 + 15
+            assert child.run(lambda: None) == 128 + 15
             with pytest.raises(RuntimeError, match="no mock today"):
                 server.call(_answer)

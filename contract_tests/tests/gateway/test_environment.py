@@ -72,6 +72,19 @@ def test_the_roots_are_the_normal_ones_and_ours(authority: Authority) -> None:
     assert found["NODE_EXTRA_CA_CERTS"] == str(authority.certificate)
 
 
+def test_where_nothing_is_let_out_falkits_authority_is_enough(
+    authority: Authority, tmp_path: Path
+) -> None:
+    own = str(authority.certificate)
+    usual = {"SSL_CERT_FILE": ssl.get_default_verify_paths().openssl_cafile}
+    for environ in ({}, usual):
+        assert variables(URL, authority, "block", environ)["SSL_CERT_FILE"] == own
+    # A service on this machine may need it.
+    (tmp_path / "mine.pem").write_bytes(b"mine\n")
+    found = variables(URL, authority, "block", {"SSL_CERT_FILE": str(tmp_path / "mine.pem")})
+    assert Path(found["SSL_CERT_FILE"]).read_bytes() == b"mine\n" + authority.public()
+
+
 def test_without_roots_of_the_system_certifis_are_taken(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:

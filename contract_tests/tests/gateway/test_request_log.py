@@ -1,4 +1,4 @@
-"""The request log's lines about webhooks, and about callers who wait for a clock that stands."""
+"""The request log's lines about webhooks, and about callers who wait for a paused clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from falkit_mock.app import create_app
-from falkit_mock.cli.console import ConsoleLog, as_facts, as_text
+from falkit_mock.cli.console import ConsoleLog, delivery_facts, delivery_text
 from falkit_mock.core.clock import ManualClock
 from falkit_mock.core.events import Delivery
 from serving import KEY, PROMPT, T2V
@@ -40,7 +40,7 @@ REFUSED = replace(TAKEN, status_code=500, verdict="retry", next=NOW + 7)
 
 
 def test_a_line_has_the_jobs_id_its_status_and_the_faults_and_no_password() -> None:
-    line = as_text(replace(TAKEN, number=2, faults=("duplicate", "stale")), NOW)
+    line = delivery_text(replace(TAKEN, number=2, faults=("duplicate", "stale")), NOW)
     assert line.partition(" ")[2] == (
         "200 HOOK http://user:***@127.0.0.1:8000/fal  250.0 ms  ERROR "
         "019b76da-a801-74c7-aab7-01d3c98e3dee  attempt 2  fault: duplicate, stale"
@@ -66,22 +66,26 @@ def test_a_line_has_the_jobs_id_its_status_and_the_faults_and_no_password() -> N
     ],
 )
 def test_what_was_not_taken_says_why(delivery: Delivery, why: str) -> None:
-    _, said = as_text(delivery, NOW).splitlines()
+    _, said = delivery_text(delivery, NOW).splitlines()
     assert why in said
 
 
 def test_the_mocks_time_is_told_where_it_is_another() -> None:
-    assert "mock's clock" not in as_text(TAKEN, NOW)
-    assert "  at 2027-01-15T07:59:59Z by the mock's clock" in as_text(TAKEN, NOW, stands=True)
-    moved = as_text(REFUSED, NOW + 3600)
-    assert "  at 2027-01-15T07:59:59Z by the mock's clock\n" in moved
-    assert moved.endswith("; the next is at 2027-01-15T08:00:07Z")
+    assert "mock's clock" not in delivery_text(TAKEN, NOW)
+    assert "  at 2027-01-15T07:59:59.000Z by the mock's clock" in delivery_text(
+        TAKEN, NOW, paused=True
+    )
+    moved = delivery_text(REFUSED, NOW + 3600)
+    assert "  at 2027-01-15T07:59:59.000Z by the mock's clock\n" in moved
+    assert moved.endswith("; the next is at 2027-01-15T08:00:07.000Z")
 
 
-def test_an_object_has_both_times_and_the_faults() -> None:
-    facts = as_facts(replace(REFUSED, faults=("slow",)), NOW + 3600)
+def test_an_object_has_times_of_the_mock_and_the_faults() -> None:
+    facts = delivery_facts(replace(REFUSED, faults=("slow",)))
     assert facts["webhook"] == "http://user:***@127.0.0.1:8000/fal"
-    assert (facts["time"], facts["sent"], facts["next"]) == (NOW + 3600, NOW - 1, NOW + 7)
+    times = ("2027-01-15T07:59:59.000Z", "2027-01-15T08:00:07.000Z")
+    assert (facts["sent"], facts["next"]) == times
+    assert (facts["status_code"], facts["status"]) == (500, "retry")
     assert (facts["job_status"], facts["faults"]) == ("ERROR", ["slow"])
     assert facts["error"] == "never mind"
 
@@ -114,19 +118,21 @@ def asked(form: Literal["text", "json"], path: str, *, running: bool = False) ->
     return told.getvalue()
 
 
-def test_a_caller_who_waits_for_a_clock_that_stands_is_told_of_once() -> None:
+def test_a_caller_who_waits_for_a_paused_clock_is_told_of_once() -> None:
     waits, why, done = asked("text", f"/fal.run/{T2V}").splitlines()
     assert waits.endswith(f" ... POST fal.run/{T2V}")
     assert why.endswith(
-        "waits for the clock, which stands at 2027-01-15T08:00:00Z; "
+        "waits for the clock, which is paused at 2027-01-15T08:00:00.000Z; "
         "`falkit clock advance 1m` moves it"
     )
     assert f" 200 POST fal.run/{T2V}  " in done
 
 
 def test_programs_are_told_of_who_waits() -> None:
-    waits, done = map(json.loads, asked("json", f"/fal.run/{T2V}").splitlines())
+    lines = [json.loads(line) for line in asked("json", f"/fal.run/{T2V}").splitlines()]
+    waits, ended, done = lines
     assert (waits["target"], waits["waits_for"]) == (f"fal.run/{T2V}", "clock")
+    assert (ended["endpoint_id"], ended["error"]) == (T2V, None)
     assert done["status"] == 200
 
 

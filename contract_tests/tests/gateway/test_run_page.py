@@ -50,7 +50,8 @@ def test_the_commands_of_the_beginning_run(folder: Path, authority_folder: Path)
     assert done.returncode == 0, done.stderr
     assert "Generating" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("http://127.0.0.1:")
-    said, shown = (re.sub(r"^falkit: \d+", "falkit: n", text) for text in (done.stderr, _summary()))
+    number = re.compile(r"(falkit: |127\.0\.0\.1:)\d+")
+    said, shown = (number.sub(r"\1n", text) for text in (done.stderr, _summary()))
     assert said == shown
     done = shell(node, folder, authority_folder)
     assert done.stdout.startswith("IN_QUEUE https://queue.fal.run/fal-ai/ltx-2/requests/")
@@ -82,9 +83,14 @@ kill %1
 
 def test_the_commands_for_the_certificate_run(folder: Path, tmp_path: Path) -> None:
     (commands,) = [block for block in blocks("sh") if "falkit cert" in block]
-    done = shell(f"set -e\n{commands}", folder, tmp_path / "home")
+    home = tmp_path / "home"
+    done = shell(f"set -e\n{commands}", folder, home)
     assert done.returncode == 0, done.stderr
     assert "BEGIN CERTIFICATE" in (folder / "ca.pem").read_text()
+    (commands,) = [block for block in blocks("sh") if "falkit uninstall" in block]
+    assert home.is_dir()
+    done = shell(f"set -e\n{commands}", folder, home)
+    assert (done.returncode, home.exists()) == (0, False), done.stderr
 
 
 def test_the_table_of_variables_names_all_that_are_set(authority_folder: Path) -> None:
@@ -101,7 +107,7 @@ def test_the_table_of_variables_names_all_that_are_set(authority_folder: Path) -
 def test_every_option_that_the_page_names_exists(folder: Path, authority_folder: Path) -> None:
     helps = " ".join(
         shell(f"falkit {command} --help", folder, authority_folder).stdout
-        for command in ("run", "serve", "env", "clock")
+        for command in ("run", "serve", "env", "clock", "uninstall")
     )
     known = set(re.findall(r"--[a-z-]+", helps)) | {"--env-file", "--require"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known

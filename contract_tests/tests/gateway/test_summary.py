@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
-from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from falkit_mock.cli.serve import Listeners
-from falkit_mock.cli.summary import Hints, Remains, Spend, Tally, Webhooks, summary
+from falkit_mock.app import MockApp, create_app
+from falkit_mock.cli.summary import Summary
 from falkit_mock.core.clock import ManualClock
-from falkit_mock.core.events import Delivery, DeliveryAttempted, Verdict
+from falkit_mock.core.events import (
+    Delivery,
+    DeliveryAttempted,
+    JobChanged,
+    JobError,
+    RequestAnswered,
+    RequestRecord,
+    Verdict,
+)
 from falkit_mock.core.network import listen, reached
 from falkit_mock.core.settings import parse_timing
 from falkit_mock.gateway import Egress
@@ -28,6 +35,7 @@ from falkit_mock.settings import Settings
 from serving import KEY, PATIENCE, PROMPT, T2V
 from webhooks.receiver import Received, Reply, receiving
 
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PAGE = Path(__file__).parents[3] / "docs" / "run.md"
 QUEUE, RUN = f"/queue.fal.run/{T2V}", f"/fal.run/{T2V}"
 
@@ -36,13 +44,13 @@ QUEUE, RUN = f"/queue.fal.run/{T2V}", f"/fal.run/{T2V}"
 class Told:
     """A mock as it stands around a program, and calls to it."""
 
-    listeners: Listeners
+    listening: Summary
     server: ServerThread
     http: httpx.Client
 
     def summary(self) -> str:
         """Return the summary so far."""
-        return self.server.call(self.listeners.summary)
+        return self.server.call(self.listening.text)
 
     def lines(self) -> list[str]:
         """Return the summary so far, beside its first line."""
@@ -57,15 +65,25 @@ def around(folder: Path, *rules: str, clock: ManualClock | None = None) -> Gener
     )
     with listen("127.0.0.1", 0) as mock, listen("127.0.0.1", 0) as gate:
         gateway = Gateway(gate, reached(mock), Egress("allow"), Authority.open(folder))
-        listeners = Listeners(gateway, verbose=False)
+        summaries: list[Summary] = []
+
+        def prepare(app: MockApp) -> None:
+            summaries.append(Summary(app.service, app.catalog, gateway))
+            app.service.events.listeners.append(summaries[0])
+
         client = httpx.Client(
             base_url=reached(mock), headers=KEY, timeout=PATIENCE, trust_env=False
         )
         with (
-            ServerThread(settings, mock, gateway, listeners.add_to, clock=clock) as server,
+            ServerThread(settings, mock, gateway, prepare, clock=clock) as server,
             client,
         ):
-            yield Told(listeners, server, client)
+            server.call(_ready)
+            yield Told(summaries[0], server, client)
+
+
+async def _ready() -> None:
+    """Return once the mock's loop runs."""
 
 
 def test_the_page_shows_a_summary_as_it_is(authority_folder: Path) -> None:
@@ -95,16 +113,17 @@ def test_the_page_shows_a_summary_as_it_is(authority_folder: Path) -> None:
         # Until the attempt is logged, which the receiver's answer comes shortly before.
         while "nobody had answered yet" in (said := told.summary()):
             continue
-        assert said.replace(receiver.url, "http://127.0.0.1:8000/fal") == shown
+        said = said.replace(receiver.url, "http://127.0.0.1:8000/fal")
+        assert ID.sub("ID", f"falkit: {said}") == ID.sub("ID", shown)
 
 
 def test_jobs_that_time_kept_from_ending_are_counted(authority_folder: Path) -> None:
     with around(authority_folder, clock=ManualClock()) as told:
         told.http.post(QUEUE, json=PROMPT)
-        assert told.lines() == ["  1 job not done at the end, as time stood"]
+        assert told.lines() == ["  1 job not done at the end, as time is paused"]
 
 
-def test_a_result_that_a_rule_spoilt_and_an_answer_that_broke_off_are_told(
+def test_a_result_that_a_rule_chose_and_an_answer_that_broke_off_are_told(
     authority_folder: Path,
 ) -> None:
     with around(authority_folder) as told:
@@ -113,11 +132,13 @@ def test_a_result_that_a_rule_spoilt_and_an_answer_that_broke_off_are_told(
         told.http.get(url)
         with pytest.raises(httpx.TransportError):
             told.http.get(url, headers={"x-falkit-fault": "half_reply on=result"})
-        assert told.lines() == [
+        requests, job = told.lines()[:3], told.lines()[3:]
+        assert requests == [
             "  failed 422 GET queue.fal.run/fal-ai/ltx-2/requests/{id}",
             "  failed cut GET queue.fal.run/fal-ai/ltx-2/requests/{id}",
             "  3 by a rule: content_policy_violation (2 times), half_reply",
         ]
+        assert job[0].startswith(f"  job failed: 422 {T2V}: prompt: The content")
 
 
 def test_a_fault_that_is_misspelt_is_a_hint(authority_folder: Path) -> None:
@@ -144,13 +165,23 @@ def test_a_refused_webhook_is_told_with_its_mend_and_without_its_password(
     assert "secret" not in text
 
 
+def alone(*rules: str) -> Summary:
+    """Return the summary of a mock that nobody calls."""
+    app = create_app(Settings(faults=rules))
+    return Summary(app.service, app.catalog)
+
+
+def lines_of(summary: Summary) -> list[str]:
+    return asyncio.run(summary.text()).splitlines()
+
+
 def test_webhooks_given_up_are_counted_by_receiver_and_copies_are_not() -> None:
-    heard = Webhooks()
-    heard(DeliveryAttempted(delivery("retry", 1)))
-    heard(DeliveryAttempted(delivery("failed", 2)))
-    heard(DeliveryAttempted(delivery("failed", 1, "duplicate")))
-    assert heard.given_up == {"http://u:***@127.0.0.1:1/x: 302, redirects aren't followed": 1}
-    assert heard.reasons == {}
+    summary = alone()
+    summary(DeliveryAttempted(delivery("retry", 1)))
+    summary(DeliveryAttempted(delivery("failed", 2)))
+    summary(DeliveryAttempted(delivery("failed", 1, "duplicate")))
+    told = "  webhook given up: http://u:***@127.0.0.1:1/x: 302, redirects aren't followed"
+    assert lines_of(summary)[1:] == [told]
 
 
 def delivery(verdict: Verdict, number: int, *faults: str) -> Delivery:
@@ -193,22 +224,77 @@ def test_a_rule_that_applied_before_a_reset_is_not_said_to_be_idle(
 
 
 def test_nothing_takes_more_than_a_few_lines_of_eighty_columns() -> None:
-    tally = Tally()
+    summary = alone(*(f"stuck prompt={number}" for number in range(20)))
     for number in range(20):
-        tally.hints.add(f"{'word ' * 100}{'abcdefghijklmnopqrst'[number]}")
-    left = Remains(
-        refused=Counter(f"{'x' * 30} {number}" for number in range(20)),
-        idle_rules={f"stuck prompt={number}": 0 for number in range(20)},
-    )
-    spent = Spend(jobs=0, done=0, dollars=Decimal(0), unpriced=0)
-    said = summary(tally, spent, left, Egress("allow"), 0).splitlines()
-    assert len(said) == 1 + (5 * 3 + 1) + (5 + 1) + (5 + 1)
+        hint = f"{'word ' * 100}{'abcdefghijklmnopqrst'[number]}"
+        summary(RequestAnswered(replace(failed(hint), status=200)))
+        refused = replace(delivery("refused", 0), error=f"{'x' * 30} {number}")
+        summary(DeliveryAttempted(refused))
+        summary(ended(JobError(422, "x", f"field_{number}", "much " * 100)))
+    said = lines_of(summary)
+    assert len(said) == 1 + 2 * (5 * 3 + 1) + 2 * (5 + 1)
     assert max(map(len, said[1:])) <= 80
-    assert "  hint: 15 more" in said
+    assert {"  hint: 15 more", "  job failed: 15 more"} <= set(said)
+
+
+def ended(
+    error: JobError | None, request_id: str = "019b", *, cancelled: bool = False
+) -> JobChanged:
+    return JobChanged("ended", request_id, T2V, "a", 0.0, cancelled=cancelled, error=error)
+
+
+def test_jobs_that_failed_alike_are_one_line_with_the_first_ones_id() -> None:
+    summary = alone()
+    wrong = JobError(422, "literal_error", "duration", "Input should be 6, 8 or 10")
+    for request_id in ("019b-1", "019b-2", "019b-3"):
+        summary(ended(wrong, request_id))
+    summary(ended(JobError(504, None, "", "Gone\x1b[2J"), "019b-4"))
+    summary(ended(JobError(499, None, "", "cancelled"), cancelled=True))
+    summary(ended(None))
+    text = " ".join(map(str.strip, lines_of(summary)[1:]))
+    assert text == (
+        f"job failed: 422 {T2V}: duration: Input should be 6, 8 or 10  (019b-1 and 2 more) "
+        f"job failed: 504 {T2V}: Gone [2J  (019b-4)"
+    )
+
+
+def test_kinds_of_failure_that_are_kept_have_a_bound() -> None:
+    summary = alone()
+    for number in range(1000):
+        summary(ended(JobError(422, None, "", f"no {number}")))
+    assert "  job failed: 95 more" in lines_of(summary)
+
+
+def test_requests_and_jobs_are_counted_apart(authority_folder: Path) -> None:
+    with around(authority_folder) as told:
+        for prompt in ("x", "[falkit:content_policy_violation]", "[falkit:generation_timeout]"):
+            told.http.post(QUEUE, json={"prompt": prompt})
+        told.http.get("/queue.fal.run/fal-ai/ltx-2/requests/nobody/status")
+        first = told.summary().splitlines()[0]
+    assert first.startswith("4 requests, 1 failed; 3 jobs: 1 done, 2 failed; would have cost $0.36")
+
+
+def test_what_was_cancelled_did_not_fail(authority_folder: Path) -> None:
+    with around(authority_folder, clock=ManualClock()) as told:
+        told.http.put(told.http.post(QUEUE, json=PROMPT).json()["cancel_url"])
+        assert told.summary().startswith("2 requests; 1 job: 1 cancelled; would have cost $0.00")
+
+
+def test_other_requests_than_those_for_fals_hosts_are_not_counted() -> None:
+    summary = alone()
+    summary(RequestAnswered(RequestRecord(0.0, "GET", "127.0.0.1", "/health", "", status=500)))
+    assert lines_of(summary) == [
+        "0 requests; 0 jobs; would have cost $0.00; nothing tried to leave"
+    ]
 
 
 def test_hints_that_differ_in_numbers_alone_are_one() -> None:
-    hints = Hints()
+    summary = alone()
     for number in range(3):
-        hints.add(f"{number} wait for it")
-    assert hints.all() == ["0 wait for it"]
+        summary(RequestAnswered(failed(f"{number} wait for it")))
+    told = ["  failed 429 GET fal.run/x  (3 times)", "  hint: 0 wait for it"]
+    assert lines_of(summary)[1:] == told
+
+
+def failed(hint: str) -> RequestRecord:
+    return RequestRecord(0.0, "GET", "fal.run", "/x", "", fal=True, status=429, hint=hint)

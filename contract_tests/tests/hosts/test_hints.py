@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from falkit_mock.service.outcomes import of_refusal
+from falkit_spec import JSON
 from serving import I2V_FAST, PROMPT, T2V, Mock
 
 HINT = "x-falkit-hint"
@@ -47,3 +49,11 @@ def test_an_ellipsis_is_written_as_dots(mock: Mock) -> None:
 def test_a_webhook_that_is_named_by_nothing_is_a_hint(mock: Mock) -> None:
     reply = mock.http.post(f"/queue.fal.run/{T2V}", json=PROMPT, params={"fal_webhook": ""})
     assert reply.headers[HINT].startswith("fal_webhook: it is empty, so no webhook is sent")
+
+
+def test_text_where_an_object_belongs_is_not_taken_for_a_body_that_is_no_json() -> None:
+    def item(loc: list[JSON]) -> list[JSON]:
+        return [{"type": "model_attributes_type", "loc": loc, "msg": "", "input": "huge"}]
+
+    assert "was not read as JSON" in str(of_refusal(item(["body"])))
+    assert of_refusal(item(["body", "image_size"])) is None

@@ -10,6 +10,8 @@ from falkit import Settings
 from serving import PROMPT, T2V, Mock
 
 JWT = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln"
+# It asks for a key of no app.
+TOKENS = "/rest.fal.ai/tokens/"
 ABSENT = (
     'Cannot access application "fal-ai/ltx-2". Authentication is required to access this '
     "application."
@@ -85,3 +87,24 @@ def test_a_query_that_only_looks_like_a_token_is_none(mock: Mock) -> None:
     query = {"not_fal_jwt_token": "x"}
     assert mock.http.get(url, params=query).status_code == 200
     assert mock.http.get(url, params=query, headers={"authorization": ""}).status_code == 401
+
+
+def test_a_missing_key_is_told_which_will_do(mock: Mock, serve: Callable[[Settings], Mock]) -> None:
+    hint = mock.run(PROMPT, headers={"authorization": ""}).headers["x-falkit-hint"]
+    assert hint == "send the header Authorization: Key falkit"
+    named = serve(Settings(api_keys=frozenset({"alice:secret"})))
+    for call in (
+        named.run(PROMPT, headers={"authorization": ""}),
+        named.http.post(TOKENS, headers={"authorization": ""}),
+    ):
+        assert call.status_code == 401
+        hint = call.headers["x-falkit-hint"]
+        assert hint.startswith("send one of the keys that this mock was started with: ")
+        assert "alice" not in hint
+        assert "falkit" not in hint
+
+
+def test_a_media_host_asks_for_a_token_and_not_for_a_key(mock: Mock) -> None:
+    reply = mock.http.post("/v3.fal.media/files/upload", headers={"authorization": ""})
+    assert reply.json() == {"detail": "Authorization header is required"}
+    assert "rest.fal.ai/storage/auth/token" in reply.headers["x-falkit-hint"]

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -145,7 +146,16 @@ def test_json_lines_parse_and_tell_what_was_answered(serve: Callable[..., Served
     served.http.get("/forged%0Aline")
     served.stop(signal.SIGINT)
     _, log = served.rest()
-    first, second = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    started, *lines = [json.loads(line) for line in log.splitlines()]
+    assert started["message"] == f"falkit stands in for fal.ai at {served.ready['url']}"
+    assert started["url"] == served.ready["url"]
+    answered = [line for line in lines if line["event"] == "request_answered"]
+    first, second = answered
+    for line in (started, *lines):
+        assert datetime.fromisoformat(line["time"]).tzinfo == UTC
+    assert [line["level"] for line in (started, *answered)] == ["info", "warning", "warning"]
+    assert first["key"] == "id"
+    assert first["client"].startswith("127.0.0.1:")
     assert (first["method"], first["status"]) == ("POST", 422)
     assert first["target"] == f"fal.run/{T2V}"
     assert first["request_id"] == reply.headers["x-fal-request-id"]
@@ -154,11 +164,37 @@ def test_json_lines_parse_and_tell_what_was_answered(serve: Callable[..., Served
     assert (second["target"], second["status"]) == ("/forged%0Aline", 404)
 
 
-def test_quiet_writes_no_line_per_request(serve: Callable[..., Served]) -> None:
-    served = serve("--timing", "instant", "--quiet")
+def test_quiet_writes_nothing(serve: Callable[..., Served]) -> None:
+    rule = ("--fault", "hang endpoint=no/such/*", "--clock", "manual")
+    served = serve("--timing", "instant", "--quiet", *rule)
     served.http.get("/health")
     served.stop(signal.SIGINT)
-    assert "/health" not in served.rest()[1]
+    assert served.rest() == ("", "")
+
+
+def test_quiet_says_what_ends_it() -> None:
+    assert "isn't an address" in _refused("serve", "--quiet", "--host", "no.such.host.invalid")
+
+
+def test_every_line_is_json_whatever_it_says(serve: Callable[..., Served]) -> None:
+    rule = ("--fault", "hang endpoint=no/such/*", "--clock", "manual", "--log-format", "json")
+    served = serve(*rule, "--host", "0.0.0.0")
+    served.stop(signal.SIGINT)
+    lines = [json.loads(line) for line in served.rest()[1].splitlines()]
+    assert [line["level"] for line in lines] == ["warning", "info", "info"]
+    assert "no endpoint of this mock fits" in lines[0]["message"]
+    assert "time is paused at " in lines[1]["message"]
+    assert served.ready["control_token"] not in json.dumps(lines), "a log may be kept"
+
+
+def test_what_ends_it_is_json_too() -> None:
+    words = ["serve", "--log-format", "json", "--host", "no.such.host.invalid"]
+    done = subprocess.run(
+        [*COMMAND, *words], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    line = json.loads(done.stderr)
+    assert (done.returncode, line["level"]) == (2, "error")
+    assert "no.such.host.invalid" in line["message"]
 
 
 def test_an_assumption_can_be_chosen(serve: Callable[..., Served]) -> None:

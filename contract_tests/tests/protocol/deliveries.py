@@ -77,7 +77,7 @@ class Attempt:
             and entry["request"]["body"].encode() == self.arrival.body
             and entry["url"] == self.arrival.url
             and answer == self.code
-            and entry["outcome"] == self.verdict
+            and entry["status"] == self.verdict
             and same(due, math.inf if self.next is None else self.next)
         )
 

@@ -58,7 +58,7 @@ class Delivering(Base):
             hook.besides.append(self.now)
         reply = self.control("POST", f"jobs/{job.id}/resend")
         assert reply.status_code == (200 if over else 409)
-        if over and reply.json()["outcome"] == "acknowledged":
+        if over and reply.json()["status"] == "acknowledged":
             self.see_deliveries()
             hook.acknowledge(self.now)
 

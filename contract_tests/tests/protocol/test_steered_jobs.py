@@ -112,7 +112,7 @@ def test_nothing_comes_again_once_a_resend_was_taken_even_if_an_attempt_was_unde
     driver.move_to(driver.clock.now() + 7200)
     assert [arrival.mood for arrival in receiver.arrivals] == [SILENT, FRIENDLY]
     log = driver.call("GET", "/__falkit/deliveries").json()["deliveries"]
-    assert [(entry["outcome"], entry["next"]) for entry in log] == [
+    assert [(entry["status"], entry["next"]) for entry in log] == [
         ("acknowledged", None),
         ("failed", None),
     ]

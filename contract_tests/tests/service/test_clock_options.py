@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any, cast
+from typing import Any
 
 import click
 import httpx
 import pytest
 
-from falkit_mock.cli.options import MockOptions, clock_of, run_options, settings_of, told_clock
+from falkit_mock.cli.options import RUN_OPTIONS, clock_line, clock_of, settings_of
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.settings import Settings
 from processes import started
@@ -21,14 +21,11 @@ from serving import KEY, PROMPT, T2V
 def made(*words: str) -> tuple[Settings, SimulatedClock | None, str]:
     """Return the settings and the clock of words on a command line, and what is told of it."""
 
-    @click.command()
-    @run_options
+    @click.command(params=[*RUN_OPTIONS])
     def command(**given: Any) -> tuple[Settings, SimulatedClock | None, str]:
-        # A command has options of its own besides those of every mock.
-        options = {name: given[name] for name in MockOptions.__annotations__}
-        settings = settings_of(cast(MockOptions, options))
+        settings = settings_of(given)
         clock = clock_of(settings)
-        return settings, clock, told_clock(clock)
+        return settings, clock, clock_line(clock)
 
     found: tuple[Settings, SimulatedClock | None, str] = command.main(
         [*words], standalone_mode=False
@@ -44,8 +41,8 @@ def test_a_clock_that_stands_begins_where_it_is_told() -> None:
     _, clock, told = made("--clock", "manual", "--clock-start", "2027-01-15T08:00:00Z")
     assert clock is not None
     assert (clock.now(), clock.running) == (1_800_000_000.0, False)
-    assert told.startswith("time stands at 2027-01-15T08:00:00+00:00; `falkit clock")
-    assert told_clock(clock, "http://x:1").endswith("another terminal with --base-url http://x:1")
+    assert told.startswith("time is paused at 2027-01-15T08:00:00.000Z; `falkit clock")
+    assert clock_line(clock, "http://x:1").endswith("another terminal with --base-url http://x:1")
 
 
 @pytest.mark.parametrize("text", ["2027-01-15T09:00:00+01:00", "2027-01-15T08:00"])
@@ -93,7 +90,7 @@ def test_a_mock_whose_time_stands_says_so_and_lets_none_pass() -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         url = json.loads(process.stdout.readline())["url"]
-        assert "time stands at 2027-01-15T08:00:00+00:00" in process.stderr.readline()
+        assert "time is paused at 2027-01-15T08:00:00.000Z" in process.stderr.readline()
         job = httpx.post(f"{url}/queue.fal.run/{T2V}", json=PROMPT, headers=KEY).json()
         moved = httpx.post(f"{url}/__falkit/clock/advance", json={"seconds": 120})
         assert moved.status_code == 200, moved.text

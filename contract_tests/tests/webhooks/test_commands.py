@@ -118,7 +118,7 @@ def test_trigger_fails_where_the_receiver_does(mock: Mock) -> None:
         (["completed", "--to", "nothing"], "http:// or https://"),
         (
             ["completed", "--to", "http://localhost", "--endpoint", "x/y"],
-            "endpoint: 'x/y' is no endpoint",
+            "endpoint: 'x/y' isn't an endpoint",
         ),
         (["completed", "--to", "http://localhost", "--allow", "a/b"], "allow: "),
         (["done", "--to", "http://localhost"], "'done' is not one of"),
@@ -163,7 +163,7 @@ def test_resend_names_the_option_where_there_is_no_webhook(mock: Mock) -> None:
 def test_trigger_says_once_which_endpoints_there_are(mock: Mock) -> None:
     where = ("--to", "http://localhost:9", "--base-url", mock.url)
     done = falkit("trigger", "completed", *where, "--endpoint", "fal-ai/flux/dev")
-    known = "is no endpoint that falkit knows; `falkit spec list` has those"
+    known = "isn't an endpoint that falkit knows; `falkit spec list` has those"
     assert done.stderr == f"falkit: endpoint: 'fal-ai/flux/dev' {known}\n"
 
 
@@ -192,7 +192,7 @@ def test_deliveries_are_listed_with_what_came_of_them(standing: Callable[..., Mo
 
 def test_deliveries_can_be_waited_for_and_read_by_programs(mock: Mock, receiver: Receiver) -> None:
     job = submit(mock, receiver.url)["request_id"]
-    words = ("--outcome", "acknowledged", "--base-url", mock.url)
+    words = ("--status", "acknowledged", "--base-url", mock.url)
     done = falkit("deliveries", job, "--wait", "10", "--format", "json", *words)
     page = json.loads(done.stdout)
     assert [one["request_id"] for one in page["deliveries"]] == [job]
@@ -235,5 +235,5 @@ def test_the_json_log_has_an_object_for_each_attempt(mock: Mock, receiver: Recei
     settled(mock)
     line = json.loads(told.getvalue())
     assert line["webhook"] == receiver.url
-    assert (line["request_id"], line["status"]) == (job["request_id"], 200)
-    assert (line["attempt"], line["outcome"], line["next"]) == (1, "acknowledged", None)
+    assert (line["request_id"], line["status_code"]) == (job["request_id"], 200)
+    assert (line["attempt"], line["status"], line["next"]) == (1, "acknowledged", None)

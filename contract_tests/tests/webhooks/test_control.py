@@ -12,7 +12,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from client.webhooks.published import Verifier, as_jose
-from falkit_mock.control.routes import document
+from falkit_mock.control import document
 from falkit_mock.webhooks import SendFailed
 from falkit_mock.webhooks.sender import Answer
 from falkit_mock.webhooks.signing import SAMPLES
@@ -62,8 +62,8 @@ def test_deliveries_are_picked_by_job_url_and_outcome(mock: Mock, receiver: Rece
     settled(mock, 4)
     assert len(deliveries(mock, request_id=jobs[1]["request_id"])) == 1
     assert deliveries(mock, url=f"{receiver.url}/2")[0]["request_id"] == jobs[2]["request_id"]
-    assert len(deliveries(mock, outcome="acknowledged")) == 3
-    assert len(deliveries(mock, outcome="refused")) == 1
+    assert len(deliveries(mock, status="acknowledged")) == 3
+    assert len(deliveries(mock, status="refused")) == 1
     assert deliveries(mock, limit=2) == deliveries(mock)[-2:]
 
 
@@ -91,12 +91,12 @@ def test_one_call_waits_until_a_webhook_was_acknowledged(mock: Mock) -> None:
 
     with receiving(answer) as receiver, ThreadPoolExecutor() as pool:
         job = submit(mock, receiver.url)
-        query = {"request_id": job["request_id"], "outcome": "acknowledged"}
+        query = {"request_id": job["request_id"], "status": "acknowledged"}
         assert deliveries(mock, **query, wait=0.01) == []
         waiting = pool.submit(deliveries, mock, **query, wait=30)
         goes_on.set()
         (found,) = waiting.result(PATIENCE)
-    assert found["outcome"] == "acknowledged"
+    assert found["status"] == "acknowledged"
 
 
 def test_who_waits_for_deliveries_is_let_go_at_the_end(mock: Mock) -> None:
@@ -132,7 +132,7 @@ def test_what_opens_a_receiver_is_shown_nowhere(standing: Callable[..., Mock]) -
 @pytest.mark.parametrize(
     "query",
     [
-        {"outcome": "done"},
+        {"status": "done"},
         {"limit": "0"},
         {"limit": "x"},
         {"request": "1"},
@@ -155,7 +155,7 @@ def test_a_webhook_without_a_job_verifies_and_is_logged(
     made = post(mock, "/webhooks/trigger", body)
     (request,) = receiver.wait()
     assert fits("Delivery", made)
-    assert (made["cause"], made["outcome"]) == ("trigger", "acknowledged")
+    assert (made["cause"], made["status"]) == ("trigger", "acknowledged")
     assert request.json["request_id"] == "my-own"
     now = mock.clock.now()
     assert Verifier(as_jose).accepts(mock.url + JWKS, request.headers, request.body, now)
@@ -194,7 +194,7 @@ def test_a_jobs_webhook_is_sent_again(mock: Mock, receiver: Receiver) -> None:
     again = post(mock, f"/jobs/{job['request_id']}/resend")
     first, second = receiver.wait(2)
     assert first.body == second.body
-    assert (again["cause"], again["number"], again["outcome"]) == ("resend", 2, "acknowledged")
+    assert (again["cause"], again["number"], again["status"]) == ("resend", 2, "acknowledged")
 
 
 def test_a_jobs_webhook_is_sent_elsewhere(mock: Mock, receiver: Receiver) -> None:
@@ -332,7 +332,7 @@ def test_an_import_drops_what_is_not_allowed_here(standing: Callable[..., Mock])
     submit(old, "http://10.255.255.1/")
     settled(old)
     new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)
-    assert [one["outcome"] for one in deliveries(new)] == ["retry", "refused"]
+    assert [one["status"] for one in deliveries(new)] == ["retry", "refused"]
 
 
 class Failing:

@@ -175,7 +175,7 @@ def test_a_connection_that_nobody_takes_is_tried_again(
     submit(mock, f"http://127.0.0.1:{port}/hook")
     go(mock, 10)
     log = deliveries(mock)
-    assert [one["outcome"] for one in log] == ["retry", "retry"]
+    assert [one["status"] for one in log] == ["retry", "retry"]
     assert "can't connect" in log[0]["error"]
     assert log[0]["response"] is None
 

@@ -36,7 +36,7 @@ def test_a_duplicate_comes_as_often_as_asked_though_it_was_taken(
     came = receiver.wait(3)
     assert [request.json["request_id"] for request in came] == [job["request_id"]] * 3
     log = settled(mock, 3)
-    assert [one["outcome"] for one in log] == ["acknowledged"] * 3
+    assert [one["status"] for one in log] == ["acknowledged"] * 3
     assert log[0]["faults"] == ["duplicate"]
 
 
@@ -53,7 +53,7 @@ def test_a_duplicate_that_fails_is_not_tried_again(standing: Callable[..., Mock]
     with receiving(lambda _: Reply(500)) as receiver:
         faulty(mock, receiver.url, "duplicate")
         go(mock, 10)
-        outcomes = sorted(one["outcome"] for one in deliveries(mock))
+        outcomes = sorted(one["status"] for one in deliveries(mock))
     assert outcomes == ["failed", "retry", "retry"]
 
 
@@ -127,7 +127,7 @@ def test_a_tampered_one_does_not_verify_and_the_retry_does(
         go(mock, 30)
         first, second = receiver.received
     assert first.json == {**second.json, "tampered": True}
-    assert [one["outcome"] for one in deliveries(mock)] == ["retry", "acknowledged"]
+    assert [one["status"] for one in deliveries(mock)] == ["retry", "acknowledged"]
     assert [one["faults"] for one in deliveries(mock)] == [["tampered"], []]
 
 
@@ -149,7 +149,7 @@ def test_one_with_an_unknown_key_verifies_by_no_published_key(
     with receiving(lambda request: Reply(200 if good(mock, request) else 401)) as receiver:
         faulty(mock, receiver.url, "unknown_key attempts=2")
         go(mock, 30)
-    assert [one["outcome"] for one in deliveries(mock)] == ["retry", "retry", "acknowledged"]
+    assert [one["status"] for one in deliveries(mock)] == ["retry", "retry", "acknowledged"]
 
 
 def test_a_slow_ones_acknowledgement_counts_for_nothing(
@@ -159,7 +159,7 @@ def test_a_slow_ones_acknowledgement_counts_for_nothing(
     faulty(mock, receiver.url, "slow")
     go(mock, 60)
     log = deliveries(mock)
-    assert [one["outcome"] for one in log] == ["retry", "acknowledged"]
+    assert [one["status"] for one in log] == ["retry", "acknowledged"]
     assert log[0]["response"]["status_code"] == 200
     assert "counted as no answer within 15 s" in log[0]["error"]
     assert log[1]["sent"] - log[0]["sent"] == 15

@@ -71,7 +71,7 @@ def test_one_that_hung_is_waited_for_again_once_it_answers(
             submit(mock, receiver.url)
             go(mock, HOUR)
         log = deliveries(mock)
-    assert [one["outcome"] for one in log] == ["acknowledged"] * 3
+    assert [one["status"] for one in log] == ["acknowledged"] * 3
     assert [one["seconds"] for one in log] == [14, 0, 0]
 
 

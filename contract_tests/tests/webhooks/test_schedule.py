@@ -32,7 +32,7 @@ def test_a_receiver_that_fails_for_an_hour_is_delivered_to_once_it_answers(
         go(mock, 2 * HOUR + 60)
         log = deliveries(mock)
     assert [round(one["sent"] - start, 1) for one in log] == [0.0, *LATE_IN_THE_DAY]
-    assert [one["outcome"] for one in log] == ["retry"] * 10 + ["acknowledged"]
+    assert [one["status"] for one in log] == ["retry"] * 10 + ["acknowledged"]
     assert [one["number"] for one in log] == list(range(1, 12))
     for before, after in pairwise(log):
         assert before["next"] == after["sent"]
@@ -49,7 +49,7 @@ def test_after_ten_retries_in_two_hours_it_is_given_up(standing: Callable[..., M
         go(mock, 24 * HOUR)
         log = deliveries(mock)
     assert len(log) == len(receiver.received) == 11
-    assert (log[-1]["outcome"], log[-1]["next"]) == ("failed", None)
+    assert (log[-1]["status"], log[-1]["next"]) == ("failed", None)
     assert log[-1]["sent"] - log[0]["sent"] == pytest.approx(2 * HOUR)
     assert mock.http.get("/__falkit/webhooks").json()["waiting"] == 0
 
@@ -79,7 +79,7 @@ def test_the_newest_schedule_ends_with_a_large_result(standing: Callable[..., Mo
         go(mock, HOUR)
         log = deliveries(mock)
     assert [round(one["sent"] - log[0]["sent"]) for one in log][-1] == 255
-    assert log[-1]["outcome"] == "failed"
+    assert log[-1]["status"] == "failed"
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
@@ -97,7 +97,7 @@ def test_a_redirect_is_not_followed(
     with receiving(lambda _: Reply(307, {"location": receiver.url})) as redirecting:
         submit(mock, redirecting.url)
         (log,) = settled(mock)
-    assert (log["outcome"], log["response"]["status_code"]) == (outcome, 307)
+    assert (log["status"], log["response"]["status_code"]) == (outcome, 307)
     assert receiver.received == []
 
 
@@ -110,7 +110,7 @@ def test_a_receiver_that_says_nothing_is_given_15_seconds_of_the_clock(
     assert deliveries(mock) == []
     go(mock, 2)
     (log,) = deliveries(mock)
-    assert (log["error"], log["seconds"], log["outcome"]) == ("no answer within 15 s", 15, "retry")
+    assert (log["error"], log["seconds"], log["status"]) == ("no answer within 15 s", 15, "retry")
     assert log["next"] == log["sent"] + 15, "its moment at 7 s had passed by then"
 
 

@@ -159,7 +159,7 @@ def test_a_refused_target_is_said_to_the_submitter_and_in_the_log(
     )
     assert reply.status_code == 200
     assert "--webhook-allow example.com lets it" in reply.headers["x-falkit-hint"]
-    (log,) = deliveries(mock, outcome="refused")
+    (log,) = deliveries(mock, status="refused")
     assert (log["request_id"], log["number"]) == (reply.json()["request_id"], 0)
     assert "example.com is neither" in log["error"]
     assert mock.http.get("/__falkit/webhooks").json()["waiting"] == 0

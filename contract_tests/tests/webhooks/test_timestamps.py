@@ -41,7 +41,7 @@ def test_a_receiver_that_verifies_takes_a_retry_two_hours_on(
         submit(mock, receiver.url)
         go(mock, 2 * HOUR)
         log = deliveries(mock)
-    assert [one["outcome"] for one in log] == ["retry"] * 10 + ["acknowledged"]
+    assert [one["status"] for one in log] == ["retry"] * 10 + ["acknowledged"]
     assert log[-1]["sent"] - log[0]["sent"] == pytest.approx(2 * HOUR)
 
 

@@ -3,39 +3,57 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Container
 from difflib import get_close_matches
 from importlib import import_module
 
 import click
 
-# Each command lives in its own room and is imported only when it is called or listed, so
-# that this room depends on no other, and `falkit serve` pays for no other.
+# Each command lives in its own package and is imported only when it is called or listed, so
+# that this module depends on no other, and `falkit serve` pays for no other.
 _COMMANDS = {
     "serve": "falkit_mock.cli.serve:serve",
     "run": "falkit_mock.cli.serve:run",
     "faults": "falkit_mock.cli.faults:faults",
     "clock": "falkit_mock.cli.control:clock",
     "jobs": "falkit_mock.cli.control:jobs",
-    "journal": "falkit_mock.cli.control:journal",
+    "requests": "falkit_mock.cli.control:requests",
     "deliveries": "falkit_mock.cli.webhooks:deliveries",
     "reset": "falkit_mock.cli.control:reset",
     "export": "falkit_mock.cli.control:export",
     "import": "falkit_mock.cli.control:import_",
     "env": "falkit_mock.cli.gateway:env",
     "cert": "falkit_mock.cli.gateway:cert",
+    "uninstall": "falkit_mock.cli.gateway:uninstall",
     "spec": "falkit_spec.cli:spec",
     "call": "falkit_client.cli:call",
     "listen": "falkit_client.listener:listen",
     "trigger": "falkit_mock.cli.webhooks:trigger",
     "resend": "falkit_mock.cli.webhooks:resend",
 }
+# What commands, options and arguments were called before 0.2. A key of falkit.toml is an
+# option without its dashes.
+_RENAMED = {
+    "journal": "requests",
+    "--journal": "--request-log",
+    "--outcome": "--status",
+    "stand": "pause",
+}
 
 
-class _Rooms(click.Group):
+def new_name(old: str, known: Container[str]) -> str | None:
+    """Return what a word is called now, if it was renamed to one of those known here."""
+    new = _RENAMED.get(old)
+    return new if new is not None and new in known else None
+
+
+class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if new := new_name(cmd_name, _COMMANDS):
+            raise click.UsageError(f"{cmd_name!r} is now called {new!r}")
         if cmd_name not in _COMMANDS:
             near = get_close_matches(cmd_name, _COMMANDS, n=1)
             meant = f"did you mean {near[0]}? " if near else ""
@@ -48,7 +66,7 @@ class _Rooms(click.Group):
         return command
 
 
-@click.group(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="falkit", prog_name="falkit")
 def falkit() -> None:
     """The offline stand-in for fal.ai: no network, no key, no spend."""
@@ -62,7 +80,15 @@ def main(argv: list[str] | None = None) -> None:
         click.echo(error.format_message(), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        click.echo(f"falkit: {error.format_message()}", err=True)
+        click.echo(f"falkit: {_message(error)}", err=True)
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
+
+
+def _message(error: click.ClickException) -> str:
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        known = {word for param in error.ctx.command.params for word in param.opts}
+        if new := new_name(error.option_name, known):
+            return f"{error.option_name} is now called {new}"
+    return error.format_message()

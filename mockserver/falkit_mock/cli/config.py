@@ -15,6 +15,8 @@ from typing import Any, cast
 import click
 from click.core import ParameterSource
 
+from falkit_mock.cli import new_name
+from falkit_mock.core import reason
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.rulebook import read_rules
 from falkit_mock.faults.rules import Rule
@@ -27,16 +29,17 @@ _META = "falkit.config"
 _RULES = "write each as [[rules]] with fault = NAME"
 # Binary digits of a number; Python writes none of many more.
 _LONGEST = 10_000
-# What a file can't say: where it is, what it says otherwise, and what ends the command.
+# What a file can't say, and why.
 _NOT_HERE = {
     "config": "a file can't name another",
     "fault": _RULES,
     "help": "it is of the command line alone",
+    "rule": f"did you mean rules? {_RULES}",
 }
 
 
-class ConfigError(ValueError):
-    """A file that can't be used; the message names it, the key, its value and the mend."""
+class ConfigError(click.UsageError):
+    """A file that can't be used; the message names it, the key, its value and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def find_config(folder: Path) -> Path | None:
         if (own := place / NAME).is_file():
             return own
         shared = place / SHARED
-        if shared.is_file() and _speaks_of_falkit(shared):
+        if shared.is_file() and b"tool.falkit" in _bytes(shared):
             return shared
         if any((place / root).exists() for root in _ROOTS):
             return None
@@ -75,12 +78,12 @@ def read_config(path: Path) -> Config:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(f"{_shown(path)}: {(error.strerror or str(error)).lower()}") from None
+        raise ConfigError(f"{_shown(path)}: {reason(error)}") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{_shown(path)}: no UTF-8, at byte {error.start}") from None
+        raise ConfigError(f"{_shown(path)}: not UTF-8, at byte {error.start}") from None
     except (ValueError, RecursionError) as error:
         # Not all of them are tomllib's own: numbers of thousands of digits are Python's.
-        raise ConfigError(f"{_shown(path)}: no TOML: {error}") from None
+        raise ConfigError(f"{_shown(path)}: isn't TOML: {error}") from None
     if path.name == SHARED:
         table = _inner(path, _inner(path, table, "tool"), "falkit")
     rules: Any = table.pop("rules", [])
@@ -97,12 +100,8 @@ def use_config(ctx: click.Context, value: str | None, known: Iterable[str]) -> N
     path = Path(value) if value is not None else find_config(Path.cwd())
     if path is None:
         return
-    try:
-        config = read_config(path)
-        ctx.default_map = {**(ctx.default_map or {}), **_defaults(ctx, config, known)}
-    except ConfigError as error:
-        raise click.UsageError(str(error)) from None
-    ctx.meta[_META] = config
+    config = ctx.meta[_META] = read_config(path)
+    ctx.default_map = {**(ctx.default_map or {}), **_defaults(ctx, config, known)}
 
 
 def config_of(ctx: click.Context) -> Config | None:
@@ -112,14 +111,14 @@ def config_of(ctx: click.Context) -> Config | None:
 
 
 def in_file(message: str) -> str:
-    """Return an error that begins with an option's name, behind the file's if that has it from."""
+    """Return an error that begins with an option's name, after the file's if the file gave it."""
     ctx = click.get_current_context()
     config, name = config_of(ctx), message.partition(":")[0]
     param = _by_option(ctx.command).get(name)
     if config is None or param is None:
         return message
-    said = ctx.get_parameter_source(str(param.name)) is ParameterSource.DEFAULT_MAP
-    return f"{config.shown}: {message}" if said else message
+    from_file = ctx.get_parameter_source(str(param.name)) is ParameterSource.DEFAULT_MAP
+    return f"{config.shown}: {message}" if from_file else message
 
 
 def _defaults(ctx: click.Context, config: Config, known: Iterable[str]) -> dict[str, Any]:
@@ -131,9 +130,9 @@ def _defaults(ctx: click.Context, config: Config, known: Iterable[str]) -> dict[
         name = key.replace("_", "-")
         if name in _NOT_HERE:
             raise ConfigError(f"{config.shown}: {key}: {_NOT_HERE[name]}")
-        if name == "rule":
-            raise ConfigError(f"{config.shown}: {key}: did you mean rules? {_RULES}")
         if name not in every:
+            if new := new_name(f"--{name}", [f"--{each}" for each in every]):
+                raise ConfigError(f"{config.shown}: {key}: is now called {new[2:]}")
             near = get_close_matches(name, every, n=1)
             meant = f"did you mean {near[0]}?" if near else "`falkit serve --help` lists them"
             raise ConfigError(f"{config.shown}: {key}: no option has this name; {meant}")
@@ -146,10 +145,10 @@ def _defaults(ctx: click.Context, config: Config, known: Iterable[str]) -> dict[
 
 def _checked(ctx: click.Context, config: Config, key: str, param: click.Option, value: Any) -> Any:
     if param.multiple:
-        value = _several(value)
+        value = _as_list(value)
     for each in value if param.multiple else [value]:
-        if mend := _ill_typed(param, each):
-            raise ConfigError(str(RuleError(key, each, mend).at(config.shown)))
+        if problem := _type_problem(param, each):
+            raise ConfigError(str(RuleError(key, each, problem).at(config.shown)))
     try:
         param.type_cast_value(ctx, value)
     except click.BadParameter as error:
@@ -157,18 +156,18 @@ def _checked(ctx: click.Context, config: Config, key: str, param: click.Option, 
     return value
 
 
-def _ill_typed(param: click.Option, value: Any) -> str | None:
+def _type_problem(param: click.Option, value: Any) -> str | None:
     """Say what a value should be that the command line would make something else of."""
     truth = isinstance(value, bool)
     if param.is_flag:
         return None if truth else "is neither true nor false"
     if isinstance(param.type, click.types.IntParamType):
         whole = isinstance(value, int) and not truth and value.bit_length() < _LONGEST
-        return None if whole else "is no whole number"
-    return "is no text" if truth or is_array(value) or is_object(value) else None
+        return None if whole else "isn't a whole number"
+    return "isn't text" if truth or is_array(value) or is_object(value) else None
 
 
-def _several(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     if is_object(value):
         return [f"{name}={each}" for name, each in value.items()]
     return [*value] if is_array(value) else [value]
@@ -183,18 +182,17 @@ def _by_option(command: click.Command) -> dict[str, click.Option]:
     }
 
 
-def _speaks_of_falkit(path: Path) -> bool:
+def _bytes(path: Path) -> bytes:
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
-    return "tool.falkit" in text
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _inner(path: Path, table: Mapping[str, Any], name: str) -> dict[str, Any]:
     found: Any = table.get(name, {})
     if not is_object(found):
-        raise ConfigError(f"{_shown(path)}: {name}: {found!r} is no table")
+        raise ConfigError(f"{_shown(path)}: {name}: {found!r} isn't a table")
     return {**found}
 
 

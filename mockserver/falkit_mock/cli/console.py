@@ -1,23 +1,26 @@
-"""A line per request and per delivery."""
+"""A line on stderr per request, delivery, job that ended and call to another host."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import sys
 import time
-from datetime import UTC, datetime
-from typing import Any, Literal, TextIO
+from collections.abc import Mapping
+from typing import Literal, TextIO, TypeAlias
 from urllib.parse import quote
 
-from falkit_mock.core import masked
+from falkit_mock.core import iso, masked, printable
 from falkit_mock.core.clock import Clock, SimulatedClock
 from falkit_mock.core.events import (
     Delivery,
     DeliveryAttempted,
     Event,
     HostContacted,
+    JobChanged,
+    JobError,
     RequestAnswered,
     RequestArrived,
     RequestRecord,
@@ -25,20 +28,43 @@ from falkit_mock.core.events import (
 from falkit_mock.core.network import MEDIA, ROLES
 from falkit_spec import JSON
 
-# The mock's time is told where it is further than this from the machine's, in seconds.
+Format: TypeAlias = Literal["text", "json"]
+Level: TypeAlias = Literal["info", "warning", "error"]
+
+# A line has the mock's time too where it is further than this from the machine's, in seconds.
 _NEAR = 60.0
-# Characters of a receiver's answer that are shown.
-_LONGEST = 100
+# Characters of a receiver's answer that are shown, and of a hint that was shown before.
+_LONGEST, _REMINDER = 100, 50
 _STATUS = re.compile(rb'"status":"(OK|ERROR)"')
 _INDENT = "\n         "
+_AGAIN = "… (as above)"
 
 
-def as_text(delivery: Delivery, now: float, *, stands: bool = False) -> str:
+def json_line(level: Level, facts: Mapping[str, JSON], now: float | None = None) -> str:
+    """Return a line of the log in JSON; `now` is the machine's time, unix seconds."""
+    at = iso(time.time() if now is None else now)
+    return json.dumps({"time": at, "level": level, **facts})
+
+
+def log_errors(form: Format) -> None:
+    """Have falkit's own errors written to stderr in a format; Python itself writes text."""
+    if form == "json":
+        handler = logging.StreamHandler()
+        handler.setFormatter(_JsonFormatter())
+        logging.getLogger("falkit_mock").addHandler(handler)
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json_line("error", {"message": super().format(record)}, record.created)
+
+
+def delivery_text(delivery: Delivery, now: float, *, paused: bool = False) -> str:
     """Return a line, and what went wrong in further ones; `now` is the machine's time.
 
-    The mock's is told where it stands, or is elsewhere.
+    The mock's is added where its clock is paused, or far from the machine's.
     """
-    apart = stands or abs(delivery.sent - now) > _NEAR
+    apart = paused or abs(delivery.sent - now) > _NEAR
     parts = [
         f"{_clock(now)} {delivery.status_code or '---'} HOOK {shown_url(delivery.url)}",
         f"{delivery.seconds * 1000:.1f} ms",
@@ -49,42 +75,46 @@ def as_text(delivery: Delivery, now: float, *, stands: bool = False) -> str:
     if delivery.faults:
         parts.append(f"fault: {', '.join(delivery.faults)}")
     if apart:
-        parts.append(f"at {moment(delivery.sent)} by the mock's clock")
+        parts.append(f"at {iso(delivery.sent)} by the mock's clock")
     line = "  ".join(parts)
     if delivery.verdict == "acknowledged":
         return line
-    return f"{line}{_INDENT}{_untaken(delivery, apart=apart)}"
+    return f"{line}{_INDENT}{_failure(delivery, apart=apart)}"
 
 
-def as_facts(delivery: Delivery, now: float) -> dict[str, JSON]:
-    """Return an object: `time` by the machine's clock, `sent` and `next` by the mock's."""
+def delivery_facts(delivery: Delivery) -> dict[str, JSON]:
+    """Return what the log in JSON has of a delivery; `sent` and `next` are by the mock's clock."""
     return {
-        "time": round(now, 3),
         "webhook": masked(delivery.url),
         "request_id": delivery.request_id,
         "job_status": _status(delivery) or None,
         "cause": delivery.cause,
         "attempt": delivery.number,
-        "sent": round(delivery.sent, 3),
-        "status": delivery.status_code,
-        "outcome": delivery.verdict,
-        "error": None if delivery.verdict == "acknowledged" else reason(delivery) or None,
-        "next": delivery.next,
+        "sent": iso(delivery.sent),
+        "status_code": delivery.status_code,
+        "status": delivery.verdict,
+        "error": None if delivery.verdict == "acknowledged" else delivery_reason(delivery) or None,
+        "next": None if delivery.next is None else iso(delivery.next),
         "faults": [*delivery.faults],
         "ms": round(delivery.seconds * 1000, 2),
     }
 
 
-def reason(delivery: Delivery) -> str:
+def delivery_reason(delivery: Delivery) -> str:
     """Say why a delivery was not taken, as far as its code doesn't; "" where nothing says it."""
     code = delivery.status_code
     if delivery.error:
-        return delivery.error
+        return printable(delivery.error)
     if code is not None and 300 <= code < 400:
         return "redirects aren't followed"
     text = delivery.response_body[: 4 * _LONGEST].decode("utf-8", "replace").strip()
-    line = "".join(each if each.isprintable() else " " for each in text.partition("\n")[0])
+    line = printable(text.partition("\n")[0])
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def job_failure(error: JobError) -> str:
+    """Say why a job failed: the field that is to blame, if one is, and the message."""
+    return printable(": ".join(filter(None, (error.field, error.message))))
 
 
 def shown_url(url: str) -> str:
@@ -92,16 +122,16 @@ def shown_url(url: str) -> str:
     return quote(masked(url), safe="/%:?&=+,;@[]~!$'()*")
 
 
-def moment(seconds: float) -> str:
-    """Write unix seconds in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def is_paused(clock: Clock | None) -> bool:
+    """Tell whether no time passes by itself."""
+    return isinstance(clock, SimulatedClock) and not clock.running
 
 
-def _untaken(delivery: Delivery, *, apart: bool) -> str:
-    why = reason(delivery)
+def _failure(delivery: Delivery, *, apart: bool) -> str:
+    why = delivery_reason(delivery)
     why = f": {why}" if why else ""
     if delivery.next is not None:
-        then = moment(delivery.next) if apart else _clock(delivery.next)
+        then = iso(delivery.next) if apart else _clock(delivery.next)
         return f"attempt {delivery.number} was not taken{why}; the next is at {then}"
     if delivery.verdict == "refused":
         return f"refused{why}"
@@ -120,10 +150,27 @@ def _clock(seconds: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
-class ConsoleLog:
-    """Writes a line per request, delivery and call to another host; a listener.
+class _Recent:
+    """The newest texts: each is new once, as long as it is among them."""
 
-    With the mock's clock it also says when a caller waits for one that is paused.
+    def __init__(self, size: int = 100) -> None:
+        self._size = size
+        self._texts: dict[str, None] = {}
+
+    def is_new(self, text: str) -> bool:
+        new = text not in self._texts
+        self._texts.pop(text, None)
+        self._texts[text] = None
+        if len(self._texts) > self._size:
+            del self._texts[next(iter(self._texts))]
+        return new
+
+
+class ConsoleLog:
+    """Writes what happens, a line each; a listener.
+
+    With `failures_only` it writes jobs that failed and webhooks that were not taken, alike ones
+    once. With the mock's clock it also says when a caller waits for one that is paused.
     """
 
     # Real seconds after which a caller counts as waiting.
@@ -131,48 +178,65 @@ class ConsoleLog:
 
     def __init__(
         self,
-        form: Literal["text", "json"] = "text",
+        form: Format = "text",
         file: TextIO | None = None,
         clock: Clock | None = None,
+        *,
+        failures_only: bool = False,
     ) -> None:
         self._form = form
         self._file = file or sys.stderr
         self._clock = clock
+        self._failures_only = failures_only
         self._waiting: dict[int, asyncio.TimerHandle] = {}
+        self._recent = _Recent()
 
     def __call__(self, event: Event) -> None:
         """Write an event, if it is one to write."""
         match event:
-            case RequestArrived(record) if stands(self._clock):
+            case JobChanged(change="ended"):
+                self._ended(event)
+            case DeliveryAttempted(delivery):
+                self._delivered(delivery)
+            case _ if self._failures_only:
+                return
+            case RequestArrived(record) if is_paused(self._clock):
                 loop = asyncio.get_running_loop()
                 self._waiting[id(record)] = loop.call_later(self.patience, self._waits, record)
             case RequestAnswered(record):
                 if (waiting := self._waiting.pop(id(record), None)) is not None:
                     waiting.cancel()
                 self._answered(record)
-            case DeliveryAttempted(delivery):
-                self._delivered(delivery)
             case HostContacted():
-                self._left(event)
+                where, out = f"{event.host}:{event.port}", event.allowed
+                text = f"{_clock(event.time)} {'out' if out else 'no!'} {'':<4} {where}"
+                facts: dict[str, JSON] = {"event": event.kind, "egress": where, "allowed": out}
+                self._write(text, "info" if out else "warning", facts)
             case _:
                 return
 
-    def _delivered(self, delivery: Delivery) -> None:
-        now = time.time()
-        if self._form == "json":
-            self._print(json.dumps(as_facts(delivery, now)))
-        else:
-            self._print(as_text(delivery, now, stands=stands(self._clock)))
+    def _ended(self, job: JobChanged) -> None:
+        error = None if job.cancelled else job.error
+        text = ""
+        if error is not None and self._is_wanted(f"{job.endpoint_id} {error}"):
+            line = f"{_clock(time.time())} {error.status_code} JOB  {quote(job.endpoint_id)}"
+            text = f"{line}  failed  {job.request_id}{_INDENT}{job_failure(error)}"
+        facts = {"event": "job_ended", **job.to_json(), "ended": iso(job.time)}
+        del facts["time"], facts["change"]
+        self._write(text, "info" if error is None else "warning", facts)
 
-    def _left(self, attempt: HostContacted) -> None:
-        where = f"{attempt.host}:{attempt.port}"
-        if self._form == "json":
-            facts = {"time": round(attempt.time, 3), "egress": where, "allowed": attempt.allowed}
-            line = json.dumps(facts)
-        else:
-            clock = time.strftime("%H:%M:%S", time.localtime(attempt.time))
-            line = f"{clock} {'out' if attempt.allowed else 'no!'} {'':<4} {where}"
-        self._print(line)
+    def _delivered(self, delivery: Delivery) -> None:
+        taken = delivery.verdict == "acknowledged"
+        if self._failures_only:
+            alike = f"{delivery.url} {delivery.verdict} {delivery_reason(delivery)}"
+            if taken or not self._is_wanted(alike):
+                return
+        text = delivery_text(delivery, time.time(), paused=is_paused(self._clock))
+        facts = {"event": DeliveryAttempted.kind, **delivery_facts(delivery)}
+        self._write(text, "info" if taken else "warning", facts)
+
+    def _is_wanted(self, alike: str) -> bool:
+        return not self._failures_only or self._recent.is_new(alike)
 
     def _waits(self, record: RequestRecord) -> None:
         """Write that a caller waits for a clock that is paused, if it does."""
@@ -180,49 +244,48 @@ class ConsoleLog:
         if ROLES.get(record.host) == MEDIA or self._clock is None:
             return
         streams = record.path.endswith("/status/stream")
-        if not stands(self._clock) or (record.status and not streams):
+        if not is_paused(self._clock) or (record.status and not streams):
             return
-        now, target = time.time(), target_of(record)
-        if self._form == "json":
-            facts: dict[str, Any] = {"method": record.method, "target": target}
-            self._print(json.dumps({"time": round(now, 3), **facts, "waits_for": "clock"}))
-            return
-        why = f"waits for the clock, which stands at {moment(self._clock.now())}"
-        line = f"{_clock(now)} ... {record.method:<4} {target}"
-        self._print(f"{line}{_INDENT}{why}; `falkit clock advance 1m` moves it")
+        line = f"{_clock(time.time())} ... {record.method:<4} {_target(record)}"
+        why = f"waits for the clock, which is paused at {iso(self._clock.now())}"
+        text = f"{line}{_INDENT}{why}; `falkit clock advance 1m` moves it"
+        facts = {"event": "request_waits", **_caller(record), "waits_for": "clock"}
+        self._write(text, "info", facts)
 
     def _answered(self, record: RequestRecord) -> None:
-        now, target, ms = time.time(), target_of(record), record.ms or 0.0
-        if self._form == "json":
-            facts: dict[str, Any] = {
-                "time": round(now, 3),
-                "method": record.method,
-                "target": target,
-                "status": record.status,
-                "ms": round(ms, 2),
-            }
-            notes = {"request_id": record.request_id, "hint": record.hint}
-            notes["fault"] = ", ".join(record.faults)
-            self._print(json.dumps(facts | {name: note for name, note in notes.items() if note}))
-            return
+        ms, status, faults = record.ms or 0.0, record.status or 0, ", ".join(record.faults)
         # A caller that hung up got no status.
-        line = f"{_clock(now)} {record.status or '---'} {record.method:<4} {target}  {ms:.1f} ms"
+        text = f"{_clock(time.time())} {status or '---'} {record.method:<4} {_target(record)}"
+        text += f"  {ms:.1f} ms"
         if record.hint:
-            line += f"{_INDENT}hint: {record.hint}"
-        elif record.faults:
-            line += f"{_INDENT}fault: {', '.join(record.faults)}"
-        self._print(line)
+            new = self._recent.is_new(record.hint) or len(record.hint) <= _REMINDER
+            text += f"{_INDENT}hint: {record.hint if new else record.hint[:_REMINDER] + _AGAIN}"
+        elif faults:
+            text += f"{_INDENT}fault: {faults}"
+        notes = {"request_id": record.request_id, "hint": record.hint, "fault": faults}
+        facts = {"event": RequestAnswered.kind, **_caller(record), "status": status}
+        facts["ms"] = round(ms, 2)
+        facts |= {name: note for name, note in notes.items() if note}
+        failed = record.cut or (not 0 < status < 400 and not record.early)
+        level: Level = "error" if status >= 500 else "warning" if failed else "info"
+        self._write(text, level, facts)
 
-    def _print(self, line: str) -> None:
-        print(line, file=self._file, flush=True)
+    def _write(self, text: str, level: Level, facts: Mapping[str, JSON]) -> None:
+        line = json_line(level, facts) if self._form == "json" else text
+        if line:
+            print(line, file=self._file, flush=True)
 
 
-def stands(clock: Clock | None) -> bool:
-    """Say whether no time passes by itself."""
-    return isinstance(clock, SimulatedClock) and not clock.running
+def _caller(record: RequestRecord) -> dict[str, JSON]:
+    return {
+        "method": record.method,
+        "target": _target(record),
+        "key": record.key,
+        "client": record.client,
+    }
 
 
-def target_of(record: RequestRecord) -> str:
+def _target(record: RequestRecord) -> str:
     """Return what a request asked for, quoted so that no path can forge a line."""
     path = quote(record.path)
     return f"{quote(record.host)}{path}" if record.fal else path

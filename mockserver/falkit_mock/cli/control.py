@@ -1,4 +1,4 @@
-"""Commands for a running mock, by its control API: clock, jobs, journal, reset, export, import."""
+"""Commands for a running mock, by its control API: clock, jobs, requests, reset, export, import."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
 import click
 
-from falkit_mock.core import DurationError, parse_duration
+from falkit_mock.cli import new_name
+from falkit_mock.core import DurationError, count, iso, parse_duration, printable, reason
 from falkit_mock.core.network import PORT
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _TOKEN = click.option(
 
 @dataclass(frozen=True, slots=True)
 class RunningMock:
-    """Where a mock is, and its token. Whatever goes wrong is a UsageError with the mend."""
+    """Where a mock is, and its token. What goes wrong is a UsageError that says how to fix it."""
 
     url: str
     token: str | None = None
@@ -67,8 +67,6 @@ class RunningMock:
         query: Mapping[str, str | int | float] | None = None,
     ) -> Any:
         """Call an operation and return the JSON of its reply."""
-        import json
-
         content = None if body is None else json.dumps(body).encode()
         with self.open(method, path, content=content, query=query) as reply:
             return json.loads(reply.read())
@@ -98,15 +96,12 @@ class RunningMock:
                     raise click.UsageError(_refusal(reply))
                 yield reply
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise click.UsageError(self._absent(error)) from None
-        except ValueError:
-            why = f"base-url: what answers at {self.url} is no falkit; give the URL of a mock"
+            problem = str(error).rstrip(".").lower() or type(error).__name__
+            fix = "start one with falkit serve, or give --base-url"
+            why = f"base-url: no mock answers at {self.url} ({problem}); {fix}"
             raise click.UsageError(why) from None
-
-    def _absent(self, error: Exception) -> str:
-        reason = str(error).rstrip(".").lower() or type(error).__name__
-        mend = "start one with falkit serve, or give --base-url"
-        return f"base-url: no mock answers at {self.url} ({reason}); {mend}"
+        except ValueError:
+            raise click.UsageError(_no_falkit(self.url)) from None
 
 
 def running_mock(command: _Command) -> _Command:
@@ -124,50 +119,63 @@ def _refusal(reply: httpx.Response) -> str:
     try:
         detail = reply.json()["detail"]
     except (ValueError, KeyError, TypeError):
-        detail = None
-    if detail is None or detail == "Not Found":
-        where = reply.request.url
-        return f"base-url: what answers at {where} is no falkit; give the URL of a mock"
-    return f"{detail}"
+        detail = "Not Found"
+    return _no_falkit(reply.request.url) if detail == "Not Found" else f"{detail}"
 
 
-_CLOCK_ACTIONS = ("show", "advance", "set", "run", "stand")
-# What those take that take something.
-_TAKEN = {
+def _no_falkit(url: object) -> str:
+    return f"base-url: what answers at {url} isn't falkit; give the URL of a mock"
+
+
+class _Words(click.Choice[str]):
+    """A choice that says what a word is called now."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if new := new_name(value, self.choices):
+            raise click.UsageError(f"{value!r} is now called {new!r}")
+        return super().convert(value, param, ctx)
+
+
+# What each action on the clock takes.
+_CLOCK_ACTIONS = {
+    "show": None,
     "advance": "a length of time, such as 15m",
     "set": "a moment, such as 2030-01-01T12:00:00Z",
+    "run": None,
+    "pause": None,
 }
 
 
 @click.command()
 @running_mock
-@click.argument("action", type=click.Choice(_CLOCK_ACTIONS), default="show")
+@click.argument("action", type=_Words([*_CLOCK_ACTIONS]), default="show")
 @click.argument("value", required=False)
 def clock(mock: RunningMock, action: str, value: str | None) -> None:
-    """Show a running mock's clock, move it on, let it run or stand.
+    """Show a running mock's clock, move it on, run or pause it.
 
     \b
     falkit clock                    the time there
     falkit clock advance 15m        go on: 90, 15m, 2h, 1h30m
     falkit clock set 2030-01-01T12:00:00Z
-    falkit clock stand              let no time pass by itself
+    falkit clock pause              let no time pass by itself
     falkit clock run                let it pass
 
     What moves it returns once all that was due on the way has been done.
     """
-    body = _body(action, value)
-    told = mock.get("/clock") if action == "show" else mock.post(f"/clock/{action}", body)
-    state = "runs" if told["running"] else "stands"
-    click.echo(f"{told['iso']}  ({told['now']:.3f}, {state})")
+    body = _clock_body(action, value)
+    now = mock.get("/clock") if action == "show" else mock.post(f"/clock/{action}", body)
+    state = "running" if now["running"] else "paused"
+    click.echo(f"{now['iso']}  ({now['now']:.3f}, {state})")
 
 
-def _body(action: str, value: str | None) -> dict[str, Any]:
-    if action not in _TAKEN:
-        if value is not None:
-            raise click.UsageError(f"{action}: takes nothing, not {value!r}")
-        return {}
+def _clock_body(action: str, value: str | None) -> dict[str, Any]:
+    wanted = _CLOCK_ACTIONS[action]
+    if wanted is None and value is not None:
+        raise click.UsageError(f"{action}: takes nothing, not {value!r}")
+    if wanted is not None and value is None:
+        raise click.UsageError(f"{action}: give {wanted}")
     if value is None:
-        raise click.UsageError(f"{action}: give {_TAKEN[action]}")
+        return {}
     if action == "set":
         return {"now": _number(value)}
     try:
@@ -192,7 +200,9 @@ _STATUSES = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED")
 @running_mock
 @click.option("--endpoint", metavar="GLOB", help="Only jobs of these endpoints.")
 @click.option(
-    "--status", type=click.Choice(_STATUSES, case_sensitive=False), help="Only jobs that stand so."
+    "--status",
+    type=click.Choice(_STATUSES, case_sensitive=False),
+    help="Only jobs with this status.",
 )
 @click.option("--key", metavar="ID", help="Only jobs that came with this key.")
 @click.option(
@@ -224,7 +234,7 @@ def jobs(
     \b
     falkit jobs --status IN_QUEUE
     falkit jobs ID                  all that is known of it
-    falkit jobs ID hold             let it stand until it is released
+    falkit jobs ID hold             keep it where it is until it is released
     falkit jobs ID release          let it go on; --to COMPLETED ends it
     falkit jobs ID complete         end it now, with its own answer
     falkit jobs ID fail FAULT       end it now; `falkit faults` lists them
@@ -249,8 +259,8 @@ def jobs(
 def _one(mock: RunningMock, request_id: str, action: str, fault: str | None, to: str | None) -> Any:
     path = f"/jobs/{quote(request_id, safe='')}"
     if (action == "fail") != (fault is not None):
-        mend = "name a fault; `falkit faults` lists them" if fault is None else f"not {fault!r}"
-        raise click.UsageError(f"{action}: {mend}")
+        fix = "name a fault; `falkit faults` lists them" if fault is None else f"not {fault!r}"
+        raise click.UsageError(f"{action}: {fix}")
     if action == "show":
         return mock.get(path)
     query = f"?to={to}" if to is not None else ""
@@ -260,7 +270,7 @@ def _one(mock: RunningMock, request_id: str, action: str, fault: str | None, to:
 
 def _job_line(job: dict[str, Any]) -> str:
     code = job["status_code"] if job["status"] == "COMPLETED" else None
-    at = datetime.fromtimestamp(job["created"], UTC).strftime("%H:%M:%S")
+    at = iso(job["created"])[11:19]
     what = f"{job['status']:<11}  {code or '---'}  {job['endpoint_id']}"
     return f"{job['request_id']}  {at}  {what}"
 
@@ -268,7 +278,7 @@ def _job_line(job: dict[str, Any]) -> str:
 @click.command()
 @running_mock
 @click.option("--method", metavar="METHOD", help="Only requests by this method.")
-@click.option("--host", metavar="GLOB", help="Only requests to these hosts of fal's.")
+@click.option("--host", metavar="GLOB", help="Only requests to these fal hosts.")
 @click.option("--path", metavar="GLOB", help="Only requests to these paths there.")
 @click.option("--status", type=click.IntRange(0, 599), help="Only those answered with this.")
 @click.option("--since", type=click.IntRange(0), help="Only those with a higher number.")
@@ -283,33 +293,31 @@ def _job_line(job: dict[str, Any]) -> str:
 )
 @click.option("--clear", is_flag=True, help="Forget the requests so far, and print none.")
 @click.option("--json", "as_json", is_flag=True, help="Print what the control API answers.")
-def journal(mock: RunningMock, clear: bool, as_json: bool, **filters: Any) -> None:
+def requests(mock: RunningMock, clear: bool, as_json: bool, **filters: Any) -> None:
     """List the newest requests that a running mock answered.
 
     They are those for fal's hosts; its control API's are not among them.
     """
     if clear:
-        mock.call("DELETE", "/journal")
+        mock.call("DELETE", "/requests")
         return
     given = {name: value for name, value in filters.items() if value is not None}
-    page = mock.get("/journal", given)
+    page = mock.get("/requests", given)
     if as_json:
         click.echo(json.dumps(page))
     else:
-        for seen in page["requests"]:
-            click.echo(_request_line(seen))
+        for request in page["requests"]:
+            click.echo(_request_line(request))
     if filters["wait"] is not None and not page["requests"]:
         sys.exit(1)
 
 
-def _request_line(seen: dict[str, Any]) -> str:
-    at = datetime.fromtimestamp(seen["time"], UTC).strftime("%H:%M:%S.%f")[:-3]
-    took = "" if seen["ms"] is None else f"  {seen['ms']:.1f} ms"
-    faults = f"  [{', '.join(seen['faults'])}]" if seen["faults"] else ""
-    where = f"{seen['host']}{seen['path']}"
-    line = f"{seen['number']:>5}  {at}  {seen['status'] or '---'} {seen['method']:<4} {where}"
-    hint = f"\n       hint: {seen['hint']}" if seen["hint"] else ""
-    return f"{line}{took}{faults}{hint}"
+def _request_line(request: dict[str, Any]) -> str:
+    took = "" if request["ms"] is None else f"  {request['ms']:.1f} ms"
+    faults = f"  [{', '.join(request['faults'])}]" if request["faults"] else ""
+    what = f"{request['status'] or '---'} {request['method']:<4} {request['host']}{request['path']}"
+    line = printable(f"{request['number']:>5}  {iso(request['time'])[11:23]}  {what}{took}{faults}")
+    return f"{line}\n       hint: {request['hint']}" if request["hint"] else line
 
 
 _STEP = 1 << 20
@@ -320,8 +328,8 @@ _STEP = 1 << 20
 @click.option("--keep-rules", is_flag=True, help="Keep the rules that were set since the start.")
 def reset(mock: RunningMock, keep_rules: bool) -> None:
     """Empty a running mock; the same ids come again."""
-    told = mock.post("/reset", {"keep_rules": keep_rules})
-    click.echo(f"empty, seed {told['seed']}")
+    seed = mock.post("/reset", {"keep_rules": keep_rules})["seed"]
+    click.echo(f"empty, seed {seed}")
 
 
 @click.command("export")
@@ -341,8 +349,7 @@ def export(mock: RunningMock, file: Path) -> None:
         size = part.stat().st_size
         part.replace(file)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise click.UsageError(f"{file}: can't be written ({reason}); name another file") from None
+        raise _file_error(file, "written", error, "name another file") from None
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
@@ -357,25 +364,22 @@ def import_(mock: RunningMock, file: Path) -> None:
 
     It is one that `falkit export` wrote, and comes in place of the mock's own.
     """
-    import json
-
     try:
         source = file.open("rb")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        why = f"{file}: can't be read ({reason}); name a file that falkit export has written"
-        raise click.UsageError(why) from None
+        fix = "name a file that falkit export has written"
+        raise _file_error(file, "read", error, fix) from None
+    chunks = iter(lambda: source.read(_STEP), b"")
     try:
-        with source, mock.open("PUT", "/state", content=_chunks(source)) as reply:
-            told = json.loads(reply.read())
+        with source, mock.open("PUT", "/state", content=chunks) as reply:
+            state = json.loads(reply.read())
     except click.UsageError as error:
         # What the mock calls the body is this file.
         why = error.message
         mine = f"{file}: {why.removeprefix('body: ')}" if why.startswith("body: ") else why
         raise click.UsageError(mine) from None
-    click.echo(f"{told['jobs']} jobs, seed {told['seed']}")
+    click.echo(f"{count(state['jobs'], 'job')}, seed {state['seed']}")
 
 
-def _chunks(source: BinaryIO) -> Iterator[bytes]:
-    while chunk := source.read(_STEP):
-        yield chunk
+def _file_error(file: Path, done: str, error: OSError, fix: str) -> click.UsageError:
+    return click.UsageError(f"{file}: can't be {done} ({reason(error)}); {fix}")

@@ -16,7 +16,7 @@ from falkit_mock.faults.catalogue import FAULTS
 from falkit_spec import JSON
 
 _WIDTH = 100
-# Columns of a fault's name, with the space around it, and the fewest for what is told of it.
+# Columns of a fault's name, with the space around it, and the fewest for its description.
 _NAME, _LEAST = 38, 30
 # From so many faults that have a parameter on, it is explained once, below.
 _OFTEN = 4

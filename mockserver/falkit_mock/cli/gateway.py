@@ -1,4 +1,4 @@
-"""falkit env and falkit cert."""
+"""falkit env, falkit cert and falkit uninstall."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from falkit_mock.core import reason
 from falkit_mock.core.network import GATEWAY_PORT
 from falkit_mock.gateway import GatewayError
 
@@ -24,42 +25,39 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(r"[A-Za-z0-9_./:,=@%+-]+")
 
 
+def _fish(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _dotenv(value: str) -> str:
+    # Bare where it can be, since docker's --env-file takes quotes for part of the value.
+    return value if _PLAIN.fullmatch(value) or "'" in value else f"'{value}'"
+
+
+# How each shell, or file of variables, sets one.
+SHELLS: dict[str, Callable[[str, str], str]] = {
+    "bash": lambda name, value: f"export {name}={shlex.quote(value)}",
+    "fish": lambda name, value: f"set -gx {name} '{_fish(value)}'",
+    "pwsh": lambda name, value: "$env:{} = '{}'".format(name, value.replace("'", "''")),
+    "dotenv": lambda name, value: f"{name}={_dotenv(value)}",
+    "github": lambda name, value: f"{name}={value}",
+}
+
+
 def render(variables: Mapping[str, str], shell: str) -> str:
     """Return lines that set the variables; `shell` is one of SHELLS."""
-    line = SHELLS[shell]
-    return "".join(f"{line(name, value)}\n" for name, value in variables.items())
+    return "".join(f"{SHELLS[shell](name, value)}\n" for name, value in variables.items())
 
 
-def _bash(name: str, value: str) -> str:
-    return f"export {name}={shlex.quote(value)}"
+@contextmanager
+def one_line() -> Generator[None]:
+    """Make a GatewayError within the block a UsageError."""
+    try:
+        yield
+    except GatewayError as error:
+        raise click.UsageError(str(error)) from None
 
 
-def _fish(name: str, value: str) -> str:
-    text = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"set -gx {name} '{text}'"
-
-
-def _pwsh(name: str, value: str) -> str:
-    text = value.replace("'", "''")
-    return f"$env:{name} = '{text}'"
-
-
-def _dotenv(name: str, value: str) -> str:
-    # Bare where it can be, since docker's --env-file takes quotes for part of the value.
-    return f"{name}={value}" if _PLAIN.fullmatch(value) or "'" in value else f"{name}='{value}'"
-
-
-def _github(name: str, value: str) -> str:
-    return f"{name}={value}"
-
-
-SHELLS: dict[str, Callable[[str, str], str]] = {
-    "bash": _bash,
-    "fish": _fish,
-    "pwsh": _pwsh,
-    "dotenv": _dotenv,
-    "github": _github,
-}
 # Seconds for a gateway on this machine to answer.
 _PATIENCE = 5.0
 
@@ -98,27 +96,25 @@ def env(shell: str, host: str, gateway_port: int, control_token: str | None) -> 
     pwsh        falkit env --shell pwsh | Out-String | Invoke-Expression
     GitHub      falkit env --shell github >> "$GITHUB_ENV"
     """
-    from falkit_mock.gateway import GatewayError, Policy
+    from falkit_mock.gateway import Policy
     from falkit_mock.gateway.authority import Authority
     from falkit_mock.gateway.environment import variables
 
     found = _ask(host, gateway_port, control_token)
     egress: Policy = found["egress"] if found["egress"] in get_args(Policy) else "allow"
     url = f"http://[{host}]:{gateway_port}" if ":" in host else f"http://{host}:{gateway_port}"
-    try:
+    with one_line():
         authority = Authority.open()
         if found["ca"] != str(authority.certificate):
             why = f"the gateway uses {found['ca']}; set FALKIT_HOME as it was for falkit serve"
             raise click.UsageError(why)
         chosen = variables(url, authority, egress, os.environ)
-    except GatewayError as error:
-        raise click.UsageError(str(error)) from None
     click.echo(render(chosen, shell), nl=False)
 
 
 def _ask(host: str, port: int, token: str | None) -> dict[str, Any]:
     """Return what a gateway tells of itself."""
-    mend = "start one with falkit serve --gateway"
+    fix = "start one with falkit serve --gateway"
     connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE)
     try:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -130,9 +126,9 @@ def _ask(host: str, port: int, token: str | None) -> dict[str, Any]:
         if reply.status != 200 or not {"egress", "ca"} <= set(body):
             raise ValueError
     except (OSError, http.client.HTTPException):
-        raise click.UsageError(f"no gateway answers at {host}:{port}; {mend}") from None
+        raise click.UsageError(f"no gateway answers at {host}:{port}; {fix}") from None
     except ValueError:
-        raise click.UsageError(f"what answers at {host}:{port} is no gateway; {mend}") from None
+        raise click.UsageError(f"what answers at {host}:{port} isn't a gateway; {fix}") from None
     finally:
         connection.close()
     return body
@@ -148,7 +144,7 @@ def path() -> None:
     """Print the path of the certificate to trust; make it if there is none."""
     from falkit_mock.gateway.authority import Authority
 
-    with _one_line():
+    with one_line():
         click.echo(Authority.open().certificate)
 
 
@@ -158,7 +154,7 @@ def export(file: Path | None) -> None:
     """Write the certificate, without its key, to FILE or to stdout."""
     from falkit_mock.gateway.authority import Authority
 
-    with _one_line():
+    with one_line():
         pem = Authority.open().public()
     if file is None:
         click.echo(pem, nl=False)
@@ -166,25 +162,45 @@ def export(file: Path | None) -> None:
     try:
         file.write_bytes(pem)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise click.UsageError(f"can't write {file} ({reason})") from None
+        raise click.UsageError(f"can't write {file} ({reason(error)})") from None
     click.echo(f"{file}: falkit's authority, for fal's names only", err=True)
 
 
 @cert.command()
 def renew() -> None:
-    """Make a new authority; what trusted the old one has to be told of the new one."""
+    """Make a new authority; programs that trusted the old one have to trust the new one."""
     from falkit_mock.gateway.authority import Authority
 
-    with _one_line():
+    with one_line():
         made = Authority.renew()
     ends = time.strftime("%Y-%m-%d", time.gmtime(made.ends))
     click.echo(f"{made.certificate}: good until {ends}", err=True)
 
 
-@contextmanager
-def _one_line() -> Generator[None]:
-    try:
-        yield
-    except GatewayError as error:
-        raise click.UsageError(str(error)) from None
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+def uninstall(dry_run: bool) -> None:
+    """Remove what falkit keeps in its data folder.
+
+    It is the authority that signs for fal's names, and the bundles of roots with it. Files there
+    that falkit did not make stay, and are named.
+    """
+    from falkit_mock.gateway.authority import data_dir, kept_files
+
+    folder = data_dir()
+    with one_line():
+        ours, others = kept_files(folder)
+    if ours and not others:
+        ours.append(folder)
+    for path in ours:
+        try:
+            if not dry_run:
+                (path.rmdir if path.is_dir() else path.unlink)()
+        except OSError as error:
+            raise click.UsageError(f"can't remove {path} ({reason(error)})") from None
+        click.echo(f"{'would be removed' if dry_run else 'removed'}: {path}")
+    for path in others:
+        click.echo(f"left, as it is not known to be falkit's: {path}")
+    if not ours and not others:
+        click.echo(f"nothing is kept in {folder}")
+    click.echo("left: the package itself, which `pip uninstall falkit` removes")

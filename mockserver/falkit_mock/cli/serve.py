@@ -8,45 +8,65 @@ import sys
 from contextlib import ExitStack
 from ipaddress import ip_address
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from falkit_mock.cli.gateway import one_line
 from falkit_mock.cli.options import (
     EPILOG,
-    MockOptions,
+    RUN_OPTIONS,
+    SERVE_OPTIONS,
+    clock_line,
     clock_of,
+    config_line,
     listening,
-    run_options,
-    serve_options,
+    note,
     settings_of,
-    tell,
-    told_clock,
-    told_config,
 )
-from falkit_mock.core.network import GATEWAY_PORT, PORT
+from falkit_mock.core import count, reason
+from falkit_mock.core.network import GATEWAY_PORT, PORT, reached
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket
 
     from falkit_mock.app import MockApp
+    from falkit_mock.cli.console import Format
+    from falkit_mock.cli.summary import Summary
     from falkit_mock.gateway import Policy
     from falkit_mock.gateway.environment import Child
     from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.service.service import Service
+    from falkit_spec import JSON
 
 
-@click.command(epilog=EPILOG, context_settings={"max_content_width": 100})
-@serve_options
+class _Serve(click.Command):
+    """A command whose errors are JSON too, if its log is."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            if ctx.params["log_format"] == "text":
+                raise
+            note(error.format_message(), "error")
+            sys.exit(error.exit_code)
+
+
+_WIDTH = {"max_content_width": 100}
+
+
+@click.command(cls=_Serve, params=[*SERVE_OPTIONS], epilog=EPILOG, context_settings=_WIDTH)
 def serve(
     host: str,
     port: int,
     with_gateway: bool,
     gateway_port: int,
     egress: Policy,
-    log_format: Literal["text", "json"],
+    log_format: Format,
     quiet: bool,
-    **chosen: Unpack[MockOptions],
+    **chosen: Any,
 ) -> None:
     """Serve the mock until Ctrl-C.
 
@@ -54,42 +74,44 @@ def serve(
     """
     settings = settings_of(chosen)
     clock = clock_of(settings)
-    tell(told_config())
+    note(config_line())
     from falkit_mock.app import create_app
-    from falkit_mock.cli.console import ConsoleLog
+    from falkit_mock.cli.console import ConsoleLog, log_errors
     from falkit_mock.server import MockServer
 
     with ExitStack() as sockets:
         listener = sockets.enter_context(listening(host, port))
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
-        tell(told_clock(clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
+        note(clock_line(clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
         made = _token_for(listener) if settings.control_token is None else None
         app = create_app(
             settings.replace(control_token=settings.control_token or made), clock=clock
         )
         service = app.service
+        log_errors(log_format)
         if not quiet:
             service.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
-        gateway = None
         if with_gateway:
-            from falkit_mock.core.network import reached
-            from falkit_mock.gateway import Egress, GatewayError
-            from falkit_mock.gateway.gateway import Gateway
-
             gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
-            try:
-                gateway = Gateway(gate, reached(listener), Egress(egress, service.events.emit))
-            except GatewayError as error:
-                raise click.UsageError(str(error)) from None
-            app.gateway = gateway
+            app.gateway = _gateway(gate, listener, egress)
+            app.gateway.egress.heard = service.events.emit
         server = MockServer(
             app,
             service,
-            lambda: _announce(url, service, chosen["timing"], gateway, made),
-            gateway,
+            lambda: _announce(url, service, chosen["timing"], app.gateway, made),
+            app.gateway,
         )
         server.run(sockets=[listener])
+
+
+def _gateway(gate: socket, mock: socket, egress: Policy) -> Gateway:
+    # Lazy: most mocks that serve have none.
+    from falkit_mock.gateway import Egress
+    from falkit_mock.gateway.gateway import Gateway
+
+    with one_line():
+        return Gateway(gate, reached(mock), Egress(egress))
 
 
 def _token_for(listener: socket) -> str | None:
@@ -103,7 +125,7 @@ def _announce(
     url: str, service: Service, timing: str, gateway: Gateway | None, made_token: str | None
 ) -> None:
     """Say that requests are answered: to programs on stdout, to people on stderr."""
-    ready = {
+    ready: dict[str, JSON] = {
         "url": url,
         "fal_run": f"{url}/fal.run",
         "queue": f"{url}/queue.fal.run",
@@ -112,19 +134,20 @@ def _announce(
         "pid": os.getpid(),
     }
     more = ""
-    if made_token is not None:
-        ready["control_token"] = made_token
-        more = f"\n    token of the control API    {made_token}"
     if gateway is not None:
         ready |= {"gateway": gateway.url, "ca": str(gateway.authority.certificate)}
         port = gateway.url.rpartition(":")[2]
         option = "" if port == str(GATEWAY_PORT) else f" --gateway-port {port}"
-        more += f'\n    for unmodified programs     eval "$(falkit env{option})"'
-    print(json.dumps(ready), flush=True)
-    count = len(service.settings.faults)
-    rules = f", {count} rule{'s'[: count - 1]}" if count else ""
+        more = f'\n    for unmodified programs     eval "$(falkit env{option})"'
+    # A log may be kept where a token should not be.
+    token = {} if made_token is None else {"control_token": made_token}
+    if made_token is not None:
+        more += f"\n    token of the control API    {made_token}"
+    print(json.dumps(ready | token), flush=True)
+    rules = f", {count(len(service.settings.faults), 'rule')}" if service.settings.faults else ""
+    title = f"falkit stands in for fal.ai at {url}"
     banner = f"""
-  falkit stands in for fal.ai at {url}
+  {title}
   (timing {timing}, seed {service.identity.seed}{rules})
 
     in place of https://        {url}/queue.fal.run/…
@@ -132,7 +155,8 @@ def _announce(
     receivers of webhooks       FALKIT_BASE_URL={url}{more}
     stop                        Ctrl-C
 """
-    print(banner, file=sys.stderr, flush=True)
+    as_json = click.get_current_context().params["log_format"] == "json"
+    note(title if as_json else banner, facts={"timing": timing, **ready})
 
 
 _LOOPBACK = "127.0.0.1"
@@ -140,17 +164,17 @@ _NOT_EXECUTABLE, _NOT_FOUND = _NOT_RUN = (126, 127)
 
 
 @click.command(
+    params=[*RUN_OPTIONS],
     epilog=EPILOG,
-    context_settings={"max_content_width": 100, "allow_interspersed_args": False},
+    context_settings={**_WIDTH, "allow_interspersed_args": False},
 )
-@run_options
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(
     egress: Policy,
     verbose: bool,
     quiet: bool,
     command: tuple[str, ...],
-    **chosen: Unpack[MockOptions],
+    **chosen: Any,
 ) -> None:
     """Run COMMAND with all its calls to fal answered by the mock.
 
@@ -166,74 +190,50 @@ def run(
     """
     settings = settings_of(chosen)
     clock = clock_of(settings)
-    tell("" if quiet else told_config())
-    from falkit_mock.core.network import reached
-    from falkit_mock.gateway import Egress, GatewayError
+    note(config_line())
     from falkit_mock.gateway.environment import KEY, TOKEN, Child, variables
-    from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.mock import ServerThread
 
     with ExitStack() as sockets:
         mock, gate = (sockets.enter_context(listening(_LOOPBACK, 0)) for _ in range(2))
-        try:
-            gateway = Gateway(gate, reached(mock), Egress(egress))
-            key = next(iter(chosen["api_keys"]), KEY)
-            url = reached(mock)
+        url, gateway = reached(mock), _gateway(gate, mock, egress)
+        key = next(iter(chosen["api_keys"]), KEY)
+        with one_line():
             added = variables(gateway.url, gateway.authority, egress, os.environ, key, url)
-        except GatewayError as error:
-            raise click.UsageError(str(error)) from None
         if settings.control_token is not None:
             added[TOKEN] = settings.control_token
-        tell("" if quiet else told_clock(clock, url))
         child = Child(command, {**os.environ, **added})
-        listeners = Listeners(gateway, verbose=verbose)
-        server = ServerThread(settings, mock, gateway, listeners.add_to, clock=clock)
+        summaries: list[Summary] = []
+
+        def listen_to(app: MockApp) -> None:
+            # Lazy: by now the program runs.
+            from falkit_mock.cli.console import ConsoleLog
+            from falkit_mock.cli.summary import Summary
+
+            listeners = app.service.events.listeners
+            summaries.append(Summary(app.service, app.catalog, gateway))
+            listeners.append(summaries[0])
+            if not quiet:
+                listeners.append(ConsoleLog(clock=app.service.clock, failures_only=not verbose))
+
+        server = ServerThread(settings, mock, gateway, listen_to, clock=clock)
         server.broken = child.stop
         with server:
-            code = _ended(child, command[0])
-            summary = server.call(listeners.summary)
-        if not quiet and code not in _NOT_RUN:
-            print(summary, file=sys.stderr, flush=True)
+            started = f"mock at {url}; {clock_line(clock, url)}".removesuffix("; ")
+            code = _run(child, command[0], lambda: note(started))
+            summary = server.call(lambda: summaries[0].text())
+        if code not in _NOT_RUN:
+            note(summary)
     sys.exit(code)
 
 
-class Listeners:
-    """Counts, and prints if need be, what happens during `falkit run`."""
-
-    def __init__(self, gateway: Gateway, *, verbose: bool) -> None:
-        self._gateway = gateway
-        self._verbose = verbose
-
-    def add_to(self, app: MockApp) -> None:
-        """Listen to what happens in an application."""
-        from falkit_mock.cli.console import ConsoleLog
-        from falkit_mock.cli.summary import Tally, Webhooks
-
-        self._app = app
-        self._tally, self._webhooks = Tally(), Webhooks()
-        listeners = app.service.events.listeners
-        listeners += [self._tally, self._webhooks]
-        if self._verbose:
-            listeners.append(ConsoleLog(clock=app.service.clock))
-
-    async def summary(self) -> str:
-        """Return what happened so far."""
-        from falkit_mock.cli.summary import remains, spend, summary
-
-        service, gateway = self._app.service, self._gateway
-        spent = await spend(service, self._app.catalog)
-        left = remains(service, self._webhooks)
-        return summary(self._tally, spent, left, gateway.egress, gateway.failed_handshakes)
-
-
-def _ended(child: Child, name: str) -> int:
+def _run(child: Child, name: str, started: Callable[[], None]) -> int:
     """Run the command to its end and return its exit code; one line says why it can't be."""
     try:
-        return child.run()
+        return child.run(started)
     except FileNotFoundError:
-        click.echo(f"falkit: {name}: no such command", err=True)
+        note(f"{name}: no such command", "error")
         return _NOT_FOUND
     except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        click.echo(f"falkit: {name}: can't be executed ({reason})", err=True)
+        note(f"{name}: can't be executed ({reason(error)})", "error")
         return _NOT_EXECUTABLE

@@ -4,261 +4,211 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from decimal import Decimal
 from textwrap import wrap
 from urllib.parse import quote
 
-from falkit_mock.cli.console import reason, shown_url, stands
+from falkit_mock.cli.console import delivery_reason, is_paused, job_failure, shown_url
+from falkit_mock.core import count
 from falkit_mock.core.events import (
     Delivery,
     DeliveryAttempted,
     Event,
+    JobChanged,
     RequestAnswered,
     RequestRecord,
 )
 from falkit_mock.faults.catalogue import FAULTS
-from falkit_mock.gateway import Egress
+from falkit_mock.gateway.gateway import Gateway
 from falkit_mock.service.billing import charge, entries
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog
 
 _REQUEST = re.compile(r"/requests/[^/]+")
 _DIGITS = re.compile(r"[0-9]+")
-_MOST_HINTS = 100
-_TOLD = ("falkit made this fault", "fal_webhook: webhooks go to")
+# Distinct texts of a kind that are kept, and those that are shown; the rest is counted.
+_KEPT, _SHOWN = 100, 5
+_WIDTH = 80
+# How hints begin that have lines of their own: those of a fault or a webhook.
+_OTHER_LINES = ("falkit made this fault", "fal_webhook: webhooks go to")
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
-    """Jobs that were asked for, how many of them are done, and their price in US dollars."""
+class Summary:
+    """Counts what happens in a mock and its gateway; a listener."""
 
-    jobs: int
-    done: int
-    dollars: Decimal
-    # Done, but of an endpoint without a known price, or with its input deleted.
-    unpriced: int
-
-
-class Tally:
-    """Counts the requests that are for one of fal's hosts; a listener."""
-
-    def __init__(self) -> None:
-        self.requests = 0
+    def __init__(self, service: Service, catalog: Catalog, gateway: Gateway | None = None) -> None:
+        self._service = service
+        self._catalog = catalog
+        self._gateway = gateway
+        # Those that are for one of fal's hosts.
+        self._requests = 0
         # By status, method and target; the status is --- where a connection ended without one,
         # and cut where it ended within the reply.
-        self.failures: Counter[tuple[str, str, str]] = Counter()
+        self._failed: Counter[str] = Counter()
         # Failures that rules made, by the fault's name.
-        self.made: Counter[str] = Counter()
+        self._made: Counter[str] = Counter()
         # Hints of requests that failed for another reason, and of those that succeeded.
-        self.hints = Hints()
-        self.hints_of_successes = Hints()
+        self._hints: dict[str, str] = {}
+        self._hints_of_successes: dict[str, str] = {}
+        # Jobs by why they failed, and which was the first of each.
+        self._failed_jobs: Counter[tuple[str, str]] = Counter()
+        self._first_jobs: dict[tuple[str, str], str] = {}
+        # Webhooks by what their line says.
+        self._refused: Counter[str] = Counter()
+        self._given_up: Counter[str] = Counter()
+        # Why one that is tried again was not taken last time, by request id.
+        self._retried: dict[str, str] = {}
 
     def __call__(self, event: Event) -> None:
-        """Count a request that was answered."""
-        if not isinstance(event, RequestAnswered) or not event.record.fal:
-            return
-        record, hint = event.record, event.record.hint or ""
-        self.requests += 1
+        """Count an event."""
+        match event:
+            case RequestAnswered(record) if record.fal:
+                self._count_request(record)
+            case JobChanged(change="ended", error=error) if error and not event.cancelled:
+                why = f"{error.status_code} {event.endpoint_id}", job_failure(error)
+                if why in self._first_jobs or len(self._first_jobs) < _KEPT:
+                    self._failed_jobs[why] += 1
+                    self._first_jobs.setdefault(why, event.request_id)
+            case DeliveryAttempted(delivery) if delivery.cause == "job":
+                # A resend and a trigger answer whoever asked for them.
+                self._count_delivery(delivery)
+            case _:
+                return
+
+    def _count_request(self, record: RequestRecord) -> None:
+        self._requests += 1
         if record.status and record.status < 400 and not record.cut:
-            self.hints_of_successes.add(hint)
+            _keep_hint(self._hints_of_successes, record)
             return
         # Some clients poll the result until it is there: no failure of theirs.
         if record.early:
             return
         # Jobs fail alike whatever their ids, and a long run has many.
         target = _REQUEST.sub("/requests/{id}", quote(f"{record.host}{record.path}", safe="/:"))
-        shown = "cut" if record.cut else str(record.status or "---")
-        self.failures[shown, record.method, target] += 1
-        made = _faults(record)
-        for fault in made:
-            self.made[fault] += 1
+        status = "cut" if record.cut else str(record.status or "---")
+        self._failed[f"{status} {record.method} {target}"] += 1
+        # Other faults only delay a request.
+        made = [
+            name
+            for name in record.faults
+            if name in FAULTS and FAULTS[name].phase in ("answer", "outcome", "media")
+        ]
+        self._made.update(made)
         if not made:
-            self.hints.add(hint)
+            _keep_hint(self._hints, record)
 
-
-class Hints:
-    """Hints, each once; those that differ only in their numbers count as one."""
-
-    def __init__(self) -> None:
-        self._first: dict[str, str] = {}
-
-    def add(self, hint: str) -> None:
-        """Keep a hint, unless a fault or a webhook brought it: those are told of by themselves."""
-        if hint.startswith(_TOLD):
-            return
-        kind = _DIGITS.sub("0", hint)
-        if hint and kind not in self._first and len(self._first) < _MOST_HINTS:
-            self._first[kind] = hint
-
-    def all(self) -> list[str]:
-        """Return them in the order in which they came."""
-        return list(self._first.values())
-
-
-def _faults(record: RequestRecord) -> list[str]:
-    """Return the faults that made a request fail; others only delay it."""
-    return [
-        name
-        for name in record.faults
-        if name in FAULTS and FAULTS[name].phase in ("answer", "outcome", "media")
-    ]
-
-
-async def spend(service: Service, catalog: Catalog) -> Spend:
-    """Return what the mock's jobs would have cost at fal: those that succeeded."""
-    jobs = done = unpriced = 0
-    dollars = Decimal(0)
-    async for entry in entries(service, catalog):
-        jobs += 1
-        if entry.result != "success":
-            continue
-        done += 1
-        paid = charge(entry, catalog)
-        if paid is None:
-            unpriced += 1
-        else:
-            dollars += paid.cost
-    return Spend(jobs, done, dollars, unpriced)
-
-
-@dataclass(frozen=True, slots=True)
-class Remains:
-    """Webhooks by what is to be said of them, rules by their text."""
-
-    refused: Counter[str] = field(default_factory=Counter[str])
-    given_up: Counter[str] = field(default_factory=Counter[str])
-    undelivered: Counter[str] = field(default_factory=Counter[str])
-    # Jobs that were not done, and those of them whose webhook therefore was not sent.
-    unfinished: int = 0
-    unsent: int = 0
-    # Whether that may be because time stood.
-    stood: bool = False
-    # How often each rule matched that never applied.
-    idle_rules: dict[str, int] = field(default_factory=dict[str, int])
-
-
-class Webhooks:
-    """Notes what became of each attempt to deliver the webhook of a job."""
-
-    def __init__(self) -> None:
-        self.refused: Counter[str] = Counter()
-        self.given_up: Counter[str] = Counter()
-        # Why one that is tried again was not taken last time, by request id.
-        self.reasons: dict[str, str] = {}
-
-    def __call__(self, event: Event) -> None:
-        """Count an attempt that is over."""
-        if not isinstance(event, DeliveryAttempted) or event.delivery.cause != "job":
-            # Whoever asked for another one was told.
-            return
-        delivery = event.delivery
+    def _count_delivery(self, delivery: Delivery) -> None:
+        self._retried.pop(delivery.request_id, None)
         match delivery.verdict:
             case "refused":
-                self.refused[reason(delivery)] += 1
+                self._refused[delivery_reason(delivery)] += 1
             case "retry":
-                self.reasons[delivery.request_id] = _why(delivery)
+                self._retried[delivery.request_id] = _why(delivery)
             case "failed" if delivery.number > 1 or "duplicate" not in delivery.faults:
-                self.reasons.pop(delivery.request_id, None)
-                self.given_up[f"{shown_url(delivery.url)}: {_why(delivery)}"] += 1
+                self._given_up[f"{shown_url(delivery.url)}: {_why(delivery)}"] += 1
             case _:
-                self.reasons.pop(delivery.request_id, None)
+                return
+
+    async def text(self) -> str:
+        """Return the summary so far, without a line's end; call it on the mock's event loop."""
+        first = [_counted(self._requests, "request", {"failed": self._failed.total()}, ", ")]
+        first += await self._jobs()
+        gateway = self._gateway
+        if gateway is None or not gateway.egress.counts:
+            first.append("nothing tried to leave")
+        lines = ["; ".join(first)]
+        lines += _grouped("  failed", self._failed)
+        if self._made:
+            lines += _wrapped(f"  {self._made.total()} by a rule: {_listed(self._made)}")
+        hints = (*self._hints.values(), *self._hints_of_successes.values())
+        lines += _bounded([f"  hint: {hint}" for hint in hints], "  hint:")
+        lines += self._failed_job_lines()
+        lines += self._undone()
+        lines += _bounded(self._idle_rules(), "  never applied:")
+        if gateway is not None:
+            verb = "went out" if gateway.egress.policy == "allow" else "kept from leaving"
+            counts = Counter({f"{h}:{p}": n for (h, p), n in gateway.egress.counts.items()})
+            lines += _grouped(f"  {verb} to", counts)
+            if times := gateway.failed_handshakes:
+                on = f"on {count(times, 'connection')}; docs/run.md says what may help"
+                lines.append(f"  refused falkit's certificate {on}")
+        return "\n".join(lines)
+
+    async def _jobs(self) -> list[str]:
+        """Return how many jobs there were, how they ended, and what they would have cost."""
+        ended: Counter[str] = Counter()
+        jobs = unpriced = 0
+        dollars = Decimal(0)
+        async for entry in entries(self._service, self._catalog):
+            jobs += 1
+            if entry.result == "success":
+                ended["done"] += 1
+                # None of an endpoint without a known price, or with its input deleted.
+                paid = charge(entry, self._catalog)
+                unpriced += paid is None
+                dollars += paid.cost if paid else 0
+            elif entry.result is not None:
+                ended["cancelled" if entry.job.cancelled else "failed"] += 1
+        whole, _, cents = f"{dollars.normalize():f}".partition(".")
+        price = f"${whole}.{cents:0<2}" + (f" and {unpriced} unpriced" if unpriced else "")
+        kinds = {kind: ended[kind] for kind in ("done", "failed", "cancelled")}
+        return [_counted(jobs, "job", kinds, ": "), f"would have cost {price}"]
+
+    def _failed_job_lines(self) -> list[str]:
+        lines: list[str] = []
+        for (what, why), times in self._failed_jobs.most_common():
+            others = f" and {times - 1} more" if times > 1 else ""
+            lines.append(f"  job failed: {what}: {why}  ({self._first_jobs[what, why]}{others})")
+        return _bounded(lines, "  job failed:")
+
+    def _undone(self) -> list[str]:
+        """Return what is left to do: jobs that have not ended, webhooks not taken."""
+        service = self._service
+        now = service.clock.now()
+        open_jobs = {job.id for job in service.store.jobs() if job.status(now) != "COMPLETED"}
+        undelivered: Counter[str] = Counter()
+        unsent = 0
+        for pending in service.webhooks.pending():
+            if pending.request_id in open_jobs:
+                unsent += 1
+                continue
+            why = self._retried.get(pending.request_id, "nobody had answered yet")
+            undelivered[f"{shown_url(pending.target.url)}: {why}"] += 1
+        lines: list[str] = []
+        if open_jobs:
+            paused = ", as time is paused" if is_paused(service.clock) else ""
+            not_sent = f"; {count(unsent, 'webhook')} not sent" if unsent else ""
+            lines.append(f"  {count(len(open_jobs), 'job')} not done at the end{paused}{not_sent}")
+        lines += _grouped("  webhook refused:", self._refused)
+        lines += _grouped("  webhook given up:", self._given_up)
+        return lines + _grouped("  webhook not taken:", undelivered)
+
+    def _idle_rules(self) -> list[str]:
+        rules = self._service.rules
+        lines: list[str] = []
+        for kept in rules.all():
+            if kept.id not in rules.used:
+                times = count(kept.matched, "time")
+                matched = f", though it matched {times}" if kept.matched else ""
+                lines.append(f"  never applied: --fault '{kept.rule.text()}'{matched}")
+        return lines
 
 
-def remains(service: Service, heard: Webhooks) -> Remains:
-    """Return what is left now; call it on the platform's own event loop."""
-    now = service.clock.now()
-    open_jobs = {job.id for job in service.store.jobs() if job.status(now) != "COMPLETED"}
-    undelivered: Counter[str] = Counter()
-    unsent = 0
-    for pending in service.webhooks.pending():
-        if pending.request_id in open_jobs:
-            unsent += 1
-            continue
-        why = heard.reasons.get(pending.request_id, "nobody had answered yet")
-        undelivered[f"{shown_url(pending.target.url)}: {why}"] += 1
-    return Remains(
-        heard.refused,
-        heard.given_up,
-        undelivered,
-        len(open_jobs),
-        unsent,
-        stands(service.clock),
-        {
-            kept.rule.text(): kept.matched
-            for kept in service.rules.all()
-            if kept.id not in service.rules.used
-        },
-    )
+def _keep_hint(hints: dict[str, str], record: RequestRecord) -> None:
+    """Keep a hint that has no other line; those that differ only in their numbers are one."""
+    hint = record.hint
+    if hint and not hint.startswith(_OTHER_LINES) and len(hints) < _KEPT:
+        hints.setdefault(_DIGITS.sub("0", hint), hint)
 
 
 def _why(delivery: Delivery) -> str:
     code = "" if delivery.status_code is None else str(delivery.status_code)
-    return ", ".join(filter(None, (code, reason(delivery))))
+    return ", ".join(filter(None, (code, delivery_reason(delivery))))
 
 
-# Distinct failures and hosts that are named; the rest is counted.
-_NAMED = 5
-_WIDTH = 80
-
-
-def summary(
-    tally: Tally, spend: Spend, left: Remains, egress: Egress, failed_handshakes: int
-) -> str:
-    """Return the summary, without a line's end."""
-    failed = tally.failures.total()
-    head = [
-        f"{_count(tally.requests, 'request')}, {failed} failed",
-        f"{_count(spend.jobs, 'job')}, {spend.done} done: would have cost ${_dollars(spend)}",
-    ]
-    if not egress.counts:
-        head.append("nothing tried to leave")
-    lines = ["falkit: " + "; ".join(head)]
-    lines += _named(
-        "  failed", Counter({f"{s} {m} {t}": n for (s, m, t), n in tally.failures.items()})
-    )
-    if tally.made:
-        lines += _wrapped(f"  {tally.made.total()} by a rule: {_listed(tally.made)}")
-    hints = [f"  hint: {hint}" for hint in (*tally.hints.all(), *tally.hints_of_successes.all())]
-    lines += _few(hints, "  hint:")
-    lines += _jobs(left)
-    lines += _named("  webhook refused:", left.refused)
-    lines += _named("  webhook given up:", left.given_up)
-    lines += _named("  webhook not taken:", left.undelivered)
-    lines += _few([_idle(text, seen) for text, seen in left.idle_rules.items()], "  never applied:")
-    verb = "  went out to" if egress.policy == "allow" else "  kept from leaving to"
-    lines += _named(verb, Counter({f"{h}:{p}": n for (h, p), n in egress.counts.items()}))
-    if failed_handshakes:
-        refused = _count(failed_handshakes, "connection")
-        lines.append(f"  refused falkit's certificate on {refused}; docs/run.md says what may help")
-    return "\n".join(lines)
-
-
-def _jobs(left: Remains) -> list[str]:
-    if not left.unfinished:
-        return []
-    line = f"  {_count(left.unfinished, 'job')} not done at the end"
-    if left.stood:
-        line += ", as time stood"
-    if left.unsent:
-        line += f"; {_count(left.unsent, 'webhook')} not sent"
-    return [line]
-
-
-def _idle(text: str, seen: int) -> str:
-    matched = f", though it matched {_count(seen, 'time')}" if seen else ""
-    return f"  never applied: --fault '{text}'{matched}"
-
-
-def _dollars(spend: Spend) -> str:
-    text = f"{spend.dollars.normalize():f}"
-    whole, _, cents = text.partition(".")
-    known = f"{whole}.{cents:0<2}"
-    return f"{known} and {spend.unpriced} unpriced" if spend.unpriced else known
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _counted(number: int, noun: str, kinds: dict[str, int], colon: str) -> str:
+    parts = [f"{times} {kind}" for kind, times in kinds.items() if times]
+    return colon.join(filter(None, (count(number, noun), ", ".join(parts))))
 
 
 def _listed(counts: Counter[str]) -> str:
@@ -268,17 +218,18 @@ def _listed(counts: Counter[str]) -> str:
     )
 
 
-def _named(verb: str, counts: Counter[str]) -> list[str]:
-    said = [
+def _grouped(verb: str, counts: Counter[str]) -> list[str]:
+    """Return a line for each of the most frequent, with how often it was."""
+    lines = [
         f"{verb} {what}" + (f"  ({times} times)" if times > 1 else "")
         for what, times in counts.most_common()
     ]
-    return _few(said, verb)
+    return _bounded(lines, verb)
 
 
-def _few(said: list[str], kind: str) -> list[str]:
-    shown = [line for text in said[:_NAMED] for line in _wrapped(text)]
-    if (more := len(said) - _NAMED) > 0:
+def _bounded(lines: list[str], kind: str) -> list[str]:
+    shown = [part for line in lines[:_SHOWN] for part in _wrapped(line)]
+    if (more := len(lines) - _SHOWN) > 0:
         shown.append(f"{kind} {more} more")
     return shown
 

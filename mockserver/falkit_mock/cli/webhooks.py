@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 import click
 from click.core import ParameterSource
 
 from falkit_mock.cli.control import RunningMock, running_mock
+from falkit_mock.core import iso, printable
 from falkit_mock.core.events import VERDICTS
 from falkit_mock.webhooks.signing import ABOUT, SAMPLES, SampleName
 
 if TYPE_CHECKING:
     from falkit_mock.core.events import Delivery
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-_FORM = click.option(
+_format_option = click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json"]),
@@ -29,20 +28,10 @@ _FORM = click.option(
 )
 
 
-def format_option(command: _Command) -> _Command:
-    """Add --format to a command."""
-    return _FORM(command)
-
-
-def tell(delivery: dict[str, Any], form: str) -> None:
+def _finish(delivery: dict[str, Any], form: str) -> None:
     """Print a delivery as the control API describes it and end: with 0 if it was taken, else 1."""
-    if form == "json":
-        import json
-
-        click.echo(json.dumps(delivery))
-    else:
-        click.echo(_text(delivery))
-    sys.exit(0 if delivery["outcome"] == "acknowledged" else 1)
+    click.echo(json.dumps(delivery) if form == "json" else _text(delivery))
+    sys.exit(0 if delivery["status"] == "acknowledged" else 1)
 
 
 def _text(delivery: dict[str, Any]) -> str:
@@ -51,19 +40,19 @@ def _text(delivery: dict[str, Any]) -> str:
     lines += [f"  {name}: {value}" for name, value in sent["headers"].items()]
     lines += [f"  {sent['body']}", ""]
     if answer is None:
-        lines.append(f"{delivery['outcome']}: {delivery['error']}")
+        lines.append(f"{delivery['status']}: {delivery['error']}")
     else:
         milliseconds = delivery["seconds"] * 1000
-        lines.append(f"{delivery['outcome']}: {answer['status_code']} in {milliseconds:.0f} ms")
+        lines.append(f"{delivery['status']}: {answer['status_code']} in {milliseconds:.0f} ms")
         lines += [f"  {name}: {value}" for name, value in answer["headers"].items()]
         lines += [f"  {line}" for line in answer["body"].splitlines()]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 @click.command()
 @running_mock
 @click.option("--url", metavar="URL", help="Only those to exactly this URL.")
-@click.option("--outcome", type=click.Choice(VERDICTS), help="Only those of this outcome.")
+@click.option("--status", type=click.Choice(VERDICTS), help="Only those with this status.")
 @click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many."
 )
@@ -73,7 +62,7 @@ def _text(delivery: dict[str, Any]) -> str:
     metavar="SECONDS",
     help="Wait so long for one; the exit code is 1 if none came.",
 )
-@format_option
+@_format_option
 @click.argument("request_id", required=False)
 def deliveries(
     mock: RunningMock,
@@ -87,7 +76,7 @@ def deliveries(
     \b
     falkit deliveries
     falkit deliveries ID
-    falkit deliveries ID --outcome acknowledged --wait 10
+    falkit deliveries ID --status acknowledged --wait 10
 
     The newest is the last. Times are the mock's, in UTC; `next` is when it is tried again.
     """
@@ -111,22 +100,13 @@ def _lines(delivery: dict[str, Any]) -> str:
     code = "---" if answer is None else answer["status_code"]
     cause = "" if delivery["cause"] == "job" else f"  by {delivery['cause']}"
     faults = f"  [{', '.join(delivery['faults'])}]" if delivery["faults"] else ""
-    after = f"  next {_clock(delivery['next'])}" if delivery["next"] is not None else ""
+    after = f"  next {iso(delivery['next'])[11:19]}" if delivery["next"] is not None else ""
     line = (
-        f"{_clock(delivery['sent'])}  {code}  {delivery['outcome']:<12}  attempt {number:<2}  "
-        f"{delivery['request_id']}  {_plain(delivery['url'])}{after}{cause}{faults}"
+        f"{iso(delivery['sent'])[11:19]}  {code}  {delivery['status']:<12}  attempt {number:<2}  "
+        f"{delivery['request_id']}  {printable(delivery['url'])}{after}{cause}{faults}"
     )
     why = delivery["error"]
-    return f"{line}\n          {_plain(why)}" if why is not None else line
-
-
-def _clock(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%H:%M:%S")
-
-
-def _plain(text: str) -> str:
-    """Return text without what would move a terminal's cursor."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return f"{line}\n          {printable(why)}" if why is not None else line
 
 
 @click.command()
@@ -134,19 +114,17 @@ def _plain(text: str) -> str:
 @click.option(
     "--to", "url", metavar="URL", help="Send it here.  [default: the job's own fal_webhook]"
 )
-@format_option
+@_format_option
 @click.argument("request_id")
 def resend(
     mock: RunningMock, url: str | None, form: Literal["text", "json"], request_id: str
 ) -> None:
-    """Send the webhook of REQUEST_ID once more, signed anew.
+    """Send the webhook of REQUEST_ID once more, signed again.
 
     The exit code is 0 if the receiver took it, 1 if not.
     """
-    from urllib.parse import quote
-
     body = {} if url is None else {"url": url}
-    tell(mock.post(f"/jobs/{quote(request_id, safe='')}/resend", body), form)
+    _finish(mock.post(f"/jobs/{quote(request_id, safe='')}/resend", body), form)
 
 
 _KINDS = "\n".join(f"  {name:<22} {about}" for name, about in zip(SAMPLES, ABOUT, strict=True))
@@ -174,7 +152,7 @@ _ENDPOINT = "fal-ai/ltx-2/text-to-video"
     "--standalone", is_flag=True, help="Send it from here, also where a mock runs on this machine."
 )
 @running_mock
-@format_option
+@_format_option
 @click.argument("kind", type=click.Choice(SAMPLES), metavar="KIND")
 def trigger(
     url: str,
@@ -197,8 +175,8 @@ def trigger(
     """
     nobody = not standalone and not _answers(mock.url)
     if nobody and not _by_default("base_url"):
-        mend = "start one with falkit serve, or send it from here with --standalone"
-        raise click.UsageError(f"base-url: no mock answers at {mock.url}; {mend}")
+        fix = "start one with falkit serve, or send it from here with --standalone"
+        raise click.UsageError(f"base-url: no mock answers at {mock.url}; {fix}")
     _check(endpoint)
     if standalone or nobody:
         why = "no mock runs here, so this command signs" if nobody else "this command signs it"
@@ -207,10 +185,10 @@ def trigger(
             "/rest.fal.ai/.well-known/jwks.json of any mock, such as that of `falkit serve`",
             err=True,
         )
-        tell(_alone(kind, url, endpoint, request_id, allow), form)
+        _finish(_alone(kind, url, endpoint, request_id, allow), form)
         return
     body = {"kind": kind, "url": url, "endpoint_id": endpoint, "request_id": request_id or ""}
-    tell(mock.post("/webhooks/trigger", body), form)
+    _finish(mock.post("/webhooks/trigger", body), form)
 
 
 def _by_default(option: str) -> bool:
@@ -224,7 +202,7 @@ def _check(endpoint: str) -> None:
     try:
         Catalog.vendored().get(endpoint)
     except UnknownEndpoint:
-        why = "is no endpoint that falkit knows; `falkit spec list` has those"
+        why = "isn't an endpoint that falkit knows; `falkit spec list` has those"
         raise click.UsageError(f"endpoint: {endpoint!r} {why}") from None
 
 

@@ -1,22 +1,27 @@
-"""Control requests: read, answered, refused."""
+"""Control requests: checked by the control API's document, answered, refused."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ClassVar, Literal
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
 
+from jsonschema_rs import Draft202012Validator, ValidationError
 from starlette.requests import Request
 
 from falkit_mock.core import NotJson, figure, loads
 from falkit_mock.core.errors import WireError
 from falkit_mock.hosts import joined_body
-from falkit_mock.hosts.replies import Reply, json_reply
+from falkit_mock.hosts.replies import AnyReply, Reply, json_reply
 from falkit_mock.service.service import Service
 from falkit_spec import JSON
+from falkit_spec.schema import follow_ref
 
 
 class ControlError(WireError):
@@ -33,55 +38,49 @@ class InvalidField(ControlError):
 
     status_code = 422
 
-    def __init__(self, field: str, value: object, mend: str) -> None:
-        super().__init__(f"{field}: {_short(value)} {mend}")
-
-    @classmethod
-    def lacking(cls, field: str, mend: str) -> InvalidField:
-        """Return the refusal of a body or a query that lacks a field."""
-        error = cls(field, "", mend)
-        error.body = {"detail": f"{field}: missing; {mend}"}
-        return error
+    def __init__(self, field: str, value: object, fix: str) -> None:
+        super().__init__(f"{field}: {_short(value)} {fix}")
 
 
-class BrokenFile(InvalidField):
-    """A state that is none, or another version's: what is wrong with it."""
+class InvalidRequest(ControlError):
+    """A request that can't be used, where the sentence isn't about one field's value."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__("body", "", "")
-        self.body = {"detail": f"body: {why}; nothing has changed"}
+    status_code = 422
 
 
-class Unknown(ControlError):
-    """An id that names nothing here, and where those are listed that do."""
+class Unknown(InvalidField):
+    """An id that names nothing, and where the known ones are listed."""
 
     status_code = 404
 
-    def __init__(self, field: str, value: str, mend: str) -> None:
-        super().__init__(f"{field}: {_short(value)} {mend}")
+
+class Renamed(ControlError):
+    """A path by its old name."""
+
+    status_code = 404
 
 
 class Conflict(ControlError):
-    """What can't be done as things stand."""
+    """What the present state doesn't allow."""
 
     status_code = 409
 
 
 class TokenNeeded(ControlError):
-    """A request without the token of this mock, or with another."""
+    """A request without the token of this mock, or with a wrong one."""
 
     status_code = 401
 
     def __init__(self) -> None:
         super().__init__(
             "the control API of this mock needs its token: send Authorization: Bearer TOKEN; "
-            "falkit serve prints it at the start, --control-token chooses it"
+            "falkit serve prints it at the start, --control-token sets it"
         )
         self.headers["www-authenticate"] = 'Bearer realm="falkit"'
 
 
 class ForbiddenOrigin(ControlError):
-    """A request that some web page has made, or one by a name that anybody could own."""
+    """A request made by a web page of another origin, or by a host name anybody could own."""
 
     status_code = 403
 
@@ -92,149 +91,251 @@ def _short(value: object) -> str:
     return shown if len(shown) <= 100 else f"{shown[:99]}…"
 
 
-_NUMBER = re.compile(r"-?\d{1,300}(\.\d+)?([eE][+-]?\d{1,3})?", re.A)
-_DIGITS = re.compile(r"-?\d+", re.A)
-_TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
-
-
 def answer(service: Service, body: Mapping[str, JSON], status_code: int = 200) -> Reply:
     """Return a reply of the control API."""
     return json_reply(body, request_id=service.identity.reply_id(), status_code=status_code)
 
 
-class Fields:
-    """The fields of a body or a query. Every method raises Unusable, with the mend."""
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A control request that the document allows.
 
-    def __init__(
-        self, values: Mapping[str, JSON], known: tuple[str, ...], place: Literal["body", "query"]
-    ) -> None:
-        self._values = values
-        # A query has nothing but text.
-        self._read = _number if place == "body" else _written_number
-        for name in values:
+    `fields` has what it says in its path, query, headers and body by name: as the type that the
+    document gives it, times as unix seconds, and with the document's defaults.
+    """
+
+    request: Request
+    fields: Mapping[str, Any]
+
+
+Operation: TypeAlias = Callable[[Call], Awaitable[AnyReply]]
+Schema: TypeAlias = Mapping[str, Any]
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Return the document; the same object for all callers."""
+    # Lazy: reading it takes longer than the server's start.
+    import yaml
+
+    text = Path(__file__).with_name("openapi.yaml").read_text("utf-8")
+    read: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return read
+
+
+class Signature:
+    """The fields that an operation of the document takes."""
+
+    def __init__(self, method: str, path_item: Schema, *, limit: int) -> None:
+        operation: Schema = path_item[method]
+        parameters = _inlined([*path_item.get("parameters", ()), *operation.get("parameters", ())])
+        self._query = [one["name"] for one in parameters if one["in"] == "query"]
+        self._headers = [one["name"] for one in parameters if one["in"] == "header"]
+        self._parameters = _Object(
+            {
+                "properties": {one["name"]: one["schema"] for one in parameters},
+                "required": [one["name"] for one in parameters if one.get("required")],
+            }
+        )
+        content = operation.get("requestBody", {}).get("content", {"application/json": {}})
+        schema = content.get("application/json", {}).get("schema", {"type": "object"})
+        # Other content is a file, which its operation reads as it comes.
+        reads = method != "get" and "application/json" in content
+        self._body = _Object(_inlined(schema)) if reads else None
+        self._renamed: Mapping[str, str] = operation.get("x-renamed", {})
+        self._limit = limit
+
+    async def read(self, request: Request) -> Call:
+        """Return a request's fields; raise InvalidField, InvalidRequest or BodyTooLarge."""
+        query, headers = request.query_params, request.headers
+        self._refuse_unknown("query", query, self._query)
+        sent = {name: headers[name] for name in self._headers if name in headers}
+        fields = self._parameters.read({**query, **sent, **request.path_params}, as_text=True)
+        if self._body is not None:
+            announced = headers.get("content-length", "0").encode()
+            body = _parsed(await joined_body(request.stream(), announced, self._limit))
+            self._refuse_unknown("body", body, [*self._body.properties])
+            fields |= self._body.read(body)
+        return Call(request, fields)
+
+    def _refuse_unknown(self, place: str, given: Iterable[str], known: list[str]) -> None:
+        for name in given:
+            if name in self._renamed:
+                raise InvalidRequest(f"{name}: is now called {self._renamed[name]}")
             if name not in known:
-                names = f"has only {', '.join(known)}" if known else "takes nothing"
-                raise InvalidField(place, name, f"is no field of it; it {names}")
+                names = f"the fields are {', '.join(known)}" if known else "there are no fields"
+                raise InvalidField(place, name, f"is not a field here; {names}")
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._values
 
-    def value(self, name: str) -> JSON:
-        """Return a field as it came; None if it is absent."""
-        return self._values.get(name)
+def _inlined(node: JSON) -> Any:
+    """Return a part of the document with the parts that it refers to in their place."""
+    if isinstance(node, list):
+        return [_inlined(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if isinstance(ref := node.get("$ref"), str):
+        return _inlined(follow_ref(document(), ref))
+    return {name: _inlined(value) for name, value in node.items()}
 
-    def text(self, name: str, default: str = "") -> str:
-        value = self._values.get(name, default)
-        if not isinstance(value, str):
-            raise InvalidField(name, value, "is no text")
-        return value
 
-    def choice(self, name: str, choices: tuple[str, ...], default: str = "") -> str:
-        """Return one of the choices; without a default the field must be there."""
-        if name not in self._values:
-            if default:
-                return default
-            raise InvalidField.lacking(name, f"give {' or '.join(choices)}")
-        value = self._values[name]
-        for choice in choices:
-            if value in (choice, choice.lower()):
-                return choice
-        raise InvalidField(name, value, f"is not {' or '.join(choices)}")
+class _Object:
+    """The schema of an object: a body, or all parameters of an operation by name."""
 
-    def number(
-        self, name: str, *, least: float, most: float, default: float | None = None
-    ) -> float:
-        """Return a finite number within bounds; without a default the field must be there."""
-        if name not in self._values:
-            if default is None:
-                mend = f"give a number from {figure(least)} to {figure(most)}"
-                raise InvalidField.lacking(name, mend)
-            return default
-        value = self._read(self._values[name])
-        if value is None or not least <= value <= most:
-            mend = f"is no number from {figure(least)} to {figure(most)}"
-            raise InvalidField(name, self._values[name], mend)
-        return value
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self.properties: Mapping[str, Schema] = schema.get("properties", {})
+        self._schema = schema
+        self._validator = Draft202012Validator(schema)
 
-    def whole(self, name: str, *, least: int, most: int, default: int | None = None) -> int:
-        """Return a whole number within bounds."""
-        if name not in self._values and default is not None:
-            return default
-        value = self.number(name, least=least, most=most)
-        if not value.is_integer():
-            raise InvalidField(name, self._values[name], "is no whole number")
-        # Beyond 2**53 a float is not the number that was written.
-        given = self._values[name]
-        if isinstance(given, str) and _DIGITS.fullmatch(given):
-            return int(given)
-        return given if isinstance(given, int) else int(value)
+    def read(self, given: Mapping[str, JSON], *, as_text: bool = False) -> dict[str, Any]:
+        """Return the fields as their types, with defaults; raise for one that is wrong.
 
-    def flag(self, name: str, default: bool = False) -> bool:
-        value = self._values.get(name, default)
-        if isinstance(value, bool):
-            return value
-        word = value.lower() if isinstance(value, str) else ""
-        if word in _TRUE or word in _FALSE:
-            return word in _TRUE
-        raise InvalidField(name, value, "is neither true nor false")
+        `as_text`: they come as text, whatever their types.
+        """
+        values = dict(given)
+        if as_text:
+            values = {name: _from_text(given[name], self.properties[name]) for name in given}
+        # That one of several fields is needed says less than what is wrong with a field.
+        errors = sorted(self._errors(values), key=lambda error: error.schema_path[-1] == "anyOf")
+        if errors:
+            raise _refusal(errors[0], self._schema, given)
+        defaults = {
+            name: schema["default"]
+            for name, schema in self.properties.items()
+            if "default" in schema
+        }
+        return defaults | {
+            name: _typed(name, value, self.properties[name]) for name, value in values.items()
+        }
 
-    def moment(self, name: str) -> float:
-        """Return a moment in unix seconds, written as such or as ISO 8601."""
-        if name not in self._values:
-            raise InvalidField.lacking(name, "give unix seconds or ISO 8601")
-        value = self._values[name]
-        if (number := self._read(value)) is not None:
-            return number
+    def _errors(self, values: JSON) -> list[ValidationError]:
         try:
-            parsed = datetime.fromisoformat(value if isinstance(value, str) else "")
-        except ValueError:
-            mend = "is neither unix seconds nor ISO 8601, such as 2030-01-01T12:00:00Z"
-            raise InvalidField(name, value, mend) from None
-        aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-        return aware.timestamp()
+            return [*self._validator.iter_errors(values)]
+        except UnicodeEncodeError:
+            # A lone surrogate, which JSON can write and UTF-8 can't.
+            return [*self._validator.iter_errors(_encodable(values))]
 
 
-async def body_of(service: Service, request: Request, *known: str) -> Fields:
-    """Return the fields of a JSON object; those that aren't `known` are refused."""
-    announced = request.headers.get("content-length", "0").encode()
-    data = await joined_body(request.stream(), announced, service.settings.max_body)
-    return Fields(parsed(data), known, "body")
-
-
-def parsed(data: bytes) -> dict[str, JSON]:
-    """Read a body as a JSON object; nothing is an empty one."""
+def _parsed(data: bytes) -> dict[str, JSON]:
+    """Read a body as a JSON object; an empty body is an empty object."""
     if not data.strip():
         return {}
     try:
         value = loads(data)
     except NotJson as error:
         where = "" if error.position is None else f" at character {error.position}"
-        raise InvalidField("body", _start(data), f"is no JSON: {error.message}{where}") from None
+        start = data[:60].decode("utf-8", "replace")
+        raise InvalidField("body", start, f"is not JSON: {error.message}{where}") from None
     if not isinstance(value, dict):
-        raise InvalidField("body", value, "is no JSON object")
+        raise InvalidField("body", value, "is not a JSON object")
     return value
 
 
-def query_of(request: Request, *known: str) -> Fields:
-    """Return the fields of the query; those that aren't `known` are refused."""
-    values: dict[str, JSON] = dict(request.query_params)
-    return Fields(values, known, "query")
+_NUMBER = re.compile(r"-?\d{1,300}(\.\d+)?([eE][+-]?\d{1,3})?", re.A)
+_DIGITS = re.compile(r"-?\d+", re.A)
+_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
-def _number(value: JSON) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
+def _from_text(given: JSON, schema: Schema) -> JSON:
+    """Return text as the type of its schema; as it is, where it can't be that."""
+    text, types = str(given), _types(schema)
+    for choice in schema.get("enum", ()):
+        if text in (choice, choice.lower()):
+            return str(choice)
+    if "boolean" in types:
+        return _WORDS.get(text.lower(), text)
+    if types & {"number", "integer"} and _NUMBER.fullmatch(text):
+        # Beyond 2**53 a float is not the number that was written.
+        number = int(text) if _DIGITS.fullmatch(text) else float(text)
+        return number if math.isfinite(number) else text
+    return text
+
+
+def _types(schema: Schema) -> set[str]:
+    own = schema.get("type", ())
+    below = (_types(part) for part in schema.get("anyOf", ()))
+    return {own} if isinstance(own, str) else set(own).union(*below)
+
+
+def _typed(name: str, value: Any, schema: Schema) -> Any:
+    """Return a valid value as its operation takes it."""
+    if schema.get("format") == "moment":
+        return _moment(name, value, schema)
+    # 5.0 is a whole number to JSON.
+    return int(value) if isinstance(value, float) and "integer" in _types(schema) else value
+
+
+def _moment(name: str, value: str | float, schema: Schema) -> float:
+    """Return unix seconds, written as such or as ISO 8601; UTC where no zone is given."""
+    if not isinstance(value, str):
+        return value
     try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        raise InvalidField(name, value, f"is not {_expected(schema)}") from None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
-def _written_number(value: JSON) -> float | None:
-    text = value if isinstance(value, str) else ""
-    return _number(float(text)) if _NUMBER.fullmatch(text) else None
+def _encodable(value: JSON) -> JSON:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    if isinstance(value, dict):
+        return {str(_encodable(name)): _encodable(item) for name, item in value.items()}
+    return value
 
 
-def _start(data: bytes) -> str:
-    return data[:60].decode("utf-8", "replace")
+def _refusal(error: ValidationError, schema: Schema, given: Mapping[str, JSON]) -> ControlError:
+    """Return the refusal that names the field of an error, its value and the fix."""
+    (*above, keyword), path = error.schema_path, error.instance_path
+    part, value = _at(schema, above), _at(given, path)
+    field = ".".join(map(str, path))
+    if keyword == "required":
+        name = next(name for name in part["required"] if name not in value)
+        return _missing(name, _expected(part["properties"][name]))
+    if keyword == "dependentRequired":
+        name, others = next(item for item in part[keyword].items() if item[0] in value)
+        return InvalidField(name, value[name], f"needs {' and '.join(others)} beside it")
+    if keyword == "anyOf" and not field:
+        names = [name for choice in part["anyOf"] for name in choice["required"]]
+        return _missing(names[0], " or ".join(names))
+    if "dependentSchemas" in above:
+        other = above[above.index("dependentSchemas") + 1]
+        return InvalidField(field, value, f"can't be given together with {other}")
+    if "propertyNames" in above:
+        value = next(name for name in value if not Draft202012Validator(dict(part)).is_valid(name))
+    return InvalidField(field, value, f"is not {_expected(part)}")
+
+
+def _at(value: Any, path: Iterable[str | int]) -> Any:
+    for key in path:
+        # A name of digits only comes as a number.
+        value = value[key if isinstance(value, list) else str(key)]
+    return value
+
+
+def _missing(name: str, expected: str) -> InvalidRequest:
+    return InvalidRequest(f"{name}: missing; give {expected}")
+
+
+_KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "object": "a JSON object",
+    "array": "a list",
+    "null": "null",
+}
+
+
+def _expected(schema: Schema) -> str:
+    """Say in words what a schema takes."""
+    if "x-expected" in schema:
+        return str(schema["x-expected"])
+    if "enum" in schema:
+        return " or ".join(map(str, schema["enum"]))
+    words = " or ".join(words for kind, words in _KINDS.items() if kind in _types(schema))
+    if "minimum" in schema:
+        words = f"{words} from {figure(schema['minimum'])} to {figure(schema['maximum'])}"
+    return words

@@ -1,25 +1,50 @@
-"""The request log and billing records."""
+"""What happened: the request log, billing records, and the stream of events."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from typing import Any
 
-from starlette.requests import Request
-from starlette.routing import Route
+from starlette.responses import StreamingResponse
 
-from falkit_mock.control import Fields, answer, body_of, query_of
+from falkit_mock.control import Call, Operation, answer
+from falkit_mock.core import dumps
 from falkit_mock.core.clock import Notifier
-from falkit_mock.core.events import Event, RequestAnswered, RequestArrived, RequestRecord
+from falkit_mock.core.events import (
+    Event,
+    EventLog,
+    RequestAnswered,
+    RequestArrived,
+    RequestRecord,
+)
 from falkit_mock.hosts import unless_gone
-from falkit_mock.hosts.replies import Reply
+from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
 from falkit_mock.service.billing import Charge, Entry, charge, entries
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
+
+
+def record_operations(
+    service: Service, catalog: Catalog, request_log: RequestLog, event_log: EventLog
+) -> dict[str, Operation]:
+    """Return the operations by their ids."""
+    requests = RequestControl(service, request_log)
+    events = EventControl(service, event_log)
+
+    async def billing(call: Call) -> Reply:
+        return answer(service, await _billing(call.fields, service, catalog))
+
+    return {
+        "requests": requests.list,
+        "clearRequests": requests.clear,
+        "events": events.follow,
+        "billing": billing,
+    }
 
 
 class RequestLog:
@@ -63,80 +88,117 @@ class RequestLog:
         self._number = 0
 
 
-_FILTERS = ("method", "host", "path", "status", "key", "request_id")
-_MOST = 10_000
-# Real seconds of the longest wait.
-_PATIENCE = 60.0
-_LAST = 2**53 - 1
+class RequestControl:
+    """The operations on the request log."""
+
+    def __init__(self, service: Service, log: RequestLog) -> None:
+        self._service = service
+        self._log = log
+
+    async def list(self, call: Call) -> Reply:
+        fields, follows = call.fields, "since" in call.fields
+        limit: int = fields["limit"]
+        wanted = _wanted(fields)
+        if fields["wait"]:
+            waited = self._waited(wanted, fields["count"], fields["wait"])
+            await unless_gone(call.request.receive, waited)
+        found = [record for record in self._log if wanted(record)]
+        # A caller with `since` wants the next ones, one without it the newest.
+        page = found[:limit] if follows else found[-limit:]
+        last = page[-1].number if follows and len(page) < len(found) else self._log.last
+        return answer(self._service, {"requests": [one.as_json() for one in page], "last": last})
+
+    async def clear(self, call: Call) -> Reply:
+        return answer(self._service, {"cleared": self._log.clear()})
+
+    async def _waited(
+        self, wanted: Callable[[RequestRecord], bool], count: int, seconds: float
+    ) -> None:
+        """Return once so many requests are there, or so many real seconds have passed."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._service.closing:
+                    waiter = self._log.notifier.waiter()
+                    if sum(map(wanted, self._log)) >= count:
+                        return
+                    await waiter.wait()
+        except TimeoutError:
+            return
 
 
-def request_log_routes(service: Service, request_log: RequestLog) -> list[Route]:
-    """Return the routes below /__falkit."""
-
-    async def show(request: Request) -> Reply:
-        query = query_of(request, *_FILTERS, "since", "limit", "wait", "count")
-        wanted = _wanted(query)
-        limit = query.whole("limit", least=1, most=_MOST, default=100)
-        wait = query.number("wait", least=0, most=_PATIENCE, default=0.0)
-        count = query.whole("count", least=1, most=_MOST, default=1)
-        if wait:
-            await unless_gone(request.receive, _waited(service, request_log, wanted, count, wait))
-        found = [seen for seen in request_log if wanted(seen)]
-        # Whoever follows from a number on wants the next, whoever looks wants the latest.
-        page = found[:limit] if "since" in query else found[-limit:]
-        lines = [seen.as_json() for seen in page]
-        last = page[-1].number if len(page) < len(found) and "since" in query else request_log.last
-        return answer(service, {"requests": [*lines], "last": last})
-
-    async def clear(request: Request) -> Reply:
-        await body_of(service, request)
-        return answer(service, {"cleared": request_log.clear()})
-
-    return [Route("/journal", show), Route("/journal", clear, methods=["DELETE"])]
-
-
-async def _waited(
-    service: Service,
-    request_log: RequestLog,
-    wanted: Callable[[RequestRecord], bool],
-    count: int,
-    seconds: float,
-) -> None:
-    """Return once so many requests are there, or so many real seconds have passed."""
-    try:
-        async with asyncio.timeout(seconds):
-            while not service.closing:
-                waiter = request_log.notifier.waiter()
-                if sum(1 for seen in request_log if wanted(seen)) >= count:
-                    return
-                await waiter.wait()
-    except TimeoutError:
-        return
-
-
-def _wanted(query: Fields) -> Callable[[RequestRecord], bool]:
+def _wanted(fields: Mapping[str, Any]) -> Callable[[RequestRecord], bool]:
     """Return what tells whether a request is one of those that a query asks for."""
-    method, host, path = query.text("method").upper(), query.text("host"), query.text("path")
-    key, request_id = query.text("key"), query.text("request_id")
-    status = query.whole("status", least=0, most=599, default=-1)
-    since = query.whole("since", least=0, most=_LAST, default=0)
+    method: str = fields.get("method", "").upper()
+    host, path, key = (fields.get(name) for name in ("host", "path", "key"))
+    request_id, status = fields.get("request_id"), fields.get("status")
+    since: int = fields.get("since", 0)
 
-    def wanted(seen: RequestRecord) -> bool:
+    def wanted(record: RequestRecord) -> bool:
         return (
-            seen.number > since
-            and (not method or seen.method == method)
-            and (not host or fnmatchcase(seen.host, host))
-            and (not path or fnmatchcase(seen.path, path))
-            and (not key or seen.key == key)
-            and (not request_id or seen.request_id == request_id)
-            and status in (-1, seen.status)
+            record.number > since
+            and (not method or record.method == method)
+            and (not host or fnmatchcase(record.host, host))
+            and (not path or fnmatchcase(record.path, path))
+            and (not key or record.key == key)
+            and (not request_id or record.request_id == request_id)
+            and status in (None, record.status)
         )
 
     return wanted
 
 
+# Real seconds without an event after which a comment keeps the connection open.
+KEEP_ALIVE = 15.0
+_EVENT_STREAM = "text/event-stream"
+
+
+class EventControl:
+    """The stream of events."""
+
+    def __init__(self, service: Service, log: EventLog) -> None:
+        self._log = log
+        self._service = service
+        self._closed = False
+        service.closed.append(self._close)
+
+    async def follow(self, call: Call) -> AnyReply:
+        headers = {REQUEST_ID: self._service.identity.reply_id(), "cache-control": "no-store"}
+        if call.request.method == "HEAD":
+            return Reply(b"", 200, {**headers, "content-type": _EVENT_STREAM})
+        # A client that reconnects calls the URL that it called at first.
+        since = call.fields.get("Last-Event-ID", call.fields.get("since", self._log.last))
+        # A number that isn't reached yet is of an earlier mock.
+        events = self._events(since if since <= self._log.last else 0, call.fields.get("kind"))
+        return StreamingResponse(events, headers=headers, media_type=_EVENT_STREAM)
+
+    async def _events(self, since: int, kind: str | None) -> AsyncGenerator[bytes]:
+        """Yield the events after a number as they come, until the mock ends."""
+        yield b": falkit\n\n"
+        while not self._closed:
+            waiter = self._log.notifier.waiter()
+            for number, event in self._log.after(since):
+                if number > since + 1:
+                    yield _frame(number - 1, "gap", {"missing": number - 1 - since})
+                since = number
+                if kind in (None, event.kind):
+                    yield _frame(number, event.kind, event.to_json())
+            try:
+                async with asyncio.timeout(KEEP_ALIVE):
+                    await waiter.wait()
+            except TimeoutError:
+                yield b": keep-alive\n\n"
+
+    def _close(self) -> None:
+        self._closed = True
+        self._log.notifier.ring()
+
+
+def _frame(number: int, kind: str, data: JSON) -> bytes:
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, kind.encode(), dumps(data))
+
+
 @dataclass(frozen=True, slots=True)
-class Line:
+class BillingRecord:
     """One job, and what it cost if it is done, is billed and has a known price."""
 
     entry: Entry
@@ -159,45 +221,42 @@ class Line:
         }
 
 
-def billing_routes(service: Service, catalog: Catalog) -> list[Route]:
-    """Return the routes below /__falkit."""
-
-    async def ledger(request: Request) -> Reply:
-        query = query_of(request, "endpoint", "key", "jobs")
-        glob, key, with_jobs = query.text("endpoint"), query.text("key"), query.flag("jobs")
-        lines = [
-            Line(entry, charge(entry, catalog))
-            async for entry in entries(service, catalog)
-            if (not glob or fnmatchcase(entry.endpoint_id, glob))
-            and (not key or entry.job.options.key == key)
-        ]
-        told: dict[str, JSON] = {
-            "currency": "USD",
-            **_sum(lines),
-            "endpoints": _grouped(lines, "endpoint_id"),
-            "keys": _grouped(lines, "key"),
-        }
-        if with_jobs:
-            told["lines"] = [line.as_json() for line in lines]
-        return answer(service, told)
-
-    return [Route("/ledger", ledger)]
+async def _billing(
+    fields: Mapping[str, Any], service: Service, catalog: Catalog
+) -> dict[str, JSON]:
+    """Return what fal would have charged for the jobs that a query asks for."""
+    glob, key = fields.get("endpoint"), fields.get("key")
+    records = [
+        BillingRecord(entry, charge(entry, catalog))
+        async for entry in entries(service, catalog)
+        if (not glob or fnmatchcase(entry.endpoint_id, glob))
+        and (not key or entry.job.options.key == key)
+    ]
+    body: dict[str, JSON] = {
+        "currency": "USD",
+        **_sum(records),
+        "endpoints": _grouped(records, "endpoint_id"),
+        "keys": _grouped(records, "key"),
+    }
+    if fields["records"]:
+        body["records"] = [record.as_json() for record in records]
+    return body
 
 
-def _grouped(lines: Iterable[Line], name: str) -> list[JSON]:
-    groups: dict[str, list[Line]] = {}
-    for line in lines:
-        groups.setdefault(str(line.as_json()[name]), []).append(line)
+def _grouped(records: Iterable[BillingRecord], name: str) -> list[JSON]:
+    groups: dict[str, list[BillingRecord]] = {}
+    for record in records:
+        groups.setdefault(str(record.as_json()[name]), []).append(record)
     return [{name: value, **_sum(group)} for value, group in sorted(groups.items())]
 
 
-def _sum(lines: Iterable[Line]) -> dict[str, JSON]:
-    every = list(lines)
-    paid = [line.charge.cost for line in every if line.charge is not None]
+def _sum(records: Iterable[BillingRecord]) -> dict[str, JSON]:
+    every = list(records)
+    paid = [record.charge.cost for record in every if record.charge is not None]
     return {
         "jobs": len(every),
         "billed": len(paid),
         # Done, but without a known price, or with its input deleted.
-        "unpriced": sum(1 for line in every if line.unpriced),
+        "unpriced": sum(1 for record in every if record.unpriced),
         "cost": f"{sum(paid, Decimal(0)):f}",
     }

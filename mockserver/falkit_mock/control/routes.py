@@ -1,32 +1,41 @@
-"""All routes of the control API, behind one guard."""
+"""The control API: a guard, and a route for each operation of its document."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, fields
 from functools import cache
 from hmac import compare_digest
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from falkit_mock.control import ForbiddenOrigin, TokenNeeded, answer
-from falkit_mock.control.faults import fault_routes
-from falkit_mock.control.jobs import job_routes
-from falkit_mock.control.records import RequestLog, billing_routes, request_log_routes
-from falkit_mock.control.state import clock_routes, seed_routes, state_routes
-from falkit_mock.control.webhooks import webhook_routes
+from falkit_mock.control import (
+    Call,
+    ForbiddenOrigin,
+    Operation,
+    Renamed,
+    Signature,
+    TokenNeeded,
+    answer,
+    document,
+)
+from falkit_mock.control.faults import rule_operations
+from falkit_mock.control.jobs import job_operations
+from falkit_mock.control.records import RequestLog, record_operations
+from falkit_mock.control.state import state_operations
+from falkit_mock.control.webhooks import webhook_operations
 from falkit_mock.core import dumps
+from falkit_mock.core.events import EventLog
 from falkit_mock.core.network import is_fal, is_this_machine
-from falkit_mock.hosts.replies import AnyReply, Reply, json_reply, raw_reply
+from falkit_mock.hosts.replies import AnyReply, Reply, raw_reply
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
 
@@ -35,23 +44,6 @@ if TYPE_CHECKING:
 
 METHODS = ("get", "put", "post", "delete", "patch")
 ROOT = "/__falkit"
-
-
-@cache
-def document() -> dict[str, Any]:
-    """Return the document; the same object for all."""
-    # Lazy: it takes longer than the server's start.
-    import yaml
-
-    text = Path(__file__).with_name("openapi.yaml").read_text("utf-8")
-    read: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return read
-
-
-@cache
-def written() -> bytes:
-    """Return the document as JSON."""
-    return dumps(document())
 
 
 def operations() -> list[JSON]:
@@ -64,28 +56,124 @@ def operations() -> list[JSON]:
     ]
 
 
-# What opens doors is counted only; rules have a place of their own.
-_APART = ("api_keys", "control_token", "faults")
+class ControlRouter:
+    """Leads a request to its operation, once its fields are checked.
+
+    The routes are those of the document, which is read for the first request.
+    """
+
+    def __init__(self, operations: Mapping[str, Operation], limit: int) -> None:
+        # By the document's operationId.
+        self.operations = operations
+        self._limit = limit
+        self._router: Router | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; a refusal is raised as a WireError."""
+        if self._router is None:
+            self._router = Router([*self._routes()], redirect_slashes=False)
+        await self._router(scope, receive, send)
+
+    def _routes(self) -> Iterator[Route]:
+        paths, renamed = document()["paths"], document()["x-renamed"]
+        for path, item in paths.items():
+            yield self._route(path, item)
+        # The index is there without its slash, too.
+        yield self._route(ROOT, paths[f"{ROOT}/"])
+        for old, new in renamed.items():
+            yield Route(old, _moved(old, new), methods=[method.upper() for method in METHODS])
+
+    def _route(self, path: str, item: Mapping[str, Any]) -> Route:
+        found = {
+            method.upper(): (
+                Signature(method, item, limit=self._limit),
+                self.operations[item[method]["operationId"]],
+            )
+            for method in METHODS
+            if method in item
+        }
+
+        async def dispatch(request: Request) -> AnyReply:
+            signature, operation = found["GET" if request.method == "HEAD" else request.method]
+            return await operation(await signature.read(request))
+
+        return Route(path, dispatch, methods=[*found])
 
 
-def health_routes(service: Service) -> list[Route]:
-    """Return the routes below /__falkit."""
+def _moved(old: str, new: str) -> Callable[[Request], Awaitable[AnyReply]]:
+    async def refuse(request: Request) -> AnyReply:
+        raise Renamed(f"{old} is now called {new}")
+
+    return refuse
+
+
+def control_router(
+    service: Service,
+    catalog: Catalog,
+    request_log: RequestLog,
+    event_log: EventLog,
+    gateway: Callable[[], Gateway | None],
+) -> ControlRouter:
+    """Return the control API."""
+    operations = {
+        **mock_operations(service, gateway),
+        **job_operations(service, catalog),
+        **state_operations(service),
+        **rule_operations(service, catalog),
+        **record_operations(service, catalog, request_log, event_log),
+        **webhook_operations(service, catalog),
+    }
+    return ControlRouter(operations, service.settings.max_body)
+
+
+def is_control(path: str, headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a request is for the control API, and not for a host of fal's."""
+    if path != ROOT and not path.startswith(f"{ROOT}/"):
+        return False
+    host = headers.get(b"host", b"").decode("latin-1").partition(":")[0]
+    return b"x-fal-target-url" not in headers and not is_fal(host)
+
+
+def mock_operations(
+    service: Service, gateway: Callable[[], Gateway | None]
+) -> dict[str, Operation]:
+    """Return the operations on the mock itself, by their ids."""
     began = time.monotonic()
 
-    async def health(request: Request) -> Reply:
-        return answer(
-            service,
-            {
-                "status": "ok",
-                "version": version(),
-                # On the machine's clock, not on the mock's.
-                "uptime": round(time.monotonic() - began, 3),
-                "seed": service.identity.seed,
-                "settings": _settings(service),
-            },
-        )
+    async def index(call: Call) -> Reply:
+        return answer(service, {"operations": operations()})
 
-    return [Route("/health", health)]
+    async def described(call: Call) -> Reply:
+        return raw_reply(dumps(document()), request_id=service.identity.reply_id())
+
+    async def health(call: Call) -> Reply:
+        body: dict[str, JSON] = {
+            "status": "ok",
+            "version": version(),
+            # On the machine's clock, not on the mock's.
+            "uptime": round(time.monotonic() - began, 3),
+            "seed": service.identity.seed,
+            "settings": _settings(service),
+        }
+        return answer(service, body)
+
+    async def beside(call: Call) -> Reply:
+        found = gateway()
+        if found is None:
+            return answer(service, {"detail": "This mock was started without --gateway"}, 404)
+        return answer(service, _gateway(found))
+
+    return {"index": index, "document": described, "health": health, "gateway": beside}
+
+
+def _gateway(gateway: Gateway) -> dict[str, JSON]:
+    return {
+        "url": gateway.url,
+        "ca": str(gateway.authority.certificate),
+        "egress": gateway.egress.policy,
+        "failed_handshakes": gateway.failed_handshakes,
+        "attempts": [asdict(attempt) for attempt in gateway.egress.attempts],
+    }
 
 
 @cache
@@ -97,16 +185,20 @@ def version() -> str:
     return installed("falkit")
 
 
+# Secrets are only counted; rules have operations of their own.
+_APART = ("api_keys", "control_token", "faults")
+
+
 def _settings(service: Service) -> dict[str, JSON]:
     settings = service.settings
-    told = {
+    shown = {
         field.name: getattr(settings, field.name)
         for field in fields(settings)
         if field.name not in _APART
     }
     # What is infinite is written as null, and what isn't JSON as its text.
-    told["faults"] = [rule.text() for rule in settings.faults]
-    plain: dict[str, JSON] = orjson.loads(orjson.dumps(told, default=_written))
+    shown["faults"] = [rule.text() for rule in settings.faults]
+    plain: dict[str, JSON] = orjson.loads(orjson.dumps(shown, default=_written))
     plain["api_keys"] = len(settings.api_keys)
     plain["control_token"] = settings.control_token is not None
     return plain
@@ -116,33 +208,12 @@ def _written(value: Any) -> list[Any] | str:
     return [*value] if isinstance(value, frozenset) else str(value)
 
 
-def gateway_routes(service: Service, beside: Callable[[], Gateway | None]) -> list[Route]:
-    """Return the routes below /__falkit."""
-
-    async def gateway(request: Request) -> Reply:
-        found = beside()
-        request_id = service.identity.reply_id()
-        if found is None:
-            detail: dict[str, JSON] = {"detail": "This mock was started without --gateway"}
-            return json_reply(detail, request_id=request_id, status_code=404)
-        body: dict[str, JSON] = {
-            "url": found.url,
-            "ca": str(found.authority.certificate),
-            "egress": found.egress.policy,
-            "failed_handshakes": found.failed_handshakes,
-            "attempts": [asdict(attempt) for attempt in found.egress.attempts],
-        }
-        return json_reply(body, request_id=request_id)
-
-    return [Route("/gateway", gateway)]
-
-
 TOKEN_HEADER = "x-falkit-token"
 _SAME = ("same-origin", "none")
 
 
 class Guard:
-    """Wraps the control API's routes; raises what is to be answered instead."""
+    """Lets this machine and the token's holders in; raises the refusal of everybody else."""
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self._app = app
@@ -155,7 +226,7 @@ class Guard:
         else:
             _check_machine(scope, headers)
             _check_page(scope, headers)
-        # Whoever hangs up while something is waited for wants no answer.
+        # A caller that hangs up while it waits gets no answer.
         with contextlib.suppress(ClientDisconnect):
             await self._app(scope, receive, send)
 
@@ -177,12 +248,12 @@ def _check_machine(scope: Scope, headers: Headers) -> None:
             "and has no token; start the mock with --control-token"
         )
     if server is not None and not _is_address(server[0]):
-        # Called within the process, by which no browser comes.
+        # Called within the process, where no browser is.
         return
     host = headers.get("host", "")
     if not is_this_machine(_name(host)):
         raise ForbiddenOrigin(
-            f"host: {host!r} is no name of this machine; call the control API at 127.0.0.1 or "
+            f"host: {host!r} isn't a name of this machine; call the control API at 127.0.0.1 or "
             "localhost, or start the mock with --control-token"
         )
 
@@ -192,7 +263,7 @@ def _check_page(scope: Scope, headers: Headers) -> None:
     if origin is not None:
         same = origin.partition("://")[2].lower() == headers.get("host", "").lower()
     else:
-        # A link that is followed shows its page to a person, and to no other page.
+        # A link that a person follows shows them the page, and no other page reads it.
         followed = scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate"
         same = followed or headers.get("sec-fetch-site", "none") in _SAME
     if not same:
@@ -215,69 +286,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-Endpoint = Callable[[Request], Awaitable[AnyReply]]
-
-
-def control_router(
-    service: Service,
-    catalog: Catalog,
-    request_log: RequestLog,
-    gateway: Callable[[], Gateway | None],
-) -> Router:
-    """Return the routes of the control API; a refusal is raised as a WireError."""
-    own = [
-        *_described(service),
-        *health_routes(service),
-        *job_routes(service, catalog),
-        *clock_routes(service),
-        *fault_routes(service, catalog),
-        *seed_routes(service),
-        *request_log_routes(service, request_log),
-        *billing_routes(service, catalog),
-        *state_routes(service),
-        *webhook_routes(service, catalog),
-        *gateway_routes(service, gateway),
-    ]
-    return Router(_by_path(own), redirect_slashes=False)
-
-
-def is_control(path: str, headers: Mapping[bytes, bytes]) -> bool:
-    """Tell whether a request is for the control API, and not for a host of fal's."""
-    if path != ROOT and not path.startswith(f"{ROOT}/"):
-        return False
-    host = headers.get(b"host", b"").decode("latin-1").partition(":")[0]
-    return b"x-fal-target-url" not in headers and not is_fal(host)
-
-
-def _described(service: Service) -> list[Route]:
-    """Return what tells of all the others."""
-
-    async def index(request: Request) -> Reply:
-        return answer(service, {"operations": operations()})
-
-    async def described(request: Request) -> Reply:
-        return raw_reply(written(), request_id=service.identity.reply_id())
-
-    return [Route("/", index), Route("/openapi.json", described)]
-
-
-def _by_path(own: Iterable[Route]) -> list[BaseRoute]:
-    """Join the routes of each path, so that a 405 names all the methods that it takes."""
-    paths: dict[str, dict[str, Endpoint]] = {}
-    for route in own:
-        methods = paths.setdefault(route.path, {})
-        for method in route.methods or ():
-            assert method not in methods, f"{method} {route.path} is there twice"
-            methods[method] = route.endpoint
-    every = [_joined(f"{ROOT}{path}", methods) for path, methods in paths.items()]
-    # The index is there without its slash, too.
-    return [*every, _joined(ROOT, paths["/"])]
-
-
-def _joined(path: str, methods: dict[str, Endpoint]) -> Route:
-    async def dispatch(request: Request) -> AnyReply:
-        return await methods[request.method](request)
-
-    return Route(path, dispatch, methods=sorted(methods))

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Awaitable, Mapping
+from typing import Any
 
-from starlette.requests import Request
-from starlette.routing import Route
-
-from falkit_mock.control import Conflict, Fields, InvalidField, Unknown, answer, body_of, query_of
+from falkit_mock.control import Call, Conflict, InvalidField, Operation, Unknown, answer
 from falkit_mock.core import MASK, dumps, masked, parse_body
-from falkit_mock.core.events import VERDICTS, Cause, Delivery, Verdict
+from falkit_mock.core.events import Cause, Delivery
 from falkit_mock.core.jobs import ModelRequest, Outcome, ParsedRequest
 from falkit_mock.core.network import MEDIA
 from falkit_mock.hosts import unless_gone
@@ -22,58 +19,121 @@ from falkit_mock.service.service import Service
 from falkit_mock.store import KeyRecord
 from falkit_mock.webhooks import KeyInUse, NotDelivered, TargetRefused
 from falkit_mock.webhooks.delivery import PendingDelivery
-from falkit_mock.webhooks.signing import SAMPLES, SampleName, sample, user_id
+from falkit_mock.webhooks.signing import sample, user_id
 from falkit_spec import JSON, Catalog, Endpoint, UnknownEndpoint
 
-_FILTERS = ("request_id", "url", "outcome")
-_MOST_LISTED = 1000
-# Real seconds of the longest wait.
-_PATIENCE = 60.0
+
+def webhook_operations(service: Service, catalog: Catalog) -> dict[str, Operation]:
+    """Return the operations by their ids."""
+    deliveries, webhooks = DeliveryControl(service), WebhookControl(service, catalog)
+    return {
+        "deliveries": deliveries.list,
+        "delivery": deliveries.one,
+        "resendDelivery": deliveries.resend,
+        "resendJob": deliveries.resend_job,
+        "webhooks": webhooks.overview,
+        "rotateKeys": webhooks.rotate,
+        "withdrawKey": webhooks.withdraw,
+        "triggerWebhook": webhooks.trigger,
+    }
 
 
-def delivery_routes(service: Service) -> list[Route]:
-    """Return the routes below /__falkit."""
-    store = service.store.deliveries
+class DeliveryControl:
+    """The operations on deliveries."""
 
-    async def show(request: Request) -> Reply:
-        query = query_of(request, *_FILTERS, "cursor", "limit", "wait", "count")
-        wanted = _Wanted.read(query)
-        limit = query.whole("limit", least=1, most=_MOST_LISTED, default=100)
-        wait = query.number("wait", least=0, most=_PATIENCE, default=0.0)
-        count = query.whole("count", least=1, most=_MOST_LISTED, default=1)
-        before = query.text("cursor") or None
-        if before is not None and store.get(before) is None:
-            raise InvalidField("cursor", before, "is none that an answer of this mock had")
-        if wait:
-            await unless_gone(request.receive, _waited(service, wanted, count, wait))
-        found = wanted.select(service, before, limit + 1)
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._store = service.store.deliveries
+
+    async def list(self, call: Call) -> Reply:
+        fields = call.fields
+        limit: int = fields["limit"]
+        before = fields.get("cursor") or None
+        if before is not None and self._store.get(before) is None:
+            raise InvalidField("cursor", before, "is not the next_cursor of a reply of this mock")
+        if fields["wait"]:
+            await unless_gone(call.request.receive, self._waited(fields))
+        filters = _filters(fields)
+        found = self._store.select(**filters, before=before, limit=limit + 1)
         page = found[-limit:]
         body: dict[str, JSON] = {
             "deliveries": [described(one) for one in page],
-            "total": wanted.count(service),
+            "total": self._store.count(**filters),
             "next_cursor": page[0].id if len(found) > limit else None,
         }
-        return answer(service, body)
+        return answer(self._service, body)
 
-    async def one(request: Request) -> Reply:
-        query_of(request)
-        return answer(service, described(known(service, request)))
+    async def one(self, call: Call) -> Reply:
+        return answer(self._service, described(self._known(call)))
 
-    return [Route("/deliveries", show), Route("/deliveries/{delivery_id}", one)]
+    async def resend(self, call: Call) -> Reply:
+        before = self._known(call)
+        if not before.body:
+            # It was refused before there was a body.
+            return await self._resend(before.request_id, None)
+        headers = {name.lower(): value for name, value in before.headers.items()}
+        user = headers["x-fal-webhook-user-id"]
+        return await send(self._service, before.request_id, before.url, before.body, user, "resend")
+
+    async def resend_job(self, call: Call) -> Reply:
+        return await self._resend(call.fields["request_id"], call.fields.get("url") or None)
+
+    async def _resend(self, request_id: str, url: str | None) -> Reply:
+        if self._service.store.get(request_id) is None:
+            fix = "isn't a job of this mock; GET /__falkit/jobs lists its jobs"
+            raise Unknown("request_id", request_id, fix)
+        return await _delivered(self._service, self._service.webhooks.resend(request_id, url))
+
+    def _known(self, call: Call) -> Delivery:
+        delivery_id: str = call.fields["delivery_id"]
+        found = self._store.get(delivery_id)
+        if found is None:
+            fix = "isn't a delivery of this mock; GET /__falkit/deliveries lists its deliveries"
+            raise Unknown("delivery_id", delivery_id, fix)
+        return found
+
+    async def _waited(self, fields: Mapping[str, Any]) -> None:
+        """Return once there are `count` deliveries, or `wait` real seconds have passed."""
+        notifier, filters = self._service.webhooks.recorded, _filters(fields)
+        try:
+            async with asyncio.timeout(fields["wait"]):
+                while not self._service.closing:
+                    waiter = notifier.waiter()
+                    if self._store.count(**filters) >= fields["count"]:
+                        return
+                    await waiter.wait()
+        except TimeoutError:
+            return
 
 
-def known(service: Service, request: Request) -> Delivery:
-    """Return the delivery that a path names."""
-    delivery_id: str = request.path_params["delivery_id"]
-    found = service.store.deliveries.get(delivery_id)
-    if found is None:
-        mend = "is no delivery of this mock; GET /__falkit/deliveries lists those it made"
-        raise Unknown("delivery_id", delivery_id, mend)
-    return found
+def _filters(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "request_id": fields.get("request_id") or None,
+        "url": fields.get("url") or None,
+        "verdict": fields.get("status"),
+    }
+
+
+async def send(
+    service: Service, request_id: str, url: str, body: bytes, user: str, cause: Cause
+) -> Reply:
+    """Answer with the delivery of a body to a URL."""
+    return await _delivered(service, service.webhooks.send(request_id, url, body, user, cause))
+
+
+async def _delivered(service: Service, attempt: Awaitable[Delivery]) -> Reply:
+    """Answer with the result of an attempt; raise Conflict or InvalidField where none is made."""
+    try:
+        delivery = await attempt
+    except NotDelivered as error:
+        raise Conflict(str(error)) from None
+    except TargetRefused as refused:
+        raise InvalidField("url", refused.url, f"can't be called: {refused.why}") from None
+    return answer(service, described(delivery))
 
 
 def described(delivery: Delivery) -> dict[str, JSON]:
-    """Return a delivery as the control API tells of it; bodies are text, passwords masked."""
+    """Return a delivery as the control API has it; bodies are text, passwords masked."""
     response: dict[str, JSON] | None = None
     if delivery.status_code is not None:
         response = {
@@ -91,7 +151,7 @@ def described(delivery: Delivery) -> dict[str, JSON]:
         "url": url,
         "cause": delivery.cause,
         "number": delivery.number,
-        "outcome": delivery.verdict,
+        "status": delivery.verdict,
         "error": delivery.error,
         "faults": [*delivery.faults],
         "sent": delivery.sent,
@@ -102,92 +162,15 @@ def described(delivery: Delivery) -> dict[str, JSON]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Which deliveries a query asks for."""
-
-    request_id: str | None
-    url: str | None
-    verdict: Verdict | None
-
-    @classmethod
-    def read(cls, query: Fields) -> _Wanted:
-        asked = query.choice("outcome", VERDICTS, "any")
-        verdict: Verdict | None = next((one for one in VERDICTS if one == asked), None)
-        return cls(query.text("request_id") or None, query.text("url") or None, verdict)
-
-    def select(self, service: Service, before: str | None, limit: int) -> list[Delivery]:
-        return service.store.deliveries.select(
-            request_id=self.request_id,
-            url=self.url,
-            verdict=self.verdict,
-            before=before,
-            limit=limit,
-        )
-
-    def count(self, service: Service) -> int:
-        return service.store.deliveries.count(
-            request_id=self.request_id, url=self.url, verdict=self.verdict
-        )
-
-
-async def _waited(service: Service, wanted: _Wanted, count: int, seconds: float) -> None:
-    """Return once there are so many, or so many real seconds have passed."""
-    notifier = service.webhooks.recorded
-    try:
-        async with asyncio.timeout(seconds):
-            while not service.closing:
-                waiter = notifier.waiter()
-                if wanted.count(service) >= count:
-                    return
-                await waiter.wait()
-    except TimeoutError:
-        return
-
-
-_MOST = 1000
-_DEFAULT_ENDPOINT = "fal-ai/ltx-2/text-to-video"
-
-
-def webhook_routes(service: Service, catalog: Catalog) -> list[Route]:
-    """Return the routes below /__falkit."""
-    webhooks = WebhookRoutes(service, catalog)
-    return [
-        *delivery_routes(service),
-        Route("/deliveries/{delivery_id}/resend", webhooks.resend_delivery, methods=["POST"]),
-        Route("/jobs/{request_id}/resend", webhooks.resend_job, methods=["POST"]),
-        Route("/webhooks", webhooks.overview),
-        Route("/webhooks/rotate", webhooks.rotate, methods=["POST"]),
-        Route("/webhooks/keys/{number}", webhooks.withdraw, methods=["DELETE"]),
-        Route("/webhooks/trigger", webhooks.trigger, methods=["POST"]),
-    ]
-
-
-class WebhookRoutes:
-    """The operations on webhooks."""
+class WebhookControl:
+    """The operations on keys, and webhooks without a job."""
 
     def __init__(self, service: Service, catalog: Catalog) -> None:
         self._service = service
         self._catalog = catalog
         self._webhooks = service.webhooks
 
-    async def resend_delivery(self, request: Request) -> Reply:
-        await body_of(self._service, request)
-        before = known(self._service, request)
-        if not before.body:
-            # It was refused before there was a body.
-            return await self._resend(before.request_id, None)
-        headers = {name.lower(): value for name, value in before.headers.items()}
-        user = headers["x-fal-webhook-user-id"]
-        return await self._send(before.request_id, before.url, before.body, user)
-
-    async def resend_job(self, request: Request) -> Reply:
-        url = (await body_of(self._service, request, "url")).text("url")
-        request_id: str = request.path_params["request_id"]
-        return await self._resend(request_id, url or None)
-
-    async def overview(self, request: Request) -> Reply:
-        limit = query_of(request, "limit").whole("limit", least=1, most=_MOST, default=100)
+    async def overview(self, call: Call) -> Reply:
         schedule, pending = self._webhooks.schedule, self._webhooks.pending()
         body: dict[str, JSON] = {
             "schedule": {
@@ -199,57 +182,48 @@ class WebhookRoutes:
             "allowed": [*self._webhooks.targets.allowed],
             "keys": self._keys(),
             "waiting": len(pending),
-            "pending": [_still(one) for one in pending[:limit]],
+            "pending": [_pending(one) for one in pending[: call.fields["limit"]]],
         }
         return answer(self._service, body)
 
-    async def rotate(self, request: Request) -> Reply:
-        body = await body_of(self._service, request, "withdraw")
+    async def rotate(self, call: Call) -> Reply:
         old = [key.number for key in self._webhooks.keys.all() if not key.withdrawn]
-        drop = body.flag("withdraw")
         self._webhooks.keys.rotate()
-        for number in old if drop else ():
+        for number in old if call.fields["withdraw"] else ():
             self._webhooks.keys.withdraw(number)
         return answer(self._service, {"keys": self._keys()})
 
-    async def withdraw(self, request: Request) -> Reply:
-        await body_of(self._service, request)
-        number: str = request.path_params["number"]
+    async def withdraw(self, call: Call) -> Reply:
+        number: str = call.fields["number"]
         known = {str(key.number) for key in self._webhooks.keys.all()}
         if number not in known:
-            raise Unknown("number", number, "is no key; GET /__falkit/webhooks lists them")
+            raise Unknown("number", number, "isn't a key; GET /__falkit/webhooks lists the keys")
         try:
             self._webhooks.keys.withdraw(int(number))
         except KeyInUse as error:
             raise Conflict(str(error)) from None
         return answer(self._service, {"keys": self._keys()})
 
-    async def trigger(self, request: Request) -> Reply:
-        body = await body_of(
-            self._service, request, "kind", "url", "endpoint_id", "request_id", "key"
-        )
-        # Of the choices by now.
-        kind = cast(SampleName, body.choice("kind", SAMPLES))
-        url = body.text("url")
-        if not url:
-            raise InvalidField.lacking("url", "give the receiver's URL")
+    async def trigger(self, call: Call) -> Reply:
+        fields = call.fields
         try:
-            endpoint = self._catalog.get(body.text("endpoint_id", _DEFAULT_ENDPOINT))
+            endpoint = self._catalog.get(fields["endpoint_id"])
         except UnknownEndpoint as error:
-            mend = "is no endpoint that falkit knows; `falkit spec list` has those"
-            raise InvalidField("endpoint_id", error.endpoint_id, mend) from None
-        request_id = body.text("request_id") or self._service.identity.reply_id()
-        outcome = self._completed(endpoint, request_id, request) if kind == "completed" else None
-        made = self._webhooks.body(outcome or sample(kind, endpoint), request_id)
-        user = user_id(body.text("key", "falkit"))
-        return await self._send(request_id, url, made, user, trigger=True)
+            fix = "isn't an endpoint that falkit knows; `falkit spec list` has those"
+            raise InvalidField("endpoint_id", error.endpoint_id, fix) from None
+        request_id = fields.get("request_id") or self._service.identity.reply_id()
+        kind = fields["kind"]
+        outcome = self._completed(endpoint, request_id, call) if kind == "completed" else None
+        body = self._webhooks.body(outcome or sample(kind, endpoint), request_id)
+        user = user_id(fields["key"])
+        return await send(self._service, request_id, fields["url"], body, user, "trigger")
 
-    def _completed(self, endpoint: Endpoint, request_id: str, request: Request) -> Outcome | None:
-        """Return what the endpoint's example comes to, whose file can be fetched here."""
-        origin = f"{request.url.scheme}://{request.url.netloc}"
+    def _completed(self, endpoint: Endpoint, request_id: str, call: Call) -> Outcome | None:
+        """Return the outcome of the endpoint's example, whose file can be fetched here."""
+        url = call.request.url
+        media_base = f"{url.scheme}://{url.netloc}/{MEDIA}"
         body = dumps(endpoint.example_input())
-        media_base = f"{origin}/{MEDIA}"
-        order = ModelRequest(
+        request = ModelRequest(
             endpoint.id,
             endpoint.app,
             endpoint,
@@ -258,10 +232,10 @@ class WebhookRoutes:
             "application/json",
             media_base,
         )
-        reading = read_request(order, self._service.settings)
-        if not isinstance(reading, ParsedRequest):
+        parsed = read_request(request, self._service.settings)
+        if not isinstance(parsed, ParsedRequest):
             return None
-        outcome, record = complete(reading, order, request_id, self._service.identity)
+        outcome, record = complete(parsed, request, request_id, self._service.identity)
         if record is not None:
             self._service.store.add_file(record)
         return outcome
@@ -270,32 +244,8 @@ class WebhookRoutes:
         current = self._webhooks.keys.current
         return [_key(key, current) for key in self._webhooks.keys.all()]
 
-    async def _resend(self, request_id: str, url: str | None) -> Reply:
-        if self._service.store.get(request_id) is None:
-            mend = "is no job of this mock; GET /__falkit/jobs lists those it has"
-            raise Unknown("request_id", request_id, mend)
-        try:
-            delivery = await self._webhooks.resend(request_id, url)
-        except NotDelivered as error:
-            raise Conflict(str(error)) from None
-        except TargetRefused as refused:
-            raise InvalidField("url", refused.url, f"can't be called: {refused.why}") from None
-        return answer(self._service, described(delivery))
 
-    async def _send(
-        self, request_id: str, url: str, body: bytes, user: str, *, trigger: bool = False
-    ) -> Reply:
-        cause: Cause = "trigger" if trigger else "resend"
-        try:
-            delivery = await self._webhooks.send(request_id, url, body, user, cause)
-        except NotDelivered as error:
-            raise Conflict(str(error)) from None
-        except TargetRefused as refused:
-            raise InvalidField("url", refused.url, f"can't be called: {refused.why}") from None
-        return answer(self._service, described(delivery))
-
-
-def _still(pending: PendingDelivery) -> dict[str, JSON]:
+def _pending(pending: PendingDelivery) -> dict[str, JSON]:
     return {
         "request_id": pending.request_id,
         "url": masked(pending.target.url),

@@ -1,10 +1,11 @@
-"""What every package of the mock shares: wire JSON, numbers and spans as text, masked URLs."""
+"""What every package of the mock shares: wire JSON, numbers and times as text, masked URLs."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import orjson
@@ -113,6 +114,11 @@ def span(seconds: float) -> str:
     return " ".join(words)
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number of things: `1 job`, `2 jobs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd]?)", re.A)
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.A)
@@ -149,12 +155,27 @@ def _shown(found: re.Match[str]) -> str:
     return f"{scheme}{MASK}@" if user is None else f"{scheme}{user}:{MASK}@"
 
 
+def iso(moment: float) -> str:
+    """Write unix seconds as ISO 8601 in UTC, to the millisecond, with a Z."""
+    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def printable(text: str) -> str:
+    """Return text in one line, without what would move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def reason(error: Exception) -> str:
+    """Return why the system refused something, in small letters, as a part of a sentence."""
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
 HINT = "x-falkit-hint"
 _LONGEST = 600
 
 
 def header_text(text: str) -> str:
     """Return a hint as a header can carry it: one line of printable ASCII, not too long."""
-    plain = text.replace("…", "...").encode("ascii", "replace").decode()
-    plain = "".join(character if character.isprintable() else " " for character in plain)
+    plain = printable(text.replace("…", "...").encode("ascii", "replace").decode())
     return plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST - 3]}..."

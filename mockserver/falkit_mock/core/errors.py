@@ -61,25 +61,34 @@ class HostNotImitated(WireError):
         super().__init__({"detail": f"falkit does not imitate {host} yet"})
 
 
+_CDN_TOKENS = "get a token at rest.fal.ai/storage/auth/token?storage_type=fal-cdn-v3"
+
+
 class Unauthenticated(WireError):
     """wire.md §2: the wordings are captures by third parties (I-3p)."""
 
     status_code = 401
 
     @classmethod
-    def missing(cls, app: str) -> Unauthenticated:
-        text = f'Cannot access application "{app}". Authentication is required to access this'
+    def missing(cls, app: str | None, *, keys_are_named: bool) -> Unauthenticated:
+        """Return the refusal of a request without a key, for an app or for none."""
+        detail = "Authorization header is required"
+        if app is not None:
+            text = f'Cannot access application "{app}". Authentication is required to access this'
+            detail = f"{text} application."
         hint = "send the header Authorization: Key falkit"
-        return cls({"detail": f"{text} application."}, hint=hint)
+        if keys_are_named:
+            hint = "send one of the keys that this mock was started with: Authorization: Key ..."
+        return cls({"detail": detail}, hint=hint)
 
     @classmethod
-    def required(cls) -> Unauthenticated:
-        hint = "send the header Authorization: Key falkit"
+    def no_cdn_token(cls) -> Unauthenticated:
+        hint = f"send the header Authorization: Bearer ...; {_CDN_TOKENS}"
         return cls({"detail": "Authorization header is required"}, hint=hint)
 
     @classmethod
     def cdn_token(cls, why: str) -> Unauthenticated:
-        hint = f"{why}; get a token at rest.fal.ai/storage/auth/token?storage_type=fal-cdn-v3"
+        hint = f"{why}; {_CDN_TOKENS}"
         return cls({"detail": "Invalid or expired token"}, hint=hint)
 
     @classmethod

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeAlias
 
+from falkit_mock.core import masked
 from falkit_mock.core.clock import Notifier
 from falkit_spec import JSON
 
@@ -177,7 +178,7 @@ class DeliveryAttempted:
         return {
             "id": made.id,
             "request_id": made.request_id,
-            "url": made.url,
+            "url": masked(made.url),
             "cause": made.cause,
             "number": made.number,
             "sent": made.sent,
@@ -209,7 +210,9 @@ class HostContacted:
         return {"host": self.host, "port": self.port, "time": self.time}
 
 
-Event: TypeAlias = RequestArrived | RequestAnswered | JobChanged | DeliveryAttempted | HostContacted
+# What is kept for those who follow events, and what listeners are told beside that.
+LoggedEvent: TypeAlias = RequestAnswered | JobChanged | DeliveryAttempted | HostContacted
+Event: TypeAlias = RequestArrived | LoggedEvent
 Listener: TypeAlias = Callable[[Event], None]
 
 
@@ -231,10 +234,13 @@ class EventLog:
     def __init__(self, size: int = 1000) -> None:
         self.notifier = Notifier()
         self.last = 0
-        self._kept: deque[Event] = deque(maxlen=size)
+        self._kept: deque[LoggedEvent] = deque(maxlen=size)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RequestArrived):
+            return
+        # Requests for the control API are those of the followers themselves.
+        if isinstance(event, RequestAnswered) and not event.record.fal:
             return
         if isinstance(event, DeliveryAttempted):
             # Bodies may be large, and are with the deliveries.
@@ -243,7 +249,7 @@ class EventLog:
         self._kept.append(event)
         self.notifier.ring()
 
-    def after(self, number: int) -> Iterator[tuple[int, Event]]:
+    def after(self, number: int) -> Iterator[tuple[int, LoggedEvent]]:
         """Yield the events after a number, each with its own; those too old are missing."""
         first = self.last - len(self._kept) + 1
         for place, event in enumerate([*self._kept], first):

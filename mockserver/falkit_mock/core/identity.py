@@ -163,7 +163,7 @@ def check(authorization: str, app: str | None, api_keys: frozenset[str]) -> None
         if (api_keys and credential not in api_keys) or credential.count(".") != 2:
             raise Unauthenticated.bearer()
     else:
-        raise Unauthenticated.required() if app is None else Unauthenticated.missing(app)
+        raise Unauthenticated.missing(app, keys_are_named=bool(api_keys))
 
 
 def key_id(authorization: str) -> str:

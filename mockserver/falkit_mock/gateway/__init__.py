@@ -8,7 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from falkit_mock.core import reason
 from falkit_mock.core.events import HostContacted
+
+# The name in the authority's certificate.
+AUTHORITY = "falkit local authority, for fal's names only"
 
 
 class GatewayError(Exception):
@@ -23,7 +27,7 @@ class DataDirUnusable(GatewayError):
     """`reason` is the system's."""
 
     def __init__(self, path: Path, error: OSError) -> None:
-        self.reason = (error.strerror or str(error)).lower()
+        self.reason = reason(error)
         fix = "set FALKIT_HOME to a folder that falkit may write to"
         super().__init__(path, f"can't keep the local authority in {path} ({self.reason}); {fix}")
 
@@ -40,9 +44,8 @@ class RootsUnusable(GatewayError):
     """A file named by the environment, or the system's own."""
 
     def __init__(self, path: Path, where: str, error: OSError) -> None:
-        reason = (error.strerror or str(error)).lower()
         super().__init__(
-            path, f"{where}: can't read {path} ({reason}); unset it or correct the path"
+            path, f"{where}: can't read {path} ({reason(error)}); unset it or correct the path"
         )
 
 

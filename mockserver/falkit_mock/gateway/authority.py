@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import secrets
 import ssl
 import sys
@@ -11,7 +13,11 @@ import time
 from pathlib import Path
 
 from falkit_mock.core.network import DOMAINS, ROLES, is_fal
-from falkit_mock.gateway import AuthorityUnusable, DataDirUnusable
+from falkit_mock.gateway import AUTHORITY, AuthorityUnusable, DataDirUnusable
+
+_CERTIFICATE, _KEY = "ca.pem", "ca-key.pem"
+# What a file is written as first.
+_DRAFT = re.compile(r"\.(ca|ca-key|roots-[0-9a-f]{16})\.pem\.[0-9a-f]{12}")
 
 
 def data_dir() -> Path:
@@ -30,11 +36,44 @@ def data_dir() -> Path:
     return base / "falkit"
 
 
+def kept_files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files of a data folder that falkit made, and the others.
+
+    Its key and certificate are known by the name in them, bundles of roots by their own names,
+    which are digests. Raise DataDirUnusable.
+    """
+    ours: list[Path] = []
+    others: list[Path] = []
+    try:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            (ours if _is_ours(path) else others).append(path)
+    except OSError as error:
+        raise DataDirUnusable(folder, error) from None
+    return ours, others
+
+
+def bundle_name(content: bytes) -> str:
+    """Return the name of a bundle of roots, by what is in it."""
+    return f"roots-{hashlib.sha256(content).hexdigest()[:16]}.pem"
+
+
+def _is_ours(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    if path.name in (_CERTIFICATE, _KEY):
+        try:
+            return AUTHORITY in str(_certificate(path.read_bytes()).get("subject"))
+        except ValueError:
+            return False
+    # A draft that was cut short, or a bundle.
+    return bool(_DRAFT.fullmatch(path.name)) or path.name == bundle_name(path.read_bytes())
+
+
 def keep(path: Path, content: bytes, mode: int, *, replace: bool = True) -> None:
     """Write a file under its final rights, so that at no moment others can read it or half of it.
 
     With `replace=False` a file that is already there stays, whoever put it there meanwhile.
-    Raise HomeUnusable.
+    Raise DataDirUnusable.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
@@ -75,8 +114,8 @@ class Authority:
     """What signs for fal's names on this machine. `certificate` is the file to trust."""
 
     def __init__(self, folder: Path, private: bytes, ends: float) -> None:
-        self.certificate = folder / "ca.pem"
-        self.key = folder / "ca-key.pem"
+        self.certificate = folder / _CERTIFICATE
+        self.key = folder / _KEY
         # Unix seconds.
         self.ends = ends
         self._private = private
@@ -85,10 +124,10 @@ class Authority:
     def open(cls, folder: Path | None = None) -> Authority:
         """Return the authority of a data folder, made or renewed if need be.
 
-        Raise HomeUnusable or AuthorityUnusable.
+        Raise DataDirUnusable or AuthorityUnusable.
         """
         place = folder or data_dir()
-        key = place / "ca-key.pem"
+        key = place / _KEY
         private = _read(key)
         if private is None:
             _make(key, replace=False)
@@ -102,7 +141,7 @@ class Authority:
     def renew(cls, folder: Path | None = None) -> Authority:
         """Return a new authority in place of the old one; what was signed before is void."""
         place = folder or data_dir()
-        key = place / "ca-key.pem"
+        key = place / _KEY
         _make(key, replace=True)
         private = _read(key) or b""
         return cls._published(place, private, _ends(key, private))
@@ -169,7 +208,7 @@ def _make(key: Path, *, replace: bool) -> None:
 
 def _read(path: Path) -> bytes | None:
     try:
-        if os.name == "posix" and path.stat().st_mode & 0o077 and path.name == "ca-key.pem":
+        if os.name == "posix" and path.stat().st_mode & 0o077 and path.name == _KEY:
             path.chmod(0o600)
         return path.read_bytes()
     except FileNotFoundError:
@@ -183,11 +222,20 @@ def _public(private: bytes) -> bytes:
 
 
 def _ends(key: Path, private: bytes) -> float:
-    """Return when a certificate ends, by what TLS reads itself: no other import needed."""
+    try:
+        return float(ssl.cert_time_to_seconds(str(_certificate(private)["notAfter"])))
+    except (ValueError, KeyError):
+        raise AuthorityUnusable(key) from None
+
+
+def _certificate(pem: bytes) -> dict[str, object]:
+    """Return what a certificate says, by what TLS reads itself: no other import needed.
+
+    Raise ValueError if there is none.
+    """
     reader = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        reader.load_verify_locations(cadata=_public(private).decode("ascii"))
-        ends = reader.get_ca_certs()[0]["notAfter"]
-    except (ssl.SSLError, ValueError, IndexError, KeyError):
-        raise AuthorityUnusable(key) from None
-    return float(ssl.cert_time_to_seconds(str(ends)))
+        reader.load_verify_locations(cadata=_public(pem).decode("ascii"))
+        return {**reader.get_ca_certs()[0]}
+    except (ssl.SSLError, IndexError) as error:
+        raise ValueError(str(error)) from None

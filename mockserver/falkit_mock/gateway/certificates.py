@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from falkit_mock.core.network import DOMAINS
+from falkit_mock.gateway import AUTHORITY
 
 AUTHORITY_LASTS = timedelta(days=730)
 # Apple's systems refuse server certificates that last longer than 825 days, others 398.
@@ -30,7 +31,7 @@ def make_authority(lasts: timedelta = AUTHORITY_LASTS) -> bytes:
     not pass for another site.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name("falkit local authority, for fal's names only")
+    name = _name(AUTHORITY)
     now = datetime.now(UTC)
     everywhere = (x509.IPAddress(ip_network("0.0.0.0/0")), x509.IPAddress(ip_network("::/0")))
     certificate = (

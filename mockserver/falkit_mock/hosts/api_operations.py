@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 
 from starlette.datastructures import QueryParams
 
-from falkit_mock.core import loads
+from falkit_mock.core import iso, loads
 from falkit_mock.core.errors import Invalid, Missing
 from falkit_mock.hosts.site import metadata, search, unit_price
 from falkit_mock.service.billing import (
@@ -21,7 +21,6 @@ from falkit_mock.service.billing import (
     bucket,
     charge,
     entries,
-    iso,
     lines,
     usual_timeframe,
 )

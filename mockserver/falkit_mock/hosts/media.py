@@ -115,7 +115,7 @@ class UploadHost:
     def _check_token(self, context: RequestContext) -> None:
         scheme, _, token = context.authorization.partition(" ")
         if not token.strip():
-            raise Unauthenticated.required()
+            raise Unauthenticated.no_cdn_token()
         if scheme.lower() == "key":
             raise Unauthenticated.cdn_token("the media host takes a CDN token, not a key")
         try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import partial
 from typing import Literal, TypeAlias
 
-from falkit_mock.core import NotJson, loads
+from falkit_mock.core import NotJson, iso, loads
 from falkit_mock.core.jobs import Job, Outcome
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
@@ -162,12 +162,6 @@ def bucket(moment: float, timeframe: Timeframe, zone: tzinfo) -> str:
     if timeframe == "month":
         at = at.replace(day=1)
     return at.isoformat()
-
-
-def iso(moment: float) -> str:
-    """Write unix seconds as the Platform API does: UTC, with a Z."""
-    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
 
 
 def readable(data: bytes) -> JSON:

@@ -41,7 +41,8 @@ def of_refusal(detail: list[JSON]) -> str | None:
         if not isinstance(item, dict):
             continue
         value, loc = item["input"], item["loc"]
-        if item["type"] == "model_attributes_type" and isinstance(value, str):
+        # An input that is text where an object belongs reads alike, one level down.
+        if item["type"] == "model_attributes_type" and loc == ["body"] and isinstance(value, str):
             return (
                 "the body was not read as JSON; send it as an object, with the header "
                 "Content-Type: application/json"

@@ -60,6 +60,8 @@ class Service:
         self.parts: dict[str, Resettable] = {}
         # What forgets all at a reset, and is neither exported nor imported.
         self.restarted: list[Callable[[], None]] = []
+        # What ends with the mock, such as a stream of its events.
+        self.closed: list[Callable[[], None]] = []
         # What happens here, for whoever listens.
         self.events = Events()
         self.closing = False
@@ -84,6 +86,8 @@ class Service:
         self.webhooks.reset()
         self.job_events.close()
         self.clock.notifier.ring()
+        for close in self.closed:
+            close()
 
     def submit(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
         """Accept a request into its queue; bad input is accepted too (wire.md §3.6).

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.cli.summary import spend
+from falkit_mock.cli.summary import Summary
 from falkit_spec import Catalog
 from serving import I2V_FAST, PROMPT, T2V, Mock
 
@@ -226,6 +226,6 @@ def test_what_a_job_cost_is_not_known_once_its_input_is_deleted(
 ) -> None:
     done(duration=8)
     deleted(mock, done())
-    found = mock.server.call(lambda: spend(mock.service, Catalog.vendored()))
-    assert (found.jobs, found.done, found.unpriced) == (2, 2, 1)
-    assert found.dollars == Catalog.vendored().get(T2V).price({"prompt": "x", "duration": 8})
+    text = mock.server.call(Summary(mock.service, Catalog.vendored()).text)
+    price = Catalog.vendored().get(T2V).price({"prompt": "x", "duration": 8})
+    assert f"; 2 jobs: 2 done; would have cost ${price} and 1 unpriced; " in text

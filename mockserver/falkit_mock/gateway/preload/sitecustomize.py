@@ -31,7 +31,7 @@ def _resolve_to_gateway(socket: ModuleType) -> None:
     original: Callable[..., Any] = socket.getaddrinfo
 
     def note(host: str, port: object) -> None:
-        # The gateway's journal shall know of a connection that does not go through it.
+        # The gateway's log shall know of a connection that does not go through it.
         try:
             with socket.create_connection((gateway_host, int(gateway_port)), 1) as caller:
                 shown = f"[{host}]" if ":" in host else host

@@ -1,4 +1,4 @@
-"""The ledger: what fal would have charged."""
+"""Billing by the control API: what fal would have charged."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from serving import I2V_FAST, PROMPT, T2V, Mock
 IMAGE = {**PROMPT, "image_url": "https://example.com/a.png"}
 
 
-def ledger(mock: Mock, **query: Any) -> dict[str, Any]:
-    reply = mock.http.get("/__falkit/ledger", params=query)
+def billing(mock: Mock, **query: Any) -> dict[str, Any]:
+    reply = mock.http.get("/__falkit/billing", params=query)
     assert reply.status_code == 200, reply.text
     told: dict[str, Any] = reply.json()
     return told
 
 
-def test_what_succeeded_is_charged_by_endpoint_and_key(mock: Mock) -> None:
+def test_successful_jobs_are_charged_by_endpoint_and_key(mock: Mock) -> None:
     other = {"authorization": "Key other:x"}
     mock.run(PROMPT)
     mock.submit(IMAGE, I2V_FAST, headers=other)
     mock.run({}, headers=other)
-    told = ledger(mock)
+    told = billing(mock)
     assert (told["currency"], told["jobs"], told["billed"], told["unpriced"]) == ("USD", 3, 2, 0)
     costs = {line["endpoint_id"]: Decimal(line["cost"]) for line in told["endpoints"]}
     assert costs[T2V] == Decimal("0.36")
     assert Decimal(told["cost"]) == sum(costs.values())
     assert [(line["key"], line["jobs"]) for line in told["keys"]] == [("id", 1), ("other", 2)]
-    assert "lines" not in told
+    assert "records" not in told
 
 
-def test_the_jobs_are_told_if_they_are_asked_for(mock: Mock) -> None:
+def test_each_job_is_listed_with_records_true(mock: Mock) -> None:
     job = mock.submit()
     mock.run({})
-    paid, refused = ledger(mock, jobs=True)["lines"]
+    paid, refused = billing(mock, records=True)["records"]
     assert paid == {
         "request_id": job["request_id"],
         "endpoint_id": T2V,
@@ -47,15 +47,15 @@ def test_the_jobs_are_told_if_they_are_asked_for(mock: Mock) -> None:
     assert (refused["result"], refused["cost"]) == ("user_error", None)
 
 
-def test_the_ledger_can_be_for_one_endpoint_or_key(mock: Mock) -> None:
+def test_billing_is_filtered_by_endpoint_and_key(mock: Mock) -> None:
     mock.run(PROMPT)
     mock.run(IMAGE, I2V_FAST, headers={"authorization": "Key other:x"})
-    assert ledger(mock, endpoint="*/text-to-video")["cost"] == "0.36"
-    assert [line["endpoint_id"] for line in ledger(mock, key="other")["endpoints"]] == [I2V_FAST]
+    assert billing(mock, endpoint="*/text-to-video")["cost"] == "0.36"
+    assert [line["endpoint_id"] for line in billing(mock, key="other")["endpoints"]] == [I2V_FAST]
 
 
-def test_a_job_that_is_not_done_costs_nothing_yet(manual: Mock) -> None:
+def test_a_job_costs_nothing_until_it_ends(manual: Mock) -> None:
     manual.submit()
-    assert ledger(manual)["cost"] == "0"
+    assert billing(manual)["cost"] == "0"
     manual.advance(30)
-    assert ledger(manual)["cost"] == "0.36"
+    assert billing(manual)["cost"] == "0.36"
