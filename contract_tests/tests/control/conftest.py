@@ -9,9 +9,8 @@ from collections.abc import Generator
 
 import pytest
 
+from falkit import Settings
 from falkit_mock.core.clock import ManualClock
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from serving import Mock, running
 
 START = 1_800_000_000.0
@@ -19,13 +18,13 @@ START = 1_800_000_000.0
 
 @pytest.fixture(scope="session")
 def instant_mock() -> Generator[Mock]:
-    with running(Settings(timing=parse_timing("instant"), seed=1)) as served:
+    with running(Settings(timing="instant", seed=1)) as served:
         yield served
 
 
 @pytest.fixture(scope="session")
 def manual_mock() -> Generator[Mock]:
-    settings = Settings(timing=parse_timing("10,20"), seed=1)
+    settings = Settings(timing="10,20", seed=1)
     with running(settings, ManualClock(START)) as served:
         yield served
 

@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 
+from falkit import Settings
 from falkit_mock.core.clock import ManualClock, Timer
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from serving import Mock, running
 
 
 @pytest.fixture
 def ticking() -> Generator[Mock]:
-    with running(Settings(timing=parse_timing("10,20"))) as served:
+    with running(Settings(timing="10,20")) as served:
         yield served
 
 

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator
 
+from falkit import Settings
 from falkit_mock.control import document
 from falkit_mock.control.routes import METHODS
 from falkit_mock.core.clock import ManualClock
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from falkit_spec import JSON
 from falkit_spec.schema import follow_ref
 from serving import Mock, running
@@ -116,7 +115,7 @@ def wrong_fields() -> Iterator[Case]:
 
 @pytest.fixture(scope="module")
 def mock() -> Generator[Mock]:
-    with running(Settings(timing=parse_timing("held"), seed=1), ManualClock()) as served:
+    with running(Settings(timing="held", seed=1), ManualClock()) as served:
         yield served
 
 

@@ -11,9 +11,8 @@ from collections.abc import Generator
 import httpx
 import pytest
 
-from falkit_mock.app import create_app
+from falkit import Settings, create_app
 from falkit_mock.control.routes import Guard
-from falkit_mock.settings import Settings
 from processes import started
 from serving import PATIENCE, Mock, running
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from control.taking import until_taken
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import I2V_FAST, PATIENCE, PROMPT, T2V, Mock, running
 
 
@@ -168,7 +167,7 @@ def test_a_job_that_nothing_holds_is_left_as_it_is_by_a_release(manual: Mock) ->
 
 
 def test_a_release_with_no_clock_to_go_by_ends_the_job() -> None:
-    with running(Settings(timing=parse_timing("held"))) as held:
+    with running(Settings(timing="held")) as held:
         job = held.submit()
         assert steer(held, job, "release")[1]["status"] == "COMPLETED"
 

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from falkit import Settings
 from falkit_mock.control import document
 from falkit_mock.control.routes import METHODS, ROOT
 from falkit_mock.core.clock import ManualClock
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from serving import PATIENCE, Mock, running
 
 PAGE = (Path(__file__).parents[3] / "docs" / "control.md").read_text()
@@ -26,7 +25,7 @@ EXAMPLES = re.findall(r"```sh\n(.*?)```(?:\s*```json\n(.*?)```)?", PAGE, re.DOTA
 
 @pytest.fixture(scope="module")
 def steered() -> Generator[Mock]:
-    settings = Settings(timing=parse_timing("10,20"), seed=1, control_token=None)
+    settings = Settings(timing="10,20", seed=1, control_token=None)
     with running(settings, ManualClock()) as served:
         served.submit()
         yield served

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from control.taking import until_taken
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import PATIENCE, PROMPT, T2V, Mock, running
 
 

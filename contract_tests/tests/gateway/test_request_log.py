@@ -12,7 +12,7 @@ from typing import Any, Literal
 import httpx
 import pytest
 
-from falkit_mock.app import create_app
+from falkit import create_app
 from falkit_mock.cli.console import ConsoleLog, delivery_facts, delivery_text
 from falkit_mock.core.clock import ManualClock
 from falkit_mock.core.events import Delivery

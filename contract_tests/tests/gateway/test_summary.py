@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from falkit import Settings
 from falkit_mock.app import MockApp, create_app
 from falkit_mock.cli.summary import Summary
 from falkit_mock.core.clock import ManualClock
@@ -26,12 +27,10 @@ from falkit_mock.core.events import (
     Verdict,
 )
 from falkit_mock.core.network import listen, reached
-from falkit_mock.core.settings import parse_timing
 from falkit_mock.gateway import Egress
 from falkit_mock.gateway.authority import Authority
 from falkit_mock.gateway.gateway import Gateway
 from falkit_mock.mock import ServerThread
-from falkit_mock.settings import Settings
 from serving import KEY, PATIENCE, PROMPT, T2V
 from webhooks.receiver import Received, Reply, receiving
 
@@ -60,7 +59,7 @@ class Told:
 @contextmanager
 def around(folder: Path, *rules: str, clock: ManualClock | None = None) -> Generator[Told]:
     settings = Settings(
-        timing=parse_timing("instant" if clock is None else "1,1"),
+        timing="instant" if clock is None else "1,1",
         faults=rules,
     )
     with listen("127.0.0.1", 0) as mock, listen("127.0.0.1", 0) as gate:

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.app import create_app
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings, create_app
 from protocol.asgi import Driver, WatchedClock
 from protocol.base import ENDPOINTS, headers_of
 from protocol.receiver import FRIENDLY, SILENT, URLS, Receiver
@@ -26,7 +24,7 @@ def serve() -> Generator[Callable[[str], Driver]]:
     drivers: list[Driver] = []
 
     def make(timing: str) -> Driver:
-        settings = Settings(timing=parse_timing(timing), log_window=50, seed=1)
+        settings = Settings(timing=timing, log_window=50, seed=1)
         clock = WatchedClock()
         drivers.append(Driver(create_app(settings, clock=clock), clock))
         return drivers[-1]

@@ -11,9 +11,9 @@ import click
 import httpx
 import pytest
 
+from falkit import Settings
 from falkit_mock.cli.options import RUN_OPTIONS, clock_line, clock_of, settings_of
 from falkit_mock.core.clock import SimulatedClock
-from falkit_mock.settings import Settings
 from processes import started
 from serving import KEY, PROMPT, T2V
 

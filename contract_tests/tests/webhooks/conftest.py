@@ -8,9 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from falkit import Settings
 from falkit_mock.core.clock import ManualClock, SimulatedClock
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from falkit_mock.webhooks.sender import Receivers
 from serving import Mock, running
 from webhooks.receiver import Receiver, receiving
@@ -22,7 +21,7 @@ def serve() -> Generator[Callable[..., Mock]]:
     with ExitStack() as stack:
 
         def make(timing: str = "instant", **more: object) -> Mock:
-            settings = Settings(timing=parse_timing(timing), **more)  # type: ignore[arg-type]
+            settings = Settings(timing=timing, **more)  # type: ignore[arg-type]
             return stack.enter_context(running(settings))
 
         yield make
@@ -42,7 +41,7 @@ def standing() -> Generator[Callable[..., Mock]]:
         def make(timing: str = "instant", **more: object) -> Mock:
             # Tests judge signatures by the mock's time, unless they are about just that.
             more = {"webhook_timestamps": "mock", **more}
-            settings = Settings(timing=parse_timing(timing), **more)  # type: ignore[arg-type]
+            settings = Settings(timing=timing, **more)  # type: ignore[arg-type]
             return stack.enter_context(running(settings, ManualClock()))
 
         yield make

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from falkit import Settings
 from falkit_mock.core.settings import SettingsError
-from falkit_mock.settings import Settings
 from falkit_mock.webhooks import TargetRefused
 from falkit_mock.webhooks.targets import Targets
 from serving import PROMPT, T2V, Mock
