@@ -1,8 +1,11 @@
-"""Reports what the whole run has tried, and fails it if a combination was lost."""
+"""Mocks and receivers for all tests; a whole run that lost a combination fails."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +13,10 @@ from hypothesis import Phase, settings
 
 import counting
 import processes
+from falkit import Settings
 from falkit_spec import Catalog
+from receiver import Receiver, receiving
+from serving import START, Mock, Serve, WatchedClock, running
 
 # The same inputs in every `make test`, so that it is never red for what nobody changed; new ones,
 # and more of them, by night.
@@ -26,6 +32,67 @@ else:
     settings.load_profile("nightly" if os.environ.get("FALKIT_NIGHTLY") == "1" else "daily")
 
 processes.let_programs_heed_signals()
+
+
+@pytest.fixture(scope="session")
+def mock() -> Generator[Mock]:
+    """A mock whose jobs take no time; shared, so that a test must not count on being alone."""
+    with running(Settings(timing="instant", seed=1)) as served:
+        yield served
+
+
+@pytest.fixture
+def serve() -> Generator[Serve]:
+    """Serve a mock by its timing and other settings."""
+    with ExitStack() as stack:
+        yield lambda timing="instant", **settings: stack.enter_context(
+            running(Settings(timing=timing, **settings))
+        )
+
+
+@pytest.fixture
+def clock() -> WatchedClock:
+    """The time of `timed`."""
+    return WatchedClock()
+
+
+@pytest.fixture
+def timed(clock: WatchedClock) -> Generator[Serve]:
+    """Serve a mock by its timing and other settings, with the seed 1, on `clock`."""
+    with ExitStack() as stack:
+        yield lambda timing="instant", **settings: stack.enter_context(
+            running(Settings(timing=timing, **{"seed": 1, **settings}), clock)
+        )
+
+
+@pytest.fixture(scope="session")
+def manual_mock() -> Generator[Mock]:
+    """The mock of `manual`."""
+    with running(Settings(timing="10,20", seed=1), WatchedClock()) as served:
+        yield served
+
+
+@pytest.fixture
+def manual(manual_mock: Mock) -> Mock:
+    """A reset mock on a paused clock: a job waits for 10 s and runs for 20 s; the seed is 1."""
+    assert manual_mock.http.post("/__falkit/reset").status_code == 200
+    clock = manual_mock.clock
+    assert isinstance(clock, WatchedClock)
+    manual_mock.inside(lambda: clock.restore(START, running=False))
+    return manual_mock
+
+
+@pytest.fixture
+def receiver() -> Generator[Receiver]:
+    """A receiver that takes every webhook."""
+    with receiving() as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def authority_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose authority all gateways of the tests share."""
+    return tmp_path_factory.mktemp("falkit-home")
 
 
 def _tried(config: pytest.Config) -> set[counting.Tried]:

@@ -16,10 +16,9 @@ from jsonschema_rs import Draft202012Validator
 from falkit import Settings
 from falkit_mock.control import document
 from falkit_mock.control.routes import METHODS
-from falkit_mock.core.clock import ManualClock
 from falkit_spec import JSON
 from falkit_spec.schema import follow_ref
-from serving import Mock, running
+from serving import Mock, WatchedClock, running
 
 # One value of each kind in JSON, and numbers beyond every range that the document has.
 VALUES: tuple[Any, ...] = (None, True, 1.5, -(2**60), 2**60, 1e300, "\x00?", [], {})
@@ -115,7 +114,7 @@ def wrong_fields() -> Iterator[Case]:
 
 @pytest.fixture(scope="module")
 def mock() -> Generator[Mock]:
-    with running(Settings(timing="held", seed=1), ManualClock()) as served:
+    with running(Settings(timing="held", seed=1), WatchedClock()) as served:
         yield served
 
 

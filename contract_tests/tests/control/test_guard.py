@@ -122,7 +122,7 @@ def test_what_is_for_a_host_of_fals_never_gets_there(mock: Mock, headers: dict[s
     mock.submit()
     for path in ("/__falkit/reset", "/__falkit/jobs"):
         mock.http.post(path, headers=headers)
-    assert mock.service.store.jobs()
+    assert mock.jobs()
     assert "next_cursor" not in mock.http.get("/__falkit/jobs", headers=headers).text
 
 
@@ -133,7 +133,7 @@ def test_what_is_for_a_host_of_fals_never_gets_there(mock: Mock, headers: dict[s
 def test_a_target_url_that_names_the_control_api_leads_nowhere(mock: Mock, target: str) -> None:
     mock.submit()
     mock.http.post("/api/fal/proxy", headers={"x-fal-target-url": target})
-    assert len(mock.service.store.jobs()) == 1
+    assert len(mock.jobs()) == 1
 
 
 def test_within_a_process_any_name_will_do() -> None:

@@ -14,8 +14,7 @@ import pytest
 from falkit import Settings
 from falkit_mock.control import document
 from falkit_mock.control.routes import METHODS, ROOT
-from falkit_mock.core.clock import ManualClock
-from serving import PATIENCE, Mock, running
+from serving import PATIENCE, Mock, WatchedClock, running
 
 PAGE = (Path(__file__).parents[3] / "docs" / "control.md").read_text()
 DEFAULT_URL = "http://127.0.0.1:4325"
@@ -26,7 +25,7 @@ EXAMPLES = re.findall(r"```sh\n(.*?)```(?:\s*```json\n(.*?)```)?", PAGE, re.DOTA
 @pytest.fixture(scope="module")
 def steered() -> Generator[Mock]:
     settings = Settings(timing="10,20", seed=1, control_token=None)
-    with running(settings, ManualClock()) as served:
+    with running(settings, WatchedClock()) as served:
         served.submit()
         yield served
 

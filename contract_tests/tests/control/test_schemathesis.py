@@ -13,8 +13,7 @@ from schemathesis.specs.openapi import checks
 
 from falkit import Settings
 from falkit_mock.control import document
-from falkit_mock.core.clock import ManualClock
-from serving import Mock, running
+from serving import Mock, WatchedClock, running
 
 # Schemathesis's types are more generic than it says, hence Any here and there.
 CHECKS: Any = checks
@@ -30,7 +29,7 @@ BOUNDED = settings(
 
 @pytest.fixture(scope="module")
 def steered() -> Generator[Mock]:
-    with running(Settings(timing="held", seed=1), ManualClock()) as served:
+    with running(Settings(timing="held", seed=1), WatchedClock()) as served:
         served.submit()
         yield served
 

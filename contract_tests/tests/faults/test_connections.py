@@ -11,9 +11,8 @@ import httpx
 import pytest
 
 from falkit import Settings, create_app
-from faults.conftest import Serve
 from gated import Gated, gated, heard
-from serving import KEY, PATIENCE, PROMPT, T2V, Mock, WatchedClock
+from serving import KEY, PATIENCE, PROMPT, T2V, Mock, Serve, WatchedClock
 
 CUTS = {
     "connection_reset": (httpx.ReadError, "reset"),
@@ -46,7 +45,7 @@ def test_a_reset_keeps_the_job_from_being_made_and_a_lost_reply_does_not(serve: 
     for fault, jobs in (("connection_reset", 0), ("reply_lost", 1), ("half_reply", 2)):
         with pytest.raises(httpx.TransportError):
             mock.submit(headers={"x-falkit-fault": fault})
-        assert len(mock.service.store.jobs()) == jobs
+        assert len(mock.jobs()) == jobs
 
 
 @pytest.mark.parametrize("operation", ["status", "stream", "result"])
@@ -108,7 +107,7 @@ def test_a_hanging_call_ends_when_its_caller_gives_up(serve: Serve) -> None:
     mock = serve("hang", clock=clock)
     with pytest.raises(httpx.ReadTimeout):
         mock.run(PROMPT, timeout=0.05)
-    assert mock.service.store.jobs() == []
+    assert mock.jobs() == []
 
 
 def test_latency_is_on_the_clock(serve: Serve) -> None:
@@ -133,7 +132,7 @@ def test_a_mock_that_is_told_to_stop_lets_go_of_those_who_hang(serve: Serve) -> 
     thread = threading.Thread(target=lambda: codes.append(mock.run(PROMPT).status_code))
     thread.start()
     clock.until_waited_for()
-    mock.inside(mock.service.close)
+    mock.stop()
     thread.join(PATIENCE)
     assert codes == [503]
 

@@ -24,8 +24,7 @@ from falkit_mock.faults.rulebook import Rulebook, TriggeredFault
 from falkit_mock.faults.rules import Rule
 from falkit_mock.service.outcomes import read_request
 from falkit_spec import Catalog
-from faults.conftest import Serve
-from serving import PROMPT, T2V, Mock
+from serving import PROMPT, T2V, Mock, Serve
 
 TEXTS = (
     *("nan", "-nan", "inf", "-inf", "+Infinity", "1e999", "-1e999", "1e-999", "-0", "-1", "1_0"),

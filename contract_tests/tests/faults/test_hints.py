@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faults.conftest import Serve
-from serving import KEY, PROMPT, Mock
+from serving import KEY, PROMPT, Mock, Serve
 
 HINT = "x-falkit-hint"
 

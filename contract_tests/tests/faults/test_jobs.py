@@ -8,9 +8,7 @@ import av
 import pytest
 from av.error import FFmpegError
 
-from falkit_mock.core.clock import ManualClock
-from faults.conftest import Serve
-from serving import PROMPT, Mock
+from serving import PROMPT, Mock, Serve, WatchedClock
 
 TEMPORARY = [
     "startup_timeout",
@@ -40,9 +38,7 @@ FINAL = [
 
 
 def attempts(mock: Mock, job: dict[str, str]) -> int:
-    stored = mock.service.store.get(job["request_id"])
-    assert stored is not None
-    return stored.attempts
+    return int(mock.job(job)["attempts"])
 
 
 @pytest.mark.parametrize("fault", TEMPORARY)
@@ -77,7 +73,7 @@ def test_nothing_is_tried_again_where_the_caller_says_so_nor_by_fal_run(serve: S
 
 
 def test_an_error_of_the_run_takes_its_time_and_one_of_the_input_does_not(serve: Serve) -> None:
-    clock = ManualClock()
+    clock = WatchedClock()
     mock = serve(timing="1,10", clock=clock)
     ran = mock.submit({"prompt": "[falkit:generation_timeout]"})
     refused = mock.submit({"prompt": "[falkit:image_too_small]"})
@@ -93,7 +89,7 @@ def test_an_error_of_the_run_takes_its_time_and_one_of_the_input_does_not(serve:
 
 
 def test_a_stuck_job_waits_for_its_time_or_for_ever(serve: Serve) -> None:
-    mock = serve("stuck seconds=100 times=1", "stuck times=1", timing="0,2", clock=ManualClock())
+    mock = serve("stuck seconds=100 times=1", "stuck times=1", timing="0,2", clock=WatchedClock())
     late, never, next_one = mock.submit(), mock.submit(), mock.submit()
     mock.advance(2)
     assert mock.status(late)["status"] == mock.status(never)["status"] == "IN_QUEUE"
@@ -110,7 +106,7 @@ def test_a_stuck_job_waits_for_its_time_or_for_ever(serve: Serve) -> None:
 
 
 def test_a_stuck_job_runs_into_its_start_timeout(serve: Serve) -> None:
-    mock = serve("stuck", clock=ManualClock())
+    mock = serve("stuck", clock=WatchedClock())
     job = mock.submit(headers={"x-fal-request-timeout": "30"})
     mock.advance(31)
     assert mock.status(job)["error_type"] == "request_timeout"
@@ -119,7 +115,7 @@ def test_a_stuck_job_runs_into_its_start_timeout(serve: Serve) -> None:
 
 def test_lines_show_late_or_never(serve: Serve) -> None:
     mock = serve(
-        "slow_logs seconds=5 times=1", "slow_logs seconds=inf", timing="0,10", clock=ManualClock()
+        "slow_logs seconds=5 times=1", "slow_logs seconds=inf", timing="0,10", clock=WatchedClock()
     )
     late, never = mock.submit(), mock.submit()
     mock.advance(4)

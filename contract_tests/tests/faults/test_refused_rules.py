@@ -7,8 +7,7 @@ import pytest
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.rulebook import read_rules
 from falkit_mock.faults.rules import Rule
-from faults.conftest import Serve
-from serving import PROMPT, Mock
+from serving import PROMPT, Mock, Serve
 
 REFUSED = [
     ("image_lod_error", "fault", "did you mean image_load_error?"),

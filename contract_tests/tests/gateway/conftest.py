@@ -14,12 +14,6 @@ from gated import INSTANT, Gated, gated
 
 
 @pytest.fixture(scope="session")
-def authority_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder whose authority all gateways of the tests share."""
-    return tmp_path_factory.mktemp("falkit-home")
-
-
-@pytest.fixture(scope="session")
 def gate(authority_folder: Path) -> Generator[Gated]:
     """A gateway before a mock whose jobs take no time; shared."""
     with gated(authority_folder) as served:

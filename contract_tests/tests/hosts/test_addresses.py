@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import httpx
 import pytest
@@ -14,7 +13,6 @@ from falkit import Settings, create_app
 from serving import KEY, PROMPT, T2V, Mock
 
 APP = "fal-ai/ltx-2"
-Serve = Callable[[Settings], Mock]
 
 
 def test_path_way_names_urls_below_the_mocks_origin(mock: Mock) -> None:

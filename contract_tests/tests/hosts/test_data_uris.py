@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from falkit import Settings
 from falkit_fixtures import images
 from falkit_fixtures.images import Kind, Other
-from serving import I2V_FAST, PROMPT, RETAKE, Mock
+from serving import I2V_FAST, PROMPT, RETAKE, Mock, Serve
 
 FORMATS = ["png", "jpeg", "webp", "avif", "heif"]
 
@@ -97,9 +95,9 @@ def test_the_queue_refuses_at_the_result(mock: Mock) -> None:
 
 
 def test_a_bad_picture_is_refused_at_once_by_a_held_mock(
-    serve: Callable[[Settings], Mock],
+    serve: Serve,
 ) -> None:
-    mock = serve(Settings(timing="held"))
+    mock = serve("held")
     assert _refusal(mock, images.data_uri("gif"))["type"] == "unsupported_image_format"
 
 

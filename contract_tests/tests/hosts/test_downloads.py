@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from falkit import Settings
 from falkit_fixtures import images
 from falkit_mock.service import inputs
-from serving import I2V_FAST, PATIENCE, PROMPT, Mock
+from serving import I2V_FAST, PATIENCE, PROMPT, Mock, Serve
 
 
 @dataclass
@@ -82,8 +81,8 @@ def site() -> Generator[Site]:
 
 
 @pytest.fixture
-def open_mock(serve: Callable[[Settings], Mock]) -> Mock:
-    return serve(Settings(timing="instant", allow_private_inputs=True))
+def open_mock(serve: Serve) -> Mock:
+    return serve("instant", allow_private_inputs=True)
 
 
 def _answer(mock: Mock, url: str) -> tuple[str, str]:
@@ -162,7 +161,7 @@ def test_being_told_to_stop_ends_a_call_that_waits_for_a_download(
             pool.submit(open_mock.http.get, job["status_url"]),
         ]
         assert all(site.slow.acquire(timeout=PATIENCE) for _ in range(2))
-        open_mock.inside(open_mock.service.close)
+        open_mock.stop()
         assert [call.result(PATIENCE).status_code for call in waiting] == [503, 503]
     site.done.set()
 

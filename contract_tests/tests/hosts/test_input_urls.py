@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import httpx
 import pytest
 
-from falkit import Settings
-from serving import I2V_FAST, PROMPT, RETAKE, Mock
+from serving import I2V_FAST, PROMPT, RETAKE, Mock, Serve
 
 PRIVATE = [
     "http://localhost/x.png",
@@ -94,9 +91,9 @@ def test_what_is_no_http_url_is_refused(mock: Mock, url: str) -> None:
 
 
 def test_what_is_no_http_url_is_refused_also_where_private_ones_are_allowed(
-    serve: Callable[[Settings], Mock],
+    serve: Serve,
 ) -> None:
-    mock = serve(Settings(timing="instant", allow_private_inputs=True))
+    mock = serve("instant", allow_private_inputs=True)
     for url in MALFORMED:
         _refused(mock, url)
 
@@ -116,7 +113,7 @@ def test_what_is_no_http_url_is_refused_also_where_private_ones_are_allowed(
 )
 @pytest.mark.parametrize("allow", [False, True])
 def test_public_urls_are_taken_on_trust_and_nothing_is_fetched(
-    serve: Callable[[Settings], Mock], monkeypatch: pytest.MonkeyPatch, url: str, allow: bool
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, url: str, allow: bool
 ) -> None:
     sent: list[httpx.URL] = []
 
@@ -125,7 +122,7 @@ def test_public_urls_are_taken_on_trust_and_nothing_is_fetched(
         return httpx.Response(500)
 
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", send)
-    mock = serve(Settings(timing="instant", allow_private_inputs=allow))
+    mock = serve("instant", allow_private_inputs=allow)
     assert mock.run({**PROMPT, "image_url": url}, I2V_FAST).status_code == 200
     assert sent == []
 

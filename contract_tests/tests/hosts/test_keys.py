@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from falkit import Settings
-from serving import PROMPT, T2V, Mock
+from serving import PROMPT, T2V, Mock, Serve
 
 JWT = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln"
 # It asks for a key of no app.
@@ -54,9 +51,9 @@ def test_any_key_will_do_unless_some_are_named(mock: Mock, authorization: str) -
     assert all(code == 200 for code, _ in _answers(mock, authorization))
 
 
-def test_named_keys_alone_are_accepted(serve: Callable[[Settings], Mock]) -> None:
+def test_named_keys_alone_are_accepted(serve: Serve) -> None:
     keys = frozenset({"a:b", "plain"})
-    mock = serve(Settings(timing="instant", api_keys=keys))
+    mock = serve("instant", api_keys=keys)
 
     def detail(authorization: str) -> object:
         reply = mock.run(PROMPT, headers={"authorization": authorization})
@@ -89,10 +86,10 @@ def test_a_query_that_only_looks_like_a_token_is_none(mock: Mock) -> None:
     assert mock.http.get(url, params=query, headers={"authorization": ""}).status_code == 401
 
 
-def test_a_missing_key_is_told_which_will_do(mock: Mock, serve: Callable[[Settings], Mock]) -> None:
+def test_a_missing_key_is_told_which_will_do(mock: Mock, serve: Serve) -> None:
     hint = mock.run(PROMPT, headers={"authorization": ""}).headers["x-falkit-hint"]
     assert hint == "send the header Authorization: Key falkit"
-    named = serve(Settings(api_keys=frozenset({"alice:secret"})))
+    named = serve(api_keys=frozenset({"alice:secret"}))
     for call in (
         named.run(PROMPT, headers={"authorization": ""}),
         named.http.post(TOKENS, headers={"authorization": ""}),

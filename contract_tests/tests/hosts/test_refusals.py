@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from falkit import Settings
-from serving import PATIENCE, PROMPT, T2V, Mock
+from serving import PATIENCE, PROMPT, T2V, Mock, Serve
 
 JSON_TYPE = {"content-type": "application/json"}
 
@@ -179,8 +178,8 @@ def test_no_odd_value_is_a_500_in_any_field(mock: Mock, field: str, value: bytes
     assert mock.result(job.json()).status_code == code
 
 
-def test_a_body_announced_as_too_large_is_413_unread(serve: Callable[[Settings], Mock]) -> None:
-    mock = serve(Settings(timing="instant", max_body=1000))
+def test_a_body_announced_as_too_large_is_413_unread(serve: Serve) -> None:
+    mock = serve("instant", max_body=1000)
     where = urlsplit(mock.url)
     with socket.create_connection((str(where.hostname), where.port or 0), PATIENCE) as wire:
         wire.sendall(
@@ -190,8 +189,8 @@ def test_a_body_announced_as_too_large_is_413_unread(serve: Callable[[Settings],
         assert wire.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_body_that_grows_too_large_is_413(serve: Callable[[Settings], Mock]) -> None:
-    mock = serve(Settings(timing="instant", max_body=1000))
+def test_a_body_that_grows_too_large_is_413(serve: Serve) -> None:
+    mock = serve("instant", max_body=1000)
 
     def chunks() -> Iterator[bytes]:
         yield b'{"prompt": "'
@@ -204,10 +203,10 @@ def test_a_body_that_grows_too_large_is_413(serve: Callable[[Settings], Mock]) -
     assert mock.run(PROMPT).status_code == 200
 
 
-def test_a_body_as_large_as_allowed_is_read(serve: Callable[[Settings], Mock]) -> None:
+def test_a_body_as_large_as_allowed_is_read(serve: Serve) -> None:
     body = json.dumps(PROMPT).encode()
     for most, code in ((len(body), 200), (len(body) - 1, 413)):
-        mock = serve(Settings(timing="instant", max_body=most))
+        mock = serve("instant", max_body=most)
         assert _post(mock, body)[0] == code
 
 

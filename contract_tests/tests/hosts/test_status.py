@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 import pytest
 
-from falkit import Settings
-from serving import PROMPT, T2V, Mock
+from serving import PROMPT, T2V, Mock, Serve
 
 URLS = ["response_url", "status_url", "cancel_url"]
 
@@ -155,8 +153,8 @@ def test_two_run_and_the_third_waits_as_next(slow: Mock) -> None:
     assert slow.status(jobs[3])["status"] == "COMPLETED"
 
 
-def test_each_endpoint_has_its_own_runners(timed: Callable[[Settings], Mock]) -> None:
-    mock = timed(Settings(timing="1,10", concurrency=0))
+def test_each_endpoint_has_its_own_runners(timed: Serve) -> None:
+    mock = timed("1,10", concurrency=0)
     busy = [mock.submit() for _ in range(3)]
     other = mock.submit(endpoint=f"{T2V}/fast")
     assert other["queue_position"] == 0
@@ -179,8 +177,8 @@ def test_a_cancellation_moves_up_those_who_wait(slow: Mock) -> None:
     assert slow.status(jobs[2])["status"] == "COMPLETED"
 
 
-def test_more_runners_run_more_jobs(timed: Callable[[Settings], Mock]) -> None:
-    mock = timed(Settings(timing="0,10", runners=3, concurrency=0))
+def test_more_runners_run_more_jobs(timed: Serve) -> None:
+    mock = timed("0,10", runners=3, concurrency=0)
     jobs = [mock.submit() for _ in range(4)]
     states = [mock.status(job)["status"] for job in jobs]
     assert states == ["IN_PROGRESS"] * 3 + ["IN_QUEUE"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
 
 from falkit import Settings, create_app
-from falkit_mock.core.settings import Assumptions, Seconds
+from falkit_mock.core.settings import Seconds
 from falkit_mock.store.memory import MemoryStore
 from falkit_mock.store.sqlite import SqliteStore
 from falkit_spec import Catalog
@@ -88,7 +88,7 @@ class Base(RuleBasedStateMachine):
             seed=1,
             # The receivers live in the mock's time.
             webhook_timestamps="mock",
-            assumptions=Assumptions(**assumed),
+            assumptions=assumed,
             **more,
         )
         clock = WatchedClock()

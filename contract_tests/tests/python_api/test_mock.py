@@ -17,10 +17,9 @@ import pytest
 
 import falkit
 from falkit.views import Delivery
-from falkit_mock.core.clock import Clock, ManualClock
 from falkit_mock.core.network import listen
-from serving import KEY, PATIENCE, PROMPT, T2V
-from webhooks.receiver import Receiver
+from receiver import Receiver
+from serving import KEY, PATIENCE, PROMPT, START, T2V, WatchedClock
 
 LTX = f"queue.fal.run/{T2V}"
 
@@ -270,9 +269,9 @@ class TestClock:
                 mock.clock.set("soon")
 
     def test_a_clock_of_the_programs_own_is_taken(self) -> None:
-        own: Clock = ManualClock(5.0)
+        own = WatchedClock()
         with falkit.Mock(clock=own) as mock:
-            assert mock.clock.now() == 5.0
+            assert mock.clock.now() == START
 
 
 class TestFaults:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,9 +16,9 @@ from falkit_mock.webhooks import SendFailed
 from falkit_mock.webhooks.sender import Answer
 from falkit_mock.webhooks.signing import SAMPLES
 from falkit_mock.webhooks.targets import Target
-from serving import PATIENCE, Mock
-from webhooks.following import deliveries, go, settled, submit
-from webhooks.receiver import Received, Receiver, Reply, receiving
+from following import deliveries, go, settled, submit
+from receiver import Received, Receiver, Reply, receiving
+from serving import PATIENCE, Mock, Serve
 
 JWKS = "/rest.fal.ai/.well-known/jwks.json"
 
@@ -111,11 +110,11 @@ def test_who_waits_for_deliveries_is_let_go_at_the_end(mock: Mock) -> None:
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(deliveries, mock, wait=30)
         assert waits.wait(PATIENCE)
-        mock.inside(mock.service.close)
+        mock.stop()
         assert waiting.result(PATIENCE) == []
 
 
-def test_what_opens_a_receiver_is_shown_nowhere(standing: Callable[..., Mock]) -> None:
+def test_what_opens_a_receiver_is_shown_nowhere(standing: Serve) -> None:
     mock, codes = standing("0,1"), iter([500, 200])
     with receiving(lambda _: Reply(next(codes))) as receiver:
         job = submit(mock, receiver.url.replace("://", "://me:secret@"))
@@ -211,7 +210,7 @@ def test_a_delivery_is_sent_again(mock: Mock, receiver: Receiver) -> None:
     assert first.body == second.body
 
 
-def test_an_acknowledged_repetition_ends_the_retries(standing: Callable[..., Mock]) -> None:
+def test_an_acknowledged_repetition_ends_the_retries(standing: Serve) -> None:
     mock = standing()
     codes = iter([500, 200])
     with receiving(lambda _: Reply(next(codes))) as receiver:
@@ -232,9 +231,7 @@ def test_an_acknowledged_repetition_ends_the_retries(standing: Callable[..., Moc
         ("/deliveries/{refused}/resend", 409),
     ],
 )
-def test_what_cant_be_sent_again_is_refused(
-    serve: Callable[..., Mock], path: str, status: int
-) -> None:
+def test_what_cant_be_sent_again_is_refused(serve: Serve, path: str, status: int) -> None:
     mock = serve("held")
     held = submit(mock, "http://example.com/")["request_id"]
     refused = deliveries(mock)[0]["id"]
@@ -253,9 +250,7 @@ def test_a_refused_url_is_refused_again(mock: Mock) -> None:
     assert "--webhook-allow" in detail
 
 
-def test_the_overview_tells_what_is_to_come(
-    standing: Callable[..., Mock], receiver: Receiver
-) -> None:
+def test_the_overview_tells_what_is_to_come(standing: Serve, receiver: Receiver) -> None:
     mock = standing("1,10", webhook_allow=("example.com",), webhook_schedule="until-expiry")
     job = submit(mock, receiver.url)
     found = mock.http.get("/__falkit/webhooks").json()
@@ -272,7 +267,7 @@ def test_the_overview_tells_what_is_to_come(
     }
 
 
-def test_a_reset_drops_what_is_to_come(standing: Callable[..., Mock], receiver: Receiver) -> None:
+def test_a_reset_drops_what_is_to_come(standing: Serve, receiver: Receiver) -> None:
     mock = standing("1,10")
     submit(mock, receiver.url)
     post(mock, "/reset")
@@ -284,7 +279,7 @@ def test_a_reset_drops_what_is_to_come(standing: Callable[..., Mock], receiver: 
     assert len(receiver.received) == 1
 
 
-def test_an_import_takes_up_what_was_to_come(standing: Callable[..., Mock]) -> None:
+def test_an_import_takes_up_what_was_to_come(standing: Serve) -> None:
     old, new = standing("0,100"), standing("0,100")
     down = True
     with receiving(lambda _: Reply(503 if down else 200)) as receiver:
@@ -307,7 +302,7 @@ def test_an_import_takes_up_what_was_to_come(standing: Callable[..., Mock]) -> N
     assert [one["number"] for one in deliveries(new, request_id=failing["request_id"])] == [1, 2]
 
 
-def test_a_delivery_by_hand_ends_with_a_reset(standing: Callable[..., Mock]) -> None:
+def test_a_delivery_by_hand_ends_with_a_reset(standing: Serve) -> None:
     mock, came, goes_on = standing(), threading.Event(), threading.Event()
 
     def answer(request: Received) -> Reply:
@@ -326,7 +321,7 @@ def test_a_delivery_by_hand_ends_with_a_reset(standing: Callable[..., Mock]) -> 
     assert "emptied" in reply.json()["detail"]
 
 
-def test_an_import_drops_what_is_not_allowed_here(standing: Callable[..., Mock]) -> None:
+def test_an_import_drops_what_is_not_allowed_here(standing: Serve) -> None:
     old, new = standing(webhook_allow=("10.255.255.*",)), standing()
     old.service.webhooks.receivers.sender = Failing()
     submit(old, "http://10.255.255.1/")

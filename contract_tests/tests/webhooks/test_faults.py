@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from client.webhooks.published import Verifier, as_jose
 from falkit_mock.core.jobs import JobFaults, KeptFault
-from serving import PROMPT, T2V, Mock
-from webhooks.following import deliveries, go, settled, submit
-from webhooks.receiver import Received, Receiver, Reply, receiving
+from following import deliveries, go, settled, submit
+from receiver import Received, Receiver, Reply, receiving
+from serving import PROMPT, T2V, Mock, Serve
 
 JWKS = "/rest.fal.ai/.well-known/jwks.json"
 
@@ -40,7 +39,7 @@ def test_a_duplicate_comes_as_often_as_asked_though_it_was_taken(
     assert log[0]["faults"] == ["duplicate"]
 
 
-def test_duplicates_can_come_apart(standing: Callable[..., Mock], receiver: Receiver) -> None:
+def test_duplicates_can_come_apart(standing: Serve, receiver: Receiver) -> None:
     mock = standing()
     faulty(mock, receiver.url, "duplicate copies=3 seconds=40")
     go(mock, 100)
@@ -48,7 +47,7 @@ def test_duplicates_can_come_apart(standing: Callable[..., Mock], receiver: Rece
     assert [moment - sent[0] for moment in sent] == [0, 40, 80]
 
 
-def test_a_duplicate_that_fails_is_not_tried_again(standing: Callable[..., Mock]) -> None:
+def test_a_duplicate_that_fails_is_not_tried_again(standing: Serve) -> None:
     mock = standing()
     with receiving(lambda _: Reply(500)) as receiver:
         faulty(mock, receiver.url, "duplicate")
@@ -57,9 +56,7 @@ def test_a_duplicate_that_fails_is_not_tried_again(standing: Callable[..., Mock]
     assert outcomes == ["failed", "retry", "retry"]
 
 
-def test_a_late_one_comes_so_long_after_the_end(
-    standing: Callable[..., Mock], receiver: Receiver
-) -> None:
+def test_a_late_one_comes_so_long_after_the_end(standing: Serve, receiver: Receiver) -> None:
     mock = standing("0,5")
     faulty(mock, receiver.url, "late seconds=90")
     go(mock, 94)
@@ -68,9 +65,7 @@ def test_a_late_one_comes_so_long_after_the_end(
     assert deliveries(mock)[0]["sent"] == pytest.approx(1_800_000_095.0)
 
 
-def test_one_out_of_order_is_overtaken_by_the_next(
-    standing: Callable[..., Mock], receiver: Receiver
-) -> None:
+def test_one_out_of_order_is_overtaken_by_the_next(standing: Serve, receiver: Receiver) -> None:
     mock = standing("0,5", concurrency=0, runners=9)
     first = faulty(mock, receiver.url, "out_of_order seconds=600")
     go(mock, 60)
@@ -82,7 +77,7 @@ def test_one_out_of_order_is_overtaken_by_the_next(
 
 
 def test_one_out_of_order_with_none_behind_it_comes_in_the_end(
-    standing: Callable[..., Mock], receiver: Receiver
+    standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing()
     faulty(mock, receiver.url, "out_of_order seconds=30")
@@ -92,7 +87,7 @@ def test_one_out_of_order_with_none_behind_it_comes_in_the_end(
     assert len(receiver.received) == 1
 
 
-def test_two_out_of_order_change_places(standing: Callable[..., Mock], receiver: Receiver) -> None:
+def test_two_out_of_order_change_places(standing: Serve, receiver: Receiver) -> None:
     mock = standing("0,5", runners=1)
     fault = "out_of_order"
     jobs = [faulty(mock, receiver.url, fault)["request_id"] for _ in range(2)]
@@ -100,7 +95,7 @@ def test_two_out_of_order_change_places(standing: Callable[..., Mock], receiver:
     assert [request.json["request_id"] for request in receiver.received] == jobs[::-1]
 
 
-def test_one_before_the_reply_comes_before_the_reply(serve: Callable[..., Mock]) -> None:
+def test_one_before_the_reply_comes_before_the_reply(serve: Serve) -> None:
     mock = serve("1,60")
     order: list[str] = []
 
@@ -118,7 +113,7 @@ def test_one_before_the_reply_comes_before_the_reply(serve: Callable[..., Mock])
 
 
 def test_a_tampered_one_does_not_verify_and_the_retry_does(
-    standing: Callable[..., Mock],
+    standing: Serve,
 ) -> None:
     mock = standing()
 
@@ -143,7 +138,7 @@ def test_a_stale_one_is_signed_for_a_moment_long_past(mock: Mock, receiver: Rece
 
 
 def test_one_with_an_unknown_key_verifies_by_no_published_key(
-    standing: Callable[..., Mock],
+    standing: Serve,
 ) -> None:
     mock = standing()
     with receiving(lambda request: Reply(200 if good(mock, request) else 401)) as receiver:
@@ -153,7 +148,7 @@ def test_one_with_an_unknown_key_verifies_by_no_published_key(
 
 
 def test_a_slow_ones_acknowledgement_counts_for_nothing(
-    standing: Callable[..., Mock], receiver: Receiver
+    standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing()
     faulty(mock, receiver.url, "slow")
@@ -165,7 +160,7 @@ def test_a_slow_ones_acknowledgement_counts_for_nothing(
     assert log[1]["sent"] - log[0]["sent"] == 15
 
 
-def test_faults_add_up(standing: Callable[..., Mock], receiver: Receiver) -> None:
+def test_faults_add_up(standing: Serve, receiver: Receiver) -> None:
     mock = standing()
     faulty(
         mock,

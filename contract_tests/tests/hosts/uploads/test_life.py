@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from falkit import Settings
-from falkit_mock.core.settings import Assumptions
 from serving import Mock, running
 
 HEADERS = ("x_fal_object_lifecycle", "x_fal_object_lifecycle_preference")
@@ -112,7 +111,7 @@ def test_a_forged_identity_lets_nobody_in(upload: Callable[..., str]) -> None:
 
 
 def test_access_rules_may_be_ignored() -> None:
-    with running(Settings(assumptions=Assumptions(file_acl="ignored"))) as mock:
+    with running(Settings(assumptions={"file_acl": "ignored"})) as mock:
         token = mock.http.post("/rest.fal.ai/storage/auth/token", json={}).json()["token"]
         headers = {"authorization": f"Bearer {token}", "x-fal-object-lifecycle": FORBID}
         reply = mock.http.post("/v3.fal.media/files/upload", content=b"x", headers=headers)

@@ -121,10 +121,10 @@ def test_python_gets_there_when_a_fault_is_over(python: SyncClient, posted: list
 
 
 def test_python_submits_twice_where_a_reply_is_lost(python: SyncClient, instant: Mock) -> None:
-    before = len(instant.service.store.jobs())
+    before = len(instant.jobs())
     handle = python.submit(T2V, prompt("reply_lost times=1"))
     assert handle.request_id
-    assert len(instant.service.store.jobs()) == before + 2, "as at fal: wire.md §12 row 25"
+    assert len(instant.jobs()) == before + 2, "as at fal: wire.md §12 row 25"
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ import pytest
 from falkit import Settings
 from falkit_mock.app import MockApp, create_app
 from falkit_mock.cli.summary import Summary
-from falkit_mock.core.clock import ManualClock
 from falkit_mock.core.events import (
     Delivery,
     DeliveryAttempted,
@@ -31,8 +30,8 @@ from falkit_mock.gateway import Egress
 from falkit_mock.gateway.authority import Authority
 from falkit_mock.gateway.gateway import Gateway
 from falkit_mock.mock import ServerThread
-from serving import KEY, PATIENCE, PROMPT, T2V
-from webhooks.receiver import Received, Reply, receiving
+from receiver import Received, Reply, receiving
+from serving import KEY, PATIENCE, PROMPT, T2V, WatchedClock
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PAGE = Path(__file__).parents[3] / "docs" / "run.md"
@@ -57,7 +56,7 @@ class Told:
 
 
 @contextmanager
-def around(folder: Path, *rules: str, clock: ManualClock | None = None) -> Generator[Told]:
+def around(folder: Path, *rules: str, clock: WatchedClock | None = None) -> Generator[Told]:
     settings = Settings(
         timing="instant" if clock is None else "1,1",
         faults=rules,
@@ -117,7 +116,7 @@ def test_the_page_shows_a_summary_as_it_is(authority_folder: Path) -> None:
 
 
 def test_jobs_that_time_kept_from_ending_are_counted(authority_folder: Path) -> None:
-    with around(authority_folder, clock=ManualClock()) as told:
+    with around(authority_folder, clock=WatchedClock()) as told:
         told.http.post(QUEUE, json=PROMPT)
         assert told.lines() == ["  1 job not done at the end, as time is paused"]
 
@@ -274,7 +273,7 @@ def test_requests_and_jobs_are_counted_apart(authority_folder: Path) -> None:
 
 
 def test_what_was_cancelled_did_not_fail(authority_folder: Path) -> None:
-    with around(authority_folder, clock=ManualClock()) as told:
+    with around(authority_folder, clock=WatchedClock()) as told:
         told.http.put(told.http.post(QUEUE, json=PROMPT).json()["cancel_url"])
         assert told.summary().startswith("2 requests; 1 job: 1 cancelled; would have cost $0.00")
 

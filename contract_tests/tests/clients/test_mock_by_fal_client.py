@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 
 import fal_client
 import httpx
 import pytest
 
-from falkit import Settings
 from rerouting import AsyncTransports, rerouted
-from serving import I2V_FAST, PROMPT, T2V, Mock
+from serving import I2V_FAST, PROMPT, T2V, Mock, Serve
 
 IMAGE = {**PROMPT, "image_url": "https://example.com/x.png", "duration": 8}
 
@@ -24,12 +23,12 @@ def async_transports() -> AsyncTransports:
 
 @pytest.fixture
 def polled(
-    serve: Callable[[Settings], Mock],
+    serve: Serve,
     async_transports: AsyncTransports,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Generator[Mock]:
     """A mock whose jobs move with each look at them, in fal's place."""
-    mock = serve(Settings(timing="polls", api_keys=frozenset({"id:secret"})))
+    mock = serve("polls", api_keys=frozenset({"id:secret"}))
     with rerouted(mock, monkeypatch, async_transports):
         yield mock
 

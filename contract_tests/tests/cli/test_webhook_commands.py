@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import socket
-from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,9 +17,9 @@ from falkit_mock.cli import main
 from falkit_mock.cli.console import ConsoleLog
 from falkit_mock.core.events import DeliveryAttempted, Listener
 from falkit_mock.webhooks.signing import SAMPLES
-from serving import Mock
-from webhooks.following import deliveries, go, settled, submit
-from webhooks.receiver import Receiver, Reply, receiving
+from following import deliveries, go, settled, submit
+from receiver import Receiver, Reply, receiving
+from serving import Mock, Serve
 
 JWKS = "/rest.fal.ai/.well-known/jwks.json"
 
@@ -167,8 +166,8 @@ def test_trigger_says_once_which_endpoints_there_are(mock: Mock) -> None:
     assert done.stderr == f"falkit: endpoint: 'fal-ai/flux/dev' {known}\n"
 
 
-def test_deliveries_are_listed_with_what_came_of_them(standing: Callable[..., Mock]) -> None:
-    mock, codes = standing(), iter([500, 200])
+def test_deliveries_are_listed_with_what_came_of_them(timed: Serve) -> None:
+    mock, codes = timed(webhook_timestamps="mock"), iter([500, 200])
     url = ("--base-url", mock.url)
     with receiving(lambda _: Reply(next(codes))) as receiver:
         at = receiver.url.replace("://", "://me:secret@")

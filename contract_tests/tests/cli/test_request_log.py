@@ -14,9 +14,8 @@ import pytest
 
 from falkit import create_app
 from falkit_mock.cli.console import ConsoleLog, delivery_facts, delivery_text
-from falkit_mock.core.clock import ManualClock
 from falkit_mock.core.events import Delivery
-from serving import KEY, PROMPT, T2V
+from serving import KEY, PROMPT, T2V, WatchedClock
 
 NOW = 1_800_000_000.0
 TAKEN = Delivery(
@@ -96,7 +95,7 @@ class Log(ConsoleLog):
 
 def asked(form: Literal["text", "json"], path: str, *, running: bool = False) -> str:
     """Return what is logged of a direct call that has to wait until the clock is moved."""
-    told, clock = io.StringIO(), ManualClock()
+    told, clock = io.StringIO(), WatchedClock()
     app = create_app(clock=clock)
     app.service.events.listeners.append(Log(form, told, clock))
 
