@@ -24,6 +24,12 @@ from serving import Mock, Serve
 JWKS = "/rest.fal.ai/.well-known/jwks.json"
 
 
+@pytest.fixture
+def mock(serve: Serve) -> Mock:
+    """A mock of the test's own, whose jobs take no time."""
+    return serve()
+
+
 @dataclass(frozen=True)
 class Done:
     """What a command has printed, and its exit code."""

@@ -44,5 +44,5 @@ def test_a_program_as_fal_documents_it_tells_updates_logs_and_the_result(
     assert [line for line in printed if ":" not in line] == updates
     assert sum(line.startswith("log: ") for line in printed) > 1
     assert printed[-1].startswith("url: http://127.0.0.1:")
-    summary = "0 failed; 1 job, 1 done: would have cost $0.36; nothing tried to leave\n"
+    summary = "; 1 job: 1 done; would have cost $0.36; nothing tried to leave\n"
     assert done.stderr.endswith(summary)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from falkit_fixtures import images
 from rerouting import AsyncTransports, rerouted
-from serving import I2V_FAST, PROMPT, Mock
+from serving import I2V_FAST, PROMPT, Mock, Serve
 
 # More than 100 MiB go in parts of 10 MiB; zeros, since it is the way that is tried.
 LARGE = bytes(101 * 1024 * 1024)
@@ -26,6 +26,12 @@ LARGE = bytes(101 * 1024 * 1024)
 def async_transports() -> AsyncTransports:
     """What an asynchronous test has to close."""
     return []
+
+
+@pytest.fixture
+def mock(timed: Serve) -> Mock:
+    """A mock on a clock that the test moves."""
+    return timed()
 
 
 @pytest.fixture

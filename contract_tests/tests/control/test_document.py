@@ -1,4 +1,4 @@
-"""The control API's document: sound, complete, and served."""
+"""The control API's document: valid, complete, and served."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from falkit_mock.control.routes import METHODS, control_router, operations
 from serving import Mock
 
 
-def test_the_document_is_sound() -> None:
+def test_the_document_is_valid_openapi() -> None:
     validate(document())
 
 
@@ -59,7 +59,7 @@ def test_the_document_and_the_index_are_served(mock: Mock) -> None:
         assert reply.headers["x-fal-request-id"]
 
 
-def test_health_tells_the_settings_and_no_secret(mock: Mock) -> None:
+def test_health_has_the_settings_and_no_secret(mock: Mock) -> None:
     told = mock.http.get("/__falkit/health").json()
     assert (told["status"], told["settings"]["runners"]) == ("ok", 2)
     assert told["settings"]["timing"] == {"queue": 0.0, "run": 0.0, "progression": "clock"}

@@ -36,7 +36,7 @@ def guarded() -> Generator[Mock]:
         {"x-falkit-token": "s3cret", "host": "mock.example", "origin": "https://app.example"},
     ],
 )
-def test_the_token_opens(guarded: Mock, headers: dict[str, str]) -> None:
+def test_a_request_with_the_token_is_answered(guarded: Mock, headers: dict[str, str]) -> None:
     assert guarded.http.get(HEALTH, headers=headers).status_code == 200
 
 
@@ -53,7 +53,7 @@ def test_the_token_opens(guarded: Mock, headers: dict[str, str]) -> None:
     ],
 )
 @pytest.mark.parametrize("path", [HEALTH, "/__falkit/openapi.json", "/__falkit", "/__falkit/none"])
-def test_no_token_and_every_other_one_are_401(
+def test_a_request_without_the_token_or_with_another_is_401(
     guarded: Mock, headers: dict[str, str], path: str
 ) -> None:
     reply = guarded.http.get(path, headers={"authorization": "", **headers})
@@ -74,7 +74,7 @@ def test_this_machine_by_its_own_names_needs_no_token(mock: Mock, host: str) -> 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:4325", "127.0.0.1.evil.example", "192.168.0.7", "x y"]
 )
-def test_another_name_is_refused_as_it_may_have_been_led_here(mock: Mock, host: str) -> None:
+def test_a_host_name_that_is_not_this_machines_is_refused(mock: Mock, host: str) -> None:
     reply = mock.http.post("/__falkit/reset", headers={"host": host})
     assert (reply.status_code, "host" in reply.json()["detail"]) == (403, True)
 
@@ -96,7 +96,7 @@ def test_a_page_of_another_origin_is_refused(mock: Mock, headers: dict[str, str]
         assert "access-control-allow-origin" not in reply.headers
 
 
-def test_its_own_pages_and_a_link_that_is_followed_pass(mock: Mock) -> None:
+def test_the_mocks_own_pages_and_a_followed_link_are_answered(mock: Mock) -> None:
     own = {"origin": mock.url, "sec-fetch-site": "same-origin"}
     assert mock.http.post("/__falkit/reset", headers=own).status_code == 200
     followed = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
@@ -118,7 +118,9 @@ def test_a_preflight_finds_the_control_api_closed_and_fals_hosts_open(mock: Mock
         {"x-fal-target-url": "https://queue.fal.run/fal-ai/ltx-2/text-to-video"},
     ],
 )
-def test_what_is_for_a_host_of_fals_never_gets_there(mock: Mock, headers: dict[str, str]) -> None:
+def test_a_request_for_a_host_of_fals_never_reaches_the_control_api(
+    mock: Mock, headers: dict[str, str]
+) -> None:
     mock.submit()
     for path in ("/__falkit/reset", "/__falkit/jobs"):
         mock.http.post(path, headers=headers)
@@ -130,13 +132,13 @@ def test_what_is_for_a_host_of_fals_never_gets_there(mock: Mock, headers: dict[s
     "target",
     ["http://127.0.0.1/__falkit/reset", "/__falkit/reset", "https://fal.run/__falkit/reset"],
 )
-def test_a_target_url_that_names_the_control_api_leads_nowhere(mock: Mock, target: str) -> None:
+def test_a_target_url_that_names_the_control_api_changes_nothing(mock: Mock, target: str) -> None:
     mock.submit()
     mock.http.post("/api/fal/proxy", headers={"x-fal-target-url": target})
     assert len(mock.jobs()) == 1
 
 
-def test_within_a_process_any_name_will_do() -> None:
+def test_a_call_within_the_process_may_use_any_host_name() -> None:
     async def ask() -> int:
         transport = httpx.ASGITransport(create_app())
         async with httpx.AsyncClient(transport=transport, base_url="http://mock") as client:
@@ -145,7 +147,7 @@ def test_within_a_process_any_name_will_do() -> None:
     assert asyncio.run(ask()) == 200
 
 
-def test_a_server_beyond_this_machine_without_a_token_refuses_all() -> None:
+def test_a_server_on_another_address_without_a_token_refuses_every_request() -> None:
     async def app(*_: object) -> None:
         raise AssertionError("must not be reached")
 
@@ -160,7 +162,7 @@ def test_a_server_beyond_this_machine_without_a_token_refuses_all() -> None:
 
 
 @pytest.mark.parametrize(("options", "printed"), [([], True), (["--control-token", "own"], False)])
-def test_bound_beyond_this_machine_it_has_a_token(options: list[str], printed: bool) -> None:
+def test_falkit_serve_on_another_address_makes_a_token(options: list[str], printed: bool) -> None:
     command = [*COMMAND, "--host", "0.0.0.0", *options]
     with started(command, stderr=subprocess.PIPE) as server:
         try:

@@ -1,4 +1,4 @@
-"""Jobs listed, looked at, held, let go on, failed and ended by a test."""
+"""Jobs by the control API: listed, shown, held, released, failed and completed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_jobs_are_listed_by_endpoint_status_key_and_moment(manual: Mock) -> None
         ({"limt": "1"}, ["query: 'limt'", "limit"]),
     ],
 )
-def test_a_query_that_cannot_be_used_is_refused(
+def test_an_invalid_query_of_jobs_is_refused_with_its_field(
     mock: Mock, query: dict[str, str], words: list[str]
 ) -> None:
     reply = mock.http.get("/__falkit/jobs", params=query)
@@ -76,7 +76,7 @@ def test_a_query_that_cannot_be_used_is_refused(
     assert all(word in reply.json()["detail"] for word in words), reply.text
 
 
-def test_all_is_told_of_one_job_and_the_secret_of_its_key_nowhere(manual: Mock) -> None:
+def test_one_job_has_all_details_and_no_secret_of_its_key(manual: Mock) -> None:
     hook = {"fal_webhook": "http://127.0.0.1:9/hook"}
     job = manual.submit(params=hook, headers={"x-fal-queue-priority": "low"})
     told = known(manual, job)
@@ -104,7 +104,7 @@ def test_an_unknown_job_is_404(mock: Mock, action: str) -> None:
     assert (reply.status_code, "'nobody'" in reply.json()["detail"]) == (404, True)
 
 
-def test_a_job_that_is_held_in_the_queue_stands_and_the_next_one_has_its_place(
+def test_a_job_held_in_the_queue_stays_there_and_the_next_job_takes_its_place(
     manual: Mock,
 ) -> None:
     first, second, third = (manual.submit() for _ in range(3))
@@ -119,7 +119,7 @@ def test_a_job_that_is_held_in_the_queue_stands_and_the_next_one_has_its_place(
     assert manual.result(first).status_code == 200
 
 
-def test_a_job_that_is_held_while_it_runs_stands_until_it_is_released(manual: Mock) -> None:
+def test_a_job_held_while_it_runs_stays_in_progress_until_it_is_released(manual: Mock) -> None:
     job = manual.submit()
     manual.advance(15)
     steer(manual, job, "hold")
@@ -159,20 +159,20 @@ def test_a_released_job_waits_for_its_time_and_for_a_runner(manual: Mock) -> Non
     assert manual.status(last)["status"] == "IN_PROGRESS"
 
 
-def test_a_job_that_nothing_holds_is_left_as_it_is_by_a_release(manual: Mock) -> None:
+def test_releasing_a_job_that_is_not_held_changes_nothing(manual: Mock) -> None:
     job = manual.submit()
     assert steer(manual, job, "release")[1]["status"] == "IN_QUEUE"
     manual.advance(30)
     assert steer(manual, job, "release")[1]["status"] == "COMPLETED"
 
 
-def test_a_release_with_no_clock_to_go_by_ends_the_job() -> None:
+def test_releasing_a_job_that_no_clock_drives_ends_it() -> None:
     with running(Settings(timing="held")) as held:
         job = held.submit()
         assert steer(held, job, "release")[1]["status"] == "COMPLETED"
 
 
-def test_a_fault_ends_a_job_as_it_does_by_a_rule(manual: Mock) -> None:
+def test_failing_a_job_with_a_fault_ends_it_as_a_rule_does(manual: Mock) -> None:
     job = manual.submit()
     body = {"fault": "image_too_small", "parameters": {"min_width": 600}}
     assert steer(manual, job, "fail", body)[0] == 200
@@ -213,7 +213,7 @@ def test_a_job_fails_with_a_reply_of_the_tests_own(manual: Mock) -> None:
         ([], ["body", "object"]),
     ],
 )
-def test_a_failure_that_cannot_be_is_refused_and_the_job_goes_on(
+def test_an_invalid_failure_is_refused_and_the_job_goes_on(
     manual: Mock, body: Any, words: list[str]
 ) -> None:
     job = manual.submit()
@@ -233,14 +233,16 @@ def test_a_job_ends_with_its_own_answer_or_with_a_given_output(manual: Mock) -> 
 
 
 @pytest.mark.parametrize("action", ["hold", "fail", "complete"])
-def test_the_end_of_a_job_is_final(mock: Mock, action: str) -> None:
+def test_a_job_that_has_ended_cannot_be_held_failed_or_completed(mock: Mock, action: str) -> None:
     job = mock.submit()
     body = {"status_code": 500} if action == "fail" else {}
     code, refusal = steer(mock, job, action, body)
     assert (code, "COMPLETED" in refusal["detail"]) == (409, True)
 
 
-def test_a_direct_call_that_waits_can_be_failed_and_ended(manual: Mock) -> None:
+def test_a_waiting_direct_call_is_answered_when_its_job_is_failed_or_completed(
+    manual: Mock,
+) -> None:
     answers: list[tuple[int, Any]] = []
 
     def call() -> None:

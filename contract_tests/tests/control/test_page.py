@@ -97,7 +97,7 @@ def fields_by_kind(stream: str) -> dict[str, list[str]]:
     return {kind: [*json.loads(data)] for kind, data in found}
 
 
-def test_the_failures_shown_are_taken(steered: Mock) -> None:
+def test_the_failures_shown_are_accepted(steered: Mock) -> None:
     bodies = [line for line in PAGE.splitlines() if line.startswith(('{"fault"', '{"status_code"'))]
     assert len(bodies) == 2
     for body in bodies:

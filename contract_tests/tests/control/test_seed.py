@@ -13,7 +13,7 @@ from falkit_mock.store.sqlite import SqliteStore
 from serving import KEY, PROMPT, T2V, Mock
 
 
-def test_another_seed_is_for_what_comes_and_old_jobs_keep_theirs(manual: Mock) -> None:
+def test_a_new_seed_changes_later_ids_and_existing_jobs_keep_their_logs(manual: Mock) -> None:
     old = manual.submit()
     manual.advance(25)
     logs = manual.status(old, logs=1)["logs"]
@@ -26,7 +26,7 @@ def test_another_seed_is_for_what_comes_and_old_jobs_keep_theirs(manual: Mock) -
     assert new["request_id"] == fresh.request_id()
 
 
-def test_ids_do_not_come_again_with_a_seed_that_was_there_before(manual: Mock) -> None:
+def test_ids_are_never_repeated_by_an_earlier_seed(manual: Mock) -> None:
     ids: list[str] = []
     for seed in (1, 2, 1, 2, 1):
         manual.http.put("/__falkit/seed", json={"seed": seed})
@@ -34,7 +34,7 @@ def test_ids_do_not_come_again_with_a_seed_that_was_there_before(manual: Mock) -
     assert len(set(ids)) == len(ids)
 
 
-def test_a_seed_at_random_is_told(manual: Mock) -> None:
+def test_a_random_seed_is_returned(manual: Mock) -> None:
     told = manual.http.put("/__falkit/seed").json()["seed"]
     assert told == manual.service.identity.seed != 1
 

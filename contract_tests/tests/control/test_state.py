@@ -1,4 +1,4 @@
-"""The whole state: emptied, taken out as a file, and put into another mock."""
+"""The whole state by the control API: reset, exported as a file, imported into another mock."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def packed(parts: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_fresh_mock_goes_on_where_the_other_was(manual: Mock, fresh: Mock) -> None:
+def test_a_mock_goes_on_from_an_imported_state(manual: Mock, fresh: Mock) -> None:
     path = upload(manual)
     done = manual.submit()
     manual.advance(40)
@@ -95,7 +95,7 @@ def test_a_fresh_mock_goes_on_where_the_other_was(manual: Mock, fresh: Mock) -> 
     assert fresh.http.get("/__falkit/clock").json() == manual.http.get("/__falkit/clock").json()
 
 
-def test_later_ids_are_those_that_would_have_come(manual: Mock, fresh: Mock) -> None:
+def test_ids_after_an_import_are_those_that_would_have_come(manual: Mock, fresh: Mock) -> None:
     ids = [manual.submit()["request_id"] for _ in range(3)]
     restore(fresh, export(manual))
     assert fresh.submit()["request_id"] == manual.submit()["request_id"]
@@ -103,7 +103,7 @@ def test_later_ids_are_those_that_would_have_come(manual: Mock, fresh: Mock) -> 
     assert upload(fresh) == upload(manual)
 
 
-def test_a_signed_upload_url_is_good_in_the_other_mock(manual: Mock, fresh: Mock) -> None:
+def test_a_signed_upload_url_works_after_an_import(manual: Mock, fresh: Mock) -> None:
     body = {"file_name": "late.png", "content_type": "image/png"}
     opened = manual.http.post(UPLOAD, json=body).json()
     restore(fresh, export(manual))
@@ -111,7 +111,7 @@ def test_a_signed_upload_url_is_good_in_the_other_mock(manual: Mock, fresh: Mock
     assert fresh.http.get(at(fresh, opened["file_url"])).content == b"x"
 
 
-def test_rules_and_their_counts_go_along(manual: Mock, fresh: Mock) -> None:
+def test_rules_and_their_counts_are_exported(manual: Mock, fresh: Mock) -> None:
     rule = {"rule": {"fault": "generation_timeout", "times": 2}}
     assert manual.http.post("/__falkit/rules", json=rule).status_code == 201
     manual.submit()
@@ -119,7 +119,7 @@ def test_rules_and_their_counts_go_along(manual: Mock, fresh: Mock) -> None:
     assert fresh.http.get("/__falkit/rules").json() == manual.http.get("/__falkit/rules").json()
 
 
-def test_a_state_may_come_home_again(manual: Mock) -> None:
+def test_a_mock_imports_its_own_export(manual: Mock) -> None:
     path = upload(manual)
     job = manual.submit()
     archive = export(manual)
@@ -251,7 +251,7 @@ def _link(archive: bytes) -> bytes:
         (_link, "is no file"),
     ],
 )
-def test_a_file_that_is_no_whole_export_changes_nothing(
+def test_importing_a_broken_export_is_refused_and_changes_nothing(
     manual: Mock, change: Callable[[bytes], bytes], words: str
 ) -> None:
     path = upload(manual)
@@ -283,7 +283,7 @@ def test_a_reset_mock_gives_the_same_ids_again(manual: Mock) -> None:
     assert upload(manual) == path
 
 
-def test_a_reset_keeps_rules_only_if_it_is_told_to(manual: Mock) -> None:
+def test_a_reset_keeps_rules_only_with_keep_rules(manual: Mock) -> None:
     manual.http.post("/__falkit/rules", json={"rule": "generation_timeout"})
     manual.http.post("/__falkit/reset", json={"keep_rules": True})
     assert len(manual.http.get("/__falkit/rules").json()["rules"]) == 1
@@ -291,7 +291,7 @@ def test_a_reset_keeps_rules_only_if_it_is_told_to(manual: Mock) -> None:
     assert manual.http.get("/__falkit/rules").json()["rules"] == []
 
 
-def test_a_reset_lets_go_of_those_who_wait(manual: Mock) -> None:
+def test_a_reset_ends_streams_and_waiting_calls(manual: Mock) -> None:
     codes: list[int] = []
     caller = threading.Thread(target=lambda: codes.append(manual.run(PROMPT).status_code))
     caller.start()

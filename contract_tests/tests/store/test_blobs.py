@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from falkit_mock.store.blobs import Blobs
-from serving import Mock
 
 
 def test_a_named_folder_is_made_and_stays(tmp_path: Path) -> None:
@@ -57,15 +56,3 @@ def test_a_blob_that_was_cut_short_is_told(tmp_path: Path) -> None:
     (tmp_path / piece.blob).write_bytes(b"he")
     with pytest.raises(EOFError, match=piece.blob):
         list(blobs.read([piece], 0, 5))
-
-
-def test_a_folder_that_cannot_be_made_is_said(
-    mock: Mock, cdn: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(prefix: str) -> str:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("tempfile.mkdtemp", refused)
-    reply = mock.http.post("/v3.fal.media/files/upload", content=b"x", headers=cdn)
-    assert reply.status_code == 507
-    assert "Permission denied" in reply.json()["detail"]

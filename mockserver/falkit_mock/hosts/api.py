@@ -1,10 +1,11 @@
-"""api.fal.ai: the Platform API's dispatch, and storage."""
+"""api.fal.ai: the Platform API's table of operations; models, prices and files."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
 
 from falkit_mock.core import NotJson, loads
 from falkit_mock.core.errors import (
@@ -17,13 +18,124 @@ from falkit_mock.core.errors import (
 )
 from falkit_mock.core.identity import check
 from falkit_mock.hosts import RequestContext
-from falkit_mock.hosts.api_operations import Models, Query, Requests
+from falkit_mock.hosts.api_operations import (
+    IDS,
+    TEXT,
+    Call,
+    Operation,
+    Requests,
+    known_ids,
+    page_of,
+    paged,
+    words,
+)
 from falkit_mock.hosts.replies import Reply, json_reply
+from falkit_mock.hosts.site import metadata, search, unit_price
 from falkit_mock.service import Acl, BadLifecycle, Lifecycle
+from falkit_mock.service.billing import charge, entries
 from falkit_mock.service.files import path_of
 from falkit_mock.service.service import Service
-from falkit_spec import JSON, Catalog
+from falkit_spec import JSON, Catalog, Endpoint
 from falkit_spec.types import dig
+
+_QUANTITIES = {"historical_api_price": "call_quantity", "unit_price": "unit_quantity"}
+
+
+class Models:
+    """The catalog, as lists and price lists."""
+
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
+        self._catalog = catalog
+
+    def operations(self) -> dict[str, dict[str, Operation]]:
+        """Return the operations by path and method."""
+        listed = {
+            "endpoint_id": IDS,
+            "q": TEXT,
+            "category": TEXT,
+            "status": {"enum": ["active", "deprecated"]},
+            "expand": words("openapi-3.0", "enterprise_status"),
+        }
+        prices = paged(50, {"endpoint_id": IDS})
+        return {
+            "/models": {"GET": Operation(self.list, paged(100, listed), needs_key=False)},
+            "/models/pricing": {"GET": Operation(self.pricing, prices, "endpoint_id")},
+            "/models/pricing/estimate": {"POST": Operation(self.estimate)},
+        }
+
+    async def list(self, call: Call) -> dict[str, JSON]:
+        query = call.query
+        ids = known_ids(query, self._catalog) or None
+        found = search(self._catalog, query.get("q", ""), query.get("category"), ids)
+        page, more = page_of([] if query.get("status") == "deprecated" else found, query)
+        expand, known = query.get("expand", []), b"authorization" in call.context.headers
+        models: list[JSON] = [_model(endpoint, expand, known) for endpoint in page]
+        return {"models": models, **more}
+
+    async def pricing(self, call: Call) -> dict[str, JSON]:
+        page, more = page_of(known_ids(call.query, self._catalog), call.query)
+        return {"prices": [self._price(endpoint_id) for endpoint_id in page], **more}
+
+    async def estimate(self, call: Call) -> dict[str, JSON]:
+        method = dig(call.body, "estimate_type")
+        if not isinstance(method, str) or method not in _QUANTITIES:
+            raise Invalid(f"estimate_type: {method!r} is not {' or '.join(_QUANTITIES)}")
+        asked = dig(call.body, "endpoints")
+        if not isinstance(asked, dict) or not asked:
+            raise Invalid("endpoints: must be an object of quantities by endpoint id")
+        total = Decimal(0)
+        for endpoint_id, quantity in asked.items():
+            count = _quantity(quantity, endpoint_id, _QUANTITIES[method])
+            if endpoint_id not in self._catalog:
+                raise Missing(f"Endpoint {endpoint_id!r} not found")
+            endpoint = self._catalog.get(endpoint_id)
+            price = (
+                unit_price(endpoint) if method == "unit_price" else await self._per_call(endpoint)
+            )
+            if price is None:
+                raise Missing(f"No price is known for {endpoint_id!r}")
+            total += count * price[0]
+        return {"estimate_type": method, "total_cost": float(total), "currency": "USD"}
+
+    async def _per_call(self, endpoint: Endpoint) -> tuple[Decimal, str] | None:
+        """Return what a call has cost on average here; before the first, what defaults cost."""
+        found = [
+            one.cost
+            async for entry in entries(self._service, self._catalog)
+            if entry.endpoint_id == endpoint.id and (one := charge(entry, self._catalog))
+        ]
+        if found:
+            return sum(found, Decimal(0)) / len(found), "call"
+        price = endpoint.price({})
+        return None if price is None else (price, "call")
+
+    def _price(self, endpoint_id: str) -> dict[str, JSON]:
+        priced = unit_price(self._catalog.get(endpoint_id))
+        if priced is None:
+            raise Missing(f"No price is known for {endpoint_id!r}")
+        price, unit = float(priced[0]), priced[1]
+        return {"endpoint_id": endpoint_id, "unit_price": price, "unit": unit, "currency": "USD"}
+
+
+def _model(endpoint: Endpoint, expand: list[str], known_caller: bool) -> dict[str, JSON]:
+    about = metadata(endpoint, known_caller=known_caller)
+    model: dict[str, JSON] = {"endpoint_id": endpoint.id, "metadata": about}
+    if "openapi-3.0" in expand:
+        model["openapi"] = endpoint.document.data
+    if "enterprise_status" in expand:
+        model["enterprise_status"] = "ready"
+    return model
+
+
+def _quantity(value: JSON, endpoint_id: str, name: str) -> Decimal:
+    quantity = dig(value, name)
+    if isinstance(quantity, bool) or not isinstance(quantity, int | float) or not quantity > 0:
+        raise Invalid(f"endpoints.{endpoint_id}.{name}: {quantity!r} is not a number above 0")
+    if quantity > 1e12:
+        raise Invalid(f"endpoints.{endpoint_id}.{name}: {quantity!r} is more than a billion calls")
+    return Decimal(str(quantity))
+
 
 _LONGEST = 7 * 86_400
 
@@ -34,13 +146,28 @@ class Storage:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def acl(self, query: Query) -> dict[str, JSON]:
-        return Acl.stored(self._file(query)[1]).as_json()
+    def operations(self) -> dict[str, dict[str, Operation]]:
+        """Return the operations by path and method."""
+        file = {"url": {**TEXT, "x-expected": "a file's URL"}}
+        return {
+            "/storage/files/acl": {
+                "GET": Operation(self.acl, file, "url"),
+                "PUT": Operation(self.set_acl, file, "url"),
+            },
+            "/storage/files/sign": {"POST": Operation(self.sign, file, "url")},
+            "/storage/settings": {
+                "GET": Operation(self.settings),
+                "PUT": Operation(self.set_settings),
+            },
+        }
 
-    def set_acl(self, query: Query, body: JSON) -> dict[str, JSON]:
-        path, _ = self._file(query)
+    async def acl(self, call: Call) -> dict[str, JSON]:
+        return Acl.stored(self._file(call.query)[1]).as_json()
+
+    async def set_acl(self, call: Call) -> dict[str, JSON]:
+        path, _ = self._file(call.query)
         try:
-            acl = Acl.read(body, "acl")
+            acl = Acl.read(call.body, "acl")
         except BadLifecycle as error:
             raise Invalid(str(error)) from None
         if stored := self._service.uploads.file(path):
@@ -49,28 +176,30 @@ class Storage:
             self._service.media.set_acl(path, acl)
         return acl.as_json()
 
-    def sign(self, query: Query, body: JSON) -> dict[str, JSON]:
-        path, _ = self._file(query)
-        seconds = dig(body, "expiration_seconds")
+    async def sign(self, call: Call) -> dict[str, JSON]:
+        path, _ = self._file(call.query)
+        seconds = dig(call.body, "expiration_seconds")
         if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST:
-            raise Invalid(f"expiration_seconds: {seconds!r} is no number from 1 to {_LONGEST}")
+            raise Invalid(
+                f"expiration_seconds: {seconds!r} is not a whole number from 1 to {_LONGEST}"
+            )
         token = self._service.tokens.issue("read", seconds, sub=path)
-        return {"signed_url": f"{query.required('url')}?identity={token}"}
+        return {"signed_url": f"{call.query['url']}?identity={token}"}
 
-    def settings(self) -> dict[str, JSON]:
+    async def settings(self, call: Call) -> dict[str, JSON]:
         return self._service.uploads.defaults.as_json()
 
-    def set_settings(self, body: JSON) -> dict[str, JSON]:
+    async def set_settings(self, call: Call) -> dict[str, JSON]:
         uploads = self._service.uploads
         try:
-            uploads.defaults = Lifecycle.read(body, uploads.defaults)
+            uploads.defaults = Lifecycle.read(call.body, uploads.defaults)
         except BadLifecycle as error:
             raise Invalid(str(error)) from None
-        return self.settings()
+        return uploads.defaults.as_json()
 
-    def _file(self, query: Query) -> tuple[str, str]:
+    def _file(self, query: Mapping[str, Any]) -> tuple[str, str]:
         """Return the path and the access rules of the upload or the output that a URL names."""
-        url = query.required("url")
+        url: str = query["url"]
         if re.search("[?#]", url):
             raise Invalid(f"url: {url!r} must have no query")
         path = path_of(url) or ""
@@ -90,37 +219,31 @@ _PAYLOADS = re.compile(r"/models/requests/([^/]+)/payloads")
 _MOST = 1024 * 1024
 # Documentation names no range that would hold for a mock; TEST-NET-1 belongs to nobody.
 _META: dict[str, JSON] = {"webhook_ip_ranges": ["192.0.2.0/24"]}
-Operation: TypeAlias = Callable[[Query, RequestContext], Awaitable[dict[str, JSON]]]
 
 
 class Api:
-    """The operations that stand on the catalog and on the mock's own jobs."""
+    """The operations that stand on the catalog, the mock's own jobs and its files."""
 
     def __init__(self, service: Service, catalog: Catalog) -> None:
         self._service = service
-        self._models = Models(service, catalog)
         self._requests = Requests(service, catalog)
-        self._storage = Storage(service)
         self._operations: dict[str, dict[str, Operation]] = {
-            "/models": {"GET": self._list},
-            "/models/pricing": {"GET": self._pricing},
-            "/models/pricing/estimate": {"POST": self._estimate},
-            "/models/requests/by-endpoint": {"GET": self._by_endpoint},
-            "/models/usage": {"GET": self._usage},
-            "/models/billing-events": {"GET": self._billing_events},
-            "/storage/files/acl": {"GET": self._acl, "PUT": self._set_acl},
-            "/storage/files/sign": {"POST": self._sign},
-            "/storage/settings": {"GET": self._settings, "PUT": self._set_settings},
-            "/meta": {"GET": self._meta},
+            **Models(service, catalog).operations(),
+            **self._requests.operations(),
+            **Storage(service).operations(),
+            "/meta": {"GET": Operation(_meta, needs_key=False)},
         }
 
     async def __call__(self, context: RequestContext) -> Reply:
         path = context.address.path.removeprefix("/v1")
         operation = self._operation(context.method, path, context.address.path)
-        if path not in ("/models", "/meta"):
+        # Where no key is needed, one that is given must be good all the same.
+        if operation.needs_key or (path == "/models" and b"authorization" in context.headers):
             self._authorize(context)
-        body = await operation(Query(context.address.query), context)
-        return json_reply(body, request_id=self._service.identity.reply_id())
+        query = operation.read(context.query)
+        body = await _body(context) if context.method in ("POST", "PUT") else None
+        answer = await operation.answer(Call(query, context, body))
+        return json_reply(answer, request_id=self._service.identity.reply_id())
 
     def _operation(self, method: str, path: str, whole: str) -> Operation:
         methods = self._operations.get(path) if whole.startswith("/v1/") else None
@@ -136,57 +259,21 @@ class Api:
         return operation
 
     def _authorize(self, context: RequestContext) -> None:
-        header = context.authorization
         try:
-            check(header, None, self._service.settings.api_keys)
+            check(context.authorization, None, self._service.settings.api_keys)
         except Unauthenticated as error:
             raise NotAuthorized("Authentication required", hint=error.hint) from None
 
-    async def _list(self, query: Query, context: RequestContext) -> dict[str, JSON]:
-        known = b"authorization" in context.headers
-        if known:
-            self._authorize(context)
-        return self._models.list(query, known_caller=known)
-
-    async def _pricing(self, query: Query, context: RequestContext) -> dict[str, JSON]:
-        return self._models.pricing(query)
-
-    async def _estimate(self, query: Query, context: RequestContext) -> dict[str, JSON]:
-        return await self._models.estimate(await _body(context))
-
-    async def _by_endpoint(self, query: Query, context: RequestContext) -> dict[str, JSON]:
-        return await self._requests.by_endpoint(query)
-
-    async def _usage(self, query: Query, context: RequestContext) -> dict[str, JSON]:
-        return await self._requests.usage(query)
-
-    async def _billing_events(self, query: Query, context: RequestContext) -> dict[str, JSON]:
-        return await self._requests.billing_events(query)
-
-    async def _acl(self, query: Query, context: RequestContext) -> dict[str, JSON]:
-        return self._storage.acl(query)
-
-    async def _set_acl(self, query: Query, context: RequestContext) -> dict[str, JSON]:
-        return self._storage.set_acl(query, await _body(context))
-
-    async def _sign(self, query: Query, context: RequestContext) -> dict[str, JSON]:
-        return self._storage.sign(query, await _body(context))
-
-    async def _settings(self, query: Query, context: RequestContext) -> dict[str, JSON]:
-        return self._storage.settings()
-
-    async def _set_settings(self, query: Query, context: RequestContext) -> dict[str, JSON]:
-        return self._storage.set_settings(await _body(context))
-
-    async def _meta(self, query: Query, context: RequestContext) -> dict[str, JSON]:
-        return _META
-
     def _deletion(self, request_id: str) -> Operation:
-        async def delete(query: Query, context: RequestContext) -> dict[str, JSON]:
-            key = context.header(b"idempotency-key")
+        async def delete(call: Call) -> dict[str, JSON]:
+            key = call.context.header(b"idempotency-key")
             return await self._requests.delete_payloads(request_id, key)
 
-        return delete
+        return Operation(delete)
+
+
+async def _meta(call: Call) -> dict[str, JSON]:
+    return _META
 
 
 async def _body(context: RequestContext) -> JSON:

@@ -204,3 +204,26 @@ def test_a_body_that_is_too_large_is_refused(refused: Ask) -> None:
     code, kind, message = refused("POST", "/models/pricing/estimate", content=big)
     assert (code, kind) == (400, "validation_error")
     assert "bytes" in message
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "message"),
+    [
+        ("/models", {"limit": "0"}, "limit: '0' is not a whole number from 1 to 100"),
+        ("/models", {"status": "old"}, "status: 'old' is not active or deprecated"),
+        ("/models", {"expand": "openapi-3.0,x"}, "expand.1: 'x' is not openapi-3.0 or enterpri"),
+        ("/models", {"cursor": "!"}, "cursor: '!' is not a cursor; give the next_cursor of the"),
+        ("/models/pricing", {"endpoint_id": ","}, "endpoint_id: missing; give a list of at most"),
+        ("/models/usage", {"start": "x"}, "start: 'x' is not a date; write 2026-01-31 or 2026"),
+        ("/storage/files/acl", {}, "url: missing; give a file's URL"),
+    ],
+)
+def test_a_refused_query_names_the_parameter_its_value_and_the_fix(
+    refused: Ask, path: str, query: dict[str, str], message: str
+) -> None:
+    assert refused("GET", path, params=query)[2].startswith(message)
+
+
+def test_an_empty_parameter_and_an_unknown_one_are_left_alone(ask: Ask) -> None:
+    assert ids(ask("/models", limit="", status="", endpoint_id="", nothing="x")) == ALL
+    assert ids(ask("/models", endpoint_id=[T2V, ""])) == [T2V]

@@ -123,3 +123,15 @@ def test_a_part_that_comes_too_late_changes_nothing(
         assert late.recv(65536).startswith(b"HTTP/1.1 404 ")
     assert mock.http.get(begun["access_url"]).content == b"first"
     assert blobs() == 1
+
+
+def test_a_folder_that_cannot_be_made_is_said(
+    mock: Mock, cdn: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(prefix: str) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refused)
+    reply = mock.http.post("/v3.fal.media/files/upload", content=b"x", headers=cdn)
+    assert reply.status_code == 507
+    assert "Permission denied" in reply.json()["detail"]
