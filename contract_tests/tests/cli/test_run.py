@@ -364,7 +364,9 @@ def _until(terminal: int, enough: Callable[[str], bool]) -> str:
     return text
 
 
-def test_what_falkit_was_started_to_ignore_the_program_ignores(environ: dict[str, str]) -> None:
+def test_a_program_ignores_the_signals_falkit_was_started_to_ignore(
+    environ: dict[str, str],
+) -> None:
     show = "import signal; print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)"
     script = f"trap '' HUP; exec {FALKIT} run --quiet -- {sys.executable} -c '{show}'"
     printed = subprocess.check_output(["sh", "-c", script], env=environ, timeout=60)

@@ -187,7 +187,7 @@ def test_every_line_is_json_whatever_it_says(serve: Callable[..., Served]) -> No
     assert served.ready["control_token"] not in json.dumps(lines), "a log may be kept"
 
 
-def test_what_ends_it_is_json_too() -> None:
+def test_startup_errors_are_json_too() -> None:
     words = ["serve", "--log-format", "json", "--host", "no.such.host.invalid"]
     done = subprocess.run(
         [*COMMAND, *words], capture_output=True, text=True, timeout=PATIENCE, check=False

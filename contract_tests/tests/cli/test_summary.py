@@ -121,7 +121,7 @@ def test_jobs_that_time_kept_from_ending_are_counted(authority_folder: Path) -> 
         assert told.lines() == ["  1 job not done at the end, as time is paused"]
 
 
-def test_a_result_that_a_rule_chose_and_an_answer_that_broke_off_are_told(
+def test_a_faulted_result_and_a_broken_off_answer_are_listed(
     authority_folder: Path,
 ) -> None:
     with around(authority_folder) as told:
@@ -150,7 +150,7 @@ def test_a_fault_that_is_misspelt_is_a_hint(authority_folder: Path) -> None:
         ]
 
 
-def test_a_refused_webhook_is_told_with_its_mend_and_without_its_password(
+def test_a_refused_webhook_is_listed_with_the_fix_and_without_its_password(
     authority_folder: Path,
 ) -> None:
     with around(authority_folder) as told:
@@ -212,7 +212,7 @@ def test_a_rule_that_matched_and_never_was_due_says_so(authority_folder: Path) -
     assert text == f"{rule}, though it matched 2 times"
 
 
-def test_a_rule_that_applied_before_a_reset_is_not_said_to_be_idle(
+def test_a_rule_that_applied_before_a_reset_is_not_listed_as_idle(
     authority_folder: Path,
 ) -> None:
     with around(authority_folder, "downstream_service_error times=1") as told:
@@ -221,7 +221,7 @@ def test_a_rule_that_applied_before_a_reset_is_not_said_to_be_idle(
         assert "never applied" not in told.summary()
 
 
-def test_nothing_takes_more_than_a_few_lines_of_eighty_columns() -> None:
+def test_the_summary_takes_a_few_lines_of_eighty_columns() -> None:
     summary = alone(*(f"stuck prompt={number}" for number in range(20)))
     for number in range(20):
         hint = f"{'word ' * 100}{'abcdefghijklmnopqrst'[number]}"
@@ -272,7 +272,7 @@ def test_requests_and_jobs_are_counted_apart(authority_folder: Path) -> None:
     assert first.startswith("4 requests, 1 failed; 3 jobs: 1 done, 2 failed; would have cost $0.36")
 
 
-def test_what_was_cancelled_did_not_fail(authority_folder: Path) -> None:
+def test_cancelled_jobs_are_not_listed_as_failed(authority_folder: Path) -> None:
     with around(authority_folder, clock=WatchedClock()) as told:
         told.http.put(told.http.post(QUEUE, json=PROMPT).json()["cancel_url"])
         assert told.summary().startswith("2 requests; 1 job: 1 cancelled; would have cost $0.00")

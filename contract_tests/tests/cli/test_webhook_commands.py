@@ -153,7 +153,7 @@ def test_resend_sends_a_jobs_webhook_again(mock: Mock, receiver: Receiver) -> No
     assert first.body == second.body
 
 
-def test_resend_sends_it_elsewhere(mock: Mock, receiver: Receiver) -> None:
+def test_resend_sends_a_webhook_elsewhere(mock: Mock, receiver: Receiver) -> None:
     job = mock.submit()["request_id"]
     done = falkit("resend", job, "--to", receiver.url, "--base-url", mock.url, "--format", "json")
     assert json.loads(done.stdout)["response"]["status_code"] == 200

@@ -162,7 +162,7 @@ def test_a_cancelled_job_has_no_output(do: Do, held: str) -> None:
         do(held, "result", FAST, handle.request_id)
 
 
-def test_cancelling_what_has_ended_is_no_error(do: Do, quick: str) -> None:
+def test_cancelling_an_ended_job_is_not_an_error(do: Do, quick: str) -> None:
     request_id = do(quick, "subscribe", FAST, INPUT).request_id
     assert do(quick, "cancel", FAST, request_id) is False
 

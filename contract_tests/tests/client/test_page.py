@@ -176,7 +176,7 @@ def test_the_terminal_looks_as_the_page_says(url: str, place: str, transcript: s
             assert steady(seen) == steady(expected), command
 
 
-def test_there_is_a_transcript_of_each_kind() -> None:
+def test_the_page_has_a_transcript_of_each_kind() -> None:
     assert len(TRANSCRIPTS) == 6
 
 

@@ -83,7 +83,7 @@ def test_trouble_on_the_way_to_the_result_is_tried_again(
     "failure",
     [httpx.Response(500), httpx.Response(503), httpx.ReadTimeout("slow"), httpx.ReadError("reset")],
 )
-def test_what_may_have_been_accepted_is_never_sent_again(
+def test_a_call_that_may_have_been_accepted_is_never_sent_again(
     do: Do, respx_mock: respx.MockRouter, host: str, failure: Exception | httpx.Response
 ) -> None:
     route = respx_mock.post(f"https://{host}/{ENDPOINT}").mock(side_effect=[failure])
@@ -114,7 +114,9 @@ def test_resubmit_sends_even_what_may_have_been_accepted(
     assert route.call_count == 2
 
 
-def test_who_limits_the_queue_is_told_at_once(do: Do, respx_mock: respx.MockRouter) -> None:
+def test_a_submit_with_a_queue_limit_is_not_retried_at_429(
+    do: Do, respx_mock: respx.MockRouter
+) -> None:
     route = respx_mock.post(url__startswith=f"https://queue.fal.run/{ENDPOINT}").respond(429)
     with pytest.raises(errors.RateLimited):
         do("submit", ENDPOINT, {}, check=False, max_queue_length=1)

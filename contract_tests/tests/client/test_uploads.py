@@ -148,7 +148,7 @@ def test_access_is_asked_for(send: Do) -> None:
         (b"x", {"access": "none"}, ValueError, "'allow', 'forbid' or 'hide'"),
     ],
 )
-def test_what_cannot_be_uploaded_is_said(
+def test_unsupported_uploads_are_named(
     send: Do, source: object, options: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
@@ -232,7 +232,7 @@ def test_an_address_that_nothing_can_be_sent_to_is_strange(do: Do, url: str) -> 
         upload(b"x")
 
 
-def test_a_missing_key_is_told_by_the_host(do: Do, mock: Mock) -> None:
+def test_a_missing_key_is_reported_by_the_host(do: Do, mock: Mock) -> None:
     with pytest.raises(Unauthorized, match="Authorization header is required"):
         do("upload", b"x", settings={"base_url": mock.url, "key": None})
 

@@ -175,7 +175,7 @@ def test_a_password_of_a_receiver_is_not_in_an_event(mock: Mock) -> None:
     assert event.data["url"] == "http://me:***@example.com/"
 
 
-def test_requests_to_the_control_api_are_no_events(mock: Mock) -> None:
+def test_requests_to_the_control_api_are_not_events(mock: Mock) -> None:
     with following(mock) as follower:
         mock.http.get("/__falkit/health")
         mock.http.get("/nowhere")

@@ -188,7 +188,7 @@ def test_an_unknown_id_in_a_path_is_named(mock: Mock) -> None:
             ), reply.text
 
 
-def test_no_name_stands_for_two_fields_of_an_operation() -> None:
+def test_each_field_of_an_operation_has_a_name_of_its_own() -> None:
     for method, path, parameters, schema in documented():
         names = [one["name"] for one in parameters] + [*(schema or {}).get("properties", {})]
         assert len(names) == len(set(names)), (method, path)

@@ -125,7 +125,7 @@ def test_latency_is_on_the_clock(serve: Serve) -> None:
     assert codes == [200]
 
 
-def test_a_mock_that_is_told_to_stop_lets_go_of_those_who_hang(serve: Serve) -> None:
+def test_stopping_the_mock_ends_hanging_calls(serve: Serve) -> None:
     clock = WatchedClock()
     mock = serve("hang", clock=clock)
     codes: list[int] = []

@@ -72,7 +72,7 @@ def test_a_rule_is_replaced_and_counted_again(mock: Mock) -> None:
         ({"rule": "x" * 9999}, "…"),
     ],
 )
-def test_what_makes_no_rule_is_refused(mock: Mock, body: dict[str, Any], detail: str) -> None:
+def test_a_malformed_rule_is_refused(mock: Mock, body: dict[str, Any], detail: str) -> None:
     reply = mock.http.post(RULES, json=body)
     assert reply.status_code == 422
     assert detail in reply.json()["detail"]
@@ -119,7 +119,7 @@ def test_a_rulebook_is_written_down_and_read_back_with_its_counts() -> None:
         {"count": "x"},
     ],
 )
-def test_what_is_no_rulebook_is_refused_and_changes_nothing(value: Any) -> None:
+def test_a_malformed_rulebook_is_refused_and_changes_nothing(value: Any) -> None:
     book = Rulebook(Identity(1))
     book.add("bad_key")
     before = book.dump()

@@ -18,7 +18,7 @@ def applied(mock: Mock, count: int) -> list[int]:
     return [place for place, code in enumerate(codes(mock, count), 1) if code == 500]
 
 
-def test_it_fails_twice_and_then_succeeds(serve: Serve) -> None:
+def test_a_rule_with_times_2_fails_two_requests(serve: Serve) -> None:
     assert codes(serve("runner_server_error times=2"), 4) == [500, 500, 200, 200]
 
 
@@ -84,7 +84,7 @@ def test_named_faults_are_counted_by_text_and_key(instant: Mock) -> None:
     assert code("internal_error times=1 detail=Other", "count-a") == 500
 
 
-def test_what_a_request_names_comes_before_the_rules(serve: Serve) -> None:
+def test_faults_named_by_a_request_come_before_the_rules(serve: Serve) -> None:
     mock = serve("runner_server_error")
     named = mock.run(PROMPT, headers={"x-falkit-fault": "image_load_error times=1"})
     assert named.status_code == 422

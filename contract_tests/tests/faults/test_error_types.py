@@ -149,7 +149,7 @@ def test_an_answer_without_json_has_a_payload_error_in_its_webhook(instant: Mock
     assert "error" not in seen["OK"]
 
 
-def test_raw_answers_are_no_json(instant: Mock) -> None:
+def test_raw_answers_are_not_json(instant: Mock) -> None:
     for fault, code in (("raw_error status=502", 502), ("unserialisable", 200)):
         reply = instant.run(named(fault))
         assert (reply.status_code, reply.headers["content-type"]) == (

@@ -63,7 +63,7 @@ def test_the_queue_does_not_try_again(serve: Serve, fault: str) -> None:
     assert codes == [False, False, True]
 
 
-def test_nothing_is_tried_again_where_the_caller_says_so_nor_by_fal_run(serve: Serve) -> None:
+def test_no_retry_where_the_caller_forbids_it_nor_by_fal_run(serve: Serve) -> None:
     mock = serve("runner_disconnected times=2")
     job = mock.submit(headers={"x-fal-no-retry": "1"})
     assert mock.result(job).status_code == 503
@@ -173,7 +173,7 @@ def test_a_file_cut_short_does_not_play(serve: Serve) -> None:
         list(container.decode(video=0))
 
 
-def test_only_the_files_of_the_jobs_that_are_meant_are_spoilt(serve: Serve) -> None:
+def test_only_the_files_of_matching_jobs_are_corrupted(serve: Serve) -> None:
     mock = serve("media_missing prompt=rain")
     urls = [mock.run({"prompt": text}).json()["video"]["url"] for text in ("rain", "sun")]
     assert [mock.http.get(url).status_code for url in urls] == [404, 200]

@@ -46,7 +46,7 @@ def pair(far: Carrier) -> tuple[Pipe, Carrier, Pipe]:
     return near_pipe, near, far_pipe
 
 
-def test_who_spoke_and_left_before_the_tunnel_stood_is_still_heard() -> None:
+def test_bytes_of_a_caller_who_left_before_the_tunnel_opened_still_arrive() -> None:
     near, carrier, far = pair(Carrier())
     far.data_received(b"220 ")
     far.data_received(b"hello")

@@ -114,7 +114,7 @@ def test_models_are_found_with_a_trailing_slash(mock: Mock) -> None:
         ("/", {"x-fal-target-url": "queue.fal.run/fal-ai/ltx-2"}),
     ],
 )
-def test_a_request_that_names_no_fal_host_is_told_the_three_ways(
+def test_a_request_without_a_fal_host_is_answered_with_the_ways_to_name_one(
     mock: Mock, path: str, headers: dict[str, str]
 ) -> None:
     reply = mock.http.get(path, headers=headers)

@@ -49,7 +49,7 @@ def test_a_sound_picture_of_another_format_is_unsupported(
 @pytest.mark.parametrize(
     "other", ["svg", "text", "json", "mp4", "empty", "truncated-png", "broken-png"]
 )
-def test_what_does_not_load_as_a_picture_is_a_load_error(mock: Mock, other: Other) -> None:
+def test_data_that_does_not_load_as_a_picture_is_a_load_error(mock: Mock, other: Other) -> None:
     fault = _refusal(mock, images.data_uri(other, "image/png"))
     assert fault["type"] == "image_load_error"
     assert "ctx" not in fault

@@ -97,7 +97,7 @@ def test_a_picture_is_fetched_and_taken(open_mock: Mock, site: Site) -> None:
     assert site.asked == ["/picture.png"]
 
 
-def test_without_the_setting_nothing_is_asked_for(mock: Mock, site: Site) -> None:
+def test_private_urls_are_not_fetched_by_default(mock: Mock, site: Site) -> None:
     assert _answer(mock, f"{site.url}/picture.png")[0] == "file_download_error"
     assert site.asked == []
 
@@ -150,9 +150,7 @@ def test_the_queue_fetches_too(open_mock: Mock, site: Site) -> None:
     assert open_mock.result(job).json()["detail"][0]["type"] == "file_download_error"
 
 
-def test_being_told_to_stop_ends_a_call_that_waits_for_a_download(
-    open_mock: Mock, site: Site
-) -> None:
+def test_stopping_the_mock_ends_calls_that_wait_for_a_download(open_mock: Mock, site: Site) -> None:
     with ThreadPoolExecutor(2) as pool:
         input = {**PROMPT, "image_url": f"{site.url}/slow"}
         job = open_mock.submit(input, I2V_FAST)

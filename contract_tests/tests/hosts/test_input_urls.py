@@ -79,18 +79,18 @@ def _refused(mock: Mock, url: str) -> str:
 
 
 @pytest.mark.parametrize("url", PRIVATE)
-def test_an_address_of_this_machine_or_network_is_refused_with_the_mend(
+def test_an_address_of_this_machine_or_network_is_refused_with_the_fix(
     mock: Mock, url: str
 ) -> None:
     assert "--allow-private-inputs" in _refused(mock, url)
 
 
 @pytest.mark.parametrize("url", MALFORMED)
-def test_what_is_no_http_url_is_refused(mock: Mock, url: str) -> None:
+def test_a_url_that_is_not_http_is_refused(mock: Mock, url: str) -> None:
     assert "--allow-private-inputs" not in _refused(mock, url)
 
 
-def test_what_is_no_http_url_is_refused_also_where_private_ones_are_allowed(
+def test_a_url_that_is_not_http_is_refused_where_private_ones_are_allowed(
     serve: Serve,
 ) -> None:
     mock = serve("instant", allow_private_inputs=True)

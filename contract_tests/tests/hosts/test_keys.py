@@ -34,12 +34,12 @@ def _answers(mock: Mock, authorization: str) -> list[tuple[int, object]]:
 
 
 @pytest.mark.parametrize("authorization", ["", "Key", "Basic aWQ6c2VjcmV0", "id:secret"])
-def test_no_key_is_401_at_every_door(mock: Mock, authorization: str) -> None:
+def test_a_missing_key_is_401_at_every_entry(mock: Mock, authorization: str) -> None:
     assert _answers(mock, authorization) == [(401, ABSENT)] * 5
 
 
 @pytest.mark.parametrize("authorization", ["Bearer junk", "Bearer a.b", "bearer x"])
-def test_a_bearer_that_is_no_token_is_401(mock: Mock, authorization: str) -> None:
+def test_a_malformed_bearer_token_is_401(mock: Mock, authorization: str) -> None:
     detail = "bearer: unable to decode issuer"
     assert _answers(mock, authorization) == [(401, detail)] * 5
 
@@ -47,7 +47,7 @@ def test_a_bearer_that_is_no_token_is_401(mock: Mock, authorization: str) -> Non
 @pytest.mark.parametrize(
     "authorization", ["Key id:secret", "key falkit", "KEY  id:secret", f"Bearer {JWT}"]
 )
-def test_any_key_will_do_unless_some_are_named(mock: Mock, authorization: str) -> None:
+def test_any_key_is_accepted_unless_keys_are_set(mock: Mock, authorization: str) -> None:
     assert all(code == 200 for code, _ in _answers(mock, authorization))
 
 
@@ -67,7 +67,7 @@ def test_named_keys_alone_are_accepted(serve: Serve) -> None:
     assert detail(f"Bearer {JWT}") == "bearer: unable to decode issuer"
 
 
-def test_a_missing_key_is_told_of_before_an_unknown_app(mock: Mock) -> None:
+def test_a_missing_key_is_reported_before_an_unknown_app(mock: Mock) -> None:
     reply = mock.run(PROMPT, "no/such/app", headers={"authorization": ""})
     assert reply.status_code == 401
     assert '"no/such"' in reply.json()["detail"]
@@ -86,7 +86,7 @@ def test_a_query_that_only_looks_like_a_token_is_none(mock: Mock) -> None:
     assert mock.http.get(url, params=query, headers={"authorization": ""}).status_code == 401
 
 
-def test_a_missing_key_is_told_which_will_do(mock: Mock, serve: Serve) -> None:
+def test_a_missing_key_hints_at_the_accepted_ones(mock: Mock, serve: Serve) -> None:
     hint = mock.run(PROMPT, headers={"authorization": ""}).headers["x-falkit-hint"]
     assert hint == "send the header Authorization: Key falkit"
     named = serve(api_keys=frozenset({"alice:secret"}))

@@ -47,7 +47,7 @@ def test_an_operation_that_a_request_lacks_is_404(mock: Mock) -> None:
     assert mock.http.get(f"{job['response_url']}/logs").status_code == 404
 
 
-def test_another_method_is_405_with_those_allowed(mock: Mock) -> None:
+def test_other_methods_are_405_with_the_allowed_ones(mock: Mock) -> None:
     job = mock.submit()
     base = job["response_url"]
     cases = [
@@ -91,7 +91,7 @@ def test_an_empty_body_is_a_missing_body(mock: Mock) -> None:
         (b"\xc3\xa9", 0, "Expecting value"),
     ],
 )
-def test_a_body_that_is_no_json_says_where(
+def test_a_body_that_is_not_json_is_refused_with_the_place(
     mock: Mock, body: bytes, position: int, message: str
 ) -> None:
     code, answer = _post(mock, body)
@@ -117,12 +117,12 @@ def test_a_body_that_is_no_json_says_where(
     ],
     ids=["no UTF-8", "5000 digits", "brackets", "201 levels"],
 )
-def test_what_the_parser_gives_up_on_is_400(mock: Mock, body: bytes) -> None:
+def test_json_that_the_parser_gives_up_on_is_400(mock: Mock, body: bytes) -> None:
     assert _post(mock, body) == (400, {"detail": "There was an error parsing the body"})
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"5", b'"text"', b"true"])
-def test_json_that_is_no_object_is_refused_by_type(mock: Mock, body: bytes) -> None:
+def test_json_that_is_not_an_object_is_refused_by_type(mock: Mock, body: bytes) -> None:
     code, answer = _post(mock, body)
     assert code == 422
     (fault,) = answer["detail"]

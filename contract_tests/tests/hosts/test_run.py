@@ -29,7 +29,7 @@ def test_bad_input_is_refused_at_once_whatever_the_timing(held: Mock) -> None:
     assert reply.headers["x-fal-request-id"]
 
 
-def test_all_that_is_wrong_is_said_in_pydantics_form(mock: Mock) -> None:
+def test_all_faults_are_reported_in_pydantics_form(mock: Mock) -> None:
     assert mock.run({"duration": "6"}).json() == {
         "detail": [
             {
@@ -49,7 +49,7 @@ def test_all_that_is_wrong_is_said_in_pydantics_form(mock: Mock) -> None:
     }
 
 
-def test_it_waits_for_the_run_by_the_clock_and_skips_the_queue(
+def test_a_direct_call_waits_for_its_run_by_the_clock_and_skips_the_queue(
     slow: Mock, clock: WatchedClock
 ) -> None:
     with ThreadPoolExecutor() as pool:
@@ -62,7 +62,7 @@ def test_it_waits_for_the_run_by_the_clock_and_skips_the_queue(
         assert call.result(PATIENCE).status_code == 200
 
 
-def test_it_does_not_wait_for_jobs_of_the_queue(slow: Mock, clock: WatchedClock) -> None:
+def test_a_direct_call_does_not_wait_for_queued_jobs(slow: Mock, clock: WatchedClock) -> None:
     for _ in range(5):
         slow.submit()
     with ThreadPoolExecutor() as pool:
@@ -91,9 +91,7 @@ def test_a_caller_who_hangs_up_ends_the_job(slow: Mock, clock: WatchedClock) -> 
     assert (error["status_code"], error["error_type"]) == (499, "client_disconnected")
 
 
-def test_a_call_still_waiting_when_the_mock_stops_is_not_told_it_succeeded(
-    held: Mock, clock: WatchedClock
-) -> None:
+def test_a_call_still_waiting_when_the_mock_stops_is_503(held: Mock, clock: WatchedClock) -> None:
     with ThreadPoolExecutor() as pool:
         call = pool.submit(held.run, PROMPT)
         clock.until_waited_for()

@@ -15,7 +15,7 @@ def _code(mock: Mock, job: dict[str, str]) -> int:
     return mock.http.get(job["status_url"]).status_code
 
 
-def test_code_is_202_until_the_end_and_200_from_then_on(slow: Mock) -> None:
+def test_the_status_code_is_202_until_the_end_and_200_from_then_on(slow: Mock) -> None:
     job = slow.submit()
     seen = [(slow.status(job)["status"], _code(slow, job))]
     for seconds in (1, 9.9, 0.1, 3599):
@@ -139,7 +139,7 @@ def test_a_cancelled_job_is_completed_with_error_and_type(slow: Mock) -> None:
     assert status["metrics"] == {}
 
 
-def test_two_run_and_the_third_waits_as_next(slow: Mock) -> None:
+def test_two_jobs_run_and_the_third_waits(slow: Mock) -> None:
     jobs = [slow.submit() for _ in range(4)]
     assert [job["queue_position"] for job in jobs] == [0, 1, 2, 3]
     slow.advance(1)

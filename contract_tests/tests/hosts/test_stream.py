@@ -90,7 +90,7 @@ def test_log_lines_arrive_as_they_are_printed_and_once_only(
     assert seen[2][-1] == "Uploading the result"
 
 
-def test_each_event_may_bring_the_whole_window_instead(timed: Serve, clock: WatchedClock) -> None:
+def test_stream_events_can_have_the_whole_log_window(timed: Serve, clock: WatchedClock) -> None:
     assumed = ("stream-logs=window",)
     mock = timed("0,10", assumptions=assumed)
     with _streamed(mock, mock.submit(), "?logs=1") as lines:

@@ -91,7 +91,7 @@ def test_realistic_grows_with_seconds_and_with_pixels(timed: Serve) -> None:
 
 
 @pytest.mark.parametrize("text", ["soon", "1", "1,2,3", "-1,2", "nan,1", "1,inf", "", "a,b"])
-def test_a_timing_that_is_none_is_named_in_the_error(text: str) -> None:
+def test_a_malformed_timing_is_named_in_the_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"^timing: .*" + text):
         Settings(timing=text)
 

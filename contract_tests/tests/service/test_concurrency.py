@@ -93,13 +93,13 @@ def test_instant_jobs_take_no_place(timed: Serve) -> None:
     assert mock.run(PROMPT).status_code == 200
 
 
-def test_none_for_the_limit_lets_any_number_run(timed: Serve) -> None:
+def test_a_limit_of_0_lets_any_number_run(timed: Serve) -> None:
     mock = timed("0,10", concurrency=0, runners=5)
     jobs = [mock.submit() for _ in range(5)]
     assert states(mock, jobs) == ["IN_PROGRESS"] * 5
 
 
-def test_what_a_call_takes_is_taken_from_those_who_wait(timed: Serve, clock: WatchedClock) -> None:
+def test_a_direct_call_takes_its_place_from_waiting_jobs(timed: Serve, clock: WatchedClock) -> None:
     mock = timed("5,10", concurrency=1)
     job = mock.submit()
     with ThreadPoolExecutor(1) as pool:
@@ -131,7 +131,7 @@ def test_a_release_of_a_job_on_the_clock_moves_up_those_behind_it(timed: Serve) 
     assert states(mock, jobs) == ["COMPLETED", "COMPLETED", "IN_PROGRESS"]
 
 
-def test_one_that_is_let_in_early_runs_as_long_as_others(timed: Serve) -> None:
+def test_a_job_started_early_runs_as_long_as_others(timed: Serve) -> None:
     mock = timed("5,10")
     job = mock.submit()
     mock.release(job, to="IN_PROGRESS")

@@ -80,7 +80,7 @@ def test_a_failed_job_says_which_field_and_why(timed: Serve) -> None:
     assert ended.endpoint_id == I2V_FAST
 
 
-def test_a_direct_call_is_told_too(timed: Serve) -> None:
+def test_a_direct_call_has_events_too(timed: Serve) -> None:
     mock = timed("instant")
     heard = follow(mock)
     mock.run(PROMPT)

@@ -13,7 +13,7 @@ def positions(mock: Mock, jobs: list[dict[str, str]]) -> list[int]:
     return [mock.status(job)["queue_position"] for job in jobs]
 
 
-def test_a_normal_one_overtakes_low_ones_that_wait(timed: Serve) -> None:
+def test_a_normal_job_overtakes_waiting_low_ones(timed: Serve) -> None:
     mock = timed("0,10", concurrency=1)
     mock.submit()
     low = [mock.submit(headers=LOW) for _ in range(2)]
@@ -28,7 +28,7 @@ def test_a_normal_one_overtakes_low_ones_that_wait(timed: Serve) -> None:
     assert started == [job["request_id"] for job in (normal, *low)]
 
 
-def test_one_that_runs_is_not_put_back(timed: Serve) -> None:
+def test_a_running_job_is_not_put_back(timed: Serve) -> None:
     mock = timed("0,10", concurrency=1)
     low = mock.submit(headers=LOW)
     normal = mock.submit()
@@ -45,7 +45,7 @@ def test_a_queue_position_counts_its_own_endpoint_alone(timed: Serve) -> None:
     assert other["queue_position"] == 0
 
 
-def test_a_stream_tells_of_being_overtaken(timed: Serve) -> None:
+def test_a_stream_reports_being_overtaken(timed: Serve) -> None:
     mock = timed("0,10", concurrency=1)
     mock.submit()
     low = mock.submit(headers=LOW)
@@ -66,7 +66,7 @@ def test_other_spellings_of_normal_are_normal(timed: Serve, word: str) -> None:
     assert mock.status(first)["queue_position"] == 0
 
 
-def test_a_priority_that_is_none_is_refused(timed: Serve) -> None:
+def test_a_malformed_priority_is_refused(timed: Serve) -> None:
     mock = timed("instant")
     reply = mock.run({}, headers={"x-fal-queue-priority": "urgent"})
     assert reply.status_code == 400

@@ -23,7 +23,7 @@ def test_a_queue_that_is_longer_is_429(timed: Serve, most: int, code: int) -> No
         assert reply.json() == {"detail": "Queue is too long"}
 
 
-def test_those_who_run_or_wait_elsewhere_are_not_counted(timed: Serve) -> None:
+def test_running_jobs_and_other_queues_are_not_counted(timed: Serve) -> None:
     mock = timed("0,10", concurrency=1)
     mock.submit()
     mock.submit(endpoint=f"{T2V}/fast")
@@ -41,7 +41,7 @@ def test_those_who_run_or_wait_elsewhere_are_not_counted(timed: Serve) -> None:
         ("9" * 5000, "int_parsing"),
     ],
 )
-def test_a_length_that_is_none_is_refused(timed: Serve, value: str, kind: str) -> None:
+def test_a_malformed_queue_length_is_refused(timed: Serve, value: str, kind: str) -> None:
     mock = timed("instant")
     reply = mock.http.post(SUBMIT, params={"fal_max_queue_length": value}, json=PROMPT)
     assert reply.status_code == 422

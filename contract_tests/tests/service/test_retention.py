@@ -83,7 +83,7 @@ def test_an_expired_result_is_404_as_an_unknown_one(timed: Serve) -> None:
     assert mock.result(job).json() == {"detail": "Request not found"}
 
 
-def test_another_lifetime_may_be_chosen(timed: Serve) -> None:
+def test_another_result_lifetime_can_be_set(timed: Serve) -> None:
     mock = timed("instant", result_ttl=5.0)
     job = mock.submit()
     mock.advance(5)
@@ -98,7 +98,7 @@ def test_results_may_be_kept_for_ever(timed: Serve) -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
-def test_a_lifetime_that_is_none_is_refused(value: float) -> None:
+def test_a_malformed_lifetime_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match=r"result_ttl: .* isn't a time to fetch a result in"):
         Settings(result_ttl=value)
 
@@ -116,7 +116,7 @@ def test_the_platform_api_has_a_job_for_a_month(timed: Serve) -> None:
     assert not listed(mock, job["request_id"])
 
 
-def test_what_ended_a_month_ago_leaves_nothing_behind(timed: Serve) -> None:
+def test_jobs_that_ended_a_month_ago_leave_nothing_behind(timed: Serve) -> None:
     mock = timed("instant")
     job = mock.submit()
     url = mock.result(job).json()["video"]["url"]
@@ -181,7 +181,7 @@ def test_an_output_lasts_as_long_as_was_asked_for(timed: Serve) -> None:
     assert mock.result(job).status_code == 200, "the result only names it"
 
 
-def test_an_output_that_has_expired_is_no_input_any_more(timed: Serve) -> None:
+def test_an_expired_output_is_refused_as_an_input(timed: Serve) -> None:
     mock = timed("instant")
     url = output(mock, '{"expiration_duration_seconds": 60}')
     retake = {"video_url": url, "prompt": "Again", "start_time": 0, "duration": 2}
@@ -220,7 +220,7 @@ def test_an_output_has_the_access_rules_that_were_asked_for(
     assert mock.http.get(url).status_code == 200, "its owner"
 
 
-def test_access_to_an_output_is_told_changed_and_signed(timed: Serve) -> None:
+def test_access_to_an_output_is_shown_changed_and_signed(timed: Serve) -> None:
     mock = timed("instant")
     url = output(mock)
     acl, signing = "/api.fal.ai/v1/storage/files/acl", "/api.fal.ai/v1/storage/files/sign"

@@ -27,7 +27,7 @@ def assert_timed_out(reply: httpx.Response) -> None:
 
 @pytest.mark.parametrize("name", ["x-fal-request-timeout", "X-Fal-Request-Start-Timeout"])
 @pytest.mark.parametrize("timing", ["held", "9,1"])
-def test_it_waits_until_the_moment_and_is_done_from_then_on(
+def test_a_job_waits_until_its_start_timeout_and_is_then_completed(
     timed: Serve, timing: str, name: str
 ) -> None:
     mock = timed(timing)
@@ -44,7 +44,7 @@ def test_it_waits_until_the_moment_and_is_done_from_then_on(
     assert mock.cancel(job).json() == {"status": "ALREADY_COMPLETED"}
 
 
-def test_in_the_polls_timing_it_ends_too_unless_a_look_was_in_time(timed: Serve) -> None:
+def test_a_polls_job_times_out_too_unless_a_status_came_in_time(timed: Serve) -> None:
     mock = timed("polls")
     job, other = mock.submit(headers=within("3")), mock.submit(headers=within("3"))
     mock.status(job)
@@ -62,14 +62,14 @@ def test_the_newer_name_counts_where_both_are_given(timed: Serve) -> None:
     assert mock.status(job)["status"] == "COMPLETED"
 
 
-def test_one_that_starts_at_the_very_moment_is_in_time(timed: Serve) -> None:
+def test_a_job_that_starts_exactly_at_its_timeout_runs(timed: Serve) -> None:
     mock = timed("3,1")
     job = mock.submit(headers=within("3"))
     mock.advance(4)
     assert mock.result(job).status_code == 200
 
 
-def test_one_that_runs_is_never_ended_by_it(timed: Serve) -> None:
+def test_a_running_job_is_never_ended_by_its_start_timeout(timed: Serve) -> None:
     mock = timed("0,60")
     job = mock.submit(headers=within("1"))
     mock.advance(60)
@@ -87,7 +87,7 @@ def test_a_cancellation_ahead_may_save_it(timed: Serve) -> None:
     assert mock.result(job).status_code == 200
 
 
-def test_one_that_was_given_up_takes_no_place_from_those_behind(timed: Serve) -> None:
+def test_a_job_that_was_given_up_takes_no_place(timed: Serve) -> None:
     mock = timed("0,10", concurrency=1)
     mock.submit()
     mock.submit(headers=within("5"))
@@ -141,9 +141,7 @@ def test_the_history_has_it_as_an_error_without_a_duration(timed: Serve) -> None
 
 
 @pytest.mark.parametrize("value", ["0.1", "0", "-3", "soon", "nan", "inf", "1e400"])
-def test_a_timeout_that_is_none_is_refused_before_the_body_is_read(
-    timed: Serve, value: str
-) -> None:
+def test_a_malformed_timeout_is_refused_before_the_body_is_read(timed: Serve, value: str) -> None:
     mock = timed("instant")
     for host in ("fal.run", "queue.fal.run"):
         reply = mock.http.post(f"/{host}/{T2V}", content="no input", headers=within(value))

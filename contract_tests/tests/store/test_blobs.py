@@ -19,7 +19,7 @@ def test_a_named_folder_is_made_and_stays(tmp_path: Path) -> None:
     assert b"".join(Blobs(tmp_path / "deep" / "files").read([piece], 1, 4)) == b"ell"
 
 
-def test_a_killed_mocks_folder_is_swept_and_a_living_ones_is_not(
+def test_a_killed_mocks_folder_is_removed_and_a_running_ones_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -40,7 +40,7 @@ def test_a_killed_mocks_folder_is_swept_and_a_living_ones_is_not(
     assert sorted(tmp_path.iterdir()) == sorted([young, other])
 
 
-def test_what_is_dropped_takes_no_more(tmp_path: Path) -> None:
+def test_a_dropped_sink_takes_no_more(tmp_path: Path) -> None:
     sink = Blobs(tmp_path).sink()
     sink.drop()
     sink.write(b"late")
@@ -48,7 +48,7 @@ def test_what_is_dropped_takes_no_more(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_blob_that_was_cut_short_is_told(tmp_path: Path) -> None:
+def test_a_truncated_blob_is_an_error(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
     sink = blobs.sink()
     sink.write(b"hello")

@@ -36,7 +36,7 @@ def post(mock: Mock, path: str, body: Any = None, status: int = 200) -> dict[str
     return read
 
 
-def test_a_delivery_tells_what_went_out_and_what_came_back(mock: Mock) -> None:
+def test_a_delivery_lists_its_request_and_its_response(mock: Mock) -> None:
     reply = Reply(202, {"x-mine": "yes"}, b"thanks")
     with receiving(lambda _: reply) as receiver:
         job = submit(mock, receiver.url)
@@ -55,7 +55,7 @@ def test_a_delivery_tells_what_went_out_and_what_came_back(mock: Mock) -> None:
     assert mock.http.get(f"/__falkit/deliveries/{log['id']}").json() == log
 
 
-def test_deliveries_are_picked_by_job_url_and_outcome(mock: Mock, receiver: Receiver) -> None:
+def test_deliveries_are_filtered_by_job_url_and_status(mock: Mock, receiver: Receiver) -> None:
     jobs = [submit(mock, f"{receiver.url}/{turn}") for turn in range(3)]
     submit(mock, "http://example.com/")
     settled(mock, 4)
@@ -81,7 +81,7 @@ def test_deliveries_come_page_by_page_the_newest_first(mock: Mock, receiver: Rec
     assert [one for page in pages for one in page] == log
 
 
-def test_one_call_waits_until_a_webhook_was_acknowledged(mock: Mock) -> None:
+def test_a_call_waits_until_a_webhook_is_acknowledged(mock: Mock) -> None:
     goes_on = threading.Event()
 
     def answer(request: Received) -> Reply:
@@ -98,7 +98,7 @@ def test_one_call_waits_until_a_webhook_was_acknowledged(mock: Mock) -> None:
     assert found["status"] == "acknowledged"
 
 
-def test_who_waits_for_deliveries_is_let_go_at_the_end(mock: Mock) -> None:
+def test_a_wait_for_deliveries_ends_when_the_mock_stops(mock: Mock) -> None:
     notifier, waits = mock.service.webhooks.recorded, threading.Event()
     waiter = notifier.waiter
 
@@ -114,7 +114,7 @@ def test_who_waits_for_deliveries_is_let_go_at_the_end(mock: Mock) -> None:
         assert waiting.result(PATIENCE) == []
 
 
-def test_what_opens_a_receiver_is_shown_nowhere(standing: Serve) -> None:
+def test_a_receivers_credentials_are_shown_nowhere(standing: Serve) -> None:
     mock, codes = standing("0,1"), iter([500, 200])
     with receiving(lambda _: Reply(next(codes))) as receiver:
         job = submit(mock, receiver.url.replace("://", "://me:secret@"))
@@ -231,7 +231,7 @@ def test_an_acknowledged_repetition_ends_the_retries(standing: Serve) -> None:
         ("/deliveries/{refused}/resend", 409),
     ],
 )
-def test_what_cant_be_sent_again_is_refused(serve: Serve, path: str, status: int) -> None:
+def test_an_impossible_resend_is_refused(serve: Serve, path: str, status: int) -> None:
     mock = serve("held")
     held = submit(mock, "http://example.com/")["request_id"]
     refused = deliveries(mock)[0]["id"]
@@ -250,7 +250,7 @@ def test_a_refused_url_is_refused_again(mock: Mock) -> None:
     assert "--webhook-allow" in detail
 
 
-def test_the_overview_tells_what_is_to_come(standing: Serve, receiver: Receiver) -> None:
+def test_the_overview_lists_pending_webhooks(standing: Serve, receiver: Receiver) -> None:
     mock = standing("1,10", webhook_allow=("example.com",), webhook_schedule="until-expiry")
     job = submit(mock, receiver.url)
     found = mock.http.get("/__falkit/webhooks").json()
@@ -267,7 +267,7 @@ def test_the_overview_tells_what_is_to_come(standing: Serve, receiver: Receiver)
     }
 
 
-def test_a_reset_drops_what_is_to_come(standing: Serve, receiver: Receiver) -> None:
+def test_a_reset_drops_pending_webhooks(standing: Serve, receiver: Receiver) -> None:
     mock = standing("1,10")
     submit(mock, receiver.url)
     post(mock, "/reset")
@@ -279,7 +279,7 @@ def test_a_reset_drops_what_is_to_come(standing: Serve, receiver: Receiver) -> N
     assert len(receiver.received) == 1
 
 
-def test_an_import_takes_up_what_was_to_come(standing: Serve) -> None:
+def test_an_import_resumes_pending_webhooks(standing: Serve) -> None:
     old, new = standing("0,100"), standing("0,100")
     down = True
     with receiving(lambda _: Reply(503 if down else 200)) as receiver:
@@ -321,7 +321,7 @@ def test_a_delivery_by_hand_ends_with_a_reset(standing: Serve) -> None:
     assert "emptied" in reply.json()["detail"]
 
 
-def test_an_import_drops_what_is_not_allowed_here(standing: Serve) -> None:
+def test_an_import_drops_webhooks_that_are_not_allowed(standing: Serve) -> None:
     old, new = standing(webhook_allow=("10.255.255.*",)), standing()
     old.service.webhooks.receivers.sender = Failing()
     submit(old, "http://10.255.255.1/")

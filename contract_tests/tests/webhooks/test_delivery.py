@@ -17,7 +17,7 @@ from work import Calls
 BAD = {"prompt": 7}
 
 
-def test_a_finished_job_brings_its_output(mock: Mock, receiver: Receiver) -> None:
+def test_a_finished_job_sends_its_output(mock: Mock, receiver: Receiver) -> None:
     job = submit(mock, f"{receiver.url}/fal?order=7&x=%20%2F")
     (request,) = receiver.wait()
     assert request.path == "/hook/fal?order=7&x=%20%2F"
@@ -30,7 +30,7 @@ def test_a_finished_job_brings_its_output(mock: Mock, receiver: Receiver) -> Non
     }
 
 
-def test_a_refused_input_brings_the_error(mock: Mock, receiver: Receiver) -> None:
+def test_a_refused_input_sends_the_error(mock: Mock, receiver: Receiver) -> None:
     job = submit(mock, receiver.url, BAD)
     (request,) = receiver.wait()
     assert request.json["status"] == "ERROR"
@@ -38,19 +38,19 @@ def test_a_refused_input_brings_the_error(mock: Mock, receiver: Receiver) -> Non
     assert request.json["payload"] == mock.result(job).json()
 
 
-def test_a_job_without_a_url_brings_nothing(mock: Mock, receiver: Receiver) -> None:
+def test_a_job_without_a_url_sends_no_webhook(mock: Mock, receiver: Receiver) -> None:
     mock.submit()
     submit(mock, receiver.url)
     assert len(settled(mock)) == 1
 
 
-def test_a_direct_call_brings_nothing(mock: Mock, receiver: Receiver) -> None:
+def test_a_direct_call_sends_no_webhook(mock: Mock, receiver: Receiver) -> None:
     mock.run(PROMPT, params={"fal_webhook": receiver.url})
     submit(mock, receiver.url)
     assert len(settled(mock)) == 1
 
 
-def test_it_comes_at_the_jobs_end(standing: Serve, receiver: Receiver) -> None:
+def test_a_webhook_comes_at_the_jobs_end(standing: Serve, receiver: Receiver) -> None:
     mock = standing("1,10")
     submit(mock, receiver.url)
     go(mock, 10.9)
@@ -60,7 +60,7 @@ def test_it_comes_at_the_jobs_end(standing: Serve, receiver: Receiver) -> None:
     assert log["sent"] == pytest.approx(1_800_000_011.0)
 
 
-def test_those_in_a_queue_come_in_the_order_of_their_ends(
+def test_webhooks_of_queued_jobs_come_in_the_order_of_their_ends(
     standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing("0,10", runners=1)
@@ -71,7 +71,9 @@ def test_those_in_a_queue_come_in_the_order_of_their_ends(
     assert [round(one["sent"] - 1_800_000_000.0) for one in log] == [10, 20, 30, 40]
 
 
-def test_a_held_job_brings_it_when_it_is_released(standing: Serve, receiver: Receiver) -> None:
+def test_a_held_job_sends_its_webhook_when_it_is_released(
+    standing: Serve, receiver: Receiver
+) -> None:
     mock = standing("held")
     job = submit(mock, receiver.url)
     go(mock, 3600)
@@ -81,7 +83,7 @@ def test_a_held_job_brings_it_when_it_is_released(standing: Serve, receiver: Rec
     assert request.json["status"] == "OK"
 
 
-def test_a_job_that_polls_move_brings_it_after_the_last_look(
+def test_a_polls_job_sends_its_webhook_after_the_last_status(
     serve: Serve, receiver: Receiver
 ) -> None:
     mock = serve("polls")
@@ -91,7 +93,7 @@ def test_a_job_that_polls_move_brings_it_after_the_last_look(
     assert receiver.wait()[0].json["request_id"] == job["request_id"]
 
 
-def test_a_cancelled_job_brings_the_cancellation(standing: Serve, receiver: Receiver) -> None:
+def test_a_cancelled_job_sends_the_cancellation(standing: Serve, receiver: Receiver) -> None:
     mock = standing("1,10")
     job = submit(mock, receiver.url)
     mock.cancel(job)
@@ -102,7 +104,7 @@ def test_a_cancelled_job_brings_the_cancellation(standing: Serve, receiver: Rece
     assert len(deliveries(mock)) == 1
 
 
-def test_a_cancelled_job_brings_nothing_where_that_is_assumed(
+def test_a_cancelled_job_sends_no_webhook_where_that_is_assumed(
     standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing("1,10", assumptions={"cancelled_webhook": "none"})
@@ -112,7 +114,9 @@ def test_a_cancelled_job_brings_nothing_where_that_is_assumed(
     assert mock.http.get("/__falkit/webhooks").json()["waiting"] == 0
 
 
-def test_who_moves_up_in_the_queue_brings_it_earlier(standing: Serve, receiver: Receiver) -> None:
+def test_a_job_that_moves_up_in_the_queue_sends_its_webhook_earlier(
+    standing: Serve, receiver: Receiver
+) -> None:
     mock = standing("0,10", runners=1)
     first, second = submit(mock, receiver.url), submit(mock, receiver.url)
     mock.cancel(first)
@@ -123,7 +127,7 @@ def test_who_moves_up_in_the_queue_brings_it_earlier(standing: Serve, receiver: 
     assert log[1]["sent"] == pytest.approx(1_800_000_010.0)
 
 
-def test_a_job_that_is_failed_by_hand_brings_that(standing: Serve, receiver: Receiver) -> None:
+def test_a_job_failed_by_hand_sends_that_failure(standing: Serve, receiver: Receiver) -> None:
     mock = standing("held")
     job = submit(mock, receiver.url)
     failure = {"status_code": 418, "body": {"detail": "teapot"}}
@@ -182,7 +186,7 @@ def test_a_hundred_slow_receivers_dont_delay_a_fast_one(
     assert not any(one["url"] == silent for one in ended_at_others())
 
 
-def test_a_receiver_that_is_slow_with_some_gets_the_others_all_the_same(mock: Mock) -> None:
+def test_a_receiver_that_is_slow_with_some_webhooks_gets_the_others(mock: Mock) -> None:
     over = threading.Event()
 
     def answer(request: Received) -> Reply:
@@ -200,7 +204,7 @@ def test_a_receiver_that_is_slow_with_some_gets_the_others_all_the_same(mock: Mo
         receiver.wait(101)
 
 
-def test_each_goes_to_its_own_receiver_and_nowhere_else(mock: Mock) -> None:
+def test_each_webhook_goes_to_its_own_receiver_only(mock: Mock) -> None:
     with ExitStack() as stack:
         receivers = [stack.enter_context(receiving()) for _ in range(5)]
         jobs: dict[str, str] = {}
@@ -234,7 +238,9 @@ def test_the_end_of_the_mock_waits_for_no_receiver(serve: Serve, silent: str) ->
     assert mock.service.webhooks.pending() == []
 
 
-def test_ten_thousand_that_wait_cost_a_jump_little(standing: Serve, receiver: Receiver) -> None:
+def test_ten_thousand_pending_webhooks_cost_a_clock_jump_little(
+    standing: Serve, receiver: Receiver
+) -> None:
     mock = standing("held")
     webhooks = mock.service.webhooks
 

@@ -28,7 +28,7 @@ def good(mock: Mock, request: Received) -> bool:
     )
 
 
-def test_a_duplicate_comes_as_often_as_asked_though_it_was_taken(
+def test_a_duplicate_comes_as_often_as_asked_though_it_was_acknowledged(
     mock: Mock, receiver: Receiver
 ) -> None:
     job = faulty(mock, receiver.url, "duplicate copies=3")
@@ -56,7 +56,9 @@ def test_a_duplicate_that_fails_is_not_tried_again(standing: Serve) -> None:
     assert outcomes == ["failed", "retry", "retry"]
 
 
-def test_a_late_one_comes_so_long_after_the_end(standing: Serve, receiver: Receiver) -> None:
+def test_a_late_webhook_comes_its_seconds_after_the_end(
+    standing: Serve, receiver: Receiver
+) -> None:
     mock = standing("0,5")
     faulty(mock, receiver.url, "late seconds=90")
     go(mock, 94)
@@ -65,7 +67,9 @@ def test_a_late_one_comes_so_long_after_the_end(standing: Serve, receiver: Recei
     assert deliveries(mock)[0]["sent"] == pytest.approx(1_800_000_095.0)
 
 
-def test_one_out_of_order_is_overtaken_by_the_next(standing: Serve, receiver: Receiver) -> None:
+def test_a_webhook_out_of_order_is_overtaken_by_the_next(
+    standing: Serve, receiver: Receiver
+) -> None:
     mock = standing("0,5", concurrency=0, runners=9)
     first = faulty(mock, receiver.url, "out_of_order seconds=600")
     go(mock, 60)
@@ -76,7 +80,7 @@ def test_one_out_of_order_is_overtaken_by_the_next(standing: Serve, receiver: Re
     assert came == [second["request_id"], first["request_id"]]
 
 
-def test_one_out_of_order_with_none_behind_it_comes_in_the_end(
+def test_a_webhook_out_of_order_with_none_behind_it_comes_in_the_end(
     standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing()
@@ -87,7 +91,7 @@ def test_one_out_of_order_with_none_behind_it_comes_in_the_end(
     assert len(receiver.received) == 1
 
 
-def test_two_out_of_order_change_places(standing: Serve, receiver: Receiver) -> None:
+def test_two_webhooks_out_of_order_change_places(standing: Serve, receiver: Receiver) -> None:
     mock = standing("0,5", runners=1)
     fault = "out_of_order"
     jobs = [faulty(mock, receiver.url, fault)["request_id"] for _ in range(2)]
@@ -95,7 +99,7 @@ def test_two_out_of_order_change_places(standing: Serve, receiver: Receiver) -> 
     assert [request.json["request_id"] for request in receiver.received] == jobs[::-1]
 
 
-def test_one_before_the_reply_comes_before_the_reply(serve: Serve) -> None:
+def test_a_webhook_before_the_reply_comes_first(serve: Serve) -> None:
     mock = serve("1,60")
     order: list[str] = []
 
@@ -112,7 +116,7 @@ def test_one_before_the_reply_comes_before_the_reply(serve: Serve) -> None:
     assert mock.status(job)["status"] == "COMPLETED"
 
 
-def test_a_tampered_one_does_not_verify_and_the_retry_does(
+def test_a_tampered_webhook_does_not_verify_and_its_retry_does(
     standing: Serve,
 ) -> None:
     mock = standing()
@@ -126,7 +130,7 @@ def test_a_tampered_one_does_not_verify_and_the_retry_does(
     assert [one["faults"] for one in deliveries(mock)] == [["tampered"], []]
 
 
-def test_a_stale_one_is_signed_for_a_moment_long_past(mock: Mock, receiver: Receiver) -> None:
+def test_a_stale_webhook_is_signed_for_an_earlier_moment(mock: Mock, receiver: Receiver) -> None:
     faulty(mock, receiver.url, "stale seconds=400")
     (request,) = receiver.wait()
     age = mock.clock.now() - int(request.headers["x-fal-webhook-timestamp"])
@@ -137,7 +141,7 @@ def test_a_stale_one_is_signed_for_a_moment_long_past(mock: Mock, receiver: Rece
     assert verifier.accepts(mock.url + JWKS, request.headers, request.body, then)
 
 
-def test_one_with_an_unknown_key_verifies_by_no_published_key(
+def test_a_webhook_with_an_unknown_key_verifies_by_no_published_key(
     standing: Serve,
 ) -> None:
     mock = standing()
@@ -147,7 +151,7 @@ def test_one_with_an_unknown_key_verifies_by_no_published_key(
     assert [one["status"] for one in deliveries(mock)] == ["retry", "retry", "acknowledged"]
 
 
-def test_a_slow_ones_acknowledgement_counts_for_nothing(
+def test_a_slow_webhooks_acknowledgement_does_not_count(
     standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing()
@@ -180,7 +184,7 @@ def test_without_a_webhook_a_fault_does_nothing(mock: Mock) -> None:
     assert deliveries(mock) == []
 
 
-def test_what_is_kept_with_a_job_is_read_back() -> None:
+def test_the_faults_kept_with_a_job_are_read_back() -> None:
     late = KeptFault("late", {"seconds": 60.0})
     stuck = KeptFault("stuck", {"seconds": math.inf})
     faults = JobFaults(("x",), "raw_error", "r1", queue=stuck, webhook={"late": late})

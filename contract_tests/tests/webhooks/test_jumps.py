@@ -45,7 +45,7 @@ def test_a_receiver_that_hangs_is_waited_for_once_in_two_hours_of_retries(
     assert waits == [0.2] * 6 + [Receivers.impatience] * 30
 
 
-def test_one_that_hung_is_waited_for_again_once_it_answers(
+def test_a_receiver_that_hung_is_waited_for_again_once_it_answers(
     standing: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mock = standing()

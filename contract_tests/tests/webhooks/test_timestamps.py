@@ -58,7 +58,9 @@ def test_the_machines_clock_dates_signatures_and_the_mocks_the_log(
     assert accepts(mock.url + JWKS, request.headers, request.body, 1_700_000_000.0)
 
 
-def test_a_stale_one_is_stale_by_the_machines_clock(standing: Serve, receiver: Receiver) -> None:
+def test_a_stale_webhook_is_stale_by_the_machines_clock(
+    standing: Serve, receiver: Receiver
+) -> None:
     mock = standing(webhook_timestamps="machine", faults=["webhook_stale seconds=400"])
     before = time.time()
     submit(mock, receiver.url)

@@ -133,7 +133,7 @@ def test_the_examples_refuse_what_is_tampered_with_stale_or_anothers(example: Ex
     assert done == before
 
 
-def test_the_examples_refuse_what_is_no_delivery(example: Example) -> None:
+def test_the_examples_refuse_unsigned_requests(example: Example) -> None:
     post, done = example
     before = dict(done)
     signed = of_now()

@@ -85,7 +85,7 @@ def test_a_part_that_breaks_off_leaves_the_one_before(
     assert mock.http.get(begun["access_url"]).content == b"whole"
 
 
-def test_a_full_disk_is_said(
+def test_a_full_disk_is_reported(
     mock: Mock, cdn: dict[str, str], blobs: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: object, data: bytes) -> None:
@@ -125,7 +125,7 @@ def test_a_part_that_comes_too_late_changes_nothing(
     assert blobs() == 1
 
 
-def test_a_folder_that_cannot_be_made_is_said(
+def test_a_folder_that_cannot_be_made_is_507(
     mock: Mock, cdn: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(prefix: str) -> str:

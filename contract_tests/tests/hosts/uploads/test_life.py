@@ -30,7 +30,7 @@ def test_an_upload_is_gone_at_its_time(
 
 
 @pytest.mark.parametrize("header", ["", "{}", '{"expiration_duration_seconds": null}'])
-def test_an_upload_lives_for_ever_if_nothing_is_said(
+def test_an_upload_lasts_for_ever_by_default(
     mock: Mock, upload: Callable[..., str], header: str
 ) -> None:
     url = upload(b"x", x_fal_object_lifecycle=header)
@@ -95,7 +95,7 @@ def test_a_preference_that_cannot_be_read_is_refused(
 
 
 @pytest.mark.parametrize(("preference", "code"), [(FORBID, 403), (HIDE, 404)])
-def test_access_rules_keep_strangers_out_and_let_the_owner_in(
+def test_access_rules_keep_others_out_and_let_the_owner_in(
     mock: Mock, upload: Callable[..., str], preference: str, code: int
 ) -> None:
     url = upload(b"x", x_fal_object_lifecycle=preference)
