@@ -1,4 +1,4 @@
-"""Mocks and receivers for all tests; a whole run that lost a combination fails."""
+"""Mocks and receivers for all tests."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import os
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
 
-import counting
 import processes
 from falkit import Settings
-from falkit_spec import Catalog
 from receiver import Receiver, receiving
 from serving import START, Mock, Serve, WatchedClock, running
 
@@ -93,38 +90,3 @@ def receiver() -> Generator[Receiver]:
 def authority_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder whose authority all gateways of the tests share."""
     return tmp_path_factory.mktemp("falkit-home")
-
-
-def _tried(config: pytest.Config) -> set[counting.Tried]:
-    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-    return counting.noted(reporter.stats.get("passed", ())) if reporter else set()
-
-
-def _is_worker(config: pytest.Config) -> bool:
-    return hasattr(config, "workerinput")
-
-
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Fail a whole run that has not tried every combination."""
-    config = session.config
-    if _is_worker(config) or exitstatus != pytest.ExitCode.OK or not counting.is_whole(config):
-        return
-    if counting.expected(Catalog.vendored()) - _tried(config):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Print how many combinations were tried, and which are missing."""
-    tried = _tried(config)
-    if not tried:
-        return
-    terminalreporter.section("combinations tried")
-    for line in counting.table(tried):
-        terminalreporter.line(line)
-    missing = counting.expected(Catalog.vendored()) - tried
-    if missing and counting.is_whole(config):
-        terminalreporter.line(f"MISSING: {len(missing)} were not tried or failed", red=True)
-        for one in sorted(missing, key=str)[:20]:
-            terminalreporter.line(f"  {one.endpoint} {one.choice} through {one.entry}", red=True)

@@ -50,7 +50,7 @@ def test_check_false_sends_a_wrong_input(do: Do, respx_mock: respx.MockRouter) -
     assert route.calls.last.request.content == b'{"duration": "6"}'
 
 
-def test_a_client_can_leave_inputs_unchecked_by_default(
+def test_a_client_with_check_false_leaves_inputs_unchecked(
     do: Do, respx_mock: respx.MockRouter
 ) -> None:
     route = respx_mock.post(f"https://queue.fal.run/{FAST}").respond(json={"request_id": "r1"})

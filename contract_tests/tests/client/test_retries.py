@@ -92,25 +92,22 @@ def test_a_call_that_may_have_been_accepted_is_never_sent_again(
     assert route.call_count == 1
 
 
-@pytest.mark.parametrize("failure", [httpx.Response(429), httpx.ConnectError("refused")])
-def test_a_submit_that_was_not_accepted_is_sent_again(
-    do: Do, respx_mock: respx.MockRouter, failure: Exception | httpx.Response
+@pytest.mark.parametrize(
+    ("failure", "resubmit"),
+    [
+        (httpx.Response(429), False),
+        (httpx.ConnectError("refused"), False),
+        (httpx.Response(503), True),
+        (httpx.ReadTimeout("slow"), True),
+    ],
+)
+def test_a_submit_is_sent_again_if_it_was_not_accepted_or_resubmit_is_set(
+    do: Do, respx_mock: respx.MockRouter, failure: Exception | httpx.Response, resubmit: bool
 ) -> None:
     accepted = httpx.Response(200, json={"request_id": "r1"})
     route = respx_mock.post(f"https://queue.fal.run/{ENDPOINT}")
     route.mock(side_effect=[failure, accepted])
-    do("submit", ENDPOINT, {}, check=False)
-    assert route.call_count == 2
-
-
-@pytest.mark.parametrize("failure", [httpx.Response(503), httpx.ReadTimeout("slow")])
-def test_resubmit_sends_even_what_may_have_been_accepted(
-    do: Do, respx_mock: respx.MockRouter, failure: Exception | httpx.Response
-) -> None:
-    accepted = httpx.Response(200, json={"request_id": "r1"})
-    route = respx_mock.post(f"https://queue.fal.run/{ENDPOINT}")
-    route.mock(side_effect=[failure, accepted])
-    do("submit", ENDPOINT, {}, check=False, settings={"retries": Retries(resubmit=True)})
+    do("submit", ENDPOINT, {}, check=False, settings={"retries": Retries(resubmit=resubmit)})
     assert route.call_count == 2
 
 

@@ -126,14 +126,6 @@ def test_numbers_go_on_after_the_request_log_is_cleared(mock: Mock) -> None:
     assert [line["number"] for line in logged(mock)] == [2]
 
 
-@pytest.mark.parametrize("query", [{"wait": "61"}, {"status": "x"}, {"body": "x"}])
-def test_an_invalid_query_of_the_request_log_is_refused_with_its_field(
-    mock: Mock, query: dict[str, str]
-) -> None:
-    reply = mock.http.get("/__falkit/requests", params=query)
-    assert (reply.status_code, next(iter(query)) in reply.json()["detail"]) == (422, True)
-
-
 def test_the_faults_that_applied_to_a_request_are_logged(mock: Mock) -> None:
     for fault in ("ingress_error", "connection_reset", "image_too_small"):
         mock.http.post("/__falkit/rules", json={"rule": f"{fault} times=1"})

@@ -1,4 +1,4 @@
-"""What befalls jobs: tries inside the service, time in the queue, lines, results and files."""
+"""Faults of jobs: tries inside the service, time in the queue, lines, results and files."""
 
 from __future__ import annotations
 

@@ -128,22 +128,9 @@ def test_a_receivers_credentials_are_shown_nowhere(standing: Serve) -> None:
     assert receiver.received[1].headers["authorization"] == "Basic bWU6c2VjcmV0"
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        {"status": "done"},
-        {"limit": "0"},
-        {"limit": "x"},
-        {"request": "1"},
-        {"cursor": "x"},
-        {"wait": "61"},
-    ],
-    ids=str,
-)
-def test_a_query_that_cant_be_used_is_refused(mock: Mock, query: dict[str, str]) -> None:
-    reply = mock.http.get("/__falkit/deliveries", params=query)
-    assert reply.status_code == 422
-    assert next(iter(query)) in reply.json()["detail"]
+def test_an_unknown_cursor_is_refused(mock: Mock) -> None:
+    reply = mock.http.get("/__falkit/deliveries", params={"cursor": "x"})
+    assert (reply.status_code, "cursor" in reply.json()["detail"]) == (422, True)
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
@@ -171,13 +158,10 @@ def test_the_file_of_a_triggered_output_can_be_fetched(mock: Mock, receiver: Rec
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, "kind"),
         ({"kind": "completed"}, "url"),
-        ({"kind": "done", "url": "http://localhost"}, "kind"),
         ({"kind": "failed", "url": "http://example.com"}, "url"),
         ({"kind": "failed", "url": "localhost"}, "url"),
         ({"kind": "failed", "url": "http://localhost", "endpoint_id": "x/y"}, "endpoint_id"),
-        ({"kind": "failed", "url": "http://localhost", "to": "x"}, "to"),
     ],
     ids=str,
 )

@@ -56,11 +56,6 @@ def test_odd_json_is_json(body: bytes) -> None:
     assert "payload_error" not in payload(Outcome(200, body))
 
 
-def test_a_second_try_has_another_gateway_id() -> None:
-    found = payload(Outcome(200, b"{}"), gateway="other")
-    assert (found["request_id"], found["gateway_request_id"]) == (ID, "other")
-
-
 @pytest.mark.parametrize("name", SAMPLES)
 def test_each_sample_is_a_payload_of_the_protocol(name: SampleName) -> None:
     schema = Draft202012Validator(Protocol.vendored().schema("WebhookPayload"))
