@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
@@ -42,9 +43,11 @@ def mock() -> Generator[Mock]:
 def serve() -> Generator[Serve]:
     """Serve a mock by its timing and other settings."""
     with ExitStack() as stack:
-        yield lambda timing="instant", **settings: stack.enter_context(
-            running(Settings(timing=timing, **settings))
-        )
+
+        def start(timing: str = "instant", **settings: Any) -> Mock:
+            return stack.enter_context(running(Settings(timing=timing, **settings)))
+
+        yield start
 
 
 @pytest.fixture
@@ -57,9 +60,12 @@ def clock() -> WatchedClock:
 def timed(clock: WatchedClock) -> Generator[Serve]:
     """Serve a mock by its timing and other settings, with the seed 1, on `clock`."""
     with ExitStack() as stack:
-        yield lambda timing="instant", **settings: stack.enter_context(
-            running(Settings(timing=timing, **{"seed": 1, **settings}), clock)
-        )
+
+        def start(timing: str = "instant", **settings: Any) -> Mock:
+            settings.setdefault("seed", 1)
+            return stack.enter_context(running(Settings(timing=timing, **settings), clock))
+
+        yield start
 
 
 @pytest.fixture(scope="session")

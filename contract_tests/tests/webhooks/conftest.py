@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Generator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -24,12 +25,14 @@ def mock(serve: Serve) -> Mock:
 def standing() -> Generator[Serve]:
     """Serve a mock whose time stands until the test moves it."""
     with ExitStack() as stack:
-        # Tests judge signatures by the mock's time, unless they are about just that.
-        yield lambda timing="instant", **more: stack.enter_context(
-            running(
-                Settings(timing=timing, **{"webhook_timestamps": "mock", **more}), WatchedClock()
-            )
-        )
+
+        def start(timing: str = "instant", **settings: Any) -> Mock:
+            # Tests judge signatures by the mock's time, unless they are about just that.
+            settings.setdefault("webhook_timestamps", "mock")
+            made = Settings(timing=timing, **settings)
+            return stack.enter_context(running(made, WatchedClock()))
+
+        yield start
 
 
 @pytest.fixture
