@@ -91,7 +91,7 @@ class Mock:
         return found
 
     def jobs(self) -> list[dict[str, Any]]:
-        """Return what the control API lists of all jobs, the newest first."""
+        """Return what the control API lists of the newest 100 jobs, the newest first."""
         found: list[dict[str, Any]] = self.http.get("/__falkit/jobs").json()["jobs"]
         return found
 

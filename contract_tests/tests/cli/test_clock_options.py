@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from typing import Any
 
 import click
@@ -14,7 +13,7 @@ import pytest
 from falkit import Settings
 from falkit_mock.cli.options import RUN_OPTIONS, clock_line, clock_of, settings_of
 from falkit_mock.core.clock import SimulatedClock
-from processes import started
+from processes import FALKIT, started
 from serving import KEY, PROMPT, T2V
 
 
@@ -84,7 +83,7 @@ def test_a_negative_limit_is_refused() -> None:
 
 
 def test_a_mock_on_a_paused_clock_says_so_and_stays_paused() -> None:
-    command = [sys.executable, "-m", "falkit_mock", "serve", "--port", "0"]
+    command = [FALKIT, "serve", "--port", "0"]
     command += ["--clock", "manual", "--clock-start", "2027-01-15T08:00:00Z", "--timing", "60,60"]
     with started(command, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

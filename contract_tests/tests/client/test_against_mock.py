@@ -7,7 +7,6 @@ import inspect
 import json
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -28,7 +27,7 @@ from falkit_client import (
     errors,
 )
 from falkit_fixtures.images import KINDS, sample
-from processes import started
+from processes import FALKIT, started
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
 INPUT = {"prompt": "A tram in the rain", "image_url": "https://example.com/tram.png"}
@@ -40,8 +39,7 @@ Do = Callable[..., Any]
 @contextmanager
 def served(timing: str) -> Generator[str]:
     """A mock in a process of its own; gives its URL."""
-    start = "from falkit_mock.cli import main; main()"
-    command = [sys.executable, "-c", start, "serve", "--port", "0", "--timing", timing]
+    command = [FALKIT, "serve", "--port", "0", "--timing", timing]
     with started(command, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         yield str(json.loads(process.stdout.readline())["url"])

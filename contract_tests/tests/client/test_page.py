@@ -25,12 +25,11 @@ import pytest
 from falkit import Settings
 from falkit_client import errors
 from falkit_fixtures.images import sample
-from processes import started
+from processes import FALKIT, started
 from serving import running
 
 PAGE = (Path(__file__).parents[3] / "docs" / "client.md").read_text()
 FILE = b"GET /v3b.fal.media/"
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 # What differs from run to run; of the log, how much is seen depends on the moment.
 CHANGING = (
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID"),

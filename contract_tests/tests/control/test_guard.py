@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import Generator
 
 import httpx
@@ -13,10 +12,10 @@ import pytest
 
 from falkit import Settings, create_app
 from falkit_mock.control.routes import Guard
-from processes import started
+from processes import FALKIT, started
 from serving import PATIENCE, Mock, running
 
-COMMAND = [sys.executable, "-c", "from falkit_mock.cli import main; main()", "serve", "--port", "0"]
+COMMAND = [FALKIT, "serve", "--port", "0"]
 HEALTH = "/__falkit/health"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,11 +13,11 @@ import pytest
 from falkit import Settings
 from falkit_mock.control import document
 from falkit_mock.control.routes import METHODS, ROOT
+from processes import FALKIT
 from serving import PATIENCE, Mock, WatchedClock, running
 
 PAGE = (Path(__file__).parents[3] / "docs" / "control.md").read_text()
 DEFAULT_URL = "http://127.0.0.1:4325"
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 EXAMPLES = re.findall(r"```sh\n(.*?)```(?:\s*```json\n(.*?)```)?", PAGE, re.DOTALL)
 
 

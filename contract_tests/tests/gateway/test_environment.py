@@ -20,10 +20,10 @@ from falkit_mock.gateway import RootsUnusable
 from falkit_mock.gateway.authority import Authority
 from falkit_mock.gateway.environment import PRELOAD, variables
 from gated import Gated
+from processes import FALKIT
 from serving import T2V
 
 URL = "http://127.0.0.1:4326"
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 AWKWARD = {"A": "plain", "B": "two words", "C": "it's $HOME \\ `x`", "D": 'a "quoted" one', "E": ""}
 
 

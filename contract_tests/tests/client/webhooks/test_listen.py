@@ -8,7 +8,6 @@ import queue
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -20,9 +19,10 @@ import httpx
 import pytest
 
 from client.webhooks.signing import REQUEST, KeyHost, Sent, Signer
+from processes import FALKIT
 from serving import PATIENCE
 
-COMMAND = [sys.executable, "-c", "from falkit_mock.cli import main; main()", "listen"]
+COMMAND = [FALKIT, "listen"]
 
 
 @dataclass
