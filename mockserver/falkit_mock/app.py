@@ -26,7 +26,7 @@ from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE
 from falkit_mock.gateway.gateway import Gateway
 from falkit_mock.hosts import RequestContext, resolve
 from falkit_mock.hosts.fal_run import FalRun
-from falkit_mock.hosts.faults import ConnectionCut, FaultInjection, IngressError, corrupt_reply, cut
+from falkit_mock.hosts.faults import ConnectionCut, IngressError, before_file, corrupt_reply, cut
 from falkit_mock.hosts.media import MediaHost
 from falkit_mock.hosts.queue import Queue
 from falkit_mock.hosts.replies import (
@@ -84,13 +84,12 @@ class MockApp:
         self.event_log = EventLog()
         service.events.listeners += [self.request_log, self.event_log]
         service.restarted.append(self.request_log.restart)
-        self._faults = FaultInjection(service)
         self._hosts: dict[str, Host] = {
             RUN: FalRun(service, catalog),
             QUEUE: Queue(service, catalog),
-            MEDIA: MediaHost(service),
+            MEDIA: MediaHost(service, catalog),
             SITE: Site(service, catalog),
-            REST: Rest(service),
+            REST: Rest(service, catalog),
             API: self._platform_api,
         }
         self._own = self._own_routes()
@@ -164,7 +163,7 @@ class MockApp:
             if host is None:
                 raise HostNotImitated(address.host)
             if address.role in _FILES:
-                await self._faults.before_file(context)
+                await before_file(service, context)
             return await host(context)
         except IngressError as error:
             # The ingress's own page has no header of ours.

@@ -106,7 +106,7 @@ def test_a_state_goes_out_and_in(falkit: Command, manual: Mock, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["state.tar"]
     file.write_bytes(b"no tar")
     refused = falkit.refused("import", str(file))
-    assert f"falkit: {file}: is no export of falkit: " in refused
+    assert f"falkit: {file}: isn't an export of falkit: " in refused
     assert "nothing has changed" in refused
     assert "can't be read" in falkit.refused("import", str(tmp_path / "none.tar"))
     assert "can't be written" in falkit.refused("export", str(tmp_path / "no" / "state.tar"))

@@ -153,7 +153,7 @@ class Driver:
 
     async def _settled(self) -> None:
         # Pictures are decoded in threads, which would finish sooner or later.
-        await self.service.settled()
+        await self.service.outcomes.settled()
         for _ in range(TURNS):
             await asyncio.sleep(0)
         while any(not (call.task.done() or self.clock.holds(call.task)) for call in self._calls):

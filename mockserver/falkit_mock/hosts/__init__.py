@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from functools import cached_property
 from time import perf_counter
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from starlette.datastructures import QueryParams
@@ -18,6 +19,7 @@ from falkit_mock.core.errors import (
     BodyTooLarge,
     HostNotImitated,
     InvalidProxyRequest,
+    MethodNotAllowed,
     NoFalHost,
     NotFound,
     Unauthenticated,
@@ -26,10 +28,13 @@ from falkit_mock.core.errors import (
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.identity import BadToken, check, key_id
 from falkit_mock.core.network import DOMAINS, MEDIA, MEDIA_BASE, ROLES, is_fal
+from falkit_mock.hosts.replies import Reply, json_reply
 from falkit_mock.service import BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
 from falkit_mock.settings import MediaHost
-from falkit_spec import JSON
+from falkit_spec import JSON, Catalog, Object
+from falkit_spec.schema import Compiled
+from falkit_spec.types import is_object
 
 # Where the official server proxy answers by default (wire.md §1.4); the header counts anywhere.
 PROXY_ROUTE = "/api/fal/proxy"
@@ -66,30 +71,9 @@ class Address(NamedTuple):
     base: str
     media_base: str
 
-    def url(self, path: str) -> str:
-        """Return the URL of a path on the same host, as the caller can follow it."""
-        return f"{self.base}{path}"
-
 
 class RequestContext:
     """One request: what it says, read once, and what is noted of it on its way to a reply."""
-
-    __slots__ = (
-        "_query",
-        "address",
-        "authorization",
-        "began",
-        "connection",
-        "error",
-        "headers",
-        "hints",
-        "method",
-        "now",
-        "receive",
-        "record",
-        "reply_fault",
-        "scope",
-    )
 
     def __init__(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, now: float
@@ -108,10 +92,8 @@ class RequestContext:
         self.address: Address
         # What the hint of the reply says beside its own.
         self.hints: list[str] = []
-        # The refusal that is the reply, and the fault that corrupts the reply on its way out.
-        self.error: WireError | None = None
+        # The fault that corrupts the reply on its way out.
         self.reply_fault: str | None = None
-        self._query: QueryParams | None = None
         client = scope.get("client")
         self.record = RequestRecord(
             time=now,
@@ -122,12 +104,10 @@ class RequestContext:
             client=f"{client[0]}:{client[1]}" if client else "",
         )
 
-    @property
+    @cached_property
     def query(self) -> QueryParams:
         """The query, parsed when it is first asked for: most requests have none."""
-        if self._query is None:
-            self._query = QueryParams(self.address.query)
-        return self._query
+        return QueryParams(self.address.query)
 
     def header(self, name: bytes) -> str:
         """Return a header by its lower-case name; empty where it isn't there."""
@@ -141,6 +121,11 @@ class RequestContext:
         """Let the reply's hint say something beside its own; once."""
         if text not in self.hints:
             self.hints.append(text)
+
+    def allow(self, *methods: str) -> None:
+        """Raise MethodNotAllowed unless the request has one of these methods."""
+        if self.method not in methods:
+            raise MethodNotAllowed(*methods)
 
     def stream(self) -> AsyncGenerator[bytes]:
         """Yield the body as it comes; raise ClientDisconnect if the caller hangs up."""
@@ -160,6 +145,25 @@ class RequestContext:
         if len(body) > limit:
             raise BodyTooLarge(limit)
         return body
+
+
+class Host:
+    """What every fal host stands on: the service and the catalog of its models."""
+
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
+        self._catalog = catalog
+
+    def reply(
+        self,
+        body: Mapping[str, JSON] | str | None,
+        *,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Return a JSON reply that is about no job, with an id of its own."""
+        request_id = self._service.identity.reply_id()
+        return json_reply(body, request_id=request_id, status_code=status_code, headers=headers)
 
 
 def resolve(
@@ -284,8 +288,8 @@ _MOST = 4 * 1024 * 1024
 _LIFECYCLE_HEADERS = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preference")
 
 
-async def read_object(context: RequestContext) -> dict[str, JSON]:
-    """Return a body that must be a JSON object; raise BadBody, also for none at all."""
+async def read_object(context: RequestContext, schema: Object) -> Object:
+    """Return a body that must be a JSON object; raise BadBody with all that a schema refuses."""
     body = await context.body(_MOST)
     if not body:
         raise BadBody.field("missing", ["body"], "Field required")
@@ -293,27 +297,13 @@ async def read_object(context: RequestContext) -> dict[str, JSON]:
         value = loads(body)
     except NotJson as error:
         raise BadBody.field("json_invalid", ["body"], "JSON decode error", error.message) from None
-    if not isinstance(value, dict):
-        message = "Input should be a valid dictionary or object to extract fields from"
-        raise BadBody.field("model_attributes_type", ["body"], message, value)
+    if not is_object(value) or not Compiled(schema).is_valid(value):
+        # Lazy: it imports jsonschema, and few bodies are refused.
+        from falkit_spec.validation import InputValidator
+
+        faults = InputValidator(schema, (), {}).faults(value)
+        raise BadBody(cast("list[JSON]", faults))
     return value
-
-
-def texts(body: Mapping[str, JSON], *names: str) -> list[str]:
-    """Return fields that must be strings; raise BadBody with all that are not."""
-    found: list[str] = []
-    wrong: list[JSON] = []
-    for name in names:
-        value = body.get(name)
-        if isinstance(value, str):
-            found.append(value)
-        elif name in body:
-            wrong.append(_item("string_type", name, "Input should be a valid string", value))
-        else:
-            wrong.append(_item("missing", name, "Field required", dict(body)))
-    if wrong:
-        raise BadBody(wrong)
-    return found
 
 
 def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:
@@ -330,10 +320,6 @@ def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:
                 message = f"{error.field} {error.fix}"
                 raise BadBody.field("value_error", loc, message, error.value) from None
     return default
-
-
-def _item(kind: str, name: str, message: str, value: JSON) -> dict[str, JSON]:
-    return {"type": kind, "loc": ["body", name], "msg": message, "input": value}
 
 
 T = TypeVar("T")

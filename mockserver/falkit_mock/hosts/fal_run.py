@@ -12,14 +12,13 @@ from falkit_mock.core.errors import (
     ApplicationNotFound,
     BadBody,
     BadHeader,
-    MethodNotAllowed,
 )
 from falkit_mock.core.jobs import ModelRequest, Priority, RequestOptions
 from falkit_mock.core.network import QUEUE, RUN
 from falkit_mock.faults import Operation
 from falkit_mock.faults.rules import MARKS, NO_MAGIC
-from falkit_mock.hosts import RequestContext, authorize, split_app, unless_gone
-from falkit_mock.hosts.faults import FaultInjection, named_by, note_job
+from falkit_mock.hosts import Host, RequestContext, authorize, split_app, unless_gone
+from falkit_mock.hosts.faults import before_model, named_by, note_job
 from falkit_mock.hosts.replies import Reply, outcome_reply
 from falkit_mock.service import USUAL_LIFECYCLE, BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
@@ -164,28 +163,23 @@ def _known(catalog: Catalog) -> str:
     return "this mock knows " + ", ".join(endpoint.id for endpoint in catalog)
 
 
-class FalRun:
+class FalRun(Host):
     """POST /{endpoint id}.
 
     What an app may have besides, LTX-2 has not: `/stream` and `/realtime` are paths that it
     doesn't know. A WebSocket's handshake is a GET, and is answered as one (wire.md §8).
     """
 
-    def __init__(self, service: Service, catalog: Catalog) -> None:
-        self._service = service
-        self._catalog = catalog
-        self._faults = FaultInjection(service)
-
     async def __call__(self, context: RequestContext) -> Reply:
         app, _ = split_app(context.address.path)
-        request = await read_model_request(context, app, self._catalog, self._service)
-        if context.method != "POST" and request.endpoint is not None:
-            raise MethodNotAllowed("POST")
         service, magic = self._service, NO_MAGIC
+        request = await read_model_request(context, app, self._catalog, service)
+        if request.endpoint is not None:
+            context.allow("POST")
         if request.marked or not service.rules.idle:
-            magic = await self._faults.before_model(context, request, "run")
+            magic = await before_model(service, context, request, "run")
         job = service.start(request, magic)
-        if not self._service.is_over(job):
-            job = await unless_gone(context.receive, self._service.finish(job))
+        if job.outcome is None or service.clock.now() < job.ends:
+            job = await unless_gone(context.receive, service.finish(job))
         note_job(context, job)
-        return outcome_reply(job, await self._service.outcome(job))
+        return outcome_reply(job, await service.outcome(job))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -21,9 +21,9 @@ from falkit_mock.core.errors import (
     Unauthenticated,
     WireError,
 )
-from falkit_mock.core.jobs import NO_FAULTS, Entry, Job, ModelRequest
+from falkit_mock.core.jobs import Entry, Job, ModelRequest
 from falkit_mock.core.network import MEDIA
-from falkit_mock.faults import JOBS, Operation, RuleError
+from falkit_mock.faults import JOBS, Operation, Phase, RuleError
 from falkit_mock.faults.catalogue import WEBHOOK_PREFIX
 from falkit_mock.faults.matching import MatchContext
 from falkit_mock.faults.resolve import input_of, match_context, named_faults
@@ -115,7 +115,6 @@ def _half(send: Send) -> Send:
 # Pieces that a slow file comes in.
 _PIECES = 10
 _PAGE = b"<!DOCTYPE html>\n<title>Not the file</title>\n<p>This is a page, and no media file.</p>\n"
-Wait = Callable[[float], Awaitable[None]]
 
 
 def corrupted(file: MediaFile, triggered: TriggeredFault | None) -> MediaFile:
@@ -140,23 +139,17 @@ def corrupted(file: MediaFile, triggered: TriggeredFault | None) -> MediaFile:
             return file
 
 
-def pause_of(triggered: TriggeredFault | None) -> float:
-    """Return the seconds between the pieces of a slow file; 0 for others."""
-    if triggered is None or triggered.name != "media_slow":
-        return 0.0
-    return triggered.number("seconds") / _PIECES
-
-
-async def slowly(data: bytes, pause: float, wait: Wait) -> AsyncGenerator[bytes]:
-    """Yield data in pieces with a pause before each."""
+async def slowly(
+    service: Service, context: RequestContext, data: bytes, seconds: float
+) -> AsyncGenerator[bytes]:
+    """Yield data in pieces with a pause before each; all of a file takes so many seconds."""
     size = max(1, -(-len(data) // _PIECES))
     for start in range(0, len(data), size):
-        await wait(pause)
+        await wait(service, context, service.clock.now() + seconds / _PIECES)
         yield data[start : start + size]
 
 
 HEADER = "x-falkit-fault"
-_HEADER = HEADER.encode()
 
 
 def named_by(context: RequestContext, operation: Operation) -> tuple[str, ...]:
@@ -165,11 +158,12 @@ def named_by(context: RequestContext, operation: Operation) -> tuple[str, ...]:
     Raise BadHeader for what isn't one, and where a job would begin for one that it can't have. On
     other requests that is a hint, since a program may send the header with all its requests.
     """
-    if _HEADER not in context.headers:
+    header = HEADER.encode()
+    if header not in context.headers:
         return ()
     found: list[str] = []
     for name, value in context.scope["headers"]:
-        if name == _HEADER:
+        if name == header:
             found += _named(context, operation, value.decode("utf-8", "replace"))
     return tuple(found)
 
@@ -195,128 +189,133 @@ def _unreadable(text: str, fix: str) -> BadHeader:
     return BadHeader(HEADER, text, fix, why)
 
 
-class FaultInjection:
-    """Applies what rules name to requests."""
+async def before_model(
+    service: Service, context: RequestContext, request: ModelRequest, entry: Entry
+) -> Magic:
+    """Apply what a call of a model meets before it is carried out; return what it names."""
+    magic = named_faults(request, entry)
+    if magic.texts or not service.rules.idle:
+        await _apply(service, context, match_context(request, entry, magic.texts))
+    return magic
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._rules = service.rules
 
-    async def before_model(
-        self, context: RequestContext, request: ModelRequest, entry: Entry
-    ) -> Magic:
-        """Apply what a call of a model meets before it is carried out; return what it names."""
-        magic = named_faults(request, entry)
-        if magic.texts or not self._rules.idle:
-            await self._apply(context, match_context(request, entry, magic.texts))
-        return magic
+async def before_job(
+    service: Service, context: RequestContext, job: Job, operation: Operation
+) -> None:
+    """Apply what a request about a job meets, by its own header or by the job's input."""
+    named = named_by(context, operation)
+    if named or not service.rules.idle:
+        await _apply(service, context, _about_job(service, job, operation, named))
 
-    async def before_job(self, context: RequestContext, job: Job, operation: Operation) -> None:
-        """Apply what a request about a job meets, by its own header or by the job's input."""
-        named = named_by(context, operation)
-        if named or not self._rules.idle:
-            await self._apply(context, self._of_job(job, operation, named))
 
-    async def before_file(self, context: RequestContext) -> None:
-        """Apply what a request about files or tokens meets."""
-        operation = _operation(context)
-        named = named_by(context, operation) if operation else ()
-        if operation is None or (self._rules.idle and not named):
-            return
-        job = self._maker(context.address.path) if operation == "media" else None
-        if job is not None:
-            await self._apply(context, self._of_job(job, operation, named))
-        else:
-            await self._apply(context, MatchContext(operation, "", context.record.key, named))
+async def before_file(service: Service, context: RequestContext) -> None:
+    """Apply what a request about files or tokens meets."""
+    operation = _operation(context)
+    if operation is not None and (match := _about_file(service, context, operation)):
+        await _apply(service, context, match)
 
-    def of_media(self, context: RequestContext) -> TriggeredFault | None:
-        """Return what is wrong with a file that is asked for."""
-        named = named_by(context, "media")
-        if self._rules.idle and not named:
-            return None
-        job = self._maker(context.address.path)
-        match = MatchContext("media", named=named)
-        if job is not None:
-            match = self._of_job(job, "media", named)
-        triggered = self._noted(context, self._rules.choose("media", match))
-        if triggered is not None and triggered.name != "media_missing":
-            context.add_hint(triggered.hint)
-        return triggered
 
-    async def wait(self, context: RequestContext, until: float) -> None:
-        """Wait for a moment of the clock; raise if the caller hangs up or the mock ends."""
-        clock, connection = self._service.clock, context.connection
-        while clock.now() < until:
-            if self._service.closing:
-                raise ShuttingDown(self._service.identity.reply_id())
-            waiting = asyncio.ensure_future(clock.wait(until, clock.notifier.waiter()))
-            ends = [waiting, connection.gone] if connection else [waiting]
-            try:
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                waiting.cancel()
-            if connection is not None and connection.gone.done():
-                raise ClientDisconnect
-        context.now = clock.now()
-
-    def _of_job(self, job: Job, operation: Operation, named: tuple[str, ...]) -> MatchContext:
-        """Return a request about a job as rules see it: by the job's endpoint, input and key."""
-        store = self._service.store
-        every = (*named, *job.faults.named)
-        return MatchContext(
-            operation, job.path, job.options.key, every, lambda: input_of(store.input(job.id))
-        )
-
-    def _maker(self, path: str) -> Job | None:
-        record = self._service.store.file(path)
-        return None if record is None else self._service.store.get(record.request_id)
-
-    async def _apply(self, context: RequestContext, match: MatchContext) -> None:
-        if late := self._noted(context, self._rules.choose("latency", match)):
-            context.add_hint(late.hint)
-            seconds = self._rules.draw(late, "seconds")
-            await self.wait(context, self._service.clock.now() + seconds)
-        triggered = self._noted(context, self._rules.choose("answer", match))
-        if triggered is None:
-            return
-        if triggered.fault.family != "connection":
-            raise self._refusal(triggered, match)
-        if triggered.name == "hang":
-            until = self._service.clock.now() + triggered.number("seconds")
-            await self.wait(context, until)
-        if not triggered.fault.done:
-            raise ConnectionCut(triggered.name)
+def of_media(service: Service, context: RequestContext) -> TriggeredFault | None:
+    """Return what is wrong with a file that is asked for."""
+    match = _about_file(service, context, "media")
+    triggered = None if match is None else _chosen(service, context, "media", match)
+    if triggered is not None and triggered.name != "media_missing":
         context.add_hint(triggered.hint)
-        context.reply_fault = triggered.name
+    return triggered
 
-    def _refusal(self, triggered: TriggeredFault, asked: MatchContext) -> WireError:
-        error: WireError
-        match triggered.name:
-            case "account_locked":
-                error = AccountLocked(triggered.text("reason"))
-            case "bad_key":
-                error = Unauthenticated.unknown()
-            case "concurrent_requests_limit":
-                error = TooManyAtOnce(asked.key, 2)
-            case "ingress_error":
-                return IngressError(int(triggered.number("status")))
-            case _:
-                error = self._service.unknown()
-        error.hint = triggered.hint
-        return error
 
-    def _noted(
-        self, context: RequestContext, triggered: TriggeredFault | None
-    ) -> TriggeredFault | None:
-        if triggered is not None:
-            context.note_fault(triggered.name)
-        return triggered
+async def wait(service: Service, context: RequestContext, until: float) -> None:
+    """Wait for a moment of the clock; raise if the caller hangs up or the mock ends."""
+    clock, connection = service.clock, context.connection
+    while clock.now() < until:
+        if service.closing:
+            raise ShuttingDown(service.identity.reply_id())
+        waiting = asyncio.ensure_future(clock.wait(until, clock.notifier.waiter()))
+        ends = [waiting, connection.gone] if connection else [waiting]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if connection is not None and connection.gone.done():
+            raise ClientDisconnect
+    context.now = clock.now()
+
+
+def _about_job(
+    service: Service, job: Job, operation: Operation, named: tuple[str, ...]
+) -> MatchContext:
+    """Return a request about a job as rules see it: by the job's endpoint, input and key."""
+    every = (*named, *job.faults.named)
+    return MatchContext(
+        operation, job.path, job.options.key, every, lambda: input_of(service.store.input(job.id))
+    )
+
+
+def _about_file(
+    service: Service, context: RequestContext, operation: Operation
+) -> MatchContext | None:
+    """Return a request about files as rules see it; None where there is nothing to apply.
+
+    One for an output is about the job that made it.
+    """
+    named = named_by(context, operation)
+    if service.rules.idle and not named:
+        return None
+    record = service.store.file(context.address.path) if operation == "media" else None
+    job = service.store.get(record.request_id) if record is not None else None
+    if job is not None:
+        return _about_job(service, job, operation, named)
+    return MatchContext(operation, "", context.record.key, named)
+
+
+async def _apply(service: Service, context: RequestContext, match: MatchContext) -> None:
+    """Delay a request, refuse it, or cut its connection, as the rules have it."""
+    if late := _chosen(service, context, "latency", match):
+        context.add_hint(late.hint)
+        seconds = service.rules.draw(late, "seconds")
+        await wait(service, context, service.clock.now() + seconds)
+    triggered = _chosen(service, context, "answer", match)
+    if triggered is None:
+        return
+    if triggered.fault.family != "connection":
+        raise _refusal(service, triggered, match)
+    if triggered.name == "hang":
+        await wait(service, context, service.clock.now() + triggered.number("seconds"))
+    if not triggered.fault.done:
+        raise ConnectionCut(triggered.name)
+    context.add_hint(triggered.hint)
+    context.reply_fault = triggered.name
+
+
+def _chosen(
+    service: Service, context: RequestContext, phase: Phase, match: MatchContext
+) -> TriggeredFault | None:
+    """Return the fault that a rule applies in a phase, and note it for the log."""
+    triggered = service.rules.choose(phase, match)
+    if triggered is not None:
+        context.note_fault(triggered.name)
+    return triggered
+
+
+def _refusal(service: Service, triggered: TriggeredFault, asked: MatchContext) -> WireError:
+    error: WireError
+    match triggered.name:
+        case "account_locked":
+            error = AccountLocked(triggered.text("reason"))
+        case "bad_key":
+            error = Unauthenticated.unknown()
+        case "concurrent_requests_limit":
+            error = TooManyAtOnce(asked.key, 2)
+        case "ingress_error":
+            return IngressError(int(triggered.number("status")))
+        case _:
+            error = service.unknown()
+    error.hint = triggered.hint
+    return error
 
 
 def note_job(context: RequestContext, job: Job) -> None:
     """Note the faults that a new job was given."""
-    if job.faults is NO_FAULTS:
-        return
     note_outcome(context, job)
     faults = job.faults
     names = [kept.name for kept in (faults.queue, faults.logs) if kept is not None]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import TypeAlias
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
+from typing import Any, TypeAlias, cast
 from urllib.parse import quote, unquote
 
 from starlette.responses import StreamingResponse
@@ -14,103 +15,112 @@ from falkit_mock.core.errors import (
     BadBody,
     FileNotFound,
     Forbidden,
-    MethodNotAllowed,
     NotFound,
     Unauthenticated,
     UploadNotFound,
-    WireError,
 )
 from falkit_mock.core.identity import BadToken, check
-from falkit_mock.faults.rulebook import TriggeredFault
-from falkit_mock.hosts import RequestContext, read_lifecycle, read_object
-from falkit_mock.hosts.faults import FaultInjection, corrupted, pause_of, slowly
-from falkit_mock.hosts.replies import AnyReply, Reply, json_reply
+from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object
+from falkit_mock.hosts.faults import corrupted, of_media, slowly
+from falkit_mock.hosts.replies import AnyReply, Reply
 from falkit_mock.service import Acl
 from falkit_mock.service.files import MediaFile
 from falkit_mock.service.service import Service
 from falkit_mock.store import Upload
-from falkit_spec import JSON
+from falkit_spec import JSON, Object
 
 # Seconds for which an upload URL stays signed.
 SIGNED_FOR = 3600.0
 # The most parts that S3 and its kin take.
 _MOST_PARTS = 10_000
 _MULTIPART = re.compile(r"(?P<file>/files/.+)/multipart/(?P<id>[^/]+)(?P<rest>(?:/[^/]+)?)")
+_NUMBER: Object = {"type": "integer", "minimum": 1, "maximum": _MOST_PARTS}
+_PARTS: Object = {
+    "type": "object",
+    "required": ["parts"],
+    "properties": {
+        "parts": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["etag"],
+                "properties": {
+                    "partNumber": _NUMBER,
+                    "part_number": _NUMBER,
+                    "etag": {"type": "string"},
+                },
+            },
+        }
+    },
+}
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+_FOR_EVER = "public, max-age=31536000, immutable"
+# Returns the bytes [start, end) of a file, at once or as they are read.
+Body: TypeAlias = Callable[[int, int], bytes | AsyncGenerator[bytes]]
 
 
-class UploadHost:
-    """POST /files/upload[/multipart], PUT of a signed URL, and the parts of an upload."""
+class MediaHost(Host):
+    """GET and HEAD /files/…, whole or in part.
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._uploads = service.uploads
+    And POST /files/upload[/multipart], PUT of a signed URL, and the parts of an upload.
+    """
 
-    async def __call__(self, context: RequestContext) -> AnyReply | None:
-        """Answer what is an upload; return None for what is not."""
-        if context.address.path in ("/files/upload", "/files/upload/multipart"):
-            if context.method != "POST":
-                raise MethodNotAllowed("POST")
+    async def __call__(self, context: RequestContext) -> AnyReply:
+        path = context.address.path
+        if path in ("/files/upload", "/files/upload/multipart"):
+            context.allow("POST")
             return await self._open(context)
-        if match := _MULTIPART.fullmatch(context.address.path):
+        if match := _MULTIPART.fullmatch(path):
             return await self._multipart(context, match["id"], match["rest"][1:])
         if context.method == "PUT":
             return await self._signed(context)
-        return None
+        context.allow("GET", "HEAD")
+        return self._read(context)
 
-    async def _open(self, context: RequestContext) -> AnyReply:
+    async def _open(self, context: RequestContext) -> Reply:
         self._check_token(context)
+        uploads = self._service.uploads
         name = unquote(context.header(b"x-fal-file-name"))
-        lifecycle = read_lifecycle(context, self._uploads.defaults)
-        upload = self._uploads.open(name, context.header(b"content-type"), lifecycle)
-        body: dict[str, JSON] = {"access_url": f"{context.address.media_base}{upload.path}"}
-        if context.address.path == "/files/upload":
-            await self._whole(context, upload)
-        else:
-            body["uploadId"] = upload.id
-        return self._reply(body)
-
-    async def _whole(self, context: RequestContext, upload: Upload) -> None:
+        lifecycle = read_lifecycle(context, uploads.defaults)
+        upload = uploads.open(name, context.header(b"content-type"), lifecycle)
+        access_url = f"{context.address.media_base}{upload.path}"
+        if context.address.path.endswith("/multipart"):
+            return self.reply({"access_url": access_url, "uploadId": upload.id})
         try:
-            await self._uploads.receive(upload, 1, context.stream())
+            await uploads.receive(upload, 1, context.stream())
         except BaseException:
-            self._uploads.discard(upload)
+            uploads.discard(upload)
             raise
-        self._uploads.finish(upload)
+        uploads.finish(upload)
+        return self.reply({"access_url": access_url})
 
-    async def _signed(self, context: RequestContext) -> AnyReply:
+    async def _signed(self, context: RequestContext) -> Reply:
         """PUT upload_url: its query is the permission, there is no Authorization."""
-        upload = self._find(self._signed_for(context))
+        upload = self._service.uploads.get(self._signed_for(context))
         if upload.path != context.address.path:
             raise Forbidden("the URL is signed for another file")
-        piece = await self._uploads.receive(upload, 1, context.stream(), again=True)
-        self._uploads.finish(upload)
-        return self._reply({}, {"etag": f'"{piece.etag}"'})
+        piece = await self._service.uploads.receive(upload, 1, context.stream(), again=True)
+        self._service.uploads.finish(upload)
+        return self.reply({}, headers={"etag": f'"{piece.etag}"'})
 
-    async def _multipart(self, context: RequestContext, upload_id: str, rest: str) -> AnyReply:
-        wanted = "POST" if rest == "complete" else "PUT"
-        if context.method != wanted:
-            raise MethodNotAllowed(wanted)
+    async def _multipart(self, context: RequestContext, upload_id: str, rest: str) -> Reply:
+        context.allow("POST" if rest == "complete" else "PUT")
         if "token" in context.query:
             if self._signed_for(context) != upload_id:
                 raise Forbidden("the URL is signed for another upload")
         else:
             self._check_token(context)
-        upload = self._find(upload_id)
+        upload = self._service.uploads.get(upload_id)
         if not context.address.path.startswith(f"{upload.path}/"):
             raise UploadNotFound(upload_id)
         if rest == "complete":
             await complete(self._service, context, upload)
-            return self._reply({"access_url": f"{context.address.media_base}{upload.path}"})
-        return await self._part(context, upload, rest)
-
-    async def _part(self, context: RequestContext, upload: Upload, rest: str) -> AnyReply:
+            return self.reply({"access_url": f"{context.address.media_base}{upload.path}"})
         number = part_number(rest)
-        if upload.done:
-            raise UploadNotFound(upload.id)
-        piece = await self._uploads.receive(upload, number, context.stream())
+        piece = await self._service.uploads.receive(upload, number, context.stream())
         # Python reads the header and JavaScript the body (wire.md §12 row 13).
         etag = f'"{piece.etag}"'
-        return self._reply({"partNumber": number, "etag": etag}, {"etag": etag})
+        return self.reply({"partNumber": number, "etag": etag}, headers={"etag": etag})
 
     def _check_token(self, context: RequestContext) -> None:
         scheme, _, token = context.authorization.partition(" ")
@@ -130,14 +140,41 @@ class UploadHost:
         except BadToken as error:
             raise Forbidden(f"the upload URL's signature is {error}") from None
 
-    def _find(self, upload_id: str) -> Upload:
-        upload = self._uploads.get(upload_id)
-        if upload is None:
-            raise UploadNotFound(upload_id)
-        return upload
+    def _read(self, context: RequestContext) -> AnyReply:
+        service, path = self._service, context.address.path
+        if file := service.media.file(path):
+            check_reader(service, context, file.acl)
+            return self._output(context, file)
+        stored = service.uploads.file(path)
+        if stored is None:
+            raise FileNotFound
+        upload = stored.upload
+        check_reader(service, context, upload.acl)
+        body = partial(service.uploads.read, stored)
+        cache = self._cache(upload.expires, upload.acl)
+        return _serve(context, stored.etag, upload.content_type, stored.size, body, cache)
 
-    def _reply(self, body: dict[str, JSON], headers: Mapping[str, str] | None = None) -> AnyReply:
-        return json_reply(body, request_id=self._service.identity.reply_id(), headers=headers)
+    def _output(self, context: RequestContext, file: MediaFile) -> AnyReply:
+        triggered = of_media(self._service, context)
+        file = corrupted(file, triggered)
+        data = file.data
+
+        def body(start: int, end: int) -> bytes | AsyncGenerator[bytes]:
+            if triggered is None or triggered.name != "media_slow":
+                return data[start:end]
+            return slowly(self._service, context, data[start:end], triggered.number("seconds"))
+
+        # A rule may hold for the next request no more.
+        cache = "no-store" if triggered else self._cache(file.expires, file.acl)
+        return _serve(context, file.etag, file.content_type, len(data), body, cache)
+
+    def _cache(self, expires: float, acl: str) -> str:
+        """Return how long others may keep a file: not past its end, nor its access rules."""
+        if acl:
+            return "private, no-store"
+        if expires == math.inf:
+            return _FOR_EVER
+        return f"public, max-age={int(expires - self._service.clock.now())}"
 
 
 def signed_url(service: Service, media_base: str, upload: Upload, rest: str = "") -> str:
@@ -188,96 +225,15 @@ async def complete(service: Service, context: RequestContext, upload: Upload) ->
     Python and JavaScript write `partNumber`, the GCS form `part_number` (wire.md §7.3); ETags
     come with their quotes or without.
     """
-    body = await read_object(context)
-    parts = body.get("parts")
-    if not isinstance(parts, list):
-        kind = "list_type" if "parts" in body else "missing"
-        message = "Input should be a valid list" if "parts" in body else "Field required"
-        raise BadBody.field(kind, ["body", "parts"], message, parts)
-    service.uploads.finish(upload, [_named(part, place) for place, part in enumerate(parts)])
-
-
-def _named(part: JSON, place: int) -> tuple[int, str]:
-    error: WireError = BadBody.field(
-        "value_error",
-        ["body", "parts", place],
-        'A part is {"partNumber": a number from 1, "etag": "…"}',
-        part,
-    )
-    if not isinstance(part, dict):
-        raise error
-    number = part.get("partNumber", part.get("part_number"))
-    etag = part.get("etag")
-    if not isinstance(number, int) or isinstance(number, bool) or not isinstance(etag, str):
-        raise error
-    if not 1 <= number <= _MOST_PARTS:
-        raise error
-    return number, etag.removeprefix("W/").strip('"')
-
-
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
-
-
-class MediaHost:
-    """GET and HEAD /files/…, whole or in part, and uploads."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._door = UploadHost(service)
-        self._faults = FaultInjection(service)
-
-    async def __call__(self, context: RequestContext) -> AnyReply:
-        answer = await self._door(context)
-        if answer is not None:
-            return answer
-        if context.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed("GET", "HEAD")
-        file = self._service.media.file(context.address.path)
-        if file is not None:
-            check_reader(self._service, context, file.acl)
-            chosen = self._faults.of_media(context)
-            return self._output(context, corrupted(file, chosen), chosen)
-        stored = self._service.uploads.file(context.address.path)
-        if stored is None:
-            raise FileNotFound
-        check_reader(self._service, context, stored.upload.acl)
-        return _serve(
-            context,
-            stored.etag,
-            stored.upload.content_type,
-            stored.size,
-            lambda start, end: self._service.uploads.read(stored, start, end),
-            self._cache(stored.upload.expires, stored.upload.acl),
-        )
-
-    def _output(
-        self, context: RequestContext, file: MediaFile, chosen: TriggeredFault | None
-    ) -> AnyReply:
-        data, pause = file.data, pause_of(chosen)
-
-        async def wait(seconds: float) -> None:
-            await self._faults.wait(context, self._service.clock.now() + seconds)
-
-        def body(start: int, end: int) -> bytes | AsyncGenerator[bytes]:
-            part = data[start:end]
-            return slowly(part, pause, wait) if pause else part
-
-        # A rule may hold for the next request no more.
-        cache = "no-store" if chosen else self._cache(file.expires, file.acl)
-        return _serve(context, file.etag, file.content_type, len(data), body, cache)
-
-    def _cache(self, expires: float, acl: str) -> str:
-        """Return how long others may keep a file: not past its end, nor its access rules."""
-        if acl:
-            return "private, no-store"
-        if expires == math.inf:
-            return _FOR_EVER
-        return f"public, max-age={int(expires - self._service.clock.now())}"
-
-
-# Returns the bytes [start, end) of a file, at once or as they are read.
-Body: TypeAlias = Callable[[int, int], bytes | AsyncGenerator[bytes]]
-_FOR_EVER = "public, max-age=31536000, immutable"
+    body = await read_object(context, _PARTS)
+    named: list[tuple[int, str]] = []
+    for place, part in enumerate(cast("list[dict[str, Any]]", body["parts"])):
+        number = part.get("partNumber", part.get("part_number"))
+        if number is None:
+            loc: list[JSON] = ["body", "parts", place, "partNumber"]
+            raise BadBody.field("missing", loc, "Field required", part)
+        named.append((int(number), part["etag"].removeprefix("W/").strip('"')))
+    service.uploads.finish(upload, named)
 
 
 def _serve(
@@ -286,7 +242,7 @@ def _serve(
     content_type: str,
     size: int,
     body: Body,
-    cache: str = _FOR_EVER,
+    cache: str,
 ) -> AnyReply:
     headers = {
         "accept-ranges": "bytes",

@@ -12,19 +12,17 @@ from falkit_mock.core.errors import MethodNotAllowed, NotFound, ShuttingDown, St
 from falkit_mock.core.jobs import NO_FAULTS, Job
 from falkit_mock.faults import Operation
 from falkit_mock.faults.rules import NO_MAGIC
-from falkit_mock.hosts import Address, RequestContext, authorize, split_app
+from falkit_mock.hosts import Address, Host, RequestContext, authorize, split_app
 from falkit_mock.hosts.fal_run import read_model_request
-from falkit_mock.hosts.faults import FaultInjection, note_job, note_outcome
+from falkit_mock.hosts.faults import before_job, before_model, note_job, note_outcome
 from falkit_mock.hosts.replies import (
     REQUEST_ID,
     AnyReply,
     Reply,
-    job_urls,
     json_reply,
     outcome_reply,
 )
-from falkit_mock.service.service import Service
-from falkit_spec import JSON, Catalog
+from falkit_spec import JSON
 
 # Seconds between the comments that keep a silent stream open (wire.md §3.3).
 KEEP_ALIVE = 15.0
@@ -32,13 +30,8 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _CANCEL_CODES = {"CANCELLATION_REQUESTED": 202, "OK": 200, "ALREADY_COMPLETED": 400}
 
 
-class Queue:
+class Queue(Host):
     """POST /{endpoint id}, and what can be asked of /{app}/requests/{request id}."""
-
-    def __init__(self, service: Service, catalog: Catalog) -> None:
-        self._service = service
-        self._catalog = catalog
-        self._faults = FaultInjection(service)
 
     async def __call__(self, context: RequestContext) -> AnyReply:
         app, rest = split_app(context.address.path)
@@ -53,10 +46,11 @@ class Queue:
         name, methods, answer = found
         if context.method not in methods:
             raise MethodNotAllowed(*methods)
-        authorize(context, app, self._service)
-        job = self._service.find(app, request_id, context.now)
-        if b"x-falkit-fault" in context.headers or not self._service.rules.idle:
-            await self._faults.before_job(context, job, name)
+        service = self._service
+        authorize(context, app, service)
+        job = service.find(app, request_id, context.now)
+        if b"x-falkit-fault" in context.headers or not service.rules.idle:
+            await before_job(service, context, job, name)
         return await answer(self, job, context)
 
     async def _submit(self, context: RequestContext, app: str) -> Reply:
@@ -65,7 +59,7 @@ class Queue:
         request = await read_model_request(context, app, self._catalog, self._service)
         service, magic = self._service, NO_MAGIC
         if request.marked or not service.rules.idle:
-            magic = await self._faults.before_model(context, request, "queue")
+            magic = await before_model(service, context, request, "queue")
         job = service.submit(request, magic)
         if job.faults is not NO_FAULTS:
             note_job(context, job)
@@ -79,7 +73,7 @@ class Queue:
         body: dict[str, JSON] = {
             "status": "IN_QUEUE",
             "request_id": job.id,
-            **job_urls(context.address, job),
+            **_job_urls(context.address, job),
             "logs": None,
             "metrics": {},
             "queue_position": self._service.place(job),
@@ -98,22 +92,26 @@ class Queue:
     async def _status_body(
         self, job: Job, address: Address, now: float, *, with_logs: bool
     ) -> dict[str, JSON]:
-        stands = await self._service.snapshot(job, now, with_logs=with_logs)
+        service, waits = self._service, now < job.starts and now < job.ends
         body: dict[str, JSON] = {
-            "status": stands.status,
+            "status": "IN_QUEUE" if waits else "IN_PROGRESS",
             "request_id": job.id,
-            **job_urls(address, job),
-            "logs": stands.logs,
+            **_job_urls(address, job),
+            # None unless they were asked for, or while the job waits (wire.md §3.2).
+            "logs": service.logs(job, now) if with_logs and not waits else None,
             "metrics": {},
         }
-        if stands.inference_time is not None:
-            body["metrics"] = {"inference_time": stands.inference_time}
-        if stands.status == "IN_QUEUE":
-            body["queue_position"] = stands.queue_position
-        if stands.error is not None:
-            body["error"] = stands.error
-        if stands.error_type is not None:
-            body["error_type"] = stands.error_type
+        if waits:
+            body["queue_position"] = service.store.queues.ahead(job, now)
+        if now < job.ends:
+            return body
+        body["status"] = "COMPLETED"
+        outcome = await service.outcome(job)
+        if not job.cancelled and job.starts <= job.ends:
+            body["metrics"] = {"inference_time": round(job.ends - job.starts, 6)}
+        for name, text in (("error", outcome.error), ("error_type", outcome.error_type)):
+            if text is not None:
+                body[name] = text
         return body
 
     async def _stream(self, job: Job, context: RequestContext) -> AnyReply:
@@ -154,10 +152,8 @@ class Queue:
         if job.progression == "polls":
             service.looked_at(job)
         if not over:
-            raise StillInProgress(job.id, job_urls(context.address, job))
-        outcome = job.outcome
-        if outcome is None or job.ends < job.starts:
-            outcome = await service.outcome(job)
+            raise StillInProgress(job.id, _job_urls(context.address, job))
+        outcome = await service.outcome(job)
         if not outcome.body:
             # Its payloads were deleted by the Platform API.
             raise service.unknown()
@@ -194,6 +190,12 @@ class _News:
             return None
         self._last = bare
         return body
+
+
+def _job_urls(address: Address, job: Job) -> dict[str, str]:
+    """Return a job's three URLs in the short form that fal hands out (wire.md §3.1)."""
+    base = f"{address.base}/{job.app}/requests/{job.id}"
+    return {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
 
 
 def _no_webhook(context: RequestContext) -> str:

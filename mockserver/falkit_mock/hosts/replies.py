@@ -12,7 +12,6 @@ from starlette.types import Receive, Scope, Send
 from falkit_mock.core import HINT, dumps, header_text
 from falkit_mock.core.errors import WireError
 from falkit_mock.core.jobs import Job, Outcome
-from falkit_mock.hosts import Address
 from falkit_spec import JSON
 
 REQUEST_ID = "x-fal-request-id"
@@ -49,7 +48,7 @@ AnyReply: TypeAlias = Reply | Response
 
 
 def json_reply(
-    body: Mapping[str, JSON] | None,
+    body: Mapping[str, JSON] | str | None,
     *,
     request_id: str,
     status_code: int = 200,
@@ -107,9 +106,3 @@ def add_hints(reply: AnyReply, texts: Iterable[str]) -> None:
     """Let a reply's hint say more than it does by itself."""
     own = reply.headers.get(HINT, "")
     reply.headers[HINT] = header_text("; ".join(filter(None, (own, *texts))))
-
-
-def job_urls(address: Address, job: Job) -> dict[str, str]:
-    """Return a job's three URLs in the short form that fal hands out (wire.md §3.1)."""
-    base = f"{address.base}/{job.app}/requests/{job.id}"
-    return {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}

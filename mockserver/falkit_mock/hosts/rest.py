@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import cast
 
-from falkit_mock.core import dumps
-from falkit_mock.core.errors import BadBody, MethodNotAllowed, NotFound, UploadNotFound
+from falkit_mock.core.errors import BadBody, NotFound
 from falkit_mock.core.identity import check
-from falkit_mock.hosts import RequestContext, read_lifecycle, read_object, texts
+from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object
 from falkit_mock.hosts.media import complete, part_number, signed_url
-from falkit_mock.hosts.replies import Reply, json_reply, raw_reply
+from falkit_mock.hosts.replies import Reply
 from falkit_mock.service.service import Service
-from falkit_mock.store import Upload
-from falkit_spec import JSON
+from falkit_spec import JSON, Catalog, Object
 
 # Seconds for which a CDN token is good; the SDK asks that one last an hour more.
 _CDN_TOKEN_FOR = 86_400.0
@@ -20,18 +19,33 @@ _CDN = ("fal-cdn-v3", "fal-cdn")
 _STORAGES = (*_CDN, "gcs")
 # Seconds for which a realtime token may be asked, and is good if nothing is said.
 _LONGEST, _USUAL = 86_400, 120
+_SECONDS: Object = {"type": "integer", "minimum": 1, "maximum": _LONGEST}
+_TOKEN: Object = {
+    "type": "object",
+    "required": ["allowed_apps"],
+    "properties": {
+        "allowed_apps": {"type": "array", "items": {"type": "string"}},
+        "duration": _SECONDS,
+        "token_expiration": _SECONDS,
+    },
+}
+_UPLOAD: Object = {
+    "type": "object",
+    "required": ["file_name", "content_type"],
+    "properties": {"file_name": {"type": "string"}, "content_type": {"type": "string"}},
+}
 _GCS_PARTS = "/storage/upload/multipart/"
 _JWKS = "/.well-known/jwks.json"
 
 
-class Rest:
+class Rest(Host):
     """POST /storage/auth/token, /storage/upload/initiate[-multipart], /tokens[/realtime].
 
     And GET /.well-known/jwks.json.
     """
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        super().__init__(service, catalog)
         self._posts = {
             "/storage/auth/token": self._cdn_token,
             "/storage/upload/initiate": self._initiate,
@@ -41,31 +55,26 @@ class Rest:
         }
 
     async def __call__(self, context: RequestContext) -> Reply:
-        if context.address.path == _JWKS:
+        path = context.address.path
+        if path == _JWKS:
             return self._jwks(context)
-        handle = self._posts.get(context.address.path)
-        if handle is None and context.address.path.startswith(_GCS_PARTS):
-            handle = self._gcs_part
+        handle = self._gcs_part if path.startswith(_GCS_PARTS) else self._posts.get(path)
         if handle is None:
-            raise NotFound(
-                f"of {context.address.host} this mock has {', '.join((*self._posts, _JWKS))}"
-            )
-        if context.method != "POST":
-            raise MethodNotAllowed("POST")
-        authorization = context.authorization
-        check(authorization, None, self._service.settings.api_keys)
+            known = ", ".join((*self._posts, _JWKS))
+            raise NotFound(f"of {context.address.host} this mock has {known}")
+        context.allow("POST")
+        check(context.authorization, None, self._service.settings.api_keys)
         return await handle(context)
 
     def _jwks(self, context: RequestContext) -> Reply:
         """The keys that webhooks are signed with; nobody has to say who they are (wire.md §5.2)."""
-        if context.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed("GET", "HEAD")
+        context.allow("GET", "HEAD")
         padding = self._service.settings.assumptions.jwks_padding
-        return self._reply(self._service.webhooks.keys.jwks(padding))
+        return self.reply(self._service.webhooks.keys.jwks(padding))
 
     async def _cdn_token(self, context: RequestContext) -> Reply:
         _storage(context, _CDN)
-        await read_object(context)
+        await read_object(context, {"type": "object"})
         expires = self._service.clock.now() + _CDN_TOKEN_FOR
         body: dict[str, JSON] = {
             "token": self._service.tokens.issue("cdn", _CDN_TOKEN_FOR),
@@ -74,59 +83,41 @@ class Rest:
             # With an offset, or the Python client can't compare it (wire.md §12 row 14).
             "expires_at": datetime.fromtimestamp(expires, UTC).isoformat(),
         }
-        return self._reply(body)
+        return self.reply(body)
 
     async def _initiate(self, context: RequestContext) -> Reply:
         storage = _storage(context, _STORAGES)
-        name, content_type = texts(await read_object(context), "file_name", "content_type")
-        service = self._service
+        body = await read_object(context, _UPLOAD)
+        service, base = self._service, context.address.media_base
         lifecycle = read_lifecycle(context, service.uploads.defaults)
-        upload = service.uploads.open(name, content_type, lifecycle)
-        if not context.address.path.endswith("-multipart"):
-            url = signed_url(service, context.address.media_base, upload)
-        elif storage == "gcs":
+        upload = service.uploads.open(str(body["file_name"]), str(body["content_type"]), lifecycle)
+        multipart = context.address.path.endswith("-multipart")
+        if multipart and storage == "gcs":
             # Clients of this form add to the URL's end, so that it can have no query.
-            url = context.address.url(f"{_GCS_PARTS}{upload.id}")
+            url = f"{context.address.base}{_GCS_PARTS}{upload.id}"
         else:
-            url = signed_url(service, context.address.media_base, upload, f"/multipart/{upload.id}")
-        file_url = f"{context.address.media_base}{upload.path}"
-        return self._reply({"upload_url": url, "file_url": file_url})
+            below = f"/multipart/{upload.id}" if multipart else ""
+            url = signed_url(service, base, upload, below)
+        return self.reply({"upload_url": url, "file_url": f"{base}{upload.path}"})
 
     async def _gcs_part(self, context: RequestContext) -> Reply:
         """POST …/{id}/{n} hands out the part's URL; POST …/{id}/complete ends it."""
         upload_id, _, rest = context.address.path.removeprefix(_GCS_PARTS).partition("/")
-        upload = self._find(upload_id)
+        upload = self._service.uploads.get(upload_id)
         if rest == "complete":
             await complete(self._service, context, upload)
-            return self._reply({"file_url": f"{context.address.media_base}{upload.path}"})
+            return self.reply({"file_url": f"{context.address.media_base}{upload.path}"})
         place = f"/multipart/{upload.id}/{part_number(rest)}"
         url = signed_url(self._service, context.address.media_base, upload, place)
-        return self._reply({"upload_url": url})
+        return self.reply({"upload_url": url})
 
     async def _token(self, context: RequestContext) -> Reply:
-        body = await read_object(context)
-        apps = body.get("allowed_apps")
-        if not isinstance(apps, list) or not all(isinstance(app, str) for app in apps):
-            kind, message = "list_type", "Input should be a valid list of strings"
-            if "allowed_apps" not in body:
-                kind, message = "missing", "Field required"
-            raise BadBody.field(kind, ["body", "allowed_apps"], message, apps)
+        body = await read_object(context, _TOKEN)
         newer = context.address.path == "/tokens/realtime"
-        seconds = _seconds(body, "duration" if newer else "token_expiration")
-        token = self._service.tokens.issue("apps", seconds, apps=apps)
-        if newer:
-            return self._reply({"token": token})
-        # The body is the bare string (wire.md §12 row 15).
-        return raw_reply(dumps(token), request_id=self._service.identity.reply_id())
-
-    def _find(self, upload_id: str) -> Upload:
-        upload = self._service.uploads.get(upload_id)
-        if upload is None:
-            raise UploadNotFound(upload_id)
-        return upload
-
-    def _reply(self, body: dict[str, JSON]) -> Reply:
-        return json_reply(body, request_id=self._service.identity.reply_id())
+        seconds = body.get("duration" if newer else "token_expiration", _USUAL)
+        token = self._service.tokens.issue("apps", cast(int, seconds), apps=body["allowed_apps"])
+        # The older answer is the bare string (wire.md §12 row 15).
+        return self.reply({"token": token} if newer else token)
 
 
 def _storage(context: RequestContext, known: tuple[str, ...]) -> str:
@@ -137,11 +128,3 @@ def _storage(context: RequestContext, known: tuple[str, ...]) -> str:
         message = f"Input should be {', '.join(names[:-1])} or {names[-1]}"
         raise BadBody.field("enum", ["query", "storage_type"], message, storage)
     return storage
-
-
-def _seconds(body: dict[str, JSON], name: str) -> int:
-    seconds = body.get(name, _USUAL)
-    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST:
-        message = f"Input should be a whole number of seconds from 1 to {_LONGEST}"
-        raise BadBody.field("value_error", ["body", name], message, seconds)
-    return seconds

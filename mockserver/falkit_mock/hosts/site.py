@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 
 from falkit_mock.core import dumps
-from falkit_mock.core.errors import MethodNotAllowed, NotFound
-from falkit_mock.hosts import RequestContext
-from falkit_mock.hosts.replies import REQUEST_ID, Reply, json_reply, raw_reply
-from falkit_mock.service.service import Service
+from falkit_mock.core.errors import NotFound
+from falkit_mock.hosts import Host, RequestContext
+from falkit_mock.hosts.replies import Reply, raw_reply
 from falkit_spec import JSON, Catalog, Endpoint
 from falkit_spec.schema import ordered, resolve
-from falkit_spec.types import Object, is_array, is_object
+from falkit_spec.types import Object, dig, is_array, is_object
 
 # No document says when its model appeared or changed.
 _SINCE = "2025-10-23T00:00:00Z"
@@ -21,7 +19,7 @@ _SINCE = "2025-10-23T00:00:00Z"
 
 def metadata(endpoint: Endpoint, *, known_caller: bool) -> dict[str, JSON]:
     """Return what a list says of a model; whether it is a favourite only to those with a key."""
-    about = _info(endpoint)
+    thumbnail = dig(endpoint.document.data, "info", "x-fal-metadata", "thumbnailUrl")
     return {
         "display_name": display_name(endpoint),
         "category": endpoint.category,
@@ -30,7 +28,7 @@ def metadata(endpoint: Endpoint, *, known_caller: bool) -> dict[str, JSON]:
         "tags": [],
         "updated_at": _SINCE,
         "is_favorited": False if known_caller else None,
-        "thumbnail_url": str(about.get("thumbnailUrl") or ""),
+        "thumbnail_url": str(thumbnail or ""),
         "model_url": f"https://fal.run/{endpoint.id}",
         "license_type": "commercial",
         "date": _SINCE,
@@ -49,11 +47,10 @@ def display_name(endpoint: Endpoint) -> str:
 def description(endpoint: Endpoint) -> str:
     """Return the document's own sentence about the model."""
     info = endpoint.document.data.get("info")
-    about = _info(endpoint).get("about")
-    if isinstance(about, str):
-        return about
-    said = info.get("description") if isinstance(info, dict) else None
-    return said if isinstance(said, str) else ""
+    for sentence in (dig(info, "x-fal-metadata", "about"), dig(info, "description")):
+        if isinstance(sentence, str):
+            return sentence
+    return ""
 
 
 def search(
@@ -83,12 +80,6 @@ def _text(endpoint: Endpoint) -> str:
     return " ".join(parts).lower()
 
 
-def _info(endpoint: Endpoint) -> dict[str, JSON]:
-    info = endpoint.document.data.get("info")
-    about = info.get("x-fal-metadata") if isinstance(info, dict) else None
-    return about if isinstance(about, dict) else {}
-
-
 _LIMITS = {
     "minimum": "at least {}",
     "maximum": "at most {}",
@@ -99,47 +90,93 @@ _LIMITS = {
 }
 
 
+_HEAD = """# {name}
+
+{quote}- **Endpoint**: `https://fal.run/{id}`
+- **Queue**: `https://queue.fal.run/{id}`
+- **Model ID**: `{id}`
+- **Category**: {category}
+- **Document**: https://fal.ai/api/openapi/queue/openapi.json?endpoint_id={id}
+"""
+_EXAMPLE = """Example of an {}:
+
+```json
+{}
+```
+"""
+_CALLS = """## Calls
+
+```bash
+curl https://fal.run/{id} \\
+  -H "Authorization: Key $FAL_KEY" -H "Content-Type: application/json" \\
+  -d '{quoted}'
+```
+
+```python
+import fal_client
+
+result = fal_client.subscribe({id!r}, arguments={input!r})
+```
+
+```js
+import {{ fal }} from "@fal-ai/client";
+
+const {{ data }} = await fal.subscribe("{id}", {{ input: {body} }});
+```
+"""
+
+
 def written(endpoint: Endpoint) -> str:
     """Return the page as Markdown; the same document gives the same page."""
+    about, input = description(endpoint), endpoint.example_input()
+    body = dumps(input).decode()
     sections = (
-        _head(endpoint),
-        _fields("Input", endpoint.input_schema),
-        _example("Example of an input", endpoint.example_input()),
-        _fields("Output", endpoint.output_schema),
-        _example("Example of an output", endpoint.example_output()),
-        _prices(endpoint),
-        _rules(endpoint),
-        _calls(endpoint),
+        _HEAD.format(
+            id=endpoint.id,
+            name=display_name(endpoint),
+            quote=f"> {about}\n\n" if about else "",
+            category=endpoint.category or "none",
+        ),
+        _list("Input", _fields(endpoint.input_schema)),
+        _example("input", input),
+        _list("Output", _fields(endpoint.output_schema)),
+        _example("output", endpoint.example_output()),
+        _list("Price", _prices(endpoint)),
+        _list("Rules between fields", [rule.message for rule in endpoint.rules]),
+        # A quote within single quotes ends them for a shell.
+        _CALLS.format(id=endpoint.id, input=input, body=body, quoted=body.replace("'", "'\\''")),
     )
-    return "\n".join(line for section in sections for line in section) + "\n"
+    return "\n".join(filter(None, sections))
 
 
-def _head(endpoint: Endpoint) -> Iterator[str]:
-    yield f"# {display_name(endpoint)}"
-    yield ""
-    if said := description(endpoint):
-        yield f"> {said}"
-        yield ""
-    yield f"- **Endpoint**: `https://fal.run/{endpoint.id}`"
-    yield f"- **Queue**: `https://queue.fal.run/{endpoint.id}`"
-    yield f"- **Model ID**: `{endpoint.id}`"
-    yield f"- **Category**: {endpoint.category or 'none'}"
-    yield f"- **Document**: https://fal.ai/api/openapi/queue/openapi.json?endpoint_id={endpoint.id}"
+def _list(title: str, items: list[str]) -> str:
+    """Return a section with a list, or nothing where the list is empty."""
+    lines = "".join(f"- {item}\n" for item in items)
+    return f"## {title}\n\n{lines}" if items else ""
 
 
-def _fields(title: str, schema: Object) -> Iterator[str]:
-    yield ""
-    yield f"## {title}"
-    yield ""
+def _example(kind: str, value: Object) -> str:
+    return _EXAMPLE.format(kind, dumps(value).decode()) if value else ""
+
+
+def _fields(schema: Object) -> list[str]:
     required = schema.get("required")
     needed = required if is_array(required) else []
-    properties = ordered(schema)
-    if not properties:
-        yield "The document leaves this open."
-    for name, node in properties.items():
+    found: list[str] = []
+    for name, node in ordered(schema).items():
         field = resolve(node, schema)
         kind = "required" if name in needed else "optional"
-        yield f"- **`{name}`** (`{_type(field)}`, _{kind}_): {_sentence(field)}"
+        found.append(f"**`{name}`** (`{_type(field)}`, _{kind}_): {_sentence(field)}")
+    return found or ["The document leaves this open."]
+
+
+def _prices(endpoint: Endpoint) -> list[str]:
+    if endpoint.pricing is None:
+        return []
+    amount, unit = endpoint.pricing.amount, endpoint.pricing.unit
+    if amount.table:
+        return [f"{choice}: ${price} per {unit}" for choice, price in amount.table.items()]
+    return [f"${amount.value} per {unit}"]
 
 
 def _type(field: Object) -> str:
@@ -168,97 +205,32 @@ def _sentence(field: Object) -> str:
     return "; ".join(parts) + "." if parts else "the document says no more."
 
 
-def _example(title: str, value: Object) -> Iterator[str]:
-    if value:
-        yield ""
-        yield f"{title}:"
-        yield ""
-        yield "```json"
-        yield dumps(value).decode()
-        yield "```"
-
-
-def _prices(endpoint: Endpoint) -> Iterator[str]:
-    if endpoint.pricing is None:
-        return
-    amount = endpoint.pricing.amount
-    yield ""
-    yield "## Price"
-    yield ""
-    if amount.table:
-        for choice, price in amount.table.items():
-            yield f"- {choice}: ${price} per {endpoint.pricing.unit}"
-    else:
-        yield f"- ${amount.value} per {endpoint.pricing.unit}"
-
-
-def _rules(endpoint: Endpoint) -> Iterator[str]:
-    if endpoint.rules:
-        yield ""
-        yield "## Rules between fields"
-        yield ""
-        for rule in endpoint.rules:
-            yield f"- {rule.message}"
-
-
-def _calls(endpoint: Endpoint) -> Iterator[str]:
-    body = dumps(endpoint.example_input()).decode()
-    yield ""
-    yield "## Calls"
-    yield ""
-    yield "```bash"
-    yield f"curl https://fal.run/{endpoint.id} \\"
-    yield '  -H "Authorization: Key $FAL_KEY" -H "Content-Type: application/json" \\'
-    # A quote within single quotes ends them for a shell.
-    yield "  -d '{}'".format(body.replace("'", "'\\''"))
-    yield "```"
-    yield ""
-    yield "```python"
-    yield "import fal_client"
-    yield ""
-    yield f"result = fal_client.subscribe({endpoint.id!r}, arguments={endpoint.example_input()!r})"
-    yield "```"
-    yield ""
-    yield "```js"
-    yield 'import { fal } from "@fal-ai/client";'
-    yield ""
-    yield f'const {{ data }} = await fal.subscribe("{endpoint.id}", {{ input: {body} }});'
-    yield "```"
-
-
 def _code(value: JSON) -> str:
     return f"`{dumps(value).decode()}`"
 
 
 _DOCUMENT = "/api/openapi/queue/openapi.json"
-_PROSE = re.compile(r"/models/(.+)/llms\.txt")
+_PAGE = re.compile(r"/models/(.+)/llms\.txt")
 
 
-class Site:
+class Site(Host):
     """GET /api/openapi/queue/openapi.json?endpoint_id=… and /models/{endpoint id}/llms.txt"""
 
-    def __init__(self, service: Service, catalog: Catalog) -> None:
-        self._service = service
-        self._catalog = catalog
-
     async def __call__(self, context: RequestContext) -> Reply:
-        prose = _PROSE.fullmatch(context.address.path)
-        if context.address.path != _DOCUMENT and prose is None:
+        path = context.address.path
+        page = _PAGE.fullmatch(path)
+        if path != _DOCUMENT and page is None:
             raise NotFound(f"of fal.ai this mock has only {_DOCUMENT} and /models/…/llms.txt")
-        if context.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed("GET", "HEAD")
-        request_id = self._service.identity.reply_id()
-        if prose is not None:
-            return self._prose(prose[1], request_id)
-        endpoint_id = context.query.get("endpoint_id", "")
-        if endpoint_id not in self._catalog:
-            # The body is the bare word null (wire.md §10, I-3p).
-            return json_reply(None, request_id=request_id, status_code=404)
-        return raw_reply(self._catalog.get(endpoint_id).document.raw, request_id=request_id)
-
-    def _prose(self, endpoint_id: str, request_id: str) -> Reply:
-        if endpoint_id not in self._catalog:
+        context.allow("GET", "HEAD")
+        endpoint_id = page[1] if page else context.query.get("endpoint_id", "")
+        endpoint = self._catalog.endpoints.get(endpoint_id)
+        if endpoint is None and page:
             raise NotFound(f"no model {endpoint_id}")
-        text = written(self._catalog.get(endpoint_id))
-        headers = {REQUEST_ID: request_id, "content-type": "text/plain; charset=utf-8"}
-        return Reply(text.encode(), 200, headers)
+        if endpoint is None:
+            # The body is the bare word null (wire.md §10, I-3p).
+            return self.reply(None, status_code=404)
+        request_id = self._service.identity.reply_id()
+        if page is None:
+            return raw_reply(endpoint.document.raw, request_id=request_id)
+        headers = {"content-type": "text/plain; charset=utf-8"}
+        return raw_reply(written(endpoint).encode(), request_id=request_id, headers=headers)

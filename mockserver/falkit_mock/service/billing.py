@@ -138,16 +138,14 @@ def lines(charges: Iterable[Charge]) -> list[JSON]:
 def usual_timeframe(seconds: float) -> Timeframe:
     """Return how finely a span is divided where the query doesn't say (wire.md §10, PLAT)."""
     hours = seconds / 3600
-    limits: tuple[tuple[int, Timeframe], ...] = (
+    limits: tuple[tuple[float, Timeframe], ...] = (
         (2, "minute"),
         (48, "hour"),
         (64 * 24, "day"),
         (183 * 24, "week"),
+        (math.inf, "month"),
     )
-    for most, name in limits:
-        if hours < most:
-            return name
-    return "month"
+    return next(name for most, name in limits if hours < most)
 
 
 def bucket(moment: float, timeframe: Timeframe, zone: tzinfo) -> str:

@@ -7,12 +7,11 @@ import math
 import mimetypes
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache, partial
 from hashlib import sha256
-from typing import TypeAlias
 
 from falkit_fixtures import mp4
 from falkit_mock.core.clock import Clock
@@ -20,7 +19,7 @@ from falkit_mock.core.errors import BadParts, StorageFull, UploadNotFound
 from falkit_mock.core.identity import Identity
 from falkit_mock.service import USUAL_LIFECYCLE, Acl, Lifecycle
 from falkit_mock.store import FileRecord, Store, Upload, UploadStore
-from falkit_mock.store.blobs import Blobs, Piece, Sink
+from falkit_mock.store.blobs import Blobs, Piece
 
 # Seconds after which an upload that nobody finished is given up.
 PATIENCE = 86_400.0
@@ -62,13 +61,17 @@ class Uploads:
 
     def open(self, file_name: str, content_type: str, lifecycle: Lifecycle) -> Upload:
         """Make room for a file; it can be read once it is finished."""
-        self._sweep()
         now = self._clock.now()
+        for expired in self._store.due(now):
+            self._store.remove(expired)
         upload_id = self._identity.upload_id()
         while self._store.get(upload_id) is not None:
             # Of a store that was kept: its ids begin again, its uploads are still there.
             upload_id = self._identity.upload_id()
-        content_type = _content_type(content_type)
+        content_type = content_type.strip()
+        if not _CONTENT_TYPE.fullmatch(content_type):
+            # It becomes a header of every reply with the file, so it must be able to.
+            content_type = _BINARY
         upload = Upload(
             id=upload_id,
             path=self._identity.file_path(upload_id, _plain_name(file_name, content_type)),
@@ -82,10 +85,12 @@ class Uploads:
         self._store.add(upload)
         return upload
 
-    def get(self, upload_id: str) -> Upload | None:
-        """Return an upload that has not expired, finished or not."""
+    def get(self, upload_id: str) -> Upload:
+        """Return an upload, finished or not; raise UploadNotFound if it isn't there any more."""
         upload = self._store.get(upload_id)
-        return upload if upload is not None and upload.expires > self._clock.now() else None
+        if upload is None or upload.expires <= self._clock.now():
+            raise UploadNotFound(upload_id)
+        return upload
 
     async def receive(
         self, upload: Upload, number: int, chunks: AsyncIterator[bytes], *, again: bool = False
@@ -97,11 +102,13 @@ class Uploads:
         finished.
         """
         piece = await _written(self._store.blobs, chunks)
-        now = self.get(upload.id)
-        if now is None or (now.done and not again):
-            # A part that came too late must not change the file that others read already.
+        try:
+            # A part that comes too late must not change the file that others read already.
+            if self.get(upload.id).done and not again:
+                raise UploadNotFound(upload.id)
+        except UploadNotFound:
             self._store.blobs.remove([piece])
-            raise UploadNotFound(upload.id)
+            raise
         self._store.put_piece(upload.id, number, piece)
         return piece
 
@@ -137,44 +144,33 @@ class Uploads:
     async def read(self, file: StoredFile, start: int, end: int) -> AsyncGenerator[bytes]:
         """Yield the bytes [start, end), a piece of a piece at a time."""
         steps = self._store.blobs.read(file.pieces, start, end, _BATCH)
-        while data := await asyncio.to_thread(_next, steps):
+        while data := await asyncio.to_thread(next, steps, b""):
             yield data
 
     def read_now(self, file: StoredFile, most: int) -> bytes:
         """Return the first `most` bytes; blocks."""
         return b"".join(self._store.blobs.read(file.pieces, 0, most, _BATCH))
 
-    def _sweep(self) -> None:
-        for upload_id in self._store.due(self._clock.now()):
-            self._store.remove(upload_id)
-
 
 async def _written(blobs: Blobs, chunks: AsyncIterator[bytes]) -> Piece:
-    sink: Sink | None = None
     try:
         sink = blobs.sink()
-        batch: list[bytes] = []
-        size = 0
-        async for chunk in chunks:
-            batch.append(chunk)
-            size += len(chunk)
-            if size >= _BATCH:
-                await asyncio.to_thread(sink.write, b"".join(batch))
-                batch, size = [], 0
-        await asyncio.to_thread(sink.write, b"".join(batch))
-        return sink.keep()
+        try:
+            batch: list[bytes] = []
+            size = 0
+            async for chunk in chunks:
+                batch.append(chunk)
+                size += len(chunk)
+                if size >= _BATCH:
+                    await asyncio.to_thread(sink.write, b"".join(batch))
+                    batch, size = [], 0
+            await asyncio.to_thread(sink.write, b"".join(batch))
+            return sink.keep()
+        except BaseException:
+            sink.drop()
+            raise
     except OSError as error:
-        if sink is not None:
-            sink.drop()
         raise StorageFull(error.strerror or str(error)) from None
-    except BaseException:
-        if sink is not None:
-            sink.drop()
-        raise
-
-
-def _next(steps: Iterator[bytes]) -> bytes:
-    return next(steps, b"")
 
 
 def _check_parts(named: Sequence[tuple[int, str]], pieces: dict[int, Piece]) -> None:
@@ -199,12 +195,6 @@ def _check_parts(named: Sequence[tuple[int, str]], pieces: dict[int, Piece]) -> 
 def _listed(numbers: list[int]) -> str:
     shown = ", ".join(str(number) for number in numbers[:10])
     return f"{shown}, …" if len(numbers) > 10 else shown
-
-
-def _content_type(text: str) -> str:
-    # It becomes a header of every reply with the file, so it must be able to.
-    text = text.strip()
-    return text if _CONTENT_TYPE.fullmatch(text) else _BINARY
 
 
 def _plain_name(name: str, content_type: str) -> str:
@@ -273,10 +263,6 @@ class OwnFile:
     size: int
     # Returns the first so many bytes; may block.
     read: Callable[[int], bytes]
-
-
-# Finds a URL's file: MISSING if there is none, None for a URL that is not the mock's to answer.
-FindFile: TypeAlias = Callable[[str], "OwnFile | _Missing | None"]
 
 
 class Media:

@@ -6,13 +6,14 @@ import asyncio
 import base64
 import binascii
 import ipaddress
+import re
 import socket
 import threading
 import unicodedata
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
@@ -32,19 +33,11 @@ _FILTERS = threading.Lock()
 
 
 class Unreadable(Exception):
-    """The bytes aren't a medium that can be loaded; `why` is the decoder's word."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+    """The bytes aren't a medium that can be loaded; the message is the decoder's."""
 
 
 class TooManyPixels(Exception):
-    """The image decodes to more pixels than anybody should load; `most` is the limit."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__(most)
-        self.most = most
+    """The image decodes to more pixels than anybody should load: its argument is the limit."""
 
 
 def image_format(data: bytes) -> str:
@@ -73,36 +66,32 @@ def image_format(data: bytes) -> str:
     return _PILLOW_NAMES.get(name, name.lower())
 
 
-def video_format(data: bytes) -> str:
-    """Return the container's name by its first bytes; raise Unreadable if none is known."""
-    if data[4:8] == b"ftyp":
-        return "mov" if data[8:12] == b"qt  " else "mp4"
-    if data[:4] == b"\x1aE\xdf\xa3":
-        return "webm" if b"webm" in data[:64] else "mkv"
-    if data[:4] == b"RIFF" and data[8:12] == b"AVI ":
-        return "avi"
-    if data[:6] in (b"GIF87a", b"GIF89a"):
-        return "gif"
-    if data[4:8] in (b"moov", b"mdat", b"wide", b"free"):
-        return "mov"
-    raise Unreadable("no known video container")
+# Which container begins how: of these the first that fits.
+_VIDEOS = {
+    b"....ftypqt  ": "mov",
+    b"....ftyp": "mp4",
+    rb"\x1aE\xdf\xa3.{0,56}webm": "webm",
+    rb"\x1aE\xdf\xa3": "mkv",
+    b"RIFF....AVI ": "avi",
+    b"GIF8[79]a": "gif",
+    b"....(moov|mdat|wide|free)": "mov",
+}
+_SOUNDS = {
+    b"RIFF....WAVE": "wav",
+    rb"ID3|\xff[\xfb\xf3\xf2]": "mp3",
+    b"fLaC": "flac",
+    b"OggS": "ogg",
+    b"....ftyp": "m4a",
+    rb"\xff[\xf1\xf9]": "aac",
+}
 
 
-def audio_format(data: bytes) -> str:
-    """Return the audio format's name by its first bytes; raise Unreadable if none is known."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        return "wav"
-    if data[:3] == b"ID3" or data[:2] in (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2"):
-        return "mp3"
-    if data[:4] == b"fLaC":
-        return "flac"
-    if data[:4] == b"OggS":
-        return "ogg"
-    if data[4:8] == b"ftyp":
-        return "m4a"
-    if data[:2] in (b"\xff\xf1", b"\xff\xf9"):
-        return "aac"
-    raise Unreadable("no known audio format")
+def _format_by(beginnings: Mapping[bytes, str], data: bytes) -> str:
+    """Return the format that data begins like; raise Unreadable if none is known."""
+    for pattern, name in beginnings.items():
+        if re.match(pattern, data, re.DOTALL):
+            return name
+    raise Unreadable("no known format begins like this")
 
 
 # For the whole of a download, redirects included.
@@ -160,8 +149,8 @@ async def _read(reply: httpx.Response, medium: MediaValue, url: str) -> bytes:
 
 _FORMATS: dict[MediaKind, Callable[[bytes], str]] = {
     "image": image_format,
-    "video": video_format,
-    "audio": audio_format,
+    "video": partial(_format_by, _VIDEOS),
+    "audio": partial(_format_by, _SOUNDS),
 }
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
@@ -207,12 +196,13 @@ def check_bytes(medium: MediaValue, data: bytes) -> None:
     try:
         found = _FORMATS[medium.kind](data)
     except TooManyPixels as error:
-        side = int(error.most**0.5)
-        why = f"more than {error.most} pixels"
+        most: int = error.args[0]
+        side = int(most**0.5)
+        why = f"more than {most} pixels"
         ctx: dict[str, JSON] = {"max_height": side, "max_width": side}
         raise _rejected(medium, "image_too_large", why, ctx) from None
     except Unreadable as error:
-        why = f"the bytes don't load ({error.why})"
+        why = f"the bytes don't load ({error})"
         if medium.kind == "image":
             raise _rejected(medium, "image_load_error", why) from None
         raise _rejected(medium, unsupported, why, supported) from None

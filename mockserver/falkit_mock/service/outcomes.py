@@ -10,7 +10,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache, partial
 from hashlib import sha256
-from typing import ParamSpec, cast
+from typing import cast
 
 import orjson
 
@@ -57,7 +57,7 @@ def of_refusal(detail: list[JSON]) -> str | None:
     return None
 
 
-def of_ignored(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
+def _ignored(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
     """Name the fields that the model ignores because its document doesn't know them."""
     known = endpoint.input_schema.get("properties")
     if not isinstance(known, dict) or known.keys() >= given.keys():
@@ -74,10 +74,7 @@ def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | R
     if request.endpoint is None:
         # wire.md §4: a path that the app doesn't have.
         inside = request.path.removeprefix(request.app) or "/"
-        body = dumps({"detail": f"Path {inside} not found"})
-        return Refused(
-            Outcome(404, body, NOT_BILLED, error_text(404, settings.assumptions)), request.hint
-        )
+        return _failed(404, f"Path {inside} not found", settings, request.hint)
     given = _parse(request, settings)
     if isinstance(given, Refused):
         return given
@@ -95,8 +92,7 @@ def _parse(request: ModelRequest, settings: Settings) -> JSON | Refused:
             "msg": "Field required",
             "input": None,
         }
-        hint = "the body is empty; send the input as JSON"
-        return Refused(refusal([item], error=error_text(422, settings.assumptions)), hint)
+        return _refused([item], settings, "the body is empty; send the input as JSON")
     media_type = request.content_type.partition(";")[0].strip().lower()
     if media_type and not media_type.endswith(("/json", "+json")):
         # FastAPI hands a body of another type to the model unread.
@@ -106,10 +102,7 @@ def _parse(request: ModelRequest, settings: Settings) -> JSON | Refused:
         hint = f"the body can't be read as JSON: {value.message}"
         if value.position is None:
             # FastAPI's answer, on which fal's models stand, to all but a syntax error.
-            text = dumps({"detail": "There was an error parsing the body"})
-            return Refused(
-                Outcome(400, text, NOT_BILLED, error_text(400, settings.assumptions)), hint
-            )
+            return _failed(400, "There was an error parsing the body", settings, hint)
         item = {
             "type": "json_invalid",
             "loc": ["body", value.position],
@@ -117,8 +110,7 @@ def _parse(request: ModelRequest, settings: Settings) -> JSON | Refused:
             "input": {},
             "ctx": {"error": value.message},
         }
-        hint += f" at character {value.position}"
-        return Refused(refusal([item], error=error_text(422, settings.assumptions)), hint)
+        return _refused([item], settings, f"{hint} at character {value.position}")
     return value
 
 
@@ -131,8 +123,7 @@ def _check(endpoint: Endpoint, given: JSON, settings: Settings) -> ParsedRequest
         faults = [fault for fault in faults if fault["type"] != "value_error"]
     if faults:
         detail = cast("list[JSON]", faults)
-        outcome = refusal(detail, error=error_text(422, assumed))
-        return Refused(outcome, of_refusal(detail))
+        return _refused(detail, settings, of_refusal(detail))
     if coerce:
         given = endpoint.coerced(given)
     assert isinstance(given, dict), "whatever else was refused above"
@@ -140,32 +131,39 @@ def _check(endpoint: Endpoint, given: JSON, settings: Settings) -> ParsedRequest
     return _parsed(endpoint, filled, endpoint.figures(filled))
 
 
+def _refused(detail: list[JSON], settings: Settings, hint: str | None) -> Refused:
+    """Return the answer to an input that the model won't take."""
+    return Refused(refusal(detail, error=error_text(422, settings.assumptions)), hint)
+
+
+def _failed(code: int, detail: str, settings: Settings, hint: str | None) -> Refused:
+    """Return the answer to a body that never gets to the model."""
+    body = dumps({"detail": detail})
+    return Refused(Outcome(code, body, NOT_BILLED, error_text(code, settings.assumptions)), hint)
+
+
 def _parsed(endpoint: Endpoint, filled: dict[str, JSON], figures: Figures) -> ParsedRequest:
-    return ParsedRequest(
-        endpoint=endpoint,
-        input=filled,
-        media=_media(endpoint, filled),
-        video=figures.video,
-        units=figures.units,
-        hint=of_ignored(endpoint, filled),
-    )
-
-
-def _media(endpoint: Endpoint, filled: dict[str, JSON]) -> tuple[MediaValue, ...]:
-    found: list[MediaValue] = []
+    media: list[MediaValue] = []
     for wanted in endpoint.media_inputs:
         value = filled.get(wanted.field)
         if isinstance(value, str):
-            medium = MediaValue(wanted.field, wanted.kind, value, wanted.formats, wanted.max_bytes)
-            found.append(medium)
-    return tuple(found)
+            media.append(
+                MediaValue(wanted.field, wanted.kind, value, wanted.formats, wanted.max_bytes)
+            )
+    return ParsedRequest(
+        endpoint=endpoint,
+        input=filled,
+        media=tuple(media),
+        video=figures.video,
+        units=figures.units,
+        hint=_ignored(endpoint, filled),
+    )
 
 
-P = ParamSpec("P")
 Later = Callable[[], Awaitable[None]]
 
 
-def look_at_media(
+def _look_at_media(
     parsed: ParsedRequest, settings: Settings, media: Media, media_base: str
 ) -> tuple[list[Rejected], list[Later]]:
     """Check an input's media fields; return the refusals, and the checks that take time."""
@@ -188,14 +186,15 @@ def look_at_media(
 def _first_look(
     medium: MediaValue, settings: Settings, media: Media, media_base: str
 ) -> Later | None:
+    # In a thread: decoding a large picture takes longer than the event loop may stand still.
     if medium.value[:5].lower() == "data:":
-        return _in_thread(check_data_uri, medium)
+        return lambda: asyncio.to_thread(check_data_uri, medium)
     own = media.own_file(medium.value, media_base)
     if own is MISSING:
         raise download_failed(medium, "this mock has no such file")
     if isinstance(own, OwnFile):
         check_size(medium, own.size)
-        return _in_thread(_check_own, medium, own)
+        return lambda: asyncio.to_thread(_check_own, medium, own)
     if check_url(medium, allow_private=settings.allow_private_inputs):
         return partial(check_download, medium)
     return None
@@ -214,34 +213,12 @@ def _check_own(medium: MediaValue, own: OwnFile) -> None:
     check_bytes(medium, data)
 
 
-def _in_thread(check: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> Later:
-    # Decoding a large picture takes longer than the event loop may stand still.
-    async def run() -> None:
-        await asyncio.to_thread(check, *args, **kwargs)
-
-    return run
-
-
-async def finish_looking(rejected: list[Rejected], later: list[Later]) -> list[Rejected]:
-    """Decode and download what takes time; return all refusals."""
-    found = list(rejected)
-    for check in later:
-        try:
-            await check()
-        except Rejected as error:
-            found.append(error)
-    return found
-
-
-def refuse_media(parsed: ParsedRequest, rejected: list[Rejected], settings: Settings) -> Refused:
+def _refuse_media(parsed: ParsedRequest, rejected: list[Rejected], settings: Settings) -> Refused:
     """Return the one answer that names every medium the model can't load, in field order."""
     fields = [medium.field for medium in parsed.media]
     ordered = sorted(rejected, key=lambda error: fields.index(error.field))
     hints = [error.hint for error in ordered if error.hint]
-    detail: list[JSON] = [error.item for error in ordered]
-    return Refused(
-        refusal(detail, error=error_text(422, settings.assumptions)), "; ".join(hints) or None
-    )
+    return _refused([error.item for error in ordered], settings, "; ".join(hints) or None)
 
 
 def complete(
@@ -262,7 +239,8 @@ def complete(
         path=path,
         request_id=request_id,
         endpoint=endpoint.id,
-        input_digest=digest(parsed.input),
+        # With its defaults, keys sorted.
+        input_digest=sha256(dumps(parsed.input, sort_keys=True)).hexdigest(),
         width=video.width,
         height=video.height,
         fps=video.fps,
@@ -278,11 +256,6 @@ def complete(
 def _output_example(endpoint: Endpoint) -> bytes:
     """Return the document's example of an output; each job's output is read from it."""
     return dumps(endpoint.example_output())
-
-
-def digest(value: dict[str, JSON]) -> str:
-    """Return the SHA-256 of an input with its defaults, keys sorted, as hex."""
-    return sha256(dumps(value, sort_keys=True)).hexdigest()
 
 
 _log = logging.getLogger("falkit_mock")
@@ -305,7 +278,7 @@ class Outcomes:
         """Return a request's outcome, or None while its files are still being checked."""
         if isinstance(parsed, Refused):
             return _hinted(parsed)
-        rejected, later = look_at_media(parsed, self._settings, self._media, request.media_base)
+        rejected, later = _look_at_media(parsed, self._settings, self._media, request.media_base)
         if not later:
             return self._finish(request_id, parsed, request, rejected)
         look = self._look(request_id, parsed, request, rejected, later)
@@ -354,8 +327,12 @@ class Outcomes:
         later: list[Later],
     ) -> Outcome:
         try:
-            found = await finish_looking(rejected, later)
-            outcome = self._finish(request_id, parsed, request, found)
+            for check in later:
+                try:
+                    await check()
+                except Rejected as error:
+                    rejected.append(error)
+            outcome = self._finish(request_id, parsed, request, rejected)
         except Exception:
             # No caller waits for it: the job has to end all the same.
             _log.exception("the inputs of %s could not be checked", request_id)
@@ -375,7 +352,7 @@ class Outcomes:
         rejected: list[Rejected],
     ) -> Outcome:
         if rejected:
-            return _hinted(refuse_media(parsed, rejected, self._settings))
+            return _hinted(_refuse_media(parsed, rejected, self._settings))
         outcome, record = complete(parsed, request, request_id, self._identity)
         if record is not None:
             self._store.add_file(record)

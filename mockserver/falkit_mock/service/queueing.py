@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from bisect import bisect_left, bisect_right, insort
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -71,7 +71,7 @@ class _Simulation:
                     self._occupy(job, at + job.run)
                 else:
                     self._call_back(job.options.key)
-            at = self._next()
+            at = min((heap[0][0] for heap in (self._ends, self._coming) if heap), default=math.inf)
         return self._planned
 
     def _occupy(self, job: Job, until: float) -> None:
@@ -121,10 +121,6 @@ class _Simulation:
             else:
                 parked = self._parked.setdefault(key, {}).setdefault(path, [])
                 heapq.heappush(parked, heapq.heappop(line))
-
-    def _next(self) -> float:
-        end = self._ends[0][0] if self._ends else math.inf
-        return min(end, self._coming[0][0] if self._coming else math.inf)
 
 
 class _Capacity:
@@ -181,8 +177,8 @@ class _Plan:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._runners: dict[str, _Capacity] = {}
-        self._places: dict[str, _Capacity] = {}
+        self._runners = defaultdict[str, _Capacity](lambda: _Capacity(limits.runners))
+        self._places = defaultdict[str, _Capacity](lambda: _Capacity(limits.concurrency))
         # By their ends; the order of submission keeps what ends at once apart.
         self._jobs: list[tuple[float, int, Job]] = []
         # After these no job of low priority starts, and none that takes no time.
@@ -243,17 +239,10 @@ class _Plan:
     def _capacities(self, job: Job) -> list[_Capacity]:
         found: list[_Capacity] = []
         if job.entry == "queue":
-            found.append(_of(self._runners, job.path, self._limits.runners))
+            found.append(self._runners[job.path])
         if not math.isinf(self._limits.concurrency):
-            found.append(_of(self._places, job.options.key, self._limits.concurrency))
+            found.append(self._places[job.options.key])
         return found
-
-
-def _of(capacities: dict[str, _Capacity], name: str, size: float) -> _Capacity:
-    found = capacities.get(name)
-    if found is None:
-        found = capacities[name] = _Capacity(size)
-    return found
 
 
 class Planner:
@@ -274,11 +263,6 @@ class Planner:
         self._plan: _Plan | None = None
         # Told of jobs that got other moments, by request id.
         self.moved: Callable[[Mapping[str, Moments]], None] = _ignore
-
-    @property
-    def limits(self) -> Limits:
-        """How many jobs run at once."""
-        return self._limits
 
     def restart(self) -> None:
         """Plan on from what the store has, when all its jobs may be others."""

@@ -31,10 +31,9 @@ from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.faults.rules import NO_MAGIC, Magic
 from falkit_mock.service import Resettable
 from falkit_mock.service.files import Media, Uploads
-from falkit_mock.service.job_events import JobEvents
 from falkit_mock.service.outcomes import Outcomes, read_request
 from falkit_mock.service.queueing import Planner
-from falkit_mock.service.status import Retention, Snapshot, next_line, window
+from falkit_mock.service.status import JobEvents, Retention, next_line, window
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_mock.webhooks.delivery import Deliveries
@@ -56,33 +55,29 @@ class Service:
         self.tokens = Tokens(self.identity.secret("tokens"), clock)
         self.uploads = Uploads(store.uploads, clock, self.identity)
         self.media = Media(store, self.uploads, clock)
-        # What is kept beside jobs and files, by name: emptied, exported and imported with them.
-        self.parts: dict[str, Resettable] = {}
-        # What forgets all at a reset, and is neither exported nor imported.
-        self.restarted: list[Callable[[], None]] = []
-        # What ends with the mock, such as a stream of its events.
-        self.closed: list[Callable[[], None]] = []
         # What happens here, for whoever listens.
         self.events = Events()
         self.closing = False
-        self._outcomes = Outcomes(settings, store, self.media, self.identity)
+        self.outcomes = Outcomes(settings, store, self.media, self.identity)
         self._planner = Planner(settings, clock, store)
         self.retention = Retention(settings, clock, store)
         self.webhooks = Deliveries(
             settings, clock, store, self.identity, self.events, self.outcome, self.retention.closes
         )
-        self.parts["webhooks"] = self.webhooks
         self.job_events = JobEvents(clock, store, self.events, self.outcome)
-        self.restarted.append(self.job_events.restart)
-        self._planner.moved = self._moved
-        self.restarted.append(self._planner.restart)
         self.rules = Rulebook(self.identity, settings.faults)
-        self.parts["rules"] = self.rules
+        self._planner.moved = self._moved
+        # What is kept beside jobs and files, by name: emptied, exported and imported with them.
+        self.parts: dict[str, Resettable] = {"webhooks": self.webhooks, "rules": self.rules}
+        # What forgets all at a reset, and is neither exported nor imported.
+        self.restarted = [self.job_events.restart, self._planner.restart]
+        # What ends with the mock, such as a stream of its events.
+        self.closed: list[Callable[[], None]] = []
 
     def close(self) -> None:
         """Let go of everyone who waits, so that streams and held calls end."""
         self.closing = True
-        self._outcomes.close()
+        self.outcomes.close()
         self.webhooks.reset()
         self.job_events.close()
         self.clock.notifier.ring()
@@ -125,10 +120,6 @@ class Service:
         self._refuse_at_once(job)
         return job
 
-    def is_over(self, job: Job) -> bool:
-        """Whether a job has ended, with an outcome that is known."""
-        return job.outcome is not None and self.clock.now() >= job.ends
-
     async def finish(self, job: Job) -> Job:
         """Wait for the end of a direct call and return the finished job.
 
@@ -137,12 +128,11 @@ class Service:
         try:
             await self.outcome(job)
             self._refuse_at_once(job)
-            while job.status(self.clock.now()) != "COMPLETED" and not self.closing:
-                waiter = self.clock.notifier.waiter()
-                await self.clock.wait(job.ends, waiter)
+            while self.clock.now() < job.ends:
+                if self.closing:
+                    raise ShuttingDown(job.id)
+                await self.clock.wait(job.ends, self.clock.notifier.waiter())
                 job = self.store.get(job.id) or job
-            if job.status(self.clock.now()) != "COMPLETED":
-                raise ShuttingDown(job.id)
         except asyncio.CancelledError:
             # The caller hung up, and nobody can ask for this job again.
             self._end(job, platform_error("client_disconnected"))
@@ -164,7 +154,7 @@ class Service:
         if job.entry != "queue":
             raise self.unknown("this was a call of fal.run, whose answer came with its reply")
         if now >= job.ends and now >= self.retention.closes(job):
-            raise self.unknown(self.retention.told(job))
+            raise self.unknown(self.retention.format_expired(job))
         return job
 
     def unknown(self, hint: str | None = None) -> RequestNotFound:
@@ -173,32 +163,14 @@ class Service:
 
     async def outcome(self, job: Job) -> Outcome:
         """Return what a job answers, waiting for its files to be looked at if need be."""
-        if job.given_up and self.clock.now() >= job.ends:
+        if job.ends < job.starts and self.clock.now() >= job.ends:
             return platform_error("request_timeout")
-        return job.outcome or await self._outcomes.outcome(job)
+        return job.outcome or await self.outcomes.outcome(job)
 
-    async def snapshot(self, job: Job, now: float, *, with_logs: bool) -> Snapshot:
-        """Return how a job stands at a moment."""
-        given_up = job.ends < job.starts
-        if now < job.ends:
-            queued = now < job.starts
-            return Snapshot(
-                status="IN_QUEUE" if queued else "IN_PROGRESS",
-                queue_position=self.store.queues.ahead(job, now) if queued else 0,
-                logs=self._logs(job, now) if with_logs and not queued else None,
-            )
-        outcome = job.outcome
-        if outcome is None or given_up:
-            outcome = await self.outcome(job)
-        ran = not job.cancelled and not given_up
-        failed = outcome.status_code >= 400
-        return Snapshot(
-            status="COMPLETED",
-            logs=self._logs(job, now) if with_logs else None,
-            inference_time=round(job.ends - job.starts, 6) if ran else None,
-            error=outcome.error if failed else None,
-            error_type=outcome.error_type if failed else None,
-        )
+    def logs(self, job: Job, now: float) -> list[JSON]:
+        """Return the log lines that a status shows at a moment (wire.md §3.2)."""
+        then = now - job.faults.log_delay
+        return window(job, then, self._script(job), self.settings.log_window)
 
     def place(self, job: Job) -> int:
         """Return how many jobs are ahead in the queue (wire.md §3.1)."""
@@ -207,8 +179,10 @@ class Service:
 
     def looked_at(self, job: Job) -> None:
         """Note that a client asked after a job: what moves it in the `polls` timing."""
-        if job.progression == "polls":
-            self._step(job)
+        now = self.clock.now()
+        if job.progression == "polls" and now < job.ends:
+            job.step(now)
+            self._store(job)
 
     def next_change(self, job: Job, *, with_logs: bool) -> float:
         """Return when a job's status may next read differently, unix seconds."""
@@ -217,7 +191,7 @@ class Service:
         if with_logs:
             late = job.faults.log_delay
             moments.append(next_line(job, now - late, self._script(job)) + late)
-        return min(moment for moment in (*moments, float("inf")) if moment > now)
+        return min((moment for moment in moments if moment > now), default=math.inf)
 
     def cancel(self, job: Job) -> Cancellation:
         """Cancel a job: 499 is its result from now on, and its runner is free (wire.md §3.5)."""
@@ -246,8 +220,6 @@ class Service:
         if to == "COMPLETED":
             job.step(now)
         self._store(job)
-        if job.progression == "clock":
-            self._planner.replan(job)
         return job
 
     def go_on(self, job: Job) -> Job:
@@ -263,7 +235,6 @@ class Service:
         else:
             job.ends = now + job.run
         self._store(job)
-        self._planner.replan(job)
         return self.store.get(job.id) or job
 
     def hold(self, job: Job) -> None:
@@ -288,16 +259,12 @@ class Service:
     async def interrupt(self) -> None:
         """Let go of everyone who waits, as close() does, and go on; webhooks are left alone."""
         self.closing = True
-        self._outcomes.close()
+        self.outcomes.close()
         self.clock.notifier.ring()
         # Each turn lets a task that was woken take one step: look, and answer its caller.
         for _ in range(20):
             await asyncio.sleep(0)
         self.closing = False
-
-    async def settled(self) -> None:
-        """Wait until the inputs of all jobs so far have been looked at."""
-        await self._outcomes.settled()
 
     def _take(self, request: ModelRequest, magic: Magic, entry: Entry) -> Job:
         now = self.clock.now()
@@ -334,7 +301,7 @@ class Service:
                 self._planner.enter(job)
             else:
                 job.starts, job.ends = moments(ready, run, job.start_by)
-        job.outcome = resolution.outcome or self._outcomes.decide(job.id, parsed, request)
+        job.outcome = resolution.outcome or self.outcomes.decide(job.id, parsed, request)
         if now >= self.retention.next_purge:
             self.retention.purge(now)
         self.store.add(job, request.body)
@@ -368,17 +335,8 @@ class Service:
             0.0 if isinstance(parsed, Refused) else run,
         )
 
-    def _logs(self, job: Job, now: float) -> list[JSON]:
-        then = now - job.faults.log_delay
-        return window(job, then, self._script(job), self.settings.log_window)
-
     def _script(self, job: Job) -> Random:
         return self.identity.random(job.id, "logs")
-
-    def _step(self, job: Job) -> None:
-        if job.status(self.clock.now()) != "COMPLETED":
-            job.step(self.clock.now())
-            self._store(job)
 
     def _end(self, job: Job, outcome: Outcome | None = None) -> None:
         now = self.clock.now()
@@ -387,14 +345,15 @@ class Service:
             job.outcome = outcome
             self.store.decide(job.id, outcome)
         self._store(job)
-        if job.progression == "clock":
-            self._planner.replan(job)
 
     def _moved(self, moments: Mapping[str, Moments]) -> None:
         self.webhooks.moved(moments)
         self.job_events.moved(moments)
 
     def _store(self, job: Job) -> None:
+        """Store a job that has moved, tell of it, and plan again those who wait."""
         self.store.update(job)
         self._moved({job.id: (job.starts, job.ends)})
         self.clock.notifier.ring()
+        if job.progression == "clock":
+            self._planner.replan(job)

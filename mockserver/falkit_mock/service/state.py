@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import tarfile
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
+from typing import TypedDict, cast
 
 from falkit_mock.core import NotJson, dumps, loads
 from falkit_mock.core.clock import SimulatedClock
@@ -19,122 +18,9 @@ from falkit_mock.service.service import Service
 from falkit_mock.store import BadCopy, Store, all_pieces
 from falkit_mock.store.blobs import Blobs, Piece
 from falkit_spec import JSON
+from falkit_spec.validation import describe_errors
 
 FORMAT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Meta:
-    """Everything that is in no table."""
-
-    # The version of falkit that wrote it, and the digest of the database beside it.
-    made_by: str
-    store: str
-    # The clock: unix seconds, and whether time passes by itself.
-    now: float
-    running: bool
-    # What signs tokens and URLs.
-    tokens: bytes
-    # As Identity and Lifecycle write themselves.
-    identity: dict[str, JSON]
-    uploads: dict[str, JSON]
-    parts: dict[str, JSON]
-
-    @property
-    def seeds(self) -> list[tuple[int, int]]:
-        """From which job on which seed counts."""
-        return [(after, seed) for after, seed in cast("list[list[int]]", self.identity["seeds"])]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many ids there were of each kind."""
-        return cast("dict[str, int]", self.identity["counts"])
-
-    @property
-    def lifecycle(self) -> Lifecycle:
-        """What uploads get that say nothing of their own."""
-        return Lifecycle.read(self.uploads, Lifecycle())
-
-    def written(self) -> bytes:
-        """Return it as JSON."""
-        return dumps(
-            {
-                "format": FORMAT,
-                "falkit": self.made_by,
-                "store": self.store,
-                "clock": {"now": self.now, "running": self.running},
-                "tokens": self.tokens.hex(),
-                "identity": self.identity,
-                "uploads": self.uploads,
-                "parts": self.parts,
-            }
-        )
-
-    @classmethod
-    def read(cls, data: bytes) -> Meta:
-        """Read what `written` gave; raise BadArchive, with what is wrong, for anything else."""
-        try:
-            value = loads(data)
-        except NotJson as error:
-            raise BadArchive(f"{META} is no JSON: {error.message}") from None
-        if not isinstance(value, dict) or "format" not in value:
-            raise BadArchive(f"{META} names no format: it is no export of falkit")
-        if value["format"] != FORMAT:
-            made_by = value.get("falkit")
-            raise BadArchive(
-                f"{META} has format {value['format']!r}, written by falkit {made_by}; this is "
-                f"falkit {version('falkit')}, which reads format {FORMAT}: import it with falkit "
-                f"{made_by}, or set the state up again and export it with this one"
-            )
-        try:
-            return cls._of(value)
-        except (KeyError, TypeError, ValueError, AssertionError) as error:
-            if isinstance(error, BadArchive):
-                raise
-            raise BadArchive(f"{META} lacks something, or has it wrong: {error!r}") from None
-
-    @classmethod
-    def _of(cls, value: dict[str, JSON]) -> Meta:
-        clock, identity = _object(value, "clock"), _object(value, "identity")
-        seeds = identity["seeds"]
-        if not isinstance(seeds, list) or not seeds or not all(map(_is_era, seeds)):
-            raise BadArchive(f"{META} has no seeds")
-        counts = _object(identity, "counts")
-        if not all(isinstance(count, int) and count >= 0 for count in counts.values()):
-            raise BadArchive(f"{META} has counts that are none")
-        now, running = clock["now"], clock["running"]
-        if not isinstance(now, int | float) or not math.isfinite(now):
-            raise BadArchive(f"{META} tells no moment")
-        uploads = _object(value, "uploads")
-        try:
-            Lifecycle.read(uploads, Lifecycle())
-        except BadLifecycle as error:
-            raise BadArchive(f"{META} has uploads.{error}") from None
-        return cls(
-            made_by=str(value["falkit"]),
-            store=str(value["store"]),
-            now=now,
-            running=running is True,
-            tokens=bytes.fromhex(str(value["tokens"])),
-            identity=identity,
-            uploads=uploads,
-            parts=_object(value, "parts"),
-        )
-
-
-def _object(value: dict[str, JSON], name: str) -> dict[str, JSON]:
-    found = value[name]
-    if not isinstance(found, dict):
-        raise BadArchive(f"{META} has no {name}")
-    return found
-
-
-def _is_era(value: JSON) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 2
-        and all(isinstance(number, int) and not isinstance(number, bool) for number in value)
-    )
 
 
 META, STORE, BLOBS = "meta.json", "store.sqlite", "blobs/"
@@ -145,13 +31,105 @@ _STEP, _META_MOST = 1 << 20, 64 << 20
 
 
 class BadArchive(ValueError):
-    """A file that is no export, or a damaged one; the message says why."""
+    """A file that isn't an export, or a damaged one; the message says why."""
+
+
+class _ClockState(TypedDict):
+    # Unix seconds, and whether time passes by itself.
+    now: float
+    running: bool
+
+
+class _IdentityState(TypedDict):
+    # From which job on which seed counts, and how many ids there were of each kind.
+    seeds: list[tuple[int, int]]
+    counts: dict[str, int]
+
+
+class Meta(TypedDict):
+    """Everything that is in no table."""
+
+    format: int
+    # The version of falkit that wrote it, and the digest of the database beside it.
+    falkit: str
+    store: str
+    clock: _ClockState
+    # What signs tokens and URLs, as hex.
+    tokens: str
+    identity: _IdentityState
+    # As Lifecycle writes itself.
+    uploads: dict[str, JSON]
+    parts: dict[str, JSON]
+
+
+_SCHEMA: dict[str, JSON] = {
+    "required": ["falkit", "store", "clock", "tokens", "identity", "uploads", "parts"],
+    "properties": {
+        "falkit": {"type": "string"},
+        "store": {"type": "string"},
+        "clock": {
+            "type": "object",
+            "required": ["now", "running"],
+            "properties": {
+                "now": {"type": "number", "minimum": -1e15, "maximum": 1e15},
+                "running": {"type": "boolean"},
+            },
+        },
+        "tokens": {"type": "string", "pattern": "^([0-9a-f]{2})+$"},
+        "identity": {
+            "type": "object",
+            "required": ["seeds", "counts"],
+            "properties": {
+                "seeds": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "array",
+                        "items": {"type": "integer"},
+                        "minItems": 2,
+                        "maxItems": 2,
+                    },
+                },
+                "counts": {
+                    "type": "object",
+                    "additionalProperties": {"type": "integer", "minimum": 0},
+                },
+            },
+        },
+        "uploads": {"type": "object"},
+        "parts": {"type": "object"},
+    },
+}
+
+
+def _read_meta(data: bytes) -> Meta:
+    """Read what an export wrote; raise BadArchive, with what is wrong, for anything else."""
+    try:
+        value = loads(data)
+    except NotJson as error:
+        raise BadArchive(f"{META} isn't JSON: {error.message}") from None
+    if not isinstance(value, dict) or "format" not in value:
+        raise BadArchive(f"{META} names no format: it isn't an export of falkit")
+    if value["format"] != FORMAT:
+        made_by = value.get("falkit")
+        raise BadArchive(
+            f"{META} has format {value['format']!r}, written by falkit {made_by}; this is "
+            f"falkit {version('falkit')}, which reads format {FORMAT}: import it with falkit "
+            f"{made_by}, or set the state up again and export it with this one"
+        )
+    if errors := describe_errors(_SCHEMA, value):
+        raise BadArchive(f"{META} can't be used: {errors[0]}")
+    try:
+        Lifecycle.read(value["uploads"], USUAL_LIFECYCLE)
+    except BadLifecycle as error:
+        raise BadArchive(f"{META} has uploads.{error}") from None
+    return cast(Meta, value)
 
 
 def archive_size(meta: bytes, store: bytes, pieces: Iterable[Piece]) -> int:
-    """Return how many bytes `written` yields."""
+    """Return how many bytes `archive_bytes` yields."""
     sizes = (len(meta), len(store), *(piece.size for piece in pieces))
-    return sum(_BLOCK + archive_size + _padding(archive_size) for archive_size in sizes) + len(_END)
+    return sum(_BLOCK + size + _padding(size) for size in sizes) + len(_END)
 
 
 async def archive_bytes(
@@ -188,14 +166,14 @@ def read_archive(path: Path, blobs: Blobs) -> Contents:
         with tarfile.open(path, "r:") as tar:
             for member in tar:
                 if not member.isfile():
-                    raise BadArchive(f"has {member.name!r}, which is no file")
+                    raise BadArchive(f"has {member.name!r}, which isn't a file")
                 _take_member(tar, member, parts, found, blobs)
         for name in (META, STORE):
             if name not in parts:
                 raise BadArchive(f"has no {name}")
     except (tarfile.TarError, EOFError) as error:
         blobs.remove([*found.values()])
-        raise BadArchive(f"is no export of falkit: {error}") from None
+        raise BadArchive(f"isn't an export of falkit: {error}") from None
     except BaseException:
         blobs.remove([*found.values()])
         raise
@@ -244,11 +222,6 @@ def _take_member(
         raise BadArchive(f"has {name!r}, which no export has")
 
 
-def digest(data: bytes) -> str:
-    """Return what `meta.json` says of the store, so that one goes with the other."""
-    return sha256(data).hexdigest()
-
-
 def _head(name: str, size: int) -> bytes:
     info = tarfile.TarInfo(name)
     info.size, info.mode = size, 0o600
@@ -294,21 +267,25 @@ async def export_state(service: Service) -> Export:
     """Return the state as one file, once every input that is looked at has been."""
     from falkit_mock.store.sqlite import write_image
 
-    await service.settled()
+    await service.outcomes.settled()
     clock = service.clock
     store, pieces = write_image(service.store), all_pieces(service.store)
-    meta = Meta(
-        made_by=version("falkit"),
-        store=digest(store),
-        now=clock.now(),
-        running=clock.running if isinstance(clock, SimulatedClock) else True,
-        tokens=service.tokens.key,
-        identity=service.identity.dump(),
-        uploads=service.uploads.defaults.as_json(),
-        parts={name: part.dump() for name, part in service.parts.items()},
-    ).written()
-    size = archive_size(meta, store, pieces)
-    return Export(size, archive_bytes(meta, store, pieces, service.store.uploads.blobs))
+    meta: Meta = {
+        "format": FORMAT,
+        "falkit": version("falkit"),
+        "store": sha256(store).hexdigest(),
+        "clock": {
+            "now": clock.now(),
+            "running": clock.running if isinstance(clock, SimulatedClock) else True,
+        },
+        "tokens": service.tokens.key.hex(),
+        "identity": cast(_IdentityState, service.identity.dump()),
+        "uploads": service.uploads.defaults.as_json(),
+        "parts": {name: part.dump() for name, part in service.parts.items()},
+    }
+    data = dumps(meta)
+    size = archive_size(data, store, pieces)
+    return Export(size, archive_bytes(data, store, pieces, service.store.uploads.blobs))
 
 
 async def restore_state(service: Service, path: Path) -> None:
@@ -319,7 +296,7 @@ async def restore_state(service: Service, path: Path) -> None:
     blobs = service.store.uploads.blobs
     contents = await asyncio.to_thread(read_archive, path, blobs)
     try:
-        meta = Meta.read(contents.meta)
+        meta = _read_meta(contents.meta)
         copy = await asyncio.to_thread(_copied, contents, meta)
         _check_parts(service, meta)
         await service.interrupt()
@@ -337,7 +314,7 @@ async def restore_state(service: Service, path: Path) -> None:
 def _copied(contents: Contents, meta: Meta) -> Store:
     from falkit_mock.store.sqlite import read_image
 
-    if digest(contents.store) != meta.store:
+    if sha256(contents.store).hexdigest() != meta["store"]:
         raise BadArchive(f"is damaged: {STORE} is not the one that {META} is for")
     copy = read_image(contents.store)
     check_archive(contents, all_pieces(copy))
@@ -345,9 +322,9 @@ def _copied(contents: Contents, meta: Meta) -> Store:
 
 
 def _check_parts(service: Service, meta: Meta) -> None:
-    if unknown := sorted(meta.parts.keys() - service.parts.keys()):
+    if unknown := sorted(meta["parts"].keys() - service.parts.keys()):
         raise BadArchive(f"{META} has {unknown[0]!r}, which this version doesn't know")
-    for name, value in meta.parts.items():
+    for name, value in meta["parts"].items():
         try:
             service.parts[name].check(value)
         except ValueError as error:
@@ -357,17 +334,16 @@ def _check_parts(service: Service, meta: Meta) -> None:
 def _take_tables(service: Service, meta: Meta) -> None:
     clock = service.clock
     if isinstance(clock, SimulatedClock):
-        clock.restore(meta.now, running=meta.running)
-    service.tokens.key = meta.tokens
-    service.identity.load(meta.seeds, meta.counts)
+        clock.restore(meta["clock"]["now"], running=meta["clock"]["running"])
+    service.tokens.key = bytes.fromhex(meta["tokens"])
+    service.identity.load(**meta["identity"])
     service.identity.skip(service.store.last_seq)
-    service.uploads.defaults = meta.lifecycle
+    service.uploads.defaults = Lifecycle.read(meta["uploads"], USUAL_LIFECYCLE)
     for restart in service.restarted:
         restart()
     for name, part in service.parts.items():
-        value: JSON = meta.parts.get(name)
-        if name in meta.parts:
-            part.load(value)
+        if name in meta["parts"]:
+            part.load(meta["parts"][name])
         else:
             part.reset()
     clock.notifier.ring()

@@ -1,18 +1,25 @@
-"""What a status shows, its log lines, and until when a result is kept."""
+"""What a job's status shows and when it changes: log lines, the end of a result, events."""
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
+from typing import Literal, NamedTuple, TypeAlias
 
-from falkit_mock.core import span
-from falkit_mock.core.clock import Clock
-from falkit_mock.core.jobs import Job, Status
+from falkit_mock.core import NotJson, parse_body, span
+from falkit_mock.core.clock import Clock, Timer
+from falkit_mock.core.events import Events, JobChanged, JobError
+from falkit_mock.core.jobs import Job, Moments, Outcome
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-from falkit_spec import JSON, Object
+from falkit_spec import JSON
+
+Change: TypeAlias = Literal["accepted", "started", "ended"]
 
 _STEPS = 12
 # How far a job gets whose inputs are refused, one that a rule has fail, and one that no clock
@@ -20,8 +27,7 @@ _STEPS = 12
 _REFUSED_AT, _FAILED_AT, _HALF = 0.05, 0.88, 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     # Where in the run the line appears, 0 to 1.
     at: float
     message: str
@@ -51,7 +57,17 @@ def window(job: Job, now: float, random: Random, size: int) -> list[JSON]:
     """
     share = _share(job, now)
     shown = [line for line in _script(random) if line.at <= share]
-    return [_entry(line, _moment(line, job)) for line in shown[-size:]]
+    return [
+        {
+            "message": line.message,
+            "timestamp": datetime.fromtimestamp(_moment(line, job), UTC).isoformat(
+                timespec="microseconds"
+            ),
+            "level": line.level,
+            "source": "USER",
+        }
+        for line in shown[-size:]
+    ]
 
 
 def _moment(line: _Line, job: Job) -> float:
@@ -104,23 +120,13 @@ def next_line(job: Job, now: float, random: Random) -> float:
     return min((moment for moment in moments if moment > now), default=math.inf)
 
 
-def _entry(line: _Line, moment: float) -> Object:
-    timestamp = datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")
-    return {
-        "message": line.message,
-        "timestamp": timestamp,
-        "level": line.level,
-        "source": "USER",
-    }
-
-
 # Seconds for which a result can be fetched (wire.md §3.4), and from how many bytes on it is
 # large; that 10 KB are 10,240 bytes is inferred.
-HOUR, LARGE_FOR, LARGE = 3600.0, 360.0, 10 * 1024
+_HOUR, _LARGE_FOR, _LARGE = 3600.0, 360.0, 10 * 1024
 # Seconds for which stored payloads are kept, and the bytes from which on they live no longer than
 # the result can be fetched; that 1 MB is a million is inferred (wire.md §3.4).
-DAY = 86_400.0
-MONTH, NOT_STORED = 30 * DAY, 1_000_000
+_DAY = 86_400.0
+_MONTH, _NOT_STORED = 30 * _DAY, 1_000_000
 
 
 class Retention:
@@ -133,18 +139,14 @@ class Retention:
         # When there may be something to forget again, unix seconds.
         self.next_purge = -math.inf
 
-    def closed(self, job: Job) -> bool:
-        """Whether a job's result can no longer be fetched."""
-        return self._clock.now() >= self.closes(job)
-
     def closes(self, job: Job) -> float:
         """Return until when a job's result can be fetched, unix seconds."""
         if self._ttl is not None:
             return job.ends + self._ttl
         size = 0 if job.outcome is None or job.ends < job.starts else len(job.outcome.body)
-        return job.ends + (HOUR if size < LARGE else LARGE_FOR)
+        return job.ends + (_HOUR if size < _LARGE else _LARGE_FOR)
 
-    def told(self, job: Job) -> str:
+    def format_expired(self, job: Job) -> str:
         """Say since when a closed job's result is gone, and what keeps others longer."""
         closes = self.closes(job)
         past, lasted = span(self._clock.now() - closes), span(closes - job.ends)
@@ -154,22 +156,129 @@ class Retention:
         """Whether the Platform API still has an input or an output of a job."""
         if not job.options.keep_payloads:
             return False
-        return len(payload) <= NOT_STORED or not self.closed(job)
+        return len(payload) <= _NOT_STORED or self._clock.now() < self.closes(job)
 
     def purge(self, now: float) -> None:
         """Forget what ended a month ago; there is no need to ask again within a day."""
-        self.next_purge = now + DAY
-        self._store.purge(now - MONTH)
+        self.next_purge = now + _DAY
+        self._store.purge(now - _MONTH)
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """How a job stands at one moment: what a status tells, without its URLs."""
+@dataclass(slots=True)
+class _Open:
+    """A job that has not ended yet, as far as the listeners know."""
 
-    status: Status
-    # None unless they were asked for, or while the job waits (wire.md §3.2).
-    logs: list[JSON] | None
-    queue_position: int = 0
-    inference_time: float | None = None
-    error: str | None = None
-    error_type: str | None = None
+    started: bool = False
+    timer: Timer | None = None
+
+
+class JobEvents:
+    """Tells the listeners when each job is accepted, starts and ends.
+
+    It follows open jobs by one timer each, since a status is computed and nothing ticks.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        store: Store,
+        events: Events,
+        outcome: Callable[[Job], Awaitable[Outcome]],
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._events = events
+        self._outcome = outcome
+        self._open: dict[str, _Open] = {}
+        # Ends that wait for an outcome, such as one that needs a download.
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def accepted(self, job: Job) -> None:
+        """Tell of a new job, and follow it; what is due at once is told at once."""
+        self._emit("accepted", job, job.created)
+        self._open[job.id] = _Open()
+        self._look(job)
+
+    def moved(self, moments: Mapping[str, Moments]) -> None:
+        """Note that jobs start and end at other moments now, by request id."""
+        for id in moments:
+            self._due(id)
+
+    def restart(self) -> None:
+        """Follow the jobs that the store has now, as after a reset or an import."""
+        self.close()
+        now = self._clock.now()
+        for job in self._store.jobs():
+            if now < job.ends:
+                self._open[job.id] = _Open(started=now >= job.starts)
+                self._look(job)
+
+    def close(self) -> None:
+        """Follow no job any longer."""
+        for followed in self._open.values():
+            if followed.timer is not None:
+                followed.timer.cancel()
+        self._open.clear()
+        for task in self._ending:
+            task.cancel()
+
+    def _due(self, id: str) -> None:
+        if id in self._open and (job := self._store.get(id)) is not None:
+            self._look(job)
+
+    def _look(self, job: Job) -> None:
+        """Tell what is due of an open job, and look again at its next moment."""
+        followed, now = self._open[job.id], self._clock.now()
+        if followed.timer is not None:
+            followed.timer.cancel()
+        # One that is given up, or cancelled while it waits, ends without a start.
+        never = job.cancelled and job.starts >= job.ends
+        if not followed.started and not never and job.starts <= min(now, job.ends):
+            followed.started = True
+            self._emit("started", job, job.starts)
+        if job.ends <= now:
+            del self._open[job.id]
+            self._end(job)
+            return
+        moment = job.ends if followed.started else min(job.starts, job.ends)
+        if not math.isinf(moment):
+            followed.timer = self._clock.at(moment, partial(self._due, job.id))
+
+    def _end(self, job: Job) -> None:
+        if job.outcome is not None and job.ends >= job.starts:
+            self._emit("ended", job, job.ends, job.outcome)
+            return
+        task = asyncio.ensure_future(self._end_with_outcome(job))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _end_with_outcome(self, job: Job) -> None:
+        self._emit("ended", job, job.ends, await self._outcome(job))
+
+    def _emit(
+        self, change: Change, job: Job, moment: float, outcome: Outcome | None = None
+    ) -> None:
+        error = None if outcome is None or outcome.status_code < 400 else _error_of(outcome)
+        key, webhook = job.options.key, job.options.webhook is not None
+        self._events.emit(
+            JobChanged(change, job.id, job.path, key, moment, webhook, job.cancelled, error)
+        )
+
+
+def _error_of(outcome: Outcome) -> JobError:
+    """Return what a failed outcome says of itself: its first error, and the field it is about."""
+    body = parse_body(outcome.body)
+    if isinstance(body, NotJson):
+        body = outcome.body.decode("utf-8", "replace")
+    detail = body.get("detail", body) if isinstance(body, dict) else body
+    first = detail[0] if isinstance(detail, list) and detail else detail
+    kind, field, message = outcome.error_type, "", ""
+    if isinstance(first, dict):
+        loc = first.get("loc")
+        steps = loc[1:] if isinstance(loc, list) and loc[:1] == ["body"] else loc
+        field = ".".join(map(str, steps)) if isinstance(steps, list) else ""
+        message = str(first.get("msg", ""))
+        kind = kind or (str(first["type"]) if "type" in first else None)
+    elif isinstance(first, str):
+        message = first
+    return JobError(outcome.status_code, kind, field, message or outcome.error or "")

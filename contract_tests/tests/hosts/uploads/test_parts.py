@@ -138,7 +138,7 @@ def test_a_malformed_part_is_refused(parts: Parts, part: object) -> None:
     parts.etag(1, b"one")
     reply = parts.complete(part)
     assert reply.status_code == 422
-    assert reply.json()["detail"][0]["loc"] == ["body", "parts", 0]
+    assert reply.json()["detail"][0]["loc"][:3] == ["body", "parts", 0]
 
 
 @pytest.mark.parametrize("body", [{}, {"parts": None}, {"parts": {}}])

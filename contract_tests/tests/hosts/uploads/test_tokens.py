@@ -92,7 +92,7 @@ def test_realtime_token_is_an_object_at_the_newer_address(mock: Mock) -> None:
 def test_token_requests_are_validated(mock: Mock, body: object, loc: str) -> None:
     reply = mock.http.post("/rest.fal.ai/tokens/", json=body)
     assert reply.status_code == 422
-    assert reply.json()["detail"][0]["loc"] == ["body", loc]
+    assert reply.json()["detail"][0]["loc"][:2] == ["body", loc]
 
 
 def test_tokens_need_post_and_a_known_path(mock: Mock) -> None:
