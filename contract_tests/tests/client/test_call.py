@@ -269,7 +269,7 @@ def test_the_billed_amount_is_printed(
 def test_a_network_that_goes_mid_download_loses_nothing(
     call: Call, job: respx.MockRouter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("falkit_client._progress.Display.sleep", no_pause)
+    monkeypatch.setattr("falkit_client._cli_io.Display.sleep", no_pause)
 
     class Gone(httpx.SyncByteStream):
         def __iter__(self) -> Generator[bytes]:
@@ -298,7 +298,7 @@ def test_a_network_that_goes_mid_download_loses_nothing(
 def test_a_network_that_goes_while_waiting_names_the_job(
     call: Call, job: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("falkit_client._progress.Display.sleep", no_pause)
+    monkeypatch.setattr("falkit_client._cli_io.Display.sleep", no_pause)
     job.get(url__startswith=f"{JOB}/status").mock(side_effect=httpx.ConnectError("gone"))
     code, _, err = call(T2V, "prompt=Rain", "--base-url", BASE)
     assert code == 1
@@ -327,7 +327,7 @@ def test_an_interruption_names_the_job(
     def interrupt(screen: object, seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("falkit_client._progress.Display.sleep", interrupt)
+    monkeypatch.setattr("falkit_client._cli_io.Display.sleep", interrupt)
     job.get(url__startswith=f"{JOB}/status").respond(json={"status": "IN_PROGRESS"})
     code, out, err = call(T2V, "prompt=Rain", "--out", "clip.mp4", "--base-url", BASE)
     assert (code, out) == (130, "")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from falkit_client._cli_args import BadArgument, read_args
+from falkit_client._cli_io import BadArgument, read_args
 from falkit_spec import Catalog, Document, Endpoint
 from falkit_spec.facts import MediaKind
 
