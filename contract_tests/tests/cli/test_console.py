@@ -42,7 +42,7 @@ REFUSED = Delivery(
     response_headers={},
     response_body=b"",
     error=None,
-    verdict="retry",
+    status="retry",
     next=7.0,
 )
 
@@ -91,7 +91,7 @@ def test_hints_that_are_remembered_have_a_bound() -> None:
 
 def test_failures_alone_are_logged_once_each() -> None:
     delivery = DeliveryAttempted(REFUSED)
-    taken = DeliveryAttempted(replace(REFUSED, verdict="acknowledged", next=None))
+    taken = DeliveryAttempted(replace(REFUSED, status="acknowledged", next=None))
     left = HostContacted("example.com", 443, 0.0, allowed=True)
     quiet: list[Event] = [RequestAnswered(replace(ANSWERED, status=500)), taken, left]
     lines = log(*quiet, FAILED, FAILED, delivery, delivery, failures_only=True)

@@ -32,10 +32,10 @@ TAKEN = Delivery(
     response_headers={},
     response_body=b"never mind\n",
     error=None,
-    verdict="acknowledged",
+    status="acknowledged",
     next=None,
 )
-REFUSED = replace(TAKEN, status_code=500, verdict="retry", next=NOW + 7)
+REFUSED = replace(TAKEN, status_code=500, status="retry", next=NOW + 7)
 
 
 def test_a_line_has_the_jobs_id_its_status_and_the_faults_and_no_password() -> None:
@@ -55,11 +55,11 @@ def test_a_line_has_the_jobs_id_its_status_and_the_faults_and_no_password() -> N
         (replace(REFUSED, status_code=302), "not taken: redirects aren't followed; the next"),
         (replace(REFUSED, status_code=None, error="no answer"), "not taken: no answer; the next"),
         (
-            replace(REFUSED, verdict="failed", next=None, number=11),
+            replace(REFUSED, status="failed", next=None, number=11),
             "given up after 11 attempts: never mind",
         ),
         (
-            replace(REFUSED, verdict="failed", next=None, cause="resend", number=3),
+            replace(REFUSED, status="failed", next=None, cause="resend", number=3),
             "not taken, and not tried again: never mind",
         ),
     ],

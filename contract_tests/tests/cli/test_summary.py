@@ -197,7 +197,7 @@ def delivery(verdict: Verdict, number: int, *faults: str) -> Delivery:
         response_headers={},
         response_body=b"",
         error=None,
-        verdict=verdict,
+        status=verdict,
         next=None,
         faults=faults,
     )

@@ -115,7 +115,7 @@ def test_a_rulebook_is_written_down_and_read_back_with_its_counts() -> None:
         {"rules": [{"id": "r1"}]},
         {"rules": [{"id": "r1", "rule": {"fault": "x"}}]},
         {"rules": [{"id": "r1", "rule": {"fault": "bad_key"}, "matched": -1}]},
-        {"named": [{"text": "x", "key": "id"}]},
+        {"named": [{"named": "x", "key": "id"}]},
         {"count": "x"},
     ],
 )

@@ -16,7 +16,7 @@ import dotenv
 import pytest
 
 from falkit_mock.cli.gateway import SHELLS, render
-from falkit_mock.gateway import RootsUnusable
+from falkit_mock.gateway import GatewayError
 from falkit_mock.gateway.authority import Authority
 from falkit_mock.gateway.environment import PRELOAD, variables
 from gated import Gated
@@ -114,7 +114,7 @@ def test_roots_that_the_environment_names_already_are_kept(
 
 
 def test_roots_that_are_not_there_are_named_by_their_variable(authority: Authority) -> None:
-    with pytest.raises(RootsUnusable, match="REQUESTS_CA_BUNDLE: can't read /nowhere/roots"):
+    with pytest.raises(GatewayError, match="REQUESTS_CA_BUNDLE: can't read /nowhere/roots"):
         variables(URL, authority, "allow", {"REQUESTS_CA_BUNDLE": "/nowhere/roots"})
     # Node warns and goes on.
     found = variables(URL, authority, "allow", {"NODE_EXTRA_CA_CERTS": "/nowhere/roots"})

@@ -11,8 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
 
 from falkit import Settings, create_app
 from falkit_mock.core.settings import Seconds
-from falkit_mock.store.memory import MemoryStore
-from falkit_mock.store.sqlite import SqliteStore
+from falkit_mock.store import Store
 from falkit_spec import Catalog
 from falkit_spec.protocol import Operation, Protocol
 from protocol.asgi import Driver, Reply, WatchedClock
@@ -40,7 +39,7 @@ def headers_of(key: str = KEYS[0], more: Mapping[str, str] | None = None) -> dic
 class Base(RuleBasedStateMachine):
     """One mock in this process, and what is known of it."""
 
-    store_class: ClassVar[type[MemoryStore | SqliteStore]] = MemoryStore
+    store_class: ClassVar[type[Store]] = Store
 
     def __init__(self) -> None:
         super().__init__()

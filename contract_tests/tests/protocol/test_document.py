@@ -11,8 +11,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import validate
 
-from falkit_spec import Catalog, Endpoint
-from falkit_spec.errors import UnknownSchema
+from falkit_spec import Catalog, Endpoint, SpecError
 from falkit_spec.protocol import Protocol
 from falkit_spec.types import is_array, is_object
 
@@ -122,7 +121,7 @@ def test_a_schema_is_complete_on_its_own() -> None:
 
 
 def test_an_unknown_schema_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(UnknownSchema, match=r"no schema 'Nothing'; it has .*Completed"):
+    with pytest.raises(SpecError, match=r"no schema 'Nothing'; it has .*Completed"):
         PROTOCOL.schema("Nothing")
 
 

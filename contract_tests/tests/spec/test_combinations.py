@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from falkit_spec import JSON, Catalog, Document, Endpoint, Object, TooManyCombinations
+from falkit_spec import JSON, Catalog, Document, Endpoint, Object, SpecError
 
 FAST, PRO = "fal-ai/ltx-2/image-to-video/fast", "fal-ai/ltx-2/image-to-video"
 
@@ -72,9 +72,8 @@ def test_null_is_a_choice_and_an_open_branch_leaves_none() -> None:
 def test_too_many_combinations_are_counted_and_not_listed() -> None:
     values: list[JSON] = list(range(101))
     endpoint = endpoint_taking({"a": {"enum": values}, "b": {"enum": values}})
-    with pytest.raises(TooManyCombinations, match="10,201") as caught:
+    with pytest.raises(SpecError, match="has 10,201 combinations; at most 10,000"):
         endpoint.combinations()
-    assert (caught.value.count, caught.value.limit) == (10_201, 10_000)
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,15 @@ def test_a_malformed_keyword_is_ignored(slip: Object) -> None:
     assert all(odd.is_valid({"a": value}) for value in ANYTHING)
 
 
+def test_a_limit_written_as_a_float_is_a_whole_number() -> None:
+    odd = endpoint({"type": "object", "properties": {"a": {"type": "string", "minLength": 2.0}}})
+    [fault] = odd.validate({"a": "x"})
+    assert (fault["msg"], fault.get("ctx")) == (
+        "String should have at least 2 characters",
+        {"min_length": 2},
+    )
+
+
 def test_an_order_with_unknown_or_missing_fields_is_accepted() -> None:
     odd = endpoint(
         {
@@ -249,7 +258,7 @@ FILE: Object = {
         ({"type": "string", "minLength": 6}, "text.."),
         ({"type": "integer", "minimum": 7}, 7),
         ({"type": "integer", "exclusiveMinimum": 7}, 8),
-        ({"type": "number", "exclusiveMinimum": 0, "maximum": 1}, 0.5),
+        ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, 0.5),
         ({"type": "number", "maximum": -2}, -2),
         ({"type": "number", "exclusiveMaximum": -2}, -3),
         ({"type": "object"}, {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,17 @@ import pytest
 from falkit_mock.store.blobs import Blobs
 
 
-def test_a_named_folder_is_made_and_stays(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path / "deep" / "files")
+@pytest.fixture
+def blobs() -> Iterator[Blobs]:
+    made = Blobs()
+    yield made
+    made.close()
+
+
+def test_a_stretch_of_a_blob_is_read(blobs: Blobs) -> None:
     sink = blobs.sink()
     sink.write(b"hello")
-    piece = sink.keep()
-    blobs.close()
-    assert b"".join(Blobs(tmp_path / "deep" / "files").read([piece], 1, 4)) == b"ell"
+    assert b"".join(blobs.read([sink.keep()], 1, 4)) == b"ell"
 
 
 def test_a_killed_mocks_folder_is_removed_and_a_running_ones_is_not(
@@ -35,24 +40,23 @@ def test_a_killed_mocks_folder_is_removed_and_a_running_ones_is_not(
     next_one = Blobs()
     made = next_one.folder
     assert sorted(tmp_path.iterdir()) == sorted([living.folder, made, young, other])
-    for blobs in (living, next_one):
-        blobs.close()
+    for each in (living, next_one):
+        each.close()
     assert sorted(tmp_path.iterdir()) == sorted([young, other])
 
 
-def test_a_dropped_sink_takes_no_more(tmp_path: Path) -> None:
-    sink = Blobs(tmp_path).sink()
+def test_a_dropped_sink_takes_no_more(blobs: Blobs) -> None:
+    sink = blobs.sink()
     sink.drop()
     sink.write(b"late")
     sink.drop()
-    assert list(tmp_path.iterdir()) == []
+    assert list(blobs.folder.iterdir()) == []
 
 
-def test_a_truncated_blob_is_an_error(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
+def test_a_truncated_blob_is_an_error(blobs: Blobs) -> None:
     sink = blobs.sink()
     sink.write(b"hello")
     piece = sink.keep()
-    (tmp_path / piece.blob).write_bytes(b"he")
+    (blobs.folder / piece.blob).write_bytes(b"he")
     with pytest.raises(EOFError, match=piece.blob):
         list(blobs.read([piece], 0, 5))

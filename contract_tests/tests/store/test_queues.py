@@ -9,7 +9,6 @@ from hypothesis import given, strategies as st
 
 from falkit_mock.core.jobs import Job, RequestOptions
 from falkit_mock.store import Store
-from falkit_mock.store.memory import MemoryStore
 from falkit_mock.store.sqlite import SqliteStore
 from store.items import added
 
@@ -100,7 +99,7 @@ MOMENTS = st.integers(0, 20).map(float)
 def test_both_stores_agree_with_the_jobs(
     acts: list[tuple[float, float, bool, float]], now: float
 ) -> None:
-    for store in (MemoryStore(), SqliteStore()):
+    for store in (Store(), SqliteStore()):
         for starts, run, low, later in acts:
             options = LOW if low else RequestOptions()
             made = added(store, at=0.0, starts=starts, run=run, options=options)

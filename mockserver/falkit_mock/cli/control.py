@@ -16,7 +16,7 @@ from urllib.parse import quote
 import click
 
 from falkit_mock.cli import new_name
-from falkit_mock.core import DurationError, count, iso, parse_duration, printable, reason
+from falkit_mock.core import count, iso, parse_duration, printable, reason
 from falkit_mock.core.network import PORT
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _clock_body(action: str, value: str | None) -> dict[str, Any]:
         return {"now": _number(value)}
     try:
         return {"seconds": parse_duration(value)}
-    except DurationError as error:
+    except ValueError as error:
         raise click.UsageError(f"advance: {error}") from None
 
 
