@@ -37,12 +37,12 @@ def test_a_flow_has_no_value_before_its_end() -> None:
     assert running.value == b"a"
 
 
-def test_nothing_is_read_before_a_response_is_open() -> None:
+def test_steps_read_no_body_before_a_response_is_open() -> None:
     with httpx.Client() as http, pytest.raises(RuntimeError, match="no response is open"):
         Transport(http, lambda seconds: None).finish(read())
 
 
-def test_nothing_is_read_asynchronously_before_a_response_is_open() -> None:
+def test_async_steps_read_no_body_before_a_response_is_open() -> None:
     async def scenario() -> None:
         async with httpx.AsyncClient() as http:
             await AsyncTransport(http, asyncio.sleep).finish(read())

@@ -17,7 +17,7 @@ from serving import PATIENCE
 
 
 @pytest.mark.parametrize("data", [b"", b"hello"])
-def test_a_half_close_before_the_tunnel_stands_is_passed_on(gate: Gated, data: bytes) -> None:
+def test_a_half_close_before_the_tunnel_opens_is_passed_on(gate: Gated, data: bytes) -> None:
     def answer(caller: socket.socket) -> None:
         caller.sendall(heard(caller) + b", world")
 
@@ -31,7 +31,7 @@ def be_left(caller: socket.socket) -> None:
     assert heard(caller) == b""
 
 
-def test_who_resets_before_the_tunnel_stands_leaves_nothing_behind(gate: Gated) -> None:
+def test_a_caller_who_resets_before_the_tunnel_opens_leaves_nothing_behind(gate: Gated) -> None:
     with listening(be_left) as port:
         caller = gate.dial()
         caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

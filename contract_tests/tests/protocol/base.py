@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
 
-from falkit_mock.app import create_app
-from falkit_mock.core.settings import Assumptions, Seconds, parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings, create_app
+from falkit_mock.core.settings import Seconds
 from falkit_mock.store import Store
 from falkit_spec import Catalog
 from falkit_spec.protocol import Operation, Protocol
@@ -82,13 +81,13 @@ class Base(RuleBasedStateMachine):
         **more: Any,
     ) -> None:
         self.settings = Settings(
-            timing=parse_timing(timing),
+            timing=timing,
             runners=runners,
             concurrency=concurrency,
             seed=1,
             # The receivers live in the mock's time.
             webhook_timestamps="mock",
-            assumptions=Assumptions(**assumed),
+            assumptions=assumed,
             **more,
         )
         clock = WatchedClock()

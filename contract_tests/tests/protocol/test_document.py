@@ -85,7 +85,7 @@ def test_a_certainty_never_comes_without_a_source() -> None:
         assert ("x-falkit-certainty" in node) == ("x-falkit-source" in node), node
 
 
-def test_nothing_is_defined_that_nothing_uses() -> None:
+def test_every_definition_is_used() -> None:
     text = json.dumps(PROTOCOL.data)
     components: Any = PROTOCOL.data["components"]
     for kind in ("parameters", "headers", "responses", "schemas"):
@@ -102,7 +102,7 @@ def test_every_answer_of_falkits_queue_and_models_has_a_request_id() -> None:
                 assert "x-fal-request-id" in response["headers"], f"{place} {code}"
 
 
-def test_a_schema_stands_on_its_own() -> None:
+def test_a_schema_is_complete_on_its_own() -> None:
     completed = Draft202012Validator(PROTOCOL.schema("Completed"), validate_formats=True)
     url = f"https://queue.fal.run/fal-ai/ltx-2/requests/{ID}"
     status: dict[str, Any] = {
@@ -162,7 +162,7 @@ def test_a_fault_is_named(
     assert fault in found
 
 
-def test_a_body_that_is_no_json_is_a_fault() -> None:
+def test_a_body_that_is_not_json_is_a_fault() -> None:
     (found,) = SUBMIT.faults(200, HEADERS, b"<html>")
     assert "not JSON" in found
 
@@ -208,7 +208,7 @@ REFUSED = {"detail": [{"loc": ["body", "prompt"], "msg": "Field required", "type
         ({"status": "COMPLETED", "payload": {}}, False),
     ],
 )
-def test_the_four_webhook_payloads_are_told_from_others(
+def test_the_four_webhook_payloads_are_distinguished_from_others(
     payload: dict[str, Any], good: bool
 ) -> None:
     webhook = Draft202012Validator(PROTOCOL.schema("WebhookPayload"), validate_formats=True)

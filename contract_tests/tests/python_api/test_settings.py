@@ -116,7 +116,7 @@ def test_a_mock_refuses_what_settings_refuse() -> None:
         Mock(clock="soon")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
-def test_an_assumption_that_is_none_is_refused_when_it_is_made() -> None:
+def test_a_malformed_assumption_is_refused_when_it_is_made() -> None:
     with pytest.raises(SettingsError, match="file-acl takes enforced or ignored, not 'perhaps'"):
         Assumptions(file_acl="perhaps")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, strategies as st
 
+from falkit import Settings
 from falkit_mock.core.clock import ManualClock
 from falkit_mock.core.jobs import Entry, Job, RequestOptions, moments
 from falkit_mock.service.queueing import Planner
-from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_mock.store.sqlite import SqliteStore
 

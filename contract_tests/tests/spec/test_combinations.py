@@ -27,7 +27,9 @@ def endpoint_taking(properties: Object) -> Endpoint:
         ("fal-ai/ltx-2/retake-video", 3, 3),
     ],
 )
-def test_as_many_are_legal_as_the_prose_allows(endpoint_id: str, count: int, legal: int) -> None:
+def test_the_legal_combinations_are_those_that_the_prose_allows(
+    endpoint_id: str, count: int, legal: int
+) -> None:
     found = Catalog.vendored().get(endpoint_id).combinations()
     assert len(found) == count
     assert sum(one.legal for one in found) == legal
@@ -100,7 +102,7 @@ def test_seconds_are_what_is_billed() -> None:
 
 
 @pytest.mark.parametrize("duration", ["6", None, True, [], float("nan"), float("inf")])
-def test_a_duration_that_is_no_number_has_no_price_and_no_video(duration: JSON) -> None:
+def test_a_duration_that_is_not_a_number_has_no_price_and_no_video(duration: JSON) -> None:
     endpoint = Catalog.vendored().get(FAST)
     assert endpoint.price({"duration": duration}) is None
     assert endpoint.billable_units({"duration": duration}) is None

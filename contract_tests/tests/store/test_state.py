@@ -82,7 +82,7 @@ def test_a_store_takes_blobs_under_other_names(store: Store) -> None:
     assert [piece.blob for piece in all_pieces(other)] == ["a", "b"]
 
 
-def test_bytes_that_are_no_image_are_refused() -> None:
+def test_bytes_that_are_not_an_image_are_refused() -> None:
     with pytest.raises(BadCopy, match="no sqlite database"):
         read_image(b"SQLite format 3, or so it says")
     with sqlite3.connect(":memory:") as other:
@@ -104,7 +104,7 @@ def test_an_image_with_a_job_that_cannot_be_read_is_refused(options: str) -> Non
     store.close()
 
 
-def test_what_cannot_be_stored_changes_nothing() -> None:
+def test_a_failed_write_changes_nothing() -> None:
     store, other = SqliteStore(), Store()
     fill(store)
     before = everything(store)

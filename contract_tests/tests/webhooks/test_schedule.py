@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
 from falkit_mock.webhooks import SCHEDULES, Schedule
-from serving import Mock
-from webhooks.following import deliveries, go, settled, submit
-from webhooks.receiver import Receiver, Reply, receiving
+from following import deliveries, go, settled, submit
+from receiver import Receiver, Reply, receiving
 
 HOUR = 3600.0
 OLDER, NEWEST = SCHEDULES["two-hours"], SCHEDULES["until-expiry"]
@@ -18,7 +16,7 @@ LATE_IN_THE_DAY = [7.0, 21.1, 49.3, 105.6, 218.2, 443.4, 893.8, 1794.7, 3596.5, 
 
 
 def test_a_receiver_that_fails_for_an_hour_is_delivered_to_once_it_answers(
-    standing: Callable[..., Mock],
+    standing: Serve,
 ) -> None:
     mock = standing()
     start = mock.clock.now()
@@ -41,7 +39,7 @@ def test_a_receiver_that_fails_for_an_hour_is_delivered_to_once_it_answers(
     assert len(stamps) == 11, "each attempt is signed for its own moment"
 
 
-def test_after_ten_retries_in_two_hours_it_is_given_up(standing: Callable[..., Mock]) -> None:
+def test_after_ten_retries_in_two_hours_it_is_given_up(standing: Serve) -> None:
     mock = standing()
     with receiving(lambda _: Reply(500)) as receiver:
         submit(mock, receiver.url)
@@ -55,7 +53,7 @@ def test_after_ten_retries_in_two_hours_it_is_given_up(standing: Callable[..., M
 
 
 def test_the_newest_schedule_makes_31_attempts_within_the_hour(
-    standing: Callable[..., Mock],
+    standing: Serve,
 ) -> None:
     mock = standing(webhook_schedule="until-expiry")
     with receiving(lambda _: Reply(500)) as receiver:
@@ -69,7 +67,7 @@ def test_the_newest_schedule_makes_31_attempts_within_the_hour(
     assert moments[-1] == 3555
 
 
-def test_the_newest_schedule_ends_with_a_large_result(standing: Callable[..., Mock]) -> None:
+def test_the_newest_schedule_ends_with_a_large_result(standing: Serve) -> None:
     mock = standing("held", webhook_schedule="until-expiry")
     with receiving(lambda _: Reply(500)) as receiver:
         job = submit(mock, receiver.url)
@@ -93,7 +91,7 @@ def test_any_2xx_is_an_acknowledgement(status: int) -> None:
     ("schedule", "outcome"), [("two-hours", "retry"), ("until-expiry", "failed")]
 )
 def test_a_redirect_is_not_followed(
-    serve: Callable[..., Mock], receiver: Receiver, schedule: str, outcome: str
+    serve: Serve, receiver: Receiver, schedule: str, outcome: str
 ) -> None:
     mock = serve(webhook_schedule=schedule)
     with receiving(lambda _: Reply(307, {"location": receiver.url})) as redirecting:
@@ -104,7 +102,7 @@ def test_a_redirect_is_not_followed(
 
 
 def test_a_receiver_that_says_nothing_is_given_15_seconds_of_the_clock(
-    standing: Callable[..., Mock], silent: str
+    standing: Serve, silent: str
 ) -> None:
     mock = standing()
     submit(mock, silent)
@@ -116,9 +114,7 @@ def test_a_receiver_that_says_nothing_is_given_15_seconds_of_the_clock(
     assert log["next"] == log["sent"] + 15, "its moment at 7 s had passed by then"
 
 
-def test_a_retry_of_the_newest_schedule_is_given_120_seconds(
-    standing: Callable[..., Mock], silent: str
-) -> None:
+def test_a_retry_of_the_newest_schedule_is_given_120_seconds(standing: Serve, silent: str) -> None:
     mock = standing(webhook_schedule="until-expiry")
     submit(mock, silent)
     go(mock, 15 + 120)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from falkit_mock.store.blobs import Blobs
-from serving import Mock
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def test_a_stretch_of_a_blob_is_read(blobs: Blobs) -> None:
     assert b"".join(blobs.read([sink.keep()], 1, 4)) == b"ell"
 
 
-def test_a_killed_mocks_folder_is_swept_and_a_living_ones_is_not(
+def test_a_killed_mocks_folder_is_removed_and_a_running_ones_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -46,7 +45,7 @@ def test_a_killed_mocks_folder_is_swept_and_a_living_ones_is_not(
     assert sorted(tmp_path.iterdir()) == sorted([young, other])
 
 
-def test_what_is_dropped_takes_no_more(blobs: Blobs) -> None:
+def test_a_dropped_sink_takes_no_more(blobs: Blobs) -> None:
     sink = blobs.sink()
     sink.drop()
     sink.write(b"late")
@@ -54,22 +53,10 @@ def test_what_is_dropped_takes_no_more(blobs: Blobs) -> None:
     assert list(blobs.folder.iterdir()) == []
 
 
-def test_a_blob_that_was_cut_short_is_told(blobs: Blobs) -> None:
+def test_a_truncated_blob_is_an_error(blobs: Blobs) -> None:
     sink = blobs.sink()
     sink.write(b"hello")
     piece = sink.keep()
     (blobs.folder / piece.blob).write_bytes(b"he")
     with pytest.raises(EOFError, match=piece.blob):
         list(blobs.read([piece], 0, 5))
-
-
-def test_a_folder_that_cannot_be_made_is_said(
-    mock: Mock, cdn: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(prefix: str) -> str:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("tempfile.mkdtemp", refused)
-    reply = mock.http.post("/v3.fal.media/files/upload", content=b"x", headers=cdn)
-    assert reply.status_code == 507
-    assert "Permission denied" in reply.json()["detail"]
