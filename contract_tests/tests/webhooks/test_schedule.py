@@ -9,6 +9,7 @@ import pytest
 from falkit_mock.webhooks import SCHEDULES, Schedule
 from following import deliveries, go, settled, submit
 from receiver import Receiver, Reply, receiving
+from serving import Serve
 
 HOUR = 3600.0
 OLDER, NEWEST = SCHEDULES["two-hours"], SCHEDULES["until-expiry"]
