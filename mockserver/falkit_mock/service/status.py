@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from random import Random
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -35,7 +35,12 @@ class _Line(NamedTuple):
 
 
 def _script(random: Random) -> list[_Line]:
-    speed = random.uniform(1.2, 3.9)
+    return _script_at(round(random.uniform(1.2, 3.9), 2))
+
+
+@lru_cache(maxsize=512)
+def _script_at(speed: float) -> list[_Line]:
+    """Return all lines of a run at a speed, of which there are fewer than are remembered."""
     lines = [
         _Line(0.0, "Preparing the request", "INFO"),
         _Line(0.04, "Reading the inputs", "INFO"),
