@@ -153,7 +153,9 @@ _MOST = 2**53
 def _timing(name: str, value: Any) -> Timing:
     if isinstance(value, Seconds | Realistic | Stepped):
         return value
-    return parse_timing(_text(name, value))
+    if not isinstance(value, str):
+        raise SettingsError(name, f"{_shown(value)} isn't a timing; give one such as 'instant'")
+    return parse_timing(value)
 
 
 def _text(name: str, value: Any) -> str:
@@ -177,15 +179,16 @@ def _whole(least: int) -> _Reader:
 
 
 def _choice(choices: object) -> _Reader:
+    return lambda name, value: check_choice(name, value, choices)
+
+
+def check_choice(name: str, value: object, choices: object) -> str:
+    """Return a value that is one of a Literal's words; raise SettingsError."""
     words: tuple[str, ...] = get_args(choices)
-
-    def read(name: str, value: Any) -> str:
-        for word in words:
-            if value == word:
-                return word
-        raise SettingsError(name, f"{_shown(value)} isn't {' or '.join(words)}; give one of these")
-
-    return read
+    for word in words:
+        if value == word:
+            return word
+    raise SettingsError(name, f"{_shown(value)} isn't {' or '.join(words)}; give one of these")
 
 
 def _flag(name: str, value: Any) -> bool:
@@ -210,7 +213,7 @@ def _result_ttl(name: str, value: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         seconds = _duration(value)
     if not seconds > 0:
-        fix = "give fal, forever or seconds above 0, or such as 2h"
+        fix = "give fal, forever, seconds above 0, or a length such as 2h"
         raise SettingsError(name, f"{_shown(value)} isn't a time to fetch a result in; {fix}")
     return seconds
 
@@ -237,7 +240,11 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _keys(name: str, value: Any) -> frozenset[str]:
-    return frozenset(_texts(name, value))
+    keys = _texts(name, value)
+    for key in keys:
+        if not _fits_header(key):
+            raise SettingsError(name, f"{_shown(key)} can't be a key; use ASCII without spaces")
+    return frozenset(keys)
 
 
 def _patterns(name: str, value: Any) -> tuple[str, ...]:
@@ -254,10 +261,16 @@ def _token(name: str, value: Any) -> str | None:
     if value is None:
         return None
     token = _text(name, value)
-    if not token or not (token.isascii() and token.isprintable() and " " not in token):
+    if not token:
+        raise SettingsError(name, "is empty; give a token, or None for none")
+    if not _fits_header(token):
         # The value is a secret, and isn't shown.
         raise SettingsError(name, "a header can't hold it; use ASCII without spaces")
     return token
+
+
+def _fits_header(word: str) -> bool:
+    return word.isascii() and word.isprintable() and " " not in word
 
 
 def _faults(name: str, value: Any) -> tuple[Rule, ...]:

@@ -136,7 +136,7 @@ def parse_duration(text: str) -> float:
     alone = len(parts) == 1 or all(unit for _, unit in parts)
     if not _WHOLE.fullmatch(short) or not alone:
         raise DurationError(
-            f"{text!r} isn't a length of time; give seconds, or such as 15m or 1h30m"
+            f"{text!r} isn't a length of time; give seconds, or a length such as 15m or 1h30m"
         )
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
