@@ -12,11 +12,11 @@ from typing import cast
 
 import httpx
 
-from falkit_client._flow import Close, Flow, Open, ask, do, read
+from falkit_client._flow import Flow, Send, Sender, ask, do, read
 from falkit_client._requests import Request, Ticket, endpoint_path
 from falkit_client.budget import Budget, Hold
 from falkit_client.cache import Cache, file_name
-from falkit_client.download import Downloads, files_of
+from falkit_client.download import download_file, files_of
 from falkit_client.errors import (
     BadOutput,
     Cancelled,
@@ -104,7 +104,7 @@ class Preparer:
 
     catalog: Catalog
     check: bool
-    downloads: Downloads
+    sender: Sender
     uploads: Uploads
     address: str
     budget: Budget | None = None
@@ -144,7 +144,7 @@ class Preparer:
             raise InvalidInput(
                 f"the input for {endpoint} is wrong; nothing was sent",
                 endpoint=endpoint,
-                faults=faults,
+                faults=tuple(faults),
                 detail=faults,
                 hint=_hint(faults),
             )
@@ -191,12 +191,23 @@ class Preparer:
         return replace(call, content=content, hold=hold)
 
     def accepted(self, result: Result[JsonObject], call: PreparedCall) -> Flow[Result[JsonObject]]:
-        """Settle the cost of a result, check it, and keep it in the cache."""
+        """Settle the cost of a result, check it, and keep it in the cache.
+
+        Raises BadOutput, which carries the result, if it breaks the endpoint's document.
+        """
         result = replace(result, cost=call.cost(result.billable_units))
         if call.hold is not None:
             call.hold.settle(result.cost)
         if self._is_checked(call.check) and result.endpoint in self.catalog:
-            _check_output(self.catalog.get(result.endpoint), result)
+            problems = self.catalog.get(result.endpoint).validate_output(result.output)
+            if problems:
+                raise BadOutput(
+                    f"the output of {result.endpoint} breaks its document: {'; '.join(problems)}",
+                    result=result,
+                    endpoint=result.endpoint,
+                    request_id=result.request_id,
+                    detail=problems,
+                )
         if self.cache is not None and call.key is not None:
             result = yield from self._kept(self.cache, result, call.key)
         return result
@@ -210,7 +221,7 @@ class Preparer:
             for number, file in enumerate(files_of(result.output)):
                 path = room / file_name(number, file.name)
                 files[file.url] = path
-                yield from self.downloads.file(file.url, path)
+                yield from download_file(self.sender, file.url, path)
             return (yield from do(lambda: cache.keep(key, result, room, files)))
         except (FalkitError, OSError) as error:
             yield from do(lambda: cache.drop(room))
@@ -235,7 +246,6 @@ def preflight(endpoint: str, media: Iterable[MediaInput], body: Object) -> Flow[
     faults: list[Fault] = []
     for medium, loc, url in _urls(media, body):
         problem = yield from _problem(endpoint, medium, url)
-        yield Close()
         if problem:
             faults.append({"type": "file_download_error", "loc": loc, "msg": problem, "input": url})
     return faults
@@ -256,7 +266,7 @@ def _urls(
 def _problem(endpoint: str, medium: MediaInput, url: str) -> Flow[str | None]:
     request = Request("GET", url, endpoint, timeout=_PREFLIGHT_TIMEOUT)
     try:
-        reply = yield from ask(Open(request, follow_redirects=True))
+        reply = yield from ask(Send(request, stream=True, follow_redirects=True))
         if reply.status != 200:
             return f"the URL answers {reply.status}, not 200"
         mime = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -269,19 +279,6 @@ def _problem(endpoint: str, medium: MediaInput, url: str) -> Flow[str | None]:
     if found and found.kind == medium.kind:
         return None
     return f"the URL answers with {mime or 'a file without a type'}, not {medium.kind} data"
-
-
-def _check_output(endpoint: Endpoint, result: Result[JsonObject]) -> None:
-    """Raise BadOutput, which carries the result, if it breaks the endpoint's document."""
-    problems = endpoint.validate_output(result.output)
-    if problems:
-        raise BadOutput(
-            f"the output of {result.endpoint} breaks its document: {'; '.join(problems)}",
-            result,
-            endpoint=result.endpoint,
-            request_id=result.request_id,
-            detail=problems,
-        )
 
 
 def _hint(faults: Sequence[Fault]) -> str | None:

@@ -62,7 +62,7 @@ class Client(TypedEndpoints):
         `cache`: the folder of outputs that need not be paid for again.
         `transport`, `clock`, `sleep`, `random`: replaced in tests.
         """
-        self._core = Core.of(
+        self._core = Core(
             key, base_url, catalog, check, retries, poll_interval, budget, cache, clock, random
         )
         self._http = httpx.Client(transport=transport, verify=tls())
@@ -200,10 +200,10 @@ class Client(TypedEndpoints):
         by side; those of a stream stay in memory until they are sent.
         Raises OSError where it can't be read, else FalkitError.
         """
-        return self._transport.finish(self._core.calls.uploads.file(source, options))
+        return self._transport.finish(self._core.uploads.file(source, options))
 
     def _bound(self, endpoint: str, options: BoundOptions) -> Bound:
-        return Bound(self, endpoint, options)
+        return Bound(self._core, self._transport, endpoint, options)
 
 
 class AsyncClient(AsyncTypedEndpoints):
@@ -230,7 +230,7 @@ class AsyncClient(AsyncTypedEndpoints):
         random: Callable[[], float] = chance.random,
     ) -> None:
         """Set up a client, with the arguments of Client; nothing is sent."""
-        self._core = Core.of(
+        self._core = Core(
             key, base_url, catalog, check, retries, poll_interval, budget, cache, clock, random
         )
         self._http = httpx.AsyncClient(transport=transport, verify=tls())
@@ -372,7 +372,7 @@ class AsyncClient(AsyncTypedEndpoints):
         by side; those of a stream stay in memory until they are sent.
         Raises OSError where it can't be read, else FalkitError.
         """
-        return await self._transport.finish(self._core.calls.uploads.file(source, options))
+        return await self._transport.finish(self._core.uploads.file(source, options))
 
     def _bound(self, endpoint: str, options: BoundOptions) -> AsyncBound:
-        return AsyncBound(self, endpoint, options)
+        return AsyncBound(self._core, self._transport, endpoint, options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
@@ -13,13 +12,12 @@ from falkit_client import _replies
 from falkit_client._calls import Job, Preparer
 from falkit_client._flow import (
     NEVER,
-    Close,
     Deadline,
     Flow,
-    Open,
     OutOfTime,
     Pause,
     Report,
+    Send,
     Sender,
     ask,
     do,
@@ -28,7 +26,7 @@ from falkit_client._flow import (
 from falkit_client._requests import Address, Requests, Ticket, resolve_key
 from falkit_client.budget import Budget
 from falkit_client.cache import Cache
-from falkit_client.download import Downloads, Progress, SavedFile, target_of
+from falkit_client.download import Progress, SavedFile, copy_file, download_file, target_of
 from falkit_client.errors import (
     FalkitError,
     InvalidInput,
@@ -43,26 +41,17 @@ from falkit_client.options import Options, Retries
 from falkit_client.results import Completed, JsonObject, News, Result, Status
 from falkit_client.uploads import Uploads
 from falkit_spec.catalog import Catalog
-from falkit_spec.types import Object
 
 # A stream may be silent for 15 s (wire.md §3.3), in which the deadline is not checked: when less
 # than this is left of the caller's time, polling keeps the limit exactly.
 SILENCE = 16.0
 
 
-@dataclass(frozen=True, slots=True)
 class Core:
     """All calls as flows; the clock and the random numbers are passed in."""
 
-    requests: Requests
-    calls: Preparer
-    sender: Sender
-    poll_interval: float
-    clock: Callable[[], float]
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         key: str | None,
         base_url: str | None,
         catalog: Catalog | None,
@@ -73,23 +62,25 @@ class Core:
         cache: Cache | None,
         clock: Callable[[], float],
         random: Callable[[], float],
-    ) -> Core:
-        """The core of a client's arguments; the environment fills in what they leave open."""
+    ) -> None:
+        """Take a client's arguments; the environment fills in what they leave open."""
         if not poll_interval > 0:
             raise ValueError(f"poll_interval is {poll_interval}: it must be more than 0 seconds")
         address = Address.resolve(base_url, os.environ)
-        requests = Requests(address, resolve_key(key, os.environ))
-        sender = Sender(retries or Retries(), random)
-        calls = Preparer(
+        self.requests = Requests(address, resolve_key(key, os.environ))
+        self.sender = Sender(retries or Retries(), random)
+        self.uploads = Uploads(self.requests, self.sender)
+        self.calls = Preparer(
             catalog or Catalog.vendored(),
             check,
-            Downloads(sender),
-            Uploads(requests, sender),
+            self.sender,
+            self.uploads,
             address.base_url or "",
             budget,
             cache,
         )
-        return cls(requests, calls, sender, poll_interval, clock)
+        self.poll_interval = poll_interval
+        self.clock = clock
 
     def run(
         self, endpoint: str, body: Mapping[str, object], options: Options
@@ -110,24 +101,24 @@ class Core:
         call = yield from self.calls.prepared(endpoint, body, options)
         if call.hit is not None:
             return Job(self.requests.ticket(endpoint, call.hit.request_id or "cached"), call)
-        with call.settling(MissingKey, InvalidInput, Unreachable, Refused):
-            return Job((yield from self._submitted(endpoint, call.content, options)), call)
-
-    def _submitted(self, endpoint: str, content: Object, options: Options) -> Flow[Ticket]:
-        request = self.requests.submit(endpoint, content, options)
         # A caller who limits the queue's length wants to know at once that it is too long.
-        final = _replies.is_error if options.max_queue_length else _replies.is_for_good
-        with _noted(f"a submit to {endpoint} was under way: fal may have accepted the job"):
-            reply = yield from self.sender.send(request, final=final)
-        request_id, urls = _replies.read_submit(request, reply)
-        return self.requests.ticket(endpoint, request_id, urls)
+        at_once = bool(options.max_queue_length)
+        with call.settling(MissingKey, InvalidInput, Unreachable, Refused):
+            request = self.requests.submit(endpoint, call.content, options)
+            with _noted(f"a submit to {endpoint} was under way: fal may have accepted the job"):
+                reply = yield from self.sender.send(
+                    request, final=lambda reply: at_once or _replies.is_for_good(reply)
+                )
+            request_id, urls = _replies.read_submit(request, reply)
+            return Job(self.requests.ticket(endpoint, request_id, urls), call)
 
     def status(self, job: Job, *, logs: bool, deadline: Deadline = NEVER) -> Flow[Status]:
         """Ask once how far a job is."""
         if job.hit is not None:
             return Completed(job.ticket.request_id)
         request = self.requests.status(job.ticket, logs=logs)
-        return _replies.read_status(request, (yield from self.sender.send(request, deadline)))
+        reply = yield from self.sender.send(request, deadline)
+        return _replies.parse_status(request, _replies.accepted(request, reply))
 
     def result(self, job: Job) -> Flow[Result[JsonObject]]:
         """Ask once for the output; NotReady before the end."""
@@ -168,8 +159,8 @@ class Core:
         self, job: Job, *, logs: bool, stream: bool, timeout: float | None
     ) -> Flow[Result[JsonObject]]:
         """Report each change of a job, then return its output."""
+        yield from self.watch(job, logs=logs, stream=stream, timeout=timeout)
         with _noted(_not_cancelled(job.ticket)):
-            yield from self.watch(job, logs=logs, stream=stream, timeout=timeout)
             return (yield from self.result(job))
 
     def subscribe(
@@ -193,15 +184,14 @@ class Core:
         file, target = target_of(source, path)
         copy = None if isinstance(source, str) else source.files.get(file.url)
         if copy is not None and (yield from do(copy.exists)):
-            return (yield from self.calls.downloads.copy(file.url, copy, target))
-        return (yield from self.calls.downloads.file(file.url, target, progress))
+            return (yield from copy_file(file.url, copy, target))
+        return (yield from download_file(self.sender, file.url, target, progress))
 
     def _changes(
         self, job: Job, logs: bool, stream: bool, deadline: Deadline, news: News
     ) -> Flow[Completed]:
         if stream:
             completed = yield from self._streamed(job.ticket, logs, deadline, news)
-            yield Close()
             if completed is not None:
                 return completed
         while True:
@@ -219,7 +209,7 @@ class Core:
         if deadline.left() < SILENCE:
             return None
         try:
-            reply = yield from ask(Open(deadline.bound(request)))
+            reply = yield from ask(Send(deadline.bound(request), stream=True))
             if not reply.ok:
                 return None
             reader = _replies.EventReader()
@@ -275,6 +265,5 @@ def _noted(note: str) -> Generator[None]:
     except (FalkitError, OutOfTime, GeneratorExit):
         raise
     except BaseException as error:
-        if note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
+        error.add_note(note)
         raise

@@ -22,30 +22,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request; answered by the Reply, or by NoAnswer raised."""
+    """Send a request; answered by the Reply, or by NoAnswer raised.
 
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Send a request and leave the body unread; answered by a bodyless Reply, or by NoAnswer.
-
-    Redirects are followed only where the request carries no key.
+    With `stream` the response stays open for Read, up to the flow's next Send or its end, and the
+    Reply has no body. Redirects are followed only where the request carries no key.
     """
 
     request: Request
+    stream: bool = False
     follow_redirects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """Read on in the open response; answered by some bytes, or None at its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close the open response, if there is one; answered by None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +70,13 @@ class Report:
     status: Status
 
 
-Action: TypeAlias = Send | Open | Read | Close | Do | Together | Pause
+Action: TypeAlias = Send | Read | Do | Together | Pause
 Step: TypeAlias = Action | Report
 Answer: TypeAlias = Reply | bytes | None
 Flow: TypeAlias = Generator[Step, Answer, T]
 
 
-def ask(step: Send | Open) -> Flow[Reply]:
+def ask(step: Send) -> Flow[Reply]:
     """Yield a step that a Reply answers."""
     answer = yield step
     if not isinstance(answer, Reply):

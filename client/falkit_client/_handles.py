@@ -1,19 +1,16 @@
-"""What a client hands out: a submitted job, and an endpoint with its options bound.
-
-A bound endpoint knows its client by the four calls that it makes, so that nothing here imports a
-client.
-"""
+"""What a client hands out: a submitted job, and an endpoint with its options bound."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator
 from decimal import Decimal
-from typing import Generic, Protocol, TypeVar, Unpack, cast
+from typing import Generic, TypeVar, cast
 
 from falkit_client._calls import Job
 from falkit_client._core import Core
+from falkit_client._flow import Flow
 from falkit_client._transport import AsyncTransport, OnUpdate, Transport
-from falkit_client.options import BoundOptions, RunOptions, SubmitOptions
+from falkit_client.options import BoundOptions, Options, RunOptions, SubmitOptions
 from falkit_client.results import JsonObject, Result, Status
 
 Output = TypeVar("Output")
@@ -110,51 +107,15 @@ class AsyncHandle(_Submitted[Output, AsyncTransport]):
         return await self._transport.finish(self._core.cancel(self._job))
 
 
-class Calls(Protocol):
-    """The calls of Client that a bound endpoint makes."""
-
-    def run(
-        self, endpoint: str, input: Mapping[str, object], **options: Unpack[RunOptions]
-    ) -> Result[JsonObject]: ...
-
-    def submit(
-        self, endpoint: str, input: Mapping[str, object], **options: Unpack[SubmitOptions]
-    ) -> Handle[JsonObject]: ...
-
-    def subscribe(
-        self, endpoint: str, input: Mapping[str, object], **options: Unpack[BoundOptions]
-    ) -> Result[JsonObject]: ...
-
-    def price(self, endpoint: str, input: Mapping[str, object]) -> Decimal | None: ...
-
-
-class AsyncCalls(Protocol):
-    """The calls of AsyncClient that a bound endpoint makes."""
-
-    async def run(
-        self, endpoint: str, input: Mapping[str, object], **options: Unpack[RunOptions]
-    ) -> Result[JsonObject]: ...
-
-    async def submit(
-        self, endpoint: str, input: Mapping[str, object], **options: Unpack[SubmitOptions]
-    ) -> AsyncHandle[JsonObject]: ...
-
-    async def subscribe(
-        self, endpoint: str, input: Mapping[str, object], **options: Unpack[BoundOptions]
-    ) -> Result[JsonObject]: ...
-
-    def price(self, endpoint: str, input: Mapping[str, object]) -> Decimal | None: ...
-
-
-Caller = TypeVar("Caller", bound="Calls | AsyncCalls")
-
-
-class _BoundEndpoint(Generic[Caller]):
+class _BoundEndpoint(Generic[Carrier]):
     """What both kinds of bound endpoint share."""
 
-    def __init__(self, client: Caller, endpoint: str, options: BoundOptions) -> None:
+    def __init__(
+        self, core: Core, transport: Carrier, endpoint: str, options: BoundOptions
+    ) -> None:
         """Made by `endpoint` of a client."""
-        self._client = client
+        self._core = core
+        self._transport = transport
         self._options = options
         self.id = endpoint
 
@@ -164,50 +125,60 @@ class _BoundEndpoint(Generic[Caller]):
 
     def price(self, /, **input: object) -> Decimal | None:
         """As Client.price."""
-        return self._client.price(self.id, input)
+        return self._core.calls.price(self.id, input)
+
+    def _run(self, input: dict[str, object]) -> Flow[Result[JsonObject]]:
+        return self._core.run(self.id, input, self._own_options(RunOptions))
+
+    def _submit(self, input: dict[str, object]) -> Flow[Job]:
+        return self._core.submit(self.id, input, self._own_options(SubmitOptions))
+
+    def _subscribe(self, input: dict[str, object]) -> Flow[Result[JsonObject]]:
+        return self._core.subscribe(
+            self.id,
+            input,
+            self._own_options(SubmitOptions),
+            logs=self._options.get("logs", False),
+            stream=self._options.get("stream", False),
+            timeout=self._options.get("timeout"),
+        )
+
+    def _own_options(self, kind: type) -> Options:
+        """The options that one call knows: `run` knows no queue."""
+        own = {k: value for k, value in self._options.items() if k in kind.__annotations__}
+        return Options(**cast("SubmitOptions", own))
 
 
-class Bound(_BoundEndpoint[Calls]):
+class Bound(_BoundEndpoint[Transport]):
     """What Client.endpoint returns."""
 
     def run(self, /, **input: object) -> Result[JsonObject]:
         """As Client.run."""
-        return self._client.run(self.id, input, **of_run(self._options))
+        return self._transport.finish(self._run(input))
 
     def submit(self, /, **input: object) -> Handle[JsonObject]:
         """As Client.submit."""
-        return self._client.submit(self.id, input, **of_submit(self._options))
+        job = self._transport.finish(self._submit(input))
+        return Handle(self._core, self._transport, job)
 
     def subscribe(self, /, **input: object) -> Result[JsonObject]:
         """As Client.subscribe."""
-        return self._client.subscribe(self.id, input, **self._options)
+        return self._transport.finish(self._subscribe(input), self._options.get("on_update"))
 
 
-class AsyncBound(_BoundEndpoint[AsyncCalls]):
+class AsyncBound(_BoundEndpoint[AsyncTransport]):
     """What AsyncClient.endpoint returns."""
 
     async def run(self, /, **input: object) -> Result[JsonObject]:
         """As AsyncClient.run."""
-        return await self._client.run(self.id, input, **of_run(self._options))
+        return await self._transport.finish(self._run(input))
 
     async def submit(self, /, **input: object) -> AsyncHandle[JsonObject]:
         """As AsyncClient.submit."""
-        return await self._client.submit(self.id, input, **of_submit(self._options))
+        job = await self._transport.finish(self._submit(input))
+        return AsyncHandle(self._core, self._transport, job)
 
     async def subscribe(self, /, **input: object) -> Result[JsonObject]:
         """As AsyncClient.subscribe."""
-        return await self._client.subscribe(self.id, input, **self._options)
-
-
-def of_run(options: BoundOptions) -> RunOptions:
-    """The options that `run` has."""
-    return cast("RunOptions", _only(options, RunOptions))
-
-
-def of_submit(options: BoundOptions) -> SubmitOptions:
-    """The options that `submit` has."""
-    return cast("SubmitOptions", _only(options, SubmitOptions))
-
-
-def _only(options: BoundOptions, kind: type) -> dict[str, object]:
-    return {name: value for name, value in options.items() if name in kind.__annotations__}
+        flow = self._subscribe(input)
+        return await self._transport.finish(flow, self._options.get("on_update"))

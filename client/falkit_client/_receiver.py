@@ -157,7 +157,12 @@ def receiver(
         times = 0
         if isinstance(found, Delivery):
             times = seen[found.request_id] = seen[found.request_id] + 1
-        response = _own_answer(found) if passed is None else _passed_back(passed)
+        if passed is not None:
+            response = _passed_back(passed)
+        elif isinstance(found, WebhookError):
+            response = PlainTextResponse(f"{found.message}\n", found.answer)
+        else:
+            response = Response()
         shown = f"{path}?{query}" if query else path
         report(Received(now(), shown, len(body), found, times, response.status_code, passed))
         return response
@@ -178,12 +183,6 @@ async def _verified(
         return await verify_async(request.headers, body, keys=keys, leeway=leeway, now=now)
     except WebhookError as error:
         return error
-
-
-def _own_answer(found: Delivery | WebhookError) -> Response:
-    if isinstance(found, Delivery):
-        return Response()
-    return PlainTextResponse(f"{found.message}\n", found.answer)
 
 
 def _passed_back(passed: Passed) -> Response:

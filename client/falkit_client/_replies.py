@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from http import HTTPStatus
+from http.client import responses
 from typing import cast
 
 from falkit_client._requests import Request
@@ -32,6 +32,7 @@ from falkit_client.results import Completed, InProgress, JsonObject, LogLine, Qu
 from falkit_spec.types import Fault
 
 _PENDING = "Request is still in progress"
+_PHRASES = {**responses, 499: "Client Closed Request"}
 
 # Faults of the model and not of the input (wire.md §6.1).
 _OF_THE_MODEL = frozenset(
@@ -70,20 +71,15 @@ class Reply:
 
 def read_submit(request: Request, reply: Reply) -> tuple[str, Mapping[str, object]]:
     """The request id, and the body with the URLs that go with it (wire.md §3.1)."""
-    body = _object(request, _accepted(request, reply).body)
+    body = _object(request, accepted(request, reply))
     request_id = body.get("request_id")
     if not isinstance(request_id, str) or not request_id:
         raise _bad(request, reply.body, "the submit was accepted, but no request_id came back")
     return request_id, body
 
 
-def read_status(request: Request, reply: Reply) -> Status:
-    """The job's status (wire.md §3.2)."""
-    return parse_status(request, _accepted(request, reply).body)
-
-
 def parse_status(request: Request, text: str | bytes) -> Status:
-    """A status from a body, or from the data of one event."""
+    """A status from a body, or from the data of one event (wire.md §3.2)."""
     raw = text.encode() if isinstance(text, str) else text
     body = _object(request, raw)
     request_id = str(body.get("request_id") or request.request_id)
@@ -95,9 +91,12 @@ def parse_status(request: Request, text: str | bytes) -> Status:
         case "IN_PROGRESS":
             return InProgress(request_id, logs)
         case "COMPLETED":
-            metrics = _numbers(body.get("metrics"))
             return Completed(
-                request_id, logs, metrics, _text(body.get("error")), _text(body.get("error_type"))
+                request_id,
+                logs,
+                _numbers(body.get("metrics")),
+                _text(body.get("error")),
+                _text(body.get("error_type")),
             )
         case other:
             raise _bad(request, raw, f"{other!r} isn't a status of fal's")
@@ -105,9 +104,8 @@ def parse_status(request: Request, text: str | bytes) -> Status:
 
 def read_result(request: Request, reply: Reply) -> Result[JsonObject]:
     """The output (wire.md §3.4, §4)."""
-    body = _object(request, _accepted(request, reply).body)
     return Result(
-        output=cast("JsonObject", body),
+        output=cast("JsonObject", _object(request, accepted(request, reply))),
         endpoint=request.endpoint,
         request_id=request.request_id or reply.headers.get("x-fal-request-id"),
         billable_units=_decimal(reply.headers.get("x-fal-billable-units")),
@@ -116,25 +114,21 @@ def read_result(request: Request, reply: Reply) -> Result[JsonObject]:
 
 def read_cancel(request: Request, reply: Reply) -> bool:
     """True if the cancellation was accepted, False if the job had ended before (wire.md §3.5)."""
-    if reply.status == 400 and _fields(reply.body).get("status") == "ALREADY_COMPLETED":
+    if reply.status == 400 and (_fields(reply.body) or {}).get("status") == "ALREADY_COMPLETED":
         return False
-    _accepted(request, reply)
+    accepted(request, reply)
     return True
 
 
 def read_fields(request: Request, reply: Reply, *names: str) -> dict[str, str]:
     """Texts that an answer of fal's storage must have (wire.md §7.2)."""
-    body = _accepted(request, reply).body
-    fields = _object(request, body) if names else {}
+    body = accepted(request, reply)
+    fields = _object(request, body)
     found = {name: _text(fields.get(name)) or "" for name in names}
-    if missing := [name for name in names if not found[name]]:
+    missing = [name for name in names if not found[name]]
+    if missing:
         raise _bad(request, body, f"the answer has no {' and no '.join(missing)}")
     return found
-
-
-def is_error(reply: Reply) -> bool:
-    """Whether it is any error at all."""
-    return not reply.ok
 
 
 def is_outcome(reply: Reply) -> bool:
@@ -150,33 +144,34 @@ def is_for_good(reply: Reply) -> bool:
     return "x-fal-request-timeout-type" in reply.headers
 
 
-def _accepted(request: Request, reply: Reply) -> Reply:
+def accepted(request: Request, reply: Reply) -> bytes:
+    """The body of an answer that isn't an error; else the error that it means."""
     if not reply.ok:
         raise refusal(request, reply)
-    return reply
+    return reply.body
 
 
 def refusal(request: Request, reply: Reply) -> FalkitError:
     """The error that an answer means."""
-    fields = _fields(reply.body)
+    fields = _fields(reply.body) or {}
     detail = fields.get("detail", fields.get("status"))
-    faults = _faults(detail)
-    error_type = _text(fields.get("error_type")) or reply.headers.get("x-fal-error-type")
+    if detail is None:
+        detail = reply.body.decode(errors="replace")[:500]
     evidence: Evidence = {
         "endpoint": request.endpoint,
         "request_id": request.request_id or reply.headers.get("x-fal-request-id"),
         "status": reply.status,
-        "detail": detail if detail is not None else reply.body.decode(errors="replace")[:500],
+        "detail": detail,
         "hint": reply.headers.get("x-falkit-hint"),
-        "error_type": error_type,
+        "error_type": _text(fields.get("error_type")) or reply.headers.get("x-fal-error-type"),
         "retryable": _retryable(reply.headers),
-        "faults": faults,
+        "faults": _faults(detail),
         "billable_units": _decimal(reply.headers.get("x-fal-billable-units")),
     }
-    message = f"{reply.status} {_phrase(reply.status)} for {request.endpoint}"
-    text = evidence["detail"]
-    if text and not faults:
-        message += f": {text if isinstance(text, str) else json.dumps(text, default=str)[:500]}"
+    message = f"{reply.status} {_PHRASES.get(reply.status, 'Error')} for {request.endpoint}"
+    if detail and not evidence["faults"]:
+        text = detail if isinstance(detail, str) else json.dumps(detail, default=str)[:500]
+        message += f": {text}"
     return _kind(reply, evidence)(message, **evidence)
 
 
@@ -203,22 +198,20 @@ def _bad(request: Request, body: bytes, what: str) -> BadReply:
     )
 
 
-def _json(body: bytes) -> object:
+def _fields(body: bytes) -> dict[str, object] | None:
+    """The fields of a JSON object; None for any other body."""
     try:
-        return cast("object", json.loads(body))
+        value: object = json.loads(body)
     except ValueError:
         return None
-
-
-def _fields(body: bytes) -> dict[str, object]:
-    value = _json(body)
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    return cast("dict[str, object]", value) if isinstance(value, dict) else None
 
 
 def _object(request: Request, body: bytes) -> dict[str, object]:
-    if not isinstance(_json(body), dict):
+    fields = _fields(body)
+    if fields is None:
         raise _bad(request, body, "the answer isn't a JSON object")
-    return _fields(body)
+    return fields
 
 
 def _items(value: object) -> list[dict[str, object]]:
@@ -265,13 +258,6 @@ def _decimal(text: str | None) -> Decimal | None:
 def _retryable(headers: Mapping[str, str]) -> bool | None:
     text = headers.get("x-fal-retryable", headers.get("x-fal-needs-retry"))
     return None if text is None else text.lower() in ("1", "true", "yes")
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Client Closed Request" if status == 499 else "Error"
 
 
 class EventReader:

@@ -67,9 +67,8 @@ def origin(url: str) -> tuple[str, str, int] | None:
         parts = httpx.URL(url)
     except httpx.InvalidURL:
         return None
-    if parts.scheme not in _PORTS or not parts.host or parts.userinfo:
-        return None
-    if parts.query or parts.fragment:
+    more = parts.userinfo or parts.query or parts.fragment
+    if parts.scheme not in _PORTS or not parts.host or more:
         return None
     return parts.scheme, parts.host, parts.port or _PORTS[parts.scheme]
 

@@ -7,7 +7,7 @@ import inspect
 import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import aclosing, closing, contextmanager
 from functools import cache
 from typing import TypeAlias, TypeVar
@@ -17,10 +17,8 @@ import httpx
 from falkit_client._flow import (
     Action,
     Answer,
-    Close,
     Do,
     Flow,
-    Open,
     Pause,
     Read,
     Report,
@@ -51,8 +49,8 @@ class Transport:
 
     def __init__(self, http: httpx.Client, sleep: Callable[[float], object]) -> None:
         """Use these; the owner closes `http`."""
-        self._http = http
-        self._sleep = sleep
+        self.http = http
+        self.sleep = sleep
 
     def finish(self, flow: Flow[T], on_update: OnUpdate | None = None) -> T:
         """Carry out a flow to its end; `on_update` is called with each status it reports."""
@@ -68,7 +66,7 @@ class Transport:
     def _carry_out(
         self, running: Running[T], on_update: OnUpdate | None = None
     ) -> Generator[Status]:
-        with closing(_Actions(self._http, self._sleep)) as actions:
+        with closing(_Actions(self)) as actions:
             while (step := running.step) is not None:
                 answer: Answer = None
                 try:
@@ -87,40 +85,35 @@ class Transport:
 class _Actions:
     """The actions of one flow, which has at most one response open at a time."""
 
-    def __init__(self, http: httpx.Client, sleep: Callable[[float], object]) -> None:
-        self._http = http
-        self._sleep = sleep
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
         self._opened: tuple[Request, httpx.Response, Iterator[bytes]] | None = None
 
     def perform(self, action: Action) -> Answer:
         match action:
-            case Send(request):
-                with _no_answer(request):
-                    response = self._http.send(as_httpx(self._http, request))
-                return as_reply(response, response.content)
-            case Open():
-                return self._open(action)
+            case Send():
+                return self._send(action)
             case Read():
                 return self._read()
-            case Close():
-                self.close()
             case Do(work):
                 work()
             case Together():
                 self._together(action)
             case Pause(seconds):
-                self._sleep(seconds)
+                self._transport.sleep(seconds)
         return None
 
-    def _open(self, action: Open) -> Reply:
+    def _send(self, action: Send) -> Reply:
         self.close()
-        request = as_httpx(self._http, action.request)
         with _no_answer(action.request):
-            response = self._http.send(
-                request, stream=True, follow_redirects=action.follow_redirects
+            response = self._transport.http.send(
+                as_httpx(self._transport.http, action.request),
+                stream=action.stream,
+                follow_redirects=action.follow_redirects,
             )
-        self._opened = action.request, response, response.iter_bytes()
-        return as_reply(response)
+        if action.stream:
+            self._opened = action.request, response, response.iter_bytes()
+        return as_reply(response, b"" if action.stream else response.content)
 
     def _read(self) -> bytes | None:
         if self._opened is None:
@@ -130,11 +123,10 @@ class _Actions:
             return next(pieces, None)
 
     def _together(self, action: Together) -> None:
-        transport = Transport(self._http, self._sleep)
         with ThreadPoolExecutor(len(action.flows)) as pool:
-            ends = [pool.submit(transport.finish, flow) for flow in action.flows]
+            ends = [pool.submit(self._transport.finish, flow) for flow in action.flows]
             try:
-                for end in ends:
+                for end in as_completed(ends):
                     end.result()
             except BaseException:
                 action.stop()
@@ -151,8 +143,8 @@ class AsyncTransport:
 
     def __init__(self, http: httpx.AsyncClient, sleep: AsyncSleep) -> None:
         """Use these; the owner closes `http`."""
-        self._http = http
-        self._sleep = sleep
+        self.http = http
+        self.sleep = sleep
 
     async def finish(self, flow: Flow[T], on_update: OnUpdate | None = None) -> T:
         """Carry out a flow to its end; `on_update` may be a coroutine function."""
@@ -168,7 +160,7 @@ class AsyncTransport:
     async def _carry_out(
         self, running: Running[T], on_update: OnUpdate | None = None
     ) -> AsyncGenerator[Status]:
-        async with aclosing(_AsyncActions(self._http, self._sleep)) as actions:
+        async with aclosing(_AsyncActions(self)) as actions:
             while (step := running.step) is not None:
                 answer: Answer = None
                 try:
@@ -189,40 +181,35 @@ class AsyncTransport:
 class _AsyncActions:
     """The actions of one flow, which has at most one response open at a time."""
 
-    def __init__(self, http: httpx.AsyncClient, sleep: AsyncSleep) -> None:
-        self._http = http
-        self._sleep = sleep
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
         self._opened: tuple[Request, httpx.Response, AsyncIterator[bytes]] | None = None
 
     async def perform(self, action: Action) -> Answer:
         match action:
-            case Send(request):
-                with _no_answer(request):
-                    response = await self._http.send(as_httpx(self._http, request))
-                return as_reply(response, response.content)
-            case Open():
-                return await self._open(action)
+            case Send():
+                return await self._send(action)
             case Read():
                 return await self._read()
-            case Close():
-                await self.aclose()
             case Do(work):
                 await asyncio.to_thread(work)
             case Together():
                 await self._together(action)
             case Pause(seconds):
-                await self._sleep(seconds)
+                await self._transport.sleep(seconds)
         return None
 
-    async def _open(self, action: Open) -> Reply:
+    async def _send(self, action: Send) -> Reply:
         await self.aclose()
-        request = as_httpx(self._http, action.request)
         with _no_answer(action.request):
-            response = await self._http.send(
-                request, stream=True, follow_redirects=action.follow_redirects
+            response = await self._transport.http.send(
+                as_httpx(self._transport.http, action.request),
+                stream=action.stream,
+                follow_redirects=action.follow_redirects,
             )
-        self._opened = action.request, response, response.aiter_bytes()
-        return as_reply(response)
+        if action.stream:
+            self._opened = action.request, response, response.aiter_bytes()
+        return as_reply(response, b"" if action.stream else response.content)
 
     async def _read(self) -> bytes | None:
         if self._opened is None:
@@ -232,8 +219,7 @@ class _AsyncActions:
             return await anext(pieces, None)
 
     async def _together(self, action: Together) -> None:
-        transport = AsyncTransport(self._http, self._sleep)
-        tasks = [asyncio.create_task(transport.finish(flow)) for flow in action.flows]
+        tasks = [asyncio.create_task(self._transport.finish(flow)) for flow in action.flows]
         try:
             await asyncio.gather(*tasks)
         except BaseException:

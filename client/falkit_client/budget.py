@@ -32,6 +32,9 @@ class Budget:
     together. The actual cost replaces the price when the result is there. The price is released
     after failures that fal does not bill: refused input, server errors, no connection. After all
     others, such as an interruption or a cancelled job, it stays held, since fal may bill it.
+
+    `spent` is what finished calls cost; `held` is what calls that are under way, or whose outcome
+    is unknown, may still cost.
     """
 
     def __init__(self, limit: Decimal | str | float, *, allow_unknown: bool = False) -> None:
@@ -43,33 +46,20 @@ class Budget:
         if not self.limit.is_finite() or self.limit < 0:
             raise ValueError(f"limit is {limit}: give US dollars, 0 or more")
         self.allow_unknown = allow_unknown
-        self._spent = ZERO
-        self._held = ZERO
-        self._lock = threading.Lock()
+        self.spent = ZERO
+        self.held = ZERO
+        # Guards both figures, here and in Hold; taken twice where `hold` asks what is left.
+        self.lock = threading.RLock()
 
     def __repr__(self) -> str:
         """The figures."""
         return f"Budget(limit={self.limit}, spent={self.spent}, held={self.held})"
 
     @property
-    def spent(self) -> Decimal:
-        """What finished calls cost."""
-        return self._spent
-
-    @property
-    def held(self) -> Decimal:
-        """What calls that are under way, or whose outcome is unknown, may still cost."""
-        return self._held
-
-    @property
     def left(self) -> Decimal:
         """What may still be spent; below 0 if a call cost more than its price."""
-        with self._lock:
-            return self._left
-
-    @property
-    def _left(self) -> Decimal:
-        return self.limit - self._spent - self._held
+        with self.lock:
+            return self.limit - self.spent - self.held
 
     def hold(self, price: Decimal | None, endpoint: str) -> Hold:
         """Reserve the price; BudgetExceeded if too little is left, PriceUnknown without one."""
@@ -79,8 +69,8 @@ class Budget:
                 "nothing was sent (Budget(…, allow_unknown=True) lets it pass)",
                 endpoint=endpoint,
             )
-        with self._lock:
-            left = self._left
+        with self.lock:
+            left = self.left
             if price is not None and price > left:
                 raise BudgetExceeded(
                     f"{endpoint} would cost {dollars(price)}, and {dollars(max(left, ZERO))} of "
@@ -91,14 +81,8 @@ class Budget:
                     limit=self.limit,
                     endpoint=endpoint,
                 )
-            self._held += price or ZERO
+            self.held += price or ZERO
         return Hold(self, price or ZERO)
-
-    def move(self, held: Decimal, spent: Decimal) -> None:
-        """Change both figures at once; for Hold."""
-        with self._lock:
-            self._held += held
-            self._spent += spent
 
 
 class Hold:
@@ -109,14 +93,15 @@ class Hold:
         self._budget = budget
         self._price = price
         self._settled: Decimal | None = None
-        self._lock = threading.Lock()
 
     def settle(self, cost: Decimal | None) -> None:
         """Replace the price by the cost; None means the price itself."""
+        budget = self._budget
         cost = self._price if cost is None else cost
-        with self._lock:
-            held = self._price if self._settled is None else ZERO
-            self._budget.move(-held, cost - (self._settled or ZERO))
+        with budget.lock:
+            if self._settled is None:
+                budget.held -= self._price
+            budget.spent += cost - (self._settled or ZERO)
             self._settled = cost
 
     def release(self) -> None:

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import cast
 from urllib.parse import unquote_to_bytes
 
 from falkit_client.results import JsonObject, Result
@@ -34,22 +34,6 @@ GiB = 1024**3
 _VERSION = 1
 _ENTRY = "entry.json"
 _ABANDONED = 24 * 60 * 60.0
-
-
-class _File(TypedDict):
-    url: str
-    name: str
-    size: int
-    sha256: str
-
-
-class _Entry(TypedDict):
-    version: int
-    endpoint: str
-    request_id: str | None
-    billable_units: str | None
-    output: JsonObject
-    files: list[_File]
 
 
 class Cache:
@@ -81,17 +65,18 @@ class Cache:
         """The output of this key, its `cost` 0; None if it is absent or damaged."""
         place = self._place(key)
         try:
-            entry = _checked(json.loads((place / _ENTRY).read_bytes()))
-            files = {file["url"]: _intact(place, file) for file in entry["files"]}
+            entry: JsonObject = json.loads((place / _ENTRY).read_bytes())
+            if entry["version"] != _VERSION or not isinstance(entry["output"], dict):
+                return None
             units = entry["billable_units"]
             result = Result(
-                entry["output"],
+                cast("JsonObject", entry["output"]),
                 entry["endpoint"],
                 entry["request_id"],
                 billable_units=None if units is None else Decimal(units),
                 cost=Decimal(0),
                 cached=True,
-                files=files,
+                files={file["url"]: _intact(place, file) for file in entry["files"]},
             )
             os.utime(place / _ENTRY)
         except (OSError, ValueError, KeyError, TypeError, InvalidOperation):
@@ -110,16 +95,15 @@ class Cache:
         self, key: str, result: Result[JsonObject], room: Path, files: Mapping[str, Path]
     ) -> Result[JsonObject]:
         """Make an entry of a room; the result with its files, or unchanged if it is too large."""
-        kept = [_file(url, path) for url, path in files.items()]
         units = result.billable_units
-        entry = _Entry(
-            version=_VERSION,
-            endpoint=result.endpoint,
-            request_id=result.request_id,
-            billable_units=None if units is None else str(units),
-            output=result.output,
-            files=kept,
-        )
+        entry = {
+            "version": _VERSION,
+            "endpoint": result.endpoint,
+            "request_id": result.request_id,
+            "billable_units": None if units is None else str(units),
+            "output": result.output,
+            "files": [_file(url, path) for url, path in files.items()],
+        }
         (room / _ENTRY).write_text(json.dumps(entry), encoding="utf-8")
         if _size(room) > self.max_bytes:
             self.drop(room)
@@ -127,7 +111,7 @@ class Cache:
         place = self._place(key)
         self._move(room, place)
         self._make_room()
-        return replace(result, files={file["url"]: place / file["name"] for file in kept})
+        return replace(result, files={url: place / path.name for url, path in files.items()})
 
     def clear(self) -> None:
         """Remove all entries."""
@@ -200,23 +184,14 @@ def _by_bytes(value: JSON) -> JSON:
     return value if data is None else {"bytes": hashlib.sha256(data).hexdigest()}
 
 
-def _checked(entry: object) -> _Entry:
-    if not isinstance(entry, dict):
-        raise TypeError("an entry is an object")
-    found = cast("_Entry", entry)
-    if found["version"] != _VERSION or not isinstance(cast("object", found["output"]), dict):
-        raise ValueError("an entry of another version")
-    return found
-
-
-def _file(url: str, path: Path) -> _File:
+def _file(url: str, path: Path) -> JsonObject:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {"url": url, "name": path.name, "size": file.tell(), "sha256": digest}
 
 
-def _intact(place: Path, file: _File) -> Path:
-    path = place / file["name"]
+def _intact(place: Path, file: JsonObject) -> Path:
+    path = place / str(file["name"])
     if _file(file["url"], path) != file:
         raise ValueError(f"{path} is damaged")
     return path

@@ -15,9 +15,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from falkit_client._cli_args import BadArgument, read_args
+from falkit_client._cli_io import BadArgument, Display, read_args
 from falkit_client._client import Client
-from falkit_client._progress import Display
 from falkit_client._requests import resolve_key
 from falkit_client.budget import Budget, dollars
 from falkit_client.cache import Cache
@@ -145,13 +144,15 @@ def call(
         endpoint = Catalog.vendored().get(endpoint_id)
         files: dict[MediaKind, Path | None] = {"image": image, "video": video, "audio": audio}
         given = read_args(endpoint, words, files)
+        limit = None if budget is None else Budget(budget)
     except UnknownEndpoint as error:
         raise BadArgument(f"{error} (`falkit spec list` names them all)") from None
+    except ValueError as error:
+        raise BadArgument(f"--budget: {error}") from None
     if out is not None and not (out.parent.is_dir() and os.access(out.parent, os.W_OK)):
         raise BadArgument(f"--out: {out.parent} isn't a folder that can be written to")
     command = Call(endpoint, given, out, base_url, yes, timeout)
     display = Display(sys.stderr)
-    limit = _budget(budget)
     with _errors_shown(command, display), _client(command, limit, cache, display) as client:
         if request_id is None:
             client.check(endpoint.id, given, preflight=preflight)
@@ -165,15 +166,9 @@ def call(
             display.clear()
             saved = _saved(client, result, command, display)
         display.print(_cost(result, command, display))
-        for line in _output(result, saved, as_json):
-            click.echo(line)
-
-
-def _budget(limit: str | None) -> Budget | None:
-    try:
-        return None if limit is None else Budget(limit)
-    except ValueError as error:
-        raise BadArgument(f"--budget: {error}") from None
+        text = _output(result, saved, as_json)
+        if text:
+            click.echo(text)
 
 
 def _client(call: Call, budget: Budget | None, cache: Path | None, display: Display) -> Client:
@@ -224,8 +219,8 @@ def _saved(client: Client, result: Result[Any], call: Call, display: Display) ->
     return saved
 
 
-def _output(result: Result[Any], saved: SavedFile | None, as_json: bool) -> list[str]:
-    """The lines for stdout."""
+def _output(result: Result[Any], saved: SavedFile | None, as_json: bool) -> str:
+    """The text for stdout."""
     if as_json:
         report = {
             "endpoint": result.endpoint,
@@ -235,10 +230,10 @@ def _output(result: Result[Any], saved: SavedFile | None, as_json: bool) -> list
             "output": result.output,
             "saved": None if saved is None else {"path": str(saved.path), "bytes": saved.size},
         }
-        return [json.dumps(report, indent=2)]
-    if saved is not None:
-        return [str(saved.path)]
-    return [file.url for file in files_of(result.output)]
+        return json.dumps(report, indent=2)
+    return "\n".join(
+        [str(saved.path)] if saved is not None else [file.url for file in files_of(result.output)]
+    )
 
 
 def _cost(result: Result[Any], call: Call, display: Display) -> str:

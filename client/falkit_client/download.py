@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from falkit_client._flow import Close, Flow, Open, Pause, Sender, ask, do, read
+from falkit_client._flow import Flow, Pause, Send, Sender, ask, do, read
 from falkit_client._replies import Reply, refusal
 from falkit_client._requests import Request
 from falkit_client.cache import decoded
@@ -83,79 +83,80 @@ def target_of(source: Result[Any] | str, path: str | os.PathLike[str]) -> tuple[
     return found[0], target
 
 
-@dataclass(frozen=True, slots=True)
-class Downloads:
-    """Downloads as flows, tried again as retries allow; each continues where the last one ended."""
+def download_file(
+    sender: Sender, url: str, path: Path, progress: Progress | None = None
+) -> Flow[SavedFile]:
+    """Download one file, again as retries allow; each attempt continues where the last one ended.
 
-    sender: Sender
-
-    def file(self, url: str, path: Path, progress: Progress | None = None) -> Flow[SavedFile]:
-        """Download one file; DownloadFailed if it doesn't come whole."""
-        data = decoded(url)
-        if data is not None:
-            yield from do(lambda: _Part("data:", path).save(data))
-            return SavedFile(path, len(data), url)
-        part, waits = _Part(url, path), self.sender.waits()
-        while True:
-            try:
-                return (yield from self._attempt(part, progress or _silent))
-            except (NoAnswer, _TryAgain) as error:
-                wait = next(waits, None)
-                if wait is None:
-                    lost = f"the connection to {_host(url)} broke off"
-                    raise part.failed(
-                        lost if isinstance(error, NoAnswer) else str(error)
-                    ) from error
-            yield Pause(wait)
-
-    def copy(self, url: str, kept: Path, path: Path) -> Flow[SavedFile]:
-        """Copy a file from the cache."""
-        size = yield from do(lambda: _Part(kept.absolute().as_uri(), path).copy(kept))
-        return SavedFile(path, size, url)
-
-    def _attempt(self, part: _Part, progress: Progress) -> Flow[SavedFile]:
-        part.received, part.validator = yield from do(part.kept)
-        request = part.request()
-        reply = yield from ask(Open(request, follow_redirects=True))
-        host = _host(part.url)
-        if reply.status == 416 and _range(reply) == (None, part.received):
-            part.total = part.received
-        elif reply.status in (200, 206):
-            yield from self._body(part, reply, progress)
-        elif reply.status == 416:
-            yield from do(part.forget)
-            raise _TryAgain(f"{host} no longer has the part that is missing")
-        elif self.sender.retries.after_reply(reply.status, safe=True):
-            raise _TryAgain(f"{host} answered {reply.status}")
-        else:
-            raise part.failed(f"{host} answered {reply.status}") from refusal(request, reply)
-        yield Close()
-        yield from do(part.finish)
-        return SavedFile(part.path, part.received, part.url, reply.headers.get("content-type"))
-
-    def _body(self, part: _Part, reply: Reply, progress: Progress) -> Flow[None]:
-        start, total = _range(reply) if reply.status == 206 else (0, _length(reply))
-        if reply.status == 206 and start != part.received:
-            yield from do(part.forget)
-            raise _TryAgain(f"{_host(part.url)} sent another part than the missing one")
-        part.received, part.total, part.validator = start or 0, total, _validator(reply)
-        yield from do(part.begin)
-        progress(part.received, total)
-        gathered = bytearray()
-        write = partial(part.write, gathered)
+    Raises DownloadFailed if the file doesn't come whole.
+    """
+    data = decoded(url)
+    if data is not None:
+        yield from do(lambda: _Part("data:", path).save(data))
+        return SavedFile(path, len(data), url)
+    part, waits = _Part(url, path), sender.waits()
+    while True:
         try:
-            while (piece := (yield from read())) is not None:
-                gathered += piece
-                if len(gathered) >= _PIECE:
-                    yield from do(write)
-                    progress(part.received, total)
-        except NoAnswer:
-            yield from do(write)
-            raise
+            return (yield from _attempt(part, sender, progress or _silent))
+        except (NoAnswer, _TryAgain) as error:
+            wait = next(waits, None)
+            if wait is None:
+                lost = isinstance(error, NoAnswer)
+                why = f"the connection to {_host(url)} broke off" if lost else str(error)
+                raise part.failed(why) from error
+        yield Pause(wait)
+
+
+def copy_file(url: str, kept: Path, path: Path) -> Flow[SavedFile]:
+    """Copy a file from the cache."""
+    size = yield from do(lambda: _Part(kept.absolute().as_uri(), path).copy(kept))
+    return SavedFile(path, size, url)
+
+
+def _attempt(part: _Part, sender: Sender, progress: Progress) -> Flow[SavedFile]:
+    yield from do(part.resume)
+    request = part.request()
+    reply = yield from ask(Send(request, stream=True, follow_redirects=True))
+    host = _host(part.url)
+    if reply.status == 416 and _range(reply) == (None, part.received):
+        part.total = part.received
+    elif reply.status in (200, 206):
+        yield from _body(part, reply, progress)
+    elif reply.status == 416:
+        yield from do(part.forget)
+        raise _TryAgain(f"{host} no longer has the part that is missing")
+    elif sender.retries.after_reply(reply.status, safe=True):
+        raise _TryAgain(f"{host} answered {reply.status}")
+    else:
+        raise part.failed(f"{host} answered {reply.status}") from refusal(request, reply)
+    yield from do(part.finish)
+    return SavedFile(part.path, part.received, part.url, reply.headers.get("content-type"))
+
+
+def _body(part: _Part, reply: Reply, progress: Progress) -> Flow[None]:
+    length, validator = _version(reply)
+    start, total = _range(reply) if reply.status == 206 else (0, length)
+    if reply.status == 206 and start != part.received:
+        yield from do(part.forget)
+        raise _TryAgain(f"{_host(part.url)} sent another part than the missing one")
+    part.received, part.total, part.validator = start or 0, total, validator
+    yield from do(part.begin)
+    progress(part.received, total)
+    gathered = bytearray()
+    write = partial(part.write, gathered)
+    try:
+        while (piece := (yield from read())) is not None:
+            gathered += piece
+            if len(gathered) >= _PIECE:
+                yield from do(write)
+                progress(part.received, total)
+    except NoAnswer:
         yield from do(write)
-        progress(part.received, total)
-        if total is not None and part.received != total:
-            raise AnswerLost(f"{part.received} of {total} bytes came")
+        raise
+    yield from do(write)
+    progress(part.received, total)
+    if total is not None and part.received != total:
+        raise AnswerLost(f"{part.received} of {total} bytes came")
 
 
 class _TryAgain(Exception):
@@ -181,18 +182,14 @@ class _Part:
             headers |= {"Range": f"bytes={self.received}-", "If-Range": self.validator}
         return Request("GET", self.url, _host(self.url), headers=headers, timeout=_TIMEOUT)
 
-    def kept(self) -> tuple[int, str | None]:
-        """How many bytes an earlier try left, and of which version; 0 if they are of no use."""
-        try:
-            facts: object = json.loads(self.facts.read_bytes())
+    def resume(self) -> None:
+        """Take up the bytes that an earlier try left, if it is known of which version they are."""
+        self.received, self.validator = 0, None
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            facts: Any = json.loads(self.facts.read_bytes())
             size = self.partial.stat().st_size
-        except (OSError, ValueError):
-            return 0, None
-        known = cast("dict[str, object]", facts) if isinstance(facts, dict) else {}
-        validator = known.get("validator")
-        if known.get("url") != self.url or not isinstance(validator, str):
-            return 0, None
-        return size, validator
+            if facts["url"] == self.url and isinstance(facts["validator"], str):
+                self.received, self.validator = size, facts["validator"]
 
     def begin(self) -> None:
         with self._failing():
@@ -263,18 +260,15 @@ def _range(reply: Reply) -> tuple[int | None, int | None]:
     return int(start) if start else None, None if total == "*" else int(total)
 
 
-def _length(reply: Reply) -> int | None:
-    length = reply.headers.get("content-length", "")
-    plain = reply.headers.get("content-encoding", "identity") == "identity"
-    return int(length) if plain and length.isdecimal() else None
+def _version(reply: Reply) -> tuple[int | None, str | None]:
+    """Return the length in bytes and the strong ETag; without the latter nothing can be resumed.
 
-
-def _validator(reply: Reply) -> str | None:
-    """The strong ETag of this version of the file; without one nothing can be resumed."""
+    Both are None for a compressed body, whose bytes are not the file's.
+    """
     if reply.headers.get("content-encoding", "identity") != "identity":
-        return None
-    etag = reply.headers.get("etag", "")
-    return etag if etag.startswith('"') else None
+        return None, None
+    length, etag = reply.headers.get("content-length", ""), reply.headers.get("etag", "")
+    return int(length) if length.isdecimal() else None, etag if etag.startswith('"') else None
 
 
 def _silent(_received: int, _total: int | None) -> None:

@@ -41,9 +41,11 @@ is read (wire.md §3.4).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, fields
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar, TypedDict
 
 from falkit_client.results import JsonObject, Result
 from falkit_spec.types import Fault
@@ -63,6 +65,7 @@ class Evidence(TypedDict, total=False):
     billable_units: Decimal | None
 
 
+@dataclass(eq=False, repr=False)
 class FalkitError(Exception):
     """Base of all errors of this package.
 
@@ -74,19 +77,21 @@ class FalkitError(Exception):
     failure, if its answer has that.
     """
 
-    def __init__(self, message: str, **evidence: Unpack[Evidence]) -> None:
-        """Keep the message and the evidence."""
-        super().__init__(message)
-        self.message = message
-        self.endpoint = evidence.get("endpoint")
-        self.request_id = evidence.get("request_id")
-        self.status = evidence.get("status")
-        self.detail = evidence.get("detail")
-        self.hint = evidence.get("hint")
-        self.error_type = evidence.get("error_type")
-        self.retryable = evidence.get("retryable")
-        self.faults = tuple(evidence.get("faults", ()))
-        self.billable_units = evidence.get("billable_units")
+    message: str
+    _: KW_ONLY
+    endpoint: str | None = None
+    request_id: str | None = None
+    status: int | None = None
+    detail: object = None
+    hint: str | None = None
+    error_type: str | None = None
+    retryable: bool | None = None
+    faults: Sequence[Fault] = ()
+    billable_units: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        """Set `args`, which tracebacks and loggers read."""
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         """The message, then one line each for the faults, the request and the hint."""
@@ -99,16 +104,8 @@ class FalkitError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep the evidence through pickling, as process pools need it."""
-        return _rebuilt, (type(self), self.args, self.__dict__)
-
-
-def _rebuilt(
-    kind: type[FalkitError], args: tuple[object, ...], evidence: dict[str, object]
-) -> FalkitError:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(evidence)
-    return error
+        evidence = {field.name: getattr(self, field.name) for field in fields(self)}
+        return partial(type(self), **evidence), (), self.__dict__
 
 
 def fault_line(fault: Fault) -> str:
@@ -129,17 +126,14 @@ class MissingKey(FalkitError):
     """No key was given and none is in the environment; nothing was sent."""
 
 
+@dataclass(eq=False, repr=False)
 class UnknownEndpoint(FalkitError, LookupError):
     """The catalog has no endpoint of this id; `near` holds similar ids."""
 
-    def __init__(
-        self, message: str, near: Sequence[str] = (), **evidence: Unpack[Evidence]
-    ) -> None:
-        """Keep the similar ids."""
-        super().__init__(message, **evidence)
-        self.near = tuple(near)
+    near: Sequence[str] = ()
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class BudgetExceeded(FalkitError):
     """The price does not fit into the budget; all figures are US dollars.
 
@@ -147,21 +141,14 @@ class BudgetExceeded(FalkitError):
     how far the call would go past it.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        price: Decimal,
-        left: Decimal,
-        limit: Decimal,
-        **evidence: Unpack[Evidence],
-    ) -> None:
-        """Keep the figures."""
-        super().__init__(message, **evidence)
-        self.price = price
-        self.left = left
-        self.limit = limit
-        self.over = price - left
+    price: Decimal
+    left: Decimal
+    limit: Decimal
+
+    @property
+    def over(self) -> Decimal:
+        """How far the call would go past the budget."""
+        return self.price - self.left
 
 
 class PriceUnknown(FalkitError):
@@ -184,6 +171,7 @@ class AnswerLost(NoAnswer):
     """The request went out and no answer came back: a submit may have been accepted."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class TimedOut(FalkitError, TimeoutError):
     """The caller's time ran out; `seconds` was the limit.
 
@@ -191,15 +179,11 @@ class TimedOut(FalkitError, TimeoutError):
     job may then run on and be paid for.
     """
 
-    def __init__(
-        self, message: str, *, seconds: float, cancelled: bool, **evidence: Unpack[Evidence]
-    ) -> None:
-        """Keep the limit and whether the cancellation was accepted."""
-        super().__init__(message, **evidence)
-        self.seconds = seconds
-        self.cancelled = cancelled
+    seconds: float
+    cancelled: bool
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class DownloadFailed(FalkitError):
     """A file did not come whole: `received` of `total` bytes (None where unknown) are there.
 
@@ -207,44 +191,25 @@ class DownloadFailed(FalkitError):
     where the same download continues; None where nothing is kept.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        url: str,
-        path: Path,
-        partial: Path | None = None,
-        received: int = 0,
-        total: int | None = None,
-        **evidence: Unpack[Evidence],
-    ) -> None:
-        """Keep what is needed to continue."""
-        super().__init__(message, **evidence)
-        self.url = url
-        self.path = path
-        self.partial = partial
-        self.received = received
-        self.total = total
+    url: str
+    path: Path
+    partial: Path | None = None
+    received: int = 0
+    total: int | None = None
 
 
+@dataclass(eq=False, repr=False)
 class BadReply(FalkitError):
     """An answer that does not fit the protocol; `body` holds its bytes."""
 
-    def __init__(self, message: str, body: bytes = b"", **evidence: Unpack[Evidence]) -> None:
-        """Keep the bytes that could not be read."""
-        super().__init__(message, **evidence)
-        self.body = body
+    body: bytes = b""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class BadOutput(BadReply):
     """The output breaks the document; `result` still holds it, since it is paid for."""
 
-    def __init__(
-        self, message: str, result: Result[JsonObject], **evidence: Unpack[Evidence]
-    ) -> None:
-        """Keep the result that was refused."""
-        super().__init__(message, **evidence)
-        self.result = result
+    result: Result[JsonObject]
 
 
 class WebhookError(FalkitError):
@@ -260,77 +225,57 @@ class Unverified(WebhookError):
     """The delivery isn't proven to be fal's."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class MissingHeader(Unverified):
     """A header of the signature is missing or empty; `header` is its name."""
 
     answer = 400
 
-    def __init__(self, message: str, *, header: str, **evidence: Unpack[Evidence]) -> None:
-        """Keep the header's name."""
-        super().__init__(message, **evidence)
-        self.header = header
+    header: str
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class MalformedHeader(Unverified):
     """A header of the signature is not of fal's form; `header` is its name, `value` what it has."""
 
     answer = 400
 
-    def __init__(
-        self, message: str, *, header: str, value: str, **evidence: Unpack[Evidence]
-    ) -> None:
-        """Keep the header."""
-        super().__init__(message, **evidence)
-        self.header = header
-        self.value = value
+    header: str
+    value: str
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class StaleTimestamp(Unverified):
     """Signed at `timestamp` (Unix seconds), which is `age` seconds ago: negative in the future.
 
     `leeway` is how many seconds either way are allowed (wire.md §5.2).
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        timestamp: int,
-        age: float,
-        leeway: float,
-        **evidence: Unpack[Evidence],
-    ) -> None:
-        """Keep the times."""
-        super().__init__(message, **evidence)
-        self.timestamp = timestamp
-        self.age = age
-        self.leeway = leeway
+    timestamp: int
+    age: float
+    leeway: float
 
 
 class WrongSignature(Unverified):
     """None of the keys made this signature over these headers and bytes (wire.md §5.2)."""
 
 
+@dataclass(eq=False, repr=False)
 class BadPayload(WebhookError):
     """The signature is good, the body is not what wire.md §5.1 has; `body` is its bytes."""
 
     answer = 400
 
-    def __init__(self, message: str, body: bytes = b"", **evidence: Unpack[Evidence]) -> None:
-        """Keep the bytes that could not be read."""
-        super().__init__(message, **evidence)
-        self.body = body
+    body: bytes = b""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class KeysUnavailable(WebhookError):
     """Fal's keys could not be fetched from `url`, so the delivery cannot be verified."""
 
     answer = 503
 
-    def __init__(self, message: str, *, url: str, **evidence: Unpack[Evidence]) -> None:
-        """Keep where the keys should be."""
-        super().__init__(message, **evidence)
-        self.url = url
+    url: str
 
 
 class BadKeys(KeysUnavailable):

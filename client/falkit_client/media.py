@@ -39,14 +39,13 @@ EMPTY = "data:,"
 Place: TypeAlias = list[str | int]
 
 
+@dataclass
 class _Unusable(Exception):
     """A file that can't be sent: the type, message and context of the fault it makes."""
 
-    def __init__(self, kind: str, message: str, ctx: Object | None = None) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.ctx = ctx
+    kind: str
+    message: str
+    ctx: Object | None = None
 
 
 @dataclass(slots=True)

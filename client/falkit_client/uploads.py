@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeAlias, TypedDict, cast
 from urllib.parse import urlsplit
 
 from falkit_client._flow import Flow, Sender, Together, do
-from falkit_client._replies import Reply, read_fields
+from falkit_client._replies import accepted, read_fields
 from falkit_client._requests import Request, Requests
 from falkit_client.cache import decoded
 from falkit_client.download import Progress, on_the_web
@@ -74,14 +74,20 @@ class Uploads:
         try:
             whole = file.size is not None and file.size <= WHOLE
             first = yield from do(lambda: file.fill(WHOLE if whole else PART))
+            found = sniff(first)
+            guess = found.mime if found else mimetypes.guess_type(file.name)[0]
+            kind = options.get("content_type") or guess or "application/octet-stream"
             about: Object = {
                 "file_name": options.get("file_name") or file.name or "upload",
-                "content_type": options.get("content_type") or _content_type(first, file.name),
+                "content_type": kind,
             }
-            if whole or len(first) < PART:
-                return (yield from self._whole(first, about, headers, file))
-            file.first = first
-            return (yield from self._parts(file, about, headers))
+            if not whole and len(first) == PART:
+                file.first = first
+                return (yield from self._parts(file, about, headers))
+            upload_url, file_url = yield from self._initiate("initiate", about, headers)
+            yield from self._send("PUT", upload_url, first, kind)
+            file.report(len(first))
+            return file_url
         finally:
             file.close()
 
@@ -108,15 +114,6 @@ class Uploads:
         kind = value[5:].partition(",")[0].partition(";")[0]
         return (yield from self.file(data, {"content_type": kind} if kind else {}))
 
-    def _whole(
-        self, data: bytes, about: Object, headers: Mapping[str, str], file: _File
-    ) -> Flow[str]:
-        upload_url, file_url = yield from self._initiate("initiate", about, headers)
-        sent = {"Content-Type": str(about["content_type"])}
-        yield from self._send(Request("PUT", upload_url, "storage", headers=sent, content=data))
-        file.report(len(data))
-        return file_url
-
     def _parts(self, file: _File, about: Object, headers: Mapping[str, str]) -> Flow[str]:
         upload_url, file_url = yield from self._initiate("initiate-multipart", about, headers)
         sent: dict[int, str] = {}
@@ -124,41 +121,36 @@ class Uploads:
         yield Together(flows, file.stop)
         parts = [{"partNumber": number, "etag": sent[number]} for number in sorted(sent)]
         body = json.dumps({"parts": parts}).encode()
-        kind = {"Content-Type": "application/json"}
-        url = _part_url(upload_url, "complete")
-        yield from self._send(Request("POST", url, "storage", headers=kind, content=body))
+        yield from self._send("POST", _part_url(upload_url, "complete"), body, "application/json")
         return file_url
 
     def _worker(self, file: _File, upload_url: str, sent: dict[int, str]) -> Flow[None]:
         """Send part after part until none is left."""
-        try:
-            while (part := (yield from do(file.part))) is not None:
-                number, data = part
-                request = Request(
-                    "PUT", _part_url(upload_url, str(number)), "storage", content=data
-                )
-                reply = yield from self._send(request)
-                sent[number] = _etag(request, reply)
-                file.report(len(data))
-        except BaseException:
-            file.stop()
-            raise
+        while (part := (yield from do(file.part))) is not None:
+            number, data = part
+            request = Request("PUT", _part_url(upload_url, str(number)), "storage", content=data)
+            reply = yield from self.sender.send(request)
+            accepted(request, reply)
+            # In the header for the Python client, in the body for the JavaScript one.
+            etag = reply.headers.get("etag") or read_fields(request, reply, "etag")["etag"]
+            sent[number] = etag
+            file.report(len(data))
 
     def _initiate(
         self, how: str, about: Object, headers: Mapping[str, str]
     ) -> Flow[tuple[str, str]]:
         request = self.requests.storage(f"storage/upload/{how}?{_QUERY}", about, headers)
-        reply = yield from self._send(request)
+        reply = yield from self.sender.send(request)
         fields = read_fields(request, reply, "upload_url", "file_url")
         for name, url in fields.items():
             if not on_the_web(url):
                 raise BadReply(f"{name}: {url!r} isn't an http URL", reply.body)
         return fields["upload_url"], fields["file_url"]
 
-    def _send(self, request: Request) -> Flow[Reply]:
-        reply = yield from self.sender.send(request)
-        read_fields(request, reply)
-        return reply
+    def _send(self, method: str, url: str, content: bytes, kind: str) -> Flow[None]:
+        headers = {"Content-Type": kind}
+        request = Request(method, url, "storage", headers=headers, content=content)
+        accepted(request, (yield from self.sender.send(request)))
 
 
 @dataclass(slots=True)
@@ -239,16 +231,6 @@ def _part_url(upload_url: str, last: str) -> str:
     """The URL of a part: its number goes before the query, which holds the permission."""
     at = urlsplit(upload_url)
     return at._replace(path=f"{at.path}/{last}").geturl()
-
-
-def _etag(request: Request, reply: Reply) -> str:
-    # In the header for the Python client, in the body for the JavaScript one.
-    return reply.headers.get("etag") or read_fields(request, reply, "etag")["etag"]
-
-
-def _content_type(data: bytes, name: str) -> str:
-    found = sniff(data)
-    return found.mime if found else mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def _lifecycle(options: UploadOptions) -> dict[str, str]:

@@ -1,16 +1,20 @@
-"""Reports what the whole run has tried, and fails it if a combination was lost."""
+"""Mocks and receivers for all tests."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
 
-import counting
 import processes
-from falkit_spec import Catalog
+from falkit import Settings
+from receiver import Receiver, receiving
+from serving import START, Mock, Serve, WatchedClock, running
 
 # The same inputs in every `make test`, so that it is never red for what nobody changed; new ones,
 # and more of them, by night.
@@ -28,36 +32,67 @@ else:
 processes.let_programs_heed_signals()
 
 
-def _tried(config: pytest.Config) -> set[counting.Tried]:
-    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-    return counting.noted(reporter.stats.get("passed", ())) if reporter else set()
+@pytest.fixture(scope="session")
+def mock() -> Generator[Mock]:
+    """A mock whose jobs take no time; shared, so that a test must not count on being alone."""
+    with running(Settings(timing="instant", seed=1)) as served:
+        yield served
 
 
-def _is_worker(config: pytest.Config) -> bool:
-    return hasattr(config, "workerinput")
+@pytest.fixture
+def serve() -> Generator[Serve]:
+    """Serve a mock by its timing and other settings."""
+    with ExitStack() as stack:
+
+        def start(timing: str = "instant", **settings: Any) -> Mock:
+            return stack.enter_context(running(Settings(timing=timing, **settings)))
+
+        yield start
 
 
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Fail a whole run that has not tried every combination."""
-    config = session.config
-    if _is_worker(config) or exitstatus != pytest.ExitCode.OK or not counting.is_whole(config):
-        return
-    if counting.expected(Catalog.vendored()) - _tried(config):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+@pytest.fixture
+def clock() -> WatchedClock:
+    """The time of `timed`."""
+    return WatchedClock()
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Print how many combinations were tried, and which are missing."""
-    tried = _tried(config)
-    if not tried:
-        return
-    terminalreporter.section("combinations tried")
-    for line in counting.table(tried):
-        terminalreporter.line(line)
-    missing = counting.expected(Catalog.vendored()) - tried
-    if missing and counting.is_whole(config):
-        terminalreporter.line(f"MISSING: {len(missing)} were not tried or failed", red=True)
-        for one in sorted(missing, key=str)[:20]:
-            terminalreporter.line(f"  {one.endpoint} {one.choice} through {one.entry}", red=True)
+@pytest.fixture
+def timed(clock: WatchedClock) -> Generator[Serve]:
+    """Serve a mock by its timing and other settings, with the seed 1, on `clock`."""
+    with ExitStack() as stack:
+
+        def start(timing: str = "instant", **settings: Any) -> Mock:
+            settings.setdefault("seed", 1)
+            return stack.enter_context(running(Settings(timing=timing, **settings), clock))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def manual_mock() -> Generator[Mock]:
+    """The mock of `manual`."""
+    with running(Settings(timing="10,20", seed=1), WatchedClock()) as served:
+        yield served
+
+
+@pytest.fixture
+def manual(manual_mock: Mock) -> Mock:
+    """A reset mock on a paused clock: a job waits for 10 s and runs for 20 s; the seed is 1."""
+    assert manual_mock.http.post("/__falkit/reset").status_code == 200
+    clock = manual_mock.clock
+    assert isinstance(clock, WatchedClock)
+    manual_mock.inside(lambda: clock.restore(START, running=False))
+    return manual_mock
+
+
+@pytest.fixture
+def receiver() -> Generator[Receiver]:
+    """A receiver that takes every webhook."""
+    with receiving() as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def authority_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose authority all gateways of the tests share."""
+    return tmp_path_factory.mktemp("falkit-home")

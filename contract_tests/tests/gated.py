@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from falkit import Settings
 from falkit_mock.core.network import listen, reached
 from falkit_mock.gateway import Egress, Policy
 from falkit_mock.gateway.authority import Authority
 from falkit_mock.gateway.gateway import Gateway
 from falkit_mock.mock import ServerThread
-from falkit_mock.settings import Settings
 from serving import KEY, PATIENCE
 
 INSTANT = Settings(timing="instant")

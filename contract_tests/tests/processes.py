@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+# The command as it is installed.
+FALKIT = str(Path(sys.executable).with_name("falkit"))
 # Seconds that a program has to end once it is told to.
 GRACE = 10.0
 _SENT_TO_END = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")

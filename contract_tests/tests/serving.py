@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 
+from falkit import Settings
 from falkit_mock.core.clock import Clock, ManualClock
 from falkit_mock.core.network import listen, reached
 from falkit_mock.mock import ServerThread
 from falkit_mock.service.service import Service
-from falkit_mock.settings import Settings
 
 T2V = "fal-ai/ltx-2/text-to-video"
 I2V_FAST = "fal-ai/ltx-2/image-to-video/fast"
@@ -24,13 +24,15 @@ PROMPT = {"prompt": "A lighthouse in the rain"}
 KEY = {"authorization": "Key id:secret"}
 # Seconds after which something that should have happened counts as not happening.
 PATIENCE = 10.0
+# The moment at which a paused clock begins, unix seconds.
+START = 1_800_000_000.0
 
 
 class WatchedClock(ManualClock):
     """Time that a test moves, and that tells when the mock has begun to wait for it."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(START)
         self._waits = threading.Semaphore(0)
 
     async def wait(self, until: float, waiter: asyncio.Event) -> None:
@@ -83,6 +85,20 @@ class Mock:
         url = f"/__falkit/jobs/{job['request_id']}/release"
         return self.http.post(url, params={"to": to})
 
+    def job(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Return all that the control API tells of a job."""
+        found: dict[str, Any] = self.http.get(f"/__falkit/jobs/{job['request_id']}").json()
+        return found
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Return what the control API lists of the newest 100 jobs, the newest first."""
+        found: list[dict[str, Any]] = self.http.get("/__falkit/jobs").json()["jobs"]
+        return found
+
+    def stop(self) -> None:
+        """Tell the mock that it is to end, so that nobody waits for it any longer."""
+        self.inside(self.service.close)
+
     def advance(self, seconds: float) -> None:
         """Move the clock, on the mock's own event loop."""
         clock = self.clock
@@ -92,6 +108,10 @@ class Mock:
     def inside(self, action: Callable[[], object]) -> None:
         """Do something on the mock's own event loop and wait until it is done."""
         self.server.inside(action)
+
+
+Serve = Callable[..., Mock]
+"""Serves a mock by its timing and other settings: `serve("1,10", runners=1)`."""
 
 
 @contextmanager

@@ -19,11 +19,10 @@ from click.testing import CliRunner
 from falkit_mock.cli import falkit
 from falkit_mock.core.settings import ASSUMPTIONS, Assumptions
 from falkit_mock.faults.rules import Rule
-from processes import started
+from processes import FALKIT, started
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 DEFAULT_URL = "http://127.0.0.1:4325"
 
 

@@ -37,12 +37,12 @@ def run(tmp_path: Path) -> Run:
     return run_
 
 
-def test_nothing_is_installed_or_said_where_all_is_there(run: Run) -> None:
+def test_complete_tools_install_and_print_nothing(run: Run) -> None:
     done = run(*NEEDED, "apt-get")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_what_is_missing_is_named_and_installed(run: Run) -> None:
+def test_missing_tools_are_named_and_installed(run: Run) -> None:
     done = run("curl", "node", "apt-get", wanted="wrk")
     assert (done.returncode, done.stdout) == (0, "Installing with apt-get: ffmpeg chromium wrk\n")
     installs = "apt-get install -qq -y --no-install-recommends ffmpeg chromium wrk"
@@ -50,7 +50,7 @@ def test_what_is_missing_is_named_and_installed(run: Run) -> None:
     assert done.stderr.splitlines() == ["apt-get update -qq", installs]
 
 
-def test_another_user_installs_by_sudo(run: Run) -> None:
+def test_a_user_without_rights_installs_by_sudo(run: Run) -> None:
     done = run(*NEEDED[1:], "apt-get", "sudo", user=1000)
     assert done.returncode == 0
     assert "as root: apt-get update -qq" in done.stderr
@@ -61,7 +61,9 @@ def test_another_user_installs_by_sudo(run: Run) -> None:
     ("there", "says"),
     [(NEEDED[2:], "this system's package manager"), ((*NEEDED[2:], "apt-get"), "as root: apt-get")],
 )
-def test_what_cannot_be_installed_is_named(run: Run, there: tuple[str, ...], says: str) -> None:
+def test_tools_that_cannot_be_installed_are_named(
+    run: Run, there: tuple[str, ...], says: str
+) -> None:
     done = run(*there, user=1000)
     assert (done.returncode, done.stdout) == (1, "")
     assert "Missing: ffmpeg chromium." in done.stderr

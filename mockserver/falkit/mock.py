@@ -70,10 +70,9 @@ class Mock:
         if self._listener is not None:
             raise RuntimeError("this mock was started before; make another one")
         self._listener = _listening(self._port)
-        server = ServerThread(
+        server = self._server = ServerThread(
             self.settings, self._listener, clock=self._own_clock, catalog=self._catalog
         )
-        self._server = server
         server.start()
         try:
             server.wait()
@@ -85,12 +84,8 @@ class Mock:
     def stop(self) -> None:
         """End within a second, open streams included. Jobs and files are forgotten."""
         server, self._server = self._server, None
-        if server is None or self._listener is None:
-            return
-        try:
+        if server is not None:
             server.stop()
-        finally:
-            self._listener.close()
 
     def __enter__(self) -> Mock:
         return self.start()
@@ -108,7 +103,7 @@ class Mock:
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            # The thread goes on all the same, and nobody else would end what it starts.
+            # The thread starts the mock all the same, and only this can stop it.
             await starting
             await asyncio.to_thread(self.stop)
             raise
@@ -123,7 +118,7 @@ class Mock:
 
     @property
     def url(self) -> str:
-        """Where it is; `{url}/queue.fal.run/…` stands for `https://queue.fal.run/…`."""
+        """The mock's URL; `{url}/queue.fal.run/…` answers for `https://queue.fal.run/…`."""
         self._running()
         assert self._listener is not None
         return reached(self._listener)
@@ -155,7 +150,7 @@ class Mock:
 
     @property
     def jobs(self) -> list[Job]:
-        """The jobs as they stand now, the newest last."""
+        """The jobs as they are now, the newest last."""
         server, app = self._running()
         return server.call(lambda: read_jobs(app.service, app.catalog))
 
@@ -168,20 +163,17 @@ class Mock:
     @property
     def webhooks(self) -> Webhooks:
         """The deliveries of webhooks, to list, wait for and send again."""
-        server, app = self._running()
-        return Webhooks(server, app.service)
+        return Webhooks(*self._running())
 
     @property
     def faults(self) -> Faults:
         """The rules that make things go wrong, to list, add and remove."""
-        server, app = self._running()
-        return Faults(server, app.service)
+        return Faults(*self._running())
 
     @property
     def clock(self) -> Clock:
         """The mock's time, to read and move."""
-        server, app = self._running()
-        return Clock(server, app.service)
+        return Clock(*self._running())
 
     def reset(self, *, keep_faults: bool = False) -> None:
         """Forget jobs, files, requests and webhooks, and have the rules of the settings again.
@@ -212,17 +204,15 @@ class Mock:
     def _open_gateway(self) -> Gateway:
         # Lazy: most tests have no use for a gateway.
         from falkit_mock.gateway import Egress
+        from falkit_mock.gateway.authority import Authority
         from falkit_mock.gateway.gateway import Gateway
 
         server, _ = self._running()
         with self._turn:
             if self._gateway is None:
-                listener = listen(_LOOPBACK, 0)
-                try:
-                    self._gateway = Gateway(listener, self.url, Egress(self._egress))
-                except BaseException:
-                    listener.close()
-                    raise
+                authority = Authority.open()
+                listener, egress = listen(_LOOPBACK, 0), Egress(self._egress)
+                self._gateway = Gateway(listener, self.url, egress, authority)
                 server.open_gateway(self._gateway)
             return self._gateway
 

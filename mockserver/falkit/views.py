@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from abc import abstractmethod
@@ -13,20 +12,22 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from falkit_mock.core import parse_duration
 from falkit_mock.core.clock import SimulatedClock
+from falkit_mock.core.events import Delivery
 from falkit_mock.core.settings import parse_moment
 from falkit_mock.service.billing import charge, entries, readable
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from falkit_mock.core import events
-    from falkit_mock.core.events import Verdict
+    from falkit_mock.app import MockApp
     from falkit_mock.core.jobs import JobFaults, Status
     from falkit_mock.faults.rulebook import RuleState
     from falkit_mock.mock import ServerThread
     from falkit_mock.service.billing import Entry
     from falkit_mock.service.service import Service
     from falkit_spec import JSON, Catalog
+
+__all__ = ["Clock", "Delivery", "FaultRule", "Faults", "Job", "Webhooks"]
 
 # Seconds between two looks at what is waited for.
 _BETWEEN_LOOKS = 0.01
@@ -35,14 +36,14 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One request to a model, as it stands. Moments are unix seconds, None while unknown."""
+    """One request to a model, as it is now. Moments are unix seconds, None while unknown."""
 
     request_id: str
     endpoint_id: str
     status: Status
-    # The id of the key it came with: what stands before the colon.
+    # The id of the key it came with: the part before the colon.
     key: str
-    # JSON, or text where it is none.
+    # JSON, or text where it isn't JSON.
     input: Any
     # JSON; None until the job is done, and for one that failed.
     output: Any
@@ -98,7 +99,15 @@ def _names(faults: JobFaults) -> tuple[str, ...]:
     return (*kept, *ending, *faults.webhook)
 
 
-class _Live(Sequence[_Item], Generic[_Item]):
+class _View:
+    """A part of a mock that runs."""
+
+    def __init__(self, server: ServerThread, app: MockApp) -> None:
+        self._server = server
+        self._service = app.service
+
+
+class _Live(_View, Sequence[_Item], Generic[_Item]):
     """A sequence that is read from the mock at each use."""
 
     @abstractmethod
@@ -121,40 +130,8 @@ class _Live(Sequence[_Item], Generic[_Item]):
         return repr(self._read())
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One attempt to deliver a webhook."""
-
-    id: str
-    request_id: str
-    url: str
-    # Which attempt at this webhook it is; the first is 1.
-    number: int
-    # Whether the receiver took it, and what follows if it didn't.
-    status: Verdict
-    # The receiver's answer; no code where there was none, and then `error` says why.
-    status_code: int | None
-    error: str | None
-    # Unix seconds; `next` is when it is tried again, None if it isn't.
-    sent: float
-    next: float | None
-    headers: Mapping[str, str]
-    body: bytes
-    # Names of the faults that touched it.
-    faults: tuple[str, ...]
-
-    @property
-    def payload(self) -> Any:
-        """The body as JSON."""
-        return json.loads(self.body)
-
-
 class Webhooks(_Live[Delivery]):
     """The deliveries so far, the newest last."""
-
-    def __init__(self, server: ServerThread, service: Service) -> None:
-        self._server = server
-        self._service = service
 
     def wait(self, count: int = 1, timeout: float = 10.0) -> list[Delivery]:
         """Return the deliveries once there are so many; raise TimeoutError after `timeout` seconds.
@@ -170,28 +147,10 @@ class Webhooks(_Live[Delivery]):
         Raise an error that says why if the job has none, hasn't ended or the URL isn't allowed.
         """
         service = self._service
-        return _delivery(self._server.call(lambda: service.webhooks.resend(request_id, url)))
+        return self._server.call(lambda: service.webhooks.resend(request_id, url))
 
     def _read(self) -> list[Delivery]:
-        select = self._service.store.deliveries.select
-        return [_delivery(one) for one in self._server.inside(select)]
-
-
-def _delivery(one: events.Delivery) -> Delivery:
-    return Delivery(
-        id=one.id,
-        request_id=one.request_id,
-        url=one.url,
-        number=one.number,
-        status=one.verdict,
-        status_code=one.status_code,
-        error=one.error,
-        sent=one.sent,
-        next=one.next,
-        headers=one.headers,
-        body=one.body,
-        faults=one.faults,
-    )
+        return self._server.inside(self._service.store.deliveries.select)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,45 +166,37 @@ class FaultRule:
 class Faults(_Live[FaultRule]):
     """The rules that make things go wrong, in the order in which they are tried."""
 
-    def __init__(self, server: ServerThread, service: Service) -> None:
-        self._server = server
-        self._rules = service.rules
-
     def add(self, rule: str | Mapping[str, JSON]) -> FaultRule:
         """Add a rule behind the others: `image_load_error times=2`, or a table of the same.
 
         Raise a ValueError that names what can't work, and the fix.
         """
-        return self._server.inside(lambda: _rule(self._rules.add(rule)))
+        return self._server.inside(lambda: _rule(self._service.rules.add(rule)))
 
     def remove(self, id: str) -> None:
         """Remove a rule; raise KeyError if there is no such rule."""
-        if not self._server.inside(lambda: self._rules.remove(id)):
+        if not self._server.inside(lambda: self._service.rules.remove(id)):
             known = ", ".join(rule.id for rule in self._read()) or "none"
             raise KeyError(f"{id!r} isn't a rule's id; those there are: {known}")
 
     def clear(self) -> None:
         """Remove all rules, those of the mock's settings too."""
-        self._server.inside(self._rules.clear)
+        self._server.inside(self._service.rules.clear)
 
     def _read(self) -> list[FaultRule]:
-        return self._server.inside(lambda: [_rule(state) for state in self._rules.all()])
+        return self._server.inside(lambda: [_rule(state) for state in self._service.rules.all()])
 
 
 def _rule(state: RuleState) -> FaultRule:
     return FaultRule(state.id, state.rule.text(), state.matched, state.applied)
 
 
-class Clock:
+class Clock(_View):
     """The mock's time. Moving it does all that is due on the way, retries of webhooks included.
 
     Each method returns when that is done. What runs on an event loop of its own moves the clock
     by `await asyncio.to_thread(mock.clock.advance, "2h")`, so that its receivers can answer.
     """
-
-    def __init__(self, server: ServerThread, service: Service) -> None:
-        self._server = server
-        self._service = service
 
     @property
     def running(self) -> bool:
@@ -259,14 +210,13 @@ class Clock:
     def advance(self, time: float | str) -> int:
         """Go on by seconds, or by text such as `2h` or `1h30m`.
 
-        Return how many due events were met on the way. Raise ValueError for what is no length of
-        time.
+        Return how many due events were met on the way. Raise ValueError for what isn't a length
+        of time.
         """
         seconds = parse_duration(time) if isinstance(time, str) else float(time)
         if not 0 <= seconds < math.inf:
-            raise ValueError(
-                f"time: {time!r} can't pass; give 0 or more seconds, or a length such as 2h"
-            )
+            fix = "give 0 or more seconds, or a length such as 2h"
+            raise ValueError(f"time: {time!r} can't pass; {fix}")
         clock = self._clock()
         return self._server.call(lambda: clock.move_by(seconds), None)
 

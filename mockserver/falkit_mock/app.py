@@ -20,7 +20,7 @@ from falkit_mock.control.records import RequestLog
 from falkit_mock.control.routes import ROOT, Guard, control_router, is_control
 from falkit_mock.core import HINT
 from falkit_mock.core.clock import Clock
-from falkit_mock.core.errors import HostNotImitated, StillInProgress, WireError
+from falkit_mock.core.errors import HostNotImitated, WireError
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE
 from falkit_mock.gateway.gateway import Gateway
@@ -42,7 +42,6 @@ from falkit_mock.hosts.site import Site
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-from falkit_mock.store.memory import MemoryStore
 from falkit_spec import Catalog
 
 _log = logging.getLogger("falkit_mock")
@@ -171,14 +170,11 @@ class MockApp:
             return error.reply()
         except WireError as error:
             record.fal = record.fal or isinstance(error, HostNotImitated)
-            record.early = isinstance(error, StillInProgress)
             return error_reply(error, service.identity.reply_id())
 
     def _preflight(self, context: RequestContext) -> AnyReply | None:
-        """Return the answer to a browser that asks whether it may ask."""
-        headers = context.headers
-        asks = context.method == "OPTIONS" and b"access-control-request-method" in headers
-        if not asks or b"origin" not in headers:
+        """Return the answer to OPTIONS of a browser that asks what it may send; else None."""
+        if not {b"access-control-request-method", b"origin"} <= context.headers.keys():
             return None
         return self._cors.preflight_response(Headers(scope=context.scope))
 
@@ -190,7 +186,7 @@ class MockApp:
         return await api(context)
 
     def _internal_error(self, context: RequestContext, error: Exception) -> Reply:
-        # A mistake of falkit's own. Uvicorn, which is told to be quiet, would keep it to itself.
+        # A mistake of falkit's own. Uvicorn's log level would hide it.
         _log.error("%s %r failed", context.method, context.scope["path"], exc_info=error)
         detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
         return json_reply(detail, request_id=self.service.identity.reply_id(), status_code=500)
@@ -203,16 +199,10 @@ class MockApp:
             return json_reply({"status": "ok"}, request_id=service.identity.reply_id())
 
         async def refused(request: Request, error: Exception) -> Reply:
-            # Starlette's own refusals are plain text without an id.
-            assert isinstance(error, HTTPException)
-            return json_reply(
-                {"detail": error.detail},
-                request_id=service.identity.reply_id(),
-                status_code=error.status_code,
-                headers=error.headers,
-            )
-
-        async def control_refused(request: Request, error: Exception) -> Reply:
+            if isinstance(error, HTTPException):
+                # Starlette's own refusals are plain text without an id.
+                detail, code = {"detail": error.detail}, error.status_code
+                error = WireError(detail, status_code=code, headers=error.headers)
             assert isinstance(error, WireError)
             return error_reply(error, service.identity.reply_id())
 
@@ -231,7 +221,7 @@ class MockApp:
                 *(Route(path, health) for path in _PROBES),
                 Mount("", control),
             ],
-            exception_handlers={HTTPException: refused, WireError: control_refused},  # type: ignore[dict-item]
+            exception_handlers={HTTPException: refused, WireError: refused},  # type: ignore[dict-item]
             lifespan=lifespan,
         )
 
@@ -259,7 +249,6 @@ def create_app(
     `clock` lets a test own the time; the default catalog is the vendored one, and the default
     store forgets everything at the end.
     """
-    kept = store or MemoryStore()
     settings = settings or Settings()
-    service = Service(settings, clock or settings.new_clock(), kept)
+    service = Service(settings, clock or settings.new_clock(), store or Store())
     return MockApp(service, catalog or Catalog.vendored())

@@ -52,7 +52,7 @@ class ServerThread:
         self._error: BaseException | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="falkit mock", daemon=True)
-        self.broken: Callable[[], object] = _nothing
+        self.broken: Callable[[], object] = lambda: None
 
     def __enter__(self) -> ServerThread:
         self.start()
@@ -76,6 +76,7 @@ class ServerThread:
         if self._server is not None:
             self._server.stop()
         self._thread.join(_PATIENCE)
+        self._listener.close()
         if self._thread.is_alive():
             raise TimeoutError("the mock did not end")
 
@@ -141,7 +142,3 @@ class ServerThread:
         if self._prepare is not None:
             self._prepare(app)
         return MockServer(app, app.service, self._ready.set, self._gateway)
-
-
-def _nothing() -> None:
-    """Do nothing: nobody wants to know."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeGuard, Unpack, get_args
 
-from falkit_mock.core import DurationError, parse_duration
-from falkit_mock.core.network import check_pattern
+from falkit_mock.core import parse_duration
+from falkit_mock.core.network import parse_host_pattern
 from falkit_mock.core.settings import (
     Assumptions,
     Realistic,
@@ -125,7 +126,7 @@ class Settings:
                 raise SettingsError(name, _no_setting(name))
         for each in fields(self):
             if each.name in given:
-                value = _READERS[each.name](each.name, given[each.name])
+                value = _read(each.name, given[each.name])
             else:
                 made = each.default_factory
                 value = each.default if made is MISSING else made()
@@ -145,162 +146,156 @@ class Settings:
         return SimulatedClock(self.clock_start, running=self.clock == "real")
 
 
-_Reader: TypeAlias = Callable[[str, Any], object]
+# Returns a value as it is kept; a ValueError says what is wrong with it, and the fix.
+_Reader: TypeAlias = Callable[[Any], object]
 # Above this a number isn't the same to every reader of JSON.
 _MOST = 2**53
 
 
-def _timing(name: str, value: Any) -> Timing:
-    if isinstance(value, Seconds | Realistic | Stepped):
-        return value
-    if not isinstance(value, str):
-        raise SettingsError(name, f"{_shown(value)} isn't a timing; give one such as 'instant'")
-    return parse_timing(value)
+def _read(name: str, value: object) -> object:
+    try:
+        return _READERS[name](value)
+    except SettingsError:
+        raise
+    except ValueError as error:
+        raise SettingsError(name, str(error)) from None
 
 
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise SettingsError(name, f"{_shown(value)} isn't text; write it in quotes")
+def _checked(value: Any, holds: bool, problem: str) -> Any:
+    if not holds:
+        raise ValueError(f"{_shown(value)} {problem}")
     return value
 
 
-def _whole(least: int) -> _Reader:
-    def read(name: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            fix = f"give one from {least} on"
-            raise SettingsError(name, f"{_shown(value)} isn't a whole number; {fix}")
-        if value < least:
-            raise SettingsError(name, f"{value} is too small; the least is {least}")
-        if value > _MOST:
-            raise SettingsError(name, f"{_shown(value)} is too large; the most is {_MOST}")
+def _timing(value: Any) -> Timing:
+    if isinstance(value, Seconds | Realistic | Stepped):
         return value
+    problem = "isn't a timing; give one such as 'instant'"
+    return parse_timing(_checked(value, isinstance(value, str), problem))
+
+
+def _text(value: Any) -> Any:
+    return _checked(value, isinstance(value, str), "isn't text; write it in quotes")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _whole(least: int) -> _Reader:
+    def read(value: Any) -> Any:
+        _checked(value, _is_whole(value), f"isn't a whole number; give one from {least} on")
+        _checked(value, value >= least, f"is too small; the least is {least}")
+        return _checked(value, value <= _MOST, f"is too large; the most is {_MOST}")
 
     return read
 
 
 def _choice(choices: object) -> _Reader:
-    return lambda name, value: check_choice(name, value, choices)
-
-
-def check_choice(name: str, value: object, choices: object) -> str:
-    """Return a value that is one of a Literal's words; raise SettingsError."""
     words: tuple[str, ...] = get_args(choices)
-    for word in words:
-        if value == word:
-            return word
-    raise SettingsError(name, f"{_shown(value)} isn't {' or '.join(words)}; give one of these")
+    problem = f"isn't {' or '.join(words)}; give one of these"
+    return lambda value: _checked(value, value in words, problem)
 
 
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise SettingsError(name, f"{_shown(value)} isn't True or False; give one of these")
-    return value
+def check_choice(name: str, value: object, choices: object) -> None:
+    """Raise SettingsError for a value that is none of a Literal's words."""
+    try:
+        _choice(choices)(value)
+    except ValueError as error:
+        raise SettingsError(name, str(error)) from None
 
 
-def _seed(name: str, value: Any) -> int | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise SettingsError(name, f"{_shown(value)} isn't a whole number; give one such as 7")
-    return value
+def _flag(value: Any) -> Any:
+    return _checked(value, isinstance(value, bool), "isn't True or False; give one of these")
 
 
-def _result_ttl(name: str, value: Any) -> float | None:
+def _seed(value: Any) -> Any:
+    whole = value is None or _is_whole(value)
+    return _checked(value, whole, "isn't a whole number; give one such as 7")
+
+
+def _result_ttl(value: Any) -> float | None:
     if value is None or value == "fal":
         return None
     if value == "forever":
         return math.inf
     try:
-        seconds = math.nan if isinstance(value, bool) else float(value)
+        seconds = parse_duration(value) if isinstance(value, str) else float(value)
     except (TypeError, ValueError, OverflowError):
-        seconds = _duration(value)
-    if not seconds > 0:
-        fix = "give fal, forever, seconds above 0, or a length such as 2h"
-        raise SettingsError(name, f"{_shown(value)} isn't a time to fetch a result in; {fix}")
+        seconds = math.nan
+    fix = "give fal, forever, seconds above 0, or a length such as 2h"
+    good = seconds > 0 and not isinstance(value, bool)
+    _checked(value, good, f"isn't a time to fetch a result in; {fix}")
     return seconds
 
 
-def _duration(value: Any) -> float:
-    try:
-        return parse_duration(value) if isinstance(value, str) else math.nan
-    except DurationError:
-        return math.nan
+def _moment(value: Any) -> float | None:
+    return None if value is None else parse_moment("clock_start", value)
 
 
-def _moment(name: str, value: Any) -> float | None:
-    return None if value is None else parse_moment(name, value)
-
-
-def _texts(name: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        raise SettingsError(name, f"{value!r} is a string; give a list such as [{value!r}]")
-    items = _items(name, value)
+def _texts(value: Any) -> tuple[str, ...]:
+    _checked(value, not isinstance(value, str), f"is a string; give a list such as [{value!r}]")
+    items = _items(value)
     for item in items:
-        if not isinstance(item, str) or not item:
-            raise SettingsError(name, f"{_shown(item)} isn't text; give a list of non-empty texts")
+        good = isinstance(item, str) and item != ""
+        _checked(item, good, "isn't text; give a list of non-empty texts")
     return items
 
 
-def _keys(name: str, value: Any) -> frozenset[str]:
-    keys = _texts(name, value)
+def _keys(value: Any) -> frozenset[str]:
+    keys = _texts(value)
     for key in keys:
-        if not _fits_header(key):
-            raise SettingsError(name, f"{_shown(key)} can't be a key; use ASCII without spaces")
+        _checked(key, _fits_header(key), "can't be a key; use ASCII without spaces")
     return frozenset(keys)
 
 
-def _patterns(name: str, value: Any) -> tuple[str, ...]:
-    patterns = _texts(name, value)
+def _patterns(value: Any) -> tuple[str, ...]:
+    patterns = _texts(value)
     for pattern in patterns:
-        try:
-            check_pattern(pattern)
-        except ValueError as error:
-            raise SettingsError(name, str(error)) from None
+        parse_host_pattern(pattern)
     return patterns
 
 
-def _token(name: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    token = _text(name, value)
-    if not token:
-        raise SettingsError(name, "is empty; give a token, or None for none")
-    if not _fits_header(token):
-        # The value is a secret, and isn't shown.
-        raise SettingsError(name, "a header can't hold it; use ASCII without spaces")
-    return token
+def _token(value: Any) -> Any:
+    # The value is a secret, and isn't shown.
+    if value == "":
+        raise ValueError("is empty; give a token, or None for none")
+    if value is not None and not _fits_header(_text(value)):
+        raise ValueError("a header can't hold it; use ASCII without spaces")
+    return value
 
 
 def _fits_header(word: str) -> bool:
-    return word.isascii() and word.isprintable() and " " not in word
+    return re.fullmatch("[!-~]+", word) is not None
 
 
-def _faults(name: str, value: Any) -> tuple[Rule, ...]:
-    if isinstance(value, str) or _is_table(value):
-        shown = _shown(value)
-        raise SettingsError(name, f"{shown} is one rule; give a list such as [{shown}]")
-    rules: list[Rule] = []
-    sources = _items(name, value)
-    for number, source in enumerate(sources, 1):
-        if not (isinstance(source, str | Rule) or _is_table(source)):
-            fix = "give texts such as 'image_load_error times=2', or tables with a fault in them"
-            raise SettingsError(name, f"{_shown(source)} isn't a rule; {fix}")
-        try:
-            rules.append(source if isinstance(source, Rule) else Rule.read(source))
-        except RuleError as error:
-            where = error.at(f"rule {number}") if len(sources) > 1 else error
-            raise SettingsError(name, str(where)) from None
-    return tuple(rules)
+def _faults(value: Any) -> tuple[Rule, ...]:
+    one = isinstance(value, str) or _is_table(value)
+    _checked(value, not one, f"is one rule; give a list such as [{_shown(value)}]")
+    sources = _items(value)
+    return tuple(_rule(source, number, len(sources)) for number, source in enumerate(sources, 1))
 
 
-def _assumptions(name: str, value: Any) -> Assumptions:
+def _rule(source: Any, number: int, of: int) -> Rule:
+    if isinstance(source, Rule):
+        return source
+    fix = "give texts such as 'image_load_error times=2', or tables with a fault in them"
+    _checked(source, isinstance(source, str) or _is_table(source), f"isn't a rule; {fix}")
+    try:
+        return Rule.read(source)
+    except RuleError as error:
+        raise (error.at(f"rule {number}") if of > 1 else error) from None
+
+
+def _assumptions(value: Any) -> Assumptions:
     if isinstance(value, Assumptions):
         return value
-    return Assumptions.parse(value if _is_table(value) else _texts(name, value))
+    return Assumptions.parse(value if _is_table(value) else _texts(value))
 
 
-def _items(name: str, value: Any) -> tuple[Any, ...]:
-    if isinstance(value, bytes) or _is_table(value) or not hasattr(value, "__iter__"):
-        raise SettingsError(name, f"{_shown(value)} isn't a list; give one")
-    return tuple(value)
+def _items(value: Any) -> tuple[Any, ...]:
+    listed = hasattr(value, "__iter__") and not isinstance(value, bytes) and not _is_table(value)
+    return tuple(_checked(value, listed, "isn't a list; give one"))
 
 
 def _is_table(value: object) -> TypeGuard[Mapping[str, JSON]]:

@@ -13,7 +13,6 @@ from falkit_spec.errors import (
     BadDocument as BadDocument,
     BadOverlay as BadOverlay,
     SpecError as SpecError,
-    TooManyCombinations as TooManyCombinations,
     UnknownEndpoint as UnknownEndpoint,
 )
 from falkit_spec.facts import MediaInput as MediaInput, VideoFacts as VideoFacts

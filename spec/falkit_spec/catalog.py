@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 
 from falkit_spec.document import Document
@@ -30,11 +30,21 @@ class Catalog:
         # By id; not to be changed.
         self.endpoints: Mapping[str, Endpoint] = {each.id: each for each in endpoints}
         self._apps = frozenset(endpoint.app for endpoint in self.endpoints.values())
+        self._longest = max((id.count("/") + 1 for id in self.endpoints), default=0)
 
-    @classmethod
-    def vendored(cls) -> Catalog:
+    @staticmethod
+    @cache
+    def vendored() -> Catalog:
         """Return the catalog of the documents that come with falkit: one per process."""
-        return _vendored()
+        root = _HERE / "openapi"
+        ids = {
+            path: path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.json")
+        }
+        return Catalog(
+            # The id comes from the path, so that no document is parsed before it is used.
+            Endpoint(Document.from_path(path, endpoint_id=ids[path]), vendored_overlays)
+            for path in sorted(ids)
+        )
 
     @classmethod
     def from_documents(
@@ -80,27 +90,8 @@ class Catalog:
     def __contains__(self, endpoint_id: object) -> bool:
         return endpoint_id in self.endpoints
 
-    @cached_property
-    def _longest(self) -> int:
-        return max((endpoint_id.count("/") + 1 for endpoint_id in self.endpoints), default=0)
-
 
 @cache
 def vendored_overlays() -> tuple[Overlay, ...]:
     """Read the overlays that come with falkit."""
     return tuple(Overlay.from_path(path) for path in sorted((_HERE / "overlays").glob("*.yaml")))
-
-
-@cache
-def _vendored() -> Catalog:
-    root = _HERE / "openapi"
-    overlays: Callable[[], Sequence[Overlay]] = vendored_overlays
-    return Catalog(
-        # The id comes from the path, so that no document is parsed before it is used.
-        Endpoint(Document.from_path(path, endpoint_id=_id(path, root)), overlays)
-        for path in sorted(root.rglob("*.json"))
-    )
-
-
-def _id(path: Path, root: Path) -> str:
-    return path.relative_to(root).with_suffix("").as_posix()

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
+from textwrap import shorten
 from urllib.parse import unquote
 
 import click
@@ -41,11 +42,12 @@ def show(endpoint_id: str) -> None:
     """Show an endpoint's inputs, rules, price and files."""
     endpoint = _endpoint(endpoint_id)
     click.echo(f"{endpoint.id}  ({endpoint.category})\n")
-    required = endpoint.input_schema.get("required")
+    root = endpoint.input_schema
+    required = root.get("required")
     must = required if is_array(required) else []
     rows = [
-        (name, *_described(resolve(node, endpoint.input_schema), required=name in must))
-        for name, node in ordered(endpoint.input_schema).items()
+        (name, *_described(resolve(node, root), required=name in must))
+        for name, node in ordered(root).items()
     ]
     _table(("input", "takes", "default"), rows)
     for line in _facts(endpoint):
@@ -77,7 +79,16 @@ def combinations(endpoint_id: str, form: str) -> None:
     elif form == "csv":
         click.echo(_csv(names, found), nl=False)
     else:
-        _print_combinations(names, found)
+        rows = [
+            (
+                *map(str, one.values.values()),
+                _dollars(one.price),
+                "yes" if one.legal else f"no: {one.why}",
+            )
+            for one in found
+        ]
+        _table((*names, "price", "legal"), rows, right=(len(names),))
+        click.echo(f"\n{len(found)} combinations, {sum(one.legal for one in found)} legal")
 
 
 @spec.command()
@@ -95,15 +106,11 @@ def validate(files: tuple[Path, ...]) -> None:
 
     Exits with 1 if there is any.
     """
-    bad = 0
-    for path in files:
-        found = lint(path)
-        bad += bool(found)
-        for problem in found:
+    problems = {path: lint(path) for path in files}
+    for path, found in problems.items():
+        for problem in found or ["ok"]:
             click.echo(f"{path}: {problem}")
-        if not found:
-            click.echo(f"{path}: ok")
-    sys.exit(1 if bad else 0)
+    sys.exit(1 if any(problems.values()) else 0)
 
 
 def _endpoint(endpoint_id: str) -> Endpoint:
@@ -123,15 +130,14 @@ def _described(schema: Object, *, required: bool) -> tuple[str, str]:
     default = "(required)" if required else ""
     if "default" in schema:
         default = _text(schema["default"])
-    values = schema.get("enum")
+    values, takes = schema.get("enum"), str(schema.get("type", "anything"))
     if is_array(values):
         return " | ".join(map(_text, values)), default
-    takes, unit = str(schema.get("type", "anything")), ""
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if takes == "string":
-        low, high, unit = schema.get("minLength"), schema.get("maxLength"), " characters"
-    if low is not None and high is not None:
-        takes = f"{takes}, {low} to {high}{unit}"
+    is_text = takes == "string"
+    least, most = ("minLength", "maxLength") if is_text else ("minimum", "maximum")
+    if least in schema and most in schema:
+        unit = " characters" if is_text else ""
+        takes = f"{takes}, {schema[least]} to {schema[most]}{unit}"
     return takes, default
 
 
@@ -141,7 +147,7 @@ def _text(value: JSON) -> str:
 
 def _facts(endpoint: Endpoint) -> Iterable[str]:
     for rule in endpoint.rules:
-        yield f"\nrule ({rule.evidence.certainty}): {rule.message}"
+        yield f"\nrule ({rule.certainty}): {rule.message}"
     for media in endpoint.media_inputs:
         formats = ", ".join(media.formats)
         yield f"\n{media.field}: a URL or data URI of {formats} ({media.certainty})"
@@ -156,20 +162,6 @@ def _facts(endpoint: Endpoint) -> Iterable[str]:
         )
 
 
-def _print_combinations(names: Sequence[str], found: list[Combination]) -> None:
-    rows = [
-        (
-            *(str(value) for value in one.values.values()),
-            _dollars(one.price),
-            "yes" if one.legal else f"no: {one.why}",
-        )
-        for one in found
-    ]
-    _table((*names, "price", "legal"), rows, right=(len(names),))
-    legal = sum(one.legal for one in found)
-    click.echo(f"\n{len(found)} combinations, {legal} legal")
-
-
 def _row(one: Combination) -> dict[str, JSON]:
     price = None if one.price is None else str(one.price)
     return {**one.values, "legal": one.legal, "why": one.why, "price": price}
@@ -179,8 +171,7 @@ def _csv(names: Sequence[str], found: list[Combination]) -> str:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, [*names, "legal", "why", "price"], lineterminator="\n")
     writer.writeheader()
-    for one in found:
-        writer.writerow({**_row(one), "legal": "yes" if one.legal else "no"})
+    writer.writerows({**_row(one), "legal": "yes" if one.legal else "no"} for one in found)
     return text.getvalue()
 
 
@@ -210,9 +201,10 @@ def lint(path: Path) -> list[str]:
         data, endpoint_id = document.data, document.endpoint_id
     except BadDocument as error:
         return [error.reason]
+    dangling = dict.fromkeys(ref for ref in _refs(data) if follow_ref(data, ref) is None)
     return [
         *_path_problems(data, endpoint_id),
-        *_dangling_references(data),
+        *(f"{unquote(ref)} leads nowhere: anything is accepted there" for ref in dangling),
         *_schema_problems(Endpoint(document)),
     ]
 
@@ -228,18 +220,13 @@ def _path_problems(data: Object, endpoint_id: str) -> Generator[str]:
         yield f"no GET at {submit}/requests/{{request_id}}: the result's schema is read from there"
 
 
-def _dangling_references(data: Object) -> list[str]:
-    dangling = dict.fromkeys(ref for ref in _refs(data) if follow_ref(data, ref) is None)
-    return [f"{unquote(ref)} leads nowhere: anything is accepted there" for ref in dangling]
-
-
 def _refs(node: JSON) -> Generator[str]:
     if is_object(node):
         ref = node.get("$ref")
         if isinstance(ref, str):
             yield ref
-    children = list(node.values()) if is_object(node) else node if is_array(node) else []
-    for child in children:
+        node = list(node.values())
+    for child in node if is_array(node) else ():
         yield from _refs(child)
 
 
@@ -250,23 +237,14 @@ def _schema_problems(endpoint: Endpoint) -> Generator[str]:
     for name, schema in (("input", endpoint.input_schema), ("output", endpoint.output_schema)):
         if not schema:
             yield f"no {name} schema: anything is accepted as {name}"
-        properties = schema.get("properties")
-        for field, node in properties.items() if is_object(properties) else ():
+        for field, node in ordered(schema).items():
             read = resolve(node, schema)
             alone = {**read, "$defs": schema.get("$defs", {})}
-            for keyword, given in _given(read):
-                for error in describe_errors(alone, given)[:1]:
-                    yield f"{name} {field!r}: {keyword} breaks its own schema ({_short(error)})"
-
-
-def _given(schema: Object) -> Generator[tuple[str, JSON]]:
-    if "default" in schema and schema["default"] is not None:
-        yield "its default", schema["default"]
-    examples = schema.get("examples")
-    if is_array(examples) and examples:
-        yield "its first example", examples[0]
-
-
-def _short(error: str) -> str:
-    error = error.removeprefix("$: ")
-    return error if len(error) <= 100 else error[:97] + "..."
+            examples = read.get("examples")
+            given = {"its first example": examples[0]} if is_array(examples) and examples else {}
+            if read.get("default") is not None:
+                given = {"its default": read["default"], **given}
+            for title, value in given.items():
+                for error in describe_errors(alone, value)[:1]:
+                    why = shorten(error.removeprefix("$: "), 100, placeholder="...")
+                    yield f"{name} {field!r}: {title} breaks its own schema ({why})"

@@ -10,7 +10,7 @@ import orjson
 from falkit_spec.errors import BadDocument
 from falkit_spec.types import JSON, Object, dig, is_object
 
-_PUBLISHED = "https://fal.ai/api/openapi/queue/openapi.json?endpoint_id=<id>"
+_EXPECTED = "expected is what https://fal.ai/api/openapi/queue/openapi.json?endpoint_id=<id> serves"
 _BODY = ("content", "application/json", "schema")
 
 
@@ -45,13 +45,9 @@ class Document:
         try:
             data: JSON = orjson.loads(self.raw)
         except orjson.JSONDecodeError as error:
-            raise BadDocument(
-                self.source, f"not JSON ({error}); expected is what {_PUBLISHED} serves"
-            ) from error
+            raise BadDocument(self.source, f"not JSON ({error}); {_EXPECTED}") from error
         if not is_object(data):
-            raise BadDocument(
-                self.source, f"JSON, but not an object; expected is what {_PUBLISHED} serves"
-            )
+            raise BadDocument(self.source, f"JSON, but not an object; {_EXPECTED}")
         return data
 
     @cached_property
@@ -60,38 +56,30 @@ class Document:
         if self._known_id:
             return self._known_id
         named = dig(self.data, "info", "x-fal-metadata", "endpointId")
-        found = named if isinstance(named, str) else self._submit_path
+        found = named if isinstance(named, str) else submit_path(self.data)
         if not found.strip("/"):
             raise BadDocument(
                 self.source, "names no endpoint: no info.x-fal-metadata.endpointId, no POST path"
             )
         return found.strip("/")
 
-    @property
-    def _submit_path(self) -> str:
-        return submit_path(self.data) or ""
 
-
-def submit_path(data: Object) -> str | None:
-    """Find the one path that takes a POST: the submit path of a fal document."""
+def submit_path(data: Object) -> str:
+    """Find the one path that takes a POST: the submit path of a fal document; empty if none."""
     paths = data.get("paths")
-    if not is_object(paths):
-        return None
-    return next((path for path, item in paths.items() if is_object(dig(item, "post"))), None)
+    found = paths.items() if is_object(paths) else ()
+    return next((path for path, item in found if is_object(dig(item, "post"))), "")
 
 
 def input_of(data: Object) -> JSON:
     """Find the input's schema through the paths: a name that ends in `Input` proves nothing."""
-    path = submit_path(data)
-    return dig(data, "paths", path, "post", "requestBody", *_BODY) if path else None
+    return dig(data, "paths", submit_path(data), "post", "requestBody", *_BODY)
 
 
 def output_of(data: Object) -> JSON:
     """Find the result's schema: the GET of `…/requests/{request_id}`."""
     paths = data.get("paths")
-    if not is_object(paths):
-        return None
-    for path, item in paths.items():
+    for path, item in paths.items() if is_object(paths) else ():
         if path.rstrip("/").endswith("/requests/{request_id}"):
             return dig(item, "get", "responses", "200", *_BODY)
     return None

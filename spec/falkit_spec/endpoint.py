@@ -7,14 +7,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from falkit_spec.document import Document, input_of, output_of, submit_path
-from falkit_spec.errors import TooManyCombinations
+from falkit_spec.errors import BadOverlay, SpecError
 from falkit_spec.facts import MediaInput, Pricing, Rule, Video, VideoFacts
 from falkit_spec.overlay import Overlay
-from falkit_spec.schema import Compiled, ordered, resolve, self_contained
+from falkit_spec.schema import NOT_JSON, Compiled, ordered, resolve, self_contained
 from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object
 
 if TYPE_CHECKING:
@@ -40,12 +40,8 @@ def axes(schema: Object) -> dict[str, list[JSON]]:
     """Find the inputs that combine: those with an enum of two values or more, in the
     document's order. One value is no choice, and booleans are switches.
     """
-    found: dict[str, list[JSON]] = {}
-    for name, node in ordered(schema).items():
-        values = _values(node, schema)
-        if len(values) > 1:
-            found[name] = values
-    return found
+    values = {name: _values(node, schema) for name, node in ordered(schema).items()}
+    return {name: listed for name, listed in values.items() if len(listed) > 1}
 
 
 NAMESPACES = ("workflows", "comfy")
@@ -63,8 +59,8 @@ class Figures:
     """How many units (seconds) are billed; None where no price is known."""
 
 
-# How many combinations of values are remembered, and characters of a text among them.
-_REMEMBERED, _SHORT = 1024, 100
+# Stands for a field that is missing: that may differ from null.
+_MISSING = object()
 
 
 class Endpoint:
@@ -108,36 +104,33 @@ class Endpoint:
         return self._root_schema(output_of(self.overlaid))
 
     @cached_property
-    def status_schema(self) -> Object:
-        """The queue's status as JSON Schema, with what the overlays correct."""
-        return self_contained(
-            dig(self.overlaid, "components", "schemas", "QueueStatus"), self.overlaid
-        )
-
-    @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules between fields that stand only in prose."""
-        return Rule.from_facts(self._facts.get("rules"), f"{self.id}: rules")
+        facts, where = self._facts.get("rules", []), f"{self.id}: rules"
+        if not is_array(facts):
+            raise BadOverlay(where, "`rules` is a list")
+        return tuple(Rule.from_facts(fact, f"{where}[{n}]") for n, fact in enumerate(facts))
 
     @cached_property
     def pricing(self) -> Pricing | None:
         """The price list; None where no overlay has one."""
-        return Pricing.from_facts(self._facts.get("pricing"), f"{self.id}: pricing")
+        facts = self._facts.get("pricing")
+        return None if facts is None else Pricing.from_facts(facts, f"{self.id}: pricing")
 
     @cached_property
     def media_inputs(self) -> tuple[MediaInput, ...]:
         """The input fields that take files."""
-        return MediaInput.from_facts(self._facts.get("inputs"), f"{self.id}: inputs")
+        facts, where = self._facts.get("inputs", {}), f"{self.id}: inputs"
+        if not is_object(facts):
+            raise BadOverlay(where, "`inputs` is an object, by field")
+        return tuple(MediaInput.from_facts(n, fact, f"{where}.{n}") for n, fact in facts.items())
 
     @cached_property
     def defaults(self) -> Object:
         """The defaults of the top-level inputs that have one."""
-        found: Object = {}
-        for name, node in ordered(self.input_schema).items():
-            schema = resolve(node, self.input_schema)
-            if "default" in schema:
-                found[name] = schema["default"]
-        return found
+        fields = ordered(self.input_schema).items()
+        read = {name: resolve(node, self.input_schema) for name, node in fields}
+        return {name: schema["default"] for name, schema in read.items() if "default" in schema}
 
     def with_defaults(self, input: Mapping[str, JSON]) -> Object:
         """Return the input with top-level defaults filled in; unknown keys stay."""
@@ -145,9 +138,8 @@ class Endpoint:
 
     def is_valid(self, input: JSON) -> bool:
         """Tell whether `validate` would find nothing; takes microseconds."""
-        if is_object(input):
-            return self.accept(input) is not None
-        return self._input.is_valid(input)
+        is_body = isinstance(input, dict)
+        return self.accept(input) is not None if is_body else self._input.is_valid(input)
 
     def accept(self, input: JSON) -> tuple[Object, Figures] | None:
         """Return a valid input with its defaults filled in, and its figures; None for any other."""
@@ -156,8 +148,7 @@ class Endpoint:
         try:
             if not self._input.check(input):
                 return None
-        except (ValueError, TypeError, OverflowError):
-            # Not JSON at all.
+        except NOT_JSON:
             return None
         full = {**self.defaults, **input}
         figures = self.figures(full)
@@ -168,23 +159,12 @@ class Endpoint:
 
         It is worked out once for the same values of the fields that it follows from.
         """
-        values = tuple(map(full.get, self._figure_fields))
-        # Types too, since 8, 8.0 and True may be equal.
-        key = (values, tuple(map(type, values)))
+        values = map(full.get, self._figure_fields, itertools.repeat(_MISSING))
         try:
-            found = self._known_figures.get(key)
+            return self._remembered_figures(*values)
         except TypeError:
             # A list or an object among them.
             return self._figures_of(full)
-        if found is None:
-            found = self._figures_of(full)
-            # What is missing and what is null may differ, and long texts are not kept.
-            short = all(len(value) < _SHORT for value in values if isinstance(value, str))
-            if None not in values and short:
-                if len(self._known_figures) >= _REMEMBERED:
-                    self._known_figures.clear()
-                self._known_figures[key] = found
-        return found
 
     def validate(self, input: JSON, *, coerce: bool = False) -> list[Fault]:
         """List all that is wrong with an input, as fal's `detail`; `[]` where it is valid.
@@ -207,13 +187,13 @@ class Endpoint:
         return describe_errors(self.output_schema, output)
 
     def combinations(self) -> list[Combination]:
-        """List every combination of the enumerated inputs; TooManyCombinations above 10,000."""
+        """List every combination of the enumerated inputs; SpecError above 10,000."""
         choices = axes(self.input_schema)
         if not choices:
             return []
         count = math.prod(len(values) for values in choices.values())
         if count > LIMIT:
-            raise TooManyCombinations(self.id, count, LIMIT)
+            raise SpecError(f"{self.id} has {count:,} combinations; at most {LIMIT:,} are listed")
         return [
             self._combination(dict(zip(choices, values, strict=True)))
             for values in itertools.product(*choices.values())
@@ -229,7 +209,7 @@ class Endpoint:
 
     def video(self, input: Mapping[str, JSON]) -> VideoFacts | None:
         """Return what the output video is to be; None where no overlay says."""
-        return self.figures(self.with_defaults(input)).video if self._video else None
+        return self._video.of(self.with_defaults(input)) if self._video else None
 
     def example_output(self) -> Object:
         """Return the document's own example of an output, made valid where it isn't."""
@@ -241,16 +221,25 @@ class Endpoint:
 
     @cached_property
     def _figure_fields(self) -> tuple[str, ...]:
-        reads = [name for rule in self.rules for name in rule.reads]
-        lookups = [*self._video.lookups] if self._video else []
-        if self.pricing:
-            lookups.append(self.pricing.quantity)
-        reads += [lookup.field for lookup in lookups if lookup.field is not None]
-        return tuple(sorted(set(reads)))
+        video, pricing = self._video, self.pricing
+        lookups = [video.size, video.fps, video.seconds, video.audio] if video else []
+        lookups += [pricing.quantity] if pricing else []
+        read_by_rules = {name for rule in self.rules for name in rule.reads}
+        return tuple(read_by_rules | {lookup.field for lookup in lookups if lookup.field})
 
     @cached_property
-    def _known_figures(self) -> dict[tuple[object, ...], Figures]:
-        return {}
+    def _remembered_figures(self) -> Callable[..., Figures]:
+        properties, kinds = ordered(self.input_schema), ("integer", "number", "boolean")
+        schemas = [resolve(properties.get(name), self.input_schema) for name in self._figure_fields]
+        short = all("enum" in schema or schema.get("type") in kinds for schema in schemas)
+
+        # By type too, since 8, 8.0 and True may be equal. Texts of any length are not remembered.
+        @lru_cache(maxsize=1024 if short else 0, typed=True)
+        def figures(*values: JSON) -> Figures:
+            pairs = zip(self._figure_fields, values, strict=True)
+            return self._figures_of({name: value for name, value in pairs if value is not _MISSING})
+
+        return figures
 
     def _figures_of(self, full: Mapping[str, JSON]) -> Figures:
         return Figures(
@@ -271,13 +260,13 @@ class Endpoint:
 
     @cached_property
     def _facts(self) -> Object:
-        path = submit_path(self.overlaid)
-        facts = dig(self.overlaid, "paths", path, "post", "x-falkit") if path else None
+        facts = dig(self.overlaid, "paths", submit_path(self.overlaid), "post", "x-falkit")
         return facts if is_object(facts) else {}
 
     @cached_property
     def _video(self) -> Video | None:
-        return Video.from_facts(self._facts.get("video"), f"{self.id}: video")
+        facts = self._facts.get("video")
+        return None if facts is None else Video.from_facts(facts, f"{self.id}: video")
 
     @cached_property
     def _input(self) -> Compiled:

@@ -45,63 +45,65 @@ class _ExampleMaker:
     def _synthesise(self, schema: Object, minimal: bool, depth: int) -> JSON:
         if "const" in schema:
             return schema["const"]
-        values = schema.get("enum")
+        values, kind = schema.get("enum"), schema.get("type")
         if is_array(values):
             return values[0]
         for keyword in ("anyOf", "oneOf", "allOf"):
             branches = schema.get(keyword)
-            if is_array(branches) and "type" not in schema:
+            if is_array(branches) and kind is None:
                 real = [branch for branch in branches if branch != {"type": "null"}]
                 return self.make(real[0], minimal=minimal, depth=depth) if real else None
-        kind = schema.get("type")
-        if is_array(kind):
-            kind = kind[0]
-        if kind == "object" or (kind is None and "properties" in schema):
-            return self._object(schema, minimal, depth)
-        if kind == "array":
-            return self._array(schema, minimal, depth)
-        if kind in ("integer", "number"):
-            return _number(schema)
-        if kind == "string":
-            return _text(schema)
-        return False if kind == "boolean" else None
+        match kind[0] if is_array(kind) else kind:
+            case "array":
+                return self._array(schema, minimal, depth)
+            case "integer" | "number":
+                return self._number(schema)
+            case "string":
+                return _text(schema)
+            case "boolean":
+                return False
+            case "object":
+                return self._object(schema, minimal, depth)
+            case _:
+                return self._object(schema, minimal, depth) if "properties" in schema else None
 
     def _object(self, schema: Object, minimal: bool, depth: int) -> Object:
         required = schema.get("required")
-        wanted = required if is_array(required) else []
+        wanted = [*required] if is_array(required) else []
+        fields = ordered(schema)
+        for name, node in fields.items():
+            read = resolve(node, self._root)
+            if not minimal and "default" not in read and next(_given(read), None) is not None:
+                wanted.append(name)
         return {
             name: self.make(node, minimal=minimal, depth=depth)
-            for name, node in ordered(schema).items()
-            if name in wanted or (not minimal and self._has_example(node))
+            for name, node in fields.items()
+            if name in wanted
         }
 
-    def _has_example(self, node: JSON) -> bool:
-        schema = resolve(node, self._root)
-        return next(_given(schema), None) is not None and "default" not in schema
+    def _number(self, schema: Object) -> JSON:
+        """Return the minimum, or 0, or a number at or near one of the limits."""
+        keywords = ("minimum", "exclusiveMinimum", "exclusiveMaximum", "maximum", "multipleOf")
+        limits = [limit for limit in map(schema.get, keywords) if is_number(limit)]
+        near = [limit + step for step in (0, 1, -1) for limit in limits]
+        possible = [schema.get("minimum", 0), 0, *near, sum(limits) / max(len(limits), 1)]
+        return next((number for number in possible if self._fits(schema, number)), 0)
 
     def _array(self, schema: Object, minimal: bool, depth: int) -> list[JSON]:
         firsts, least = schema.get("prefixItems"), schema.get("minItems", 0)
-        made = (
-            [self.make(node, minimal=minimal, depth=depth) for node in firsts]
-            if is_array(firsts)
-            else []
-        )
-        count = least if isinstance(least, int) else 0
-        if not minimal and not made:
+        nodes = list(firsts) if is_array(firsts) else []
+        count = int(least) if is_number(least) else 0
+        if not minimal and not nodes:
             count = max(count, 1)
-        items = schema.get("items", {})
-        made += [self.make(items, minimal=minimal, depth=depth) for _ in range(count - len(made))]
-        return made
+        nodes += [schema.get("items", {})] * (count - len(nodes))
+        return [self.make(node, minimal=minimal, depth=depth) for node in nodes]
 
 
 def _given(schema: Object) -> Generator[JSON]:
     examples = schema.get("examples")
     if is_array(examples):
         yield from examples[:1]
-    if "example" in schema:
-        yield schema["example"]
-    if "default" in schema:
-        yield schema["default"]
+    yield from (schema[key] for key in ("example", "default") if key in schema)
 
 
 def _repairs(given: JSON) -> Generator[JSON]:
@@ -113,23 +115,6 @@ def _repairs(given: JSON) -> Generator[JSON]:
     if is_array(given) and given and all(isinstance(item, str) for item in given):
         yield [{"url": item} for item in given]
     yield [given]
-
-
-def _number(schema: Object) -> JSON:
-    low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
-    high, below = schema.get("maximum"), schema.get("exclusiveMaximum")
-    step = schema.get("multipleOf", 1)
-    if is_number(low):
-        return low
-    if is_number(above):
-        top = high if is_number(high) else below
-        between = above + 1 if not is_number(top) or above + 1 < top else (above + top) / 2
-        return between if schema.get("type") == "number" else int(above) + 1
-    if is_number(high):
-        return min(0, high)
-    if is_number(below):
-        return min(0, below - (step if is_number(step) else 1))
-    return 0
 
 
 def _text(schema: Object) -> str:

@@ -5,13 +5,15 @@ Every fact has its evidence. Amounts are decimal throughout, since prices are co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from typing import Literal, TypeAlias
 
 from falkit_spec.errors import BadOverlay
+from falkit_spec.overlay import ARRAY, OBJECT, TEXT, Shape, expect, having
 from falkit_spec.schema import Compiled
 from falkit_spec.types import (
     JSON,
@@ -25,25 +27,33 @@ from falkit_spec.types import (
 )
 
 MediaKind: TypeAlias = Literal["image", "video", "audio"]
-_MEDIA_KINDS: dict[JSON, MediaKind] = {"image": "image", "video": "video", "audio": "audio"}
 
-
-@dataclass(frozen=True)
-class Evidence:
-    """How certain a fact is, and where it comes from."""
-
-    certainty: Certainty
-    source: str
-
-    @classmethod
-    def from_facts(cls, facts: Object, where: str) -> Evidence:
-        """Take `certainty` and `source`; BadOverlay if a fact lacks them."""
-        certainty, source = facts.get("certainty"), facts.get("source")
-        if certainty not in ("confirmed", "inferred"):
-            raise BadOverlay(where, "`certainty` is confirmed or inferred")
-        if not isinstance(source, str) or not source:
-            raise BadOverlay(where, "`source` says where the fact comes from")
-        return cls("confirmed" if certainty == "confirmed" else "inferred", source)
+_EVIDENCE: Shape = {
+    "`certainty` is confirmed or inferred": having(certainty={"enum": ["confirmed", "inferred"]}),
+    "`source` says where the fact comes from": having(source={**TEXT, "minLength": 1}),
+}
+_LOOKUP: Shape = {
+    "needs `value`, or `field`, or `by` with `values`": {
+        "anyOf": [having(value=True), having(field=TEXT), having(by=TEXT, values=OBJECT)]
+    }
+}
+_RULE: Shape = {
+    "a rule is an object": OBJECT,
+    "`when` and `require` are JSON Schemas": having(when=OBJECT, require=OBJECT),
+    "`loc` is a list that begins with a field's name": having(
+        loc={**ARRAY, "items": TEXT, "minItems": 1}
+    ),
+    "`message` says what the rule asks for": having(message=TEXT),
+    **_EVIDENCE,
+}
+_MEDIA_INPUT: Shape = {
+    "`kind` is image, video or audio": having(kind={"enum": ["image", "video", "audio"]}),
+    "`formats` needs a list as its value": having(formats=having(value={**ARRAY, "minItems": 1})),
+    "`max_bytes` needs a whole number as its value, or null": having(
+        max_bytes=having(value={"type": ["integer", "null"]})
+    ),
+}
+_PRICE = re.compile(r"\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -58,15 +68,10 @@ class Lookup:
     @classmethod
     def from_facts(cls, facts: JSON, where: str) -> Lookup:
         """Take one of `{value}`, `{field}` and `{by, values}`; BadOverlay for anything else."""
-        if is_object(facts):
-            field, by, values = facts.get("field"), facts.get("by"), facts.get("values")
-            if isinstance(by, str) and is_object(values):
-                return cls(field=by, table=values)
-            if isinstance(field, str):
-                return cls(field=field)
-            if "value" in facts:
-                return cls(value=facts["value"])
-        raise BadOverlay(where, "needs `value`, or `field`, or `by` with `values`")
+        read = expect(facts, where, _LOOKUP)
+        if "by" in read:
+            return cls(read["by"], read["values"])
+        return cls(read.get("field"), value=read.get("value"))
 
     def of(self, full: Mapping[str, JSON]) -> JSON:
         """Read the figure off an input whose defaults are filled in; None if it isn't there."""
@@ -88,21 +93,25 @@ class Rule:
     """The field that the error names."""
     type: str
     message: str
-    evidence: Evidence
+    certainty: Certainty
 
     @classmethod
-    def from_facts(cls, facts: JSON, where: str) -> tuple[Rule, ...]:
-        """Take the overlay's `rules`; none where it has none."""
-        if facts is None:
-            return ()
-        if not is_array(facts):
-            raise BadOverlay(where, "`rules` is a list")
-        return tuple(_rule(fact, f"{where}[{number}]") for number, fact in enumerate(facts))
+    def from_facts(cls, facts: JSON, where: str) -> Rule:
+        """Take one of the overlay's `rules`; BadOverlay if it isn't understood."""
+        read = expect(facts, where, _RULE)
+        return cls(
+            when=read["when"],
+            require=read["require"],
+            loc=tuple(read["loc"]),
+            type=str(read.get("type", "value_error")),
+            message=read["message"],
+            certainty=read["certainty"],
+        )
 
     @cached_property
     def reads(self) -> frozenset[str]:
         """The fields that the rule reads; while one of them is invalid, the rule isn't applied."""
-        return frozenset(_properties(self.when) | _properties(self.require) | {self.loc[0]})
+        return frozenset(_properties([self.when, self.require]) | {self.loc[0]})
 
     def broken_by(self, full: Mapping[str, JSON]) -> bool:
         """Tell whether an input, defaults filled in, breaks the rule."""
@@ -127,39 +136,19 @@ class Rule:
         return Compiled({"if": self.when, "then": self.require})
 
 
-def _rule(facts: JSON, where: str) -> Rule:
-    if not is_object(facts):
-        raise BadOverlay(where, "a rule is an object")
-    when, require = facts.get("when"), facts.get("require")
-    loc, message = facts.get("loc"), facts.get("message")
-    if not is_object(when) or not is_object(require):
-        raise BadOverlay(where, "`when` and `require` are JSON Schemas")
-    if not is_array(loc) or not loc or not all(isinstance(part, str) for part in loc):
-        raise BadOverlay(where, "`loc` is a list that begins with a field's name")
-    if not isinstance(message, str):
-        raise BadOverlay(where, "`message` says what the rule asks for")
-    return Rule(
-        when=when,
-        require=require,
-        loc=tuple(str(part) for part in loc),
-        type=str(facts.get("type", "value_error")),
-        message=message,
-        evidence=Evidence.from_facts(facts, where),
-    )
-
-
 def _properties(schema: JSON) -> set[str]:
+    """Return the names of all properties that a schema, or a list of schemas, speaks of."""
     if is_array(schema):
         return {name for part in schema for name in _properties(part)}
     if not is_object(schema):
         return set()
     named, required = schema.get("properties"), schema.get("required")
-    found = set(named) if is_object(named) else set[str]()
-    if is_array(required):
-        found |= {name for name in required if isinstance(name, str)}
-    for keyword in ("anyOf", "allOf", "oneOf", "not", "if", "then", "else"):
-        found |= _properties(schema.get(keyword))
-    return found
+    parts = ("anyOf", "allOf", "oneOf", "not", "if", "then", "else")
+    return {
+        *(named if is_object(named) else ()),
+        *(name for name in (required if is_array(required) else ()) if isinstance(name, str)),
+        *_properties([schema.get(keyword) for keyword in parts]),
+    }
 
 
 @dataclass(frozen=True)
@@ -171,24 +160,20 @@ class Pricing:
     quantity: Lookup
     amount: Lookup
     """Dollars per unit, as text."""
-    evidence: Evidence
 
     @classmethod
-    def from_facts(cls, facts: JSON, where: str) -> Pricing | None:
-        """Take the overlay's `pricing`; None where it has none."""
-        if facts is None:
-            return None
-        if not is_object(facts) or not isinstance(facts.get("unit"), str):
-            raise BadOverlay(where, "`pricing` needs a unit, a quantity and an amount")
-        amount = Lookup.from_facts(facts.get("amount"), f"{where}.amount")
+    def from_facts(cls, facts: JSON, where: str) -> Pricing:
+        """Take the overlay's `pricing`; BadOverlay if it isn't understood."""
+        shape = {"`pricing` needs a unit, a quantity and an amount": having(unit=TEXT)}
+        read = expect(facts, where, shape)
+        amount = Lookup.from_facts(read.get("amount"), f"{where}.amount")
         for value in amount.table.values() if amount.table else [amount.value]:
-            _check_amount(value, f"{where}.amount")
-        return cls(
-            unit=str(facts["unit"]),
-            quantity=Lookup.from_facts(facts.get("quantity"), f"{where}.quantity"),
-            amount=amount,
-            evidence=Evidence.from_facts(facts, where),
-        )
+            if not isinstance(value, str) or not _PRICE.fullmatch(value):
+                reason = f'{value!r} is not a price; write dollars as text, such as "0.04"'
+                raise BadOverlay(f"{where}.amount", reason)
+        quantity = Lookup.from_facts(read.get("quantity"), f"{where}.quantity")
+        expect(facts, where, _EVIDENCE)
+        return cls(read["unit"], quantity, amount)
 
     def units(self, full: Mapping[str, JSON]) -> Decimal | None:
         """Count the billable units; None where the input's figure is not a number."""
@@ -204,16 +189,7 @@ def to_decimal(value: JSON) -> Decimal | None:
     """Turn a JSON number into the decimal it is written as; None for anything else."""
     if not is_number(value) or not is_finite(value):
         return None
-    return Decimal(value) if isinstance(value, int) else Decimal(repr(value))
-
-
-def _check_amount(value: JSON, where: str) -> None:
-    try:
-        if isinstance(value, str) and Decimal(value).is_finite():
-            return
-    except InvalidOperation:
-        pass
-    raise BadOverlay(where, f'{value!r} is not a price; write dollars as text, such as "0.04"')
+    return Decimal(value if isinstance(value, int) else repr(value))
 
 
 @dataclass(frozen=True)
@@ -243,13 +219,19 @@ class MediaInput:
     """How certain the size limit is."""
 
     @classmethod
-    def from_facts(cls, facts: JSON, where: str) -> tuple[MediaInput, ...]:
-        """Take the overlay's `inputs`; none where it has none."""
-        if facts is None:
-            return ()
-        if not is_object(facts):
-            raise BadOverlay(where, "`inputs` is an object, by field")
-        return tuple(_input(name, fact, f"{where}.{name}") for name, fact in facts.items())
+    def from_facts(cls, name: str, facts: JSON, where: str) -> MediaInput:
+        """Take one of the overlay's `inputs`; BadOverlay if it isn't understood."""
+        read = expect(facts, where, _MEDIA_INPUT)
+        formats = expect(read["formats"], f"{where}.formats", _EVIDENCE)
+        limit = expect(read["max_bytes"], f"{where}.max_bytes", _EVIDENCE)
+        return cls(
+            field=name,
+            kind=read["kind"],
+            formats=tuple(map(str, formats["value"])),
+            max_bytes=limit["value"],
+            certainty=formats["certainty"],
+            size_certainty=limit["certainty"],
+        )
 
 
 @dataclass(frozen=True)
@@ -260,35 +242,22 @@ class Video:
     fps: Lookup
     seconds: Lookup
     audio: Lookup
-    evidence: Mapping[str, Evidence]
-    """By figure: `size`, `fps`, `seconds`, `audio`."""
 
     @classmethod
-    def from_facts(cls, facts: JSON, where: str) -> Video | None:
-        """Take the overlay's `video`; None where it has none."""
-        if facts is None:
-            return None
-        if not is_object(facts):
-            raise BadOverlay(where, "`video` is an object with size, fps, seconds and audio")
-        lookups = {
-            name: Lookup.from_facts(facts.get(name), f"{where}.{name}")
-            for name in ("size", "fps", "seconds", "audio")
-        }
-        evidence = {
-            name: Evidence.from_facts(_object(facts.get(name)), f"{where}.{name}")
-            for name in lookups
-        }
-        return cls(**lookups, evidence=evidence)
-
-    @property
-    def lookups(self) -> tuple[Lookup, ...]:
-        """Where each figure comes from."""
-        return self.size, self.fps, self.seconds, self.audio
+    def from_facts(cls, facts: JSON, where: str) -> Video:
+        """Take the overlay's `video`; BadOverlay if it isn't understood."""
+        shape = {"`video` is an object with size, fps, seconds and audio": OBJECT}
+        read = expect(facts, where, shape)
+        lookups: dict[str, Lookup] = {}
+        for name in ("size", "fps", "seconds", "audio"):
+            lookups[name] = Lookup.from_facts(read.get(name), f"{where}.{name}")
+            expect(read[name], f"{where}.{name}", _EVIDENCE)
+        return cls(**lookups)
 
     def of(self, full: Mapping[str, JSON]) -> VideoFacts | None:
         """Read the figures off an input with defaults; None where one isn't a number."""
-        size, fps, audio = self.size.of(full), to_decimal(self.fps.of(full)), self.audio.of(full)
-        seconds = to_decimal(self.seconds.of(full))
+        size, audio = self.size.of(full), self.audio.of(full)
+        fps, seconds = to_decimal(self.fps.of(full)), to_decimal(self.seconds.of(full))
         if not is_array(size) or len(size) != 2 or not isinstance(audio, bool):
             return None
         width, height = size
@@ -296,28 +265,3 @@ class Video:
             return None
         frames = (seconds * fps).to_integral_value(ROUND_HALF_UP)
         return VideoFacts(int(width), int(height), int(fps), seconds, int(frames), audio)
-
-
-def _input(name: str, facts: JSON, where: str) -> MediaInput:
-    facts = _object(facts)
-    kind = _MEDIA_KINDS.get(facts.get("kind"))
-    formats, limit = _object(facts.get("formats")), _object(facts.get("max_bytes"))
-    listed, most = formats.get("value"), limit.get("value")
-    if kind is None:
-        raise BadOverlay(where, "`kind` is image, video or audio")
-    if not is_array(listed) or not listed:
-        raise BadOverlay(where, "`formats` needs a list as its value")
-    if most is not None and not isinstance(most, int):
-        raise BadOverlay(where, "`max_bytes` needs a whole number as its value, or null")
-    return MediaInput(
-        field=name,
-        kind=kind,
-        formats=tuple(str(item) for item in listed),
-        max_bytes=most,
-        certainty=Evidence.from_facts(formats, f"{where}.formats").certainty,
-        size_certainty=Evidence.from_facts(limit, f"{where}.max_bytes").certainty,
-    )
-
-
-def _object(value: JSON) -> Object:
-    return value if is_object(value) else {}

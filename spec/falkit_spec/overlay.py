@@ -9,12 +9,52 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias, cast
 
 from falkit_spec.errors import BadOverlay
+from falkit_spec.schema import NOT_JSON, Compiled
 from falkit_spec.types import JSON, Object, is_array, is_object
+
+Shape: TypeAlias = "dict[str, Object]"
+"""What a value must be: JSON Schemas, each under the reason that names its breach."""
+TEXT: Object = {"type": "string"}
+ARRAY: Object = {"type": "array"}
+OBJECT: Object = {"type": "object"}
+
+
+def having(**properties: JSON) -> Object:
+    """Return the schema of an object that has these properties, and perhaps others."""
+    return {**OBJECT, "required": [*properties], "properties": properties}
+
+
+def expect(value: JSON, where: str, shape: Shape) -> dict[str, Any]:
+    """Return an object that meets a shape; BadOverlay with the first reason why it doesn't."""
+    for reason, schema in shape.items():
+        try:
+            met = Compiled(schema).check(value)
+        except NOT_JSON as error:
+            raise BadOverlay(where, f"holds what JSON can't ({error})") from error
+        if not met:
+            raise BadOverlay(where, reason)
+    return cast("dict[str, Any]", value)
+
+
+_OVERLAY: Shape = {
+    "not an overlay of version 1.0 (expected `overlay: 1.0.0`)": having(
+        overlay={**TEXT, "pattern": r"^1\.0\."}
+    ),
+    "`info` needs a title and a version": having(info=having(title=TEXT, version=True)),
+    "`actions` needs at least one action": having(actions={**ARRAY, "minItems": 1}),
+}
+_ACTION: Shape = {
+    "needs a `target`": having(target=TEXT),
+    "`remove` is true or false": {"properties": {"remove": {"type": "boolean"}}},
+    "needs an `update` or `remove: true`": {
+        "anyOf": [having(update=True), having(remove={"const": True})]
+    },
+}
 
 _STEP = re.compile(
     r"""\.(?P<name>[A-Za-z_][\w-]*) | \[\s*'(?P<single>(?:[^'\\]|\\.)*)'\s*\]
@@ -38,7 +78,6 @@ class Action:
 class Overlay:
     """An overlay file read. `source` names it in errors."""
 
-    title: str
     source: str
     actions: tuple[Action, ...]
 
@@ -67,18 +106,12 @@ class Overlay:
     @classmethod
     def from_data(cls, data: JSON, *, source: str) -> Overlay:
         """Take a parsed overlay; BadOverlay names the first thing wrong with it."""
-        if not is_object(data) or not str(data.get("overlay", "")).startswith("1.0."):
-            raise BadOverlay(source, "not an overlay of version 1.0 (expected `overlay: 1.0.0`)")
-        info, actions = data.get("info"), data.get("actions")
-        if not is_object(info) or not isinstance(info.get("title"), str) or "version" not in info:
-            raise BadOverlay(source, "`info` needs a title and a version")
-        if not is_array(actions) or not actions:
-            raise BadOverlay(source, "`actions` needs at least one action")
-        read = tuple(
+        read = expect(data, source, _OVERLAY)
+        actions = tuple(
             _action(action, f"{source}, action {number}")
-            for number, action in enumerate(actions, start=1)
+            for number, action in enumerate(read["actions"], start=1)
         )
-        return cls(title=str(info["title"]), source=source, actions=read)
+        return cls(source, actions)
 
     def apply(self, document: Object) -> Object:
         """Return a copy of the document with every action applied, in order.
@@ -88,54 +121,31 @@ class Overlay:
         """
         changed = copy.deepcopy(document)
         for action in self.actions:
-            for place in list(_select(changed, action.steps)):
-                self._act(action, place)
+            if action.remove:
+                for parent in _select(changed, action.steps[:-1]):
+                    _remove(parent, action.steps[-1])
+            else:
+                for target in _select(changed, action.steps):
+                    self._update(target, action)
         return changed
 
-    def _act(self, action: Action, place: _Place) -> None:
-        if action.remove:
-            place.remove()
-            return
-        target = place.value
+    def _update(self, target: JSON, action: Action) -> None:
         if is_array(target):
             target.append(copy.deepcopy(action.update))
         elif is_object(target) and is_object(action.update):
             _merge(target, action.update, f"{self.source}, {action.target}")
         else:
-            raise BadOverlay(
-                self.source,
-                f"{action.target} is neither object nor array: nothing can be merged into it",
-            )
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A selected node, its parent and its key there."""
-
-    value: JSON
-    parent: JSON = None
-    key: str | int | None = None
-
-    def remove(self) -> None:
-        if is_object(self.parent) and isinstance(self.key, str):
-            self.parent.pop(self.key, None)
-        elif is_array(self.parent):
-            # By identity: indexes shift as items are removed.
-            self.parent[:] = [item for item in self.parent if item is not self.value]
+            reason = "is neither object nor array: nothing can be merged into it"
+            raise BadOverlay(self.source, f"{action.target} {reason}")
 
 
 def _action(data: JSON, source: str) -> Action:
-    if not is_object(data) or not isinstance(data.get("target"), str):
-        raise BadOverlay(source, "needs a `target`")
-    target, update, remove = str(data["target"]), data.get("update"), data.get("remove", False)
-    if not isinstance(remove, bool):
-        raise BadOverlay(source, "`remove` is true or false")
-    if not remove and "update" not in data:
-        raise BadOverlay(source, "needs an `update` or `remove: true`")
+    read = expect(data, source, _ACTION)
+    target, remove = read["target"], read.get("remove", False)
     steps = _steps(target, source)
     if remove and not steps:
         raise BadOverlay(source, "`$` is the whole document, which cannot be removed")
-    return Action(target=target, steps=steps, update=update, remove=remove)
+    return Action(target, steps, read.get("update"), remove)
 
 
 def _steps(target: str, source: str) -> tuple[str | None, ...]:
@@ -151,31 +161,31 @@ def _steps(target: str, source: str) -> tuple[str | None, ...]:
                 f"target {target!r} is not understood from {target[position:]!r} on; "
                 "falkit knows `.name`, `['name']` and `[*]`",
             )
-        steps.append(None if match["all"] else _name(match))
+        quoted = match["single"] or match["double"] or ""
+        name = match["name"] or re.sub(r"\\(.)", r"\1", quoted)
+        steps.append(None if match["all"] else name)
         position = match.end()
     return tuple(steps)
 
 
-def _name(match: re.Match[str]) -> str:
-    quoted = match["single"] if match["single"] is not None else match["double"]
-    return match["name"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-
-
-def _select(document: Object, steps: tuple[str | None, ...]) -> Generator[_Place]:
-    places = [_Place(document)]
+def _select(document: Object, steps: tuple[str | None, ...]) -> list[JSON]:
+    found: list[JSON] = [document]
     for step in steps:
-        places = [child for place in places for child in _children(place.value, step)]
-    yield from places
+        found = [child for node in found for child in _children(node, step)]
+    return found
 
 
-def _children(value: JSON, step: str | None) -> Generator[_Place]:
-    if is_object(value):
-        for key in value if step is None else [step]:
-            if key in value:
-                yield _Place(value[key], value, key)
-    elif is_array(value) and step is None:
-        for index, item in enumerate(value):
-            yield _Place(item, value, index)
+def _children(node: JSON, step: str | None) -> list[JSON]:
+    if is_object(node):
+        return [node[key] for key in (node if step is None else [step]) if key in node]
+    return node if is_array(node) and step is None else []
+
+
+def _remove(parent: JSON, step: str | None) -> None:
+    if step is None and isinstance(parent, dict | list):
+        parent.clear()
+    elif step is not None and is_object(parent):
+        parent.pop(step, None)
 
 
 def _merge(target: Object, update: Object, source: str) -> None:

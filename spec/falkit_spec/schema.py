@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from jsonschema_rs import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, meta
 
-from falkit_spec.types import JSON, Object, is_array, is_number, is_object
+from falkit_spec.types import JSON, Object, dig, is_array, is_number, is_object
 
-_TYPES = {"string", "integer", "number", "boolean", "array", "object", "null"}
 _IN_COMPONENTS = "#/components/schemas/"
 
 
@@ -22,10 +21,8 @@ def self_contained(node: JSON, document: Object) -> Object:
     """Return a schema of the document with all it refers to under `$defs`."""
     reader = _Reader(document)
     schema = reader.schema(node)
-    root = dict(schema) if is_object(schema) else {}
-    if reader.definitions:
-        root["$defs"] = dict(reader.definitions)
-    return root
+    root = schema if is_object(schema) else {}
+    return {**root, "$defs": reader.definitions} if reader.definitions else root
 
 
 def resolve(schema: JSON, root: Object) -> Object:
@@ -49,16 +46,8 @@ def follow_ref(document: Object, ref: str) -> JSON:
     """Follow a local reference (`#/…`); None if it leads nowhere."""
     if not ref.startswith("#/"):
         return None
-    node: JSON = document
-    for part in ref[2:].split("/"):
-        key = unquote(part).replace("~1", "/").replace("~0", "~")
-        if is_object(node):
-            node = node.get(key)
-        elif is_array(node) and key.isdigit() and int(key) < len(node):
-            node = node[int(key)]
-        else:
-            return None
-    return node
+    parts = (unquote(part).replace("~1", "/").replace("~0", "~") for part in ref[2:].split("/"))
+    return dig(document, *parts)
 
 
 class _Reader:
@@ -79,7 +68,7 @@ class _Reader:
             reader = _KEYWORDS.get(keyword)
             if reader is not None:
                 read.update(reader(self, keyword, value))
-            elif keyword not in _HANDLED_TOGETHER:
+            elif keyword not in _LEFT_OUT and meta.is_valid({keyword: value}):
                 read[keyword] = value
         _read_bounds(node, read)
         return _nullable(read) if node.get("nullable") is True else read
@@ -114,21 +103,17 @@ class _Reader:
             return self.listed("prefixItems", value)
         return self.one(keyword, value)
 
-    def types(self, keyword: str, value: JSON) -> Object:
-        wanted = value if is_array(value) else [value]
-        known: list[JSON] = [name for name in wanted if isinstance(name, str) and name in _TYPES]
-        if len(known) != len(wanted) or not known:
-            return {}
-        return {keyword: known if is_array(value) else known[0]}
+    def count(self, keyword: str, value: JSON) -> Object:
+        whole = is_number(value) and meta.is_valid({keyword: value})
+        return {keyword: int(value)} if whole and is_number(value) else {}
+
+    def enum(self, keyword: str, value: JSON) -> Object:
+        return {keyword: value} if is_array(value) and value else {}
 
     def names(self, keyword: str, value: JSON) -> Object:
         if not is_array(value):
             return {}
         return {keyword: list(dict.fromkeys(name for name in value if isinstance(name, str)))}
-
-    def count(self, keyword: str, value: JSON) -> Object:
-        whole = is_number(value) and value >= 0 and value == int(value)
-        return {keyword: int(value)} if whole and is_number(value) else {}
 
 
 def _read_bounds(node: Object, read: Object) -> None:
@@ -155,35 +140,21 @@ def _nullable(schema: Object) -> Object:
 _Read = Callable[[_Reader, str, JSON], Object]
 
 
-def _kept_if(test: Callable[[JSON], bool]) -> _Read:
-    return lambda _reader, keyword, value: {keyword: value} if test(value) else {}
-
-
 _KEYWORDS: dict[str, _Read] = {
     "$ref": _Reader.ref,
     **dict.fromkeys(("not", "contains", "propertyNames", "additionalProperties"), _Reader.one),
     **dict.fromkeys(("anyOf", "allOf", "oneOf", "prefixItems"), _Reader.listed),
     "properties": _Reader.named,
     "items": _Reader.items,
-    "type": _Reader.types,
-    "enum": _kept_if(lambda value: is_array(value) and bool(value)),
-    "required": _Reader.names,
+    "enum": _Reader.enum,
     **dict.fromkeys(
         ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
         _Reader.count,
     ),
-    "multipleOf": _kept_if(lambda value: is_number(value) and value > 0),
-    "examples": _kept_if(lambda value: is_array(value) and bool(value)),
-    **dict.fromkeys(
-        ("uniqueItems", "deprecated", "readOnly", "writeOnly"),
-        _kept_if(lambda value: isinstance(value, bool)),
-    ),
-    **dict.fromkeys(
-        ("title", "description", "format", "$comment"),
-        _kept_if(lambda value: isinstance(value, str)),
-    ),
+    "required": _Reader.names,
 }
-_HANDLED_TOGETHER = {
+_LEFT_OUT = {
+    # Read together by `_read_bounds` and `_nullable`.
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "nullable"),
     # A document that brings its own base or definitions would change where references lead.
     *("$id", "$schema", "$defs", "$anchor", "$dynamicRef", "$dynamicAnchor", "definitions"),
@@ -204,6 +175,10 @@ def ordered(schema: Object) -> Object:
     return {name: properties[name] for name in dict.fromkeys([*first, *properties])}
 
 
+# Raised for keys that are not strings, objects that are not JSON, nesting without end.
+NOT_JSON = (ValueError, TypeError, OverflowError)
+
+
 class Compiled:
     """A compiled JSON Schema 2020-12; a check takes about a microsecond and gives no reasons."""
 
@@ -215,6 +190,5 @@ class Compiled:
         """Tell whether a value meets the schema; what is not JSON does not."""
         try:
             return self.check(value)
-        except (ValueError, TypeError, OverflowError):
-            # Keys that are not strings, objects that are not JSON, nesting without end.
+        except NOT_JSON:
             return False

@@ -41,11 +41,12 @@ def is_finite(value: float) -> bool:
 
 
 def dig(value: JSON, *keys: str) -> JSON:
-    """Follow object keys down from a value; None where one is missing."""
+    """Follow keys of objects and places in arrays down from a value; None where one is missing."""
     for key in keys:
-        if not is_object(value):
-            return None
-        value = value.get(key)
+        if is_array(value):
+            value = value[int(key)] if key.isdigit() and int(key) < len(value) else None
+        else:
+            value = value.get(key) if is_object(value) else None
     return value
 
 

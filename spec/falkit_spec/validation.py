@@ -8,6 +8,7 @@ is kept, and the groups are put in order.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,120 +21,50 @@ from jsonschema.protocols import Validator
 from falkit_spec import wording
 from falkit_spec.facts import Rule
 from falkit_spec.schema import ordered, resolve
-from falkit_spec.types import JSON, Fault, Object, is_array, is_finite, is_number, is_object
-from falkit_spec.wording import sanitize
+from falkit_spec.types import JSON, Fault, Object, dig, is_array, is_finite, is_number, is_object
 
 Path: TypeAlias = tuple[str | int, ...]
 
 
 class InputValidator:
-    """Validates inputs against one schema and its rules."""
+    """Validates inputs against one schema and its rules, and turns the errors into Pydantic's."""
 
     def __init__(self, schema: Object, rules: Sequence[Rule], defaults: Object) -> None:
-        self._translator = ErrorTranslator(schema)
-        self._schema = schema
+        self._root = schema
         self._rules = rules
         self._defaults = defaults
 
     def faults(self, input: JSON, *, coerce: bool = False) -> list[Fault]:
         """List all that is wrong, in the document's order."""
-        found = self._translator.errors(input)
+        found = self._errors(input)
         if coerce:
             input = _coerced(input, found)
             found = [error for error in found if not error.lenient]
         faults = [error.fault() for error in found]
-        broken = self._broken(input, faults)
-        if not broken:
-            return faults
-        fields = list(ordered(self._schema))
-        return sorted([*faults, *broken], key=lambda fault: _place(fault, fields))
-
-    def coerced(self, input: JSON) -> JSON:
-        """Return the input with the values coerced that lax mode would take."""
-        return _coerced(input, self._translator.errors(input))
-
-    def _broken(self, input: JSON, faults: list[Fault]) -> list[Fault]:
         if not is_object(input):
-            return []
+            return faults
         full = {**self._defaults, **input}
         wrong = {fault["loc"][1] for fault in faults if len(fault["loc"]) > 1}
-        return [
+        broken = [
             rule.fault(full)
             for rule in self._rules
             if not rule.reads & wrong and rule.broken_by(full)
         ]
+        if not broken:
+            return faults
+        fields = list(ordered(self._root))
 
+        def place(fault: Fault) -> int:
+            name = "".join(map(str, fault["loc"][1:2]))
+            return fields.index(name) if name in fields else len(fields)
 
-def _coerced(input: JSON, found: list[FieldError]) -> JSON:
-    for error in found:
-        if error.coerced is not None:
-            input = _with(input, error.path, error.coerced.value)
-    return input
+        return sorted([*faults, *broken], key=place)
 
+    def coerced(self, input: JSON) -> JSON:
+        """Return the input with the values coerced that lax mode would take."""
+        return _coerced(input, self._errors(input))
 
-def _with(whole: JSON, path: Path, value: JSON) -> JSON:
-    """Return the whole with one value replaced; the rest is shared."""
-    if not path:
-        return value
-    first, *rest = path
-    if is_object(whole) and isinstance(first, str):
-        return {**whole, first: _with(whole[first], tuple(rest), value)}
-    if is_array(whole) and isinstance(first, int):
-        below = _with(whole[first], tuple(rest), value)
-        return [*whole[:first], below, *whole[first + 1 :]]
-    return whole
-
-
-def _place(fault: Fault, fields: list[str]) -> int:
-    name = fault["loc"][1] if len(fault["loc"]) > 1 else ""
-    return fields.index(name) if isinstance(name, str) and name in fields else len(fields)
-
-
-# The check that Pydantic meets first comes first.
-_PRECEDENCE = (
-    *("enum", "const", "type", "anyOf", "oneOf"),
-    *("multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"),
-    *("minLength", "maxLength", "maxItems", "maxProperties", "required"),
-    *("minProperties", "minItems", "uniqueItems"),
-)
-# What is inside a value that fails these is not checked.
-_FINAL = frozenset(("enum", "const", "type", "anyOf", "oneOf", "maxItems", "maxProperties"))
-# Each thing that these find missing is reported in its own place.
-_MISSING = frozenset(("required", "minItems"))
-
-
-@dataclass(frozen=True)
-class FieldError:
-    """One validation error; `lenient` where lax mode would take the value all the same."""
-
-    path: Path
-    loc: Path
-    message: wording.Message
-    input: JSON
-    lenient: bool = False
-    coerced: wording.Coerced | None = None
-
-    def fault(self) -> Fault:
-        """Return it as an item of `detail`."""
-        fault: Fault = {
-            "type": self.message.type,
-            "loc": ["body", *self.loc],
-            "msg": self.message.msg,
-            "input": self.input,
-        }
-        if self.message.ctx:
-            fault["ctx"] = dict(self.message.ctx)
-        return fault
-
-
-class ErrorTranslator:
-    """Turns jsonschema's errors for one root schema into Pydantic's."""
-
-    def __init__(self, root: Object) -> None:
-        self._root = root
-        self._validator = SchemaValidator(root)
-
-    def errors(self, value: JSON) -> list[FieldError]:
+    def _errors(self, value: JSON) -> list[FieldError]:
         """Find all that is wrong; never raises, whatever the value."""
         try:
             found = self._read(value, (), (), self._root)
@@ -141,10 +72,7 @@ class ErrorTranslator:
                 return found
         except _MESSAGE_FAILURES:
             pass
-        return self._sanitized_errors(value)
-
-    def _sanitized_errors(self, value: JSON) -> list[FieldError]:
-        sanitized, replaced = sanitize(value)
+        sanitized, replaced = wording.sanitize(value)
         found = self._read(sanitized, (), (), self._root)
         reported = {error.path[:1] for error in found}
         rest = [(path, message) for path, message in replaced if path[:1] not in reported]
@@ -153,7 +81,9 @@ class ErrorTranslator:
     def _read(self, value: JSON, path: Path, loc: Path, schema: JSON) -> list[FieldError]:
         """Read the errors of one value: a group per place below it, the first check of each."""
         groups: dict[Path, list[ValidationError]] = {}
-        for error in self._errors(schema, value):
+        own: Object = schema if is_object(schema) else {"allOf": [schema is not False]}
+        whole = {**own, "$defs": self._root.get("$defs", {})}
+        for error in SchemaValidator(whole).iter_errors(value):
             groups.setdefault(tuple(error.relative_path), []).append(error)
         leading = {place: min(group, key=_rank) for place, group in groups.items()}
         final = {place for place, error in leading.items() if error.validator in _FINAL}
@@ -191,7 +121,12 @@ class ErrorTranslator:
         if keyword in ("anyOf", "oneOf") and is_array(limit):
             return self._union(limit, value, path, loc)
         if keyword == "required":
-            names = [name for item in group for name in _missing(item)]
+            names = [
+                str(name)
+                for item in group
+                for name in cast("list[JSON]", _schema(item).get("required", []))
+                if item.validator == "required" and is_object(value) and name not in value
+            ]
             return [
                 FieldError((*path, name), (*loc, name), wording.MISSING, value)
                 for name in dict.fromkeys(names)
@@ -248,13 +183,6 @@ class ErrorTranslator:
             for error in found
         ]
 
-    def _errors(self, schema: JSON, value: JSON) -> Iterable[ValidationError]:
-        if schema is self._root:
-            return self._validator.iter_errors(value)
-        if is_object(schema) and "$defs" in self._root:
-            schema = {**schema, "$defs": self._root["$defs"]}
-        return SchemaValidator(cast("Object", schema)).iter_errors(value)
-
     def _label(self, branch: JSON) -> str:
         schema = resolve(branch, self._root)
         ref = branch.get("$ref") if is_object(branch) else None
@@ -270,18 +198,70 @@ class ErrorTranslator:
             node = resolve(schema, self._root)
             if isinstance(part, int):
                 key.append(part)
-                value = value[part] if is_array(value) and part < len(value) else None
                 firsts = node.get("prefixItems")
-                in_tuple = is_array(firsts) and part < len(firsts)
-                schema = firsts[part] if is_array(firsts) and in_tuple else node.get("items")
+                in_tuple = dict(enumerate(firsts)) if is_array(firsts) else {}
+                schema = in_tuple.get(part, node.get("items"))
             else:
                 fields = ordered(node)
                 # Keys that the document does not know come last, as they stand in the input.
                 names = dict.fromkeys([*fields, *(value if is_object(value) else ()), part])
                 key.append(list(names).index(part))
-                value = value.get(part) if is_object(value) else None
                 schema = fields.get(part, node.get("additionalProperties"))
+            value = dig(value, str(part))
         return tuple(key)
+
+
+def _coerced(input: JSON, found: list[FieldError]) -> JSON:
+    for error in found:
+        if error.coerced is not None:
+            input = _with(input, error.path, error.coerced.value)
+    return input
+
+
+def _with(whole: JSON, path: Path, value: JSON) -> JSON:
+    """Return the whole with one value replaced; the rest is shared."""
+    if not path:
+        return value
+    changed = cast("dict[str | int, JSON]", copy.copy(whole))
+    changed[path[0]] = _with(changed[path[0]], path[1:], value)
+    return cast("JSON", changed)
+
+
+# The check that Pydantic meets first comes first.
+_PRECEDENCE = (
+    *("enum", "const", "type", "anyOf", "oneOf"),
+    *("multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"),
+    *("minLength", "maxLength", "maxItems", "maxProperties", "required"),
+    *("minProperties", "minItems", "uniqueItems"),
+)
+# What is inside a value that fails these is not checked.
+_FINAL = frozenset(("enum", "const", "type", "anyOf", "oneOf", "maxItems", "maxProperties"))
+# Each thing that these find missing is reported in its own place.
+_MISSING = frozenset(("required", "minItems"))
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One validation error; `lenient` where lax mode would take the value all the same."""
+
+    path: Path
+    loc: Path
+    message: wording.Message
+    input: JSON
+    lenient: bool = False
+    coerced: wording.Coerced | None = None
+
+    def fault(self) -> Fault:
+        """Return it as an item of `detail`."""
+        fault: Fault = {
+            "type": self.message.type,
+            "loc": ["body", *self.loc],
+            "msg": self.message.msg,
+            "input": self.input,
+        }
+        if self.message.ctx:
+            fault["ctx"] = dict(self.message.ctx)
+        return fault
 
 
 # Strict mode's message where lax mode tried to parse first.
@@ -303,14 +283,6 @@ def _schema(error: ValidationError) -> Object:
     return cast("Object", error.schema) if isinstance(error.schema, dict) else {}
 
 
-def _missing(error: ValidationError) -> list[str]:
-    names = _schema(error).get("required")
-    if error.validator != "required" or not is_array(names):
-        return []
-    present = cast("Object", error.instance)
-    return [name for name in names if isinstance(name, str) and name not in present]
-
-
 # jsonschema writes the value into each message, which fails for numbers of thousands of
 # digits and for nesting without end.
 _MESSAGE_FAILURES = (RecursionError, ValueError, OverflowError, TypeError)
@@ -323,7 +295,7 @@ def describe_errors(schema: Object, value: JSON) -> list[str]:
         ordered_errors = sorted(errors, key=lambda error: str(error.json_path))
         return [f"{error.json_path}: {error.message}" for error in ordered_errors]
     except _MESSAGE_FAILURES:
-        _, replaced = sanitize(value)
+        _, replaced = wording.sanitize(value)
         return [f"${''.join(f'[{part!r}]' for part in path)}: {why.msg}" for path, why in replaced]
 
 
@@ -341,21 +313,16 @@ def _multiple_of(
     # jsonschema divides floats, for which 0.3 is not a multiple of 0.1; Pydantic and the compiled
     # validator take numbers as they are written.
     known = is_number(step) and is_number(value) and is_finite(value)
-    if known and _exact(cast("float", value)) % _exact(cast("float", step)):
+    if known and Fraction(repr(value)) % Fraction(repr(step)):
         yield ValidationError(f"{value} is not a multiple of {step}")
 
 
-def _exact(number: float) -> Fraction:
-    return Fraction(number) if isinstance(number, int) else Fraction(repr(number))
-
-
-def _checker() -> type[Validator]:
-    checker = Draft202012Validator.TYPE_CHECKER
-    checker = checker.redefine("number", _is_number).redefine("integer", _is_integer)
-    extended: object = validators.extend(  # type: ignore[no-untyped-call]  # the stub has no types
-        Draft202012Validator, {"multipleOf": _multiple_of}, type_checker=checker
-    )
-    return cast("type[Validator]", extended)
-
-
-SchemaValidator = _checker()
+_CHECKER = Draft202012Validator.TYPE_CHECKER
+SchemaValidator = cast(
+    "type[Validator]",
+    validators.extend(  # type: ignore[no-untyped-call]  # the stub has no types
+        Draft202012Validator,
+        {"multipleOf": _multiple_of},
+        type_checker=_CHECKER.redefine("number", _is_number).redefine("integer", _is_integer),
+    ),
+)

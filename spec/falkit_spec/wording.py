@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import operator
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TypeAlias, TypeGuard, cast
+from typing import TypeAlias, cast
 
 from falkit_spec.types import JSON, Object, is_array, is_finite, is_number
 
@@ -68,17 +69,15 @@ def of_type(kind: str, schema: Object) -> Message:
 
 def lax(kind: str, schema: Object, value: JSON) -> Message | Coerced:
     """Read a value as Pydantic's lax mode does: the value coerced, or why it is refused."""
-    reader = _LAX.get(kind)
-    read = reader(value) if reader else None
-    return of_type(kind, schema) if read is None else read
+    read = _LAX[kind](value) if kind in _LAX else None
+    return read or of_type(kind, schema)
 
 
 def of_values(values: list[JSON], value: JSON) -> Message:
     """Return the message for a value that is not one of a Literal's."""
-    if _is_int(value) and not _is_small(value) and any(_is_int(item) for item in values):
+    if type(value) is int and not _is_small(value) and any(type(item) is int for item in values):
         return INT_SIZE
-    shown = [repr(item) for item in values]
-    *others, last = shown
+    *others, last = [repr(item) for item in values]
     expected = f"{', '.join(others)} or {last}" if others else last
     return Message("literal_error", f"Input should be {expected}", {"expected": expected})
 
@@ -88,30 +87,21 @@ def of_constraint(keyword: str, schema: Object, value: JSON) -> Message:
     limit = schema.get(keyword)
     if keyword in _NUMERIC and is_number(limit):
         return _numeric(keyword, limit, schema, value)
-    if keyword in _TEXT and isinstance(limit, int):
-        kind, word, name = _TEXT[keyword]
-        msg = f"String should have {word} {_counted(limit, 'character')}"
-        return Message(kind, msg, {name: limit})
-    if keyword in _SIZED and isinstance(limit, int) and isinstance(value, dict | list):
-        return _sized(keyword, limit, len(value), schema)
-    unmet = (
-        "the list has duplicated items"
-        if keyword == "uniqueItems"
-        else f"does not meet {keyword!r}"
-    )
+    if keyword in _LENGTHS and isinstance(limit, int):
+        kind, word, name, owner = _LENGTHS[keyword]
+        size = f"{limit} item{'' if limit == 1 else 's'}"
+        if isinstance(value, str):
+            msg = f"String should have {word} {size.replace('item', 'character')}"
+            return Message(kind, msg, {name: limit})
+        if isinstance(value, dict | list):
+            owner = "Tuple" if "prefixItems" in schema else owner
+            msg = f"{owner} should have {word} {size} after validation, not {len(value)}"
+            ctx: Object = {"field_type": owner, name: limit, "actual_length": len(value)}
+            return Message(kind, msg, ctx)
+    repeated = keyword == "uniqueItems"
+    unmet = "the list has duplicated items" if repeated else f"does not meet {keyword!r}"
     # FastAPI renders the ValueError that Pydantic keeps here as an empty object.
     return Message("value_error", f"Value error, {unmet}", {"error": {}})
-
-
-def _sized(keyword: str, limit: int, actual: int, schema: Object) -> Message:
-    kind, word, name = _SIZED[keyword]
-    field_type = "Dictionary" if keyword.endswith("Properties") else "List"
-    if "prefixItems" in schema:
-        field_type = "Tuple"
-    msg = (
-        f"{field_type} should have {word} {_counted(limit, 'item')} after validation, not {actual}"
-    )
-    return Message(kind, msg, {"field_type": field_type, name: limit, "actual_length": actual})
 
 
 def of_non_finite(schema: Object, value: float) -> Message:
@@ -179,8 +169,8 @@ def _lax_bool(value: JSON) -> Message | Coerced | None:
         return Coerced(bool(value))
     if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
         return Coerced(value.lower() in _TRUE)
-    whole = is_number(value) and is_finite(value) and value == int(value)
-    if isinstance(value, str) or (whole and is_number(value) and _is_small(int(value))):
+    whole = is_number(value) and is_finite(value) and value == int(value) and _is_small(int(value))
+    if isinstance(value, str) or whole:
         return Message("bool_parsing", "Input should be a valid boolean, unable to interpret input")
     return None
 
@@ -204,15 +194,13 @@ _KEEPS: dict[str, Callable[[float, float], bool]] = {
     "minimum": operator.ge,
     "exclusiveMinimum": operator.gt,
 }
-_TEXT = {
-    "minLength": ("string_too_short", "at least", "min_length"),
-    "maxLength": ("string_too_long", "at most", "max_length"),
-}
-_SIZED = {
-    "minItems": ("too_short", "at least", "min_length"),
-    "maxItems": ("too_long", "at most", "max_length"),
-    "minProperties": ("too_short", "at least", "min_length"),
-    "maxProperties": ("too_long", "at most", "max_length"),
+_LENGTHS = {
+    "minLength": ("string_too_short", "at least", "min_length", "String"),
+    "maxLength": ("string_too_long", "at most", "max_length", "String"),
+    "minItems": ("too_short", "at least", "min_length", "List"),
+    "maxItems": ("too_long", "at most", "max_length", "List"),
+    "minProperties": ("too_short", "at least", "min_length", "Dictionary"),
+    "maxProperties": ("too_long", "at most", "max_length", "Dictionary"),
 }
 _LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "string": ("str", ("minLength", "maxLength")),
@@ -227,40 +215,19 @@ _LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
 def _numeric(keyword: str, limit: float, schema: Object, value: JSON) -> Message:
     if schema.get("type") == "integer":
         limit = int(limit)
-    elif isinstance(value, int) and not _fits_float(value):
+    elif isinstance(value, int) and abs(value) > sys.float_info.max:
         return _TYPE_MESSAGES["number"]
     else:
         limit = float(limit)
     kind, relation, name = _NUMERIC[keyword]
-    return Message(kind, f"Input should be {relation} {_plain(limit)}", {name: limit})
-
-
-def _plain(number: float) -> str:
-    """Write a number as Rust does: no exponent, no `.0`."""
-    if number == int(number):
-        return str(int(number))
-    return format(Decimal(repr(number)), "f")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _is_int(value: JSON) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
+    # Written as Rust does: no exponent, no `.0`.
+    written = str(int(limit)) if limit == int(limit) else format(Decimal(repr(limit)), "f")
+    return Message(kind, f"Input should be {relation} {written}", {name: limit})
 
 
 def _is_small(value: int) -> bool:
     """Tell whether a number fits the 64 bits that Pydantic reads at first."""
     return -(2**63) <= value < 2**63
-
-
-def _fits_float(value: int) -> bool:
-    try:
-        float(value)
-    except OverflowError:
-        return False
-    return True
 
 
 _MAX_DEPTH = 100

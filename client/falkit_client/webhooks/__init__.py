@@ -10,13 +10,25 @@ X-Fal-Webhook-Request-Id is missing: the request is not fal's, or a proxy left i
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
+from typing import Literal, cast
 
-from falkit_client.errors import WrongSignature
-from falkit_client.webhooks.delivery import Delivery, Headers, Signed
-from falkit_client.webhooks.keys import FAL_JWKS, KEY_BYTES, KeyRing, Now, jwks_url, read_jwks
+from falkit_client.errors import BadPayload, WrongSignature
+from falkit_client.results import JsonObject
+from falkit_client.webhooks.signature import (
+    FAL_JWKS,
+    KEY_BYTES,
+    Headers,
+    KeyRing,
+    Now,
+    Signed,
+    jwks_url,
+    read_jwks,
+)
 
 LEEWAY = 300.0
 
@@ -113,3 +125,67 @@ def _check(signed: Signed, keys: tuple[bytes, ...]) -> None:
 @cache
 def _shared(url: str) -> KeyRing:
     return KeyRing(url)
+
+
+Status = Literal["OK", "ERROR"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The outcome of a job, as fal delivers it (wire.md §5.1), possibly more than once.
+
+    `request_id` names the job, and shows which deliveries are repetitions; `gateway_request_id`
+    differs from it where fal ran the job again. `timestamp` is when it was signed, in Unix seconds.
+    `status` OK has the output in `payload`; ERROR has `error`, such as `Invalid status code: 422`,
+    and the error's body in `payload`. With either, `payload` may be None, and `payload_error` is
+    the reason: then the output is still to be read from the queue.
+    """
+
+    request_id: str
+    gateway_request_id: str
+    user_id: str
+    timestamp: int
+    status: Status
+    payload: JsonObject | None
+    error: str | None = None
+    payload_error: str | None = None
+
+    @classmethod
+    def read(cls, signed: Signed, body: bytes) -> Delivery:
+        """Read a body; BadPayload says how it differs from wire.md §5.1."""
+        try:
+            fields: JsonObject | None = json.loads(bytes(body))
+        except (ValueError, RecursionError):
+            fields = None
+        problem = _problem(fields)
+        if fields is None or problem:
+            message = f"the body is signed, but {problem}"
+            raise BadPayload(message, bytes(body), request_id=signed.request_id)
+        return cls(
+            request_id=fields["request_id"],
+            gateway_request_id=fields.get("gateway_request_id") or fields["request_id"],
+            user_id=signed.user_id,
+            timestamp=signed.timestamp,
+            status=fields["status"],
+            payload=fields.get("payload"),
+            error=fields.get("error"),
+            payload_error=fields.get("payload_error"),
+        )
+
+
+def _problem(body: object) -> str | None:
+    """Return what is wrong with a signed body; None if it is what wire.md §5.1 has."""
+    if not isinstance(body, dict):
+        return "it isn't a JSON object"
+    fields = cast("dict[str, object]", body)
+    for name in ("request_id", "gateway_request_id", "status", "error", "payload_error"):
+        if not isinstance(fields.get(name), str | None):
+            return f"{name} is a {type(fields[name]).__name__}: it is text"
+    for name in ("request_id", "status"):
+        if not fields.get(name):
+            return f"it has no {name}"
+    if fields["status"] not in ("OK", "ERROR"):
+        return f"status is {fields['status']!r}: it is OK or ERROR"
+    if not isinstance(fields.get("payload"), dict | None):
+        return f"payload is a {type(fields['payload']).__name__}: it is an object or null"
+    return None

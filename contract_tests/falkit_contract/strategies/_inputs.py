@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from hypothesis import note, strategies as st
@@ -16,7 +14,6 @@ from falkit_contract.strategies._scalars import urls
 from falkit_contract.strategies._values import (
     Flat,
     Schemas,
-    Values,
     anything,
     canonical,
     fields as fields_of,
@@ -34,33 +31,37 @@ _MAX_CHOICES = 20_000
 _FILE_ENDINGS = {"image": ".png", "video": ".mp4", "audio": ".mp3"}
 
 
-@dataclass(frozen=True)
-class Choices:
-    """All values that the fields read by an endpoint's rules can take together.
+class Inputs:
+    """All that the strategies of one endpoint's inputs are made from.
 
-    None where a field is open: any number, any text.
+    A choice is a value for each field that the endpoint's rules read, or its absence.
     """
 
-    endpoint: Endpoint
-    schemas: Schemas
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The fields that any rule reads."""
-        return frozenset(name for rule in self.endpoint.rules for name in rule.reads)
+    def __init__(self, endpoint: Endpoint, given: FieldStrategies | None = None) -> None:
+        self.endpoint = endpoint
+        self.schemas = Schemas(endpoint.input_schema, endpoint.id)
+        self.ruled = frozenset(name for rule in endpoint.rules for name in rule.reads)
+        self._given = given or {}
 
     @cached_property
-    def all(self) -> list[Object] | None:
-        """Every choice, legal or not."""
+    def flat(self) -> Flat:
+        """The input's own schema; UnsupportedSchema if it isn't of an object."""
         flat = self.schemas.flat(self.endpoint.input_schema, "")
+        if flat.kind not in ("object", None):
+            raise self.schemas.refuse("", f"an input is an object, not {flat.kind}")
+        return flat
+
+    @cached_property
+    def choices(self) -> list[Object] | None:
+        """Every choice, legal or not; None where a field is open: any number, any text."""
         options: list[list[Object]] = []
-        for name, node in fields_of(flat).items():
-            if name not in self.names:
+        for name, node in fields_of(self.flat).items():
+            if name not in self.ruled:
                 continue
             values = self._values(node, f".{name}")
             if values is None:
                 return None
-            absent: list[Object] = [] if name in required(flat) else [{}]
+            absent: list[Object] = [] if name in required(self.flat) else [{}]
             options.append([*absent, *({name: value} for value in values)])
         if math.prod(map(len, options)) > _MAX_CHOICES:
             return None
@@ -69,34 +70,69 @@ class Choices:
             for parts in itertools.product(*options)
         ]
 
-    @cached_property
-    def legal(self) -> list[Object] | None:
-        """The choices that break no rule."""
-        return None if self.all is None else [one for one in self.all if not self.broken(one)]
-
-    def breaking(self, rule: Rule) -> list[Object]:
-        """The choices that break this rule and no other; none where they can't be listed."""
-        return [one for one in self.all or [] if self.broken(one) == [rule]]
+    def _values(self, node: JSON, path: str) -> list[JSON] | None:
+        flat = self.schemas.flat(node, path)
+        if flat.choices is not None:
+            return self.schemas.allowed(flat, node)
+        if flat.kind in ("boolean", "null"):
+            return [False, True] if flat.kind == "boolean" else [None]
+        values: list[JSON] = []
+        for branch in self.schemas.branches(flat):
+            known = self._values(branch, path)
+            if known is None:
+                return None
+            values += known
+        return values or None
 
     def broken(self, input: Mapping[str, JSON]) -> list[Rule]:
         """Return the rules that an input breaks, its defaults filled in."""
         filled = self.endpoint.with_defaults(input)
         return [rule for rule in self.endpoint.rules if rule.broken_by(filled)]
 
-    def _values(self, node: JSON, path: str) -> list[JSON] | None:
-        flat = self.schemas.flat(node, path)
-        if flat.choices is not None:
-            compiled = self.schemas.compiled(node)
-            return [value for value in flat.choices if compiled.is_valid(value)]
-        if flat.kind == "boolean":
-            return [False, True]
-        if flat.kind == "null":
-            return [None]
-        branches = [self._values(branch, path) for branch in self.schemas.branches(flat)]
-        known = [values for values in branches if values is not None]
-        if not known or len(known) < len(branches):
-            return None
-        return [value for values in known for value in values]
+    def breaking(self, rule: Rule) -> list[Object]:
+        """Return the choices that break this rule and no other; none if they can't be listed."""
+        return [one for one in self.choices or [] if self.broken(one) == [rule]]
+
+    @cached_property
+    def legal(self) -> st.SearchStrategy[Object]:
+        """Inputs that are valid and keep the rules."""
+        if self.choices is None or self._given.keys() & self.ruled:
+            return self._legal_without(frozenset()).filter(lambda one: not self.broken(one))
+        legal = [one for one in self.choices if not self.broken(one)]
+        if not legal:
+            raise self.schemas.refuse("", "no input meets the overlay's rules")
+        return self.with_choice(legal)
+
+    def with_choice(self, choices: list[Object]) -> st.SearchStrategy[Object]:
+        """Inputs that have one of these choices in the fields that rules read, the rest legal."""
+        order = list(fields_of(self.flat))
+
+        def joined(parts: tuple[Object, Object]) -> Object:
+            both = {**parts[0], **parts[1]}
+            return {name: both[name] for name in dict.fromkeys([*order, *both]) if name in both}
+
+        return st.tuples(_pick(choices), self._without_ruled).map(joined)
+
+    @cached_property
+    def _without_ruled(self) -> st.SearchStrategy[Object]:
+        return self._legal_without(self.ruled)
+
+    def _legal_without(self, without: frozenset[str]) -> st.SearchStrategy[Object]:
+        """Inputs that lack some fields and are valid otherwise; the rules aren't applied."""
+        if not fields_of(self.flat):
+            return st.dictionaries(st.text(max_size=8), anything(), max_size=3)
+        media = {wanted.field: _media(wanted) for wanted in self.endpoint.media_inputs}
+        return self.schemas.object(self.flat, "", {**media, **self._given}, without)
+
+    def known(self, name: str, argument: str) -> None:
+        """Check a field's name; BadArgument if there is no such field."""
+        names = list(fields_of(self.flat))
+        if name not in names:
+            raise BadArgument(argument, name, f"{self.endpoint.id} has {', '.join(names)}")
+
+    def noted(self, input: JSON) -> None:
+        """Have Hypothesis print the request as a `curl` line if the test fails."""
+        note(curl(self.endpoint.id, input))
 
 
 @st.composite
@@ -114,62 +150,7 @@ def _written(choice: Object, name: str) -> str:
     return canonical(choice[name]) if name in choice else ""
 
 
-class Inputs:
-    """All that the strategies of one endpoint's inputs are made from."""
-
-    def __init__(self, endpoint: Endpoint, given: FieldStrategies) -> None:
-        self.endpoint = endpoint
-        self.schemas = Schemas(endpoint.input_schema, endpoint.id)
-        self.values = Values(self.schemas)
-        self.choices = Choices(endpoint, self.schemas)
-        self._given = dict(given)
-
-    @cached_property
-    def flat(self) -> Flat:
-        """The input's own schema; UnsupportedSchema if it isn't of an object."""
-        flat = self.schemas.flat(self.endpoint.input_schema, "")
-        if flat.kind not in ("object", None):
-            raise self.schemas.refuse("", f"an input is an object, not {flat.kind}")
-        return flat
-
-    @cached_property
-    def legal(self) -> st.SearchStrategy[Object]:
-        """Inputs that are valid and keep the rules."""
-        choices = self.choices.legal
-        if choices is None or self._given.keys() & self.choices.names:
-            return self.legal_without(frozenset()).filter(lambda one: not self.choices.broken(one))
-        if not choices:
-            raise self.schemas.refuse("", "no input meets the overlay's rules")
-        return self.with_choice(choices)
-
-    def with_choice(self, choices: list[Object]) -> st.SearchStrategy[Object]:
-        """Inputs that have one of these choices in the fields that rules read, the rest legal."""
-        order = list(fields_of(self.flat))
-
-        def joined(parts: tuple[Object, Object]) -> Object:
-            both = {**parts[0], **parts[1]}
-            return {name: both[name] for name in dict.fromkeys([*order, *both]) if name in both}
-
-        return st.tuples(_pick(choices), self._without_choices).map(joined)
-
-    @cached_property
-    def _without_choices(self) -> st.SearchStrategy[Object]:
-        return self.legal_without(self.choices.names)
-
-    def legal_without(self, without: frozenset[str]) -> st.SearchStrategy[Object]:
-        """Inputs that lack some fields and are valid otherwise; the rules aren't applied."""
-        media = {wanted.field: _media(wanted) for wanted in self.endpoint.media_inputs}
-        given = {**media, **self._given}
-        if not fields_of(self.flat):
-            return st.dictionaries(st.text(max_size=8), anything(), max_size=3)
-        return self.values.object(self.flat, "", given, without)
-
-    def known(self, name: str, argument: str) -> str:
-        """Return a field's name; BadArgument if there is no such field."""
-        names = list(fields_of(self.flat))
-        if name not in names:
-            raise BadArgument(argument, name, f"{self.endpoint.id} has {', '.join(names)}")
-        return name
+_cached_inputs = lru_cache(maxsize=64)(Inputs)
 
 
 def inputs_of(endpoint: Endpoint | str, fields: FieldStrategies | None) -> Inputs:
@@ -184,16 +165,6 @@ def inputs_of(endpoint: Endpoint | str, fields: FieldStrategies | None) -> Input
         if not isinstance(strategy, st.SearchStrategy):  # pyright: ignore[reportUnnecessaryIsInstance]  # same
             raise BadArgument(f"fields[{name!r}]", strategy, "give a strategy, such as st.just(…)")
     return made
-
-
-@lru_cache(maxsize=64)
-def _cached_inputs(endpoint: Endpoint) -> Inputs:
-    return Inputs(endpoint, {})
-
-
-def note_curl(endpoint: Endpoint, input: JSON) -> None:
-    """Have Hypothesis print the request as a `curl` line if the test fails."""
-    note(curl(endpoint.id, input))
 
 
 def inputs(
@@ -219,7 +190,7 @@ def inputs(
     made = inputs_of(endpoint, fields)
 
     def shown(input: Object) -> Object:
-        note_curl(made.endpoint, input)
+        made.noted(input)
         return input
 
     return made.legal.map(shown)
@@ -232,9 +203,9 @@ def _media(wanted: MediaInput) -> st.SearchStrategy[JSON]:
     if wanted.kind != "image":
         return named
     inline: list[JSON] = [
-        f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        images.data_uri(kind)
         for kind in images.KINDS
         if kind in wanted.formats
-        and len(data := images.sample(kind)) <= (wanted.max_bytes or len(data))
+        and (wanted.max_bytes is None or len(images.sample(kind)) <= wanted.max_bytes)
     ]
     return named | st.sampled_from(inline) if inline else named

@@ -9,8 +9,8 @@ from functools import cached_property, lru_cache
 from hypothesis import strategies as st
 
 from falkit_contract import BadArgument
-from falkit_contract.strategies._inputs import FieldStrategies, Inputs, inputs_of, note_curl
-from falkit_contract.strategies._mutations import EXAMPLES, InvalidValue, Mutation, Mutations
+from falkit_contract.strategies._inputs import FieldStrategies, Inputs, inputs_of
+from falkit_contract.strategies._mutations import EXAMPLES, InvalidValue, Mutation, mutations_of
 from falkit_contract.strategies._values import fields as fields_of, required
 from falkit_spec import Endpoint
 from falkit_spec.facts import Rule
@@ -32,31 +32,10 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class MutatedInput:
-    """An input in which exactly one thing is wrong."""
+class MutatedInput(Expected):
+    """An input in which exactly one thing is wrong, and the error by which fal names it."""
 
     input: JSON
-    expected: Expected
-
-    @property
-    def field(self) -> str:
-        """The field that is wrong."""
-        return self.expected.field
-
-    @property
-    def mutation(self) -> str:
-        """What is wrong with it."""
-        return self.expected.mutation
-
-    @property
-    def type(self) -> str:
-        """The `type` of the one item in `detail`."""
-        return self.expected.type
-
-    @property
-    def loc(self) -> tuple[str | int, ...]:
-        """The `loc` of the one item in `detail`."""
-        return self.expected.loc
 
 
 @dataclass(frozen=True)
@@ -68,9 +47,6 @@ class SeveralFaults:
     """In the order of the document's fields, which is that of `detail`."""
 
 
-_LEFT_OUT = "missing"
-
-
 @dataclass(frozen=True)
 class InputMutation:
     """One mutation of an endpoint's input: of a field, against a rule, or of the whole body."""
@@ -80,19 +56,18 @@ class InputMutation:
     rule: Rule | None = None
 
     @property
-    def removes(self) -> bool:
-        """Whether it leaves the field out."""
-        return self.change.name == _LEFT_OUT and not self.change.at
-
-    @property
     def name(self) -> str:
         """What is wrong, and where inside the field."""
         return f"{self.change.name} at {self.change.at}" if self.change.at else self.change.name
 
     def expected(self, at: tuple[str | int, ...] = ()) -> Expected:
         """Return the expected error; `at` is its place inside the field."""
-        loc = ("body", *self.rule.loc) if self.rule else ("body", self.field, *at)
-        return Expected(self.field, self.name, self.change.type, loc if self.field else ("body",))
+        inside = self.rule.loc if self.rule else (self.field, *at) if self.field else ()
+        return Expected(self.field, self.name, self.change.type, ("body", *inside))
+
+
+# A field left out.
+_REMOVAL = Mutation("missing", "missing", st.just(InvalidValue(None)))
 
 
 class InputMutations:
@@ -100,7 +75,6 @@ class InputMutations:
 
     def __init__(self, made: Inputs) -> None:
         self.inputs = made
-        self._mutations = Mutations(made.schemas, made.values)
 
     @cached_property
     def in_fields(self) -> list[InputMutation]:
@@ -109,9 +83,8 @@ class InputMutations:
         found: list[InputMutation] = []
         for name, node in fields_of(flat).items():
             if name in required(flat):
-                removal = Mutation(_LEFT_OUT, "missing", st.just(InvalidValue(None)))
-                found.append(InputMutation(name, removal))
-            changes = self._mutations.of(node, f".{name}", flat.refs)
+                found.append(InputMutation(name, _REMOVAL))
+            changes = mutations_of(self.inputs.schemas, node, f".{name}", flat.refs)
             found += [InputMutation(name, change) for change in changes]
         return found
 
@@ -123,7 +96,7 @@ class InputMutations:
                 rule.loc[0], Mutation(f"rule: {rule.message}", rule.type, st.nothing()), rule
             )
             for rule in self.inputs.endpoint.rules
-            if self.inputs.choices.breaking(rule)
+            if self.inputs.breaking(rule)
         ]
 
     @cached_property
@@ -138,24 +111,23 @@ class InputMutations:
         self, mutations: Sequence[InputMutation]
     ) -> st.SearchStrategy[tuple[JSON, tuple[Expected, ...]]]:
         """Give inputs that have these mutations and are legal otherwise, with the errors."""
-        first = mutations[0]
+        first, order = mutations[0], list(fields_of(self.inputs.flat))
         if not first.field:
             return first.change.values.map(lambda wrong: (wrong.value, (first.expected(),)))
-        made, order = self.inputs, list(fields_of(self.inputs.flat))
-        rules = [one for one in mutations if one.rule]
+        broken = [(one, one.rule) for one in mutations if one.rule]
         single = [one for one in mutations if not one.rule]
-        broken = rules[0].rule if rules else None
-        base = made.with_choice(made.choices.breaking(broken)) if broken else made.legal
+        base = self.inputs.legal
+        for _, rule in broken:
+            base = self.inputs.with_choice(self.inputs.breaking(rule))
 
         def mutate(
             parts: tuple[Object, tuple[InvalidValue, ...]],
         ) -> tuple[JSON, tuple[Expected, ...]]:
-            input, errors = dict(parts[0]), [one.expected() for one in rules]
+            input, errors = dict(parts[0]), [one.expected() for one, _ in broken]
             for mutation, wrong in zip(single, parts[1], strict=True):
-                if mutation.removes:
-                    input.pop(mutation.field, None)
-                else:
-                    input[mutation.field] = wrong.value
+                input[mutation.field] = wrong.value
+                if mutation.change is _REMOVAL:
+                    del input[mutation.field]
                 errors.append(mutation.expected(wrong.at))
             return input, tuple(sorted(errors, key=lambda error: order.index(error.field)))
 
@@ -184,9 +156,7 @@ def _several(
     return [*found, rule] if rule else found
 
 
-@lru_cache(maxsize=64)
-def _mutations_of(made: Inputs) -> InputMutations:
-    return InputMutations(made)
+_mutations_of = lru_cache(maxsize=64)(InputMutations)
 
 
 def mutations(endpoint: Endpoint | str) -> list[tuple[str, str]]:
@@ -234,8 +204,8 @@ def invalid_inputs(
         raise BadArgument("mutation", mutation, f"{made.endpoint.id} can be wrong by: {names}")
 
     def shown(drawn: tuple[JSON, tuple[Expected, ...]]) -> MutatedInput:
-        note_curl(made.endpoint, drawn[0])
-        return MutatedInput(drawn[0], drawn[1][0])
+        made.noted(drawn[0])
+        return MutatedInput(**vars(drawn[1][0]), input=drawn[0])
 
     prepared = {id(one): known.mutated([one]) for one in chosen}
     return st.sampled_from(chosen).flatmap(lambda one: prepared[id(one)]).map(shown)
@@ -262,7 +232,7 @@ def several_faults(
         raise made.schemas.refuse("", "fewer than two of its fields can be wrong")
 
     def shown(drawn: tuple[JSON, tuple[Expected, ...]]) -> SeveralFaults:
-        note_curl(made.endpoint, drawn[0])
+        made.noted(drawn[0])
         return SeveralFaults(*drawn)
 
     return known.together().flatmap(known.mutated).map(shown)

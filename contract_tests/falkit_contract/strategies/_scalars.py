@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 from hypothesis import strategies as st
 
@@ -43,30 +44,33 @@ class Range:
         return cls(low, high, above, below, step)
 
     def holds(self, number: Fraction) -> bool:
-        """Tell whether a number is allowed."""
-        if self.low is not None and (number < self.low or (self.above and number == self.low)):
-            return False
-        if self.high is not None and (number > self.high or (self.below and number == self.high)):
-            return False
-        return not self.step or number % self.step == 0
+        """Tell whether a number lies between the limits."""
+        low, high = self.low, self.high
+        above = low is None or number > low or (number == low and not self.above)
+        return above and (high is None or number < high or (number == high and not self.below))
 
     def multiples(self, step: Fraction) -> st.SearchStrategy[Fraction]:
         """Give the multiples of a step, those near zero (else near a limit) first."""
-        first = None if self.low is None else math.ceil(self.low / step)
-        last = None if self.high is None else math.floor(self.high / step)
-        if first is not None and self.above and first * step == self.low:
-            first += 1
-        if last is not None and self.below and last * step == self.high:
-            last -= 1
-        if first is not None and last is not None and first > last:
+        first = None if self.low is None else _first(self.low / step, self.above)
+        last = None if self.high is None else _last(self.high / step, self.below)
+        least, most = first, last
+        if least is None:
+            least = -_EXACT if last is None else min(last, 0) - _REACH
+        if most is None:
+            most = _EXACT if first is None else max(first, 0) + _REACH
+        if least > most:
             return st.nothing()
-        if first is None and last is None:
-            first, last = -_EXACT, _EXACT
-        if first is not None and last is None:
-            last = max(first, 0) + _REACH
-        if last is not None and first is None:
-            first = min(last, 0) - _REACH
-        return st.integers(first, last).map(lambda count: count * step)
+        return st.integers(least, most).map(lambda count: count * step)
+
+
+def _first(limit: Fraction, excluded: bool) -> int:
+    """Return the least whole number from a limit on, or above it where it is excluded."""
+    return math.floor(limit) + 1 if excluded else math.ceil(limit)
+
+
+def _last(limit: Fraction, excluded: bool) -> int:
+    """Return the greatest whole number up to a limit, or below it where it is excluded."""
+    return math.ceil(limit) - 1 if excluded else math.floor(limit)
 
 
 def numbers(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
@@ -91,23 +95,24 @@ def numbers(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
 def too_small(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
     """Give numbers that are wrong only in being too small, the nearest first."""
     limits = Range.of(schema, integer=integer)
-    if limits.low is None:
+    low, step, wider = limits.low, limits.step or Fraction(1), schema.get("minimum")
+    if low is None:
         return st.nothing()
-    wider = schema.get("minimum")
     if limits.above and is_number(wider):
-        return _between(limits, exact(wider), limits.low)
-    return _outside(limits, limits.low, limits.above, -1)
+        # Breaking the wider of two limits as well would be another fault.
+        return Range(exact(wider), low, False, False, step).multiples(step).map(plain)
+    nearest = _first(low / step, limits.above) - 1
+    return st.integers(0, _REACH).map(lambda count: plain((nearest - count) * step))
 
 
 def too_large(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
     """Give numbers that are wrong only in being too large, the nearest first."""
-    limits = Range.of(schema, integer=integer)
-    if limits.high is None:
-        return st.nothing()
-    wider = schema.get("maximum")
-    if limits.below and is_number(wider):
-        return _between(limits, limits.high, exact(wider))
-    return _outside(limits, limits.high, limits.below, 1)
+    # What is too large is, with the signs turned round, too small.
+    turned: Object = dict(schema)
+    for lower, upper in (("minimum", "maximum"), ("exclusiveMinimum", "exclusiveMaximum")):
+        limit = schema.get(upper)
+        turned[lower] = -limit if is_number(limit) else None
+    return too_small(turned, integer=integer).map(lambda number: -cast("float", number))
 
 
 def not_multiples(schema: Object, *, integer: bool) -> st.SearchStrategy[JSON]:
@@ -128,24 +133,6 @@ def exact(number: float) -> Fraction:
 def plain(number: Fraction) -> JSON:
     """Return a number as JSON would have it: whole if it is."""
     return int(number) if number.denominator == 1 else float(number)
-
-
-def _between(limits: Range, low: Fraction, high: Fraction) -> st.SearchStrategy[JSON]:
-    """Give numbers that keep the wider of two limits: breaking both would be another fault."""
-    both = Range(low, high, above=False, below=False, step=limits.step)
-    return both.multiples(limits.step or Fraction(1)).map(plain)
-
-
-def _outside(limits: Range, end: Fraction, excluded: bool, sign: int) -> st.SearchStrategy[JSON]:
-    step = limits.step or Fraction(1)
-    start = end if excluded and end % step == 0 else (_beyond(end, step, sign))
-    return st.integers(0, _REACH).map(lambda count: plain(start + sign * count * step))
-
-
-def _beyond(end: Fraction, step: Fraction, sign: int) -> Fraction:
-    """Return the first multiple of a step that lies outside."""
-    count = end / step
-    return step * (math.floor(count) + 1 if sign > 0 else math.ceil(count) - 1)
 
 
 def _tighter(
@@ -192,11 +179,10 @@ def texts(schema: Object) -> st.SearchStrategy[JSON]:
         return formed
     ceiling = least + _SHORT if most < 0 else min(most, least + _SHORT)
     short: st.SearchStrategy[JSON] = st.text(_LETTERS, min_size=least, max_size=ceiling)
-    if ceiling < most <= _LONGEST:
-        edge: st.SearchStrategy[JSON] = st.sampled_from(["a" * most, _WIDE * most])
-        # Three in four stay short, since long ones make every example slow.
-        return st.one_of(short, short, short, edge)
-    return short
+    if not ceiling < most <= _LONGEST:
+        return short
+    # Three in four stay short, since long ones make every example slow.
+    return st.one_of(short, short, short, st.sampled_from(["a" * most, _WIDE * most]))
 
 
 def too_short(schema: Object) -> st.SearchStrategy[JSON]:
@@ -204,9 +190,7 @@ def too_short(schema: Object) -> st.SearchStrategy[JSON]:
     least = whole(schema, "minLength")
     if not least:
         return st.nothing()
-    if least > 1:
-        return st.text(_LETTERS, max_size=min(least - 1, _SHORT)) | st.just("a" * (least - 1))
-    return st.just("")
+    return st.text(_LETTERS, max_size=min(least - 1, _SHORT)) | st.just("a" * (least - 1))
 
 
 def too_long(schema: Object) -> st.SearchStrategy[JSON]:
@@ -214,8 +198,7 @@ def too_long(schema: Object) -> st.SearchStrategy[JSON]:
     most = whole(schema, "maxLength", -1)
     if not 0 <= most <= _LONGEST:
         return st.nothing()
-    over: list[JSON] = ["a" * (most + 1), _WIDE * (most + 1), "a" * (2 * most + 1)]
-    return st.sampled_from(over)
+    return st.sampled_from(["a" * (most + 1), _WIDE * (most + 1), "a" * (2 * most + 1)])
 
 
 def whole(schema: Object, keyword: str, other: int = 0) -> int:

@@ -6,7 +6,6 @@ Flat: references are followed, and what stands beside them is joined.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -32,7 +31,6 @@ _LARGEST = frozenset(
 _SMALLEST = frozenset(
     ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains")
 )
-_UNIONS = ("anyOf", "oneOf")
 # The keywords from which a schema's type follows where none is named.
 _IMPLIED_BY: dict[str, tuple[str, ...]] = {
     "object": ("properties", "required", "additionalProperties", "minProperties", "maxProperties"),
@@ -40,6 +38,10 @@ _IMPLIED_BY: dict[str, tuple[str, ...]] = {
     "string": ("minLength", "maxLength"),
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
 }
+
+
+_EXTRA = 3
+"""Lists and objects have up to this many more items than they must."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,9 @@ class Flat:
     def kind(self) -> str | None:
         """The one type that is named or follows from the keywords, else None."""
         kind = self.schema.get("type")
-        if isinstance(kind, str):
-            return kind
         if kind is not None:
-            return None
-        implied = (
-            name
-            for name, keywords in _IMPLIED_BY.items()
-            if any(keyword in self.schema for keyword in keywords)
-        )
+            return kind if isinstance(kind, str) else None
+        implied = (name for name, keywords in _IMPLIED_BY.items() if self.schema.keys() & keywords)
         return next(implied, None)
 
     @property
@@ -76,7 +72,7 @@ class Flat:
 
 
 class Schemas:
-    """Reads the schemas below one root."""
+    """Reads the schemas below one root, and makes the strategies of the values they allow."""
 
     def __init__(self, root: Object, endpoint_id: str) -> None:
         self.root = root
@@ -97,44 +93,147 @@ class Schemas:
                 raise self.refuse(path, f"the keyword {keyword!r} is not supported")
         beside: Object = {key: node[key] for key in node if key not in ("$ref", "allOf", "$defs")}
         joined = Flat(beside, exact=True, refs=refs)
-        for part, seen in self._below(node, path, refs):
-            joined = _joined(joined, self.flat(part, path, seen))
+        ref, parts = node.get("$ref"), node.get("allOf")
+        if isinstance(ref, str):
+            if ref in refs:
+                raise self.refuse(path, f"{ref} contains itself, which is not supported")
+            target = self.flat(follow_ref(self.root, ref) or {}, path, (*refs, ref))
+            joined = _joined(joined, target)
+        for part in parts if is_array(parts) else []:
+            joined = _joined(joined, self.flat(part, path, refs))
         return joined
 
     def branches(self, flat: Flat) -> list[JSON]:
         """Return a union's branches, null first because it is the simplest; none if no union."""
-        for keyword in _UNIONS:
+        for keyword in ("anyOf", "oneOf", "type"):
             listed = flat.schema.get(keyword)
-            if is_array(listed):
-                rest: Object = {k: v for k, v in flat.schema.items() if k != keyword}
-                bare = not any(not is_note(key) for key in rest)
-                branches: list[JSON] = [
-                    branch if bare else {"allOf": [branch, rest]} for branch in listed
-                ]
-                return sorted(branches, key=lambda branch: branch != {"type": "null"})
-        kinds = flat.schema.get("type")
-        if is_array(kinds):
-            typed: list[JSON] = [{**flat.schema, "type": kind} for kind in kinds]
-            return sorted(typed, key=lambda branch: is_object(branch) and branch["type"] != "null")
+            if not is_array(listed):
+                continue
+            rest: Object = {k: v for k, v in flat.schema.items() if k != keyword}
+            branches: list[JSON] = [{"allOf": [branch, rest]} for branch in listed]
+            if keyword == "type":
+                branches = [{**rest, "type": kind} for kind in listed]
+            elif all(map(is_note, rest)):
+                branches = listed
+            return sorted(branches, key=lambda one: not is_object(one) or one.get("type") != "null")
         return []
+
+    def allowed(self, flat: Flat, node: JSON) -> list[JSON]:
+        """Return those of a schema's choices that its other keywords allow too."""
+        compiled = self.compiled(node)
+        return [value for value in flat.choices or [] if compiled.is_valid(value)]
 
     def compiled(self, node: JSON) -> Compiled:
         """Compile one schema below the root."""
         schema = node if is_object(node) else {}
         return Compiled({**schema, "$defs": self.root.get("$defs", {})})
 
-    def _below(
-        self, node: Object, path: str, refs: tuple[str, ...]
-    ) -> list[tuple[JSON, tuple[str, ...]]]:
-        found: list[tuple[JSON, tuple[str, ...]]] = []
-        ref, parts = node.get("$ref"), node.get("allOf")
-        if isinstance(ref, str):
-            if ref in refs:
-                raise self.refuse(path, f"{ref} contains itself, which is not supported")
-            found.append((follow_ref(self.root, ref) or {}, (*refs, ref)))
-        if is_array(parts):
-            found.extend((part, refs) for part in parts)
-        return found
+    def of(self, node: JSON, path: str, refs: tuple[str, ...] = ()) -> st.SearchStrategy[JSON]:
+        """Return the strategy of one schema; UnsupportedSchema if there can be none."""
+        flat = self.flat(node, path, refs)
+        made = self._made(flat, node, path)
+        if made.is_empty:
+            raise self.refuse(path, "its limits leave no value that is allowed")
+        if flat.exact and "oneOf" not in flat.schema:
+            return made
+        return made.filter(self.compiled(node).is_valid)
+
+    def object(
+        self,
+        flat: Flat,
+        path: str,
+        given: Mapping[str, st.SearchStrategy[JSON]] | None = None,
+        without: frozenset[str] = frozenset(),
+    ) -> st.SearchStrategy[Object]:
+        """Return the strategy of an object: what it must have, and sometimes what it may have."""
+        own, musts = dict(given or {}), required(flat)
+        named = {
+            name: own[name] if name in own else self.field(name, node, f"{path}.{name}", flat.refs)
+            for name, node in fields(flat).items()
+            if name not in without
+        }
+        made = _some_of(named, frozenset(musts))
+        if not flat.schema.keys() & {"minProperties", "maxProperties"}:
+            return made
+        least = whole(flat.schema, "minProperties")
+        most = whole(flat.schema, "maxProperties", len(named))
+        return made.filter(lambda value: least <= len(value) <= most)
+
+    def field(
+        self, name: str, node: JSON, path: str, refs: tuple[str, ...]
+    ) -> st.SearchStrategy[JSON]:
+        """Return the strategy of one property; the name tells which texts are URLs."""
+        made = self.of(node, path, refs)
+        if not name.endswith("_url"):
+            return made
+        flat = self.flat(node, path, refs)
+        open_text = flat.kind == "string" and flat.choices is None
+        return urls if open_text and not flat.schema.keys() & {"minLength", "maxLength"} else made
+
+    def _made(self, flat: Flat, node: JSON, path: str) -> st.SearchStrategy[JSON]:
+        if flat.choices is not None:
+            allowed = self.allowed(flat, node)
+            return st.sampled_from(allowed) if allowed else st.nothing()
+        branches = self.branches(flat)
+        if branches:
+            return st.one_of([self.of(branch, path, flat.refs) for branch in branches])
+        match flat.kind:
+            case "object":
+                return self._dictionary(flat, path)
+            case "array":
+                return self._list(flat, path)
+            case "string":
+                return texts(flat.schema)
+            case "integer" | "number" as kind:
+                return numbers(flat.schema, integer=kind == "integer")
+            case "boolean":
+                return st.booleans()
+            case "null":
+                return st.none()
+            case _:
+                return anything()
+
+    def _dictionary(self, flat: Flat, path: str) -> st.SearchStrategy[JSON]:
+        if fields(flat):
+            return self.object(flat, path).map(lambda value: value)
+        more = flat.schema.get("additionalProperties", True)
+        if more is False:
+            return st.just({})
+        least = whole(flat.schema, "minProperties")
+        most = whole(flat.schema, "maxProperties", least + _EXTRA)
+        values = self.of(more, f"{path}.*", flat.refs)
+        if most < least:
+            return st.nothing()
+        keys = st.text(max_size=8)
+        tables = st.dictionaries(keys, values, min_size=least, max_size=most)
+        return tables.map(lambda table: table)
+
+    def _list(self, flat: Flat, path: str) -> st.SearchStrategy[JSON]:
+        schema, firsts = flat.schema, flat.schema.get("prefixItems")
+        unique, rest = schema.get("uniqueItems") is True, schema.get("items", True)
+        head = [
+            self.of(node, f"{path}[{place}]", flat.refs)
+            for place, node in enumerate(firsts if is_array(firsts) else [])
+        ]
+        least = whole(schema, "minItems")
+        most = whole(schema, "maxItems", max(least, len(head)) + (0 if head else _EXTRA))
+        head = head[:most]
+        if rest is False:
+            most = min(most, len(head))
+        if most < least:
+            return st.nothing()
+        tail: st.SearchStrategy[list[JSON]] = st.just([])
+        if most > len(head):
+            tail = st.lists(
+                self.of(rest, f"{path}[]", flat.refs),
+                min_size=max(least - len(head), 0),
+                max_size=most - len(head),
+                unique_by=canonical if unique else None,
+            )
+        joined = st.tuples(st.tuples(*head), tail).map(lambda parts: [*parts[0], *parts[1]])
+        if head and unique:
+            joined = joined.filter(lambda value: len({*map(canonical, value)}) == len(value))
+        return joined.map(lambda value: value)
 
 
 def is_note(keyword: str) -> bool:
@@ -144,9 +243,8 @@ def is_note(keyword: str) -> bool:
 
 def fields(flat: Flat) -> Object:
     """Return an object's properties in the document's order, then names that are only required."""
-    names = required(flat)
     listed = ordered(flat.schema)
-    return {**listed, **{name: True for name in names if name not in listed}}
+    return {**dict.fromkeys([*listed, *required(flat)], True), **listed}
 
 
 def required(flat: Flat) -> list[str]:
@@ -179,131 +277,6 @@ def _joined(one: Flat, other: Flat) -> Flat:
         else:
             exact = False
     return Flat(schema, exact, tuple(dict.fromkeys((*one.refs, *other.refs))))
-
-
-_EXTRA = 3
-"""Lists and objects have up to this many more items than they must."""
-
-
-class Values:
-    """Makes strategies for the parts of one endpoint's input."""
-
-    def __init__(self, schemas: Schemas) -> None:
-        self._schemas = schemas
-
-    def of(self, node: JSON, path: str, refs: tuple[str, ...] = ()) -> st.SearchStrategy[JSON]:
-        """Return the strategy of one schema; UnsupportedSchema if there can be none."""
-        flat = self._schemas.flat(node, path, refs)
-        made = self._made(flat, node, path)
-        if made.is_empty:
-            raise self._schemas.refuse(path, "its limits leave no value that is allowed")
-        if flat.exact and "oneOf" not in flat.schema:
-            return made
-        return made.filter(self._schemas.compiled(node).is_valid)
-
-    def object(
-        self,
-        flat: Flat,
-        path: str,
-        given: Mapping[str, st.SearchStrategy[JSON]] | None = None,
-        without: frozenset[str] = frozenset(),
-    ) -> st.SearchStrategy[Object]:
-        """Return the strategy of an object: what it must have, and sometimes what it may have."""
-        own, musts = dict(given or {}), required(flat)
-        named = {
-            name: own[name] if name in own else self.field(name, node, f"{path}.{name}", flat.refs)
-            for name, node in fields(flat).items()
-            if name not in without
-        }
-        made = _some_of(named, frozenset(musts))
-        limited = "minProperties" in flat.schema or "maxProperties" in flat.schema
-        if not limited:
-            return made
-        least, most = whole(flat.schema, "minProperties"), flat.schema.get("maxProperties")
-        return made.filter(
-            lambda value: least <= len(value) and (not is_number(most) or len(value) <= most)
-        )
-
-    def field(
-        self, name: str, node: JSON, path: str, refs: tuple[str, ...]
-    ) -> st.SearchStrategy[JSON]:
-        """Return the strategy of one property; the name tells which texts are URLs."""
-        made = self.of(node, path, refs)
-        if not name.endswith("_url"):
-            return made
-        flat = self._schemas.flat(node, path, refs)
-        open_text = flat.kind == "string" and flat.choices is None
-        limited = "minLength" in flat.schema or "maxLength" in flat.schema
-        return urls if open_text and not limited else made
-
-    def _made(self, flat: Flat, node: JSON, path: str) -> st.SearchStrategy[JSON]:
-        if flat.choices is not None:
-            compiled = self._schemas.compiled(node)
-            allowed = [value for value in flat.choices if compiled.is_valid(value)]
-            return st.sampled_from(allowed) if allowed else st.nothing()
-        branches = self._schemas.branches(flat)
-        if branches:
-            return st.one_of([self.of(branch, path, flat.refs) for branch in branches])
-        return self._typed(flat, path)
-
-    def _typed(self, flat: Flat, path: str) -> st.SearchStrategy[JSON]:
-        schema = flat.schema
-        match flat.kind:
-            case "object":
-                return self._dictionary(flat, path)
-            case "array":
-                return self._list(flat, path)
-            case "string":
-                return texts(schema)
-            case "integer" | "number" as kind:
-                return numbers(schema, integer=kind == "integer")
-            case "boolean":
-                return st.booleans()
-            case "null":
-                return st.none()
-            case _:
-                return anything()
-
-    def _dictionary(self, flat: Flat, path: str) -> st.SearchStrategy[JSON]:
-        if fields(flat):
-            return self.object(flat, path).map(lambda value: value)
-        more = flat.schema.get("additionalProperties", True)
-        if more is False:
-            return st.just({})
-        least, most = whole(flat.schema, "minProperties"), flat.schema.get("maxProperties")
-        values = self.of(more, f"{path}.*", flat.refs)
-        size = int(most) if is_number(most) else least + _EXTRA
-        if size < least:
-            return st.nothing()
-        return st.dictionaries(st.text(max_size=8), values, min_size=least, max_size=size).map(
-            lambda table: table
-        )
-
-    def _list(self, flat: Flat, path: str) -> st.SearchStrategy[JSON]:
-        schema, firsts = flat.schema, flat.schema.get("prefixItems")
-        least, most = whole(schema, "minItems"), schema.get("maxItems")
-        head = [
-            self.of(node, f"{path}[{place}]", flat.refs)
-            for place, node in enumerate(firsts if is_array(firsts) else [])
-        ]
-        top = int(most) if is_number(most) else max(least, len(head)) + (0 if head else _EXTRA)
-        if top < least:
-            return st.nothing()
-        head = head[:top]
-        least, top = max(least - len(head), 0), max(top - len(head), 0)
-        tail: st.SearchStrategy[list[JSON]] = st.just([])
-        if top and schema.get("items") is not False:
-            items = self.of(schema.get("items", True), f"{path}[]", flat.refs)
-            unique = schema.get("uniqueItems") is True
-            tail = st.lists(
-                items, min_size=least, max_size=top, unique_by=canonical if unique else None
-            )
-        elif least:
-            return st.nothing()
-        joined = st.tuples(st.tuples(*head), tail).map(lambda parts: [*parts[0], *parts[1]])
-        if head and schema.get("uniqueItems") is True:
-            return joined.filter(lambda value: len({*map(canonical, value)}) == len(value))
-        return joined.map(lambda value: value)
 
 
 @st.composite
@@ -342,5 +315,4 @@ def _plain(value: JSON) -> JSON:
         return {name: _plain(item) for name, item in value.items()}
     if is_array(value):
         return [_plain(item) for item in value]
-    whole_float = isinstance(value, float) and math.isfinite(value) and value.is_integer()
-    return int(value) if whole_float and is_number(value) else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value

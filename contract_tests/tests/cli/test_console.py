@@ -42,7 +42,7 @@ REFUSED = Delivery(
     response_headers={},
     response_body=b"",
     error=None,
-    verdict="retry",
+    status="retry",
     next=7.0,
 )
 
@@ -56,7 +56,7 @@ def log(*events: Event, form: Format = "text", failures_only: bool = False) -> l
     return [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in told.getvalue().splitlines()]
 
 
-def test_a_job_that_failed_is_told_with_its_id_the_field_and_the_message() -> None:
+def test_a_failed_job_is_logged_with_its_id_field_and_message() -> None:
     assert log(FAILED) == [
         f"422 JOB  {T2V}  failed  019b",
         "         duration: Input should be 6, 8 or 10",
@@ -89,9 +89,9 @@ def test_hints_that_are_remembered_have_a_bound() -> None:
     assert log(*every)[-1].endswith(hints[0])
 
 
-def test_failures_alone_are_told_once_each() -> None:
+def test_failures_alone_are_logged_once_each() -> None:
     delivery = DeliveryAttempted(REFUSED)
-    taken = DeliveryAttempted(replace(REFUSED, verdict="acknowledged", next=None))
+    taken = DeliveryAttempted(replace(REFUSED, status="acknowledged", next=None))
     left = HostContacted("example.com", 443, 0.0, allowed=True)
     quiet: list[Event] = [RequestAnswered(replace(ANSWERED, status=500)), taken, left]
     lines = log(*quiet, FAILED, FAILED, delivery, delivery, failures_only=True)
@@ -101,7 +101,7 @@ def test_failures_alone_are_told_once_each() -> None:
     ]
 
 
-def test_programs_are_told_how_each_job_ended() -> None:
+def test_the_end_of_each_job_is_logged_as_json() -> None:
     done = replace(FAILED, error=None)
     failed, succeeded = (json.loads(line) for line in log(FAILED, done, form="json"))
     assert failed.pop("time").endswith("Z")

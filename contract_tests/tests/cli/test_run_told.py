@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from processes import FALKIT
 from serving import PATIENCE, T2V
 
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 FAILS = f"""
 import httpx, os, sys, time
 url, headers = "https://queue.fal.run/{T2V}", {{"Authorization": "Key a:b"}}
@@ -37,7 +37,7 @@ def run(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_url_and_failures_are_told_at_once(tmp_path: Path) -> None:
+def test_the_url_and_failures_are_printed_at_once(tmp_path: Path) -> None:
     said, _, summary = run(tmp_path).stderr.partition("the program ends\n")
     started, *lines = said.splitlines()
     assert re.fullmatch(r"falkit: mock at http://127\.0\.0\.1:\d+", started)
@@ -55,7 +55,7 @@ def test_quiet_says_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verbose", [True, False])
-def test_each_request_is_told_if_asked(tmp_path: Path, verbose: bool) -> None:
+def test_each_request_is_printed_with_verbose(tmp_path: Path, verbose: bool) -> None:
     said = run(tmp_path, *(["--verbose"] if verbose else [])).stderr
     assert said.count(f" 200 POST queue.fal.run/{T2V}") == (3 if verbose else 0)
     assert said.count(" JOB  ") == (2 if verbose else 1)

@@ -43,9 +43,7 @@ def test_a_dry_run_removes_nothing(folder: Path, capsys: pytest.CaptureFixture[s
     assert sorted(folder.iterdir()) == files
 
 
-def test_what_somebody_else_put_there_stays(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_foreign_files_stay(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     authority = Authority.open(folder)
     others = {
         "notes.txt": b"mine",
@@ -67,7 +65,7 @@ def test_what_somebody_else_put_there_stays(
     assert f"removed: {folder}\n" not in out
 
 
-def test_what_cannot_be_removed_is_one_line(
+def test_files_that_cannot_be_removed_are_one_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(path: Path, **_: object) -> None:

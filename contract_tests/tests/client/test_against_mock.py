@@ -7,7 +7,6 @@ import inspect
 import json
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -28,7 +27,7 @@ from falkit_client import (
     errors,
 )
 from falkit_fixtures.images import KINDS, sample
-from processes import started
+from processes import FALKIT, started
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
 INPUT = {"prompt": "A tram in the rain", "image_url": "https://example.com/tram.png"}
@@ -40,8 +39,7 @@ Do = Callable[..., Any]
 @contextmanager
 def served(timing: str) -> Generator[str]:
     """A mock in a process of its own; gives its URL."""
-    start = "from falkit_mock.cli import main; main()"
-    command = [sys.executable, "-c", start, "serve", "--port", "0", "--timing", timing]
+    command = [FALKIT, "serve", "--port", "0", "--timing", timing]
     with started(command, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         yield str(json.loads(process.stdout.readline())["url"])
@@ -82,14 +80,6 @@ def do(request: pytest.FixtureRequest) -> Do:
     return call
 
 
-def test_run_gives_an_output_whose_video_can_be_fetched(do: Do, quick: str) -> None:
-    result = do(quick, "run", FAST, INPUT)
-    assert result.request_id
-    video = httpx.get(result.output["video"]["url"])
-    assert video.headers["content-type"] == "video/mp4"
-    assert video.content[4:8] == b"ftyp"
-
-
 @pytest.mark.parametrize("stream", [False, True])
 def test_subscribe_sees_every_state_and_each_log_line_once(
     do: Do, quick: str, stream: bool
@@ -114,11 +104,6 @@ def test_the_urls_of_the_mock_are_trusted_and_equal_the_made_ones(do: Do, quick:
         assert client.handle(FAST, handle.request_id).ticket == handle.ticket
 
 
-def test_the_bill_agrees_with_the_price(do: Do, quick: str) -> None:
-    result = do(quick, "subscribe", FAST, {**INPUT, "duration": 8})
-    assert result.billable_units == 8
-
-
 def test_bad_input_is_accepted_by_the_queue_and_refused_at_the_result(do: Do, quick: str) -> None:
     seen: list[Status] = []
     wrong = {**INPUT, "duration": "6"}
@@ -127,19 +112,6 @@ def test_bad_input_is_accepted_by_the_queue_and_refused_at_the_result(do: Do, qu
     assert isinstance(seen[-1], Completed)
     assert caught.value.status == 422
     assert [fault["loc"] for fault in caught.value.faults] == [["body", "duration"]]
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{}, {"duration": "6", "fps": 30, "prompt": ""}, {**INPUT, "duration": 12, "fps": 50}],
-)
-def test_client_and_mock_find_the_same_faults(do: Do, quick: str, wrong: dict[str, Any]) -> None:
-    with pytest.raises(errors.InvalidInput) as here:
-        do(quick, "run", FAST, wrong)
-    with pytest.raises(errors.InvalidInput) as there:
-        do(quick, "run", FAST, wrong, check=False)
-    assert here.value.faults == there.value.faults
-    assert (here.value.status, there.value.status) == (None, 422)
 
 
 def test_the_hint_of_a_refused_url_is_in_the_error(do: Do, quick: str) -> None:
@@ -162,7 +134,7 @@ def test_a_cancelled_job_has_no_output(do: Do, held: str) -> None:
         do(held, "result", FAST, handle.request_id)
 
 
-def test_cancelling_what_has_ended_is_no_error(do: Do, quick: str) -> None:
+def test_cancelling_an_ended_job_is_not_an_error(do: Do, quick: str) -> None:
     request_id = do(quick, "subscribe", FAST, INPUT).request_id
     assert do(quick, "cancel", FAST, request_id) is False
 

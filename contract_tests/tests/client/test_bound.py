@@ -71,7 +71,7 @@ def test_inputs_may_have_the_names_of_options(respx_mock: respx.MockRouter) -> N
     assert json.loads(route.calls.last.request.content) == sent
 
 
-def test_what_is_wrong_is_refused_as_ever(fal: respx.MockRouter) -> None:
+def test_invalid_inputs_are_refused(fal: respx.MockRouter) -> None:
     with Client("a:b", budget=Budget(0)) as client:
         fast = client.endpoint(FAST)
         with pytest.raises(errors.InvalidInput, match="duration"):
@@ -86,7 +86,7 @@ def test_without_a_cache_nothing_is_cached() -> None:
         assert client.cached(FAST, {"prompt": "Rain", "image_url": IMAGE}) is None
 
 
-def test_what_is_cached_is_there_to_be_seen(fal: respx.MockRouter, tmp_path: object) -> None:
+def test_cached_results_can_be_listed(fal: respx.MockRouter, tmp_path: object) -> None:
     fal.get(VIDEO["video"]["url"]).respond(200, content=b"clip")
     cache = Cache(str(tmp_path))
     body = {"prompt": "Rain", "image_url": IMAGE}

@@ -29,7 +29,7 @@ def figures(budget: Budget) -> tuple[str, str]:
     return f"{budget.spent:.2f}", f"{budget.held:.2f}"
 
 
-def test_what_a_call_cost_is_in_the_result_and_off_the_budget(
+def test_the_cost_of_a_call_is_in_the_result_and_off_the_budget(
     do: Do, respx_mock: respx.MockRouter
 ) -> None:
     budget = Budget("1.00")
@@ -71,7 +71,7 @@ def test_a_price_that_just_fits_is_let_through(do: Do, respx_mock: respx.MockRou
     assert budget.left == 0
 
 
-def test_an_unknown_price_is_refused_unless_told(do: Do, respx_mock: respx.MockRouter) -> None:
+def test_an_unknown_price_is_refused_unless_allowed(do: Do, respx_mock: respx.MockRouter) -> None:
     respx_mock.post("https://fal.run/some/model").respond(json={})
     with pytest.raises(errors.PriceUnknown, match="allow_unknown"):
         do("run", "some/model", {}, check=False, settings={"budget": Budget(5)})
@@ -206,7 +206,7 @@ def test_threads_cannot_go_past_the_limit_together() -> None:
     assert figures(budget) == ("10.00", "0.00")
 
 
-def test_settling_anew_corrects_what_was_settled() -> None:
+def test_settling_again_corrects_the_first_amount() -> None:
     budget = Budget(1)
     hold = budget.hold(Decimal("0.24"), FAST)
     hold.release()
@@ -215,6 +215,6 @@ def test_settling_anew_corrects_what_was_settled() -> None:
 
 
 @pytest.mark.parametrize("limit", ["five", "-1", "nan", float("inf")])
-def test_a_limit_that_is_none_is_refused(limit: str) -> None:
+def test_a_malformed_limit_is_refused(limit: str) -> None:
     with pytest.raises(ValueError, match="give US dollars"):
         Budget(limit)

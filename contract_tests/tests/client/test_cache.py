@@ -169,7 +169,7 @@ def test_a_handle_of_a_hit_is_a_job_that_has_ended(
     assert seen == [Completed("r1")]
 
 
-def test_who_waits_for_a_webhook_gets_a_job(
+def test_a_submit_with_a_webhook_is_not_answered_from_the_cache(
     do: Do, cache: Cache, called: respx.Route, respx_mock: respx.MockRouter
 ) -> None:
     run(do, cache)
@@ -215,7 +215,7 @@ DAMAGES: list[Callable[[Path], object]] = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_what_is_damaged_is_called_anew_and_replaced(
+def test_a_damaged_entry_is_called_again_and_replaced(
     do: Do, cache: Cache, called: respx.Route, damage: Callable[[Path], object]
 ) -> None:
     run(do, cache)
@@ -225,7 +225,9 @@ def test_what_is_damaged_is_called_anew_and_replaced(
     assert called.call_count == 2
 
 
-def test_what_was_used_longest_ago_makes_room(do: Do, tmp_path: Path, called: respx.Route) -> None:
+def test_the_least_recently_used_entry_makes_room(
+    do: Do, tmp_path: Path, called: respx.Route
+) -> None:
     small = Cache(tmp_path / "cache", max_bytes=10_000)
     bodies = [{**INPUT, "prompt": f"Rain {number}"} for number in range(4)]
     for at, body in enumerate(bodies[:3]):
@@ -251,7 +253,7 @@ def test_an_output_larger_than_the_cache_is_not_kept(
     assert list((tmp_path / "cache" / "tmp").iterdir()) == []
 
 
-def test_what_a_dead_process_left_is_removed(do: Do, cache: Cache, called: respx.Route) -> None:
+def test_leftovers_of_a_dead_process_are_removed(do: Do, cache: Cache, called: respx.Route) -> None:
     young, old = cache.room(), cache.room()
     young.mkdir(parents=True)
     old.mkdir()
@@ -261,7 +263,7 @@ def test_what_a_dead_process_left_is_removed(do: Do, cache: Cache, called: respx
     assert not old.exists()
 
 
-def test_strangers_in_the_folder_do_no_harm(do: Do, cache: Cache, called: respx.Route) -> None:
+def test_foreign_files_in_the_folder_do_no_harm(do: Do, cache: Cache, called: respx.Route) -> None:
     stranger = cache.folder / "ab" / ("ab" * 32)
     stranger.parent.mkdir(parents=True)
     stranger.write_text("no entry")

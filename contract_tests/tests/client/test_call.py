@@ -13,11 +13,10 @@ import httpx
 import pytest
 import respx
 
+from falkit import Settings
 from falkit_client import cli
 from falkit_fixtures.images import sample
 from falkit_mock.cli import main
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from serving import running
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
@@ -30,7 +29,7 @@ CLIP = "http://mock.test/v3b.fal.media/files/b/0/clip.mp4"
 
 @pytest.fixture(scope="module")
 def url() -> Generator[str]:
-    with running(Settings(timing=parse_timing("0,0.1"))) as mock:
+    with running(Settings(timing="0,0.1")) as mock:
         yield mock.url
 
 
@@ -109,7 +108,7 @@ def test_the_base_url_may_come_from_the_environment(
     assert out.endswith("ltxv-2-t2v-output.mp4\n")
 
 
-def test_json_tells_all(call: Call, url: str) -> None:
+def test_json_output_has_everything(call: Call, url: str) -> None:
     code, out, _ = call(T2V, "prompt=Rain", "--json", "--out", "clip.mp4", "--base-url", url)
     told = json.loads(out)
     assert code == 0
@@ -144,7 +143,7 @@ def test_without_a_key_nothing_is_sent(call: Call, respx_mock: respx.MockRouter)
     assert not respx_mock.calls
 
 
-def test_a_budget_that_is_too_small_is_told_before_anybody_is_asked(
+def test_a_budget_that_is_too_small_is_reported_before_any_question(
     call: Call, respx_mock: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_fal(monkeypatch, terminal=True)
@@ -161,7 +160,7 @@ def test_a_budget_that_suffices_lets_the_call_pass(call: Call, url: str) -> None
     assert call(T2V, "prompt=Rain", "--budget", "0.36", "--base-url", url)[0] == 0
 
 
-def test_all_faults_are_listed_with_their_mends(call: Call) -> None:
+def test_all_faults_are_listed_with_their_fixes(call: Call) -> None:
     code, _, err = call(FAST, "duration=7", "fps=x", "--base-url", BASE)
     assert code == 2
     assert err.splitlines() == [
@@ -180,7 +179,7 @@ def test_an_illegal_combination_is_named(call: Call) -> None:
     assert "  duration: durations above 10 s need 25 fps and 1080p (got 12)" in err.splitlines()
 
 
-def test_what_fal_refuses_is_a_failure(call: Call, job: respx.MockRouter) -> None:
+def test_a_refusal_by_fal_is_a_failure(call: Call, job: respx.MockRouter) -> None:
     detail = [{"loc": ["body", "prompt"], "msg": "No", "type": "x", "input": "Rain"}]
     headers = {"x-falkit-hint": "say something else"}
     job.get(JOB).respond(422, json={"detail": detail}, headers=headers)
@@ -207,7 +206,9 @@ def test_what_fal_refuses_is_a_failure(call: Call, job: respx.MockRouter) -> Non
         ((T2V, "prompt=x", "--timeout", "0"), "--timeout"),
     ],
 )
-def test_what_cannot_be_sent_is_misuse(call: Call, words: tuple[str, ...], says: str) -> None:
+def test_inputs_that_cannot_be_sent_are_misuse(
+    call: Call, words: tuple[str, ...], says: str
+) -> None:
     code, out, err = call(*words)
     assert (code, out) == (2, "")
     assert says in err
@@ -215,7 +216,7 @@ def test_what_cannot_be_sent_is_misuse(call: Call, words: tuple[str, ...], says:
 
 
 @pytest.mark.parametrize(("said", "sent"), [("y", True), ("n", False)])
-def test_at_a_terminal_one_is_asked_before_money_is_spent(
+def test_at_a_terminal_a_question_comes_before_money_is_spent(
     call: Call,
     respx_mock: respx.MockRouter,
     monkeypatch: pytest.MonkeyPatch,
@@ -236,7 +237,7 @@ def test_at_a_terminal_one_is_asked_before_money_is_spent(
     assert submit.called is sent
 
 
-def test_away_from_a_terminal_yes_has_to_be_said(
+def test_without_a_terminal_yes_is_required(
     call: Call, respx_mock: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_fal(monkeypatch, terminal=False)
@@ -249,7 +250,7 @@ def test_away_from_a_terminal_yes_has_to_be_said(
     assert submit.called
 
 
-def test_what_fal_bills_is_said(
+def test_the_billed_amount_is_printed(
     call: Call, respx_mock: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_fal(monkeypatch, terminal=False)
@@ -268,7 +269,7 @@ def test_what_fal_bills_is_said(
 def test_a_network_that_goes_mid_download_loses_nothing(
     call: Call, job: respx.MockRouter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("falkit_client._progress.Display.sleep", no_pause)
+    monkeypatch.setattr("falkit_client._cli_io.Display.sleep", no_pause)
 
     class Gone(httpx.SyncByteStream):
         def __iter__(self) -> Generator[bytes]:
@@ -297,7 +298,7 @@ def test_a_network_that_goes_mid_download_loses_nothing(
 def test_a_network_that_goes_while_waiting_names_the_job(
     call: Call, job: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("falkit_client._progress.Display.sleep", no_pause)
+    monkeypatch.setattr("falkit_client._cli_io.Display.sleep", no_pause)
     job.get(url__startswith=f"{JOB}/status").mock(side_effect=httpx.ConnectError("gone"))
     code, _, err = call(T2V, "prompt=Rain", "--base-url", BASE)
     assert code == 1
@@ -326,7 +327,7 @@ def test_an_interruption_names_the_job(
     def interrupt(screen: object, seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("falkit_client._progress.Display.sleep", interrupt)
+    monkeypatch.setattr("falkit_client._cli_io.Display.sleep", interrupt)
     job.get(url__startswith=f"{JOB}/status").respond(json={"status": "IN_PROGRESS"})
     code, out, err = call(T2V, "prompt=Rain", "--out", "clip.mp4", "--base-url", BASE)
     assert (code, out) == (130, "")

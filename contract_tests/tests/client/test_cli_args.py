@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from falkit_client._cli_args import BadArgument, read_args
+from falkit_client._cli_io import BadArgument, read_args
 from falkit_spec import Catalog, Document, Endpoint
 from falkit_spec.facts import MediaKind
 
@@ -53,7 +53,7 @@ def test_values_are_of_the_documents_types() -> None:
     }
 
 
-def test_what_does_not_fit_is_left_to_the_document() -> None:
+def test_values_that_fit_no_type_are_left_to_validation() -> None:
     assert read("duration=long", "fps=25.5", "generate_audio=yes") == {
         "duration": "long",
         "fps": 25.5,
@@ -100,7 +100,7 @@ def test_files_go_where_the_endpoint_takes_them() -> None:
         ("duration:=x", "isn't JSON"),
     ],
 )
-def test_a_word_that_is_none_is_explained(word: str, says: str) -> None:
+def test_a_malformed_argument_is_explained(word: str, says: str) -> None:
     with pytest.raises(BadArgument, match=says):
         read(word)
 

@@ -108,7 +108,7 @@ def test_a_name_that_leads_elsewhere_stays_in_the_folder(do: Do, tmp_path: Path)
         assert fetch(do, Host(), tmp_path, Result(output, "o/a", "r1")).path == tmp_path / "passwd"
 
 
-def test_what_was_there_is_replaced(do: Do, tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced(do: Do, tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"old")
     fetch(do, Host(), tmp_path / "clip.mp4")
     assert (tmp_path / "clip.mp4").read_bytes() == DATA
@@ -146,7 +146,7 @@ def test_a_later_call_goes_on_where_an_earlier_one_gave_up(do: Do, tmp_path: Pat
     assert left(tmp_path) == ["clip.mp4"]
 
 
-def test_another_version_is_fetched_from_the_beginning(do: Do, tmp_path: Path) -> None:
+def test_a_changed_file_is_fetched_from_the_beginning(do: Do, tmp_path: Path) -> None:
     path, newer = tmp_path / "clip.mp4", Host(etag='"v2"', data=DATA[::-1])
     with pytest.raises(errors.DownloadFailed):
         fetch(do, Host(HALF), path, attempts=1)
@@ -155,7 +155,7 @@ def test_another_version_is_fetched_from_the_beginning(do: Do, tmp_path: Path) -
     assert path.read_bytes() == DATA[::-1]
 
 
-def test_another_url_does_not_go_on_with_a_part(do: Do, tmp_path: Path) -> None:
+def test_a_part_of_another_url_is_not_resumed(do: Do, tmp_path: Path) -> None:
     path, other = tmp_path / "clip.mp4", Host()
     with pytest.raises(errors.DownloadFailed):
         fetch(do, Host(HALF), path, attempts=1)
@@ -268,7 +268,7 @@ def test_a_data_uri_is_written_out(do: Do, tmp_path: Path) -> None:
     assert fetch(do, Host(), tmp_path, "data:,h%20i").path == tmp_path / "file"
 
 
-def test_which_file_is_meant_has_to_be_clear(do: Do, tmp_path: Path) -> None:
+def test_an_ambiguous_file_is_refused(do: Do, tmp_path: Path) -> None:
     many = {"images": [{"url": URL}, {"url": "https://v3.fal.media/files/b.png"}]}
     for source, says in (
         ("ftp://example.com/a", "not the URL of a file"),

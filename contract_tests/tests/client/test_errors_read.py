@@ -123,7 +123,7 @@ def test_error_type_may_come_by_header(do: Do, respx_mock: respx.MockRouter) -> 
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"null", b"\xff\xfe", b""])
-def test_a_success_that_is_no_object_is_a_bad_reply(
+def test_a_success_that_is_not_an_object_is_a_bad_reply(
     do: Do, respx_mock: respx.MockRouter, body: bytes
 ) -> None:
     respx_mock.get(JOB).respond(200, content=body)

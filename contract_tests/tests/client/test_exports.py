@@ -14,7 +14,7 @@ def test_all_is_sorted_and_true() -> None:
     assert all(hasattr(falkit_client, name) for name in exported)
 
 
-def test_the_clients_are_twins() -> None:
+def test_both_clients_have_the_same_methods() -> None:
     def public(kind: type) -> dict[str, list[str]]:
         members = inspect.getmembers(kind, inspect.isfunction)
         return {

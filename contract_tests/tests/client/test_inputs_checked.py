@@ -33,7 +33,7 @@ def test_all_faults_are_found_before_anything_is_sent(
     assert not respx_mock.calls
 
 
-def test_an_integer_sent_as_text_is_told_how_to_be_mended(do: Do) -> None:
+def test_an_integer_sent_as_text_is_reported_with_the_fix(do: Do) -> None:
     with pytest.raises(errors.InvalidInput) as caught:
         do("submit", FAST, {**INPUT, "resolution": "720p", "duration": "6"})
     assert caught.value.hint == "duration: send the integer 6, without quotes"
@@ -50,7 +50,9 @@ def test_check_false_sends_a_wrong_input(do: Do, respx_mock: respx.MockRouter) -
     assert route.calls.last.request.content == b'{"duration": "6"}'
 
 
-def test_a_client_may_check_nothing_unless_told(do: Do, respx_mock: respx.MockRouter) -> None:
+def test_a_client_with_check_false_leaves_inputs_unchecked(
+    do: Do, respx_mock: respx.MockRouter
+) -> None:
     route = respx_mock.post(f"https://queue.fal.run/{FAST}").respond(json={"request_id": "r1"})
     do("submit", FAST, {}, settings={"check": False})
     with pytest.raises(errors.InvalidInput):
@@ -76,7 +78,7 @@ def test_text_that_cannot_be_sent_is_named(do: Do) -> None:
     assert [fault["loc"] for fault in caught.value.faults] == [["body", "prompt"]]
 
 
-def test_an_input_that_is_no_mapping_is_refused(do: Do) -> None:
+def test_an_input_that_is_not_a_mapping_is_refused(do: Do) -> None:
     for wrong in ([INPUT], "prompt", None):
         with pytest.raises(errors.InvalidInput, match="give a mapping"):
             do("submit", FAST, wrong)
@@ -88,20 +90,22 @@ def test_tuples_go_out_as_lists(do: Do, respx_mock: respx.MockRouter) -> None:
     assert route.calls.last.request.content == '{"size": [1, 2], "text": "é"}'.encode()
 
 
-def test_an_unknown_endpoint_names_its_neighbours(do: Do, respx_mock: respx.MockRouter) -> None:
+def test_an_unknown_endpoint_names_similar_ones(do: Do, respx_mock: respx.MockRouter) -> None:
     with pytest.raises(errors.UnknownEndpoint) as caught:
         do("run", "fal-ai/ltx-2/image-to-video/fats", INPUT)
     assert FAST in caught.value.near
     assert not respx_mock.calls
 
 
-def test_an_unknown_endpoint_is_called_when_told_so(do: Do, respx_mock: respx.MockRouter) -> None:
+def test_an_unknown_endpoint_is_called_unchecked_on_request(
+    do: Do, respx_mock: respx.MockRouter
+) -> None:
     respx_mock.post("https://fal.run/some/model").respond(json={"anything": 1})
     assert do("run", "some/model", {}, check=False).output == {"anything": 1}
 
 
 @pytest.mark.parametrize("endpoint", ["", "fal-ai", "fal-ai//x", "/fal-ai/x", "a/../b", "a/b/"])
-def test_what_is_no_endpoint_id_is_not_even_called_unchecked(do: Do, endpoint: str) -> None:
+def test_a_malformed_endpoint_id_is_refused_even_unchecked(do: Do, endpoint: str) -> None:
     with pytest.raises(errors.UnknownEndpoint, match="isn't an endpoint id"):
         do("run", endpoint, {}, check=False)
 
@@ -115,7 +119,7 @@ def test_an_output_that_breaks_the_document_is_not_lost(
     assert caught.value.result.output == {"video": {"url": 7}}
 
 
-def test_an_output_is_not_checked_when_told_so(do: Do, respx_mock: respx.MockRouter) -> None:
+def test_an_output_is_not_checked_on_request(do: Do, respx_mock: respx.MockRouter) -> None:
     respx_mock.post(f"https://fal.run/{FAST}").respond(json={"clip": 1})
     assert do("run", FAST, INPUT, check=False).output == {"clip": 1}
 

@@ -47,7 +47,7 @@ def test_urls_of_the_answer_are_followed(respx_mock: respx.MockRouter) -> None:
         7,
     ],
 )
-def test_foreign_or_broken_urls_are_made_anew(
+def test_foreign_or_broken_urls_are_replaced(
     respx_mock: respx.MockRouter, url: str | int | None
 ) -> None:
     answer = {"request_id": "r1", "status_url": url, "response_url": url, "cancel_url": url}

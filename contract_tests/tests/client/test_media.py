@@ -69,7 +69,7 @@ def test_files_are_found_at_any_depth_of_an_unknown_endpoint(
     assert written["raw"] == "data:application/octet-stream;base64,JVBERg=="
 
 
-def test_what_cannot_be_read_is_named(do: Do, tmp_path: Path) -> None:
+def test_unreadable_files_are_named(do: Do, tmp_path: Path) -> None:
     if sys.platform == "win32":
         pytest.skip("a named pipe is POSIX's")
     os.mkfifo(tmp_path / "pipe")
@@ -112,7 +112,7 @@ def test_strings_are_never_read_as_files(
         (b"", "the file is empty"),
     ],
 )
-def test_what_is_no_image_that_is_taken_is_refused(do: Do, data: bytes, says: str) -> None:
+def test_unsupported_images_are_refused(do: Do, data: bytes, says: str) -> None:
     (fault,) = faults(do, {"prompt": "Rain", "image_url": data})
     assert fault["type"] == "unsupported_image_format"
     assert says in fault["msg"]
@@ -190,6 +190,6 @@ def test_check_says_what_is_wrong_and_sends_nothing(do: Do, respx_mock: respx.Mo
         (others("svg"), None),
     ],
 )
-def test_formats_are_told_by_their_first_bytes(data: bytes, format: str | None) -> None:
+def test_formats_are_recognized_by_their_first_bytes(data: bytes, format: str | None) -> None:
     found = sniff(data)
     assert (found.format if found else None) == format

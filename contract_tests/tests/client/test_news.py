@@ -32,7 +32,7 @@ def test_lines_that_repeat_in_the_log_are_kept() -> None:
     ]
 
 
-def test_a_window_in_another_order_brings_only_strangers() -> None:
+def test_a_window_in_another_order_brings_only_unknown_lines() -> None:
     assert told(window("a", "b", "c"), window("b", "a", "d")) == ["a", "b", "c", "d"]
 
 

@@ -22,16 +22,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from falkit import Settings
 from falkit_client import errors
 from falkit_fixtures.images import sample
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
-from processes import started
+from processes import FALKIT, started
 from serving import running
 
 PAGE = (Path(__file__).parents[3] / "docs" / "client.md").read_text()
 FILE = b"GET /v3b.fal.media/"
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 # What differs from run to run; of the log, how much is seen depends on the moment.
 CHANGING = (
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID"),
@@ -101,7 +99,7 @@ def relayed(target: str, most: int = 9000) -> Generator[str]:
 
 @pytest.fixture(scope="module")
 def url() -> Generator[str]:
-    with running(Settings(timing=parse_timing("0.1,0.4"))) as mock:
+    with running(Settings(timing="0.1,0.4")) as mock:
         yield mock.url
 
 
@@ -177,7 +175,7 @@ def test_the_terminal_looks_as_the_page_says(url: str, place: str, transcript: s
             assert steady(seen) == steady(expected), command
 
 
-def test_there_is_a_transcript_of_each_kind() -> None:
+def test_the_page_has_a_transcript_of_each_kind() -> None:
     assert len(TRANSCRIPTS) == 6
 
 

@@ -39,7 +39,9 @@ def test_an_image_that_answers_passes_and_gets_no_key(do: Do, respx_mock: respx.
         assert "authorization" not in route.calls.last.request.headers
 
 
-def test_a_file_without_a_type_is_told_by_its_bytes(do: Do, respx_mock: respx.MockRouter) -> None:
+def test_a_file_without_a_type_is_recognized_by_its_bytes(
+    do: Do, respx_mock: respx.MockRouter
+) -> None:
     respx_mock.get(URL).respond(200, content=sample("png"))
     assert do("check", FAST, INPUT, preflight=True) is None
 
@@ -53,7 +55,7 @@ def test_a_file_without_a_type_is_told_by_its_bytes(do: Do, respx_mock: respx.Mo
         (httpx.ConnectError("refused"), "cannot be fetched"),
     ],
 )
-def test_what_answers_otherwise_is_a_fault(
+def test_a_url_that_answers_otherwise_is_a_fault(
     do: Do, respx_mock: respx.MockRouter, answer: Any, says: str
 ) -> None:
     respx_mock.get(URL).mock(side_effect=[answer])

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from falkit_client import Completed, InProgress, LogLine, Queued
-from falkit_client._progress import Display
+from falkit_client._cli_io import Display
 
 
 class Terminal(io.StringIO):

@@ -107,7 +107,7 @@ def test_cancel_puts_an_empty_body(do: Do, respx_mock: respx.MockRouter) -> None
     assert route.calls.last.request.headers["authorization"] == "Key id:secret"
 
 
-def test_cancelling_a_finished_job_is_no_error(do: Do, respx_mock: respx.MockRouter) -> None:
+def test_cancelling_a_finished_job_is_not_an_error(do: Do, respx_mock: respx.MockRouter) -> None:
     respx_mock.put(f"{JOB}/cancel").respond(400, json={"status": "ALREADY_COMPLETED"})
     assert do("cancel", FAST, "r1") is False
 
@@ -144,7 +144,7 @@ def test_base_url_comes_from_the_environment(
 @pytest.mark.parametrize(
     "base", ["127.0.0.1:4325", "ftp://a", "http://", "http://a/?b", "http://u:p@a"]
 )
-def test_a_base_url_that_is_none_is_named(do: Do, base: str) -> None:
+def test_a_malformed_base_url_is_named(do: Do, base: str) -> None:
     with pytest.raises(ValueError, match="give an http or https URL"):
         do("run", FAST, INPUT, settings={"base_url": base})
 
@@ -213,7 +213,7 @@ def test_an_option_that_does_not_exist_is_a_type_error(do: Do) -> None:
 
 
 @pytest.mark.parametrize("request_id", ["", "..", "/", " "])
-def test_a_request_id_that_is_none_is_named(do: Do, request_id: str) -> None:
+def test_a_malformed_request_id_is_named(do: Do, request_id: str) -> None:
     with pytest.raises(ValueError, match="request_id"):
         do("status", FAST, request_id)
 
@@ -226,7 +226,7 @@ def test_a_request_id_cannot_leave_its_path(do: Do, respx_mock: respx.MockRouter
 
 
 @pytest.mark.parametrize("said", ["many", ""])
-def test_units_that_are_no_number_are_unknown(
+def test_units_that_are_not_a_number_are_unknown(
     do: Do, respx_mock: respx.MockRouter, said: str
 ) -> None:
     headers = {"x-fal-billable-units": said}
@@ -244,7 +244,7 @@ def test_units_that_are_no_number_are_unknown(
         ({"webhook_url": "https://example.com/\ud800"}, "webhook_url"),
     ],
 )
-def test_what_no_request_can_carry_is_refused_before_money_is_held(
+def test_unsendable_options_are_refused_before_money_is_held(
     options: dict[str, Any], says: str
 ) -> None:
     budget = Budget("5")

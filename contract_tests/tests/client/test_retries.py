@@ -83,7 +83,7 @@ def test_trouble_on_the_way_to_the_result_is_tried_again(
     "failure",
     [httpx.Response(500), httpx.Response(503), httpx.ReadTimeout("slow"), httpx.ReadError("reset")],
 )
-def test_what_may_have_been_accepted_is_never_sent_again(
+def test_a_call_that_may_have_been_accepted_is_never_sent_again(
     do: Do, respx_mock: respx.MockRouter, host: str, failure: Exception | httpx.Response
 ) -> None:
     route = respx_mock.post(f"https://{host}/{ENDPOINT}").mock(side_effect=[failure])
@@ -92,29 +92,28 @@ def test_what_may_have_been_accepted_is_never_sent_again(
     assert route.call_count == 1
 
 
-@pytest.mark.parametrize("failure", [httpx.Response(429), httpx.ConnectError("refused")])
-def test_a_submit_that_was_not_accepted_is_sent_again(
-    do: Do, respx_mock: respx.MockRouter, failure: Exception | httpx.Response
+@pytest.mark.parametrize(
+    ("failure", "resubmit"),
+    [
+        (httpx.Response(429), False),
+        (httpx.ConnectError("refused"), False),
+        (httpx.Response(503), True),
+        (httpx.ReadTimeout("slow"), True),
+    ],
+)
+def test_a_submit_is_sent_again_if_it_was_not_accepted_or_resubmit_is_set(
+    do: Do, respx_mock: respx.MockRouter, failure: Exception | httpx.Response, resubmit: bool
 ) -> None:
     accepted = httpx.Response(200, json={"request_id": "r1"})
     route = respx_mock.post(f"https://queue.fal.run/{ENDPOINT}")
     route.mock(side_effect=[failure, accepted])
-    do("submit", ENDPOINT, {}, check=False)
+    do("submit", ENDPOINT, {}, check=False, settings={"retries": Retries(resubmit=resubmit)})
     assert route.call_count == 2
 
 
-@pytest.mark.parametrize("failure", [httpx.Response(503), httpx.ReadTimeout("slow")])
-def test_resubmit_sends_even_what_may_have_been_accepted(
-    do: Do, respx_mock: respx.MockRouter, failure: Exception | httpx.Response
+def test_a_submit_with_a_queue_limit_is_not_retried_at_429(
+    do: Do, respx_mock: respx.MockRouter
 ) -> None:
-    accepted = httpx.Response(200, json={"request_id": "r1"})
-    route = respx_mock.post(f"https://queue.fal.run/{ENDPOINT}")
-    route.mock(side_effect=[failure, accepted])
-    do("submit", ENDPOINT, {}, check=False, settings={"retries": Retries(resubmit=True)})
-    assert route.call_count == 2
-
-
-def test_who_limits_the_queue_is_told_at_once(do: Do, respx_mock: respx.MockRouter) -> None:
     route = respx_mock.post(url__startswith=f"https://queue.fal.run/{ENDPOINT}").respond(429)
     with pytest.raises(errors.RateLimited):
         do("submit", ENDPOINT, {}, check=False, max_queue_length=1)

@@ -121,7 +121,7 @@ def test_a_short_time_limit_is_polled(do: Do, respx_mock: respx.MockRouter) -> N
     assert do("iter_events", FAST, "r1", stream=True, timeout=5) == [Completed("r1")]
 
 
-def test_an_event_that_is_no_status_is_a_bad_reply(do: Do, respx_mock: respx.MockRouter) -> None:
+def test_an_event_that_is_not_a_status_is_a_bad_reply(do: Do, respx_mock: respx.MockRouter) -> None:
     body = Pieces(b"data: nonsense\n\n")
     respx_mock.get(f"{JOB}/status/stream").mock(return_value=stream(body))
     with pytest.raises(errors.BadReply):

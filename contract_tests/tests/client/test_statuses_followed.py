@@ -285,6 +285,6 @@ def test_an_asynchronous_handle_waits_too(respx_mock: respx.MockRouter) -> None:
     assert asyncio.run(scenario()) == VIDEO
 
 
-def test_a_poll_interval_that_is_none_is_refused() -> None:
+def test_a_malformed_poll_interval_is_refused() -> None:
     with pytest.raises(ValueError, match="poll_interval"):
         Client("id:secret", poll_interval=0)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from falkit_client._flow import Close, Flow, Running, Send, ask, do, read
+from falkit_client._flow import Flow, Running, Send, ask, do, read
 from falkit_client._replies import Reply
 from falkit_client._requests import Request
 from falkit_client._transport import AsyncTransport, Transport
@@ -36,12 +37,12 @@ def test_a_flow_has_no_value_before_its_end() -> None:
     assert running.value == b"a"
 
 
-def test_nothing_is_read_before_a_response_is_open() -> None:
+def test_steps_read_no_body_before_a_response_is_open() -> None:
     with httpx.Client() as http, pytest.raises(RuntimeError, match="no response is open"):
         Transport(http, lambda seconds: None).finish(read())
 
 
-def test_nothing_is_read_asynchronously_before_a_response_is_open() -> None:
+def test_async_steps_read_no_body_before_a_response_is_open() -> None:
     async def scenario() -> None:
         async with httpx.AsyncClient() as http:
             await AsyncTransport(http, asyncio.sleep).finish(read())
@@ -50,13 +51,36 @@ def test_nothing_is_read_asynchronously_before_a_response_is_open() -> None:
         asyncio.run(scenario())
 
 
-def test_closing_what_is_not_open_does_nothing() -> None:
-    def flow() -> Flow[int]:
-        yield Close()
-        return (yield from do(lambda: 7))
+class Body(httpx.SyncByteStream):
+    """A body that knows whether it was closed."""
 
-    with httpx.Client() as http:
-        assert Transport(http, lambda seconds: None).finish(flow()) == 7
+    closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"a"
+        yield b"b"
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_an_open_response_is_closed_by_the_next_send_and_at_the_end() -> None:
+    bodies: list[Body] = []
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        bodies.append(Body())
+        return httpx.Response(200, stream=bodies[-1])
+
+    def flow() -> Flow[list[bool]]:
+        yield from ask(Send(REQUEST, stream=True))
+        assert (yield from read()) == b"a"
+        assert not bodies[0].closed
+        yield from ask(Send(REQUEST, stream=True))
+        return [body.closed for body in bodies]
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
+        assert Transport(http, lambda seconds: None).finish(flow()) == [True, False]
+    assert bodies[1].closed
 
 
 def test_work_that_fails_fails_in_the_flow() -> None:

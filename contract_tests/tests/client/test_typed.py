@@ -13,9 +13,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
+import httpx
 import pytest
 
-from falkit_client import AsyncBound, Bound, BoundOptions, _handles
+from falkit_client import AsyncBound, Bound, BoundOptions, Client
 from falkit_client.types.fal_ai import ltx_2, ltx_2_calls
 from falkit_spec import Catalog
 
@@ -148,6 +149,16 @@ def test_a_typed_input_is_a_plain_dict() -> None:
 
 
 def test_run_leaves_out_what_only_the_queue_knows() -> None:
-    bound: BoundOptions = {"logs": True, "priority": "low", "check": False, "timeout": 3}
-    assert _handles.of_run(bound) == {"check": False}
-    assert _handles.of_submit(bound) == {"priority": "low", "check": False}
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json={"request_id": "r1"})
+
+    options: BoundOptions = {"check": False, "logs": True, "priority": "low", "start_timeout": 9}
+    client = Client("id:secret", transport=httpx.MockTransport(answer))
+    bound = client.endpoint("somebody/else", **options)
+    bound.run(prompt="Rain")
+    bound.submit(prompt="Rain")
+    assert [request.headers.get("x-fal-queue-priority") for request in sent] == [None, "low"]
+    assert [request.headers.get("x-fal-request-timeout") for request in sent] == ["9.0", "9.0"]

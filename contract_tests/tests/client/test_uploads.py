@@ -14,11 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
+from falkit import Settings
 from falkit_client import uploads
 from falkit_client.errors import BadReply, Refused, Unauthorized
 from falkit_fixtures import images
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from serving import I2V_FAST, PROMPT, Mock, WatchedClock, running
 
 Do = Callable[..., Any]
@@ -26,7 +25,7 @@ Do = Callable[..., Any]
 
 @pytest.fixture
 def mock() -> Generator[Mock]:
-    with running(Settings(timing=parse_timing("instant"), seed=1), WatchedClock()) as served:
+    with running(Settings(timing="instant", seed=1), WatchedClock()) as served:
         yield served
 
 
@@ -149,7 +148,7 @@ def test_access_is_asked_for(send: Do) -> None:
         (b"x", {"access": "none"}, ValueError, "'allow', 'forbid' or 'hide'"),
     ],
 )
-def test_what_cannot_be_uploaded_is_said(
+def test_unsupported_uploads_are_named(
     send: Do, source: object, options: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
@@ -233,7 +232,7 @@ def test_an_address_that_nothing_can_be_sent_to_is_strange(do: Do, url: str) -> 
         upload(b"x")
 
 
-def test_a_missing_key_is_told_by_the_host(do: Do, mock: Mock) -> None:
+def test_a_missing_key_is_reported_by_the_host(do: Do, mock: Mock) -> None:
     with pytest.raises(Unauthorized, match="Authorization header is required"):
         do("upload", b"x", settings={"base_url": mock.url, "key": None})
 

@@ -11,9 +11,7 @@ import respx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.types import ASGIApp
 
-from falkit_mock.app import create_app
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings, create_app
 
 FAL_HOSTS = r"^(.+\.)?fal\.(run|ai|media)$"
 
@@ -43,7 +41,7 @@ class Fal:
 def mock(timing: str) -> Fal:
     """Return a mock that knows one key."""
     keys = frozenset({"id:secret"})
-    return Fal(create_app(Settings(timing=parse_timing(timing), api_keys=keys)))
+    return Fal(create_app(Settings(timing=timing, api_keys=keys)))
 
 
 @contextmanager

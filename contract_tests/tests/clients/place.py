@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clients.javascript_client import node
+from processes import FALKIT
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 _VERSION = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
 
 

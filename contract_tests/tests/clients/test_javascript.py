@@ -13,9 +13,8 @@ import httpx
 import pytest
 
 from clients.javascript_client import call
+from falkit import Settings
 from falkit_fixtures.images import sample
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from serving import I2V_FAST, PROMPT, Mock, running
 
 KEYS = frozenset({"id:secret"})
@@ -24,14 +23,14 @@ KEYS = frozenset({"id:secret"})
 @pytest.fixture(scope="module")
 def mock() -> Generator[Mock]:
     """A mock whose jobs move with each look at them."""
-    with running(Settings(timing=parse_timing("polls"), api_keys=KEYS)) as served:
+    with running(Settings(timing="polls", api_keys=KEYS)) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
 def held() -> Generator[Mock]:
     """A mock whose jobs wait for ever."""
-    with running(Settings(timing=parse_timing("held"), api_keys=KEYS)) as served:
+    with running(Settings(timing="held", api_keys=KEYS)) as served:
         yield served
 
 

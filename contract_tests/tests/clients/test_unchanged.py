@@ -33,7 +33,7 @@ DOCUMENTED = {
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
-def test_a_program_as_fal_documents_it_tells_updates_logs_and_the_result(
+def test_a_program_as_fal_documents_it_prints_updates_logs_and_the_result(
     name: str, tmp_path: Path
 ) -> None:
     kind, updates = DOCUMENTED[name]

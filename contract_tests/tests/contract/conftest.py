@@ -1,4 +1,4 @@
-"""A mock that answers at once, served for all tests of this room."""
+"""A client of the mock that answers at once."""
 
 from __future__ import annotations
 
@@ -7,16 +7,7 @@ from collections.abc import Generator
 import pytest
 
 from falkit_client import Client
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
-from serving import Mock, running
-
-
-@pytest.fixture(scope="session")
-def mock() -> Generator[Mock]:
-    """A mock whose jobs take no time."""
-    with running(Settings(timing=parse_timing("instant"), seed=1)) as served:
-        yield served
+from serving import Mock
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -11,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-import counting
 import measuring
 from contract.facts import RULE, Asked, every
 from falkit_client import AsyncClient, Client, Completed, Status, errors
-from falkit_spec import Catalog
+from falkit_spec import Catalog, Object
+from falkit_spec.schema import ordered, resolve
 from serving import Mock
 
 EVERY = list(every())
@@ -73,21 +75,19 @@ def check_outcome(mock: Mock, asked: Asked, reply: httpx.Response) -> bytes:
 
 
 @combination
-def test_through_fal_run(asked: Asked, mock: Mock, request: pytest.FixtureRequest) -> None:
+def test_through_fal_run(asked: Asked, mock: Mock) -> None:
     clip = check_outcome(mock, asked, mock.run(asked.input, asked.endpoint))
     if (asked.endpoint, *asked.choice.values()) in DECODED:
         assert measuring.decoded(clip) == asked.fps * asked.seconds
-    note(request, asked, "fal.run")
 
 
 @combination
-def test_through_the_queue(asked: Asked, mock: Mock, request: pytest.FixtureRequest) -> None:
+def test_through_the_queue(asked: Asked, mock: Mock) -> None:
     job = mock.submit(asked.input, asked.endpoint)
     status = mock.status(job)
     assert status["status"] == "COMPLETED"
     assert status.get("error") == (None if asked.legal else "Invalid status code: 422")
     check_outcome(mock, asked, mock.result(job))
-    note(request, asked, "queue")
 
 
 def check_client(mock: Mock, asked: Asked, call: Callable[[bool], Any]) -> None:
@@ -105,17 +105,12 @@ def check_client(mock: Mock, asked: Asked, call: Callable[[bool], Any]) -> None:
 
 
 @combination
-def test_through_the_clients_run(
-    asked: Asked, mock: Mock, client: Client, request: pytest.FixtureRequest
-) -> None:
+def test_through_the_clients_run(asked: Asked, mock: Mock, client: Client) -> None:
     check_client(mock, asked, lambda check: client.run(asked.endpoint, asked.input, check=check))
-    note(request, asked, "Client.run")
 
 
 @combination
-def test_through_the_clients_subscribe(
-    asked: Asked, mock: Mock, client: Client, request: pytest.FixtureRequest
-) -> None:
+def test_through_the_clients_subscribe(asked: Asked, mock: Mock, client: Client) -> None:
     seen: list[Status] = []
     check_client(
         mock,
@@ -125,20 +120,16 @@ def test_through_the_clients_subscribe(
         ),
     )
     assert [type(status) for status in seen] == [Completed]
-    note(request, asked, "Client.subscribe")
 
 
 @combination
 @pytest.mark.parametrize("method", ["run", "subscribe"])
-def test_through_the_asynchronous_client(
-    asked: Asked, method: str, mock: Mock, request: pytest.FixtureRequest
-) -> None:
+def test_through_the_asynchronous_client(asked: Asked, method: str, mock: Mock) -> None:
     async def call(check: bool) -> Any:
         async with AsyncClient("id:secret", mock.url) as client:
             return await getattr(client, method)(asked.endpoint, asked.input, check=check)
 
     check_client(mock, asked, lambda check: asyncio.run(call(check)))
-    note(request, asked, f"AsyncClient.{method}")
 
 
 @combination
@@ -146,14 +137,21 @@ def test_costs_what_the_price_list_says(asked: Asked, client: Client) -> None:
     assert client.price(asked.endpoint, asked.input) == asked.price
 
 
-def test_the_documents_know_the_same_combinations_as_we_do() -> None:
+def test_the_documents_have_exactly_these_combinations() -> None:
     listed = {(one.endpoint, one.key, one.legal) for one in EVERY}
     assert len(listed) == len(EVERY)
-    counted = counting.expected(Catalog.vendored())
-    assert {(one.endpoint, one.choice, one.legal) for one in counted} == listed
+    documented = {
+        (endpoint.id, json.dumps({**one.values, **switches}, sort_keys=True), one.legal)
+        for endpoint in Catalog.vendored()
+        for one in endpoint.combinations()
+        for switches in switched(endpoint.input_schema)
+    }
+    assert documented == listed
 
 
-def note(request: pytest.FixtureRequest, asked: Asked, door: str) -> None:
-    """Have it counted."""
-    node: pytest.Item = request.node
-    counting.note(node, counting.Tried(asked.endpoint, asked.key, door, asked.legal))
+def switched(schema: Object) -> list[dict[str, bool]]:
+    """Return each way to set an input's switches."""
+    fields = ordered(schema).items()
+    names = [name for name, node in fields if resolve(node, schema).get("type") == "boolean"]
+    ways = itertools.product((True, False), repeat=len(names))
+    return [dict(zip(names, values, strict=True)) for values in ways]

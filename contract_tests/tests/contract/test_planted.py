@@ -36,7 +36,7 @@ def test_a_fault_that_changes_nothing_is_missed() -> None:
     assert "passed" in verdict.trouble
 
 
-def test_code_that_does_not_even_load_is_no_fault_that_a_test_caught() -> None:
+def test_code_that_does_not_load_is_not_caught() -> None:
     assert planted.planted(replace(ONE, after="not python")).trouble
 
 

@@ -253,7 +253,7 @@ def test_a_rule_that_nothing_meets_is_refused() -> None:
         inputs(with_rule(properties, {}, one("x", const=3)))
 
 
-def test_fields_of_ones_own_take_the_place_of_the_documents() -> None:
+def test_custom_fields_replace_the_documents() -> None:
     mine: st.SearchStrategy[JSON] = st.just("mine")
     found = find(inputs(I2V_FAST, fields={"prompt": mine}), lambda input: True)
     assert found["prompt"] == "mine"
@@ -261,7 +261,7 @@ def test_fields_of_ones_own_take_the_place_of_the_documents() -> None:
 
 @settings(deadline=None)
 @given(input=inputs(I2V_FAST, fields={"duration": st.sampled_from([10, 12])}))
-def test_fields_of_ones_own_keep_the_rules(input: Object) -> None:
+def test_custom_fields_keep_the_rules(input: Object) -> None:
     assert Catalog.vendored().get(I2V_FAST).is_valid(input)
 
 
@@ -299,7 +299,7 @@ def test_an_input_that_takes_anything_yields_objects() -> None:
         ({"$ref": "#/components/schemas/Lora", "multipleOf": 2, "not": {}}, "input.x", "not"),
     ],
 )
-def test_what_cannot_be_made_is_refused_at_the_call(schema: Object, path: str, why: str) -> None:
+def test_an_impossible_strategy_is_refused_at_the_call(schema: Object, path: str, why: str) -> None:
     with pytest.raises(UnsupportedSchema, match="acme/odd") as refused:
         inputs(endpoint_taking({"x": schema}))
     assert path in str(refused.value)
@@ -307,7 +307,7 @@ def test_what_cannot_be_made_is_refused_at_the_call(schema: Object, path: str, w
     assert isinstance(refused.value, ContractError)
 
 
-def test_an_input_that_is_no_object_is_refused() -> None:
+def test_an_input_that_is_not_an_object_is_refused() -> None:
     with pytest.raises(UnsupportedSchema, match="an input is an object, not array"):
         inputs(endpoint_of({"type": "array"}))
 
@@ -351,13 +351,13 @@ def test_a_field_that_takes_anything_cannot_be_invalid() -> None:
         invalid_inputs(EVERY, field="open")
 
 
-def test_a_field_that_is_no_strategy_is_refused() -> None:
+def test_a_field_that_is_not_a_strategy_is_refused() -> None:
     fields: Any = {"prompt": "just this"}
     with pytest.raises(BadArgument, match="give a strategy"):
         inputs(T2V, fields=fields)
 
 
-def test_what_is_no_endpoint_is_refused() -> None:
+def test_an_unknown_endpoint_is_refused() -> None:
     endpoint: Any = {"id": T2V}
     with pytest.raises(BadArgument, match="give an Endpoint"):
         inputs(endpoint)

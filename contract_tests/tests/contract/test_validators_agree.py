@@ -153,7 +153,7 @@ def test_both_validators_agree(endpoint_id: str, data: st.DataObject, seed: int)
 
 
 @pytest.mark.parametrize("endpoint_id", ENDPOINTS)
-def test_what_is_dealt_is_legal_now_and_then(endpoint_id: str) -> None:
+def test_drawn_values_are_sometimes_legal(endpoint_id: str) -> None:
     endpoint, valid = ENDPOINTS[endpoint_id], list[bool]()
 
     @settings(max_examples=5, deadline=None, database=None, suppress_health_check=SLOW)
@@ -168,9 +168,7 @@ def test_what_is_dealt_is_legal_now_and_then(endpoint_id: str) -> None:
 @pytest.mark.parametrize("endpoint_id", ENDPOINTS)
 @settings(max_examples=10, deadline=None, suppress_health_check=SLOW)
 @given(data=st.data(), seed=st.integers(0, 2**32))
-def test_what_is_refused_is_also_explained(
-    endpoint_id: str, data: st.DataObject, seed: int
-) -> None:
+def test_refused_values_are_explained(endpoint_id: str, data: st.DataObject, seed: int) -> None:
     endpoint, drawn = ENDPOINTS[endpoint_id], data.draw(pools(endpoint_id))
     for input in dealt(drawn, seed, 10):
         assert endpoint.is_valid(input) == (endpoint.validate(input) == []), input

@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.core.clock import ManualClock, Timer
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
-from serving import Mock, running
+from falkit import Settings
+from falkit_mock.core.clock import Timer
+from serving import Mock, WatchedClock, running
 
 
 @pytest.fixture
 def ticking() -> Generator[Mock]:
-    with running(Settings(timing=parse_timing("10,20"))) as served:
+    with running(Settings(timing="10,20")) as served:
         yield served
 
 
@@ -102,7 +101,7 @@ def test_a_body_that_is_not_json_is_refused_with_the_character(manual: Mock) -> 
 
 def test_the_clock_is_not_advanced_past_the_year_9998(manual: Mock) -> None:
     clock = manual.clock
-    assert isinstance(clock, ManualClock)
+    assert isinstance(clock, WatchedClock)
     manual.inside(lambda: clock.restore(253_370_000_000.0, running=False))
     reply = manual.http.post("/__falkit/clock/advance", json={"seconds": 3e6})
     assert (reply.status_code, "9998" in reply.json()["detail"]) == (422, True)
@@ -112,7 +111,7 @@ class Borrowed:
     """A program's own clock, which only tells the time."""
 
     def __init__(self) -> None:
-        self._clock = ManualClock()
+        self._clock = WatchedClock()
         self.notifier = self._clock.notifier
 
     def now(self) -> float:

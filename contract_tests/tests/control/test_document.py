@@ -6,7 +6,7 @@ from typing import Any
 
 from openapi_spec_validator import validate
 
-from falkit_mock.app import create_app
+from falkit import create_app
 from falkit_mock.control import document
 from falkit_mock.control.routes import METHODS, control_router, operations
 from serving import Mock

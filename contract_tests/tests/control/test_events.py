@@ -15,10 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
+from falkit import Settings
 from falkit_mock.control import records
 from falkit_mock.core.events import RequestAnswered, RequestRecord
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from serving import PATIENCE, PROMPT, T2V, Mock, running
 
 EVENTS = "/__falkit/events"
@@ -77,7 +76,7 @@ def following(mock: Mock, query: str = "", **headers: str) -> Generator[Follower
 @pytest.fixture
 def mock() -> Generator[Mock]:
     """A mock of the test's own, since numbers go on across resets."""
-    with running(Settings(timing=parse_timing("instant"), seed=1)) as served:
+    with running(Settings(timing="instant", seed=1)) as served:
         yield served
 
 
@@ -176,7 +175,7 @@ def test_a_password_of_a_receiver_is_not_in_an_event(mock: Mock) -> None:
     assert event.data["url"] == "http://me:***@example.com/"
 
 
-def test_requests_to_the_control_api_are_no_events(mock: Mock) -> None:
+def test_requests_to_the_control_api_are_not_events(mock: Mock) -> None:
     with following(mock) as follower:
         mock.http.get("/__falkit/health")
         mock.http.get("/nowhere")

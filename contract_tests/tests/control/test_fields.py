@@ -13,14 +13,12 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator
 
+from falkit import Settings
 from falkit_mock.control import document
 from falkit_mock.control.routes import METHODS
-from falkit_mock.core.clock import ManualClock
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
 from falkit_spec import JSON
 from falkit_spec.schema import follow_ref
-from serving import Mock, running
+from serving import Mock, WatchedClock, running
 
 # One value of each kind in JSON, and numbers beyond every range that the document has.
 VALUES: tuple[Any, ...] = (None, True, 1.5, -(2**60), 2**60, 1e300, "\x00?", [], {})
@@ -116,7 +114,7 @@ def wrong_fields() -> Iterator[Case]:
 
 @pytest.fixture(scope="module")
 def mock() -> Generator[Mock]:
-    with running(Settings(timing=parse_timing("held"), seed=1), ManualClock()) as served:
+    with running(Settings(timing="held", seed=1), WatchedClock()) as served:
         yield served
 
 
@@ -190,7 +188,7 @@ def test_an_unknown_id_in_a_path_is_named(mock: Mock) -> None:
             ), reply.text
 
 
-def test_no_name_stands_for_two_fields_of_an_operation() -> None:
+def test_each_field_of_an_operation_has_a_name_of_its_own() -> None:
     for method, path, parameters, schema in documented():
         names = [one["name"] for one in parameters] + [*(schema or {}).get("properties", {})]
         assert len(names) == len(set(names)), (method, path)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import Generator
 
 import httpx
 import pytest
 
-from falkit_mock.app import create_app
+from falkit import Settings, create_app
 from falkit_mock.control.routes import Guard
-from falkit_mock.settings import Settings
-from processes import started
+from processes import FALKIT, started
 from serving import PATIENCE, Mock, running
 
-COMMAND = [sys.executable, "-c", "from falkit_mock.cli import main; main()", "serve", "--port", "0"]
+COMMAND = [FALKIT, "serve", "--port", "0"]
 HEALTH = "/__falkit/health"
 
 
@@ -125,7 +123,7 @@ def test_a_request_for_a_host_of_fals_never_reaches_the_control_api(
     mock.submit()
     for path in ("/__falkit/reset", "/__falkit/jobs"):
         mock.http.post(path, headers=headers)
-    assert mock.service.store.jobs()
+    assert mock.jobs()
     assert "next_cursor" not in mock.http.get("/__falkit/jobs", headers=headers).text
 
 
@@ -136,7 +134,7 @@ def test_a_request_for_a_host_of_fals_never_reaches_the_control_api(
 def test_a_target_url_that_names_the_control_api_changes_nothing(mock: Mock, target: str) -> None:
     mock.submit()
     mock.http.post("/api/fal/proxy", headers={"x-fal-target-url": target})
-    assert len(mock.service.store.jobs()) == 1
+    assert len(mock.jobs()) == 1
 
 
 def test_a_call_within_the_process_may_use_any_host_name() -> None:

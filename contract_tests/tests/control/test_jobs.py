@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from control.taking import until_taken
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import I2V_FAST, PATIENCE, PROMPT, T2V, Mock, running
 
 
@@ -168,7 +167,7 @@ def test_releasing_a_job_that_is_not_held_changes_nothing(manual: Mock) -> None:
 
 
 def test_releasing_a_job_that_no_clock_drives_ends_it() -> None:
-    with running(Settings(timing=parse_timing("held"))) as held:
+    with running(Settings(timing="held")) as held:
         job = held.submit()
         assert steer(held, job, "release")[1]["status"] == "COMPLETED"
 

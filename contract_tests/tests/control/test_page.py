@@ -5,29 +5,26 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from falkit import Settings
 from falkit_mock.control import document
 from falkit_mock.control.routes import METHODS, ROOT
-from falkit_mock.core.clock import ManualClock
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
-from serving import PATIENCE, Mock, running
+from processes import FALKIT
+from serving import PATIENCE, Mock, WatchedClock, running
 
 PAGE = (Path(__file__).parents[3] / "docs" / "control.md").read_text()
 DEFAULT_URL = "http://127.0.0.1:4325"
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 EXAMPLES = re.findall(r"```sh\n(.*?)```(?:\s*```json\n(.*?)```)?", PAGE, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def steered() -> Generator[Mock]:
-    settings = Settings(timing=parse_timing("10,20"), seed=1, control_token=None)
-    with running(settings, ManualClock()) as served:
+    settings = Settings(timing="10,20", seed=1, control_token=None)
+    with running(settings, WatchedClock()) as served:
         served.submit()
         yield served
 

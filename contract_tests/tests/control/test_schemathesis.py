@@ -11,11 +11,9 @@ from hypothesis import HealthCheck, settings
 from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi import checks
 
+from falkit import Settings
 from falkit_mock.control import document
-from falkit_mock.core.clock import ManualClock
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
-from serving import Mock, running
+from serving import Mock, WatchedClock, running
 
 # Schemathesis's types are more generic than it says, hence Any here and there.
 CHECKS: Any = checks
@@ -31,7 +29,7 @@ BOUNDED = settings(
 
 @pytest.fixture(scope="module")
 def steered() -> Generator[Mock]:
-    with running(Settings(timing=parse_timing("held"), seed=1), ManualClock()) as served:
+    with running(Settings(timing="held", seed=1), WatchedClock()) as served:
         served.submit()
         yield served
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from falkit_mock.app import create_app
+from falkit import Settings, create_app
 from falkit_mock.core.identity import Identity
-from falkit_mock.settings import Settings
 from falkit_mock.store.sqlite import SqliteStore
 from serving import KEY, PROMPT, T2V, Mock
 

@@ -15,8 +15,7 @@ import httpx
 import pytest
 
 from control.taking import until_taken
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import KEY, PATIENCE, PROMPT, T2V, Mock, running
 
 UPLOAD = "/rest.fal.ai/storage/upload/initiate?storage_type=fal-cdn-v3"
@@ -26,7 +25,7 @@ PIXELS = b"\x89PNG" + bytes(range(256)) * 5000
 @pytest.fixture
 def fresh() -> Generator[Mock]:
     """Another mock: other seed, other time, running."""
-    with running(Settings(timing=parse_timing("10,20"), seed=99)) as served:
+    with running(Settings(timing="10,20", seed=99)) as served:
         yield served
 
 

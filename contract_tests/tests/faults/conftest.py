@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import ExitStack
 
 import pytest
 
-from falkit_mock.core.clock import Clock
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
-from serving import Mock, running
-
-Serve = Callable[..., Mock]
+from falkit import Settings
+from serving import Mock, Serve, WatchedClock, running
 
 
 @pytest.fixture(scope="session")
 def instant() -> Generator[Mock]:
     """A mock without rules whose jobs take no time; shared, so faults are named by requests."""
-    with running(Settings(timing=parse_timing("instant"), concurrency=0)) as served:
+    with running(Settings(timing="instant", concurrency=0)) as served:
         yield served
 
 
@@ -27,8 +23,10 @@ def serve() -> Generator[Serve]:
     """Serve a mock that starts with rules, `serve("image_load_error times=2", timing="1,2")`."""
     with ExitStack() as stack:
 
-        def start(*rules: str, timing: str = "instant", clock: Clock | None = None) -> Mock:
-            settings = Settings(timing=timing, concurrency=0, seed=1, faults=rules)
+        def start(
+            *rules: str, timing: str = "instant", clock: WatchedClock | None = None, seed: int = 1
+        ) -> Mock:
+            settings = Settings(timing=timing, concurrency=0, seed=seed, faults=rules)
             return stack.enter_context(running(settings, clock))
 
         yield start

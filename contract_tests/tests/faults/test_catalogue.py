@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from falkit_mock.core.errors import FileNotFound
+from falkit_mock.core.errors import WireError
 from falkit_mock.core.jobs import Outcome, Refused, WebhookFaultName
 from falkit_mock.core.settings import Assumptions
 from falkit_mock.faults import Family
@@ -53,7 +53,7 @@ def test_a_refusal_is_answered(instant: Mock, name: str) -> None:
 @pytest.mark.parametrize("name", names("media"))
 def test_a_file_is_corrupted(name: str) -> None:
     if name == "media_missing":
-        with pytest.raises(FileNotFound):
+        with pytest.raises(WireError):
             corrupted(FILE, triggered(name))
         return
     # It comes whole, but slowly.

@@ -1,20 +1,18 @@
-"""What befalls the connection: over a socket, through the gateway's TLS, and within one process."""
+"""Faults of the connection: over a socket, through the gateway's TLS, and within one process."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-import threading
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
-from falkit_mock.app import create_app
-from falkit_mock.settings import Settings
-from faults.conftest import Serve
+from falkit import Settings, create_app
 from gated import Gated, gated, heard
-from serving import KEY, PATIENCE, PROMPT, T2V, Mock, WatchedClock
+from serving import KEY, PATIENCE, PROMPT, T2V, Mock, Serve, WatchedClock
 
 CUTS = {
     "connection_reset": (httpx.ReadError, "reset"),
@@ -47,7 +45,7 @@ def test_a_reset_keeps_the_job_from_being_made_and_a_lost_reply_does_not(serve: 
     for fault, jobs in (("connection_reset", 0), ("reply_lost", 1), ("half_reply", 2)):
         with pytest.raises(httpx.TransportError):
             mock.submit(headers={"x-falkit-fault": fault})
-        assert len(mock.service.store.jobs()) == jobs
+        assert len(mock.jobs()) == jobs
 
 
 @pytest.mark.parametrize("operation", ["status", "stream", "result"])
@@ -88,20 +86,11 @@ def test_the_ingress_answers_in_nginxs_words(instant: Mock, status: int) -> None
 def test_a_hanging_call_ends_when_the_clock_says(serve: Serve) -> None:
     clock = WatchedClock()
     mock = serve("hang seconds=120", clock=clock)
-    ended: list[Exception] = []
-
-    def call() -> None:
-        try:
-            mock.run(PROMPT)
-        except httpx.TransportError as error:
-            ended.append(error)
-
-    thread = threading.Thread(target=call)
-    thread.start()
-    clock.until_waited_for()
-    mock.advance(120)
-    thread.join(PATIENCE)
-    assert isinstance(ended[0], httpx.RemoteProtocolError)
+    with ThreadPoolExecutor() as pool:
+        call = pool.submit(mock.run, PROMPT)
+        clock.until_waited_for()
+        mock.advance(120)
+        assert isinstance(call.exception(PATIENCE), httpx.RemoteProtocolError)
 
 
 def test_a_hanging_call_ends_when_its_caller_gives_up(serve: Serve) -> None:
@@ -109,34 +98,30 @@ def test_a_hanging_call_ends_when_its_caller_gives_up(serve: Serve) -> None:
     mock = serve("hang", clock=clock)
     with pytest.raises(httpx.ReadTimeout):
         mock.run(PROMPT, timeout=0.05)
-    assert mock.service.store.jobs() == []
+    assert mock.jobs() == []
 
 
 def test_latency_is_on_the_clock(serve: Serve) -> None:
     clock = WatchedClock()
     mock = serve("latency seconds=uniform:100..200", clock=clock)
-    codes: list[int] = []
-    thread = threading.Thread(target=lambda: codes.append(mock.run(PROMPT).status_code))
-    thread.start()
-    clock.until_waited_for()
-    mock.advance(99)
-    assert not codes
-    clock.until_waited_for()
-    mock.advance(101)
-    thread.join(PATIENCE)
-    assert codes == [200]
+    with ThreadPoolExecutor() as pool:
+        call = pool.submit(mock.run, PROMPT)
+        clock.until_waited_for()
+        mock.advance(99)
+        assert not call.done()
+        clock.until_waited_for()
+        mock.advance(101)
+        assert call.result(PATIENCE).status_code == 200
 
 
-def test_a_mock_that_is_told_to_stop_lets_go_of_those_who_hang(serve: Serve) -> None:
+def test_stopping_the_mock_ends_hanging_calls(serve: Serve) -> None:
     clock = WatchedClock()
     mock = serve("hang", clock=clock)
-    codes: list[int] = []
-    thread = threading.Thread(target=lambda: codes.append(mock.run(PROMPT).status_code))
-    thread.start()
-    clock.until_waited_for()
-    mock.inside(mock.service.close)
-    thread.join(PATIENCE)
-    assert codes == [503]
+    with ThreadPoolExecutor() as pool:
+        call = pool.submit(mock.run, PROMPT)
+        clock.until_waited_for()
+        mock.stop()
+        assert call.result(PATIENCE).status_code == 503
 
 
 @pytest.fixture(scope="module")

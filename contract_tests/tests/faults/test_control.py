@@ -11,8 +11,7 @@ from falkit_mock.faults import RuleError
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.matching import MatchContext
 from falkit_mock.faults.rulebook import Rulebook
-from faults.conftest import Serve
-from serving import PROMPT, T2V, Mock
+from serving import PROMPT, T2V, Mock, Serve
 
 RULES = "/__falkit/rules"
 
@@ -51,7 +50,7 @@ def test_all_rules_are_replaced_or_none(mock: Mock) -> None:
     ]
 
 
-def test_a_rule_is_replaced_and_counted_anew(mock: Mock) -> None:
+def test_a_rule_is_replaced_and_counted_again(mock: Mock) -> None:
     mock.http.post(RULES, json={"rule": "internal_error times=1"})
     assert [mock.run(PROMPT).status_code for _ in range(2)] == [500, 200]
     replaced = mock.http.put(f"{RULES}/r1", json={"rule": "internal_error times=1"}).json()
@@ -73,7 +72,7 @@ def test_a_rule_is_replaced_and_counted_anew(mock: Mock) -> None:
         ({"rule": "x" * 9999}, "…"),
     ],
 )
-def test_what_makes_no_rule_is_refused(mock: Mock, body: dict[str, Any], detail: str) -> None:
+def test_a_malformed_rule_is_refused(mock: Mock, body: dict[str, Any], detail: str) -> None:
     reply = mock.http.post(RULES, json=body)
     assert reply.status_code == 422
     assert detail in reply.json()["detail"]
@@ -116,11 +115,11 @@ def test_a_rulebook_is_written_down_and_read_back_with_its_counts() -> None:
         {"rules": [{"id": "r1"}]},
         {"rules": [{"id": "r1", "rule": {"fault": "x"}}]},
         {"rules": [{"id": "r1", "rule": {"fault": "bad_key"}, "matched": -1}]},
-        {"named": [{"text": "x", "key": "id"}]},
+        {"named": [{"named": "x", "key": "id"}]},
         {"count": "x"},
     ],
 )
-def test_what_is_no_rulebook_is_refused_and_changes_nothing(value: Any) -> None:
+def test_a_malformed_rulebook_is_refused_and_changes_nothing(value: Any) -> None:
     book = Rulebook(Identity(1))
     book.add("bad_key")
     before = book.dump()
@@ -133,6 +132,6 @@ def test_a_reset_brings_back_the_rules_of_the_start(serve: Serve) -> None:
     mock = serve("internal_error times=1")
     mock.run(PROMPT)
     mock.http.post(RULES, json={"rule": "bad_key"})
-    mock.inside(mock.service.rules.reset)
-    (kept,) = mock.service.rules.all()
-    assert (kept.id, kept.rule.text(), kept.matched) == ("r1", "internal_error times=1", 0)
+    mock.http.post("/__falkit/reset")
+    (kept,) = mock.http.get(RULES).json()["rules"]
+    assert (kept["id"], kept["text"], kept["matched"]) == ("r1", "internal_error times=1", 0)

@@ -1,4 +1,4 @@
-"""Which requests of a row a rule applies to: first ones, some, every so manieth, by chance."""
+"""To which requests of a sequence a rule applies: the first, some, every nth, by chance."""
 
 from __future__ import annotations
 
@@ -6,26 +6,19 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.core.identity import Identity
-from falkit_mock.faults.matching import MatchContext
-from falkit_mock.faults.rulebook import Rulebook
-from faults.conftest import Serve
-from serving import PROMPT, T2V, Mock
+from serving import PROMPT, Mock, Serve
 
 
 def codes(mock: Mock, count: int, **options: Any) -> list[int]:
     return [mock.run(PROMPT, **options).status_code for _ in range(count)]
 
 
-def applied(rule: str, count: int, seed: int = 1) -> list[int]:
-    """Return the places in a row of requests to which a rule applies, from 1."""
-    book = Rulebook(Identity(seed))
-    book.add(rule)
-    subject = MatchContext("run", T2V, "id")
-    return [place for place in range(1, count + 1) if book.choose("outcome", subject) is not None]
+def applied(mock: Mock, count: int) -> list[int]:
+    """Return the places in a sequence of requests that fail, from 1."""
+    return [place for place, code in enumerate(codes(mock, count), 1) if code == 500]
 
 
-def test_it_fails_twice_and_then_succeeds(serve: Serve) -> None:
+def test_a_rule_with_times_2_fails_two_requests(serve: Serve) -> None:
     assert codes(serve("runner_server_error times=2"), 4) == [500, 500, 200, 200]
 
 
@@ -45,25 +38,21 @@ def test_it_fails_twice_and_then_succeeds(serve: Serve) -> None:
         ("internal_error probability=1 times=2", [1, 2]),
     ],
 )
-def test_places_in_the_row(rule: str, places: list[int]) -> None:
-    assert applied(rule, 6) == places
+def test_places_in_the_sequence(serve: Serve, rule: str, places: list[int]) -> None:
+    assert applied(serve(rule), 6) == places
 
 
-def test_chance_follows_from_the_seed_alone() -> None:
+def test_chance_follows_from_the_seed_alone(serve: Serve) -> None:
     rule = "internal_error probability=0.3"
-    first = applied(rule, 400)
-    assert first == applied(rule, 400)
-    assert first != applied(rule, 400, seed=2)
+    first = applied(serve(rule), 400)
+    assert first == applied(serve(rule), 400)
+    assert first != applied(serve(rule, seed=2), 400)
     assert 0.2 < len(first) / 400 < 0.4
 
 
-def test_two_rules_alike_have_dice_of_their_own() -> None:
-    book = Rulebook(Identity(1))
-    subject = MatchContext("run", T2V)
-    for _ in range(2):
-        book.add("internal_error probability=0.5")
-    thrown = [book.choose("outcome", subject) for _ in range(200)]
-    missed = sum(chosen is None for chosen in thrown)
+def test_two_equal_rules_have_dice_of_their_own(serve: Serve) -> None:
+    mock = serve(*["internal_error probability=0.5"] * 2)
+    missed = 200 - len(applied(mock, 200))
     assert 25 < missed < 75, "one in four is missed by both"
 
 
@@ -71,7 +60,8 @@ def test_the_first_rule_of_a_phase_decides_and_the_others_are_not_counted(serve:
     mock = serve("runner_server_error times=1", "internal_error times=1", "bad_request nth=1")
     reply = [mock.run(PROMPT).headers.get("x-fal-error-type") for _ in range(4)]
     assert reply == ["runner_server_error", "internal_error", "bad_request", None]
-    assert [kept.matched for kept in mock.service.rules.all()] == [4, 3, 2]
+    listed = mock.http.get("/__falkit/rules").json()["rules"]
+    assert [rule["matched"] for rule in listed] == [4, 3, 2]
 
 
 def test_rules_of_different_phases_go_together(serve: Serve) -> None:
@@ -94,7 +84,7 @@ def test_named_faults_are_counted_by_text_and_key(instant: Mock) -> None:
     assert code("internal_error times=1 detail=Other", "count-a") == 500
 
 
-def test_what_a_request_names_comes_before_the_rules(serve: Serve) -> None:
+def test_faults_named_by_a_request_come_before_the_rules(serve: Serve) -> None:
     mock = serve("runner_server_error")
     named = mock.run(PROMPT, headers={"x-falkit-fault": "image_load_error times=1"})
     assert named.status_code == 422

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from falkit import Settings
 from falkit_mock.core import parse_body
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import ModelRequest
@@ -22,10 +23,8 @@ from falkit_mock.faults.resolve import outcome_as
 from falkit_mock.faults.rulebook import Rulebook, TriggeredFault
 from falkit_mock.faults.rules import Rule
 from falkit_mock.service.outcomes import read_request
-from falkit_mock.settings import Settings
 from falkit_spec import Catalog
-from faults.conftest import Serve
-from serving import PROMPT, T2V, Mock
+from serving import PROMPT, T2V, Mock, Serve
 
 TEXTS = (
     *("nan", "-nan", "inf", "-inf", "+Infinity", "1e999", "-1e999", "1e-999", "-0", "-1", "1_0"),
@@ -117,7 +116,7 @@ def test_a_distribution_of_any_width_is_drawn_from() -> None:
         assert all(0 <= drawn.draw(dice) <= 604_800 for _ in range(99))
 
 
-def test_a_length_that_cant_be_is_refused_wherever_it_is_said(serve: Serve) -> None:
+def test_an_impossible_duration_is_refused_wherever_it_is_given(serve: Serve) -> None:
     mock = serve()
     rule = {"fault": "stuck", "seconds": -math.inf}
     body = json.dumps({"rule": rule}).encode()
@@ -127,7 +126,7 @@ def test_a_length_that_cant_be_is_refused_wherever_it_is_said(serve: Serve) -> N
     assert (reply.status_code, "-inf" in reply.headers["x-falkit-hint"]) == (200, True)
 
 
-def test_what_no_header_can_hold_is_no_content_type(instant: Mock) -> None:
+def test_a_content_type_that_no_header_can_hold_is_refused(instant: Mock) -> None:
     for text in ("a\nb", "é", "\0"):
         with pytest.raises(RuleError, match="can't stand in a header"):
             Rule.read({"fault": "media_wrong_type", "content_type": text})

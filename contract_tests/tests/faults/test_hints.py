@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faults.conftest import Serve
-from serving import KEY, PROMPT, Mock
+from serving import KEY, PROMPT, Mock, Serve
 
 HINT = "x-falkit-hint"
 
@@ -55,7 +54,9 @@ def test_a_header_that_a_program_sends_with_everything_is_a_hint_where_it_does_n
         ({"prompt": "Rain [FALKIT:STUCK]"}, "did you mean stuck?"),
     ],
 )
-def test_magic_that_does_nothing_is_told(instant: Mock, input: dict[str, str], words: str) -> None:
+def test_magic_text_without_effect_is_named_in_the_hint(
+    instant: Mock, input: dict[str, str], words: str
+) -> None:
     reply = instant.run(input)
     assert (reply.status_code, words in reply.headers[HINT]) == (200, True), reply.headers
 
@@ -66,7 +67,7 @@ def test_magic_may_be_written_in_capitals(instant: Mock) -> None:
     assert instant.run({"prompt": "Rain", "x": url}).status_code == 422
 
 
-def test_what_is_made_of_a_reply_that_succeeds_is_told_there(serve: Serve) -> None:
+def test_a_successful_reply_names_its_faults_in_the_hint(serve: Serve) -> None:
     mock = serve("latency seconds=0 on=run,status", "slow_logs", "media_truncated", "webhook_slow")
     assert mock.run(PROMPT).headers[HINT].startswith("falkit made this fault (r1: latency")
     reply = mock.http.post("/queue.fal.run/fal-ai/ltx-2/text-to-video", json=PROMPT)

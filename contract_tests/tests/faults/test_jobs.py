@@ -1,4 +1,4 @@
-"""What befalls jobs: tries inside the service, time in the queue, lines, results and files."""
+"""Faults of jobs: tries inside the service, time in the queue, lines, results and files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import av
 import pytest
 from av.error import FFmpegError
 
-from falkit_mock.core.clock import ManualClock
-from faults.conftest import Serve
-from serving import PROMPT, Mock
+from serving import PROMPT, Mock, Serve, WatchedClock
 
 TEMPORARY = [
     "startup_timeout",
@@ -40,9 +38,7 @@ FINAL = [
 
 
 def attempts(mock: Mock, job: dict[str, str]) -> int:
-    stored = mock.service.store.get(job["request_id"])
-    assert stored is not None
-    return stored.attempts
+    return int(mock.job(job)["attempts"])
 
 
 @pytest.mark.parametrize("fault", TEMPORARY)
@@ -67,7 +63,7 @@ def test_the_queue_does_not_try_again(serve: Serve, fault: str) -> None:
     assert codes == [False, False, True]
 
 
-def test_nothing_is_tried_again_where_the_caller_says_so_nor_by_fal_run(serve: Serve) -> None:
+def test_no_retry_where_the_caller_forbids_it_nor_by_fal_run(serve: Serve) -> None:
     mock = serve("runner_disconnected times=2")
     job = mock.submit(headers={"x-fal-no-retry": "1"})
     assert mock.result(job).status_code == 503
@@ -77,7 +73,7 @@ def test_nothing_is_tried_again_where_the_caller_says_so_nor_by_fal_run(serve: S
 
 
 def test_an_error_of_the_run_takes_its_time_and_one_of_the_input_does_not(serve: Serve) -> None:
-    clock = ManualClock()
+    clock = WatchedClock()
     mock = serve(timing="1,10", clock=clock)
     ran = mock.submit({"prompt": "[falkit:generation_timeout]"})
     refused = mock.submit({"prompt": "[falkit:image_too_small]"})
@@ -93,7 +89,7 @@ def test_an_error_of_the_run_takes_its_time_and_one_of_the_input_does_not(serve:
 
 
 def test_a_stuck_job_waits_for_its_time_or_for_ever(serve: Serve) -> None:
-    mock = serve("stuck seconds=100 times=1", "stuck times=1", timing="0,2", clock=ManualClock())
+    mock = serve("stuck seconds=100 times=1", "stuck times=1", timing="0,2", clock=WatchedClock())
     late, never, next_one = mock.submit(), mock.submit(), mock.submit()
     mock.advance(2)
     assert mock.status(late)["status"] == mock.status(never)["status"] == "IN_QUEUE"
@@ -110,7 +106,7 @@ def test_a_stuck_job_waits_for_its_time_or_for_ever(serve: Serve) -> None:
 
 
 def test_a_stuck_job_runs_into_its_start_timeout(serve: Serve) -> None:
-    mock = serve("stuck", clock=ManualClock())
+    mock = serve("stuck", clock=WatchedClock())
     job = mock.submit(headers={"x-fal-request-timeout": "30"})
     mock.advance(31)
     assert mock.status(job)["error_type"] == "request_timeout"
@@ -119,7 +115,7 @@ def test_a_stuck_job_runs_into_its_start_timeout(serve: Serve) -> None:
 
 def test_lines_show_late_or_never(serve: Serve) -> None:
     mock = serve(
-        "slow_logs seconds=5 times=1", "slow_logs seconds=inf", timing="0,10", clock=ManualClock()
+        "slow_logs seconds=5 times=1", "slow_logs seconds=inf", timing="0,10", clock=WatchedClock()
     )
     late, never = mock.submit(), mock.submit()
     mock.advance(4)
@@ -177,7 +173,7 @@ def test_a_file_cut_short_does_not_play(serve: Serve) -> None:
         list(container.decode(video=0))
 
 
-def test_only_the_files_of_the_jobs_that_are_meant_are_spoilt(serve: Serve) -> None:
+def test_only_the_files_of_matching_jobs_are_corrupted(serve: Serve) -> None:
     mock = serve("media_missing prompt=rain")
     urls = [mock.run({"prompt": text}).json()["video"]["url"] for text in ("rain", "sun")]
     assert [mock.http.get(url).status_code for url in urls] == [404, 200]

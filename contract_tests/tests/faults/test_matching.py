@@ -1,4 +1,4 @@
-"""Whom a rule befalls: by endpoint, operation, key, prompt and fields of the input."""
+"""Which requests a rule applies to: by endpoint, operation, key, prompt and fields of the input."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from typing import Any
 import httpx
 import pytest
 
-from falkit_mock.faults.matching import MatchContext
-from falkit_mock.faults.rules import Rule
-from faults.conftest import Serve
-from serving import I2V_FAST, PROMPT, T2V
+from serving import I2V_FAST, PROMPT, T2V, Serve
 
 INPUT: dict[str, Any] = {
+    "image_url": "https://example.com/x.png",
     "prompt": "A Lighthouse in the rain",
     "duration": 8,
     "loud": True,
     "scenes": [{"name": "dawn"}, {"name": "dusk"}],
 }
-SUBJECT = MatchContext("run", I2V_FAST, "id-7", (), lambda: INPUT)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +46,10 @@ SUBJECT = MatchContext("run", I2V_FAST, "id-7", (), lambda: INPUT)
         ("endpoint=fal-ai/* key=id-7 prompt=snow input.duration=8", False),
     ],
 )
-def test_a_matcher(matcher: str, fits: bool) -> None:
-    assert Rule.read(f"internal_error {matcher}").matcher.fits(SUBJECT) is fits
+def test_a_matcher(serve: Serve, matcher: str, fits: bool) -> None:
+    mock = serve(f"internal_error {matcher}")
+    reply = mock.run(INPUT, I2V_FAST, headers={"authorization": "Key id-7:secret"})
+    assert reply.status_code == (500 if fits else 200), reply.text
 
 
 def test_an_input_counts_with_its_defaults_only_where_it_says_them(serve: Serve) -> None:

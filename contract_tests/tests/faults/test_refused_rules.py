@@ -7,8 +7,7 @@ import pytest
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.rulebook import read_rules
 from falkit_mock.faults.rules import Rule
-from faults.conftest import Serve
-from serving import PROMPT, Mock
+from serving import PROMPT, Mock, Serve
 
 REFUSED = [
     ("image_lod_error", "fault", "did you mean image_load_error?"),
@@ -104,7 +103,7 @@ def test_a_table_is_refused(table: dict[str, object], field: str) -> None:
     assert caught.value.field == field
 
 
-def test_an_unknown_fault_tells_the_near_one() -> None:
+def test_an_unknown_fault_names_a_similar_one() -> None:
     with pytest.raises(RuleError, match=r"isn't a fault; did you mean image_load_error\?"):
         Rule.read("Image-Load-Eror")
 
@@ -131,7 +130,7 @@ def test_a_header_that_makes_no_fault_is_answered_400(instant: Mock) -> None:
         assert instant.http.get(job["status_url"], headers=bad).status_code == 400
 
 
-def test_magic_that_makes_no_fault_is_told_by_hint(serve: Serve) -> None:
+def test_magic_text_that_makes_no_fault_is_named_by_hint(serve: Serve) -> None:
     mock = serve()
     reply = mock.run({"prompt": "A tower [falkit:image_lod_error]"})
     assert reply.status_code == 200

@@ -132,7 +132,7 @@ def test_every_default_is_a_value_that_the_parameter_takes() -> None:
                 assert parameter.read(parameter.default) == parameter.default, fault.name
 
 
-def test_a_rule_reads_as_it_would_be_said() -> None:
+def test_a_rule_is_written_as_readable_text() -> None:
     table: Table = {
         "fault": "latency",
         "endpoint": "fal-ai/ltx-2/*",

@@ -8,15 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from falkit import Settings
 from falkit_mock.gateway import Policy
-from falkit_mock.settings import Settings
 from gated import INSTANT, Gated, gated
-
-
-@pytest.fixture(scope="session")
-def authority_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder whose authority all gateways of the tests share."""
-    return tmp_path_factory.mktemp("falkit-home")
 
 
 @pytest.fixture(scope="session")

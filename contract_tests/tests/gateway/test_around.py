@@ -21,7 +21,7 @@ async def _answer() -> str:
     return "on the loop"
 
 
-def test_what_connects_before_the_mock_is_ready_is_answered(authority_folder: Path) -> None:
+def test_a_connection_before_the_mock_is_ready_is_answered(authority_folder: Path) -> None:
     with listen("127.0.0.1", 0) as mock, listen("127.0.0.1", 0) as gate:
         authority = Authority.open(authority_folder)
         gateway = Gateway(gate, reached(mock), Egress("allow"), authority)

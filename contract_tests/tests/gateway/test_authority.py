@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from falkit_mock.gateway import AuthorityUnusable, DataDirUnusable
+from falkit_mock.gateway import GatewayError
 from falkit_mock.gateway.authority import Authority, data_dir
 from falkit_mock.gateway.certificates import make_authority
 
@@ -61,13 +61,13 @@ def test_a_key_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
     assert key.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_second_time_finds_the_first_ones_authority(tmp_path: Path) -> None:
+def test_a_second_start_finds_the_first_authority(tmp_path: Path) -> None:
     first, second = (Authority.open(tmp_path) for _ in range(2))
     assert first.key.read_bytes() == second.key.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ca-key.pem", "ca.pem"]
 
 
-def test_many_that_start_at_once_agree_on_one_authority(tmp_path: Path) -> None:
+def test_processes_that_start_together_agree_on_one_authority(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(Authority.open, [tmp_path / "home"] * 8))
     assert len({authority.public() for authority in made}) == 1
@@ -110,9 +110,9 @@ def test_a_server_certificate_ends_no_later_than_its_authority(tmp_path: Path) -
         b"\xff\xfe",
     ],
 )
-def test_a_damaged_authority_is_named_with_its_mend(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_authority_is_named_with_the_fix(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "ca-key.pem").write_bytes(content)
-    with pytest.raises(AuthorityUnusable, match="falkit cert renew") as caught:
+    with pytest.raises(GatewayError, match="falkit cert renew") as caught:
         Authority.open(tmp_path)
     assert caught.value.path == tmp_path / "ca-key.pem"
     Authority.renew(tmp_path)
@@ -124,14 +124,14 @@ def test_a_key_without_its_own_certificate_is_noticed(tmp_path: Path) -> None:
     mark = b"-----BEGIN CERTIFICATE-----"
     mixed = one.partition(mark)[0] + mark + other.partition(mark)[2]
     (tmp_path / "ca-key.pem").write_bytes(mixed)
-    with pytest.raises(AuthorityUnusable):
+    with pytest.raises(GatewayError, match="falkit cert renew"):
         Authority.open(tmp_path).context()
 
 
-def test_a_folder_that_cannot_be_written_to_is_named_with_its_mend(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_named_with_the_fix(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
-    with pytest.raises(DataDirUnusable, match="FALKIT_HOME") as caught:
+    with pytest.raises(GatewayError, match="FALKIT_HOME") as caught:
         Authority.open(blocked / "falkit")
     assert caught.value.path == blocked / "falkit"
 

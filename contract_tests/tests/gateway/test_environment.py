@@ -16,15 +16,15 @@ import dotenv
 import pytest
 
 from falkit_mock.cli.gateway import SHELLS, render
-from falkit_mock.gateway import RootsUnusable
+from falkit_mock.gateway import GatewayError
 from falkit_mock.gateway.authority import Authority
 from falkit_mock.gateway.environment import PRELOAD, variables
 from falkit_mock.settings import Settings
 from gated import Gated
+from processes import FALKIT
 from serving import T2V, running
 
 URL = "http://127.0.0.1:4326"
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 AWKWARD = {"A": "plain", "B": "two words", "C": "it's $HOME \\ `x`", "D": 'a "quoted" one', "E": ""}
 
 
@@ -40,7 +40,7 @@ def test_proxies_are_set_in_both_cases_with_loopback_excepted(authority: Authori
     assert found["NO_PROXY"] == found["no_proxy"] == "localhost,127.0.0.1,::1"
 
 
-def test_what_speaks_to_falkit_by_name_is_led_to_this_mock(authority: Authority) -> None:
+def test_programs_that_know_falkit_are_led_to_this_mock(authority: Authority) -> None:
     environ = {"FALKIT_BASE_URL": "http://127.0.0.1:4325"}
     assert variables(URL, authority, "allow", environ)["FALKIT_BASE_URL"] == URL
     mock = "http://127.0.0.1:5000"
@@ -86,7 +86,7 @@ def test_where_nothing_is_let_out_falkits_authority_is_enough(
     assert Path(found["SSL_CERT_FILE"]).read_bytes() == b"mine\n" + authority.public()
 
 
-def test_without_roots_of_the_system_certifis_are_taken(
+def test_certifis_roots_are_taken_where_the_system_has_none(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: SimpleNamespace(cafile=None))
@@ -115,7 +115,7 @@ def test_roots_that_the_environment_names_already_are_kept(
 
 
 def test_roots_that_are_not_there_are_named_by_their_variable(authority: Authority) -> None:
-    with pytest.raises(RootsUnusable, match="REQUESTS_CA_BUNDLE: can't read /nowhere/roots"):
+    with pytest.raises(GatewayError, match="REQUESTS_CA_BUNDLE: can't read /nowhere/roots"):
         variables(URL, authority, "allow", {"REQUESTS_CA_BUNDLE": "/nowhere/roots"})
     # Node warns and goes on.
     found = variables(URL, authority, "allow", {"NODE_EXTRA_CA_CERTS": "/nowhere/roots"})
@@ -225,7 +225,7 @@ def test_env_without_a_gateway_is_one_line(gate: Gated, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("egress", ["allow", "block"])
-def test_a_gateway_on_another_machine_is_no_host_to_keep_away(egress: str) -> None:
+def test_a_gateway_on_another_machine_is_not_a_host_to_bypass(egress: str) -> None:
     # Nobody answers at the address; what counts is that the program is not told of falkit.
     environ = {"FALKIT_GATEWAY": "http://192.0.2.1:9", "FALKIT_EGRESS": egress, **_outside()}
     python = "import socket; print(socket.getaddrinfo('192.0.2.1', 9)[0][4])"

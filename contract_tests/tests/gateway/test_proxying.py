@@ -90,7 +90,7 @@ def test_a_tunnel_carries_both_ways_and_a_half_close(gate: Gated) -> None:
         assert heard(caller) == big[::-1]
 
 
-def test_who_speaks_first_in_a_tunnel_is_heard_after_its_announcement(gate: Gated) -> None:
+def test_bytes_sent_first_in_a_tunnel_arrive_after_its_announcement(gate: Gated) -> None:
     greet = b"220 hello\r\n"
     with listening(lambda caller: caller.sendall(greet)) as port, tunnel(gate, port) as caller:
         assert heard(caller) == greet
@@ -106,7 +106,7 @@ def test_a_reset_on_one_side_ends_the_other(gate: Gated) -> None:
         assert heard(caller) == b""
 
 
-def test_calls_to_this_machine_are_no_attempts_to_leave(open_gate: Callable[..., Gated]) -> None:
+def test_calls_to_this_machine_are_not_counted_as_leaving(open_gate: Callable[..., Gated]) -> None:
     gate = open_gate(egress="block")
     reply = gate.http.get(f"{gate.mock}/health")
     assert reply.json() == {"status": "ok"}
@@ -166,7 +166,7 @@ def test_a_host_that_cannot_be_reached_is_named(gate: Gated) -> None:
         b"G" * 70_000,
     ],
 )
-def test_what_is_no_request_is_answered_400(gate: Gated, garbage: bytes) -> None:
+def test_a_malformed_request_is_answered_400(gate: Gated, garbage: bytes) -> None:
     with gate.dial() as caller:
         caller.sendall(garbage)
         assert caller.recv(65536).startswith(b"HTTP/1.1 400 Bad Request\r\n")
@@ -185,7 +185,7 @@ def test_a_head_in_many_pieces_is_read(gate: Gated) -> None:
     "beginning",
     [b"", b"CONNECT fal.ru", b"CONNECT fal.run:443 HTTP/1.1\r\n\r\n", b"\x16\x03\x01"],
 )
-def test_who_stays_silent_is_let_go(
+def test_a_silent_caller_is_disconnected(
     open_gate: Callable[..., Gated], monkeypatch: pytest.MonkeyPatch, beginning: bytes
 ) -> None:
     gate = open_gate()
@@ -206,7 +206,7 @@ def test_who_stays_silent_is_let_go(
         b"\x16\x03\x01\xff\xff\xff\xff",
     ],
 )
-def test_who_hangs_up_halfway_leaves_nothing_behind(
+def test_a_caller_who_hangs_up_halfway_leaves_nothing_behind(
     open_gate: Callable[..., Gated], beginning: bytes
 ) -> None:
     gate = open_gate()

@@ -30,7 +30,7 @@ def test_targets_on_the_backup_domain_are_answered(browser: httpx.Client) -> Non
     assert job["status_url"].startswith("https://queue.falrun.com/")
 
 
-def test_what_the_server_proxy_sends_on_is_answered_with_media_that_a_browser_plays(
+def test_requests_of_the_server_proxy_are_answered_with_media_that_a_browser_plays(
     gate: Gated,
 ) -> None:
     """It passes every x-fal- header along, the target's own included, and adds the key."""

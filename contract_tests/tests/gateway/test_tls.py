@@ -9,9 +9,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from falkit import Settings
 from falkit_mock.core.network import ROLES, is_fal
 from falkit_mock.gateway.certificates import issue
-from falkit_mock.settings import Settings
 from gated import INSTANT, Gated
 from serving import PATIENCE, PROMPT, T2V
 

@@ -1,86 +1,99 @@
-"""A tunnel's ends before there are two of them, and after there were."""
+"""A tunnel's ends before there are two of them, and when one is slow or can't half-close."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
+import threading
+from contextlib import suppress
 
 import pytest
 
-from falkit_mock.gateway.proxy_protocol import Pipe
+from falkit_mock.gateway.proxy_protocol import Streams, end, relay
+from gated import Gated, heard
+from gateway.test_proxying import listening, tunnel
+from serving import PATIENCE
 
 
-class Carrier(asyncio.Transport):
-    """Remembers what a protocol has it do."""
+@pytest.mark.parametrize("data", [b"", b"hello"])
+def test_a_half_close_before_the_tunnel_opens_is_passed_on(gate: Gated, data: bytes) -> None:
+    def answer(caller: socket.socket) -> None:
+        caller.sendall(heard(caller) + b", world")
 
-    def __init__(self, *, half_closes: bool = True) -> None:
-        super().__init__()
-        self.done: list[object] = []
-        self._half_closes = half_closes
+    with listening(answer) as port, gate.dial() as caller:
+        caller.sendall(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode() + data)
+        caller.shutdown(socket.SHUT_WR)
+        assert heard(caller).endswith(b"\r\n\r\n" + data + b", world")
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.done.append(bytes(data))
 
-    def write_eof(self) -> None:
-        self.done.append("eof")
+def be_left(caller: socket.socket) -> None:
+    assert heard(caller) == b""
+
+
+def test_a_caller_who_resets_before_the_tunnel_opens_leaves_nothing_behind(gate: Gated) -> None:
+    with listening(be_left) as port:
+        caller = gate.dial()
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        caller.sendall(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+        caller.close()
+    gate.http.get("https://fal.run/health")
+
+
+def test_a_full_end_stops_the_other_from_reading(gate: Gated) -> None:
+    """What nobody takes doesn't pile up in the gateway."""
+    reads = threading.Event()
+    counts: list[int] = []
+
+    def read_late(caller: socket.socket) -> None:
+        assert reads.wait(PATIENCE)
+        counts.append(len(heard(caller)))
+
+    with listening(read_late) as port, tunnel(gate, port) as caller:
+        caller.settimeout(0.5)
+        sent, most = 0, 64 * 1024 * 1024
+        with suppress(TimeoutError):
+            while sent < most:
+                sent += caller.send(bytes(65536))
+        assert sent < most
+        caller.settimeout(PATIENCE)
+        reads.set()
+        caller.shutdown(socket.SHUT_WR)
+    assert counts == [sent]
+
+
+class _NoHalfClose(asyncio.StreamWriter):
+    """As over TLS."""
 
     def can_write_eof(self) -> bool:
-        return self._half_closes
-
-    def close(self) -> None:
-        self.done.append("close")
-
-    def pause_reading(self) -> None:
-        self.done.append("pause")
-
-    def resume_reading(self) -> None:
-        self.done.append("resume")
-
-
-def pair(far: Carrier) -> tuple[Pipe, Carrier, Pipe]:
-    """Return two connected ends that aren't joined, and the near one's carrier."""
-    near_pipe, far_pipe, near = Pipe(lambda _: None), Pipe(lambda _: None), Carrier()
-    for pipe, carrier in ((near_pipe, near), (far_pipe, far)):
-        pipe.connection_made(carrier)
-        assert carrier.done == ["pause"]
-        carrier.done.clear()
-    return near_pipe, near, far_pipe
-
-
-def test_who_spoke_and_left_before_the_tunnel_stood_is_still_heard() -> None:
-    near, carrier, far = pair(Carrier())
-    far.data_received(b"220 ")
-    far.data_received(b"hello")
-    far.connection_lost(None)
-    near.join(far)
-    assert carrier.done == ["resume", b"220 hello", "close"]
-
-
-def test_a_half_close_before_the_tunnel_stood_is_passed_on() -> None:
-    far_carrier = Carrier()
-    near, carrier, far = pair(far_carrier)
-    assert near.eof_received()
-    near.join(far)
-    assert far_carrier.done == ["eof", "resume"]
-    assert carrier.done == []
-    assert not far.eof_received(), "both have said all"
-    assert carrier.done == ["close"]
+        return False
 
 
 def test_an_end_that_cannot_half_close_is_closed() -> None:
-    far_carrier = Carrier(half_closes=False)
-    near, _, far = pair(far_carrier)
-    near.join(far)
-    assert not near.eof_received()
-    assert far_carrier.done == ["resume", "close"]
+    async def run() -> tuple[bytes, bytes]:
+        ends: asyncio.Queue[Streams] = asyncio.Queue()
 
+        async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await ends.put((reader, writer))
 
-@pytest.mark.parametrize("lost", [False, True])
-def test_a_full_end_stops_the_other_from_reading(lost: bool) -> None:
-    far_carrier = Carrier()
-    near, _, far = pair(far_carrier)
-    near.join(far)
-    if lost:
-        far.connection_lost(None)
-    near.pause_writing()
-    near.resume_writing()
-    assert far_carrier.done == (["resume"] if lost else ["resume", "pause", "resume"])
+        server = await asyncio.start_server(take, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        caller = await asyncio.open_connection("127.0.0.1", port)
+        near = await ends.get()
+        other = await asyncio.open_connection("127.0.0.1", port)
+        far = await ends.get()
+        far[1].__class__ = _NoHalfClose
+        caller[1].write(b"that is all")
+        caller[1].write_eof()
+        await relay(near, far)
+        told = await other[0].read()
+        for _, writer in (near, far, caller, other):
+            await end(writer)
+        server.close()
+        return told, await caller[0].read()
+
+    async def limited() -> tuple[bytes, bytes]:
+        async with asyncio.timeout(PATIENCE):
+            return await run()
+
+    assert asyncio.run(limited()) == (b"that is all", b"")

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from falkit_mock.app import create_app
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings, create_app
 from serving import KEY, PROMPT, T2V, Mock
 
 APP = "fal-ai/ltx-2"
-Serve = Callable[[Settings], Mock]
 
 
 def test_path_way_names_urls_below_the_mocks_origin(mock: Mock) -> None:
@@ -118,7 +114,7 @@ def test_models_are_found_with_a_trailing_slash(mock: Mock) -> None:
         ("/", {"x-fal-target-url": "queue.fal.run/fal-ai/ltx-2"}),
     ],
 )
-def test_a_request_that_names_no_fal_host_is_told_the_three_ways(
+def test_a_request_without_a_fal_host_is_answered_with_the_ways_to_name_one(
     mock: Mock, path: str, headers: dict[str, str]
 ) -> None:
     reply = mock.http.get(path, headers=headers)
@@ -137,7 +133,7 @@ def test_hosts_not_imitated_yet_say_so(mock: Mock, host: str) -> None:
 
 
 async def _mounted(path: str, headers: dict[str, str]) -> dict[str, str]:
-    app = create_app(Settings(timing=parse_timing("instant")))
+    app = create_app(Settings(timing="instant"))
     outer = Starlette(routes=[Mount("/fake/fal", app=app)])
     transport = httpx.ASGITransport(outer)
     async with httpx.AsyncClient(transport=transport, base_url="http://test:80") as client:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from falkit_fixtures import images
 from falkit_fixtures.images import Kind, Other
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
-from serving import I2V_FAST, PROMPT, RETAKE, Mock
+from serving import I2V_FAST, PROMPT, RETAKE, Mock, Serve
 
 FORMATS = ["png", "jpeg", "webp", "avif", "heif"]
 
@@ -52,7 +49,7 @@ def test_a_sound_picture_of_another_format_is_unsupported(
 @pytest.mark.parametrize(
     "other", ["svg", "text", "json", "mp4", "empty", "truncated-png", "broken-png"]
 )
-def test_what_does_not_load_as_a_picture_is_a_load_error(mock: Mock, other: Other) -> None:
+def test_data_that_does_not_load_as_a_picture_is_a_load_error(mock: Mock, other: Other) -> None:
     fault = _refusal(mock, images.data_uri(other, "image/png"))
     assert fault["type"] == "image_load_error"
     assert "ctx" not in fault
@@ -98,9 +95,9 @@ def test_the_queue_refuses_at_the_result(mock: Mock) -> None:
 
 
 def test_a_bad_picture_is_refused_at_once_by_a_held_mock(
-    serve: Callable[[Settings], Mock],
+    serve: Serve,
 ) -> None:
-    mock = serve(Settings(timing=parse_timing("held")))
+    mock = serve("held")
     assert _refusal(mock, images.data_uri("gif"))["type"] == "unsupported_image_format"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,10 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from falkit_fixtures import images
-from falkit_mock.core.settings import parse_timing
 from falkit_mock.service import inputs
-from falkit_mock.settings import Settings
-from serving import I2V_FAST, PATIENCE, PROMPT, Mock
+from serving import I2V_FAST, PATIENCE, PROMPT, Mock, Serve
 
 
 @dataclass
@@ -83,8 +81,8 @@ def site() -> Generator[Site]:
 
 
 @pytest.fixture
-def open_mock(serve: Callable[[Settings], Mock]) -> Mock:
-    return serve(Settings(timing=parse_timing("instant"), allow_private_inputs=True))
+def open_mock(serve: Serve) -> Mock:
+    return serve("instant", allow_private_inputs=True)
 
 
 def _answer(mock: Mock, url: str) -> tuple[str, str]:
@@ -99,7 +97,7 @@ def test_a_picture_is_fetched_and_taken(open_mock: Mock, site: Site) -> None:
     assert site.asked == ["/picture.png"]
 
 
-def test_without_the_setting_nothing_is_asked_for(mock: Mock, site: Site) -> None:
+def test_private_urls_are_not_fetched_by_default(mock: Mock, site: Site) -> None:
     assert _answer(mock, f"{site.url}/picture.png")[0] == "file_download_error"
     assert site.asked == []
 
@@ -152,9 +150,7 @@ def test_the_queue_fetches_too(open_mock: Mock, site: Site) -> None:
     assert open_mock.result(job).json()["detail"][0]["type"] == "file_download_error"
 
 
-def test_being_told_to_stop_ends_a_call_that_waits_for_a_download(
-    open_mock: Mock, site: Site
-) -> None:
+def test_stopping_the_mock_ends_calls_that_wait_for_a_download(open_mock: Mock, site: Site) -> None:
     with ThreadPoolExecutor(2) as pool:
         input = {**PROMPT, "image_url": f"{site.url}/slow"}
         job = open_mock.submit(input, I2V_FAST)
@@ -163,7 +159,7 @@ def test_being_told_to_stop_ends_a_call_that_waits_for_a_download(
             pool.submit(open_mock.http.get, job["status_url"]),
         ]
         assert all(site.slow.acquire(timeout=PATIENCE) for _ in range(2))
-        open_mock.inside(open_mock.service.close)
+        open_mock.stop()
         assert [call.result(PATIENCE).status_code for call in waiting] == [503, 503]
     site.done.set()
 

@@ -25,18 +25,18 @@ def test_an_input_with_nothing_amiss_brings_no_hint(mock: Mock) -> None:
 
 
 @pytest.mark.parametrize("host", ["fal.run", "queue.fal.run"])
-def test_a_misspelt_path_of_a_known_app_is_told_what_is_near(mock: Mock, host: str) -> None:
+def test_a_misspelt_path_of_a_known_app_names_a_similar_one(mock: Mock, host: str) -> None:
     reply = mock.http.post(f"/{host}/fal-ai/ltx-2/image-to-vid/fast", json=PROMPT)
     assert f"did you mean {I2V_FAST}" in reply.headers[HINT]
 
 
-def test_a_stream_of_a_model_that_has_none_is_told_so(mock: Mock) -> None:
+def test_a_stream_of_a_model_without_one_has_a_hint(mock: Mock) -> None:
     reply = mock.run(PROMPT, f"{I2V_FAST}/stream")
     assert reply.status_code == 404
     assert f"{I2V_FAST} has nothing at /stream" in reply.headers[HINT]
 
 
-def test_a_path_given_as_a_file_is_told_what_a_file_is_given_as(mock: Mock) -> None:
+def test_a_local_path_as_a_file_hints_at_urls(mock: Mock) -> None:
     reply = mock.run({**PROMPT, "image_url": "photos/me.png"}, I2V_FAST)
     assert "or as a data URI" in reply.headers[HINT]
 
@@ -51,7 +51,7 @@ def test_a_webhook_that_is_named_by_nothing_is_a_hint(mock: Mock) -> None:
     assert reply.headers[HINT].startswith("fal_webhook: it is empty, so no webhook is sent")
 
 
-def test_text_where_an_object_belongs_is_not_taken_for_a_body_that_is_no_json() -> None:
+def test_text_in_place_of_an_object_is_not_taken_for_malformed_json() -> None:
     def item(loc: list[JSON]) -> list[JSON]:
         return [{"type": "model_attributes_type", "loc": loc, "msg": "", "input": "huge"}]
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import httpx
 import pytest
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
-from serving import I2V_FAST, PROMPT, RETAKE, Mock
+from serving import I2V_FAST, PROMPT, RETAKE, Mock, Serve
 
 PRIVATE = [
     "http://localhost/x.png",
@@ -83,21 +79,21 @@ def _refused(mock: Mock, url: str) -> str:
 
 
 @pytest.mark.parametrize("url", PRIVATE)
-def test_an_address_of_this_machine_or_network_is_refused_with_the_mend(
+def test_an_address_of_this_machine_or_network_is_refused_with_the_fix(
     mock: Mock, url: str
 ) -> None:
     assert "--allow-private-inputs" in _refused(mock, url)
 
 
 @pytest.mark.parametrize("url", MALFORMED)
-def test_what_is_no_http_url_is_refused(mock: Mock, url: str) -> None:
+def test_a_url_that_is_not_http_is_refused(mock: Mock, url: str) -> None:
     assert "--allow-private-inputs" not in _refused(mock, url)
 
 
-def test_what_is_no_http_url_is_refused_also_where_private_ones_are_allowed(
-    serve: Callable[[Settings], Mock],
+def test_a_url_that_is_not_http_is_refused_where_private_ones_are_allowed(
+    serve: Serve,
 ) -> None:
-    mock = serve(Settings(timing=parse_timing("instant"), allow_private_inputs=True))
+    mock = serve("instant", allow_private_inputs=True)
     for url in MALFORMED:
         _refused(mock, url)
 
@@ -117,7 +113,7 @@ def test_what_is_no_http_url_is_refused_also_where_private_ones_are_allowed(
 )
 @pytest.mark.parametrize("allow", [False, True])
 def test_public_urls_are_taken_on_trust_and_nothing_is_fetched(
-    serve: Callable[[Settings], Mock], monkeypatch: pytest.MonkeyPatch, url: str, allow: bool
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, url: str, allow: bool
 ) -> None:
     sent: list[httpx.URL] = []
 
@@ -126,7 +122,7 @@ def test_public_urls_are_taken_on_trust_and_nothing_is_fetched(
         return httpx.Response(500)
 
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", send)
-    mock = serve(Settings(timing=parse_timing("instant"), allow_private_inputs=allow))
+    mock = serve("instant", allow_private_inputs=allow)
     assert mock.run({**PROMPT, "image_url": url}, I2V_FAST).status_code == 200
     assert sent == []
 

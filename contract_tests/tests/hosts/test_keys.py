@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
-from serving import PROMPT, T2V, Mock
+from serving import PROMPT, T2V, Mock, Serve
 
 JWT = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln"
 # It asks for a key of no app.
@@ -38,12 +34,12 @@ def _answers(mock: Mock, authorization: str) -> list[tuple[int, object]]:
 
 
 @pytest.mark.parametrize("authorization", ["", "Key", "Basic aWQ6c2VjcmV0", "id:secret"])
-def test_no_key_is_401_at_every_door(mock: Mock, authorization: str) -> None:
+def test_a_missing_key_is_401_at_every_entry(mock: Mock, authorization: str) -> None:
     assert _answers(mock, authorization) == [(401, ABSENT)] * 5
 
 
 @pytest.mark.parametrize("authorization", ["Bearer junk", "Bearer a.b", "bearer x"])
-def test_a_bearer_that_is_no_token_is_401(mock: Mock, authorization: str) -> None:
+def test_a_malformed_bearer_token_is_401(mock: Mock, authorization: str) -> None:
     detail = "bearer: unable to decode issuer"
     assert _answers(mock, authorization) == [(401, detail)] * 5
 
@@ -51,13 +47,13 @@ def test_a_bearer_that_is_no_token_is_401(mock: Mock, authorization: str) -> Non
 @pytest.mark.parametrize(
     "authorization", ["Key id:secret", "key falkit", "KEY  id:secret", f"Bearer {JWT}"]
 )
-def test_any_key_will_do_unless_some_are_named(mock: Mock, authorization: str) -> None:
+def test_any_key_is_accepted_unless_keys_are_set(mock: Mock, authorization: str) -> None:
     assert all(code == 200 for code, _ in _answers(mock, authorization))
 
 
-def test_named_keys_alone_are_accepted(serve: Callable[[Settings], Mock]) -> None:
+def test_named_keys_alone_are_accepted(serve: Serve) -> None:
     keys = frozenset({"a:b", "plain"})
-    mock = serve(Settings(timing=parse_timing("instant"), api_keys=keys))
+    mock = serve("instant", api_keys=keys)
 
     def detail(authorization: str) -> object:
         reply = mock.run(PROMPT, headers={"authorization": authorization})
@@ -71,7 +67,7 @@ def test_named_keys_alone_are_accepted(serve: Callable[[Settings], Mock]) -> Non
     assert detail(f"Bearer {JWT}") == "bearer: unable to decode issuer"
 
 
-def test_a_missing_key_is_told_of_before_an_unknown_app(mock: Mock) -> None:
+def test_a_missing_key_is_reported_before_an_unknown_app(mock: Mock) -> None:
     reply = mock.run(PROMPT, "no/such/app", headers={"authorization": ""})
     assert reply.status_code == 401
     assert '"no/such"' in reply.json()["detail"]
@@ -90,10 +86,10 @@ def test_a_query_that_only_looks_like_a_token_is_none(mock: Mock) -> None:
     assert mock.http.get(url, params=query, headers={"authorization": ""}).status_code == 401
 
 
-def test_a_missing_key_is_told_which_will_do(mock: Mock, serve: Callable[[Settings], Mock]) -> None:
+def test_a_missing_key_hints_at_the_accepted_ones(mock: Mock, serve: Serve) -> None:
     hint = mock.run(PROMPT, headers={"authorization": ""}).headers["x-falkit-hint"]
     assert hint == "send the header Authorization: Key falkit"
-    named = serve(Settings(api_keys=frozenset({"alice:secret"})))
+    named = serve(api_keys=frozenset({"alice:secret"}))
     for call in (
         named.run(PROMPT, headers={"authorization": ""}),
         named.http.post(TOKENS, headers={"authorization": ""}),

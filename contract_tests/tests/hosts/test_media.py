@@ -115,7 +115,7 @@ def test_a_query_does_not_matter(mock: Mock, file: File) -> None:
     assert mock.http.get(url, params={"identity": "x"}).content == data
 
 
-def test_another_method_is_405_with_those_allowed(mock: Mock, file: File) -> None:
+def test_other_methods_are_405_with_the_allowed_ones(mock: Mock, file: File) -> None:
     reply = mock.http.delete(file[0])
     assert (reply.status_code, reply.headers["allow"]) == (405, "GET, HEAD")
 

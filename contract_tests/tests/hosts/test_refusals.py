@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
-from serving import PATIENCE, PROMPT, T2V, Mock
+from serving import PATIENCE, PROMPT, T2V, Mock, Serve
 
 JSON_TYPE = {"content-type": "application/json"}
 
@@ -49,7 +47,7 @@ def test_an_operation_that_a_request_lacks_is_404(mock: Mock) -> None:
     assert mock.http.get(f"{job['response_url']}/logs").status_code == 404
 
 
-def test_another_method_is_405_with_those_allowed(mock: Mock) -> None:
+def test_other_methods_are_405_with_the_allowed_ones(mock: Mock) -> None:
     job = mock.submit()
     base = job["response_url"]
     cases = [
@@ -93,7 +91,7 @@ def test_an_empty_body_is_a_missing_body(mock: Mock) -> None:
         (b"\xc3\xa9", 0, "Expecting value"),
     ],
 )
-def test_a_body_that_is_no_json_says_where(
+def test_a_body_that_is_not_json_is_refused_with_the_place(
     mock: Mock, body: bytes, position: int, message: str
 ) -> None:
     code, answer = _post(mock, body)
@@ -119,12 +117,12 @@ def test_a_body_that_is_no_json_says_where(
     ],
     ids=["no UTF-8", "5000 digits", "brackets", "201 levels"],
 )
-def test_what_the_parser_gives_up_on_is_400(mock: Mock, body: bytes) -> None:
+def test_json_that_the_parser_gives_up_on_is_400(mock: Mock, body: bytes) -> None:
     assert _post(mock, body) == (400, {"detail": "There was an error parsing the body"})
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"5", b'"text"', b"true"])
-def test_json_that_is_no_object_is_refused_by_type(mock: Mock, body: bytes) -> None:
+def test_json_that_is_not_an_object_is_refused_by_type(mock: Mock, body: bytes) -> None:
     code, answer = _post(mock, body)
     assert code == 422
     (fault,) = answer["detail"]
@@ -180,8 +178,8 @@ def test_no_odd_value_is_a_500_in_any_field(mock: Mock, field: str, value: bytes
     assert mock.result(job.json()).status_code == code
 
 
-def test_a_body_announced_as_too_large_is_413_unread(serve: Callable[[Settings], Mock]) -> None:
-    mock = serve(Settings(timing=parse_timing("instant"), max_body=1000))
+def test_a_body_announced_as_too_large_is_413_unread(serve: Serve) -> None:
+    mock = serve("instant", max_body=1000)
     where = urlsplit(mock.url)
     with socket.create_connection((str(where.hostname), where.port or 0), PATIENCE) as wire:
         wire.sendall(
@@ -191,8 +189,8 @@ def test_a_body_announced_as_too_large_is_413_unread(serve: Callable[[Settings],
         assert wire.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_body_that_grows_too_large_is_413(serve: Callable[[Settings], Mock]) -> None:
-    mock = serve(Settings(timing=parse_timing("instant"), max_body=1000))
+def test_a_body_that_grows_too_large_is_413(serve: Serve) -> None:
+    mock = serve("instant", max_body=1000)
 
     def chunks() -> Iterator[bytes]:
         yield b'{"prompt": "'
@@ -205,10 +203,10 @@ def test_a_body_that_grows_too_large_is_413(serve: Callable[[Settings], Mock]) -
     assert mock.run(PROMPT).status_code == 200
 
 
-def test_a_body_as_large_as_allowed_is_read(serve: Callable[[Settings], Mock]) -> None:
+def test_a_body_as_large_as_allowed_is_read(serve: Serve) -> None:
     body = json.dumps(PROMPT).encode()
     for most, code in ((len(body), 200), (len(body) - 1, 413)):
-        mock = serve(Settings(timing=parse_timing("instant"), max_body=most))
+        mock = serve("instant", max_body=most)
         assert _post(mock, body)[0] == code
 
 

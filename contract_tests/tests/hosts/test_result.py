@@ -5,7 +5,7 @@ from __future__ import annotations
 from serving import Mock
 
 
-def test_before_the_end_it_is_400_with_the_words_that_clients_match(slow: Mock) -> None:
+def test_a_result_before_the_end_is_400_with_the_text_that_clients_match(slow: Mock) -> None:
     job = slow.submit()
     for seconds in (0, 1, 9):
         slow.advance(seconds)
@@ -41,7 +41,7 @@ def test_refusal_is_replayed_with_its_detail(slow: Mock) -> None:
     assert reply.headers["x-fal-needs-retry"] == "false"
 
 
-def test_every_reading_of_a_result_is_the_same(slow: Mock) -> None:
+def test_a_result_is_the_same_every_time(slow: Mock) -> None:
     done, refused = slow.submit(), slow.submit({})
     slow.advance(30)
     for job in (done, refused):

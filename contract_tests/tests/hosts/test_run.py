@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
-from serving import PATIENCE, PROMPT, T2V, Mock, WatchedClock
+from serving import PATIENCE, PROMPT, T2V, Mock, Serve, WatchedClock
 
 
 def test_the_reply_is_the_models_output(mock: Mock) -> None:
@@ -31,7 +29,7 @@ def test_bad_input_is_refused_at_once_whatever_the_timing(held: Mock) -> None:
     assert reply.headers["x-fal-request-id"]
 
 
-def test_all_that_is_wrong_is_said_in_pydantics_form(mock: Mock) -> None:
+def test_all_faults_are_reported_in_pydantics_form(mock: Mock) -> None:
     assert mock.run({"duration": "6"}).json() == {
         "detail": [
             {
@@ -51,7 +49,7 @@ def test_all_that_is_wrong_is_said_in_pydantics_form(mock: Mock) -> None:
     }
 
 
-def test_it_waits_for_the_run_by_the_clock_and_skips_the_queue(
+def test_a_direct_call_waits_for_its_run_by_the_clock_and_skips_the_queue(
     slow: Mock, clock: WatchedClock
 ) -> None:
     with ThreadPoolExecutor() as pool:
@@ -64,7 +62,7 @@ def test_it_waits_for_the_run_by_the_clock_and_skips_the_queue(
         assert call.result(PATIENCE).status_code == 200
 
 
-def test_it_does_not_wait_for_jobs_of_the_queue(slow: Mock, clock: WatchedClock) -> None:
+def test_a_direct_call_does_not_wait_for_queued_jobs(slow: Mock, clock: WatchedClock) -> None:
     for _ in range(5):
         slow.submit()
     with ThreadPoolExecutor() as pool:
@@ -75,7 +73,6 @@ def test_it_does_not_wait_for_jobs_of_the_queue(slow: Mock, clock: WatchedClock)
 
 
 def test_a_caller_who_hangs_up_ends_the_job(slow: Mock, clock: WatchedClock) -> None:
-    ended = WatchedJobs(slow)
     where = urlsplit(slow.url)
     assert where.hostname is not None
     body = b'{"prompt": "x"}'
@@ -86,39 +83,19 @@ def test_a_caller_who_hangs_up_ends_the_job(slow: Mock, clock: WatchedClock) -> 
             + body
         )
         clock.until_waited_for()
-    assert ended.outcome() == (499, "client_disconnected")
+    with slow.http.stream("GET", "/__falkit/events?kind=job_changed&since=0") as stream:
+        lines = (line for line in stream.iter_lines() if line.startswith("data: "))
+        changes = (json.loads(line.removeprefix("data: ")) for line in lines)
+        ended = next(change for change in changes if change["change"] == "ended")
+    error = ended["error"]
+    assert (error["status_code"], error["error_type"]) == (499, "client_disconnected")
 
 
-class WatchedJobs:
-    """Notes what the store is told to decide, from the mock's own thread."""
-
-    def __init__(self, mock: Mock) -> None:
-        from queue import Queue
-
-        from falkit_mock.core.jobs import Outcome
-
-        self._decided: Queue[Outcome] = Queue()
-        store = mock.service.store
-        decide = store.decide
-
-        def noted(request_id: str, outcome: Outcome) -> None:
-            decide(request_id, outcome)
-            self._decided.put(outcome)
-
-        store.decide = noted  # type: ignore[method-assign]  # a spy, for one test
-
-    def outcome(self) -> tuple[int, str | None]:
-        decided = self._decided.get(timeout=PATIENCE)
-        return decided.status_code, decided.error_type
-
-
-def test_a_call_still_waiting_when_the_mock_stops_is_not_told_it_succeeded(
-    held: Mock, clock: WatchedClock
-) -> None:
+def test_a_call_still_waiting_when_the_mock_stops_is_503(held: Mock, clock: WatchedClock) -> None:
     with ThreadPoolExecutor() as pool:
         call = pool.submit(held.run, PROMPT)
         clock.until_waited_for()
-        held.inside(held.service.close)
+        held.stop()
         reply = call.result(PATIENCE)
     assert (reply.status_code, reply.json()) == (503, {"detail": "Service Unavailable"})
 
@@ -137,6 +114,6 @@ def test_a_path_that_the_app_lacks_is_404_at_once(mock: Mock) -> None:
     assert mock.run(PROMPT, f"{T2V}/fast/stream").status_code == 404
 
 
-def test_polls_timing_answers_a_direct_call_at_once(serve: Callable[[Settings], Mock]) -> None:
-    mock = serve(Settings(timing=parse_timing("polls")))
+def test_polls_timing_answers_a_direct_call_at_once(serve: Serve) -> None:
+    mock = serve("polls")
     assert mock.run(PROMPT).status_code == 200

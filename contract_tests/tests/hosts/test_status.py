@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 import pytest
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
-from serving import PROMPT, T2V, Mock
+from serving import PROMPT, T2V, Mock, Serve
 
 URLS = ["response_url", "status_url", "cancel_url"]
 
@@ -18,7 +15,7 @@ def _code(mock: Mock, job: dict[str, str]) -> int:
     return mock.http.get(job["status_url"]).status_code
 
 
-def test_code_is_202_until_the_end_and_200_from_then_on(slow: Mock) -> None:
+def test_the_status_code_is_202_until_the_end_and_200_from_then_on(slow: Mock) -> None:
     job = slow.submit()
     seen = [(slow.status(job)["status"], _code(slow, job))]
     for seconds in (1, 9.9, 0.1, 3599):
@@ -142,7 +139,7 @@ def test_a_cancelled_job_is_completed_with_error_and_type(slow: Mock) -> None:
     assert status["metrics"] == {}
 
 
-def test_two_run_and_the_third_waits_as_next(slow: Mock) -> None:
+def test_two_jobs_run_and_the_third_waits(slow: Mock) -> None:
     jobs = [slow.submit() for _ in range(4)]
     assert [job["queue_position"] for job in jobs] == [0, 1, 2, 3]
     slow.advance(1)
@@ -156,8 +153,8 @@ def test_two_run_and_the_third_waits_as_next(slow: Mock) -> None:
     assert slow.status(jobs[3])["status"] == "COMPLETED"
 
 
-def test_each_endpoint_has_its_own_runners(timed: Callable[[Settings], Mock]) -> None:
-    mock = timed(Settings(timing=parse_timing("1,10"), concurrency=0))
+def test_each_endpoint_has_its_own_runners(timed: Serve) -> None:
+    mock = timed("1,10", concurrency=0)
     busy = [mock.submit() for _ in range(3)]
     other = mock.submit(endpoint=f"{T2V}/fast")
     assert other["queue_position"] == 0
@@ -180,8 +177,8 @@ def test_a_cancellation_moves_up_those_who_wait(slow: Mock) -> None:
     assert slow.status(jobs[2])["status"] == "COMPLETED"
 
 
-def test_more_runners_run_more_jobs(timed: Callable[[Settings], Mock]) -> None:
-    mock = timed(Settings(timing=parse_timing("0,10"), runners=3, concurrency=0))
+def test_more_runners_run_more_jobs(timed: Serve) -> None:
+    mock = timed("0,10", runners=3, concurrency=0)
     jobs = [mock.submit() for _ in range(4)]
     states = [mock.status(job)["status"] for job in jobs]
     assert states == ["IN_PROGRESS"] * 3 + ["IN_QUEUE"]

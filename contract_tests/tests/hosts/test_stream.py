@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from falkit_mock.core.settings import Assumptions, parse_timing
-from falkit_mock.settings import Settings
-from serving import Mock, WatchedClock
+from serving import Mock, Serve, WatchedClock
 
 
 @contextmanager
@@ -92,11 +90,9 @@ def test_log_lines_arrive_as_they_are_printed_and_once_only(
     assert seen[2][-1] == "Uploading the result"
 
 
-def test_each_event_may_bring_the_whole_window_instead(
-    timed: Callable[[Settings], Mock], clock: WatchedClock
-) -> None:
-    assumed = Assumptions.parse(("stream-logs=window",))
-    mock = timed(Settings(timing=parse_timing("0,10"), assumptions=assumed))
+def test_stream_events_can_have_the_whole_log_window(timed: Serve, clock: WatchedClock) -> None:
+    assumed = ("stream-logs=window",)
+    mock = timed("0,10", assumptions=assumed)
     with _streamed(mock, mock.submit(), "?logs=1") as lines:
         next(lines)
         clock.until_waited_for()
@@ -122,8 +118,8 @@ def test_a_finished_job_streams_one_event(mock: Mock) -> None:
         assert [_event(line)["status"] for line in lines] == ["COMPLETED"]
 
 
-def test_polls_timing_walks_through_all_statuses(serve: Callable[[Settings], Mock]) -> None:
-    mock = serve(Settings(timing=parse_timing("polls")))
+def test_polls_timing_walks_through_all_statuses(serve: Serve) -> None:
+    mock = serve("polls")
     with _streamed(mock, mock.submit()) as lines:
         statuses = [_event(line)["status"] for line in lines]
     assert statuses == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]

@@ -24,7 +24,7 @@ def test_reply_has_exactly_these_fields_in_fals_order(mock: Mock) -> None:
     ]
 
 
-def test_request_id_is_a_uuid_of_version_7_and_stands_in_the_header(mock: Mock) -> None:
+def test_the_request_id_is_a_uuid_of_version_7_and_in_the_header(mock: Mock) -> None:
     reply = mock.http.post(f"/queue.fal.run/{T2V}", json=PROMPT)
     request_id = reply.json()["request_id"]
     assert reply.headers["x-fal-request-id"] == request_id

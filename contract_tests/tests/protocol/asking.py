@@ -81,7 +81,7 @@ class Asking(Base):
     def ask_with_a_fault(
         self, job: Witness, question: tuple[str, str, str], fault: tuple[str, int]
     ) -> None:
-        """What a request names befalls it alone, and nothing is done."""
+        """A fault that a request names applies to it alone, and nothing is done."""
         expired = self.expired(job)
         method, operation, suffix = question
         text, code = fault

@@ -9,11 +9,9 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize
 
-from falkit_mock.app import create_app
-from falkit_mock.core.settings import Assumptions, Seconds, parse_timing
-from falkit_mock.settings import Settings
-from falkit_mock.store.memory import MemoryStore
-from falkit_mock.store.sqlite import SqliteStore
+from falkit import Settings, create_app
+from falkit_mock.core.settings import Seconds
+from falkit_mock.store import Store
 from falkit_spec import Catalog
 from falkit_spec.protocol import Operation, Protocol
 from protocol.asgi import Driver, Reply, WatchedClock
@@ -41,7 +39,7 @@ def headers_of(key: str = KEYS[0], more: Mapping[str, str] | None = None) -> dic
 class Base(RuleBasedStateMachine):
     """One mock in this process, and what is known of it."""
 
-    store_class: ClassVar[type[MemoryStore | SqliteStore]] = MemoryStore
+    store_class: ClassVar[type[Store]] = Store
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,13 +81,13 @@ class Base(RuleBasedStateMachine):
         **more: Any,
     ) -> None:
         self.settings = Settings(
-            timing=parse_timing(timing),
+            timing=timing,
             runners=runners,
             concurrency=concurrency,
             seed=1,
             # The receivers live in the mock's time.
             webhook_timestamps="mock",
-            assumptions=Assumptions(**assumed),
+            assumptions=assumed,
             **more,
         )
         clock = WatchedClock()

@@ -65,7 +65,7 @@ class Fault:
     def name(self) -> str:
         return self.text.partition(" ")[0]
 
-    def befalls(self, *, readable: bool, retry: bool, key: str, used: Used) -> tuple[bool, int]:
+    def applies(self, *, readable: bool, retry: bool, key: str, used: Used) -> tuple[bool, int]:
         """Tell whether a job ends by this and how often it was tried; count in `used`.
 
         A model's own errors don't come to an input that it never gets to see.

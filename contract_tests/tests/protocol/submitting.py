@@ -102,7 +102,7 @@ class Submitting(Base):
         fault = order.named
         if fault is None:
             return Ending(code), 1, order.readable
-        struck, attempts = fault.befalls(
+        struck, attempts = fault.applies(
             readable=order.readable, retry=order.retry, key=order.key, used=self.used
         )
         if struck and fault.ending is not None:

@@ -17,8 +17,7 @@ from schemathesis import GenerationMode
 from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi import checks
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from falkit_spec import Catalog, Endpoint
 from falkit_spec.protocol import Protocol
 from serving import Mock, running
@@ -42,7 +41,7 @@ BOUNDED = settings(
 @pytest.fixture(scope="module")
 def mock() -> Generator[Mock]:
     keys = frozenset({"id:secret"})
-    with running(Settings(timing=parse_timing("polls"), api_keys=keys)) as served:
+    with running(Settings(timing="polls", api_keys=keys)) as served:
         yield served
 
 

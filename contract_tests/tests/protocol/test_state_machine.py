@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from falkit_mock.store.sqlite import SqliteStore
+from falkit_mock.core.jobs import Job
+from falkit_mock.store import Store
+from falkit_mock.store.sqlite import SqliteStore, read_image
 from protocol.queue_machine import QueueMachine
 
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
@@ -25,10 +28,35 @@ TestQueue.settings = settings(
 )
 
 
+class CopyingStore(SqliteStore):
+    """Gives copies of its jobs, so that a change counts only once `update` is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        own = self.get
+        self.get = lambda id: None if (job := own(id)) is None else replace(job)
+
+    def jobs(self) -> list[Job]:
+        return [replace(job) for job in super().jobs()]
+
+
 class OnSqlite(QueueMachine):
     """The same over a store that gives copies of its jobs, and survives."""
 
-    store_class = SqliteStore
+    store_class = CopyingStore
+
+    def teardown(self) -> None:
+        if self._driver is not None:
+            store = self._driver.service.store
+            assert isinstance(store, SqliteStore)
+            assert survives(read_image(store.image())) == survives(store)
+        super().teardown()
+
+
+def survives(store: Store) -> list[object]:
+    """Return what a store has that is written down."""
+    jobs = [(job, store.input(job.id)) for job in store.jobs()]
+    return [jobs, store.files(), store.deliveries.select(), store.deliveries.keys()]
 
 
 def test_the_same_on_sqlite() -> None:

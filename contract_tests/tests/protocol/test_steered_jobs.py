@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.app import create_app
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings, create_app
 from protocol.asgi import Driver, WatchedClock
 from protocol.base import ENDPOINTS, headers_of
 from protocol.receiver import FRIENDLY, SILENT, URLS, Receiver
@@ -26,7 +24,7 @@ def serve() -> Generator[Callable[[str], Driver]]:
     drivers: list[Driver] = []
 
     def make(timing: str) -> Driver:
-        settings = Settings(timing=parse_timing(timing), log_window=50, seed=1)
+        settings = Settings(timing=timing, log_window=50, seed=1)
         clock = WatchedClock()
         drivers.append(Driver(create_app(settings, clock=clock), clock))
         return drivers[-1]
@@ -73,7 +71,9 @@ def test_log_lines_that_were_shown_stay_whatever_a_test_does_to_the_job(
     assert status(driver, job)["logs"][: len(before)] == before
 
 
-def test_what_fails_long_after_its_run_keeps_its_lines(serve: Callable[[str], Driver]) -> None:
+def test_a_job_that_fails_long_after_its_run_keeps_its_log_lines(
+    serve: Callable[[str], Driver],
+) -> None:
     driver = serve("0,3")
     job = submitted(driver)
     steer(driver, job, "hold")
@@ -100,7 +100,7 @@ def test_a_job_that_was_given_up_stays_ended(serve: Callable[[str], Driver]) -> 
     assert status(driver, job) == ended
 
 
-def test_nothing_comes_again_once_a_resend_was_taken_even_if_an_attempt_was_under_way(
+def test_no_retry_follows_an_acknowledged_resend_even_with_an_attempt_under_way(
     serve: Callable[[str], Driver],
 ) -> None:
     driver = serve("instant")

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import falkit
-from webhooks.receiver import Receiver, receiving
 
 
 @pytest.fixture
@@ -16,13 +15,6 @@ def mock() -> Generator[falkit.Mock]:
     """A mock whose jobs end at once."""
     with falkit.Mock(timing="instant", seed=1) as started:
         yield started
-
-
-@pytest.fixture
-def receiver() -> Generator[Receiver]:
-    """A receiver that takes everything."""
-    with receiving() as served:
-        yield served
 
 
 @pytest.fixture

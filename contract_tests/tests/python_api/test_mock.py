@@ -17,10 +17,9 @@ import pytest
 
 import falkit
 from falkit.views import Delivery
-from falkit_mock.core.clock import Clock, ManualClock
 from falkit_mock.core.network import listen
-from serving import KEY, PATIENCE, PROMPT, T2V
-from webhooks.receiver import Receiver
+from receiver import Receiver
+from serving import KEY, PATIENCE, PROMPT, START, T2V, WatchedClock
 
 LTX = f"queue.fal.run/{T2V}"
 
@@ -47,7 +46,7 @@ def gateway_url(mock: falkit.Mock) -> str:
 class TestLife:
     """Start and end."""
 
-    def test_it_answers_inside_the_block_and_not_after(self) -> None:
+    def test_the_mock_answers_inside_the_block_and_not_after(self) -> None:
         with falkit.Mock() as mock:
             url = mock.url
             assert httpx.get(f"{url}/health").json() == {"status": "ok"}
@@ -56,7 +55,7 @@ class TestLife:
         with pytest.raises(RuntimeError, match="this mock isn't running; use it inside `with"):
             _ = mock.jobs
 
-    def test_it_cannot_be_used_before_its_start_nor_started_twice(self) -> None:
+    def test_the_mock_cannot_be_used_before_its_start_nor_started_twice(self) -> None:
         mock = falkit.Mock()
         with pytest.raises(RuntimeError, match="isn't running"):
             _ = mock.url
@@ -66,7 +65,7 @@ class TestLife:
         with pytest.raises(RuntimeError, match="was started before"):
             mock.start()
 
-    def test_many_live_side_by_side(self) -> None:
+    def test_many_mocks_run_side_by_side(self) -> None:
         with falkit.Mock(timing="instant") as one, falkit.Mock(timing="held") as other:
             submit(one)
             submit(other)
@@ -76,7 +75,7 @@ class TestLife:
                 "IN_QUEUE",
             ]
 
-    def test_what_keeps_it_from_starting_is_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_failed_start_is_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*args: object, **options: object) -> None:
             raise RuntimeError("no mock today")
 
@@ -94,7 +93,7 @@ class TestLife:
         with mock:
             assert mock.url == f"http://127.0.0.1:{port}"
 
-    def test_it_ends_while_a_stream_is_open(self) -> None:
+    def test_the_mock_ends_while_a_stream_is_open(self) -> None:
         before = set(threading.enumerate())
         with falkit.Mock(timing="held") as mock:
             job = submit(mock)
@@ -116,7 +115,7 @@ class TestLife:
 class TestAsync:
     """The same on an event loop, which it doesn't block."""
 
-    def test_it_is_an_async_context_manager(self) -> None:
+    def test_the_mock_is_an_async_context_manager(self) -> None:
         async def use() -> str:
             async with falkit.Mock(timing="instant") as mock, httpx.AsyncClient() as client:
                 await client.post(f"{mock.url}/{LTX}", json=PROMPT, headers=KEY)
@@ -124,7 +123,9 @@ class TestAsync:
 
         assert asyncio.run(use()) == "COMPLETED"
 
-    def test_others_run_while_it_starts_and_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_other_tasks_run_while_the_mock_starts_and_ends(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         async def use() -> None:
             mock, turns = falkit.Mock(), threading.Event()
             for name in ("start", "stop"):
@@ -207,7 +208,7 @@ class TestJobs:
 class TestRequests:
     """`mock.requests`, and waiting."""
 
-    def test_each_request_is_there_once_it_came(self, mock: falkit.Mock) -> None:
+    def test_each_request_is_listed_once_it_came(self, mock: falkit.Mock) -> None:
         job = submit(mock)
         result(job)
         found = [(one.method, one.host, one.status) for one in mock.requests]
@@ -230,7 +231,7 @@ class TestRequests:
 class TestClock:
     """`mock.clock`."""
 
-    def test_it_is_paused_where_settings_say_until_it_is_moved(self) -> None:
+    def test_the_clock_is_paused_where_settings_say_until_it_is_moved(self) -> None:
         with falkit.Mock(clock="manual", clock_start="2027-01-15T08:00:00Z") as mock:
             assert (mock.clock.now(), mock.clock.running) == (1_800_000_000.0, False)
             mock.clock.advance(90)
@@ -250,7 +251,7 @@ class TestClock:
                 seen.append(mock.jobs[0].status)
             assert seen == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
 
-    def test_it_can_be_paused_and_run_on(self) -> None:
+    def test_the_clock_can_be_paused_and_run_on(self) -> None:
         with falkit.Mock() as mock:
             assert mock.clock.running
             mock.clock.pause()
@@ -259,11 +260,11 @@ class TestClock:
             assert mock.clock.running
 
     @pytest.mark.parametrize("time", ["soon", "-1h", -1, float("inf"), float("nan")])
-    def test_what_is_no_length_of_time_is_refused(self, mock: falkit.Mock, time: Any) -> None:
+    def test_a_malformed_duration_is_refused(self, mock: falkit.Mock, time: Any) -> None:
         with pytest.raises(ValueError, match=r"soon|-1|inf|nan"):
             mock.clock.advance(time)
 
-    def test_it_never_goes_back(self) -> None:
+    def test_the_clock_never_goes_back(self) -> None:
         with falkit.Mock(clock="manual") as mock:
             with pytest.raises(ValueError, match="time goes on, never back"):
                 mock.clock.set(mock.clock.now() - 1)
@@ -271,9 +272,9 @@ class TestClock:
                 mock.clock.set("soon")
 
     def test_a_clock_of_the_programs_own_is_taken(self) -> None:
-        own: Clock = ManualClock(5.0)
+        own = WatchedClock()
         with falkit.Mock(clock=own) as mock:
-            assert mock.clock.now() == 5.0
+            assert mock.clock.now() == START
 
 
 class TestFaults:
@@ -297,7 +298,7 @@ class TestFaults:
             mock.faults.add("image_lod_error")
         assert not mock.faults
 
-    def test_those_of_the_settings_apply_from_the_start(self) -> None:
+    def test_faults_of_the_settings_apply_from_the_start(self) -> None:
         with falkit.Mock(timing="instant", faults=["content_policy_violation times=1"]) as mock:
             assert [result(submit(mock)).status_code for _ in range(2)] == [422, 200]
 
@@ -319,7 +320,9 @@ class TestWebhooks:
         assert [one.id for one in mock.webhooks] == [delivery.id, again.id]
         assert mock.jobs[0].webhook == receiver.url
 
-    def test_it_is_what_falkit_verifies(self, mock: falkit.Mock, receiver: Receiver) -> None:
+    def test_a_sent_webhook_is_one_that_falkit_verifies(
+        self, mock: falkit.Mock, receiver: Receiver
+    ) -> None:
         submit(mock, fal_webhook=receiver.url)
         (received,) = receiver.wait()
         verified = falkit.webhooks.verify(received.headers, received.body, base_url=mock.url)
@@ -329,7 +332,7 @@ class TestWebhooks:
         with pytest.raises(TimeoutError, match=r"^0 of 2 webhooks after 0.02 s$"):
             mock.webhooks.wait(2, timeout=0.02)
 
-    def test_what_has_no_webhook_is_not_sent_again(self, mock: falkit.Mock) -> None:
+    def test_a_job_without_a_webhook_is_not_sent_again(self, mock: falkit.Mock) -> None:
         with pytest.raises(Exception, match="it was submitted without fal_webhook"):
             mock.webhooks.resend(submit(mock)["request_id"])
 
@@ -337,7 +340,7 @@ class TestWebhooks:
 class TestReset:
     """`mock.reset()`."""
 
-    def test_all_is_forgotten_and_ids_are_those_of_the_start(self, mock: falkit.Mock) -> None:
+    def test_a_reset_forgets_all_and_begins_the_ids_again(self, mock: falkit.Mock) -> None:
         first = submit(mock)
         mock.faults.add("hang")
         mock.reset()
@@ -354,7 +357,7 @@ class TestReset:
 class TestGateway:
     """`mock.gateway_url` and `mock.environ`: for programs that know only fal's names."""
 
-    def test_it_is_opened_when_it_is_first_asked_for(self, mock: falkit.Mock) -> None:
+    def test_the_gateway_is_opened_when_it_is_first_asked_for(self, mock: falkit.Mock) -> None:
         control = f"{mock.url}/__falkit/gateway"
         assert httpx.get(control).status_code == 404
         with ThreadPoolExecutor(4) as pool:

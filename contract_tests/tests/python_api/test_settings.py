@@ -138,7 +138,7 @@ def test_a_mock_refuses_arguments_of_its_own_when_it_is_made(
         Mock(**given)
 
 
-def test_an_assumption_that_is_none_is_refused_when_it_is_made() -> None:
+def test_a_malformed_assumption_is_refused_when_it_is_made() -> None:
     with pytest.raises(SettingsError, match="file-acl takes enforced or ignored, not 'perhaps'"):
         Assumptions(file_acl="perhaps")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 

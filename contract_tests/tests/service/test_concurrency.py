@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.conftest import Serve
-from serving import KEY, PROMPT, T2V, Mock, WatchedClock
+from serving import KEY, PROMPT, T2V, Mock, Serve, WatchedClock
 
 OTHER = {"authorization": "Key other:secret"}
 
@@ -17,8 +16,8 @@ def states(mock: Mock, jobs: list[dict[str, Any]]) -> list[str]:
     return [mock.status(job)["status"] for job in jobs]
 
 
-def test_a_call_above_the_limit_is_429_and_says_which_limit(serve: Serve) -> None:
-    mock = serve("0,10")
+def test_a_call_above_the_limit_is_429_and_says_which_limit(timed: Serve) -> None:
+    mock = timed("0,10")
     mock.submit()
     mock.submit()
     reply = mock.run(PROMPT)
@@ -32,15 +31,15 @@ def test_a_call_above_the_limit_is_429_and_says_which_limit(serve: Serve) -> Non
     assert all(word in hint for word in ("2 requests", "'id'", "--concurrency"))
 
 
-def test_a_refused_call_leaves_nothing_behind(serve: Serve) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_a_refused_call_leaves_nothing_behind(timed: Serve) -> None:
+    mock = timed("0,10", concurrency=1)
     mock.submit()
     assert mock.run(PROMPT).status_code == 429
-    assert len(mock.service.store.jobs()) == 1
+    assert len(mock.jobs()) == 1
 
 
-def test_the_hint_never_has_a_whole_key(serve: Serve) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_the_hint_never_has_a_whole_key(timed: Serve) -> None:
+    mock = timed("0,10", concurrency=1)
     all_secret = {"authorization": "Key a-key-without-a-colon"}
     mock.submit(headers=all_secret)
     hint = mock.run(PROMPT, headers=all_secret).headers["x-falkit-hint"]
@@ -48,8 +47,8 @@ def test_the_hint_never_has_a_whole_key(serve: Serve) -> None:
     assert "colon" not in hint
 
 
-def test_every_key_has_places_of_its_own(serve: Serve, clock: WatchedClock) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_every_key_has_places_of_its_own(timed: Serve, clock: WatchedClock) -> None:
+    mock = timed("0,10", concurrency=1)
     mock.submit()
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(mock.run, PROMPT, headers=OTHER)
@@ -62,9 +61,9 @@ def test_every_key_has_places_of_its_own(serve: Serve, clock: WatchedClock) -> N
 
 @pytest.mark.parametrize("ended", ["by time", "by a hang-up"])
 def test_a_direct_call_takes_a_place_until_its_end(
-    serve: Serve, clock: WatchedClock, ended: str
+    timed: Serve, clock: WatchedClock, ended: str
 ) -> None:
-    mock = serve("0,10", concurrency=1)
+    mock = timed("0,10", concurrency=1)
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(mock.run, PROMPT)
         clock.until_waited_for()
@@ -78,8 +77,8 @@ def test_a_direct_call_takes_a_place_until_its_end(
     assert mock.status(job)["status"] == "IN_PROGRESS"
 
 
-def test_the_queue_waits_for_a_place_across_endpoints(serve: Serve) -> None:
-    mock = serve("0,10")
+def test_the_queue_waits_for_a_place_across_endpoints(timed: Serve) -> None:
+    mock = timed("0,10")
     jobs = [mock.submit(endpoint=endpoint) for endpoint in (T2V, f"{T2V}/fast", T2V)]
     jobs[1:1] = [mock.submit(headers=OTHER)]
     assert states(mock, jobs) == ["IN_PROGRESS"] * 3 + ["IN_QUEUE"]
@@ -87,21 +86,21 @@ def test_the_queue_waits_for_a_place_across_endpoints(serve: Serve) -> None:
     assert states(mock, jobs) == ["COMPLETED"] * 3 + ["IN_PROGRESS"]
 
 
-def test_instant_jobs_take_no_place(serve: Serve) -> None:
-    mock = serve("instant", concurrency=1)
+def test_instant_jobs_take_no_place(timed: Serve) -> None:
+    mock = timed("instant", concurrency=1)
     jobs = [mock.submit() for _ in range(4)]
     assert states(mock, jobs) == ["COMPLETED"] * 4
     assert mock.run(PROMPT).status_code == 200
 
 
-def test_none_for_the_limit_lets_any_number_run(serve: Serve) -> None:
-    mock = serve("0,10", concurrency=0, runners=5)
+def test_a_limit_of_0_lets_any_number_run(timed: Serve) -> None:
+    mock = timed("0,10", concurrency=0, runners=5)
     jobs = [mock.submit() for _ in range(5)]
     assert states(mock, jobs) == ["IN_PROGRESS"] * 5
 
 
-def test_what_a_call_takes_is_taken_from_those_who_wait(serve: Serve, clock: WatchedClock) -> None:
-    mock = serve("5,10", concurrency=1)
+def test_a_direct_call_takes_its_place_from_waiting_jobs(timed: Serve, clock: WatchedClock) -> None:
+    mock = timed("5,10", concurrency=1)
     job = mock.submit()
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(mock.run, PROMPT)
@@ -113,8 +112,8 @@ def test_what_a_call_takes_is_taken_from_those_who_wait(serve: Serve, clock: Wat
     assert mock.status(job)["status"] == "IN_PROGRESS"
 
 
-def test_a_call_that_is_held_takes_a_place(serve: Serve) -> None:
-    mock = serve("held", concurrency=1)
+def test_a_call_that_is_held_takes_a_place(timed: Serve) -> None:
+    mock = timed("held", concurrency=1)
     job = mock.submit()
     mock.release(job, to="IN_PROGRESS")
     assert mock.run(PROMPT).status_code == 429
@@ -123,8 +122,8 @@ def test_a_call_that_is_held_takes_a_place(serve: Serve) -> None:
     assert mock.run({}).status_code == 422
 
 
-def test_a_release_of_a_job_on_the_clock_moves_up_those_behind_it(serve: Serve) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_a_release_of_a_job_on_the_clock_moves_up_those_behind_it(timed: Serve) -> None:
+    mock = timed("0,10", concurrency=1)
     jobs = [mock.submit() for _ in range(3)]
     mock.release(jobs[0])
     assert states(mock, jobs) == ["COMPLETED", "IN_PROGRESS", "IN_QUEUE"]
@@ -132,8 +131,8 @@ def test_a_release_of_a_job_on_the_clock_moves_up_those_behind_it(serve: Serve) 
     assert states(mock, jobs) == ["COMPLETED", "COMPLETED", "IN_PROGRESS"]
 
 
-def test_one_that_is_let_in_early_runs_as_long_as_others(serve: Serve) -> None:
-    mock = serve("5,10")
+def test_a_job_started_early_runs_as_long_as_others(timed: Serve) -> None:
+    mock = timed("5,10")
     job = mock.submit()
     mock.release(job, to="IN_PROGRESS")
     mock.advance(9.5)

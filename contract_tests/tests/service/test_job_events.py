@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from falkit_mock.core.events import Event, JobChanged, JobError
-from serving import I2V_FAST, PROMPT, Mock
-from webhooks.following import go
+from following import go
+from serving import I2V_FAST, PROMPT, Mock, Serve
 
 
 def follow(mock: Mock) -> list[JobChanged]:
@@ -27,9 +25,9 @@ def changes(heard: list[JobChanged]) -> list[tuple[str, float]]:
 
 
 def test_a_job_without_delay_has_ended_before_the_reply(
-    serve: Callable[..., Mock],
+    timed: Serve,
 ) -> None:
-    mock = serve("instant")
+    mock = timed("instant")
     heard = follow(mock)
     job = mock.submit()
     assert [event.change for event in heard] == ["accepted", "started", "ended"]
@@ -37,8 +35,8 @@ def test_a_job_without_delay_has_ended_before_the_reply(
     assert (heard[-1].error, heard[-1].cancelled) == (None, False)
 
 
-def test_each_change_comes_at_its_moment(serve: Callable[..., Mock]) -> None:
-    mock = serve("1,2")
+def test_each_change_comes_at_its_moment(timed: Serve) -> None:
+    mock = timed("1,2")
     heard = follow(mock)
     mock.submit()
     assert changes(heard) == [("accepted", 0)]
@@ -49,9 +47,9 @@ def test_each_change_comes_at_its_moment(serve: Callable[..., Mock]) -> None:
 
 
 def test_a_job_that_waits_for_a_runner_starts_when_one_is_free(
-    serve: Callable[..., Mock],
+    timed: Serve,
 ) -> None:
-    mock = serve("0,10", runners=1)
+    mock = timed("0,10", runners=1)
     first = mock.submit()
     heard = follow(mock)
     mock.submit()
@@ -60,8 +58,8 @@ def test_a_job_that_waits_for_a_runner_starts_when_one_is_free(
     assert changes(own) == [("accepted", 0), ("started", 10), ("ended", 20)]
 
 
-def test_a_cancelled_job_ends_without_a_start(serve: Callable[..., Mock]) -> None:
-    mock = serve("5,5")
+def test_a_cancelled_job_ends_without_a_start(timed: Serve) -> None:
+    mock = timed("5,5")
     heard = follow(mock)
     job = mock.submit()
     assert mock.cancel(job).status_code == 202
@@ -71,8 +69,8 @@ def test_a_cancelled_job_ends_without_a_start(serve: Callable[..., Mock]) -> Non
     assert heard[-1].error.status_code == 499
 
 
-def test_a_failed_job_says_which_field_and_why(serve: Callable[..., Mock]) -> None:
-    mock = serve("instant")
+def test_a_failed_job_says_which_field_and_why(timed: Serve) -> None:
+    mock = timed("instant")
     heard = follow(mock)
     mock.submit({"prompt": "x", "image_url": "https://a.example/b.png", "duration": 7}, I2V_FAST)
     (ended,) = [event for event in heard if event.change == "ended"]
@@ -82,15 +80,15 @@ def test_a_failed_job_says_which_field_and_why(serve: Callable[..., Mock]) -> No
     assert ended.endpoint_id == I2V_FAST
 
 
-def test_a_direct_call_is_told_too(serve: Callable[..., Mock]) -> None:
-    mock = serve("instant")
+def test_a_direct_call_has_events_too(timed: Serve) -> None:
+    mock = timed("instant")
     heard = follow(mock)
     mock.run(PROMPT)
     assert [event.change for event in heard] == ["accepted", "started", "ended"]
 
 
-def test_a_held_job_starts_when_it_is_released(serve: Callable[..., Mock]) -> None:
-    mock = serve("held")
+def test_a_held_job_starts_when_it_is_released(timed: Serve) -> None:
+    mock = timed("held")
     heard = follow(mock)
     job = mock.submit()
     mock.release(job, "IN_PROGRESS")
@@ -99,8 +97,8 @@ def test_a_held_job_starts_when_it_is_released(serve: Callable[..., Mock]) -> No
     assert [event.change for event in heard] == ["accepted", "started", "ended"]
 
 
-def test_a_reset_ends_the_following(serve: Callable[..., Mock]) -> None:
-    mock = serve("1,1")
+def test_a_reset_ends_the_following(timed: Serve) -> None:
+    mock = timed("1,1")
     heard = follow(mock)
     mock.submit()
     mock.http.post("/__falkit/reset").raise_for_status()

@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, strategies as st
 
+from falkit import Settings
 from falkit_mock.core.clock import ManualClock
 from falkit_mock.core.jobs import Entry, Job, RequestOptions, moments
 from falkit_mock.service.queueing import Planner
-from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-from falkit_mock.store.memory import MemoryStore
 from falkit_mock.store.sqlite import SqliteStore
 
 
@@ -50,7 +49,7 @@ class Pass:
 
 Act = Submit | Cancel | Pass
 MakeStore = Callable[[], Store]
-ON_BOTH_STORES = pytest.mark.parametrize("make", [MemoryStore, SqliteStore])
+ON_BOTH_STORES = pytest.mark.parametrize("make", [Store, SqliteStore])
 SECONDS = st.integers(0, 6).map(lambda half: half / 2)
 SUBMITS = st.builds(
     Submit,
@@ -76,7 +75,7 @@ class World:
     runners: int
     concurrency: int
     clock: ManualClock = field(default_factory=ManualClock)
-    store: Store = field(default_factory=MemoryStore)
+    store: Store = field(default_factory=Store)
     ids: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.conftest import Serve
-from serving import T2V, Mock
+from serving import T2V, Mock, Serve
 
 LOW = {"x-fal-queue-priority": "low"}
 
@@ -14,8 +13,8 @@ def positions(mock: Mock, jobs: list[dict[str, str]]) -> list[int]:
     return [mock.status(job)["queue_position"] for job in jobs]
 
 
-def test_a_normal_one_overtakes_low_ones_that_wait(serve: Serve) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_a_normal_job_overtakes_waiting_low_ones(timed: Serve) -> None:
+    mock = timed("0,10", concurrency=1)
     mock.submit()
     low = [mock.submit(headers=LOW) for _ in range(2)]
     normal = mock.submit()
@@ -29,16 +28,16 @@ def test_a_normal_one_overtakes_low_ones_that_wait(serve: Serve) -> None:
     assert started == [job["request_id"] for job in (normal, *low)]
 
 
-def test_one_that_runs_is_not_put_back(serve: Serve) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_a_running_job_is_not_put_back(timed: Serve) -> None:
+    mock = timed("0,10", concurrency=1)
     low = mock.submit(headers=LOW)
     normal = mock.submit()
     assert mock.status(low)["status"] == "IN_PROGRESS"
     assert mock.status(normal)["queue_position"] == 0
 
 
-def test_a_queue_position_counts_its_own_endpoint_alone(serve: Serve) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_a_queue_position_counts_its_own_endpoint_alone(timed: Serve) -> None:
+    mock = timed("0,10", concurrency=1)
     mock.submit()
     mock.submit(headers=LOW)
     mock.submit()
@@ -46,8 +45,8 @@ def test_a_queue_position_counts_its_own_endpoint_alone(serve: Serve) -> None:
     assert other["queue_position"] == 0
 
 
-def test_a_stream_tells_of_being_overtaken(serve: Serve) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_a_stream_reports_being_overtaken(timed: Serve) -> None:
+    mock = timed("0,10", concurrency=1)
     mock.submit()
     low = mock.submit(headers=LOW)
     url = f"{low['status_url']}/stream"
@@ -59,16 +58,16 @@ def test_a_stream_tells_of_being_overtaken(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("word", ["normal", "NORMAL", ""])
-def test_other_spellings_of_normal_are_normal(serve: Serve, word: str) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_other_spellings_of_normal_are_normal(timed: Serve, word: str) -> None:
+    mock = timed("0,10", concurrency=1)
     mock.submit()
     first = mock.submit(headers={"x-fal-queue-priority": word})
     mock.submit()
     assert mock.status(first)["queue_position"] == 0
 
 
-def test_a_priority_that_is_none_is_refused(serve: Serve) -> None:
-    mock = serve("instant")
+def test_a_malformed_priority_is_refused(timed: Serve) -> None:
+    mock = timed("instant")
     reply = mock.run({}, headers={"x-fal-queue-priority": "urgent"})
     assert reply.status_code == 400
     body = reply.json()

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from service.conftest import Serve
-from serving import PROMPT, T2V
+from serving import PROMPT, T2V, Serve
 
 SUBMIT = f"/queue.fal.run/{T2V}"
 
 
 @pytest.mark.parametrize(("most", "code"), [(0, 429), (1, 429), (2, 200), (999, 200)])
-def test_a_queue_that_is_longer_is_429(serve: Serve, most: int, code: int) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_a_queue_that_is_longer_is_429(timed: Serve, most: int, code: int) -> None:
+    mock = timed("0,10", concurrency=1)
     for _ in range(3):
         mock.submit()
     reply = mock.http.post(f"{SUBMIT}?fal_max_queue_length={most}", json=PROMPT)
     assert reply.status_code == code
-    assert len(mock.service.store.jobs()) == (4 if code == 200 else 3)
+    assert len(mock.jobs()) == (4 if code == 200 else 3)
     if code == 429:
         hint = f"2 wait for {T2V}, more than fal_max_queue_length={most}"
         assert reply.headers["x-falkit-hint"] == hint
         assert reply.json() == {"detail": "Queue is too long"}
 
 
-def test_those_who_run_or_wait_elsewhere_are_not_counted(serve: Serve) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_running_jobs_and_other_queues_are_not_counted(timed: Serve) -> None:
+    mock = timed("0,10", concurrency=1)
     mock.submit()
     mock.submit(endpoint=f"{T2V}/fast")
     reply = mock.http.post(f"{SUBMIT}?fal_max_queue_length=0", json=PROMPT)
@@ -42,27 +41,25 @@ def test_those_who_run_or_wait_elsewhere_are_not_counted(serve: Serve) -> None:
         ("9" * 5000, "int_parsing"),
     ],
 )
-def test_a_length_that_is_none_is_refused(serve: Serve, value: str, kind: str) -> None:
-    mock = serve("instant")
+def test_a_malformed_queue_length_is_refused(timed: Serve, value: str, kind: str) -> None:
+    mock = timed("instant")
     reply = mock.http.post(SUBMIT, params={"fal_max_queue_length": value}, json=PROMPT)
     assert reply.status_code == 422
     (item,) = reply.json()["detail"]
     assert (item["type"], item["loc"]) == (kind, ["query", "fal_max_queue_length"])
 
 
-def test_headers_that_only_a_real_service_heeds_are_taken(serve: Serve) -> None:
-    mock = serve("instant")
+def test_headers_that_only_a_real_service_heeds_are_taken(timed: Serve) -> None:
+    mock = timed("instant")
     headers = {"x-fal-runner-hint": "session", "x-fal-no-retry": "yes", "x-fal-store-io": "1"}
-    job = mock.service.store.get(mock.submit(headers=headers)["request_id"])
-    assert job is not None
-    assert (job.options.retry, job.options.keep_payloads) == (False, True)
+    options = mock.job(mock.submit(headers=headers))["options"]
+    assert (options["retry"], options["keep_payloads"]) == (False, True)
 
 
 @pytest.mark.parametrize(("value", "retry"), [("1", False), ("TRUE", False), ("0", True)])
 def test_retries_are_given_up_in_each_of_the_spellings(
-    serve: Serve, value: str, retry: bool
+    timed: Serve, value: str, retry: bool
 ) -> None:
-    mock = serve("instant")
-    job = mock.service.store.get(mock.submit(headers={"x-fal-no-retry": value})["request_id"])
-    assert job is not None
-    assert job.options.retry is retry
+    mock = timed("instant")
+    job = mock.submit(headers={"x-fal-no-retry": value})
+    assert mock.job(job)["options"]["retry"] is retry

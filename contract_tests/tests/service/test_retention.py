@@ -8,11 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from falkit_mock.core.jobs import Outcome
-from falkit_mock.core.settings import Assumptions, SettingsError
-from falkit_mock.settings import Settings
-from service.conftest import Serve
-from serving import PROMPT, T2V, Mock
+from falkit import Settings
+from serving import PROMPT, T2V, Mock, Serve
 
 HOUR, DAY = 3600.0, 86_400.0
 NOT_FOUND = {"status": "NOT_FOUND"}
@@ -31,15 +28,18 @@ def listed(mock: Mock, request_id: str = "") -> list[dict[str, Any]]:
     return [item for item in found["items"] if item["request_id"].startswith(request_id)]
 
 
-def enlarge(mock: Mock, job: dict[str, Any], size: int) -> None:
-    """Give a job an answer of so many bytes; no model here has a large one."""
-    body = b'"' + b"x" * (size - 2) + b'"'
-    outcome = Outcome(200, body)
-    mock.inside(lambda: mock.service.store.decide(job["request_id"], outcome))
+def complete(mock: Mock, size: int) -> dict[str, Any]:
+    """Submit a held job and end it with a result of so many bytes; no model has a large one."""
+    job = mock.submit()
+    output = {"text": "x" * (size - len('{"text":""}'))}
+    url = f"/__falkit/jobs/{job['request_id']}/complete"
+    assert mock.http.post(url, json={"output": output}).status_code == 200
+    assert len(mock.result(job).content) == size
+    return job
 
 
-def test_a_result_can_be_fetched_for_an_hour_after_the_end(serve: Serve) -> None:
-    mock = serve("0,60")
+def test_a_result_can_be_fetched_for_an_hour_after_the_end(timed: Serve) -> None:
+    mock = timed("0,60")
     job = mock.submit()
     mock.advance(60 + HOUR - 0.1)
     assert fetched(mock, job) == [200, 200, 200, 400]
@@ -48,8 +48,8 @@ def test_a_result_can_be_fetched_for_an_hour_after_the_end(serve: Serve) -> None
     assert mock.result(job).json() == mock.status(job) == NOT_FOUND
 
 
-def test_a_request_that_is_not_there_says_why_by_hint(serve: Serve) -> None:
-    mock = serve("instant")
+def test_a_request_that_is_not_there_says_why_by_hint(timed: Serve) -> None:
+    mock = timed("instant")
     job = mock.submit()
 
     def hint(request_id: str, app: str = "fal-ai/ltx-2") -> str:
@@ -67,46 +67,44 @@ def test_a_request_that_is_not_there_says_why_by_hint(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(("size", "lasts"), [(10_239, HOUR), (10_240, 360.0)])
-def test_a_large_result_is_gone_after_six_minutes(serve: Serve, size: int, lasts: float) -> None:
-    mock = serve("instant")
-    job = mock.submit()
-    enlarge(mock, job, size)
+def test_a_large_result_is_gone_after_six_minutes(timed: Serve, size: int, lasts: float) -> None:
+    mock = timed("held")
+    job = complete(mock, size)
     mock.advance(lasts - 0.1)
     assert mock.result(job).status_code == 200
     mock.advance(0.1)
     assert mock.result(job).status_code == 404
 
 
-def test_an_expired_result_is_404_as_an_unknown_one(serve: Serve) -> None:
-    mock = serve("instant", assumptions=Assumptions(unknown_request="detail"))
+def test_an_expired_result_is_404_as_an_unknown_one(timed: Serve) -> None:
+    mock = timed("instant", assumptions={"unknown_request": "detail"})
     job = mock.submit()
     mock.advance(HOUR)
     assert mock.result(job).json() == {"detail": "Request not found"}
 
 
-def test_another_lifetime_may_be_chosen(serve: Serve) -> None:
-    mock = serve("instant", result_ttl=5.0)
+def test_another_result_lifetime_can_be_set(timed: Serve) -> None:
+    mock = timed("instant", result_ttl=5.0)
     job = mock.submit()
     mock.advance(5)
     assert mock.result(job).status_code == 404
 
 
-def test_results_may_be_kept_for_ever(serve: Serve) -> None:
-    mock = serve("instant", result_ttl=float("inf"))
-    job = mock.submit()
-    enlarge(mock, job, 20_000)
+def test_results_may_be_kept_for_ever(timed: Serve) -> None:
+    mock = timed("held", result_ttl=float("inf"))
+    job = complete(mock, 20_000)
     mock.advance(DAY)
     assert mock.result(job).status_code == 200
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
-def test_a_lifetime_that_is_none_is_refused(value: float) -> None:
-    with pytest.raises(SettingsError, match=r"result_ttl: .* isn't a time to fetch a result in"):
+def test_a_malformed_lifetime_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match=r"result_ttl: .* isn't a time to fetch a result in"):
         Settings(result_ttl=value)
 
 
-def test_the_platform_api_has_a_job_for_a_month(serve: Serve) -> None:
-    mock = serve("instant")
+def test_the_platform_api_has_a_job_for_a_month(timed: Serve) -> None:
+    mock = timed("instant")
     job = mock.submit()
     mock.advance(30 * DAY - 1)
     mock.submit()
@@ -118,8 +116,8 @@ def test_the_platform_api_has_a_job_for_a_month(serve: Serve) -> None:
     assert not listed(mock, job["request_id"])
 
 
-def test_what_ended_a_month_ago_leaves_nothing_behind(serve: Serve) -> None:
-    mock = serve("instant")
+def test_jobs_that_ended_a_month_ago_leave_nothing_behind(timed: Serve) -> None:
+    mock = timed("instant")
     job = mock.submit()
     url = mock.result(job).json()["video"]["url"]
     mock.advance(31 * DAY)
@@ -131,16 +129,16 @@ def test_what_ended_a_month_ago_leaves_nothing_behind(serve: Serve) -> None:
     assert len(store.jobs()) == 1
 
 
-def test_a_job_that_never_ends_stays(serve: Serve) -> None:
-    mock = serve("held")
+def test_a_job_that_never_ends_stays(timed: Serve) -> None:
+    mock = timed("held")
     job = mock.submit()
     mock.advance(90 * DAY)
     mock.submit()
     assert mock.status(job)["status"] == "IN_QUEUE"
 
 
-def test_payloads_that_are_not_to_be_stored_are_not_shown(serve: Serve) -> None:
-    mock = serve("instant")
+def test_payloads_that_are_not_to_be_stored_are_not_shown(timed: Serve) -> None:
+    mock = timed("instant")
     job = mock.submit(headers={"x-fal-store-io": "0"})
     (item,) = listed(mock)
     assert (item["json_input"], item["json_output"]) == (None, None)
@@ -149,11 +147,10 @@ def test_payloads_that_are_not_to_be_stored_are_not_shown(serve: Serve) -> None:
 
 @pytest.mark.parametrize(("size", "shown"), [(1_000_000, True), (1_000_001, False)])
 def test_a_huge_payload_is_stored_as_long_as_the_result(
-    serve: Serve, size: int, shown: bool
+    timed: Serve, size: int, shown: bool
 ) -> None:
-    mock = serve("instant")
-    job = mock.submit()
-    enlarge(mock, job, size)
+    mock = timed("held")
+    complete(mock, size)
     assert listed(mock)[0]["json_output"] is not None
     mock.advance(HOUR)
     assert (listed(mock)[0]["json_output"] is not None) == shown
@@ -171,8 +168,8 @@ def output(mock: Mock, preference: str = "") -> str:
     return url
 
 
-def test_an_output_lasts_as_long_as_was_asked_for(serve: Serve) -> None:
-    mock = serve("0,10")
+def test_an_output_lasts_as_long_as_was_asked_for(timed: Serve) -> None:
+    mock = timed("0,10")
     job = mock.submit(headers={PREFERENCE: '{"expiration_duration_seconds": 60}'})
     mock.advance(10)
     url = mock.result(job).json()["video"]["url"]
@@ -184,8 +181,8 @@ def test_an_output_lasts_as_long_as_was_asked_for(serve: Serve) -> None:
     assert mock.result(job).status_code == 200, "the result only names it"
 
 
-def test_an_output_that_has_expired_is_no_input_any_more(serve: Serve) -> None:
-    mock = serve("instant")
+def test_an_expired_output_is_refused_as_an_input(timed: Serve) -> None:
+    mock = timed("instant")
     url = output(mock, '{"expiration_duration_seconds": 60}')
     retake = {"video_url": url, "prompt": "Again", "start_time": 0, "duration": 2}
     assert mock.run(retake, "fal-ai/ltx-2/retake-video").status_code == 200
@@ -194,16 +191,16 @@ def test_an_output_that_has_expired_is_no_input_any_more(serve: Serve) -> None:
     assert reply.json()["detail"][0]["type"] == "file_download_error"
 
 
-def test_outputs_last_for_ever_unless_asked(serve: Serve) -> None:
-    mock = serve("instant")
+def test_outputs_last_for_ever_unless_asked(timed: Serve) -> None:
+    mock = timed("instant")
     url = output(mock)
     mock.advance(365 * DAY)
     reply = mock.http.get(url)
     assert (reply.status_code, "immutable" in reply.headers["cache-control"]) == (200, True)
 
 
-def test_the_accounts_settings_hold_for_outputs_that_say_nothing(serve: Serve) -> None:
-    mock = serve("instant")
+def test_the_accounts_settings_hold_for_outputs_that_say_nothing(timed: Serve) -> None:
+    mock = timed("instant")
     body = {"expiration_duration_seconds": 60}
     mock.http.put("/api.fal.ai/v1/storage/settings", json=body)
     url = output(mock)
@@ -214,17 +211,17 @@ def test_the_accounts_settings_hold_for_outputs_that_say_nothing(serve: Serve) -
 
 @pytest.mark.parametrize(("decision", "code"), [("allow", 200), ("forbid", 403), ("hide", 404)])
 def test_an_output_has_the_access_rules_that_were_asked_for(
-    serve: Serve, decision: str, code: int
+    timed: Serve, decision: str, code: int
 ) -> None:
-    mock = serve("instant")
+    mock = timed("instant")
     rules = f'{{"initial_acl": {{"default": "{decision}", "rules": []}}}}'
     url = output(mock, rules)
     assert httpx.get(url).status_code == code
     assert mock.http.get(url).status_code == 200, "its owner"
 
 
-def test_access_to_an_output_is_told_changed_and_signed(serve: Serve) -> None:
-    mock = serve("instant")
+def test_access_to_an_output_is_shown_changed_and_signed(timed: Serve) -> None:
+    mock = timed("instant")
     url = output(mock)
     acl, signing = "/api.fal.ai/v1/storage/files/acl", "/api.fal.ai/v1/storage/files/sign"
     assert mock.http.get(acl, params={"url": url}).json() == {"default": "allow", "rules": []}
@@ -238,14 +235,14 @@ def test_access_to_an_output_is_told_changed_and_signed(serve: Serve) -> None:
     assert httpx.get(signed.json()["signed_url"]).status_code == 403
 
 
-def test_a_preference_that_cannot_be_read_is_refused(serve: Serve) -> None:
-    mock = serve("instant")
+def test_a_preference_that_cannot_be_read_is_refused(timed: Serve) -> None:
+    mock = timed("instant")
     reply = mock.run(PROMPT, headers={PREFERENCE: '{"expiration_duration_seconds": "soon"}'})
     assert (reply.status_code, reply.json()["error_type"]) == (400, "bad_request")
     assert "expiration_duration_seconds: 'soon' must be" in reply.json()["detail"]
 
 
-def test_a_path_without_a_file_stays_404(serve: Serve) -> None:
-    mock = serve("instant")
+def test_a_path_without_a_file_stays_404(timed: Serve) -> None:
+    mock = timed("instant")
     path = urlsplit(output(mock)).path
     assert mock.http.get(f"{path}x").status_code == 404

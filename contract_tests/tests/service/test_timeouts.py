@@ -9,8 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.conftest import Serve
-from serving import PROMPT, T2V, Mock, WatchedClock
+from serving import PROMPT, T2V, Mock, Serve, WatchedClock
 
 TIMED_OUT = {"detail": "Request timed out", "error_type": "request_timeout"}
 
@@ -28,10 +27,10 @@ def assert_timed_out(reply: httpx.Response) -> None:
 
 @pytest.mark.parametrize("name", ["x-fal-request-timeout", "X-Fal-Request-Start-Timeout"])
 @pytest.mark.parametrize("timing", ["held", "9,1"])
-def test_it_waits_until_the_moment_and_is_done_from_then_on(
-    serve: Serve, timing: str, name: str
+def test_a_job_waits_until_its_start_timeout_and_is_then_completed(
+    timed: Serve, timing: str, name: str
 ) -> None:
-    mock = serve(timing)
+    mock = timed(timing)
     job = mock.submit(headers={name: "3.0"})
     mock.advance(2.9)
     assert mock.status(job)["status"] == "IN_QUEUE"
@@ -45,8 +44,8 @@ def test_it_waits_until_the_moment_and_is_done_from_then_on(
     assert mock.cancel(job).json() == {"status": "ALREADY_COMPLETED"}
 
 
-def test_in_the_polls_timing_it_ends_too_unless_a_look_was_in_time(serve: Serve) -> None:
-    mock = serve("polls")
+def test_a_polls_job_times_out_too_unless_a_status_came_in_time(timed: Serve) -> None:
+    mock = timed("polls")
     job, other = mock.submit(headers=within("3")), mock.submit(headers=within("3"))
     mock.status(job)
     mock.advance(3)
@@ -54,8 +53,8 @@ def test_in_the_polls_timing_it_ends_too_unless_a_look_was_in_time(serve: Serve)
     assert mock.status(other)["error_type"] == "request_timeout"
 
 
-def test_the_newer_name_counts_where_both_are_given(serve: Serve) -> None:
-    mock = serve("held")
+def test_the_newer_name_counts_where_both_are_given(timed: Serve) -> None:
+    mock = timed("held")
     job = mock.submit(headers={**within("1"), "x-fal-request-start-timeout": "5"})
     mock.advance(4.9)
     assert mock.status(job)["status"] == "IN_QUEUE"
@@ -63,22 +62,22 @@ def test_the_newer_name_counts_where_both_are_given(serve: Serve) -> None:
     assert mock.status(job)["status"] == "COMPLETED"
 
 
-def test_one_that_starts_at_the_very_moment_is_in_time(serve: Serve) -> None:
-    mock = serve("3,1")
+def test_a_job_that_starts_exactly_at_its_timeout_runs(timed: Serve) -> None:
+    mock = timed("3,1")
     job = mock.submit(headers=within("3"))
     mock.advance(4)
     assert mock.result(job).status_code == 200
 
 
-def test_one_that_runs_is_never_ended_by_it(serve: Serve) -> None:
-    mock = serve("0,60")
+def test_a_running_job_is_never_ended_by_its_start_timeout(timed: Serve) -> None:
+    mock = timed("0,60")
     job = mock.submit(headers=within("1"))
     mock.advance(60)
     assert mock.result(job).status_code == 200
 
 
-def test_a_cancellation_ahead_may_save_it(serve: Serve) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_a_cancellation_ahead_may_save_it(timed: Serve) -> None:
+    mock = timed("0,10", concurrency=1)
     first = mock.submit()
     job = mock.submit(headers=within("5"))
     mock.advance(4)
@@ -88,8 +87,8 @@ def test_a_cancellation_ahead_may_save_it(serve: Serve) -> None:
     assert mock.result(job).status_code == 200
 
 
-def test_one_that_was_given_up_takes_no_place_from_those_behind(serve: Serve) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_a_job_that_was_given_up_takes_no_place(timed: Serve) -> None:
+    mock = timed("0,10", concurrency=1)
     mock.submit()
     mock.submit(headers=within("5"))
     last = mock.submit()
@@ -100,8 +99,8 @@ def test_one_that_was_given_up_takes_no_place_from_those_behind(serve: Serve) ->
     assert mock.status(last)["status"] == "IN_PROGRESS"
 
 
-def test_a_stream_hears_of_it_at_the_moment(serve: Serve, clock: WatchedClock) -> None:
-    mock = serve("0,10", concurrency=1)
+def test_a_stream_hears_of_it_at_the_moment(timed: Serve, clock: WatchedClock) -> None:
+    mock = timed("0,10", concurrency=1)
     mock.submit()
     job, behind = mock.submit(headers=within("5")), mock.submit()
     with ThreadPoolExecutor(1) as pool:
@@ -121,8 +120,8 @@ def events(mock: Mock, job: dict[str, Any]) -> list[dict[str, Any]]:
     return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
 
 
-def test_a_direct_call_that_is_held_ends_so(serve: Serve, clock: WatchedClock) -> None:
-    mock = serve("held")
+def test_a_direct_call_that_is_held_ends_so(timed: Serve, clock: WatchedClock) -> None:
+    mock = timed("held")
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(mock.run, PROMPT, headers=within("3"))
         clock.until_waited_for()
@@ -130,8 +129,8 @@ def test_a_direct_call_that_is_held_ends_so(serve: Serve, clock: WatchedClock) -
         assert_timed_out(call.result())
 
 
-def test_the_history_has_it_as_an_error_without_a_duration(serve: Serve) -> None:
-    mock = serve("held")
+def test_the_history_has_it_as_an_error_without_a_duration(timed: Serve) -> None:
+    mock = timed("held")
     mock.submit(headers=within("3"))
     mock.advance(60)
     query = {"endpoint_id": "fal-ai/ltx-2/text-to-video"}
@@ -142,10 +141,8 @@ def test_the_history_has_it_as_an_error_without_a_duration(serve: Serve) -> None
 
 
 @pytest.mark.parametrize("value", ["0.1", "0", "-3", "soon", "nan", "inf", "1e400"])
-def test_a_timeout_that_is_none_is_refused_before_the_body_is_read(
-    serve: Serve, value: str
-) -> None:
-    mock = serve("instant")
+def test_a_malformed_timeout_is_refused_before_the_body_is_read(timed: Serve, value: str) -> None:
+    mock = timed("instant")
     for host in ("fal.run", "queue.fal.run"):
         reply = mock.http.post(f"/{host}/{T2V}", content="no input", headers=within(value))
         assert reply.status_code == 400
@@ -153,8 +150,8 @@ def test_a_timeout_that_is_none_is_refused_before_the_body_is_read(
         assert reply.json()["detail"].startswith(f"X-Fal-Request-Timeout: {value!r} must be")
 
 
-def test_the_key_and_the_app_are_looked_at_before_headers(serve: Serve) -> None:
-    mock = serve("instant")
+def test_the_key_and_the_app_are_looked_at_before_headers(timed: Serve) -> None:
+    mock = timed("instant")
     unknown = mock.run({}, endpoint="fal-ai/no-such-app", headers=within("0"))
     assert unknown.status_code == 404
     keyless = httpx.post(f"{mock.url}/fal.run/{T2V}", headers=within("0"))

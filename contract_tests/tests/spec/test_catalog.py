@@ -49,7 +49,7 @@ def test_a_path_of_no_endpoint_is_not_found(path: str) -> None:
     assert Catalog.vendored().find(path) is None
 
 
-def test_an_unknown_id_names_its_neighbours() -> None:
+def test_an_unknown_id_names_similar_ones() -> None:
     with pytest.raises(UnknownEndpoint, match="did you mean") as caught:
         Catalog.vendored().get("fal-ai/ltx-2/image-to-vidio")
     assert caught.value.endpoint_id == "fal-ai/ltx-2/image-to-vidio"

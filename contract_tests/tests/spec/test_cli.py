@@ -26,7 +26,7 @@ def test_list_names_every_endpoint() -> None:
     assert "23 of 48" in result.stdout
 
 
-def test_show_tells_inputs_rule_price_and_formats() -> None:
+def test_show_prints_inputs_rule_price_and_formats() -> None:
     result = run("show", FAST)
     assert result.exit_code == 0
     for text in ("6 | 8 | 10", "(required)", "1 to 5000 characters", "rule (inferred)", "webp"):
@@ -78,7 +78,7 @@ def test_combinations_as_csv_is_csv_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("command", ["show", "combinations"])
-def test_an_unknown_endpoint_is_a_usage_error_that_names_its_neighbours(command: str) -> None:
+def test_an_unknown_endpoint_is_a_usage_error_that_names_similar_ones(command: str) -> None:
     result = run(command, "fal-ai/ltx-2/image-to-vidio")
     assert result.exit_code == 2
     assert "did you mean fal-ai/ltx-2/image-to-video" in result.stderr

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from falkit_spec import JSON, Catalog, Document, Endpoint, Object, TooManyCombinations
+from falkit_spec import JSON, Catalog, Document, Endpoint, Object, SpecError
 
 FAST, PRO = "fal-ai/ltx-2/image-to-video/fast", "fal-ai/ltx-2/image-to-video"
 
@@ -27,7 +27,9 @@ def endpoint_taking(properties: Object) -> Endpoint:
         ("fal-ai/ltx-2/retake-video", 3, 3),
     ],
 )
-def test_as_many_are_legal_as_the_prose_allows(endpoint_id: str, count: int, legal: int) -> None:
+def test_the_legal_combinations_are_those_that_the_prose_allows(
+    endpoint_id: str, count: int, legal: int
+) -> None:
     found = Catalog.vendored().get(endpoint_id).combinations()
     assert len(found) == count
     assert sum(one.legal for one in found) == legal
@@ -70,9 +72,8 @@ def test_null_is_a_choice_and_an_open_branch_leaves_none() -> None:
 def test_too_many_combinations_are_counted_and_not_listed() -> None:
     values: list[JSON] = list(range(101))
     endpoint = endpoint_taking({"a": {"enum": values}, "b": {"enum": values}})
-    with pytest.raises(TooManyCombinations, match="10,201") as caught:
+    with pytest.raises(SpecError, match="has 10,201 combinations; at most 10,000"):
         endpoint.combinations()
-    assert (caught.value.count, caught.value.limit) == (10_201, 10_000)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_seconds_are_what_is_billed() -> None:
 
 
 @pytest.mark.parametrize("duration", ["6", None, True, [], float("nan"), float("inf")])
-def test_a_duration_that_is_no_number_has_no_price_and_no_video(duration: JSON) -> None:
+def test_a_duration_that_is_not_a_number_has_no_price_and_no_video(duration: JSON) -> None:
     endpoint = Catalog.vendored().get(FAST)
     assert endpoint.price({"duration": duration}) is None
     assert endpoint.billable_units({"duration": duration}) is None

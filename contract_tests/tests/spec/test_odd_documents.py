@@ -197,12 +197,21 @@ def test_an_exclusive_bound_is_read_in_both_dialects(bounds: Object) -> None:
         {"x-fal-order-properties": "a"},
     ],
 )
-def test_a_keyword_that_is_none_is_passed_over(slip: Object) -> None:
+def test_a_malformed_keyword_is_ignored(slip: Object) -> None:
     odd = endpoint({"type": "object", "properties": {"a": slip}})
     assert all(odd.is_valid({"a": value}) for value in ANYTHING)
 
 
-def test_an_order_that_names_strangers_or_leaves_fields_out_is_borne() -> None:
+def test_a_limit_written_as_a_float_is_a_whole_number() -> None:
+    odd = endpoint({"type": "object", "properties": {"a": {"type": "string", "minLength": 2.0}}})
+    [fault] = odd.validate({"a": "x"})
+    assert (fault["msg"], fault.get("ctx")) == (
+        "String should have at least 2 characters",
+        {"min_length": 2},
+    )
+
+
+def test_an_order_with_unknown_or_missing_fields_is_accepted() -> None:
     odd = endpoint(
         {
             "type": "object",
@@ -249,14 +258,14 @@ FILE: Object = {
         ({"type": "string", "minLength": 6}, "text.."),
         ({"type": "integer", "minimum": 7}, 7),
         ({"type": "integer", "exclusiveMinimum": 7}, 8),
-        ({"type": "number", "exclusiveMinimum": 0, "maximum": 1}, 0.5),
+        ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, 0.5),
         ({"type": "number", "maximum": -2}, -2),
         ({"type": "number", "exclusiveMaximum": -2}, -3),
         ({"type": "object"}, {}),
         ({}, None),
     ],
 )
-def test_an_output_is_mended_or_made_so_that_it_is_valid(schema: JSON, made: JSON) -> None:
+def test_an_output_is_repaired_or_made_so_that_it_is_valid(schema: JSON, made: JSON) -> None:
     output: JSON = {"type": "object", "properties": {"out": schema}, "required": ["out"]}
     odd = endpoint(None, output, {"File": FILE})
     assert odd.example_output() == {"out": made}
@@ -268,7 +277,7 @@ def test_an_output_that_cannot_be_made_is_empty() -> None:
     assert endpoint(None, output).example_output() == {}
 
 
-def test_what_is_wrong_with_an_output_is_said_with_its_path() -> None:
+def test_output_faults_are_reported_with_their_path() -> None:
     odd = endpoint(None, {"type": "object", "properties": {"file": ref("File")}}, {"File": FILE})
     assert odd.validate_output({"file": {"url": 1}}) == ["$.file.url: 1 is not of type 'string'"]
     assert odd.validate_output({"file": {"url": "u", "file_name": None}}) == []
@@ -283,7 +292,7 @@ def test_what_is_wrong_with_an_output_is_said_with_its_path() -> None:
         (b"{}", "names no endpoint"),
     ],
 )
-def test_a_file_that_is_no_document_is_refused_with_its_name(raw: bytes, reason: str) -> None:
+def test_a_file_that_is_not_a_document_is_refused_with_its_name(raw: bytes, reason: str) -> None:
     with pytest.raises(BadDocument, match=f"x.json: .*{reason}"):
         Endpoint(Document(raw, source="x.json"))
 

@@ -41,12 +41,12 @@ def test_an_update_of_an_array_is_appended() -> None:
         ("$.nowhere.at.all", {"paths": {"/a/b": {"get": 1}, "/c": {"get": 2}}}),
     ],
 )
-def test_what_a_target_selects_is_removed(target: str, left: Object) -> None:
+def test_remove_deletes_what_its_target_selects(target: str, left: Object) -> None:
     document: Object = {"paths": {"/a/b": {"get": 1}, "/c": {"get": 2}}}
     assert overlay({"target": target, "remove": True}).apply(document) == left
 
 
-def test_items_of_an_array_are_removed_each() -> None:
+def test_each_selected_item_of_an_array_is_removed() -> None:
     laid = overlay({"target": "$.a[*]", "remove": True}).apply({"a": [{"x": 1}, {"x": 1}, 2, 2]})
     assert laid == {"a": []}
 
@@ -86,7 +86,7 @@ def test_an_action_that_is_not_understood_is_refused(action: JSON, reason: str) 
         "a: [",
     ],
 )
-def test_a_file_that_is_no_overlay_is_refused(text: str) -> None:
+def test_a_file_that_is_not_an_overlay_is_refused(text: str) -> None:
     with pytest.raises(BadOverlay, match=r"o\.yaml"):
         Overlay.from_text(text, source="o.yaml")
 
@@ -102,7 +102,7 @@ def test_a_value_of_another_kind_is_not_merged(update: Object) -> None:
         overlay({"target": "$", "update": update}).apply({"a": [1]})
 
 
-def test_nothing_merges_into_a_plain_value() -> None:
+def test_an_update_cannot_merge_into_a_plain_value() -> None:
     with pytest.raises(BadOverlay, match="neither object nor array"):
         overlay({"target": "$.a", "update": {"b": 1}}).apply({"a": 1})
 
@@ -116,7 +116,7 @@ def evidence(node: JSON) -> list[Object]:
     return own + [found for item in node.values() for found in evidence(item)]
 
 
-def test_every_vendored_fact_says_how_certain_it_is_and_whence() -> None:
+def test_every_vendored_fact_has_its_certainty_and_source() -> None:
     facts = [
         fact
         for file in vendored_overlays()
@@ -183,7 +183,7 @@ def test_a_fact_that_is_not_understood_is_refused_by_name(facts: JSON, reason: s
         _ = (endpoint.rules, endpoint.pricing, endpoint.media_inputs, endpoint.video({}))
 
 
-def test_a_rule_of_another_type_says_its_message_as_it_stands() -> None:
+def test_a_rule_of_another_type_keeps_its_message() -> None:
     [endpoint] = endpoint_with(
         {
             "rules": [

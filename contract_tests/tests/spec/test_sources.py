@@ -48,7 +48,7 @@ def test_sources_name_date_address_and_digest_of_each() -> None:
     assert [url for _, url, _ in rows] == [address + name for name, _, _ in rows]
 
 
-def test_a_document_stands_where_its_id_says() -> None:
+def test_a_document_is_where_its_id_says() -> None:
     for endpoint in Catalog.vendored():
         metadata = endpoint.document.data["info"]
         assert isinstance(metadata, dict)

@@ -69,12 +69,12 @@ def test_numbers_out_of_range_name_the_limit() -> None:
     )
 
 
-def test_what_lax_mode_would_take_is_refused_in_strict_words() -> None:
+def test_values_that_only_lax_mode_takes_are_reported_in_strict_words() -> None:
     assert one(FAST, generate_audio="true")[:2] == ("bool_type", "Input should be a valid boolean")
     assert one(RETAKE, duration="5")[:2] == ("float_type", "Input should be a valid number")
 
 
-def test_what_lax_mode_refuses_is_refused_in_its_words() -> None:
+def test_values_that_lax_mode_refuses_are_reported_in_its_words() -> None:
     assert one(FAST, generate_audio="maybe")[0] == "bool_parsing"
     assert one(RETAKE, duration="x")[0] == "float_parsing"
     assert one(RETAKE, duration="30")[0] == "less_than_equal"
@@ -88,7 +88,7 @@ def test_fields_that_nobody_knows_are_let_pass() -> None:
     assert Catalog.vendored().get(FAST).validate({**BODY, "seed": 1, "x": None}) == []
 
 
-def test_all_that_is_wrong_is_said_in_the_documents_order() -> None:
+def test_all_faults_are_reported_in_the_documents_order() -> None:
     body: Object = {"generate_audio": 5, "fps": 30, "duration": "6", "prompt": 1}
     faults = Catalog.vendored().get(FAST).validate(body)
     assert [(fault["loc"][1], fault["type"]) for fault in faults] == [
@@ -101,7 +101,7 @@ def test_all_that_is_wrong_is_said_in_the_documents_order() -> None:
     assert faults[0]["input"] == body, "a missing field shows the whole body"
 
 
-def test_the_rule_between_fields_is_told_as_a_value_error() -> None:
+def test_the_rule_between_fields_is_reported_as_a_value_error() -> None:
     [fault] = Catalog.vendored().get(FAST).validate({**BODY, "duration": 12, "fps": 50})
     assert fault == {
         "type": "value_error",
@@ -118,7 +118,7 @@ def test_the_rule_is_silent_while_a_field_it_reads_is_wrong() -> None:
     assert [fault["loc"][1] for fault in faults] == ["fps"]
 
 
-def test_the_rule_stands_among_the_other_faults_in_order() -> None:
+def test_the_rule_is_among_the_other_faults_in_order() -> None:
     faults = (
         Catalog.vendored()
         .get(FAST)
@@ -141,7 +141,7 @@ def test_coercion_changes_what_is_wrong_and_nothing_else() -> None:
     assert body["duration"] == " 5.5 "
 
 
-def test_what_cannot_be_coerced_stays() -> None:
+def test_values_that_cannot_be_coerced_stay() -> None:
     endpoint = Catalog.vendored().get(FAST)
     assert endpoint.coerced([1]) == [1]
     assert endpoint.coerced({"duration": "6"}) == {"duration": "6"}
@@ -168,7 +168,7 @@ NO_JSON = [
 @pytest.mark.parametrize(
     "field", ["prompt", "duration", "generate_audio", "resolution", "start_time", "unknown", None]
 )
-def test_nothing_that_python_can_hold_crashes_validation(
+def test_no_python_value_crashes_validation(
     endpoint: Endpoint, field: str | None, odd: object
 ) -> None:
     body = cast("JSON", {**BODY, "video_url": "u", field: odd} if field else odd)
@@ -194,7 +194,7 @@ def test_nothing_that_python_can_hold_crashes_validation(
     ],
     ids=range(5),
 )
-def test_what_cannot_be_written_out_is_refused_in_the_usual_words(
+def test_values_that_cannot_be_printed_are_refused_in_the_usual_words(
     field: str, value: JSON, type_: str
 ) -> None:
     [fault] = Catalog.vendored().get(FAST).validate({**BODY, field: value})
@@ -202,7 +202,7 @@ def test_what_cannot_be_written_out_is_refused_in_the_usual_words(
     json.dumps(fault["input"])
 
 
-def test_keys_that_are_no_text_are_refused() -> None:
+def test_keys_that_are_not_text_are_refused() -> None:
     body = cast("JSON", {**BODY, 1: 2})
     [fault] = Catalog.vendored().get(FAST).validate(body)
     assert (fault["type"], fault["loc"]) == ("invalid_key", ["body", "1"])
@@ -307,7 +307,7 @@ def test_numbers_that_are_not_finite_break_the_bound_that_pydantic_meets_first(
     assert fault["type"] == type_
 
 
-def test_text_of_thousands_of_digits_is_no_integer() -> None:
+def test_text_of_thousands_of_digits_is_not_an_integer() -> None:
     endpoint = taking({"type": "integer"})
     [fault] = endpoint.validate({"v": "9" * 5000})
     assert fault["type"] == "int_parsing_size"
@@ -326,7 +326,7 @@ def test_values_inside_lists_are_coerced() -> None:
     assert endpoint.coerced({"v": [1, "2", 3]}) == {"v": [1, 2, 3]}
 
 
-def test_what_is_no_json_is_named_where_it_stands() -> None:
+def test_values_that_are_not_json_are_named_with_their_place() -> None:
     made, odd = sanitize({"a": [object()], "b": {"c": 1.5, "d": (1,)}})
     assert made == {"a": [None], "b": {"c": 1.5, "d": None}}
     assert [(path, words.type) for path, words in odd] == [

@@ -101,7 +101,7 @@ def written(faults: list[Fault]) -> dict[str, str]:
 
 @settings(deadline=None)
 @given(body=BODIES)
-def test_nested_faults_are_said_as_pydantic_says_them(body: dict[str, JSON]) -> None:
+def test_nested_faults_are_reported_as_by_pydantic(body: dict[str, JSON]) -> None:
     ours = written(ODD.validate(body))
     lax, strict = said(Odd, body, strict=False), said(Odd, body, strict=True)
     assert ours == {loc: lax.get(loc) or strict[loc] for loc in ours}
@@ -118,7 +118,7 @@ def test_nested_values_are_coerced_as_lax_pydantic_coerces_them(body: dict[str, 
 
 @settings(deadline=None)
 @given(pair=SCALARS | st.lists(SCALARS, max_size=4))
-def test_a_tuples_faults_are_said_as_pydantic_says_them(pair: JSON) -> None:
+def test_a_tuples_faults_are_reported_as_by_pydantic(pair: JSON) -> None:
     assert written(PAIRED.validate({"pair": pair}, coerce=True)) == said(
         Paired, {"pair": pair}, strict=False
     )
@@ -126,6 +126,6 @@ def test_a_tuples_faults_are_said_as_pydantic_says_them(pair: JSON) -> None:
 
 @settings(deadline=None)
 @given(body=BODIES)
-def test_what_is_coerced_is_valid(body: dict[str, JSON]) -> None:
+def test_coerced_values_are_valid(body: dict[str, JSON]) -> None:
     if not ODD.validate(body, coerce=True):
         assert ODD.is_valid(ODD.coerced(body))

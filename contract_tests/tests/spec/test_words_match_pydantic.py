@@ -40,7 +40,7 @@ def same(ours: Fault, theirs: Fault) -> bool:
 @pytest.mark.parametrize("endpoint_id", MODELS)
 @settings(deadline=None)
 @given(data=st.data())
-def test_every_fault_is_said_as_pydantic_says_it(endpoint_id: str, data: st.DataObject) -> None:
+def test_every_fault_is_reported_as_by_pydantic(endpoint_id: str, data: st.DataObject) -> None:
     endpoint, model = Catalog.vendored().get(endpoint_id), MODELS[endpoint_id]
     body = data.draw(bodies(model))
     rules = {rule.message for rule in endpoint.rules}
@@ -88,7 +88,7 @@ def test_coercion_takes_exactly_what_lax_pydantic_takes(
 @settings(deadline=None)
 @given(body=SCALARS | st.lists(SCALARS, max_size=2))
 @example(body=None)
-def test_a_body_that_is_no_object_is_refused_in_fastapis_words(
+def test_a_body_that_is_not_an_object_is_refused_in_fastapis_words(
     endpoint_id: str, body: object
 ) -> None:
     endpoint, model = Catalog.vendored().get(endpoint_id), MODELS[endpoint_id]

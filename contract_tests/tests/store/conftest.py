@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from falkit_mock.store import Store
-from falkit_mock.store.memory import MemoryStore
 from falkit_mock.store.sqlite import SqliteStore
 
 
@@ -16,7 +15,7 @@ from falkit_mock.store.sqlite import SqliteStore
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     made: Store
     if request.param == "memory":
-        made = MemoryStore()
+        made = Store()
     elif request.param == "sqlite":
         made = SqliteStore()
     else:

@@ -81,7 +81,7 @@ def delivery(name: str, request_id: str = "job-1", **changed: object) -> Deliver
         response_headers={"x": "y"},
         response_body=b"no",
         error=None,
-        verdict="retry",
+        status="retry",
         next=130.0,
         faults=("slow", "tampered"),
     )

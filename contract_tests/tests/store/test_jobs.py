@@ -30,7 +30,7 @@ def test_the_order_of_submission_goes_on(store: Store) -> None:
     assert (first.seq, store.last_seq, store.next_seq()) == (1, 1, 2)
 
 
-def test_what_was_changed_is_stored_by_an_update(store: Store) -> None:
+def test_an_update_stores_the_changes(store: Store) -> None:
     made = added(store)
     found = store.get(made.id)
     assert found is not None

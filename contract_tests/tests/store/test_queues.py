@@ -9,7 +9,6 @@ from hypothesis import given, strategies as st
 
 from falkit_mock.core.jobs import Job, RequestOptions
 from falkit_mock.store import Store
-from falkit_mock.store.memory import MemoryStore
 from falkit_mock.store.sqlite import SqliteStore
 from store.items import added
 
@@ -36,7 +35,7 @@ def test_time_alone_moves_jobs_through(store: Store) -> None:
     ]
 
 
-def test_the_low_ones_are_behind_and_another_endpoint_is_another_queue(store: Store) -> None:
+def test_low_priority_jobs_are_last_and_each_endpoint_has_its_queue(store: Store) -> None:
     low, normal = added(store, options=LOW), added(store)
     other = added(store, path="a/b/d")
     held = added(store, progression="held", starts=math.inf)
@@ -64,7 +63,7 @@ def test_jobs_are_planned_otherwise(store: Store) -> None:
     assert store.queues.length("a/b/c", 110.5) == 2
 
 
-def test_one_that_is_given_up_leaves_without_a_start(store: Store) -> None:
+def test_a_job_that_is_given_up_leaves_without_a_start(store: Store) -> None:
     given_up = added(store, starts=math.inf, ends=103.0)
     assert store.queues.next_start("a/b/c", 100.0) == 103.0
     assert store.queues.length("a/b/c", 103.0) == 0
@@ -72,7 +71,7 @@ def test_one_that_is_given_up_leaves_without_a_start(store: Store) -> None:
     assert given_up.given_up
 
 
-def test_what_was_planned_otherwise_does_not_pile_up(store: Store) -> None:
+def test_replanned_jobs_leave_no_old_entries(store: Store) -> None:
     jobs = [added(store, starts=1000.0 + number) for number in range(50)]
     for turn in range(200):
         store.reschedule({job.id: (2000.0 + turn, 3000.0 + turn) for job in jobs})
@@ -97,10 +96,10 @@ MOMENTS = st.integers(0, 20).map(float)
 
 
 @given(st.lists(st.tuples(MOMENTS, MOMENTS, st.booleans(), MOMENTS), max_size=12), MOMENTS)
-def test_both_stores_see_what_the_jobs_say(
+def test_both_stores_agree_with_the_jobs(
     acts: list[tuple[float, float, bool, float]], now: float
 ) -> None:
-    for store in (MemoryStore(), SqliteStore()):
+    for store in (Store(), SqliteStore()):
         for starts, run, low, later in acts:
             options = LOW if low else RequestOptions()
             made = added(store, at=0.0, starts=starts, run=run, options=options)

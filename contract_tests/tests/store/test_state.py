@@ -9,24 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from falkit_mock.store import BadCopy, Store, all_pieces
-from falkit_mock.store.memory import MemoryStore
+from falkit_mock.store import BadCopy, KeyRecord, Store, all_pieces
 from falkit_mock.store.sqlite import SqliteStore, read_image, write_image
-from store.items import added, everything, fill, upload
+from store.items import DONE, FAULTS, added, everything, file, fill, piece, upload
 
 
 def test_all_but_the_keys_is_forgotten(store: Store) -> None:
     fill(store)
     keys = store.deliveries.keys()
     store.clear()
-    empty = MemoryStore()
+    empty = Store()
     for key in keys:
         empty.deliveries.put_key(key)
     assert everything(store) == everything(empty)
     assert added(store).seq == 1
 
 
-@pytest.mark.parametrize("make", [MemoryStore, SqliteStore])
+@pytest.mark.parametrize("make", [Store, SqliteStore])
 def test_an_image_has_everything_and_any_store_takes_it(
     store: Store, make: Callable[[], Store]
 ) -> None:
@@ -43,15 +42,47 @@ def test_an_image_has_everything_and_any_store_takes_it(
     target.close()
 
 
+def test_all_that_is_done_to_a_store_survives(tmp_path: Path) -> None:
+    database = str(tmp_path / "jobs.sqlite")
+    store = SqliteStore(database)
+    fill(store)
+    gone, changed, decided, erased = (added(store, outcome=None) for _ in range(4))
+    store.decide(decided.id, DONE)
+    store.decide(erased.id, DONE)
+    for each in (decided, erased, gone):
+        store.add_file(file(f"/{each.id}.mp4", each.id))
+    store.erase(erased.id)
+    changed.cancelled, changed.faults = True, FAULTS
+    store.update(changed)
+    store.reschedule({decided.id: (112.0, 117.0), erased.id: (113.0, 118.0)})
+    gone.ends = 101.0
+    store.update(gone)
+    store.purge(102.0)
+    store.uploads.update(replace(upload("one"), done=True))
+    store.uploads.add(upload("two"))
+    for number in (1, 2, 3):
+        store.uploads.put_piece("two", number, piece(f"two-{number}"))
+    store.uploads.put_piece("two", 3, piece("again"))
+    store.uploads.keep_pieces("two", {1, 3})
+    store.uploads.add(upload("three"))
+    store.uploads.remove("three")
+    store.deliveries.put_key(KeyRecord(2, 101.0, withdrawn=True))
+    before = everything(store)
+    store.close()
+    again = SqliteStore(database)
+    assert everything(again) == before
+    again.close()
+
+
 def test_a_store_takes_blobs_under_other_names(store: Store) -> None:
-    other = MemoryStore()
+    other = Store()
     fill(other)
     store.take(other, {"a": "new"})
     assert [piece.blob for piece in all_pieces(store)] == ["new", "b"]
     assert [piece.blob for piece in all_pieces(other)] == ["a", "b"]
 
 
-def test_bytes_that_are_no_image_are_refused() -> None:
+def test_bytes_that_are_not_an_image_are_refused() -> None:
     with pytest.raises(BadCopy, match="no sqlite database"):
         read_image(b"SQLite format 3, or so it says")
     with sqlite3.connect(":memory:") as other:
@@ -73,8 +104,8 @@ def test_an_image_with_a_job_that_cannot_be_read_is_refused(options: str) -> Non
     store.close()
 
 
-def test_what_cannot_be_stored_changes_nothing() -> None:
-    store, other = SqliteStore(), MemoryStore()
+def test_a_failed_write_changes_nothing() -> None:
+    store, other = SqliteStore(), Store()
     fill(store)
     before = everything(store)
     added(other)
@@ -87,8 +118,8 @@ def test_what_cannot_be_stored_changes_nothing() -> None:
 
 
 def test_a_file_of_another_version_is_refused_by_its_name(tmp_path: Path) -> None:
-    file = tmp_path / "old.sqlite"
-    with sqlite3.connect(file) as other:
+    old = tmp_path / "old.sqlite"
+    with sqlite3.connect(old) as other:
         other.execute("CREATE TABLE jobs (id TEXT, door TEXT)")
     with pytest.raises(BadCopy, match=r"old\.sqlite has other tables than this version"):
-        SqliteStore(str(file))
+        SqliteStore(str(old))

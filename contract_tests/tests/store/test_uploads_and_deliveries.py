@@ -68,7 +68,7 @@ def test_pieces_that_are_not_kept_and_their_blobs_go(store: Store) -> None:
 def test_deliveries_are_picked_and_the_newest_is_the_last(store: Store) -> None:
     log = store.deliveries
     first, second = delivery("d1"), delivery("d2", "job-2", url="http://127.0.0.1/other")
-    third = delivery("d3", verdict="acknowledged", cause="resend")
+    third = delivery("d3", status="acknowledged", cause="resend")
     for each in (first, second, third):
         log.add(each)
     assert log.get("d2") == second

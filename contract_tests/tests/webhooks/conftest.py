@@ -3,56 +3,36 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
-from falkit_mock.core.clock import ManualClock, SimulatedClock
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
+from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.webhooks.sender import Receivers
-from serving import Mock, running
-from webhooks.receiver import Receiver, receiving
+from serving import Mock, Serve, WatchedClock, running
 
 
 @pytest.fixture
-def serve() -> Generator[Callable[..., Mock]]:
-    """Serve a mock whose jobs end at once, with further settings of the test's own."""
-    with ExitStack() as stack:
-
-        def make(timing: str = "instant", **more: object) -> Mock:
-            settings = Settings(timing=parse_timing(timing), **more)  # type: ignore[arg-type]
-            return stack.enter_context(running(settings))
-
-        yield make
-
-
-@pytest.fixture
-def mock(serve: Callable[..., Mock]) -> Mock:
+def mock(serve: Serve) -> Mock:
     """A mock on real time whose jobs end at once."""
     return serve()
 
 
 @pytest.fixture
-def standing() -> Generator[Callable[..., Mock]]:
+def standing() -> Generator[Serve]:
     """Serve a mock whose time stands until the test moves it."""
     with ExitStack() as stack:
 
-        def make(timing: str = "instant", **more: object) -> Mock:
+        def start(timing: str = "instant", **settings: Any) -> Mock:
             # Tests judge signatures by the mock's time, unless they are about just that.
-            more = {"webhook_timestamps": "mock", **more}
-            settings = Settings(timing=parse_timing(timing), **more)  # type: ignore[arg-type]
-            return stack.enter_context(running(settings, ManualClock()))
+            settings.setdefault("webhook_timestamps", "mock")
+            made = Settings(timing=timing, **settings)
+            return stack.enter_context(running(made, WatchedClock()))
 
-        yield make
-
-
-@pytest.fixture
-def receiver() -> Generator[Receiver]:
-    """A receiver that takes everything."""
-    with receiving() as served:
-        yield served
+        yield start
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,9 +17,9 @@ from falkit_mock.webhooks import SendFailed
 from falkit_mock.webhooks.sender import Answer
 from falkit_mock.webhooks.signing import SAMPLES
 from falkit_mock.webhooks.targets import Target
-from serving import PATIENCE, Mock
-from webhooks.following import deliveries, go, settled, submit
-from webhooks.receiver import Received, Receiver, Reply, receiving
+from following import deliveries, go, settled, submit
+from receiver import Received, Receiver, Reply, receiving
+from serving import PATIENCE, Mock, Serve
 
 JWKS = "/rest.fal.ai/.well-known/jwks.json"
 
@@ -38,7 +37,7 @@ def post(mock: Mock, path: str, body: Any = None, status: int = 200) -> dict[str
     return read
 
 
-def test_a_delivery_tells_what_went_out_and_what_came_back(mock: Mock) -> None:
+def test_a_delivery_lists_its_request_and_its_response(mock: Mock) -> None:
     reply = Reply(202, {"x-mine": "yes"}, b"thanks")
     with receiving(lambda _: reply) as receiver:
         job = submit(mock, receiver.url)
@@ -57,9 +56,7 @@ def test_a_delivery_tells_what_went_out_and_what_came_back(mock: Mock) -> None:
     assert mock.http.get(f"/__falkit/deliveries/{log['id']}").json() == log
 
 
-def test_a_delivery_takes_real_seconds_while_the_clock_is_paused(
-    standing: Callable[..., Mock],
-) -> None:
+def test_a_delivery_takes_real_seconds_while_the_clock_is_paused(standing: Serve) -> None:
     mock, pause = standing(), 0.2
 
     def answer(_: Received) -> Reply:
@@ -72,7 +69,7 @@ def test_a_delivery_takes_real_seconds_while_the_clock_is_paused(
     assert pause <= log["seconds"] < PATIENCE
 
 
-def test_deliveries_are_picked_by_job_url_and_outcome(mock: Mock, receiver: Receiver) -> None:
+def test_deliveries_are_filtered_by_job_url_and_status(mock: Mock, receiver: Receiver) -> None:
     jobs = [submit(mock, f"{receiver.url}/{turn}") for turn in range(3)]
     submit(mock, "http://example.com/")
     settled(mock, 4)
@@ -98,7 +95,7 @@ def test_deliveries_come_page_by_page_the_newest_first(mock: Mock, receiver: Rec
     assert [one for page in pages for one in page] == log
 
 
-def test_one_call_waits_until_a_webhook_was_acknowledged(mock: Mock) -> None:
+def test_a_call_waits_until_a_webhook_is_acknowledged(mock: Mock) -> None:
     goes_on = threading.Event()
 
     def answer(request: Received) -> Reply:
@@ -115,7 +112,7 @@ def test_one_call_waits_until_a_webhook_was_acknowledged(mock: Mock) -> None:
     assert found["status"] == "acknowledged"
 
 
-def test_who_waits_for_deliveries_is_let_go_at_the_end(mock: Mock) -> None:
+def test_a_wait_for_deliveries_ends_when_the_mock_stops(mock: Mock) -> None:
     notifier, waits = mock.service.webhooks.recorded, threading.Event()
     waiter = notifier.waiter
 
@@ -127,11 +124,11 @@ def test_who_waits_for_deliveries_is_let_go_at_the_end(mock: Mock) -> None:
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(deliveries, mock, wait=30)
         assert waits.wait(PATIENCE)
-        mock.inside(mock.service.close)
+        mock.stop()
         assert waiting.result(PATIENCE) == []
 
 
-def test_what_opens_a_receiver_is_shown_nowhere(standing: Callable[..., Mock]) -> None:
+def test_a_receivers_credentials_are_shown_nowhere(standing: Serve) -> None:
     mock, codes = standing("0,1"), iter([500, 200])
     with receiving(lambda _: Reply(next(codes))) as receiver:
         job = submit(mock, receiver.url.replace("://", "://me:secret@"))
@@ -145,22 +142,9 @@ def test_what_opens_a_receiver_is_shown_nowhere(standing: Callable[..., Mock]) -
     assert receiver.received[1].headers["authorization"] == "Basic bWU6c2VjcmV0"
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        {"status": "done"},
-        {"limit": "0"},
-        {"limit": "x"},
-        {"request": "1"},
-        {"cursor": "x"},
-        {"wait": "61"},
-    ],
-    ids=str,
-)
-def test_a_query_that_cant_be_used_is_refused(mock: Mock, query: dict[str, str]) -> None:
-    reply = mock.http.get("/__falkit/deliveries", params=query)
-    assert reply.status_code == 422
-    assert next(iter(query)) in reply.json()["detail"]
+def test_an_unknown_cursor_is_refused(mock: Mock) -> None:
+    reply = mock.http.get("/__falkit/deliveries", params={"cursor": "x"})
+    assert (reply.status_code, "cursor" in reply.json()["detail"]) == (422, True)
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
@@ -188,13 +172,10 @@ def test_the_file_of_a_triggered_output_can_be_fetched(mock: Mock, receiver: Rec
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, "kind"),
         ({"kind": "completed"}, "url"),
-        ({"kind": "done", "url": "http://localhost"}, "kind"),
         ({"kind": "failed", "url": "http://example.com"}, "url"),
         ({"kind": "failed", "url": "localhost"}, "url"),
         ({"kind": "failed", "url": "http://localhost", "endpoint_id": "x/y"}, "endpoint_id"),
-        ({"kind": "failed", "url": "http://localhost", "to": "x"}, "to"),
     ],
     ids=str,
 )
@@ -227,7 +208,7 @@ def test_a_delivery_is_sent_again(mock: Mock, receiver: Receiver) -> None:
     assert first.body == second.body
 
 
-def test_an_acknowledged_repetition_ends_the_retries(standing: Callable[..., Mock]) -> None:
+def test_an_acknowledged_repetition_ends_the_retries(standing: Serve) -> None:
     mock = standing()
     codes = iter([500, 200])
     with receiving(lambda _: Reply(next(codes))) as receiver:
@@ -248,9 +229,7 @@ def test_an_acknowledged_repetition_ends_the_retries(standing: Callable[..., Moc
         ("/deliveries/{refused}/resend", 409),
     ],
 )
-def test_what_cant_be_sent_again_is_refused(
-    serve: Callable[..., Mock], path: str, status: int
-) -> None:
+def test_an_impossible_resend_is_refused(serve: Serve, path: str, status: int) -> None:
     mock = serve("held")
     held = submit(mock, "http://example.com/")["request_id"]
     refused = deliveries(mock)[0]["id"]
@@ -269,9 +248,7 @@ def test_a_refused_url_is_refused_again(mock: Mock) -> None:
     assert "--webhook-allow" in detail
 
 
-def test_the_overview_tells_what_is_to_come(
-    standing: Callable[..., Mock], receiver: Receiver
-) -> None:
+def test_the_overview_lists_pending_webhooks(standing: Serve, receiver: Receiver) -> None:
     mock = standing("1,10", webhook_allow=("example.com",), webhook_schedule="until-expiry")
     job = submit(mock, receiver.url)
     found = mock.http.get("/__falkit/webhooks").json()
@@ -288,7 +265,7 @@ def test_the_overview_tells_what_is_to_come(
     }
 
 
-def test_a_reset_drops_what_is_to_come(standing: Callable[..., Mock], receiver: Receiver) -> None:
+def test_a_reset_drops_pending_webhooks(standing: Serve, receiver: Receiver) -> None:
     mock = standing("1,10")
     submit(mock, receiver.url)
     post(mock, "/reset")
@@ -300,7 +277,7 @@ def test_a_reset_drops_what_is_to_come(standing: Callable[..., Mock], receiver: 
     assert len(receiver.received) == 1
 
 
-def test_an_import_takes_up_what_was_to_come(standing: Callable[..., Mock]) -> None:
+def test_an_import_resumes_pending_webhooks(standing: Serve) -> None:
     old, new = standing("0,100"), standing("0,100")
     down = True
     with receiving(lambda _: Reply(503 if down else 200)) as receiver:
@@ -323,7 +300,7 @@ def test_an_import_takes_up_what_was_to_come(standing: Callable[..., Mock]) -> N
     assert [one["number"] for one in deliveries(new, request_id=failing["request_id"])] == [1, 2]
 
 
-def test_a_delivery_by_hand_ends_with_a_reset(standing: Callable[..., Mock]) -> None:
+def test_a_delivery_by_hand_ends_with_a_reset(standing: Serve) -> None:
     mock, came, goes_on = standing(), threading.Event(), threading.Event()
 
     def answer(request: Received) -> Reply:
@@ -342,7 +319,7 @@ def test_a_delivery_by_hand_ends_with_a_reset(standing: Callable[..., Mock]) -> 
     assert "emptied" in reply.json()["detail"]
 
 
-def test_an_import_drops_what_is_not_allowed_here(standing: Callable[..., Mock]) -> None:
+def test_an_import_drops_webhooks_that_are_not_allowed(standing: Serve) -> None:
     old, new = standing(webhook_allow=("10.255.255.*",)), standing()
     old.service.webhooks.receivers.sender = Failing()
     submit(old, "http://10.255.255.1/")

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack
 from uuid import UUID
 
 import pytest
 
-from falkit_mock.core.jobs import Job
-from falkit_mock.core.settings import Assumptions
-from serving import PATIENCE, PROMPT, T2V, Mock
-from webhooks.following import Seen, deliveries, go, settled, submit
-from webhooks.receiver import Received, Receiver, Reply, receiving
+from following import Seen, deliveries, go, settled, submit
+from receiver import Received, Receiver, Reply, receiving
+from serving import PATIENCE, PROMPT, T2V, Mock, Serve
 from work import Calls
 
 BAD = {"prompt": 7}
 
 
-def test_a_finished_job_brings_its_output(mock: Mock, receiver: Receiver) -> None:
+def test_a_finished_job_sends_its_output(mock: Mock, receiver: Receiver) -> None:
     job = submit(mock, f"{receiver.url}/fal?order=7&x=%20%2F")
     (request,) = receiver.wait()
     assert request.path == "/hook/fal?order=7&x=%20%2F"
@@ -33,7 +30,7 @@ def test_a_finished_job_brings_its_output(mock: Mock, receiver: Receiver) -> Non
     }
 
 
-def test_a_refused_input_brings_the_error(mock: Mock, receiver: Receiver) -> None:
+def test_a_refused_input_sends_the_error(mock: Mock, receiver: Receiver) -> None:
     job = submit(mock, receiver.url, BAD)
     (request,) = receiver.wait()
     assert request.json["status"] == "ERROR"
@@ -41,19 +38,19 @@ def test_a_refused_input_brings_the_error(mock: Mock, receiver: Receiver) -> Non
     assert request.json["payload"] == mock.result(job).json()
 
 
-def test_a_job_without_a_url_brings_nothing(mock: Mock, receiver: Receiver) -> None:
+def test_a_job_without_a_url_sends_no_webhook(mock: Mock, receiver: Receiver) -> None:
     mock.submit()
     submit(mock, receiver.url)
     assert len(settled(mock)) == 1
 
 
-def test_a_direct_call_brings_nothing(mock: Mock, receiver: Receiver) -> None:
+def test_a_direct_call_sends_no_webhook(mock: Mock, receiver: Receiver) -> None:
     mock.run(PROMPT, params={"fal_webhook": receiver.url})
     submit(mock, receiver.url)
     assert len(settled(mock)) == 1
 
 
-def test_it_comes_at_the_jobs_end(standing: Callable[..., Mock], receiver: Receiver) -> None:
+def test_a_webhook_comes_at_the_jobs_end(standing: Serve, receiver: Receiver) -> None:
     mock = standing("1,10")
     submit(mock, receiver.url)
     go(mock, 10.9)
@@ -63,8 +60,8 @@ def test_it_comes_at_the_jobs_end(standing: Callable[..., Mock], receiver: Recei
     assert log["sent"] == pytest.approx(1_800_000_011.0)
 
 
-def test_those_in_a_queue_come_in_the_order_of_their_ends(
-    standing: Callable[..., Mock], receiver: Receiver
+def test_webhooks_of_queued_jobs_come_in_the_order_of_their_ends(
+    standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing("0,10", runners=1)
     jobs = [submit(mock, receiver.url)["request_id"] for _ in range(4)]
@@ -74,8 +71,8 @@ def test_those_in_a_queue_come_in_the_order_of_their_ends(
     assert [round(one["sent"] - 1_800_000_000.0) for one in log] == [10, 20, 30, 40]
 
 
-def test_a_held_job_brings_it_when_it_is_released(
-    standing: Callable[..., Mock], receiver: Receiver
+def test_a_held_job_sends_its_webhook_when_it_is_released(
+    standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing("held")
     job = submit(mock, receiver.url)
@@ -86,8 +83,8 @@ def test_a_held_job_brings_it_when_it_is_released(
     assert request.json["status"] == "OK"
 
 
-def test_a_job_that_polls_move_brings_it_after_the_last_look(
-    serve: Callable[..., Mock], receiver: Receiver
+def test_a_polls_job_sends_its_webhook_after_the_last_status(
+    serve: Serve, receiver: Receiver
 ) -> None:
     mock = serve("polls")
     job = submit(mock, receiver.url)
@@ -96,9 +93,7 @@ def test_a_job_that_polls_move_brings_it_after_the_last_look(
     assert receiver.wait()[0].json["request_id"] == job["request_id"]
 
 
-def test_a_cancelled_job_brings_the_cancellation(
-    standing: Callable[..., Mock], receiver: Receiver
-) -> None:
+def test_a_cancelled_job_sends_the_cancellation(standing: Serve, receiver: Receiver) -> None:
     mock = standing("1,10")
     job = submit(mock, receiver.url)
     mock.cancel(job)
@@ -109,18 +104,18 @@ def test_a_cancelled_job_brings_the_cancellation(
     assert len(deliveries(mock)) == 1
 
 
-def test_a_cancelled_job_brings_nothing_where_that_is_assumed(
-    standing: Callable[..., Mock], receiver: Receiver
+def test_a_cancelled_job_sends_no_webhook_where_that_is_assumed(
+    standing: Serve, receiver: Receiver
 ) -> None:
-    mock = standing("1,10", assumptions=Assumptions(cancelled_webhook="none"))
+    mock = standing("1,10", assumptions={"cancelled_webhook": "none"})
     mock.cancel(submit(mock, receiver.url))
     go(mock, 60)
     assert deliveries(mock) == []
     assert mock.http.get("/__falkit/webhooks").json()["waiting"] == 0
 
 
-def test_who_moves_up_in_the_queue_brings_it_earlier(
-    standing: Callable[..., Mock], receiver: Receiver
+def test_a_job_that_moves_up_in_the_queue_sends_its_webhook_earlier(
+    standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing("0,10", runners=1)
     first, second = submit(mock, receiver.url), submit(mock, receiver.url)
@@ -132,9 +127,7 @@ def test_who_moves_up_in_the_queue_brings_it_earlier(
     assert log[1]["sent"] == pytest.approx(1_800_000_010.0)
 
 
-def test_a_job_that_is_failed_by_hand_brings_that(
-    standing: Callable[..., Mock], receiver: Receiver
-) -> None:
+def test_a_job_failed_by_hand_sends_that_failure(standing: Serve, receiver: Receiver) -> None:
     mock = standing("held")
     job = submit(mock, receiver.url)
     failure = {"status_code": 418, "body": {"detail": "teapot"}}
@@ -152,14 +145,7 @@ def test_a_key_has_always_the_same_user_id(mock: Mock, receiver: Receiver) -> No
 
 
 def test_a_job_that_was_tried_twice_has_another_gateway_id(mock: Mock, receiver: Receiver) -> None:
-    add = mock.service.store.add
-
-    def tried_twice(job: Job, input: bytes) -> None:
-        job.attempts = 2
-        add(job, input)
-
-    mock.service.store.add = tried_twice  # type: ignore[method-assign]
-    job = submit(mock, receiver.url)
+    job = submit(mock, receiver.url, headers={"x-falkit-fault": "runner_disconnected times=1"})
     body = receiver.wait()[0].json
     assert body["request_id"] == job["request_id"]
     assert body["gateway_request_id"] != job["request_id"]
@@ -167,7 +153,7 @@ def test_a_job_that_was_tried_twice_has_another_gateway_id(mock: Mock, receiver:
 
 
 def test_a_connection_that_nobody_takes_is_tried_again(
-    standing: Callable[..., Mock],
+    standing: Serve,
 ) -> None:
     mock = standing()
     with socket.create_server(("127.0.0.1", 0)) as closed:
@@ -200,7 +186,7 @@ def test_a_hundred_slow_receivers_dont_delay_a_fast_one(
     assert not any(one["url"] == silent for one in ended_at_others())
 
 
-def test_a_receiver_that_is_slow_with_some_gets_the_others_all_the_same(mock: Mock) -> None:
+def test_a_receiver_that_is_slow_with_some_webhooks_gets_the_others(mock: Mock) -> None:
     over = threading.Event()
 
     def answer(request: Received) -> Reply:
@@ -218,7 +204,7 @@ def test_a_receiver_that_is_slow_with_some_gets_the_others_all_the_same(mock: Mo
         receiver.wait(101)
 
 
-def test_each_goes_to_its_own_receiver_and_nowhere_else(mock: Mock) -> None:
+def test_each_webhook_goes_to_its_own_receiver_only(mock: Mock) -> None:
     with ExitStack() as stack:
         receivers = [stack.enter_context(receiving()) for _ in range(5)]
         jobs: dict[str, str] = {}
@@ -232,7 +218,7 @@ def test_each_goes_to_its_own_receiver_and_nowhere_else(mock: Mock) -> None:
 
 
 def test_proxies_of_the_environment_are_not_asked(
-    serve: Callable[..., Mock], receiver: Receiver, monkeypatch: pytest.MonkeyPatch, silent: str
+    serve: Serve, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, silent: str
 ) -> None:
     for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
         monkeypatch.setenv(name, silent)
@@ -240,7 +226,7 @@ def test_proxies_of_the_environment_are_not_asked(
     assert receiver.wait()[0].headers["host"] in receiver.url
 
 
-def test_the_end_of_the_mock_waits_for_no_receiver(serve: Callable[..., Mock], silent: str) -> None:
+def test_the_end_of_the_mock_waits_for_no_receiver(serve: Serve, silent: str) -> None:
     mock = serve("0,30", concurrency=0, runners=100)
     for _ in range(20):
         submit(mock, silent, headers={"authorization": "Key waiting:1"})
@@ -248,12 +234,12 @@ def test_the_end_of_the_mock_waits_for_no_receiver(serve: Callable[..., Mock], s
         mock.http.put(submit(mock, silent)["cancel_url"])
     webhooks = mock.http.get("/__falkit/webhooks").json()
     assert webhooks["waiting"] == 40
-    mock.inside(mock.service.close)
+    mock.stop()
     assert mock.service.webhooks.pending() == []
 
 
-def test_ten_thousand_that_wait_cost_a_jump_little(
-    standing: Callable[..., Mock], receiver: Receiver
+def test_ten_thousand_pending_webhooks_cost_a_clock_jump_little(
+    standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing("held")
     webhooks = mock.service.webhooks

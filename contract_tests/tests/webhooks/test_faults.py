@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from client.webhooks.published import Verifier, as_jose
 from falkit_mock.core.jobs import JobFaults, KeptFault
-from serving import PROMPT, T2V, Mock
-from webhooks.following import deliveries, go, settled, submit
-from webhooks.receiver import Received, Receiver, Reply, receiving
+from following import deliveries, go, settled, submit
+from receiver import Received, Receiver, Reply, receiving
+from serving import PROMPT, T2V, Mock, Serve
 
 JWKS = "/rest.fal.ai/.well-known/jwks.json"
 
@@ -29,7 +28,7 @@ def good(mock: Mock, request: Received) -> bool:
     )
 
 
-def test_a_duplicate_comes_as_often_as_asked_though_it_was_taken(
+def test_a_duplicate_comes_as_often_as_asked_though_it_was_acknowledged(
     mock: Mock, receiver: Receiver
 ) -> None:
     job = faulty(mock, receiver.url, "duplicate copies=3")
@@ -40,7 +39,7 @@ def test_a_duplicate_comes_as_often_as_asked_though_it_was_taken(
     assert log[0]["faults"] == ["duplicate"]
 
 
-def test_duplicates_can_come_apart(standing: Callable[..., Mock], receiver: Receiver) -> None:
+def test_duplicates_can_come_apart(standing: Serve, receiver: Receiver) -> None:
     mock = standing()
     faulty(mock, receiver.url, "duplicate copies=3 seconds=40")
     go(mock, 100)
@@ -48,7 +47,7 @@ def test_duplicates_can_come_apart(standing: Callable[..., Mock], receiver: Rece
     assert [moment - sent[0] for moment in sent] == [0, 40, 80]
 
 
-def test_a_duplicate_that_fails_is_not_tried_again(standing: Callable[..., Mock]) -> None:
+def test_a_duplicate_that_fails_is_not_tried_again(standing: Serve) -> None:
     mock = standing()
     with receiving(lambda _: Reply(500)) as receiver:
         faulty(mock, receiver.url, "duplicate")
@@ -57,8 +56,8 @@ def test_a_duplicate_that_fails_is_not_tried_again(standing: Callable[..., Mock]
     assert outcomes == ["failed", "retry", "retry"]
 
 
-def test_a_late_one_comes_so_long_after_the_end(
-    standing: Callable[..., Mock], receiver: Receiver
+def test_a_late_webhook_comes_its_seconds_after_the_end(
+    standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing("0,5")
     faulty(mock, receiver.url, "late seconds=90")
@@ -68,8 +67,8 @@ def test_a_late_one_comes_so_long_after_the_end(
     assert deliveries(mock)[0]["sent"] == pytest.approx(1_800_000_095.0)
 
 
-def test_one_out_of_order_is_overtaken_by_the_next(
-    standing: Callable[..., Mock], receiver: Receiver
+def test_a_webhook_out_of_order_is_overtaken_by_the_next(
+    standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing("0,5", concurrency=0, runners=9)
     first = faulty(mock, receiver.url, "out_of_order seconds=600")
@@ -81,8 +80,8 @@ def test_one_out_of_order_is_overtaken_by_the_next(
     assert came == [second["request_id"], first["request_id"]]
 
 
-def test_one_out_of_order_with_none_behind_it_comes_in_the_end(
-    standing: Callable[..., Mock], receiver: Receiver
+def test_a_webhook_out_of_order_with_none_behind_it_comes_in_the_end(
+    standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing()
     faulty(mock, receiver.url, "out_of_order seconds=30")
@@ -92,7 +91,7 @@ def test_one_out_of_order_with_none_behind_it_comes_in_the_end(
     assert len(receiver.received) == 1
 
 
-def test_two_out_of_order_change_places(standing: Callable[..., Mock], receiver: Receiver) -> None:
+def test_two_webhooks_out_of_order_change_places(standing: Serve, receiver: Receiver) -> None:
     mock = standing("0,5", runners=1)
     fault = "out_of_order"
     jobs = [faulty(mock, receiver.url, fault)["request_id"] for _ in range(2)]
@@ -100,7 +99,7 @@ def test_two_out_of_order_change_places(standing: Callable[..., Mock], receiver:
     assert [request.json["request_id"] for request in receiver.received] == jobs[::-1]
 
 
-def test_one_before_the_reply_comes_before_the_reply(serve: Callable[..., Mock]) -> None:
+def test_a_webhook_before_the_reply_comes_first(serve: Serve) -> None:
     mock = serve("1,60")
     order: list[str] = []
 
@@ -117,8 +116,8 @@ def test_one_before_the_reply_comes_before_the_reply(serve: Callable[..., Mock])
     assert mock.status(job)["status"] == "COMPLETED"
 
 
-def test_a_tampered_one_does_not_verify_and_the_retry_does(
-    standing: Callable[..., Mock],
+def test_a_tampered_webhook_does_not_verify_and_its_retry_does(
+    standing: Serve,
 ) -> None:
     mock = standing()
 
@@ -131,7 +130,7 @@ def test_a_tampered_one_does_not_verify_and_the_retry_does(
     assert [one["faults"] for one in deliveries(mock)] == [["tampered"], []]
 
 
-def test_a_stale_one_is_signed_for_a_moment_long_past(mock: Mock, receiver: Receiver) -> None:
+def test_a_stale_webhook_is_signed_for_an_earlier_moment(mock: Mock, receiver: Receiver) -> None:
     faulty(mock, receiver.url, "stale seconds=400")
     (request,) = receiver.wait()
     age = mock.clock.now() - int(request.headers["x-fal-webhook-timestamp"])
@@ -142,8 +141,8 @@ def test_a_stale_one_is_signed_for_a_moment_long_past(mock: Mock, receiver: Rece
     assert verifier.accepts(mock.url + JWKS, request.headers, request.body, then)
 
 
-def test_one_with_an_unknown_key_verifies_by_no_published_key(
-    standing: Callable[..., Mock],
+def test_a_webhook_with_an_unknown_key_verifies_by_no_published_key(
+    standing: Serve,
 ) -> None:
     mock = standing()
     with receiving(lambda request: Reply(200 if good(mock, request) else 401)) as receiver:
@@ -152,8 +151,8 @@ def test_one_with_an_unknown_key_verifies_by_no_published_key(
     assert [one["status"] for one in deliveries(mock)] == ["retry", "retry", "acknowledged"]
 
 
-def test_a_slow_ones_acknowledgement_counts_for_nothing(
-    standing: Callable[..., Mock], receiver: Receiver
+def test_a_slow_webhooks_acknowledgement_does_not_count(
+    standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing()
     faulty(mock, receiver.url, "slow")
@@ -165,7 +164,7 @@ def test_a_slow_ones_acknowledgement_counts_for_nothing(
     assert log[1]["sent"] - log[0]["sent"] == 15
 
 
-def test_faults_add_up(standing: Callable[..., Mock], receiver: Receiver) -> None:
+def test_faults_add_up(standing: Serve, receiver: Receiver) -> None:
     mock = standing()
     faulty(
         mock,
@@ -185,7 +184,7 @@ def test_without_a_webhook_a_fault_does_nothing(mock: Mock) -> None:
     assert deliveries(mock) == []
 
 
-def test_what_is_kept_with_a_job_is_read_back() -> None:
+def test_the_faults_kept_with_a_job_are_read_back() -> None:
     late = KeptFault("late", {"seconds": 60.0})
     stuck = KeptFault("stuck", {"seconds": math.inf})
     faults = JobFaults(("x",), "raw_error", "r1", queue=stuck, webhook={"late": late})

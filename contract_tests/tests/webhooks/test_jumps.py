@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
 
-from falkit_mock.core.clock import ManualClock
 from falkit_mock.webhooks.sender import Receivers
-from serving import Mock
-from webhooks.following import deliveries, go, settled, submit
-from webhooks.receiver import Received, Reply, receiving
+from following import deliveries, go, settled, submit
+from receiver import Received, Reply, receiving
+from serving import Serve, WatchedClock
 
 HOUR = 3600.0
 
 
 def test_a_receiver_that_hangs_is_waited_for_once_in_two_hours_of_retries(
-    standing: Callable[..., Mock], monkeypatch: pytest.MonkeyPatch
+    standing: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mock = standing()
     # Two seconds in earnest.
@@ -46,8 +45,8 @@ def test_a_receiver_that_hangs_is_waited_for_once_in_two_hours_of_retries(
     assert waits == [0.2] * 6 + [Receivers.impatience] * 30
 
 
-def test_one_that_hung_is_waited_for_again_once_it_answers(
-    standing: Callable[..., Mock], monkeypatch: pytest.MonkeyPatch
+def test_a_receiver_that_hung_is_waited_for_again_once_it_answers(
+    standing: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mock = standing()
     monkeypatch.setattr(Receivers, "patience", 0.4)
@@ -81,7 +80,7 @@ def test_a_receiver_that_hung_is_not_remembered_for_long() -> None:
         loop, passed = asyncio.get_running_loop(), 0.0
         began = loop.time()
         loop.time = lambda: began + passed  # type: ignore[method-assign]
-        receivers, waits = Receivers(ManualClock()), list[float]()
+        receivers, waits = Receivers(WatchedClock()), list[float]()
         for pause in (0.0, 1.0, 6.0):
             passed += pause
             with receivers.hold("http://a") as seconds:

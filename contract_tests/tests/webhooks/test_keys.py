@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from client.webhooks.published import Verifier, as_jose, as_the_sample
-from falkit_mock.core.settings import Assumptions
-from serving import Mock
-from webhooks.following import go, submit
-from webhooks.receiver import Receiver, Reply, receiving
+from following import go, submit
+from receiver import Receiver, Reply, receiving
+from serving import Mock, Serve
 
 JWKS = "/rest.fal.ai/.well-known/jwks.json"
 
@@ -28,13 +26,13 @@ def names(mock: Mock) -> list[str]:
 
 
 @pytest.mark.parametrize("host", ["rest.fal.ai", "rest.alpha.fal.ai"])
-def test_they_are_at_both_hosts_and_need_no_key(serve: Callable[..., Mock], host: str) -> None:
+def test_the_keys_are_at_both_hosts_and_need_no_api_key(serve: Serve, host: str) -> None:
     mock = serve(api_keys=frozenset({"only:this"}))
     assert keys(mock, f"/{host}/.well-known/jwks.json") == keys(mock)
     assert mock.http.post(JWKS).status_code == 405
 
 
-def test_each_stands_there_in_both_forms(mock: Mock) -> None:
+def test_each_key_is_published_in_both_forms(mock: Mock) -> None:
     unpadded, padded = keys(mock)
     assert padded["x"] == f"{unpadded['x']}="
     assert len(unpadded["x"]) == 43
@@ -43,20 +41,18 @@ def test_each_stands_there_in_both_forms(mock: Mock) -> None:
 
 
 @pytest.mark.parametrize(("padding", "length"), [("unpadded", 43), ("padded", 44)])
-def test_one_form_alone_can_be_assumed(
-    serve: Callable[..., Mock], padding: Any, length: int
-) -> None:
-    mock = serve(assumptions=Assumptions(jwks_padding=padding))
+def test_a_single_form_of_keys_can_be_assumed(serve: Serve, padding: Any, length: int) -> None:
+    mock = serve(assumptions={"jwks_padding": padding})
     assert [len(key["x"]) for key in keys(mock)] == [length]
 
 
-def test_the_first_key_does_not_depend_on_the_seed(serve: Callable[..., Mock]) -> None:
+def test_the_first_key_does_not_depend_on_the_seed(serve: Serve) -> None:
     assert keys(serve(seed=1)) == keys(serve(seed=2))
 
 
 @pytest.mark.parametrize("decode", [as_the_sample, as_jose])
 def test_a_receiver_that_keeps_keys_accepts_what_another_mock_signs(
-    serve: Callable[..., Mock], receiver: Receiver, decode: Any
+    serve: Serve, receiver: Receiver, decode: Any
 ) -> None:
     first, second = serve(seed=1), serve(seed=2)
     verifier = Verifier(decode)
@@ -100,14 +96,16 @@ def test_a_rotation_can_withdraw_all_before(mock: Mock) -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [("1", 409), ("2", 404), ("one", 404)])
-def test_a_key_that_signs_or_is_none_is_not_withdrawn(mock: Mock, number: str, status: int) -> None:
+def test_the_signing_key_and_unknown_keys_are_not_withdrawn(
+    mock: Mock, number: str, status: int
+) -> None:
     reply = mock.http.request("DELETE", f"/__falkit/webhooks/keys/{number}")
     assert reply.status_code == status
     assert "rotate" in reply.text or "GET /__falkit/webhooks" in reply.text
 
 
 def test_retries_are_signed_with_the_key_of_their_moment(
-    standing: Callable[..., Mock],
+    standing: Serve,
 ) -> None:
     mock = standing()
     verifier = Verifier(as_jose)

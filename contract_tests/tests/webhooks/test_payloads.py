@@ -38,14 +38,14 @@ def test_an_error_comes_with_its_code_and_its_body() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"\x89PNG", b"<html>", b'{"n": NaN}', b"[" * 5000, b'{"a": 1'], ids=repr
 )
-def test_an_output_that_is_no_json_comes_as_ok_without_it(body: bytes) -> None:
+def test_an_output_that_is_not_json_comes_as_ok_without_it(body: bytes) -> None:
     found = payload(Outcome(200, body))
     assert (found["status"], found["payload"]) == ("OK", None)
     assert found["payload_error"] == PAYLOAD_ERROR
     assert "error" not in found
 
 
-def test_an_error_that_is_no_json_comes_with_both_texts() -> None:
+def test_an_error_that_is_not_json_comes_with_both_texts() -> None:
     found = payload(Outcome(404, b"404 page not found"))
     assert found["error"] == "Invalid status code: 404"
     assert (found["payload"], found["payload_error"]) == (None, PAYLOAD_ERROR)
@@ -54,11 +54,6 @@ def test_an_error_that_is_no_json_comes_with_both_texts() -> None:
 @pytest.mark.parametrize("body", [b'"\\ud800"', b"null", b"7", b"1" * 400], ids=repr)
 def test_odd_json_is_json(body: bytes) -> None:
     assert "payload_error" not in payload(Outcome(200, body))
-
-
-def test_a_second_try_has_another_gateway_id() -> None:
-    found = payload(Outcome(200, b"{}"), gateway="other")
-    assert (found["request_id"], found["gateway_request_id"]) == (ID, "other")
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -97,7 +97,7 @@ def test_every_kind_of_answer_is_read(reply: bytes, answer: Answer) -> None:
     assert answer_to(reply) == answer
 
 
-def test_of_a_long_answer_the_beginning_is_kept() -> None:
+def test_the_beginning_of_a_long_answer_is_kept() -> None:
     reply = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b"x" * (MOST_BODY + 5)
     assert answer_to(reply).body == b"x" * MOST_BODY
 
@@ -113,7 +113,7 @@ def test_of_a_long_answer_the_beginning_is_kept() -> None:
     ],
     ids=["nothing", "half a head", "half a body", "no HTTP", "a head without end"],
 )
-def test_what_is_no_answer_says_why(reply: bytes, why: str) -> None:
+def test_a_failed_request_says_why(reply: bytes, why: str) -> None:
     with pytest.raises(SendFailed, match=why):
         answer_to(reply)
 
@@ -124,7 +124,7 @@ def test_a_receiver_on_this_machine_needs_no_certificate_that_is_known(tmp_path:
         assert send(Targets().find(f"https://localhost:{port}/")).status_code == 200
 
 
-def test_a_receiver_elsewhere_needs_one(tmp_path: Path) -> None:
+def test_a_receiver_elsewhere_needs_a_known_certificate(tmp_path: Path) -> None:
     context = _own_certificate(tmp_path)
 
     def serve() -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from itertools import count
 
 import pytest
 
 from client.webhooks.published import Verifier, as_jose
 from falkit_client import errors, webhooks
-from serving import Mock
-from webhooks.following import deliveries, go, submit
-from webhooks.receiver import Received, Receiver, Reply, receiving
+from following import deliveries, go, submit
+from receiver import Received, Receiver, Reply, receiving
+from serving import Mock, Serve
 
 JWKS = "/rest.fal.ai/.well-known/jwks.json"
 HOUR = 3600.0
@@ -23,7 +22,7 @@ def stamps(mock: Mock) -> list[int]:
 
 
 def test_a_receiver_that_verifies_takes_a_retry_two_hours_on(
-    standing: Callable[..., Mock],
+    standing: Serve,
 ) -> None:
     mock = standing(webhook_timestamps="machine")
     turns = count()
@@ -46,7 +45,7 @@ def test_a_receiver_that_verifies_takes_a_retry_two_hours_on(
 
 
 def test_the_machines_clock_dates_signatures_and_the_mocks_the_log(
-    standing: Callable[..., Mock], receiver: Receiver
+    standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing(webhook_timestamps="machine")
     mock.service.webhooks.signed_at = lambda: 1_700_000_000.9
@@ -59,8 +58,8 @@ def test_the_machines_clock_dates_signatures_and_the_mocks_the_log(
     assert accepts(mock.url + JWKS, request.headers, request.body, 1_700_000_000.0)
 
 
-def test_a_stale_one_is_stale_by_the_machines_clock(
-    standing: Callable[..., Mock], receiver: Receiver
+def test_a_stale_webhook_is_stale_by_the_machines_clock(
+    standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing(webhook_timestamps="machine", faults=["webhook_stale seconds=400"])
     before = time.time()
@@ -71,7 +70,7 @@ def test_a_stale_one_is_stale_by_the_machines_clock(
 
 
 def test_receivers_that_live_in_the_mocks_time_get_its_timestamps(
-    standing: Callable[..., Mock], receiver: Receiver
+    standing: Serve, receiver: Receiver
 ) -> None:
     mock = standing("0,60", webhook_timestamps="mock")
     submit(mock, receiver.url)

@@ -77,7 +77,7 @@ def delivery_text(delivery: Delivery, now: float, *, paused: bool = False) -> st
     if apart:
         parts.append(f"at {iso(delivery.sent)} by the mock's clock")
     line = "  ".join(parts)
-    if delivery.verdict == "acknowledged":
+    if delivery.status == "acknowledged":
         return line
     return f"{line}{_INDENT}{_failure(delivery, apart=apart)}"
 
@@ -92,8 +92,8 @@ def delivery_facts(delivery: Delivery) -> dict[str, JSON]:
         "attempt": delivery.number,
         "sent": iso(delivery.sent),
         "status_code": delivery.status_code,
-        "status": delivery.verdict,
-        "error": None if delivery.verdict == "acknowledged" else delivery_reason(delivery) or None,
+        "status": delivery.status,
+        "error": None if delivery.status == "acknowledged" else delivery_reason(delivery) or None,
         "next": None if delivery.next is None else iso(delivery.next),
         "faults": [*delivery.faults],
         "ms": round(delivery.seconds * 1000, 2),
@@ -133,7 +133,7 @@ def _failure(delivery: Delivery, *, apart: bool) -> str:
     if delivery.next is not None:
         then = iso(delivery.next) if apart else _clock(delivery.next)
         return f"attempt {delivery.number} was not taken{why}; the next is at {then}"
-    if delivery.verdict == "refused":
+    if delivery.status == "refused":
         return f"refused{why}"
     if delivery.number > 1 and delivery.cause == "job":
         return f"given up after {delivery.number} attempts{why}"
@@ -226,9 +226,9 @@ class ConsoleLog:
         self._write(text, "info" if error is None else "warning", facts)
 
     def _delivered(self, delivery: Delivery) -> None:
-        taken = delivery.verdict == "acknowledged"
+        taken = delivery.status == "acknowledged"
         if self._failures_only:
-            alike = f"{delivery.url} {delivery.verdict} {delivery_reason(delivery)}"
+            alike = f"{delivery.url} {delivery.status} {delivery_reason(delivery)}"
             if taken or not self._is_wanted(alike):
                 return
         text = delivery_text(delivery, time.time(), paused=is_paused(self._clock))

@@ -14,7 +14,7 @@ import click
 
 from falkit_mock.cli import new_name
 from falkit_mock.cli.running import RunningMock, json_option, note_empty, running_mock
-from falkit_mock.core import DurationError, count, iso, parse_duration, printable, reason
+from falkit_mock.core import count, iso, parse_duration, printable, reason
 
 
 class _Words(click.Choice[str]):
@@ -82,7 +82,7 @@ def _clock_body(action: str, value: str | None) -> dict[str, Any]:
         return {"now": _number(value)}
     try:
         return {"seconds": parse_duration(value)}
-    except DurationError as error:
+    except ValueError as error:
         raise click.UsageError(f"advance: {error}") from None
 
 

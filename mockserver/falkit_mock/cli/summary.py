@@ -99,7 +99,7 @@ class Summary:
 
     def _count_delivery(self, delivery: Delivery) -> None:
         self._retried.pop(delivery.request_id, None)
-        match delivery.verdict:
+        match delivery.status:
             case "refused":
                 self._refused[delivery_reason(delivery)] += 1
             case "retry":

@@ -231,10 +231,10 @@ def _alone(
     async def send() -> Delivery:
         from falkit_mock.core.clock import SimulatedClock
         from falkit_mock.service.service import Service
-        from falkit_mock.store.memory import MemoryStore
+        from falkit_mock.store import Store
         from falkit_mock.webhooks.signing import sample, user_id
 
-        store = MemoryStore()
+        store = Store()
         service = Service(settings, SimulatedClock(), store)
         try:
             id = request_id or service.identity.request_id()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 from starlette.requests import Request
 
@@ -22,8 +22,6 @@ from falkit_spec.schema import follow_ref
 
 class ControlError(WireError):
     """A refusal in one sentence."""
-
-    status_code: ClassVar[int]
 
     def __init__(self, detail: str) -> None:
         super().__init__({"detail": detail})

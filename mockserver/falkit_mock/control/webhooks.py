@@ -151,7 +151,7 @@ def described(delivery: Delivery) -> dict[str, JSON]:
         "url": url,
         "cause": delivery.cause,
         "number": delivery.number,
-        "status": delivery.verdict,
+        "status": delivery.status,
         "error": delivery.error,
         "faults": [*delivery.faults],
         "sent": delivery.sent,

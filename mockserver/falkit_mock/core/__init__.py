@@ -17,7 +17,7 @@ _DEEPEST = 200
 
 
 class NotJson(ValueError):
-    """The bytes are no JSON; `position` is the character at which that shows.
+    """The bytes aren't JSON; `position` is the character at which that shows.
 
     It is None for what Python's parser gives up on without naming a place: bytes that are
     no text, numbers of thousands of digits, nesting without end.
@@ -124,20 +124,15 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd]?)", re.A)
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.A)
 
 
-class DurationError(ValueError):
-    """A length of time that can't be read; the message says what can."""
-
-
 def parse_duration(text: str) -> float:
-    """Return seconds; raise DurationError."""
+    """Return seconds; raise ValueError, which says what can be read."""
     short = text.strip().lower()
     parts = _PART.findall(short)
-    # A number without a unit stands alone: in 1h30 it could be either.
+    # A number without a unit must be the only part: in 1h30 it could be minutes or seconds.
     alone = len(parts) == 1 or all(unit for _, unit in parts)
     if not _WHOLE.fullmatch(short) or not alone:
-        raise DurationError(
-            f"{text!r} isn't a length of time; give seconds, or a length such as 15m or 1h30m"
-        )
+        fix = "give seconds, or a length such as 15m or 1h30m"
+        raise ValueError(f"{text!r} isn't a length of time; {fix}")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
@@ -146,7 +141,7 @@ MASK = "***"
 
 
 def masked(url: str) -> str:
-    """Return a URL with its password masked; a user that stands alone may be a token."""
+    """Return a URL with its password masked; a user without a password may be a token."""
     return _USER.sub(_shown, url)
 
 

@@ -12,6 +12,7 @@ from contextlib import (
     AbstractContextManager,
     asynccontextmanager,
     contextmanager,
+    suppress,
 )
 from itertools import count
 from typing import Protocol
@@ -108,7 +109,8 @@ class SimulatedClock:
 
     def __init__(self, start: float | None = None, *, running: bool = True) -> None:
         self.notifier = Notifier()
-        self._running = running
+        # Whether time passes by itself.
+        self.running = running
         # While it runs: seconds ahead of the machine's clock. While it is paused: the moment.
         self._offset = 0.0 if start is None else start - time.time()
         self._paused_at = time.time() if start is None else start
@@ -125,29 +127,18 @@ class SimulatedClock:
         self._idle = asyncio.Event()
         self._jump = asyncio.Lock()
 
-    @property
-    def running(self) -> bool:
-        """Whether time passes by itself."""
-        return self._running
-
     def now(self) -> float:
-        return time.time() + self._offset if self._running else self._paused_at
+        return time.time() + self._offset if self.running else self._paused_at
 
     def run(self) -> None:
         """Let time pass by itself from here on."""
-        if not self._running:
-            self._offset = self._paused_at - time.time()
-            self._running = True
-            self._call_due()
-            self.notifier.ring()
+        if not self.running:
+            self.restore(self._paused_at, running=True)
 
     def pause(self) -> None:
         """Let time pass by itself no longer."""
-        if self._running:
-            self._paused_at = self.now()
-            self._running = False
-            self._call_due()
-            self.notifier.ring()
+        if self.running:
+            self.restore(self.now(), running=False)
 
     def at(self, moment: float, callback: Callable[[], object]) -> Timer:
         timer, loop, now = Timer(callback), asyncio.get_running_loop(), self.now()
@@ -157,8 +148,8 @@ class SimulatedClock:
             heapq.heappush(self._timers, (moment, next(self._numbers), timer))
             if len(self._timers) > self._most_timers:
                 self._drop_cancelled()
-            # A loop that has ended, as that of an earlier test, wakes nobody any more.
-            if self._running and (moment < self._alarm_at or loop is not self._loop):
+            # A loop that has ended, such as an earlier test's, calls no alarm any more.
+            if self.running and (moment < self._alarm_at or loop is not self._loop):
                 self._set_alarm(loop)
         if self._timers and self._timers[0][0] <= now:
             self._call_due()
@@ -185,11 +176,9 @@ class SimulatedClock:
 
     async def wait(self, until: float, waiter: asyncio.Event) -> None:
         if until > self.now():
-            try:
+            with suppress(TimeoutError):
                 async with self.timeout_at(until):
                     await waiter.wait()
-            except TimeoutError:
-                return
 
     async def move_to(self, moment: float) -> int:
         """Go to a later moment, by way of all that is waited for; a ValueError if it is past.
@@ -197,7 +186,11 @@ class SimulatedClock:
         Return how many awaited moments were met on the way.
         """
         async with self._jump:
-            self._refuse_past(moment)
+            if moment < (now := self.now()):
+                raise ValueError(
+                    f"it is {span(now - moment)} ago; time goes on, never back, since no job can "
+                    "become undone"
+                )
             return await self._move(moment)
 
     async def move_by(self, seconds: float) -> int:
@@ -207,7 +200,7 @@ class SimulatedClock:
 
     def restore(self, moment: float, *, running: bool) -> None:
         """Be at a moment, earlier or later, with nothing on the way: for a state read back."""
-        self._running = running
+        self.running = running
         self._set(moment)
 
     async def _move(self, moment: float) -> int:
@@ -229,13 +222,6 @@ class SimulatedClock:
             self._at_work -= 1
             if not self._at_work:
                 self._idle.set()
-
-    def _refuse_past(self, moment: float) -> None:
-        if moment < self.now():
-            raise ValueError(
-                f"it is {span(self.now() - moment)} ago; time goes on, never back, since no "
-                "job can become undone"
-            )
 
     def _next(self) -> float:
         """Return when the first timer is due; infinite if there is none."""
@@ -270,7 +256,7 @@ class SimulatedClock:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        self._alarm_at = self._next() if self._running else math.inf
+        self._alarm_at = self._next() if self.running else math.inf
         if self._alarm_at < math.inf:
             left = max(0.0, self._alarm_at - self.now())
             self._loop = loop
@@ -290,15 +276,13 @@ class SimulatedClock:
         # Each turn lets a task that was woken take one step: look, begin, wait again.
         for _ in range(8):
             await asyncio.sleep(0)
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(self.patience):
                 while self._at_work:
                     self._idle.clear()
                     await self._idle.wait()
                     for _ in range(8):
                         await asyncio.sleep(0)
-        except TimeoutError:
-            return
 
 
 class ManualClock(SimulatedClock):

@@ -6,10 +6,11 @@ the control API) is a listener here, and none of them knows another.
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, TypeAlias
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from falkit_mock.core import masked
 from falkit_mock.core.clock import Notifier
@@ -43,11 +44,16 @@ class Delivery:
     response_headers: dict[str, str]
     response_body: bytes
     error: str | None
-    verdict: Verdict
+    status: Verdict
     # When it is tried again; None if it isn't.
     next: float | None
     # Names of the faults that touched it.
     faults: tuple[str, ...] = ()
+
+    @property
+    def payload(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
 
 
 @dataclass(slots=True)
@@ -60,11 +66,11 @@ class RequestRecord:
     # The fal host that it is for; of a request to none, its Host header.
     host: str
     path: str
-    # Whose key it came with: what stands before the colon.
+    # The id of the key it came with: the part before the colon.
     key: str
     # The caller's address and port; empty inside one process.
     client: str = ""
-    # Whether it is for a host of fal's; the control API and what leads nowhere are not.
+    # Whether it is for a host of fal's, and not for the control API or for no known host.
     fal: bool = False
     # Given by the request log, in the order of arrival from 1; 0 for what it doesn't keep.
     number: int = 0
@@ -145,7 +151,7 @@ class JobChanged:
 
     def to_json(self) -> dict[str, JSON]:
         """Return it as the stream of events has it."""
-        told: dict[str, JSON] = {
+        body: dict[str, JSON] = {
             "change": self.change,
             "request_id": self.request_id,
             "endpoint_id": self.endpoint_id,
@@ -153,16 +159,9 @@ class JobChanged:
             "time": self.time,
         }
         if self.change == "ended":
-            told["cancelled"] = self.cancelled
-            told["error"] = None
-            if (error := self.error) is not None:
-                told["error"] = {
-                    "status_code": error.status_code,
-                    "error_type": error.error_type,
-                    "field": error.field,
-                    "message": error.message,
-                }
-        return told
+            body["cancelled"] = self.cancelled
+            body["error"] = None if self.error is None else asdict(self.error)
+        return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +182,7 @@ class DeliveryAttempted:
             "number": made.number,
             "sent": made.sent,
             "status_code": made.status_code,
-            "status": made.verdict,
+            "status": made.status,
             "error": made.error,
             "next": made.next,
             "faults": [*made.faults],
@@ -210,7 +209,7 @@ class HostContacted:
         return {"host": self.host, "port": self.port, "time": self.time}
 
 
-# What is kept for those who follow events, and what listeners are told beside that.
+# The events that are kept for those who follow them, and all that listeners get.
 LoggedEvent: TypeAlias = RequestAnswered | JobChanged | DeliveryAttempted | HostContacted
 Event: TypeAlias = RequestArrived | LoggedEvent
 Listener: TypeAlias = Callable[[Event], None]

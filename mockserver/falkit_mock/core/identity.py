@@ -105,7 +105,7 @@ class Identity:
         return self._uuid(b"try " + request_id.encode(), attempts, self._key_of(request_id))
 
     def secret(self, purpose: str) -> bytes:
-        """Return a key to sign with that nobody outside knows."""
+        """Return a secret key to sign with."""
         return self._digest(b"secret " + purpose.encode(), 32)
 
     def _next(self, kind: str) -> str:
@@ -167,7 +167,7 @@ def check(authorization: str, app: str | None, api_keys: frozenset[str]) -> None
 
 
 def key_id(authorization: str) -> str:
-    """Return whose key a header names: what stands before the colon, never the secret."""
+    """Return whose key a header names: the part before the colon, never the secret."""
     scheme, _, credential = authorization.strip().partition(" ")
     return credential.strip().partition(":")[0] if scheme.lower() == "key" else scheme.lower()
 
@@ -177,11 +177,7 @@ Purpose: TypeAlias = Literal["cdn", "apps", "upload", "read"]
 
 
 class BadToken(Exception):
-    """A token that opens nothing; `expired` tells one that did from one that never did."""
-
-    def __init__(self, *, expired: bool) -> None:
-        super().__init__("expired" if expired else "not signed here for this")
-        self.expired = expired
+    """A token that opens nothing, and why."""
 
 
 class Tokens:
@@ -202,13 +198,12 @@ class Tokens:
         """Return a token's claims; raise BadToken if it is forged, for something else or over."""
         signed, _, signature = token.rpartition(".")
         expected = self._signature(signed)
-        if not hmac.compare_digest(signature.encode(), expected.encode()):
-            raise BadToken(expired=False)
-        claims = _decode(signed.partition(".")[2])
+        ours = hmac.compare_digest(signature.encode(), expected.encode())
+        claims = _decode(signed.partition(".")[2]) if ours else {}
         if claims.get("aud") != purpose:
-            raise BadToken(expired=False)
+            raise BadToken("not signed here for this")
         if self._clock.now() >= cast(float, claims["exp"]):
-            raise BadToken(expired=True)
+            raise BadToken("expired")
         return claims
 
     def _signature(self, text: str) -> str:

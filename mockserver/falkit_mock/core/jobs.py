@@ -153,7 +153,7 @@ Priority: TypeAlias = Literal["normal", "low"]
 class RequestOptions:
     """What a caller asks for beside the input: by headers, by the query, by the key."""
 
-    # The key's id: what stands before the colon. Its secret is nowhere kept.
+    # The key's id: the part before the colon. Its secret is kept nowhere.
     key: str = ""
     priority: Priority = "normal"
     # Seconds after submission within which the job has to start (wire.md §3.1), or it times out.
@@ -235,7 +235,7 @@ class Job:
 
     @property
     def given_up(self) -> bool:
-        """Whether, as things stand, its end comes of not having started in time."""
+        """Whether it ends, by the present plan, because it didn't start in time."""
         return self.ends < self.starts
 
     def status(self, now: float) -> Status:
@@ -295,7 +295,7 @@ class ParsedRequest:
     # With the document's defaults filled in.
     input: dict[str, JSON]
     media: tuple[MediaValue, ...]
-    # What the output shows; None for an endpoint whose output is no video.
+    # What the output shows; None for an endpoint whose output isn't a video.
     video: VideoFacts | None
     # How many units are billed; None where no price is known.
     units: Decimal | None

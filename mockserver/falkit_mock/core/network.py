@@ -50,7 +50,7 @@ GATEWAY_PORT = 4326
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; OSError says why there is none.
+    """Return a listening socket; raise OSError.
 
     Its protocol is named because asyncio switches Nagle's delay off only where it is.
     """
@@ -89,11 +89,6 @@ def reached(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     shown = _REACHED_AS.get(host, str(host))
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
-
-
-def check_pattern(word: str) -> None:
-    """Raise a ValueError unless the word is a host, with a port or without, as a glob."""
-    parse_host_pattern(word)
 
 
 def parse_host_pattern(word: str) -> tuple[str, int | None]:

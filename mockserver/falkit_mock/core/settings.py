@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, Literal, TypeAlias, get_args, get_type_hints
+from typing import Any, Literal, TypeAlias, cast, get_args, get_type_hints
 
 # The queue's three statuses and nothing else exist at fal (wire.md §3.2).
 Progression: TypeAlias = Literal["clock", "polls", "held"]
@@ -45,7 +45,7 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """Every job waits and runs for as long as said; `instant` is 0,0."""
+    """Every job waits and runs for the same time; `instant` is 0,0."""
 
     queue: float
     run: float
@@ -85,36 +85,29 @@ class Stepped:
 Timing: TypeAlias = Seconds | Realistic | Stepped
 
 
+_TIMINGS: dict[str, Timing] = {
+    "instant": Seconds(0.0, 0.0),
+    "polls": Stepped("polls"),
+    "held": Stepped("held"),
+    "realistic": Realistic(),
+}
+
+
 def parse_timing(text: str) -> Timing:
     """Read `instant`, `polls`, `held`, `realistic` or `QUEUE,RUN` in seconds.
 
     Raise SettingsError.
     """
-    match text.strip():
-        case "instant":
-            return Seconds(0.0, 0.0)
-        case "realistic":
-            return Realistic()
-        case "polls":
-            return Stepped("polls")
-        case "held":
-            return Stepped("held")
-        case other:
-            return _parse_seconds(other)
-
-
-def _parse_seconds(text: str) -> Seconds:
-    parts = text.split(",")
+    word = text.strip()
+    if word in _TIMINGS:
+        return _TIMINGS[word]
     try:
-        queue, run = (float(part) for part in parts)
+        queue, run = (float(part) for part in word.split(","))
     except ValueError:
-        raise SettingsError(
-            "timing",
-            f"{text!r} is none of instant, polls, held, realistic or QUEUE,RUN in seconds "
-            "(such as 0.5,2)",
-        ) from None
+        names = f"{', '.join(_TIMINGS)} or QUEUE,RUN in seconds (such as 0.5,2)"
+        raise SettingsError("timing", f"{word!r} is none of {names}") from None
     if not all(math.isfinite(value) and value >= 0 for value in (queue, run)):
-        problem = f"{text!r} needs two numbers of seconds that are 0 or more"
+        problem = f"{word!r} needs two numbers of seconds that are 0 or more"
         raise SettingsError("timing", problem)
     return Seconds(queue, run)
 
@@ -124,7 +117,7 @@ JwksPadding: TypeAlias = Literal["both", "unpadded", "padded"]
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What nobody outside fal knows for certain: our best guess, and the other reading.
+    """What is not known for certain outside fal: our best guess, and the alternatives.
 
     Each field is a row of docs/fidelity.md; `falkit serve --assume NAME=VALUE` changes it.
     """
@@ -132,7 +125,7 @@ class Assumptions:
     # wire.md §3.5, §13: older documentation answers 202 to every accepted cancellation,
     # the newest names OK for a job that was still queued, without its code.
     cancel_in_queue: Literal["requested", "ok"] = "requested"
-    # wire.md §3.4: an app may heed a cancellation (499) or finish regardless (200).
+    # wire.md §3.4: an app may stop when it is cancelled (499) or finish regardless (200).
     cancel_in_progress: Literal["heeded", "ignored"] = "heeded"
     # wire.md §3.4, §13: the body of the 404 for an unknown request.
     unknown_request: Literal["status", "detail"] = "status"
@@ -157,18 +150,25 @@ class Assumptions:
     cancelled_webhook: Literal["sent", "none"] = "sent"
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            _check_assumption(each.name, getattr(self, each.name))
+        for name, known in ASSUMPTIONS.items():
+            value = getattr(self, name)
+            if value not in known:
+                problem = f"{name.replace('_', '-')} takes {' or '.join(known)}, not {value!r}"
+                raise SettingsError("assumptions", problem)
 
     @classmethod
     def parse(cls, given: Iterable[str] | Mapping[str, object]) -> Assumptions:
         """Build from `NAME=VALUE` words or a mapping of names to values; raise SettingsError."""
-        pairs = _pairs(given)
+        table = isinstance(given, Mapping)
+        pairs = cast("Mapping[str, object]", given).items() if table else map(_split, given)
         chosen: dict[str, Any] = {}
         for name, value in pairs:
             field = str(name).strip().replace("-", "_")
+            if field not in ASSUMPTIONS:
+                names = ", ".join(ASSUMPTIONS).replace("_", "-")
+                problem = f"there is no {field.replace('_', '-')!r}; names are {names}"
+                raise SettingsError("assumptions", problem)
             chosen[field] = value.strip() if isinstance(value, str) else value
-            _check_assumption(field, chosen[field])
         return cls(**chosen)
 
 
@@ -177,27 +177,11 @@ ASSUMPTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-def _pairs(given: Iterable[str] | Mapping[str, object]) -> list[tuple[str, object]]:
-    if isinstance(given, Mapping):
-        return [(name, given[name]) for name in given]
-    return [*map(_split, given)]
-
-
-def _split(word: str) -> tuple[str, object]:
+def _split(word: str) -> tuple[str, str]:
     name, equals, value = word.partition("=")
     if not equals:
         raise SettingsError("assumptions", f"{word!r} is not of the form NAME=VALUE")
     return name, value
-
-
-def _check_assumption(field: str, value: object) -> None:
-    known, name = ASSUMPTIONS.get(field), field.replace("_", "-")
-    if known is None:
-        names = ", ".join(option.replace("_", "-") for option in ASSUMPTIONS)
-        raise SettingsError("assumptions", f"there is no {name!r}; names are {names}")
-    if value not in known:
-        problem = f"{name} takes {' or '.join(known)}, not {value!r}"
-        raise SettingsError("assumptions", problem)
 
 
 def parse_moment(field: str, value: float | str | datetime) -> float:

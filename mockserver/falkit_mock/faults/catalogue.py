@@ -38,26 +38,8 @@ def _of_ctx(name: str, default: JSON) -> Parameter:
     return Parameter(name, kind, default, "of `ctx`", least=-1e18, most=1e18)
 
 
-_FIELD = Parameter("field", "text", None, "the input's field that it is about, dotted if nested")
-_MSG = Parameter("msg", "text", None, "the message")
-_DETAIL = Parameter("detail", "text", None, "the sentence in the body")
-_RETRYABLE = Parameter(
-    "retryable",
-    "boolean",
-    False,
-    "what both retry headers say; if so, the queue tries a 5xx again",
-)
 _ATTEMPTS = Parameter(
     "attempts", "integer", 1, "how many of the delivery's first attempts it corrupts", 1, 100
-)
-_COPIES = Parameter("copies", "integer", 2, "how often it comes in all", 2, 100)
-_SHARE = Parameter("share", "number", 0.5, "how much of it there is", 0, 1)
-_CONTENT_TYPE = Parameter("content_type", "text", "text/html", "what it is said to be", header=True)
-_LATENCY = Parameter(
-    "seconds",
-    "seconds",
-    1,
-    "seconds, `uniform:1..3`, `normal:MEAN,DEVIATION` or `lognormal:MEDIAN,SIGMA`",
 )
 
 
@@ -76,9 +58,13 @@ def _model(
     **ctx: JSON,
 ) -> Fault:
     """Return an error in the `detail` list of fal's model errors (wire.md §6.1)."""
-    found = [*(_of_ctx(key, value) for key, value in ctx.items()), _FIELD, _MSG]
+    found = [_of_ctx(key, value) for key, value in ctx.items()]
+    about_field = "the input's field that it is about, dotted if nested"
+    found.append(Parameter("field", "text", None, about_field))
+    found.append(Parameter("msg", "text", None, "the message"))
     if status != 422:
-        found.append(_RETRYABLE)
+        tries = "what both retry headers say; if so, the queue tries a 5xx again"
+        found.append(Parameter("retryable", "boolean", False, tries))
     return Fault(
         name,
         "model error",
@@ -106,7 +92,7 @@ def _request(
         f"{status}: {about}",
         JOBS,
         JOBS,
-        (_DETAIL, *also),
+        (Parameter("detail", "text", None, "the sentence in the body"), *also),
         status=status,
         ran=ran,
         temporary=temporary,
@@ -243,20 +229,26 @@ _TABLE = (
                 "the request is carried out, and the reply breaks off in the middle", done=True),
     _connection("garbage", "the request is carried out, and the reply isn't HTTP", done=True),
 
-    Fault("latency", "time", "latency", "it is answered later", JOBS, OPERATIONS, (_LATENCY,)),
+    Fault("latency", "time", "latency", "it is answered later", JOBS, OPERATIONS,
+          (Parameter("seconds", "seconds", 1,
+                     "seconds, `uniform:1..3`, `normal:MEAN,DEVIATION` or `lognormal:MEDIAN,SIGMA`"
+                     ),)),
     Fault("stuck", "time", "queue", "it stays IN_QUEUE, although nobody is ahead",
           _SUBMIT, _SUBMIT, (_endless("inf", "for how long; `inf` for ever"),)),
     Fault("slow_logs", "time", "logs", "log lines show late",
           _SUBMIT, _SUBMIT, (_endless(5, "how late; `inf` for never"),)),
 
     _media("media_missing", "404: the file is not there"),
-    _media("media_truncated", "the file ends early, and its headers say nothing of it", _SHARE),
-    _media("media_wrong_type", "a page in the place of the file", _CONTENT_TYPE),
+    _media("media_truncated", "the file ends early, and its headers say nothing of it",
+           Parameter("share", "number", 0.5, "how much of it there is", 0, 1)),
+    _media("media_wrong_type", "a page in the place of the file",
+           Parameter("content_type", "text", "text/html", "what it is said to be", header=True)),
     _media("media_slow", "the file comes in ten pieces, with pauses",
            _seconds(10, "for the whole")),
 
     _webhook("duplicate", "the same webhook comes more than once, although it was acknowledged",
-             _COPIES, _seconds(0, "time between one and the next; 0 is all at once")),
+             Parameter("copies", "integer", 2, "how often it comes in all", 2, 100),
+             _seconds(0, "time between one and the next; 0 is all at once")),
     _webhook("late", "it goes out only some time after the job's end",
              _seconds(60, "how long after the end")),
     _webhook("out_of_order",

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 from falkit_mock.faults import (
     OPERATIONS,
@@ -116,28 +117,38 @@ MATCHING = ("on", "endpoint", "key", "prompt", "input", "skip", "nth", "times", 
 
 def read_matcher(table: Mapping[str, JSON], fault: Fault) -> Matcher:
     """Read what a rule's table says of the requests that it means; raise RuleError."""
-    nth, every = _nth(table.get("nth"))
-    times = _count(table, "times", least=1)
-    if nth and times is not None:
+    given = [(name, value) for name in MATCHING if (value := table.get(name)) is not None]
+    fields: dict[str, Any] = {"on": fault.on}
+    for name, value in given:
+        fields |= _read(name, value, fault)
+    found = Matcher(**fields)
+    if found.nth and found.times is not None:
         fix = "contradicts nth, which says already which ones; leave one of the two out"
-        raise RuleError("times", times, fix)
-    found = Matcher(
-        on=_on(table.get("on"), fault),
-        endpoint=_glob(table, "endpoint"),
-        key=_glob(table, "key"),
-        prompt=_pattern(table.get("prompt")),
-        input=_input(table.get("input")),
-        skip=_count(table, "skip", least=0) or 0,
-        nth=nth,
-        every=every,
-        times=times,
-        probability=_probability(table.get("probability")),
-    )
-    asked = [name for name in _ABOUT_INPUTS if table.get(name) is not None]
-    if asked and all(operation in _NO_MODEL for operation in found.on):
-        fix = f"can't be asked of {' and '.join(found.on)}, which call no model; leave it out"
-        raise RuleError(asked[0], table[asked[0]], fix)
+        raise RuleError("times", found.times, fix)
+    for name, value in given:
+        if name in _ABOUT_INPUTS and all(operation in _NO_MODEL for operation in found.on):
+            fix = f"can't be asked of {' and '.join(found.on)}, which call no model; leave it out"
+            raise RuleError(name, value, fix)
     return found
+
+
+def _read(name: str, value: JSON, fault: Fault) -> dict[str, Any]:
+    """Return the fields of a Matcher that one entry of a rule's table gives."""
+    match name:
+        case "on":
+            return {"on": _on(value, fault)}
+        case "endpoint" | "key":
+            return {name: _glob(name, value)}
+        case "prompt":
+            return {"prompt": _pattern(value)}
+        case "input":
+            return {"input": _input(value)}
+        case "nth":
+            return _nth(value)
+        case "probability":
+            return {"probability": _probability(value)}
+        case _:
+            return {name: _whole(name, value, least=1 if name == "times" else 0)}
 
 
 def found_at(value: JSON | Mapping[str, JSON], path: str) -> JSON:
@@ -158,31 +169,21 @@ def _same(found: JSON, wanted: JSON) -> bool:
 
 
 def _on(value: JSON, fault: Fault) -> tuple[Operation, ...]:
-    if value is None:
-        return fault.on
     listed = value.split(",") if isinstance(value, str) else value
     names: Sequence[JSON] = listed if isinstance(listed, list) else [listed]
-    found: list[Operation] = [_operation(name, fault) for name in names]
-    if not found:
-        raise RuleError("on", value, "names no operation; leave it out")
-    return tuple(dict.fromkeys(found))
-
-
-def _operation(name: JSON, fault: Fault) -> Operation:
-    for operation in OPERATIONS:
-        if operation == name:
-            if operation in fault.allowed_on:
-                return operation
+    for name in names:
+        if name not in OPERATIONS:
+            near = suggestion(name, OPERATIONS, f"give {', '.join(OPERATIONS)}")
+            raise RuleError("on", name, f"isn't an operation; {near}")
+        if name not in fault.allowed_on:
             allowed = ", ".join(fault.allowed_on)
             raise RuleError("on", name, f"is where {fault.name} can't happen; it can on {allowed}")
-    near = suggestion(name, OPERATIONS, f"give {', '.join(OPERATIONS)}")
-    raise RuleError("on", name, f"isn't an operation; {near}")
+    if not names:
+        raise RuleError("on", value, "names no operation; leave it out")
+    return tuple(operation for operation in OPERATIONS if operation in names)
 
 
-def _glob(table: Mapping[str, JSON], name: str) -> str | None:
-    value = table.get(name)
-    if value is None:
-        return None
+def _glob(name: str, value: JSON) -> str:
     # A key's id may look like a number.
     is_text = isinstance(value, str | int) and not isinstance(value, bool)
     text = as_text(value) if is_text else ""
@@ -195,9 +196,7 @@ def _glob(table: Mapping[str, JSON], name: str) -> str | None:
     return text
 
 
-def _pattern(value: JSON) -> re.Pattern[str] | None:
-    if value is None:
-        return None
+def _pattern(value: JSON) -> re.Pattern[str]:
     if not isinstance(value, str) or not value:
         raise RuleError("prompt", value, "isn't a regular expression")
     try:
@@ -209,8 +208,6 @@ def _pattern(value: JSON) -> re.Pattern[str] | None:
 
 
 def _input(value: JSON) -> tuple[tuple[str, JSON], ...]:
-    if value is None:
-        return ()
     if not isinstance(value, dict) or not value or not all(value):
         raise RuleError("input", value, "isn't a table of fields and their values")
     for path, wanted in value.items():
@@ -231,20 +228,13 @@ def _is_json(value: JSON) -> bool:
     return True
 
 
-def _count(table: Mapping[str, JSON], name: str, least: int) -> int | None:
-    value = table.get(name)
-    return None if value is None else _whole(name, value, least)
-
-
 def _whole(name: str, value: JSON, least: int) -> int:
     return int(read_number(name, value, least, _MOST, whole=True))
 
 
-def _nth(value: JSON) -> tuple[tuple[int, ...], int | None]:
-    if value is None:
-        return (), None
+def _nth(value: JSON) -> dict[str, Any]:
     if isinstance(value, str) and (match := _EVERY.fullmatch(value.strip())):
-        return (), _whole("nth", match[1], 1)
+        return {"every": _whole("nth", match[1], 1)}
     listed = as_list(value) if isinstance(value, str) else value
     items: Sequence[JSON] = listed if isinstance(listed, list) else [listed]
     try:
@@ -255,12 +245,10 @@ def _nth(value: JSON) -> tuple[tuple[int, ...], int | None]:
         raise RuleError("nth", value, "isn't a place from 1, such as 3, 1,2 or every:2")
     if len(set(places)) < len(places):
         raise RuleError("nth", value, "names a place twice; give each once")
-    return tuple(sorted(places)), None
+    return {"nth": tuple(sorted(places))}
 
 
-def _probability(value: JSON) -> float | None:
-    if value is None:
-        return None
+def _probability(value: JSON) -> float:
     number = as_number(value)
     if number is None or not 0 < number <= 1:
         raise RuleError("probability", value, "is out of range; give more than 0 and at most 1")

@@ -29,14 +29,16 @@ class RuleState:
     applied: int = 0
 
     @classmethod
-    def read(cls, id: str, source: JSON, counts: Mapping[str, JSON]) -> RuleState:
-        """Read a rule and its counts, as they were written down; raise RuleError."""
+    def read(cls, value: Mapping[str, JSON]) -> RuleState:
+        """Read what `to_json` wrote; raise RuleError."""
+        source = value.get("rule")
         if not isinstance(source, str | dict):
             raise RuleError("rules", source, "isn't a rule")
-        return cls(id, Rule.read(source), _count(counts, "matched"), _count(counts, "applied"))
+        counts = _count(value, "matched"), _count(value, "applied")
+        return cls(str(value.get("id")), Rule.read(source), *counts)
 
     def to_json(self) -> Table:
-        """Return the state as the control API has it, and `read` takes it."""
+        """Return the state as the control API has it, for `read` too."""
         return {
             "id": self.id,
             "text": self.rule.text(),
@@ -108,7 +110,7 @@ class Rulebook:
     def dump(self) -> dict[str, JSON]:
         """Return all there is, counts included, for `load`."""
         named: list[JSON] = [
-            {"text": text, "key": key, "matched": kept.matched, "applied": kept.applied}
+            {"named": text, "key": key, **kept.to_json()}
             for (text, key), kept in self._named.items()
         ]
         rules: list[JSON] = [kept.to_json() for kept in self._rules.values()]
@@ -122,14 +124,11 @@ class Rulebook:
         """Take over what `dump` returned; raise RuleError, and leave all as it was."""
         if not isinstance(value, dict):
             raise RuleError("rules", value, "isn't a table")
-        rules: dict[str, RuleState] = {}
-        for item in _tables(value, "rules"):
-            id = str(item.get("id"))
-            rules[id] = RuleState.read(id, item.get("rule"), item)
-        named: OrderedDict[tuple[str, str], RuleState] = OrderedDict()
-        for item in _tables(value, "named"):
-            text = str(item.get("text"))
-            named[text, str(item.get("key"))] = RuleState.read(_NAMED, text, item)
+        rules = {kept.id: kept for kept in map(RuleState.read, _tables(value, "rules"))}
+        named = OrderedDict(
+            ((str(item.get("named")), str(item.get("key"))), RuleState.read(item))
+            for item in _tables(value, "named")
+        )
         self._rules, self._named, self._count = rules, named, _count(value, "count")
         self.idle = not rules and not named
 
@@ -207,8 +206,9 @@ class Rulebook:
     ) -> Iterator[TriggeredFault]:
         for kept in self._tried(context):
             fault = kept.rule.fault
-            if fault.phase == phase and (only is None or only(fault)):
-                yield from self._try(kept, context)
+            asked = fault.phase == phase and (only is None or only(fault))
+            if asked and self._applies(kept, context):
+                yield TriggeredFault(kept.rule, kept.id, kept.applied)
 
     def _tried(self, context: MatchContext) -> Iterator[RuleState]:
         for text in context.named:
@@ -218,23 +218,23 @@ class Rulebook:
                 continue
         yield from list(self._rules.values())
 
-    def _try(self, kept: RuleState, context: MatchContext) -> Iterator[TriggeredFault]:
+    def _applies(self, kept: RuleState, context: MatchContext) -> bool:
+        """Tell whether a rule applies to a request, and count it."""
         matcher = kept.rule.matcher
         if not matcher.fits(context):
-            return
+            return False
         kept.matched += 1
-        left = matcher.times is None or kept.applied < matcher.times
-        if matcher.due(kept.matched) and left and self._lucky(kept, context):
-            kept.applied += 1
-            self.used.add(kept.id)
-            yield TriggeredFault(kept.rule, kept.id, kept.applied)
-
-    def _lucky(self, kept: RuleState, context: MatchContext) -> bool:
-        probability = kept.rule.matcher.probability
-        if probability is None:
-            return True
-        named = f"{context.key} {kept.rule.text()}" if kept.id not in self._rules else kept.id
-        return self._identity.random(f"{named} {kept.matched}", "rule").random() < probability
+        used_up = matcher.times is not None and kept.applied >= matcher.times
+        if used_up or not matcher.due(kept.matched):
+            return False
+        if matcher.probability is not None:
+            named = f"{context.key} {kept.rule.text()}" if kept.id not in self._rules else kept.id
+            random = self._identity.random(f"{named} {kept.matched}", "rule")
+            if random.random() >= matcher.probability:
+                return False
+        kept.applied += 1
+        self.used.add(kept.id)
+        return True
 
     def draw(self, triggered: TriggeredFault, parameter: str) -> float:
         """Return seconds of a parameter that may be a distribution, drawn by the seed."""
@@ -256,13 +256,11 @@ def read_rules(sources: Sequence[str | Mapping[str, JSON]]) -> list[Rule]:
     return rules
 
 
-def _tables(value: Mapping[str, JSON], name: str) -> list[dict[str, JSON]]:
+def _tables(value: Mapping[str, JSON], name: str) -> list[Table]:
     items = value.get(name, [])
-    if not isinstance(items, list):
-        raise RuleError(name, items, "isn't a list")
-    tables = [item for item in items if isinstance(item, dict)]
-    if len(tables) < len(items):
-        raise RuleError(name, items, "has items that aren't tables")
+    tables = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    if tables != items:
+        raise RuleError(name, items, "isn't a list of tables")
     return tables
 
 

@@ -23,30 +23,22 @@ class GatewayError(Exception):
         self.path = path
 
 
-class DataDirUnusable(GatewayError):
-    """`reason` is the system's."""
-
-    def __init__(self, path: Path, error: OSError) -> None:
-        self.reason = reason(error)
-        fix = "set FALKIT_HOME to a folder that falkit may write to"
-        super().__init__(path, f"can't keep the local authority in {path} ({self.reason}); {fix}")
+def data_dir_unusable(path: Path, error: OSError) -> GatewayError:
+    """Return the error of a folder that can't be read or written to."""
+    why = f"can't keep the local authority in {path} ({reason(error)})"
+    return GatewayError(path, f"{why}; set FALKIT_HOME to a folder that falkit may write to")
 
 
-class AuthorityUnusable(GatewayError):
-    """Somebody else wrote to the file, or it was cut off."""
-
-    def __init__(self, path: Path) -> None:
-        fix = "`falkit cert renew` makes a new one"
-        super().__init__(path, f"{path} doesn't hold a key and its certificate; {fix}")
+def authority_unusable(path: Path) -> GatewayError:
+    """Return the error of a file that somebody else wrote to, or that was cut off."""
+    fix = "`falkit cert renew` makes a new one"
+    return GatewayError(path, f"{path} doesn't hold a key and its certificate; {fix}")
 
 
-class RootsUnusable(GatewayError):
-    """A file named by the environment, or the system's own."""
-
-    def __init__(self, path: Path, where: str, error: OSError) -> None:
-        super().__init__(
-            path, f"{where}: can't read {path} ({reason(error)}); unset it or correct the path"
-        )
+def roots_unusable(path: Path, where: str, error: OSError) -> GatewayError:
+    """Return the error of a file that the environment names, or of the system's own."""
+    why = f"{where}: can't read {path} ({reason(error)})"
+    return GatewayError(path, f"{why}; unset it or correct the path")
 
 
 Policy: TypeAlias = Literal["allow", "block"]

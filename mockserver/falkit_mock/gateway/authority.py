@@ -10,10 +10,11 @@ import ssl
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from falkit_mock.core.network import DOMAINS, ROLES, is_fal
-from falkit_mock.gateway import AUTHORITY, AuthorityUnusable, DataDirUnusable
+from falkit_mock.gateway import AUTHORITY, authority_unusable, data_dir_unusable
 
 _CERTIFICATE, _KEY = "ca.pem", "ca-key.pem"
 # What a file is written as first.
@@ -40,7 +41,7 @@ def kept_files(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return the files of a data folder that falkit made, and the others.
 
     Its key and certificate are known by the name in them, bundles of roots by their own names,
-    which are digests. Raise DataDirUnusable.
+    which are digests. Raise GatewayError.
     """
     ours: list[Path] = []
     others: list[Path] = []
@@ -48,7 +49,7 @@ def kept_files(folder: Path) -> tuple[list[Path], list[Path]]:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             (ours if _is_ours(path) else others).append(path)
     except OSError as error:
-        raise DataDirUnusable(folder, error) from None
+        raise data_dir_unusable(folder, error) from None
     return ours, others
 
 
@@ -73,7 +74,7 @@ def keep(path: Path, content: bytes, mode: int, *, replace: bool = True) -> None
     """Write a file under its final rights, so that at no moment others can read it or half of it.
 
     With `replace=False` a file that is already there stays, whoever put it there meanwhile.
-    Raise DataDirUnusable.
+    Raise GatewayError.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
@@ -82,27 +83,21 @@ def keep(path: Path, content: bytes, mode: int, *, replace: bool = True) -> None
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
-            _publish(draft, path, replace)
+            if replace:
+                draft.replace(path)
+            else:
+                with suppress(FileExistsError):
+                    path.hardlink_to(draft)
         finally:
             draft.unlink(missing_ok=True)
     except OSError as error:
-        raise DataDirUnusable(path.parent, error) from None
-
-
-def _publish(draft: Path, path: Path, replace: bool) -> None:
-    if replace:
-        draft.replace(path)
-        return
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        return
+        raise data_dir_unusable(path.parent, error) from None
 
 
 # Renewed with this much time left, so that a server started today has a month.
 _LEAST_LEFT = 30 * 24 * 3600.0
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
-# Every name that certificates can know beforehand: a star stands for one label.
+# Every name that a certificate can list beforehand; a star matches one label.
 _NAMES = sorted(
     {*DOMAINS, *ROLES}
     | {f"*.{domain}" for domain in DOMAINS}
@@ -113,38 +108,34 @@ _NAMES = sorted(
 class Authority:
     """What signs for fal's names on this machine. `certificate` is the file to trust."""
 
-    def __init__(self, folder: Path, private: bytes, ends: float) -> None:
+    def __init__(self, folder: Path) -> None:
+        """Read what a folder keeps; raise GatewayError."""
         self.certificate = folder / _CERTIFICATE
         self.key = folder / _KEY
+        self._private = _read(self.key) or b""
         # Unix seconds.
-        self.ends = ends
-        self._private = private
+        self.ends = _ends(self.key, self._private)
+        if _read(self.certificate) != self.public():
+            keep(self.certificate, self.public(), 0o644)
 
     @classmethod
     def open(cls, folder: Path | None = None) -> Authority:
         """Return the authority of a data folder, made or renewed if need be.
 
-        Raise DataDirUnusable or AuthorityUnusable.
+        Raise GatewayError.
         """
         place = folder or data_dir()
-        key = place / _KEY
-        private = _read(key)
-        if private is None:
-            _make(key, replace=False)
-            private = _read(key) or b""
-        ends = _ends(key, private)
-        if ends - time.time() < _LEAST_LEFT:
-            return cls.renew(place)
-        return cls._published(place, private, ends)
+        if _read(place / _KEY) is None:
+            _make(place / _KEY, replace=False)
+        found = cls(place)
+        return cls.renew(place) if found.ends - time.time() < _LEAST_LEFT else found
 
     @classmethod
     def renew(cls, folder: Path | None = None) -> Authority:
         """Return a new authority in place of the old one; what was signed before is void."""
         place = folder or data_dir()
-        key = place / _KEY
-        _make(key, replace=True)
-        private = _read(key) or b""
-        return cls._published(place, private, _ends(key, private))
+        _make(place / _KEY, replace=True)
+        return cls(place)
 
     def public(self) -> bytes:
         """Return the certificate as PEM."""
@@ -163,7 +154,7 @@ class Authority:
             if name is None or name in ROLES or name.count(".") < 3 or not is_fal(name):
                 return
             if name not in deeper:
-                # A few real names exist; a caller that makes up thousands shall not fill memory.
+                # A few real names exist; a caller that makes up thousands must not fill memory.
                 if len(deeper) >= 100:
                     deeper.clear()
                 deeper[name] = self._signed([name])
@@ -179,7 +170,7 @@ class Authority:
         try:
             pem = issue(self._private, names)
         except ValueError:
-            raise AuthorityUnusable(self.key) from None
+            raise authority_unusable(self.key) from None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols(["http/1.1"])
         # OpenSSL takes files only. This one is its owner's alone and gone at once.
@@ -191,13 +182,6 @@ class Authority:
         finally:
             os.unlink(path)
         return context
-
-    @classmethod
-    def _published(cls, place: Path, private: bytes, ends: float) -> Authority:
-        found = cls(place, private, ends)
-        if _read(found.certificate) != (public := found.public()):
-            keep(found.certificate, public, 0o644)
-        return found
 
 
 def _make(key: Path, *, replace: bool) -> None:
@@ -214,7 +198,7 @@ def _read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise DataDirUnusable(path.parent, error) from None
+        raise data_dir_unusable(path.parent, error) from None
 
 
 def _public(private: bytes) -> bytes:
@@ -225,7 +209,7 @@ def _ends(key: Path, private: bytes) -> float:
     try:
         return float(ssl.cert_time_to_seconds(str(_certificate(private)["notAfter"])))
     except (ValueError, KeyError):
-        raise AuthorityUnusable(key) from None
+        raise authority_unusable(key) from None
 
 
 def _certificate(pem: bytes) -> dict[str, object]:

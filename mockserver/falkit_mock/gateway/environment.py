@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from falkit_mock.gateway import Policy, RootsUnusable
+from falkit_mock.gateway import Policy, roots_unusable
 from falkit_mock.gateway.authority import Authority, bundle_name, keep
 
 # Each names one file that replaces a program's own roots.
@@ -25,14 +25,14 @@ def ca_bundle(authority: Authority, environ: Mapping[str, str], egress: Policy) 
 
     Where nothing is let out the normal ones are left away, also if the environment names them:
     programs read the file for each client that they make, which takes 30 ms for 145 roots.
-    Raise RootsUnusable or DataDirUnusable.
+    Raise GatewayError.
     """
     named = {os.path.realpath(environ[name]): name for name in REPLACING if environ.get(name)}
     if egress == "block":
         named.pop(os.path.realpath(ssl.get_default_verify_paths().openssl_cafile), None)
     for path, name in named.items():
         if not Path(path).exists():
-            raise RootsUnusable(Path(path), name, FileNotFoundError(2, "no such file"))
+            raise roots_unusable(Path(path), name, FileNotFoundError(2, "no such file"))
     parts = [_read(Path(path), name) for path, name in named.items() if Path(path).is_file()]
     if egress == "block" and not parts:
         return authority.certificate
@@ -78,7 +78,7 @@ def _read(path: Path, where: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise RootsUnusable(path, where, error) from None
+        raise roots_unusable(path, where, error) from None
 
 
 PRELOAD = Path(__file__).with_name("preload")

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, cast
 from falkit_mock.core.network import MEDIA, MEDIA_BASE, is_fal, is_this_machine, reached
 from falkit_mock.gateway import Egress
 from falkit_mock.gateway.authority import Authority
-from falkit_mock.gateway.proxy_protocol import END, MOST, BadHead, Pipe, RequestHead
+from falkit_mock.gateway.proxy_protocol import (
+    END,
+    MOST,
+    RequestHead,
+    Streams,
+    end,
+    relay,
+    streams_of,
+)
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -38,7 +46,7 @@ class GatewayConnection(asyncio.Protocol):
         # Whether a tunnel to one of fal's names was asked for and granted.
         self._inside = False
         self._busy = False
-        # Whether the caller has said, while something took time, that it will say no more.
+        # Whether the caller sent its end of file while something took time.
         self._finished = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,7 +80,7 @@ class GatewayConnection(asyncio.Protocol):
     def _read(self, head: bytes) -> None:
         try:
             request = RequestHead.parse(head)
-        except BadHead as error:
+        except ValueError as error:
             self._refuse(400, "Bad Request", f"falkit's gateway can't read this: {error}.")
             return
         if not request.scheme:
@@ -110,33 +118,37 @@ class GatewayConnection(asyncio.Protocol):
             self._work(self._tunnel(request))
 
     async def _tunnel(self, request: RequestHead) -> None:
-        ended = self._gateway.ended
-        near, far = Pipe(ended), Pipe(ended)
         tls = ssl.create_default_context() if request.scheme == "https" else None
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._loop.create_connection(lambda: far, request.host, request.port, ssl=tls)
+                far = await asyncio.open_connection(request.host, request.port, ssl=tls)
         except (OSError, UnicodeError) as error:
             reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
             where = f"{request.host}:{request.port}"
             self._refuse(502, "Bad Gateway", f"falkit could not reach {where}: {reason}.")
             return
-        if self._transport.is_closing():
-            if far.transport is not None:
-                far.transport.close()
-            return
-        self._leave()
-        self._transport.set_protocol(near)
-        near.connection_made(self._transport)
-        for transport in (near.transport, far.transport):
-            if transport is not None:
-                self._gateway.connections.add(transport)
+        writers = [far[1]]
+        self._timer.cancel()
+        self._gateway.connections.add(far[1].transport)
+        try:
+            if not self._transport.is_closing():
+                near = streams_of(self._transport)
+                writers.append(near[1])
+                self._begin(request, near, far)
+                await relay(near, far)
+        finally:
+            for writer in writers:
+                await end(writer)
+                self._gateway.connections.discard(writer.transport)
+
+    def _begin(self, request: RequestHead, near: Streams, far: Streams) -> None:
+        """Announce the tunnel, and hand on what was read before it."""
         if request.scheme == "CONNECT":
-            near.write(_ESTABLISHED)
-        far.write(request.onward + bytes(self._early))
+            near[1].write(_ESTABLISHED)
+        far[1].write(request.onward + bytes(self._early))
         if self._finished:
-            near.eof_received()
-        near.join(far)
+            near[0].feed_eof()
+        self._transport.resume_reading()
 
     async def _secure(self) -> None:
         context = await self._gateway.context()
@@ -230,9 +242,6 @@ class _Handoff(asyncio.Protocol):
         self.lost = True
 
 
-PORT = 4326
-
-
 class Gateway:
     """A proxy at which connections to fal's names end; used on the mock's own event loop.
 
@@ -252,8 +261,8 @@ class Gateway:
         self.url = reached(listener)
         # What is added to the state of its connections.
         self.state = {MEDIA_BASE: f"{mock}/{MEDIA}"}
-        # Those that uvicorn doesn't know of: still at the door, or tunnels.
-        self.connections: set[asyncio.Transport] = set()
+        # Those that uvicorn doesn't know of: not handed over yet, or tunnels.
+        self.connections: set[asyncio.WriteTransport] = set()
         # Callers that refused the certificate, most often since they don't trust the authority.
         self.failed_handshakes = 0
         self._listener = listener
@@ -271,7 +280,7 @@ class Gateway:
         )
 
     def close(self) -> None:
-        """Take no more connections, and end those that nobody else will end."""
+        """Take no more connections, and end those that uvicorn doesn't know of."""
         if self._server is not None:
             self._server.close()
         for transport in list(self.connections):
@@ -296,8 +305,3 @@ class Gateway:
         task = asyncio.get_running_loop().create_task(job)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def ended(self, pipe: Pipe) -> None:
-        """Forget a tunnel's end."""
-        if pipe.transport is not None:
-            self.connections.discard(pipe.transport)

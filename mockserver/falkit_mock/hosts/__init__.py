@@ -15,15 +15,15 @@ from starlette.types import Receive, Scope
 
 from falkit_mock.core import NotJson, loads
 from falkit_mock.core.errors import (
-    BadBody,
     BodyTooLarge,
     HostNotImitated,
-    InvalidProxyRequest,
-    MethodNotAllowed,
-    NoFalHost,
-    NotFound,
     Unauthenticated,
     WireError,
+    bad_body,
+    bad_field,
+    method_not_allowed,
+    no_fal_host,
+    not_found,
 )
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.identity import BadToken, check, key_id
@@ -123,9 +123,9 @@ class RequestContext:
             self.hints.append(text)
 
     def allow(self, *methods: str) -> None:
-        """Raise MethodNotAllowed unless the request has one of these methods."""
+        """Raise WireError 405 unless the request has one of these methods."""
         if self.method not in methods:
-            raise MethodNotAllowed(*methods)
+            raise method_not_allowed(*methods)
 
     def stream(self) -> AsyncGenerator[bytes]:
         """Yield the body as it comes; raise ClientDisconnect if the caller hangs up."""
@@ -173,7 +173,7 @@ def resolve(
 
     Three ways to say it, one result: the `x-fal-target-url` header, the `Host` header, or the
     first segment of the path. `media_host="real"` names media by fal's host to everyone but those
-    who put it into the path. Raise NoFalHost, or HostNotImitated for a name of fal's without a
+    who put it into the path. Raise WireError 404, or HostNotImitated for a name of fal's without a
     role.
     """
     root: str = scope.get("root_path", "")
@@ -225,7 +225,7 @@ def _unknown(host: str, origin: str, path: str) -> WireError:
     """Return the refusal of a host without a role, or of none at all."""
     if is_fal(host):
         return HostNotImitated(host)
-    return InvalidProxyRequest(origin) if path == PROXY_ROUTE else NoFalHost(origin)
+    return no_fal_host(origin, 400 if path == PROXY_ROUTE else 404)
 
 
 # Ids under these begin with a namespace, so that an app's name has three segments (wire.md §1.3).
@@ -233,11 +233,11 @@ _NAMESPACES = ("workflows", "comfy")
 
 
 def split_app(path: str) -> tuple[str, list[str]]:
-    """Split `/owner/alias/more` into the app and the rest; raise NotFound if it isn't an app."""
+    """Split `/owner/alias/more` into the app and the rest, or raise WireError 404."""
     segments = path[1:].split("/")
     size = 3 if segments[0] in _NAMESPACES else 2
     if len(segments) < size or not all(segments):
-        raise NotFound("a model's path is /owner/alias/…, such as /fal-ai/ltx-2/image-to-video")
+        raise not_found("a model's path is /owner/alias/…, such as /fal-ai/ltx-2/image-to-video")
     return "/".join(segments[:size]), segments[size:]
 
 
@@ -289,25 +289,25 @@ _LIFECYCLE_HEADERS = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preferen
 
 
 async def read_object(context: RequestContext, schema: Object) -> Object:
-    """Return a body that must be a JSON object; raise BadBody with all that a schema refuses."""
+    """Return a body that must be a JSON object; or raise WireError 422 with what is wrong."""
     body = await context.body(_MOST)
     if not body:
-        raise BadBody.field("missing", ["body"], "Field required")
+        raise bad_field("missing", ["body"], "Field required")
     try:
         value = loads(body)
     except NotJson as error:
-        raise BadBody.field("json_invalid", ["body"], "JSON decode error", error.message) from None
+        raise bad_field("json_invalid", ["body"], "JSON decode error", error.message) from None
     if not is_object(value) or not Compiled(schema).is_valid(value):
         # Lazy: it imports jsonschema, and few bodies are refused.
         from falkit_spec.validation import InputValidator
 
         faults = InputValidator(schema, (), {}).faults(value)
-        raise BadBody(cast("list[JSON]", faults))
+        raise bad_body(cast("list[JSON]", faults))
     return value
 
 
 def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:
-    """Return what the headers ask for a file's life; raise BadBody for what can't be read.
+    """Return what the headers ask for a file's life; raise WireError 422 for what can't be read.
 
     PY sends two spellings, JS the first (wire.md §7).
     """
@@ -318,7 +318,7 @@ def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:
             except BadLifecycle as error:
                 loc: list[JSON] = ["header", name]
                 message = f"{error.field} {error.fix}"
-                raise BadBody.field("value_error", loc, message, error.value) from None
+                raise bad_field("value_error", loc, message, error.value) from None
     return default
 
 

@@ -10,11 +10,10 @@ from typing import Any
 from falkit_mock.core import NotJson, loads
 from falkit_mock.core.errors import (
     BodyTooLarge,
-    Invalid,
-    Missing,
-    NotAuthorized,
-    NotImitated,
     Unauthenticated,
+    api_error,
+    invalid,
+    missing,
 )
 from falkit_mock.core.identity import check
 from falkit_mock.hosts import RequestContext
@@ -80,21 +79,21 @@ class Models:
     async def estimate(self, call: Call) -> dict[str, JSON]:
         method = dig(call.body, "estimate_type")
         if not isinstance(method, str) or method not in _QUANTITIES:
-            raise Invalid(f"estimate_type: {method!r} is not {' or '.join(_QUANTITIES)}")
+            raise invalid(f"estimate_type: {method!r} is not {' or '.join(_QUANTITIES)}")
         asked = dig(call.body, "endpoints")
         if not isinstance(asked, dict) or not asked:
-            raise Invalid("endpoints: must be an object of quantities by endpoint id")
+            raise invalid("endpoints: must be an object of quantities by endpoint id")
         total = Decimal(0)
         for endpoint_id, quantity in asked.items():
             count = _quantity(quantity, endpoint_id, _QUANTITIES[method])
             if endpoint_id not in self._catalog:
-                raise Missing(f"Endpoint {endpoint_id!r} not found")
+                raise missing(f"Endpoint {endpoint_id!r} not found")
             endpoint = self._catalog.get(endpoint_id)
             price = (
                 unit_price(endpoint) if method == "unit_price" else await self._per_call(endpoint)
             )
             if price is None:
-                raise Missing(f"No price is known for {endpoint_id!r}")
+                raise missing(f"No price is known for {endpoint_id!r}")
             total += count * price[0]
         return {"estimate_type": method, "total_cost": float(total), "currency": "USD"}
 
@@ -113,7 +112,7 @@ class Models:
     def _price(self, endpoint_id: str) -> dict[str, JSON]:
         priced = unit_price(self._catalog.get(endpoint_id))
         if priced is None:
-            raise Missing(f"No price is known for {endpoint_id!r}")
+            raise missing(f"No price is known for {endpoint_id!r}")
         price, unit = float(priced[0]), priced[1]
         return {"endpoint_id": endpoint_id, "unit_price": price, "unit": unit, "currency": "USD"}
 
@@ -131,9 +130,9 @@ def _model(endpoint: Endpoint, expand: list[str], known_caller: bool) -> dict[st
 def _quantity(value: JSON, endpoint_id: str, name: str) -> Decimal:
     quantity = dig(value, name)
     if isinstance(quantity, bool) or not isinstance(quantity, int | float) or not quantity > 0:
-        raise Invalid(f"endpoints.{endpoint_id}.{name}: {quantity!r} is not a number above 0")
+        raise invalid(f"endpoints.{endpoint_id}.{name}: {quantity!r} is not a number above 0")
     if quantity > 1e12:
-        raise Invalid(f"endpoints.{endpoint_id}.{name}: {quantity!r} is more than a billion calls")
+        raise invalid(f"endpoints.{endpoint_id}.{name}: {quantity!r} is more than a billion calls")
     return Decimal(str(quantity))
 
 
@@ -169,7 +168,7 @@ class Storage:
         try:
             acl = Acl.read(call.body, "acl")
         except BadLifecycle as error:
-            raise Invalid(str(error)) from None
+            raise invalid(str(error)) from None
         if stored := self._service.uploads.file(path):
             self._service.uploads.set_acl(stored.upload, acl)
         else:
@@ -180,7 +179,7 @@ class Storage:
         path, _ = self._file(call.query)
         seconds = dig(call.body, "expiration_seconds")
         if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST:
-            raise Invalid(
+            raise invalid(
                 f"expiration_seconds: {seconds!r} is not a whole number from 1 to {_LONGEST}"
             )
         token = self._service.tokens.issue("read", seconds, sub=path)
@@ -194,20 +193,20 @@ class Storage:
         try:
             uploads.defaults = Lifecycle.read(call.body, uploads.defaults)
         except BadLifecycle as error:
-            raise Invalid(str(error)) from None
+            raise invalid(str(error)) from None
         return uploads.defaults.as_json()
 
     def _file(self, query: Mapping[str, Any]) -> tuple[str, str]:
         """Return the path and the access rules of the upload or the output that a URL names."""
         url: str = query["url"]
         if re.search("[?#]", url):
-            raise Invalid(f"url: {url!r} must have no query")
+            raise invalid(f"url: {url!r} must have no query")
         path = path_of(url) or ""
         if stored := self._service.uploads.file(path):
             return path, stored.upload.acl
         if output := self._service.media.file(path):
             return path, output.acl
-        raise Missing(f"File {url!r} not found")
+        raise missing(f"File {url!r} not found")
 
 
 # What fal's Platform API has besides; asked for here, it is said to be missing here.
@@ -250,19 +249,20 @@ class Api:
         if methods is None and (match := _PAYLOADS.fullmatch(path)):
             methods = {"DELETE": self._deletion(match[1])}
         if methods is None and _ELSEWHERE.fullmatch(path):
-            raise NotImitated(f"{method} {whole}")
+            raise api_error(501, "not_implemented", f"falkit does not imitate {method} {whole} yet")
         if methods is None:
-            raise Missing("Resource not found", hint="the paths are /v1/models, /v1/meta, …")
+            raise missing("Resource not found", hint="the paths are /v1/models, /v1/meta, …")
         operation = methods.get("GET" if method == "HEAD" else method)
         if operation is None:
-            raise Missing(f"{method} {whole} not found", hint=f"it takes {', '.join(methods)}")
+            raise missing(f"{method} {whole} not found", hint=f"it takes {', '.join(methods)}")
         return operation
 
     def _authorize(self, context: RequestContext) -> None:
         try:
             check(context.authorization, None, self._service.settings.api_keys)
         except Unauthenticated as error:
-            raise NotAuthorized("Authentication required", hint=error.hint) from None
+            detail = "Authentication required"
+            raise api_error(401, "authorization_error", detail, error.hint) from None
 
     def _deletion(self, request_id: str) -> Operation:
         async def delete(call: Call) -> dict[str, JSON]:
@@ -280,6 +280,6 @@ async def _body(context: RequestContext) -> JSON:
     try:
         return loads(await context.body(_MOST))
     except BodyTooLarge:
-        raise Invalid(f"body: more than {_MOST} bytes") from None
+        raise invalid(f"body: more than {_MOST} bytes") from None
     except NotJson as error:
-        raise Invalid(f"body: no JSON ({error.message})") from None
+        raise invalid(f"body: no JSON ({error.message})") from None

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from starlette.datastructures import QueryParams
 
 from falkit_mock.core import iso, loads
-from falkit_mock.core.errors import Invalid, Missing
+from falkit_mock.core.errors import invalid, missing
 from falkit_mock.hosts import RequestContext
 from falkit_mock.hosts.fields import FieldError, Fields
 from falkit_mock.service.billing import (
@@ -56,7 +56,7 @@ class Operation:
         self._query = Fields({"properties": query or {}, "required": [*required]})
 
     def read(self, params: QueryParams) -> dict[str, Any]:
-        """Return the parameters as their types; raise Invalid, which names the parameter.
+        """Return the parameters as their types; raise WireError 400, which names the parameter.
 
         An empty one counts as none, and one that the operation doesn't have is left alone.
         """
@@ -72,7 +72,7 @@ class Operation:
         try:
             return self._query.read(given, as_text=True)
         except FieldError as error:
-            raise Invalid(str(error)) from None
+            raise invalid(str(error)) from None
 
 
 TEXT: Schema = {"type": "string"}
@@ -107,7 +107,7 @@ def page_of(items: Sequence[T], query: Mapping[str, Any]) -> tuple[list[T], dict
         except (ValueError, binascii.Error):
             number = 0
         if not 1 <= number <= _LAST_PAGE:
-            raise Invalid(
+            raise invalid(
                 f"cursor: {cursor!r} is not a cursor; give the next_cursor of the page before"
             )
     start = (number - 1) * size
@@ -126,15 +126,15 @@ def _moment(query: Mapping[str, Any], name: str, default: float, zone: tzinfo = 
         return (at if at.tzinfo else at.replace(tzinfo=zone)).timestamp()
     except (ValueError, OverflowError):
         fix = "write 2026-01-31 or 2026-01-31T12:00:00Z"
-        raise Invalid(f"{name}: {value!r} is not a date; {fix}") from None
+        raise invalid(f"{name}: {value!r} is not a date; {fix}") from None
 
 
 def known_ids(query: Mapping[str, Any], catalog: Catalog) -> list[str]:
-    """Return the ids of models that a query names; raise Missing for one that is unknown."""
+    """Return the ids of models that a query names; raise WireError 404 for one that is unknown."""
     ids: list[str] = query.get("endpoint_id", [])
     if unknown := [name for name in ids if name not in catalog]:
         hint = "this mock knows " + ", ".join(endpoint.id for endpoint in catalog)
-        raise Missing(f"Endpoint {unknown[0]!r} not found", hint=hint)
+        raise missing(f"Endpoint {unknown[0]!r} not found", hint=hint)
     return list(dict.fromkeys(ids))
 
 
@@ -246,7 +246,7 @@ class Requests:
         if key in self._answers:
             _, before, answer = self._answers[key]
             if before != request_id:
-                raise Invalid(f"Idempotency-Key: {key!r} was used for the request {before}")
+                raise invalid(f"Idempotency-Key: {key!r} was used for the request {before}")
             return answer
         answer = await self._delete(request_id)
         if key:
@@ -256,9 +256,9 @@ class Requests:
     async def _delete(self, request_id: str) -> dict[str, JSON]:
         job = self._service.store.get(request_id)
         if job is None:
-            raise Missing(f"Request {request_id!r} not found")
+            raise missing(f"Request {request_id!r} not found")
         if job.status(self._service.clock.now()) != "COMPLETED":
-            raise Invalid(f"request_id: {request_id} is not done; its payloads are still needed")
+            raise invalid(f"request_id: {request_id} is not done; its payloads are still needed")
         outcome = await self._service.outcome(job)
         output = loads(outcome.body) if outcome.body else None
         link = dig(output, "video", "url") if outcome.ok else None
@@ -305,7 +305,7 @@ def _bound(start: float, timeframe: Timeframe, zone: tzinfo) -> float:
     try:
         return datetime.fromisoformat(bucket(start, timeframe, zone)).timestamp()
     except (ValueError, OverflowError, OSError):
-        raise Invalid("start: is too far from today for its timezone") from None
+        raise invalid("start: is too far from today for its timezone") from None
 
 
 def _zone(name: str) -> tzinfo:
@@ -318,6 +318,6 @@ def _zone(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):
-        raise Invalid(
+        raise invalid(
             f"timezone: {name!r} is not a timezone; write one such as Europe/Oslo"
         ) from None

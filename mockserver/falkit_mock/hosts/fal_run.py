@@ -9,9 +9,9 @@ from functools import lru_cache
 
 from falkit_mock.core import parse_body
 from falkit_mock.core.errors import (
-    ApplicationNotFound,
-    BadBody,
-    BadHeader,
+    application_not_found,
+    bad_field,
+    bad_header,
 )
 from falkit_mock.core.jobs import ModelRequest, Priority, RequestOptions
 from falkit_mock.core.network import QUEUE, RUN
@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 def read_options(context: RequestContext, media: Lifecycle) -> RequestOptions:
-    """Return what a request to a model asks for; raise BadHeader, or BadBody for the query.
+    """Return what a request to a model asks for; raise WireError 400, or 422 for the query.
 
     `media` is what the account's settings say of output files.
     """
@@ -76,7 +76,7 @@ def _priority(given: Mapping[str, str]) -> Priority:
         case "low":
             return "low"
         case other:
-            raise BadHeader("X-Fal-Queue-Priority", other, "is neither normal nor low")
+            raise bad_header("X-Fal-Queue-Priority", other, "is neither normal nor low")
 
 
 def _start_within(given: Mapping[str, str]) -> float:
@@ -88,7 +88,7 @@ def _start_within(given: Mapping[str, str]) -> float:
                 seconds = math.nan
             if not _TOO_SOON < seconds < math.inf:
                 fix = f"must be a number of seconds greater than {_TOO_SOON}, such as 30.0"
-                raise BadHeader(name, text, fix)
+                raise bad_header(name, text, fix)
             return seconds
     return math.inf
 
@@ -100,7 +100,7 @@ def _lifecycle(given: Mapping[str, str], default: Lifecycle) -> Lifecycle:
     try:
         return Lifecycle.parse(text, default)
     except BadLifecycle as error:
-        raise BadHeader(_LIFECYCLE, text, f"can't be read: {error}") from None
+        raise bad_header(_LIFECYCLE, text, f"can't be read: {error}") from None
 
 
 def _max_queue_length(text: str | None) -> int | None:
@@ -109,10 +109,10 @@ def _max_queue_length(text: str | None) -> int | None:
     loc = ["query", "fal_max_queue_length"]
     if not _NUMBER.fullmatch(text.strip()):
         message = "Input should be a valid integer, unable to parse string as an integer"
-        raise BadBody.field("int_parsing", [*loc], message, text)
+        raise bad_field("int_parsing", [*loc], message, text)
     if int(text) < 0:
         message = "Input should be greater than or equal to 0"
-        raise BadBody.field("greater_than_equal", [*loc], message, text)
+        raise bad_field("greater_than_equal", [*loc], message, text)
     return int(text)
 
 
@@ -145,11 +145,11 @@ async def read_model_request(
 def _nothing_there(catalog: Catalog, app: str, path: str) -> str:
     """Say what was probably meant by a path that its app doesn't have.
 
-    Raise ApplicationNotFound where there isn't even the app.
+    Raise WireError 404 where there isn't even the app.
     """
     match = catalog.find(path)
     if match is None and not catalog.has_app(app):
-        raise ApplicationNotFound(app.rpartition("/")[2], _known(catalog))
+        raise application_not_found(app.rpartition("/")[2], _known(catalog))
     if match is not None:
         return f"{match.endpoint.id} has nothing at /{match.rest}; it answers a plain POST"
     try:

@@ -13,13 +13,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Send
 
 from falkit_mock.core.errors import (
-    AccountLocked,
-    BadHeader,
-    FileNotFound,
     ShuttingDown,
-    TooManyAtOnce,
     Unauthenticated,
     WireError,
+    account_locked,
+    bad_header,
+    file_not_found,
+    too_many_at_once,
 )
 from falkit_mock.core.jobs import Entry, Job, ModelRequest
 from falkit_mock.core.network import MEDIA
@@ -120,7 +120,7 @@ _PAGE = b"<!DOCTYPE html>\n<title>Not the file</title>\n<p>This is a page, and n
 
 
 def corrupted(file: MediaFile, triggered: TriggeredFault | None) -> MediaFile:
-    """Return a file as a fault leaves it; raise FileNotFound if it takes it away.
+    """Return a file as a fault leaves it; raise WireError 404 if it takes it away.
 
     What is changed has another ETag, so that nobody puts the two together from parts.
     """
@@ -129,7 +129,7 @@ def corrupted(file: MediaFile, triggered: TriggeredFault | None) -> MediaFile:
     etag = f'{file.etag[:-1]}-{triggered.name}"'
     match triggered.name:
         case "media_missing":
-            error = FileNotFound()
+            error = file_not_found()
             error.hint = triggered.hint
             raise error
         case "media_truncated":
@@ -160,8 +160,8 @@ HEADER = "x-falkit-fault"
 def named_by(context: RequestContext, operation: Operation) -> tuple[str, ...]:
     """Return the faults that a request's own header names.
 
-    Raise BadHeader for what isn't one, and where a job would begin for one that it can't have. On
-    other requests that is a hint, since a program may send the header with all its requests.
+    Raise WireError 400 for what isn't one, and where a job would begin for one that it can't have.
+    On other requests that is a hint, since a program may send the header with all its requests.
     """
     header = HEADER.encode()
     if header not in context.headers:
@@ -189,9 +189,9 @@ def _named(context: RequestContext, operation: Operation, text: str) -> list[str
     return [rule.text() for rule in rules]
 
 
-def _unreadable(text: str, fix: str) -> BadHeader:
+def _unreadable(text: str, fix: str) -> WireError:
     why = f"falkit refused this, not fal: {HEADER} {fix}"
-    return BadHeader(HEADER, text, fix, why)
+    return bad_header(HEADER, text, fix, why)
 
 
 async def before_model(
@@ -306,11 +306,11 @@ def _refusal(service: Service, triggered: TriggeredFault, asked: MatchContext) -
     error: WireError
     match triggered.name:
         case "account_locked":
-            error = AccountLocked(triggered.text("reason"))
+            error = account_locked(triggered.text("reason"))
         case "bad_key":
             error = Unauthenticated.unknown()
         case "concurrent_requests_limit":
-            error = TooManyAtOnce(asked.key, 2)
+            error = too_many_at_once(asked.key, 2)
         case "ingress_error":
             return IngressError(int(triggered.number("status")))
         case "result_expired":

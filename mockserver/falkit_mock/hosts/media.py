@@ -12,12 +12,12 @@ from urllib.parse import quote, unquote
 from starlette.responses import StreamingResponse
 
 from falkit_mock.core.errors import (
-    BadBody,
-    FileNotFound,
-    Forbidden,
-    NotFound,
     Unauthenticated,
-    UploadNotFound,
+    bad_field,
+    file_not_found,
+    forbidden,
+    not_found,
+    upload_not_found,
 )
 from falkit_mock.core.identity import BadToken, check
 from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object
@@ -98,7 +98,7 @@ class MediaHost(Host):
         """PUT upload_url: its query is the permission, there is no Authorization."""
         upload = self._service.uploads.get(self._signed_for(context))
         if upload.path != context.address.path:
-            raise Forbidden("the URL is signed for another file")
+            raise forbidden("the URL is signed for another file")
         piece = await self._service.uploads.receive(upload, 1, context.stream(), again=True)
         self._service.uploads.finish(upload)
         return self.reply({}, headers={"etag": f'"{piece.etag}"'})
@@ -107,12 +107,12 @@ class MediaHost(Host):
         context.allow("POST" if rest == "complete" else "PUT")
         if "token" in context.query:
             if self._signed_for(context) != upload_id:
-                raise Forbidden("the URL is signed for another upload")
+                raise forbidden("the URL is signed for another upload")
         else:
             self._check_token(context)
         upload = self._service.uploads.get(upload_id)
         if not context.address.path.startswith(f"{upload.path}/"):
-            raise UploadNotFound(upload_id)
+            raise upload_not_found(upload_id)
         if rest == "complete":
             await complete(self._service, context, upload)
             return self.reply({"access_url": f"{context.address.media_base}{upload.path}"})
@@ -138,7 +138,7 @@ class MediaHost(Host):
         try:
             return str(self._service.tokens.read(token, "upload")["sub"])
         except BadToken as error:
-            raise Forbidden(f"the upload URL's signature is {error}") from None
+            raise forbidden(f"the upload URL's signature is {error}") from None
 
     def _read(self, context: RequestContext) -> AnyReply:
         service, path = self._service, context.address.path
@@ -147,7 +147,7 @@ class MediaHost(Host):
             return self._output(context, file)
         stored = service.uploads.file(path)
         if stored is None:
-            raise FileNotFound
+            raise file_not_found()
         upload = stored.upload
         check_reader(service, context, upload.acl)
         body = partial(service.uploads.read, stored)
@@ -184,7 +184,7 @@ def signed_url(service: Service, media_base: str, upload: Upload, rest: str = ""
 
 
 def check_reader(service: Service, context: RequestContext, acl: str) -> None:
-    """Raise Forbidden or FileNotFound unless a file's access rules let this reader in.
+    """Raise WireError 403 or 404 unless a file's access rules let this reader in.
 
     Whoever has a key is the file's owner here: the mock knows one account. A URL that
     `POST /storage/files/sign` made lets anybody in (wire.md §7.4).
@@ -202,25 +202,25 @@ def check_reader(service: Service, context: RequestContext, acl: str) -> None:
         check(context.authorization, None, service.settings.api_keys)
     except Unauthenticated:
         if decision == "hide":
-            raise FileNotFound from None
-        raise Forbidden(
+            raise file_not_found() from None
+        raise forbidden(
             "the file's access rules forbid reading it without its owner's key"
         ) from None
 
 
 def part_number(text: str) -> int:
-    """Return a part's number; raise NotFound, or BadBody outside 1 to 10,000."""
+    """Return a part's number; raise WireError 404, or 422 outside 1 to 10,000."""
     if not text.isascii() or not text.isdigit():
-        raise NotFound("a part's number, from 1, or `complete` ends the URL of a multipart upload")
+        raise not_found("a part's number, from 1, or `complete` ends the URL of a multipart upload")
     number = int(text[:9])
     if not 1 <= number <= _MOST_PARTS:
         message = f"A part's number is from 1 to {_MOST_PARTS}"
-        raise BadBody.field("value_error", ["path", "part_number"], message, number)
+        raise bad_field("value_error", ["path", "part_number"], message, number)
     return number
 
 
 async def complete(service: Service, context: RequestContext, upload: Upload) -> None:
-    """Finish a multipart upload by the parts that the body names; raise BadBody or BadParts.
+    """Finish a multipart upload by the parts that the body names; raise WireError 422 or 400.
 
     Python and JavaScript write `partNumber`, the GCS form `part_number` (wire.md §7.3); ETags
     come with their quotes or without.
@@ -231,7 +231,7 @@ async def complete(service: Service, context: RequestContext, upload: Upload) ->
         number = part.get("partNumber", part.get("part_number"))
         if number is None:
             loc: list[JSON] = ["body", "parts", place, "partNumber"]
-            raise BadBody.field("missing", loc, "Field required", part)
+            raise bad_field("missing", loc, "Field required", part)
         named.append((int(number), part["etag"].removeprefix("W/").strip('"')))
     service.uploads.finish(upload, named)
 

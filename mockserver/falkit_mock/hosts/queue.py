@@ -8,7 +8,7 @@ from typing import TypeAlias
 from starlette.responses import StreamingResponse
 
 from falkit_mock.core import HINT, dumps, header_text
-from falkit_mock.core.errors import MethodNotAllowed, NotFound, ShuttingDown, StillInProgress
+from falkit_mock.core.errors import ShuttingDown, method_not_allowed, not_found, still_in_progress
 from falkit_mock.core.jobs import NO_FAULTS, Job
 from falkit_mock.faults import Operation
 from falkit_mock.faults.rules import NO_MAGIC
@@ -42,10 +42,10 @@ class Queue(Host):
         request_id, operation = "".join(rest[at + 1 : at + 2]), "/".join(rest[at + 2 :])
         found = _OPERATIONS.get(operation)
         if found is None:
-            raise NotFound(f"a request has status, status/stream, cancel; not {operation}")
+            raise not_found(f"a request has status, status/stream, cancel; not {operation}")
         name, methods, answer = found
         if context.method not in methods:
-            raise MethodNotAllowed(*methods)
+            raise method_not_allowed(*methods)
         service = self._service
         authorize(context, app, service)
         job = service.find(app, request_id, context.now)
@@ -55,7 +55,7 @@ class Queue(Host):
 
     async def _submit(self, context: RequestContext, app: str) -> Reply:
         if context.method != "POST":
-            raise MethodNotAllowed("POST")
+            raise method_not_allowed("POST")
         request = await read_model_request(context, app, self._catalog, self._service)
         service, magic = self._service, NO_MAGIC
         if request.marked or not service.rules.idle:
@@ -152,7 +152,8 @@ class Queue(Host):
         if job.progression == "polls":
             service.looked_at(job)
         if not over:
-            raise StillInProgress(job.id, _job_urls(context.address, job))
+            context.record.early = True
+            raise still_in_progress(job.id, _job_urls(context.address, job))
         outcome = await service.outcome(job)
         if not outcome.body:
             # Its payloads were deleted by the Platform API.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import cast
 
-from falkit_mock.core.errors import BadBody, NotFound
+from falkit_mock.core.errors import bad_field, not_found
 from falkit_mock.core.identity import check
 from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object
 from falkit_mock.hosts.media import complete, part_number, signed_url
@@ -61,7 +61,7 @@ class Rest(Host):
         handle = self._gcs_part if path.startswith(_GCS_PARTS) else self._posts.get(path)
         if handle is None:
             known = ", ".join((*self._posts, _JWKS))
-            raise NotFound(f"of {context.address.host} this mock has {known}")
+            raise not_found(f"of {context.address.host} this mock has {known}")
         context.allow("POST")
         check(context.authorization, None, self._service.settings.api_keys)
         return await handle(context)
@@ -121,10 +121,10 @@ class Rest(Host):
 
 
 def _storage(context: RequestContext, known: tuple[str, ...]) -> str:
-    """Return which storage the query names, the first if none; raise BadBody for another."""
+    """Return which storage the query names, the first if none; raise WireError 422 for another."""
     storage = context.query.get("storage_type", known[0])
     if storage not in known:
         names = [f"'{name}'" for name in known]
         message = f"Input should be {', '.join(names[:-1])} or {names[-1]}"
-        raise BadBody.field("enum", ["query", "storage_type"], message, storage)
+        raise bad_field("enum", ["query", "storage_type"], message, storage)
     return storage

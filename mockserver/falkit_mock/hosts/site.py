@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 
 from falkit_mock.core import dumps
-from falkit_mock.core.errors import NotFound
+from falkit_mock.core.errors import not_found
 from falkit_mock.hosts import Host, RequestContext
 from falkit_mock.hosts.replies import Reply, raw_reply
 from falkit_spec import JSON, Catalog, Endpoint
@@ -220,12 +220,12 @@ class Site(Host):
         path = context.address.path
         page = _PAGE.fullmatch(path)
         if path != _DOCUMENT and page is None:
-            raise NotFound(f"of fal.ai this mock has only {_DOCUMENT} and /models/…/llms.txt")
+            raise not_found(f"of fal.ai this mock has only {_DOCUMENT} and /models/…/llms.txt")
         context.allow("GET", "HEAD")
         endpoint_id = page[1] if page else context.query.get("endpoint_id", "")
         endpoint = self._catalog.endpoints.get(endpoint_id)
         if endpoint is None and page:
-            raise NotFound(f"no model {endpoint_id}")
+            raise not_found(f"no model {endpoint_id}")
         if endpoint is None:
             # The body is the bare word null (wire.md §10, I-3p).
             return self.reply(None, status_code=404)

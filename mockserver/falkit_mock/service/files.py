@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from falkit_fixtures import mp4
 from falkit_mock.core.clock import Clock
-from falkit_mock.core.errors import BadParts, StorageFull, UploadNotFound
+from falkit_mock.core.errors import WireError, bad_parts, storage_full, upload_not_found
 from falkit_mock.core.identity import Identity
 from falkit_mock.service import USUAL_LIFECYCLE, Acl, Lifecycle
 from falkit_mock.store import FileRecord, Store, Upload, UploadStore
@@ -86,10 +86,10 @@ class Uploads:
         return upload
 
     def get(self, upload_id: str) -> Upload:
-        """Return an upload, finished or not; raise UploadNotFound if it isn't there any more."""
+        """Return an upload, finished or not; raise WireError 404 if it isn't there any more."""
         upload = self._store.get(upload_id)
         if upload is None or upload.expires <= self._clock.now():
-            raise UploadNotFound(upload_id)
+            raise upload_not_found(upload_id)
         return upload
 
     async def receive(
@@ -97,23 +97,23 @@ class Uploads:
     ) -> Piece:
         """Store one part; a part sent again takes the place of the one before.
 
-        What breaks off leaves nothing behind. Raise StorageFull if the disk takes no more, and
-        UploadNotFound if the upload was given up meanwhile or, unless it may be sent `again`,
+        What breaks off leaves nothing behind. Raise WireError 507 if the disk takes no more, and
+        404 if the upload was given up meanwhile or, unless it may be sent `again`,
         finished.
         """
         piece = await _written(self._store.blobs, chunks)
         try:
             # A part that comes too late must not change the file that others read already.
             if self.get(upload.id).done and not again:
-                raise UploadNotFound(upload.id)
-        except UploadNotFound:
+                raise upload_not_found(upload.id)
+        except WireError:
             self._store.blobs.remove([piece])
             raise
         self._store.put_piece(upload.id, number, piece)
         return piece
 
     def finish(self, upload: Upload, named: Sequence[tuple[int, str]] | None = None) -> Upload:
-        """Put the named parts (number and ETag) together, or all; raise BadParts.
+        """Put the named parts (number and ETag) together, or all; raise WireError 400.
 
         Their order does not matter; parts that were sent and are not named are dropped.
         """
@@ -170,23 +170,23 @@ async def _written(blobs: Blobs, chunks: AsyncIterator[bytes]) -> Piece:
             sink.drop()
             raise
     except OSError as error:
-        raise StorageFull(error.strerror or str(error)) from None
+        raise storage_full(error.strerror or str(error)) from None
 
 
 def _check_parts(named: Sequence[tuple[int, str]], pieces: dict[int, Piece]) -> None:
     count = Counter(number for number, _ in named)
     if not count:
-        raise BadParts("no part is named; give parts: [{partNumber, etag}, …]")
+        raise bad_parts("no part is named; give parts: [{partNumber, etag}, …]")
     if twice := sorted(number for number in count if count[number] > 1):
-        raise BadParts(f"part {_listed(twice)} is named more than once")
+        raise bad_parts(f"part {_listed(twice)} is named more than once")
     if missing := sorted(count.keys() - pieces.keys()):
-        raise BadParts(f"part {_listed(missing)} was never uploaded")
+        raise bad_parts(f"part {_listed(missing)} was never uploaded")
     if gaps := sorted(set(range(1, max(count))) - count.keys()):
-        raise BadParts(f"part {_listed(gaps)} is not named, though a later one is")
+        raise bad_parts(f"part {_listed(gaps)} is not named, though a later one is")
     wrong = [number for number, etag in named if pieces[number].etag != etag]
     if wrong:
         first = wrong[0]
-        raise BadParts(
+        raise bad_parts(
             f"part {_listed(sorted(wrong))} has another ETag; that of part {first} is "
             f'"{pieces[first].etag}"'
         )

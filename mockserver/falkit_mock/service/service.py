@@ -9,8 +9,8 @@ from dataclasses import replace
 from random import Random
 from typing import Literal, TypeAlias
 
+from falkit_mock.core import errors
 from falkit_mock.core.clock import Clock
-from falkit_mock.core.errors import QueueTooLong, RequestNotFound, ShuttingDown, TooManyAtOnce
 from falkit_mock.core.events import Events
 from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.identity import Identity, Tokens
@@ -87,14 +87,14 @@ class Service:
     def submit(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
         """Accept a request into its queue; bad input is accepted too (wire.md §3.6).
 
-        `magic` is what the request itself names. Raise QueueTooLong if the caller would rather
+        `magic` is what the request itself names. Raise WireError 429 if the caller would rather
         not wait in such a queue.
         """
         most = request.options.max_queue_length
         if most is not None:
             length = self.store.queues.length(request.path, self.clock.now())
             if length > most:
-                raise QueueTooLong(request.path, length, most)
+                raise errors.queue_too_long(request.path, length, most)
         job = self._take(request, magic, "queue")
         if job.options.webhook is not None:
             self.webhooks.expect(job)
@@ -111,11 +111,11 @@ class Service:
     def start(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
         """Take a direct call; what the model refuses has ended (wire.md §4).
 
-        Raise TooManyAtOnce if the key has no place left.
+        Raise WireError 429 if the key has no place left.
         """
         limit = self.settings.concurrency
         if limit and self._planner.in_progress(request.options.key) >= limit:
-            raise TooManyAtOnce(request.options.key, limit)
+            raise errors.too_many_at_once(request.options.key, limit)
         job = self._take(request, magic, "run")
         self._refuse_at_once(job)
         return job
@@ -130,7 +130,7 @@ class Service:
             self._refuse_at_once(job)
             while self.clock.now() < job.ends:
                 if self.closing:
-                    raise ShuttingDown(job.id)
+                    raise errors.ShuttingDown(job.id)
                 await self.clock.wait(job.ends, self.clock.notifier.waiter())
                 job = self.store.get(job.id) or job
         except asyncio.CancelledError:
@@ -145,7 +145,7 @@ class Service:
             self._end(job)
 
     def find(self, app: str, request_id: str, now: float) -> Job:
-        """Return the queued job of an app; raise RequestNotFound if it has none such."""
+        """Return the queued job of an app; raise WireError 404 if it has none such."""
         job = self.store.get(request_id)
         if job is None:
             raise self.unknown("no request has this id here; `falkit jobs` lists those there are")
@@ -157,9 +157,8 @@ class Service:
             raise self.unknown(self.retention.format_expired(job))
         return job
 
-    def unknown(self, hint: str | None = None) -> RequestNotFound:
-        as_detail = self.settings.assumptions.unknown_request == "detail"
-        return RequestNotFound(as_detail=as_detail, hint=hint)
+    def unknown(self, hint: str | None = None) -> errors.WireError:
+        return errors.request_not_found(self.settings.assumptions.unknown_request, hint)
 
     async def outcome(self, job: Job) -> Outcome:
         """Return what a job answers, waiting for its files to be looked at if need be."""
@@ -210,10 +209,10 @@ class Service:
         return "OK" if queued_ok else "CANCELLATION_REQUESTED"
 
     def release(self, request_id: str, to: Status) -> Job:
-        """Move a held job on, to IN_PROGRESS or to its end; raise RequestNotFound."""
+        """Move a held job on, to IN_PROGRESS or to its end; raise WireError 404."""
         job = self.store.get(request_id)
         if job is None:
-            raise RequestNotFound
+            raise errors.request_not_found()
         now = self.clock.now()
         if job.status(now) == "IN_QUEUE":
             job.step(now)

@@ -21,22 +21,6 @@ _PREFIX = "falkit-uploads-"
 _YOUNG = 60.0
 
 
-class Temporary:
-    """A folder, locked for as long as its process lives; killed processes leave theirs unlocked."""
-
-    def __init__(self) -> None:
-        _sweep(Path(tempfile.gettempdir()))
-        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        self._lock = _locked(self.folder)
-
-    def close(self) -> None:
-        """Delete the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-
 def _sweep(root: Path) -> None:
     """Delete the folders that killed processes of this user left behind."""
     for folder in root.glob(f"{_PREFIX}*"):
@@ -110,23 +94,25 @@ class Sink:
 
 
 class Blobs:
-    """A folder of blobs: a temporary one unless `folder` names one to keep."""
+    """A temporary folder of blobs.
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
-        self._temporary: Temporary | None = None
+    It is locked for as long as its process lives; a killed process leaves it unlocked.
+    """
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._lock: int | None = None
         self._held = 0
         self._doomed: list[Piece] = []
 
     @property
     def folder(self) -> Path:
         """The folder, made when it is first needed."""
-        if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            return self._folder
-        if self._temporary is None:
-            self._temporary = Temporary()
-        return self._temporary.folder
+        if self._folder is None:
+            _sweep(Path(tempfile.gettempdir()))
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            self._lock = _locked(self._folder)
+        return self._folder
 
     def sink(self) -> Sink:
         return Sink(self.folder / token_hex(16))
@@ -170,7 +156,9 @@ class Blobs:
                 self.remove(doomed)
 
     def close(self) -> None:
-        """Delete the temporary folder; a folder that was named stays."""
-        if self._temporary is not None:
-            self._temporary.close()
-            self._temporary = None
+        """Delete the folder."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+        self._folder = self._lock = None

@@ -46,9 +46,6 @@ class Queues:
     def note(self, job: Job) -> None:
         """Take notice of a job that is new or has changed."""
         id = job.id
-        if id not in self._open and job.ends <= job.created:
-            # Done when it was submitted: it never waits or runs.
-            return
         self._open[id] = job
         if id in self._running:
             self._running[id] = job

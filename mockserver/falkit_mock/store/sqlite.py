@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, fields
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 
-from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults, Moments, Outcome, RequestOptions
-from falkit_mock.store import BadCopy, FileRecord, Store, copy_all
-from falkit_mock.store.blobs import Blobs
-from falkit_mock.store.memory import MemoryStore
-from falkit_mock.store.queues import Queues
-from falkit_mock.store.sqlite_records import SqliteDeliveries, SqliteUploads
+from falkit_mock.core.jobs import NO_FAULTS, JobFaults, Moments, Outcome, RequestOptions
+from falkit_mock.store import BadCopy, Store
+from falkit_mock.store.blobs import Piece
 
+# A column for each field of what is stored, in the same order. Types that begin with FALKIT are
+# read by `_CONVERTERS`.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY,
@@ -26,22 +26,14 @@ CREATE TABLE IF NOT EXISTS jobs (
     entry TEXT NOT NULL,
     progression TEXT NOT NULL,
     created REAL NOT NULL,
-    starts REAL NOT NULL,
-    ends REAL NOT NULL,
-    run REAL NOT NULL,
-    ready REAL NOT NULL,
-    code INTEGER,
-    body BLOB,
-    headers TEXT,
-    error TEXT,
-    error_type TEXT,
-    cancelled INTEGER NOT NULL,
-    options TEXT NOT NULL,
+    starts REAL NOT NULL, ends REAL NOT NULL,
+    run REAL NOT NULL, ready REAL NOT NULL,
+    outcome FALKIT_OUTCOME,
+    cancelled FALKIT_FLAG NOT NULL,
+    options FALKIT_OPTIONS NOT NULL,
     attempts INTEGER NOT NULL,
-    faults TEXT
-) WITHOUT ROWID;
--- Apart from the jobs, which are read and counted all the time: a picture in an input would have
--- each of them strewn over a thousand pages.
+    faults FALKIT_FAULTS NOT NULL
+);
 CREATE TABLE IF NOT EXISTS inputs (
     id TEXT PRIMARY KEY,
     input BLOB NOT NULL
@@ -51,243 +43,252 @@ CREATE TABLE IF NOT EXISTS files (
     request_id TEXT NOT NULL,
     endpoint TEXT NOT NULL,
     input_digest TEXT NOT NULL,
-    width INTEGER NOT NULL,
-    height INTEGER NOT NULL,
-    fps INTEGER NOT NULL,
-    frames INTEGER NOT NULL,
-    audio INTEGER NOT NULL,
+    width INTEGER NOT NULL, height INTEGER NOT NULL,
+    fps INTEGER NOT NULL, frames INTEGER NOT NULL,
+    audio FALKIT_FLAG NOT NULL,
     lifetime REAL,
     acl TEXT NOT NULL
-) WITHOUT ROWID;
+);
+CREATE TABLE IF NOT EXISTS uploads (
+    id TEXT PRIMARY KEY,
+    path TEXT NOT NULL UNIQUE,
+    content_type TEXT NOT NULL,
+    created REAL NOT NULL,
+    expires REAL NOT NULL,
+    lifetime REAL,
+    acl TEXT NOT NULL,
+    done FALKIT_FLAG NOT NULL
+);
+CREATE TABLE IF NOT EXISTS pieces (
+    upload TEXT PRIMARY KEY,
+    pieces FALKIT_PIECES NOT NULL
+);
+CREATE TABLE IF NOT EXISTS deliveries (
+    id TEXT PRIMARY KEY,
+    request_id TEXT NOT NULL,
+    url TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    sent REAL NOT NULL, seconds REAL NOT NULL,
+    headers FALKIT_JSON NOT NULL,
+    body BLOB NOT NULL,
+    status_code INTEGER,
+    response_headers FALKIT_JSON NOT NULL,
+    response_body BLOB NOT NULL,
+    error TEXT,
+    verdict TEXT NOT NULL,
+    next REAL,
+    faults FALKIT_WORDS NOT NULL
+);
+CREATE TABLE IF NOT EXISTS webhook_keys (
+    number INTEGER PRIMARY KEY,
+    created REAL NOT NULL,
+    withdrawn FALKIT_FLAG NOT NULL
+);
 """
-_ADD = f"INSERT INTO jobs VALUES ({', '.join('?' * 20)})"
-_UPDATE = (
-    "UPDATE jobs SET progression = ?, ready = ?, starts = ?, ends = ?, run = ?, cancelled = ?, "
-    "attempts = ?, faults = ? WHERE id = ?"
-)
-_DECIDE = "UPDATE jobs SET code = ?, body = ?, headers = ?, error = ?, error_type = ? WHERE id = ?"
-_ADD_FILE = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_TABLES = ("jobs", "inputs", "files", "uploads", "pieces", "deliveries")
-_KEYS = "webhook_keys"
-_DATABASE = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-_OPTIONS = tuple(option.name for option in fields(RequestOptions))
 _PLAIN = RequestOptions()
 
 
-class SqliteStore:
-    """Jobs and files in one database, used from one thread at a time; `get` returns a copy."""
+def _write_options(options: RequestOptions) -> bytes:
+    """Write what is out of the ordinary in a caller's options."""
+    given = {option.name: getattr(options, option.name) for option in fields(options)}
+    return orjson.dumps({name: v for name, v in given.items() if v != getattr(_PLAIN, name)})
+
+
+def _read_options(data: bytes) -> RequestOptions:
+    given: dict[str, Any] = orjson.loads(data)
+    given["faults"] = tuple(given.get("faults", ()))
+    return RequestOptions(**given)
+
+
+def _write_outcome(outcome: Outcome) -> bytes:
+    """Write an outcome as a line of JSON and the body after it."""
+    facts = (outcome.status_code, outcome.headers, outcome.error, outcome.error_type)
+    return orjson.dumps(facts) + b"\n" + outcome.body
+
+
+def _read_outcome(data: bytes) -> Outcome:
+    line, _, body = data.partition(b"\n")
+    status_code, headers, error, error_type = orjson.loads(line)
+    return Outcome(status_code, body, headers, error, error_type)
+
+
+def _read_pieces(data: bytes) -> dict[int, Piece]:
+    return {int(number): Piece(**facts) for number, facts in orjson.loads(data).items()}
+
+
+# How Python's values are written that sqlite doesn't know, by type, and read, by column type.
+_ADAPTERS: dict[type, Callable[[Any], object]] = {
+    dict: partial(orjson.dumps, option=orjson.OPT_NON_STR_KEYS),
+    tuple: orjson.dumps,
+    RequestOptions: _write_options,
+    Outcome: _write_outcome,
+    JobFaults: lambda faults: orjson.dumps(faults.to_json()),
+}
+_CONVERTERS: dict[str, Callable[[bytes], Any]] = {
+    "FALKIT_FLAG": lambda data: data == b"1",
+    "FALKIT_JSON": orjson.loads,
+    "FALKIT_PIECES": _read_pieces,
+    "FALKIT_WORDS": lambda data: tuple(orjson.loads(data)),
+    "FALKIT_OPTIONS": _read_options,
+    "FALKIT_OUTCOME": _read_outcome,
+    "FALKIT_FAULTS": lambda data: (
+        NO_FAULTS if data == b"{}" else JobFaults.from_json(orjson.loads(data))
+    ),
+}
+for _name, _convert in _CONVERTERS.items():
+    sqlite3.register_converter(_name, _convert)
+
+
+class _Table(dict[Any, Any]):
+    """A dictionary that is read from a table and writes to it what it gets, a row for each key."""
+
+    def __init__(self, db: sqlite3.Connection, name: str, kind: Callable[..., Any]) -> None:
+        found = db.execute(f"SELECT * FROM {name} ORDER BY rowid")
+        columns = [column[0] for column in found.description]
+        super().__init__((row[0], kind(*row)) for row in found)
+        self._db = db
+        marks = ", ".join("?" * len(columns))
+        changes = ", ".join(f"{column} = excluded.{column}" for column in columns)
+        key = columns[0]
+        self._put = (
+            f"INSERT INTO {name} VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {changes}"
+        )
+        self._delete = f"DELETE FROM {name} WHERE {key} = ?"
+        self._clear = f"DELETE FROM {name}"
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        row = [_ADAPTERS.get(type(fact), _same)(fact) for fact in _facts(key, value)]
+        self._db.execute(self._put, row)
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self._db.execute(self._delete, (key,))
+        super().__delitem__(key)
+
+    def pop(self, key: Any, default: Any = None) -> Any:
+        self._db.execute(self._delete, (key,))
+        return super().pop(key, default)
+
+    def clear(self) -> None:
+        self._db.execute(self._clear)
+        super().clear()
+
+
+def _facts(key: object, value: Any) -> list[object]:
+    """Return a record's fields, of which the first is its key, or the key and a bare value."""
+    if is_dataclass(value):
+        return [getattr(value, field.name) for field in fields(value)]
+    return [key, value]
+
+
+def _same(value: object) -> object:
+    return value
+
+
+class SqliteStore(Store):
+    """A store that is read from a database and written to it, from one thread at a time."""
 
     def __init__(self, database: str = ":memory:") -> None:
-        # Autocommit: each statement stands for itself, so nothing accepted is lost.
-        # The thread that makes an application is often not the one that serves it.
-        self._db = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
-        if (found := self.tables()) and found != _plain_tables():
+        self._db = _connect(database)
+        if (found := _tables(self._db)) and found != _own_tables():
             self._db.close()
             fix = "use the version that wrote it, or another file"
             raise BadCopy(f"{database} has other tables than this version of falkit; {fix}")
         self._db.executescript(_SCHEMA)
-        self.uploads = SqliteUploads(self._db, Blobs())
-        self.deliveries = SqliteDeliveries(self._db)
-        self.queues = Queues()
-        self.last_seq = 0
-        self._load()
-
-    def next_seq(self) -> int:
-        self.last_seq += 1
-        return self.last_seq
-
-    def add(self, job: Job, input: bytes) -> None:
-        self._db.execute("INSERT INTO inputs VALUES (?, ?)", (job.id, input))
-        facts = (job.id, job.seq, job.path, job.app, job.entry, job.progression)
-        moments = (job.created, job.starts, job.ends, job.run, job.ready)
-        rest = (job.cancelled, _options_text(job.options), job.attempts, _faults_text(job.faults))
-        self._db.execute(_ADD, (*facts, *moments, *_outcome_values(job.outcome), *rest))
-        self.queues.note(job)
-
-    def get(self, request_id: str, /) -> Job | None:
-        row = self._db.execute("SELECT * FROM jobs WHERE id = ?", (request_id,)).fetchone()
-        return None if row is None else _job(row)
-
-    def input(self, request_id: str) -> bytes:
-        row = self._db.execute("SELECT input FROM inputs WHERE id = ?", (request_id,)).fetchone()
-        return b"" if row is None else bytes(row[0])
-
-    def jobs(self) -> list[Job]:
-        return [_job(row) for row in self._db.execute("SELECT * FROM jobs ORDER BY seq")]
-
-    def update(self, job: Job) -> None:
-        course = (job.progression, job.ready, job.starts, job.ends, job.run)
-        rest = (job.cancelled, job.attempts, _faults_text(job.faults))
-        if self._db.execute(_UPDATE, (*course, *rest, job.id)).rowcount:
-            self.queues.note(job)
+        super().__init__(partial(_Table, self._db))
 
     def reschedule(self, planned: Mapping[str, Moments]) -> None:
         with self._transaction():
-            self._db.executemany(
-                "UPDATE jobs SET starts = ?, ends = ? WHERE id = ?",
-                [(starts, ends, id) for id, (starts, ends) in planned.items()],
-            )
-        self.queues.reschedule(planned)
-
-    def decide(self, request_id: str, outcome: Outcome) -> None:
-        self._db.execute(_DECIDE, (*_outcome_values(outcome), request_id))
-
-    def erase(self, request_id: str) -> None:
-        self._db.execute("UPDATE jobs SET body = x'' WHERE id = ?", (request_id,))
-        self._db.execute("DELETE FROM inputs WHERE id = ?", (request_id,))
-        self._db.execute("DELETE FROM files WHERE request_id = ?", (request_id,))
+            super().reschedule(planned)
 
     def purge(self, before: float) -> None:
-        gone = "(SELECT id FROM jobs WHERE ends < ?)"
-        self._db.execute(f"DELETE FROM inputs WHERE id IN {gone}", (before,))
-        self._db.execute(f"DELETE FROM files WHERE request_id IN {gone}", (before,))
-        self._db.execute("DELETE FROM jobs WHERE ends < ?", (before,))
-
-    def add_file(self, record: FileRecord) -> None:
-        self._db.execute(_ADD_FILE, tuple(asdict(record).values()))
-
-    def file(self, path: str) -> FileRecord | None:
-        row = self._db.execute("SELECT * FROM files WHERE path = ?", (path,)).fetchone()
-        return None if row is None else _file(row)
-
-    def files(self) -> list[FileRecord]:
-        return [_file(row) for row in self._db.execute("SELECT * FROM files")]
+        with self._transaction():
+            super().purge(before)
 
     def clear(self) -> None:
         with self._transaction():
-            self._empty(_TABLES)
-        self._load()
+            super().clear()
 
     def take(self, other: Store, blobs: Mapping[str, str]) -> None:
-        # An index of what may not come to stay.
-        index, self.queues = self.queues, Queues()
-        try:
-            with self._transaction():
-                self._empty((*_TABLES, _KEYS))
-                copy_all(other, self, blobs)
-        except sqlite3.Error as error:
-            raise BadCopy(f"can't be stored: {error}") from None
-        finally:
-            self.queues = index
-        self._load()
-        self.last_seq = other.last_seq
+        # What can't be stored shows before anything has changed.
+        write_image(other)
+        with self._transaction():
+            super().take(other, blobs)
 
     def close(self) -> None:
         self._db.close()
-        self.uploads.blobs.close()
-
-    def tables(self) -> list[tuple[Any, ...]]:
-        """Return the statements that made the database; triggers and views are among them."""
-        return self._db.execute(_DATABASE).fetchall()
+        super().close()
 
     def image(self) -> bytes:
         """Return the database as the bytes that a file of it has."""
         return self._db.serialize()
 
-    def read(self, image: bytes) -> None:
-        """Be what `image` returned; raise BadCopy or sqlite3.Error for anything else."""
-        tables = self.tables()
-        self._db.deserialize(image)
-        if self.tables() != tables:
-            raise BadCopy("has other tables than this version of falkit; import it in its own")
-        found = [text for (text,) in self._db.execute("PRAGMA quick_check")]
-        if found != ["ok"]:
-            raise BadCopy(f"is damaged: {found[0]}")
-        self._load()
-
-    def _load(self) -> None:
-        """Look at the jobs again, when all of them may be others."""
-        self.queues.clear()
-        jobs = self.jobs()
-        for job in jobs:
-            self.queues.note(job)
-        self.last_seq = jobs[-1].seq if jobs else 0
-
-    def _empty(self, tables: tuple[str, ...]) -> None:
-        for table in tables:
-            self._db.execute(f"DELETE FROM {table}")
-
     @contextmanager
     def _transaction(self) -> Generator[None]:
-        self._db.execute("BEGIN")
+        """Write all of the block or nothing; one may be inside another."""
+        self._db.execute("SAVEPOINT falkit")
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            self._db.execute("ROLLBACK TO falkit")
             raise
-        self._db.execute("COMMIT")
+        finally:
+            self._db.execute("RELEASE falkit")
+
+
+def _connect(database: str) -> sqlite3.Connection:
+    # Autocommit: each statement stands for itself, so nothing accepted is lost.
+    # The thread that makes an application is often not the one that serves it.
+    return sqlite3.connect(
+        database,
+        isolation_level=None,
+        check_same_thread=False,
+        detect_types=sqlite3.PARSE_DECLTYPES,
+    )
+
+
+def _tables(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Return the statements that made a database; triggers and views are among them."""
+    sql = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+    return db.execute(sql).fetchall()
+
+
+def _own_tables() -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(_SCHEMA)
+        return _tables(db)
 
 
 def write_image(store: Store) -> bytes:
-    """Return all that a store has, but the bytes of its uploads, as an sqlite database."""
-    copy = SqliteStore()
-    try:
-        copy.take(store, {})
+    """Return all that a store has, but the bytes of its uploads, as an sqlite database.
+
+    Raise BadCopy for what can't be stored.
+    """
+    with closing(SqliteStore()) as copy:
+        try:
+            Store.take(copy, store, {})
+        except sqlite3.Error as error:
+            raise BadCopy(f"can't be stored: {error}") from None
         return copy.image()
-    finally:
-        copy.close()
 
 
-def read_image(data: bytes) -> MemoryStore:
+def read_image(data: bytes) -> Store:
     """Return what `write_image` wrote; raise BadCopy for anything else."""
-    copy = SqliteStore()
-    try:
-        copy.read(data)
-        found = MemoryStore()
-        found.take(copy, {})
-    except (sqlite3.Error, OverflowError) as error:
-        raise BadCopy(f"is no sqlite database ({error})") from None
-    except BadCopy:
-        raise
-    except (AttributeError, TypeError, ValueError) as error:
-        raise BadCopy(f"has something that can't be read: {error!r}") from None
-    finally:
-        copy.close()
+    found = Store()
+    with closing(_connect(":memory:")) as db:
+        try:
+            db.deserialize(data)
+            if _tables(db) != _own_tables():
+                raise BadCopy("has other tables than this version of falkit; import it in its own")
+            (check,) = db.execute("PRAGMA quick_check").fetchone()
+            if check != "ok":
+                raise BadCopy(f"is damaged: {check}")
+            found.take(Store(partial(_Table, db)), {})
+        except (sqlite3.Error, OverflowError) as error:
+            raise BadCopy(f"is no sqlite database ({error})") from None
+        except BadCopy:
+            raise
+        except (AttributeError, TypeError, ValueError) as error:
+            raise BadCopy(f"has something that can't be read: {error!r}") from None
     return found
-
-
-def _plain_tables() -> list[tuple[Any, ...]]:
-    store = SqliteStore()
-    try:
-        return store.tables()
-    finally:
-        store.close()
-
-
-def _outcome_values(outcome: Outcome | None) -> tuple[object, ...]:
-    if outcome is None:
-        return (None, None, None, None, None)
-    headers = orjson.dumps(outcome.headers) if outcome.headers else None
-    return (outcome.status_code, outcome.body, headers, outcome.error, outcome.error_type)
-
-
-def _options_text(options: RequestOptions) -> bytes:
-    """Write what is out of the ordinary in a caller's options."""
-    given = {name: getattr(options, name) for name in _OPTIONS}
-    return orjson.dumps({name: v for name, v in given.items() if v != getattr(_PLAIN, name)})
-
-
-def _options(text: bytes) -> RequestOptions:
-    given: dict[str, Any] = orjson.loads(text)
-    given["faults"] = tuple(given.get("faults", ()))
-    return RequestOptions(**given)
-
-
-def _faults_text(faults: JobFaults) -> bytes | None:
-    return None if faults is NO_FAULTS else orjson.dumps(faults.to_json())
-
-
-def _job(row: tuple[Any, ...]) -> Job:
-    *facts, code, body, headers, error, error_type, cancelled, options, attempts, faults = row
-    outcome = None
-    if code is not None:
-        outcome = Outcome(code, body, orjson.loads(headers) if headers else {}, error, error_type)
-    later = JobFaults.from_json(orjson.loads(faults)) if faults else NO_FAULTS
-    values: list[Any] = [*facts, outcome, bool(cancelled), _options(options), attempts, later]
-    return Job(*values)
-
-
-def _file(row: tuple[Any, ...]) -> FileRecord:
-    *facts, audio, lifetime, acl = row
-    values: list[Any] = [*facts, bool(audio), lifetime, acl]
-    return FileRecord(*values)

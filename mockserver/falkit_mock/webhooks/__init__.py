@@ -10,11 +10,7 @@ from falkit_mock.core.events import Verdict
 from falkit_mock.settings import ScheduleName
 
 
-class WebhookError(Exception):
-    """The base of the errors of webhooks; the message is for people."""
-
-
-class TargetRefused(WebhookError):
+class TargetRefused(Exception):
     """Nothing may be sent to a URL; `url` is as it was given, its password masked."""
 
     def __init__(self, url: str, why: str) -> None:
@@ -23,22 +19,16 @@ class TargetRefused(WebhookError):
         self.why = why
 
 
-class SendFailed(WebhookError):
+class SendFailed(Exception):
     """The receiver gave no answer; the message says why."""
 
 
-class NotDelivered(WebhookError):
+class NotDelivered(Exception):
     """A webhook can't be sent by hand, or its answer wasn't waited for; the message says why."""
 
 
-class KeyInUse(WebhookError):
+class KeyInUse(Exception):
     """A key can't be withdrawn: it signs, or there is no such key."""
-
-
-_TWO_HOURS = 7200.0
-_RETRIES = 10
-_MOST = 31
-_LONGEST_PAUSE = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +53,6 @@ class Schedule:
         """Return the seconds that a receiver has for an attempt; the first attempt is 1."""
         return self.first_timeout if number == 1 else self.timeout
 
-    def verdict(self, status_code: int | None) -> Verdict:
-        """Return what an answer's code means; None stands for no answer."""
-        if status_code is not None and 200 <= status_code < 300:
-            return "acknowledged"
-        redirected = status_code is not None and 300 <= status_code < 400
-        return "failed" if redirected and self.redirect_is_final else "retry"
-
-    def next(self, number: int, *, first: float, now: float, gone: float) -> float | None:
-        """Return when to try again after attempt `number` has failed; None for never.
-
-        All are unix seconds: `first` is when the first attempt was made, `now` when this one was
-        over, `gone` when the result expires. An attempt that took longer than the pause is
-        followed by the next one at once.
-        """
-        if number > len(self.offsets):
-            return None
-        moment = max(now, first + self.offsets[number - 1])
-        return None if self.ends_with_result and moment >= gone else moment
-
     def decide(
         self,
         number: int,
@@ -92,16 +63,22 @@ class Schedule:
         gone: float,
         once: bool,
     ) -> tuple[Verdict, float | None]:
-        """Return what became of attempt `number`, and when to try again; never with `once`."""
-        verdict = self.verdict(status_code)
-        if verdict != "retry":
-            return verdict, None
-        again = None if once else self.next(number, first=first, now=now, gone=gone)
-        return ("failed", None) if again is None else ("retry", again)
+        """Return what became of attempt `number`, and when to try again; never with `once`.
 
-
-def _doubling(first: float, count: int, longest: float = float("inf")) -> tuple[float, ...]:
-    return tuple(accumulate(min(first * 2.0**turn, longest) for turn in range(count)))
+        A status code of None stands for no answer. Moments are unix seconds: `first` is when the
+        first attempt was made, `now` when this one was over, `gone` when the result expires. An
+        attempt that took longer than the pause is followed by the next one at once.
+        """
+        if status_code is not None and 200 <= status_code < 300:
+            return "acknowledged", None
+        redirected = status_code is not None and 300 <= status_code < 400
+        final = once or (redirected and self.redirect_is_final)
+        if final or number > len(self.offsets):
+            return "failed", None
+        moment = max(now, first + self.offsets[number - 1])
+        if self.ends_with_result and moment >= gone:
+            return "failed", None
+        return "retry", moment
 
 
 SCHEDULES: dict[ScheduleName, Schedule] = {
@@ -111,7 +88,7 @@ SCHEDULES: dict[ScheduleName, Schedule] = {
         "two-hours",
         15.0,
         15.0,
-        tuple(_TWO_HOURS * (2**turn - 1) / (2**_RETRIES - 1) for turn in range(1, _RETRIES + 1)),
+        tuple(7200.0 * (2**turn - 1) / (2**10 - 1) for turn in range(1, 11)),
         ends_with_result=False,
         redirect_is_final=False,
     ),
@@ -121,7 +98,7 @@ SCHEDULES: dict[ScheduleName, Schedule] = {
         "until-expiry",
         15.0,
         120.0,
-        _doubling(1.0, _MOST - 1, _LONGEST_PAUSE),
+        tuple(accumulate(min(2.0**turn, 150.0) for turn in range(30))),
         ends_with_result=True,
         redirect_is_final=True,
     ),

@@ -205,7 +205,7 @@ class Deliveries:
         if attempt.cancelled():
             raise NotDelivered("the mock was emptied or stopped before the receiver had answered")
         delivery, waiting = attempt.result(), self._pending.get(request_id)
-        acknowledged = delivery.verdict == "acknowledged"
+        acknowledged = delivery.status == "acknowledged"
         if acknowledged and waiting and waiting.number and waiting.target.url == url:
             waiting.acknowledged = True
             waiting.due.set()
@@ -359,7 +359,7 @@ class Deliveries:
                 response_headers={} if answer is None else answer.headers,
                 response_body=b"" if answer is None else answer.body,
                 error=error,
-                verdict=verdict,
+                status=verdict,
                 next=after,
                 faults=(*pending.faults.delivery(), *faults),
             )
@@ -385,7 +385,7 @@ class Deliveries:
                     response_headers={},
                     response_body=b"",
                     error=refused.why,
-                    verdict="refused",
+                    status="refused",
                     next=None,
                 )
             )

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Protocol, cast
 from weakref import WeakValueDictionary
 
@@ -134,10 +135,6 @@ class Sender(Protocol):
 class HttpSender:
     """Over TCP, and TLS for https."""
 
-    def __init__(self) -> None:
-        self._checked: ssl.SSLContext | None = None
-        self._unchecked: ssl.SSLContext | None = None
-
     async def send(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
         exchange = await self._connect(target, _request(target, headers, body))
         try:
@@ -146,7 +143,9 @@ class HttpSender:
             exchange.close()
 
     async def _connect(self, target: Target, request: bytes) -> _Exchange:
-        loop, secure = asyncio.get_running_loop(), target.scheme == "https"
+        loop, tls = asyncio.get_running_loop(), None
+        if target.scheme == "https":
+            tls = self._unchecked if target.loopback else self._checked
         failed: Exception | None = None
         for address in target.addresses or (target.host,):
             try:
@@ -154,8 +153,8 @@ class HttpSender:
                     lambda: _Exchange(request),
                     address,
                     target.port,
-                    ssl=self._context(target) if secure else None,
-                    server_hostname=target.host if secure else None,
+                    ssl=tls,
+                    server_hostname=target.host if tls else None,
                 )
                 return exchange
             except (OSError, ssl.SSLError) as error:
@@ -164,17 +163,17 @@ class HttpSender:
                     failed = error
         raise SendFailed(f"can't connect to {target.origin}: {_reason(failed)}") from failed
 
-    def _context(self, target: Target) -> ssl.SSLContext:
-        """Return how to speak TLS: a receiver on this machine needs no valid certificate."""
-        if not target.loopback:
-            if self._checked is None:
-                self._checked = ssl.create_default_context()
-            return self._checked
-        if self._unchecked is None:
-            self._unchecked = ssl.create_default_context()
-            self._unchecked.check_hostname = False
-            self._unchecked.verify_mode = ssl.CERT_NONE
-        return self._unchecked
+    @cached_property
+    def _checked(self) -> ssl.SSLContext:
+        return ssl.create_default_context()
+
+    @cached_property
+    def _unchecked(self) -> ssl.SSLContext:
+        """How to speak TLS to a receiver on this machine, which needs no valid certificate."""
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
 
 
 class _Exchange(asyncio.Protocol):
@@ -218,7 +217,8 @@ class _Exchange(asyncio.Protocol):
             self._fail(f"the answer's headers are longer than {_MOST_HEAD} bytes")
 
     def eof_received(self) -> None:
-        if self._in_body and not self._sized():
+        sized = "content-length" in self._headers or "transfer-encoding" in self._headers
+        if self._in_body and not sized:
             # It ends with the connection, as in HTTP 1.0.
             self._finish()
 
@@ -248,9 +248,6 @@ class _Exchange(asyncio.Protocol):
         else:
             # An interim response, such as 100 Continue, comes before the answer.
             self._headers.clear()
-
-    def _sized(self) -> bool:
-        return not self._headers.keys().isdisjoint(("content-length", "transfer-encoding"))
 
     def _finish(self) -> None:
         if not self.answer.done():

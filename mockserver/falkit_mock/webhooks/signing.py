@@ -42,11 +42,6 @@ def private_key(number: int) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(seed)
 
 
-def public_bytes(number: int) -> bytes:
-    """Return the 32 bytes that are published of a key."""
-    return private_key(number).public_key().public_bytes_raw()
-
-
 class KeyRing:
     """The keys of one mock, kept in its store. The newest signs."""
 
@@ -102,13 +97,13 @@ class KeyRing:
         keys: list[JSON] = []
         for key in self.all():
             if not key.withdrawn:
-                keys += jwks_of(key.number, padding)
+                keys += _published(key.number, padding)
         return {"keys": keys}
 
 
-def jwks_of(number: int, padding: JwksPadding) -> list[JSON]:
+def _published(number: int, padding: JwksPadding) -> list[JSON]:
     """Return one key in each of the forms that `padding` names."""
-    padded = urlsafe_b64encode(public_bytes(number)).decode()
+    padded = urlsafe_b64encode(private_key(number).public_key().public_bytes_raw()).decode()
     forms = {"unpadded": padded.rstrip("="), "padded": padded}
     return [
         {
@@ -238,14 +233,12 @@ def sample(name: SampleName, endpoint: Endpoint) -> Outcome:
     """Return what a job of an endpoint answers that ends as the name says."""
     makers: dict[SampleName, Callable[[], Outcome]] = {
         "completed": lambda: Outcome(200, dumps(endpoint.example_output())),
-        "failed": _refused,
+        "failed": lambda: refusal(
+            [model_error("content_policy_violation", ["prompt"])], error=None
+        ),
         "timed-out": lambda: platform_error("request_timeout"),
         "cancelled": lambda: platform_error("client_cancelled"),
         "unserialisable": lambda: Outcome(200, b"\x89PNG\r\n"),
         "failed-unserialisable": lambda: Outcome(404, b"404 page not found"),
     }
     return makers[name]()
-
-
-def _refused() -> Outcome:
-    return refusal([model_error("content_policy_violation", ["prompt"])], error=None)

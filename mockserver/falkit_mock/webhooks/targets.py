@@ -68,10 +68,11 @@ class Targets:
         addresses = self._addresses(host)
         here = bool(addresses) and all(map(_is_loopback, addresses))
         if not here and not self._allows(host, port):
+            shown = f"'[{host}]'" if ":" in host else host
             raise TargetRefused(
                 url,
                 f"webhooks go to this machine and to hosts that --webhook-allow names; {host} is "
-                f"neither, so nothing is sent (--webhook-allow {_shown(host)} lets it)",
+                f"neither, so nothing is sent (--webhook-allow {shown} lets it)",
             )
         path = quote(parts.path or "/", safe=_PLAIN)
         query = f"?{quote(parts.query, safe=_PLAIN)}" if parts.query else ""
@@ -110,13 +111,10 @@ def _split(url: str) -> tuple[SplitResult, str, int]:
         raise TargetRefused(
             url, "a webhook's URL begins with http:// or https:// and a host, so nothing is sent"
         )
-    if not _is_name(host):
+    plain = all(letter.isalnum() or letter in "-._" for letter in host)
+    if not plain and not _address(host):
         raise TargetRefused(url, f"{host!r} isn't a host, so nothing is sent")
     return parts, host, _PORTS[parts.scheme] if port is None else port
-
-
-def _is_name(host: str) -> bool:
-    return bool(_address(host)) or all(letter.isalnum() or letter in "-._" for letter in host)
 
 
 @lru_cache(maxsize=1024)
@@ -133,10 +131,6 @@ def _is_loopback(address: str) -> bool:
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
         return found.ipv4_mapped.is_loopback
     return found.is_loopback
-
-
-def _shown(host: str) -> str:
-    return f"'[{host}]'" if ":" in host else host
 
 
 def _basic(parts: SplitResult) -> str | None:

@@ -15,12 +15,11 @@ import orjson
 from jsonschema_rs import Draft202012Validator
 
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.errors import UnknownSchema
+from falkit_spec.errors import SpecError
 from falkit_spec.schema import follow_ref
-from falkit_spec.types import JSON, Object, dig, is_array, is_object
+from falkit_spec.types import JSON, Object, copy_json, dig, is_object
 
 _ENDPOINT, _APP = "{endpoint_id}", "{app}"
-_DEFINITIONS = "#/$defs/"
 
 
 class Protocol:
@@ -32,24 +31,28 @@ class Protocol:
 
     def __init__(self, data: Object) -> None:
         self.data = data
+        self._schemas = cast(Object, dig(data, "components", "schemas"))
 
-    @classmethod
-    def vendored(cls) -> Protocol:
+    @staticmethod
+    @cache
+    def vendored() -> Protocol:
         """Return the protocol as falkit has it: one per process."""
-        return _vendored()
+        # Imported here: few who import the package need the protocol.
+        import yaml
 
-    @property
-    def schema_names(self) -> tuple[str, ...]:
-        """The names that `schema` takes."""
-        return tuple(self._schemas)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        text = (Path(__file__).parent / "openapi.yaml").read_text(encoding="utf-8")
+        # Copied apart, since YAML's aliases make one object of several.
+        return Protocol(cast(Object, copy_json(yaml.load(text, Loader=loader))))
 
     def schema(self, name: str) -> Object:
         """Return a named schema as JSON Schema 2020-12 that stands on its own.
 
-        UnknownSchema, with the names there are, if none has this one.
+        SpecError, with the names there are, if none has this one.
         """
         if name not in self._schemas:
-            raise UnknownSchema(name, self.schema_names)
+            names = ", ".join(self._schemas)
+            raise SpecError(f"the protocol has no schema {name!r}; it has {names}")
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$ref": f"#/components/schemas/{name}",
@@ -64,14 +67,13 @@ class Protocol:
         """
         data = copy.deepcopy(self.data)
         data["paths"] = self._paths(endpoint)
-        components = cast(Object, data["components"])
-        parameters = cast(Object, components["parameters"])
+        components = cast("dict[str, dict[str, Object]]", data["components"])
+        parameters, schemas = components["parameters"], components["schemas"]
         del parameters["EndpointId"], parameters["App"]
-        _set(parameters, "EndpointQuery", "example", endpoint.id)
-        schemas = cast(Object, components["schemas"])
-        for name, schema in (("Input", endpoint.input_schema), ("Output", endpoint.output_schema)):
-            schemas |= _moved(name, schema, dict(cast(Object, schemas[name])))
-        _set(schemas, "Input", "examples", [endpoint.example_input()])
+        parameters["EndpointQuery"]["example"] = endpoint.id
+        schemas |= _moved("Input", endpoint.input_schema, schemas["Input"])
+        schemas |= _moved("Output", endpoint.output_schema, schemas["Output"])
+        schemas["Input"]["examples"] = [endpoint.example_input()]
         return data
 
     def operations(self, endpoint: Endpoint) -> dict[str, Operation]:
@@ -84,27 +86,18 @@ class Protocol:
                     found[named] = Operation(named, method.upper(), path, node, data)
         return found
 
-    @property
-    def _schemas(self) -> Object:
-        return cast(Object, dig(self.data, "components", "schemas"))
-
     def _paths(self, endpoint: Endpoint) -> Object:
         paths: Object = {}
         for path, item in cast("dict[str, Object]", self.data["paths"]).items():
-            if _ENDPOINT in path:
-                paths[path.replace(_ENDPOINT, endpoint.id)] = _without(item, "EndpointId")
-            elif _APP in path:
-                short = _without(item, "App")
-                paths[path.replace(_APP, endpoint.app)] = short
-                if endpoint.app != endpoint.id:
-                    paths[path.replace(_APP, endpoint.id)] = _renamed(short, "LongForm")
-            else:
-                paths[path] = copy.deepcopy(item)
+            if _APP not in path:
+                own = _without(item, "EndpointId") if _ENDPOINT in path else copy.deepcopy(item)
+                paths[path.replace(_ENDPOINT, endpoint.id)] = own
+                continue
+            short = _without(item, "App")
+            paths[path.replace(_APP, endpoint.app)] = short
+            if endpoint.app != endpoint.id:
+                paths[path.replace(_APP, endpoint.id)] = _renamed(short, "LongForm")
         return paths
-
-
-def _set(parent: Object, name: str, key: str, value: JSON) -> None:
-    cast(Object, parent[name])[key] = value
 
 
 def _without(item: Object, parameter: str) -> Object:
@@ -124,40 +117,14 @@ def _renamed(item: Object, suffix: str) -> Object:
     }
 
 
-def _moved(name: str, schema: Object, facts: Object) -> Object:
+def _moved(name: str, schema: Object, facts: Object) -> dict[str, Object]:
     """Return a schema and its `$defs` as components, keeping the notes on its certainty."""
-    inner = schema.get("$defs")
-    definitions = inner if is_object(inner) else {}
     marks = {key: value for key, value in facts.items() if key.startswith("x-falkit-")}
-    whole = {key: value for key, value in schema.items() if key not in ("$defs", "$schema")}
-    found: Object = {name: {**marks, **cast(Object, _rewrite_refs(whole, name))}}
-    for key, value in definitions.items():
-        below = cast(Object, _rewrite_refs(value, name))
-        found[f"{name}.{key}"] = {**marks, **below}
-    return found
-
-
-def _rewrite_refs(node: JSON, name: str) -> JSON:
-    if is_array(node):
-        return [_rewrite_refs(each, name) for each in node]
-    if not is_object(node):
-        return node
-    moved: Object = {key: _rewrite_refs(value, name) for key, value in node.items()}
-    ref = node.get("$ref")
-    if isinstance(ref, str) and ref.startswith(_DEFINITIONS):
-        moved["$ref"] = f"#/components/schemas/{name}.{ref.removeprefix(_DEFINITIONS)}"
-    return moved
-
-
-@cache
-def _vendored() -> Protocol:
-    # Imported here: few who import the package need the protocol.
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    text = (Path(__file__).parent / "openapi.yaml").read_text(encoding="utf-8")
-    # Copied apart, since YAML's aliases make one object of several.
-    return Protocol(cast(Object, _rewrite_refs(yaml.load(text, Loader=loader), "")))
+    place = f'"#/components/schemas/{name}.'
+    moved = orjson.loads(orjson.dumps(schema).replace(b'"#/$defs/', place.encode()))
+    definitions: dict[str, Object] = moved.pop("$defs", {})
+    found = {name: moved, **{f"{name}.{key}": value for key, value in definitions.items()}}
+    return {key: {**marks, **value} for key, value in found.items()}
 
 
 class Operation:
@@ -174,11 +141,6 @@ class Operation:
     def __repr__(self) -> str:
         return f"Operation({self.id!r})"
 
-    @property
-    def status_codes(self) -> frozenset[int]:
-        """The codes that a reply may have."""
-        return frozenset(int(code) for code in self._responses)
-
     def faults(self, status_code: int, headers: Mapping[str, str], body: bytes) -> list[str]:
         """List in plain words what is wrong with a reply; `[]` where it is valid.
 
@@ -188,9 +150,8 @@ class Operation:
         if node is None:
             codes = ", ".join(sorted(self._responses))
             return [f"{self.id}: status {status_code} is not one of {codes}"]
-        response = self._resolved(node)
+        response, where = self._resolved(node), f"{self.id} {status_code}"
         lowered = {name.lower(): value for name, value in headers.items()}
-        where = f"{self.id} {status_code}"
         return [
             *self._header_faults(response, lowered, where),
             *self._body_faults(response, lowered.get("content-type", ""), body, where),
@@ -198,9 +159,8 @@ class Operation:
 
     def event_faults(self, event: JSON) -> list[str]:
         """List what is wrong with the data of one event of the operation's stream."""
-        response = self._resolved(self._responses["200"])
         at = ("content", "text/event-stream", "schema", "properties", "data", "contentSchema")
-        schema = dig(response, *at)
+        schema = dig(self._resolved(self._responses["200"]), *at)
         return self._schema_faults(schema, event, f"{self.id} event")
 
     def _header_faults(self, response: Object, headers: Mapping[str, str], where: str) -> list[str]:
@@ -232,23 +192,18 @@ class Operation:
         return self._schema_faults(content[media_type]["schema"], value, f"{where} body")
 
     def _schema_faults(self, schema: JSON, value: JSON, where: str) -> list[str]:
-        errors = self._validator(schema).iter_errors(value)
-        return [
-            f"{where}: {'/'.join(map(str, error.instance_path)) or 'as a whole'}: {error.message}"
-            for error in errors
-        ]
-
-    def _validator(self, schema: JSON) -> Draft202012Validator:
         key = orjson.dumps(schema).decode()
         if key not in self._validators:
             # References point into the components, so those are included.
             whole = {"allOf": [schema], "components": self._document["components"]}
             self._validators[key] = Draft202012Validator(whole, validate_formats=True)
-        return self._validators[key]
+        return [
+            f"{where}: {'/'.join(map(str, error.instance_path)) or 'as a whole'}: {error.message}"
+            for error in self._validators[key].iter_errors(value)
+        ]
 
     def _resolved(self, node: JSON) -> Object:
-        seen = 0
-        while is_object(node) and isinstance(ref := node.get("$ref"), str) and seen < 10:
-            node, seen = follow_ref(self._document, ref), seen + 1
+        while is_object(node) and isinstance(ref := node.get("$ref"), str):
+            node = follow_ref(self._document, ref)
         assert is_object(node), "the protocol's references lead somewhere"
         return node

@@ -44,7 +44,7 @@ def test_five_minutes_either_way_are_allowed(accepts: Accepts, keys: KeyHost, se
 
 
 @pytest.mark.parametrize("seconds", [-301, 301])
-def test_what_is_stale_is_refused(accepts: Accepts, keys: KeyHost, seconds: int) -> None:
+def test_a_stale_delivery_is_refused(accepts: Accepts, keys: KeyHost, seconds: int) -> None:
     assert not accepts(keys.url, Signer().sign(), NOON + seconds)
 
 
@@ -71,7 +71,7 @@ def test_a_changed_header_is_refused(
     assert not accepts(keys.url, changed(Signer().sign(), name, value), NOON)
 
 
-def test_another_key_is_refused(accepts: Accepts, keys: KeyHost) -> None:
+def test_a_signature_by_another_key_is_refused(accepts: Accepts, keys: KeyHost) -> None:
     assert not accepts(keys.url, Signer(2).sign(), NOON)
 
 

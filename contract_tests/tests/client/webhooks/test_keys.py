@@ -108,7 +108,7 @@ def test_a_clock_that_is_put_back_makes_no_key_young(verify: Verify, host: Host)
     assert host.asked == 2
 
 
-def test_nothing_is_fetched_for_what_cannot_be_true(verify: Verify, host: Host) -> None:
+def test_keys_are_not_fetched_for_malformed_deliveries(verify: Verify, host: Host) -> None:
     with pytest.raises(errors.StaleTimestamp):
         verify(Signer().sign(), NOON + 301)
     with pytest.raises(errors.MissingHeader):
@@ -147,7 +147,7 @@ def test_keys_that_may_be_old_prove_no_forgery(verify: Verify, host: Host) -> No
         (key_set({"kty": "RSA"}, 7, {"x": "AA"}), "none of the 3 keys"),
     ],
 )
-def test_a_key_set_without_keys_is_told_apart(
+def test_a_key_set_without_keys_is_an_error_of_its_own(
     verify: Verify, host: Host, document: bytes, why: str
 ) -> None:
     host.document = document
@@ -276,7 +276,7 @@ def test_without_a_stand_in_the_keys_are_fals(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(("url", "told"), [(FAL_JWKS, True), (URL, False)])
-def test_who_has_fals_own_keys_is_told_how_to_have_a_mocks(url: str, told: bool) -> None:
+def test_a_mocks_delivery_under_fals_keys_is_explained(url: str, told: bool) -> None:
     mend = "if it came from falkit, set FALKIT_BASE_URL (or base_url=) to the mock"
     for fetch, kind in ((forbidden, errors.KeysUnavailable), (another, errors.WrongSignature)):
         sent = Signer().sign()

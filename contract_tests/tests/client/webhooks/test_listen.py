@@ -8,7 +8,6 @@ import queue
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -20,9 +19,10 @@ import httpx
 import pytest
 
 from client.webhooks.signing import REQUEST, KeyHost, Sent, Signer
+from processes import FALKIT
 from serving import PATIENCE
 
-COMMAND = [sys.executable, "-c", "from falkit_mock.cli import main; main()", "listen"]
+COMMAND = [FALKIT, "listen"]
 
 
 @dataclass
@@ -99,7 +99,7 @@ def now() -> int:
     return int(time.time())
 
 
-def test_it_verifies_prints_and_ends_when_told(
+def test_listen_verifies_prints_and_ends_on_a_signal(
     listen: Callable[..., Listening], keys: KeyHost
 ) -> None:
     listening = listen("--base-url", keys.base)
@@ -114,7 +114,7 @@ def test_it_verifies_prints_and_ends_when_told(
     assert f"falkit listens for webhooks at {listening.ready['url']}" in err
 
 
-def test_it_ends_at_once_while_a_receiver_is_slow(
+def test_listen_ends_at_once_while_a_receiver_is_slow(
     listen: Callable[..., Listening], keys: KeyHost
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as slow:
@@ -170,7 +170,7 @@ def refused(*options: str) -> str:
     return line
 
 
-def test_a_taken_port_is_said_in_one_line() -> None:
+def test_a_taken_port_is_reported_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"can't listen on 127.0.0.1:{port}" in refused("--port", str(port))

@@ -17,14 +17,13 @@ from client.webhooks.signing import KeyHost, Sent
 from client.webhooks.test_independent import changed
 from client.webhooks.test_listen import COMMAND, Listening, listen
 from client.webhooks.verifiers import Accepts
+from falkit import Settings
 from falkit_client import errors, webhooks
 from falkit_client.webhooks import KeyRing
-from falkit_mock.core.settings import Assumptions, parse_timing
-from falkit_mock.settings import Settings
 from serving import PATIENCE, PROMPT, T2V, Mock, running
 
 __all__ = ["listen"]
-INSTANT = parse_timing("instant")
+INSTANT = "instant"
 BAD = {"prompt": "Rain", "duration": 7}
 
 
@@ -158,7 +157,7 @@ def test_a_rotated_key_is_found_and_the_old_one_believed(mock: Mock) -> None:
 def test_keys_in_one_form_are_not_read_by_all(
     verifiers: dict[str, Accepts], padding: str, blind: set[str]
 ) -> None:
-    assumptions = Assumptions.parse((f"jwks-padding={padding}",))
+    assumptions = (f"jwks-padding={padding}",)
     with running(Settings(timing=INSTANT, assumptions=assumptions)) as mock:
         sent = delivered(mock)
         good = {name for name, one in verifiers.items() if one(jwks(mock), sent, time.time())}

@@ -38,7 +38,7 @@ def published(one: Arrival, judge: Verifier, host: KeyHost) -> bool:
     return judge.accepts(url, dict(one.plain()), one.body, one.now)
 
 
-def test_a_thousand_changed_deliveries_are_judged_rightly() -> None:
+def test_a_thousand_changed_deliveries_are_verified_rightly() -> None:
     verdicts: Counter[bool] = Counter()
     judge = Verifier(as_jose)
     with key_host(b"") as host:

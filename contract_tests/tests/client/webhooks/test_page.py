@@ -125,7 +125,7 @@ def test_the_examples_take_what_is_signed_and_take_it_once(example: Example) -> 
     assert done[REQUEST].status == "OK"
 
 
-def test_the_examples_refuse_what_is_tampered_with_stale_or_anothers(example: Example) -> None:
+def test_the_examples_refuse_tampered_stale_and_foreign_deliveries(example: Example) -> None:
     post, done = example
     before = dict(done)
     for sent in (replace(of_now(), body=b"{}"), Signer().sign(at=1), Signer(2).sign(at=1)):
@@ -133,7 +133,7 @@ def test_the_examples_refuse_what_is_tampered_with_stale_or_anothers(example: Ex
     assert done == before
 
 
-def test_the_examples_refuse_what_is_no_delivery(example: Example) -> None:
+def test_the_examples_answer_400_to_malformed_deliveries(example: Example) -> None:
     post, done = example
     before = dict(done)
     signed = of_now()

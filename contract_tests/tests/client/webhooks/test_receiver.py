@@ -99,7 +99,7 @@ def test_a_verified_delivery_is_answered_200() -> None:
 
 
 @pytest.mark.parametrize(("sent", "kind", "status"), REFUSED)
-def test_what_is_not_verified_is_refused_with_the_reason(
+def test_an_unverified_delivery_is_refused_with_the_reason(
     sent: Sent, kind: type[errors.WebhookError], status: int
 ) -> None:
     outcome = deliver(sent)
@@ -116,7 +116,7 @@ def test_without_keys_the_delivery_is_to_come_again() -> None:
     assert "start the mock (falkit serve)" in as_text(outcome.heard[0])
 
 
-def test_a_stale_one_is_told_with_what_may_have_made_it_so() -> None:
+def test_a_stale_delivery_is_reported_with_its_likely_cause() -> None:
     told = as_text(deliver(Signer().sign(at=NOON - 600)).heard[0])
     page = (Path(__file__).parents[4] / "docs" / "webhooks.md").read_text()
     (shown,) = re.findall(r"^ +(a mock signs so .*)$", page, re.MULTILINE)
@@ -249,7 +249,7 @@ def test_an_errors_facts_are_its_details() -> None:
     assert null[1:3] == ["Invalid status code: 422", "not JSON"]
 
 
-def test_what_is_not_proven_moves_no_cursor() -> None:
+def test_an_unverified_delivery_moves_no_cursor() -> None:
     sent = changed(GOOD, "Request-Id", "\x1b[2J" + "a" * 500)
     lines = as_text(deliver(sent).heard[0]).splitlines()
     assert all(line.isprintable() and len(line) <= 320 for line in lines)

@@ -191,7 +191,7 @@ def test_the_leeway_can_be_chosen(verify: Callable[..., Delivery]) -> None:
         verify(sent.headers, sent.body, now=lambda: NOON + 6, leeway=5)
 
 
-def test_one_changed_bit_of_the_body_is_refused(verify: Callable[..., Delivery]) -> None:
+def test_a_changed_bit_of_the_body_is_refused(verify: Callable[..., Delivery]) -> None:
     sent = SIGNER.sign()
     body = bytes([sent.body[0] ^ 1]) + sent.body[1:]
     with pytest.raises(errors.WrongSignature) as caught:
@@ -199,7 +199,7 @@ def test_one_changed_bit_of_the_body_is_refused(verify: Callable[..., Delivery])
     assert caught.value.request_id == REQUEST
 
 
-def test_another_key_is_refused(verify: Callable[..., Delivery]) -> None:
+def test_a_signature_by_another_key_is_refused(verify: Callable[..., Delivery]) -> None:
     sent = SIGNER.sign()
     with pytest.raises(errors.WrongSignature):
         verify(sent.headers, sent.body, keys=[Signer(2).public, Signer(3).public])
@@ -241,7 +241,7 @@ def test_other_kinds_of_bytes_are_bytes(
         ({**DONE, "error": {}}, "error is a dict"),
     ],
 )
-def test_a_signed_body_that_is_none_is_kept_for_looking_at(
+def test_a_signed_body_that_is_not_a_webhook_is_kept(
     verify: Callable[..., Delivery], body: object, why: str
 ) -> None:
     sent = SIGNER.sign(body)

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import Mock, WatchedClock, running
 
 Ask = Callable[..., Any]
@@ -17,7 +16,7 @@ Ask = Callable[..., Any]
 @pytest.fixture
 def mock() -> Generator[Mock]:
     """A mock of the test's own, whose jobs wait 1 s and run 10 s."""
-    with running(Settings(timing=parse_timing("1,10"), seed=1), WatchedClock()) as served:
+    with running(Settings(timing="1,10", seed=1), WatchedClock()) as served:
         yield served
 
 

@@ -97,7 +97,7 @@ def test_documents_come_when_asked_for(ask: Ask) -> None:
         ({"expand": "everything"}, 400, "validation_error"),
     ],
 )
-def test_what_cannot_be_read_is_named(
+def test_malformed_queries_are_named(
     refused: Ask, query: dict[str, Any], code: int, kind: str
 ) -> None:
     found_code, found_kind, message = refused("GET", "/models", params=query)
@@ -158,7 +158,7 @@ def test_estimates_that_cannot_be_made(refused: Ask, body: object, code: int) ->
     assert refused("POST", "/models/pricing/estimate", json=body)[0] == code
 
 
-def test_a_body_that_is_no_json_is_refused(refused: Ask) -> None:
+def test_a_body_that_is_not_json_is_refused(refused: Ask) -> None:
     code, kind, message = refused("POST", "/models/pricing/estimate", content=b"{")
     assert (code, kind) == (400, "validation_error")
     assert message.startswith("body:")

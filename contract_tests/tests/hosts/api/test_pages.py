@@ -36,7 +36,7 @@ def test_the_page_names_every_field(endpoint: Endpoint) -> None:
         assert f"**`{name}`**" in page
 
 
-def test_a_single_price_is_said(mock: Mock) -> None:
+def test_a_single_price_is_listed(mock: Mock) -> None:
     assert "- $0.10 per second" in mock.http.get(f"/fal.ai/models/{RETAKE}/llms.txt").text
 
 

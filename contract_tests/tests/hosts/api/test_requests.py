@@ -38,7 +38,7 @@ def test_payloads_come_when_asked_for(ask: Ask, done: Callable[..., str]) -> Non
     assert item["json_output"]["video"]["url"].endswith(".mp4")
 
 
-def test_requests_are_told_apart_by_how_they_ended(
+def test_requests_are_filtered_by_how_they_ended(
     ask: Ask, mock: Mock, done: Callable[..., str]
 ) -> None:
     good, bad = done(), done(duration=7)
@@ -66,7 +66,7 @@ def test_the_longest_come_first_when_asked(ask: Ask, mock: Mock, done: Callable[
     assert [item["request_id"] for item in items] == [ran, cut_short["request_id"]]
 
 
-def test_only_the_last_day_unless_told_otherwise(
+def test_requests_of_the_last_day_are_listed_by_default(
     ask: Ask, mock: Mock, done: Callable[..., str]
 ) -> None:
     request_id = done()
@@ -132,7 +132,7 @@ def test_usage_has_a_summary_when_asked(ask: Ask, mock: Mock, done: Callable[...
         ("month", "2027-01-01T00:00:00+01:00"),
     ],
 )
-def test_usage_is_told_apart_by_time(
+def test_usage_is_grouped_by_time(
     ask: Ask, done: Callable[..., str], timeframe: str, bucket: str
 ) -> None:
     done()
@@ -153,7 +153,7 @@ def test_usage_of_no_jobs_is_empty(ask: Ask) -> None:
         {"start": "0001-01-01T00:00:00Z", "timezone": "America/New_York"},
     ],
 )
-def test_usage_that_cannot_be_told(refused: Ask, query: dict[str, str]) -> None:
+def test_impossible_usage_queries_are_refused(refused: Ask, query: dict[str, str]) -> None:
     assert refused("GET", "/models/usage", params=query)[:2] == (400, "validation_error")
 
 
@@ -221,7 +221,7 @@ def test_payloads_that_cannot_be_deleted(mock: Mock) -> None:
     assert deleted(mock, running["request_id"]).status_code == 400
 
 
-def test_what_a_job_cost_is_not_known_once_its_input_is_deleted(
+def test_the_cost_of_a_job_is_unknown_once_its_input_is_deleted(
     mock: Mock, done: Callable[..., str]
 ) -> None:
     done(duration=8)

@@ -27,7 +27,7 @@ def upload(mock: Mock) -> Callable[[], str]:
     return send
 
 
-def test_access_rules_are_told_and_changed(mock: Mock, upload: Callable[[], str]) -> None:
+def test_access_rules_are_shown_and_changed(mock: Mock, upload: Callable[[], str]) -> None:
     url = upload()
     params = {"url": url}
     assert mock.http.get(ACL, params=params).json() == {"default": "allow", "rules": []}
@@ -90,7 +90,7 @@ def test_settings_are_what_new_files_get(mock: Mock, upload: Callable[[], str]) 
         ("PUT", "/storage/settings", [], 400),
     ],
 )
-def test_what_cannot_be_done_is_said(
+def test_impossible_storage_calls_are_refused_with_the_reason(
     refused: Ask, method: str, path: str, body: object, code: int
 ) -> None:
     options = {} if body is None else {"json": body}

@@ -46,7 +46,7 @@ def test_a_realtime_handshake_needs_a_token(mock: Mock) -> None:
 
 
 @pytest.mark.parametrize("app", ["ltx-2", "fal-ai/ltx-2", f"{T2V}/stream"])
-def test_a_token_stands_for_a_key(mock: Mock, app: str) -> None:
+def test_a_token_replaces_a_key(mock: Mock, app: str) -> None:
     params = {"fal_jwt_token": token(mock, app)}
     url = f"{mock.url}/queue.fal.run/{T2V}"
     submitted = httpx.post(url, json=PROMPT, params=params)

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import Mock, WatchedClock, running
 
 Token = dict[str, Any]
@@ -17,7 +16,7 @@ Token = dict[str, Any]
 @pytest.fixture
 def mock() -> Generator[Mock]:
     """A mock of the test's own, whose jobs take no time."""
-    with running(Settings(timing=parse_timing("instant"), seed=1), WatchedClock()) as served:
+    with running(Settings(timing="instant", seed=1), WatchedClock()) as served:
         yield served
 
 

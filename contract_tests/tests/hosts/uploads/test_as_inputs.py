@@ -38,7 +38,7 @@ def test_an_uploaded_clip_is_taken(mock: Mock, upload: Callable[..., str]) -> No
         ("huge-png", "image_too_large"),
     ],
 )
-def test_what_is_no_picture_is_refused_whatever_its_label(
+def test_data_that_is_not_a_picture_is_refused_under_any_label(
     mock: Mock, upload: Callable[..., str], name: images.Other, error: str
 ) -> None:
     assert refusal(mock, {"image_url": upload(images.others(name), "image/png")}) == error
@@ -52,7 +52,7 @@ def test_a_picture_that_is_too_large_is_refused_unread(
     assert refusal(mock, {"image_url": url}) == "file_too_large"
 
 
-def test_a_picture_in_parts_is_put_together_to_be_judged(mock: Mock, cdn: dict[str, str]) -> None:
+def test_a_picture_in_parts_is_joined_to_be_checked(mock: Mock, cdn: dict[str, str]) -> None:
     begun = mock.http.post("/v3.fal.media/files/upload/multipart", headers=cdn).json()
     base = f"{begun['access_url']}/multipart/{begun['uploadId']}"
     data = images.sample("jpeg")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from falkit_mock.settings import Settings
+from falkit import Settings
 from falkit_mock.store.blobs import Sink
 from serving import PATIENCE, Mock, running
 
@@ -85,7 +85,7 @@ def test_a_part_that_breaks_off_leaves_the_one_before(
     assert mock.http.get(begun["access_url"]).content == b"whole"
 
 
-def test_a_full_disk_is_said(
+def test_a_full_disk_is_reported(
     mock: Mock, cdn: dict[str, str], blobs: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: object, data: bytes) -> None:
@@ -123,3 +123,15 @@ def test_a_part_that_comes_too_late_changes_nothing(
         assert late.recv(65536).startswith(b"HTTP/1.1 404 ")
     assert mock.http.get(begun["access_url"]).content == b"first"
     assert blobs() == 1
+
+
+def test_a_folder_that_cannot_be_made_is_507(
+    mock: Mock, cdn: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(prefix: str) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refused)
+    reply = mock.http.post("/v3.fal.media/files/upload", content=b"x", headers=cdn)
+    assert reply.status_code == 507
+    assert "Permission denied" in reply.json()["detail"]

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from falkit_mock.core.settings import Assumptions
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import Mock, running
 
 HEADERS = ("x_fal_object_lifecycle", "x_fal_object_lifecycle_preference")
@@ -31,7 +30,7 @@ def test_an_upload_is_gone_at_its_time(
 
 
 @pytest.mark.parametrize("header", ["", "{}", '{"expiration_duration_seconds": null}'])
-def test_an_upload_lives_for_ever_if_nothing_is_said(
+def test_an_upload_lasts_for_ever_by_default(
     mock: Mock, upload: Callable[..., str], header: str
 ) -> None:
     url = upload(b"x", x_fal_object_lifecycle=header)
@@ -96,7 +95,7 @@ def test_a_preference_that_cannot_be_read_is_refused(
 
 
 @pytest.mark.parametrize(("preference", "code"), [(FORBID, 403), (HIDE, 404)])
-def test_access_rules_keep_strangers_out_and_let_the_owner_in(
+def test_access_rules_keep_others_out_and_let_the_owner_in(
     mock: Mock, upload: Callable[..., str], preference: str, code: int
 ) -> None:
     url = upload(b"x", x_fal_object_lifecycle=preference)
@@ -112,7 +111,7 @@ def test_a_forged_identity_lets_nobody_in(upload: Callable[..., str]) -> None:
 
 
 def test_access_rules_may_be_ignored() -> None:
-    with running(Settings(assumptions=Assumptions(file_acl="ignored"))) as mock:
+    with running(Settings(assumptions={"file_acl": "ignored"})) as mock:
         token = mock.http.post("/rest.fal.ai/storage/auth/token", json={}).json()["token"]
         headers = {"authorization": f"Bearer {token}", "x-fal-object-lifecycle": FORBID}
         reply = mock.http.post("/v3.fal.media/files/upload", content=b"x", headers=headers)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -13,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from processes import started
+from processes import FALKIT, started
 
-COMMAND = [sys.executable, "-c", "from falkit_mock.cli import main; main()", "serve"]
+COMMAND = [FALKIT, "serve"]
 MiB = 1024 * 1024
 # In MiB; FALKIT_LARGE_UPLOAD=1024 tries a gigabyte.
 SIZE = int(os.environ.get("FALKIT_LARGE_UPLOAD", "256"))

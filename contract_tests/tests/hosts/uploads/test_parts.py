@@ -11,7 +11,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import Mock, running
 
 NAMES = {"content_type": "video/mp4", "file_name": "clip.mp4"}
@@ -111,7 +111,7 @@ def test_parts_that_are_not_named_are_dropped(parts: Parts, blobs: Callable[[], 
         ([(1, "x"), (2, "x")], "part 1, 2 has another ETag"),
     ],
 )
-def test_what_is_wrong_with_the_parts_is_said(
+def test_faulty_parts_are_refused_with_the_reason(
     parts: Parts, named: list[tuple[int, str]], words: str
 ) -> None:
     parts.etag(1, b"one")
@@ -134,7 +134,7 @@ def test_what_is_wrong_with_the_parts_is_said(
         {"partNumber": 10**9, "etag": "x"},
     ],
 )
-def test_a_part_that_is_none_is_refused(parts: Parts, part: object) -> None:
+def test_a_malformed_part_is_refused(parts: Parts, part: object) -> None:
     parts.etag(1, b"one")
     reply = parts.complete(part)
     assert reply.status_code == 422
@@ -230,7 +230,7 @@ def test_the_gcs_form_knows_its_uploads(mock: Mock) -> None:
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_whatever_the_sizes_and_the_order_the_bytes_are_the_same(
+def test_parts_of_any_size_in_any_order_give_the_same_bytes(
     shared: Mock, data: st.DataObject
 ) -> None:
     pieces = data.draw(st.lists(st.binary(max_size=70_000), min_size=1, max_size=6), "pieces")

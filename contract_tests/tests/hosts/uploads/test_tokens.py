@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from falkit_mock.settings import Settings
+from falkit import Settings
 from serving import Mock, running
 
 CDN = "/rest.fal.ai/storage/auth/token?storage_type=fal-cdn-v3"
@@ -37,14 +37,14 @@ def test_a_post_without_a_body_is_refused(mock: Mock) -> None:
 
 
 @pytest.mark.parametrize("body", [b"[", b"[]", b'"x"', b"\xff"])
-def test_a_body_that_is_no_object_is_refused(mock: Mock, body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_refused(mock: Mock, body: bytes) -> None:
     assert mock.http.post(CDN, content=body).status_code == 422
 
 
 @pytest.mark.parametrize(
     "path", [CDN[12:], "/storage/upload/initiate", "/tokens/", "/tokens/realtime"]
 )
-def test_without_a_key_there_is_nothing(mock: Mock, path: str) -> None:
+def test_a_token_needs_a_key(mock: Mock, path: str) -> None:
     reply = httpx.post(f"{mock.url}/rest.fal.ai{path}", json={})
     assert (reply.status_code, reply.json()["detail"]) == (401, "Authorization header is required")
 
@@ -89,13 +89,13 @@ def test_realtime_token_is_an_object_at_the_newer_address(mock: Mock) -> None:
         ({"allowed_apps": ["ltx-2"], "token_expiration": 1e9}, "token_expiration"),
     ],
 )
-def test_what_a_token_asks_for_is_checked(mock: Mock, body: object, loc: str) -> None:
+def test_token_requests_are_validated(mock: Mock, body: object, loc: str) -> None:
     reply = mock.http.post("/rest.fal.ai/tokens/", json=body)
     assert reply.status_code == 422
     assert reply.json()["detail"][0]["loc"][:2] == ["body", loc]
 
 
-def test_only_post_and_only_known_paths(mock: Mock) -> None:
+def test_tokens_need_post_and_a_known_path(mock: Mock) -> None:
     assert mock.http.get(CDN).headers["allow"] == "POST"
     reply = mock.http.post("/rest.fal.ai/nothing", json={})
     assert reply.status_code == 404

@@ -30,7 +30,7 @@ def test_an_upload_is_read_back_with_its_type_and_without_a_key(upload: Callable
     assert reply.headers["accept-ranges"] == "bytes"
 
 
-def test_head_tells_all_but_the_bytes(upload: Callable[..., str]) -> None:
+def test_head_answers_all_but_the_bytes(upload: Callable[..., str]) -> None:
     url = upload(b"hello")
     head, whole = httpx.head(url), httpx.get(url)
     assert (head.status_code, head.content) == (200, b"")
@@ -84,7 +84,7 @@ def test_file_names_are_made_safe(upload: Callable[..., str], name: str, end: st
     assert httpx.get(url).content == b"x"
 
 
-def test_a_type_that_is_none_becomes_bytes(upload: Callable[..., str]) -> None:
+def test_a_malformed_type_becomes_bytes(upload: Callable[..., str]) -> None:
     assert httpx.get(upload(b"x", "nonsense")).headers["content-type"] == "application/octet-stream"
 
 
@@ -131,7 +131,9 @@ def test_a_signature_ends(mock: Mock) -> None:
         ({"file_name": "x", "content_type": 1}, [["body", "content_type"]]),
     ],
 )
-def test_what_initiate_lacks_is_named(mock: Mock, body: object, locs: list[list[str]]) -> None:
+def test_missing_fields_of_initiate_are_named(
+    mock: Mock, body: object, locs: list[list[str]]
+) -> None:
     reply = mock.http.post("/rest.fal.ai/storage/upload/initiate", json=body)
     assert reply.status_code == 422
     assert [item["loc"] for item in reply.json()["detail"]] == locs

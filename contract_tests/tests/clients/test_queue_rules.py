@@ -10,24 +10,14 @@ from fal_client.client import FalClientHTTPError
 
 from clients import javascript_client
 from clients.in_process import Fal, routed_from_threads
-from falkit_mock.app import create_app
-from falkit_mock.core.clock import ManualClock
-from falkit_mock.core.settings import parse_timing
-from falkit_mock.service.service import Service
-from falkit_mock.settings import Settings
-from service.conftest import Serve
-from serving import PROMPT, T2V
+from falkit import Settings, create_app
+from serving import PROMPT, T2V, Serve, WatchedClock
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def fal(clock: ManualClock) -> Generator[Fal]:
+def fal(clock: WatchedClock) -> Generator[Fal]:
     """A mock for one job at a time, each of which runs for ten seconds."""
-    settings = Settings(timing=parse_timing("0,10"), concurrency=1)
+    settings = Settings(timing="0,10", concurrency=1)
     with routed_from_threads(Fal(create_app(settings, clock=clock))) as served:
         yield served
 
@@ -38,7 +28,7 @@ def client(fal: Fal) -> fal_client.SyncClient:
 
 
 def test_python_meets_its_start_timeout_at_once_and_never_tries_again(
-    fal: Fal, client: fal_client.SyncClient, clock: ManualClock
+    fal: Fal, client: fal_client.SyncClient, clock: WatchedClock
 ) -> None:
     client.submit(T2V, PROMPT)
     waits = client.submit(T2V, PROMPT, start_timeout=5)
@@ -67,7 +57,7 @@ def test_pythons_priority_is_heeded(fal: Fal, client: fal_client.SyncClient) -> 
 
 
 def test_python_tries_a_call_above_the_limit_again_until_there_is_a_place(
-    fal: Fal, client: fal_client.SyncClient, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    fal: Fal, client: fal_client.SyncClient, clock: WatchedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.submit(T2V, PROMPT)
 
@@ -76,24 +66,20 @@ def test_python_tries_a_call_above_the_limit_again_until_there_is_a_place(
         clock.advance(4)
 
     monkeypatch.setattr("fal_client.client.time.sleep", sleep)
-    service: Service = fal.app.service  # type: ignore[attr-defined]
     before = len(fal.requests)
     with pytest.raises(FalClientHTTPError) as refused:
         client.run(T2V, {})
     assert refused.value.status_code == 422, "the call that found a place"
     assert len(fal.requests) - before == 4
-    assert len(service.store.jobs()) == 2
 
 
-def test_javascript_says_its_priority_and_meets_its_start_timeout(serve: Serve) -> None:
-    mock = serve("held")
+def test_javascript_says_its_priority_and_meets_its_start_timeout(timed: Serve) -> None:
+    mock = timed("held")
     queued = javascript_client.call(mock.url, "submit")
-    job = mock.service.store.get(queued["request_id"])
-    assert job is not None
-    assert job.options.priority == "low"
+    assert mock.job(queued)["options"]["priority"] == "low"
     javascript_client.call(mock.url, "startTimeoutAndHint")
-    late = mock.service.store.jobs()[-1]
-    assert late.options.start_within == 30
+    late = mock.jobs()[0]
+    assert mock.job(late)["options"]["start_within"] == 30
     mock.advance(30)
-    url = f"{mock.url}/queue.fal.run/fal-ai/ltx-2/requests/{late.id}"
+    url = f"{mock.url}/queue.fal.run/fal-ai/ltx-2/requests/{late['request_id']}"
     assert mock.http.get(url).status_code == 504

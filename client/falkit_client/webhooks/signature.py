@@ -1,26 +1,174 @@
-"""fal's public keys: fetched, kept for a day, and fetched again when a signature fits none."""
+"""What proves that a delivery is fal's: the headers that sign it, and fal's public keys.
+
+The keys are fetched, kept for a day, and fetched again when a signature fits none.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
+import hashlib
 import json
 import os
+import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Protocol, cast, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import httpx
 
 from falkit_client._requests import REST, Address, origin
 from falkit_client._transport import tls
-from falkit_client.errors import BadKeys, KeysUnavailable, WrongSignature
-from falkit_client.webhooks.delivery import Signed
+from falkit_client.errors import (
+    BadKeys,
+    KeysUnavailable,
+    MalformedHeader,
+    MissingHeader,
+    StaleTimestamp,
+    WrongSignature,
+)
+
+REQUEST_ID = "X-Fal-Webhook-Request-Id"
+USER_ID = "X-Fal-Webhook-User-Id"
+TIMESTAMP = "X-Fal-Webhook-Timestamp"
+SIGNATURE = "X-Fal-Webhook-Signature"
+
+# A line end in the first two would let other headers have the same signed text.
+_FORMS = {
+    REQUEST_ID: (r"[!-~]+", "visible ASCII"),
+    USER_ID: (r"[!-~]+", "visible ASCII"),
+    TIMESTAMP: (r"[0-9]{1,15}", "whole Unix seconds"),
+    SIGNATURE: (r"[0-9A-Fa-f]{128}", "128 hex digits"),
+}
+
+Text = str | bytes
+
+
+@runtime_checkable
+class _Items(Protocol):
+    # Werkzeug's headers have `items` without being a Mapping.
+    def items(self) -> Iterable[tuple[str, object]]: ...
+
+
+Headers = _Items | Iterable[tuple[Text, Text]]
+"""Headers of a request: any mapping by name, a WSGI environ, or pairs of text or bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A delivery's four headers and raw body; `timestamp` in Unix seconds."""
+
+    request_id: str
+    user_id: str
+    timestamp: int
+    signature: bytes = field(repr=False)
+    message: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, headers: Headers, body: bytes) -> Signed:
+        """Read the headers; MissingHeader or MalformedHeader names the wrong one.
+
+        TypeError for a body that isn't bytes: parsed and serialized again, it is not what fal
+        signed.
+        """
+        if not isinstance(cast("object", body), bytes | bytearray | memoryview):
+            raise TypeError(
+                f"body is {type(body).__name__}: give the raw bytes of the request as they came"
+            )
+        found = _found(headers)
+        values = {name: _value(name, found) for name in _FORMS}
+        parts = [values[name] for name in (REQUEST_ID, USER_ID, TIMESTAMP)]
+        return cls(
+            request_id=values[REQUEST_ID],
+            user_id=values[USER_ID],
+            timestamp=int(values[TIMESTAMP]),
+            signature=bytes.fromhex(values[SIGNATURE]),
+            message="\n".join([*parts, hashlib.sha256(body).hexdigest()]).encode(),
+        )
+
+    def check_age(self, now: Callable[[], float], leeway: float) -> None:
+        """Raise StaleTimestamp if it was signed more than `leeway` seconds before or after now."""
+        age = now() - self.timestamp
+        if abs(age) <= leeway:
+            return
+        when = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s in the future"
+        raise StaleTimestamp(
+            f"{TIMESTAMP} is {self.timestamp}, {when}: more than {leeway:g} s"
+            " (is this machine's clock right?)",
+            timestamp=self.timestamp,
+            age=age,
+            leeway=leeway,
+            request_id=self.request_id,
+        )
+
+    def made_by(self, keys: Iterable[bytes]) -> bool:
+        """Whether one of these Ed25519 keys, 32 bytes each, made the signature."""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+        for key in keys:
+            try:
+                Ed25519PublicKey.from_public_bytes(key).verify(self.signature, self.message)
+            except InvalidSignature:
+                continue
+            return True
+        return False
+
+
+def _found(headers: Headers) -> dict[str, list[str]]:
+    """The values of each of the four, by the name in lower case."""
+    found: dict[str, list[str]] = {name.lower(): [] for name in _FORMS}
+    pairs: Iterable[tuple[Text, object]]
+    pairs = headers.items() if isinstance(headers, _Items) else headers
+    for name, value in pairs:
+        # WSGI and CGI write HTTP_X_FAL_WEBHOOK_… (PEP 3333).
+        plain = _text(name).lower().replace("_", "-").removeprefix("http-")
+        if plain in found and value is not None:
+            found[plain].append(_text(value))
+    return found
+
+
+def _text(value: object) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _value(name: str, found: dict[str, list[str]]) -> str:
+    values = found[name.lower()]
+    request_id = next(iter(found[REQUEST_ID.lower()]), None)
+    if not any(values):
+        raise MissingHeader(
+            f"{name} is missing: the request is not fal's, or a proxy left it out",
+            header=name,
+            request_id=request_id,
+        )
+    pattern, form = _FORMS[name]
+    if len(set(values)) > 1:
+        # Code that reads the first of them could act on another one than the verified.
+        raise MalformedHeader(
+            f"{name} is there {len(values)} times, with different values",
+            header=name,
+            value=", ".join(values),
+            request_id=request_id,
+        )
+    if not re.fullmatch(pattern, values[0]):
+        raise MalformedHeader(
+            f"{name} is {_short(values[0])}: {form} are needed",
+            header=name,
+            value=values[0],
+            request_id=request_id,
+        )
+    return values[0]
+
+
+def _short(value: str) -> str:
+    shown = ascii(value)
+    return shown if len(shown) <= 60 else f"{shown[:40]}… ({len(value)} characters)"
+
 
 DAY = 86_400.0
 _TIMEOUT = 10.0
@@ -87,19 +235,6 @@ def jwks_url(base_url: str | None = None) -> str:
     return Address.resolve(base_url, os.environ).url(REST, _PATH)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    keys: tuple[bytes, ...]
-    since: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    kind: type[KeysUnavailable]
-    message: str
-    at: float
-
-
 class KeyRing:
     """The keys at one URL, shared by threads and event loops.
 
@@ -126,11 +261,12 @@ class KeyRing:
         if origin(self.url.partition("?")[0]) is None:
             raise ValueError(f"url is {self.url!r}: give the http or https URL of a JWKS")
         self._fetch = fetch or _fetched
-        self._async_fetch = async_fetch or (_in_thread(fetch) if fetch else _async_fetched)
+        self._async_fetch = async_fetch or (self._in_thread if fetch else _async_fetched)
         self._max_age = max_age
         self._pause = pause
-        self._kept: _Kept | None = None
-        self._failed: _Failed | None = None
+        # With the moment of each, in Unix seconds.
+        self._kept: tuple[tuple[bytes, ...], float] | None = None
+        self._failed: tuple[KeysUnavailable, float] | None = None
         self._lock = threading.Lock()
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
             WeakKeyDictionary()
@@ -163,14 +299,15 @@ class KeyRing:
         """Whether the signature is proven by what is known; False if the keys are to be fetched."""
         kept, failed, at = self._kept, self._failed, now()
         # A clock that was set back makes keys look younger than they are.
-        age = -1.0 if kept is None else at - kept.since
+        age = -1.0 if kept is None else at - kept[1]
         if kept is not None and 0 <= age < self._max_age:
-            if signed.made_by(kept.keys):
+            if signed.made_by(kept[0]):
                 return True
             if age < self._pause:
                 raise self._wrong(signed)
-        if failed is not None and 0 <= at - failed.at < _AFTER_FAILURE:
-            raise failed.kind(failed.message, url=self.url, request_id=signed.request_id)
+        if failed is not None and 0 <= at - failed[1] < _AFTER_FAILURE:
+            error = failed[0]
+            raise type(error)(error.message, url=self.url, request_id=signed.request_id)
         return False
 
     @contextmanager
@@ -180,19 +317,23 @@ class KeyRing:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             why = str(error) or type(error).__name__
             message = f"fal's keys can't be fetched from {self.url}: {why}{self._advice()}"
-            self._failed = _Failed(KeysUnavailable, message, now())
-            raise KeysUnavailable(message, url=self.url, request_id=signed.request_id) from error
+            failure = KeysUnavailable(message, url=self.url, request_id=signed.request_id)
+            self._failed = failure, now()
+            raise failure from error
         except KeysUnavailable as error:
-            self._failed = _Failed(type(error), error.message, now())
             error.request_id = signed.request_id
+            self._failed = error, now()
             raise
 
     def _keep(self, document: bytes, now: Now) -> None:
-        self._kept = _Kept(read_jwks(document, self.url), now())
+        self._kept = read_jwks(document, self.url), now()
         self._failed = None
 
+    async def _in_thread(self, url: str) -> bytes:
+        return await asyncio.to_thread(self._fetch, url)
+
     def _verify(self, signed: Signed) -> None:
-        if self._kept is None or not signed.made_by(self._kept.keys):
+        if self._kept is None or not signed.made_by(self._kept[0]):
             raise self._wrong(signed)
 
     def _wrong(self, signed: Signed) -> WrongSignature:
@@ -221,10 +362,3 @@ def _document(response: httpx.Response) -> bytes:
     if response.status_code != 200:
         raise OSError(f"it answered {response.status_code}")
     return response.content
-
-
-def _in_thread(fetch: Fetch) -> AsyncFetch:
-    async def fetched(url: str) -> bytes:
-        return await asyncio.to_thread(fetch, url)
-
-    return fetched

@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,9 +17,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from processes import FALKIT
 from serving import KEY, PATIENCE, PROMPT, T2V
-
-COMMAND = [sys.executable, "-c", "from falkit_mock.cli import main; main()"]
 
 
 @dataclass
@@ -46,7 +44,7 @@ def serve() -> Generator[Callable[..., Served]]:
     with ExitStack() as stack:
 
         def start(*options: str) -> Served:
-            command = [*COMMAND, "serve", "--port", "0", *options]
+            command = [FALKIT, "serve", "--port", "0", *options]
             pipe = subprocess.PIPE
             process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
             stack.callback(_end, process)
@@ -69,7 +67,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 def _refused(*options: str) -> str:
     """Run `falkit` with options that it must refuse; return its one line."""
     done = subprocess.run(
-        [*COMMAND, *options], capture_output=True, text=True, timeout=PATIENCE, check=False
+        [FALKIT, *options], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1, done.stderr
@@ -187,10 +185,10 @@ def test_every_line_is_json_whatever_it_says(serve: Callable[..., Served]) -> No
     assert served.ready["control_token"] not in json.dumps(lines), "a log may be kept"
 
 
-def test_what_ends_it_is_json_too() -> None:
+def test_startup_errors_are_json_too() -> None:
     words = ["serve", "--log-format", "json", "--host", "no.such.host.invalid"]
     done = subprocess.run(
-        [*COMMAND, *words], capture_output=True, text=True, timeout=PATIENCE, check=False
+        [FALKIT, *words], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     line = json.loads(done.stderr)
     assert (done.returncode, line["level"]) == (2, "error")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from typing import Any
 
 import click
 import httpx
 import pytest
 
+from falkit import Settings
 from falkit_mock.cli.options import RUN_OPTIONS, clock_line, clock_of, settings_of
 from falkit_mock.core.clock import SimulatedClock
-from falkit_mock.settings import Settings
-from processes import started
+from processes import FALKIT, started
 from serving import KEY, PROMPT, T2V
 
 
@@ -37,7 +36,7 @@ def test_time_passes_from_now_on_unless_asked() -> None:
     assert made()[1:] == (None, "")
 
 
-def test_a_clock_that_stands_begins_where_it_is_told() -> None:
+def test_a_paused_clock_begins_where_the_option_says() -> None:
     _, clock, told = made("--clock", "manual", "--clock-start", "2027-01-15T08:00:00Z")
     assert clock is not None
     assert (clock.now(), clock.running) == (1_800_000_000.0, False)
@@ -55,7 +54,7 @@ def test_a_moment_without_an_offset_is_utc(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["soon", "", "2027", "9999-99-99T00:00:00Z"])
-def test_a_moment_that_is_none_is_named(text: str) -> None:
+def test_a_malformed_moment_is_named(text: str) -> None:
     with pytest.raises(click.UsageError, match=r"clock-start: .* isn't a moment"):
         made("--clock-start", text)
 
@@ -63,12 +62,12 @@ def test_a_moment_that_is_none_is_named(text: str) -> None:
 @pytest.mark.parametrize(
     ("word", "seconds"), [("fal", None), ("forever", float("inf")), ("90", 90.0), ("0.5", 0.5)]
 )
-def test_a_results_lifetime_is_fals_or_ones_own(word: str, seconds: float | None) -> None:
+def test_a_results_lifetime_is_fals_or_the_options(word: str, seconds: float | None) -> None:
     assert made("--result-ttl", word)[0].result_ttl == seconds
 
 
 @pytest.mark.parametrize("word", ["long", "0", "-1", "nan"])
-def test_a_lifetime_that_is_none_is_named(word: str) -> None:
+def test_a_malformed_lifetime_is_named(word: str) -> None:
     with pytest.raises(click.UsageError, match="result-ttl"):
         made("--result-ttl", word)
 
@@ -83,8 +82,8 @@ def test_a_negative_limit_is_refused() -> None:
         made("--concurrency", "-1")
 
 
-def test_a_mock_whose_time_stands_says_so_and_lets_none_pass() -> None:
-    command = [sys.executable, "-m", "falkit_mock", "serve", "--port", "0"]
+def test_a_mock_on_a_paused_clock_says_so_and_stays_paused() -> None:
+    command = [FALKIT, "serve", "--port", "0"]
     command += ["--clock", "manual", "--clock-start", "2027-01-15T08:00:00Z", "--timing", "60,60"]
     with started(command, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -3,20 +3,16 @@
 # The client's own types leave open what its paths are of, hence the ignores of upload_file.
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Generator
-from io import BytesIO
 from pathlib import Path
 
 import fal_client
 import httpx
 import pytest
-from PIL import Image
 
-from falkit_fixtures import images
 from rerouting import AsyncTransports, rerouted
-from serving import I2V_FAST, PROMPT, Mock
+from serving import Mock, Serve
 
 # More than 100 MiB go in parts of 10 MiB; zeros, since it is the way that is tried.
 LARGE = bytes(101 * 1024 * 1024)
@@ -26,6 +22,12 @@ LARGE = bytes(101 * 1024 * 1024)
 def async_transports() -> AsyncTransports:
     """What an asynchronous test has to close."""
     return []
+
+
+@pytest.fixture
+def mock(timed: Serve) -> Mock:
+    """A mock on a clock that the test moves."""
+    return timed()
 
 
 @pytest.fixture
@@ -42,31 +44,6 @@ def read(url: str) -> tuple[str, bytes]:
     reply = httpx.get(url)
     assert reply.status_code == 200, reply.text
     return reply.headers["content-type"], reply.content
-
-
-def test_upload(placed: Mock) -> None:
-    url = fal_client.SyncClient(key="id:secret").upload(b"hello", "text/plain", "hello.txt")
-    assert read(url) == ("text/plain", b"hello")
-    assert url.endswith("_hello.txt")
-
-
-def test_upload_file(placed: Mock, tmp_path: Path) -> None:
-    path = tmp_path / "picture.png"
-    path.write_bytes(images.sample("png"))
-    client = fal_client.SyncClient(key="id:secret")
-    url = client.upload_file(path)  # pyright: ignore[reportUnknownMemberType]
-    assert read(url) == ("image/png", images.sample("png"))
-    output = client.run(I2V_FAST, arguments={**PROMPT, "image_url": url})
-    assert read(output["video"]["url"])[0] == "video/mp4"
-
-
-def test_upload_image(placed: Mock) -> None:
-    client = fal_client.SyncClient(key="id:secret")
-    url = client.upload_image(Image.new("RGB", (64, 36), "navy"))
-    content_type, data = read(url)
-    assert content_type == "image/jpeg"
-    with Image.open(BytesIO(data)) as image:
-        assert image.size == (64, 36)
 
 
 def test_upload_by_the_older_repository(placed: Mock) -> None:
@@ -97,28 +74,3 @@ def test_a_large_file_in_parts(placed: Mock, tmp_path: Path) -> None:
     client = fal_client.SyncClient(key="id:secret")
     url = client.upload_file(path)  # pyright: ignore[reportUnknownMemberType]
     assert httpx.head(url).headers["content-length"] == str(len(LARGE))
-
-
-def test_uploads_of_the_asynchronous_client(
-    placed: Mock, async_transports: AsyncTransports, tmp_path: Path
-) -> None:
-    path = tmp_path / "picture.png"
-    path.write_bytes(images.sample("png"))
-
-    async def main() -> list[str]:
-        client = fal_client.AsyncClient(key="id:secret")
-        urls = [
-            await client.upload(b"hello", "text/plain"),
-            await client.upload_file(path),  # pyright: ignore[reportUnknownMemberType]
-            await client.upload_image(Image.new("RGB", (64, 36))),
-            await client.upload(LARGE, "video/mp4"),
-        ]
-        for transport in async_transports:
-            await transport.aclose()
-        return urls
-
-    hello, picture, image, large = asyncio.run(main())
-    assert read(hello) == ("text/plain", b"hello")
-    assert read(picture) == ("image/png", images.sample("png"))
-    assert read(image)[0] == "image/jpeg"
-    assert httpx.head(large).headers["content-length"] == str(len(LARGE))

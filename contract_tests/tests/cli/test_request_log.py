@@ -12,11 +12,10 @@ from typing import Any, Literal
 import httpx
 import pytest
 
-from falkit_mock.app import create_app
+from falkit import create_app
 from falkit_mock.cli.console import ConsoleLog, delivery_facts, delivery_text
-from falkit_mock.core.clock import ManualClock
 from falkit_mock.core.events import Delivery
-from serving import KEY, PROMPT, T2V
+from serving import KEY, PROMPT, T2V, WatchedClock
 
 NOW = 1_800_000_000.0
 TAKEN = Delivery(
@@ -33,10 +32,10 @@ TAKEN = Delivery(
     response_headers={},
     response_body=b"never mind\n",
     error=None,
-    verdict="acknowledged",
+    status="acknowledged",
     next=None,
 )
-REFUSED = replace(TAKEN, status_code=500, verdict="retry", next=NOW + 7)
+REFUSED = replace(TAKEN, status_code=500, status="retry", next=NOW + 7)
 
 
 def test_a_line_has_the_jobs_id_its_status_and_the_faults_and_no_password() -> None:
@@ -56,21 +55,21 @@ def test_a_line_has_the_jobs_id_its_status_and_the_faults_and_no_password() -> N
         (replace(REFUSED, status_code=302), "not taken: redirects aren't followed; the next"),
         (replace(REFUSED, status_code=None, error="no answer"), "not taken: no answer; the next"),
         (
-            replace(REFUSED, verdict="failed", next=None, number=11),
+            replace(REFUSED, status="failed", next=None, number=11),
             "given up after 11 attempts: never mind",
         ),
         (
-            replace(REFUSED, verdict="failed", next=None, cause="resend", number=3),
+            replace(REFUSED, status="failed", next=None, cause="resend", number=3),
             "not taken, and not tried again: never mind",
         ),
     ],
 )
-def test_what_was_not_taken_says_why(delivery: Delivery, why: str) -> None:
+def test_a_webhook_that_was_not_accepted_says_why(delivery: Delivery, why: str) -> None:
     _, said = delivery_text(delivery, NOW).splitlines()
     assert why in said
 
 
-def test_the_mocks_time_is_told_where_it_is_another() -> None:
+def test_the_mocks_time_is_logged_where_it_differs() -> None:
     assert "mock's clock" not in delivery_text(TAKEN, NOW)
     assert "  at 2027-01-15T07:59:59.000Z by the mock's clock" in delivery_text(
         TAKEN, NOW, paused=True
@@ -96,7 +95,7 @@ class Log(ConsoleLog):
 
 def asked(form: Literal["text", "json"], path: str, *, running: bool = False) -> str:
     """Return what is logged of a direct call that has to wait until the clock is moved."""
-    told, clock = io.StringIO(), ManualClock()
+    told, clock = io.StringIO(), WatchedClock()
     app = create_app(clock=clock)
     app.service.events.listeners.append(Log(form, told, clock))
 
@@ -118,7 +117,7 @@ def asked(form: Literal["text", "json"], path: str, *, running: bool = False) ->
     return told.getvalue()
 
 
-def test_a_caller_who_waits_for_a_paused_clock_is_told_of_once() -> None:
+def test_a_caller_who_waits_for_a_paused_clock_is_logged_once() -> None:
     waits, why, done = asked("text", f"/fal.run/{T2V}").splitlines()
     assert waits.endswith(f" ... POST fal.run/{T2V}")
     assert why.endswith(
@@ -128,7 +127,7 @@ def test_a_caller_who_waits_for_a_paused_clock_is_told_of_once() -> None:
     assert f" 200 POST fal.run/{T2V}  " in done
 
 
-def test_programs_are_told_of_who_waits() -> None:
+def test_waiting_callers_are_logged_as_json() -> None:
     lines = [json.loads(line) for line in asked("json", f"/fal.run/{T2V}").splitlines()]
     waits, ended, done = lines
     assert (waits["target"], waits["waits_for"]) == (f"fal.run/{T2V}", "clock")
@@ -136,6 +135,6 @@ def test_programs_are_told_of_who_waits() -> None:
     assert done["status"] == 200
 
 
-def test_nobody_waits_for_a_clock_that_runs_or_for_what_is_answered_at_once() -> None:
+def test_no_wait_is_logged_on_a_running_clock_or_for_instant_answers() -> None:
     assert "waits" not in asked("text", f"/fal.run/{T2V}", running=True)
     assert "waits" not in asked("text", f"/queue.fal.run/{T2V}")

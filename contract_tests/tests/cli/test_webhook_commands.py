@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import socket
-from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,11 +17,17 @@ from falkit_mock.cli import main
 from falkit_mock.cli.console import ConsoleLog
 from falkit_mock.core.events import DeliveryAttempted, Listener
 from falkit_mock.webhooks.signing import SAMPLES
-from serving import Mock
-from webhooks.following import deliveries, go, settled, submit
-from webhooks.receiver import Receiver, Reply, receiving
+from following import deliveries, go, settled, submit
+from receiver import Receiver, Reply, receiving
+from serving import Mock, Serve
 
 JWKS = "/rest.fal.ai/.well-known/jwks.json"
+
+
+@pytest.fixture
+def mock(serve: Serve) -> Mock:
+    """A mock of the test's own, whose jobs take no time."""
+    return serve()
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,7 @@ def test_resend_sends_a_jobs_webhook_again(mock: Mock, receiver: Receiver) -> No
     assert first.body == second.body
 
 
-def test_resend_sends_it_elsewhere(mock: Mock, receiver: Receiver) -> None:
+def test_resend_sends_a_webhook_elsewhere(mock: Mock, receiver: Receiver) -> None:
     job = mock.submit()["request_id"]
     done = falkit("resend", job, "--to", receiver.url, "--base-url", mock.url, "--json")
     assert json.loads(done.stdout)["response"]["status_code"] == 200
@@ -167,8 +172,8 @@ def test_trigger_says_once_which_endpoints_there_are(mock: Mock) -> None:
     assert done.stderr == f"falkit: endpoint: 'fal-ai/flux/dev' {known}\n"
 
 
-def test_deliveries_are_listed_with_what_came_of_them(standing: Callable[..., Mock]) -> None:
-    mock, codes = standing(), iter([500, 200])
+def test_deliveries_are_listed_with_what_came_of_them(timed: Serve) -> None:
+    mock, codes = timed(webhook_timestamps="mock"), iter([500, 200])
     url = ("--base-url", mock.url)
     with receiving(lambda _: Reply(next(codes))) as receiver:
         at = receiver.url.replace("://", "://me:secret@")

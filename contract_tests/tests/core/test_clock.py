@@ -36,7 +36,7 @@ def test_a_jump_visits_every_awaited_moment_in_order() -> None:
     assert asyncio.run(check()) == [1010.0, 1030.0]
 
 
-def test_what_is_begun_on_the_way_is_met_on_the_way() -> None:
+def test_timers_set_on_the_way_of_a_jump_are_met() -> None:
     async def check() -> list[float]:
         clock = SimulatedClock(0.0, running=False)
         seen: list[float] = []
@@ -258,7 +258,7 @@ def test_a_clock_that_is_restored_to_an_earlier_moment_calls_its_timers_later() 
     asyncio.run(check())
 
 
-def test_ten_thousand_sleepers_are_woken_by_no_notifier() -> None:
+def test_ten_thousand_waiters_are_not_woken_by_a_notifier() -> None:
     async def check() -> None:
         clock = ManualClock()
         woken: list[int] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from falkit_mock.cli import main
-from falkit_mock.core import DurationError, parse_duration
+from falkit_mock.core import parse_duration
 from serving import PROMPT, T2V, Mock
 
 
@@ -42,13 +42,13 @@ def falkit(manual: Mock, capsys: pytest.CaptureFixture[str]) -> Command:
     ("text", "seconds"),
     [("90", 90), ("0.5", 0.5), ("15m", 900), ("2h", 7200), ("1h30m", 5400), ("250ms", 0.25)],
 )
-def test_a_length_of_time_is_read(text: str, seconds: float) -> None:
+def test_a_duration_is_read(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "m", "-5", "1h30", "5 m", "1w", "٣s"])
-def test_what_is_no_length_of_time_is_refused(text: str) -> None:
-    with pytest.raises(DurationError, match="15m"):
+def test_a_malformed_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="15m"):
         parse_duration(text)
 
 
@@ -147,7 +147,7 @@ def test_a_state_goes_out_and_in(falkit: Command, manual: Mock, tmp_path: Path) 
     assert "can't be written" in falkit.refused("export", str(tmp_path / "no" / "state.tar"))
 
 
-def test_a_mock_that_is_not_there_is_one_line_with_the_mend(
+def test_a_missing_mock_is_one_line_with_the_fix(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     nobody = Command("http://127.0.0.1:9", capsys)
@@ -158,6 +158,8 @@ def test_a_mock_that_is_not_there_is_one_line_with_the_mend(
     assert "base-url" in Command("http://[", capsys).refused("jobs")
 
 
-def test_what_is_no_mock_is_said_so(manual: Mock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_is_not_a_mock_is_reported(
+    manual: Mock, capsys: pytest.CaptureFixture[str]
+) -> None:
     elsewhere = Command(f"{manual.url}/fal.ai", capsys)
     assert "isn't falkit" in elsewhere.refused("clock")

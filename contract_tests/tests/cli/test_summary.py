@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from falkit import Settings
 from falkit_mock.app import MockApp, create_app
 from falkit_mock.cli.summary import Summary
-from falkit_mock.core.clock import ManualClock
 from falkit_mock.core.events import (
     Delivery,
     DeliveryAttempted,
@@ -26,14 +26,12 @@ from falkit_mock.core.events import (
     Verdict,
 )
 from falkit_mock.core.network import listen, reached
-from falkit_mock.core.settings import parse_timing
 from falkit_mock.gateway import Egress
 from falkit_mock.gateway.authority import Authority
 from falkit_mock.gateway.gateway import Gateway
 from falkit_mock.mock import ServerThread
-from falkit_mock.settings import Settings
-from serving import KEY, PATIENCE, PROMPT, T2V
-from webhooks.receiver import Received, Reply, receiving
+from receiver import Received, Reply, receiving
+from serving import KEY, PATIENCE, PROMPT, T2V, WatchedClock
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PAGE = Path(__file__).parents[3] / "docs" / "run.md"
@@ -58,9 +56,9 @@ class Told:
 
 
 @contextmanager
-def around(folder: Path, *rules: str, clock: ManualClock | None = None) -> Generator[Told]:
+def around(folder: Path, *rules: str, clock: WatchedClock | None = None) -> Generator[Told]:
     settings = Settings(
-        timing=parse_timing("instant" if clock is None else "1,1"),
+        timing="instant" if clock is None else "1,1",
         faults=rules,
     )
     with listen("127.0.0.1", 0) as mock, listen("127.0.0.1", 0) as gate:
@@ -118,12 +116,12 @@ def test_the_page_shows_a_summary_as_it_is(authority_folder: Path) -> None:
 
 
 def test_jobs_that_time_kept_from_ending_are_counted(authority_folder: Path) -> None:
-    with around(authority_folder, clock=ManualClock()) as told:
+    with around(authority_folder, clock=WatchedClock()) as told:
         told.http.post(QUEUE, json=PROMPT)
         assert told.lines() == ["  1 job not done at the end, as time is paused"]
 
 
-def test_a_result_that_a_rule_chose_and_an_answer_that_broke_off_are_told(
+def test_a_faulted_result_and_a_broken_off_answer_are_listed(
     authority_folder: Path,
 ) -> None:
     with around(authority_folder) as told:
@@ -162,7 +160,7 @@ def test_a_hint_of_requests_that_failed_and_of_others_is_told_once(authority_fol
     assert len({*hints}) == len(hints) == 2
 
 
-def test_a_refused_webhook_is_told_with_its_mend_and_without_its_password(
+def test_a_refused_webhook_is_listed_with_the_fix_and_without_its_password(
     authority_folder: Path,
 ) -> None:
     with around(authority_folder) as told:
@@ -209,7 +207,7 @@ def delivery(verdict: Verdict, number: int, *faults: str) -> Delivery:
         response_headers={},
         response_body=b"",
         error=None,
-        verdict=verdict,
+        status=verdict,
         next=None,
         faults=faults,
     )
@@ -224,7 +222,7 @@ def test_a_rule_that_matched_and_never_was_due_says_so(authority_folder: Path) -
     assert text == f"{rule}, though it matched 2 times"
 
 
-def test_a_rule_that_applied_before_a_reset_is_not_said_to_be_idle(
+def test_a_rule_that_applied_before_a_reset_is_not_listed_as_idle(
     authority_folder: Path,
 ) -> None:
     with around(authority_folder, "downstream_service_error times=1") as told:
@@ -233,7 +231,7 @@ def test_a_rule_that_applied_before_a_reset_is_not_said_to_be_idle(
         assert "never applied" not in told.summary()
 
 
-def test_nothing_takes_more_than_a_few_lines_of_eighty_columns() -> None:
+def test_the_summary_takes_a_few_lines_of_eighty_columns() -> None:
     summary = alone(*(f"stuck prompt={number}" for number in range(20)))
     for number in range(20):
         hint = f"{'word ' * 100}{'abcdefghijklmnopqrst'[number]}"
@@ -284,8 +282,8 @@ def test_requests_and_jobs_are_counted_apart(authority_folder: Path) -> None:
     assert first.startswith("4 requests, 1 failed; 3 jobs: 1 done, 2 failed; would have cost $0.36")
 
 
-def test_what_was_cancelled_did_not_fail(authority_folder: Path) -> None:
-    with around(authority_folder, clock=ManualClock()) as told:
+def test_cancelled_jobs_are_not_listed_as_failed(authority_folder: Path) -> None:
+    with around(authority_folder, clock=WatchedClock()) as told:
         told.http.put(told.http.post(QUEUE, json=PROMPT).json()["cancel_url"])
         assert told.summary().startswith("2 requests; 1 job: 1 cancelled; would have cost $0.00")
 

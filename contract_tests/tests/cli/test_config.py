@@ -15,9 +15,9 @@ from falkit_mock.cli.faults import faults
 from falkit_mock.cli.serve import serve
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rules import Rule
+from processes import FALKIT
 from serving import PATIENCE
 
-FALKIT = str(Path(sys.executable).with_name("falkit"))
 ASK = (
     "import os, sys, urllib.request as u\n"
     "request = u.Request('https://fal.run/fal-ai/ltx-2/text-to-video', b'{\"prompt\": \"x\"}',"
@@ -52,7 +52,7 @@ def test_the_command_line_sets_rules(tmp_path: Path) -> None:
     assert done.stdout == "500\n"
 
 
-def test_a_file_sets_rules_and_options_and_is_told_of(tmp_path: Path) -> None:
+def test_a_config_file_sets_rules_and_options_and_is_announced(tmp_path: Path) -> None:
     (tmp_path / "falkit.toml").write_text(
         'api-key = "id:secret"\nport = 1\nseed = 3\n[assume]\nunknown-request = "detail"\n'
         '[[rules]]\nfault = "account_locked"\ntimes = 1\nendpoint = "fal-ai/ltx-2/*"\n'
@@ -129,7 +129,7 @@ def test_a_file_that_cant_work_ends_it_with_one_line(tmp_path: Path, text: str, 
     ],
     ids=str,
 )
-def test_what_a_file_says_wrongly_is_told_with_its_name(
+def test_a_mistake_in_a_config_file_is_reported_with_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: str
 ) -> None:
     (tmp_path / "falkit.toml").write_text(text)
@@ -147,9 +147,7 @@ def test_what_a_file_says_wrongly_is_told_with_its_name(
         ("--host", "x" * 99, "isn't an address to listen on"),
     ],
 )
-def test_an_option_that_cant_work_is_told_with_its_mend(
-    option: str, value: str, words: str
-) -> None:
+def test_an_impossible_option_is_reported_with_the_fix(option: str, value: str, words: str) -> None:
     done = CliRunner().invoke(serve, ["--port", "0", option, value])
     assert (done.exit_code, words in done.output) == (2, True), done.output
     assert f"{option[2:]}: " in done.output
@@ -165,7 +163,7 @@ def test_a_rule_for_an_endpoint_that_is_not_there_is_warned_of() -> None:
     assert Rule.read("hang endpoint=*/a").missed(["fal-ai/ltx-2/a"]) is None
 
 
-def test_a_file_that_is_no_toml_or_not_there_ends_it_with_one_line(tmp_path: Path) -> None:
+def test_a_missing_or_malformed_toml_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "falkit.toml").write_text("a = = b")
     with pytest.raises(ConfigError, match="isn't TOML"):
         read_config(tmp_path / "falkit.toml")

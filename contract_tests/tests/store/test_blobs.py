@@ -1,0 +1,62 @@
+"""The folder of uploaded bytes by itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from falkit_mock.store.blobs import Blobs
+
+
+@pytest.fixture
+def blobs() -> Iterator[Blobs]:
+    made = Blobs()
+    yield made
+    made.close()
+
+
+def test_a_stretch_of_a_blob_is_read(blobs: Blobs) -> None:
+    sink = blobs.sink()
+    sink.write(b"hello")
+    assert b"".join(blobs.read([sink.keep()], 1, 4)) == b"ell"
+
+
+def test_a_killed_mocks_folder_is_removed_and_a_running_ones_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    living = Blobs()
+    old, young, other = (
+        tmp_path / name for name in ("falkit-uploads-old", "falkit-uploads-young", "other")
+    )
+    for folder in (old, young, other):
+        folder.mkdir()
+        (folder / "x").write_bytes(b"x")
+    for folder in (living.folder, old, other):
+        os.utime(folder, (0, 0))
+    next_one = Blobs()
+    made = next_one.folder
+    assert sorted(tmp_path.iterdir()) == sorted([living.folder, made, young, other])
+    for each in (living, next_one):
+        each.close()
+    assert sorted(tmp_path.iterdir()) == sorted([young, other])
+
+
+def test_a_dropped_sink_takes_no_more(blobs: Blobs) -> None:
+    sink = blobs.sink()
+    sink.drop()
+    sink.write(b"late")
+    sink.drop()
+    assert list(blobs.folder.iterdir()) == []
+
+
+def test_a_truncated_blob_is_an_error(blobs: Blobs) -> None:
+    sink = blobs.sink()
+    sink.write(b"hello")
+    piece = sink.keep()
+    (blobs.folder / piece.blob).write_bytes(b"he")
+    with pytest.raises(EOFError, match=piece.blob):
+        list(blobs.read([piece], 0, 5))
