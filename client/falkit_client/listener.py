@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 import click
@@ -35,7 +35,7 @@ _EPILOG = """\b
 Examples:
   falkit listen
   falkit listen --forward-to http://localhost:8000/webhooks/fal
-  falkit listen --format json --port 0
+  falkit listen --json --port 0
 
 \b
 Answers: the receiver's own with --forward-to, 502 or 504 if there is none. Else
@@ -57,8 +57,8 @@ Answers: the receiver's own with --forward-to, 502 or 504 if there is none. Else
               metavar="SECONDS",
               help="How far timestamps may be off; a mock whose clock was moved signs by it only "
               "with --webhook-timestamps mock.")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text",
-              show_default=True, help="How each delivery is written to stdout.")  # fmt: skip
+@click.option("--json", "json_lines", is_flag=True,
+              help="Print each delivery as a line of JSON.")  # fmt: skip
 def listen(
     host: str,
     port: int,
@@ -67,7 +67,7 @@ def listen(
     real: bool,
     jwks: str | None,
     leeway: float,
-    form: Literal["text", "json"],
+    json_lines: bool,
 ) -> None:
     """Receive webhooks: print and verify each, and pass it on.
 
@@ -80,7 +80,7 @@ def listen(
 
     keys = _keys(base_url, real, jwks)
     target = _origin(forward_to)
-    format_ = as_json if form == "json" else as_text
+    format_ = as_json if json_lines else as_text
     with _bound_socket(host, port) as listener:
         port = listener.getsockname()[1]
         shown = _ANY.get(host, host)
@@ -160,7 +160,7 @@ def as_text(received: Received) -> str:
             first = f"{delivery.status:<7} {delivery.request_id}  verified"
             facts = _facts(delivery)
             if received.times > 1:
-                again = f"time {received.times} for this request id"
+                again = f"delivery {received.times} of this request id"
                 facts.append(f"{again}: a handler must do nothing twice")
         case WebhookError() as error:
             request_id = error.request_id or "(no request id)"

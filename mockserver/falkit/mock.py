@@ -11,9 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
 from falkit.views import Clock, Faults, Job, Webhooks, read_jobs, wait_until
+from falkit_mock.core import reason
 from falkit_mock.core.network import listen, reached
+from falkit_mock.core.settings import SettingsError
+from falkit_mock.gateway import Policy
 from falkit_mock.mock import ServerThread
-from falkit_mock.settings import ClockMode, MockSettings, Settings
+from falkit_mock.settings import ClockMode, MockSettings, Settings, check_choice
 
 if TYPE_CHECKING:
     from socket import socket
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from falkit_mock.app import MockApp
     from falkit_mock.core.clock import Clock as ClockObject
     from falkit_mock.core.events import RequestRecord
-    from falkit_mock.gateway import Policy
     from falkit_mock.gateway.gateway import Gateway
     from falkit_spec import Catalog
 
@@ -49,11 +51,12 @@ class Mock:
         catalog: Catalog | None = None,
         **options: Unpack[MockSettings],
     ) -> None:
-        self.settings = (settings or Settings()).replace(**options)
+        self.settings = _settings_of(settings).replace(**options)
         if isinstance(clock, str):
             self.settings = self.settings.replace(clock=clock)
-        self._own_clock = None if isinstance(clock, str) else clock
-        self._port = port
+        self._own_clock = None if clock is None or isinstance(clock, str) else _own(clock)
+        self._port = _checked_port(port)
+        check_choice("egress", egress, Policy)
         self._egress: Policy = egress
         self._catalog = catalog
         self._listener: socket | None = None
@@ -66,7 +69,7 @@ class Mock:
         """Begin to serve, and return once requests are answered; raise what keeps it from that."""
         if self._listener is not None:
             raise RuntimeError("this mock was started before; make another one")
-        self._listener = listen(_LOOPBACK, self._port)
+        self._listener = _listening(self._port)
         server = self._server = ServerThread(
             self.settings, self._listener, clock=self._own_clock, catalog=self._catalog
         )
@@ -212,3 +215,38 @@ class Mock:
                 self._gateway = Gateway(listener, self.url, egress, authority)
                 server.open_gateway(self._gateway)
             return self._gateway
+
+
+def _settings_of(given: object) -> Settings:
+    if given is None or isinstance(given, Settings):
+        return given or Settings()
+    fix = 'give falkit.Settings(…), or settings by name such as timing="instant"'
+    raise SettingsError("settings", f"{given!r} isn't a Settings; {fix}")
+
+
+# What the mock calls on a clock.
+_CLOCK = ("now", "at", "sleep_until", "timeout_at", "wait", "busy")
+
+
+def _own(clock: ClockObject) -> ClockObject:
+    """Return a clock of the program's own; raise SettingsError for what isn't a clock."""
+    if all(callable(getattr(clock, name, None)) for name in _CLOCK) and hasattr(clock, "notifier"):
+        return clock
+    fix = "give 'real' or 'manual', or an object with the methods of one"
+    raise SettingsError("clock", f"{clock!r} isn't a clock; {fix}")
+
+
+def _checked_port(port: object) -> int:
+    if isinstance(port, int) and not isinstance(port, bool) and 0 <= port < 65_536:
+        return port
+    raise SettingsError("port", f"{port!r} isn't a port; give one up to 65535, or 0 for a free one")
+
+
+def _listening(port: int) -> socket:
+    """Return a listening socket; the OSError says which port and what to do."""
+    try:
+        return listen(_LOOPBACK, port)
+    except OSError as error:
+        why = f"port: can't listen on {_LOOPBACK}:{port} ({reason(error)})"
+        fix = "choose another port, or 0 for a free one"
+        raise OSError(error.errno, f"{why}; {fix}") from None

@@ -176,7 +176,8 @@ class Faults(_Live[FaultRule]):
     def remove(self, id: str) -> None:
         """Remove a rule; raise KeyError if there is no such rule."""
         if not self._server.inside(lambda: self._service.rules.remove(id)):
-            raise KeyError(id)
+            known = ", ".join(rule.id for rule in self._read()) or "none"
+            raise KeyError(f"{id!r} isn't a rule's id; those there are: {known}")
 
     def clear(self) -> None:
         """Remove all rules, those of the mock's settings too."""
@@ -214,7 +215,8 @@ class Clock(_View):
         """
         seconds = parse_duration(time) if isinstance(time, str) else float(time)
         if not 0 <= seconds < math.inf:
-            raise ValueError(f"time: {time!r} can't pass; give 0 or more seconds, or such as 2h")
+            fix = "give 0 or more seconds, or a length such as 2h"
+            raise ValueError(f"time: {time!r} can't pass; {fix}")
         clock = self._clock()
         return self._server.call(lambda: clock.move_by(seconds), None)
 

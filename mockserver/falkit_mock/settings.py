@@ -168,7 +168,10 @@ def _checked(value: Any, holds: bool, problem: str) -> Any:
 
 
 def _timing(value: Any) -> Timing:
-    return value if isinstance(value, Seconds | Realistic | Stepped) else parse_timing(_text(value))
+    if isinstance(value, Seconds | Realistic | Stepped):
+        return value
+    problem = "isn't a timing; give one such as 'instant'"
+    return parse_timing(_checked(value, isinstance(value, str), problem))
 
 
 def _text(value: Any) -> Any:
@@ -194,6 +197,14 @@ def _choice(choices: object) -> _Reader:
     return lambda value: _checked(value, value in words, problem)
 
 
+def check_choice(name: str, value: object, choices: object) -> None:
+    """Raise SettingsError for a value that is none of a Literal's words."""
+    try:
+        _choice(choices)(value)
+    except ValueError as error:
+        raise SettingsError(name, str(error)) from None
+
+
 def _flag(value: Any) -> Any:
     return _checked(value, isinstance(value, bool), "isn't True or False; give one of these")
 
@@ -212,7 +223,7 @@ def _result_ttl(value: Any) -> float | None:
         seconds = parse_duration(value) if isinstance(value, str) else float(value)
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
-    fix = "give fal, forever or seconds above 0, or such as 2h"
+    fix = "give fal, forever, seconds above 0, or a length such as 2h"
     good = seconds > 0 and not isinstance(value, bool)
     _checked(value, good, f"isn't a time to fetch a result in; {fix}")
     return seconds
@@ -232,7 +243,10 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _keys(value: Any) -> frozenset[str]:
-    return frozenset(_texts(value))
+    keys = _texts(value)
+    for key in keys:
+        _checked(key, _fits_header(key), "can't be a key; use ASCII without spaces")
+    return frozenset(keys)
 
 
 def _patterns(value: Any) -> tuple[str, ...]:
@@ -243,10 +257,16 @@ def _patterns(value: Any) -> tuple[str, ...]:
 
 
 def _token(value: Any) -> Any:
-    if value is not None and not re.fullmatch("[!-~]+", _text(value)):
-        # The value is a secret, and isn't shown.
+    # The value is a secret, and isn't shown.
+    if value == "":
+        raise ValueError("is empty; give a token, or None for none")
+    if value is not None and not _fits_header(_text(value)):
         raise ValueError("a header can't hold it; use ASCII without spaces")
     return value
+
+
+def _fits_header(word: str) -> bool:
+    return re.fullmatch("[!-~]+", word) is not None
 
 
 def _faults(value: Any) -> tuple[Rule, ...]:

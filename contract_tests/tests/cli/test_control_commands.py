@@ -59,7 +59,10 @@ def test_the_clock_is_shown_and_moved(falkit: Command, manual: Mock) -> None:
     assert "running" in falkit("clock", "run")
     assert "paused" in falkit("clock", "pause")
     assert "ago" in falkit.refused("clock", "set", "1800000000")
-    assert "15m" in falkit.refused("clock", "advance", "soon")
+    past = falkit.refused("clock", "set", "2020-01-01")
+    assert past.startswith("falkit: set: '2020-01-01' can't be set: it is ")
+    assert "set: 'some day' is not unix seconds or" in falkit.refused("clock", "set", "some day")
+    assert "or a length such as 15m" in falkit.refused("clock", "advance", "soon")
     assert "give a length of time" in falkit.refused("clock", "advance")
     assert "takes nothing" in falkit.refused("clock", "run", "5")
 
@@ -68,10 +71,13 @@ def test_jobs_are_listed_shown_and_steered(falkit: Command, manual: Mock) -> Non
     first, second = (manual.submit()["request_id"] for _ in range(2))
     newest = falkit("jobs").splitlines()
     assert [line.split()[:4] for line in newest] == [
-        [second, "08:00:00", "IN_QUEUE", "---"],
         [first, "08:00:00", "IN_QUEUE", "---"],
+        [second, "08:00:00", "IN_QUEUE", "---"],
     ]
+    assert falkit("jobs", "--limit", "1").split()[0] == second
     assert falkit("jobs", "--status", "completed") == ""
+    unknown = falkit.refused("jobs", "--status", "DONE")
+    assert "'DONE' is not one of 'IN_QUEUE', 'IN_PROGRESS', 'COMPLETED'" in unknown
     assert json.loads(falkit("jobs", first))["input"] == PROMPT
     falkit("jobs", first, "fail", "generation_timeout")
     assert falkit("jobs", "--status", "completed").split()[2:4] == ["COMPLETED", "504"]
@@ -82,24 +88,53 @@ def test_jobs_are_listed_shown_and_steered(falkit: Command, manual: Mock) -> Non
     assert "COMPLETED" in falkit("jobs", second, "complete")
     assert len(json.loads(falkit("jobs", "--json"))["jobs"]) == 2
     assert "name a fault" in falkit.refused("jobs", first, "fail")
-    assert "nobody" in falkit.refused("jobs", "nobody")
+    nobody = falkit.refused("jobs", "nobody")
+    assert "'nobody' isn't a job of this mock; `falkit jobs` lists its jobs" in nobody
 
 
 def test_the_request_log_is_shown_waited_for_and_cleared(falkit: Command, manual: Mock) -> None:
     manual.submit()
     assert f"200 POST queue.fal.run/{T2V}" in falkit("requests")
     assert falkit("requests", "--method", "PUT") == ""
-    assert falkit.refused("requests", "--method", "PUT", "--wait", "0.01", code=1) == ""
+    waited = falkit.refused("requests", "--method", "PUT", "--wait", "0.01", code=1)
+    assert waited == "no such requests\n"
     assert json.loads(falkit("requests", "--json"))["last"] == 1
     falkit("requests", "--clear")
     assert falkit("requests") == ""
+
+
+@pytest.mark.parametrize("table", ["jobs", "requests", "deliveries"])
+def test_an_empty_table_is_one_line_on_stderr(
+    manual: Mock, capsys: pytest.CaptureFixture[str], table: str
+) -> None:
+    for words, line in (((), f"no {table} yet\n"), (("--status", "500"), f"no such {table}\n")):
+        fit = {"jobs": ("--key", "x"), "deliveries": ("--status", "retry")}
+        main([table, "--base-url", manual.url, *(words and fit.get(table, words))])
+        assert capsys.readouterr() == ("", line)
+    main([table, "--base-url", manual.url, "--json"])
+    told = capsys.readouterr()
+    assert (json.loads(told.out)[table], told.err) == ([], "")
+
+
+def test_every_command_prints_what_the_api_answers(
+    falkit: Command, manual: Mock, tmp_path: Path
+) -> None:
+    manual.submit()
+    for words in (["clock"], ["clock", "advance", "1m"], ["clock", "pause"]):
+        assert json.loads(falkit(*words, "--json"))["running"] is False
+    for table in ("jobs", "requests", "deliveries"):
+        assert table in json.loads(falkit(table, "--json"))
+    file = str(tmp_path / "state.tar")
+    falkit("export", file)
+    assert json.loads(falkit("reset", "--json"))["seed"] == 1
+    assert json.loads(falkit("import", file, "--json"))["jobs"] == 1
 
 
 def test_a_state_goes_out_and_in(falkit: Command, manual: Mock, tmp_path: Path) -> None:
     job = manual.submit()
     file = tmp_path / "state.tar"
     assert "bytes" in falkit("export", str(file))
-    assert falkit("reset") == "empty, seed 1\n"
+    assert falkit("reset") == "the mock is empty; its seed is 1\n"
     assert manual.http.get(job["status_url"]).status_code == 404
     assert falkit("import", str(file)) == "1 job, seed 1\n"
     assert manual.status(job)["status"] == "IN_QUEUE"
@@ -116,7 +151,10 @@ def test_a_missing_mock_is_one_line_with_the_fix(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     nobody = Command("http://127.0.0.1:9", capsys)
-    assert "falkit serve" in nobody.refused("clock")
+    told = nobody.refused("clock")
+    assert "http://127.0.0.1:9 (connection refused); start one with falkit serve" in told
+    bare = Command("127.0.0.1:9", capsys).refused("jobs")
+    assert "base-url: '127.0.0.1:9' doesn't begin with http://; give a URL such as" in bare
     assert "base-url" in Command("http://[", capsys).refused("jobs")
 
 

@@ -145,9 +145,19 @@ def test_a_fault_that_is_misspelt_is_a_hint(authority_folder: Path) -> None:
             told.http.post(RUN, json={"prompt": "[falkit:stck]", "seeds": number})
         assert told.lines() == [
             "  hint: ignored, since fal-ai/ltx-2/text-to-video has no such input: seeds;",
-            "    [falkit:stck] makes no fault: fault: 'stck' isn't a fault; did you mean",
+            "    [falkit:stck] can't be used: fault: 'stck' isn't a fault; did you mean",
             "    stuck?",
         ]
+
+
+def test_a_hint_of_requests_that_failed_and_of_others_is_told_once(authority_folder: Path) -> None:
+    with around(authority_folder) as told:
+        shown = [{**PROMPT, "seeds": 1}, {**PROMPT, "seeds": 1, "duration": "8"}]
+        for url in (RUN, QUEUE):
+            for input in shown:
+                told.http.post(url, json=input)
+        hints = [line for line in told.lines() if line.startswith("  hint:")]
+    assert len({*hints}) == len(hints) == 2
 
 
 def test_a_refused_webhook_is_listed_with_the_fix_and_without_its_password(

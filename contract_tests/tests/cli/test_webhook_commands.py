@@ -81,7 +81,7 @@ def test_trigger_sends_one_without_a_mock_that_every_mock_verifies(
     assert (refused.returncode, receiver.received) == (2, [])
     assert f"base-url: no mock answers at {nowhere}; " in refused.stderr
     assert "--standalone" in refused.stderr
-    to = ("--to", receiver.url, "--request-id", "7", "--format", "json")
+    to = ("--to", receiver.url, "--request-id", "7", "--json")
     done = falkit("trigger", "failed", "--standalone", *to)
     assert done.returncode == 0, done.stderr
     assert "jwks.json" in done.stderr
@@ -155,7 +155,7 @@ def test_resend_sends_a_jobs_webhook_again(mock: Mock, receiver: Receiver) -> No
 
 def test_resend_sends_a_webhook_elsewhere(mock: Mock, receiver: Receiver) -> None:
     job = mock.submit()["request_id"]
-    done = falkit("resend", job, "--to", receiver.url, "--base-url", mock.url, "--format", "json")
+    done = falkit("resend", job, "--to", receiver.url, "--base-url", mock.url, "--json")
     assert json.loads(done.stdout)["response"]["status_code"] == 200
     assert receiver.wait()[0].json["request_id"] == job
 
@@ -198,7 +198,7 @@ def test_deliveries_are_listed_with_what_came_of_them(timed: Serve) -> None:
 def test_deliveries_can_be_waited_for_and_read_by_programs(mock: Mock, receiver: Receiver) -> None:
     job = submit(mock, receiver.url)["request_id"]
     words = ("--status", "acknowledged", "--base-url", mock.url)
-    done = falkit("deliveries", job, "--wait", "10", "--format", "json", *words)
+    done = falkit("deliveries", job, "--wait", "10", "--json", *words)
     page = json.loads(done.stdout)
     assert [one["request_id"] for one in page["deliveries"]] == [job]
     assert falkit("deliveries", "none", "--wait", "0.01", *words).returncode == 1

@@ -18,7 +18,7 @@ HINT = "x-falkit-hint"
         ("queue.fal.run", "latency on=run", "latency happens on run, not on submit"),
         ("fal.run", "", "names no fault"),
         ("queue.fal.run", ";", "names no fault"),
-        ("queue.fal.run", "nonsense", "makes no fault"),
+        ("queue.fal.run", "nonsense", "can't be used"),
     ],
 )
 def test_a_header_that_would_do_nothing_is_refused_by_falkit(

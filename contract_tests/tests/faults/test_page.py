@@ -21,7 +21,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_table_is_the_codes() -> None:
-    assert page(FAULTS.values()) in PAGE, "falkit faults --format markdown prints it"
+    assert page(FAULTS.values()) in PAGE, "falkit faults --markdown prints it"
 
 
 def test_every_rule_that_the_page_shows_works() -> None:

@@ -44,6 +44,7 @@ REFUSED = [
     ("latency on=upload prompt=x", "prompt", "call no model"),
     ("latency on=token endpoint=x", "endpoint", "call no model"),
     ("image_too_small min_hight=3", "min_hight", "did you mean min_height?"),
+    ("hang tmes=2", "tmes", "'tmes' isn't a parameter; did you mean times?"),
     ("bad_key seconds=3", "seconds", "bad_key takes none"),
     ("latency secs=3", "secs", "did you mean seconds?"),
     ("latency seconds=soon", "seconds", "is not a time"),

@@ -19,9 +19,10 @@ from falkit_mock.cli.gateway import SHELLS, render
 from falkit_mock.gateway import GatewayError
 from falkit_mock.gateway.authority import Authority
 from falkit_mock.gateway.environment import PRELOAD, variables
+from falkit_mock.settings import Settings
 from gated import Gated
 from processes import FALKIT
-from serving import T2V
+from serving import T2V, running
 
 URL = "http://127.0.0.1:4326"
 AWKWARD = {"A": "plain", "B": "two words", "C": "it's $HOME \\ `x`", "D": 'a "quoted" one', "E": ""}
@@ -160,14 +161,38 @@ def test_env_prints_for_each_shell(gate: Gated, shell: str) -> None:
 
 
 def _env(gate: Gated, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [FALKIT, "env", "--gateway-port", str(gate.place[1]), *options]
+    return _run(gate, "--gateway-port", str(gate.place[1]), *options, **environ)
+
+
+def _run(gate: Gated, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
     folder = str(gate.gateway.authority.key.parent)
     every = {**_outside(), "FALKIT_HOME": folder, **environ}
+    command = [FALKIT, "env", *options]
     return subprocess.run(command, env=every, capture_output=True, text=True, timeout=60)
 
 
 def _outside() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != "FAL_KEY"}
+    own = ("FAL_KEY", "FALKIT_BASE_URL")
+    return {name: value for name, value in os.environ.items() if name not in own}
+
+
+def test_env_asks_the_mock_of_the_environment_for_its_gateway(gate: Gated) -> None:
+    asked = _run(gate, FALKIT_BASE_URL=gate.mock)
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert asked.stdout == _env(gate).stdout
+    again = _run(gate, FALKIT_BASE_URL=gate.gateway.url)
+    assert again.stdout == asked.stdout
+
+
+def test_env_says_what_is_wrong_with_the_mock_of_the_environment(gate: Gated) -> None:
+    with running(Settings()) as alone:
+        told = _run(gate, FALKIT_BASE_URL=alone.url).stderr
+        assert f"the mock at {alone.url.removeprefix('http://')} has no gateway; FALKIT_B" in told
+        assert "--gateway-port" in told
+    nowhere = _run(gate, FALKIT_BASE_URL="http://127.0.0.1:1").stderr
+    assert "no gateway answers at 127.0.0.1:1; FALKIT_BASE_URL is http://127.0.0.1:1" in nowhere
+    bare = _run(gate, FALKIT_BASE_URL="127.0.0.1:4325").stderr
+    assert "FALKIT_BASE_URL: '127.0.0.1:4325' doesn't begin with http://" in bare
 
 
 def test_a_shell_that_evaluates_env_reaches_the_mock(gate: Gated) -> None:
@@ -190,7 +215,8 @@ def test_env_without_a_gateway_is_one_line(gate: Gated, tmp_path: Path) -> None:
     nobody = _env(gate, "--gateway-port", "1")
     assert (nobody.returncode, nobody.stdout) == (2, "")
     assert nobody.stderr == (
-        "falkit: no gateway answers at 127.0.0.1:1; start one with falkit serve --gateway\n"
+        "falkit: no gateway answers at 127.0.0.1:1; start one with falkit serve --gateway, or "
+        "give its --gateway-port\n"
     )
     other = _env(gate, FALKIT_HOME=str(tmp_path))
     assert other.returncode == 2

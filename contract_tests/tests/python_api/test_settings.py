@@ -53,7 +53,8 @@ def test_a_plain_value_is_taken(name: str, given: Any, kept: object) -> None:
 
 WRONG: list[tuple[str, Any, str]] = [
     ("timing", "soon", r"'soon' is none of instant, polls, held, realistic or QUEUE,RUN"),
-    ("timing", 5, r"5 isn't text; write it in quotes"),
+    ("timing", 5, r"5 isn't a timing; give one such as 'instant'"),
+    ("timing", None, r"None isn't a timing; give one such as 'instant'"),
     ("timing", "-1,2", r"'-1,2' needs two numbers of seconds that are 0 or more"),
     ("runners", 0, r"0 is too small; the least is 1"),
     ("runners", "2", r"'2' isn't a whole number; give one from 1 on"),
@@ -63,7 +64,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("max_body", 10**30, r"1000.* is too large; the most is"),
     ("request_log", None, r"None isn't a whole number"),
     ("log_window", 0, r"0 is too small"),
-    ("result_ttl", "long", r"'long' isn't a time to fetch a result in; give fal, forever or"),
+    ("result_ttl", "long", r"'long' isn't a time to fetch a result in; give fal, forever, sec"),
     ("result_ttl", -5, r"-5 isn't a time to fetch a result in"),
     ("result_ttl", True, r"True isn't a time"),
     ("result_ttl", [], r"\[\] isn't a time"),
@@ -71,6 +72,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("api_keys", 7, r"7 isn't a list; give one"),
     ("api_keys", [7], r"7 isn't text; give a list of non-empty texts"),
     ("api_keys", b"abc", r"b'abc' isn't a list"),
+    ("api_keys", ["a", "a b"], r"'a b' can't be a key; use ASCII without spaces"),
+    ("api_keys", ["a\t"], r"'a\\t' can't be a key"),
     ("allow_private_inputs", "yes", r"'yes' isn't True or False"),
     ("media_host", "fal", r"'fal' isn't auto or real; give one of these"),
     ("webhook_schedule", None, r"None isn't two-hours or until-expiry"),
@@ -78,7 +81,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("webhook_allow", "example.com", r"'example.com' is a string; give a list"),
     ("webhook_allow", ["http://x/"], r"'http://x/' isn't a host; give a name or address"),
     ("control_token", "two words", r"a header can't hold it; use ASCII without spaces"),
-    ("control_token", "", r"a header can't hold it"),
+    ("control_token", "", r"is empty; give a token, or None for none"),
     ("control_token", 7, r"7 isn't text"),
     ("seed", "x", r"'x' isn't a whole number; give one such as 7"),
     ("faults", RULE, r"'image_load_error times=2' is one rule; give a list such as \['image_load"),
@@ -114,6 +117,25 @@ def test_a_mock_refuses_what_settings_refuse() -> None:
         Mock(runners=0)
     with pytest.raises(ValueError, match=r"^clock: 'soon' isn't real or manual"):
         Mock(clock="soon")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"clock": 5}, "clock: 5 isn't a clock; give 'real' or 'manual', or an object"),
+        ({"egress": "no"}, "egress: 'no' isn't allow or block; give one of these"),
+        ({"egress": "blocked"}, "egress: 'blocked' isn't allow or block; give one of these"),
+        ({"port": 70_000}, "port: 70000 isn't a port; give one up to 65535, or 0 for a free one"),
+        ({"port": "4325"}, "port: '4325' isn't a port"),
+        ({"settings": "instant"}, "settings: 'instant' isn't a Settings; give falkit.Settings"),
+    ],
+    ids=str,
+)
+def test_a_mock_refuses_arguments_of_its_own_when_it_is_made(
+    given: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"^{problem}"):
+        Mock(**given)
 
 
 def test_a_malformed_assumption_is_refused_when_it_is_made() -> None:

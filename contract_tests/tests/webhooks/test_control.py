@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -53,6 +54,19 @@ def test_a_delivery_lists_its_request_and_its_response(mock: Mock) -> None:
     assert log["response"]["body"] == "thanks"
     assert 0 <= log["seconds"] < 5
     assert mock.http.get(f"/__falkit/deliveries/{log['id']}").json() == log
+
+
+def test_a_delivery_takes_real_seconds_while_the_clock_is_paused(standing: Serve) -> None:
+    mock, pause = standing(), 0.2
+
+    def answer(_: Received) -> Reply:
+        time.sleep(pause)
+        return Reply()
+
+    with receiving(answer) as receiver:
+        submit(mock, receiver.url)
+        (log,) = settled(mock)
+    assert pause <= log["seconds"] < PATIENCE
 
 
 def test_deliveries_are_filtered_by_job_url_and_status(mock: Mock, receiver: Receiver) -> None:

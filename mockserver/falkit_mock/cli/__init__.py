@@ -38,6 +38,7 @@ _RENAMED = {
     "--journal": "--request-log",
     "--outcome": "--status",
     "stand": "pause",
+    "--format": "--json",
 }
 
 
@@ -55,15 +56,18 @@ class _Commands(click.Group):
         if new := new_name(cmd_name, _COMMANDS):
             raise click.UsageError(f"{cmd_name!r} is now called {new!r}")
         if cmd_name not in _COMMANDS:
-            near = get_close_matches(cmd_name, _COMMANDS, n=1)
-            meant = f"did you mean {near[0]}? " if near else ""
-            raise click.UsageError(
-                f"no command {cmd_name!r}; {meant}(`falkit --help` lists the commands)"
-            )
-        module, _, name = _COMMANDS[cmd_name].partition(":")
-        command = getattr(import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
+            near = get_close_matches(cmd_name, [*_COMMANDS, *_RENAMED], n=1)
+            meant = new_name(near[0], _COMMANDS) or near[0] if near else None
+            fix = f"did you mean {meant}?" if meant else "`falkit --help` lists the commands"
+            raise click.UsageError(f"no command {cmd_name!r}; {fix}")
+        return _command(cmd_name)
+
+
+def _command(name: str) -> click.Command:
+    module, _, attribute = _COMMANDS[name].partition(":")
+    command = getattr(import_module(module), attribute)
+    assert isinstance(command, click.Command)
+    return command
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,7 +92,14 @@ def main(argv: list[str] | None = None) -> None:
 
 def _message(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
-        known = {word for param in error.ctx.command.params for word in param.opts}
-        if new := new_name(error.option_name, known):
-            return f"{error.option_name} is now called {new}"
+        name = error.option_name
+        if new := new_name(name, _options_of(error.ctx.command)):
+            old = "--format json" if name == "--format" else name
+            return f"{old} is now called {new}"
+        if error.ctx.command.name == "run" and name in _options_of(_command("serve")):
+            return f"{name} is an option of falkit serve; falkit run has none of this name"
     return error.format_message()
+
+
+def _options_of(command: click.Command) -> set[str]:
+    return {word for param in command.params for word in param.opts}

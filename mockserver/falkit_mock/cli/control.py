@@ -3,128 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
+import re
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any
 from urllib.parse import quote
 
 import click
 
 from falkit_mock.cli import new_name
+from falkit_mock.cli.running import RunningMock, json_option, note_empty, running_mock
 from falkit_mock.core import count, iso, parse_duration, printable, reason
-from falkit_mock.core.network import PORT
-
-if TYPE_CHECKING:
-    import httpx
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-# Seconds to connect; what is asked of the mock then may take its time.
-_PATIENCE = 5.0
-_BASE = click.option(
-    "--base-url",
-    default=f"http://127.0.0.1:{PORT}",
-    envvar="FALKIT_BASE_URL",
-    show_default=True,
-    show_envvar=True,
-    metavar="URL",
-    help="Where the mock runs.",
-)
-_TOKEN = click.option(
-    "--control-token",
-    envvar="FALKIT_CONTROL_TOKEN",
-    show_envvar=True,
-    metavar="TOKEN",
-    help="Its token, which one bound beyond this machine asks for.",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RunningMock:
-    """Where a mock is, and its token. What goes wrong is a UsageError that says how to fix it."""
-
-    url: str
-    token: str | None = None
-
-    def get(self, path: str, query: Mapping[str, str | int | float] | None = None) -> Any:
-        """Return the JSON at a path below /__falkit, such as "/jobs"."""
-        return self.call("GET", path, query=query)
-
-    def post(self, path: str, body: Any = None) -> Any:
-        """Post JSON to a path below /__falkit; return the reply's."""
-        return self.call("POST", path, body=body)
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Any = None,
-        query: Mapping[str, str | int | float] | None = None,
-    ) -> Any:
-        """Call an operation and return the JSON of its reply."""
-        content = None if body is None else json.dumps(body).encode()
-        with self.open(method, path, content=content, query=query) as reply:
-            return json.loads(reply.read())
-
-    @contextmanager
-    def open(
-        self,
-        method: str,
-        path: str,
-        *,
-        content: bytes | Iterator[bytes] | None = None,
-        query: Mapping[str, str | int | float] | None = None,
-    ) -> Generator[httpx.Response]:
-        """Call an operation and yield its reply, whose body is still to be read."""
-        # Lazy: other commands don't need it.
-        import httpx
-
-        headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
-        timeout = httpx.Timeout(None, connect=_PATIENCE)
-        url = f"{self.url.rstrip('/')}/__falkit{path}"
-        try:
-            with (
-                httpx.Client(trust_env=False, timeout=timeout) as client,
-                client.stream(method, url, content=content, params=query, headers=headers) as reply,
-            ):
-                if reply.status_code >= 400:
-                    raise click.UsageError(_refusal(reply))
-                yield reply
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            problem = str(error).rstrip(".").lower() or type(error).__name__
-            fix = "start one with falkit serve, or give --base-url"
-            why = f"base-url: no mock answers at {self.url} ({problem}); {fix}"
-            raise click.UsageError(why) from None
-        except ValueError:
-            raise click.UsageError(_no_falkit(self.url)) from None
-
-
-def running_mock(command: _Command) -> _Command:
-    """Add --base-url and --control-token to a command, which gets them as `mock`."""
-
-    @functools.wraps(command)
-    def with_mock(*args: Any, base_url: str, control_token: str | None, **options: Any) -> Any:
-        return command(*args, mock=RunningMock(base_url, control_token), **options)
-
-    return cast("_Command", _BASE(_TOKEN(with_mock)))
-
-
-def _refusal(reply: httpx.Response) -> str:
-    reply.read()
-    try:
-        detail = reply.json()["detail"]
-    except (ValueError, KeyError, TypeError):
-        detail = "Not Found"
-    return _no_falkit(reply.request.url) if detail == "Not Found" else f"{detail}"
-
-
-def _no_falkit(url: object) -> str:
-    return f"base-url: what answers at {url} isn't falkit; give the URL of a mock"
 
 
 class _Words(click.Choice[str]):
@@ -150,7 +40,8 @@ _CLOCK_ACTIONS = {
 @running_mock
 @click.argument("action", type=_Words([*_CLOCK_ACTIONS]), default="show")
 @click.argument("value", required=False)
-def clock(mock: RunningMock, action: str, value: str | None) -> None:
+@json_option
+def clock(mock: RunningMock, action: str, value: str | None, as_json: bool) -> None:
     """Show a running mock's clock, move it on, run or pause it.
 
     \b
@@ -163,9 +54,20 @@ def clock(mock: RunningMock, action: str, value: str | None) -> None:
     What moves it returns once all that was due on the way has been done.
     """
     body = _clock_body(action, value)
-    now = mock.get("/clock") if action == "show" else mock.post(f"/clock/{action}", body)
+    try:
+        now = mock.get("/clock") if action == "show" else mock.post(f"/clock/{action}", body)
+    except click.UsageError as error:
+        # What the mock calls `now`, and may show in its own way, is this command's value.
+        why = _NOW.sub(lambda _: f"set: {value!r} ", error.message)
+        raise click.UsageError(why) from None
+    if as_json:
+        click.echo(json.dumps(now))
+        return
     state = "running" if now["running"] else "paused"
     click.echo(f"{now['iso']}  ({now['now']:.3f}, {state})")
+
+
+_NOW = re.compile(r"^now: ('[^']*'|\S+) ")
 
 
 def _clock_body(action: str, value: str | None) -> dict[str, Any]:
@@ -196,24 +98,28 @@ _JOB_ACTIONS = ("show", "hold", "release", "complete", "fail")
 _STATUSES = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED")
 
 
+class _Status(click.Choice[str]):
+    """A choice that takes small letters, and names the statuses as fal writes them."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        known = value.upper() if value.upper() in self.choices else value
+        return super().convert(known, param, ctx)
+
+
 @click.command()
 @running_mock
 @click.option("--endpoint", metavar="GLOB", help="Only jobs of these endpoints.")
-@click.option(
-    "--status",
-    type=click.Choice(_STATUSES, case_sensitive=False),
-    help="Only jobs with this status.",
-)
+@click.option("--status", type=_Status(_STATUSES), help="Only jobs with this status.")
 @click.option("--key", metavar="ID", help="Only jobs that came with this key.")
 @click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many."
 )
 @click.option(
     "--to",
-    type=click.Choice(_STATUSES[1:], case_sensitive=False),
+    type=_Status(_STATUSES[1:]),
     help="How far a release leads, at once.  [default: on, by the clock]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what the control API answers.")
+@json_option
 @click.argument("request_id", required=False)
 @click.argument("action", type=click.Choice(_JOB_ACTIONS), default="show")
 @click.argument("fault", required=False)
@@ -238,6 +144,8 @@ def jobs(
     falkit jobs ID release          let it go on; --to COMPLETED ends it
     falkit jobs ID complete         end it now, with its own answer
     falkit jobs ID fail FAULT       end it now; `falkit faults` lists them
+
+    The newest is the last.
     """
     if to is not None and action != "release":
         raise click.UsageError(f"to: belongs to release, not to {action}")
@@ -250,10 +158,11 @@ def jobs(
     if as_json:
         click.echo(json.dumps(page))
         return
-    for job in page["jobs"]:
+    for job in reversed(page["jobs"]):
         click.echo(_job_line(job))
     if page["next_cursor"] is not None:
-        click.echo("(there are more: --limit)", err=True)
+        click.echo("(these are the newest; there are more: --limit)", err=True)
+    note_empty("jobs", page["jobs"], filtered=bool(endpoint or status or key))
 
 
 def _one(mock: RunningMock, request_id: str, action: str, fault: str | None, to: str | None) -> Any:
@@ -292,11 +201,11 @@ def _job_line(job: dict[str, Any]) -> str:
     help="Wait so long for such a request; the exit code is 1 if none came.",
 )
 @click.option("--clear", is_flag=True, help="Forget the requests so far, and print none.")
-@click.option("--json", "as_json", is_flag=True, help="Print what the control API answers.")
+@json_option
 def requests(mock: RunningMock, clear: bool, as_json: bool, **filters: Any) -> None:
     """List the newest requests that a running mock answered.
 
-    They are those for fal's hosts; its control API's are not among them.
+    They are those for fal's hosts; its control API's are not among them. The newest is the last.
     """
     if clear:
         mock.call("DELETE", "/requests")
@@ -308,6 +217,7 @@ def requests(mock: RunningMock, clear: bool, as_json: bool, **filters: Any) -> N
     else:
         for request in page["requests"]:
             click.echo(_request_line(request))
+        note_empty("requests", page["requests"], filtered=not {*given} <= {"limit", "wait"})
     if filters["wait"] is not None and not page["requests"]:
         sys.exit(1)
 
@@ -326,10 +236,12 @@ _STEP = 1 << 20
 @click.command()
 @running_mock
 @click.option("--keep-rules", is_flag=True, help="Keep the rules that were set since the start.")
-def reset(mock: RunningMock, keep_rules: bool) -> None:
+@json_option
+def reset(mock: RunningMock, keep_rules: bool, as_json: bool) -> None:
     """Empty a running mock; the same ids come again."""
-    seed = mock.post("/reset", {"keep_rules": keep_rules})["seed"]
-    click.echo(f"empty, seed {seed}")
+    state = mock.post("/reset", {"keep_rules": keep_rules})
+    line = f"the mock is empty; its seed is {state['seed']}"
+    click.echo(json.dumps(state) if as_json else line)
 
 
 @click.command("export")
@@ -359,7 +271,8 @@ def export(mock: RunningMock, file: Path) -> None:
 @click.command("import")
 @running_mock
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def import_(mock: RunningMock, file: Path) -> None:
+@json_option
+def import_(mock: RunningMock, file: Path, as_json: bool) -> None:
     """Have a running mock take the state that is in FILE.
 
     It is one that `falkit export` wrote, and comes in place of the mock's own.
@@ -378,7 +291,8 @@ def import_(mock: RunningMock, file: Path) -> None:
         why = error.message
         mine = f"{file}: {why.removeprefix('body: ')}" if why.startswith("body: ") else why
         raise click.UsageError(mine) from None
-    click.echo(f"{count(state['jobs'], 'job')}, seed {state['seed']}")
+    line = f"{count(state['jobs'], 'job')}, seed {state['seed']}"
+    click.echo(json.dumps(state) if as_json else line)
 
 
 def _file_error(file: Path, done: str, error: OSError, fix: str) -> click.UsageError:

@@ -7,7 +7,6 @@ import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from shutil import get_terminal_size
-from typing import Literal
 
 import click
 
@@ -25,16 +24,10 @@ _MANY = 7
 
 
 @click.command()
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "markdown"]),
-    default="table",
-    show_default=True,
-    help="For people, for programs, or for a page.",
-)
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.option("--markdown", is_flag=True, help="Print the table of docs/faults.md.")
 @click.argument("names", nargs=-1)
-def faults(form: Literal["table", "json", "markdown"], names: tuple[str, ...]) -> None:
+def faults(as_json: bool, markdown: bool, names: tuple[str, ...]) -> None:
     """List the faults that a rule can name.
 
     All of them, or those whose names contain a word of NAMES.
@@ -49,11 +42,11 @@ def faults(form: Literal["table", "json", "markdown"], names: tuple[str, ...]) -
     ]
     if not chosen:
         raise click.UsageError(f"names: no fault has {' or '.join(names)} in its name")
-    if form == "json":
+    if as_json:
         listed: list[JSON] = [fault.to_json() for fault in chosen]
         click.echo(json.dumps(listed, indent=2))
         return
-    if form == "markdown":
+    if markdown:
         click.echo(page(chosen), nl=False)
         return
     wide, shared = min(_WIDTH, get_terminal_size().columns), _shared(chosen)

@@ -12,11 +12,12 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
+from urllib.parse import urlsplit
 
 import click
 
 from falkit_mock.core import reason
-from falkit_mock.core.network import GATEWAY_PORT
+from falkit_mock.core.network import GATEWAY_PORT, PORT
 from falkit_mock.gateway import GatewayError
 
 if TYPE_CHECKING:
@@ -70,13 +71,13 @@ _PATIENCE = 5.0
     show_default=True,
     help="Whose words to use; dotenv and github are files of variables.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where the gateway is.")
+@click.option(
+    "--host", help="Where the gateway is.  [default: the host of FALKIT_BASE_URL, else 127.0.0.1]"
+)
 @click.option(
     "--gateway-port",
-    default=GATEWAY_PORT,
-    show_default=True,
     type=click.IntRange(1, 65535),
-    help="Its port.",
+    help=f"Its port.  [default: as the mock at FALKIT_BASE_URL says, else {GATEWAY_PORT}]",
 )
 @click.option(
     "--control-token",
@@ -85,7 +86,7 @@ _PATIENCE = 5.0
     metavar="TOKEN",
     help="The mock's token, which one bound beyond this machine asks for.",
 )
-def env(shell: str, host: str, gateway_port: int, control_token: str | None) -> None:
+def env(shell: str, host: str | None, gateway_port: int | None, control_token: str | None) -> None:
     """Print what leads programs to a mock that runs with a gateway.
 
     It is one that `falkit serve --gateway` started.
@@ -100,9 +101,16 @@ def env(shell: str, host: str, gateway_port: int, control_token: str | None) -> 
     from falkit_mock.gateway.authority import Authority
     from falkit_mock.gateway.environment import variables
 
-    found = _ask(host, gateway_port, control_token)
-    egress: Policy = found["egress"] if found["egress"] in get_args(Policy) else "allow"
+    mock = os.environ.get("FALKIT_BASE_URL")
+    if mock and host is None and gateway_port is None:
+        host, found = _ask_mock(mock, control_token)
+        gateway_port = urlsplit(str(found["url"])).port
+    else:
+        host, gateway_port = host or "127.0.0.1", gateway_port or GATEWAY_PORT
+        fix = "start one with falkit serve --gateway, or give its --gateway-port"
+        found = _ask(host, gateway_port, control_token, fix)
     url = f"http://[{host}]:{gateway_port}" if ":" in host else f"http://{host}:{gateway_port}"
+    egress: Policy = found["egress"] if found["egress"] in get_args(Policy) else "allow"
     with one_line():
         authority = Authority.open()
         if found["ca"] != str(authority.certificate):
@@ -112,9 +120,22 @@ def env(shell: str, host: str, gateway_port: int, control_token: str | None) -> 
     click.echo(render(chosen, shell), nl=False)
 
 
-def _ask(host: str, port: int, token: str | None) -> dict[str, Any]:
-    """Return what a gateway tells of itself."""
-    fix = "start one with falkit serve --gateway"
+def _ask_mock(url: str, token: str | None) -> tuple[str, dict[str, Any]]:
+    """Return the host of a mock, and what it tells of its gateway."""
+    fix = "start that mock with --gateway, or give --gateway-port of the one that is meant"
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme, parts.hostname, parts.port or 80
+    except ValueError:
+        scheme, host, port = "", None, 0
+    if scheme != "http" or host is None:
+        good = f"give a URL such as http://127.0.0.1:{PORT}"
+        raise click.UsageError(f"FALKIT_BASE_URL: {url!r} doesn't begin with http://; {good}")
+    return host, _ask(host, port, token, f"FALKIT_BASE_URL is {url}; {fix}")
+
+
+def _ask(host: str, port: int, token: str | None, fix: str) -> dict[str, Any]:
+    """Return what a gateway, or the mock beside it, tells of it."""
     connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE)
     try:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -123,7 +144,9 @@ def _ask(host: str, port: int, token: str | None) -> dict[str, Any]:
         body: dict[str, Any] = json.loads(reply.read())
         if reply.status in (401, 403):
             raise click.UsageError(f"{body.get('detail')}")
-        if reply.status != 200 or not {"egress", "ca"} <= set(body):
+        if reply.status == 404 and "--gateway" in str(body.get("detail")):
+            raise click.UsageError(f"the mock at {host}:{port} has no gateway; {fix}")
+        if reply.status != 200 or not {"url", "egress", "ca"} <= set(body):
             raise ValueError
     except (OSError, http.client.HTTPException):
         raise click.UsageError(f"no gateway answers at {host}:{port}; {fix}") from None

@@ -120,8 +120,9 @@ class Summary:
         lines += _grouped("  failed", self._failed)
         if self._made:
             lines += _wrapped(f"  {self._made.total()} by a rule: {_listed(self._made)}")
-        hints = (*self._hints.values(), *self._hints_of_successes.values())
-        lines += _bounded([f"  hint: {hint}" for hint in hints], "  hint:")
+        # The order and the words are those of the requests that failed.
+        hints = {**self._hints, **self._hints_of_successes, **self._hints}
+        lines += _bounded([f"  hint: {hint}" for hint in hints.values()], "  hint:")
         lines += self._failed_job_lines()
         lines += self._undone()
         lines += _bounded(self._idle_rules(), "  never applied:")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
 from click.core import ParameterSource
 
-from falkit_mock.cli.control import RunningMock, running_mock
+from falkit_mock.cli.running import RunningMock, json_option, note_empty, running_mock
 from falkit_mock.core import iso, printable
 from falkit_mock.core.events import VERDICTS
 from falkit_mock.webhooks.signing import ABOUT, SAMPLES, SampleName
@@ -18,19 +18,10 @@ from falkit_mock.webhooks.signing import ABOUT, SAMPLES, SampleName
 if TYPE_CHECKING:
     from falkit_mock.core.events import Delivery
 
-_format_option = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How the delivery is written to stdout.",
-)
 
-
-def _finish(delivery: dict[str, Any], form: str) -> None:
+def _finish(delivery: dict[str, Any], *, as_json: bool) -> None:
     """Print a delivery as the control API describes it and end: with 0 if it was taken, else 1."""
-    click.echo(json.dumps(delivery) if form == "json" else _text(delivery))
+    click.echo(json.dumps(delivery) if as_json else _text(delivery))
     sys.exit(0 if delivery["status"] == "acknowledged" else 1)
 
 
@@ -62,13 +53,13 @@ def _text(delivery: dict[str, Any]) -> str:
     metavar="SECONDS",
     help="Wait so long for one; the exit code is 1 if none came.",
 )
-@_format_option
+@json_option
 @click.argument("request_id", required=False)
 def deliveries(
     mock: RunningMock,
     limit: int,
     wait: float | None,
-    form: Literal["text", "json"],
+    as_json: bool,
     **filters: str | None,
 ) -> None:
     """List a running mock's newest attempts to deliver webhooks.
@@ -84,11 +75,12 @@ def deliveries(
     waiting = {} if wait is None else {"wait": wait}
     page = mock.get("/deliveries", {**given, **waiting, "limit": limit})
     found = page["deliveries"]
-    if form == "json":
+    if as_json:
         click.echo(json.dumps(page))
     else:
         for delivery in found:
             click.echo(_lines(delivery))
+        note_empty("deliveries", found, filtered=bool(given))
         if page["next_cursor"] is not None:
             click.echo(f"(the newest of {page['total']}: --limit)", err=True)
     if wait is not None and not found:
@@ -114,17 +106,15 @@ def _lines(delivery: dict[str, Any]) -> str:
 @click.option(
     "--to", "url", metavar="URL", help="Send it here.  [default: the job's own fal_webhook]"
 )
-@_format_option
+@json_option
 @click.argument("request_id")
-def resend(
-    mock: RunningMock, url: str | None, form: Literal["text", "json"], request_id: str
-) -> None:
+def resend(mock: RunningMock, url: str | None, as_json: bool, request_id: str) -> None:
     """Send the webhook of REQUEST_ID once more, signed again.
 
     The exit code is 0 if the receiver took it, 1 if not.
     """
     body = {} if url is None else {"url": url}
-    _finish(mock.post(f"/jobs/{quote(request_id, safe='')}/resend", body), form)
+    _finish(mock.post(f"/jobs/{quote(request_id, safe='')}/resend", body), as_json=as_json)
 
 
 _KINDS = "\n".join(f"  {name:<22} {about}" for name, about in zip(SAMPLES, ABOUT, strict=True))
@@ -152,7 +142,7 @@ _ENDPOINT = "fal-ai/ltx-2/text-to-video"
     "--standalone", is_flag=True, help="Send it from here, also where a mock runs on this machine."
 )
 @running_mock
-@_format_option
+@json_option
 @click.argument("kind", type=click.Choice(SAMPLES), metavar="KIND")
 def trigger(
     url: str,
@@ -161,7 +151,7 @@ def trigger(
     allow: tuple[str, ...],
     standalone: bool,
     mock: RunningMock,
-    form: Literal["text", "json"],
+    as_json: bool,
     kind: SampleName,
 ) -> None:
     """Send one signed webhook to a receiver and print its answer.
@@ -185,10 +175,10 @@ def trigger(
             "/rest.fal.ai/.well-known/jwks.json of any mock, such as that of `falkit serve`",
             err=True,
         )
-        _finish(_alone(kind, url, endpoint, request_id, allow), form)
+        _finish(_alone(kind, url, endpoint, request_id, allow), as_json=as_json)
         return
     body = {"kind": kind, "url": url, "endpoint_id": endpoint, "request_id": request_id or ""}
-    _finish(mock.post("/webhooks/trigger", body), form)
+    _finish(mock.post("/webhooks/trigger", body), as_json=as_json)
 
 
 def _by_default(option: str) -> bool:

@@ -131,7 +131,8 @@ def parse_duration(text: str) -> float:
     # A number without a unit must be the only part: in 1h30 it could be minutes or seconds.
     alone = len(parts) == 1 or all(unit for _, unit in parts)
     if not _WHOLE.fullmatch(short) or not alone:
-        raise ValueError(f"{text!r} isn't a length of time; give seconds, or such as 15m or 1h30m")
+        fix = "give seconds, or a length such as 15m or 1h30m"
+        raise ValueError(f"{text!r} isn't a length of time; {fix}")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 

@@ -35,7 +35,7 @@ class Delivery:
     # Which attempt at this webhook it is; the first is 1.
     number: int
     sent: float
-    # Seconds until it was over, on the mock's clock.
+    # Real seconds until it was over, however the mock's clock went.
     seconds: float
     headers: dict[str, str]
     body: bytes

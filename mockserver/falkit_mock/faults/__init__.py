@@ -26,17 +26,23 @@ class RuleError(ValueError):
     among others, such as `rule 2`, and may be added later by who knows it.
     """
 
-    def __init__(self, field: str, value: JSON, fix: str, *, missing: bool = False) -> None:
+    def __init__(
+        self, field: str, value: JSON, fix: str, *, missing: bool = False, unknown: bool = False
+    ) -> None:
         super().__init__(field, value, fix)
         self.field = field
         self.value = value
         self.fix = fix
         self.where = ""
         self._missing = missing
+        # Whether the field itself is wrong, whatever its value.
+        self._unknown = unknown
 
     def __str__(self) -> str:
         shown = "missing;" if self._missing else _shown(self.value)
         place = f"{self.where}: " if self.where else ""
+        if self._unknown:
+            return f"{place}{self.field!r} {self.fix}"
         return f"{place}{self.field}: {shown} {self.fix}"
 
     def at(self, where: str) -> RuleError:

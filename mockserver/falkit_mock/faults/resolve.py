@@ -65,8 +65,10 @@ def tried_again(triggered: TriggeredFault) -> bool:
             return triggered.fault.temporary
         case "model error":
             return _status(triggered) >= 500 and triggered.value("retryable") is True
-        case _:
+        case "raw answer":
             return _status(triggered) in (503, 504)
+        case _:
+            raise AssertionError(triggered.name)
 
 
 def _status(triggered: TriggeredFault) -> int:
@@ -87,9 +89,11 @@ def _outcome(
             return _request_error(triggered, entry)
         case "model error":
             return _model_error(triggered, parsed, code, error)
-        case _:
+        case "raw answer":
             headers = {"content-type": "text/plain; charset=utf-8"}
             return Outcome(code, triggered.text("text").encode(), headers, error)
+        case _:
+            raise AssertionError(triggered.name)
 
 
 def _request_error(triggered: TriggeredFault, entry: Entry) -> Outcome:

@@ -225,7 +225,7 @@ def _parameter(fault: Fault, key: str, value: JSON) -> JSON:
     own = [each.name for each in fault.parameters]
     takes = f"{fault.name} takes {', '.join(own) or 'none'}"
     near = suggestion(key, [*own, *MATCHING], takes)
-    raise RuleError(key, value, f"is for an unknown parameter; {near}")
+    raise RuleError(key, value, f"isn't a parameter; {near}", unknown=True)
 
 
 DOMAIN = "falkit.test"
@@ -263,7 +263,7 @@ def find_magic(input: Mapping[str, JSON], here: Operation | None = None) -> Magi
         try:
             rule = read()
         except RuleError as error:
-            hints.append(f"{_short(source)} makes no fault: {error}")
+            hints.append(f"{_short(source)} can't be used: {error}")
             continue
         if rule is not None:
             texts.append(rule.text())

@@ -82,8 +82,10 @@ async def cut(context: RequestContext, fault: str) -> None:
             connection.end(_GARBAGE)
         case "half_reply" | "hang":
             connection.end()
-        case _:
+        case "connection_reset" | "reply_lost":
             connection.reset()
+        case _:
+            raise AssertionError(fault)
     # Uvicorn would answer in its own words a request that is neither answered nor gone.
     await connection.gone
 
@@ -135,8 +137,11 @@ def corrupted(file: MediaFile, triggered: TriggeredFault | None) -> MediaFile:
             return replace(file, data=file.data[:size], etag=etag)
         case "media_wrong_type":
             return MediaFile(_PAGE, triggered.text("content_type"), etag)
-        case _:
+        case "media_slow":
+            # What `slowly` does with it.
             return file
+        case _:
+            raise AssertionError(triggered.name)
 
 
 async def slowly(
@@ -172,7 +177,7 @@ def _named(context: RequestContext, operation: Operation, text: str) -> list[str
     try:
         rules = [Rule.read(each) for each in parse_texts(text)]
     except RuleError as error:
-        raise _unreadable(text, f"makes no fault: {error}") from None
+        raise _unreadable(text, f"can't be used: {error}") from None
     if not rules:
         raise _unreadable(text, "names no fault; give one, or leave the header out")
     for rule in rules:
@@ -308,8 +313,10 @@ def _refusal(service: Service, triggered: TriggeredFault, asked: MatchContext) -
             error = too_many_at_once(asked.key, 2)
         case "ingress_error":
             return IngressError(int(triggered.number("status")))
-        case _:
+        case "result_expired":
             error = service.unknown()
+        case _:
+            raise AssertionError(triggered.name)
     error.hint = triggered.hint
     return error
 

@@ -323,7 +323,7 @@ class Deliveries:
         """
         number = pending.number
         async with self.receivers.place(pending.target.origin):
-            sent = self._clock.now()
+            sent, began = self._clock.now(), time.perf_counter()
             headers, body, faults = sign_attempt(
                 pending.body,
                 pending.faults,
@@ -334,7 +334,7 @@ class Deliveries:
                 key=self.keys.current,
             )
             answer, error = await self.receivers.post(pending.target, headers, body, timeout)
-        over = counted = self._clock.now()
+        took, counted = time.perf_counter() - began, self._clock.now()
         code = None if answer is None else answer.status_code
         if answer is not None and pending.faults.corrupts("slow", number):
             faults += ("slow",)
@@ -352,7 +352,7 @@ class Deliveries:
                 cause=pending.cause,
                 number=number,
                 sent=sent,
-                seconds=over - sent,
+                seconds=took,
                 headers=headers,
                 body=body,
                 status_code=None if answer is None else answer.status_code,

@@ -133,7 +133,7 @@ def test_listen_ends_at_once_while_a_receiver_is_slow(
 
 def test_json_is_a_line_a_delivery(listen: Callable[..., Listening], keys: KeyHost) -> None:
     environment = {"FALKIT_BASE_URL": keys.base}
-    listening = listen("--format", "json", environment=environment)
+    listening = listen("--json", environment=environment)
     listening.deliver(Signer().sign(at=now()))
     told = json.loads(listening.line())
     assert (told["verified"], told["request_id"], told["answered"]) == (True, REQUEST, 200)

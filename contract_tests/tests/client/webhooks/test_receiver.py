@@ -208,8 +208,8 @@ def test_a_repetition_is_counted() -> None:
     forged = replace(GOOD, body=b"{}")
     outcome = deliver(GOOD, forged, GOOD, Signer().sign({**DONE, "request_id": "another"}))
     assert [one.times for one in outcome.heard] == [1, 0, 2, 1]
-    assert "time 2 for this request id" in as_text(outcome.heard[2])
-    assert "for this request id" not in as_text(outcome.heard[0])
+    assert "delivery 2 of this request id" in as_text(outcome.heard[2])
+    assert "of this request id" not in as_text(outcome.heard[0])
 
 
 def test_a_line_says_what_came_and_what_was_answered() -> None:
