@@ -27,10 +27,9 @@ from falkit_mock.control import (
     answer,
     document,
 )
-from falkit_mock.control.faults import rule_operations
 from falkit_mock.control.jobs import job_operations
 from falkit_mock.control.records import RequestLog, record_operations
-from falkit_mock.control.state import state_operations
+from falkit_mock.control.state import rule_operations, state_operations
 from falkit_mock.control.webhooks import webhook_operations
 from falkit_mock.core import dumps
 from falkit_mock.core.events import EventLog
