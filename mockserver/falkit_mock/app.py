@@ -16,15 +16,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Mount, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from falkit_mock.control.records import RequestLog
 from falkit_mock.control.routes import ROOT, Guard, control_router, is_control
 from falkit_mock.core import HINT
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import HostNotImitated, WireError
-from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived
+from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE
 from falkit_mock.gateway.gateway import Gateway
-from falkit_mock.hosts import RequestContext, resolve
+from falkit_mock.hosts import RequestContext, find_address
 from falkit_mock.hosts.fal_run import FalRun
 from falkit_mock.hosts.faults import ConnectionCut, IngressError, before_file, corrupt_reply, cut
 from falkit_mock.hosts.media import MediaHost
@@ -154,7 +153,7 @@ class MockApp:
     async def _reply(self, context: RequestContext) -> AnyReply:
         service, record = self.service, context.record
         try:
-            address = resolve(context.scope, context.headers, service.settings.media_host)
+            address = find_address(context.scope, context.headers, service.settings.media_host)
             context.address = address
             record.fal, record.host, record.path = True, address.host, address.path
             service.events.emit(RequestArrived(record))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -14,14 +13,7 @@ from starlette.responses import StreamingResponse
 
 from falkit_mock.control import Call, Operation, answer
 from falkit_mock.core import dumps
-from falkit_mock.core.clock import Notifier
-from falkit_mock.core.events import (
-    Event,
-    EventLog,
-    RequestAnswered,
-    RequestArrived,
-    RequestRecord,
-)
+from falkit_mock.core.events import EventLog, RequestLog, RequestRecord
 from falkit_mock.hosts import unless_gone
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
 from falkit_mock.service.billing import Charge, Entry, charge, entries
@@ -45,47 +37,6 @@ def record_operations(
         "events": events.follow,
         "billing": billing,
     }
-
-
-class RequestLog:
-    """The newest requests to fal's hosts, `size` at most; a listener.
-
-    Its notifier rings at arrivals and at answers.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.notifier = Notifier()
-        self._records: deque[RequestRecord] = deque(maxlen=size)
-        self._number = 0
-
-    def __call__(self, event: Event) -> None:
-        """Keep a request that arrives; it is filled in when it is answered."""
-        if isinstance(event, RequestArrived):
-            self._number += 1
-            event.record.number = self._number
-            self._records.append(event.record)
-        elif not isinstance(event, RequestAnswered):
-            return
-        self.notifier.ring()
-
-    def __iter__(self) -> Iterator[RequestRecord]:
-        return iter(self._records)
-
-    @property
-    def last(self) -> int:
-        """The number of the latest request; 0 before the first."""
-        return self._number
-
-    def clear(self) -> int:
-        """Forget all; return how many there were. The numbers go on."""
-        count = len(self._records)
-        self._records.clear()
-        return count
-
-    def restart(self) -> None:
-        """Forget all, and number from 1 again."""
-        self.clear()
-        self._number = 0
 
 
 class RequestControl:

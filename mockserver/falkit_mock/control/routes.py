@@ -28,11 +28,11 @@ from falkit_mock.control import (
     document,
 )
 from falkit_mock.control.jobs import job_operations
-from falkit_mock.control.records import RequestLog, record_operations
+from falkit_mock.control.records import record_operations
 from falkit_mock.control.state import rule_operations, state_operations
 from falkit_mock.control.webhooks import webhook_operations
 from falkit_mock.core import dumps
-from falkit_mock.core.events import EventLog
+from falkit_mock.core.events import EventLog, RequestLog
 from falkit_mock.core.network import is_fal, is_this_machine
 from falkit_mock.hosts.replies import AnyReply, Reply, raw_reply
 from falkit_mock.service.service import Service

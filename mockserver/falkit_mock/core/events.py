@@ -227,6 +227,47 @@ class Events:
             listener(event)
 
 
+class RequestLog:
+    """The newest requests to fal's hosts, `size` at most; a listener.
+
+    Its notifier rings at arrivals and at answers.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.notifier = Notifier()
+        self._records: deque[RequestRecord] = deque(maxlen=size)
+        self._number = 0
+
+    def __call__(self, event: Event) -> None:
+        """Keep a request that arrives; it is filled in when it is answered."""
+        if isinstance(event, RequestArrived):
+            self._number += 1
+            event.record.number = self._number
+            self._records.append(event.record)
+        elif not isinstance(event, RequestAnswered):
+            return
+        self.notifier.ring()
+
+    def __iter__(self) -> Iterator[RequestRecord]:
+        return iter(self._records)
+
+    @property
+    def last(self) -> int:
+        """The number of the latest request; 0 before the first."""
+        return self._number
+
+    def clear(self) -> int:
+        """Forget all; return how many there were. The numbers go on."""
+        count = len(self._records)
+        self._records.clear()
+        return count
+
+    def restart(self) -> None:
+        """Forget all, and number from 1 again."""
+        self.clear()
+        self._number = 0
+
+
 class EventLog:
     """Keeps the newest events, numbered from 1, for those who follow them; a listener."""
 

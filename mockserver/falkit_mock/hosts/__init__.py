@@ -166,7 +166,7 @@ class Host:
         return json_reply(body, request_id=request_id, status_code=status_code, headers=headers)
 
 
-def resolve(
+def find_address(
     scope: Scope, headers: Mapping[bytes, bytes], media_host: MediaHost = "auto"
 ) -> Address:
     """Find the fal host that a request names.
