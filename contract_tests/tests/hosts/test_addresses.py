@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import MutableMapping
+from typing import Any
 
 import httpx
 import pytest
@@ -160,3 +162,21 @@ def test_a_long_request_path_of_another_app_finds_nothing(mock: Mock) -> None:
     job = mock.submit()
     reply = mock.http.get(f"/queue.fal.run/fal-ai/flux/requests/{job['request_id']}")
     assert (reply.status_code, reply.json()) == (404, {"status": "NOT_FOUND"})
+
+
+def test_a_websocket_is_closed_at_once() -> None:
+    sent: list[str] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message["type"])
+
+    scope: dict[str, Any] = {
+        "type": "websocket",
+        "path": "/fal.run/fal-ai/ltx-2/text-to-video",
+        "headers": [],
+    }
+    asyncio.run(create_app()(scope, receive, send))
+    assert sent == ["websocket.close"]

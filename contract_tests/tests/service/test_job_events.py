@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import socket
+from typing import Any
+
+import httpx
+
+from falkit import Settings, create_app
 from falkit_mock.core.events import Event, JobChanged, JobError
 from following import go
-from serving import I2V_FAST, PROMPT, Mock, Serve
+from serving import I2V_FAST, KEY, PROMPT, Mock, Serve
 
 
 def follow(mock: Mock) -> list[JobChanged]:
@@ -104,3 +112,24 @@ def test_a_reset_ends_the_following(timed: Serve) -> None:
     mock.http.post("/__falkit/reset").raise_for_status()
     go(mock, 10)
     assert [event.change for event in heard] == ["accepted"]
+
+
+def test_a_reset_during_a_download_leaves_no_error_behind() -> None:
+    left: list[dict[str, Any]] = []
+
+    async def reset(url: str) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: left.append(context))
+        app = create_app(Settings(timing="instant", allow_private_inputs=True))
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://mock") as client:
+            input = {"prompt": "x", "image_url": url}
+            job = await client.post(f"/queue.fal.run/{I2V_FAST}", json=input, headers=KEY)
+            assert job.status_code == 200
+            assert (await client.post("/__falkit/reset")).status_code == 200
+            gc.collect()
+            app.service.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asyncio.run(reset(f"http://127.0.0.1:{silent.getsockname()[1]}/a.png"))
+    assert left == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -13,6 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from falkit_mock.core import NotJson, parse_body, span
 from falkit_mock.core.clock import Clock, Timer
+from falkit_mock.core.errors import ShuttingDown
 from falkit_mock.core.events import Events, JobChanged, JobError
 from falkit_mock.core.jobs import Job, Moments, Outcome
 from falkit_mock.settings import Settings
@@ -258,7 +260,9 @@ class JobEvents:
         task.add_done_callback(self._ending.discard)
 
     async def _end_with_outcome(self, job: Job) -> None:
-        self._emit("ended", job, job.ends, await self._outcome(job))
+        # A mock that is emptied or stopped before the outcome is known has nothing to tell.
+        with suppress(ShuttingDown):
+            self._emit("ended", job, job.ends, await self._outcome(job))
 
     def _emit(
         self, change: Change, job: Job, moment: float, outcome: Outcome | None = None

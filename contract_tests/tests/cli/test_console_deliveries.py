@@ -1,4 +1,4 @@
-"""The request log's lines about webhooks, and about callers who wait for a paused clock."""
+"""The console's lines about webhooks, and about callers who wait for a paused clock."""
 
 from __future__ import annotations
 
