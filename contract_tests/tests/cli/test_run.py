@@ -7,7 +7,6 @@ import os
 import pty
 import select
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -394,15 +393,3 @@ def test_a_sitecustomize_of_the_programs_own_still_runs(run: Run, tmp_path: Path
     program = f"PYTHONPATH=$PYTHONPATH:{tmp_path} exec {sys.executable} -c ''"
     done = run("--quiet", "--", "sh", "-c", program)
     assert done.stdout == "mine\n"
-
-
-def test_serving_on_a_taken_port_is_one_line(environ: dict[str, str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        command = [FALKIT, "serve", "--port", "0", "--gateway", "--gateway-port", port]
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"falkit: gateway-port: can't listen on 127.0.0.1:{port} (address already in use); "
-        "choose another --gateway-port, or 0 for a free one\n"
-    )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -207,6 +208,19 @@ def test_a_taken_port_is_one_line_that_names_it() -> None:
         line = _refused("serve", "--port", port)
     assert port in line
     assert "address already in use" in line
+
+
+def test_a_taken_port_of_the_gateway_is_one_line(
+    authority_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FALKIT_HOME", str(authority_folder))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = _refused("serve", "--port", "0", "--gateway", "--gateway-port", port)
+    assert line == (
+        f"falkit: gateway-port: can't listen on 127.0.0.1:{port} (address already in use); "
+        "choose another --gateway-port, or 0 for a free one\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from falkit import Settings
 from falkit_client import cli
 from falkit_fixtures.images import sample
 from falkit_mock.cli import main
+from falkit_spec import Catalog
+from falkit_spec.document import Document
 from serving import running
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
@@ -361,9 +363,6 @@ def test_an_interruption_before_that_says_so(call: Call, monkeypatch: pytest.Mon
 def test_an_endpoint_without_facts_is_called_without_them(
     call: Call, job: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from falkit_spec import Catalog
-    from falkit_spec.document import Document
-
     bare = Catalog.from_documents([Document(Catalog.vendored().get(T2V).document.raw, source="x")])
     monkeypatch.setattr(Catalog, "vendored", lambda: bare)
     code, _, err = call(T2V, "prompt=Rain", "--base-url", BASE)
@@ -384,8 +383,6 @@ def test_an_endpoint_without_facts_is_called_without_them(
     ],
 )
 def test_only_fal_itself_costs_money(base: str | None, real: bool) -> None:
-    from falkit_spec import Catalog
-
     endpoint = Catalog.vendored().get(T2V)
     assert cli.Call(endpoint, {}, None, base, False, None).real is real
 

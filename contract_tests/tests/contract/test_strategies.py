@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import json
-import shlex
 import subprocess
 import sys
-from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings, strategies as st
 
 from contract.constructs import EVERY, PROPERTIES, REQUIRED, endpoint_of, endpoint_taking
-from falkit_contract import BadArgument, ContractError, UnsupportedSchema, curl
+from falkit_contract import BadArgument, ContractError, UnsupportedSchema
 from falkit_contract.strategies import (
     MutatedInput,
     SeveralFaults,
@@ -357,7 +353,7 @@ def test_a_field_that_is_not_a_strategy_is_refused() -> None:
         inputs(T2V, fields=fields)
 
 
-def test_an_unknown_endpoint_is_refused() -> None:
+def test_an_endpoint_of_another_type_is_refused() -> None:
     endpoint: Any = {"id": T2V}
     with pytest.raises(BadArgument, match="give an Endpoint"):
         inputs(endpoint)
@@ -376,31 +372,3 @@ def test_without_hypothesis_the_fix_is_named() -> None:
 def test_several_faults_need_several_fields() -> None:
     with pytest.raises(UnsupportedSchema, match="fewer than two"):
         several_faults(endpoint_taking({"x": {"type": "string"}, "y": {}}))
-
-
-def test_a_failure_prints_a_curl_line() -> None:
-    @settings(database=None, deadline=None, print_blob=False)
-    @given(input=inputs(T2V))
-    def fails(input: Object) -> None:
-        assert not input
-
-    with redirect_stdout(io.StringIO()), pytest.raises(AssertionError) as failed:
-        fails()
-    notes = "\n".join(failed.value.__notes__)
-    assert f"curl http://127.0.0.1:4325/fal.run/{T2V}" in notes
-    assert '\'{"prompt": "0"}\'' in notes
-
-
-@settings(deadline=None, max_examples=40)
-@given(input=inputs(T2V))
-def test_a_curl_line_survives_the_shell(input: Object) -> None:
-    words = shlex.split(curl(T2V, input, host="queue.fal.run", key="a:b"))
-    assert words[:2] == ["curl", f"http://127.0.0.1:4325/queue.fal.run/{T2V}"]
-    assert "Authorization: Key a:b" in words
-    assert json.loads(words[-1]) == input
-
-
-def test_a_curl_line_can_be_run(mock: Any) -> None:
-    line = curl(T2V, {"prompt": 'it\'s "here"'}, base_url=mock.url)
-    done = subprocess.run(["sh", "-c", f"{line} -s"], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["video"]["content_type"] == "video/mp4"
