@@ -49,6 +49,11 @@ class MockSettings(TypedDict, total=False):
     seed: int | None
     api_keys: Iterable[str]
     max_body: int
+    max_head: int
+    # Seconds, or text such as `30s`.
+    head_timeout: float | str
+    body_timeout: float | str
+    idle_timeout: float | str
     allow_private_inputs: bool
     media_host: MediaHost
     log_window: int
@@ -96,6 +101,12 @@ class Settings:
     api_keys: frozenset[str] = frozenset()
     # Bytes; a larger body is answered 413.
     max_body: int = 64 * MiB
+    # Bytes of a request's URL and headers; seconds for the whole of them, for the next piece of a
+    # body or of a reply to pass, and for the next request of a connection to begin.
+    max_head: int = 64 * 1024
+    head_timeout: float = 30.0
+    body_timeout: float = 60.0
+    idle_timeout: float = 60.0
     # Whether image and video URLs on this machine or network are fetched and checked,
     # where fal, which can't reach them, answers file_download_error.
     allow_private_inputs: bool = False
@@ -219,14 +230,27 @@ def _result_ttl(value: Any) -> float | None:
         return None
     if value == "forever":
         return math.inf
-    try:
-        seconds = parse_duration(value) if isinstance(value, str) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        seconds = math.nan
+    seconds = _length(value)
     fix = "give fal, forever, seconds above 0, or a length such as 2h"
-    good = seconds > 0 and not isinstance(value, bool)
-    _checked(value, good, f"isn't a time to fetch a result in; {fix}")
+    _checked(value, seconds > 0, f"isn't a time to fetch a result in; {fix}")
     return seconds
+
+
+def _seconds(value: Any) -> float:
+    seconds = _length(value)
+    fix = "give seconds above 0, or a length such as 30s"
+    _checked(value, 0 < seconds < math.inf, f"isn't a time to wait; {fix}")
+    return seconds
+
+
+def _length(value: Any) -> float:
+    """Return a length of time in seconds; NaN for what is none."""
+    if isinstance(value, bool):
+        return math.nan
+    try:
+        return parse_duration(value) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def _moment(value: Any) -> float | None:
@@ -321,6 +345,10 @@ _READERS: dict[str, _Reader] = {
     "seed": _seed,
     "api_keys": _keys,
     "max_body": _whole(1),
+    "max_head": _whole(1024),
+    "head_timeout": _seconds,
+    "body_timeout": _seconds,
+    "idle_timeout": _seconds,
     "allow_private_inputs": _flag,
     "media_host": _choice(MediaHost),
     "log_window": _whole(1),

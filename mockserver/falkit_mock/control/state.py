@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from starlette.responses import StreamingResponse
-
 from falkit_mock.control import (
     Call,
     Conflict,
@@ -21,7 +19,7 @@ from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rulebook import RuleState
-from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
+from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply, Stream
 from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import Piece
 from falkit_spec import JSON, Catalog
@@ -131,7 +129,7 @@ class StateControl:
             "content-length": str(made.size),
             "content-disposition": f'attachment; filename="{_FILE_NAME}"',
         }
-        return StreamingResponse(made.chunks, headers=headers, media_type=_TYPE)
+        return Stream(made.chunks, headers=headers, media_type=_TYPE)
 
     async def restore(self, call: Call) -> AnyReply:
         from falkit_mock.service.state import BadArchive, restore_state

@@ -9,8 +9,6 @@ from functools import partial
 from typing import Any, TypeAlias, cast
 from urllib.parse import quote, unquote
 
-from starlette.responses import StreamingResponse
-
 from falkit_mock.core.errors import (
     Unauthenticated,
     bad_field,
@@ -22,7 +20,7 @@ from falkit_mock.core.errors import (
 from falkit_mock.core.identity import BadToken, check
 from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object
 from falkit_mock.hosts.faults import corrupted, of_media, slowly
-from falkit_mock.hosts.replies import AnyReply, Reply
+from falkit_mock.hosts.replies import AnyReply, Reply, Stream
 from falkit_mock.service import Acl
 from falkit_mock.service.files import MediaFile
 from falkit_mock.service.service import Service
@@ -264,7 +262,7 @@ def _serve(
     content = b"" if context.method == "HEAD" else body(start, end)
     if isinstance(content, bytes):
         return Reply(content, code, headers)
-    return StreamingResponse(content, code, headers)
+    return Stream(content, code, headers)
 
 
 def _matches(header: str, etag: str) -> bool:

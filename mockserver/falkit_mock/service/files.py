@@ -8,6 +8,7 @@ import mimetypes
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache, partial
@@ -144,8 +145,13 @@ class Uploads:
     async def read(self, file: StoredFile, start: int, end: int) -> AsyncGenerator[bytes]:
         """Yield the bytes [start, end), a piece of a piece at a time."""
         steps = self._store.blobs.read(file.pieces, start, end, _BATCH)
-        while data := await asyncio.to_thread(next, steps, b""):
-            yield data
+        try:
+            while data := await asyncio.to_thread(next, steps, b""):
+                yield data
+        finally:
+            # Where a thread still reads, the file is closed when that is done.
+            with suppress(ValueError):
+                steps.close()
 
     def read_now(self, file: StoredFile, most: int) -> bytes:
         """Return the first `most` bytes; blocks."""

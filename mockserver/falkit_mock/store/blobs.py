@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -119,7 +119,7 @@ class Blobs:
 
     def read(
         self, pieces: Sequence[Piece], start: int, end: int, step: int = 1 << 20
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes]:
         """Yield the bytes [start, end) of pieces laid end to end, `step` at most at a time."""
         offset = 0
         for piece in pieces:
