@@ -20,6 +20,7 @@ from uvicorn.protocols.http import httptools_impl
 from falkit_mock.hosts import CONNECTION
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
+from falkit_mock.store.blobs import sweep
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -258,6 +259,8 @@ class MockServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.loop = asyncio.get_running_loop()
+        # Nobody waits for it: what a killed server left is in nobody's way.
+        self.loop.run_in_executor(None, sweep)
         if self._gateway is not None:
             await self.open_gateway(self._gateway)
         self._ready()

@@ -285,7 +285,7 @@ def test_an_import_resumes_pending_webhooks(standing: Serve) -> None:
         go(old, 100)
         settled(old, 2)
         third = submit(old, receiver.url)
-        state = old.http.get("/__falkit/state").content
+        state = old.http.get("/__falkit/state", headers={"x-falkit-client": "test"}).content
         reply = new.http.put("/__falkit/state", content=state)
         assert reply.status_code == 200, reply.text
         down = False
@@ -324,7 +324,10 @@ def test_an_import_drops_webhooks_that_are_not_allowed(standing: Serve) -> None:
     old.service.webhooks.receivers.sender = Failing()
     submit(old, "http://10.255.255.1/")
     settled(old)
-    new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)
+    new.http.put(
+        "/__falkit/state",
+        content=old.http.get("/__falkit/state", headers={"x-falkit-client": "test"}).content,
+    )
     assert [one["status"] for one in deliveries(new)] == ["retry", "refused"]
 
 

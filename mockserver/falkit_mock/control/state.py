@@ -8,6 +8,7 @@ import secrets
 from falkit_mock.control import (
     Call,
     Conflict,
+    ForbiddenOrigin,
     InvalidField,
     InvalidRequest,
     Operation,
@@ -16,6 +17,7 @@ from falkit_mock.control import (
 )
 from falkit_mock.core import HINT, header_text, iso
 from falkit_mock.core.clock import SimulatedClock
+from falkit_mock.core.errors import storage_full
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rulebook import RuleState
@@ -122,6 +124,7 @@ class StateControl:
     async def export(self, call: Call) -> AnyReply:
         from falkit_mock.service.state import export_state
 
+        self._check_intent(call)
         async with self._turn:
             made = await export_state(self._service)
         headers = {
@@ -130,6 +133,14 @@ class StateControl:
             "content-disposition": f'attachment; filename="{_FILE_NAME}"',
         }
         return Stream(made.chunks, headers=headers, media_type=_TYPE)
+
+    def _check_intent(self, call: Call) -> None:
+        """Raise ForbiddenOrigin for what a mere link can ask for: keys and uploads are in it."""
+        if self._service.settings.control_token is None and "X-Falkit-Client" not in call.fields:
+            raise ForbiddenOrigin(
+                "X-Falkit-Client: the state has signing keys in it, so its export needs this "
+                "header, which no web page can send; any value will do, such as curl"
+            )
 
     async def restore(self, call: Call) -> AnyReply:
         from falkit_mock.service.state import BadArchive, restore_state
@@ -145,6 +156,8 @@ class StateControl:
                 await restore_state(self._service, blobs.folder / piece.blob)
         except BadArchive as error:
             raise InvalidRequest(f"body: {error}; nothing has changed") from None
+        except OSError as error:
+            raise storage_full(error) from None
         finally:
             sink.drop()
         return self._summary()

@@ -233,9 +233,10 @@ def upload_not_found(upload_id: str) -> WireError:
     return WireError({"detail": f"Upload {upload_id!r} not found"}, status_code=404, hint=hint)
 
 
-def storage_full(reason: str) -> WireError:
-    """Return the refusal of an upload that can't be written to the disk."""
-    return WireError({"detail": f"The upload can't be stored: {reason}"}, status_code=507)
+def storage_full(error: OSError) -> WireError:
+    """Return the refusal of a file that can't be written to the disk."""
+    reason = error.strerror or str(error)
+    return WireError({"detail": f"The file can't be kept: {reason}"}, status_code=507)
 
 
 def api_error(code: int, error_type: str, message: str, hint: str | None = None) -> WireError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from ipaddress import ip_address
 
@@ -37,6 +38,15 @@ MEDIA_BASE = "falkit.media_base"
 # there by itself, with the real key, when it can't connect to the others.
 DOMAINS = ("fal.ai", "fal.run", "fal.media", "falrun.com")
 _BELOW = tuple(f".{domain}" for domain in DOMAINS)
+
+
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/?#@\\\s]+))(?::[0-9]{1,5})?", re.I)
+
+
+def host_name(header: str) -> str | None:
+    """Return the name in a Host header, without its port; None for what is no host."""
+    match = _HOST.fullmatch(header)
+    return None if match is None else match[1] or match[2]
 
 
 def is_fal(host: str) -> bool:

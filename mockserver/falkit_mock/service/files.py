@@ -176,7 +176,7 @@ async def _written(blobs: Blobs, chunks: AsyncIterator[bytes]) -> Piece:
             sink.drop()
             raise
     except OSError as error:
-        raise storage_full(error.strerror or str(error)) from None
+        raise storage_full(error) from None
 
 
 def _check_parts(named: Sequence[tuple[int, str]], pieces: dict[int, Piece]) -> None:
