@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import islice
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from falkit_mock.faults import (
@@ -33,21 +34,25 @@ _PAIR = re.compile(
     rf"""\s+(?P<key>{_KEY.pattern}|{_STRING})=(?P<value>{_STRING}|'[^']*'|[^\s"';\]]*)"""
 )
 _BARE = re.compile(r"""[^\s"';\]]+""")
+_BEGINS = re.compile("[^ ;]")
 _END = re.compile(r"\s*(;|\]|$)")
 INPUT = "input."
 # Characters of a text that are shown.
 _MOST = 60
 
 
-def parse_texts(text: str) -> list[str]:
-    """Split several rules, with semicolons between them, and read none; raise RuleError."""
+def parse_texts(text: str, most: float = math.inf) -> list[str]:
+    """Split rules with semicolons between them, and read none; raise RuleError, or for too many."""
     found: list[str] = []
     at = 0
-    while text[at:].strip(" ;"):
+    while (begins := _BEGINS.search(text, at)) is not None:
+        at = begins.start()
         _, end = _scan(text, at)
         if text[end : end + 1] == "]":
             raise RuleError("rule", text, "has a bracket; put its value in quotes")
         found.append(text[at:end].strip())
+        if len(found) > most:
+            raise RuleError("rule", _short(text), f"has more rules than {most}")
         at = end + 1
     return found
 
@@ -233,6 +238,9 @@ _URL = re.compile(rf"https?://{re.escape(DOMAIN)}(?::\d+)?(?:[/?#]|$)", re.I)
 _TOKEN = re.compile(r"\[falkit:\s*", re.I)
 # A name that asks for nothing: an ordinary file.
 ORDINARY = "ok"
+# An input is anybody's: how many rules of one are read, among how many of its values, and how
+# long one may be, in characters.
+MOST_RULES, _MOST_VALUES, _LONGEST = 20, 10_000, 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +267,8 @@ def find_magic(input: Mapping[str, JSON], here: Operation | None = None) -> Magi
     texts: list[str] = []
     hints: list[str] = []
     misplaced: list[str] = []
-    for source, read in _readers(input):
+    readers = _readers(input)
+    for source, read in islice(readers, MOST_RULES):
         try:
             rule = read()
         except RuleError as error:
@@ -268,6 +277,8 @@ def find_magic(input: Mapping[str, JSON], here: Operation | None = None) -> Magi
         if rule is not None:
             texts.append(rule.text())
             misplaced += [] if here is None else filter(None, [rule.misplaced(here)])
+    if next(readers, None) is not None:
+        hints.append(f"only the first {MOST_RULES} faults that an input names are read")
     return Magic(tuple(texts), (*hints, *misplaced))
 
 
@@ -275,24 +286,35 @@ def _readers(input: Mapping[str, JSON]) -> Iterator[tuple[str, Reader]]:
     """Yield every text of an input that may name a rule, and what reads it."""
     for field, value in _strings(input):
         if _URL.match(value):
-            yield value, partial(_of_url, value, field)
+            url = value[:_LONGEST]
+            yield url, partial(_of_url, url, field)
     prompt = input.get("prompt")
     if isinstance(prompt, str):
         for token in _TOKEN.finditer(prompt):
-            yield prompt[token.start() :], partial(_of_token, prompt, token.end())
+            text = prompt[token.start() : token.start() + _LONGEST]
+            yield text, partial(_of_token, text, token.end() - token.start())
 
 
 def _strings(input: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:
-    """Yield every string of an input by its dotted place, in order."""
-    rest: deque[tuple[str, JSON]] = deque(input.items())
-    while rest:
-        place, value = rest.popleft()
+    """Yield the strings among an input's first values by their dotted places, in order."""
+    rest: list[Iterator[tuple[str, JSON]]] = [iter(input.items())]
+    for _ in range(_MOST_VALUES):
+        while (found := next(rest[-1], None)) is None:
+            rest.pop()
+            if not rest:
+                return
+        place, value = found
         if isinstance(value, str):
             yield place, value
-        elif isinstance(value, dict):
-            rest.extendleft((f"{place}.{key}", each) for key, each in reversed(value.items()))
-        elif isinstance(value, list):
-            rest.extendleft((f"{place}.{n}", each) for n, each in reversed([*enumerate(value)]))
+        else:
+            rest.append(_below(place, value))
+
+
+def _below(place: str, value: JSON) -> Iterator[tuple[str, JSON]]:
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, each in items:
+            yield f"{place}.{key}", each
 
 
 def _of_token(prompt: str, at: int) -> Rule:
