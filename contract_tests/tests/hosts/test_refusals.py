@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -228,3 +230,30 @@ def test_a_fault_of_the_mocks_own_is_a_json_500_with_an_id(
     assert reply.json() == {"detail": "Internal Server Error", "error_type": "internal_error"}
     assert reply.headers["x-fal-request-id"]
     assert "where it broke" in caplog.text, "the fault is nobody's secret"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        ImportError(f"libjpeg.so: cannot open shared object file: {os.strerror(errno.EMFILE)}"),
+    ],
+    ids=repr,
+)
+def test_what_the_machine_is_short_of_is_507_and_no_fault_of_the_mocks(
+    mock: Mock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(mock.service.media, "file", broken)
+    monkeypatch.setattr(mock.service.store, "jobs", broken)
+    for path in ("/v3b.fal.media/files/b/x", "/__falkit/jobs"):
+        if isinstance(error, ImportError) and path.startswith("/__"):
+            continue
+        reply = mock.http.get(path)
+        assert (reply.status_code, "short of" in reply.json()["detail"]) == (507, True)
+        assert reply.headers["x-fal-request-id"]
+    assert caplog.text == ""

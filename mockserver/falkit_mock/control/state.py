@@ -18,6 +18,7 @@ from falkit_mock.control import (
 from falkit_mock.core import HINT, header_text, iso
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.errors import storage_full
+from falkit_mock.core.settings import LAST_MOMENT
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rulebook import RuleState
@@ -26,9 +27,8 @@ from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import Piece
 from falkit_spec import JSON, Catalog
 
-# Seconds of one jump: ten years. No calendar has the year 10000.
+# Seconds of one jump: ten years.
 _LONGEST = 315_360_000.0
-_END = 253_370_764_800.0
 _TYPE = "application/x-tar"
 _FILE_NAME = "falkit-state.tar"
 
@@ -62,14 +62,14 @@ class ClockControl:
     async def advance(self, call: Call) -> AnyReply:
         seconds: float = call.fields["seconds"]
         clock = self._clock()
-        if clock.now() + seconds > _END:
+        if clock.now() + seconds > LAST_MOMENT:
             raise InvalidField("seconds", seconds, "leads past the year 9998")
         return self._state(await clock.move_by(seconds))
 
     async def set(self, call: Call) -> AnyReply:
         moment: float = call.fields["now"]
         clock = self._clock()
-        if moment > min(_END, clock.now() + _LONGEST):
+        if moment > min(LAST_MOMENT, clock.now() + _LONGEST):
             raise InvalidField("now", moment, "is more than ten years ahead")
         try:
             return self._state(await clock.move_to(moment))

@@ -140,9 +140,18 @@ _USER = re.compile(r"^([^:/?#]*://)(?:([^:/?#@]*):)?[^/?#]*@")
 MASK = "***"
 
 
+_SECRET = re.compile(
+    r"([?&][^=&#]*(?:token|secret|key|sig|auth|pass|pwd|credential|jwt|session)[^=&#]*=)[^&#]+",
+    re.I,
+)
+
+
 def masked(url: str) -> str:
-    """Return a URL with its password masked; a user without a password may be a token."""
-    return _USER.sub(_shown, url)
+    """Return a URL with its password masked, and what its query has under a secret's name.
+
+    A user without a password may be a token.
+    """
+    return _SECRET.sub(rf"\1{MASK}", _USER.sub(_shown, url))
 
 
 def _shown(found: re.Match[str]) -> str:
@@ -150,9 +159,18 @@ def _shown(found: re.Match[str]) -> str:
     return f"{scheme}{MASK}@" if user is None else f"{scheme}{user}:{MASK}@"
 
 
+# The years 1 and 9999.
+_FIRST, _LAST = -62_135_596_800.0, 253_402_300_799.0
+
+
 def iso(moment: float) -> str:
-    """Write unix seconds as ISO 8601 in UTC, to the millisecond, with a Z."""
-    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    """Write unix seconds as ISO 8601 in UTC, to the millisecond, with a Z.
+
+    What no calendar has is written as the nearest moment that one has.
+    """
+    text = datetime.fromtimestamp(min(max(moment, _FIRST), _LAST), UTC).isoformat(
+        timespec="milliseconds"
+    )
     return text.replace("+00:00", "Z")
 
 

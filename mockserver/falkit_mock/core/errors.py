@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from typing import Literal
 
@@ -237,6 +239,27 @@ def storage_full(error: OSError) -> WireError:
     """Return the refusal of a file that can't be written to the disk."""
     reason = error.strerror or str(error)
     return WireError({"detail": f"The file can't be kept: {reason}"}, status_code=507)
+
+
+_SHORT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
+
+
+def is_shortage(error: Exception) -> bool:
+    """Tell whether an error says that this machine lacks memory, files or room on its disk."""
+    if isinstance(error, ImportError):
+        # A library that is loaded on first use; Python says no more than the loader's words.
+        return os.strerror(errno.EMFILE) in str(error)
+    return isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.errno in _SHORT_OF
+    )
+
+
+def no_room(error: Exception) -> WireError:
+    """Return the refusal of what this machine has no memory, files or room for."""
+    what = getattr(error, "strerror", None) or str(error) or "out of memory"
+    return WireError(
+        {"detail": f"This mock's machine is short of something: {what}"}, status_code=507
+    )
 
 
 def api_error(code: int, error_type: str, message: str, hint: str | None = None) -> WireError:

@@ -13,6 +13,7 @@ from typing import TypedDict, cast
 
 from falkit_mock.core import NotJson, dumps, loads
 from falkit_mock.core.clock import SimulatedClock
+from falkit_mock.core.settings import LAST_MOMENT
 from falkit_mock.service import USUAL_LIFECYCLE, BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
 from falkit_mock.store import BadCopy, Store, all_pieces
@@ -71,7 +72,7 @@ _SCHEMA: dict[str, JSON] = {
             "type": "object",
             "required": ["now", "running"],
             "properties": {
-                "now": {"type": "number", "minimum": -1e15, "maximum": 1e15},
+                "now": {"type": "number", "minimum": 0, "maximum": LAST_MOMENT},
                 "running": {"type": "boolean"},
             },
         },
