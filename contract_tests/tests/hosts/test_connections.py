@@ -70,9 +70,7 @@ def until_known(mock: Mock, count: int) -> None:
     """Return once the server has so many connections beside the test's own client's."""
     server = server_of(mock)
     for _ in range(1000):
-        found: list[int] = []
-        mock.inside(lambda into=found: into.append(len(server.server_state.connections)))
-        if found[0] >= count:
+        if mock.server.inside(lambda: len(server.server_state.connections)) >= count:
             return
     raise AssertionError("the connections were not taken")
 
@@ -168,27 +166,23 @@ def test_a_reply_that_nobody_takes_ends_its_connection(served: Mock) -> None:
 
 
 def until_blocked(mock: Mock) -> None:
+    def blocked() -> bool:
+        return any(connection.flow.write_paused for connection in connections(mock))
+
     for _ in range(5000):
-        found: list[bool] = []
-        mock.inside(
-            lambda into=found: into.append(
-                any(
-                    connection.flow.write_paused
-                    for connection in server_of(mock).server_state.connections
-                    if isinstance(connection, ConnectionProtocol)
-                )
-            )
-        )
-        if found[0]:
+        if mock.server.inside(blocked):
             return
     raise AssertionError("nothing waits to be written")
 
 
+def connections(mock: Mock) -> list[ConnectionProtocol]:
+    found = server_of(mock).server_state.connections
+    return [each for each in found if isinstance(each, ConnectionProtocol)]
+
+
 def until_gone(mock: Mock) -> None:
     for _ in range(5000):
-        found: list[int] = []
-        mock.inside(lambda into=found: into.append(len(server_of(mock).server_state.tasks)))
-        if not found[0]:
+        if not mock.server.inside(lambda: len(server_of(mock).server_state.tasks)):
             return
     raise AssertionError("a request is still being answered")
 
@@ -218,15 +212,7 @@ def test_unread_requests_are_bounded(served: Mock) -> None:
                 connection.sendall(line * 2000)
         except OSError:
             pass
-        kept: list[int] = []
-        mock_connections = server_of(served).server_state.connections
-        served.inside(
-            lambda: kept.extend(
-                len(each.pipeline)
-                for each in mock_connections
-                if isinstance(each, ConnectionProtocol)
-            )
-        )
+        kept = served.server.inside(lambda: [len(each.pipeline) for each in connections(served)])
         assert max(kept) < 1000
 
 

@@ -99,7 +99,7 @@ WRONG: list[tuple[str, Any, str]] = [
         "soon",
         r"'soon' isn't a moment from 1970 to 9998; write one such as 2027-01-15T08:00:00Z",
     ),
-    ("clock_start", "9999-12-31T23:59:59Z", r"isn't a moment from 1970 to 9998"),
+    ("clock_start", "9999-12-31T23:59:59Z", r".* isn't a moment from 1970 to 9998"),
     ("clock_start", -1, r"-1 isn't a moment from 1970"),
     ("clock_start", math.inf, r"inf isn't a moment"),
     ("rules", [], r"is now called faults"),

@@ -194,12 +194,11 @@ def parse_moment(field: str, value: float | str | datetime) -> float:
     A moment without an offset is UTC: what a mock does must not depend on where it runs.
     """
     try:
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        if isinstance(value, datetime):
-            value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-        if not isinstance(value, bool) and 0 <= value < LAST_MOMENT:
-            return float(value)
+        found = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(found, datetime):
+            found = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        if not isinstance(found, bool) and 0 <= found < LAST_MOMENT:
+            return float(found)
     except (ValueError, OverflowError, OSError, TypeError):
         pass
     problem = f"{value!r} isn't a moment from 1970 to 9998; write one such as 2027-01-15T08:00:00Z"
