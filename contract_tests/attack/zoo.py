@@ -29,7 +29,7 @@ def _png(width: int, height: int, packed: bytes) -> bytes:
     )
 
 
-def _lossless_webp(side: int) -> bytes:
+def lossless_webp(side: int) -> bytes:
     bits = struct.pack("<I", (side - 1) | (side - 1) << 14)
     body = b"VP8L" + struct.pack("<I", 15) + b"\x2f" + bits + b"\x88\x88\x08" + bytes(7) + b"\0"
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
@@ -43,7 +43,7 @@ ANIMALS = [
     _EPS,
     b"P6 9400 9400 255\n",
     b"P5 65000 65000 65535\n\0",
-    _lossless_webp(9000),
+    lossless_webp(9000),
     _png(60_000, 60_000, zlib.compress(bytes(200_000))),
     _png(4000, 4000, zlib.compress(bytes(4000 * 12_001))),
     b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom",
