@@ -14,7 +14,8 @@ def called(mock: Mock, host: str = "queue.fal.run", query: str = "", **headers: 
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     reply = mock.http.post(f"/{host}/{T2V}{query}", json=PROMPT, headers=named)
     assert reply.status_code == 200, reply.text
-    return reply.headers.get(HINT, "")
+    hint: str = reply.headers.get(HINT, "")
+    return hint
 
 
 def kept(mock: Mock, tags: str) -> tuple[list[str], str]:

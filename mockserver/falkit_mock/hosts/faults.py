@@ -282,9 +282,8 @@ async def _apply(service: Service, context: RequestContext, match: MatchContext)
         seconds = service.rules.draw(late, "seconds")
         await wait(service, context, service.clock.now() + seconds)
     # Who followed a redirect has arrived, or it would go round and round.
-    arrived = REDIRECTED in context.scope["query_string"].decode("latin-1")
-    only = (lambda fault: fault.name != "redirect") if arrived else None
-    triggered = _chosen(service, context, "answer", match, only)
+    arrived = REDIRECTED.encode() in context.scope["query_string"]
+    triggered = _chosen(service, context, "answer", match, _may_follow if arrived else None)
     if triggered is None:
         return
     if triggered.fault.family != "connection":
@@ -332,6 +331,11 @@ def _refusal(
             raise AssertionError(triggered.name)
     error.hint = triggered.hint
     return error
+
+
+def _may_follow(fault: Fault) -> bool:
+    """Tell whether a fault may happen to a request that followed a redirect."""
+    return fault.name != "redirect"
 
 
 # The parameter by which a redirect's target knows its caller.

@@ -40,7 +40,7 @@ def read_options(context: RequestContext, media: Lifecycle) -> RequestOptions:
         for name, value in context.headers.items()
         if name.startswith(b"x-fal")
     }
-    query = _query(context) if context.address.query else {}
+    query: Mapping[str, str] = _query(context) if context.address.query else {}
     if not given and not query and media is USUAL_LIFECYCLE:
         return _usual_options(context.record.key)
     lifecycle = _lifecycle(given, media)
