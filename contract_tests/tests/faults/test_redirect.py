@@ -51,6 +51,27 @@ def test_another_id_may_be_named(serve: Serve) -> None:
     assert submit(mock).status_code == 200
 
 
+@pytest.mark.parametrize("alias", ["fal-ai/old-name", "someone/else/entirely"])
+def test_a_name_that_no_app_has_is_an_alias_where_a_rule_says_so(serve: Serve, alias: str) -> None:
+    mock = serve(f"redirect endpoint={alias} to={T2V}")
+    reply = submit(mock, alias)
+    assert (reply.status_code, HINT in reply.headers) == (307, True)
+    assert reply.headers["location"].startswith(f"{mock.url}/queue.fal.run/{T2V}?")
+    job = submit(mock, alias, follow_redirects=True).json()
+    assert mock.job(job)["endpoint_id"] == T2V
+    assert submit(mock, "fal-ai/other-name").status_code == 404
+    assert submit(mock).status_code == 200
+
+
+def test_a_redirect_to_no_endpoint_is_warned_of(instant: Mock) -> None:
+    rules = [("redirect to=fal-ai/no/such", True), (f"redirect endpoint=a/b to={T2V}", False)]
+    for rule, warned in rules:
+        reply = instant.http.post("/__falkit/rules", json={"rule": rule})
+        hint = reply.headers.get(HINT, "")
+        assert hint.startswith("no endpoint of this mock fits to=fal-ai/no/such;") == warned
+        assert instant.http.delete(f"/__falkit/rules/{reply.json()['id']}").status_code < 300
+
+
 def test_a_direct_call_is_redirected_where_a_rule_says_so(serve: Serve) -> None:
     mock = serve("redirect on=run")
     assert mock.run(PROMPT).status_code == 307

@@ -7,8 +7,8 @@ from falkit_mock.core.errors import application_not_found
 from falkit_mock.core.jobs import ModelRequest, RequestOptions
 from falkit_mock.faults.rules import MARKS, NO_MAGIC
 from falkit_mock.hosts import Host, RequestContext, authorize, split_app, unless_gone
-from falkit_mock.hosts.faults import before_model, note_job
-from falkit_mock.hosts.options import read_options
+from falkit_mock.hosts.faults import before_alias, before_model, note_job
+from falkit_mock.hosts.options import OPERATIONS, read_options
 from falkit_mock.hosts.replies import Reply, outcome_reply
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog, UnknownEndpoint
@@ -26,6 +26,8 @@ async def read_model_request(
     if context.address.slash and path != app:
         path += "/"
     endpoint = catalog.endpoints.get(path)
+    if endpoint is None and not catalog.has_app(app):
+        before_alias(service, context, path, OPERATIONS[context.address.role])
     hint = None if endpoint is not None else _nothing_there(catalog, app, path)
     # Before the body, which may be long; after the method, where it is the wrong one.
     posts = context.method == "POST"

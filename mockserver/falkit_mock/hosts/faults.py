@@ -206,6 +206,18 @@ async def before_model(
     return magic
 
 
+def before_alias(
+    service: Service, context: RequestContext, path: str, operation: Operation
+) -> None:
+    """Redirect a call by a name that no app has and a rule leads elsewhere: an alias."""
+    match = MatchContext(operation, path, context.record.key, named_by(context, operation))
+    if service.rules.idle and not match.named:
+        return
+    triggered = _chosen(service, context, "answer", match, _leads_elsewhere)
+    if triggered is not None and triggered.text("to"):
+        raise _refusal(service, context, triggered, match)
+
+
 async def before_job(
     service: Service, context: RequestContext, job: Job, operation: Operation
 ) -> None:
@@ -331,6 +343,10 @@ def _refusal(
             raise AssertionError(triggered.name)
     error.hint = triggered.hint
     return error
+
+
+def _leads_elsewhere(fault: Fault) -> bool:
+    return fault.name == "redirect"
 
 
 def _may_follow(fault: Fault) -> bool:

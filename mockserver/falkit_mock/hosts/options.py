@@ -24,7 +24,7 @@ _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _PRIORITY = "X-Fal-Queue-Priority"
 _LIFECYCLE = "X-Fal-Object-Lifecycle-Preference"
 _NO_RETRY, _RETRIED = ("1", "true", "yes"), ("", "0", "false", "no")
-_OPERATIONS: dict[str, Operation] = {RUN: "run", QUEUE: "submit"}
+OPERATIONS: dict[str, Operation] = {RUN: "run", QUEUE: "submit"}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _WEBHOOK, _MAX_QUEUE_LENGTH = "fal_webhook", "fal_max_queue_length"
 _TOKEN = "fal_jwt_token"
@@ -55,7 +55,7 @@ def read_options(context: RequestContext, media: Lifecycle) -> RequestOptions:
         media_for=math.inf if lifecycle.seconds is None else lifecycle.seconds,
         media_acl=lifecycle.acl.text(),
         tags=_tags(context, given["x-fal-tags"]) if "x-fal-tags" in given else (),
-        faults=named_by(context, _OPERATIONS[context.address.role]),
+        faults=named_by(context, OPERATIONS[context.address.role]),
     )
 
 
