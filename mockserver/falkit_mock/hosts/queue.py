@@ -83,7 +83,7 @@ class Queue(Host):
         hint = "" if job.outcome is None else job.outcome.headers.get(HINT, "")
         # The word is looked for first because most queries have none to parse.
         if "fal_webhook" in context.address.query:
-            own = self._service.webhooks.hint(job) or _no_webhook(context)
+            own = service.webhooks.hint(job) or _no_webhook(context)
             hint = header_text("; ".join(filter(None, (hint, own))))
         body: dict[str, JSON] = {
             "status": "IN_QUEUE",
@@ -91,7 +91,7 @@ class Queue(Host):
             **_job_urls(context.address, job),
             "logs": None,
             "metrics": {},
-            "queue_position": self._service.place(job, context.now),
+            "queue_position": service.place(job, service.clock.now()),
         }
         return json_reply(body, request_id=job.id, headers={HINT: hint} if hint else None)
 
