@@ -24,10 +24,11 @@ from falkit_mock.core.errors import HostNotImitated, WireError
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE
 from falkit_mock.gateway.gateway import Gateway
-from falkit_mock.hosts import RequestContext, find_address
+from falkit_mock.hosts import RequestContext, check_slash, find_address
 from falkit_mock.hosts.fal_run import FalRun
 from falkit_mock.hosts.faults import ConnectionCut, IngressError, before_file, corrupt_reply, cut
 from falkit_mock.hosts.media import MediaHost
+from falkit_mock.hosts.options import IgnoredHeaders
 from falkit_mock.hosts.queue import Queue
 from falkit_mock.hosts.replies import (
     REQUEST_ID,
@@ -91,6 +92,7 @@ class MockApp:
             REST: Rest(service, catalog),
             API: self._platform_api,
         }
+        self._ignored_headers = IgnoredHeaders()
         self._own = self._own_routes()
         # Every page may use fal's hosts, as at fal, and none the control API.
         self._cors = CORSMiddleware(
@@ -165,6 +167,8 @@ class MockApp:
             host = self._hosts.get(address.role)
             if host is None:
                 raise HostNotImitated(address.host)
+            check_slash(address)
+            self._ignored_headers.hint(context)
             if address.role in _FILES:
                 await before_file(service, context)
             return await host(context)

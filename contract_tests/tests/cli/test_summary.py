@@ -306,3 +306,16 @@ def test_hints_that_differ_in_numbers_alone_are_one() -> None:
 
 def failed(hint: str) -> RequestRecord:
     return RequestRecord(0.0, "GET", "fal.run", "/x", "", fal=True, status=429, hint=hint)
+
+
+def test_requests_by_the_whole_id_are_one_finding_with_the_right_url(
+    authority_folder: Path,
+) -> None:
+    with around(authority_folder) as told:
+        for _ in range(3):
+            job = told.http.post(QUEUE, json=PROMPT).json()
+            told.http.get(f"{QUEUE}/requests/{job['request_id']}/status")
+        text = " ".join(map(str.strip, told.lines()))
+    assert f"failed 405 GET {QUEUE[1:]}/requests/{{id}}/status (3 times)" in text
+    assert text.count("hint:") == 1
+    assert f"send GET {told.http.base_url}/queue.fal.run/fal-ai/ltx-2/requests/{{id}}/st" in text

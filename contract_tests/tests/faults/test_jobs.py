@@ -17,6 +17,7 @@ TEMPORARY = [
     "runner_disconnected",
     "runner_connection_refused",
     "runner_connection_error",
+    "raw_error status=429",
     "raw_error status=503",
     "raw_error status=504",
     "generation_timeout retryable=true",
@@ -48,7 +49,7 @@ def test_the_queue_tries_again_up_to_ten_times(serve: Serve, fault: str) -> None
     assert mock.result(healed).status_code == 200
     assert attempts(mock, healed) == 3
     failed = mock.submit(headers={"authorization": "Key doomed:secret"})
-    assert mock.result(failed).status_code >= 500
+    assert mock.result(failed).status_code in (429, 500, 503, 504)
     assert attempts(mock, failed) == 10
 
 
@@ -103,6 +104,35 @@ def test_a_stuck_job_waits_for_its_time_or_for_ever(serve: Serve) -> None:
     assert mock.http.post(url).json()["status"] == "IN_PROGRESS"
     mock.advance(2)
     assert mock.status(never)["status"] == "COMPLETED"
+
+
+def test_a_stuck_job_shows_the_position_that_is_asked_for(serve: Serve) -> None:
+    mock = serve("stuck position=8663 seconds=100 times=1", timing="0,2", clock=WatchedClock())
+    job, next_one = mock.submit(), mock.submit()
+    assert (job["queue_position"], next_one["queue_position"]) == (8663, 0)
+    mock.advance(99)
+    assert mock.status(job)["queue_position"] == mock.job(job)["queue_position"] == 8663
+    mock.advance(1)
+    status = mock.status(job)
+    assert (status["status"], "queue_position" in status) == ("IN_PROGRESS", False)
+
+
+@pytest.mark.parametrize("position", [0, 8663])
+def test_a_stream_and_a_job_of_a_file_have_the_position_too(serve: Serve, position: int) -> None:
+    clock = WatchedClock()
+    mock = serve(f"stuck position={position} seconds=60", timing="0,2", clock=clock)
+    first, job = mock.submit(), mock.submit()
+    assert first["queue_position"] == job["queue_position"] == position, "whoever is ahead"
+    with mock.http.stream("GET", f"{job['status_url']}/stream") as stream:
+        line = next(line for line in stream.iter_lines() if line)
+        assert f'"queue_position":{position}}}' in line
+
+
+@pytest.mark.parametrize("position", ["-1", "1.5", "first"])
+def test_a_position_that_cannot_be_is_refused(instant: Mock, position: str) -> None:
+    reply = instant.http.post("/__falkit/rules", json={"rule": f"stuck position={position}"})
+    assert reply.status_code == 422
+    assert "position" in reply.text
 
 
 def test_a_stuck_job_runs_into_its_start_timeout(serve: Serve) -> None:

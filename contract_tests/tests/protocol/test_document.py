@@ -58,7 +58,7 @@ def test_the_document_of_each_endpoint_is_sound_and_names_no_template(endpoint: 
     assert isinstance(paths, dict)
     assert not [path for path in paths if "{app}" in path or "{endpoint_id}" in path]
     assert f"/queue.fal.run/{endpoint.app}/requests/{{request_id}}/status" in paths
-    assert f"/queue.fal.run/{endpoint.id}/requests/{{request_id}}/status" in paths
+    assert f"/queue.fal.run/{endpoint.id}/requests/{{request_id}}/status" not in paths
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.id)

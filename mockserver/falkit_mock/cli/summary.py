@@ -24,7 +24,7 @@ from falkit_mock.service.billing import charge, entries
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog
 
-_REQUEST = re.compile(r"/requests/[^/]+")
+_REQUEST = re.compile(r"/requests/[^/?,; ]+")
 _DIGITS = re.compile(r"[0-9]+")
 # Distinct texts of a kind that are kept, and those that are shown; the rest is counted.
 _KEPT, _SHOWN = 100, 5
@@ -197,7 +197,7 @@ class Summary:
 
 def _keep_hint(hints: dict[str, str], record: RequestRecord) -> None:
     """Keep a hint that has no other line; those that differ only in their numbers are one."""
-    hint = record.hint
+    hint = _REQUEST.sub("/requests/{id}", record.hint or "")
     if hint and not hint.startswith(_OTHER_LINES) and len(hints) < _KEPT:
         hints.setdefault(_DIGITS.sub("0", hint), hint)
 

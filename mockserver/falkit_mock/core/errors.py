@@ -24,11 +24,14 @@ class WireError(Exception):
         hint: str | None = None,
         headers: Mapping[str, str] | None = None,
         request_id: str | None = None,
+        text: str | None = None,
     ) -> None:
-        super().__init__(str(body))
+        super().__init__(text or str(body))
         if status_code is not None:
             self.status_code = status_code
         self.body = dict(body)
+        # In the place of the JSON, where fal answers plain text.
+        self.text = text
         # The job that the refusal is about, where there is one.
         self.request_id = request_id
         self.hint = hint
@@ -158,6 +161,18 @@ def method_not_allowed(*allowed: str) -> WireError:
     """Return the refusal of a method that a path doesn't take."""
     headers = {"allow": ", ".join(allowed)}
     return WireError({"detail": "Method Not Allowed"}, status_code=405, headers=headers)
+
+
+def no_queue_route(*allowed: str, hint: str | None = None) -> WireError:
+    """wire.md §3.7: the queue's own 405, whose body is a text or empty; a text here."""
+    text, headers = "405: Method Not Allowed", {"allow": ", ".join(allowed)}
+    return WireError({}, status_code=405, headers=headers, hint=hint, text=text)
+
+
+def redirected(location: str) -> WireError:
+    """wire.md §3.7: the code is one report's, the text inferred."""
+    text = "307: Temporary Redirect"
+    return WireError({}, status_code=307, headers={"location": location}, text=text)
 
 
 def still_in_progress(request_id: str, urls: Mapping[str, str]) -> WireError:

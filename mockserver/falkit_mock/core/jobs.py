@@ -70,6 +70,12 @@ class JobFaults:
         return 0.0 if self.queue is None else self.queue.numbers["seconds"]
 
     @property
+    def position(self) -> int | None:
+        """The `queue_position` that was asked for while it waits; None for the real one."""
+        asked = None if self.queue is None else self.queue.numbers.get("position")
+        return None if asked is None else int(asked)
+
+    @property
     def log_delay(self) -> float:
         """Seconds after which a log line shows; infinite for never."""
         return 0.0 if self.logs is None else self.logs.numbers["seconds"]
@@ -170,6 +176,8 @@ class RequestOptions:
     media_for: float = math.inf
     # Who may read those files: access rules as JSON, or nothing (wire.md §3.1).
     media_acl: str = ""
+    # The caller's own labels, each `key=value` (wire.md §3.1).
+    tags: tuple[str, ...] = ()
     # Faults that the request itself names, as they were written.
     faults: tuple[str, ...] = ()
 

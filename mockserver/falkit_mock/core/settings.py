@@ -122,11 +122,14 @@ class Assumptions:
     Each field is a row of docs/fidelity.md; `falkit serve --assume NAME=VALUE` changes it.
     """
 
-    # wire.md §3.5, §13: older documentation answers 202 to every accepted cancellation,
-    # the newest names OK for a job that was still queued, without its code.
+    # wire.md §3.5, §13: one page lists 202, 400 and 404 as all codes of a cancellation, another
+    # names OK for a job that was still queued, without its code.
     cancel_in_queue: Literal["requested", "ok"] = "requested"
     # wire.md §3.4: an app may stop when it is cancelled (499) or finish regardless (200).
     cancel_in_progress: Literal["heeded", "ignored"] = "heeded"
+    # wire.md §3.7: requests are found by the app alone, as many have measured; or also by whole
+    # ids, any path in between and with /response, as fal's documents and examples have them.
+    queue_urls: Literal["strict", "lenient"] = "strict"
     # wire.md §3.4, §13: the body of the 404 for an unknown request.
     unknown_request: Literal["status", "detail"] = "status"
     # wire.md §3.2, §13: whether a COMPLETED status tells of a model's own refusal.

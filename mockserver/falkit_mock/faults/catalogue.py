@@ -218,6 +218,10 @@ _TABLE = (
              "nginx's own error page, without x-fal-request-id, so that clients try again",
              JOBS, OPERATIONS,
              Parameter("status", "choice", "503", "its code", choices=("502", "503", "504"))),
+    _gateway("redirect",
+             "307 to the endpoint's own name, as for an alias; a client that follows it with a "
+             "GET gets 405", _SUBMIT, JOBS,
+             Parameter("to", "text", None, "the id that it leads to; else the same", header=True)),
     _gateway("result_expired", "404: what was answered is kept no longer", ("result",), FOLLOWING),
 
     _connection("connection_reset", "the connection is reset before the request is carried out"),
@@ -234,7 +238,10 @@ _TABLE = (
                      "seconds, `uniform:1..3`, `normal:MEAN,DEVIATION` or `lognormal:MEDIAN,SIGMA`"
                      ),)),
     Fault("stuck", "time", "queue", "it stays IN_QUEUE, although nobody is ahead",
-          _SUBMIT, _SUBMIT, (_endless("inf", "for how long; `inf` for ever"),)),
+          _SUBMIT, _SUBMIT,
+          (_endless("inf", "for how long; `inf` for ever"),
+           Parameter("position", "integer", None,
+                     "the `queue_position` that it shows; else how many are ahead", 0, 10**9))),
     Fault("slow_logs", "time", "logs", "log lines show late",
           _SUBMIT, _SUBMIT, (_endless(5, "how late; `inf` for never"),)),
 

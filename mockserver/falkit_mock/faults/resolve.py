@@ -56,7 +56,7 @@ def outcome_as(
 
 
 def tried_again(triggered: TriggeredFault) -> bool:
-    """Tell whether the queue itself tries again: after 503, 504 and connection errors.
+    """Tell whether the queue itself tries again: after 429, 503, 504 and connection errors.
 
     A model's own word, the retry header, counts where its status is of the 5xx (wire.md §6.3).
     """
@@ -66,7 +66,7 @@ def tried_again(triggered: TriggeredFault) -> bool:
         case "model error":
             return _status(triggered) >= 500 and triggered.value("retryable") is True
         case "raw answer":
-            return _status(triggered) in (503, 504)
+            return _status(triggered) in (429, 503, 504)
         case _:
             raise AssertionError(triggered.name)
 
@@ -264,6 +264,6 @@ def _later(book: Rulebook, context: MatchContext, faults: JobFaults) -> JobFault
 
 def _kept(triggered: TriggeredFault) -> KeptFault:
     """Return a fault as it is kept with a job."""
-    parameters = triggered.fault.parameters
-    numbers = {each.name: triggered.number(each.name) for each in parameters}
+    names = [each.name for each in triggered.fault.parameters]
+    numbers = {name: triggered.number(name) for name in names if triggered.value(name) is not None}
     return KeptFault(triggered.name.removeprefix(WEBHOOK_PREFIX), numbers)
