@@ -14,7 +14,7 @@ from falkit_mock.core.errors import (
     bad_header,
 )
 from falkit_mock.core.jobs import ModelRequest, Priority, RequestOptions
-from falkit_mock.core.network import QUEUE, RUN
+from falkit_mock.core.network import QUEUE, RUN, WS
 from falkit_mock.faults import Operation
 from falkit_mock.faults.rules import MARKS, NO_MAGIC
 from falkit_mock.hosts import Host, RequestContext, authorize, split_app, unless_gone
@@ -30,7 +30,7 @@ _TIMEOUTS = ("X-Fal-Request-Start-Timeout", "X-Fal-Request-Timeout")
 # Seconds; the server wants more than these (wire.md §3.1).
 _TOO_SOON = 0.1
 _LIFECYCLE = "X-Fal-Object-Lifecycle-Preference"
-_OPERATIONS: dict[str, Operation] = {RUN: "run", QUEUE: "submit"}
+_OPERATIONS: dict[str, Operation] = {RUN: "run", WS: "run", QUEUE: "submit"}
 _LOWER, _UPPER, _TITLE = MARKS
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
@@ -142,6 +142,13 @@ async def read_model_request(
     )
 
 
+def check_app(context: RequestContext, catalog: Catalog, service: Service) -> None:
+    """Raise WireError unless there is the app that a request names, and it may call it."""
+    app, _ = split_app(context.address.path)
+    authorize(context, app, service)
+    _nothing_there(catalog, app, context.address.path[1:])
+
+
 def _nothing_there(catalog: Catalog, app: str, path: str) -> str:
     """Say what was probably meant by a path that its app doesn't have.
 
@@ -167,7 +174,8 @@ class FalRun(Host):
     """POST /{endpoint id}.
 
     What an app may have besides, LTX-2 has not: `/stream` and `/realtime` are paths that it
-    doesn't know. A WebSocket's handshake is a GET, and is answered as one (wire.md §8).
+    doesn't know. A WebSocket's handshake is a GET, and is answered as one (wire.md §8). The inputs
+    that come by ws.fal.run are answered here too.
     """
 
     async def __call__(self, context: RequestContext) -> Reply:
