@@ -99,7 +99,7 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         # Lazy: most runs have no WebSocket.
-        from falkit_mock.websocket import WebSocketProtocol
+        from falkit_mock.upgrade import WebSocketProtocol
 
         connection = self._connection
         assert connection is not None, "made before anything is read"

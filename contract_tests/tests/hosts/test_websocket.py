@@ -17,6 +17,12 @@ from falkit import Settings
 from gated import gated
 from serving import KEY, PATIENCE, PROMPT, T2V, Mock, Serve, WatchedClock, running
 
+HANDSHAKE = {
+    "connection": "upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    "sec-websocket-version": "13",
+}
 WRONG = {**PROMPT, "duration": 7}
 
 
@@ -185,15 +191,26 @@ def test_a_longer_message_than_a_body_may_be_ends_the_connection(
 @pytest.mark.parametrize("lacks", ["sec-websocket-key", "sec-websocket-version", "upgrade"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_plain_http_is_told_to_upgrade(mock: Mock, method: str, lacks: str) -> None:
-    handshake = {
-        "connection": "upgrade",
-        "upgrade": "websocket",
-        "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
-        "sec-websocket-version": "13",
-    }
-    del handshake[lacks]
+    handshake = {name: value for name, value in HANDSHAKE.items() if name != lacks}
     reply = mock.http.request(method, f"/ws.fal.run/{T2V}", headers=handshake)
     assert (reply.status_code, reply.headers["upgrade"]) == (426, "websocket")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"cookie": "x" * 9000}, 431),
+        ({f"x-{number}": "y" for number in range(200)}, 431),
+        ({"sec-websocket-version": "12"}, 400),
+        ({"sec-websocket-key": "short"}, 400),
+    ],
+)
+def test_an_impossible_handshake_is_refused(
+    mock: Mock, headers: dict[str, str], status: int
+) -> None:
+    reply = mock.http.get(f"/ws.fal.run/{T2V}", headers={**HANDSHAKE, **headers})
+    assert reply.status_code == status
+    assert mock.run(PROMPT).status_code == 200
 
 
 def test_a_caller_who_hangs_up_ends_the_job(slow: Mock, clock: WatchedClock) -> None:
