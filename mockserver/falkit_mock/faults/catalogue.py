@@ -59,12 +59,17 @@ def _lock_reason() -> Parameter:
         for name, text in LOCK_REASONS.items()
         for each in (name, text, text.partition(".")[0])
     }
-    reason = _choice("reason", "why, by this name or in fal's own words", *LOCK_REASONS)
+    about = f"why: {', '.join(LOCK_REASONS)}, or fal's own words"
+    reason = _choice("reason", about, *LOCK_REASONS)
     return replace(reason, spellings=texts)
 
 
 _CATEGORIES = Parameter(
-    "categories", "list", None, "what the content is taken for", choices=CONTENT_CATEGORIES
+    "categories",
+    "list",
+    None,
+    f"what the content is taken for: any of {', '.join(CONTENT_CATEGORIES)}",
+    choices=CONTENT_CATEGORIES,
 )
 
 
