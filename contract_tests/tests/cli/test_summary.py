@@ -279,7 +279,8 @@ def test_requests_and_jobs_are_counted_apart(authority_folder: Path) -> None:
             told.http.post(QUEUE, json={"prompt": prompt})
         told.http.get("/queue.fal.run/fal-ai/ltx-2/requests/nobody/status")
         first = told.summary().splitlines()[0]
-    assert first.startswith("4 requests, 1 failed; 3 jobs: 1 done, 2 failed; would have cost $0.36")
+    assert first.startswith("4 requests, 1 failed; 3 jobs: 1 done, 2 failed; would have cost")
+    assert "$0.72, $0.36 of it for what a model refused after its run; " in first
 
 
 def test_cancelled_jobs_are_not_listed_as_failed(authority_folder: Path) -> None:

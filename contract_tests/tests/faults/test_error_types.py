@@ -222,6 +222,16 @@ def test_parameters_say_what_an_error_has(instant: Mock) -> None:
     assert "x-fal-request-timeout-type" not in plain.headers
 
 
+def test_a_policy_violation_names_its_categories(instant: Mock) -> None:
+    reply = instant.run(named("content_policy_violation categories=violence,self-harm"))
+    (item,) = reply.json()["detail"]
+    assert item["categories"] == ["violence", "self-harm"]
+    assert "ctx" not in item
+    assert_documented("run", reply)
+    (item,) = instant.run(named("content_policy_violation")).json()["detail"]
+    assert "categories" not in item
+
+
 def test_an_input_that_the_model_refuses_never_comes_to_its_own_errors(instant: Mock) -> None:
     bad = {**named("image_load_error"), "duration": 7}
     assert instant.run(bad).json()["detail"][0]["type"] == "literal_error"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import av
 import pytest
@@ -169,7 +170,7 @@ def test_a_result_expires_and_the_status_stays(serve: Serve) -> None:
 
 
 def test_a_locked_account_can_neither_submit_nor_upload_but_still_look(serve: Serve) -> None:
-    mock = serve("account_locked skip=1 reason=top_up")
+    mock = serve("account_locked skip=1 reason=TOP_UP")
     job = mock.submit()
     refused = mock.http.post("/queue.fal.run/fal-ai/ltx-2/text-to-video", json=PROMPT)
     assert refused.status_code == 403
@@ -179,6 +180,34 @@ def test_a_locked_account_can_neither_submit_nor_upload_but_still_look(serve: Se
     assert upload.status_code == 403
     assert mock.run(PROMPT).status_code == 403
     assert mock.http.get(job["status_url"]).status_code == 200
+
+
+BILLING = "fal.ai/dashboard/billing"
+EXHAUSTED = f"Exhausted balance. Top up your balance at {BILLING}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ("", f"{EXHAUSTED}."),
+        ("exhausted_balance", f"{EXHAUSTED}."),
+        ("Exhausted balance", f"{EXHAUSTED}."),
+        (EXHAUSTED, f"{EXHAUSTED}."),
+        ("EXHAUSTED_BALANCE_TOP_UP_YOUR_BALANCE_AT_FAL_AIDASHBOARDBILLING", f"{EXHAUSTED}."),
+        ("TOP_UP", "TOP_UP."),
+        ("top_up", "TOP_UP."),
+        ("payment_method", f"Please add a payment method at {BILLING}."),
+        ("budget_exceeded", f"User budget is exceeded. Adjust it at {BILLING}."),
+        ("admin", "Admin lock. Please contact hello@fal.ai."),
+        ("Admin lock", "Admin lock. Please contact hello@fal.ai."),
+        ("archived", "This account has been archived. Please contact hello@fal.ai."),
+        ("unknown", "Unknown. Please contact hello@fal.ai."),
+    ],
+)
+def test_a_lock_says_why_in_fals_words(instant: Mock, reason: str, text: str) -> None:
+    given = f" reason={json.dumps(reason)}" if reason else ""
+    reply = instant.run(PROMPT, headers={"x-falkit-fault": f"account_locked{given}"})
+    assert (reply.status_code, reply.json()) == (403, {"detail": f"User is locked. Reason: {text}"})
 
 
 def test_files_are_missing_cut_short_or_pages(serve: Serve) -> None:

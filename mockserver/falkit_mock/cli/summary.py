@@ -139,19 +139,21 @@ class Summary:
         """Return how many jobs there were, how they ended, and what they would have cost."""
         ended: Counter[str] = Counter()
         jobs = unpriced = 0
-        dollars = Decimal(0)
+        dollars = refused = Decimal(0)
         async for entry in entries(self._service, self._catalog):
             jobs += 1
+            # None of an endpoint without a known price, or with its input deleted.
+            paid = charge(entry, self._catalog)
+            unpriced += entry.billed and paid is None
+            dollars += paid.cost if paid else 0
             if entry.result == "success":
                 ended["done"] += 1
-                # None of an endpoint without a known price, or with its input deleted.
-                paid = charge(entry, self._catalog)
-                unpriced += paid is None
-                dollars += paid.cost if paid else 0
             elif entry.result is not None:
                 ended["cancelled" if entry.job.cancelled else "failed"] += 1
-        whole, _, cents = f"{dollars.normalize():f}".partition(".")
-        price = f"${whole}.{cents:0<2}" + (f" and {unpriced} unpriced" if unpriced else "")
+                refused += paid.cost if paid else 0
+        price = _dollars(dollars) + (f" and {unpriced} unpriced" if unpriced else "")
+        if refused:
+            price += f", {_dollars(refused)} of it for what a model refused after its run"
         kinds = {kind: ended[kind] for kind in ("done", "failed", "cancelled")}
         return [_counted(jobs, "job", kinds, ": "), f"would have cost {price}"]
 
@@ -193,6 +195,11 @@ class Summary:
                 matched = f", though it matched {times}" if kept.matched else ""
                 lines.append(f"  never applied: --fault '{kept.rule.text()}'{matched}")
         return lines
+
+
+def _dollars(amount: Decimal) -> str:
+    whole, _, cents = f"{amount.normalize():f}".partition(".")
+    return f"${whole}.{cents:0<2}"
 
 
 def _keep_hint(hints: dict[str, str], record: RequestRecord) -> None:

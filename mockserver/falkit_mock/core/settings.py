@@ -151,6 +151,8 @@ class Assumptions:
     jwks_padding: JwksPadding = "both"
     # wire.md §5.1 has no webhook of a cancelled job; its result is an error as others are.
     cancelled_webhook: Literal["sent", "none"] = "sent"
+    # wire.md §6.3: a 422 may be charged if a runner worked on it; when it is, isn't on record.
+    refused_after_run: Literal["billed", "free"] = "billed"
 
     def __post_init__(self) -> None:
         for name, known in ASSUMPTIONS.items():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from falkit_mock.core.fal_errors import platform_error
+from dataclasses import replace
+
+from falkit_mock.core.errors import LOCK_REASONS
+from falkit_mock.core.fal_errors import CONTENT_CATEGORIES, platform_error
 from falkit_mock.core.jobs import WebhookFaultName
 from falkit_mock.faults import (
     FOLLOWING,
@@ -15,6 +18,7 @@ from falkit_mock.faults import (
     Operation,
     Parameter,
     RuleError,
+    letters,
     suggestion,
 )
 from falkit_spec import JSON
@@ -46,6 +50,27 @@ _ATTEMPTS = Parameter(
 def _choice(name: str, about: str, *choices: str) -> Parameter:
     """Return a parameter with a few values; the first is the default."""
     return Parameter(name, "choice", choices[0], about, choices=choices)
+
+
+def _lock_reason() -> Parameter:
+    """Return the reason of a lock, which may be written as fal writes it, or its first sentence."""
+    texts = {
+        letters(each): name
+        for name, text in LOCK_REASONS.items()
+        for each in (name, text, text.partition(".")[0])
+    }
+    about = f"why: {', '.join(LOCK_REASONS)}, or fal's own words"
+    reason = _choice("reason", about, *LOCK_REASONS)
+    return replace(reason, spellings=texts)
+
+
+_CATEGORIES = Parameter(
+    "categories",
+    "list",
+    None,
+    f"what the content is taken for: any of {', '.join(CONTENT_CATEGORIES)}",
+    choices=CONTENT_CATEGORIES,
+)
 
 
 def _model(
@@ -146,7 +171,8 @@ _TABLE = (
            status=400, ran=True),
     _model("downstream_service_unavailable", "a service that the model calls can't be reached",
            status=500, ran=True),
-    _model("content_policy_violation", "the content is not allowed", "prompt", ran=True),
+    _model("content_policy_violation", "the content is not allowed", "prompt", _CATEGORIES,
+           ran=True),
     _model("no_media_generated", "the model made nothing", "prompt", ran=True),
     _model("image_too_small", "an image is too small", "image", min_height=512, min_width=512),
     _model("image_too_large", "an image is too large", "image", max_height=4096, max_width=4096),
@@ -210,7 +236,7 @@ _TABLE = (
 
     _gateway("account_locked",
              "403: the account has no balance, or was locked; statuses still answer", _PAID, _PAID,
-             _choice("reason", "why", "exhausted_balance", "top_up", "admin")),
+             _lock_reason()),
     _gateway("bad_key", "401: the key is not known", _KEYED, _KEYED),
     _gateway("concurrent_requests_limit", "429: too many of the account's requests run",
              ("run",), JOBS),

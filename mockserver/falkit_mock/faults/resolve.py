@@ -88,7 +88,7 @@ def _outcome(
         case "request error":
             return _request_error(triggered, entry)
         case "model error":
-            return _model_error(triggered, parsed, code, error)
+            return _model_error(triggered, parsed, code, error, assumptions)
         case "raw answer":
             headers = {"content-type": "text/plain; charset=utf-8"}
             return Outcome(code, triggered.text("text").encode(), headers, error)
@@ -108,7 +108,11 @@ def _request_error(triggered: TriggeredFault, entry: Entry) -> Outcome:
 
 
 def _model_error(
-    triggered: TriggeredFault, parsed: ParsedRequest | Refused, code: int, error: str | None
+    triggered: TriggeredFault,
+    parsed: ParsedRequest | Refused,
+    code: int,
+    error: str | None,
+    assumptions: Assumptions,
 ) -> Outcome:
     place = triggered.text("field") or _place(triggered.fault.concerns, parsed)
     steps: list[JSON] = [
@@ -118,8 +122,14 @@ def _model_error(
     item = model_error(triggered.name, steps, ctx, triggered.text("msg"))
     if place and isinstance(parsed, ParsedRequest):
         item["input"] = found_at(parsed.input, place)
+    if categories := triggered.value("categories"):
+        item["categories"] = categories
     retryable = triggered.value("retryable") is True
-    return refusal([item], error=error, status=code, retryable=retryable)
+    units = None
+    # wire.md §6.3: only a 422, and only once a runner has worked on it.
+    if code == 422 and triggered.fault.ran and isinstance(parsed, ParsedRequest):
+        units = parsed.units if assumptions.refused_after_run == "billed" else None
+    return refusal([item], error=error, status=code, retryable=retryable, units=units)
 
 
 def _place(concerns: Concern, parsed: ParsedRequest | Refused) -> str:

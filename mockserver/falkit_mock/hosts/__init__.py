@@ -169,7 +169,7 @@ class Host:
 
     def reply(
         self,
-        body: Mapping[str, JSON] | str | None,
+        body: Mapping[str, JSON] | str | float | None,
         *,
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
@@ -293,21 +293,28 @@ def authorize(context: RequestContext, app: str, service: Service) -> None:
     # The word is looked for first because most queries are short and have no token to parse.
     token = context.query.get("fal_jwt_token") if "token" in context.address.query else None
     if token is not None:
-        _check_token(token, app, service)
+        _check_token(token, app, context.address.path[1:], service)
     else:
         check(context.authorization, app, service.settings.api_keys)
 
 
-def _check_token(token: str, app: str, service: Service) -> None:
+def _check_token(token: str, app: str, path: str, service: Service) -> None:
     try:
-        apps = service.tokens.read(token, "apps")["apps"]
+        claims = service.tokens.read(token, "apps")
     except BadToken as error:
         raise Unauthenticated.app_token(str(error)) from None
-    # The older tokens name the alias, the newer the whole path.
-    alias = app.rpartition("/")[2]
-    assert isinstance(apps, list), "as it was signed"
-    if not any(name == alias or f"{name}/".startswith(f"{app}/") for name in apps):
-        raise Unauthenticated.app_token(f"it is for {apps}, not for {app}")
+    names, asked = claims["apps"], app
+    assert isinstance(names, list), "as it was signed"
+    if claims.get("paths"):
+        # The newer tokens name a whole path, and open what is there and below (wire.md §8).
+        asked = path
+        opens = any(f"{path}/".startswith(f"{name}/") for name in names)
+    else:
+        # The older name the alias.
+        alias = app.rpartition("/")[2]
+        opens = any(name == alias or f"{name}/".startswith(f"{app}/") for name in names)
+    if not opens:
+        raise Unauthenticated.app_token(f"it is for {names}, not for {asked}")
 
 
 async def joined_body(chunks: AsyncIterator[bytes], announced: bytes, limit: int) -> bytes:

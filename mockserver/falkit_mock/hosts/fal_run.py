@@ -47,6 +47,13 @@ async def read_model_request(
     )
 
 
+def check_app(context: RequestContext, catalog: Catalog, service: Service) -> None:
+    """Raise WireError unless there is the app that a request names, and it may call it."""
+    app, _ = split_app(context.address.path)
+    authorize(context, app, service)
+    _nothing_there(catalog, app, context.address.path[1:])
+
+
 def _nothing_there(catalog: Catalog, app: str, path: str) -> str:
     """Say what was probably meant by a path that its app doesn't have.
 
@@ -72,7 +79,8 @@ class FalRun(Host):
     """POST /{endpoint id}.
 
     What an app may have besides, LTX-2 has not: `/stream` and `/realtime` are paths that it
-    doesn't know. A WebSocket's handshake is a GET, and is answered as one (wire.md §8).
+    doesn't know. A WebSocket's handshake is a GET, and is answered as one (wire.md §8). The inputs
+    that come by ws.fal.run are answered here too.
     """
 
     async def __call__(self, context: RequestContext) -> Reply:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from falkit_mock.core.errors import bad_field, bad_header
 from falkit_mock.core.jobs import Priority, RequestOptions
-from falkit_mock.core.network import QUEUE, RUN
+from falkit_mock.core.network import QUEUE, RUN, WS
 from falkit_mock.faults import Operation
 from falkit_mock.hosts import RequestContext
 from falkit_mock.hosts.faults import REDIRECTED, named_by
@@ -24,7 +24,7 @@ _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _PRIORITY = "X-Fal-Queue-Priority"
 _LIFECYCLE = "X-Fal-Object-Lifecycle-Preference"
 _NO_RETRY, _RETRIED = ("1", "true", "yes"), ("", "0", "false", "no")
-OPERATIONS: dict[str, Operation] = {RUN: "run", QUEUE: "submit"}
+OPERATIONS: dict[str, Operation] = {RUN: "run", WS: "run", QUEUE: "submit"}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _WEBHOOK, _MAX_QUEUE_LENGTH = "fal_webhook", "fal_max_queue_length"
 _TOKEN = "fal_jwt_token"

@@ -48,7 +48,7 @@ AnyReply: TypeAlias = Reply | Response
 
 
 def json_reply(
-    body: Mapping[str, JSON] | str | None,
+    body: Mapping[str, JSON] | str | float | None,
     *,
     request_id: str,
     status_code: int = 200,
