@@ -169,6 +169,7 @@ def test_keys_are_read_in_every_form() -> None:
         {"kty": "OKP", "crv": "Ed25519", "x": x.replace("_", "/")},
         {"x": x},
         {"kty": "OKP", "crv": "Ed25519", "x": x, "use": "sig", "alg": "EdDSA", "kid": "1"},
+        {"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": f"{x}=", "use": "sig"},
     ]
     for form in forms:
         assert read_jwks(key_set(form), URL) == (key,)
