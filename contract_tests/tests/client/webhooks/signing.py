@@ -91,6 +91,11 @@ def key_set(*entries: object) -> bytes:
     return json.dumps({"keys": entries}).encode()
 
 
+def as_published(*signers: Signer) -> bytes:
+    """Return a JWKS in fal's form."""
+    return key_set(*(one.entry() for one in signers))
+
+
 def in_both_forms(*signers: Signer) -> bytes:
     """Return a JWKS that every reader finds each key in."""
     return key_set(*(one.entry(padded=padded) for one in signers for padded in (False, True)))

@@ -18,7 +18,7 @@ from client.webhooks.signing import KeyHost, Sent
 from client.webhooks.test_independent import changed
 from client.webhooks.test_listen import COMMAND, Listening, listen
 from client.webhooks.verifiers import STRICT, Accepts
-from clients.javascript_client import node
+from clients.javascript_client import HERE, node
 from falkit import Settings
 from falkit_client import errors, webhooks
 from falkit_client.webhooks import KeyRing
@@ -96,6 +96,18 @@ def test_no_verifier_accepts_it_as_javascript_writes_it_again(
     body = done.stdout.rstrip(b"\n")
     assert json.loads(body) == json.loads(sent.body)
     assert not accepts(jwks(mock), replace(sent, body=body), time.time())
+
+
+def test_an_importer_that_wants_alg_fails_at_the_mocks_keys(mock: Mock) -> None:
+    """wire.md §5.2: fal's keys name no algorithm, so jose has to be given it."""
+    program = """
+        import { importJWK } from "jose";
+        const { keys } = await (await fetch(process.argv[1])).json();
+        for (const key of keys) await importJWK(key).catch((error) => console.log(error.message));
+    """
+    command = [node(), "--input-type=module", "--eval", program, jwks(mock)]
+    shown = subprocess.check_output(command, cwd=HERE, text=True, timeout=PATIENCE)
+    assert shown.count('"alg" argument is required') == 2
 
 
 def test_the_keys_are_at_the_older_host_too(

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from client.webhooks.signing import DONE, NOON, REQUEST, KeyHost, Sent, Signer, in_both_forms
+from client.webhooks.signing import DONE, NOON, REQUEST, KeyHost, Sent, Signer, as_published
 from clients.javascript_client import node
 from falkit_client import Delivery, errors
 from falkit_client.listener import listen
@@ -69,7 +69,7 @@ def test_the_first_snippet_prints_what_it_says() -> None:
 def test_the_snippet_without_the_network_runs(keys: KeyHost) -> None:
     sent = Signer().sign()
     names = {"headers": sent.headers, "body": sent.body, "moment": NOON}
-    run("Without the network", document=in_both_forms(Signer()), **names)
+    run("Without the network", document=as_published(Signer(7), Signer()), **names)
     assert not keys.asked
 
 
