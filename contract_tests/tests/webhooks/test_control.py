@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -311,6 +312,19 @@ def test_an_import_resumes_a_webhook_whose_copy_came_last(standing: Serve) -> No
         go(new, 7201)
         receiver.wait(3)
     assert [one["number"] for one in deliveries(new)] == [1, 1, 2]
+
+
+def test_an_import_does_not_resume_a_webhook_that_was_taken_by_hand(standing: Serve) -> None:
+    old, new = standing(), standing()
+    codes = chain([500], repeat(200))
+    with receiving(lambda _: Reply(next(codes))) as receiver:
+        job = submit(old, receiver.url)
+        settled(old)
+        post(old, f"/jobs/{job['request_id']}/resend")
+        new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)
+        go(new, 7201)
+        assert len(receiver.received) == 2
+    assert new.http.get("/__falkit/webhooks").json()["waiting"] == 0
 
 
 def test_a_delivery_by_hand_ends_with_a_reset(standing: Serve) -> None:

@@ -121,8 +121,14 @@ class Deliveries:
             last = self._store.deliveries.last(job.id) if job.options.webhook else None
             if last is None:
                 self.expect(job)
-            elif last.next is not None:
+            elif last.next is not None and not self._taken_by_hand(last):
                 self._resume(job, last, last.next)
+
+    def _taken_by_hand(self, last: Delivery) -> bool:
+        """Tell whether the receiver has since acknowledged a delivery that somebody asked for."""
+        taken = self._store.deliveries.select(request_id=last.request_id, verdict="acknowledged")
+        by_hand = (each for each in taken if each.cause != "job" and each.url == last.url)
+        return any(each.sent >= last.sent for each in by_hand)
 
     def pending(self) -> list[PendingDelivery]:
         """Return the webhooks that are still to be delivered, the next ones first."""
