@@ -192,6 +192,16 @@ def test_webhooks_given_up_are_counted_by_receiver_and_copies_are_not() -> None:
     assert lines_of(summary)[1:] == [told]
 
 
+def test_webhooks_that_a_fault_lost_are_counted_by_receiver() -> None:
+    summary = alone()
+    why = "nothing was sent, by the fault webhook_lost"
+    lost = replace(delivery("lost", 0, "lost"), status_code=None, error=why)
+    summary(DeliveryAttempted(lost))
+    summary(DeliveryAttempted(lost))
+    told = " ".join(map(str.strip, lines_of(summary)[1:]))
+    assert told == f"webhook lost: http://u:***@127.0.0.1:1/x: {why}  (2 times)"
+
+
 def delivery(verdict: Verdict, number: int, *faults: str) -> Delivery:
     return Delivery(
         id="d",

@@ -60,7 +60,7 @@ class Base(RuleBasedStateMachine):
         moods=st.tuples(*(st.sampled_from(MOODS) for _ in URLS)),
         log_window=st.sampled_from([10, 1, 5, 20]),
         result_ttl=st.sampled_from([None, None, 30.0]),
-        webhook_schedule=st.sampled_from(["two-hours", "until-expiry"]),
+        webhook_schedule=st.sampled_from(["two-hours", "until-expiry", "observed"]),
         assumed=st.fixed_dictionaries(
             {
                 "queue_urls": st.sampled_from(["strict", "strict", "lenient"]),

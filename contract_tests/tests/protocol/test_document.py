@@ -184,7 +184,7 @@ UNSERIALISABLE = (
     "Response payload is not JSON serializable. Either return a JSON serializable object or use "
     "the queue endpoint to retrieve the response."
 )
-IDS = {"request_id": ID, "gateway_request_id": ID}
+ALWAYS = {"request_id": ID, "gateway_request_id": ID, "error": None}
 REFUSED = {"detail": [{"loc": ["body", "prompt"], "msg": "Field required", "type": "missing"}]}
 
 
@@ -212,4 +212,4 @@ def test_the_four_webhook_payloads_are_distinguished_from_others(
     payload: dict[str, Any], good: bool
 ) -> None:
     webhook = Draft202012Validator(PROTOCOL.schema("WebhookPayload"), validate_formats=True)
-    assert webhook.is_valid({**IDS, **payload}) == good
+    assert webhook.is_valid({**ALWAYS, **payload}) == good

@@ -56,6 +56,7 @@ class Summary:
         # Webhooks by what their line says.
         self._refused: Counter[str] = Counter()
         self._given_up: Counter[str] = Counter()
+        self._lost: Counter[str] = Counter()
         # Why one that is tried again was not taken last time, by request id.
         self._retried: dict[str, str] = {}
 
@@ -102,6 +103,8 @@ class Summary:
         match delivery.status:
             case "refused":
                 self._refused[delivery_reason(delivery)] += 1
+            case "lost":
+                self._lost[f"{shown_url(delivery.url)}: {delivery_reason(delivery)}"] += 1
             case "retry":
                 self._retried[delivery.request_id] = _why(delivery)
             case "failed" if delivery.number > 1 or "duplicate" not in delivery.faults:
@@ -184,6 +187,7 @@ class Summary:
             lines.append(f"  {count(len(open_jobs), 'job')} not done at the end{paused}{not_sent}")
         lines += _grouped("  webhook refused:", self._refused)
         lines += _grouped("  webhook given up:", self._given_up)
+        lines += _grouped("  webhook lost:", self._lost)
         return lines + _grouped("  webhook not taken:", undelivered)
 
     def _idle_rules(self) -> list[str]:

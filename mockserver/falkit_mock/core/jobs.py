@@ -16,6 +16,7 @@ WebhookFaultName: TypeAlias = Literal[
     "duplicate",
     "late",
     "out_of_order",
+    "lost",
     "before_reply",
     "tampered",
     "stale",

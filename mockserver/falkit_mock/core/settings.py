@@ -112,7 +112,7 @@ def parse_timing(text: str) -> Timing:
     return Seconds(queue, run)
 
 
-JwksPadding: TypeAlias = Literal["both", "unpadded", "padded"]
+JwksPadding: TypeAlias = Literal["padded", "unpadded", "both"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +146,8 @@ class Assumptions:
     # leave is answered is not on record: 403 for `forbid`, 404 for `hide` here.
     file_acl: Literal["enforced", "ignored"] = "enforced"
 
-    # wire.md §5.2: how the service writes its keys is not on record. RFC 7517 wants no padding, and
-    # fal's Python sample needs it.
-    jwks_padding: JwksPadding = "both"
+    # wire.md §5.2: keys were padded when they were captured, which RFC 7517 forbids.
+    jwks_padding: JwksPadding = "padded"
     # wire.md §5.1 has no webhook of a cancelled job; its result is an error as others are.
     cancelled_webhook: Literal["sent", "none"] = "sent"
     # wire.md §6.3: a 422 may be charged if a runner worked on it; when it is, isn't on record.

@@ -287,6 +287,7 @@ _TABLE = (
     _webhook("out_of_order",
              "it is held back until the mock's next webhook has gone, and overtaken by that",
              _seconds(60, "how long it is held back if no other comes")),
+    _webhook("lost", "it never comes: the job ends, and nothing is sent"),
     _webhook("before_reply",
              "the job ends at once and its webhook comes before the reply to the submit"),
     _webhook("tampered", "the body is changed after it was signed", _ATTEMPTS),
