@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from functools import cached_property
 from time import perf_counter
 from typing import NamedTuple, Protocol, TypeVar, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
@@ -26,8 +26,17 @@ from falkit_mock.core.errors import (
     not_found,
 )
 from falkit_mock.core.events import RequestRecord
-from falkit_mock.core.identity import BadToken, check, key_id
-from falkit_mock.core.network import DOMAINS, MEDIA, MEDIA_BASE, ROLES, is_fal
+from falkit_mock.core.identity import BadToken, check, check_hub_token, key_id
+from falkit_mock.core.network import (
+    DOMAINS,
+    MEDIA,
+    MEDIA_BASE,
+    ROLES,
+    ROUTED,
+    RUN,
+    is_fal,
+    is_router,
+)
 from falkit_mock.hosts.replies import Reply, json_reply
 from falkit_mock.service import BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
@@ -70,6 +79,8 @@ class Address(NamedTuple):
     # host does. They may differ, since players don't speak the proxy protocol.
     base: str
     media_base: str
+    # Whether it came by Hugging Face's router, which takes tokens of its own.
+    routed: bool = False
 
 
 class RequestContext:
@@ -183,6 +194,8 @@ def find_address(
     bare, colon, port = authority.partition(":")
     name = bare.lower().rstrip(".")
     target = headers.get(b"x-fal-target-url")
+    if target is None and is_router(name) and path.startswith(ROUTED):
+        return _routed(path, scope["query_string"].decode("latin-1"), _media(scope, media_host))
     if target is None and name not in ROLES and not (name.endswith(DOMAINS) and is_fal(name)):
         named, _, rest = path[1:].partition("/")
         role = ROLES.get(named)
@@ -194,9 +207,8 @@ def find_address(
     media = f"{origin}/{MEDIA}"
     if name in ROLES:
         # A port in the Host header is where the caller finds every host, media's too.
-        media = f"{scope['scheme']}://{MEDIA}{colon}{port}{root}"
-        if media_host == "auto":
-            media = scope.get("state", {}).get(MEDIA_BASE, media)
+        real = f"{scope['scheme']}://{MEDIA}{colon}{port}{root}"
+        media = _media(scope, media_host, real)
     elif media_host == "real":
         media = f"https://{MEDIA}"
     if target is not None:
@@ -205,6 +217,24 @@ def find_address(
         raise HostNotImitated(bare)
     query = scope["query_string"].decode("latin-1")
     return Address(ROLES[name], name, path.rstrip("/") or "/", query, origin, media)
+
+
+def _media(scope: Scope, media_host: MediaHost, real: str = f"https://{MEDIA}") -> str:
+    """Return what media URLs begin with for a caller who came by a real name."""
+    here: str = scope.get("state", {}).get(MEDIA_BASE, real)
+    return here if media_host == "auto" else real
+
+
+def _routed(path: str, query: str, media: str) -> Address:
+    """Return where Hugging Face's router hands a request on: fal's reply comes back as it is."""
+    parts = QueryParams(query).multi_items()
+    subdomain = next((value for name, value in parts if name == "_subdomain"), "")
+    host = f"{subdomain}.{RUN}" if subdomain else RUN
+    if host not in ROLES:
+        raise HostNotImitated(host)
+    query = urlencode([(name, value) for name, value in parts if name != "_subdomain"])
+    path = f"/{path.removeprefix(ROUTED)}".rstrip("/") or "/"
+    return Address(ROLES[host], host, path, query, f"https://{host}", media, routed=True)
 
 
 def _target(url: str, media: str, origin: str, path: str) -> Address:
@@ -244,12 +274,15 @@ def split_app(path: str) -> tuple[str, list[str]]:
 def authorize(context: RequestContext, app: str, service: Service) -> None:
     """Raise Unauthenticated unless the request may call the app: by a key or by a token.
 
-    A browser has no key and names a token of rest.fal.ai in the query (wire.md §2, §8).
+    A browser has no key and names a token of rest.fal.ai in the query (wire.md §2, §8). Callers of
+    Hugging Face's router have a token of theirs, and the router has fal's key (wire.md §1.5).
     """
     # The word is looked for first because most queries are short and have no token to parse.
     token = context.query.get("fal_jwt_token") if "token" in context.address.query else None
     if token is not None:
         _check_token(token, app, service)
+    elif context.address.routed:
+        check_hub_token(context.authorization, service.settings.api_keys)
     else:
         check(context.authorization, app, service.settings.api_keys)
 
