@@ -1,4 +1,4 @@
-"""X.509 as the gateway needs it: an authority for fal's names alone, and a server's certificate.
+"""X.509 as the gateway needs it: an authority for a few names, and a server's certificate.
 
 Importing this module imports cryptography; nothing does so before it has to.
 """
