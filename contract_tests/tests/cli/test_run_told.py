@@ -79,7 +79,8 @@ def test_connections_on_which_no_request_came_are_named_with_the_fix(tmp_path: P
     assert done.stderr.endswith(
         """
   1 connection to rest.fal.ai ended before a request: falkit's certificate was
-    refused; have the program trust the file of `falkit cert path` (docs/run.md)
+    refused; give the program the file of `falkit cert path` to trust
+    (docs/run.md)
 """
     )
 

@@ -33,11 +33,13 @@ _WIDTH = 80
 # How hints begin that have lines of their own: those of a fault or a webhook.
 _OTHER_LINES = ("falkit made this fault", "fal_webhook: webhooks go to")
 _RESULT = re.compile(r"/requests/[^/]+/?")
-_TRUST = "have the program trust the file of `falkit cert path` (docs/run.md)"
+_TRUST = "the file of `falkit cert path` to trust (docs/run.md)"
 # What becomes of connections on which no request came.
 _EARLY_ENDS: dict[EarlyEnd, str] = {
-    "refused": f"ended before a request: falkit's certificate was refused; {_TRUST}",
-    "closed": f"ended before a request: if it isn't trusted there, {_TRUST}",
+    "refused": "ended before a request: falkit's certificate was refused; give the program "
+    f"{_TRUST}",
+    "closed": "ended before a request; if the program doesn't trust falkit's certificate, give it "
+    f"{_TRUST}",
     "http2": "spoke HTTP/2 alone, as gRPC does; falkit imitates nothing of that",
 }
 # A program that failed may have been unable to read its clips, by how they were named.
