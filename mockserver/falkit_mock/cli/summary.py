@@ -32,7 +32,7 @@ _KEPT, _SHOWN = 100, 5
 _WIDTH = 80
 # How hints begin that have lines of their own: those of a fault or a webhook.
 _OTHER_LINES = ("falkit made this fault", "fal_webhook: webhooks go to")
-_RESULT = re.compile(r"/requests/[^/]+/?")
+_RESULT = re.compile(r"/requests/[^/]+$")
 _TRUST = "the file of `falkit cert path` to trust (docs/run.md)"
 # What becomes of connections on which no request came.
 _EARLY_ENDS: dict[EarlyEnd, str] = {
