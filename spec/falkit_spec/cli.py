@@ -130,7 +130,8 @@ def _described(schema: Object, *, required: bool) -> tuple[str, str]:
     default = "(required)" if required else ""
     if "default" in schema:
         default = _text(schema["default"])
-    values, takes = schema.get("enum"), str(schema.get("type", "anything"))
+    values, kinds = schema.get("enum"), schema.get("type", "anything")
+    takes = " or ".join(map(str, kinds)) if is_array(kinds) else str(kinds)
     if is_array(values):
         return " | ".join(map(_text, values)), default
     is_text = takes == "string"
