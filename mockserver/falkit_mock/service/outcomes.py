@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache, partial
@@ -47,7 +47,11 @@ def of_refusal(detail: list[JSON]) -> str | None:
                 "the body was not read as JSON; send it as an object, with the header "
                 "Content-Type: application/json"
             )
-        if item["type"] != "literal_error" or not isinstance(loc, list):
+        if not isinstance(loc, list):
+            continue
+        if (noun := _listed(item)) is not None:
+            return f"{loc[-1]}: the document lists {noun}"
+        if item["type"] != "literal_error":
             continue
         if isinstance(value, str) and value.isdigit():
             return (
@@ -55,6 +59,31 @@ def of_refusal(detail: list[JSON]) -> str | None:
                 "types of @fal-ai/client say strings, and the service refuses those"
             )
     return None
+
+
+# By how the type of a Pydantic error begins.
+_NOUNS = {
+    "bool": "a boolean: true or false, without quotes",
+    "int": "an integer",
+    "float": "a number",
+}
+
+
+def _listed(fault: Mapping[str, object]) -> str | None:
+    """Return what the document lists where a fault is about a number's or boolean's type."""
+    kind, _, rest = str(fault["type"]).partition("_")
+    return _NOUNS.get(kind) if rest in ("type", "parsing", "from_float") else None
+
+
+def _lax(endpoint: Endpoint, given: JSON) -> str | None:
+    """Name the values that the document forbids and Pydantic's lax mode takes (wire.md §14.4)."""
+    words: list[str] = []
+    for fault in endpoint.validate(given):
+        value, noun = dumps(fault["input"]).decode(), _listed(fault)
+        if noun is not None:
+            place = ".".join(map(str, fault["loc"][1:]))
+            words.append(f"{place}: the document lists {noun}; fal's Pydantic takes {value} too")
+    return "; ".join(words) or None
 
 
 def _ignored(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
@@ -124,11 +153,12 @@ def _check(endpoint: Endpoint, given: JSON, settings: Settings) -> ParsedRequest
     if faults:
         detail = cast("list[JSON]", faults)
         return _refused(detail, settings, of_refusal(detail))
+    hint = _lax(endpoint, given) if coerce else None
     if coerce:
         given = endpoint.coerced(given)
     assert isinstance(given, dict), "whatever else was refused above"
     filled = endpoint.with_defaults(given)
-    return _parsed(endpoint, filled, endpoint.figures(filled))
+    return _parsed(endpoint, filled, endpoint.figures(filled), hint)
 
 
 def _refused(detail: list[JSON], settings: Settings, hint: str | None) -> Refused:
@@ -142,7 +172,9 @@ def _failed(code: int, detail: str, settings: Settings, hint: str | None) -> Ref
     return Refused(Outcome(code, body, NOT_BILLED, error_text(code, settings.assumptions)), hint)
 
 
-def _parsed(endpoint: Endpoint, filled: dict[str, JSON], figures: Figures) -> ParsedRequest:
+def _parsed(
+    endpoint: Endpoint, filled: dict[str, JSON], figures: Figures, hint: str | None = None
+) -> ParsedRequest:
     media: list[MediaValue] = []
     for wanted in endpoint.media_inputs:
         value = filled.get(wanted.field)
@@ -156,7 +188,7 @@ def _parsed(endpoint: Endpoint, filled: dict[str, JSON], figures: Figures) -> Pa
         media=tuple(media),
         video=figures.video,
         units=figures.units,
-        hint=_ignored(endpoint, filled),
+        hint="; ".join(filter(None, (hint, _ignored(endpoint, filled)))) or None,
     )
 
 
