@@ -52,6 +52,15 @@ _MEDIA_INPUT: Shape = {
     "`max_bytes` needs a whole number as its value, or null": having(
         max_bytes=having(value={"type": ["integer", "null"]})
     ),
+    "`seconds` needs numbers as its min and max, of which one may be left out": {
+        "properties": {
+            "seconds": {
+                **OBJECT,
+                "anyOf": [{"required": ["min"]}, {"required": ["max"]}],
+                "properties": {key: {"type": "number", "minimum": 0} for key in ("min", "max")},
+            }
+        }
+    },
 }
 _PRICE = re.compile(r"\d+(\.\d+)?")
 
@@ -217,6 +226,9 @@ class MediaInput:
     """How certain the formats are."""
     size_certainty: Certainty
     """How certain the size limit is."""
+    min_seconds: float | None = None
+    """How long a video or a sound must last at least; None where nothing says so."""
+    max_seconds: float | None = None
 
     @classmethod
     def from_facts(cls, name: str, facts: JSON, where: str) -> MediaInput:
@@ -224,6 +236,9 @@ class MediaInput:
         read = expect(facts, where, _MEDIA_INPUT)
         formats = expect(read["formats"], f"{where}.formats", _EVIDENCE)
         limit = expect(read["max_bytes"], f"{where}.max_bytes", _EVIDENCE)
+        length = read.get("seconds", {})
+        if length:
+            expect(length, f"{where}.seconds", _EVIDENCE)
         return cls(
             field=name,
             kind=read["kind"],
@@ -231,6 +246,8 @@ class MediaInput:
             max_bytes=limit["value"],
             certainty=formats["certainty"],
             size_certainty=limit["certainty"],
+            min_seconds=length.get("min"),
+            max_seconds=length.get("max"),
         )
 
 

@@ -147,9 +147,9 @@ class Uploads:
         while data := await asyncio.to_thread(next, steps, b""):
             yield data
 
-    def read_now(self, file: StoredFile, most: int) -> bytes:
-        """Return the first `most` bytes; blocks."""
-        return b"".join(self._store.blobs.read(file.pieces, 0, most, _BATCH))
+    def read_now(self, file: StoredFile, start: int, end: int) -> bytes:
+        """Return the bytes [start, end), as far as there are any; blocks."""
+        return b"".join(self._store.blobs.read(file.pieces, start, end, _BATCH))
 
 
 async def _written(blobs: Blobs, chunks: AsyncIterator[bytes]) -> Piece:
@@ -261,8 +261,8 @@ class OwnFile:
     """A file of the mock's that comes back as an input."""
 
     size: int
-    # Returns the first so many bytes; may block.
-    read: Callable[[int], bytes]
+    # Returns the bytes from one place to another; may block.
+    read: Callable[[int, int], bytes]
 
 
 class Media:
@@ -309,7 +309,7 @@ class Media:
 
     def _own(self, path: str) -> OwnFile | None:
         if file := self.file(path):
-            return OwnFile(len(file.data), lambda most: file.data[:most])
+            return OwnFile(len(file.data), lambda start, end: file.data[start:end])
         if stored := self._uploads.file(path):
             return OwnFile(stored.size, partial(self._uploads.read_now, stored))
         return None

@@ -19,18 +19,21 @@ from falkit_mock.core.errors import ShuttingDown
 from falkit_mock.core.fal_errors import NOT_BILLED, error_text, platform_error, refusal
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
+from falkit_mock.service.containers import Source
 from falkit_mock.service.files import MISSING, Media, OwnFile
 from falkit_mock.service.inputs import (
     Rejected,
-    check_bytes,
     check_data_uri,
     check_download,
     check_size,
+    check_source,
     check_url,
     download_failed,
+    is_data_uri,
+    unknown_label,
     unreachable,
 )
-from falkit_mock.settings import MiB, Settings
+from falkit_mock.settings import Settings
 from falkit_mock.store import FileRecord, Store
 from falkit_spec import JSON, Endpoint, Figures
 
@@ -176,23 +179,35 @@ def _parsed(
     endpoint: Endpoint, filled: dict[str, JSON], figures: Figures, hint: str | None = None
 ) -> ParsedRequest:
     media: list[MediaValue] = []
+    hints = [hint, _ignored(endpoint, filled)]
     for wanted in endpoint.media_inputs:
         value = filled.get(wanted.field)
         if isinstance(value, str):
             media.append(
-                MediaValue(wanted.field, wanted.kind, value, wanted.formats, wanted.max_bytes)
+                MediaValue(
+                    field=wanted.field,
+                    kind=wanted.kind,
+                    value=value,
+                    formats=wanted.formats,
+                    max_bytes=wanted.max_bytes,
+                    min_seconds=wanted.min_seconds,
+                    max_seconds=wanted.max_seconds,
+                )
             )
+            if is_data_uri(value) and (label := unknown_label(value)):
+                hints.append(f"{wanted.field}: some of fal's models refuse data URIs of {label}")
     return ParsedRequest(
         endpoint=endpoint,
         input=filled,
         media=tuple(media),
         video=figures.video,
         units=figures.units,
-        hint="; ".join(filter(None, (hint, _ignored(endpoint, filled)))) or None,
+        hint="; ".join(filter(None, hints)) or None,
     )
 
 
-Later = Callable[[], Awaitable[None]]
+# Returns a file's length in seconds, where it has one.
+Later = Callable[[], Awaitable[float | None]]
 
 
 def _look_at_media(
@@ -203,7 +218,7 @@ def _look_at_media(
     later: list[Later] = []
     for medium in parsed.media:
         value = medium.value
-        plain = "/files/" not in value and value[:5].lower() != "data:"
+        plain = "/files/" not in value and not is_data_uri(value)
         if plain and unreachable(value) is None:
             # A public URL is taken on trust: nothing leaves the machine.
             continue
@@ -219,8 +234,9 @@ def _first_look(
     medium: MediaValue, settings: Settings, media: Media, media_base: str
 ) -> Later | None:
     # In a thread: decoding a large picture takes longer than the event loop may stand still.
-    if medium.value[:5].lower() == "data:":
-        return lambda: asyncio.to_thread(check_data_uri, medium)
+    if is_data_uri(medium.value):
+        labels = settings.assumptions.data_uri_label == "checked"
+        return lambda: asyncio.to_thread(check_data_uri, medium, labels=labels)
     own = media.own_file(medium.value, media_base)
     if own is MISSING:
         raise download_failed(medium, "this mock has no such file")
@@ -232,17 +248,11 @@ def _first_look(
     return None
 
 
-# What is read of a video or a sound to know its format, and of an image without a limit.
-_HEAD, _MOST = 4096, 256 * MiB
-
-
-def _check_own(medium: MediaValue, own: OwnFile) -> None:
-    # An image is decoded, which takes all of it; the others show what they are at once.
+def _check_own(medium: MediaValue, own: OwnFile) -> float | None:
     try:
-        data = own.read(_MOST if medium.kind == "image" else _HEAD)
+        return check_source(medium, Source(own.size, own.read))
     except (OSError, EOFError):
         raise download_failed(medium, "the file was deleted before the job read it") from None
-    check_bytes(medium, data)
 
 
 def _refuse_media(parsed: ParsedRequest, rejected: list[Rejected], settings: Settings) -> Refused:
