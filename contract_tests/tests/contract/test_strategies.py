@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings, strategies as st
@@ -19,6 +20,7 @@ from falkit_contract.strategies import (
     mutations,
     several_faults,
 )
+from falkit_fixtures import images
 from falkit_spec import JSON, Catalog, Endpoint, Object, Overlay, UnknownEndpoint
 
 I2V_FAST = "fal-ai/ltx-2/image-to-video/fast"
@@ -263,16 +265,23 @@ def test_custom_fields_keep_the_rules(input: Object) -> None:
     assert Catalog.vendored().get(I2V_FAST).is_valid(input)
 
 
-def test_pictures_come_as_urls_and_as_data_of_each_format() -> None:
-    seen = set[str]()
+def test_pictures_come_as_urls_and_as_data_of_each_format_and_writing() -> None:
+    seen, ends = set[str](), set[str]()
+    samples = {images.sample(kind) for kind in images.KINDS}
 
-    @settings(max_examples=300, database=None, deadline=None)
+    @settings(max_examples=400, database=None, deadline=None)
     @given(input=inputs(I2V_FAST))
     def gather(input: Object) -> None:
-        seen.add(str(input["image_url"]).partition("/")[2].partition(";")[0][:4])
+        url = str(input["image_url"])
+        seen.add(url.partition("/")[2].partition(";")[0][:4])
+        if url.strip()[:5].lower() == "data:":
+            with urlopen(url) as response:
+                assert response.read() in samples
+            ends.update(mark for mark in ("\r\n", "%2B", "DATA:", ", ", ",\n") if mark in url)
 
     gather()
     assert seen >= {"png", "jpeg", "webp", "avif", "heif", "/exa"}
+    assert len(ends) == 5
 
 
 def test_an_input_that_takes_anything_yields_objects() -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import lru_cache, partial
 from hashlib import sha256
 from typing import cast
@@ -21,6 +20,7 @@ from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
 from falkit_mock.service.containers import Source
 from falkit_mock.service.files import MISSING, Media, OwnFile
+from falkit_mock.service.hints import of_lax_values, of_refusal, of_unknown_fields
 from falkit_mock.service.inputs import (
     Rejected,
     check_data_uri,
@@ -36,69 +36,6 @@ from falkit_mock.service.inputs import (
 from falkit_mock.settings import Settings
 from falkit_mock.store import FileRecord, Store
 from falkit_spec import JSON, Endpoint, Figures
-
-
-def of_refusal(detail: list[JSON]) -> str | None:
-    """Return how to fix a refusal whose own words don't tell."""
-    for item in detail:
-        if not isinstance(item, dict):
-            continue
-        value, loc = item["input"], item["loc"]
-        # An input that is text where an object belongs reads alike, one level down.
-        if item["type"] == "model_attributes_type" and loc == ["body"] and isinstance(value, str):
-            return (
-                "the body was not read as JSON; send it as an object, with the header "
-                "Content-Type: application/json"
-            )
-        if not isinstance(loc, list):
-            continue
-        if (noun := _listed(item)) is not None:
-            return f"{loc[-1]}: the document lists {noun}"
-        if item["type"] != "literal_error":
-            continue
-        if isinstance(value, str) and value.isdigit():
-            return (
-                f"{loc[-1]}: the document lists integers, so send {value} without quotes; the "
-                "types of @fal-ai/client say strings, and the service refuses those"
-            )
-    return None
-
-
-# By how the type of a Pydantic error begins.
-_NOUNS = {
-    "bool": "a boolean: true or false, without quotes",
-    "int": "an integer",
-    "float": "a number",
-}
-
-
-def _listed(fault: Mapping[str, object]) -> str | None:
-    """Return what the document lists where a fault is about a number's or boolean's type."""
-    kind, _, rest = str(fault["type"]).partition("_")
-    return _NOUNS.get(kind) if rest in ("type", "parsing", "from_float") else None
-
-
-def _lax(endpoint: Endpoint, given: JSON) -> str | None:
-    """Name the values that the document forbids and Pydantic's lax mode takes (wire.md §14.4)."""
-    words: list[str] = []
-    for fault in endpoint.validate(given):
-        value, noun = dumps(fault["input"]).decode(), _listed(fault)
-        if noun is not None:
-            place = ".".join(map(str, fault["loc"][1:]))
-            words.append(f"{place}: the document lists {noun}; fal's Pydantic takes {value} too")
-    return "; ".join(words) or None
-
-
-def _ignored(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
-    """Name the fields that the model ignores because its document doesn't know them."""
-    known = endpoint.input_schema.get("properties")
-    if not isinstance(known, dict) or known.keys() >= given.keys():
-        return None
-    words: list[str] = []
-    for name in given.keys() - known.keys():
-        near = get_close_matches(name, known, n=1)
-        words.append(f"{name} (did you mean {near[0]}?)" if near else name)
-    return f"ignored, since {endpoint.id} has no such input: {', '.join(sorted(words))}"
 
 
 def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused:
@@ -156,7 +93,7 @@ def _check(endpoint: Endpoint, given: JSON, settings: Settings) -> ParsedRequest
     if faults:
         detail = cast("list[JSON]", faults)
         return _refused(detail, settings, of_refusal(detail))
-    hint = _lax(endpoint, given) if coerce else None
+    hint = of_lax_values(endpoint, given) if coerce else None
     if coerce:
         given = endpoint.coerced(given)
     assert isinstance(given, dict), "whatever else was refused above"
@@ -179,7 +116,7 @@ def _parsed(
     endpoint: Endpoint, filled: dict[str, JSON], figures: Figures, hint: str | None = None
 ) -> ParsedRequest:
     media: list[MediaValue] = []
-    hints = [hint, _ignored(endpoint, filled)]
+    hints = [hint, of_unknown_fields(endpoint, filled)]
     for wanted in endpoint.media_inputs:
         value = filled.get(wanted.field)
         if isinstance(value, str):
