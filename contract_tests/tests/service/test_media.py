@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
 import subprocess
@@ -10,13 +11,16 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+import httpx
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
+from falkit import Mock
 from falkit_fixtures import images, mp4
 from falkit_mock.core.jobs import MediaValue
 from falkit_mock.service.containers import Source, Unreadable
 from falkit_mock.service.inputs import Rejected, check_bytes, check_source, identify
+from falkit_spec import Catalog, Document
 from processes import found
 
 FORMATS = (
@@ -76,9 +80,9 @@ OTHER = {
 REFUSED = {
     "picture.png": "ffprobe counts a picture as a video of one frame",
     "picture.avif": "the same, in the container of a video",
+    "picture.heic": "the same, from ffprobe 7.1 on",
     "cut moving.gif": "ffprobe shows the pictures that are left",
     "cut old.avi": "the same",
-    "cut sound.webm": "ffprobe plays what is left",
 }
 
 
@@ -256,3 +260,32 @@ def test_a_damaged_file_is_read_or_refused(data: st.DataObject, files: dict[str,
 def test_a_file_of_headers_alone_is_given_up(data: bytes) -> None:
     with pytest.raises(Unreadable):
         identify(Source.of(data))
+
+
+def test_files_of_a_document_that_no_overlay_knows_are_judged_too(files: dict[str, Path]) -> None:
+    names, text = ("image_url", "video_url", "audio_url"), {"type": "string"}
+    fields = dict.fromkeys(names, text) | {"end_image_url": {**text, "default": "none"}}
+    schema = {"schema": {"type": "object", "properties": fields}}
+    post = {"requestBody": {"content": {"application/json": schema}}}
+    document = json.dumps({"paths": {"/acme/odd": {"post": post}}}).encode()
+    catalog = Catalog.from_documents([Document(document, source="odd.json")])
+    given = {
+        "image_url": (images.sample("png"), images.sample("heif"), images.others("gif")),
+        "video_url": tuple(files[name].read_bytes() for name in ("both.mp4", "matroska.mkv")),
+        "audio_url": tuple(files[name].read_bytes() for name in ("both.mp4", "sound.aiff")),
+    }
+    broken = {
+        "image_url": "image_load_error",
+        "video_url": "unsupported_video_format",
+        "audio_url": "unsupported_audio_format",
+    }
+    with Mock(catalog=catalog, timing="instant") as mock:
+        url, key = f"{mock.url}/fal.run/acme/odd", {"authorization": "Key falkit"}
+        for name in names:
+            for data in given[name]:
+                value = f"data:;base64,{base64.b64encode(data).decode()}"
+                assert httpx.post(url, json={name: value}, headers=key).status_code == 200, name
+            reply = httpx.post(url, json={name: "data:,text"}, headers=key)
+            assert reply.json()["detail"][0]["type"] == broken[name]
+            reply = httpx.post(url, json={name: "http://localhost/x"}, headers=key)
+            assert reply.json()["detail"][0]["type"] == "file_download_error"

@@ -69,7 +69,7 @@ _BRANDS = {
     **dict.fromkeys(("avif", "avis"), "avif"),
     **dict.fromkeys(("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"), "heif"),
 }
-_PICTURES = ("avif", "heif")
+PICTURES = ("avif", "heif")
 
 
 def _iso(source: Source) -> Found:
@@ -84,7 +84,7 @@ def _iso(source: Source) -> Found:
     # A file from before there were brands is QuickTime's.
     brand = ftyp[8:12].decode("latin-1") if ftyp else "qt  "
     format = "3gp" if brand[:2] == "3g" else _BRANDS.get(brand, "mp4")
-    if format in _PICTURES:
+    if format in PICTURES:
         # A sequence of pictures may have tracks, and is no video all the same.
         return Found(format)
     if b"moov" not in boxes:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from falkit_mock.core.fal_errors import input_error
-from falkit_mock.core.jobs import MediaValue
+from falkit_mock.core.jobs import MediaKind, MediaValue
 from falkit_mock.service import containers, sounds
-from falkit_mock.service.containers import HEAD, Found, Source, Unreadable
+from falkit_mock.service.containers import HEAD, PICTURES, Found, Source, Unreadable
 from falkit_spec import JSON
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ _READERS = {**containers.READERS, **sounds.READERS}
 
 def identify(source: Source) -> Found:
     """Return what a video or a sound is; raise Unreadable for what is neither, or is broken."""
+    if not source.size:
+        raise Unreadable("the file is empty")
     head = source.read(0, HEAD)
     for pattern, reader in _READERS.items():
         if re.match(pattern, head, re.DOTALL):
@@ -255,12 +257,14 @@ _ISO = frozenset(("mp4", "mov", "m4v", "m4a", "3gp"))
 def _check_tracks(medium: MediaValue, found: Found) -> None:
     if found.cut:
         raise _unsupported(medium, f"the {found.format} breaks off: the file is cut short")
-    if medium.kind == "video" and found.format in medium.formats and not found.video:
+    if medium.kind == "video" and not found.video and found.format not in PICTURES:
         raise _unsupported(medium, f"the {found.format} has no video track")
     if medium.kind == "audio" and not found.audio:
         raise _unsupported(medium, f"the {found.format} has no sound in it")
     same = _ISO if medium.kind == "audio" and found.format in _ISO else {found.format}
-    if same.isdisjoint(medium.formats):
+    # Where no formats are known, whatever can be read is taken.
+    anything = not medium.formats and (medium.kind != "video" or found.video)
+    if not anything and same.isdisjoint(medium.formats):
         raise _unsupported(medium, f"the bytes are {found.format}, whatever the label says")
 
 
@@ -279,8 +283,16 @@ def _check_seconds(medium: MediaValue, seconds: float | None) -> None:
             raise _rejected(medium, f"{medium.kind}_duration_too_{name}", why, ctx)
 
 
+# What the pages of fal's models name for most inputs.
+_USUAL: dict[MediaKind, tuple[str, ...]] = {
+    "image": ("jpg", "jpeg", "png", "webp", "gif", "avif"),
+    "video": ("mp4", "mov", "webm", "m4v", "gif"),
+    "audio": ("mp3", "ogg", "wav", "m4a", "aac"),
+}
+
+
 def _unsupported(medium: MediaValue, why: str) -> Rejected:
-    ctx: dict[str, JSON] = {"supported_formats": list(medium.formats)}
+    ctx: dict[str, JSON] = {"supported_formats": list(medium.formats or _USUAL[medium.kind])}
     return _rejected(medium, f"unsupported_{medium.kind}_format", why, ctx)
 
 

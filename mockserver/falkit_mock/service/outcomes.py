@@ -117,9 +117,9 @@ def _parsed(
 ) -> ParsedRequest:
     media: list[MediaValue] = []
     hints = [hint, of_unknown_fields(endpoint, filled)]
-    for wanted in endpoint.media_inputs:
+    for wanted in endpoint.file_fields:
         value = filled.get(wanted.field)
-        if isinstance(value, str):
+        if isinstance(value, str) and value != endpoint.defaults.get(wanted.field):
             media.append(
                 MediaValue(
                     field=wanted.field,
