@@ -259,9 +259,9 @@ class MediaInput:
         `branches` are what the field's schema allows. What the document says of the file's size
         and length, under `x-fal`, is kept.
         """
-        kind = next((kind for kind in _KINDS if name.endswith(f"{kind}_url")), None)
+        fitting: list[MediaKind] = [kind for kind in _KINDS if name.endswith(f"{kind}_url")]
         text = [branch for branch in branches if branch.get("type") == "string"]
-        if kind is None or not text or any("enum" in branch for branch in branches):
+        if not fitting or not text or any("enum" in branch for branch in branches):
             return None
         limits: Object = {}
         for branch in branches:
@@ -270,7 +270,7 @@ class MediaInput:
         size, least, most = (limits.get(key) for key in _LIMITS)
         return cls(
             field=name,
-            kind=kind,
+            kind=fitting[0],
             formats=(),
             max_bytes=int(size) if is_number(size) else None,
             certainty="inferred",
