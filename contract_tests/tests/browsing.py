@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 
-import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from processes import found
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
@@ -18,18 +18,10 @@ FLAGS = (
 @contextmanager
 def browsing(name: str = "localhost") -> Generator[Browser]:
     """Run Chromium for the length of the block; it finds `name` on this machine."""
-    path = found(("chromium", "chromium-browser"), "apt-get install chromium")
+    path = found("chromium", "chromium-browser", package="chromium")
     flags = [*FLAGS.split(), f"--host-resolver-rules=MAP {name} 127.0.0.1"]
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=path, args=flags) as browser,
     ):
         yield browser
-
-
-def found(names: tuple[str, ...], mend: str) -> str:
-    """Find a program, or fail the test with the command that installs it."""
-    paths = [path for name in names if (path := shutil.which(name))]
-    if not paths:
-        pytest.fail(f"{names[0]} is not installed; mend: {mend}")
-    return paths[0]

@@ -12,12 +12,16 @@ from enum import Enum
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http import httptools_impl
 
+from falkit_mock.core.errors import WireError
+from falkit_mock.core.network import WS
 from falkit_mock.hosts import CONNECTION
+from falkit_mock.hosts.addresses import find_address
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store.blobs import sweep
@@ -56,6 +60,15 @@ class SocketConnection:
         if last:
             self._transport.write(last)
         self._transport.close()
+
+    def lost(self) -> None:
+        """Tell whoever waits that the connection is closed."""
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+
+# What a handshake has beside its `Upgrade` (RFC 6455 §4.1).
+_HANDSHAKE = {b"sec-websocket-key", b"sec-websocket-version"}
 
 
 class _Awaits(Enum):
@@ -110,8 +123,8 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
                 cycle.message_event.set()
         self.pipeline.clear()
         self._unread = b""
-        if self._connection is not None and not self._connection.gone.done():
-            self._connection.gone.set_result(None)
+        if self._connection is not None:
+            self._connection.lost()
 
     def data_received(self, data: bytes) -> None:
         if self.pipeline:
@@ -123,7 +136,7 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
             return
         for start in range(0, len(data), _SLICE):
             self._feed(data[start : start + _SLICE])
-            if self.transport.is_closing():
+            if self.transport.is_closing() or self.transport.get_protocol() is not self:
                 return
             if self.pipeline:
                 self._unread = data[start + _SLICE :]
@@ -217,6 +230,27 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
         self.transport.write(httptools_impl.STATUS_LINE[status_code] + head % len(body) + body)
         self.transport.close()
 
+    def _should_upgrade_to_ws(self) -> bool:
+        """Only ws.fal.run speaks WebSocket; elsewhere a handshake is the GET that it looks like."""
+        headers = dict(reversed(self.headers))
+        if self.scope["method"] != "GET" or not headers.keys() >= _HANDSHAKE:
+            return False
+        path = unquote(self.url.partition(b"?")[0].decode("ascii"))
+        asked = {**self.scope, "path": path, "query_string": b""}
+        try:
+            return find_address(asked, headers).role == WS
+        except WireError:
+            return False
+
+    def handle_websocket_upgrade(self) -> None:
+        # Lazy: most runs have no WebSocket.
+        from falkit_mock.upgrade import WebSocketProtocol
+
+        connection = self._connection
+        assert connection is not None, "made before anything is read"
+        self.ws_protocol_class = partial(WebSocketProtocol, connection)  # type: ignore[assignment]
+        super().handle_websocket_upgrade()
+
 
 class MockServer(uvicorn.Server):
     """Ends open streams first, so that nothing has to be waited for or cut off."""
@@ -238,6 +272,10 @@ class MockServer(uvicorn.Server):
             timeout_keep_alive=cast("int", service.settings.idle_timeout),
             ws="none",
             access_log=False,
+            # No pings: a program that is held by a debugger keeps its connection.
+            ws_max_size=service.settings.max_body,
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
             log_level="critical",
             server_header=False,
             timeout_graceful_shutdown=0,

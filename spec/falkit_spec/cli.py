@@ -130,7 +130,8 @@ def _described(schema: Object, *, required: bool) -> tuple[str, str]:
     default = "(required)" if required else ""
     if "default" in schema:
         default = _text(schema["default"])
-    values, takes = schema.get("enum"), str(schema.get("type", "anything"))
+    values, kinds = schema.get("enum"), schema.get("type", "anything")
+    takes = " or ".join(map(str, kinds)) if is_array(kinds) else str(kinds)
     if is_array(values):
         return " | ".join(map(_text, values)), default
     is_text = takes == "string"
@@ -154,6 +155,10 @@ def _facts(endpoint: Endpoint) -> Iterable[str]:
         if media.max_bytes:
             size = f"{media.max_bytes / 2**20:g} MiB at most ({media.size_certainty})"
             yield f"{' ' * len(media.field)}  {size}"
+        bounds = (("at least", media.min_seconds), ("at most", media.max_seconds))
+        lasts = " and ".join(f"{word} {limit:g} s" for word, limit in bounds if limit is not None)
+        if lasts:
+            yield f"{' ' * len(media.field)}  {lasts} long"
     video, price = endpoint.video({}), endpoint.price({})
     if video is not None and price is not None:
         yield (

@@ -18,19 +18,37 @@ from falkit_mock.core.events import (
     RequestAnswered,
     RequestRecord,
 )
+from falkit_mock.core.network import MEDIA, QUEUE, ROLES, RUN
 from falkit_mock.faults.catalogue import FAULTS
-from falkit_mock.gateway.gateway import Gateway
+from falkit_mock.gateway.gateway import EarlyEnd, Gateway
 from falkit_mock.service.billing import charge, entries
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog
 
-_REQUEST = re.compile(r"/requests/[^/]+")
+_REQUEST = re.compile(r"/requests/[^/?,; ]+")
 _DIGITS = re.compile(r"[0-9]+")
 # Distinct texts of a kind that are kept, and those that are shown; the rest is counted.
 _KEPT, _SHOWN = 100, 5
 _WIDTH = 80
 # How hints begin that have lines of their own: those of a fault or a webhook.
 _OTHER_LINES = ("falkit made this fault", "fal_webhook: webhooks go to")
+_RESULT = re.compile(r"/requests/[^/]+$")
+_TRUST = "the file of `falkit cert path` to trust (docs/run.md)"
+# What becomes of connections on which no request came.
+_EARLY_ENDS: dict[EarlyEnd, str] = {
+    "refused": "ended before a request: falkit's certificate was refused; give the program "
+    f"{_TRUST}",
+    "closed": "ended before a request; if the program doesn't trust falkit's certificate, give it "
+    f"{_TRUST}",
+    "http2": "spoke HTTP/2 alone, as gRPC does; falkit imitates nothing of that",
+}
+# A program that failed may have been unable to read its clips, by how they were named.
+_UNREAD = {
+    "auto": "no clip was fetched: where a program refuses to download from 127.0.0.1, "
+    "--media-host real names clips as fal does",
+    "real": "no clip was fetched: what doesn't go through falkit, such as a browser, finds no clip "
+    "at v3b.fal.media; --media-host auto names them by 127.0.0.1",
+}
 
 
 class Summary:
@@ -56,8 +74,11 @@ class Summary:
         # Webhooks by what their line says.
         self._refused: Counter[str] = Counter()
         self._given_up: Counter[str] = Counter()
+        self._lost: Counter[str] = Counter()
         # Why one that is tried again was not taken last time, by request id.
         self._retried: dict[str, str] = {}
+        # Results that were handed out, and files that were read.
+        self._results = self._reads = 0
 
     def __call__(self, event: Event) -> None:
         """Count an event."""
@@ -79,6 +100,10 @@ class Summary:
         self._requests += 1
         if record.status and record.status < 400 and not record.cut:
             _keep_hint(self._hints_of_successes, record)
+            role = ROLES.get(record.host)
+            asked = role == QUEUE and record.method == "GET" and _RESULT.search(record.path)
+            self._results += bool(asked) or role == RUN
+            self._reads += role == MEDIA and record.method == "GET"
             return
         # Some clients poll the result until it is there: no failure of theirs.
         if record.early:
@@ -102,6 +127,8 @@ class Summary:
         match delivery.status:
             case "refused":
                 self._refused[delivery_reason(delivery)] += 1
+            case "lost":
+                self._lost[f"{shown_url(delivery.url)}: {delivery_reason(delivery)}"] += 1
             case "retry":
                 self._retried[delivery.request_id] = _why(delivery)
             case "failed" if delivery.number > 1 or "duplicate" not in delivery.faults:
@@ -109,8 +136,11 @@ class Summary:
             case _:
                 return
 
-    async def text(self) -> str:
-        """Return the summary so far, without a line's end; call it on the mock's event loop."""
+    async def text(self, code: int = 0) -> str:
+        """Return the summary so far, without a line's end; call it on the mock's event loop.
+
+        `code` is the program's exit code.
+        """
         first = [_counted(self._requests, "request", {"failed": self._failed.total()}, ", ")]
         first += await self._jobs()
         gateway = self._gateway
@@ -126,32 +156,38 @@ class Summary:
         lines += self._failed_job_lines()
         lines += self._undone()
         lines += _bounded(self._idle_rules(), "  never applied:")
+        if code and self._results and not self._reads:
+            lines += _wrapped(f"  {_UNREAD[self._service.settings.media_host]}")
         if gateway is not None:
             verb = "went out" if gateway.egress.policy == "allow" else "kept from leaving"
             counts = Counter({f"{h}:{p}": n for (h, p), n in gateway.egress.counts.items()})
             lines += _grouped(f"  {verb} to", counts)
-            if times := gateway.failed_handshakes:
-                on = f"on {count(times, 'connection')}; docs/run.md says what may help"
-                lines.append(f"  refused falkit's certificate {on}")
+            ends = [
+                f"  {count(times, 'connection')} to {host} {_EARLY_ENDS[how]}"
+                for (host, how), times in gateway.early_ends.most_common()
+            ]
+            lines += _bounded(ends, "  connections to")
         return "\n".join(lines)
 
     async def _jobs(self) -> list[str]:
         """Return how many jobs there were, how they ended, and what they would have cost."""
         ended: Counter[str] = Counter()
         jobs = unpriced = 0
-        dollars = Decimal(0)
+        dollars = refused = Decimal(0)
         async for entry in entries(self._service, self._catalog):
             jobs += 1
+            # None of an endpoint without a known price, or with its input deleted.
+            paid = charge(entry, self._catalog)
+            unpriced += entry.billed and paid is None
+            dollars += paid.cost if paid else 0
             if entry.result == "success":
                 ended["done"] += 1
-                # None of an endpoint without a known price, or with its input deleted.
-                paid = charge(entry, self._catalog)
-                unpriced += paid is None
-                dollars += paid.cost if paid else 0
             elif entry.result is not None:
                 ended["cancelled" if entry.job.cancelled else "failed"] += 1
-        whole, _, cents = f"{dollars.normalize():f}".partition(".")
-        price = f"${whole}.{cents:0<2}" + (f" and {unpriced} unpriced" if unpriced else "")
+                refused += paid.cost if paid else 0
+        price = _dollars(dollars) + (f" and {unpriced} unpriced" if unpriced else "")
+        if refused:
+            price += f", {_dollars(refused)} of it for what a model refused after its run"
         kinds = {kind: ended[kind] for kind in ("done", "failed", "cancelled")}
         return [_counted(jobs, "job", kinds, ": "), f"would have cost {price}"]
 
@@ -182,6 +218,7 @@ class Summary:
             lines.append(f"  {count(len(open_jobs), 'job')} not done at the end{paused}{not_sent}")
         lines += _grouped("  webhook refused:", self._refused)
         lines += _grouped("  webhook given up:", self._given_up)
+        lines += _grouped("  webhook lost:", self._lost)
         return lines + _grouped("  webhook not taken:", undelivered)
 
     def _idle_rules(self) -> list[str]:
@@ -195,9 +232,14 @@ class Summary:
         return lines
 
 
+def _dollars(amount: Decimal) -> str:
+    whole, _, cents = f"{amount.normalize():f}".partition(".")
+    return f"${whole}.{cents:0<2}"
+
+
 def _keep_hint(hints: dict[str, str], record: RequestRecord) -> None:
     """Keep a hint that has no other line; those that differ only in their numbers are one."""
-    hint = record.hint
+    hint = _REQUEST.sub("/requests/{id}", record.hint or "")
     if hint and not hint.startswith(_OTHER_LINES) and len(hints) < _KEPT:
         hints.setdefault(_DIGITS.sub("0", hint), hint)
 

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 
 RUN = "fal.run"
 QUEUE = "queue.fal.run"
+WS = "ws.fal.run"
 MEDIA = "v3b.fal.media"
 SITE = "fal.ai"
 REST = "rest.fal.ai"
@@ -26,7 +27,7 @@ ROLES = {
     "rest.fal.ai": REST,
     "rest.alpha.fal.ai": REST,
     "api.fal.ai": API,
-    "ws.fal.run": "ws.fal.run",
+    "ws.fal.run": WS,
     "auth.fal.ai": "auth.fal.ai",
     "kv.fal.media": "kv.fal.media",
     "wma.fal.run": "wma.fal.run",
@@ -38,6 +39,10 @@ MEDIA_BASE = "falkit.media_base"
 # there by itself, with the real key, when it can't connect to the others.
 DOMAINS = ("fal.ai", "fal.run", "fal.media", "falrun.com")
 _BELOW = tuple(f".{domain}" for domain in DOMAINS)
+# Hugging Face's router, which hands on to fal what is below this path (wire.md §1.5).
+ROUTER, ROUTED = "router.huggingface.co", "/fal-ai/"
+# What the authority may sign for.
+CERTIFIED = (*DOMAINS, ROUTER)
 
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/?#@\\\s]+))(?::[0-9]{1,5})?", re.I)
@@ -53,6 +58,11 @@ def is_fal(host: str) -> bool:
     """Tell whether a host name, however it is written, is one of fal's."""
     name = host.lower().rstrip(".")
     return name in DOMAINS or name.endswith(_BELOW)
+
+
+def is_router(host: str) -> bool:
+    """Tell whether a host name, however it is written, is that of Hugging Face's router."""
+    return host.lower().rstrip(".") == ROUTER
 
 
 PORT = 4325

@@ -38,23 +38,23 @@ class VideoFile(TypedDict, total=False):
 
     url: Required[str]
     """Where the file can be fetched."""
-    content_type: str
+    content_type: str | None
     """Media type of the file."""
-    file_name: str
+    file_name: str | None
     """Name of the file; made up when none was given."""
-    file_size: int
+    file_size: int | None
     """Size of the file in bytes."""
-    file_data: str
+    file_data: str | None
     """The file's content itself."""
-    width: int
+    width: int | None
     """Width of the picture in pixels."""
-    height: int
+    height: int | None
     """Height of the picture in pixels."""
-    fps: float
+    fps: float | None
     """Frames shown each second."""
-    duration: float
+    duration: float | None
     """Length in seconds."""
-    num_frames: int
+    num_frames: int | None
     """How many frames there are."""
 
 
