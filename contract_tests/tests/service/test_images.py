@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from attack.zoo import ANIMALS, lossless_webp
-from falkit_mock.service.images import TooManyPixels, Unloadable, image_format
+from falkit_mock.service.containers import Unreadable
+from falkit_mock.service.images import TooManyPixels, image_format
 
 ALLOWED = ("png", "jpeg", "webp", "avif", "heif")
 SIZES = {"decoded": (640, 480), "not decoded": (2600, 1700)}
@@ -30,7 +31,7 @@ def saved(form: str, size: tuple[int, int], **options: Any) -> bytes:
 def test_a_whole_picture_loads_and_a_cut_one_does_not(form: str, size: tuple[int, int]) -> None:
     data = saved(form, size)
     assert image_format(data, ALLOWED) == form.lower()
-    with pytest.raises(Unloadable):
+    with pytest.raises(Unreadable):
         image_format(data[: len(data) // 2], ALLOWED)
 
 
@@ -99,5 +100,5 @@ def test_every_animal_is_judged() -> None:
     for animal in ANIMALS:
         try:
             assert image_format(animal, ALLOWED)
-        except (Unloadable, TooManyPixels):
+        except (Unreadable, TooManyPixels):
             continue

@@ -9,6 +9,8 @@ from collections.abc import Collection
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from falkit_mock.service.containers import Unreadable
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -26,10 +28,6 @@ MOST_PIXELS, _DECODED = 89_478_485, 4_000_000
 _FILTERS = threading.Lock()
 
 
-class Unloadable(Exception):
-    """The bytes aren't a picture that loads; the message says why."""
-
-
 class TooManyPixels(Exception):
     """The picture has more than MOST_PIXELS."""
 
@@ -37,7 +35,7 @@ class TooManyPixels(Exception):
 def image_format(data: bytes, allowed: Collection[str]) -> str:
     """Return a picture's format, such as `png` or `gif`; one that is allowed loads whole.
 
-    Raise Unloadable for bytes that don't load, TooManyPixels by what the header says.
+    Raise Unreadable for bytes that don't load, TooManyPixels by what the header says.
     """
     # Pillow allocates a WebP's pixels when it opens it.
     size = _webp_size(data)
@@ -50,7 +48,7 @@ def image_format(data: bytes, allowed: Collection[str]) -> str:
     if size is not None and _count(size) > MOST_PIXELS:
         raise TooManyPixels
     if why is not None:
-        raise Unloadable(why)
+        raise Unreadable(why)
     return name
 
 

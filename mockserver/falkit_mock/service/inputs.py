@@ -7,13 +7,12 @@ import ipaddress
 import re
 import socket
 import struct
-import threading
 import unicodedata
-import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
-from io import BytesIO
-from typing import TYPE_CHECKING
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from falkit_mock.core.fal_errors import input_error
@@ -21,46 +20,22 @@ from falkit_mock.core.jobs import MediaKind, MediaValue
 from falkit_mock.service import containers, sounds
 from falkit_mock.service.containers import HEAD, PICTURES, Found, Source, Unreadable
 from falkit_mock.service.data_uris import read_data_uri, unknown_label
+from falkit_mock.service.images import MOST_PIXELS, TooManyPixels, image_format
 from falkit_spec import JSON
 
 if TYPE_CHECKING:
     import httpx
 
-# Pillow's names, where they are not the documents' own in capitals.
-_PILLOW_NAMES = {"MPO": "jpeg", "JPEG2000": "jp2"}
-# Pillow's bomb warning is turned into an error for the length of one look, and
-# Python's warning filters are the process's, not a thread's.
-_FILTERS = threading.Lock()
+# Decoding takes long, and much memory: a few at a time, apart from all else that threads do.
+_POOL = ThreadPoolExecutor(2, thread_name_prefix="falkit media")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
-class TooManyPixels(Exception):
-    """The image decodes to more pixels than anybody should load: its argument is the limit."""
-
-
-def image_format(data: bytes) -> str:
-    """Return the format of an image that loads whole, such as `png`, `jpeg` or `gif`.
-
-    Raises Unreadable for bytes that don't load, TooManyPixels for a decompression bomb.
-    """
-    # Lazy: most requests bring no image, and the import would delay the first answer.
-    import pi_heif  # pyright: ignore[reportMissingTypeStubs]
-    from PIL import Image, UnidentifiedImageError
-
-    pi_heif.register_heif_opener()  # pyright: ignore[reportUnknownMemberType]  # untyped
-    with _FILTERS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(BytesIO(data)) as image:
-                image.load()
-                name = image.format or ""
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise TooManyPixels(Image.MAX_IMAGE_PIXELS or 0) from None
-        except UnidentifiedImageError:
-            raise Unreadable("they aren't an image of a known format") from None
-        except Exception as error:  # decoders raise whatever they like
-            raise Unreadable(str(error) or type(error).__name__) from None
-    return _PILLOW_NAMES.get(name, name.lower())
+async def in_pool(work: Callable[_P, _T], *args: _P.args, **options: _P.kwargs) -> _T:
+    """Have files looked at in a thread; what waits is left undone once its caller is cancelled."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_POOL, partial(work, *args, **options))
 
 
 _READERS = {**containers.READERS, **sounds.READERS}
@@ -106,7 +81,7 @@ async def check_download(medium: MediaValue) -> float | None:
         raise download_failed(medium, f"{url} took more than {SECONDS:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise download_failed(medium, f"{url} can't be fetched ({error!r})") from None
-    return None if data is None else await asyncio.to_thread(check_bytes, medium, data)
+    return None if data is None else await in_pool(check_bytes, medium, data)
 
 
 async def _fetch(client: httpx.AsyncClient, medium: MediaValue, url: str) -> bytes | None:
@@ -147,6 +122,11 @@ class Rejected(Exception):
         self.item = item
         self.hint = hint
 
+    def bare(self) -> Rejected:
+        """Return it without the frames that it came through, which hold the file."""
+        self.__context__ = None
+        return self.with_traceback(None)
+
 
 def check_data_uri(medium: MediaValue, *, labels: bool = False) -> float | None:
     """Decode a data URI and look at its bytes; raise Rejected as fal's model would.
@@ -183,13 +163,12 @@ def check_source(medium: MediaValue, source: Source) -> float | None:
     check_size(medium, source.size)
     try:
         if medium.kind == "image":
-            found = Found(image_format(source.read(0, _MOST)))
+            found = Found(image_format(source.read(0, _MOST), medium.formats))
         else:
             found = identify(source)
-    except TooManyPixels as error:
-        most: int = error.args[0]
-        side = int(most**0.5)
-        why = f"more than {most} pixels"
+    except TooManyPixels:
+        side = int(MOST_PIXELS**0.5)
+        why = f"more than {MOST_PIXELS} pixels"
         ctx: dict[str, JSON] = {"max_height": side, "max_width": side}
         raise _rejected(medium, "image_too_large", why, ctx) from None
     except Unreadable as error:

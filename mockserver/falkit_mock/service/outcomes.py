@@ -36,6 +36,7 @@ from falkit_mock.service.inputs import (
     check_source,
     check_url,
     download_failed,
+    in_pool,
     unreachable,
 )
 from falkit_mock.settings import Settings
@@ -168,7 +169,7 @@ def _look_at_media(
             if check := _first_look(medium, settings, media, media_base):
                 later.append(check)
         except Rejected as error:
-            rejected.append(error)
+            rejected.append(error.bare())
     return rejected, later
 
 
@@ -178,13 +179,13 @@ def _first_look(
     # In a thread: decoding a large picture takes longer than the event loop may stand still.
     if is_data_uri(medium.value):
         labels = settings.assumptions.data_uri_label == "checked"
-        return lambda: asyncio.to_thread(check_data_uri, medium, labels=labels)
+        return lambda: in_pool(check_data_uri, medium, labels=labels)
     own = media.own_file(medium.value, media_base)
     if own is MISSING:
         raise download_failed(medium, "this mock has no such file")
     if isinstance(own, OwnFile):
         check_size(medium, own.size)
-        return lambda: asyncio.to_thread(_check_own, medium, own)
+        return lambda: in_pool(_check_own, medium, own)
     if check_url(medium, allow_private=settings.allow_private_inputs):
         return partial(check_download, medium)
     return None
@@ -315,7 +316,7 @@ class Outcomes:
                 try:
                     await check()
                 except Rejected as error:
-                    rejected.append(error)
+                    rejected.append(error.bare())
             outcome = self._finish(request_id, parsed, request, rejected)
         except Exception:
             # No caller waits for it: the job has to end all the same.
