@@ -23,6 +23,7 @@ from falkit_mock.core.settings import (
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.rules import Rule
 from falkit_spec import JSON
+from falkit_spec.errors import near_misses
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -367,9 +368,6 @@ _OPTIONS = {"fault": "faults", "api_key": "api_keys", "assume": "assumptions"}
 def _no_setting(name: str) -> str:
     if name in _RENAMED:
         return f"is now called {_RENAMED[name]}"
-    # Lazy: most mocks are given settings that exist.
-    from difflib import get_close_matches
-
-    near = [_OPTIONS[name]] if name in _OPTIONS else get_close_matches(name, _READERS, n=1)
+    near = [_OPTIONS[name]] if name in _OPTIONS else near_misses(name, _READERS)
     fix = f"did you mean {near[0]}?" if near else f"those there are: {', '.join(_READERS)}"
     return f"no setting has this name; {fix}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from falkit_spec.document import Document
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.errors import UnknownEndpoint
+from falkit_spec.errors import UnknownEndpoint, near_misses
 from falkit_spec.overlay import Overlay
 
 _HERE = Path(__file__).parent
@@ -60,9 +60,7 @@ class Catalog:
         """Return the endpoint of this id; UnknownEndpoint, with the ids near it, if none has it."""
         found = self.endpoints.get(endpoint_id)
         if found is None:
-            from difflib import get_close_matches
-
-            raise UnknownEndpoint(endpoint_id, get_close_matches(endpoint_id, self.endpoints))
+            raise UnknownEndpoint(endpoint_id, near_misses(endpoint_id, self.endpoints, 3))
         return found
 
     def find(self, path: str) -> Match | None:

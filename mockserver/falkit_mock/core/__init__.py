@@ -179,6 +179,11 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
+def shortened(text: str, most: int = 60) -> str:
+    """Return a text, or its beginning if it is longer than that."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def reason(error: Exception) -> str:
     """Return why the system refused something, in small letters, as a part of a sentence."""
     return (getattr(error, "strerror", None) or str(error)).lower()

@@ -121,6 +121,12 @@ class BodyTooLarge(WireError):
         super().__init__({"detail": "Request body is too large"}, hint=hint)
 
 
+def too_many_values(limit: int) -> WireError:
+    """Return the refusal of a body with more values than are read."""
+    hint = f"the limit is falkit's own: {limit} values, counted by commas and opening brackets"
+    return WireError({"detail": "Request body is too large"}, status_code=413, hint=hint)
+
+
 class ShuttingDown(WireError):
     """A call was still waiting for its model when the mock was stopped."""
 

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import islice
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from falkit_mock.core import shortened
 from falkit_mock.faults import (
     FOLLOWING,
     Fault,
@@ -37,8 +38,6 @@ _BARE = re.compile(r"""[^\s"';\]]+""")
 _BEGINS = re.compile("[^ ;]")
 _END = re.compile(r"\s*(;|\]|$)")
 INPUT = "input."
-# Characters of a text that are shown.
-_MOST = 60
 
 
 def parse_texts(text: str, most: float = math.inf) -> list[str]:
@@ -106,8 +105,7 @@ def _unquoted(key: str, word: str) -> str:
 
 
 def _short(text: str) -> str:
-    text = text.strip()
-    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
+    return shortened(text.strip())
 
 
 def to_text(table: Mapping[str, JSON]) -> str:

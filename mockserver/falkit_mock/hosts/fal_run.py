@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from falkit_mock.core import parse_body
-from falkit_mock.core.errors import application_not_found
+import asyncio
+
+from falkit_mock.core import NotJson, parse_body
+from falkit_mock.core.errors import application_not_found, too_many_values
 from falkit_mock.core.jobs import ModelRequest, RequestOptions
 from falkit_mock.faults.rules import MARKS, NO_MAGIC
 from falkit_mock.hosts import Host, RequestContext, authorize, unless_gone
@@ -12,7 +14,7 @@ from falkit_mock.hosts.faults import before_alias, before_model, note_job
 from falkit_mock.hosts.options import OPERATIONS, read_options
 from falkit_mock.hosts.replies import Reply, outcome_reply
 from falkit_mock.service.service import Service
-from falkit_spec import Catalog, UnknownEndpoint
+from falkit_spec import JSON, Catalog, UnknownEndpoint
 
 _LOWER, _UPPER, _TITLE = MARKS
 
@@ -32,20 +34,33 @@ async def read_model_request(
     hint = None if endpoint is not None else _nothing_there(catalog, app, path)
     # Before the body, which may be long; after the method, where it is the wrong one.
     posts = context.method == "POST"
-    options = read_options(context, service.uploads.defaults) if posts else RequestOptions()
+    options = read_options(context, service) if posts else RequestOptions()
     body = await context.body(service.settings.max_body)
     return ModelRequest(
         path=path,
         app=app,
         endpoint=endpoint,
         body=body,
-        parsed_body=parse_body(body),
+        parsed_body=await _parsed(body),
         content_type=context.headers.get(b"content-type", b"").decode("latin-1"),
         media_base=context.address.media_base,
         hint=hint,
         options=options,
         marked=bool(options.faults) or _LOWER in body or _UPPER in body or _TITLE in body,
     )
+
+
+# Bytes that are parsed while all else waits, and values that a body may have: reading more takes
+# longer than others should wait, on whatever thread it is read.
+_AT_ONCE, _MOST_VALUES = 1 << 20, 500_000
+
+
+async def _parsed(body: bytes) -> JSON | NotJson:
+    if len(body) <= _AT_ONCE:
+        return parse_body(body)
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise too_many_values(_MOST_VALUES)
+    return await asyncio.to_thread(parse_body, body)
 
 
 def check_app(context: RequestContext, catalog: Catalog, service: Service) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
-from falkit_mock.core import dumps
+from falkit_mock.core import dumps, shortened
 from falkit_spec import JSON, Endpoint
+from falkit_spec.errors import near_misses
 
 
 def of_refusal(detail: list[JSON]) -> str | None:
@@ -49,12 +49,16 @@ def _listed(fault: Mapping[str, object]) -> str | None:
     return _NOUNS.get(kind) if rest in ("type", "parsing", "from_float") else None
 
 
+# Fields that a hint names.
+_MOST = 5
+
+
 def of_lax_values(endpoint: Endpoint, given: JSON) -> str | None:
     """Name the values that the document forbids and Pydantic's lax mode takes (wire.md §14.4)."""
     words: list[str] = []
     for fault in endpoint.validate(given):
-        value, noun = dumps(fault["input"]).decode(), _listed(fault)
-        if noun is not None:
+        value, noun = shortened(dumps(fault["input"]).decode()), _listed(fault)
+        if noun is not None and len(words) < _MOST:
             place = ".".join(map(str, fault["loc"][1:]))
             words.append(f"{place}: the document lists {noun}; fal's Pydantic takes {value} too")
     return "; ".join(words) or None
@@ -65,8 +69,11 @@ def of_unknown_fields(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
     known = endpoint.input_schema.get("properties")
     if not isinstance(known, dict) or known.keys() >= given.keys():
         return None
+    unknown = sorted(given.keys() - known.keys())
     words: list[str] = []
-    for name in given.keys() - known.keys():
-        near = get_close_matches(name, known, n=1)
-        words.append(f"{name} (did you mean {near[0]}?)" if near else name)
-    return f"ignored, since {endpoint.id} has no such input: {', '.join(sorted(words))}"
+    for name in unknown[:_MOST]:
+        near = near_misses(name, known)
+        words.append(f"{name} (did you mean {near[0]}?)" if near else shortened(name))
+    if len(unknown) > _MOST:
+        words.append(f"{len(unknown) - _MOST} more")
+    return f"ignored, since {endpoint.id} has no such input: {', '.join(words)}"

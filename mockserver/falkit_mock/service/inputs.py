@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from falkit_mock.core.fal_errors import input_error
@@ -87,6 +87,8 @@ async def check_download(medium: MediaValue) -> float | None:
 async def _fetch(client: httpx.AsyncClient, medium: MediaValue, url: str) -> bytes | None:
     """Return the bytes; None where a redirect leads to the public net, taken on trust."""
     for _ in range(_REDIRECTS + 1):
+        if (why_not := await _kept_from(url)) is not None:
+            raise download_failed(medium, f"{url} {why_not}")
         async with client.stream("GET", url) as reply:
             if not reply.is_redirect:
                 return await _read(reply, medium, url)
@@ -96,6 +98,21 @@ async def _fetch(client: httpx.AsyncClient, medium: MediaValue, url: str) -> byt
             if not why.private:
                 raise download_failed(medium, f"redirected to {url}: {why.text}")
     raise download_failed(medium, f"{medium.value} redirects more than {_REDIRECTS} times")
+
+
+async def _kept_from(url: str) -> str | None:
+    """Return why a URL is not fetched, whatever is allowed; None where it may be."""
+    host = urlsplit(url).hostname or ""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        # Whoever fetches it says so.
+        return None
+    for *_, where in found:
+        address = _embedded(ipaddress.ip_address(str(where[0]).partition("%")[0]))
+        if address.is_link_local or address.is_multicast:
+            return f"leads to {address}, where clouds keep what machines may know: never fetched"
+    return None
 
 
 async def _read(reply: httpx.Response, medium: MediaValue, url: str) -> bytes:
@@ -250,13 +267,22 @@ class Unreachable:
     private: bool
 
 
-@lru_cache(maxsize=256)
+# Characters: of a URL, as servers take them, and of a host (RFC 1035 §2.3.4).
+_LONGEST_URL, _LONGEST_HOST = 65_536, 253
+
+
 def unreachable(url: str) -> Unreachable | None:
     """Return why fal could not fetch a URL, or None if it may."""
+    # Before anything that takes longer the longer it is, or keeps what it was given.
+    if len(url) > _LONGEST_URL:
+        return Unreachable(f"the URL is longer than {_LONGEST_URL} characters", private=False)
     try:
         parts = urlsplit(url.strip())
+        named = parts.hostname or ""
+        if len(named) > _LONGEST_HOST:
+            raise ValueError(f"its host is longer than {_LONGEST_HOST} characters")
         # Browsers and fetchers read full-width letters as plain ones.
-        host = unicodedata.normalize("NFKC", parts.hostname or "").rstrip(".").lower()
+        host = unicodedata.normalize("NFKC", named).rstrip(".").lower()
         _ = parts.port
     except ValueError as error:
         return Unreachable(f"the URL is malformed ({error})", private=False)
@@ -281,10 +307,24 @@ def _is_private(host: str) -> bool:
     if address is None:
         # A name without a dot resolves on a local network, if anywhere.
         return "." not in host
-    return not (getattr(address, "ipv4_mapped", None) or address).is_global
+    return not _embedded(address).is_global
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+_Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+# Addresses of version 4 written as such of version 6: by translation, and in an older form.
+_CARRIERS = [ipaddress.IPv6Network(net) for net in ("64:ff9b::/96", "::/96")]
+
+
+def _embedded(address: _Address) -> _Address:
+    """Return the address of version 4 that one of version 6 stands for; else the address."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if any(address in net for net in _CARRIERS) and int(address) > 1:
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+def _address(host: str) -> _Address | None:
     try:
         return ipaddress.ip_address(host)
     except ValueError:
