@@ -20,6 +20,7 @@ from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from falkit_mock.core.fal_errors import input_error
 from falkit_mock.core.jobs import MediaKind, MediaValue
+from falkit_mock.service.lengths import seconds_of
 from falkit_spec import JSON
 
 if TYPE_CHECKING:
@@ -101,8 +102,11 @@ _REDIRECTS = 5
 _MOST = 256 * 1024 * 1024
 
 
-async def check_download(medium: MediaValue) -> None:
-    """Fetch a local URL and check what it answers; raise Rejected as fal's model would."""
+async def check_download(medium: MediaValue) -> float | None:
+    """Fetch a local URL and check what it answers; raise Rejected as fal's model would.
+
+    Return how many seconds the file lasts, as check_bytes does.
+    """
     # Lazy: httpx takes longer to import than the server to answer its first request.
     import httpx
 
@@ -117,8 +121,7 @@ async def check_download(medium: MediaValue) -> None:
         raise download_failed(medium, f"{url} took more than {SECONDS:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise download_failed(medium, f"{url} can't be fetched ({error!r})") from None
-    if data is not None:
-        await asyncio.to_thread(check_bytes, medium, data)
+    return None if data is None else await asyncio.to_thread(check_bytes, medium, data)
 
 
 async def _fetch(client: httpx.AsyncClient, medium: MediaValue, url: str) -> bytes | None:
@@ -165,8 +168,11 @@ class Rejected(Exception):
         self.hint = hint
 
 
-def check_data_uri(medium: MediaValue) -> None:
-    """Decode a data URI and look at its bytes; raise Rejected as fal's model would."""
+def check_data_uri(medium: MediaValue) -> float | None:
+    """Decode a data URI and look at its bytes; raise Rejected as fal's model would.
+
+    Return how many seconds the file lasts, as check_bytes does.
+    """
     head, comma, payload = medium.value.partition(",")
     if not comma:
         raise download_failed(medium, "a data URI needs a comma between its type and its data")
@@ -178,7 +184,7 @@ def check_data_uri(medium: MediaValue) -> None:
     except (binascii.Error, ValueError) as error:
         why = f"the data URI's base64 can't be decoded ({error})"
         raise download_failed(medium, why) from None
-    check_bytes(medium, data)
+    return check_bytes(medium, data)
 
 
 def check_size(medium: MediaValue, size: int) -> None:
@@ -188,8 +194,11 @@ def check_size(medium: MediaValue, size: int) -> None:
         raise _rejected(medium, "file_too_large", why, {"max_size": medium.max_bytes})
 
 
-def check_bytes(medium: MediaValue, data: bytes) -> None:
-    """Judge a file by its content; raise Rejected with the error that fits."""
+def check_bytes(medium: MediaValue, data: bytes) -> float | None:
+    """Judge a file by its content; raise Rejected with the error that fits.
+
+    Return how many seconds it lasts; None for an image, and where its container doesn't say.
+    """
     check_size(medium, len(data))
     unsupported = f"unsupported_{medium.kind}_format"
     supported: dict[str, JSON] = {"supported_formats": list(medium.formats)}
@@ -209,6 +218,7 @@ def check_bytes(medium: MediaValue, data: bytes) -> None:
     if found not in medium.formats:
         why = f"the bytes are {found}, whatever the label says"
         raise _rejected(medium, unsupported, why, supported)
+    return None if medium.kind == "image" else seconds_of(data)
 
 
 def check_url(medium: MediaValue, *, allow_private: bool) -> bool:

@@ -30,9 +30,11 @@ from falkit_mock.service.inputs import (
     download_failed,
     unreachable,
 )
+from falkit_mock.service.lengths import ASSUMED, measured
 from falkit_mock.settings import MiB, Settings
 from falkit_mock.store import FileRecord, Store
 from falkit_spec import JSON, Endpoint, Figures
+from falkit_spec.catalog import dropped_inputs
 
 
 def of_refusal(detail: list[JSON]) -> str | None:
@@ -63,9 +65,13 @@ def _ignored(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
     if not isinstance(known, dict) or known.keys() >= given.keys():
         return None
     words: list[str] = []
+    dropped = dropped_inputs(endpoint)
     for name in given.keys() - known.keys():
-        near = get_close_matches(name, known, n=1)
-        words.append(f"{name} (did you mean {near[0]}?)" if near else name)
+        near = [] if name in dropped else get_close_matches(name, known, n=1)
+        fix = f" (did you mean {near[0]}?)" if near else ""
+        if name in dropped:
+            fix = f" (fal had it until {dropped[name]}; --as-of {dropped[name]} has it still)"
+        words.append(f"{name}{fix}")
     return f"ignored, since {endpoint.id} has no such input: {', '.join(sorted(words))}"
 
 
@@ -143,6 +149,9 @@ def _failed(code: int, detail: str, settings: Settings, hint: str | None) -> Ref
 
 
 def _parsed(endpoint: Endpoint, filled: dict[str, JSON], figures: Figures) -> ParsedRequest:
+    if endpoint.measured:
+        # Files are looked at later, and public ones never.
+        figures = endpoint.figures(filled, dict.fromkeys(endpoint.measured, ASSUMED))
     media: list[MediaValue] = []
     for wanted in endpoint.media_inputs:
         value = filled.get(wanted.field)
@@ -160,15 +169,16 @@ def _parsed(endpoint: Endpoint, filled: dict[str, JSON], figures: Figures) -> Pa
     )
 
 
-Later = Callable[[], Awaitable[None]]
+# Return how many seconds the file lasts, if that is known.
+Later = Callable[[], Awaitable[float | None]]
 
 
 def _look_at_media(
     parsed: ParsedRequest, settings: Settings, media: Media, media_base: str
-) -> tuple[list[Rejected], list[Later]]:
-    """Check an input's media fields; return the refusals, and the checks that take time."""
+) -> tuple[list[Rejected], dict[str, Later]]:
+    """Check an input's media fields; return the refusals, and by field what takes time."""
     rejected: list[Rejected] = []
-    later: list[Later] = []
+    later: dict[str, Later] = {}
     for medium in parsed.media:
         value = medium.value
         plain = "/files/" not in value and value[:5].lower() != "data:"
@@ -177,7 +187,7 @@ def _look_at_media(
             continue
         try:
             if check := _first_look(medium, settings, media, media_base):
-                later.append(check)
+                later[medium.field] = check
         except Rejected as error:
             rejected.append(error)
     return rejected, later
@@ -200,17 +210,16 @@ def _first_look(
     return None
 
 
-# What is read of a video or a sound to know its format, and of an image without a limit.
-_HEAD, _MOST = 4096, 256 * MiB
+# What is read of a file without a limit.
+_MOST = 256 * MiB
 
 
-def _check_own(medium: MediaValue, own: OwnFile) -> None:
-    # An image is decoded, which takes all of it; the others show what they are at once.
+def _check_own(medium: MediaValue, own: OwnFile) -> float | None:
     try:
-        data = own.read(_MOST if medium.kind == "image" else _HEAD)
+        data = own.read(_MOST)
     except (OSError, EOFError):
         raise download_failed(medium, "the file was deleted before the job read it") from None
-    check_bytes(medium, data)
+    return check_bytes(medium, data)
 
 
 def _refuse_media(parsed: ParsedRequest, rejected: list[Rejected], settings: Settings) -> Refused:
@@ -280,7 +289,7 @@ class Outcomes:
             return _hinted(parsed)
         rejected, later = _look_at_media(parsed, self._settings, self._media, request.media_base)
         if not later:
-            return self._finish(request_id, parsed, request, rejected)
+            return self._finish(request_id, measured(parsed, {}), request, rejected)
         look = self._look(request_id, parsed, request, rejected, later)
         self._late[request_id] = asyncio.get_running_loop().create_task(look)
         return None
@@ -324,15 +333,18 @@ class Outcomes:
         parsed: ParsedRequest,
         request: ModelRequest,
         rejected: list[Rejected],
-        later: list[Later],
+        later: dict[str, Later],
     ) -> Outcome:
+        lengths: dict[str, float] = {}
         try:
-            for check in later:
+            for field, check in later.items():
                 try:
-                    await check()
+                    seconds = await check()
                 except Rejected as error:
                     rejected.append(error)
-            outcome = self._finish(request_id, parsed, request, rejected)
+                else:
+                    lengths |= {} if seconds is None else {field: seconds}
+            outcome = self._finish(request_id, measured(parsed, lengths), request, rejected)
         except Exception:
             # No caller waits for it: the job has to end all the same.
             _log.exception("the inputs of %s could not be checked", request_id)
