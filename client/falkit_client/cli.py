@@ -9,6 +9,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -200,7 +201,7 @@ def _announce(client: Client, call: Call, budget: Budget | None, display: Displa
     """Print the price, and ask before money is spent."""
     price = client.price(call.endpoint.id, call.input)
     display.print(": ".join(filter(None, (call.endpoint.id, call.video))))
-    costs = "of unknown price" if price is None else dollars(price)
+    costs = dollars(price) if price is not None else _rate(call)
     display.print(f"{costs} at fal" + ("" if call.real else f", nothing at {call.base_url}"))
     if budget is not None:
         # Refused here, before anybody is asked; the client reserves the price once more.
@@ -211,6 +212,15 @@ def _announce(client: Client, call: Call, budget: Budget | None, display: Displa
         raise BadArgument("nobody is there to be asked: pass --yes to spend")
     if not click.confirm("Spend it?", err=True):
         raise _Failure("nothing was sent")
+
+
+def _rate(call: Call) -> str:
+    """What a unit costs, where it takes the service to count them."""
+    pricing = call.endpoint.pricing
+    amount = pricing.amount.of(call.endpoint.defaults) if pricing else None
+    if pricing is None or not isinstance(amount, str):
+        return "of unknown price"
+    return f"{dollars(Decimal(amount))} per {pricing.unit}"
 
 
 def _saved(client: Client, result: Result[Any], call: Call, display: Display) -> SavedFile | None:

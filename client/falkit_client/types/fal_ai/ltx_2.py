@@ -15,7 +15,7 @@ class AudioToVideoInput(TypedDict, total=False):
 
     audio_url: Required[Medium]
     """Sound that the video is made for: a public URL or a base64 data URI, of 2 to 20 seconds."""
-    image_url: Medium
+    image_url: Medium | None
     """Picture the video starts from. Without one, a prompt is needed."""
     prompt: str | None
     """Text that says what should happen in the video, or how the picture should move. Without a
