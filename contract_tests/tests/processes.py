@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+import pytest
 
 # The command as it is installed.
 FALKIT = str(Path(sys.executable).with_name("falkit"))
@@ -58,3 +61,11 @@ def let_programs_heed_signals() -> None:
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:
     pass
+
+
+def found(*names: str, package: str) -> str:
+    """Find a program by the first of its names, or fail the test with what installs it."""
+    paths = [path for name in names if (path := shutil.which(name))]
+    if not paths:
+        pytest.fail(f"{names[0]} is not installed; fix: apt-get install {package}")
+    return paths[0]

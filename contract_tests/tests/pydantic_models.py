@@ -102,19 +102,6 @@ def by_field(faults: list[Fault]) -> dict[str | int, Fault]:
     return named
 
 
-def expected_of(model: type[BaseModel], body: object) -> list[Fault]:
-    """What has to be said of a body, in order: lax Pydantic's words for what it refuses, and
-    strict Pydantic's for what it would take though the document forbids it.
-    """
-    lax = said_by_pydantic(model, body, strict=False)
-    if any(len(fault["loc"]) < 2 for fault in lax):
-        return lax
-    found = {fault["loc"][1]: fault for fault in said_by_pydantic(model, body, strict=True)}
-    found.update({fault["loc"][1]: fault for fault in lax})
-    order = list(model.model_fields)
-    return sorted(found.values(), key=lambda fault: order.index(str(fault["loc"][1])))
-
-
 def as_sent(faults: list[Fault]) -> list[Fault]:
     """Return faults as they come out of JSON."""
     return cast("list[Fault]", json.loads(json.dumps(faults)))

@@ -175,8 +175,9 @@ def _taken(schema: JSON) -> str:
         return " | ".join(map(_text, values))
     if is_array(branches):
         return " or ".join(map(_taken, branches))
-    takes = str(schema.get("type", "anything"))
-    is_text = takes == "string"
+    kinds = schema.get("type", "anything")
+    takes = " or ".join(map(str, kinds)) if is_array(kinds) else str(kinds)
+    is_text = takes.startswith("string")
     least, most = ("minLength", "maxLength") if is_text else ("minimum", "maximum")
     if most not in schema:
         return takes
@@ -197,6 +198,10 @@ def _facts(endpoint: Endpoint) -> Iterable[str]:
         if media.max_bytes:
             size = f"{media.max_bytes / 2**20:g} MiB at most ({media.size_certainty})"
             yield f"{' ' * len(media.field)}  {size}"
+        bounds = (("at least", media.min_seconds), ("at most", media.max_seconds))
+        lasts = " and ".join(f"{word} {limit:g} s" for word, limit in bounds if limit is not None)
+        if lasts:
+            yield f"{' ' * len(media.field)}  {lasts} long"
     video, price = endpoint.video({}), endpoint.price({})
     if video is not None and price is not None:
         yield (

@@ -128,13 +128,24 @@ class Endpoint:
 
     @cached_property
     def media_inputs(self) -> tuple[MediaInput, ...]:
-        """The input fields that take files, in the document's order."""
+        """The input fields that an overlay says take files, in the document's order."""
         facts, where = self._facts.get("inputs", {}), f"{self.id}: inputs"
         if not is_object(facts):
             raise BadOverlay(where, "`inputs` is an object, by field")
         order = [*ordered(self.input_schema)]
         names = sorted(facts, key=lambda name: order.index(name) if name in order else len(order))
         return tuple(MediaInput.from_facts(n, facts[n], f"{where}.{n}") for n in names)
+
+    @cached_property
+    def file_fields(self) -> tuple[MediaInput, ...]:
+        """The input fields that take files: an overlay's, and those whose name says so."""
+        found: dict[str, MediaInput] = {}
+        for name, node in ordered(self.input_schema).items():
+            schema = resolve(node, self.input_schema)
+            parts = [resolve(part, self.input_schema) for part in _branches(schema)]
+            if (medium := MediaInput.from_schema(name, [schema, *parts])) is not None:
+                found[name] = medium
+        return tuple({**found, **{medium.field: medium for medium in self.media_inputs}}.values())
 
     @cached_property
     def defaults(self) -> Object:
@@ -316,6 +327,14 @@ class Endpoint:
         from falkit_spec.example import example
 
         return example(self.output_schema)
+
+
+def _branches(schema: Object) -> list[JSON]:
+    """Return a union's branches, whichever way it is written."""
+    kinds, branches = schema.get("type"), schema.get("anyOf")
+    if is_array(kinds):
+        return [{"type": kind} for kind in kinds]
+    return branches if is_array(branches) else []
 
 
 def _values(node: JSON, root: Object) -> list[JSON]:

@@ -6,11 +6,11 @@ Every fact has its evidence. Amounts are decimal throughout, since prices are co
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from falkit_spec.errors import BadOverlay
 from falkit_spec.overlay import ARRAY, OBJECT, TEXT, Shape, expect, having
@@ -27,6 +27,8 @@ from falkit_spec.types import (
 )
 
 MediaKind: TypeAlias = Literal["image", "video", "audio"]
+_KINDS: tuple[MediaKind, ...] = get_args(MediaKind)
+_LIMITS = ("max_file_size", "min_duration", "max_duration")
 
 _EVIDENCE: Shape = {
     "`certainty` is confirmed or inferred": having(certainty={"enum": ["confirmed", "inferred"]}),
@@ -58,6 +60,15 @@ _MEDIA_INPUT: Shape = {
     "`max_bytes` needs a whole number as its value, or null": having(
         max_bytes=having(value={"type": ["integer", "null"]})
     ),
+    "`seconds` needs numbers as its min and max, of which one may be left out": {
+        "properties": {
+            "seconds": {
+                **OBJECT,
+                "anyOf": [{"required": ["min"]}, {"required": ["max"]}],
+                "properties": {key: {"type": "number", "minimum": 0} for key in ("min", "max")},
+            }
+        }
+    },
 }
 _PRICE = re.compile(r"\d+(\.\d+)?")
 
@@ -248,12 +259,15 @@ class MediaInput:
     field: str
     kind: MediaKind
     formats: tuple[str, ...]
-    """Accepted formats, in fal's order, such as `png`; lower case."""
+    """Accepted formats, in fal's order, such as `png`; lower case. None where they aren't known."""
     max_bytes: int | None
     certainty: Certainty
     """How certain the formats are."""
     size_certainty: Certainty
     """How certain the size limit is."""
+    min_seconds: float | None = None
+    """How long a video or a sound must last at least; None where nothing says so."""
+    max_seconds: float | None = None
 
     @classmethod
     def from_facts(cls, name: str, facts: JSON, where: str) -> MediaInput:
@@ -261,6 +275,9 @@ class MediaInput:
         read = expect(facts, where, _MEDIA_INPUT)
         formats = expect(read["formats"], f"{where}.formats", _EVIDENCE)
         limit = expect(read["max_bytes"], f"{where}.max_bytes", _EVIDENCE)
+        length = read.get("seconds", {})
+        if length:
+            expect(length, f"{where}.seconds", _EVIDENCE)
         return cls(
             field=name,
             kind=read["kind"],
@@ -268,6 +285,35 @@ class MediaInput:
             max_bytes=limit["value"],
             certainty=formats["certainty"],
             size_certainty=limit["certainty"],
+            min_seconds=length.get("min"),
+            max_seconds=length.get("max"),
+        )
+
+    @classmethod
+    def from_schema(cls, name: str, branches: Sequence[Object]) -> MediaInput | None:
+        """Take a text called `…image_url`, `…video_url` or `…audio_url`; None for other fields.
+
+        `branches` are what the field's schema allows. What the document says of the file's size
+        and length, under `x-fal`, is kept.
+        """
+        fitting: list[MediaKind] = [kind for kind in _KINDS if name.endswith(f"{kind}_url")]
+        text = [branch for branch in branches if branch.get("type") == "string"]
+        if not fitting or not text or any("enum" in branch for branch in branches):
+            return None
+        limits: Object = {}
+        for branch in branches:
+            said = branch.get("x-fal")
+            limits |= said if is_object(said) else {}
+        size, least, most = (limits.get(key) for key in _LIMITS)
+        return cls(
+            field=name,
+            kind=fitting[0],
+            formats=(),
+            max_bytes=int(size) if is_number(size) else None,
+            certainty="inferred",
+            size_certainty="confirmed",
+            min_seconds=least if is_number(least) else None,
+            max_seconds=most if is_number(most) else None,
         )
 
 

@@ -15,6 +15,7 @@ from jsonschema_rs import Draft202012Validator, meta
 from falkit_spec.types import JSON, Object, dig, is_array, is_number, is_object
 
 _IN_COMPONENTS = "#/components/schemas/"
+_SCALARS = ("string", "integer", "number", "boolean")
 
 
 def self_contained(node: JSON, document: Object) -> Object:
@@ -71,7 +72,29 @@ class _Reader:
             elif keyword not in _LEFT_OUT and meta.is_valid({keyword: value}):
                 read[keyword] = value
         _read_bounds(node, read)
+        self.let_optional_scalars_be_null(node, read)
         return _nullable(read) if node.get("nullable") is True else read
+
+    def let_optional_scalars_be_null(self, node: Object, read: Object) -> None:
+        """Have an object's optional scalars without a default take null, as fal's do.
+
+        Documents in the dialect of Pydantic 1 don't show it (wire.md §14.5).
+        """
+        raw, fields, musts = node.get("properties"), read.get("properties"), read.get("required")
+        if not is_object(raw) or not is_object(fields):
+            return
+        for name, field in fields.items():
+            optional = not is_array(musts) or name not in musts
+            if optional and is_object(field) and self.is_plain_scalar(raw[name]):
+                fields[name] = _nullable(field)
+
+    def is_plain_scalar(self, node: JSON) -> bool:
+        """Tell whether a schema takes texts, numbers or booleans, not null, without a default."""
+        whole = resolve(node, self.document)
+        branches = whole.get("anyOf", whole.get("oneOf"))
+        parts = [resolve(one, self.document) for one in branches] if is_array(branches) else [whole]
+        plain = bool(parts) and all(part.get("type") in _SCALARS for part in parts)
+        return plain and "default" not in whole and whole.get("nullable") is not True
 
     def ref(self, _keyword: str, value: JSON) -> Object:
         target = follow_ref(self.document, value) if isinstance(value, str) else None

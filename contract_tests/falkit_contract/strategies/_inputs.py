@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
+from urllib.parse import quote
 
 from hypothesis import note, strategies as st
 
@@ -227,15 +228,28 @@ def inputs(
 
 
 def _media(wanted: MediaInput) -> st.SearchStrategy[JSON]:
-    """Give files that a model could load: a URL first, then a data URI in each format it takes."""
+    """Give files that a model could load: a URL first, then data URIs in each format it takes."""
     simplest = f"https://example.com/{wanted.kind}{_FILE_ENDINGS[wanted.kind]}"
     named: st.SearchStrategy[JSON] = st.one_of(st.just(simplest), urls)
     if wanted.kind != "image":
         return named
-    inline: list[JSON] = [
+    plain = [
         images.data_uri(kind)
         for kind in images.KINDS
         if kind in wanted.formats
         and (wanted.max_bytes is None or len(images.sample(kind)) <= wanted.max_bytes)
     ]
+    inline: list[JSON] = [*plain, *(other for uri in plain for other in _writings(uri))]
     return named | st.sampled_from(inline) if inline else named
+
+
+def _writings(uri: str) -> list[str]:
+    """Return a base64 data URI in the other writings that fal's models read (wire.md §7.4)."""
+    head, _, data = uri.partition(",")
+    lines = [data[start : start + 76] for start in range(0, len(data), 76)]
+    return [
+        "\n".join([f"{head},", *lines]),
+        f"{head}, " + "\r\n".join(lines),
+        f"{head},{quote(data, safe='')}",
+        f" {uri.replace('data:', 'DATA:', 1)}\n",
+    ]

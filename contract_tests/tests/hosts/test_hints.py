@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from falkit_mock.service.outcomes import of_refusal
+from falkit_mock.service.hints import of_refusal
 from falkit_spec import JSON
 from serving import I2V_FAST, PROMPT, T2V, Mock
 

@@ -190,10 +190,11 @@ class TestAssumptions:
             mock = timed("instant", assumptions=assumed)
             assert mock.run(body, endpoint).status_code == code
 
-    def test_lax_types_are_taken(self, timed: Serve) -> None:
+    def test_lax_types_are_taken_unless_they_are_to_be_refused(self, timed: Serve) -> None:
         body = {"prompt": "x", "generate_audio": "false"}
-        for word, code in (("refused", 422), ("accepted", 200)):
-            assumed = (f"lax-types={word}",)
-            mock = timed("instant", assumptions=assumed)
+        assert timed("instant").run(body).status_code == 200
+        for word, code in (("accepted", 200), ("refused", 422)):
+            mock = timed("instant", assumptions=(f"lax-types={word}",))
             assert mock.run(body).status_code == code
-        assert mock.run({"prompt": "x", "duration": "6"}).status_code == 422
+            assert mock.run({"prompt": "x", "duration": "6"}).status_code == 422
+        assert mock.run(body).json()["detail"][0]["type"] == "bool_type"

@@ -82,7 +82,7 @@ def test_a_reference_may_lead_through_a_list() -> None:
     schemas: Object = {"A": {"anyOf": [{"type": "null"}, {"type": "integer"}]}}
     second: JSON = {"$ref": "#/components/schemas/A/anyOf/1"}
     beyond: JSON = {"$ref": "#/components/schemas/A/anyOf/2"}
-    odd = endpoint({"properties": {"x": second, "y": beyond}}, schemas=schemas)
+    odd = endpoint({"properties": {"x": second, "y": beyond}, "required": ["x"]}, schemas=schemas)
     assert odd.is_valid({"x": 1, "y": "anything"})
     assert not odd.is_valid({"x": None})
 
@@ -135,6 +135,41 @@ def test_null_is_allowed_in_every_dialect(schema: JSON) -> None:
     assert odd.is_valid({"a": 1})
     [fault] = odd.validate({"a": []})
     assert fault["loc"] == ["body", "a"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "taken"),
+    [
+        ({"type": "string", "title": "t", "maxLength": 3}, True),
+        ({"type": "integer", "enum": [1, 2]}, True),
+        ({"type": "number", "minimum": 1}, True),
+        ({"type": "boolean"}, True),
+        (ref("Int"), True),
+        ({"allOf": [ref("Int")], "title": "t"}, True),
+        ({"anyOf": [{"type": "string", "enum": ["auto"]}, {"type": "integer"}]}, True),
+        ({"type": "integer", "default": 1}, False),
+        ({"allOf": [ref("Int")], "default": 1}, False),
+        ({"type": "array", "items": {"type": "string"}}, False),
+        ({"type": "object"}, False),
+        (ref("File"), False),
+        ({"anyOf": [ref("File"), {"type": "string"}]}, False),
+    ],
+)
+def test_only_an_optional_scalar_without_default_may_be_null_unsaid(
+    schema: JSON, taken: bool
+) -> None:
+    schemas: Object = {
+        "Int": {"type": "integer"},
+        "File": {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]},
+    }
+    holder: Object = {"type": "object", "properties": {"a": schema}}
+    odd = endpoint(holder, holder, schemas)
+    assert odd.is_valid({"a": None}) is taken
+    assert (odd.validate_output({"a": None}) == []) is taken
+    nested = endpoint({"properties": {"in": holder}}, schemas=schemas)
+    assert nested.is_valid({"in": {"a": None}}) is taken
+    required = endpoint({**holder, "required": ["a"]}, schemas=schemas)
+    assert not required.is_valid({"a": None})
 
 
 def test_nullable_without_a_type_accepts_anything() -> None:
@@ -326,3 +361,28 @@ def test_no_schema_however_broken_crashes_anything(schema: JSON, value: JSON) ->
     assert isinstance(odd.validate_output(value), list)
     assert odd.validate_output(odd.example_output()) == [] or odd.example_output() == {}
     assert isinstance(odd.with_defaults({}), dict)
+
+
+def test_a_file_is_known_by_its_fields_name_and_limited_as_the_document_says() -> None:
+    text: Object = {"type": "string"}
+    clip: Object = {**text, "x-fal": {"max_file_size": 9, "min_duration": 3, "max_duration": 10.05}}
+    fields: Object = {
+        "image_url": text,
+        "end_image_url": {"anyOf": [{**text, "x-fal": {"max_file_size": 7}}, {"type": "null"}]},
+        "video_url": clip,
+        "audio_url": {"allOf": [ref("Url")]},
+        "mode_image_url": {**text, "enum": ["a"]},
+        "image_urls": {"type": "array", "items": text},
+        "video_url_count": {"type": "integer"},
+        "webhook_url": text,
+    }
+    found = endpoint({"properties": fields}, schemas={"Url": text}).file_fields
+    assert [
+        (one.field, one.kind, one.max_bytes, one.min_seconds, one.max_seconds) for one in found
+    ] == [
+        ("image_url", "image", None, None, None),
+        ("end_image_url", "image", 7, None, None),
+        ("video_url", "video", 9, 3, 10.05),
+        ("audio_url", "audio", None, None, None),
+    ]
+    assert {one.formats for one in found} == {()}

@@ -133,7 +133,17 @@ def endpoint_with(facts: JSON) -> Catalog:
     return Catalog.from_documents([Document(json.dumps(data).encode(), source="d.json")])
 
 
-PNG: Object = {"value": ["png"], "certainty": "confirmed", "source": "a test"}
+EVIDENCE: Object = {"certainty": "confirmed", "source": "a test"}
+PNG: Object = {"value": ["png"], **EVIDENCE}
+SOUND: Object = {
+    "kind": "audio",
+    "formats": {"value": ["mp3"], **EVIDENCE},
+    "max_bytes": {"value": None, **EVIDENCE},
+}
+
+
+def lasting(seconds: JSON) -> JSON:
+    return {"inputs": {"a": {**SOUND, "seconds": seconds}}}
 
 
 BAD_FACTS: list[tuple[JSON, str]] = [
@@ -173,6 +183,11 @@ BAD_FACTS: list[tuple[JSON, str]] = [
         {"inputs": {"a": {"kind": "image", "formats": PNG, "max_bytes": {"value": "x"}}}},
         "`max_bytes` needs a whole number",
     ),
+    (lasting(1), "`seconds` needs numbers"),
+    (lasting({}), "`seconds` needs numbers"),
+    (lasting({"min": "2"}), "`seconds` needs numbers"),
+    (lasting({"max": -1}), "`seconds` needs numbers"),
+    (lasting({"min": 2}), "`certainty` is"),
 ]
 
 
@@ -224,3 +239,11 @@ def test_the_vendored_overlays_serve_a_document_from_elsewhere(tmp_path: Path) -
     shutil.copy(fast.document.source, copy)
     own = Catalog.from_documents([Document.from_path(copy)], vendored_overlays())
     assert own.get(fast.id).price({}) == fast.price({})
+
+
+def test_a_length_may_have_one_limit_or_two() -> None:
+    bounds: list[Object] = [{"min": 2, "max": 10.5}, {"min": 2}, {"max": 10.5}]
+    for limits in bounds:
+        [endpoint] = endpoint_with(lasting({**limits, **EVIDENCE}))
+        [medium] = endpoint.media_inputs
+        assert (medium.min_seconds, medium.max_seconds) == (limits.get("min"), limits.get("max"))

@@ -80,13 +80,17 @@ _MESSAGES = {
 
 
 def input_error(
-    kind: str, field: str, value: JSON, ctx: Mapping[str, JSON] | None = None
+    kind: str,
+    field: str,
+    value: JSON,
+    ctx: Mapping[str, JSON] | None = None,
+    message: str | None = None,
 ) -> dict[str, JSON]:
     """Return one model error of wire.md §6.1 about one field of the input.
 
     Types, codes and ctx keys are confirmed; the messages are our own words.
     """
-    return {**model_error(kind, [field], ctx), "input": value}
+    return {**model_error(kind, [field], ctx, message), "input": value}
 
 
 def model_error(

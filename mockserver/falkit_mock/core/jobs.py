@@ -134,6 +134,8 @@ class MediaValue:
     value: str
     formats: tuple[str, ...]
     max_bytes: int | None
+    min_seconds: float | None = None
+    max_seconds: float | None = None
 
 
 Moments: TypeAlias = tuple[float, float]

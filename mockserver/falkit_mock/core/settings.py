@@ -136,9 +136,12 @@ class Assumptions:
     stream_logs: Literal["new", "window"] = "new"
     # wire.md §14.2: the rule for long clips is prose; what breaking it answers is not on record.
     unsupported_combination: Literal["refused", "accepted"] = "refused"
-    # wire.md §14.4: "6" for an integer enum is refused for certain; whether "true" is
-    # taken for a boolean, as Pydantic does unless told otherwise, is not on record.
-    lax_types: Literal["refused", "accepted"] = "refused"
+    # wire.md §14.4: "6" for an integer enum is refused for certain; that "true" is taken for a
+    # boolean, as Pydantic does unless told otherwise, is likely.
+    lax_types: Literal["accepted", "refused"] = "accepted"
+    # wire.md §7.4: fal's SDK reads a data URI whatever media type it names; one model of fal's
+    # has refused types for which it knew no file extension.
+    data_uri_label: Literal["ignored", "checked"] = "ignored"
     # wire.md §3.1, §7.4: that files have access rules is documented; what a reader without
     # leave is answered is not on record: 403 for `forbid`, 404 for `hide` here.
     file_acl: Literal["enforced", "ignored"] = "enforced"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache, partial
 from hashlib import sha256
+from urllib.parse import unquote
 
 from falkit_fixtures import mp4
 from falkit_mock.core.clock import Clock
@@ -26,6 +27,7 @@ PATIENCE = 86_400.0
 # Bytes gathered before a thread writes them, and read at a time.
 _BATCH = 1 << 20
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
+_EXTENSION = re.compile(r"[A-Za-z0-9]{1,16}")
 _CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]{1,120}/[\w!#$&^.+-]{1,120}(\s*;[ -~]{0,200})?", re.A)
 _BINARY = "application/octet-stream"
 
@@ -147,9 +149,9 @@ class Uploads:
         while data := await asyncio.to_thread(next, steps, b""):
             yield data
 
-    def read_now(self, file: StoredFile, most: int) -> bytes:
-        """Return the first `most` bytes; blocks."""
-        return b"".join(self._store.blobs.read(file.pieces, 0, most, _BATCH))
+    def read_now(self, file: StoredFile, start: int, end: int) -> bytes:
+        """Return the bytes [start, end), as far as there are any; blocks."""
+        return b"".join(self._store.blobs.read(file.pieces, start, end, _BATCH))
 
 
 async def _written(blobs: Blobs, chunks: AsyncIterator[bytes]) -> Piece:
@@ -198,10 +200,20 @@ def _listed(numbers: list[int]) -> str:
 
 
 def _plain_name(name: str, content_type: str) -> str:
-    """Return a file name that needs no escaping in a URL and can't lead out of its folder."""
-    plain = _ODD.sub("_", name.replace("\\", "/").rpartition("/")[2]).strip("._")
-    if plain:
-        return plain[-100:].lstrip("._")
+    """Return a file name that needs no escaping in a URL and can't lead out of its folder.
+
+    It keeps the extension whatever the letters before it, since readers go by that.
+    """
+    # Headers can't hold all letters, so some clients percent-encode a name.
+    last = unquote(name).replace("\\", "/").rpartition("/")[2].rstrip("._ ")
+    before, dot, after = last.rpartition(".")
+    if dot and _EXTENSION.fullmatch(after):
+        stem, extension = before, dot + after
+    else:
+        stem, extension = last, ""
+    plain = _ODD.sub("_", stem).strip("._")[-100 + len(extension) :].lstrip("._")
+    if plain or extension:
+        return f"{plain or 'upload'}{extension}"
     extension = mimetypes.guess_extension(content_type.partition(";")[0].strip()) or ".bin"
     return f"upload{extension}"
 
@@ -261,8 +273,8 @@ class OwnFile:
     """A file of the mock's that comes back as an input."""
 
     size: int
-    # Returns the first so many bytes; may block.
-    read: Callable[[int], bytes]
+    # Returns the bytes from one place to another; may block.
+    read: Callable[[int, int], bytes]
 
 
 class Media:
@@ -309,7 +321,7 @@ class Media:
 
     def _own(self, path: str) -> OwnFile | None:
         if file := self.file(path):
-            return OwnFile(len(file.data), lambda most: file.data[:most])
+            return OwnFile(len(file.data), lambda start, end: file.data[start:end])
         if stored := self._uploads.file(path):
             return OwnFile(stored.size, partial(self._uploads.read_now, stored))
         return None

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import ipaddress
 import re
 import socket
+import struct
 import threading
 import unicodedata
 import warnings
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from falkit_mock.core.fal_errors import input_error
 from falkit_mock.core.jobs import MediaKind, MediaValue
-from falkit_mock.service.lengths import seconds_of
+from falkit_mock.service import containers, sounds
+from falkit_mock.service.containers import HEAD, PICTURES, Found, Source, Unreadable
 from falkit_spec import JSON
 
 if TYPE_CHECKING:
@@ -31,10 +30,6 @@ _PILLOW_NAMES = {"MPO": "jpeg", "JPEG2000": "jp2"}
 # Pillow's bomb warning is turned into an error for the length of one look, and
 # Python's warning filters are the process's, not a thread's.
 _FILTERS = threading.Lock()
-
-
-class Unreadable(Exception):
-    """The bytes aren't a medium that can be loaded; the message is the decoder's."""
 
 
 class TooManyPixels(Exception):
@@ -67,31 +62,20 @@ def image_format(data: bytes) -> str:
     return _PILLOW_NAMES.get(name, name.lower())
 
 
-# Which container begins how: of these the first that fits.
-_VIDEOS = {
-    b"....ftypqt  ": "mov",
-    b"....ftyp": "mp4",
-    rb"\x1aE\xdf\xa3.{0,56}webm": "webm",
-    rb"\x1aE\xdf\xa3": "mkv",
-    b"RIFF....AVI ": "avi",
-    b"GIF8[79]a": "gif",
-    b"....(moov|mdat|wide|free)": "mov",
-}
-_SOUNDS = {
-    b"RIFF....WAVE": "wav",
-    rb"ID3|\xff[\xfb\xf3\xf2]": "mp3",
-    b"fLaC": "flac",
-    b"OggS": "ogg",
-    b"....ftyp": "m4a",
-    rb"\xff[\xf1\xf9]": "aac",
-}
+_READERS = {**containers.READERS, **sounds.READERS}
 
 
-def _format_by(beginnings: Mapping[bytes, str], data: bytes) -> str:
-    """Return the format that data begins like; raise Unreadable if none is known."""
-    for pattern, name in beginnings.items():
-        if re.match(pattern, data, re.DOTALL):
-            return name
+def identify(source: Source) -> Found:
+    """Return what a video or a sound is; raise Unreadable for what is neither, or is broken."""
+    if not source.size:
+        raise Unreadable("the file is empty")
+    head = source.read(0, HEAD)
+    for pattern, reader in _READERS.items():
+        if re.match(pattern, head, re.DOTALL):
+            try:
+                return reader(source)
+            except (struct.error, IndexError, ValueError, ArithmeticError):
+                raise Unreadable("its headers can't be read") from None
     raise Unreadable("no known format begins like this")
 
 
@@ -105,7 +89,7 @@ _MOST = 256 * 1024 * 1024
 async def check_download(medium: MediaValue) -> float | None:
     """Fetch a local URL and check what it answers; raise Rejected as fal's model would.
 
-    Return how many seconds the file lasts, as check_bytes does.
+    Return the file's length in seconds; None where it has none, or wasn't fetched.
     """
     # Lazy: httpx takes longer to import than the server to answer its first request.
     import httpx
@@ -150,11 +134,6 @@ async def _read(reply: httpx.Response, medium: MediaValue, url: str) -> bytes:
     return bytes(data)
 
 
-_FORMATS: dict[MediaKind, Callable[[bytes], str]] = {
-    "image": image_format,
-    "video": partial(_format_by, _VIDEOS),
-    "audio": partial(_format_by, _SOUNDS),
-}
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
@@ -168,21 +147,66 @@ class Rejected(Exception):
         self.hint = hint
 
 
-def check_data_uri(medium: MediaValue) -> float | None:
+# What the SDK's reader takes for white space before a scheme.
+_BEFORE_SCHEME = "".join(map(chr, range(33)))
+
+
+def is_data_uri(url: str) -> bool:
+    """Tell whether a URL holds its file itself."""
+    return url.lstrip(_BEFORE_SCHEME)[:5].lower() == "data:"
+
+
+# Labels that a model of fal's has refused, though they are common (wire.md §7.4).
+_REFUSED_LABELS = ("audio/wav", "audio/wave", "audio/webm", "audio/mp4", "audio/ogg")
+
+
+@lru_cache(maxsize=256)
+def _extension(label: str) -> str | None:
+    from mimetypes import MimeTypes
+
+    # Without the machine's own list, so that all machines know the same.
+    return MimeTypes(filenames=()).guess_extension(label, strict=False)
+
+
+def unknown_label(url: str) -> str | None:
+    """Return a data URI's media type if it leads to no file extension; None where it does."""
+    head = url.lstrip(_BEFORE_SCHEME)[5:300].partition(",")[0]
+    label = head.partition(";")[0].strip().lower()
+    known = not label or (label not in _REFUSED_LABELS and _extension(label))
+    return None if known else label
+
+
+def read_data_uri(url: str) -> bytes:
+    """Return the bytes of a data URI as fal's SDK reads them: by urllib (wire.md §7.4).
+
+    Raise ValueError for one that can't be read.
+    """
+    # Lazy, as are all imports that cost and that most requests do without.
+    from urllib.request import DataHandler, Request
+
+    request = Request(url)
+    if request.type != "data":
+        raise ValueError(f"its scheme is {request.type!r}")
+    # The handler alone, since urlopen would open any other scheme too.
+    with DataHandler().data_open(request) as response:
+        return response.read()
+
+
+def check_data_uri(medium: MediaValue, *, labels: bool = False) -> float | None:
     """Decode a data URI and look at its bytes; raise Rejected as fal's model would.
 
-    Return how many seconds the file lasts, as check_bytes does.
+    `labels` has the media type checked as well. Return the length in seconds, if it has one.
     """
-    head, comma, payload = medium.value.partition(",")
-    if not comma:
-        raise download_failed(medium, "a data URI needs a comma between its type and its data")
+    if labels and (label := unknown_label(medium.value)):
+        why = f"no file extension is known for {label!r}; name the type by its registered name"
+        raise _rejected(medium, "file_download_error", why, message="Unsupported data URL")
     try:
-        if head.lower().endswith(";base64"):
-            data = base64.b64decode(payload, validate=True)
+        data = read_data_uri(medium.value)
+    except ValueError as error:
+        if "," not in medium.value:
+            why = "a data URI needs a comma between its type and its data"
         else:
-            data = unquote_to_bytes(payload)
-    except (binascii.Error, ValueError) as error:
-        why = f"the data URI's base64 can't be decoded ({error})"
+            why = f"the data URI can't be decoded ({error})"
         raise download_failed(medium, why) from None
     return check_bytes(medium, data)
 
@@ -195,15 +219,21 @@ def check_size(medium: MediaValue, size: int) -> None:
 
 
 def check_bytes(medium: MediaValue, data: bytes) -> float | None:
+    """Judge bytes in memory; as `check_source`."""
+    return check_source(medium, Source.of(data))
+
+
+def check_source(medium: MediaValue, source: Source) -> float | None:
     """Judge a file by its content; raise Rejected with the error that fits.
 
-    Return how many seconds it lasts; None for an image, and where its container doesn't say.
+    Return its length in seconds; None for an image, or where the container doesn't say.
     """
-    check_size(medium, len(data))
-    unsupported = f"unsupported_{medium.kind}_format"
-    supported: dict[str, JSON] = {"supported_formats": list(medium.formats)}
+    check_size(medium, source.size)
     try:
-        found = _FORMATS[medium.kind](data)
+        if medium.kind == "image":
+            found = Found(image_format(source.read(0, _MOST)))
+        else:
+            found = identify(source)
     except TooManyPixels as error:
         most: int = error.args[0]
         side = int(most**0.5)
@@ -214,11 +244,56 @@ def check_bytes(medium: MediaValue, data: bytes) -> float | None:
         why = f"the bytes don't load ({error})"
         if medium.kind == "image":
             raise _rejected(medium, "image_load_error", why) from None
-        raise _rejected(medium, unsupported, why, supported) from None
-    if found not in medium.formats:
-        why = f"the bytes are {found}, whatever the label says"
-        raise _rejected(medium, unsupported, why, supported)
-    return None if medium.kind == "image" else seconds_of(data)
+        raise _unsupported(medium, why) from None
+    _check_tracks(medium, found)
+    _check_seconds(medium, found.seconds)
+    return found.seconds
+
+
+# Formats that differ by their name alone where only the sound is used.
+_ISO = frozenset(("mp4", "mov", "m4v", "m4a", "3gp"))
+
+
+def _check_tracks(medium: MediaValue, found: Found) -> None:
+    if found.cut:
+        raise _unsupported(medium, f"the {found.format} breaks off: the file is cut short")
+    if medium.kind == "video" and not found.video and found.format not in PICTURES:
+        raise _unsupported(medium, f"the {found.format} has no video track")
+    if medium.kind == "audio" and not found.audio:
+        raise _unsupported(medium, f"the {found.format} has no sound in it")
+    same = _ISO if medium.kind == "audio" and found.format in _ISO else {found.format}
+    # Where no formats are known, whatever can be read is taken.
+    anything = not medium.formats and (medium.kind != "video" or found.video)
+    if not anything and same.isdisjoint(medium.formats):
+        raise _unsupported(medium, f"the bytes are {found.format}, whatever the label says")
+
+
+def _check_seconds(medium: MediaValue, seconds: float | None) -> None:
+    least, most = medium.min_seconds, medium.max_seconds
+    if seconds is None:
+        return
+    for wrong, name, limit in (
+        (least is not None and seconds < least, "short", least),
+        (most is not None and seconds > most, "long", most),
+    ):
+        if wrong:
+            bound = "min_duration" if name == "short" else "max_duration"
+            ctx: dict[str, JSON] = {bound: limit, "provided_duration": round(seconds, 3)}
+            why = f"the file lasts {seconds:g} s"
+            raise _rejected(medium, f"{medium.kind}_duration_too_{name}", why, ctx)
+
+
+# What the pages of fal's models name for most inputs.
+_USUAL: dict[MediaKind, tuple[str, ...]] = {
+    "image": ("jpg", "jpeg", "png", "webp", "gif", "avif"),
+    "video": ("mp4", "mov", "webm", "m4v", "gif"),
+    "audio": ("mp3", "ogg", "wav", "m4a", "aac"),
+}
+
+
+def _unsupported(medium: MediaValue, why: str) -> Rejected:
+    ctx: dict[str, JSON] = {"supported_formats": list(medium.formats or _USUAL[medium.kind])}
+    return _rejected(medium, f"unsupported_{medium.kind}_format", why, ctx)
 
 
 def check_url(medium: MediaValue, *, allow_private: bool) -> bool:
@@ -296,7 +371,11 @@ def download_failed(medium: MediaValue, why: str) -> Rejected:
 
 
 def _rejected(
-    medium: MediaValue, kind: str, why: str | None = None, ctx: dict[str, JSON] | None = None
+    medium: MediaValue,
+    kind: str,
+    why: str | None = None,
+    ctx: dict[str, JSON] | None = None,
+    message: str | None = None,
 ) -> Rejected:
-    item = input_error(kind, medium.field, medium.value, ctx)
+    item = input_error(kind, medium.field, medium.value, ctx, message)
     return Rejected(medium.field, item, f"{medium.field}: {why}" if why else None)

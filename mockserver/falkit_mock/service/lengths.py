@@ -1,14 +1,10 @@
-"""How long videos and sounds last, as far as their containers say."""
+"""What follows from how long an input's videos and sounds last."""
 
 from __future__ import annotations
 
-import math
-import wave
 from collections.abc import Mapping
 from dataclasses import replace
-from io import BytesIO
 
-from falkit_fixtures import UnreadableVideo, mp4
 from falkit_mock.core.jobs import ParsedRequest
 
 # A file that isn't looked at, or doesn't say how long it is, counts as this long.
@@ -17,44 +13,19 @@ ASSUMED = 5.0
 _MOST = 500.0
 
 
-def measured(parsed: ParsedRequest, lengths: Mapping[str, float]) -> ParsedRequest:
-    """Return a request with the figures that follow from how long its files last, by field."""
+def measured(parsed: ParsedRequest, lengths: Mapping[str, float | None]) -> ParsedRequest:
+    """Return a request with the figures that follow from its files' lengths, by field."""
     fields = parsed.endpoint.measured
     if not fields:
         return parsed
+    # To the millisecond, of which there has to be one.
+    known = {field: min(round(lengths.get(field) or 0.0, 3), _MOST) for field in fields}
     figures = parsed.endpoint.figures(
-        parsed.input, {field: lengths.get(field, ASSUMED) for field in fields}
+        parsed.input, {field: known[field] or ASSUMED for field in fields}
     )
     why = "public URLs aren't fetched, and not every file says how long it is"
     hints = [
-        f"{field}: taken to last {ASSUMED:g} s, since {why}"
-        for field in fields
-        if field not in lengths
+        f"{field}: taken to last {ASSUMED:g} s, since {why}" for field in fields if not known[field]
     ]
     hint = "; ".join([parsed.hint, *hints] if parsed.hint else hints) or None
     return replace(parsed, video=figures.video, units=figures.units, hint=hint)
-
-
-def seconds_of(data: bytes) -> float | None:
-    """Return how long a file lasts, to the millisecond; None where that can't be read."""
-    for read in (_of_mp4, _of_wav):
-        found = read(data)
-        if found is not None and math.isfinite(found) and round(found, 3) > 0:
-            return min(round(found, 3), _MOST)
-    return None
-
-
-def _of_mp4(data: bytes) -> float | None:
-    try:
-        return mp4.read(data).duration
-    except UnreadableVideo:
-        return None
-
-
-def _of_wav(data: bytes) -> float | None:
-    try:
-        with wave.open(BytesIO(data)) as sound:
-            frames, rate = sound.getnframes(), sound.getframerate()
-            return float(frames) / float(rate)
-    except (wave.Error, EOFError, ZeroDivisionError):
-        return None

@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import lru_cache, partial
 from hashlib import sha256
 from typing import cast
@@ -19,60 +18,25 @@ from falkit_mock.core.errors import ShuttingDown
 from falkit_mock.core.fal_errors import NOT_BILLED, error_text, platform_error, refusal
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
+from falkit_mock.service.containers import Source
 from falkit_mock.service.files import MISSING, Media, OwnFile
+from falkit_mock.service.hints import of_lax_values, of_refusal, of_unknown_fields
 from falkit_mock.service.inputs import (
     Rejected,
-    check_bytes,
     check_data_uri,
     check_download,
     check_size,
+    check_source,
     check_url,
     download_failed,
+    is_data_uri,
+    unknown_label,
     unreachable,
 )
 from falkit_mock.service.lengths import ASSUMED, measured
-from falkit_mock.settings import MiB, Settings
+from falkit_mock.settings import Settings
 from falkit_mock.store import FileRecord, Store
 from falkit_spec import JSON, Endpoint, Figures
-from falkit_spec.catalog import dropped_inputs
-
-
-def of_refusal(detail: list[JSON]) -> str | None:
-    """Return how to fix a refusal whose own words don't tell."""
-    for item in detail:
-        if not isinstance(item, dict):
-            continue
-        value, loc = item["input"], item["loc"]
-        # An input that is text where an object belongs reads alike, one level down.
-        if item["type"] == "model_attributes_type" and loc == ["body"] and isinstance(value, str):
-            return (
-                "the body was not read as JSON; send it as an object, with the header "
-                "Content-Type: application/json"
-            )
-        if item["type"] != "literal_error" or not isinstance(loc, list):
-            continue
-        if isinstance(value, str) and value.isdigit():
-            return (
-                f"{loc[-1]}: the document lists integers, so send {value} without quotes; the "
-                "types of @fal-ai/client say strings, and the service refuses those"
-            )
-    return None
-
-
-def _ignored(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
-    """Name the fields that the model ignores because its document doesn't know them."""
-    known = endpoint.input_schema.get("properties")
-    if not isinstance(known, dict) or known.keys() >= given.keys():
-        return None
-    words: list[str] = []
-    dropped = dropped_inputs(endpoint)
-    for name in given.keys() - known.keys():
-        near = [] if name in dropped else get_close_matches(name, known, n=1)
-        fix = f" (did you mean {near[0]}?)" if near else ""
-        if name in dropped:
-            fix = f" (fal had it until {dropped[name]}; --as-of {dropped[name]} has it still)"
-        words.append(f"{name}{fix}")
-    return f"ignored, since {endpoint.id} has no such input: {', '.join(sorted(words))}"
 
 
 def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused:
@@ -130,11 +94,12 @@ def _check(endpoint: Endpoint, given: JSON, settings: Settings) -> ParsedRequest
     if faults:
         detail = cast("list[JSON]", faults)
         return _refused(detail, settings, of_refusal(detail))
+    hint = of_lax_values(endpoint, given) if coerce else None
     if coerce:
         given = endpoint.coerced(given)
     assert isinstance(given, dict), "whatever else was refused above"
     filled = endpoint.with_defaults(given)
-    return _parsed(endpoint, filled, endpoint.figures(filled))
+    return _parsed(endpoint, filled, endpoint.figures(filled), hint)
 
 
 def _refused(detail: list[JSON], settings: Settings, hint: str | None) -> Refused:
@@ -148,28 +113,41 @@ def _failed(code: int, detail: str, settings: Settings, hint: str | None) -> Ref
     return Refused(Outcome(code, body, NOT_BILLED, error_text(code, settings.assumptions)), hint)
 
 
-def _parsed(endpoint: Endpoint, filled: dict[str, JSON], figures: Figures) -> ParsedRequest:
+def _parsed(
+    endpoint: Endpoint, filled: dict[str, JSON], figures: Figures, hint: str | None = None
+) -> ParsedRequest:
     if endpoint.measured:
         # Files are looked at later, and public ones never.
         figures = endpoint.figures(filled, dict.fromkeys(endpoint.measured, ASSUMED))
     media: list[MediaValue] = []
-    for wanted in endpoint.media_inputs:
+    hints = [hint, of_unknown_fields(endpoint, filled)]
+    for wanted in endpoint.file_fields:
         value = filled.get(wanted.field)
-        if isinstance(value, str):
+        if isinstance(value, str) and value != endpoint.defaults.get(wanted.field):
             media.append(
-                MediaValue(wanted.field, wanted.kind, value, wanted.formats, wanted.max_bytes)
+                MediaValue(
+                    field=wanted.field,
+                    kind=wanted.kind,
+                    value=value,
+                    formats=wanted.formats,
+                    max_bytes=wanted.max_bytes,
+                    min_seconds=wanted.min_seconds,
+                    max_seconds=wanted.max_seconds,
+                )
             )
+            if is_data_uri(value) and (label := unknown_label(value)):
+                hints.append(f"{wanted.field}: some of fal's models refuse data URIs of {label}")
     return ParsedRequest(
         endpoint=endpoint,
         input=filled,
         media=tuple(media),
         video=figures.video,
         units=figures.units,
-        hint=_ignored(endpoint, filled),
+        hint="; ".join(filter(None, hints)) or None,
     )
 
 
-# Return how many seconds the file lasts, if that is known.
+# Returns a file's length in seconds, where it has one.
 Later = Callable[[], Awaitable[float | None]]
 
 
@@ -181,7 +159,7 @@ def _look_at_media(
     later: dict[str, Later] = {}
     for medium in parsed.media:
         value = medium.value
-        plain = "/files/" not in value and value[:5].lower() != "data:"
+        plain = "/files/" not in value and not is_data_uri(value)
         if plain and unreachable(value) is None:
             # A public URL is taken on trust: nothing leaves the machine.
             continue
@@ -197,8 +175,9 @@ def _first_look(
     medium: MediaValue, settings: Settings, media: Media, media_base: str
 ) -> Later | None:
     # In a thread: decoding a large picture takes longer than the event loop may stand still.
-    if medium.value[:5].lower() == "data:":
-        return lambda: asyncio.to_thread(check_data_uri, medium)
+    if is_data_uri(medium.value):
+        labels = settings.assumptions.data_uri_label == "checked"
+        return lambda: asyncio.to_thread(check_data_uri, medium, labels=labels)
     own = media.own_file(medium.value, media_base)
     if own is MISSING:
         raise download_failed(medium, "this mock has no such file")
@@ -210,16 +189,11 @@ def _first_look(
     return None
 
 
-# What is read of a file without a limit.
-_MOST = 256 * MiB
-
-
 def _check_own(medium: MediaValue, own: OwnFile) -> float | None:
     try:
-        data = own.read(_MOST)
+        return check_source(medium, Source(own.size, own.read))
     except (OSError, EOFError):
         raise download_failed(medium, "the file was deleted before the job read it") from None
-    return check_bytes(medium, data)
 
 
 def _refuse_media(parsed: ParsedRequest, rejected: list[Rejected], settings: Settings) -> Refused:
@@ -335,15 +309,13 @@ class Outcomes:
         rejected: list[Rejected],
         later: dict[str, Later],
     ) -> Outcome:
-        lengths: dict[str, float] = {}
+        lengths: dict[str, float | None] = {}
         try:
             for field, check in later.items():
                 try:
-                    seconds = await check()
+                    lengths[field] = await check()
                 except Rejected as error:
                     rejected.append(error)
-                else:
-                    lengths |= {} if seconds is None else {field: seconds}
             outcome = self._finish(request_id, measured(parsed, lengths), request, rejected)
         except Exception:
             # No caller waits for it: the job has to end all the same.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from falkit_fixtures import images
+from falkit_fixtures import images, mp4
 from serving import I2V_FAST, PROMPT, RETAKE, Mock
 
 
@@ -24,8 +24,19 @@ def test_an_uploaded_picture_is_taken_whatever_its_label(
 
 
 def test_an_uploaded_clip_is_taken(mock: Mock, upload: Callable[..., str]) -> None:
-    url = upload(images.others("mp4"), "video/mp4")
+    url = upload(mp4.render(mp4.Clip(1920, 1080, 25, 50, audio=False)), "video/mp4")
     assert refusal(mock, {"video_url": url}, RETAKE) is None
+
+
+def test_an_uploaded_clip_is_read_wherever_its_index_is(
+    mock: Mock, upload: Callable[..., str]
+) -> None:
+    clip = mp4.render(mp4.Clip(1920, 1080, 25, 50, audio=False))
+    start, end = clip.index(b"moov") - 4, clip.index(b"mdat") - 4
+    behind = clip[:start] + clip[end:] + clip[start:end]
+    assert refusal(mock, {"video_url": upload(behind)}, RETAKE) is None
+    for cut in (clip[:-1], behind[:-1], behind[: len(behind) // 2], clip[:100]):
+        assert refusal(mock, {"video_url": upload(cut)}, RETAKE) == "unsupported_video_format"
 
 
 @pytest.mark.parametrize(

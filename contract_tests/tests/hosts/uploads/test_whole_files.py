@@ -73,15 +73,30 @@ def test_the_empty_file_is_a_file(upload: Callable[..., str]) -> None:
     [
         ("../../etc/passwd", "_passwd"),
         ("C:\\films\\clip.mp4", "_clip.mp4"),
-        ("%E2%82%AC uro?.png", "_uro_.png"),
+        ("%E2%82%AC uro?.png", "_uro.png"),
+        ("%E5%86%99%E7%9C%9F.png", "_upload.png"),
+        ("写真.png".encode(), "_upload.png"),
+        ("фото 1.JPG".encode(), "_1.JPG"),
+        ("a" * 200 + ".webp", "_" + "a" * 95 + ".webp"),
+        ("photo.写真".encode(), "_photo"),
+        (".png", "_upload.png"),
         ("...", "_upload.txt"),
         ("", "_upload.txt"),
     ],
 )
-def test_file_names_are_made_safe(upload: Callable[..., str], name: str, end: str) -> None:
+def test_file_names_are_made_safe_and_keep_their_extension(
+    upload: Callable[..., str], name: str | bytes, end: str
+) -> None:
     url = upload(b"x", x_fal_file_name=name)
     assert url.endswith(end)
     assert httpx.get(url).content == b"x"
+
+
+@pytest.mark.parametrize("name", ["写真.png", "%E5%86%99%E7%9C%9F.png", "\u0000.png"])
+def test_a_name_in_json_keeps_its_extension_too(mock: Mock, name: str) -> None:
+    body = {"content_type": "image/png", "file_name": name}
+    reply = mock.http.post("/rest.fal.ai/storage/upload/initiate", json=body)
+    assert reply.json()["file_url"].endswith("_upload.png")
 
 
 def test_a_malformed_type_becomes_bytes(upload: Callable[..., str]) -> None:
