@@ -89,7 +89,7 @@ class Options:
         """The headers that carry the options (wire.md §3.1)."""
         timeout = self.start_timeout
         own = {
-            "X-Fal-Request-Timeout": None if timeout is None else str(float(timeout)),
+            "X-Fal-Request-Start-Timeout": None if timeout is None else str(float(timeout)),
             "X-Fal-Runner-Hint": self.runner_hint,
             "X-Fal-Queue-Priority": self.priority,
         }

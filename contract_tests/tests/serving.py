@@ -16,6 +16,7 @@ from falkit_mock.core.clock import Clock, ManualClock
 from falkit_mock.core.network import listen, reached
 from falkit_mock.mock import ServerThread
 from falkit_mock.service.service import Service
+from falkit_spec import Catalog
 
 T2V = "fal-ai/ltx-2/text-to-video"
 I2V_FAST = "fal-ai/ltx-2/image-to-video/fast"
@@ -118,11 +119,14 @@ Serve = Callable[..., Mock]
 
 
 @contextmanager
-def running(settings: Settings | None = None, clock: Clock | None = None) -> Generator[Mock]:
+def running(
+    settings: Settings | None = None, clock: Clock | None = None, catalog: Catalog | None = None
+) -> Generator[Mock]:
     """Serve the mock on a free port for the length of the block."""
     with listen("127.0.0.1", 0) as listener:
         url = reached(listener)
-        with ServerThread(settings or Settings(), listener, clock=clock) as server:
+        settings = settings or Settings()
+        with ServerThread(settings, listener, clock=clock, catalog=catalog) as server:
             service = server.wait().service
             client = httpx.Client(base_url=url, headers=KEY, timeout=PATIENCE, trust_env=False)
             with client:

@@ -165,6 +165,24 @@ def test_every_assumption_is_in_the_table_of_fidelity() -> None:
         assert getattr(Assumptions(), name) == values[0], "the first is the default"
 
 
+def test_whatever_is_accepted_beyond_fal_has_a_source() -> None:
+    page = (ROOT / "docs" / "fidelity.md").read_text()
+    section = page.partition("## Accepts more than fal\n")[2].partition("\n## ")[0]
+    head, _, *rows = re.findall(r"^\| (.+) \|$", section, re.MULTILINE)
+    assert head == "what | where | source"
+    # Pages and clients by their tags, standards by number, what is inferred or our own by name.
+    known = (
+        r"\b(D:[a-z]|PY|JS|SDK|PROXY|AISDK|FALGIT|JSGIT|PLAT|OAS|RFC \d|Pydantic|3P|1L|L|I\b|"
+        "falkit's own)"
+    )
+    assert len(rows) > 10
+    for row in rows:
+        what, where, source = row.split(" | ")
+        assert what
+        assert where
+        assert re.search(known, source), f"{what!r} has no source: {source!r}"
+
+
 def test_the_readme_names_make_targets_that_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"^make ([a-z]+)", README, re.MULTILINE)) <= targets

@@ -59,7 +59,7 @@ class Job:
     # Names of the faults that apply to it.
     faults: tuple[str, ...]
     cancelled: bool
-    # US dollars at fal; None until it succeeded, and where the price isn't known.
+    # US dollars at fal; None unless it is billed, and where the price isn't known.
     cost: Decimal | None
 
 

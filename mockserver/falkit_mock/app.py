@@ -15,19 +15,19 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Mount, Route
 from starlette.types import Message, Receive, Scope, Send
-from starlette.websockets import WebSocketClose
 
 from falkit_mock.control.routes import ROOT, Guard, control_router, is_control
 from falkit_mock.core import HINT
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import HostNotImitated, WireError
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
-from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE
+from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE, WS
 from falkit_mock.gateway.gateway import Gateway
-from falkit_mock.hosts import RequestContext, find_address
+from falkit_mock.hosts import RequestContext, check_slash, find_address
 from falkit_mock.hosts.fal_run import FalRun
 from falkit_mock.hosts.faults import ConnectionCut, IngressError, before_file, corrupt_reply, cut
 from falkit_mock.hosts.media import MediaHost
+from falkit_mock.hosts.options import IgnoredHeaders
 from falkit_mock.hosts.queue import Queue
 from falkit_mock.hosts.replies import (
     REQUEST_ID,
@@ -39,6 +39,7 @@ from falkit_mock.hosts.replies import (
 )
 from falkit_mock.hosts.rest import Rest
 from falkit_mock.hosts.site import Site
+from falkit_mock.hosts.websocket import WebSocketHost, answer_handshake
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
@@ -83,14 +84,17 @@ class MockApp:
         self.event_log = EventLog()
         service.events.listeners += [self.request_log, self.event_log]
         service.restarted.append(self.request_log.restart)
+        run = FalRun(service, catalog)
         self._hosts: dict[str, Host] = {
-            RUN: FalRun(service, catalog),
+            RUN: run,
+            WS: WebSocketHost(service, catalog, self, run),
             QUEUE: Queue(service, catalog),
             MEDIA: MediaHost(service, catalog),
             SITE: Site(service, catalog),
             REST: Rest(service, catalog),
             API: self._platform_api,
         }
+        self._ignored_headers = IgnoredHeaders()
         self._own = self._own_routes()
         # Every page may use fal's hosts, as at fal, and none the control API.
         self._cors = CORSMiddleware(
@@ -104,8 +108,7 @@ class MockApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            # Nothing here speaks it; under uvicorn a handshake comes as the GET that it is.
-            await WebSocketClose()(scope, receive, send)
+            await answer_handshake(self, scope, receive, send)
             return
         if scope["type"] != "http":
             await self._own(scope, receive, send)
@@ -165,6 +168,8 @@ class MockApp:
             host = self._hosts.get(address.role)
             if host is None:
                 raise HostNotImitated(address.host)
+            check_slash(address)
+            self._ignored_headers.hint(context)
             if address.role in _FILES:
                 await before_file(service, context)
             return await host(context)

@@ -8,14 +8,18 @@ import signal
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http import httptools_impl
 
-from falkit_mock.hosts import CONNECTION
+from falkit_mock.core.errors import WireError
+from falkit_mock.core.network import WS
+from falkit_mock.hosts import CONNECTION, find_address
 from falkit_mock.service.service import Service
 
 if TYPE_CHECKING:
@@ -51,6 +55,15 @@ class SocketConnection:
             self._transport.write(last)
         self._transport.close()
 
+    def lost(self) -> None:
+        """Tell whoever waits that the connection is closed."""
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+
+# What a handshake has beside its `Upgrade` (RFC 6455 §4.1).
+_HANDSHAKE = {b"sec-websocket-key", b"sec-websocket-version"}
+
 
 class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
     """Uvicorn's HTTP, which also hands each request its connection."""
@@ -65,12 +78,33 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._connection is not None and not self._connection.gone.done():
-            self._connection.gone.set_result(None)
+        if self._connection is not None:
+            self._connection.lost()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope[CONNECTION] = self._connection  # type: ignore[literal-required]  # as extensions do
+
+    def _should_upgrade_to_ws(self) -> bool:
+        """Only ws.fal.run speaks WebSocket; elsewhere a handshake is the GET that it looks like."""
+        headers = dict(reversed(self.headers))
+        if self.scope["method"] != "GET" or not headers.keys() >= _HANDSHAKE:
+            return False
+        path = unquote(self.url.partition(b"?")[0].decode("ascii"))
+        asked = {**self.scope, "path": path, "query_string": b""}
+        try:
+            return find_address(asked, headers).role == WS
+        except WireError:
+            return False
+
+    def handle_websocket_upgrade(self) -> None:
+        # Lazy: most runs have no WebSocket.
+        from falkit_mock.upgrade import WebSocketProtocol
+
+        connection = self._connection
+        assert connection is not None, "made before anything is read"
+        self.ws_protocol_class = partial(WebSocketProtocol, connection)  # type: ignore[assignment]
+        super().handle_websocket_upgrade()
 
 
 class MockServer(uvicorn.Server):
@@ -90,6 +124,10 @@ class MockServer(uvicorn.Server):
             http=ConnectionProtocol,
             ws="none",
             access_log=False,
+            # No pings: a program that is held by a debugger keeps its connection.
+            ws_max_size=service.settings.max_body,
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
             log_level="critical",
             server_header=False,
             timeout_graceful_shutdown=0,

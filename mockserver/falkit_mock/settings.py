@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MiB = 1024 * 1024
 ClockMode: TypeAlias = Literal["real", "manual"]
 MediaHost: TypeAlias = Literal["auto", "real"]
-ScheduleName: TypeAlias = Literal["two-hours", "until-expiry"]
+ScheduleName: TypeAlias = Literal["two-hours", "until-expiry", "observed"]
 Timestamps: TypeAlias = Literal["machine", "mock"]
 
 

@@ -18,6 +18,8 @@ class Fault(TypedDict):
     msg: str
     input: JSON
     ctx: NotRequired[Object]
+    # Of a content_policy_violation.
+    categories: NotRequired[list[str]]
 
 
 def is_object(value: object) -> TypeGuard[Object]:

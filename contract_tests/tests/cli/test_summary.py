@@ -192,6 +192,16 @@ def test_webhooks_given_up_are_counted_by_receiver_and_copies_are_not() -> None:
     assert lines_of(summary)[1:] == [told]
 
 
+def test_webhooks_that_a_fault_lost_are_counted_by_receiver() -> None:
+    summary = alone()
+    why = "nothing was sent, by the fault webhook_lost"
+    lost = replace(delivery("lost", 0, "lost"), status_code=None, error=why)
+    summary(DeliveryAttempted(lost))
+    summary(DeliveryAttempted(lost))
+    told = " ".join(map(str.strip, lines_of(summary)[1:]))
+    assert told == f"webhook lost: http://u:***@127.0.0.1:1/x: {why}  (2 times)"
+
+
 def delivery(verdict: Verdict, number: int, *faults: str) -> Delivery:
     return Delivery(
         id="d",
@@ -279,7 +289,8 @@ def test_requests_and_jobs_are_counted_apart(authority_folder: Path) -> None:
             told.http.post(QUEUE, json={"prompt": prompt})
         told.http.get("/queue.fal.run/fal-ai/ltx-2/requests/nobody/status")
         first = told.summary().splitlines()[0]
-    assert first.startswith("4 requests, 1 failed; 3 jobs: 1 done, 2 failed; would have cost $0.36")
+    assert first.startswith("4 requests, 1 failed; 3 jobs: 1 done, 2 failed; would have cost")
+    assert "$0.72, $0.36 of it for what a model refused after its run; " in first
 
 
 def test_cancelled_jobs_are_not_listed_as_failed(authority_folder: Path) -> None:
@@ -306,3 +317,16 @@ def test_hints_that_differ_in_numbers_alone_are_one() -> None:
 
 def failed(hint: str) -> RequestRecord:
     return RequestRecord(0.0, "GET", "fal.run", "/x", "", fal=True, status=429, hint=hint)
+
+
+def test_requests_by_the_whole_id_are_one_finding_with_the_right_url(
+    authority_folder: Path,
+) -> None:
+    with around(authority_folder) as told:
+        for _ in range(3):
+            job = told.http.post(QUEUE, json=PROMPT).json()
+            told.http.get(f"{QUEUE}/requests/{job['request_id']}/status")
+        text = " ".join(map(str.strip, told.lines()))
+    assert f"failed 405 GET {QUEUE[1:]}/requests/{{id}}/status (3 times)" in text
+    assert text.count("hint:") == 1
+    assert f"send GET {told.http.base_url}/queue.fal.run/fal-ai/ltx-2/requests/{{id}}/st" in text

@@ -12,7 +12,7 @@ from importlib import import_module
 import pytest
 from click.testing import CliRunner
 
-from client.webhooks.published import Verifier, as_jose
+from client.webhooks.published import Verifier, as_the_sample
 from falkit_mock.cli import main
 from falkit_mock.cli.console import ConsoleLog
 from falkit_mock.core.events import DeliveryAttempted, Listener
@@ -68,7 +68,7 @@ def test_trigger_sends_a_webhook_by_a_running_mock(
     (log,) = deliveries(mock)
     assert log["request_id"] == request.json["request_id"]
     now = mock.clock.now()
-    assert Verifier(as_jose).accepts(mock.url + JWKS, request.headers, request.body, now)
+    assert Verifier(as_the_sample).accepts(mock.url + JWKS, request.headers, request.body, now)
 
 
 def test_trigger_sends_one_without_a_mock_that_every_mock_verifies(
@@ -89,7 +89,7 @@ def test_trigger_sends_one_without_a_mock_that_every_mock_verifies(
     told = json.loads(done.stdout)
     assert (told["request_id"], told["cause"]) == ("7", "trigger")
     now = mock.clock.now()
-    assert Verifier(as_jose).accepts(mock.url + JWKS, request.headers, request.body, now)
+    assert Verifier(as_the_sample).accepts(mock.url + JWKS, request.headers, request.body, now)
 
 
 def test_trigger_does_without_a_mock_where_none_answers(

@@ -63,7 +63,7 @@ def test_submit_says_its_options_in_headers_and_query(do: Do, respx_mock: respx.
         == b"fal_webhook=https%3A%2F%2Fexample.com%2Fhook%3Fa%3D1&fal_max_queue_length=5"
     )
     assert sent.headers["x-fal-queue-priority"] == "low"
-    assert sent.headers["x-fal-request-timeout"] == "30.0"
+    assert sent.headers["x-fal-request-start-timeout"] == "30.0"
     assert sent.headers["x-fal-runner-hint"] == "warm"
     assert sent.headers["x-fal-store-io"] == "0"
 

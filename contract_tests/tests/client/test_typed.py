@@ -161,4 +161,7 @@ def test_run_leaves_out_what_only_the_queue_knows() -> None:
     bound.run(prompt="Rain")
     bound.submit(prompt="Rain")
     assert [request.headers.get("x-fal-queue-priority") for request in sent] == [None, "low"]
-    assert [request.headers.get("x-fal-request-timeout") for request in sent] == ["9.0", "9.0"]
+    assert [request.headers.get("x-fal-request-start-timeout") for request in sent] == [
+        "9.0",
+        "9.0",
+    ]

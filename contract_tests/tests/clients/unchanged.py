@@ -99,6 +99,7 @@ _SDK = Client(
     "fal",
     (
         Operation("run", "fal.apps.run", judging.clip),
+        Operation("over_websocket", "fal.apps.ws, two inputs in order", judging.clip),
         Operation("submit", "fal.apps.submit", judging.job),
         Operation("status", "status, with logs", judging.statuses),
         Operation("iterated", "iter_events, then get", judging.iterated),

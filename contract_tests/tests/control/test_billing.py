@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from serving import I2V_FAST, PROMPT, T2V, Mock
+from serving import I2V_FAST, PROMPT, T2V, Mock, Serve
 
 IMAGE = {**PROMPT, "image_url": "https://example.com/a.png"}
 
@@ -45,6 +45,50 @@ def test_each_job_is_listed_with_records_true(mock: Mock) -> None:
         "cost": "0.36",
     }
     assert (refused["result"], refused["cost"]) == ("user_error", None)
+
+
+UNITS = "x-fal-billable-units"
+AFTER_RUN = ["content_policy_violation", "no_media_generated", "face_detection_error"]
+FREE = [
+    "image_load_error",
+    "file_download_error",
+    "input_value_error",
+    "downstream_service_error",
+    "internal_server_error",
+    "generation_timeout",
+    "runner_disconnected",
+    "client_cancelled",
+]
+
+
+def test_what_a_model_refuses_after_its_run_is_billed_and_nothing_else(serve: Serve) -> None:
+    mock = serve()
+    jobs: dict[str, str] = {}
+    for fault in (*AFTER_RUN, *FREE):
+        header = {"x-falkit-fault": fault}
+        reply = mock.run(PROMPT, headers=header)
+        assert reply.headers.get(UNITS, "0") == ("6" if fault in AFTER_RUN else "0")
+        job = mock.submit(headers=header)
+        assert mock.result(job).headers.get(UNITS, "0") == reply.headers.get(UNITS, "0")
+        jobs[job["request_id"]] = fault
+    wrong = mock.run({**PROMPT, "duration": 7}, headers={"x-falkit-fault": AFTER_RUN[0]})
+    assert (wrong.status_code, wrong.headers[UNITS]) == (422, "0")
+    told = billing(mock, records=True)
+    assert (told["billed"], told["unpriced"]) == (2 * len(AFTER_RUN), 0)
+    for record in told["records"]:
+        billed = jobs.get(record["request_id"]) in AFTER_RUN
+        if billed or record["request_id"] in jobs:
+            charge = ("6", "second", "0.36") if billed else (None, None, None)
+            assert (record["quantity"], record["unit"], record["cost"]) == charge
+        assert record["result"] != "success"
+
+
+def test_refusals_after_a_run_may_be_free(serve: Serve) -> None:
+    mock = serve(assumptions=["refused-after-run=free"])
+    for fault in AFTER_RUN:
+        reply = mock.run(PROMPT, headers={"x-falkit-fault": fault})
+        assert (reply.status_code, reply.headers[UNITS]) == (422, "0")
+    assert billing(mock)["billed"] == 0
 
 
 def test_billing_is_filtered_by_endpoint_and_key(mock: Mock) -> None:

@@ -46,7 +46,7 @@ def test_a_refusal_is_answered(instant: Mock, name: str) -> None:
     else:
         host = {"submit": "queue.fal.run", "run": "fal.run"}[on]
         reply = instant.http.post(f"/{host}/{T2V}", json={"prompt": "Rain"}, headers=header)
-    assert reply.status_code >= 400
+    assert reply.status_code >= 300
     assert reply.status_code != 500, reply.text
 
 

@@ -146,7 +146,7 @@ def test_an_answer_without_json_has_a_payload_error_in_its_webhook(instant: Mock
     for body in seen.values():
         assert body["payload_error"].startswith("Response payload is not JSON serializable.")
     assert seen["ERROR"]["error"] == "Invalid status code: 500"
-    assert "error" not in seen["OK"]
+    assert seen["OK"]["error"] is None
 
 
 def test_raw_answers_are_not_json(instant: Mock) -> None:
@@ -220,6 +220,16 @@ def test_parameters_say_what_an_error_has(instant: Mock) -> None:
     assert reply.headers["x-fal-retryable"] == reply.headers["x-fal-needs-retry"] == "true"
     plain = instant.run(named("request_timeout by=platform"))
     assert "x-fal-request-timeout-type" not in plain.headers
+
+
+def test_a_policy_violation_names_its_categories(instant: Mock) -> None:
+    reply = instant.run(named("content_policy_violation categories=violence,self-harm"))
+    (item,) = reply.json()["detail"]
+    assert item["categories"] == ["violence", "self-harm"]
+    assert "ctx" not in item
+    assert_documented("run", reply)
+    (item,) = instant.run(named("content_policy_violation")).json()["detail"]
+    assert "categories" not in item
 
 
 def test_an_input_that_the_model_refuses_never_comes_to_its_own_errors(instant: Mock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import av
 import pytest
@@ -17,6 +18,7 @@ TEMPORARY = [
     "runner_disconnected",
     "runner_connection_refused",
     "runner_connection_error",
+    "raw_error status=429",
     "raw_error status=503",
     "raw_error status=504",
     "generation_timeout retryable=true",
@@ -48,7 +50,7 @@ def test_the_queue_tries_again_up_to_ten_times(serve: Serve, fault: str) -> None
     assert mock.result(healed).status_code == 200
     assert attempts(mock, healed) == 3
     failed = mock.submit(headers={"authorization": "Key doomed:secret"})
-    assert mock.result(failed).status_code >= 500
+    assert mock.result(failed).status_code in (429, 500, 503, 504)
     assert attempts(mock, failed) == 10
 
 
@@ -105,6 +107,35 @@ def test_a_stuck_job_waits_for_its_time_or_for_ever(serve: Serve) -> None:
     assert mock.status(never)["status"] == "COMPLETED"
 
 
+def test_a_stuck_job_shows_the_position_that_is_asked_for(serve: Serve) -> None:
+    mock = serve("stuck position=8663 seconds=100 times=1", timing="0,2", clock=WatchedClock())
+    job, next_one = mock.submit(), mock.submit()
+    assert (job["queue_position"], next_one["queue_position"]) == (8663, 0)
+    mock.advance(99)
+    assert mock.status(job)["queue_position"] == mock.job(job)["queue_position"] == 8663
+    mock.advance(1)
+    status = mock.status(job)
+    assert (status["status"], "queue_position" in status) == ("IN_PROGRESS", False)
+
+
+@pytest.mark.parametrize("position", [0, 8663])
+def test_a_stream_and_a_job_of_a_file_have_the_position_too(serve: Serve, position: int) -> None:
+    clock = WatchedClock()
+    mock = serve(f"stuck position={position} seconds=60", timing="0,2", clock=clock)
+    first, job = mock.submit(), mock.submit()
+    assert first["queue_position"] == job["queue_position"] == position, "whoever is ahead"
+    with mock.http.stream("GET", f"{job['status_url']}/stream") as stream:
+        line = next(line for line in stream.iter_lines() if line)
+        assert f'"queue_position":{position}}}' in line
+
+
+@pytest.mark.parametrize("position", ["-1", "1.5", "first"])
+def test_a_position_that_cannot_be_is_refused(instant: Mock, position: str) -> None:
+    reply = instant.http.post("/__falkit/rules", json={"rule": f"stuck position={position}"})
+    assert reply.status_code == 422
+    assert "position" in reply.text
+
+
 def test_a_stuck_job_runs_into_its_start_timeout(serve: Serve) -> None:
     mock = serve("stuck", clock=WatchedClock())
     job = mock.submit(headers={"x-fal-request-timeout": "30"})
@@ -139,7 +170,7 @@ def test_a_result_expires_and_the_status_stays(serve: Serve) -> None:
 
 
 def test_a_locked_account_can_neither_submit_nor_upload_but_still_look(serve: Serve) -> None:
-    mock = serve("account_locked skip=1 reason=top_up")
+    mock = serve("account_locked skip=1 reason=TOP_UP")
     job = mock.submit()
     refused = mock.http.post("/queue.fal.run/fal-ai/ltx-2/text-to-video", json=PROMPT)
     assert refused.status_code == 403
@@ -149,6 +180,34 @@ def test_a_locked_account_can_neither_submit_nor_upload_but_still_look(serve: Se
     assert upload.status_code == 403
     assert mock.run(PROMPT).status_code == 403
     assert mock.http.get(job["status_url"]).status_code == 200
+
+
+BILLING = "fal.ai/dashboard/billing"
+EXHAUSTED = f"Exhausted balance. Top up your balance at {BILLING}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ("", f"{EXHAUSTED}."),
+        ("exhausted_balance", f"{EXHAUSTED}."),
+        ("Exhausted balance", f"{EXHAUSTED}."),
+        (EXHAUSTED, f"{EXHAUSTED}."),
+        ("EXHAUSTED_BALANCE_TOP_UP_YOUR_BALANCE_AT_FAL_AIDASHBOARDBILLING", f"{EXHAUSTED}."),
+        ("TOP_UP", "TOP_UP."),
+        ("top_up", "TOP_UP."),
+        ("payment_method", f"Please add a payment method at {BILLING}."),
+        ("budget_exceeded", f"User budget is exceeded. Adjust it at {BILLING}."),
+        ("admin", "Admin lock. Please contact hello@fal.ai."),
+        ("Admin lock", "Admin lock. Please contact hello@fal.ai."),
+        ("archived", "This account has been archived. Please contact hello@fal.ai."),
+        ("unknown", "Unknown. Please contact hello@fal.ai."),
+    ],
+)
+def test_a_lock_says_why_in_fals_words(instant: Mock, reason: str, text: str) -> None:
+    given = f" reason={json.dumps(reason)}" if reason else ""
+    reply = instant.run(PROMPT, headers={"x-falkit-fault": f"account_locked{given}"})
+    assert (reply.status_code, reply.json()) == (403, {"detail": f"User is locked. Reason: {text}"})
 
 
 def test_files_are_missing_cut_short_or_pages(serve: Serve) -> None:

@@ -81,30 +81,6 @@ def test_every_media_host_has_the_files(mock: Mock, host: str) -> None:
     assert mock.http.head(path, headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("form", ["", "/", "/response", "/response/"])
-@pytest.mark.parametrize("app", [APP, T2V, f"{APP}/no/such/path"])
-def test_result_is_found_by_every_path_that_official_material_has(
-    mock: Mock, app: str, form: str
-) -> None:
-    job = mock.submit()
-    reply = mock.http.get(f"/queue.fal.run/{app}/requests/{job['request_id']}{form}")
-    assert reply.status_code == 200
-    assert "video" in reply.json()
-
-
-@pytest.mark.parametrize("tail", ["status", "status/"])
-def test_status_is_found_with_a_trailing_slash_and_by_the_long_path(mock: Mock, tail: str) -> None:
-    job = mock.submit()
-    for app in (APP, T2V):
-        url = f"/queue.fal.run/{app}/requests/{job['request_id']}/{tail}"
-        assert mock.http.get(url).json()["status_url"] == job["status_url"]
-
-
-def test_models_are_found_with_a_trailing_slash(mock: Mock) -> None:
-    assert mock.run(PROMPT, f"{T2V}/").status_code == 200
-    assert mock.submit(endpoint=f"{T2V}/")["status"] == "IN_QUEUE"
-
-
 @pytest.mark.parametrize(
     ("path", "headers"),
     [
@@ -127,11 +103,43 @@ def test_a_request_without_a_fal_host_is_answered_with_the_ways_to_name_one(
     assert reply.headers["x-fal-request-id"]
 
 
-@pytest.mark.parametrize("host", ["ws.fal.run", "auth.fal.ai", "kv.fal.media"])
-def test_hosts_not_imitated_yet_say_so(mock: Mock, host: str) -> None:
-    reply = mock.http.get(f"/{host}/anything")
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "auth.fal.ai/oauth/token",
+        "kv.fal.media/get/db/key",
+        "wma.fal.run/fal-ai/x",
+        "docs.fal.ai/",
+        "rest.fal.ai/users/current",
+        "rest.alpha.fal.ai/users/current",
+        "fal.ai/llms.txt",
+        "fal.ai/models",
+        "v3b.fal.media/",
+        "v3.fal.media/storage/x",
+    ],
+)
+def test_what_is_not_imitated_says_so(mock: Mock, place: str, method: str) -> None:
+    host, _, path = place.partition("/")
+    reply = mock.http.request(method, f"/{host}/{path}")
     assert reply.status_code == 501
     assert host in reply.json()["detail"]
+    assert "this says nothing about" in reply.headers["x-falkit-hint"]
+
+
+@pytest.mark.parametrize(
+    ("place", "body"),
+    [
+        ("v3b.fal.media/files/b/0/nothing.mp4", {"detail": "File not found"}),
+        ("fal.ai/models/fal-ai/nothing/llms.txt", {"detail": "Not Found"}),
+        ("fal.ai/api/openapi/queue/openapi.json?endpoint_id=fal-ai/nothing", None),
+        ("queue.fal.run/fal-ai/ltx-2/requests/nobody", {"status": "NOT_FOUND"}),
+        ("fal.run/fal-ai/nothing", {"detail": 'Application "nothing" not found'}),
+    ],
+)
+def test_what_fal_has_not_stays_404(mock: Mock, place: str, body: object) -> None:
+    reply = mock.http.get(f"/{place}")
+    assert (reply.status_code, reply.json()) == (404, body)
 
 
 async def _mounted(path: str, headers: dict[str, str]) -> dict[str, str]:
@@ -158,13 +166,22 @@ def test_mounted_below_a_path_a_host_header_still_counts() -> None:
     assert job["response_url"].startswith(f"http://queue.fal.run/fake/fal/{APP}/requests/")
 
 
-def test_a_long_request_path_of_another_app_finds_nothing(mock: Mock) -> None:
+def test_a_requests_path_of_another_app_finds_nothing(mock: Mock) -> None:
     job = mock.submit()
     reply = mock.http.get(f"/queue.fal.run/fal-ai/flux/requests/{job['request_id']}")
     assert (reply.status_code, reply.json()) == (404, {"status": "NOT_FOUND"})
 
 
-def test_a_websocket_is_closed_at_once() -> None:
+@pytest.mark.parametrize(
+    ("path", "denies"),
+    [
+        (f"/fal.run/{T2V}", True),
+        ("/nowhere", True),
+        # A server that can send no reply to a handshake can't say why one is refused.
+        (f"/ws.fal.run/{T2V}", False),
+    ],
+)
+def test_a_websocket_that_nothing_speaks_is_closed_at_once(path: str, denies: bool) -> None:
     sent: list[str] = []
 
     async def receive() -> dict[str, str]:
@@ -175,8 +192,12 @@ def test_a_websocket_is_closed_at_once() -> None:
 
     scope: dict[str, Any] = {
         "type": "websocket",
-        "path": "/fal.run/fal-ai/ltx-2/text-to-video",
+        "scheme": "ws",
+        "path": path,
+        "query_string": b"",
+        "server": ("127.0.0.1", 80),
         "headers": [],
+        "extensions": {"websocket.http.response": {}} if denies else {},
     }
     asyncio.run(create_app()(scope, receive, send))
     assert sent == ["websocket.close"]

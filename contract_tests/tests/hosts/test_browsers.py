@@ -69,7 +69,3 @@ def test_documents_are_served_as_vendored(mock: Mock, endpoint: object) -> None:
 def test_a_document_of_no_endpoint_is_404_with_null(mock: Mock, query: str) -> None:
     reply = mock.http.get(f"/fal.ai/api/openapi/queue/openapi.json{query}")
     assert (reply.status_code, reply.content) == (404, b"null")
-
-
-def test_other_pages_of_fals_site_are_404(mock: Mock) -> None:
-    assert mock.http.get("/fal.ai/models").status_code == 404

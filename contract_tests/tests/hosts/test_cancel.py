@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving import Mock
+from serving import PROMPT, T2V, Mock, Serve
 
 
 @pytest.mark.parametrize("seconds", [0, 1], ids=["queued", "running"])
@@ -14,6 +14,22 @@ def test_a_job_before_its_end_is_cancelled_with_202(slow: Mock, seconds: float) 
     reply = slow.cancel(job)
     assert (reply.status_code, reply.json()) == (202, {"status": "CANCELLATION_REQUESTED"})
     assert reply.headers["x-fal-request-id"] == job["request_id"]
+
+
+def test_a_job_that_waits_is_gone_at_once_and_never_runs(timed: Serve) -> None:
+    mock = timed("0,10", concurrency=1, runners=1)
+    running, waiting, behind = (mock.submit() for _ in range(3))
+    assert mock.status(behind)["queue_position"] == 1
+    assert mock.cancel(waiting).status_code == 202
+    assert mock.status(behind)["queue_position"] == 0
+    url = f"/queue.fal.run/{T2V}?fal_max_queue_length=1"
+    assert mock.http.post(url, json=PROMPT).status_code == 200, "one waits now, and no more"
+    status = mock.status(waiting, logs=1)
+    assert (status["status"], status["metrics"], status["logs"]) == ("COMPLETED", {}, [])
+    mock.advance(10)
+    assert mock.status(running)["status"] == "COMPLETED"
+    assert mock.status(behind)["status"] == "IN_PROGRESS", "its runner was never taken"
+    assert mock.http.get("/__falkit/billing").json()["billed"] == 1
 
 
 def test_the_result_of_a_cancelled_job_is_499(slow: Mock) -> None:

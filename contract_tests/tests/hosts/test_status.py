@@ -56,11 +56,20 @@ def test_request_id_header_is_the_jobs(slow: Mock) -> None:
     assert reply.headers["x-fal-request-id"] == job["request_id"]
 
 
-@pytest.mark.parametrize("spelling", ["1", "true", "True", "yes", "on"])
-def test_logs_come_in_every_spelling_that_asks_for_them(slow: Mock, spelling: str) -> None:
+@pytest.mark.parametrize("spelling", ["1", "true"])
+def test_logs_come_in_each_spelling_that_clients_have(slow: Mock, spelling: str) -> None:
     job = slow.submit()
     slow.advance(5)
     assert isinstance(slow.status(job, logs=spelling)["logs"], list)
+
+
+@pytest.mark.parametrize("spelling", ["True", "yes", "on", "TRUE", "2"])
+def test_another_spelling_asks_for_no_logs_and_is_a_hint(slow: Mock, spelling: str) -> None:
+    job = slow.submit()
+    slow.advance(5)
+    reply = slow.http.get(job["status_url"], params={"logs": spelling})
+    assert reply.json()["logs"] is None
+    assert f"logs: '{spelling}' is neither 1 nor true" in reply.headers["x-falkit-hint"]
 
 
 @pytest.mark.parametrize("query", [{}, {"logs": "0"}, {"logs": "false"}, {"logs": ""}])

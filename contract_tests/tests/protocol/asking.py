@@ -50,8 +50,10 @@ class Asking(Base):
 
     @rule(job=JOBS, logs=st.sampled_from(["", "0", "1", "true", "false"]), long=st.booleans())
     def poll(self, job: Witness, logs: str, long: bool) -> None:
-        expired = self.expired(job)
         query = f"?logs={logs}" if logs else ""
+        if self.has_no_route(job, "GET", f"/status{query}", long=long):
+            return
+        expired = self.expired(job)
         reply = self.ask(job, "GET", "status", f"/status{query}", long=long)
         if expired:
             self.see_unknown(reply)
@@ -60,8 +62,9 @@ class Asking(Base):
 
     @rule(job=JOBS, suffix=st.sampled_from(["", "/", "/response"]), long=st.booleans())
     def fetch(self, job: Witness, suffix: str, long: bool) -> None:
-        self.fetched(job, suffix, long=long)
-        self._fetch_file(job)
+        if not self.has_no_route(job, "GET", suffix, long=long):
+            self.fetched(job, suffix, long=long)
+            self._fetch_file(job)
 
     def fetched(self, job: Witness, suffix: str = "", *, long: bool = False) -> None:
         """Ask for a result, which may be there, not yet, or no more."""

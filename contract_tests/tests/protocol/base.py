@@ -61,9 +61,10 @@ class Base(RuleBasedStateMachine):
         moods=st.tuples(*(st.sampled_from(MOODS) for _ in URLS)),
         log_window=st.sampled_from([10, 1, 5, 20]),
         result_ttl=st.sampled_from([None, None, 30.0]),
-        webhook_schedule=st.sampled_from(["two-hours", "until-expiry"]),
+        webhook_schedule=st.sampled_from(["two-hours", "until-expiry", "observed"]),
         assumed=st.fixed_dictionaries(
             {
+                "queue_urls": st.sampled_from(["strict", "strict", "lenient"]),
                 "cancel_in_queue": st.sampled_from(["requested", "ok"]),
                 "cancel_in_progress": st.sampled_from(["heeded", "ignored"]),
                 "unknown_request": st.sampled_from(["status", "detail"]),
@@ -171,6 +172,18 @@ class Base(RuleBasedStateMachine):
         if reply.status_code not in (401, 404):
             assert reply.headers.get("x-fal-request-id", job.id) == job.id
         return reply
+
+    def has_no_route(self, job: Witness, method: str, suffix: str, *, long: bool) -> bool:
+        """Tell whether the queue has no such URL for a request; if so, see that it says so."""
+        if self.settings.assumptions.queue_urls == "lenient" or not (
+            long or suffix.startswith("/response")
+        ):
+            return False
+        prefix = job.endpoint.id if long else job.endpoint.app
+        path = f"/queue.fal.run/{prefix}/requests/{job.id}{suffix}"
+        reply = self.driver.call(method, path, headers=headers_of(job.key))
+        assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
+        return True
 
     def judge(self, reply: Reply, operation: Operation) -> None:
         """Hold a reply to the protocol's document."""

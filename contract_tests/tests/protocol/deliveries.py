@@ -30,9 +30,14 @@ def _newest() -> list[float]:
     return moments[1:]
 
 
+def _observed() -> list[float]:
+    """Six within ten minutes, 60 to 120 s apart: pauses grow by 12 s."""
+    return [float(moment) for moment in (60, 132, 216, 312, 420, 540)]
+
+
 @dataclass(frozen=True)
 class Rules:
-    """What one of fal's two accounts says."""
+    """What one of the accounts says."""
 
     # Seconds after the first attempt.
     retries: list[float]
@@ -45,6 +50,7 @@ class Rules:
 RULES = {
     "two-hours": Rules(_older(), 15, 15, redirect_is_final=False, ends_with_result=False),
     "until-expiry": Rules(_newest(), 15, 120, redirect_is_final=True, ends_with_result=True),
+    "observed": Rules(_observed(), 15, 15, redirect_is_final=False, ends_with_result=False),
 }
 # Moments are sums of the same numbers in another order; less than a microsecond, all the same.
 CLOSE = 6e-7
@@ -114,7 +120,7 @@ class Webhook:
 
         `overs` are the moments at which other webhooks' attempts were over.
         """
-        if self.done or self.number:
+        if self.done or self.number or self.is_faulted("lost"):
             return
         self.due = self.task.ends
         if self.fault is not None and self.is_faulted("late"):

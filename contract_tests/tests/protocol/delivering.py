@@ -96,8 +96,8 @@ class Delivering(Base):
             hook.take_besides(arrival)
         spoilt = hook.spoils("tampered", hook.number) and hook.attempts[-1].main
         body = arrival.body
-        assert (b'"tampered":true' in body) == spoilt
-        job.see_delivery(body.replace(b',"tampered":true}', b"}") if spoilt else body)
+        assert (b'"tampered": true' in body) == spoilt
+        job.see_delivery(body.replace(b', "tampered": true}', b"}") if spoilt else body)
         assert PAYLOAD.is_valid(json.loads(job.delivered or b"")), job.delivered
 
     def _see_headers(
@@ -122,6 +122,8 @@ class Delivering(Base):
         self._logged[job.id] = len(over)
         path = f"deliveries?request_id={job.id}"
         rest: list[dict[str, Any]] = self.control("GET", path).json()["deliveries"]
+        if hook.is_faulted("lost"):
+            rest = [entry for entry in rest if entry["status"] != "lost"]
         for attempt in over:
             found = [entry for entry in rest if attempt.agrees(entry)]
             assert found, f"the log lacks {attempt}: {rest}"
@@ -139,14 +141,10 @@ class Delivering(Base):
         return [over for whose, over in self._overs if whose != job.id and over <= self.now]
 
     def _published(self) -> list[VerifyKey]:
-        """Return the keys as they are served at this moment, strictly read."""
+        """Return the keys as they are served at this moment."""
         path = "/rest.fal.ai/.well-known/jwks.json"
         served = self.driver.call("GET", path, headers=headers_of()).json()["keys"]
-        return [
-            VerifyKey(base64.urlsafe_b64decode(f"{key['x']}="))
-            for key in served
-            if not key["x"].endswith("=")
-        ]
+        return [VerifyKey(base64.urlsafe_b64decode(key["x"])) for key in served]
 
 
 def _is_signed(arrival: Arrival, keys: list[VerifyKey]) -> bool:

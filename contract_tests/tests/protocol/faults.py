@@ -131,6 +131,7 @@ WEBHOOKS = (
     Fault("webhook_duplicate copies=3 seconds=20", "webhook", copies=3, seconds=20),
     Fault("webhook_late seconds=30", "webhook", seconds=30),
     Fault("webhook_out_of_order", "webhook", seconds=60),
+    Fault("webhook_lost", "webhook"),
     Fault("webhook_before_reply", "webhook"),
     Fault("webhook_tampered", "webhook", spoilt=1),
     Fault("webhook_stale attempts=2", "webhook", seconds=600, spoilt=2),

@@ -60,6 +60,8 @@ class Steering(Base):
             self._cancel(job, long=long)
 
     def _cancel(self, job: Witness, *, long: bool) -> None:
+        if self.has_no_route(job, "PUT", "/cancel", long=long):
+            return
         expired, status = self.expired(job), job.task.status(self.now)
         reply = self.ask(job, "PUT", "cancel", "/cancel", long=long)
         assumed = self.settings.assumptions

@@ -56,13 +56,8 @@ def document(endpoint: Endpoint) -> dict[str, Any]:
 def queue_alone() -> dict[str, Any]:
     """Return what a client does with the queue, without the optional headers."""
     whole = document(FAST)
-    short = f"/queue.fal.run/{FAST.app}/"
-    submit = f"/queue.fal.run/{FAST.id}"
-    whole["paths"] = {
-        path: item
-        for path, item in whole["paths"].items()
-        if path.startswith(short) and not path.startswith(f"{submit}/")
-    }
+    submit, queue = f"/queue.fal.run/{FAST.id}", f"/queue.fal.run/{FAST.app}/"
+    whole["paths"] = {path: item for path, item in whole["paths"].items() if path.startswith(queue)}
     del whole["paths"][submit]["post"]["parameters"]
     for item in whole["paths"].values():
         item.pop("head", None)
@@ -125,7 +120,7 @@ def test_requests_made_of_earlier_replies_answer_as_documented(mock: Mock) -> No
         ("stream", 200),
         ("{request_id}", 400),
         ("{request_id}", 499),
-        ("response", 422),
+        ("{request_id}", 422),
         ("cancel", 202),
         ("cancel", 400),
     }

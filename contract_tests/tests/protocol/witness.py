@@ -133,6 +133,7 @@ class Witness:
         assert self.delivered in (None, body), "a delivery differs from the one before"
         self.delivered = body
         payload = json.loads(body)
+        assert body == json.dumps(payload, sort_keys=True).encode(), "other bytes than fal's"
         assert payload["request_id"] == self.id
         anew = payload["gateway_request_id"] != self.id
         assert anew == (self.attempts > 1), f"gateway id after {self.attempts} attempts"
@@ -145,7 +146,7 @@ class Witness:
         failed, ending = self.ending.code >= 400, self.ending
         assert payload["status"] == ("ERROR" if failed else "OK")
         error = f"Invalid status code: {ending.code}" if failed else None
-        assert payload.get("error") == error
+        assert payload["error"] == error
         assert ("payload_error" in payload) == (ending.text is not None)
 
     def _compare(self, body: bytes, reply: Reply) -> None:

@@ -181,7 +181,12 @@ class TestJobs:
     def test_a_failed_job_has_its_error_and_the_fault_that_made_it(self, mock: falkit.Mock) -> None:
         submit(mock, {"prompt": "Rain [falkit:content_policy_violation]"})
         (job,) = mock.jobs
-        assert (job.status, job.status_code, job.output, job.cost) == ("COMPLETED", 422, None, None)
+        assert (job.status, job.status_code, job.output, job.cost) == (
+            "COMPLETED",
+            422,
+            None,
+            Decimal("0.36"),
+        )
         assert job.error["detail"][0]["type"] == "content_policy_violation"
         assert job.faults == ("content_policy_violation",)
 

@@ -57,8 +57,8 @@ def test_a_stream_reports_being_overtaken(timed: Serve) -> None:
         assert '"queue_position":1' in next(lines)
 
 
-@pytest.mark.parametrize("word", ["normal", "NORMAL", ""])
-def test_other_spellings_of_normal_are_normal(timed: Serve, word: str) -> None:
+@pytest.mark.parametrize("word", ["normal", ""])
+def test_normal_comes_before_low_and_an_empty_header_is_none(timed: Serve, word: str) -> None:
     mock = timed("0,10", concurrency=1)
     mock.submit()
     first = mock.submit(headers={"x-fal-queue-priority": word})
@@ -66,10 +66,11 @@ def test_other_spellings_of_normal_are_normal(timed: Serve, word: str) -> None:
     assert mock.status(first)["queue_position"] == 0
 
 
-def test_a_malformed_priority_is_refused(timed: Serve) -> None:
+@pytest.mark.parametrize("word", ["urgent", "NORMAL", "Low"])
+def test_a_malformed_priority_is_refused(timed: Serve, word: str) -> None:
     mock = timed("instant")
-    reply = mock.run({}, headers={"x-fal-queue-priority": "urgent"})
+    reply = mock.run({}, headers={"x-fal-queue-priority": word})
     assert reply.status_code == 400
     body = reply.json()
     assert body["error_type"] == reply.headers["x-fal-error-type"] == "bad_request"
-    assert body["detail"] == "X-Fal-Queue-Priority: 'urgent' is neither normal nor low"
+    assert body["detail"] == f"X-Fal-Queue-Priority: '{word}' is neither normal nor low"

@@ -23,6 +23,15 @@ def test_a_queue_that_is_longer_is_429(timed: Serve, most: int, code: int) -> No
         assert reply.json() == {"detail": "Queue is too long"}
 
 
+def test_the_jobs_of_every_key_are_counted(timed: Serve) -> None:
+    mock = timed("0,10", concurrency=1, runners=1)
+    for key in ("one:x", "two:x", "three:x"):
+        mock.submit(headers={"authorization": f"Key {key}"})
+    for most, code in ((1, 429), (2, 200)):
+        reply = mock.http.post(f"{SUBMIT}?fal_max_queue_length={most}", json=PROMPT)
+        assert reply.status_code == code
+
+
 def test_running_jobs_and_other_queues_are_not_counted(timed: Serve) -> None:
     mock = timed("0,10", concurrency=1)
     mock.submit()
@@ -56,10 +65,14 @@ def test_headers_that_only_a_real_service_heeds_are_taken(timed: Serve) -> None:
     assert (options["retry"], options["keep_payloads"]) == (False, True)
 
 
-@pytest.mark.parametrize(("value", "retry"), [("1", False), ("TRUE", False), ("0", True)])
+@pytest.mark.parametrize(
+    ("value", "retry"),
+    [("1", False), ("true", False), ("yes", False), ("TRUE", True), ("0", True), ("", True)],
+)
 def test_retries_are_given_up_in_each_of_the_spellings(
     timed: Serve, value: str, retry: bool
 ) -> None:
     mock = timed("instant")
-    job = mock.submit(headers={"x-fal-no-retry": value})
-    assert mock.job(job)["options"]["retry"] is retry
+    reply = mock.http.post(SUBMIT, json=PROMPT, headers={"x-fal-no-retry": value})
+    assert mock.job(reply.json())["options"]["retry"] is retry
+    assert ("isn't 1 or true or yes" in reply.headers.get("x-falkit-hint", "")) == (value == "TRUE")

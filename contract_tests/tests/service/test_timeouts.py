@@ -15,7 +15,7 @@ TIMED_OUT = {"detail": "Request timed out", "error_type": "request_timeout"}
 
 
 def within(seconds: str) -> dict[str, str]:
-    return {"x-fal-request-timeout": seconds}
+    return {"x-fal-request-start-timeout": seconds}
 
 
 def assert_timed_out(reply: httpx.Response) -> None:
@@ -53,9 +53,9 @@ def test_a_polls_job_times_out_too_unless_a_status_came_in_time(timed: Serve) ->
     assert mock.status(other)["error_type"] == "request_timeout"
 
 
-def test_the_newer_name_counts_where_both_are_given(timed: Serve) -> None:
+def test_the_documented_name_counts_where_both_are_given(timed: Serve) -> None:
     mock = timed("held")
-    job = mock.submit(headers={**within("1"), "x-fal-request-start-timeout": "5"})
+    job = mock.submit(headers={**within("5"), "x-fal-request-timeout": "1"})
     mock.advance(4.9)
     assert mock.status(job)["status"] == "IN_QUEUE"
     mock.advance(0.1)
@@ -140,14 +140,16 @@ def test_the_history_has_it_as_an_error_without_a_duration(timed: Serve) -> None
     assert item["ended_at"].endswith(":03.000Z")
 
 
-@pytest.mark.parametrize("value", ["0.1", "0", "-3", "soon", "nan", "inf", "1e400"])
+@pytest.mark.parametrize(
+    "value", ["0.1", "0", "-3", "soon", "nan", "inf", "1e400", "1e1", "+5", "1_0"]
+)
 def test_a_malformed_timeout_is_refused_before_the_body_is_read(timed: Serve, value: str) -> None:
     mock = timed("instant")
     for host in ("fal.run", "queue.fal.run"):
         reply = mock.http.post(f"/{host}/{T2V}", content="no input", headers=within(value))
         assert reply.status_code == 400
         assert reply.json()["error_type"] == reply.headers["x-fal-error-type"] == "bad_request"
-        assert reply.json()["detail"].startswith(f"X-Fal-Request-Timeout: {value!r} must be")
+        assert reply.json()["detail"].startswith(f"X-Fal-Request-Start-Timeout: {value!r} must be")
 
 
 def test_the_key_and_the_app_are_looked_at_before_headers(timed: Serve) -> None:

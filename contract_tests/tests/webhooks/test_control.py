@@ -6,12 +6,13 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from client.webhooks.published import Verifier, as_jose
+from client.webhooks.published import Verifier, as_the_sample
 from falkit_mock.control import document
 from falkit_mock.webhooks import SendFailed
 from falkit_mock.webhooks.sender import Answer
@@ -158,7 +159,7 @@ def test_a_webhook_without_a_job_verifies_and_is_logged(
     assert (made["cause"], made["status"]) == ("trigger", "acknowledged")
     assert request.json["request_id"] == "my-own"
     now = mock.clock.now()
-    assert Verifier(as_jose).accepts(mock.url + JWKS, request.headers, request.body, now)
+    assert Verifier(as_the_sample).accepts(mock.url + JWKS, request.headers, request.body, now)
     assert deliveries(mock) == [made]
 
 
@@ -298,6 +299,32 @@ def test_an_import_resumes_pending_webhooks(standing: Serve) -> None:
     assert after[2].json["request_id"] == third["request_id"]
     assert new.http.get("/__falkit/webhooks").json()["waiting"] == 0
     assert [one["number"] for one in deliveries(new, request_id=failing["request_id"])] == [1, 2]
+
+
+def test_an_import_resumes_a_webhook_whose_copy_came_last(standing: Serve) -> None:
+    old, new = standing(), standing()
+    codes = iter([500, 200, 200])
+    with receiving(lambda _: Reply(next(codes))) as receiver:
+        submit(old, receiver.url, headers={"x-falkit-fault": "webhook_duplicate seconds=5"})
+        go(old, 6)
+        assert [one["status"] for one in deliveries(old)] == ["retry", "acknowledged"]
+        new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)
+        go(new, 7201)
+        receiver.wait(3)
+    assert [one["number"] for one in deliveries(new)] == [1, 1, 2]
+
+
+def test_an_import_does_not_resume_a_webhook_that_was_taken_by_hand(standing: Serve) -> None:
+    old, new = standing(), standing()
+    codes = chain([500], repeat(200))
+    with receiving(lambda _: Reply(next(codes))) as receiver:
+        job = submit(old, receiver.url)
+        settled(old)
+        post(old, f"/jobs/{job['request_id']}/resend")
+        new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)
+        go(new, 7201)
+        assert len(receiver.received) == 2
+    assert new.http.get("/__falkit/webhooks").json()["waiting"] == 0
 
 
 def test_a_delivery_by_hand_ends_with_a_reset(standing: Serve) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from contextlib import ExitStack
@@ -23,11 +24,24 @@ def test_a_finished_job_sends_its_output(mock: Mock, receiver: Receiver) -> None
     assert request.path == "/hook/fal?order=7&x=%20%2F"
     assert request.headers["content-type"] == "application/json"
     assert request.json == {
-        "request_id": job["request_id"],
+        "error": None,
         "gateway_request_id": job["request_id"],
-        "status": "OK",
         "payload": mock.result(job).json(),
+        "request_id": job["request_id"],
+        "status": "OK",
     }
+
+
+def test_a_webhooks_headers_have_fals_form(mock: Mock, receiver: Receiver) -> None:
+    """wire.md §5.2."""
+    submit(mock, receiver.url)
+    (request,) = receiver.wait()
+    head = {name: request.headers[f"x-fal-webhook-{name}"] for name in ("request-id", "user-id")}
+    assert head["request-id"] == request.json["request_id"]
+    assert UUID(head["request-id"]).version == 7
+    assert re.fullmatch(r"github\|[0-9]+", head["user-id"])
+    assert re.fullmatch(r"[0-9]{10}", request.headers["x-fal-webhook-timestamp"])
+    assert re.fullmatch(r"[0-9a-f]{128}", request.headers["x-fal-webhook-signature"])
 
 
 def test_a_refused_input_sends_the_error(mock: Mock, receiver: Receiver) -> None:

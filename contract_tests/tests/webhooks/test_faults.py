@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from client.webhooks.published import Verifier, as_jose
+from client.webhooks.published import Verifier, as_the_sample
 from falkit_mock.core.jobs import JobFaults, KeptFault
 from following import deliveries, go, settled, submit
 from receiver import Received, Receiver, Reply, receiving
@@ -23,7 +23,7 @@ def faulty(mock: Mock, url: str, *faults: str) -> dict[str, Any]:
 
 
 def good(mock: Mock, request: Received) -> bool:
-    return Verifier(as_jose).accepts(
+    return Verifier(as_the_sample).accepts(
         mock.url + JWKS, request.headers, request.body, mock.clock.now()
     )
 
@@ -99,6 +99,37 @@ def test_two_webhooks_out_of_order_change_places(standing: Serve, receiver: Rece
     assert [request.json["request_id"] for request in receiver.received] == jobs[::-1]
 
 
+def test_a_lost_webhook_never_comes_and_the_log_says_so(
+    standing: Serve, receiver: Receiver
+) -> None:
+    mock = standing("0,5", faults=["webhook_lost times=1"])
+    lost, other = submit(mock, receiver.url), submit(mock, receiver.url)
+    go(mock, 4)
+    assert deliveries(mock) == []
+    go(mock, 24 * 3600)
+    assert [request.json["request_id"] for request in receiver.received] == [other["request_id"]]
+    (log,) = deliveries(mock, status="lost")
+    assert (log["request_id"], log["number"], log["next"]) == (lost["request_id"], 0, None)
+    assert log["sent"] == 1_800_000_005.0
+    assert (log["faults"], log["response"]) == (["lost"], None)
+    assert log["error"] == "nothing was sent, by the fault webhook_lost"
+    assert mock.http.get("/__falkit/webhooks").json()["waiting"] == 0
+    for path in (f"jobs/{lost['request_id']}", f"deliveries/{log['id']}"):
+        again = mock.http.post(f"/__falkit/{path}/resend").json()
+        assert again["status"] == "acknowledged"
+    assert len(receiver.received) == 3
+
+
+def test_a_lost_webhook_does_not_come_after_an_import(standing: Serve, receiver: Receiver) -> None:
+    old, new = standing(), standing()
+    faulty(old, receiver.url, "lost", "before_reply")
+    (log,) = settled(old)
+    new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)
+    go(new, 24 * 3600)
+    assert receiver.received == []
+    assert deliveries(new) == [log]
+
+
 def test_a_webhook_before_the_reply_comes_first(serve: Serve) -> None:
     mock = serve("1,60")
     order: list[str] = []
@@ -137,7 +168,7 @@ def test_a_stale_webhook_is_signed_for_an_earlier_moment(mock: Mock, receiver: R
     assert 399 <= age < 410
     assert not good(mock, request)
     then = mock.clock.now() - 400
-    verifier = Verifier(as_jose)
+    verifier = Verifier(as_the_sample)
     assert verifier.accepts(mock.url + JWKS, request.headers, request.body, then)
 
 

@@ -81,6 +81,21 @@ def test_the_newest_schedule_ends_with_a_large_result(standing: Serve) -> None:
     assert log[-1]["status"] == "failed"
 
 
+def test_the_observed_schedule_is_what_a_receiver_that_answered_400_saw(standing: Serve) -> None:
+    """wire.md §5.3: six more within ten minutes, 60 to 120 s apart."""
+    mock = standing(webhook_schedule="observed")
+    with receiving(lambda _: Reply(400)) as receiver:
+        submit(mock, receiver.url)
+        receiver.wait()
+        go(mock, 2 * HOUR)
+        log = deliveries(mock)
+    assert [one["status"] for one in log] == ["retry"] * 6 + ["failed"]
+    pauses = [after["sent"] - before["sent"] for before, after in pairwise(log)]
+    assert min(pauses) == 60
+    assert max(pauses) <= 120
+    assert sum(pauses) == 540
+
+
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_any_2xx_is_an_acknowledgement(status: int) -> None:
     for schedule in SCHEDULES.values():

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from client.webhooks.published import Verifier, as_jose
+from client.webhooks.published import Verifier, as_the_sample
 from falkit_client import errors, webhooks
 from following import deliveries, go, submit
 from receiver import Received, Receiver, Reply, receiving
@@ -54,7 +54,7 @@ def test_the_machines_clock_dates_signatures_and_the_mocks_the_log(
     assert stamps(mock) == [1_700_000_000]
     assert deliveries(mock)[0]["sent"] == 1_800_000_000.0
     (request,) = receiver.received
-    accepts = Verifier(as_jose).accepts
+    accepts = Verifier(as_the_sample).accepts
     assert accepts(mock.url + JWKS, request.headers, request.body, 1_700_000_000.0)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import sys
 import time
 from collections.abc import Mapping
@@ -35,7 +34,6 @@ Level: TypeAlias = Literal["info", "warning", "error"]
 _NEAR = 60.0
 # Characters of a receiver's answer that are shown, and of a hint that was shown before.
 _LONGEST, _REMINDER = 100, 50
-_STATUS = re.compile(rb'"status":"(OK|ERROR)"')
 _INDENT = "\n         "
 _AGAIN = "… (as above)"
 
@@ -133,17 +131,15 @@ def _failure(delivery: Delivery, *, apart: bool) -> str:
     if delivery.next is not None:
         then = iso(delivery.next) if apart else _clock(delivery.next)
         return f"attempt {delivery.number} was not taken{why}; the next is at {then}"
-    if delivery.status == "refused":
-        return f"refused{why}"
+    if delivery.status in ("refused", "lost"):
+        return f"{delivery.status}{why}"
     if delivery.number > 1 and delivery.cause == "job":
         return f"given up after {delivery.number} attempts{why}"
     return f"not taken, and not tried again{why}"
 
 
 def _status(delivery: Delivery) -> str:
-    # The mock writes it near the beginning, before a payload that may have one of its own.
-    found = _STATUS.search(delivery.body)
-    return found[1].decode() if found else ""
+    return str(delivery.payload.get("status", "")) if delivery.body else ""
 
 
 def _clock(seconds: float) -> str:

@@ -99,10 +99,11 @@ _MOCK = (
     ),
     click.Option(
         ["--webhook-schedule"],
-        type=click.Choice(["two-hours", "until-expiry"]),
+        type=click.Choice(["two-hours", "until-expiry", "observed"]),
         default="two-hours",
         show_default=True,
-        help="When webhooks that nobody took are sent again, by fal's older or newest account.",
+        help="When webhooks that nobody took are sent again: by fal's older or newest account, or "
+        "as a receiver saw it.",
     ),
     click.Option(
         ["--webhook-allow"],

@@ -128,7 +128,8 @@ def _refusal(reply: httpx.Response) -> str:
         detail = reply.json()["detail"]
     except (ValueError, KeyError, TypeError):
         detail = "Not Found"
-    if detail == "Not Found":
+    # 501 is a mock's answer where the URL goes on to one of fal's hosts.
+    if detail == "Not Found" or reply.status_code == 501:
         return _no_falkit(reply.request.url)
     return _LISTED.sub(r"`falkit \1`", f"{detail}")
 

@@ -24,7 +24,7 @@ from falkit_mock.service.billing import charge, entries
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog
 
-_REQUEST = re.compile(r"/requests/[^/]+")
+_REQUEST = re.compile(r"/requests/[^/?,; ]+")
 _DIGITS = re.compile(r"[0-9]+")
 # Distinct texts of a kind that are kept, and those that are shown; the rest is counted.
 _KEPT, _SHOWN = 100, 5
@@ -56,6 +56,7 @@ class Summary:
         # Webhooks by what their line says.
         self._refused: Counter[str] = Counter()
         self._given_up: Counter[str] = Counter()
+        self._lost: Counter[str] = Counter()
         # Why one that is tried again was not taken last time, by request id.
         self._retried: dict[str, str] = {}
 
@@ -102,6 +103,8 @@ class Summary:
         match delivery.status:
             case "refused":
                 self._refused[delivery_reason(delivery)] += 1
+            case "lost":
+                self._lost[f"{shown_url(delivery.url)}: {delivery_reason(delivery)}"] += 1
             case "retry":
                 self._retried[delivery.request_id] = _why(delivery)
             case "failed" if delivery.number > 1 or "duplicate" not in delivery.faults:
@@ -139,19 +142,21 @@ class Summary:
         """Return how many jobs there were, how they ended, and what they would have cost."""
         ended: Counter[str] = Counter()
         jobs = unpriced = 0
-        dollars = Decimal(0)
+        dollars = refused = Decimal(0)
         async for entry in entries(self._service, self._catalog):
             jobs += 1
+            # None of an endpoint without a known price, or with its input deleted.
+            paid = charge(entry, self._catalog)
+            unpriced += entry.billed and paid is None
+            dollars += paid.cost if paid else 0
             if entry.result == "success":
                 ended["done"] += 1
-                # None of an endpoint without a known price, or with its input deleted.
-                paid = charge(entry, self._catalog)
-                unpriced += paid is None
-                dollars += paid.cost if paid else 0
             elif entry.result is not None:
                 ended["cancelled" if entry.job.cancelled else "failed"] += 1
-        whole, _, cents = f"{dollars.normalize():f}".partition(".")
-        price = f"${whole}.{cents:0<2}" + (f" and {unpriced} unpriced" if unpriced else "")
+                refused += paid.cost if paid else 0
+        price = _dollars(dollars) + (f" and {unpriced} unpriced" if unpriced else "")
+        if refused:
+            price += f", {_dollars(refused)} of it for what a model refused after its run"
         kinds = {kind: ended[kind] for kind in ("done", "failed", "cancelled")}
         return [_counted(jobs, "job", kinds, ": "), f"would have cost {price}"]
 
@@ -182,6 +187,7 @@ class Summary:
             lines.append(f"  {count(len(open_jobs), 'job')} not done at the end{paused}{not_sent}")
         lines += _grouped("  webhook refused:", self._refused)
         lines += _grouped("  webhook given up:", self._given_up)
+        lines += _grouped("  webhook lost:", self._lost)
         return lines + _grouped("  webhook not taken:", undelivered)
 
     def _idle_rules(self) -> list[str]:
@@ -195,9 +201,14 @@ class Summary:
         return lines
 
 
+def _dollars(amount: Decimal) -> str:
+    whole, _, cents = f"{amount.normalize():f}".partition(".")
+    return f"${whole}.{cents:0<2}"
+
+
 def _keep_hint(hints: dict[str, str], record: RequestRecord) -> None:
     """Keep a hint that has no other line; those that differ only in their numbers are one."""
-    hint = record.hint
+    hint = _REQUEST.sub("/requests/{id}", record.hint or "")
     if hint and not hint.startswith(_OTHER_LINES) and len(hints) < _KEPT:
         hints.setdefault(_DIGITS.sub("0", hint), hint)
 

@@ -50,16 +50,17 @@ async def job_details(job: Job, service: Service, catalog: Catalog) -> dict[str,
     options: dict[str, JSON] = {
         name: None if value == math.inf else value for name, value in asdict(job.options).items()
     }
-    webhook, faults = job.options.webhook, job.options.faults
+    webhook, tags, faults = job.options.webhook, job.options.tags, job.options.faults
+    options.update(webhook=webhook and masked(webhook), tags=[*tags], faults=[*faults])
     return {
         **job_summary(job, service, catalog),
         "path": job.path,
-        "queue_position": service.place(job),
+        "queue_position": service.place(job, service.clock.now()),
         "run": finite(job.run),
         "ready": finite(job.ready),
         "input": readable(sent),
         "outcome": None if outcome is None else _outcome(outcome),
-        "options": {**options, "webhook": webhook and masked(webhook), "faults": [*faults]},
+        "options": options,
         "faults": job.faults.to_json(),
         "cost": None if paid is None else f"{paid.cost:f}",
     }

@@ -157,7 +157,7 @@ class BillingRecord:
 
     @property
     def unpriced(self) -> bool:
-        return self.charge is None and self.entry.result == "success"
+        return self.charge is None and self.entry.billed
 
     def as_json(self) -> dict[str, JSON]:
         paid = self.charge

@@ -24,11 +24,14 @@ class WireError(Exception):
         hint: str | None = None,
         headers: Mapping[str, str] | None = None,
         request_id: str | None = None,
+        text: str | None = None,
     ) -> None:
-        super().__init__(str(body))
+        super().__init__(text or str(body))
         if status_code is not None:
             self.status_code = status_code
         self.body = dict(body)
+        # In the place of the JSON, where fal answers plain text.
+        self.text = text
         # The job that the refusal is about, where there is one.
         self.request_id = request_id
         self.hint = hint
@@ -94,7 +97,11 @@ class HostNotImitated(WireError):
     status_code = 501
 
     def __init__(self, host: str) -> None:
-        super().__init__({"detail": f"falkit does not imitate {host} yet"})
+        hint = (
+            f"this says nothing about what {host} answers; falkit answers for fal.run, "
+            "queue.fal.run, ws.fal.run, v3b.fal.media, rest.fal.ai, fal.ai and api.fal.ai"
+        )
+        super().__init__({"detail": f"falkit does not imitate {host} yet"}, hint=hint)
 
 
 class BodyTooLarge(WireError):
@@ -154,10 +161,37 @@ def not_found(hint: str) -> WireError:
     return WireError({"detail": "Not Found"}, status_code=404, hint=hint)
 
 
+def path_not_imitated(host: str, path: str, known: str) -> WireError:
+    """Return the refusal of a path that its host may well have at fal."""
+    hint = f"this says nothing about fal; of {host} falkit has {known}"
+    detail = f"falkit does not imitate {host}{path} yet"
+    return WireError({"detail": detail}, status_code=501, hint=hint)
+
+
+def websocket_only() -> WireError:
+    """wire.md §8 has ws.fal.run as a WebSocket alone; what plain HTTP is answered is inferred."""
+    hint = "open wss://ws.fal.run/… as a WebSocket; over HTTP the same call is one of fal.run"
+    headers = {"upgrade": "websocket", "connection": "upgrade"}
+    detail = {"detail": "Upgrade Required"}
+    return WireError(detail, status_code=426, hint=hint, headers=headers)
+
+
 def method_not_allowed(*allowed: str) -> WireError:
     """Return the refusal of a method that a path doesn't take."""
     headers = {"allow": ", ".join(allowed)}
     return WireError({"detail": "Method Not Allowed"}, status_code=405, headers=headers)
+
+
+def no_queue_route(*allowed: str, hint: str | None = None) -> WireError:
+    """wire.md §3.7: the queue's own 405, whose body is a text or empty; a text here."""
+    text, headers = "405: Method Not Allowed", {"allow": ", ".join(allowed)}
+    return WireError({}, status_code=405, headers=headers, hint=hint, text=text)
+
+
+def redirected(location: str) -> WireError:
+    """wire.md §3.7: the code is one report's, the text inferred."""
+    text = "307: Temporary Redirect"
+    return WireError({}, status_code=307, headers={"location": location}, text=text)
 
 
 def still_in_progress(request_id: str, urls: Mapping[str, str]) -> WireError:
@@ -210,16 +244,22 @@ def too_many_at_once(key: str, limit: int) -> WireError:
     return WireError(body, status_code=429, hint=hint, headers=headers)
 
 
-_LOCKED = {
-    "exhausted_balance": "Exhausted balance. Top up your balance at fal.ai/dashboard/billing.",
-    "top_up": "TOP_UP.",
-    "admin": "Admin lock.",
+# Fal's own texts, by a short name (wire.md §2: SDK's LockReason; `TOP_UP` was only seen live).
+LOCK_REASONS = {
+    "exhausted_balance": "Exhausted balance. Top up your balance at fal.ai/dashboard/billing",
+    "TOP_UP": "TOP_UP",
+    "payment_method": "Please add a payment method at fal.ai/dashboard/billing",
+    "budget_exceeded": "User budget is exceeded. Adjust it at fal.ai/dashboard/billing",
+    "admin": "Admin lock. Please contact hello@fal.ai.",
+    "archived": "This account has been archived. Please contact hello@fal.ai.",
+    "unknown": "Unknown. Please contact hello@fal.ai.",
 }
 
 
 def account_locked(reason: str) -> WireError:
-    """wire.md §2: the wordings are reports by users (I-3p)."""
-    return WireError({"detail": f"User is locked. Reason: {_LOCKED[reason]}"}, status_code=403)
+    """wire.md §2: live reports have a full stop behind the two reasons that were seen."""
+    text = LOCK_REASONS[reason].removesuffix(".")
+    return WireError({"detail": f"User is locked. Reason: {text}."}, status_code=403)
 
 
 def forbidden(hint: str) -> WireError:

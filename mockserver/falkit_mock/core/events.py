@@ -10,16 +10,16 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from falkit_mock.core import masked
 from falkit_mock.core.clock import Notifier
 from falkit_spec import JSON
 
-# What became of one attempt: taken by the receiver, to be made again, given up, or never made
-# because its target is not allowed.
-Verdict: TypeAlias = Literal["acknowledged", "retry", "failed", "refused"]
-VERDICTS: tuple[Verdict, ...] = ("acknowledged", "retry", "failed", "refused")
+# What became of one attempt: taken by the receiver, to be made again, given up, never made
+# because its target is not allowed, or never made by a fault.
+Verdict: TypeAlias = Literal["acknowledged", "retry", "failed", "refused", "lost"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 # Why it was made: a job's end, or a person's request.
 Cause: TypeAlias = Literal["job", "resend", "trigger"]
 
@@ -32,7 +32,7 @@ class Delivery:
     request_id: str
     url: str
     cause: Cause
-    # Which attempt at this webhook it is; the first is 1.
+    # Which attempt at this webhook it is; the first is 1, and 0 stands for none.
     number: int
     sent: float
     # Real seconds until it was over, however the mock's clock went.
@@ -49,6 +49,38 @@ class Delivery:
     next: float | None
     # Names of the faults that touched it.
     faults: tuple[str, ...] = ()
+
+    @classmethod
+    def unsent(
+        cls,
+        id: str,
+        request_id: str,
+        url: str,
+        cause: Cause,
+        moment: float,
+        status: Verdict,
+        why: str,
+        faults: tuple[str, ...],
+    ) -> Delivery:
+        """Return the record of a webhook that isn't sent at all."""
+        return cls(
+            id=id,
+            request_id=request_id,
+            url=url,
+            cause=cause,
+            number=0,
+            sent=moment,
+            seconds=0.0,
+            headers={},
+            body=b"",
+            status_code=None,
+            response_headers={},
+            response_body=b"",
+            error=why,
+            status=status,
+            next=None,
+            faults=faults,
+        )
 
     @property
     def payload(self) -> Any:

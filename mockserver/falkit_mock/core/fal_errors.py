@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from falkit_mock.core import dumps
 from falkit_mock.core.jobs import Outcome
@@ -44,7 +45,7 @@ _MESSAGES = {
     "generation_timeout": "The generation took too long and was ended.",
     "downstream_service_error": "A service that the model depends on answered with an error.",
     "downstream_service_unavailable": "A service that the model depends on is not available.",
-    "content_policy_violation": "The content was found to violate the content policy.",
+    "content_policy_violation": "The content was flagged by a content checker.",
     "no_media_generated": "The model generated no media for this input.",
     "face_detection_error": "No face could be detected in the image.",
     "feature_not_supported": "The feature is not supported with this input.",
@@ -118,19 +119,37 @@ def model_error(
     return item
 
 
+# What `content_policy_violation` may name (wire.md §6.1, one report).
+CONTENT_CATEGORIES = (
+    "harassment",
+    "hate",
+    "illicit",
+    "self-harm",
+    "sexual",
+    "violence",
+    "model_moderated",
+)
+BILLED_UNITS = "x-fal-billable-units"
 # wire.md §6.3: what is refused before the model runs is not billed.
-NOT_BILLED = {"x-fal-billable-units": "0"}
+NOT_BILLED = {BILLED_UNITS: "0"}
 
 
 def refusal(
-    detail: list[JSON], *, error: str | None, status: int = 422, retryable: bool = False
+    detail: list[JSON],
+    *,
+    error: str | None,
+    status: int = 422,
+    retryable: bool = False,
+    units: Decimal | None = None,
 ) -> Outcome:
     """Return what a model answers that won't take an input, or failed at it.
 
-    Both spellings of the retry hint are sent: which is live is not known (wire.md §6.1).
+    Both spellings of the retry hint are sent: which is live is not known (wire.md §6.1). `units`
+    are billed all the same.
     """
     word = "true" if retryable else "false"
-    headers = {**NOT_BILLED, "x-fal-retryable": word, "x-fal-needs-retry": word}
+    billed = NOT_BILLED if units is None else {BILLED_UNITS: f"{units:f}"}
+    headers = {**billed, "x-fal-retryable": word, "x-fal-needs-retry": word}
     return Outcome(status, dumps({"detail": detail}), headers, error)
 
 

@@ -16,6 +16,7 @@ WebhookFaultName: TypeAlias = Literal[
     "duplicate",
     "late",
     "out_of_order",
+    "lost",
     "before_reply",
     "tampered",
     "stale",
@@ -68,6 +69,12 @@ class JobFaults:
     def stuck(self) -> float:
         """Seconds for which it stays in the queue whatever is ahead of it; infinite for ever."""
         return 0.0 if self.queue is None else self.queue.numbers["seconds"]
+
+    @property
+    def position(self) -> int | None:
+        """The `queue_position` that was asked for while it waits; None for the real one."""
+        asked = None if self.queue is None else self.queue.numbers.get("position")
+        return None if asked is None else int(asked)
 
     @property
     def log_delay(self) -> float:
@@ -172,6 +179,8 @@ class RequestOptions:
     media_for: float = math.inf
     # Who may read those files: access rules as JSON, or nothing (wire.md §3.1).
     media_acl: str = ""
+    # The caller's own labels, each `key=value` (wire.md §3.1).
+    tags: tuple[str, ...] = ()
     # Faults that the request itself names, as they were written.
     faults: tuple[str, ...] = ()
 

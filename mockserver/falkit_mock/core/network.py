@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 RUN = "fal.run"
 QUEUE = "queue.fal.run"
+WS = "ws.fal.run"
 MEDIA = "v3b.fal.media"
 SITE = "fal.ai"
 REST = "rest.fal.ai"
@@ -25,7 +26,7 @@ ROLES = {
     "rest.fal.ai": REST,
     "rest.alpha.fal.ai": REST,
     "api.fal.ai": API,
-    "ws.fal.run": "ws.fal.run",
+    "ws.fal.run": WS,
     "auth.fal.ai": "auth.fal.ai",
     "kv.fal.media": "kv.fal.media",
     "wma.fal.run": "wma.fal.run",

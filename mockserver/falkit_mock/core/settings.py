@@ -112,7 +112,7 @@ def parse_timing(text: str) -> Timing:
     return Seconds(queue, run)
 
 
-JwksPadding: TypeAlias = Literal["both", "unpadded", "padded"]
+JwksPadding: TypeAlias = Literal["padded", "unpadded", "both"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +122,14 @@ class Assumptions:
     Each field is a row of docs/fidelity.md; `falkit serve --assume NAME=VALUE` changes it.
     """
 
-    # wire.md §3.5, §13: older documentation answers 202 to every accepted cancellation,
-    # the newest names OK for a job that was still queued, without its code.
+    # wire.md §3.5, §13: one page lists 202, 400 and 404 as all codes of a cancellation, another
+    # names OK for a job that was still queued, without its code.
     cancel_in_queue: Literal["requested", "ok"] = "requested"
     # wire.md §3.4: an app may stop when it is cancelled (499) or finish regardless (200).
     cancel_in_progress: Literal["heeded", "ignored"] = "heeded"
+    # wire.md §3.7: requests are found by the app alone, as many have measured; or also by whole
+    # ids, any path in between and with /response, as fal's documents and examples have them.
+    queue_urls: Literal["strict", "lenient"] = "strict"
     # wire.md §3.4, §13: the body of the 404 for an unknown request.
     unknown_request: Literal["status", "detail"] = "status"
     # wire.md §3.2, §13: whether a COMPLETED status tells of a model's own refusal.
@@ -146,11 +149,12 @@ class Assumptions:
     # leave is answered is not on record: 403 for `forbid`, 404 for `hide` here.
     file_acl: Literal["enforced", "ignored"] = "enforced"
 
-    # wire.md §5.2: how the service writes its keys is not on record. RFC 7517 wants no padding, and
-    # fal's Python sample needs it.
-    jwks_padding: JwksPadding = "both"
+    # wire.md §5.2: keys were padded when they were captured, which RFC 7517 forbids.
+    jwks_padding: JwksPadding = "padded"
     # wire.md §5.1 has no webhook of a cancelled job; its result is an error as others are.
     cancelled_webhook: Literal["sent", "none"] = "sent"
+    # wire.md §6.3: a 422 may be charged if a runner worked on it; when it is, isn't on record.
+    refused_after_run: Literal["billed", "free"] = "billed"
 
     def __post_init__(self) -> None:
         for name, known in ASSUMPTIONS.items():

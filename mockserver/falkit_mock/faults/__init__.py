@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from random import Random
 from typing import Literal, TypeAlias, get_args
@@ -90,6 +90,11 @@ def as_text(value: JSON) -> str:
         return json.dumps(value)
     except (TypeError, ValueError):
         return ""
+
+
+def letters(text: str) -> str:
+    """Return a text's letters alone, in lower case: `TOP_UP` and `Top up.` are the same."""
+    return "".join(filter(str.isalpha, text.lower()))
 
 
 def as_number(value: JSON) -> float | None:
@@ -219,6 +224,8 @@ class Parameter:
     least: float = -math.inf
     most: float = math.inf
     choices: tuple[str, ...] = ()
+    # Other ways to write a choice, by their letters alone, in lower case.
+    spellings: Mapping[str, str] = field(default_factory=dict[str, str])
     endless: bool = False
     header: bool = False
 
@@ -238,11 +245,18 @@ class Parameter:
                 return self._text(value)
             case "boolean" if as_text(value).lower() in _TRUTH:
                 return _TRUTH[as_text(value).lower()]
-            case "choice" if as_text(value) in self.choices:
-                return as_text(value)
-            case "boolean" | "choice":
-                known = " or ".join(self.choices or ("true", "false"))
-                raise RuleError(self.name, value, f"is not {known}")
+            case "choice":
+                return self._choice(value, as_text(value))
+            case "boolean":
+                raise RuleError(self.name, value, "is not true or false")
+
+    def _choice(self, value: JSON, text: str) -> str:
+        found = text if text in self.choices else self.spellings.get(letters(text))
+        if found is not None:
+            return found
+        near = get_close_matches(text, self.choices, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise RuleError(self.name, value, f"is not {' or '.join(self.choices)}{meant}")
 
     def _text(self, value: JSON) -> str:
         plain = isinstance(value, str | int | float) and not isinstance(value, bool)
@@ -259,6 +273,8 @@ class Parameter:
             raise RuleError(self.name, value, "is not a list such as a,b")
         if not all(map(_is_scalar, items)):
             raise RuleError(self.name, value, "has items that are neither texts nor numbers")
+        if self.choices:
+            return [self._choice(item, as_text(item)) for item in items]
         return items
 
     def to_json(self) -> Table:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from falkit_mock.core.fal_errors import platform_error
+from dataclasses import replace
+
+from falkit_mock.core.errors import LOCK_REASONS
+from falkit_mock.core.fal_errors import CONTENT_CATEGORIES, platform_error
 from falkit_mock.core.jobs import WebhookFaultName
 from falkit_mock.faults import (
     FOLLOWING,
@@ -15,6 +18,7 @@ from falkit_mock.faults import (
     Operation,
     Parameter,
     RuleError,
+    letters,
     suggestion,
 )
 from falkit_spec import JSON
@@ -46,6 +50,27 @@ _ATTEMPTS = Parameter(
 def _choice(name: str, about: str, *choices: str) -> Parameter:
     """Return a parameter with a few values; the first is the default."""
     return Parameter(name, "choice", choices[0], about, choices=choices)
+
+
+def _lock_reason() -> Parameter:
+    """Return the reason of a lock, which may be written as fal writes it, or its first sentence."""
+    texts = {
+        letters(each): name
+        for name, text in LOCK_REASONS.items()
+        for each in (name, text, text.partition(".")[0])
+    }
+    about = f"why: {', '.join(LOCK_REASONS)}, or fal's own words"
+    reason = _choice("reason", about, *LOCK_REASONS)
+    return replace(reason, spellings=texts)
+
+
+_CATEGORIES = Parameter(
+    "categories",
+    "list",
+    None,
+    f"what the content is taken for: any of {', '.join(CONTENT_CATEGORIES)}",
+    choices=CONTENT_CATEGORIES,
+)
 
 
 def _model(
@@ -146,7 +171,8 @@ _TABLE = (
            status=400, ran=True),
     _model("downstream_service_unavailable", "a service that the model calls can't be reached",
            status=500, ran=True),
-    _model("content_policy_violation", "the content is not allowed", "prompt", ran=True),
+    _model("content_policy_violation", "the content is not allowed", "prompt", _CATEGORIES,
+           ran=True),
     _model("no_media_generated", "the model made nothing", "prompt", ran=True),
     _model("image_too_small", "an image is too small", "image", min_height=512, min_width=512),
     _model("image_too_large", "an image is too large", "image", max_height=4096, max_width=4096),
@@ -210,7 +236,7 @@ _TABLE = (
 
     _gateway("account_locked",
              "403: the account has no balance, or was locked; statuses still answer", _PAID, _PAID,
-             _choice("reason", "why", "exhausted_balance", "top_up", "admin")),
+             _lock_reason()),
     _gateway("bad_key", "401: the key is not known", _KEYED, _KEYED),
     _gateway("concurrent_requests_limit", "429: too many of the account's requests run",
              ("run",), JOBS),
@@ -218,6 +244,10 @@ _TABLE = (
              "nginx's own error page, without x-fal-request-id, so that clients try again",
              JOBS, OPERATIONS,
              Parameter("status", "choice", "503", "its code", choices=("502", "503", "504"))),
+    _gateway("redirect",
+             "307 to the endpoint's own name, as for an alias; a client that follows it with a "
+             "GET gets 405", _SUBMIT, JOBS,
+             Parameter("to", "text", None, "the id that it leads to; else the same", header=True)),
     _gateway("result_expired", "404: what was answered is kept no longer", ("result",), FOLLOWING),
 
     _connection("connection_reset", "the connection is reset before the request is carried out"),
@@ -234,7 +264,10 @@ _TABLE = (
                      "seconds, `uniform:1..3`, `normal:MEAN,DEVIATION` or `lognormal:MEDIAN,SIGMA`"
                      ),)),
     Fault("stuck", "time", "queue", "it stays IN_QUEUE, although nobody is ahead",
-          _SUBMIT, _SUBMIT, (_endless("inf", "for how long; `inf` for ever"),)),
+          _SUBMIT, _SUBMIT,
+          (_endless("inf", "for how long; `inf` for ever"),
+           Parameter("position", "integer", None,
+                     "the `queue_position` that it shows; else how many are ahead", 0, 10**9))),
     Fault("slow_logs", "time", "logs", "log lines show late",
           _SUBMIT, _SUBMIT, (_endless(5, "how late; `inf` for never"),)),
 
@@ -254,6 +287,7 @@ _TABLE = (
     _webhook("out_of_order",
              "it is held back until the mock's next webhook has gone, and overtaken by that",
              _seconds(60, "how long it is held back if no other comes")),
+    _webhook("lost", "it never comes: the job ends, and nothing is sent"),
     _webhook("before_reply",
              "the job ends at once and its webhook comes before the reply to the submit"),
     _webhook("tampered", "the body is changed after it was signed", _ATTEMPTS),

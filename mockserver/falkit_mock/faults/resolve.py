@@ -56,7 +56,7 @@ def outcome_as(
 
 
 def tried_again(triggered: TriggeredFault) -> bool:
-    """Tell whether the queue itself tries again: after 503, 504 and connection errors.
+    """Tell whether the queue itself tries again: after 429, 503, 504 and connection errors.
 
     A model's own word, the retry header, counts where its status is of the 5xx (wire.md §6.3).
     """
@@ -66,7 +66,7 @@ def tried_again(triggered: TriggeredFault) -> bool:
         case "model error":
             return _status(triggered) >= 500 and triggered.value("retryable") is True
         case "raw answer":
-            return _status(triggered) in (503, 504)
+            return _status(triggered) in (429, 503, 504)
         case _:
             raise AssertionError(triggered.name)
 
@@ -88,7 +88,7 @@ def _outcome(
         case "request error":
             return _request_error(triggered, entry)
         case "model error":
-            return _model_error(triggered, parsed, code, error)
+            return _model_error(triggered, parsed, code, error, assumptions)
         case "raw answer":
             headers = {"content-type": "text/plain; charset=utf-8"}
             return Outcome(code, triggered.text("text").encode(), headers, error)
@@ -108,7 +108,11 @@ def _request_error(triggered: TriggeredFault, entry: Entry) -> Outcome:
 
 
 def _model_error(
-    triggered: TriggeredFault, parsed: ParsedRequest | Refused, code: int, error: str | None
+    triggered: TriggeredFault,
+    parsed: ParsedRequest | Refused,
+    code: int,
+    error: str | None,
+    assumptions: Assumptions,
 ) -> Outcome:
     place = triggered.text("field") or _place(triggered.fault.concerns, parsed)
     steps: list[JSON] = [
@@ -118,8 +122,14 @@ def _model_error(
     item = model_error(triggered.name, steps, ctx, triggered.text("msg"))
     if place and isinstance(parsed, ParsedRequest):
         item["input"] = found_at(parsed.input, place)
+    if categories := triggered.value("categories"):
+        item["categories"] = categories
     retryable = triggered.value("retryable") is True
-    return refusal([item], error=error, status=code, retryable=retryable)
+    units = None
+    # wire.md §6.3: only a 422, and only once a runner has worked on it.
+    if code == 422 and triggered.fault.ran and isinstance(parsed, ParsedRequest):
+        units = parsed.units if assumptions.refused_after_run == "billed" else None
+    return refusal([item], error=error, status=code, retryable=retryable, units=units)
 
 
 def _place(concerns: Concern, parsed: ParsedRequest | Refused) -> str:
@@ -264,6 +274,6 @@ def _later(book: Rulebook, context: MatchContext, faults: JobFaults) -> JobFault
 
 def _kept(triggered: TriggeredFault) -> KeptFault:
     """Return a fault as it is kept with a job."""
-    parameters = triggered.fault.parameters
-    numbers = {each.name: triggered.number(each.name) for each in parameters}
+    names = [each.name for each in triggered.fault.parameters]
+    numbers = {name: triggered.number(name) for name in names if triggered.value(name) is not None}
     return KeptFault(triggered.name.removeprefix(WEBHOOK_PREFIX), numbers)

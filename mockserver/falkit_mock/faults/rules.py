@@ -181,14 +181,17 @@ class Rule:
     def missed(self, endpoints: Iterable[str]) -> str | None:
         """Say that the rule means none of these endpoints, if so.
 
-        It is not an error: what is posted to may be more than the documents have.
+        It is not an error: what is posted to may be more than the documents have. Of a redirect
+        it is where it leads that has to be there.
         """
-        glob = self.matcher.endpoint
+        field, glob = "endpoint", self.matcher.endpoint
+        if (to := self.values().get("to")) is not None:
+            field, glob = "to", str(to).strip("/")
         known = [*endpoints]
         if glob is None or any(fnmatchcase(endpoint, glob) for endpoint in known):
             return None
         near = suggestion(glob.strip("*"), known, "`falkit spec list` has those that do")
-        return f"no endpoint of this mock fits endpoint={glob}; {near}"
+        return f"no endpoint of this mock fits {field}={glob}; {near}"
 
     def misplaced(self, here: Operation) -> str | None:
         """Say why the rule does nothing where a call of one operation names it, if so.

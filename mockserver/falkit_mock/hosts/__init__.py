@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from functools import cached_property
 from time import perf_counter
@@ -22,12 +23,22 @@ from falkit_mock.core.errors import (
     bad_body,
     bad_field,
     method_not_allowed,
+    missing,
     no_fal_host,
     not_found,
 )
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.identity import BadToken, check, key_id
-from falkit_mock.core.network import DOMAINS, MEDIA, MEDIA_BASE, ROLES, is_fal
+from falkit_mock.core.network import (
+    API,
+    DOMAINS,
+    MEDIA,
+    MEDIA_BASE,
+    QUEUE,
+    ROLES,
+    RUN,
+    is_fal,
+)
 from falkit_mock.hosts.replies import Reply, json_reply
 from falkit_mock.service import BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
@@ -63,13 +74,15 @@ class Address(NamedTuple):
     # One of ROLES' values, and the name that the caller used for it.
     role: str
     host: str
-    # With a leading slash, decoded, without trailing slashes; the SDK adds those (wire.md §12).
+    # With a leading slash, and decoded, but for encoded slashes; without a slash at its end.
     path: str
     query: str
     # What a URL on the same host begins with, up to its path, and what one on the media
     # host does. They may differ, since players don't speak the proxy protocol.
     base: str
     media_base: str
+    # Whether the path had a slash at its end, which few routes take (wire.md §3.7).
+    slash: bool = False
 
 
 class RequestContext:
@@ -156,7 +169,7 @@ class Host:
 
     def reply(
         self,
-        body: Mapping[str, JSON] | str | None,
+        body: Mapping[str, JSON] | str | float | None,
         *,
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
@@ -177,7 +190,7 @@ def find_address(
     role.
     """
     root: str = scope.get("root_path", "")
-    path: str = scope["path"].removeprefix(root)
+    path = _decoded(scope).removeprefix(root)
     authority = headers.get(b"host", b"").decode("latin-1") or "{}:{}".format(*scope["server"])
     origin = f"{scope['scheme']}://{authority}{root}"
     bare, colon, port = authority.partition(":")
@@ -189,8 +202,8 @@ def find_address(
         if role is None:
             raise _unknown(named, origin, path)
         query = scope["query_string"].decode("latin-1")
-        path = f"/{rest}".rstrip("/") or "/"
-        return Address(role, named, path, query, f"{origin}/{named}", f"{origin}/{MEDIA}")
+        path, slash = _without_slash(f"/{rest}")
+        return Address(role, named, path, query, f"{origin}/{named}", f"{origin}/{MEDIA}", slash)
     media = f"{origin}/{MEDIA}"
     if name in ROLES:
         # A port in the Host header is where the caller finds every host, media's too.
@@ -204,7 +217,8 @@ def find_address(
     if name not in ROLES:
         raise HostNotImitated(bare)
     query = scope["query_string"].decode("latin-1")
-    return Address(ROLES[name], name, path.rstrip("/") or "/", query, origin, media)
+    path, slash = _without_slash(path)
+    return Address(ROLES[name], name, path, query, origin, media, slash)
 
 
 def _target(url: str, media: str, origin: str, path: str) -> Address:
@@ -217,8 +231,38 @@ def _target(url: str, media: str, origin: str, path: str) -> Address:
     role = ROLES.get(named)
     if role is None:
         raise _unknown(named, origin, path)
-    path = unquote(parts.path).rstrip("/") or "/"
-    return Address(role, named, path, parts.query, f"https://{named}", media)
+    path, slash = _without_slash(unquote(_ENCODED_SLASH.sub("%25", parts.path)))
+    return Address(role, named, path, parts.query, f"https://{named}", media, slash)
+
+
+# An encoded slash is part of a segment and parts none (RFC 3986 §2.2): its percent sign.
+_ENCODED_SLASH = re.compile("%(?=2[fF])")
+
+
+def _decoded(scope: Scope) -> str:
+    """Return a request's path, decoded but for slashes that are encoded in it."""
+    raw: bytes = scope.get("raw_path") or b""
+    if b"%2" not in raw:
+        path: str = scope["path"]
+        return path
+    return unquote(_ENCODED_SLASH.sub("%25", raw.decode("latin-1")))
+
+
+def check_slash(address: Address) -> None:
+    """Raise WireError 404 for a slash at the end of a path that has none, and the reverse.
+
+    Of what isn't a model's or a request's, /tokens/ alone has one (wire.md §8).
+    """
+    slash = address.path == "/tokens"
+    if address.role in (RUN, QUEUE) or address.slash == slash:
+        return
+    hint = f"{address.path} is written {'with' if slash else 'without'} a slash at its end"
+    raise missing("Resource not found", hint) if address.role == API else not_found(hint)
+
+
+def _without_slash(path: str) -> tuple[str, bool]:
+    """Return a path without the slash at its end, and whether it had one."""
+    return (path[:-1], True) if len(path) > 1 and path.endswith("/") else (path, False)
 
 
 def _unknown(host: str, origin: str, path: str) -> WireError:
@@ -236,7 +280,7 @@ def split_app(path: str) -> tuple[str, list[str]]:
     """Split `/owner/alias/more` into the app and the rest, or raise WireError 404."""
     segments = path[1:].split("/")
     size = 3 if segments[0] in _NAMESPACES else 2
-    if len(segments) < size or not all(segments):
+    if len(segments) < size or not all(segments[:size]):
         raise not_found("a model's path is /owner/alias/…, such as /fal-ai/ltx-2/image-to-video")
     return "/".join(segments[:size]), segments[size:]
 
@@ -249,21 +293,28 @@ def authorize(context: RequestContext, app: str, service: Service) -> None:
     # The word is looked for first because most queries are short and have no token to parse.
     token = context.query.get("fal_jwt_token") if "token" in context.address.query else None
     if token is not None:
-        _check_token(token, app, service)
+        _check_token(token, app, context.address.path[1:], service)
     else:
         check(context.authorization, app, service.settings.api_keys)
 
 
-def _check_token(token: str, app: str, service: Service) -> None:
+def _check_token(token: str, app: str, path: str, service: Service) -> None:
     try:
-        apps = service.tokens.read(token, "apps")["apps"]
+        claims = service.tokens.read(token, "apps")
     except BadToken as error:
         raise Unauthenticated.app_token(str(error)) from None
-    # The older tokens name the alias, the newer the whole path.
-    alias = app.rpartition("/")[2]
-    assert isinstance(apps, list), "as it was signed"
-    if not any(name == alias or f"{name}/".startswith(f"{app}/") for name in apps):
-        raise Unauthenticated.app_token(f"it is for {apps}, not for {app}")
+    names, asked = claims["apps"], app
+    assert isinstance(names, list), "as it was signed"
+    if claims.get("paths"):
+        # The newer tokens name a whole path, and open what is there and below (wire.md §8).
+        asked = path
+        opens = any(f"{path}/".startswith(f"{name}/") for name in names)
+    else:
+        # The older name the alias.
+        alias = app.rpartition("/")[2]
+        opens = any(name == alias or f"{name}/".startswith(f"{app}/") for name in names)
+    if not opens:
+        raise Unauthenticated.app_token(f"it is for {names}, not for {asked}")
 
 
 async def joined_body(chunks: AsyncIterator[bytes], announced: bytes, limit: int) -> bytes:

@@ -208,11 +208,6 @@ class Storage:
         raise missing(f"File {url!r} not found")
 
 
-# What fal's Platform API has besides; asked for here, it is said to be missing here.
-_ELSEWHERE = re.compile(
-    r"/(models/(analytics|requests/search)|serverless|workflows|assets|compute|keys|account"
-    r"|organization)(/.*)?"
-)
 _PAYLOADS = re.compile(r"/models/requests/([^/]+)/payloads")
 _MOST = 1024 * 1024
 # Documentation names no range that would hold for a mock; TEST-NET-1 belongs to nobody.
@@ -244,13 +239,17 @@ class Api:
         return json_reply(answer, request_id=self._service.identity.reply_id())
 
     def _operation(self, method: str, path: str, whole: str) -> Operation:
-        methods = self._operations.get(path) if whole.startswith("/v1/") else None
+        methods = self._operations.get(path)
         if methods is None and (match := _PAYLOADS.fullmatch(path)):
             methods = {"DELETE": self._deletion(match[1])}
-        if methods is None and _ELSEWHERE.fullmatch(path):
-            raise api_error(501, "not_implemented", f"falkit does not imitate {method} {whole} yet")
         if methods is None:
-            raise missing("Resource not found", hint="the paths are /v1/models, /v1/meta, …")
+            # fal has more than is here, and adds to it: whether a path is there isn't known.
+            message = f"falkit does not imitate {method} {whole} yet"
+            known = ", ".join(f"/v1{each}" for each in self._operations)
+            hint = f"this says nothing about fal; of api.fal.ai falkit has {known}"
+            raise api_error(501, "not_implemented", message, hint)
+        if not whole.startswith("/v1/"):
+            raise missing("Resource not found", hint=f"its path is /v1{path}")
         operation = methods.get("GET" if method == "HEAD" else method)
         if operation is None:
             raise missing(f"{method} {whole} not found", hint=f"it takes {', '.join(methods)}")

@@ -19,6 +19,7 @@ from falkit_mock.service.billing import (
     Charge,
     Entry,
     Timeframe,
+    balance,
     bucket,
     charge,
     entries,
@@ -191,6 +192,7 @@ class Requests:
             "/models/billing-events": {
                 "GET": Operation(self.billing_events, paged(10_000, events))
             },
+            "/account/billing": {"GET": Operation(self.account, {"expand": words("credits")})},
         }
 
     async def by_endpoint(self, call: Call) -> dict[str, JSON]:
@@ -245,6 +247,14 @@ class Requests:
         found.sort(key=lambda one: one.entry.ended, reverse=True)
         page, more = page_of(found, query)
         return {"billing_events": [_event(one) for one in page], **more}
+
+    async def account(self, call: Call) -> dict[str, JSON]:
+        """Name the account; tell what it has left if that is asked for (wire.md §10)."""
+        body: dict[str, JSON] = {"username": "falkit"}
+        if "credits" in call.query.get("expand", []):
+            left = await balance(self._service, self._catalog)
+            body["credits"] = {"current_balance": left, "currency": "USD"}
+        return body
 
     async def delete_payloads(self, request_id: str, key: str) -> dict[str, JSON]:
         """Delete a job's input, output and file; the same key brings the same answer again."""

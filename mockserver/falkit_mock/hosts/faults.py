@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from http import HTTPStatus
+from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -19,11 +20,12 @@ from falkit_mock.core.errors import (
     account_locked,
     bad_header,
     file_not_found,
+    redirected,
     too_many_at_once,
 )
 from falkit_mock.core.jobs import Entry, Job, ModelRequest
 from falkit_mock.core.network import MEDIA
-from falkit_mock.faults import JOBS, Operation, Phase, RuleError
+from falkit_mock.faults import JOBS, Fault, Operation, Phase, RuleError
 from falkit_mock.faults.catalogue import WEBHOOK_PREFIX
 from falkit_mock.faults.matching import MatchContext
 from falkit_mock.faults.resolve import input_of, match_context, named_faults
@@ -204,6 +206,18 @@ async def before_model(
     return magic
 
 
+def before_alias(
+    service: Service, context: RequestContext, path: str, operation: Operation
+) -> None:
+    """Redirect a call by a name that no app has and a rule leads elsewhere: an alias."""
+    match = MatchContext(operation, path, context.record.key, named_by(context, operation))
+    if service.rules.idle and not match.named:
+        return
+    triggered = _chosen(service, context, "answer", match, _leads_elsewhere)
+    if triggered is not None and triggered.text("to"):
+        raise _refusal(service, context, triggered, match)
+
+
 async def before_job(
     service: Service, context: RequestContext, job: Job, operation: Operation
 ) -> None:
@@ -279,11 +293,13 @@ async def _apply(service: Service, context: RequestContext, match: MatchContext)
         context.add_hint(late.hint)
         seconds = service.rules.draw(late, "seconds")
         await wait(service, context, service.clock.now() + seconds)
-    triggered = _chosen(service, context, "answer", match)
+    # Who followed a redirect has arrived, or it would go round and round.
+    arrived = REDIRECTED.encode() in context.scope["query_string"]
+    triggered = _chosen(service, context, "answer", match, _may_follow if arrived else None)
     if triggered is None:
         return
     if triggered.fault.family != "connection":
-        raise _refusal(service, triggered, match)
+        raise _refusal(service, context, triggered, match)
     if triggered.name == "hang":
         await wait(service, context, service.clock.now() + triggered.number("seconds"))
     if not triggered.fault.done:
@@ -293,16 +309,22 @@ async def _apply(service: Service, context: RequestContext, match: MatchContext)
 
 
 def _chosen(
-    service: Service, context: RequestContext, phase: Phase, match: MatchContext
+    service: Service,
+    context: RequestContext,
+    phase: Phase,
+    match: MatchContext,
+    only: Callable[[Fault], bool] | None = None,
 ) -> TriggeredFault | None:
     """Return the fault that a rule applies in a phase, and note it for the log."""
-    triggered = service.rules.choose(phase, match)
+    triggered = service.rules.choose(phase, match, only)
     if triggered is not None:
         context.note_fault(triggered.name)
     return triggered
 
 
-def _refusal(service: Service, triggered: TriggeredFault, asked: MatchContext) -> WireError:
+def _refusal(
+    service: Service, context: RequestContext, triggered: TriggeredFault, asked: MatchContext
+) -> WireError:
     error: WireError
     match triggered.name:
         case "account_locked":
@@ -315,10 +337,35 @@ def _refusal(service: Service, triggered: TriggeredFault, asked: MatchContext) -
             return IngressError(int(triggered.number("status")))
         case "result_expired":
             error = service.unknown()
+        case "redirect":
+            error = redirected(_location(context, triggered.text("to") or asked.endpoint))
         case _:
             raise AssertionError(triggered.name)
     error.hint = triggered.hint
     return error
+
+
+def _leads_elsewhere(fault: Fault) -> bool:
+    return fault.name == "redirect"
+
+
+def _may_follow(fault: Fault) -> bool:
+    """Tell whether a fault may happen to a request that followed a redirect."""
+    return fault.name != "redirect"
+
+
+# The parameter by which a redirect's target knows its caller.
+REDIRECTED = "falkit_redirected"
+
+
+def _location(context: RequestContext, id: str) -> str:
+    """Return the URL of an endpoint where the caller came from, by which it is found again."""
+    address = context.address
+    if b"x-fal-target-url" in context.headers:
+        # The caller sends the header again, which says where the call is for.
+        return f"{context.scope['path']}?{REDIRECTED}=1"
+    query = "&".join(filter(None, (address.query, f"{REDIRECTED}=1")))
+    return f"{address.base}/{quote(id.strip('/'), safe='/')}?{query}"
 
 
 def note_job(context: RequestContext, job: Job) -> None:

@@ -17,6 +17,7 @@ from falkit_mock.core.errors import (
     file_not_found,
     forbidden,
     not_found,
+    path_not_imitated,
     upload_not_found,
 )
 from falkit_mock.core.identity import BadToken, check
@@ -67,6 +68,8 @@ class MediaHost(Host):
 
     async def __call__(self, context: RequestContext) -> AnyReply:
         path = context.address.path
+        if not path.startswith("/files/"):
+            raise path_not_imitated(context.address.host, path, "files and uploads below /files/")
         if path in ("/files/upload", "/files/upload/multipart"):
             context.allow("POST")
             return await self._open(context)

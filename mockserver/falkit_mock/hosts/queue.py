@@ -8,7 +8,7 @@ from typing import TypeAlias
 from starlette.responses import StreamingResponse
 
 from falkit_mock.core import HINT, dumps, header_text
-from falkit_mock.core.errors import ShuttingDown, method_not_allowed, not_found, still_in_progress
+from falkit_mock.core.errors import ShuttingDown, no_queue_route, still_in_progress
 from falkit_mock.core.jobs import NO_FAULTS, Job
 from falkit_mock.faults import Operation
 from falkit_mock.faults.rules import NO_MAGIC
@@ -26,26 +26,20 @@ from falkit_spec import JSON
 
 # Seconds between the comments that keep a silent stream open (wire.md §3.3).
 KEEP_ALIVE = 15.0
-_TRUE = frozenset({"1", "true", "yes", "on"})
 _CANCEL_CODES = {"CANCELLATION_REQUESTED": 202, "OK": 200, "ALREADY_COMPLETED": 400}
 
 
 class Queue(Host):
-    """POST /{endpoint id}, and what can be asked of /{app}/requests/{request id}."""
+    """What can be asked of /{app}/requests/{request id}; and POST to any other path: a submit."""
 
     async def __call__(self, context: RequestContext) -> AnyReply:
         app, rest = split_app(context.address.path)
-        if "requests" not in rest:
-            return await self._submit(context, app)
-        # The long form names the whole endpoint before `requests`; fal's documents list it.
-        at = rest.index("requests")
-        request_id, operation = "".join(rest[at + 1 : at + 2]), "/".join(rest[at + 2 :])
-        found = _OPERATIONS.get(operation)
-        if found is None:
-            raise not_found(f"a request has status, status/stream, cancel; not {operation}")
-        name, methods, answer = found
+        route = self._route(rest, slash=context.address.slash)
+        if route is None:
+            return await self._submit(context, app, rest)
+        request_id, (name, methods, answer) = route
         if context.method not in methods:
-            raise method_not_allowed(*methods)
+            raise no_queue_route(*methods)
         service = self._service
         authorize(context, app, service)
         job = service.find(app, request_id, context.now)
@@ -53,9 +47,30 @@ class Queue(Host):
             await before_job(service, context, job, name)
         return await answer(self, job, context)
 
-    async def _submit(self, context: RequestContext, app: str) -> Reply:
+    def _route(self, rest: list[str], *, slash: bool) -> tuple[str, _Route] | None:
+        """Return whose request a path behind the app is about, and what it asks; else None.
+
+        Whatever isn't /requests/{request id} and an operation, to the letter, is the path of a
+        submit (wire.md §3.7): a whole id before `requests`, /response, a slash too many.
+        """
+        lenient = self._service.settings.assumptions.queue_urls == "lenient"
+        if lenient and "requests" in rest:
+            rest = rest[rest.index("requests") :]
+        if len(rest) < 2 or rest[0] != "requests" or not rest[1]:
+            return None
+        operation = "/".join(rest[2:])
+        if slash and not lenient and operation not in _SLASHED:
+            return None
+        if lenient and operation == "response":
+            operation = ""
+        route = _ROUTES.get(operation)
+        return None if route is None else (rest[1], route)
+
+    async def _submit(self, context: RequestContext, app: str, rest: list[str]) -> Reply:
+        if "requests" in rest:
+            context.add_hint(_meant(context, app, rest[rest.index("requests") :]))
         if context.method != "POST":
-            raise method_not_allowed("POST")
+            raise no_queue_route("POST")
         request = await read_model_request(context, app, self._catalog, self._service)
         service, magic = self._service, NO_MAGIC
         if request.marked or not service.rules.idle:
@@ -68,7 +83,7 @@ class Queue(Host):
         hint = "" if job.outcome is None else job.outcome.headers.get(HINT, "")
         # The word is looked for first because most queries have none to parse.
         if "fal_webhook" in context.address.query:
-            own = self._service.webhooks.hint(job) or _no_webhook(context)
+            own = service.webhooks.hint(job) or _no_webhook(context)
             hint = header_text("; ".join(filter(None, (hint, own))))
         body: dict[str, JSON] = {
             "status": "IN_QUEUE",
@@ -76,7 +91,7 @@ class Queue(Host):
             **_job_urls(context.address, job),
             "logs": None,
             "metrics": {},
-            "queue_position": self._service.place(job),
+            "queue_position": service.place(job, service.clock.now()),
         }
         return json_reply(body, request_id=job.id, headers={HINT: hint} if hint else None)
 
@@ -102,7 +117,7 @@ class Queue(Host):
             "metrics": {},
         }
         if waits:
-            body["queue_position"] = service.store.queues.ahead(job, now)
+            body["queue_position"] = service.place(job, now)
         if now < job.ends:
             return body
         body["status"] = "COMPLETED"
@@ -208,16 +223,33 @@ def _no_webhook(context: RequestContext) -> str:
 
 def _wants_logs(context: RequestContext) -> bool:
     # Python sends true and false, JavaScript 1 and 0 (wire.md §3.2).
-    return context.query.get("logs", "").lower() in _TRUE
+    text = context.query.get("logs", "")
+    if text not in ("", "1", "true", "0", "false"):
+        context.add_hint(f"logs: {text!r} is neither 1 nor true, so there are no logs")
+    return text in ("1", "true")
+
+
+def _meant(context: RequestContext, app: str, rest: list[str]) -> str:
+    """Name the request's own URL, and the method, where a path is near to one and isn't it."""
+    operation = "/".join(rest[2:]).removesuffix("response").rstrip("/")
+    if len(rest) < 2 or not rest[1] or operation not in _ROUTES:
+        return f"a request has {', '.join(filter(None, _ROUTES))} behind /{app}/requests/{{id}}"
+    url = "/".join(filter(None, (context.address.base, app, "requests", rest[1], operation)))
+    method = _ROUTES[operation][1][0]
+    why = "fal takes this URL for a submit, whose method is POST"
+    lenient = "--assume queue-urls=lenient takes it as it was meant"
+    return f"send {method} {url}, which the reply to the submit names; {why} ({lenient})"
 
 
 _READS, _GET = ("GET", "HEAD"), ("GET",)
 _Answer: TypeAlias = Callable[[Queue, Job, RequestContext], Awaitable[AnyReply]]
+_Route: TypeAlias = tuple[Operation, tuple[str, ...], _Answer]
 # What can be asked of a request: the operation's name, its methods, what answers it.
-_OPERATIONS: dict[str, tuple[Operation, tuple[str, ...], _Answer]] = {
+_ROUTES: dict[str, _Route] = {
     "": ("result", _READS, Queue._result),  # pyright: ignore[reportPrivateUsage]
-    "response": ("result", _READS, Queue._result),  # pyright: ignore[reportPrivateUsage]
     "status": ("status", _READS, Queue._status),  # pyright: ignore[reportPrivateUsage]
     "status/stream": ("stream", _GET, Queue._stream),  # pyright: ignore[reportPrivateUsage]
     "cancel": ("cancel", ("PUT",), Queue._cancel),  # pyright: ignore[reportPrivateUsage]
 }
+# Where SDK adds a slash at the end (wire.md §1.3).
+_SLASHED = ("", "status")

@@ -48,7 +48,7 @@ AnyReply: TypeAlias = Reply | Response
 
 
 def json_reply(
-    body: Mapping[str, JSON] | str | None,
+    body: Mapping[str, JSON] | str | float | None,
     *,
     request_id: str,
     status_code: int = 200,
@@ -94,12 +94,12 @@ def error_reply(error: WireError, request_id: str) -> Reply:
     headers = dict(error.headers)
     if error.hint:
         headers[HINT] = header_text(error.hint)
-    return json_reply(
-        error.body,
-        request_id=error.request_id or request_id,
-        status_code=error.status_code,
-        headers=headers,
-    )
+    code, request_id = error.status_code, error.request_id or request_id
+    if error.text is not None:
+        headers["content-type"] = "text/plain; charset=utf-8"
+        body = error.text.encode()
+        return raw_reply(body, request_id=request_id, status_code=code, headers=headers)
+    return json_reply(error.body, request_id=request_id, status_code=code, headers=headers)
 
 
 def add_hints(reply: AnyReply, texts: Iterable[str]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import cast
 
-from falkit_mock.core.errors import bad_field, not_found
+from falkit_mock.core.errors import bad_field, path_not_imitated
 from falkit_mock.core.identity import check
 from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object
 from falkit_mock.hosts.media import complete, part_number, signed_url
 from falkit_mock.hosts.replies import Reply
+from falkit_mock.service.billing import balance
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog, Object
 
@@ -36,12 +37,13 @@ _UPLOAD: Object = {
 }
 _GCS_PARTS = "/storage/upload/multipart/"
 _JWKS = "/.well-known/jwks.json"
+_BALANCE = "/billing/user_balance"
 
 
 class Rest(Host):
     """POST /storage/auth/token, /storage/upload/initiate[-multipart], /tokens[/realtime].
 
-    And GET /.well-known/jwks.json.
+    And GET /.well-known/jwks.json and /billing/user_balance.
     """
 
     def __init__(self, service: Service, catalog: Catalog) -> None:
@@ -58,10 +60,12 @@ class Rest(Host):
         path = context.address.path
         if path == _JWKS:
             return self._jwks(context)
+        if path == _BALANCE:
+            return await self._balance(context)
         handle = self._gcs_part if path.startswith(_GCS_PARTS) else self._posts.get(path)
         if handle is None:
-            known = ", ".join((*self._posts, _JWKS))
-            raise not_found(f"of {context.address.host} this mock has {known}")
+            known = ", ".join((*self._posts, _JWKS, _BALANCE))
+            raise path_not_imitated(context.address.host, path, known)
         context.allow("POST")
         check(context.authorization, None, self._service.settings.api_keys)
         return await handle(context)
@@ -71,6 +75,12 @@ class Rest(Host):
         context.allow("GET", "HEAD")
         padding = self._service.settings.assumptions.jwks_padding
         return self.reply(self._service.webhooks.keys.jwks(padding))
+
+    async def _balance(self, context: RequestContext) -> Reply:
+        """What the account has left: a bare number (wire.md §2)."""
+        context.allow("GET", "HEAD")
+        check(context.authorization, None, self._service.settings.api_keys)
+        return self.reply(await balance(self._service, self._catalog))
 
     async def _cdn_token(self, context: RequestContext) -> Reply:
         _storage(context, _CDN)
@@ -115,7 +125,9 @@ class Rest(Host):
         body = await read_object(context, _TOKEN)
         newer = context.address.path == "/tokens/realtime"
         seconds = body.get("duration" if newer else "token_expiration", _USUAL)
-        token = self._service.tokens.issue("apps", cast(int, seconds), apps=body["allowed_apps"])
+        token = self._service.tokens.issue(
+            "apps", cast(int, seconds), apps=body["allowed_apps"], paths=newer
+        )
         # The older answer is the bare string (wire.md §12 row 15).
         return self.reply({"token": token} if newer else token)
 

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 
 from falkit_mock.core import HINT, dumps, header_text
-from falkit_mock.core.errors import not_found
+from falkit_mock.core.errors import not_found, path_not_imitated
 from falkit_mock.hosts import Host, RequestContext
 from falkit_mock.hosts.replies import Reply, raw_reply
 from falkit_spec import JSON, Catalog, Endpoint
@@ -220,7 +220,8 @@ class Site(Host):
         path = context.address.path
         page = _PAGE.fullmatch(path)
         if path != _DOCUMENT and page is None:
-            raise not_found(f"of fal.ai this mock has only {_DOCUMENT} and /models/…/llms.txt")
+            known = f"{_DOCUMENT} and /models/…/llms.txt"
+            raise path_not_imitated(context.address.host, path, known)
         context.allow("GET", "HEAD")
         endpoint_id = page[1] if page else context.query.get("endpoint_id", "")
         endpoint = self._catalog.endpoints.get(endpoint_id)

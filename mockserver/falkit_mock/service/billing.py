@@ -11,6 +11,7 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 from falkit_mock.core import NotJson, iso, loads
+from falkit_mock.core.fal_errors import BILLED_UNITS
 from falkit_mock.core.jobs import Job, Outcome
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
@@ -39,6 +40,13 @@ class Entry:
         if self.outcome.ok:
             return "success"
         return "user_error" if self.outcome.status_code < 500 else "error"
+
+    @property
+    def billed(self) -> bool:
+        """Whether it costs something: a success, or a refusal that says so (wire.md §6.3)."""
+        if self.outcome is None:
+            return False
+        return self.outcome.ok or self.outcome.headers.get(BILLED_UNITS, "0") != "0"
 
     @property
     def ended(self) -> float:
@@ -74,7 +82,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What one successful job cost, US dollars."""
+    """What one job cost, US dollars."""
 
     entry: Entry
     unit: str
@@ -100,7 +108,7 @@ async def entries(service: Service, catalog: Catalog) -> AsyncGenerator[Entry]:
 
 def charge(entry: Entry, catalog: Catalog) -> Charge | None:
     """Return what a job cost; None for one that is not billed or has no known price."""
-    if entry.result != "success" or entry.endpoint_id not in catalog:
+    if not entry.billed or entry.endpoint_id not in catalog:
         return None
     endpoint, input = catalog.get(entry.endpoint_id), readable(entry.input())
     if not is_object(input) or endpoint.pricing is None or entry.outcome is None:
@@ -112,6 +120,19 @@ def charge(entry: Entry, catalog: Catalog) -> Charge | None:
     if quantity is None or cost is None:
         return None
     return Charge(entry, endpoint.pricing.unit, quantity, cost)
+
+
+# What the account has at the start, US dollars; an assumption of docs/fidelity.md.
+_CREDIT = Decimal(100)
+
+
+async def balance(service: Service, catalog: Catalog) -> float:
+    """Return what is left of the account's credit, after all that was billed since the start."""
+    left = _CREDIT
+    async for entry in entries(service, catalog):
+        if one := charge(entry, catalog):
+            left -= one.cost
+    return float(left)
 
 
 def lines(charges: Iterable[Charge]) -> list[JSON]:

@@ -15,7 +15,13 @@ import orjson
 
 from falkit_mock.core import HINT, NotJson, dumps, header_text
 from falkit_mock.core.errors import ShuttingDown
-from falkit_mock.core.fal_errors import NOT_BILLED, error_text, platform_error, refusal
+from falkit_mock.core.fal_errors import (
+    BILLED_UNITS,
+    NOT_BILLED,
+    error_text,
+    platform_error,
+    refusal,
+)
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
 from falkit_mock.service.containers import Source
@@ -210,7 +216,7 @@ def complete(
     """Return the model's success: the output that the document describes, and its file."""
     endpoint, video, options = parsed.endpoint, parsed.video, request.options
     output: dict[str, JSON] = orjson.loads(_output_example(endpoint))
-    headers = {} if parsed.units is None else {"x-fal-billable-units": f"{parsed.units:f}"}
+    headers = {} if parsed.units is None else {BILLED_UNITS: f"{parsed.units:f}"}
     if parsed.hint:
         headers[HINT] = header_text(parsed.hint)
     file = output.get("video")

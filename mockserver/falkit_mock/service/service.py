@@ -171,10 +171,12 @@ class Service:
         then = now - job.faults.log_delay
         return window(job, then, self._script(job), self.settings.log_window)
 
-    def place(self, job: Job) -> int:
-        """Return how many jobs are ahead in the queue (wire.md §3.1)."""
-        now = self.clock.now()
-        return self.store.queues.ahead(job, now) if now < job.starts and now < job.ends else 0
+    def place(self, job: Job, now: float) -> int:
+        """Return how many jobs are ahead in the queue (wire.md §3.1), or as a fault has it."""
+        if now >= job.starts or now >= job.ends:
+            return 0
+        asked = job.faults.position
+        return self.store.queues.ahead(job, now) if asked is None else asked
 
     def looked_at(self, job: Job) -> None:
         """Note that a client asked after a job: what moves it in the `polls` timing."""

@@ -202,9 +202,16 @@ class DeliveryStore:
         return len(self.select(request_id=request_id, url=url, verdict=verdict))
 
     def last(self, request_id: str) -> Delivery | None:
-        """Return the newest attempt that a job's end caused."""
-        newest_first = reversed(self._of_job.get(request_id, []))
-        return next((delivery for delivery in newest_first if delivery.cause == "job"), None)
+        """Return the newest attempt that a job's end caused, whatever copies of it came after.
+
+        What was refused or lost, which has the number 0, is the last word.
+        """
+        made = [each for each in self._of_job.get(request_id, []) if each.cause == "job"]
+        return max(
+            made,
+            key=lambda each: (each.number == 0, each.number, each.next is not None),
+            default=None,
+        )
 
     def keys(self) -> list[KeyRecord]:
         """Return every key, the oldest first."""

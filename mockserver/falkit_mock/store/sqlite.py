@@ -97,7 +97,7 @@ def _write_options(options: RequestOptions) -> bytes:
 
 def _read_options(data: bytes) -> RequestOptions:
     given: dict[str, Any] = orjson.loads(data)
-    given["faults"] = tuple(given.get("faults", ()))
+    given.update({name: tuple(given[name]) for name in ("tags", "faults") if name in given})
     return RequestOptions(**given)
 
 

@@ -35,7 +35,7 @@ class KeyInUse(Exception):
 class Schedule:
     """When attempts at a webhook are made, and how long a receiver has to answer.
 
-    fal documents only bounds (wire.md §5.3). That pauses double is our assumption.
+    fal documents only bounds (wire.md §5.3). The moments between them are our assumption.
     """
 
     name: ScheduleName
@@ -101,5 +101,14 @@ SCHEDULES: dict[ScheduleName, Schedule] = {
         tuple(accumulate(min(2.0**turn, 150.0) for turn in range(30))),
         ends_with_result=True,
         redirect_is_final=True,
+    ),
+    # What one receiver saw that answered 400: six more within ten minutes, 60 to 120 s apart.
+    "observed": Schedule(
+        "observed",
+        15.0,
+        15.0,
+        tuple(accumulate(60.0 + 12.0 * turn for turn in range(6))),
+        ends_with_result=False,
+        redirect_is_final=False,
     ),
 }

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from falkit_mock.core.clock import Clock, Notifier, Timer
 from falkit_mock.core.errors import ShuttingDown
-from falkit_mock.core.events import Cause, Delivery, DeliveryAttempted, Events
+from falkit_mock.core.events import Cause, Delivery, DeliveryAttempted, Events, Verdict
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults, Outcome
 from falkit_mock.settings import Settings
@@ -121,8 +121,14 @@ class Deliveries:
             last = self._store.deliveries.last(job.id) if job.options.webhook else None
             if last is None:
                 self.expect(job)
-            elif last.next is not None:
+            elif last.next is not None and not self._taken_by_hand(last):
                 self._resume(job, last, last.next)
+
+    def _taken_by_hand(self, last: Delivery) -> bool:
+        """Tell whether the receiver has since acknowledged a delivery that somebody asked for."""
+        taken = self._store.deliveries.select(request_id=last.request_id, verdict="acknowledged")
+        by_hand = (each for each in taken if each.cause != "job" and each.url == last.url)
+        return any(each.sent >= last.sent for each in by_hand)
 
     def pending(self) -> list[PendingDelivery]:
         """Return the webhooks that are still to be delivered, the next ones first."""
@@ -283,6 +289,10 @@ class Deliveries:
         if job is None or (job.cancelled and self._assumptions.cancelled_webhook == "none"):
             return False
         pending.faults = job.faults
+        if "lost" in job.faults.webhook:
+            why = "nothing was sent, by the fault webhook_lost"
+            self._unsent(job.id, pending.target.url, pending.cause, "lost", why, "lost")
+            return False
         if job.faults.webhook and "before_reply" not in job.faults.webhook:
             await self._delay(pending, job.ends)
         with self.receivers.hold(pending.target.origin):
@@ -370,26 +380,15 @@ class Deliveries:
         try:
             return self.targets.find(url)
         except TargetRefused as refused:
-            self._record(
-                Delivery(
-                    id=self._identity.delivery_id(),
-                    request_id=request_id,
-                    url=url,
-                    cause=cause,
-                    number=0,
-                    sent=self._clock.now(),
-                    seconds=0.0,
-                    headers={},
-                    body=b"",
-                    status_code=None,
-                    response_headers={},
-                    response_body=b"",
-                    error=refused.why,
-                    status="refused",
-                    next=None,
-                )
-            )
+            self._unsent(request_id, url, cause, "refused", refused.why)
             raise
+
+    def _unsent(
+        self, request_id: str, url: str, cause: Cause, status: Verdict, why: str, *faults: str
+    ) -> None:
+        """Record that a webhook isn't sent."""
+        id, now = self._identity.delivery_id(), self._clock.now()
+        self._record(Delivery.unsent(id, request_id, url, cause, now, status, why, faults))
 
     def _record(self, delivery: Delivery) -> Delivery:
         """Store an attempt that is over, and tell all who listen."""

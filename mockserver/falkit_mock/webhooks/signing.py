@@ -9,8 +9,6 @@ from functools import lru_cache
 from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-import orjson
-
 from falkit_mock.core import dumps
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.fal_errors import model_error, platform_error, refusal
@@ -25,7 +23,8 @@ if TYPE_CHECKING:
 
 # Never published, so what it signs doesn't verify.
 UNPUBLISHED = 0
-_FIRST = 1
+# What a new mock publishes: two keys, as fal does (wire.md §5.2). The newer one signs.
+_AT_FIRST = (1, 2)
 
 
 @lru_cache(maxsize=64)
@@ -52,12 +51,11 @@ class KeyRing:
         self._current: int | None = None
 
     def all(self) -> list[KeyRecord]:
-        """Return every key that ever signed, the oldest first."""
-        found = self._store.keys()
-        if not found:
-            self._store.put_key(KeyRecord(_FIRST, self._clock.now(), withdrawn=False))
-            found = self._store.keys()
-        return found
+        """Return every key there ever was, the oldest first."""
+        if not self._store.keys():
+            for number in _AT_FIRST:
+                self._store.put_key(KeyRecord(number, self._clock.now(), withdrawn=False))
+        return self._store.keys()
 
     @property
     def current(self) -> int:
@@ -89,42 +87,43 @@ class KeyRing:
         return gone
 
     def jwks(self, padding: JwksPadding) -> dict[str, JSON]:
-        """Return the document at `/.well-known/jwks.json`: `{"keys": [{"kty", "crv", "x", …}]}`.
+        """Return the document at `/.well-known/jwks.json`, the key that signs first.
 
-        RFC 7517 wants `x` without padding, and fal's Python sample can read it with padding only.
-        So each key is in it in both forms, since a verifier tries every one (wire.md §5.2).
+        `padding` says in which forms each key is in it (wire.md §5.2).
         """
         keys: list[JSON] = []
-        for key in self.all():
+        for key in reversed(self.all()):
             if not key.withdrawn:
                 keys += _published(key.number, padding)
         return {"keys": keys}
 
 
 def _published(number: int, padding: JwksPadding) -> list[JSON]:
-    """Return one key in each of the forms that `padding` names."""
-    padded = urlsafe_b64encode(private_key(number).public_key().public_bytes_raw()).decode()
-    forms = {"unpadded": padded.rstrip("="), "padded": padded}
+    """Return one key in each of the forms that `padding` names; fal names no `alg`."""
+    padded = _base64url(private_key(number).public_key().public_bytes_raw())
+    forms = {"padded": padded, "unpadded": padded.rstrip("=")}
     return [
-        {
-            "kty": "OKP",
-            "crv": "Ed25519",
-            "use": "sig",
-            "alg": "EdDSA",
-            "kid": f"falkit-{number}" + ("-padded" if form == "padded" else ""),
-            "x": x,
-        }
+        {"kty": "OKP", "crv": "Ed25519", "kid": _kid(x), "x": x, "use": "sig"}
         for form, x in forms.items()
         if padding in (form, "both")
     ]
+
+
+def _kid(x: str) -> str:
+    """Return an id of 43 characters: as fal's, not RFC 7638's thumbprint. Each form has its own."""
+    return _base64url(blake2b(b"falkit kid " + x.encode(), digest_size=32).digest()).rstrip("=")
+
+
+def _base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode()
 
 
 REQUEST_ID = "X-Fal-Webhook-Request-Id"
 USER_ID = "X-Fal-Webhook-User-Id"
 TIMESTAMP = "X-Fal-Webhook-Timestamp"
 SIGNATURE = "X-Fal-Webhook-Signature"
-# What falkit calls itself; there is no record of what fal does.
-USER_AGENT = "falkit-webhooks"
+# What falkit calls itself (wire.md §5.2 has what fal does).
+_USER_AGENT = "falkit-webhooks"
 
 
 def signed(
@@ -162,12 +161,12 @@ def sign_attempt(
     if faults.corrupts("unknown_key", number):
         found.append("unknown_key")
         key = UNPUBLISHED
-    head = {"User-Agent": USER_AGENT, "Accept": "*/*", "Content-Type": "application/json"}
+    head = {"User-Agent": _USER_AGENT, "Accept": "*/*", "Content-Type": "application/json"}
     head |= signed(body, request_id=request_id, user_id=user_id, moment=moment, key=key)
     if faults.corrupts("tampered", number):
         found.append("tampered")
-        # Still JSON, so that a receiver which doesn't verify is deceived.
-        body = body[:-1] + b',"tampered":true}'
+        # Still JSON in the same form, so that a receiver which doesn't verify is deceived.
+        body = body[:-1] + b', "tampered": true}'
     return head, body, tuple(found)
 
 
@@ -185,29 +184,26 @@ PAYLOAD_ERROR = (
 
 
 def body_of(outcome: Outcome, request_id: str, gateway_request_id: str) -> bytes:
-    """Return a webhook's body; it has the bytes of what the model answered unchanged."""
-    facts = {"request_id": request_id, "gateway_request_id": gateway_request_id}
-    if outcome.ok:
-        facts["status"] = "OK"
-    else:
-        facts["status"] = "ERROR"
-        facts["error"] = f"Invalid status code: {outcome.status_code}"
-    head = orjson.dumps(facts)[:-1]
-    if _is_json(outcome.body):
-        return b'%s,"payload":%s}' % (head, outcome.body)
-    return b'%s,"payload":null,"payload_error":%s}' % (head, orjson.dumps(PAYLOAD_ERROR))
+    """Return a webhook's body, as Python's `json.dumps` writes it with sorted keys (wire.md §5.1).
 
-
-def _is_json(data: bytes) -> bool:
+    What Python can't read as JSON, or can't write as such again, isn't JSON.
+    """
+    facts: dict[str, JSON] = {
+        "error": None if outcome.ok else f"Invalid status code: {outcome.status_code}",
+        "gateway_request_id": gateway_request_id,
+        "request_id": request_id,
+        "status": "OK" if outcome.ok else "ERROR",
+    }
     try:
-        orjson.loads(data)
-    except orjson.JSONDecodeError:
-        # orjson refuses lone surrogates, which are JSON; Python's parser takes NaN, which isn't.
-        try:
-            json.loads(data, parse_constant=_refuse)
-        except (ValueError, RecursionError):
-            return False
-    return True
+        payload = json.loads(outcome.body.decode(), parse_constant=_refuse)
+        return _written({**facts, "payload": payload})
+    except (ValueError, RecursionError):
+        return _written({**facts, "payload": None, "payload_error": PAYLOAD_ERROR})
+
+
+def _written(body: dict[str, JSON]) -> bytes:
+    # A number such as 1e400 is read as infinite, which JSON has no word for.
+    return json.dumps(body, sort_keys=True, allow_nan=False).encode()
 
 
 def _refuse(constant: str) -> object:

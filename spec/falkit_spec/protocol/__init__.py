@@ -62,8 +62,8 @@ class Protocol:
     def for_endpoint(self, endpoint: Endpoint) -> Object:
         """Return the whole document for one endpoint, the caller's own to change.
 
-        Its paths are the endpoint's, in the short and the long form, and its schemas `Input`
-        and `Output` are the endpoint's, with the overlays applied.
+        Its paths are the endpoint's and its app's, and its schemas `Input` and `Output` are the
+        endpoint's, with the overlays applied.
         """
         data = copy.deepcopy(self.data)
         data["paths"] = self._paths(endpoint)
@@ -77,7 +77,7 @@ class Protocol:
         return data
 
     def operations(self, endpoint: Endpoint) -> dict[str, Operation]:
-        """Return an endpoint's operations by their id, such as `submit` or `statusLongForm`."""
+        """Return an endpoint's operations by their id, such as `submit` or `statusStream`."""
         data = self.for_endpoint(endpoint)
         found: dict[str, Operation] = {}
         for path, item in cast(Object, data["paths"]).items():
@@ -89,14 +89,14 @@ class Protocol:
     def _paths(self, endpoint: Endpoint) -> Object:
         paths: Object = {}
         for path, item in cast("dict[str, Object]", self.data["paths"]).items():
-            if _APP not in path:
-                own = _without(item, "EndpointId") if _ENDPOINT in path else copy.deepcopy(item)
-                paths[path.replace(_ENDPOINT, endpoint.id)] = own
-                continue
-            short = _without(item, "App")
-            paths[path.replace(_APP, endpoint.app)] = short
-            if endpoint.app != endpoint.id:
-                paths[path.replace(_APP, endpoint.id)] = _renamed(short, "LongForm")
+            own = copy.deepcopy(item)
+            for name, parameter, value in (
+                (_ENDPOINT, "EndpointId", endpoint.id),
+                (_APP, "App", endpoint.app),
+            ):
+                if name in path:
+                    path, own = path.replace(name, value), _without(own, parameter)
+            paths[path] = own
         return paths
 
 
@@ -105,16 +105,6 @@ def _without(item: Object, parameter: str) -> Object:
     named: JSON = {"$ref": f"#/components/parameters/{parameter}"}
     parameters = cast("list[JSON]", item["parameters"])
     return copy.deepcopy({**item, "parameters": [each for each in parameters if each != named]})
-
-
-def _renamed(item: Object, suffix: str) -> Object:
-    """Return a path item whose operations have ids of their own."""
-    return {
-        key: {**copy.deepcopy(node), "operationId": f"{node['operationId']}{suffix}"}
-        if is_object(node) and "operationId" in node
-        else copy.deepcopy(node)
-        for key, node in item.items()
-    }
 
 
 def _moved(name: str, schema: Object, facts: Object) -> dict[str, Object]:

@@ -12,7 +12,9 @@ from client.webhooks.verifiers import Accepts, independent
 VERIFIERS = (
     "python, as the sample",
     "python, strict JOSE",
-    "node, lax",
+    "node, as the sample",
+    "node, JWK",
+    "node, jose",
     "node, strict JOSE",
 )
 

@@ -1,4 +1,4 @@
-"""A signer of deliveries and a host of its keys, as wire.md §5.2 has them; nothing of falkit's."""
+"""A signer of deliveries and a host of its keys, as wire.md §5 has them; nothing of falkit's."""
 
 from __future__ import annotations
 
@@ -18,10 +18,16 @@ NOON = 1_800_000_000
 NAMES = ("Request-Id", "User-Id", "Timestamp", "Signature")
 REQUEST = "019b76da-a801-74c7-aab7-01d3c98e3dee"
 DONE: dict[str, object] = {
-    "request_id": REQUEST,
+    "error": None,
     "gateway_request_id": REQUEST,
+    "payload": {
+        "prompt": "Möwen über dem Hafen",
+        "seed": 17454220438242315174,
+        "timings": {"inference": 1.3716533930000878},
+        "video": {"file_size": None, "url": "https://v3b.fal.media/files/b/0/clip.mp4"},
+    },
+    "request_id": REQUEST,
     "status": "OK",
-    "payload": {"video": {"url": "https://v3b.fal.media/files/b/0/clip.mp4"}},
 }
 
 
@@ -59,25 +65,35 @@ class Signer:
         *,
         at: int = NOON,
         request_id: str = REQUEST,
-        user_id: str = "google-oauth2|1029384756",
+        user_id: str = "github|179263",
     ) -> Sent:
-        """Return a delivery of this body: bytes as they are, anything else as JSON."""
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        """Return a delivery of this body: bytes as they are, anything else as fal writes JSON."""
+        raw = body if isinstance(body, bytes) else json.dumps(body, sort_keys=True).encode()
         lines = [request_id, user_id, str(at), hashlib.sha256(raw).hexdigest()]
         signature = self._private.sign("\n".join(lines).encode("utf-8")).hex()
         values = [request_id, user_id, str(at), signature]
         return Sent(dict(zip(map(header, NAMES), values, strict=True)), raw)
 
-    def entry(self, *, padded: bool = False) -> dict[str, object]:
-        """Return the key as a JWK (RFC 8037), its `x` with padding or without."""
-        x = base64.urlsafe_b64encode(self.public).decode()
+    def entry(self, *, padded: bool = True) -> dict[str, object]:
+        """Return the key as fal publishes it, or without the padding that RFC 7517 forbids."""
+        x = _base64url(self.public)
         x = x if padded else x.rstrip("=")
-        return {"kty": "OKP", "crv": "Ed25519", "x": x}
+        kid = _base64url(hashlib.sha256(x.encode()).digest()).rstrip("=")
+        return {"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x, "use": "sig"}
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode()
 
 
 def key_set(*entries: object) -> bytes:
     """Return a JWKS."""
     return json.dumps({"keys": entries}).encode()
+
+
+def as_published(*signers: Signer) -> bytes:
+    """Return a JWKS in fal's form."""
+    return key_set(*(one.entry() for one in signers))
 
 
 def in_both_forms(*signers: Signer) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from client.webhooks.signing import NOON, KeyHost, Sent, Signer, in_both_forms, key_host, key_set
+from client.webhooks.signing import NOON, KeyHost, Sent, Signer, as_published, key_host, key_set
 from falkit_client import Delivery, errors, webhooks
 from falkit_client.webhooks import FAL_JWKS, KeyRing, read_jwks
 from serving import PATIENCE
@@ -169,6 +169,7 @@ def test_keys_are_read_in_every_form() -> None:
         {"kty": "OKP", "crv": "Ed25519", "x": x.replace("_", "/")},
         {"x": x},
         {"kty": "OKP", "crv": "Ed25519", "x": x, "use": "sig", "alg": "EdDSA", "kid": "1"},
+        {"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": f"{x}=", "use": "sig"},
     ]
     for form in forms:
         assert read_jwks(key_set(form), URL) == (key,)
@@ -238,7 +239,7 @@ def test_keys_come_from_the_web(url: str) -> None:
 def host_of_keys(monkeypatch: pytest.MonkeyPatch) -> Generator[KeyHost]:
     monkeypatch.delenv("FALKIT_BASE_URL", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with key_host(in_both_forms(Signer())) as served:
+    with key_host(as_published(Signer())) as served:
         yield served
 
 

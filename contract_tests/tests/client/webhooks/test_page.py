@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import re
+import subprocess
 import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -16,9 +18,11 @@ from typing import Any
 import httpx
 import pytest
 
-from client.webhooks.signing import NOON, REQUEST, KeyHost, Sent, Signer, in_both_forms
+from client.webhooks.signing import DONE, NOON, REQUEST, KeyHost, Sent, Signer, as_published
+from clients.javascript_client import node
 from falkit_client import Delivery, errors
 from falkit_client.listener import listen
+from serving import PATIENCE
 
 ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs" / "webhooks.md").read_text()
@@ -65,8 +69,33 @@ def test_the_first_snippet_prints_what_it_says() -> None:
 def test_the_snippet_without_the_network_runs(keys: KeyHost) -> None:
     sent = Signer().sign()
     names = {"headers": sent.headers, "body": sent.body, "moment": NOON}
-    run("Without the network", document=in_both_forms(Signer()), **names)
+    run("Without the network", document=as_published(Signer(7), Signer()), **names)
     assert not keys.asked
+
+
+NODE = """
+import { delivery } from "./fal-webhook.mjs";
+for (const { headers, body } of JSON.parse(process.argv[1])) {
+  const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+  console.log(JSON.stringify(await delivery(Object.fromEntries(lower), Buffer.from(body))));
+}
+"""
+
+
+def test_the_snippet_for_node_takes_what_is_signed_and_refuses_the_rest(tmp_path: Path) -> None:
+    (snippet,) = re.findall(r"```js\n(.*?)```", section("Node"), re.DOTALL)
+    (tmp_path / "fal-webhook.mjs").write_text(snippet)
+    sent = of_now()
+    again = json.dumps(json.loads(sent.body), ensure_ascii=False, separators=(",", ":"))
+    unsigned = Sent({name: text for name, text in sent.headers.items() if "User" in name}, b"{}")
+    bad = [replace(sent, body=again.encode()), Signer().sign(at=1), Signer(2).sign(), unsigned]
+    given = [{"headers": dict(one.headers), "body": one.body.decode()} for one in (sent, *bad)]
+    command = [node(), "--input-type=module", "--eval", NODE, json.dumps(given)]
+    shown = subprocess.check_output(command, cwd=tmp_path, text=True, timeout=PATIENCE)
+    good, *refused = map(json.loads, shown.splitlines())
+    assert good.keys() == DONE.keys()
+    assert (good["request_id"], good["error"]) == (REQUEST, None)
+    assert refused == [None] * 4
 
 
 def by_asgi(app: Any) -> Post:

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from client.webhooks.signing import DONE, NOON, REQUEST, Sent, Signer, header, in_both_forms
+from client.webhooks.signing import DONE, NOON, REQUEST, Sent, Signer, as_published, header
 from client.webhooks.test_independent import changed
 from falkit_client import errors
 from falkit_client._receiver import Forwarding, RawHeaders, Received, receiver
@@ -25,7 +25,7 @@ TARGET = "http://localhost:8000/fal"
 
 
 def fetched(url: str) -> bytes:
-    return in_both_forms(Signer())
+    return as_published(Signer(), Signer(7))
 
 
 def gone(url: str) -> bytes:

@@ -6,6 +6,7 @@
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import fal.apps
@@ -23,6 +24,15 @@ def clip(output: dict[str, Any]) -> dict[str, object]:
 
 def run() -> object:
     return clip(fal.apps.run(ENDPOINT, arguments=INPUT))
+
+
+def over_websocket() -> object:
+    with fal.apps.ws(ENDPOINT) as connection:
+        connection.send({**INPUT, "duration": 7})
+        connection.send(INPUT)
+        refused = json.loads(connection.recv())
+        assert refused["detail"][0]["loc"] == ["body", "duration"]
+        return clip(json.loads(connection.recv()))
 
 
 def submit() -> object:
@@ -59,7 +69,7 @@ def cancel() -> object:
 
 
 def main() -> None:
-    for work in (run, submit, status, iterated, result, cancel):
+    for work in (run, over_websocket, submit, status, iterated, result, cancel):
         tell(CLIENT, work.__name__, work)
 
 

@@ -171,7 +171,8 @@ def test_a_body_that_is_not_json_is_refused(refused: Ask) -> None:
         ("GET", "/models/requests/search", 501, "not_implemented"),
         ("POST", "/keys", 501, "not_implemented"),
         ("GET", "/serverless/apps/a/b/queue", 501, "not_implemented"),
-        ("GET", "/nothing", 404, "not_found"),
+        ("GET", "/nothing", 501, "not_implemented"),
+        ("POST", "/mcp/platform", 501, "not_implemented"),
         ("POST", "/models", 404, "not_found"),
         ("PATCH", "/storage/settings", 404, "not_found"),
     ],
@@ -181,7 +182,10 @@ def test_other_operations(refused: Ask, method: str, path: str, code: int, kind:
 
 
 def test_paths_begin_with_the_version(mock: Mock) -> None:
-    assert mock.http.get("/api.fal.ai/models").status_code == 404
+    reply = mock.http.get("/api.fal.ai/models")
+    assert reply.status_code == 404
+    assert "/v1/models" in reply.headers["x-falkit-hint"]
+    assert mock.http.get("/api.fal.ai/nothing").status_code == 501
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from falkit_mock.cli.summary import Summary
@@ -177,6 +178,40 @@ def test_billing_events_are_the_single_charges(ask: Ask, done: Callable[..., str
 def deleted(mock: Mock, request_id: str, **headers: str) -> Any:
     url = f"/api.fal.ai/v1/models/requests/{request_id}/payloads"
     return mock.http.delete(url, headers=headers)
+
+
+def test_a_refusal_after_the_run_is_a_charge_too(
+    ask: Ask, mock: Mock, done: Callable[..., str]
+) -> None:
+    done(prompt="[falkit:content_policy_violation]")
+    done(prompt="[falkit:generation_timeout]")
+    (event,) = ask("/models/billing-events")["billing_events"]
+    (item,) = ask(LIST, endpoint_id=T2V, request_id=event["request_id"])["items"]
+    assert (item["status_code"], event["output_units"], event["cost_total"]) == (422, 6.0, 0.36)
+    (line,) = ask("/models/usage", expand="summary")["summary"]
+    assert line["cost"] == 0.36
+
+
+def test_the_balance_is_a_hundred_less_what_was_billed(
+    ask: Ask, mock: Mock, done: Callable[..., str]
+) -> None:
+    def left() -> set[object]:
+        hosts = ("rest.fal.ai", "rest.alpha.fal.ai")
+        replies = [mock.http.get(f"/{host}/billing/user_balance") for host in hosts]
+        assert {reply.headers["content-type"] for reply in replies} == {"application/json"}
+        told = ask("/account/billing", expand="credits")
+        assert told["credits"]["currency"] == "USD"
+        return {*(reply.json() for reply in replies), told["credits"]["current_balance"]}
+
+    assert left() == {100.0}
+    done()
+    done(duration=7)
+    done(prompt="[falkit:no_media_generated]")
+    assert left() == {99.28}
+    assert ask("/account/billing").keys() == {"username"}
+    url = f"{mock.url}/rest.fal.ai/billing/user_balance"
+    assert httpx.get(url).json() == {"detail": "Authorization header is required"}
+    assert mock.http.post(url).headers["allow"] == "GET, HEAD"
 
 
 def test_deleting_payloads_takes_the_file_and_the_result(

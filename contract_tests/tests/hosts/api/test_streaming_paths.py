@@ -69,6 +69,28 @@ def test_a_token_ends(mock: Mock) -> None:
     assert (reply.status_code, reply.json()["detail"]) == (401, "Invalid or expired token")
 
 
+@pytest.mark.parametrize(
+    ("named", "status"),
+    [
+        (f"{T2V}/realtime", 404),
+        (T2V, 404),
+        ("fal-ai/ltx-2", 404),
+        (f"{I2V_FAST}/realtime", 401),
+        # The alias alone is what the older tokens name.
+        ("ltx-2", 401),
+    ],
+)
+def test_a_realtime_token_opens_the_path_that_it_names(mock: Mock, named: str, status: int) -> None:
+    body = {"allowed_apps": [named], "duration": 120}
+    reply = mock.http.post("/rest.fal.ai/tokens/realtime", json=body)
+    assert reply.json().keys() == {"token"}
+    url = f"{mock.url.replace('http', 'ws')}/fal.run/{T2V}/realtime"
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"{url}?fal_jwt_token={reply.json()['token']}")
+    # Good tokens come to LTX-2's own answer, which is that it has no such path.
+    assert refused.value.response.status_code == status
+
+
 @pytest.mark.parametrize("forged", ["", "a.b.c", "..", "ä"])
 def test_a_forged_token_opens_nothing(mock: Mock, forged: str) -> None:
     params = {"fal_jwt_token": forged}

@@ -98,7 +98,7 @@ def test_token_requests_are_validated(mock: Mock, body: object, loc: str) -> Non
 def test_tokens_need_post_and_a_known_path(mock: Mock) -> None:
     assert mock.http.get(CDN).headers["allow"] == "POST"
     reply = mock.http.post("/rest.fal.ai/nothing", json={})
-    assert reply.status_code == 404
+    assert reply.status_code == 501
     assert "/storage/auth/token" in reply.headers["x-falkit-hint"]
 
 

@@ -1,10 +1,11 @@
-// fal's published procedure of verifying, with Node's crypto; nothing of falkit's. Written from
-// wire.md §5.2. Each line of stdin is a delivery as JSON, {mode, url, headers, body, now}, the body
-// in base64; each line of stdout says whether it is good:
-//   node published.mjs
+// fal's published procedure of verifying, with Node's crypto and with jose; nothing of falkit's.
+// Written from wire.md §5.2. Each line of stdin is a delivery as JSON, {mode, url, headers, body,
+// now}, the body in base64; each line of stdout says whether it is good:
+//   node webhooks.mjs
 
-import { createHash, createPublicKey, verify } from "node:crypto";
+import { createHash, createPublicKey, KeyObject, verify } from "node:crypto";
 import { createInterface } from "node:readline";
+import { importJWK } from "jose";
 
 const DAY = 24 * 60 * 60;
 const LEEWAY = 300;
@@ -12,12 +13,16 @@ const LEEWAY = 300;
 const SPKI = Buffer.from("302a300506032b6570032100", "hex");
 
 const decoders = {
-  // As samples decode: Buffer takes padding and its lack alike, and no other field is looked at.
-  lax: (entry) => {
+  // As the sample decodes: Buffer takes padding and its lack alike, no other field is looked at.
+  sample: (entry) => {
     const key = Buffer.concat([SPKI, Buffer.from(entry.x, "base64url")]);
     return createPublicKey({ key, format: "der", type: "spki" });
   },
-  // RFC 7517 and RFC 8037: the right kind of key, and never padded. Node's own reading is laxer.
+  // As Node reads a key as it stands.
+  jwk: (entry) => createPublicKey({ key: entry, format: "jwk" }),
+  // jose asks for the algorithm, since fal's keys don't name it.
+  jose: async (entry) => KeyObject.from(await importJWK(entry, "EdDSA")),
+  // RFC 7517 and RFC 8037: the right kind of key, and never padded.
   strict: ({ kty, crv, x, use = "sig" }) => {
     if (kty !== "OKP" || crv !== "Ed25519" || use !== "sig" || !/^[A-Za-z0-9_-]{43}$/.test(x)) {
       throw new TypeError("no Ed25519 key");
@@ -52,13 +57,14 @@ async function accepts({ mode, url, headers, body, now }) {
   const digest = createHash("sha256").update(Buffer.from(body, "base64")).digest("hex");
   const message = Buffer.from([requestId, userId, timestamp, digest].join("\n"), "utf-8");
   const made = Buffer.from(signature, "hex");
-  return (await keys(url, now)).some((entry) => {
+  for (const entry of await keys(url, now)) {
     try {
-      return verify(null, message, decoders[mode](entry), made);
+      if (verify(null, message, await decoders[mode](entry), made)) return true;
     } catch {
-      return false;
+      // Another kind of key, or one that this reader can't read.
     }
-  });
+  }
+  return false;
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
