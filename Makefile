@@ -49,13 +49,13 @@ $(JS)/node_modules/.ready: $(JS)/package-lock.json | .venv/.ready
 		ci --prefix $(JS) --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
-sdk: $(SDK)/.venv/.ready ## install fal's SDK, which the tests run, apart from all else
+sdk: $(SDK)/.venv/.ready ## install the Python clients that have an environment of their own: fal, huggingface_hub, litellm
 
 $(SDK)/.venv/.ready: $(SDK)/constraints.txt
-	@echo "Setting up fal's SDK, once; this takes a minute or two"
+	@echo "Setting up fal's SDK, huggingface_hub and litellm, once; this takes a minute or two"
 	@$(PYTHON) -m venv $(SDK)/.venv
 	@$(SDK)/.venv/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(SDK)/.venv/bin/python -m pip install --quiet fal --constraint $(SDK)/constraints.txt
+	@$(SDK)/.venv/bin/python -m pip install --quiet fal huggingface_hub litellm --constraint $(SDK)/constraints.txt
 	@touch $@
 
 clients-latest: .venv/.ready ## run the newest version of every client, in a folder that is thrown away

@@ -93,6 +93,9 @@ class Shapes:
             return f"Literal[{', '.join(map(repr, values))}]"
         if is_array(branches):
             return " | ".join(dict.fromkeys(self.annotation(one, root) for one in branches))
+        if is_array(kind):
+            parts = (self.annotation({**of, "type": one}, root) for one in kind)
+            return " | ".join(dict.fromkeys(parts))
         if kind == "array":
             return f"list[{self.annotation(of.get('items'), root)}]"
         if kind == "object" and is_object(of.get("properties")):
@@ -119,7 +122,7 @@ def docstring(of: Object) -> str:
     words = [str(of.get("description") or of.get("title") or "").strip()]
     low, high = of.get("minimum", of.get("minLength")), of.get("maximum", of.get("maxLength"))
     if low is not None and high is not None:
-        unit = " characters" if of.get("type") == "string" else ""
+        unit = " characters" if "string" in str(of.get("type")) else ""
         words.append(f"{low} to {high}{unit}.")
     if "default" in of:
         words.append(f"Default: {of['default']!r}.")

@@ -23,7 +23,8 @@ from falkit_mock.core.errors import HostNotImitated, WireError
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE, WS
 from falkit_mock.gateway.gateway import Gateway
-from falkit_mock.hosts import RequestContext, check_slash, find_address
+from falkit_mock.hosts import RequestContext
+from falkit_mock.hosts.addresses import check_slash, find_address
 from falkit_mock.hosts.fal_run import FalRun
 from falkit_mock.hosts.faults import ConnectionCut, IngressError, before_file, corrupt_reply, cut
 from falkit_mock.hosts.media import MediaHost

@@ -19,7 +19,8 @@ from uvicorn.protocols.http import httptools_impl
 
 from falkit_mock.core.errors import WireError
 from falkit_mock.core.network import WS
-from falkit_mock.hosts import CONNECTION, find_address
+from falkit_mock.hosts import CONNECTION
+from falkit_mock.hosts.addresses import find_address
 from falkit_mock.service.service import Service
 
 if TYPE_CHECKING:

@@ -81,7 +81,7 @@ def test_a_python_program_as_fal_documents_it_runs_unchanged(run: Run) -> None:
     assert "Queued" in done.stdout
     assert "log: Generating" in done.stdout
     assert "Completed" in done.stdout
-    assert "url: http://127.0.0.1:" in done.stdout
+    assert "url: https://v3b.fal.media/files/b/" in done.stdout
     assert " requests; 1 job: 1 done; would have cost $0.36; " + NOTHING_LEFT in done.stderr
 
 

@@ -49,7 +49,7 @@ def test_the_commands_of_the_beginning_run(folder: Path, authority_folder: Path)
     done = shell(python, folder, authority_folder)
     assert done.returncode == 0, done.stderr
     assert "Generating" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("http://127.0.0.1:")
+    assert done.stdout.splitlines()[-1].startswith("https://v3b.fal.media/files/b/")
     number = re.compile(r"(falkit: |127\.0\.0\.1:)\d+")
     said, shown = (number.sub(r"\1n", text) for text in (done.stderr, _summary()))
     assert said == shown

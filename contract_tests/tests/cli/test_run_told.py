@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from falkit_mock.gateway.authority import Authority
 from processes import FALKIT
 from serving import PATIENCE, T2V
 
@@ -29,8 +30,8 @@ print("the program ends", file=sys.stderr)
 """
 
 
-def run(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [FALKIT, "run", "--timing", "instant", *options, "--", sys.executable, "-c", FAILS]
+def run(home: Path, *options: str, program: str = FAILS) -> subprocess.CompletedProcess[str]:
+    command = [FALKIT, "run", "--timing", "instant", *options, "--", sys.executable, "-c", program]
     environ = {**os.environ, "FALKIT_HOME": str(home)}
     return subprocess.run(
         command, env=environ, capture_output=True, text=True, timeout=6 * PATIENCE
@@ -59,3 +60,59 @@ def test_each_request_is_printed_with_verbose(tmp_path: Path, verbose: bool) -> 
     said = run(tmp_path, *(["--verbose"] if verbose else [])).stderr
     assert said.count(f" 200 POST queue.fal.run/{T2V}") == (3 if verbose else 0)
     assert said.count(" JOB  ") == (2 if verbose else 1)
+
+
+DISTRUSTS = """
+import httpx, ssl
+try:
+    httpx.get("https://rest.fal.ai/x", verify=ssl.create_default_context(cafile=CAFILE))
+except httpx.ConnectError as error:
+    print(error)
+"""
+
+
+def test_connections_on_which_no_request_came_are_named_with_the_fix(tmp_path: Path) -> None:
+    # A root of its own, that has signed for nobody.
+    other = Authority.open(tmp_path / "other").certificate
+    done = run(tmp_path / "home", program=DISTRUSTS.replace("CAFILE", repr(str(other))))
+    assert "CERTIFICATE_VERIFY_FAILED" in done.stdout, done.stderr
+    assert done.stderr.endswith(
+        """
+  1 connection to rest.fal.ai ended before a request: falkit's certificate was
+    refused; give the program the file of `falkit cert path` to trust
+    (docs/run.md)
+"""
+    )
+
+
+CLIP = f"""
+import httpx, os, sys
+headers = {{"Authorization": "Key " + os.environ["FAL_KEY"]}}
+reply = httpx.post("https://fal.run/{T2V}", headers=headers, json={{"prompt": "x"}})
+url = reply.json()["video"]["url"]
+print(url)
+"""
+UNREAD = {
+    "auto": "--media-host real names clips as fal does",
+    "real": "--media-host auto names them by 127.0.0.1",
+}
+
+
+@pytest.mark.parametrize(
+    ("media_host", "rest", "told"),
+    [
+        ("auto", "sys.exit(1)", True),
+        ("real", "sys.exit(1)", True),
+        ("real", "sys.exit(0)", False),
+        ("real", "httpx.get(url); sys.exit(1)", False),
+    ],
+)
+def test_a_program_that_fails_without_its_clip_learns_how_else_it_is_named(
+    tmp_path: Path, media_host: str, rest: str, told: bool
+) -> None:
+    done = run(tmp_path, "--media-host", media_host, program=CLIP + rest)
+    here = done.stdout.startswith("http://127.0.0.1:")
+    assert here is (media_host == "auto")
+    said = " ".join(done.stderr.split())
+    assert ("no clip was fetched: " in said) is told
+    assert (UNREAD[media_host] in said) is told

@@ -307,6 +307,15 @@ def test_other_requests_than_those_for_fals_hosts_are_not_counted() -> None:
     ]
 
 
+@pytest.mark.parametrize(("path", "told"), [("", True), ("/status", False)])
+def test_only_a_result_that_was_handed_out_can_have_a_clip_to_fetch(path: str, told: bool) -> None:
+    summary = alone()
+    asked = RequestRecord(0.0, "GET", "queue.fal.run", f"/fal-ai/ltx-2/requests/019b{path}", "")
+    summary(RequestAnswered(replace(asked, fal=True, status=200)))
+    said = asyncio.run(summary.text(1))
+    assert ("no clip was fetched" in said) is told
+
+
 def test_hints_that_differ_in_numbers_alone_are_one() -> None:
     summary = alone()
     for number in range(3):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from clients.place import PLACE, under_falkit
 from clients.table import (
     OPERATIONS,
     PAGE,
@@ -19,6 +21,7 @@ from clients.table import (
 )
 from clients.unchanged import expected
 
+EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 MEND = "run: PYTHONPATH=contract_tests/tests python contract_tests/tests/clients/table.py"
 
 
@@ -38,8 +41,17 @@ def test_every_test_has_its_row(suite: str) -> None:
 
 
 def test_the_pages_example_runs() -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    example, _ = EXAMPLES
     call = 'print(asyncio.run(client.run("fal-ai/ltx-2/text-to-video/fast", {"prompt": "Rain"})))'
     program = "import asyncio\n" + example.replace("    ...", f"    {call}")
     printed = subprocess.check_output([sys.executable, "-c", program], text=True, timeout=60)
     assert "https://v3b.fal.media/files/b/" in printed
+
+
+def test_the_pages_example_of_hugging_face_runs(tmp_path: Path) -> None:
+    _, example = EXAMPLES
+    python = PLACE.command("sdk", "")[0]
+    # Its list of agents is not to be had, and it does without.
+    tries = "huggingface.co"
+    done = under_falkit(tmp_path, ["--timing", "instant"], [python, "-c", example], tries)
+    assert done.stdout == "True\n"

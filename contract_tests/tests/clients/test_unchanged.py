@@ -43,6 +43,6 @@ def test_a_program_as_fal_documents_it_prints_updates_logs_and_the_result(
     printed = done.stdout.splitlines()
     assert [line for line in printed if ":" not in line] == updates
     assert sum(line.startswith("log: ") for line in printed) > 1
-    assert printed[-1].startswith("url: http://127.0.0.1:")
+    assert printed[-1].startswith("url: https://v3b.fal.media/files/b/")
     summary = "; 1 job: 1 done; would have cost $0.36; nothing tried to leave\n"
     assert done.stderr.endswith(summary)

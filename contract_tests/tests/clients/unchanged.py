@@ -43,13 +43,15 @@ class Program:
     name: str
     clients: tuple[Client, ...]
     runs: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+    # The host that isn't fal's and that it calls.
+    tries: str = ""
 
     def told(self, home: Path) -> dict[tuple[str, str], Told]:
         """Run it; return what was printed, by client and operation."""
         command = PLACE.command(self.kind, self.name)
         lines: list[str] = []
         for options, words in self.runs:
-            lines += under_falkit(home, options, [*command, *words]).stdout.splitlines()
+            lines += under_falkit(home, options, [*command, *words], self.tries).stdout.splitlines()
         printed = [json.loads(line) for line in lines]
         return {(line["client"], line["operation"]): line for line in printed}
 
@@ -58,6 +60,7 @@ class Program:
         return {(one.title, operation.name) for one in self.clients for operation in one.operations}
 
 
+_NO_IMAGES = "no: falkit has no document of an image model; 404"
 _CANCELLED = r"^(499: .*)?Request cancelled by the client|Client Closed Request|client_cancelled"
 
 
@@ -166,13 +169,13 @@ _AI_SDK = Client(
     "@ai-sdk/fal",
     "@ai-sdk/fal",
     (
-        Operation("video", "generateVideo, with --media-host real", judging.clip),
+        Operation("video", "generateVideo", judging.clip),
         Operation("video_of_image", "generateVideo from an image", judging.clip),
         Operation(
             "video_from_here",
-            "generateVideo, without --media-host real",
+            "generateVideo, with --media-host auto",
             error("AI_DownloadError", r"127\.0\.0\.1 is not allowed"),
-            "no: the AI SDK refuses to download from this machine, where falkit's media are",
+            "no: the AI SDK refuses to download from this machine, where media then are",
         ),
         Operation(
             "video_of_duration",
@@ -184,7 +187,7 @@ _AI_SDK = Client(
             "image",
             "generateImage",
             error("AI_APICallError", "Not Found", 404),
-            "no: falkit has no document of an image model; 404",
+            _NO_IMAGES,
         ),
     ),
 )
@@ -200,7 +203,110 @@ _TANSTACK = Client(
             "image",
             "generateImage",
             error("ApiError", "Not Found", 404),
-            "no: falkit has no document of an image model; 404",
+            _NO_IMAGES,
+        ),
+    ),
+)
+
+_SERVERLESS_CLIENT = Client(
+    "@fal-ai/serverless-client",
+    "@fal-ai/serverless-client",
+    (
+        Operation("run", "run", judging.clip),
+        Operation("submit", "queue.submit", judging.job),
+        Operation("status", "queue.status, with logs", judging.statuses),
+        Operation("stream_status", "queue.streamStatus, with logs", judging.statuses),
+        Operation("result", "queue.subscribeToStatus, then queue.result", judging.clip),
+        Operation("subscribe", "subscribe, with logs and callback", judging.followed),
+        Operation("subscribe_streaming", "subscribe in streaming mode", judging.followed),
+        _cancel("ApiError"),
+        Operation("upload", "storage.upload of a Blob", judging.uploaded("text/plain", 5)),
+        Operation("upload_in_input", "a Blob in the input", judging.clip),
+        Operation(
+            "stream",
+            "stream",
+            error("ApiError", "Not Found", 404),
+            "no: LTX-2 has no stream; 404",
+        ),
+    ),
+)
+
+_SERVERLESS_PROXY = Client(
+    "@fal-ai/serverless-proxy",
+    "@fal-ai/serverless-proxy",
+    (
+        Operation("run", "run, by way of an Express server", judging.clip),
+        Operation("subscribe", "subscribe, with logs and callback", judging.followed),
+        Operation("upload_in_input", "a Blob in the input", judging.clip),
+        Operation(
+            "cancel",
+            "cancel; the result is then 499",
+            judging.taken_for_success,
+            "partly: the job is cancelled, but the Express handler turns every error into 200",
+        ),
+    ),
+)
+
+
+def _hugging_face(title: str, video: str, from_image: str, image: Operation) -> Client:
+    operations = (
+        Operation("video", f"{video}, with a key of fal's", judging.clip),
+        Operation("video_of_image", f"{from_image}, with a key of fal's", judging.clip),
+        Operation("video_routed", f"{video}, with an hf_ token", judging.clip),
+        Operation("video_of_image_routed", f"{from_image}, with an hf_ token", judging.clip),
+        image,
+    )
+    return Client(title, title, operations)
+
+
+def _looked_up(title: str, video: str, name: str, message: str) -> Client:
+    reason = (
+        "no: which model at fal is meant is asked of huggingface.co, which `--egress block` refuses"
+    )
+    lost = Operation("looked_up", f"{video}, by the Hub's mapping", error(name, message), reason)
+    return Client(title, title, (lost,))
+
+
+_HUB = _hugging_face(
+    "huggingface_hub",
+    "text_to_video",
+    "image_to_video",
+    Operation("image", "text_to_image", error("HfHubHTTPError", "404 Not Found"), _NO_IMAGES),
+)
+_INFERENCE = _hugging_face(
+    "@huggingface/inference",
+    "textToVideo",
+    "imageToVideo",
+    Operation(
+        "image",
+        "textToImage",
+        error("ProviderApiError", "not found"),
+        _NO_IMAGES,
+    ),
+)
+_HUB_LOOKED_UP = _looked_up(
+    "huggingface_hub", "text_to_video", "ProxyError", "Blocked by falkit: huggingface.co:443"
+)
+_INFERENCE_LOOKED_UP = _looked_up(
+    "@huggingface/inference", "textToVideo", "TypeError", "fetch failed"
+)
+
+_LITELLM = Client(
+    "litellm",
+    "litellm",
+    (
+        Operation("video", "video_generation, video_status, video_content", judging.video_job),
+        Operation(
+            "video_of_seconds",
+            "video_generation with `seconds`",
+            judging.failed_job,
+            'no: it sends `"6"` where LTX-2 takes 6; `extra_body={"duration": 6}` works',
+        ),
+        Operation(
+            "image",
+            "image_generation",
+            error("NotFoundError", "not found", 404),
+            _NO_IMAGES,
         ),
     ),
 )
@@ -215,6 +321,8 @@ def _http(title: str, package: str) -> Client:
 
 
 _POLLED: tuple[tuple[str, ...], tuple[str, ...]] = (("--timing", "polls"), ())
+_AT_ONCE: tuple[tuple[str, ...], tuple[str, ...]] = (("--timing", "instant"), ())
+_LOOKED_UP: tuple[tuple[str, ...], tuple[str, ...]] = ((), ("looked_up",))
 # Started at once, since a client's timeout is a start timeout too, which would end them first.
 _LATE = (("--timing", "0,60", "--runners", "9", "--concurrency", "0"), ("late",))
 PROGRAMS = (
@@ -227,9 +335,15 @@ PROGRAMS = (
         "node",
         "ai_sdk.mjs",
         (_AI_SDK,),
-        ((("--timing", "polls", "--media-host", "real"), ()), (_POLLED[0], ("here",))),
+        (_POLLED, ((*_POLLED[0], "--media-host", "auto"), ("here",))),
     ),
     Program("node", "tanstack.mjs", (_TANSTACK,), (_POLLED,)),
+    Program("node", "serverless.mjs", (_SERVERLESS_CLIENT, _SERVERLESS_PROXY), (_POLLED,)),
+    Program("sdk", "hugging_face.py", (_HUB,), (_AT_ONCE,)),
+    Program("sdk", "hugging_face.py", (_HUB_LOOKED_UP,), (_LOOKED_UP,), "huggingface.co"),
+    Program("node", "hugging_face.mjs", (_INFERENCE,), (_AT_ONCE,)),
+    Program("node", "hugging_face.mjs", (_INFERENCE_LOOKED_UP,), (_LOOKED_UP,), "huggingface.co"),
+    Program("sdk", "lite_llm.py", (_LITELLM,), (_POLLED,)),
     Program(
         "python",
         "libraries.py",

@@ -85,6 +85,18 @@ def test_an_authority_lasts_two_years_and_is_renewed_a_month_before_its_end(
     assert 729 * DAY < Authority.open(tmp_path).ends - time.time() < 731 * DAY
 
 
+def test_an_authority_of_older_names_is_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "ca-key.pem"
+    monkeypatch.setattr("falkit_mock.gateway.certificates.CERTIFIED", ["fal.run", "fal.ai"])
+    key.write_bytes(old := make_authority())
+    monkeypatch.undo()
+    assert Authority.open(tmp_path).key.read_bytes() != old
+    made = key.read_bytes()
+    assert Authority.open(tmp_path).key.read_bytes() == made
+
+
 def test_a_server_certificate_ends_no_later_than_its_authority(tmp_path: Path) -> None:
     (tmp_path / "ca-key.pem").write_bytes(make_authority(timedelta(days=40)))
     authority = Authority.open(tmp_path)

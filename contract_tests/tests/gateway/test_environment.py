@@ -18,7 +18,7 @@ import pytest
 from falkit_mock.cli.gateway import SHELLS, render
 from falkit_mock.gateway import GatewayError
 from falkit_mock.gateway.authority import Authority
-from falkit_mock.gateway.environment import PRELOAD, variables
+from falkit_mock.gateway.environment import KEYS, PRELOAD, variables
 from falkit_mock.settings import Settings
 from gated import Gated
 from processes import FALKIT
@@ -60,13 +60,17 @@ def test_programs_that_know_falkit_are_led_to_this_mock(authority: Authority) ->
 def test_a_key_is_set_where_there_is_none(
     authority: Authority, environ: dict[str, str], expected: str | None
 ) -> None:
-    assert variables(URL, authority, "allow", environ).get("FAL_KEY") == expected
+    found = variables(URL, authority, "allow", environ)
+    assert found.get("FAL_KEY") == found.get("FAL_AI_API_KEY") == expected
+    other = variables(URL, authority, "allow", {**environ, "FAL_AI_API_KEY": "litellm's"})
+    assert (other.get("FAL_KEY"), "FAL_AI_API_KEY" in other) == (expected, False)
 
 
 def test_the_roots_are_the_normal_ones_and_ours(authority: Authority) -> None:
     found = variables(URL, authority, "allow", {})
     names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-    assert len({found[name] for name in names}) == 1
+    boto, grpc = "AWS_CA_BUNDLE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
+    assert len({found[name] for name in (*names, boto, grpc)}) == 1
     roots = Path(found["SSL_CERT_FILE"]).read_bytes()
     assert roots.count(b"BEGIN CERTIFICATE") > 50
     assert authority.public() in roots
@@ -103,6 +107,7 @@ def test_roots_that_the_environment_names_already_are_kept(
         "SSL_CERT_FILE": str(tmp_path / "one"),
         "REQUESTS_CA_BUNDLE": str(tmp_path / "two"),
         "CURL_CA_BUNDLE": str(tmp_path / "one"),
+        "AWS_CA_BUNDLE": str(tmp_path / "two"),
         "NODE_EXTRA_CA_CERTS": str(tmp_path / "three"),
     }
     found = variables(URL, authority, "allow", environ)
@@ -110,7 +115,7 @@ def test_roots_that_the_environment_names_already_are_kept(
     assert Path(found["SSL_CERT_FILE"]).read_bytes() == b"one\ntwo\n" + ours
     assert Path(found["NODE_EXTRA_CA_CERTS"]).read_bytes() == b"three\n" + ours
     assert variables(URL, authority, "allow", {**environ, **found}) == {
-        name: value for name, value in found.items() if name != "FAL_KEY"
+        name: value for name, value in found.items() if name not in KEYS
     }
 
 

@@ -13,7 +13,7 @@ from falkit import Settings
 from falkit_mock.core.network import ROLES, is_fal
 from falkit_mock.gateway.certificates import issue
 from gated import INSTANT, Gated
-from serving import PATIENCE, PROMPT, T2V
+from serving import PROMPT, T2V
 
 POST = (
     f"POST /{T2V} HTTP/1.1\r\nHost: fal.run\r\nAuthorization: Key a:b\r\n"
@@ -146,14 +146,3 @@ def test_the_authority_can_pass_for_nobody_but_fal(gate: Gated) -> None:
         host.do_handshake()
     with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
         client.do_handshake()
-
-
-def test_a_program_that_does_not_trust_the_authority_is_counted(
-    open_gate: Callable[..., Gated],
-) -> None:
-    gate = open_gate()
-    stranger = ssl.create_default_context()
-    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-        httpx.get("https://fal.run/", proxy=gate.gateway.url, verify=stranger, timeout=PATIENCE)
-    gate.http.get("https://fal.run/")
-    assert gate.gateway.failed_handshakes == 1

@@ -12,7 +12,8 @@ from hypothesis import example, given, settings, strategies as st
 
 from falkit_fixtures import images, mp4
 from falkit_fixtures.images import Kind, Other
-from falkit_mock.service.inputs import is_data_uri, read_data_uri
+from falkit_mock.service import data_uris
+from falkit_mock.service.data_uris import is_data_uri
 from serving import I2V_FAST, PROMPT, RETAKE, Mock, Serve
 
 FORMATS = ["png", "jpeg", "webp", "avif", "heif"]
@@ -150,24 +151,29 @@ def test_the_writings_that_are_read_are_many() -> None:
 
 
 PARTS = st.sampled_from(
-    ["data:", "DATA:", ";base64", ",", "%2B", "=", "QUJD", " ", "\n", "#", "\0"]
+    ["data:", "DATA:", ";base64", ",", "%2B", "%", "=", "QUJD", " ", "\n", "#", "\0"]
 )
 
 
 @settings(deadline=None)
-@given(st.lists(PARTS | st.text(max_size=3), max_size=8).map("".join))
-@example("\ufeffdata:,x")
-@example("\0data:,x")
-@example("data://[x,y")
-@example("data:;base64,\ud800")
-def test_any_data_uri_is_read_as_urllib_reads_it(rest: str) -> None:
+@given(
+    at_once=st.integers(4, 9), rest=st.lists(PARTS | st.text(max_size=3), max_size=8).map("".join)
+)
+@example(4, "\ufeffdata:,x")
+@example(4, "\0data:,x")
+@example(4, "data://[x,y")
+@example(4, "data:;base64,\ud800")
+@example(4, ",abc%41%4")
+def test_any_data_uri_is_read_as_urllib_reads_it(at_once: int, rest: str) -> None:
     for value in (rest, f"data:{rest}", f"data:;base64,{rest}"):
         if not is_data_uri(value):
             continue
-        try:
-            ours: bytes | None = read_data_uri(value)
-        except ValueError:
-            ours = None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(data_uris, "_AT_ONCE", at_once)
+            try:
+                ours: bytes | None = data_uris.read_data_uri(value)
+            except ValueError:
+                ours = None
         theirs = _by_urllib(value)
         assert ours == (None if isinstance(theirs, str) else theirs)
 

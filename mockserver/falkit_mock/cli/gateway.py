@@ -186,7 +186,7 @@ def export(file: Path | None) -> None:
         file.write_bytes(pem)
     except OSError as error:
         raise click.UsageError(f"can't write {file} ({reason(error)})") from None
-    click.echo(f"{file}: falkit's authority, for fal's names only", err=True)
+    click.echo(f"{file}: falkit's authority, for fal's names and one router only", err=True)
 
 
 @cert.command()

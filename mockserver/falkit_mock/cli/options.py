@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -211,8 +212,18 @@ SERVE_OPTIONS = (
     ),
     click.Option(["--quiet"], is_flag=True, help="Write nothing to stderr but errors."),
 )
+
+
+def _of_run(option: click.Option) -> click.Option:
+    """Return an option as `falkit run` has it: its program reaches fal's names, media's too."""
+    if option.name == "media_host":
+        option = copy(option)
+        option.default = "real"
+    return option
+
+
 RUN_OPTIONS = (
-    *_MOCK,
+    *map(_of_run, _MOCK),
     _EGRESS,
     click.Option(["--verbose"], is_flag=True, help="Write a line per request to stderr."),
     click.Option(["--quiet"], is_flag=True, help="Write nothing to stderr but errors."),

@@ -222,7 +222,7 @@ def run(
         with server:
             started = f"mock at {url}; {clock_line(clock, url)}".removesuffix("; ")
             code = _run(child, command[0], lambda: note(started))
-            summary = server.call(lambda: summaries[0].text())
+            summary = server.call(lambda: summaries[0].text(code))
         if code not in _NOT_RUN:
             note(summary)
     sys.exit(code)

@@ -18,8 +18,9 @@ from falkit_mock.core.events import (
     RequestAnswered,
     RequestRecord,
 )
+from falkit_mock.core.network import MEDIA, QUEUE, ROLES, RUN
 from falkit_mock.faults.catalogue import FAULTS
-from falkit_mock.gateway.gateway import Gateway
+from falkit_mock.gateway.gateway import EarlyEnd, Gateway
 from falkit_mock.service.billing import charge, entries
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog
@@ -31,6 +32,23 @@ _KEPT, _SHOWN = 100, 5
 _WIDTH = 80
 # How hints begin that have lines of their own: those of a fault or a webhook.
 _OTHER_LINES = ("falkit made this fault", "fal_webhook: webhooks go to")
+_RESULT = re.compile(r"/requests/[^/]+$")
+_TRUST = "the file of `falkit cert path` to trust (docs/run.md)"
+# What becomes of connections on which no request came.
+_EARLY_ENDS: dict[EarlyEnd, str] = {
+    "refused": "ended before a request: falkit's certificate was refused; give the program "
+    f"{_TRUST}",
+    "closed": "ended before a request; if the program doesn't trust falkit's certificate, give it "
+    f"{_TRUST}",
+    "http2": "spoke HTTP/2 alone, as gRPC does; falkit imitates nothing of that",
+}
+# A program that failed may have been unable to read its clips, by how they were named.
+_UNREAD = {
+    "auto": "no clip was fetched: where a program refuses to download from 127.0.0.1, "
+    "--media-host real names clips as fal does",
+    "real": "no clip was fetched: what doesn't go through falkit, such as a browser, finds no clip "
+    "at v3b.fal.media; --media-host auto names them by 127.0.0.1",
+}
 
 
 class Summary:
@@ -59,6 +77,8 @@ class Summary:
         self._lost: Counter[str] = Counter()
         # Why one that is tried again was not taken last time, by request id.
         self._retried: dict[str, str] = {}
+        # Results that were handed out, and files that were read.
+        self._results = self._reads = 0
 
     def __call__(self, event: Event) -> None:
         """Count an event."""
@@ -80,6 +100,10 @@ class Summary:
         self._requests += 1
         if record.status and record.status < 400 and not record.cut:
             _keep_hint(self._hints_of_successes, record)
+            role = ROLES.get(record.host)
+            asked = role == QUEUE and record.method == "GET" and _RESULT.search(record.path)
+            self._results += bool(asked) or role == RUN
+            self._reads += role == MEDIA and record.method == "GET"
             return
         # Some clients poll the result until it is there: no failure of theirs.
         if record.early:
@@ -112,8 +136,11 @@ class Summary:
             case _:
                 return
 
-    async def text(self) -> str:
-        """Return the summary so far, without a line's end; call it on the mock's event loop."""
+    async def text(self, code: int = 0) -> str:
+        """Return the summary so far, without a line's end; call it on the mock's event loop.
+
+        `code` is the program's exit code.
+        """
         first = [_counted(self._requests, "request", {"failed": self._failed.total()}, ", ")]
         first += await self._jobs()
         gateway = self._gateway
@@ -129,13 +156,17 @@ class Summary:
         lines += self._failed_job_lines()
         lines += self._undone()
         lines += _bounded(self._idle_rules(), "  never applied:")
+        if code and self._results and not self._reads:
+            lines += _wrapped(f"  {_UNREAD[self._service.settings.media_host]}")
         if gateway is not None:
             verb = "went out" if gateway.egress.policy == "allow" else "kept from leaving"
             counts = Counter({f"{h}:{p}": n for (h, p), n in gateway.egress.counts.items()})
             lines += _grouped(f"  {verb} to", counts)
-            if times := gateway.failed_handshakes:
-                on = f"on {count(times, 'connection')}; docs/run.md says what may help"
-                lines.append(f"  refused falkit's certificate {on}")
+            ends = [
+                f"  {count(times, 'connection')} to {host} {_EARLY_ENDS[how]}"
+                for (host, how), times in gateway.early_ends.most_common()
+            ]
+            lines += _bounded(ends, "  connections to")
         return "\n".join(lines)
 
     async def _jobs(self) -> list[str]:

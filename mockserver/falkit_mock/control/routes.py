@@ -170,7 +170,10 @@ def _gateway(gateway: Gateway) -> dict[str, JSON]:
         "url": gateway.url,
         "ca": str(gateway.authority.certificate),
         "egress": gateway.egress.policy,
-        "failed_handshakes": gateway.failed_handshakes,
+        "early_ends": [
+            {"host": host, "how": how, "times": times}
+            for (host, how), times in gateway.early_ends.items()
+        ],
         "attempts": [asdict(attempt) for attempt in gateway.egress.attempts],
     }
 

@@ -90,6 +90,11 @@ class Unauthenticated(WireError):
         hint = "a bearer token is what `fal auth login` gets; a key goes in Authorization: Key …"
         return cls("bearer: unable to decode issuer", hint)
 
+    @classmethod
+    def hub_token(cls, why: str) -> Unauthenticated:
+        """Return the refusal of Hugging Face's router; its wording isn't on record."""
+        return cls("Invalid username or password.", f"router.huggingface.co: {why}")
+
 
 class HostNotImitated(WireError):
     """A host of fal's that exists there and not here."""

@@ -166,6 +166,16 @@ def check(authorization: str, app: str | None, api_keys: frozenset[str]) -> None
         raise Unauthenticated.missing(app, keys_are_named=bool(api_keys))
 
 
+def check_hub_token(authorization: str, api_keys: frozenset[str]) -> None:
+    """Raise Unauthenticated unless the header names a token of Hugging Face's."""
+    scheme, _, token = authorization.strip().partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token.startswith("hf_"):
+        raise Unauthenticated.hub_token("it takes Authorization: Bearer hf_…, and no key of fal's")
+    if api_keys and token not in api_keys:
+        raise Unauthenticated.hub_token("this token isn't one that this mock was started with")
+
+
 def key_id(authorization: str) -> str:
     """Return whose key a header names: the part before the colon, never the secret."""
     scheme, _, credential = authorization.strip().partition(" ")

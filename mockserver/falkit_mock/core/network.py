@@ -38,12 +38,21 @@ MEDIA_BASE = "falkit.media_base"
 # there by itself, with the real key, when it can't connect to the others.
 DOMAINS = ("fal.ai", "fal.run", "fal.media", "falrun.com")
 _BELOW = tuple(f".{domain}" for domain in DOMAINS)
+# Hugging Face's router, which hands on to fal what is below this path (wire.md §1.5).
+ROUTER, ROUTED = "router.huggingface.co", "/fal-ai/"
+# What the authority may sign for.
+CERTIFIED = (*DOMAINS, ROUTER)
 
 
 def is_fal(host: str) -> bool:
     """Tell whether a host name, however it is written, is one of fal's."""
     name = host.lower().rstrip(".")
     return name in DOMAINS or name.endswith(_BELOW)
+
+
+def is_router(host: str) -> bool:
+    """Tell whether a host name, however it is written, is that of Hugging Face's router."""
+    return host.lower().rstrip(".") == ROUTER
 
 
 PORT = 4325

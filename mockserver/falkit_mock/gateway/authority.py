@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from falkit_mock.core.network import DOMAINS, ROLES, is_fal
+from falkit_mock.core.network import CERTIFIED, DOMAINS, ROLES, is_fal
 from falkit_mock.gateway import AUTHORITY, authority_unusable, data_dir_unusable
 
 _CERTIFICATE, _KEY = "ca.pem", "ca-key.pem"
@@ -99,7 +99,7 @@ _LEAST_LEFT = 30 * 24 * 3600.0
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 # Every name that a certificate can list beforehand; a star matches one label.
 _NAMES = sorted(
-    {*DOMAINS, *ROLES}
+    {*CERTIFIED, *ROLES}
     | {f"*.{domain}" for domain in DOMAINS}
     | {f"*.{name.partition('.')[2]}" for name in ROLES if name.count(".") > 1}
 )
@@ -128,7 +128,8 @@ class Authority:
         if _read(place / _KEY) is None:
             _make(place / _KEY, replace=False)
         found = cls(place)
-        return cls.renew(place) if found.ends - time.time() < _LEAST_LEFT else found
+        over = found.ends - time.time() < _LEAST_LEFT
+        return cls.renew(place) if over or not found._may_sign_for_all() else found
 
     @classmethod
     def renew(cls, folder: Path | None = None) -> Authority:
@@ -137,12 +138,17 @@ class Authority:
         _make(place / _KEY, replace=True)
         return cls(place)
 
+    def _may_sign_for_all(self) -> bool:
+        """Tell whether it was made for all of today's names, by what stands in its certificate."""
+        der = ssl.PEM_cert_to_DER_cert(self.public().decode("ascii"))
+        return all(name.encode() in der for name in CERTIFIED)
+
     def public(self) -> bytes:
         """Return the certificate as PEM."""
         return _public(self._private)
 
     def context(self) -> ssl.SSLContext:
-        """Return a server's TLS settings with a certificate for all of fal's names.
+        """Return a server's TLS settings with a certificate for all names.
 
         Takes some 40 ms the first time, for what it imports. Names deeper than a
         certificate's star reaches get one of their own when they are asked for.
@@ -172,7 +178,8 @@ class Authority:
         except ValueError:
             raise authority_unusable(self.key) from None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.set_alpn_protocols(["http/1.1"])
+        # The second is for those who take nothing else; the gateway tells them that it won't do.
+        context.set_alpn_protocols(["http/1.1", "h2"])
         # OpenSSL takes files only. This one is its owner's alone and gone at once.
         descriptor, path = tempfile.mkstemp(suffix=".pem")
         try:

@@ -1,4 +1,4 @@
-"""X.509 as the gateway needs it: an authority for fal's names alone, and a server's certificate.
+"""X.509 as the gateway needs it: an authority for a few names, and a server's certificate.
 
 Importing this module imports cryptography; nothing does so before it has to.
 """
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from falkit_mock.core.network import DOMAINS
+from falkit_mock.core.network import CERTIFIED
 from falkit_mock.gateway import AUTHORITY
 
 AUTHORITY_LASTS = timedelta(days=730)
@@ -27,7 +27,7 @@ _SLACK = timedelta(days=1)
 def make_authority(lasts: timedelta = AUTHORITY_LASTS) -> bytes:
     """Return a new authority as PEM: its private key, then its certificate.
 
-    It may sign for fal's names and nothing else, so that whoever got hold of the key could
+    It may sign for CERTIFIED names and nothing else, so that whoever got hold of the key could
     not pass for another site.
     """
     key = ec.generate_private_key(ec.SECP256R1())
@@ -39,7 +39,7 @@ def make_authority(lasts: timedelta = AUTHORITY_LASTS) -> bytes:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(authority=True), critical=True)
         .add_extension(
-            x509.NameConstraints([x509.DNSName(domain) for domain in DOMAINS], everywhere),
+            x509.NameConstraints([x509.DNSName(name) for name in CERTIFIED], everywhere),
             critical=True,
         )
         .sign(key, hashes.SHA256())

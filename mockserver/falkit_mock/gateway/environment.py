@@ -14,8 +14,14 @@ from types import FrameType
 from falkit_mock.gateway import Policy, roots_unusable
 from falkit_mock.gateway.authority import Authority, bundle_name, keep
 
-# Each names one file that replaces a program's own roots.
-REPLACING = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+# Each names one file that replaces a program's own roots; the last two are of boto and gRPC.
+REPLACING = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "AWS_CA_BUNDLE",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+)
 # This one adds to them.
 ADDING = "NODE_EXTRA_CA_CERTS"
 
@@ -84,6 +90,8 @@ def _read(path: Path, where: str) -> bytes:
 PRELOAD = Path(__file__).with_name("preload")
 # Any key will do unless the mock is told otherwise, but fal's SDK sends none without a colon.
 KEY = "falkit:falkit"
+# Under which names fal's clients read it, and litellm.
+KEYS = ("FAL_KEY", "FAL_AI_API_KEY")
 # What commands within send to a mock that asks for it.
 TOKEN = "FALKIT_CONTROL_TOKEN"
 _LOOPBACK = "localhost,127.0.0.1,::1"
@@ -106,7 +114,7 @@ def variables(
     if not (
         environ.get("FAL_KEY") or (environ.get("FAL_KEY_ID") and environ.get("FAL_KEY_SECRET"))
     ):
-        found["FAL_KEY"] = key
+        found |= {name: key for name in KEYS if not environ.get(name)}
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         found[name] = found[name.upper()] = gateway
     found["no_proxy"] = found["NO_PROXY"] = _LOOPBACK

@@ -5,27 +5,40 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from falkit_mock.core.network import MEDIA, MEDIA_BASE, is_fal, is_this_machine, reached
+from falkit_mock.core.network import (
+    MEDIA,
+    MEDIA_BASE,
+    ROUTED,
+    is_fal,
+    is_router,
+    is_this_machine,
+    reached,
+)
 from falkit_mock.gateway import Egress
 from falkit_mock.gateway.authority import Authority
+from falkit_mock.gateway.http2 import PREFACE, Http2Refusal
 from falkit_mock.gateway.proxy_protocol import (
     END,
     MOST,
+    TLS,
     RequestHead,
     Streams,
     end,
     relay,
+    server_name,
     streams_of,
 )
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# The first byte of a TLS connection; no request begins with it.
-_TLS = 0x16
+# How a connection to one of fal's names ended before a request: the caller refused the
+# certificate, speaks HTTP/2 alone, or just closed.
+EarlyEnd: TypeAlias = Literal["refused", "http2", "closed"]
 # Seconds for a head or a handshake, and for reaching another host.
 PATIENCE = 30.0
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -35,16 +48,17 @@ _NOTED = b"HTTP/1.1 204 Noted\r\n\r\n"
 class GatewayConnection(asyncio.Protocol):
     """Reads the first bytes: a tunnel, a whole URL, a mere path, or TLS at once.
 
-    Afterwards the connection is uvicorn's, as if it had come to the mock's own port, or a
-    tunnel's.
+    What comes within TLS is read likewise. Afterwards the connection is uvicorn's, as if it had
+    come to the mock's own port, or a tunnel's.
     """
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._loop = asyncio.get_running_loop()
         self._early = bytearray()
-        # Whether a tunnel to one of fal's names was asked for and granted.
-        self._inside = False
+        # Which of the names answered here is meant, by a tunnel or TLS, until a request comes.
+        self._name = ""
+        self._secured = False
         self._busy = False
         # Whether the caller sent its end of file while something took time.
         self._finished = False
@@ -56,19 +70,26 @@ class GatewayConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
+        self._note_end("closed")
 
     def eof_received(self) -> bool:
         self._finished = True
-        return self._busy
+        # TLS can't be left half open.
+        return self._busy and not self._secured
 
     def data_received(self, data: bytes) -> None:
         self._early += data
         if self._busy:
             # Read before the pause took hold; kept for whoever answers.
             return
-        if self._early[0] == _TLS:
+        if self._early[0] == TLS and not self._secured:
+            self._name = self._name or _answered(server_name(bytes(self._early)))
             self._work(self._secure())
-        elif self._inside:
+        elif self._early.startswith(PREFACE):
+            self._refuse_http2()
+        elif PREFACE.startswith(self._early):
+            return
+        elif self._name and not is_router(self._name):
             self._hand_over(self._gateway.http())
         elif (end := self._early.find(END)) >= 0:
             head = bytes(self._early[:end])
@@ -80,20 +101,23 @@ class GatewayConnection(asyncio.Protocol):
     def _read(self, head: bytes) -> None:
         try:
             request = RequestHead.parse(head)
+            if not request.scheme and is_router(request.host):
+                # Each request goes its own way, so that it is on a connection of its own.
+                request = RequestHead.parse(head, "https" if self._secured else "http")
         except ValueError as error:
             self._refuse(400, "Bad Request", f"falkit's gateway can't read this: {error}.")
             return
         if not request.scheme:
             self._early[:0] = head + END
             self._hand_over(self._gateway.http())
-        elif is_fal(request.host):
+        elif _is_answered(request):
             self._receive(request)
         else:
             self._let_out(request)
 
     def _receive(self, request: RequestHead) -> None:
         if request.scheme == "CONNECT":
-            self._inside = True
+            self._name = _answered(request.host)
             self._timer.cancel()
             self._timer = self._loop.call_later(PATIENCE, self._transport.abort)
             self._transport.write(_ESTABLISHED)
@@ -106,10 +130,13 @@ class GatewayConnection(asyncio.Protocol):
         self._hand_over(protocol, "https" if request.scheme == "https" else None)
 
     def _let_out(self, request: RequestHead) -> None:
+        self._name = ""
         host, port = request.host, request.port
         egress = self._gateway.egress
         if not is_this_machine(host) and not egress.attempt(host, port):
             text = f"falkit let nothing out to {host}:{port}; --egress allow would."
+            if is_router(host):
+                text += f" Of that host it answers {ROUTED}… alone, not {request.path}."
             self._refuse(403, f"Blocked by falkit: {host}:{port}", text)
         elif request.has(b"x-falkit-note"):
             self._transport.write(_NOTED)
@@ -172,14 +199,22 @@ class GatewayConnection(asyncio.Protocol):
             secured = await upgrade
         except (OSError, EOFError) as error:
             # An alert is the caller's word on the certificate; others just hung up.
-            if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
-                self._gateway.failed_handshakes += 1
+            refused = isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
+            self._note_end("refused" if refused else "closed")
             return
         finally:
             self._leave()
-        if secured is not None and not handoff.lost:
-            self._early = handoff.early
-            self._hand_over(self._gateway.http(), transport=secured)
+        if secured is None or handoff.lost:
+            self._note_end("closed")
+            return
+        self._early, self._secured, self._busy = handoff.early, True, False
+        secured.set_protocol(self)
+        self.connection_made(secured)
+        if not is_router(self._name):
+            # From here on uvicorn's limits apply, which has none before a first request.
+            self._timer.cancel()
+        if self._early:
+            self.data_received(b"")
 
     def _feed(self) -> None:
         protocol = cast("asyncio.BufferedProtocol", self._transport.get_protocol())
@@ -191,24 +226,25 @@ class GatewayConnection(asyncio.Protocol):
             protocol.buffer_updated(size)
             rest = rest[size:]
 
-    def _hand_over(
-        self,
-        protocol: HttpToolsProtocol,
-        scheme: str | None = None,
-        *,
-        transport: asyncio.Transport | None = None,
-    ) -> None:
+    def _hand_over(self, protocol: HttpToolsProtocol, scheme: str | None = None) -> None:
         """Let uvicorn answer, beginning with what was read already."""
         self._leave()
-        carrier = transport or self._transport
-        carrier.set_protocol(protocol)
-        protocol.connection_made(carrier)
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
         if scheme == "https":
             protocol.scheme = "https"
         if self._early:
             protocol.data_received(bytes(self._early))
 
+    def _refuse_http2(self) -> None:
+        self._note_end("http2")
+        self._timer.cancel()
+        text = "falkit answers HTTP/1.1 alone, and so nothing that is asked by gRPC"
+        refusal = Http2Refusal(self._transport, text, bytes(self._early), self._leave)
+        self._transport.set_protocol(refusal)
+
     def _refuse(self, status: int, phrase: str, text: str) -> None:
+        self._name = ""
         body = f"{text}\n".encode("utf-8", "replace")
         head = (
             f"HTTP/1.1 {status} {phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"
@@ -226,6 +262,24 @@ class GatewayConnection(asyncio.Protocol):
     def _leave(self) -> None:
         self._timer.cancel()
         self._gateway.connections.discard(self._transport)
+
+    def _note_end(self, how: EarlyEnd) -> None:
+        """Count the end of a connection on which no request came; of each once."""
+        if self._name:
+            self._gateway.early_ends[self._name, how] += 1
+            self._name = ""
+
+
+def _answered(host: str) -> str:
+    """Return a host's name if falkit may answer for it, else nothing."""
+    return host.lower().rstrip(".") if is_fal(host) or is_router(host) else ""
+
+
+def _is_answered(request: RequestHead) -> bool:
+    """Tell whether a request for another host is one for the mock; of the router's some are."""
+    if not is_router(request.host):
+        return is_fal(request.host)
+    return request.scheme == "CONNECT" or request.path.startswith(ROUTED)
 
 
 class _Handoff(asyncio.Protocol):
@@ -263,8 +317,8 @@ class Gateway:
         self.state = {MEDIA_BASE: f"{mock}/{MEDIA}"}
         # Those that uvicorn doesn't know of: not handed over yet, or tunnels.
         self.connections: set[asyncio.WriteTransport] = set()
-        # Callers that refused the certificate, most often since they don't trust the authority.
-        self.failed_handshakes = 0
+        # Connections to fal's names on which no request came, by name and how they ended.
+        self.early_ends: Counter[tuple[str, EarlyEnd]] = Counter()
         self._listener = listener
         self._server: asyncio.Server | None = None
         self._http: Callable[[], HttpToolsProtocol] | None = None

@@ -1,4 +1,4 @@
-"""A proxy request's head, and the two ends of a tunnel."""
+"""What a connection begins with, a proxy request's head or TLS, and the two ends of a tunnel."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from typing import TypeAlias
 # Past this size it isn't a head; uvicorn's own limit is the same.
 MOST = 64 * 1024
 END = b"\r\n\r\n"
+# The first byte of a TLS connection; no request begins with it.
+TLS = 0x16
+# The server's name in a client's first TLS record: the extension's type, its length, the list's,
+# the kind of name, the name's length (RFC 6066 §3).
+_SERVER_NAME = re.compile(rb"\x00\x00(..)(..)\x00(..)", re.DOTALL)
 _METHOD = re.compile(rb"[A-Z]{1,20}")
 # Scheme, authority without user and password, path and query; a fragment is not for servers.
 _URL = re.compile(r"(https?)://(?:[^/?#@]*@)?([^/?#@]+)([^#]*)(?:#.*)?")
@@ -20,20 +25,36 @@ _HOPS = (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorizatio
 _PORTS = {"http": 80, "https": 443}
 
 
+def server_name(hello: bytes) -> str:
+    """Return the name that a client's first TLS record asks for; empty where none is found."""
+    for match in _SERVER_NAME.finditer(hello):
+        extension, listed, size = (int.from_bytes(group) for group in match.groups())
+        name = hello[match.end() : match.end() + size]
+        if (extension, listed, len(name)) == (size + 5, size + 3, size) and name:
+            return name.decode("latin-1")
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestHead:
     """`scheme` is CONNECT for a tunnel, http or https for a whole URL, empty for a mere path."""
 
     scheme: str
+    # Of a mere path the header Host without its port.
     host: str
     port: int
+    # With its query; empty for a tunnel.
+    path: str
     # A whole head for the one who is to answer, on a connection of one request.
     onward: bytes
     headers: bytes
 
     @classmethod
-    def parse(cls, head: bytes) -> RequestHead:
-        """Read a head without its last empty line; raise ValueError."""
+    def parse(cls, head: bytes, scheme: str = "") -> RequestHead:
+        """Read a head without its last empty line; raise ValueError.
+
+        `scheme` makes a mere path a whole URL of the host in its header.
+        """
         line, _, headers = head.partition(b"\r\n")
         words = line.split(b" ")
         if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
@@ -43,9 +64,15 @@ class RequestHead:
             raise ValueError("the method is not a word of capital letters")
         if method == b"CONNECT":
             host, port = _authority(target.decode("latin-1"), 0)
-            return cls("CONNECT", host, port, b"", headers)
+            return cls("CONNECT", host, port, "", b"", headers)
         if target.startswith((b"/", b"*")):
-            return cls("", "", 0, b"", headers)
+            named = next((row for row in headers.split(b"\r\n") if _name(row) == b"host"), b"")
+            named = named.partition(b":")[2].strip()
+            if scheme:
+                whole = b" ".join((method, scheme.encode() + b"://" + named + target, version))
+                return cls.parse(whole + b"\r\n" + headers)
+            host = named.decode("latin-1").partition(":")[0]
+            return cls("", host, 0, target.decode("latin-1"), b"", headers)
         match = _URL.fullmatch(target.decode("latin-1"))
         if match is None:
             raise ValueError("the target isn't an http or https URL")
@@ -56,7 +83,7 @@ class RequestHead:
         first = b" ".join((method, path.encode("latin-1"), version))
         kept = [row for row in headers.split(b"\r\n") if row and _name(row) not in _HOPS]
         rows = [first, b"Host: " + authority.encode("latin-1"), *kept, b"Connection: close"]
-        return cls(scheme, host, port, b"\r\n".join(rows) + END, headers)
+        return cls(scheme, host, port, path, b"\r\n".join(rows) + END, headers)
 
     def has(self, name: bytes) -> bool:
         """Tell whether a header, named in small letters, is there."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from functools import cached_property
 from time import perf_counter
-from typing import NamedTuple, Protocol, TypeVar, cast
-from urllib.parse import unquote, urlsplit
+from typing import Protocol, TypeVar, cast
 
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
@@ -17,38 +15,21 @@ from starlette.types import Receive, Scope
 from falkit_mock.core import NotJson, loads
 from falkit_mock.core.errors import (
     BodyTooLarge,
-    HostNotImitated,
     Unauthenticated,
-    WireError,
     bad_body,
     bad_field,
     method_not_allowed,
-    missing,
-    no_fal_host,
-    not_found,
 )
 from falkit_mock.core.events import RequestRecord
-from falkit_mock.core.identity import BadToken, check, key_id
-from falkit_mock.core.network import (
-    API,
-    DOMAINS,
-    MEDIA,
-    MEDIA_BASE,
-    QUEUE,
-    ROLES,
-    RUN,
-    is_fal,
-)
+from falkit_mock.core.identity import BadToken, check, check_hub_token, key_id
+from falkit_mock.hosts.addresses import Address
 from falkit_mock.hosts.replies import Reply, json_reply
 from falkit_mock.service import BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
-from falkit_mock.settings import MediaHost
 from falkit_spec import JSON, Catalog, Object
 from falkit_spec.schema import Compiled
 from falkit_spec.types import is_object
 
-# Where the official server proxy answers by default (wire.md §1.4); the header counts anywhere.
-PROXY_ROUTE = "/api/fal/proxy"
 # Where the server puts the connection that a request came by.
 CONNECTION = "falkit.connection"
 
@@ -66,23 +47,6 @@ class Connection(Protocol):
     def end(self, last: bytes = b"") -> None:
         """Write what is left, HTTP or not, and close."""
         ...
-
-
-class Address(NamedTuple):
-    """Where at fal a request is meant to go, and what its replies' URLs begin with."""
-
-    # One of ROLES' values, and the name that the caller used for it.
-    role: str
-    host: str
-    # With a leading slash, and decoded, but for encoded slashes; without a slash at its end.
-    path: str
-    query: str
-    # What a URL on the same host begins with, up to its path, and what one on the media
-    # host does. They may differ, since players don't speak the proxy protocol.
-    base: str
-    media_base: str
-    # Whether the path had a slash at its end, which few routes take (wire.md §3.7).
-    slash: bool = False
 
 
 class RequestContext:
@@ -179,121 +143,18 @@ class Host:
         return json_reply(body, request_id=request_id, status_code=status_code, headers=headers)
 
 
-def find_address(
-    scope: Scope, headers: Mapping[bytes, bytes], media_host: MediaHost = "auto"
-) -> Address:
-    """Find the fal host that a request names.
-
-    Three ways to say it, one result: the `x-fal-target-url` header, the `Host` header, or the
-    first segment of the path. `media_host="real"` names media by fal's host to everyone but those
-    who put it into the path. Raise WireError 404, or HostNotImitated for a name of fal's without a
-    role.
-    """
-    root: str = scope.get("root_path", "")
-    path = _decoded(scope).removeprefix(root)
-    authority = headers.get(b"host", b"").decode("latin-1") or "{}:{}".format(*scope["server"])
-    origin = f"{scope['scheme']}://{authority}{root}"
-    bare, colon, port = authority.partition(":")
-    name = bare.lower().rstrip(".")
-    target = headers.get(b"x-fal-target-url")
-    if target is None and name not in ROLES and not (name.endswith(DOMAINS) and is_fal(name)):
-        named, _, rest = path[1:].partition("/")
-        role = ROLES.get(named)
-        if role is None:
-            raise _unknown(named, origin, path)
-        query = scope["query_string"].decode("latin-1")
-        path, slash = _without_slash(f"/{rest}")
-        return Address(role, named, path, query, f"{origin}/{named}", f"{origin}/{MEDIA}", slash)
-    media = f"{origin}/{MEDIA}"
-    if name in ROLES:
-        # A port in the Host header is where the caller finds every host, media's too.
-        media = f"{scope['scheme']}://{MEDIA}{colon}{port}{root}"
-        if media_host == "auto":
-            media = scope.get("state", {}).get(MEDIA_BASE, media)
-    elif media_host == "real":
-        media = f"https://{MEDIA}"
-    if target is not None:
-        return _target(target.decode("latin-1"), media, origin, path)
-    if name not in ROLES:
-        raise HostNotImitated(bare)
-    query = scope["query_string"].decode("latin-1")
-    path, slash = _without_slash(path)
-    return Address(ROLES[name], name, path, query, origin, media, slash)
-
-
-def _target(url: str, media: str, origin: str, path: str) -> Address:
-    """Return the address that `x-fal-target-url` names."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise _unknown("", origin, path) from None
-    named = parts.hostname or ""
-    role = ROLES.get(named)
-    if role is None:
-        raise _unknown(named, origin, path)
-    path, slash = _without_slash(unquote(_ENCODED_SLASH.sub("%25", parts.path)))
-    return Address(role, named, path, parts.query, f"https://{named}", media, slash)
-
-
-# An encoded slash is part of a segment and parts none (RFC 3986 §2.2): its percent sign.
-_ENCODED_SLASH = re.compile("%(?=2[fF])")
-
-
-def _decoded(scope: Scope) -> str:
-    """Return a request's path, decoded but for slashes that are encoded in it."""
-    raw: bytes = scope.get("raw_path") or b""
-    if b"%2" not in raw:
-        path: str = scope["path"]
-        return path
-    return unquote(_ENCODED_SLASH.sub("%25", raw.decode("latin-1")))
-
-
-def check_slash(address: Address) -> None:
-    """Raise WireError 404 for a slash at the end of a path that has none, and the reverse.
-
-    Of what isn't a model's or a request's, /tokens/ alone has one (wire.md §8).
-    """
-    slash = address.path == "/tokens"
-    if address.role in (RUN, QUEUE) or address.slash == slash:
-        return
-    hint = f"{address.path} is written {'with' if slash else 'without'} a slash at its end"
-    raise missing("Resource not found", hint) if address.role == API else not_found(hint)
-
-
-def _without_slash(path: str) -> tuple[str, bool]:
-    """Return a path without the slash at its end, and whether it had one."""
-    return (path[:-1], True) if len(path) > 1 and path.endswith("/") else (path, False)
-
-
-def _unknown(host: str, origin: str, path: str) -> WireError:
-    """Return the refusal of a host without a role, or of none at all."""
-    if is_fal(host):
-        return HostNotImitated(host)
-    return no_fal_host(origin, 400 if path == PROXY_ROUTE else 404)
-
-
-# Ids under these begin with a namespace, so that an app's name has three segments (wire.md §1.3).
-_NAMESPACES = ("workflows", "comfy")
-
-
-def split_app(path: str) -> tuple[str, list[str]]:
-    """Split `/owner/alias/more` into the app and the rest, or raise WireError 404."""
-    segments = path[1:].split("/")
-    size = 3 if segments[0] in _NAMESPACES else 2
-    if len(segments) < size or not all(segments[:size]):
-        raise not_found("a model's path is /owner/alias/…, such as /fal-ai/ltx-2/image-to-video")
-    return "/".join(segments[:size]), segments[size:]
-
-
 def authorize(context: RequestContext, app: str, service: Service) -> None:
     """Raise Unauthenticated unless the request may call the app: by a key or by a token.
 
-    A browser has no key and names a token of rest.fal.ai in the query (wire.md §2, §8).
+    A browser has no key and names a token of rest.fal.ai in the query (wire.md §2, §8). Callers of
+    Hugging Face's router have a token of theirs, and the router has fal's key (wire.md §1.5).
     """
     # The word is looked for first because most queries are short and have no token to parse.
     token = context.query.get("fal_jwt_token") if "token" in context.address.query else None
     if token is not None:
         _check_token(token, app, context.address.path[1:], service)
+    elif context.address.routed:
+        check_hub_token(context.authorization, service.settings.api_keys)
     else:
         check(context.authorization, app, service.settings.api_keys)
 

@@ -6,7 +6,8 @@ from falkit_mock.core import parse_body
 from falkit_mock.core.errors import application_not_found
 from falkit_mock.core.jobs import ModelRequest, RequestOptions
 from falkit_mock.faults.rules import MARKS, NO_MAGIC
-from falkit_mock.hosts import Host, RequestContext, authorize, split_app, unless_gone
+from falkit_mock.hosts import Host, RequestContext, authorize, unless_gone
+from falkit_mock.hosts.addresses import split_app
 from falkit_mock.hosts.faults import before_alias, before_model, note_job
 from falkit_mock.hosts.options import OPERATIONS, read_options
 from falkit_mock.hosts.replies import Reply, outcome_reply

@@ -12,7 +12,8 @@ from falkit_mock.core.errors import ShuttingDown, no_queue_route, still_in_progr
 from falkit_mock.core.jobs import NO_FAULTS, Job
 from falkit_mock.faults import Operation
 from falkit_mock.faults.rules import NO_MAGIC
-from falkit_mock.hosts import Address, Host, RequestContext, authorize, split_app
+from falkit_mock.hosts import Host, RequestContext, authorize
+from falkit_mock.hosts.addresses import Address, split_app
 from falkit_mock.hosts.fal_run import read_model_request
 from falkit_mock.hosts.faults import before_job, before_model, note_job, note_outcome
 from falkit_mock.hosts.replies import (

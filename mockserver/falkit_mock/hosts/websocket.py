@@ -12,7 +12,8 @@ from starlette.websockets import WebSocketClose
 from falkit_mock.core import dumps
 from falkit_mock.core.errors import WireError, websocket_only
 from falkit_mock.core.network import WS
-from falkit_mock.hosts import Host, RequestContext, find_address
+from falkit_mock.hosts import Host, RequestContext
+from falkit_mock.hosts.addresses import find_address
 from falkit_mock.hosts.fal_run import FalRun, check_app
 from falkit_mock.hosts.replies import REQUEST_ID, Reply
 from falkit_mock.service.service import Service

@@ -20,6 +20,7 @@ from falkit_mock.core.fal_errors import input_error
 from falkit_mock.core.jobs import MediaKind, MediaValue
 from falkit_mock.service import containers, sounds
 from falkit_mock.service.containers import HEAD, PICTURES, Found, Source, Unreadable
+from falkit_mock.service.data_uris import read_data_uri, unknown_label
 from falkit_spec import JSON
 
 if TYPE_CHECKING:
@@ -147,51 +148,6 @@ class Rejected(Exception):
         self.hint = hint
 
 
-# What the SDK's reader takes for white space before a scheme.
-_BEFORE_SCHEME = "".join(map(chr, range(33)))
-
-
-def is_data_uri(url: str) -> bool:
-    """Tell whether a URL holds its file itself."""
-    return url.lstrip(_BEFORE_SCHEME)[:5].lower() == "data:"
-
-
-# Labels that a model of fal's has refused, though they are common (wire.md §7.4).
-_REFUSED_LABELS = ("audio/wav", "audio/wave", "audio/webm", "audio/mp4", "audio/ogg")
-
-
-@lru_cache(maxsize=256)
-def _extension(label: str) -> str | None:
-    from mimetypes import MimeTypes
-
-    # Without the machine's own list, so that all machines know the same.
-    return MimeTypes(filenames=()).guess_extension(label, strict=False)
-
-
-def unknown_label(url: str) -> str | None:
-    """Return a data URI's media type if it leads to no file extension; None where it does."""
-    head = url.lstrip(_BEFORE_SCHEME)[5:300].partition(",")[0]
-    label = head.partition(";")[0].strip().lower()
-    known = not label or (label not in _REFUSED_LABELS and _extension(label))
-    return None if known else label
-
-
-def read_data_uri(url: str) -> bytes:
-    """Return the bytes of a data URI as fal's SDK reads them: by urllib (wire.md §7.4).
-
-    Raise ValueError for one that can't be read.
-    """
-    # Lazy, as are all imports that cost and that most requests do without.
-    from urllib.request import DataHandler, Request
-
-    request = Request(url)
-    if request.type != "data":
-        raise ValueError(f"its scheme is {request.type!r}")
-    # The handler alone, since urlopen would open any other scheme too.
-    with DataHandler().data_open(request) as response:
-        return response.read()
-
-
 def check_data_uri(medium: MediaValue, *, labels: bool = False) -> float | None:
     """Decode a data URI and look at its bytes; raise Rejected as fal's model would.
 
@@ -203,11 +159,7 @@ def check_data_uri(medium: MediaValue, *, labels: bool = False) -> float | None:
     try:
         data = read_data_uri(medium.value)
     except ValueError as error:
-        if "," not in medium.value:
-            why = "a data URI needs a comma between its type and its data"
-        else:
-            why = f"the data URI can't be decoded ({error})"
-        raise download_failed(medium, why) from None
+        raise download_failed(medium, f"the data URI can't be decoded ({error})") from None
     return check_bytes(medium, data)
 
 

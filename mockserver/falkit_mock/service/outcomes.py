@@ -25,6 +25,7 @@ from falkit_mock.core.fal_errors import (
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
 from falkit_mock.service.containers import Source
+from falkit_mock.service.data_uris import is_data_uri, unknown_label
 from falkit_mock.service.files import MISSING, Media, OwnFile
 from falkit_mock.service.hints import of_lax_values, of_refusal, of_unknown_fields
 from falkit_mock.service.inputs import (
@@ -35,8 +36,6 @@ from falkit_mock.service.inputs import (
     check_source,
     check_url,
     download_failed,
-    is_data_uri,
-    unknown_label,
     unreachable,
 )
 from falkit_mock.service.lengths import ASSUMED, measured

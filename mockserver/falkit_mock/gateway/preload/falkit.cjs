@@ -12,7 +12,8 @@ if (gateway) {
   const host = gateway.hostname.replace(/^\[|\]$/g, "");
   const port = Number(gateway.port);
   const blocked = process.env.FALKIT_EGRESS === "block";
-  const fal = /(^|\.)(fal\.ai|fal\.run|fal\.media|falrun\.com)\.?$/i;
+  // The last one hands on to fal what is below /fal-ai/; the gateway passes on the rest.
+  const fal = /((^|\.)(fal\.ai|fal\.run|fal\.media|falrun\.com)|^router\.huggingface\.co)\.?$/i;
   const here = /^(localhost|.*\.localhost|127(\.\d+){3}|0\.0\.0\.0|::1?|::ffff:127(\.\d+){3})\.?$/i;
 
   // Have the gateway's journal know of a connection that does not go through it.

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _DOMAINS = ("fal.ai", "fal.run", "fal.media", "falrun.com")
+# It hands on to fal what is below /fal-ai/; the gateway passes on the rest.
+_ROUTER = "router.huggingface.co"
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -49,7 +51,8 @@ def _resolve_to_gateway(socket: ModuleType) -> None:
         if bare == gateway_host:
             # The gateway may be on another machine; a call to it leaves by nobody's leave.
             return original(host, port, *args, **options)
-        if bare.endswith(tuple(f".{domain}" for domain in _DOMAINS)) or bare in _DOMAINS:
+        below = tuple(f".{domain}" for domain in _DOMAINS)
+        if bare.endswith(below) or bare in (*_DOMAINS, _ROUTER):
             return original(gateway_host, int(gateway_port), *args, **options)
         note(name, port)
         if blocked:
