@@ -130,10 +130,11 @@ def test_the_fixture_serves_a_test(tmp_path: Path) -> None:
 
 def test_the_spec_commands_run() -> None:
     lines = example("sh", "falkit spec").splitlines()
-    listed, shown, combined = (run([FALKIT, *line.split()[1:]]) for line in lines)
+    listed, shown, combined, earlier = (run([FALKIT, *line.split()[1:]]) for line in lines)
     assert "fal-ai/ltx-2/image-to-video/fast" in listed
     assert "generate_audio" in shown
     assert "48 combinations, 23 legal" in combined
+    assert ("extend-video" in listed, "extend-video" in earlier) == (True, False)
 
 
 def test_no_summary_of_a_command_is_cut() -> None:

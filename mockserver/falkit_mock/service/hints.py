@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from falkit_mock.core import dumps
 from falkit_spec import JSON, Endpoint
+from falkit_spec.catalog import dropped_inputs
 
 
 def of_refusal(detail: list[JSON]) -> str | None:
@@ -66,7 +67,11 @@ def of_unknown_fields(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
     if not isinstance(known, dict) or known.keys() >= given.keys():
         return None
     words: list[str] = []
+    dropped = dropped_inputs(endpoint)
     for name in given.keys() - known.keys():
-        near = get_close_matches(name, known, n=1)
-        words.append(f"{name} (did you mean {near[0]}?)" if near else name)
+        near = [] if name in dropped else get_close_matches(name, known, n=1)
+        fix = f" (did you mean {near[0]}?)" if near else ""
+        if name in dropped:
+            fix = f" (fal had it until {dropped[name]}; --as-of {dropped[name]} has it still)"
+        words.append(f"{name}{fix}")
     return f"ignored, since {endpoint.id} has no such input: {', '.join(sorted(words))}"
