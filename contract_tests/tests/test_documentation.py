@@ -165,6 +165,21 @@ def test_every_assumption_is_in_the_table_of_fidelity() -> None:
         assert getattr(Assumptions(), name) == values[0], "the first is the default"
 
 
+def test_what_captures_settle_is_held_by_a_test_that_is_there() -> None:
+    page = (ROOT / "docs" / "fidelity.md").read_text()
+    section = page.partition("## What live captures settle\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| K(\d+) \| [^|]+ \| (§[\d.]+) \| ([^|]+) \|$", section, re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == [*range(1, 34)]
+    wire = (ROOT / "docs" / "wire.md").read_text()
+    for _, place, test in rows:
+        assert re.search(rf"^###? {re.escape(place)} ", wire, re.MULTILINE), place
+        if test.startswith("none"):
+            continue
+        file, _, name = test.strip("`").partition("::")
+        source = (ROOT / "contract_tests" / "tests" / file).read_text()
+        assert not name or f"def {name}(" in source, test
+
+
 def test_whatever_is_accepted_beyond_fal_has_a_source() -> None:
     page = (ROOT / "docs" / "fidelity.md").read_text()
     section = page.partition("## Accepts more than fal\n")[2].partition("\n## ")[0]
