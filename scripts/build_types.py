@@ -76,7 +76,9 @@ class Shapes:
             if not field.isidentifier() or keyword.iskeyword(field):
                 sys.exit(f"{self.app}: {field!r} of {name} is no name that a TypedDict class takes")
             of = resolve(node, root)
-            kind = "Medium" if field in (media or ()) else self.annotation(node, root)
+            kind = self.annotation(node, root)
+            if field in (media or ()):
+                kind = "Medium | None" if kind.endswith("| None") else "Medium"
             lines.append(f"    {field}: {f'Required[{kind}]' if field in must else kind}")
             lines.append(textwrap.indent(docstring(of), "    "))
         text = "\n".join(lines) + "\n"

@@ -18,6 +18,7 @@ from typing import TextIO
 import click
 
 from falkit_client.results import InProgress, Queued, Status
+from falkit_spec.catalog import dropped_inputs
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.facts import MediaKind
 from falkit_spec.schema import ordered, resolve
@@ -76,6 +77,8 @@ def _check_name(
     if name not in fields:
         near = difflib.get_close_matches(name, fields, 1)
         advice = f"did you mean {near[0]}?" if near else f"it has {', '.join(fields)}"
+        if last := dropped_inputs(endpoint).get(name):
+            advice = f"fal had it until {last}: leave it out, or go by --as-of {last}"
         raise BadArgument(f"{endpoint.id} has no input {name!r}; {advice}")
 
 

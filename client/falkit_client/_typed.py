@@ -23,11 +23,13 @@ class TypedEndpoints:
 
     @overload
     def endpoint(  # type: ignore[overload-overlap]
-        self,
-        endpoint: Literal["fal-ai/ltx-2/image-to-video/fast"],
-        /,
-        **options: Unpack[BoundOptions],
-    ) -> fal_ai_ltx_2.ImageToVideoFast: ...
+        self, endpoint: Literal["fal-ai/ltx-2/audio-to-video"], /, **options: Unpack[BoundOptions]
+    ) -> fal_ai_ltx_2.AudioToVideo: ...
+
+    @overload
+    def endpoint(  # type: ignore[overload-overlap]
+        self, endpoint: Literal["fal-ai/ltx-2/extend-video"], /, **options: Unpack[BoundOptions]
+    ) -> fal_ai_ltx_2.ExtendVideo: ...
 
     @overload
     def endpoint(  # type: ignore[overload-overlap]
@@ -36,8 +38,21 @@ class TypedEndpoints:
 
     @overload
     def endpoint(  # type: ignore[overload-overlap]
+        self,
+        endpoint: Literal["fal-ai/ltx-2/image-to-video/fast"],
+        /,
+        **options: Unpack[BoundOptions],
+    ) -> fal_ai_ltx_2.ImageToVideoFast: ...
+
+    @overload
+    def endpoint(  # type: ignore[overload-overlap]
         self, endpoint: Literal["fal-ai/ltx-2/retake-video"], /, **options: Unpack[BoundOptions]
     ) -> fal_ai_ltx_2.RetakeVideo: ...
+
+    @overload
+    def endpoint(  # type: ignore[overload-overlap]
+        self, endpoint: Literal["fal-ai/ltx-2/text-to-video"], /, **options: Unpack[BoundOptions]
+    ) -> fal_ai_ltx_2.TextToVideo: ...
 
     @overload
     def endpoint(  # type: ignore[overload-overlap]
@@ -46,11 +61,6 @@ class TypedEndpoints:
         /,
         **options: Unpack[BoundOptions],
     ) -> fal_ai_ltx_2.TextToVideoFast: ...
-
-    @overload
-    def endpoint(  # type: ignore[overload-overlap]
-        self, endpoint: Literal["fal-ai/ltx-2/text-to-video"], /, **options: Unpack[BoundOptions]
-    ) -> fal_ai_ltx_2.TextToVideo: ...
 
     @overload
     def endpoint(self, endpoint: str, /, **options: Unpack[BoundOptions]) -> Bound: ...
@@ -76,11 +86,13 @@ class AsyncTypedEndpoints:
 
     @overload
     def endpoint(  # type: ignore[overload-overlap]
-        self,
-        endpoint: Literal["fal-ai/ltx-2/image-to-video/fast"],
-        /,
-        **options: Unpack[BoundOptions],
-    ) -> fal_ai_ltx_2.AsyncImageToVideoFast: ...
+        self, endpoint: Literal["fal-ai/ltx-2/audio-to-video"], /, **options: Unpack[BoundOptions]
+    ) -> fal_ai_ltx_2.AsyncAudioToVideo: ...
+
+    @overload
+    def endpoint(  # type: ignore[overload-overlap]
+        self, endpoint: Literal["fal-ai/ltx-2/extend-video"], /, **options: Unpack[BoundOptions]
+    ) -> fal_ai_ltx_2.AsyncExtendVideo: ...
 
     @overload
     def endpoint(  # type: ignore[overload-overlap]
@@ -89,8 +101,21 @@ class AsyncTypedEndpoints:
 
     @overload
     def endpoint(  # type: ignore[overload-overlap]
+        self,
+        endpoint: Literal["fal-ai/ltx-2/image-to-video/fast"],
+        /,
+        **options: Unpack[BoundOptions],
+    ) -> fal_ai_ltx_2.AsyncImageToVideoFast: ...
+
+    @overload
+    def endpoint(  # type: ignore[overload-overlap]
         self, endpoint: Literal["fal-ai/ltx-2/retake-video"], /, **options: Unpack[BoundOptions]
     ) -> fal_ai_ltx_2.AsyncRetakeVideo: ...
+
+    @overload
+    def endpoint(  # type: ignore[overload-overlap]
+        self, endpoint: Literal["fal-ai/ltx-2/text-to-video"], /, **options: Unpack[BoundOptions]
+    ) -> fal_ai_ltx_2.AsyncTextToVideo: ...
 
     @overload
     def endpoint(  # type: ignore[overload-overlap]
@@ -99,11 +124,6 @@ class AsyncTypedEndpoints:
         /,
         **options: Unpack[BoundOptions],
     ) -> fal_ai_ltx_2.AsyncTextToVideoFast: ...
-
-    @overload
-    def endpoint(  # type: ignore[overload-overlap]
-        self, endpoint: Literal["fal-ai/ltx-2/text-to-video"], /, **options: Unpack[BoundOptions]
-    ) -> fal_ai_ltx_2.AsyncTextToVideo: ...
 
     @overload
     def endpoint(self, endpoint: str, /, **options: Unpack[BoundOptions]) -> AsyncBound: ...

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -32,7 +33,7 @@ from falkit_client.media import without_files
 from falkit_client.results import Result
 from falkit_spec.catalog import Catalog
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.errors import UnknownEndpoint
+from falkit_spec.errors import UnknownDate, UnknownEndpoint
 from falkit_spec.facts import MediaKind
 
 INTERRUPTED = 130
@@ -71,6 +72,7 @@ class Call:
     base_url: str | None
     yes: bool
     timeout: float | None
+    as_of: str | None = None
 
     @property
     def real(self) -> bool:
@@ -95,6 +97,7 @@ class Call:
         words = ["falkit", "call", self.endpoint.id, "--request", request_id]
         words += ["--out", str(self.out)] if self.out else []
         words += ["--base-url", self.base_url] if self.base_url else []
+        words += ["--as-of", self.as_of] if self.as_of else []
         return f"go on with: {shlex.join(words)}"
 
 
@@ -115,6 +118,7 @@ class Call:
               help="Follow this job, submitted before, in place of a new one.")  # fmt: skip
 @click.option("--base-url", envvar="FALKIT_BASE_URL", metavar="URL",
               help="A stand-in for fal.  [env: FALKIT_BASE_URL]")  # fmt: skip
+@click.option("--as-of", metavar="MONTH", help="Check by the documents that fal had then.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def call(
     endpoint_id: str,
@@ -130,6 +134,7 @@ def call(
     preflight: bool,
     request_id: str | None,
     base_url: str | None,
+    as_of: str | None,
     as_json: bool,
 ) -> None:
     """Call an endpoint, follow the job and save its output.
@@ -141,17 +146,19 @@ def call(
     name, or the output's URL, to stdout.
     """
     try:
-        endpoint = Catalog.vendored().get(endpoint_id)
+        endpoint = Catalog.vendored(as_of).get(endpoint_id)
         files: dict[MediaKind, Path | None] = {"image": image, "video": video, "audio": audio}
         given = read_args(endpoint, words, files)
         limit = None if budget is None else Budget(budget)
     except UnknownEndpoint as error:
-        raise BadArgument(f"{error} (`falkit spec list` names them all)") from None
+        raise BadArgument(f"{error}; `falkit spec list` names those that it has") from None
+    except UnknownDate as error:
+        raise BadArgument(f"--as-of: {error}") from None
     except ValueError as error:
         raise BadArgument(f"--budget: {error}") from None
     if out is not None and not (out.parent.is_dir() and os.access(out.parent, os.W_OK)):
         raise BadArgument(f"--out: {out.parent} isn't a folder that can be written to")
-    command = Call(endpoint, given, out, base_url, yes, timeout)
+    command = Call(endpoint, given, out, base_url, yes, timeout, as_of)
     display = Display(sys.stderr)
     with _errors_shown(command, display), _client(command, limit, cache, display) as client:
         if request_id is None:
@@ -183,6 +190,7 @@ def _client(call: Call, budget: Budget | None, cache: Path | None, display: Disp
             poll_interval=0.25,
             budget=budget,
             cache=None if cache is None else Cache(cache),
+            catalog=Catalog.vendored(call.as_of),
             sleep=display.sleep,
         )
     except ValueError as error:
@@ -193,7 +201,7 @@ def _announce(client: Client, call: Call, budget: Budget | None, display: Displa
     """Print the price, and ask before money is spent."""
     price = client.price(call.endpoint.id, call.input)
     display.print(": ".join(filter(None, (call.endpoint.id, call.video))))
-    costs = "of unknown price" if price is None else dollars(price)
+    costs = dollars(price) if price is not None else _rate(call)
     display.print(f"{costs} at fal" + ("" if call.real else f", nothing at {call.base_url}"))
     if budget is not None:
         # Refused here, before anybody is asked; the client reserves the price once more.
@@ -204,6 +212,15 @@ def _announce(client: Client, call: Call, budget: Budget | None, display: Displa
         raise BadArgument("nobody is there to be asked: pass --yes to spend")
     if not click.confirm("Spend it?", err=True):
         raise _Failure("nothing was sent")
+
+
+def _rate(call: Call) -> str:
+    """What a unit costs, where it takes the service to count them."""
+    pricing = call.endpoint.pricing
+    amount = pricing.amount.of(call.endpoint.defaults) if pricing else None
+    if pricing is None or not isinstance(amount, str):
+        return "of unknown price"
+    return f"{dollars(Decimal(amount))} per {pricing.unit}"
 
 
 def _saved(client: Client, result: Result[Any], call: Call, display: Display) -> SavedFile | None:

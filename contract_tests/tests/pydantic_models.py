@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from falkit_spec import Fault
 
 Prompt = Annotated[str, Field(min_length=1, max_length=5000)]
+# Of the newest documents: fal took `aspect_ratio` out before May 2026.
 Resolution = Literal["1080p", "1440p", "2160p"]
 
 
@@ -18,7 +19,6 @@ class ImageToVideo(BaseModel):
     prompt: Prompt
     duration: Literal[6, 8, 10] = 6
     resolution: Resolution = "1080p"
-    aspect_ratio: Literal["16:9"] = "16:9"
     fps: Literal[25, 50] = 25
     generate_audio: bool = True
 
@@ -28,7 +28,6 @@ class ImageToVideoFast(BaseModel):
     prompt: Prompt
     duration: Literal[6, 8, 10, 12, 14, 16, 18, 20] = 6
     resolution: Resolution = "1080p"
-    aspect_ratio: Literal["16:9"] = "16:9"
     fps: Literal[25, 50] = 25
     generate_audio: bool = True
 
@@ -37,7 +36,6 @@ class TextToVideo(BaseModel):
     prompt: Prompt
     duration: Literal[6, 8, 10] = 6
     resolution: Resolution = "1080p"
-    aspect_ratio: Literal["16:9"] = "16:9"
     fps: Literal[25, 50] = 25
     generate_audio: bool = True
 
@@ -46,7 +44,6 @@ class TextToVideoFast(BaseModel):
     prompt: Prompt
     duration: Literal[6, 8, 10, 12, 14, 16, 18, 20] = 6
     resolution: Resolution = "1080p"
-    aspect_ratio: Literal["16:9"] = "16:9"
     fps: Literal[25, 50] = 25
     generate_audio: bool = True
 
@@ -61,12 +58,29 @@ class Retake(BaseModel):
     )
 
 
+class ExtendVideo(BaseModel):
+    video_url: str
+    prompt: Annotated[str, Field(max_length=5000)] | None = None
+    duration: Annotated[float, Field(ge=1, le=20)] = 5
+    mode: Literal["start", "end"] = "end"
+    context: Annotated[float, Field(ge=1, le=20)] | None = None
+
+
+class AudioToVideo(BaseModel):
+    audio_url: str
+    image_url: str | None = None
+    prompt: Prompt | None = None
+    guidance_scale: Annotated[float, Field(ge=1, le=50)] | None = None
+
+
 MODELS: dict[str, type[BaseModel]] = {
     "fal-ai/ltx-2/image-to-video": ImageToVideo,
     "fal-ai/ltx-2/image-to-video/fast": ImageToVideoFast,
     "fal-ai/ltx-2/text-to-video": TextToVideo,
     "fal-ai/ltx-2/text-to-video/fast": TextToVideoFast,
     "fal-ai/ltx-2/retake-video": Retake,
+    "fal-ai/ltx-2/extend-video": ExtendVideo,
+    "fal-ai/ltx-2/audio-to-video": AudioToVideo,
 }
 
 

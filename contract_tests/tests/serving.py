@@ -21,6 +21,9 @@ from falkit_spec import Catalog
 T2V = "fal-ai/ltx-2/text-to-video"
 I2V_FAST = "fal-ai/ltx-2/image-to-video/fast"
 RETAKE = "fal-ai/ltx-2/retake-video"
+EXTEND = "fal-ai/ltx-2/extend-video"
+A2V = "fal-ai/ltx-2/audio-to-video"
+VIDEO, AUDIO = "https://example.com/x.mp4", "https://example.com/x.mp3"
 PROMPT = {"prompt": "A lighthouse in the rain"}
 KEY = {"authorization": "Key id:secret"}
 # Seconds after which something that should have happened counts as not happening.

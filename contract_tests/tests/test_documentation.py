@@ -130,10 +130,11 @@ def test_the_fixture_serves_a_test(tmp_path: Path) -> None:
 
 def test_the_spec_commands_run() -> None:
     lines = example("sh", "falkit spec").splitlines()
-    listed, shown, combined = (run([FALKIT, *line.split()[1:]]) for line in lines)
+    listed, shown, combined, earlier = (run([FALKIT, *line.split()[1:]]) for line in lines)
     assert "fal-ai/ltx-2/image-to-video/fast" in listed
     assert "generate_audio" in shown
     assert "48 combinations, 23 legal" in combined
+    assert ("extend-video" in listed, "extend-video" in earlier) == (True, False)
 
 
 def test_no_summary_of_a_command_is_cut() -> None:
@@ -162,6 +163,21 @@ def test_every_assumption_is_in_the_table_of_fidelity() -> None:
     assert rows == {name.replace("_", "-"): values for name, values in ASSUMPTIONS.items()}
     for name, values in ASSUMPTIONS.items():
         assert getattr(Assumptions(), name) == values[0], "the first is the default"
+
+
+def test_what_captures_settle_is_held_by_a_test_that_is_there() -> None:
+    page = (ROOT / "docs" / "fidelity.md").read_text()
+    section = page.partition("## What live captures settle\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| K(\d+) \| [^|]+ \| (§[\d.]+) \| ([^|]+) \|$", section, re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == [*range(1, 34)]
+    wire = (ROOT / "docs" / "wire.md").read_text()
+    for _, place, test in rows:
+        assert re.search(rf"^###? {re.escape(place)} ", wire, re.MULTILINE), place
+        if test.startswith("none"):
+            continue
+        file, _, name = test.strip("`").partition("::")
+        source = (ROOT / "contract_tests" / "tests" / file).read_text()
+        assert not name or f"def {name}(" in source, test
 
 
 def test_whatever_is_accepted_beyond_fal_has_a_source() -> None:

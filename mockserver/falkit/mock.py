@@ -58,6 +58,7 @@ class Mock:
         self._port = _checked_port(port)
         check_choice("egress", egress, Policy)
         self._egress: Policy = egress
+        self.settings.check_catalog(catalog)
         self._catalog = catalog
         self._listener: socket | None = None
         self._server: ServerThread | None = None

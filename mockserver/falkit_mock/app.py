@@ -264,9 +264,10 @@ def create_app(
 ) -> MockApp:
     """Return the mock as an ASGI application.
 
-    `clock` lets a test own the time; the default catalog is the vendored one, and the default
-    store forgets everything at the end.
+    `clock` lets a test own the time; the default catalog is the vendored one as of the setting
+    `as_of`, and the default store forgets everything at the end.
     """
     settings = settings or Settings()
+    settings.check_catalog(catalog)
     service = Service(settings, clock or settings.new_clock(), store or Store())
-    return MockApp(service, catalog or Catalog.vendored())
+    return MockApp(service, Catalog.vendored(settings.as_of) if catalog is None else catalog)

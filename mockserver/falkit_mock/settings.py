@@ -22,13 +22,15 @@ from falkit_mock.core.settings import (
 )
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.rules import Rule
-from falkit_spec import JSON
+from falkit_spec import JSON, UnknownDate
+from falkit_spec.catalog import date_in_force
 from falkit_spec.errors import near_misses
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from falkit_mock.core.clock import SimulatedClock
+    from falkit_spec import Catalog
 
 MiB = 1024 * 1024
 ClockMode: TypeAlias = Literal["real", "manual"]
@@ -67,6 +69,8 @@ class MockSettings(TypedDict, total=False):
     faults: Iterable[str | Mapping[str, JSON] | Rule]
     # By name, or as NAME=VALUE.
     assumptions: Assumptions | Mapping[str, str] | Iterable[str]
+    # A month, such as `2026-01`.
+    as_of: str | None
 
 
 class SettingsOptions(MockSettings, total=False):
@@ -130,6 +134,8 @@ class Settings:
     # Rules that apply from the first request on: which faults, to which requests, how often.
     faults: tuple[Rule, ...] = ()
     assumptions: Assumptions = field(default_factory=Assumptions)
+    # The month as of which the vendored documents count; None for the newest.
+    as_of: str | None = None
 
     def __init__(self, **options: Unpack[SettingsOptions]) -> None:
         given: dict[str, Any] = {**options}
@@ -149,6 +155,12 @@ class Settings:
         own: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         own.update({**options})
         return Settings(**own)
+
+    def check_catalog(self, catalog: Catalog | None) -> None:
+        """Raise SettingsError where a catalog is given, and a date for the vendored one as well."""
+        if catalog is not None and self.as_of is not None:
+            problem = f"{self.as_of!r} has no effect beside a catalog; give one of the two"
+            raise SettingsError("as_of", problem)
 
     def new_clock(self) -> SimulatedClock:
         """Return a clock that begins where and as these settings say."""
@@ -318,6 +330,18 @@ def _assumptions(value: Any) -> Assumptions:
     return Assumptions.parse(value if _is_table(value) else _texts(value))
 
 
+def _as_of(value: Any) -> Any:
+    if value is None:
+        return None
+    problem = "isn't a month; write it in quotes, such as '2026-01'"
+    _checked(value, isinstance(value, str), problem)
+    try:
+        date_in_force(value)
+    except UnknownDate as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
 def _items(value: Any) -> tuple[Any, ...]:
     listed = hasattr(value, "__iter__") and not isinstance(value, bytes) and not _is_table(value)
     return tuple(_checked(value, listed, "isn't a list; give one"))
@@ -360,6 +384,7 @@ _READERS: dict[str, _Reader] = {
     "webhook_timestamps": _choice(Timestamps),
     "faults": _faults,
     "assumptions": _assumptions,
+    "as_of": _as_of,
 }
 _RENAMED = {"rules": "faults", "journal": "request_log"}
 _OPTIONS = {"fault": "faults", "api_key": "api_keys", "assume": "assumptions"}

@@ -13,6 +13,7 @@ from falkit_spec.errors import (
     BadDocument as BadDocument,
     BadOverlay as BadOverlay,
     SpecError as SpecError,
+    UnknownDate as UnknownDate,
     UnknownEndpoint as UnknownEndpoint,
 )
 from falkit_spec.facts import MediaInput as MediaInput, VideoFacts as VideoFacts

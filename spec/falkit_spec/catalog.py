@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,8 +10,9 @@ from pathlib import Path
 
 from falkit_spec.document import Document
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.errors import UnknownEndpoint, near_misses
+from falkit_spec.errors import UnknownDate, UnknownEndpoint, near_misses
 from falkit_spec.overlay import Overlay
+from falkit_spec.schema import ordered
 
 _HERE = Path(__file__).parent
 
@@ -24,27 +26,28 @@ class Match:
 
 
 class Catalog:
-    """Endpoints by id. Iterates in the order in which they were given."""
+    """Endpoints by id. Iterates in the order in which they were given.
 
-    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+    `later` has the ids whose first document is too new, each with that document's month.
+    """
+
+    def __init__(
+        self, endpoints: Iterable[Endpoint], *, later: Mapping[str, str] | None = None
+    ) -> None:
         # By id; not to be changed.
         self.endpoints: Mapping[str, Endpoint] = {each.id: each for each in endpoints}
+        self.later: Mapping[str, str] = later or {}
         self._apps = frozenset(endpoint.app for endpoint in self.endpoints.values())
         self._longest = max((id.count("/") + 1 for id in self.endpoints), default=0)
 
     @staticmethod
-    @cache
-    def vendored() -> Catalog:
-        """Return the catalog of the documents that come with falkit: one per process."""
-        root = _HERE / "openapi"
-        ids = {
-            path: path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.json")
-        }
-        return Catalog(
-            # The id comes from the path, so that no document is parsed before it is used.
-            Endpoint(Document.from_path(path, endpoint_id=ids[path]), vendored_overlays)
-            for path in sorted(ids)
-        )
+    def vendored(as_of: str | None = None) -> Catalog:
+        """Return the documents that come with falkit, as of a month such as `2026-01`.
+
+        Of each endpoint that is the newest document that isn't later; without a month, the newest.
+        There is one catalog per process and date. UnknownDate if there is nothing so old.
+        """
+        return _vendored(date_in_force(as_of))
 
     @classmethod
     def from_documents(
@@ -60,8 +63,13 @@ class Catalog:
         """Return the endpoint of this id; UnknownEndpoint, with the ids near it, if none has it."""
         found = self.endpoints.get(endpoint_id)
         if found is None:
-            raise UnknownEndpoint(endpoint_id, near_misses(endpoint_id, self.endpoints, 3))
+            raise self.unknown(endpoint_id)
         return found
+
+    def unknown(self, endpoint_id: str) -> UnknownEndpoint:
+        """Return the error that says why there is no endpoint of this id."""
+        near = near_misses(endpoint_id, self.endpoints, 3, likeness=0.8)
+        return UnknownEndpoint(endpoint_id, near, self.later.get(endpoint_id, ""))
 
     def find(self, path: str) -> Match | None:
         """Find the longest id at the front of a path that has no leading slash.
@@ -87,6 +95,65 @@ class Catalog:
 
     def __contains__(self, endpoint_id: object) -> bool:
         return endpoint_id in self.endpoints
+
+
+def date_in_force(as_of: str | None = None) -> str:
+    """Return the date of the newest vendored documents that aren't later than a month.
+
+    UnknownDate for what isn't a month, and for one before the first documents.
+    """
+    dates = sorted(_files())
+    if as_of is None:
+        return dates[-1]
+    if not _MONTH.fullmatch(as_of):
+        raise UnknownDate(as_of, dates, f"isn't a month; write one such as {dates[-1]}")
+    past = [date for date in dates if date <= as_of]
+    if not past:
+        raise UnknownDate(as_of, dates, "is before the first documents")
+    return past[-1]
+
+
+def dropped_inputs(endpoint: Endpoint) -> Mapping[str, str]:
+    """Return the inputs that fal took out of a vendored endpoint, each with the last month."""
+    found: dict[str, str] = {}
+    for date in sorted(_files()):
+        if date < endpoint.document.date and endpoint.id in _files()[date]:
+            old = _vendored(date).get(endpoint.id)
+            found |= dict.fromkeys(ordered(old.input_schema), date)
+    return {
+        name: date for name, date in found.items() if name not in ordered(endpoint.input_schema)
+    }
+
+
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
+
+
+@cache
+def _files() -> dict[str, dict[str, Path]]:
+    """Find the vendored documents: by date, then by id, in the order of the ids."""
+    found: dict[str, dict[str, Path]] = {}
+    for path in sorted((_HERE / "openapi").rglob("*.json")):
+        date, *inside = path.relative_to(_HERE / "openapi").with_suffix("").parts
+        found.setdefault(date, {})["/".join(inside)] = path
+    return found
+
+
+@cache
+def _vendored(date: str) -> Catalog:
+    newest: dict[str, tuple[str, Path]] = {}
+    later: dict[str, str] = {}
+    for each, files in sorted(_files().items()):
+        for endpoint_id, path in files.items():
+            if each <= date:
+                newest[endpoint_id] = (each, path)
+            elif endpoint_id not in newest:
+                later.setdefault(endpoint_id, each)
+    endpoints = (
+        # The id comes from the path, so that no document is parsed before it is used.
+        Endpoint(Document.from_path(path, endpoint_id=id, date=each), vendored_overlays)
+        for id, (each, path) in sorted(newest.items())
+    )
+    return Catalog(endpoints, later=later)
 
 
 @cache

@@ -16,7 +16,7 @@ import click
 from falkit_spec.catalog import Catalog
 from falkit_spec.document import Document
 from falkit_spec.endpoint import Combination, Endpoint, axes
-from falkit_spec.errors import BadDocument, UnknownEndpoint
+from falkit_spec.errors import BadDocument, UnknownDate, UnknownEndpoint
 from falkit_spec.schema import follow_ref, ordered, resolve
 from falkit_spec.types import JSON, Object, dig, is_array, is_object
 
@@ -26,22 +26,38 @@ def spec() -> None:
     """Look at the endpoints that falkit knows, and at documents."""
 
 
+_AS_OF = click.option(
+    "--as-of",
+    metavar="MONTH",
+    help="Go by the documents that fal had in this month, such as 2026-01.  [default: the newest]",
+)
+
+
 @spec.command("list")
-def list_() -> None:
-    """List the endpoints with the price of their defaults."""
+@_AS_OF
+def list_(as_of: str | None) -> None:
+    """List the endpoints with the date of their document and the price of their defaults."""
     rows = [
-        (endpoint.id, endpoint.category, _counted(endpoint), _dollars(endpoint.price({})))
-        for endpoint in Catalog.vendored()
+        (
+            endpoint.id,
+            endpoint.document.date,
+            endpoint.category,
+            _counted(endpoint),
+            _default_price(endpoint),
+        )
+        for endpoint in _catalog(as_of)
     ]
-    _table(("endpoint", "category", "combinations", "default price"), rows, right=(2, 3))
+    header = ("endpoint", "date", "category", "combinations", "price")
+    _table(header, rows, right=(3, 4))
 
 
 @spec.command()
 @click.argument("endpoint_id", metavar="ID")
-def show(endpoint_id: str) -> None:
+@_AS_OF
+def show(endpoint_id: str, as_of: str | None) -> None:
     """Show an endpoint's inputs, rules, price and files."""
-    endpoint = _endpoint(endpoint_id)
-    click.echo(f"{endpoint.id}  ({endpoint.category})\n")
+    endpoint = _endpoint(endpoint_id, as_of)
+    click.echo(f"{endpoint.id}  ({endpoint.category}), document of {endpoint.document.date}\n")
     root = endpoint.input_schema
     required = root.get("required")
     must = required if is_array(required) else []
@@ -64,14 +80,15 @@ def show(endpoint_id: str) -> None:
     show_default=True,
     help="How to print the rows.",
 )
-def combinations(endpoint_id: str, form: str) -> None:
+@_AS_OF
+def combinations(endpoint_id: str, form: str, as_of: str | None) -> None:
     """Print every combination of inputs, legal or not.
 
     Each row has its price. An input combines when it has two values or more to choose
     from; a single value is no choice, and a boolean is a switch. All other inputs keep
     their defaults.
     """
-    endpoint = _endpoint(endpoint_id)
+    endpoint = _endpoint(endpoint_id, as_of)
     found = endpoint.combinations()
     names = list(axes(endpoint.input_schema))
     if form == "json":
@@ -113,11 +130,28 @@ def validate(files: tuple[Path, ...]) -> None:
     sys.exit(1 if any(problems.values()) else 0)
 
 
-def _endpoint(endpoint_id: str) -> Endpoint:
+def _catalog(as_of: str | None) -> Catalog:
     try:
-        return Catalog.vendored().get(endpoint_id)
+        return Catalog.vendored(as_of)
+    except UnknownDate as error:
+        raise click.UsageError(f"as-of: {error}") from error
+
+
+def _endpoint(endpoint_id: str, as_of: str | None) -> Endpoint:
+    try:
+        return _catalog(as_of).get(endpoint_id)
     except UnknownEndpoint as error:
-        raise click.UsageError(f"{error} (`falkit spec list` names them all)") from error
+        raise click.UsageError(f"{error}; `falkit spec list` names those that it has") from error
+
+
+def _default_price(endpoint: Endpoint) -> str:
+    """Return what a call with the defaults costs, or a unit of it where a file decides how many."""
+    price = endpoint.price({})
+    if price is not None or endpoint.pricing is None:
+        return _dollars(price)
+    amount = endpoint.pricing.amount.of(endpoint.defaults)
+    unit = "s" if endpoint.pricing.unit == "second" else endpoint.pricing.unit
+    return "" if amount is None else f"${amount}/{unit}"
 
 
 def _counted(endpoint: Endpoint) -> str:
@@ -130,16 +164,25 @@ def _described(schema: Object, *, required: bool) -> tuple[str, str]:
     default = "(required)" if required else ""
     if "default" in schema:
         default = _text(schema["default"])
-    values, kinds = schema.get("enum"), schema.get("type", "anything")
-    takes = " or ".join(map(str, kinds)) if is_array(kinds) else str(kinds)
+    return _taken(schema), default
+
+
+def _taken(schema: JSON) -> str:
+    if not is_object(schema):
+        return "anything"
+    values, branches = schema.get("enum"), schema.get("anyOf")
     if is_array(values):
-        return " | ".join(map(_text, values)), default
-    is_text = takes == "string"
+        return " | ".join(map(_text, values))
+    if is_array(branches):
+        return " or ".join(map(_taken, branches))
+    kinds = schema.get("type", "anything")
+    takes = " or ".join(map(str, kinds)) if is_array(kinds) else str(kinds)
+    is_text = takes.startswith("string")
     least, most = ("minLength", "maxLength") if is_text else ("minimum", "maximum")
-    if least in schema and most in schema:
-        unit = " characters" if is_text else ""
-        takes = f"{takes}, {schema[least]} to {schema[most]}{unit}"
-    return takes, default
+    if most not in schema:
+        return takes
+    span = f"{schema[least]} to {schema[most]}" if least in schema else f"at most {schema[most]}"
+    return f"{takes}, {span}{' characters' if is_text else ''}"
 
 
 def _text(value: JSON) -> str:
@@ -165,6 +208,9 @@ def _facts(endpoint: Endpoint) -> Iterable[str]:
             f"\nby default: {video.width}x{video.height}, {video.fps} fps, {video.seconds} s,"
             f" {'with' if video.audio else 'without'} sound, {_dollars(price)}"
         )
+    elif endpoint.measured:
+        files = " and ".join(endpoint.measured)
+        yield f"\nby default: as long as {files} makes it, {_default_price(endpoint)}"
 
 
 def _row(one: Combination) -> dict[str, JSON]:

@@ -17,27 +17,31 @@ _BODY = ("content", "application/json", "schema")
 class Document:
     """A document's bytes, parsed when they are first needed.
 
-    `source` names the file or address in errors.
+    `source` names the file or address in errors. `date` is the month in which fal published a
+    vendored document, such as `2026-05`; empty for others.
     `endpoint_id` may be given where it is known already, so that nothing is parsed to learn it.
     """
 
-    def __init__(self, raw: bytes, *, source: str, endpoint_id: str | None = None) -> None:
+    def __init__(
+        self, raw: bytes, *, source: str, endpoint_id: str | None = None, date: str = ""
+    ) -> None:
         self.raw = raw
         self.source = source
+        self.date = date
         self._known_id = endpoint_id
 
     def __repr__(self) -> str:
         return f"Document({self.source!r})"
 
     @classmethod
-    def from_path(cls, path: Path, *, endpoint_id: str | None = None) -> Document:
+    def from_path(cls, path: Path, *, endpoint_id: str | None = None, date: str = "") -> Document:
         """Read a document from a file; BadDocument if it cannot be read."""
         try:
             raw = path.read_bytes()
         except OSError as error:
             reason = f"cannot be read ({error.strerror or error}); give the path of a JSON file"
             raise BadDocument(str(path), reason) from error
-        return cls(raw, source=str(path), endpoint_id=endpoint_id)
+        return cls(raw, source=str(path), endpoint_id=endpoint_id, date=date)
 
     @cached_property
     def data(self) -> Object:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 
 from falkit_spec.document import Document, input_of, output_of, submit_path
 from falkit_spec.errors import BadOverlay, SpecError
-from falkit_spec.facts import MediaInput, Pricing, Rule, Video, VideoFacts
+from falkit_spec.facts import (
+    NO_LENGTHS,
+    Lengths,
+    Lookup,
+    MediaInput,
+    Pricing,
+    Rule,
+    Video,
+    VideoFacts,
+)
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import NOT_JSON, Compiled, ordered, resolve, self_contained
 from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object
@@ -54,9 +63,9 @@ class Figures:
 
     legal: bool
     video: VideoFacts | None
-    """The output video; None where no overlay tells."""
+    """The output video; None where no overlay tells, or a file's length isn't known yet."""
     units: Decimal | None
-    """How many units (seconds) are billed; None where no price is known."""
+    """How many units (seconds) are billed; None where no price, or no length, is known."""
 
 
 # Stands for a field that is missing: that may differ from null.
@@ -119,11 +128,13 @@ class Endpoint:
 
     @cached_property
     def media_inputs(self) -> tuple[MediaInput, ...]:
-        """The input fields that an overlay says take files."""
+        """The input fields that an overlay says take files, in the document's order."""
         facts, where = self._facts.get("inputs", {}), f"{self.id}: inputs"
         if not is_object(facts):
             raise BadOverlay(where, "`inputs` is an object, by field")
-        return tuple(MediaInput.from_facts(n, fact, f"{where}.{n}") for n, fact in facts.items())
+        order = [*ordered(self.input_schema)]
+        names = sorted(facts, key=lambda name: order.index(name) if name in order else len(order))
+        return tuple(MediaInput.from_facts(n, facts[n], f"{where}.{n}") for n in names)
 
     @cached_property
     def file_fields(self) -> tuple[MediaInput, ...]:
@@ -165,11 +176,14 @@ class Endpoint:
         figures = self.figures(full)
         return (full, figures) if figures.legal else None
 
-    def figures(self, full: Mapping[str, JSON]) -> Figures:
+    def figures(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> Figures:
         """Return what follows from a valid input whose defaults are filled in.
 
-        It is worked out once for the same values of the fields that it follows from.
+        It is worked out once for the same values of the fields that it follows from. `lengths`
+        are needed of the files in `measured`.
         """
+        if lengths:
+            return self._figures_of(full, lengths)
         values = map(full.get, self._figure_fields, itertools.repeat(_MISSING))
         try:
             return self._remembered_figures(*values)
@@ -218,6 +232,11 @@ class Endpoint:
         """Return how many units (seconds) are billed; None where no price is known."""
         return self.pricing.units(self.with_defaults(input)) if self.pricing else None
 
+    @cached_property
+    def measured(self) -> tuple[str, ...]:
+        """The input fields with files whose length decides a figure."""
+        return tuple(dict.fromkeys(one.length_of for one in self._lookups if one.length_of))
+
     def video(self, input: Mapping[str, JSON]) -> VideoFacts | None:
         """Return what the output video is to be; None where no overlay says."""
         return self._video.of(self.with_defaults(input)) if self._video else None
@@ -232,11 +251,14 @@ class Endpoint:
 
     @cached_property
     def _figure_fields(self) -> tuple[str, ...]:
-        video, pricing = self._video, self.pricing
-        lookups = [video.size, video.fps, video.seconds, video.audio] if video else []
-        lookups += [pricing.quantity] if pricing else []
         read_by_rules = {name for rule in self.rules for name in rule.reads}
-        return tuple(read_by_rules | {lookup.field for lookup in lookups if lookup.field})
+        return tuple(read_by_rules | {lookup.field for lookup in self._lookups if lookup.field})
+
+    @cached_property
+    def _lookups(self) -> list[Lookup]:
+        video, pricing = self._video, self.pricing
+        found = [video.size, video.fps, video.seconds, video.audio] if video else []
+        return [*found, pricing.quantity] if pricing else found
 
     @cached_property
     def _remembered_figures(self) -> Callable[..., Figures]:
@@ -252,11 +274,11 @@ class Endpoint:
 
         return figures
 
-    def _figures_of(self, full: Mapping[str, JSON]) -> Figures:
+    def _figures_of(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> Figures:
         return Figures(
             legal=not any(rule.broken_by(full) for rule in self.rules),
-            video=self._video.of(full) if self._video else None,
-            units=self.pricing.units(full) if self.pricing else None,
+            video=self._video.of(full, lengths) if self._video else None,
+            units=self.pricing.units(full, lengths) if self.pricing else None,
         )
 
     def _combination(self, values: Object) -> Combination:

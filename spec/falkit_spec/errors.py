@@ -1,7 +1,8 @@
 """Errors of this package.
 
 SpecError                  anything else that is refused, such as too many combinations to list
-├── UnknownEndpoint        .endpoint_id  .near
+├── UnknownDate            .date  .known
+├── UnknownEndpoint        .endpoint_id  .near  .since
 └── BadDocument            .source  .reason
     └── BadOverlay
 """
@@ -30,14 +31,37 @@ class SpecError(Exception):
     """Anything this package refuses."""
 
 
-class UnknownEndpoint(SpecError):
-    """No document has this endpoint id; `near` holds up to three ids that look like it."""
+class UnknownDate(SpecError):
+    """No vendored document is of this month or an earlier one; `known` has the months there are."""
 
-    def __init__(self, endpoint_id: str, near: Sequence[str] = ()) -> None:
+    def __init__(self, date: str, known: Sequence[str], problem: str) -> None:
+        self.date = date
+        self.known = tuple(known)
+        super().__init__(f"{date!r} {problem}; there are documents of {' and '.join(known)}")
+
+
+class UnknownEndpoint(SpecError):
+    """There is no document for this endpoint id, which doesn't mean that fal lacks the endpoint.
+
+    `near` holds up to three ids that look like it; `since` is the month of its first document,
+    where that is later than those in force.
+    """
+
+    def __init__(self, endpoint_id: str, near: Sequence[str] = (), since: str = "") -> None:
         self.endpoint_id = endpoint_id
         self.near = tuple(near)
-        hint = f"; did you mean {' or '.join(self.near)}?" if self.near else ""
-        super().__init__(f"no endpoint {endpoint_id!r}{hint}")
+        self.since = since
+        meant = f"did you mean {' or '.join(self.near)}? " if self.near else ""
+        if since:
+            super().__init__(
+                f"falkit's first document for {endpoint_id!r} is of {since}, and it was told to go "
+                "by older ones (--as-of)"
+            )
+        else:
+            super().__init__(
+                f"falkit has no document for {endpoint_id!r}, which says nothing about fal; "
+                f"{meant}docs/python.md says how to add one"
+            )
 
 
 class BadDocument(SpecError):

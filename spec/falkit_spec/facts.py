@@ -35,9 +35,15 @@ _EVIDENCE: Shape = {
     "`source` says where the fact comes from": having(source={**TEXT, "minLength": 1}),
 }
 _LOOKUP: Shape = {
-    "needs `value`, or `field`, or `by` with `values`": {
-        "anyOf": [having(value=True), having(field=TEXT), having(by=TEXT, values=OBJECT)]
-    }
+    "needs `value`, or `field`, or `by` with `values`, or `length_of`": {
+        "anyOf": [
+            having(value=True),
+            having(field=TEXT),
+            having(by=TEXT, values=OBJECT),
+            having(length_of=TEXT),
+        ]
+    },
+    "`plus` names a field": {"properties": {"plus": TEXT}},
 }
 _RULE: Shape = {
     "a rule is an object": OBJECT,
@@ -66,26 +72,44 @@ _MEDIA_INPUT: Shape = {
 }
 _PRICE = re.compile(r"\d+(\.\d+)?")
 
+Lengths: TypeAlias = Mapping[str, float]
+"""How many seconds the files of an input last, by field, as far as they were looked at."""
+NO_LENGTHS: Lengths = {}
+
 
 @dataclass(frozen=True)
 class Lookup:
-    """How a figure follows from the input: always the same, a field's value, or a table's."""
+    """How a figure follows from the input: always the same, a field's value, or a table's, or the
+    length of a file.
+    """
 
     field: str | None = None
-    """The input field that holds the figure, or that the table is looked up by."""
+    """The input field that holds the figure, that the table is looked up by, or that is added to
+    the file's length.
+    """
     table: Mapping[str, JSON] | None = None
     value: JSON = None
+    length_of: str | None = None
+    """The input field with the file whose length counts."""
 
     @classmethod
     def from_facts(cls, facts: JSON, where: str) -> Lookup:
-        """Take one of `{value}`, `{field}` and `{by, values}`; BadOverlay for anything else."""
+        """Take one of `{value}`, `{field}`, `{by, values}` and `{length_of[, plus]}`.
+
+        BadOverlay for anything else.
+        """
         read = expect(facts, where, _LOOKUP)
         if "by" in read:
             return cls(read["by"], read["values"])
+        if "length_of" in read:
+            return cls(read.get("plus"), length_of=read["length_of"])
         return cls(read.get("field"), value=read.get("value"))
 
-    def of(self, full: Mapping[str, JSON]) -> JSON:
-        """Read the figure off an input whose defaults are filled in; None if it isn't there."""
+    def of(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> JSON:
+        """Read the figure off an input whose defaults are filled in; None if it isn't known."""
+        if self.length_of is not None:
+            added = 0 if self.field is None else full.get(self.field)
+            return _sum(lengths.get(self.length_of), added)
         if self.field is None:
             return self.value
         value = full.get(self.field)
@@ -186,13 +210,17 @@ class Pricing:
         expect(facts, where, _EVIDENCE)
         return cls(read["unit"], quantity, amount)
 
-    def units(self, full: Mapping[str, JSON]) -> Decimal | None:
-        """Count the billable units; None where the input's figure is not a number."""
-        return to_decimal(self.quantity.of(full))
+    def units(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> Decimal | None:
+        """Count the billable units; None where the figure is not a number, or not known yet."""
+        return to_decimal(self.quantity.of(full, lengths))
 
     def price(self, full: Mapping[str, JSON]) -> Decimal | None:
         """Return US dollars; None where the input has no such figure."""
-        units, amount = self.units(full), self.amount.of(full)
+        return self.cost(self.units(full), full)
+
+    def cost(self, units: Decimal | None, full: Mapping[str, JSON]) -> Decimal | None:
+        """Return what some units of an input cost, US dollars; None where that isn't known."""
+        amount = self.amount.of(full)
         return units * Decimal(amount) if units is not None and isinstance(amount, str) else None
 
 
@@ -201,6 +229,15 @@ def to_decimal(value: JSON) -> Decimal | None:
     if not is_number(value) or not is_finite(value):
         return None
     return Decimal(value if isinstance(value, int) else repr(value))
+
+
+def _sum(one: JSON, other: JSON) -> JSON:
+    """Add two numbers as they are written, to the millisecond; None where one isn't a number."""
+    first, second = to_decimal(one), to_decimal(other)
+    if first is None or second is None:
+        return None
+    total = round(first + second, 3)
+    return int(total) if total == int(total) else float(total)
 
 
 @dataclass(frozen=True)
@@ -300,10 +337,10 @@ class Video:
             expect(read[name], f"{where}.{name}", _EVIDENCE)
         return cls(**lookups)
 
-    def of(self, full: Mapping[str, JSON]) -> VideoFacts | None:
+    def of(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> VideoFacts | None:
         """Read the figures off an input with defaults; None where one isn't a number."""
         size, audio = self.size.of(full), self.audio.of(full)
-        fps, seconds = to_decimal(self.fps.of(full)), to_decimal(self.seconds.of(full))
+        fps, seconds = to_decimal(self.fps.of(full)), to_decimal(self.seconds.of(full, lengths))
         if not is_array(size) or len(size) != 2 or not isinstance(audio, bool):
             return None
         width, height = size

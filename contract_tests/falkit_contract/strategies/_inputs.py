@@ -23,6 +23,7 @@ from falkit_contract.strategies._values import (
 from falkit_fixtures import images
 from falkit_spec import Catalog, Endpoint, MediaInput
 from falkit_spec.facts import Rule
+from falkit_spec.schema import Compiled
 from falkit_spec.types import JSON, Object
 
 FieldStrategies = Mapping[str, st.SearchStrategy[JSON]]
@@ -92,7 +93,30 @@ class Inputs:
 
     def breaking(self, rule: Rule) -> list[Object]:
         """Return the choices that break this rule and no other; none if they can't be listed."""
-        return [one for one in self.choices or [] if self.broken(one) == [rule]]
+        choices = self._absences(rule) if self.choices is None else self.choices
+        return [one for one in choices if self.broken(one) == [rule]]
+
+    def _absences(self, rule: Rule) -> list[Object]:
+        """Return the ways to leave out what a rule reads, or to give null: of open fields there is
+        nothing else to list.
+        """
+        names = [name for name in fields_of(self.flat) if name in rule.reads]
+        options: list[list[Object]] = []
+        for name in names:
+            ways: list[Object] = [] if name in required(self.flat) else [{}]
+            if self._nullable(name):
+                ways.append({name: None})
+            options.append(ways)
+        return [
+            {name: value for part in parts for name, value in part.items()}
+            for parts in itertools.product(*options)
+        ]
+
+    def _nullable(self, name: str) -> bool:
+        """Tell whether a field takes null."""
+        node = fields_of(self.flat)[name]
+        root = self.endpoint.input_schema
+        return Compiled({"$defs": root.get("$defs", {}), "allOf": [node]}).is_valid(None)
 
     @cached_property
     def legal(self) -> st.SearchStrategy[Object]:
@@ -122,7 +146,13 @@ class Inputs:
         """Inputs that lack some fields and are valid otherwise; the rules aren't applied."""
         if not fields_of(self.flat):
             return st.dictionaries(st.text(max_size=8), anything(), max_size=3)
-        media = {wanted.field: _media(wanted) for wanted in self.endpoint.media_inputs}
+        media: FieldStrategies = {
+            wanted.field: _media(wanted) | st.none()
+            if self._nullable(wanted.field)
+            else _media(wanted)
+            for wanted in self.endpoint.media_inputs
+            if wanted.field in fields_of(self.flat)
+        }
         return self.schemas.object(self.flat, "", {**media, **self._given}, without)
 
     def known(self, name: str, argument: str) -> None:

@@ -123,7 +123,7 @@ def test_trigger_fails_where_the_receiver_does(mock: Mock) -> None:
         (["completed", "--to", "nothing"], "http:// or https://"),
         (
             ["completed", "--to", "http://localhost", "--endpoint", "x/y"],
-            "endpoint: 'x/y' isn't an endpoint",
+            "endpoint: falkit has no document for 'x/y', which says nothing about fal",
         ),
         (["completed", "--to", "http://localhost", "--allow", "a/b"], "allow: "),
         (["done", "--to", "http://localhost"], "'done' is not one of"),
@@ -168,8 +168,10 @@ def test_resend_names_the_option_where_there_is_no_webhook(mock: Mock) -> None:
 def test_trigger_says_once_which_endpoints_there_are(mock: Mock) -> None:
     where = ("--to", "http://localhost:9", "--base-url", mock.url)
     done = falkit("trigger", "completed", *where, "--endpoint", "fal-ai/flux/dev")
-    known = "isn't an endpoint that falkit knows; `falkit spec list` has those"
-    assert done.stderr == f"falkit: endpoint: 'fal-ai/flux/dev' {known}\n"
+    assert done.stderr == (
+        "falkit: endpoint: falkit has no document for 'fal-ai/flux/dev', which says nothing about "
+        "fal; docs/python.md says how to add one; `falkit spec list` names those that it has\n"
+    )
 
 
 def test_deliveries_are_listed_with_what_came_of_them(timed: Serve) -> None:

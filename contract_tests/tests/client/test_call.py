@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import click
 import httpx
@@ -364,7 +365,7 @@ def test_an_endpoint_without_facts_is_called_without_them(
     call: Call, job: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare = Catalog.from_documents([Document(Catalog.vendored().get(T2V).document.raw, source="x")])
-    monkeypatch.setattr(Catalog, "vendored", lambda: bare)
+    monkeypatch.setattr(Catalog, "vendored", mock.Mock(return_value=bare))
     code, _, err = call(T2V, "prompt=Rain", "--base-url", BASE)
     assert code == 0
     assert err.splitlines()[:2] == [T2V, f"of unknown price at fal, nothing at {BASE}"]

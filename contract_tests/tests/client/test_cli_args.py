@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from falkit import Settings
 from falkit_client._cli_io import BadArgument, read_args
+from falkit_client.cli import call
 from falkit_spec import Catalog, Document, Endpoint
 from falkit_spec.facts import MediaKind
+from serving import A2V, AUDIO, running
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
 RETAKE = "fal-ai/ltx-2/retake-video"
@@ -108,3 +112,25 @@ def test_a_malformed_argument_is_explained(word: str, says: str) -> None:
 def test_no_input_is_given_twice() -> None:
     with pytest.raises(BadArgument, match="fps is given twice"):
         read("fps=25", "fps=50")
+
+
+def test_an_input_that_fal_took_out_is_read_by_the_documents_that_have_it() -> None:
+    word = "aspect_ratio=16:9"
+    assert read_args(Catalog.vendored("2026-01").get(FAST), [word], {}) == {"aspect_ratio": "16:9"}
+    told = "fal had it until 2026-01: leave it out, or go by --as-of 2026-01"
+    with pytest.raises(BadArgument, match=told):
+        read(word)
+
+
+def test_a_month_without_documents_is_refused() -> None:
+    result = CliRunner().invoke(call, [FAST, "prompt=x", "--as-of", "2025-12"])
+    assert result.exit_code == 2
+    assert "--as-of: '2025-12' is before the first documents; there are" in result.stderr
+
+
+def test_where_a_file_decides_the_price_that_of_a_second_is_told() -> None:
+    with running(Settings(timing="instant")) as mock:
+        words = [A2V, "prompt=x", f"audio_url={AUDIO}", "--base-url", mock.url]
+        told = CliRunner().invoke(call, words).stderr
+    assert f"$0.10 per second at fal, nothing at {mock.url}" in told
+    assert "at fal it would have cost $0.50 (5 seconds billed)" in told

@@ -18,7 +18,10 @@ IMAGE = {"image_url": "https://example.com/image.png"}
 VIDEO = {"video_url": "https://example.com/video.mp4"}
 PROMPT = "A lighthouse in the rain"
 RULE = "Value error, durations above 10 s need 25 fps and 1080p"
+AUDIO = {"audio_url": "https://example.com/sound.mp3"}
 RETAKE = "fal-ai/ltx-2/retake-video"
+EXTEND = "fal-ai/ltx-2/extend-video"
+A2V = "fal-ai/ltx-2/audio-to-video"
 RETAKES = ("replace_audio", "replace_video", "replace_audio_and_video")
 
 
@@ -35,9 +38,11 @@ class Asked:
     height: int
     fps: int
     seconds: int
+    """What is billed; the clip is `before` longer."""
     audio: bool
     price: Decimal
     file_name: str
+    before: int = 0
 
     @property
     def key(self) -> str:
@@ -73,6 +78,23 @@ def every() -> Iterator[Asked]:
             audio=True,
             price=Decimal("0.50"),
             file_name="ltxv-2-retake-output.mp4",
+        )
+    for mode in ("start", "end"):
+        choice = {"mode": mode}
+        yield Asked(
+            endpoint=EXTEND,
+            input={**VIDEO, **choice},
+            choice=choice,
+            legal=True,
+            width=1920,
+            height=1080,
+            fps=25,
+            seconds=5,
+            audio=True,
+            price=Decimal("0.50"),
+            file_name="ltxv-2-extend-output.mp4",
+            # As long as a video counts that isn't looked at.
+            before=5,
         )
 
 

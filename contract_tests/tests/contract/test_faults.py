@@ -12,7 +12,7 @@ import httpx
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from contract.facts import IMAGE, PROMPT, RETAKE, VIDEO
+from contract.facts import A2V, AUDIO, EXTEND, IMAGE, PROMPT, RETAKE, VIDEO
 from falkit_client import Client, errors
 from falkit_contract.strategies import (
     Expected,
@@ -56,7 +56,7 @@ def said_of(endpoint: str, input: JSON, expected: tuple[Expected, ...]) -> list[
             "type": one.type,
             "loc": list(one.loc),
             "msg": f"Value error, {one.mutation.removeprefix('rule: ')}",
-            "input": filled[one.field],
+            "input": filled.get(one.field),
             "ctx": {"error": {}},
         }
         for one in broken
@@ -106,13 +106,21 @@ def test_several_faults_are_reported_at_once_in_the_documents_order(
         *[(RETAKE, "start_time", value, True) for value in (0, -0.0, 0.001, 20)],
         *[(RETAKE, "start_time", value, False) for value in (-0.001, 20.001)],
         *[(endpoint, "prompt", "é" * count, True) for endpoint in MODELS for count in (1, 5000)],
-        *[(endpoint, "prompt", "é" * count, False) for endpoint in MODELS for count in (0, 5001)],
+        *[(endpoint, "prompt", "é" * 5001, False) for endpoint in MODELS],
+        # The only prompt that may be empty.
+        *[(endpoint, "prompt", "", endpoint == EXTEND) for endpoint in MODELS],
+        *[(EXTEND, "duration", value, True) for value in (1, 1.0, 1.001, 19.999, 20)],
+        *[(EXTEND, "duration", value, False) for value in (0, 0.999, 20.001)],
+        *[(EXTEND, "context", value, True) for value in (None, 1, 1.001, 20)],
+        *[(EXTEND, "context", value, False) for value in (0, 0.999, 20.001)],
+        *[(A2V, "guidance_scale", value, True) for value in (None, 1, 1.001, 50)],
+        *[(A2V, "guidance_scale", value, False) for value in (0, 0.999, 50.001)],
     ],
 )
 def test_limits_hold_exactly(
     endpoint: str, field: str, value: JSON, legal: bool, mock: Mock
 ) -> None:
-    input = {"prompt": PROMPT, **IMAGE, **VIDEO, field: value}
+    input = {"prompt": PROMPT, **IMAGE, **VIDEO, **AUDIO, field: value}
     assert (said_by_pydantic(MODELS[endpoint], input, strict=False) == []) == legal
     for reply in replies(mock, endpoint, input):
         assert reply.status_code == (200 if legal else 422), reply.text

@@ -30,18 +30,21 @@ IDS = [endpoint.id for endpoint in Catalog.vendored()]
 LARGE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@pytest.mark.parametrize("endpoint_id", IDS)
+@pytest.mark.parametrize(
+    "endpoint",
+    [*Catalog.vendored("2026-01"), *Catalog.vendored()],
+    ids=lambda endpoint: f"{endpoint.document.date}-{endpoint.id}",
+)
 @settings(deadline=None)
 @given(data=st.data())
-def test_inputs_are_legal(endpoint_id: str, data: st.DataObject) -> None:
-    endpoint = Catalog.vendored().get(endpoint_id)
+def test_inputs_are_legal(endpoint: Endpoint, data: st.DataObject) -> None:
     input = data.draw(inputs(endpoint))
     assert endpoint.validate(input) == []
-    assert [*input] == [name for name in _order(endpoint_id) if name in input]
+    assert [*input] == [name for name in _order(endpoint) if name in input]
 
 
-def _order(endpoint_id: str) -> list[str]:
-    schema: Any = Catalog.vendored().get(endpoint_id).input_schema
+def _order(endpoint: Endpoint) -> list[str]:
+    schema: Any = endpoint.input_schema
     return list(schema["x-fal-order-properties"])
 
 

@@ -111,6 +111,7 @@ def test_a_request_without_a_fal_host_is_answered_with_the_ways_to_name_one(
         "kv.fal.media/get/db/key",
         "wma.fal.run/fal-ai/x",
         "docs.fal.ai/",
+        "mcp.fal.ai/mcp-relay",
         "rest.fal.ai/users/current",
         "rest.alpha.fal.ai/users/current",
         "fal.ai/llms.txt",

@@ -7,12 +7,19 @@ import pytest
 from falkit_spec import Catalog
 from serving import PROMPT, T2V, Mock
 
-NAMES = {"image-to-video": "i2v", "text-to-video": "t2v", "retake-video": "retake"}
+NAMES = {
+    "image-to-video": "i2v",
+    "text-to-video": "t2v",
+    "retake-video": "retake",
+    "extend-video": "extend",
+    "audio-to-video": "a2v",
+}
 
 
 @pytest.mark.parametrize("endpoint", [endpoint.id for endpoint in Catalog.vendored()])
 def test_fields_are_those_of_the_documents_example(mock: Mock, endpoint: str) -> None:
-    media = {"image_url": "https://example.com/x.png", "video_url": "https://example.com/x.mp4"}
+    endings = {"image_url": "png", "video_url": "mp4", "audio_url": "mp3"}
+    media = {name: f"https://example.com/x.{ending}" for name, ending in endings.items()}
     reply = mock.run({**PROMPT, **media}, endpoint)
     assert reply.status_code == 200
     video = reply.json()["video"]

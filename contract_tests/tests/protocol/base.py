@@ -21,6 +21,7 @@ from protocol.service import Service
 from protocol.witness import Witness
 
 ENDPOINTS = tuple(Catalog.vendored())
+FIRST = Catalog.vendored().get("fal-ai/ltx-2/image-to-video")
 OPERATIONS = {endpoint.id: Protocol.vendored().operations(endpoint) for endpoint in ENDPOINTS}
 KEYS = ("id:secret", "other:secret")
 # Timestamps are written in whole microseconds.

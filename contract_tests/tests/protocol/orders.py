@@ -11,12 +11,10 @@ from urllib.parse import quote
 from hypothesis.vendor.pretty import RepresentationPrinter
 
 from falkit_spec import Endpoint
-from protocol.base import ENDPOINTS, KEYS, headers_of
+from protocol.base import ENDPOINTS, FIRST, KEYS, headers_of
 from protocol.faults import FAULTS, Fault
 from protocol.inputs import INPUTS, Input
 from protocol.receiver import ABROAD, URLS
-
-FIRST = ENDPOINTS[0]
 
 
 @dataclass(frozen=True)

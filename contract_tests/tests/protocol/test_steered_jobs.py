@@ -10,11 +10,10 @@ import pytest
 
 from falkit import Settings, create_app
 from protocol.asgi import Driver, WatchedClock
-from protocol.base import ENDPOINTS, headers_of
+from protocol.base import FIRST, headers_of
 from protocol.receiver import FRIENDLY, SILENT, URLS, Receiver
 
-FAST = ENDPOINTS[0]
-BODY = json.dumps(FAST.example_input()).encode()
+BODY = json.dumps(FIRST.example_input()).encode()
 FAILURE = json.dumps({"fault": "runner_disconnected"}).encode()
 
 
@@ -36,13 +35,13 @@ def serve() -> Generator[Callable[[str], Driver]]:
 
 def submitted(driver: Driver, query: str = "", **headers: str) -> str:
     """Submit the example and return its id."""
-    path = f"/queue.fal.run/{FAST.id}{query}"
+    path = f"/queue.fal.run/{FIRST.id}{query}"
     reply = driver.call("POST", path, BODY, headers_of(more=headers)).json()
     return str(reply["request_id"])
 
 
 def status(driver: Driver, job: str) -> dict[str, Any]:
-    path = f"/queue.fal.run/{FAST.app}/requests/{job}/status?logs=1"
+    path = f"/queue.fal.run/{FIRST.app}/requests/{job}/status?logs=1"
     body: dict[str, Any] = driver.call("GET", path, headers=headers_of()).json()
     return body
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from falkit_spec import BadDocument, Catalog, Document, Endpoint, UnknownEndpoint
+from falkit_spec import BadDocument, Catalog, Document, Endpoint, UnknownDate, UnknownEndpoint
+from falkit_spec.catalog import dropped_inputs
 
 FAST, PRO = "fal-ai/ltx-2/image-to-video/fast", "fal-ai/ltx-2/image-to-video"
 
@@ -14,9 +15,57 @@ def document(endpoint_id: str) -> Document:
     return Document(json.dumps(data).encode(), source=endpoint_id)
 
 
-def test_vendored_catalog_is_one_per_process() -> None:
-    assert Catalog.vendored() is Catalog.vendored()
-    assert len(Catalog.vendored()) == 5
+def test_vendored_catalog_is_one_per_process_and_date() -> None:
+    assert Catalog.vendored() is Catalog.vendored() is Catalog.vendored("2026-05")
+    assert Catalog.vendored("2026-01") is Catalog.vendored("2026-03")
+    assert len(Catalog.vendored()) == 7
+
+
+@pytest.mark.parametrize(
+    ("as_of", "date"),
+    [
+        (None, "2026-05"),
+        ("2026-01", "2026-01"),
+        ("2026-04", "2026-01"),
+        ("2026-05", "2026-05"),
+        ("2031-12", "2026-05"),
+    ],
+)
+def test_the_newest_document_that_is_not_later_counts(as_of: str | None, date: str) -> None:
+    endpoint = Catalog.vendored(as_of).get(FAST)
+    assert endpoint.document.date == date
+    assert ("aspect_ratio" in endpoint.defaults) is (date == "2026-01")
+
+
+@pytest.mark.parametrize(
+    ("as_of", "why"),
+    [
+        ("2025-12", "'2025-12' is before the first documents"),
+        ("2026-00", "'2026-00' isn't a month"),
+        ("2026-1", "'2026-1' isn't a month"),
+        ("2026-01-28", "'2026-01-28' isn't a month"),
+        ("next month", "'next month' isn't a month"),
+        ("", "'' isn't a month"),
+    ],
+)
+def test_what_is_no_month_or_before_the_first_documents_is_refused(as_of: str, why: str) -> None:
+    with pytest.raises(UnknownDate) as caught:
+        Catalog.vendored(as_of)
+    assert why in str(caught.value)
+    assert str(caught.value).endswith("; there are documents of 2026-01 and 2026-05")
+    assert caught.value.known == ("2026-01", "2026-05")
+
+
+def test_an_endpoint_that_came_later_is_unknown_and_says_since_when_it_is() -> None:
+    with pytest.raises(UnknownEndpoint, match="is of 2026-05") as caught:
+        Catalog.vendored("2026-01").get("fal-ai/ltx-2/extend-video")
+    assert caught.value.since == "2026-05"
+
+
+def test_inputs_that_fal_took_out_are_known_by_their_last_month() -> None:
+    assert dropped_inputs(Catalog.vendored().get(FAST)) == {"aspect_ratio": "2026-01"}
+    assert dropped_inputs(Catalog.vendored("2026-01").get(FAST)) == {}
+    assert dropped_inputs(Endpoint(document(FAST))) == {}
 
 
 def test_nothing_is_parsed_to_list_the_vendored_endpoints() -> None:
@@ -58,8 +107,12 @@ def test_an_unknown_id_names_similar_ones() -> None:
 
 def test_an_id_like_no_other_names_nothing() -> None:
     with pytest.raises(UnknownEndpoint) as caught:
-        Catalog.vendored().get("zzz")
+        Catalog.vendored().get("fal-ai/flux/dev")
     assert caught.value.near == ()
+    assert str(caught.value) == (
+        "falkit has no document for 'fal-ai/flux/dev', which says nothing about fal; "
+        "docs/python.md says how to add one"
+    )
 
 
 def test_membership_goes_by_id() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,34 @@ def test_list_names_every_endpoint() -> None:
     assert result.exit_code == 0
     assert all(endpoint.id in result.stdout for endpoint in Catalog.vendored())
     assert "23 of 48" in result.stdout
+    assert re.search(r"extend-video +2026-05 +video-to-video +2 +\$0.50\n", result.stdout)
+    assert re.search(r"audio-to-video +2026-05 +audio-to-video +0 +\$0.10/s\n", result.stdout)
+
+
+def test_documents_of_an_earlier_month_are_shown_when_asked_for() -> None:
+    listed = run("list", "--as-of", "2026-03").stdout
+    assert "extend-video" not in listed
+    assert listed.count(" 2026-01 ") == 5
+    assert "aspect_ratio" in run("show", FAST, "--as-of", "2026-01").stdout
+    assert "aspect_ratio" not in run("show", FAST).stdout
+    found = [run("combinations", FAST, *more).stdout for more in ([], ["--as-of", "2026-01"])]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["list", "--as-of", "2025-12"], "as-of: '2025-12' is before the first documents; there"),
+        (["show", FAST, "--as-of", "2026-1"], "as-of: '2026-1' isn't a month; write one such as"),
+        (["show", "fal-ai/ltx-2/extend-video", "--as-of", "2026-01"], "is of 2026-05"),
+        (["show", "fal-ai/flux/dev"], "no document for 'fal-ai/flux/dev', which says nothing"),
+    ],
+)
+def test_a_month_or_an_id_without_a_document_is_refused(words: list[str], why: str) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    assert why in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_show_prints_inputs_rule_price_and_formats() -> None:

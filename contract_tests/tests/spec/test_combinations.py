@@ -25,14 +25,21 @@ def endpoint_taking(properties: Object) -> Endpoint:
         ("fal-ai/ltx-2/text-to-video/fast", 48, 23),
         ("fal-ai/ltx-2/text-to-video", 18, 18),
         ("fal-ai/ltx-2/retake-video", 3, 3),
+        ("fal-ai/ltx-2/extend-video", 2, 2),
+        ("fal-ai/ltx-2/audio-to-video", 0, 0),
     ],
 )
 def test_the_legal_combinations_are_those_that_the_prose_allows(
     endpoint_id: str, count: int, legal: int
 ) -> None:
-    found = Catalog.vendored().get(endpoint_id).combinations()
+    endpoint = Catalog.vendored().get(endpoint_id)
+    found = endpoint.combinations()
     assert len(found) == count
     assert sum(one.legal for one in found) == legal
+    first = Catalog.vendored("2026-01")
+    if endpoint_id not in first.later:
+        # What changed since leaves them as they were, prices and all.
+        assert first.get(endpoint_id).combinations() == found
 
 
 def test_above_ten_seconds_only_25_fps_at_1080p_is_legal() -> None:
@@ -44,9 +51,10 @@ def test_above_ten_seconds_only_25_fps_at_1080p_is_legal() -> None:
         assert (one.why is None) is one.legal
 
 
+@pytest.mark.parametrize("as_of", ["2026-01", "2026-05"])
 @pytest.mark.parametrize("endpoint_id", [FAST, PRO])
-def test_validation_agrees_with_the_combinations(endpoint_id: str) -> None:
-    endpoint = Catalog.vendored().get(endpoint_id)
+def test_validation_agrees_with_the_combinations(endpoint_id: str, as_of: str) -> None:
+    endpoint = Catalog.vendored(as_of).get(endpoint_id)
     for one in endpoint.combinations():
         body = {**endpoint.example_input(), **one.values}
         assert endpoint.is_valid(body) is one.legal
@@ -88,6 +96,8 @@ def test_too_many_combinations_are_counted_and_not_listed() -> None:
         (FAST, {"duration": 10, "resolution": "2160p"}, "1.60"),
         ("fal-ai/ltx-2/retake-video", {}, "0.50"),
         ("fal-ai/ltx-2/retake-video", {"duration": 2.5}, "0.25"),
+        ("fal-ai/ltx-2/extend-video", {}, "0.50"),
+        ("fal-ai/ltx-2/extend-video", {"duration": 1.5, "mode": "start"}, "0.15"),
         ("fal-ai/ltx-2/retake-video", {"duration": 0.1 + 0.2}, "0.030000000000000004"),
     ],
 )
@@ -137,6 +147,44 @@ def test_a_retaken_video_is_assumed_to_be_1080p_at_25_fps() -> None:
     video = Catalog.vendored().get("fal-ai/ltx-2/retake-video").video({"duration": 2.5})
     assert video is not None
     assert (video.width, video.fps, video.seconds, video.frames) == (1920, 25, Decimal("2.5"), 63)
+
+
+def test_an_extended_video_is_as_long_as_both_parts_and_the_added_one_is_billed() -> None:
+    endpoint = Catalog.vendored().get("fal-ai/ltx-2/extend-video")
+    assert endpoint.measured == ("video_url",)
+    assert endpoint.video({}) is None
+    figures = endpoint.figures({"duration": 2.5}, {"video_url": 4.0})
+    assert figures.video is not None
+    assert (figures.video.seconds, figures.units) == (Decimal("6.5"), Decimal("2.5"))
+
+
+def test_a_video_for_a_sound_is_as_long_as_the_sound_which_is_billed() -> None:
+    endpoint = Catalog.vendored().get("fal-ai/ltx-2/audio-to-video")
+    assert endpoint.price({"audio_url": "x"}) is None
+    figures = endpoint.figures({}, {"audio_url": 3.0})
+    assert figures.video is not None
+    assert endpoint.pricing is not None
+    assert (figures.video.seconds, figures.units) == (Decimal(3), Decimal(3))
+    assert endpoint.pricing.cost(figures.units, {}) == Decimal("0.30")
+
+
+@pytest.mark.parametrize(
+    ("more", "right"),
+    [
+        ({}, False),
+        ({"image_url": None, "prompt": None}, False),
+        ({"prompt": "x"}, True),
+        ({"image_url": "https://example.com/x.png"}, True),
+        ({"image_url": "https://example.com/x.png", "prompt": None}, True),
+    ],
+)
+def test_a_sound_needs_a_picture_or_a_prompt(more: Object, right: bool) -> None:
+    endpoint = Catalog.vendored().get("fal-ai/ltx-2/audio-to-video")
+    body: Object = {"audio_url": "https://example.com/x.mp3", **more}
+    assert endpoint.is_valid(body) is right
+    messages = [fault["msg"] for fault in endpoint.validate(body)]
+    broken = ["Value error, prompt is required if there is no image_url"]
+    assert messages == ([] if right else broken)
 
 
 def test_images_are_taken_in_fals_five_formats() -> None:

@@ -1,4 +1,4 @@
-"""The five documents hold fal's facts: names, types, limits, defaults, orders, wrapper."""
+"""The documents hold fal's facts: names, types, limits, defaults, orders, wrapper."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from falkit_spec import JSON, Catalog, Endpoint, Object
 from falkit_spec.schema import Compiled, self_contained
-from falkit_spec.types import dig
+from falkit_spec.types import dig, is_object
 
 FAST, PRO = "fal-ai/ltx-2/image-to-video/fast", "fal-ai/ltx-2/image-to-video"
-IDS = [endpoint.id for endpoint in Catalog.vendored()]
+DATES = ("2026-01", "2026-05")
+EVERY = [endpoint for date in DATES for endpoint in Catalog.vendored(date)]
+every = pytest.mark.parametrize(
+    "endpoint", EVERY, ids=lambda endpoint: f"{endpoint.document.date}-{endpoint.id}"
+)
 
 
 def fields(endpoint: Endpoint) -> dict[str, Object]:
@@ -21,15 +25,15 @@ def fields(endpoint: Endpoint) -> dict[str, Object]:
     return {name: node for name, node in found.items() if isinstance(node, dict)}
 
 
-@pytest.mark.parametrize("endpoint_id", IDS)
-def test_a_document_relabelled_as_3_1_is_valid_openapi(endpoint_id: str) -> None:
-    data = copy.deepcopy(Catalog.vendored().get(endpoint_id).document.data)
+@every
+def test_a_document_relabelled_as_3_1_is_valid_openapi(endpoint: Endpoint) -> None:
+    data = copy.deepcopy(endpoint.document.data)
     OpenAPIV31SpecValidator({**data, "openapi": "3.1.0"}).validate()
 
 
-@pytest.mark.parametrize("endpoint_id", IDS)
-def test_the_wrapper_is_fals(endpoint_id: str) -> None:
-    data = Catalog.vendored().get(endpoint_id).document.data
+@every
+def test_the_wrapper_is_fals(endpoint: Endpoint) -> None:
+    endpoint_id, data = endpoint.id, endpoint.document.data
     paths, components = data["paths"], data["components"]
     assert isinstance(paths, dict)
     assert isinstance(components, dict)
@@ -46,14 +50,21 @@ def test_the_wrapper_is_fals(endpoint_id: str) -> None:
     assert names[2].endswith("Output")
 
 
-def test_fast_takes_what_fal_says() -> None:
-    endpoint = Catalog.vendored().get(FAST)
-    order = ["image_url", "prompt", "duration", "resolution", "aspect_ratio", "fps"]
+@pytest.mark.parametrize(
+    ("date", "shapes", "title"),
+    [
+        ("2026-01", {"aspect_ratio": "16:9"}, "LTXVImageToVideoFastRequest"),
+        ("2026-05", {}, "LTXV20ImageToVideoFastRequest"),
+    ],
+)
+def test_fast_takes_what_fal_says(date: str, shapes: Object, title: str) -> None:
+    endpoint = Catalog.vendored(date).get(FAST)
     given = fields(endpoint)
     assert list(given) == endpoint.input_schema["x-fal-order-properties"]
-    assert list(given) == [*order, "generate_audio"]
+    order = ["image_url", "prompt", "duration", "resolution", *shapes, "fps", "generate_audio"]
+    assert list(given) == order
     assert endpoint.input_schema["required"] == ["prompt", "image_url"]
-    assert endpoint.input_schema["title"] == "LTXVImageToVideoFastRequest"
+    assert endpoint.input_schema["title"] == title
     assert given["duration"]["enum"] == [6, 8, 10, 12, 14, 16, 18, 20]
     assert given["fps"]["title"] == "Frames per Second"
     assert given["image_url"]["title"] == "Image URL"
@@ -61,10 +72,23 @@ def test_fast_takes_what_fal_says() -> None:
     assert endpoint.defaults == {
         "duration": 6,
         "resolution": "1080p",
-        "aspect_ratio": "16:9",
+        **shapes,
         "fps": 25,
         "generate_audio": True,
     }
+
+
+def test_files_have_nullable_fields_since_may() -> None:
+    answered: Object = {"video": {"url": "x", "file_size": None, "fps": None, "duration": None}}
+    assert Catalog.vendored("2026-05").get(FAST).validate_output(answered) == []
+    where = ("components", "schemas", "VideoFile", "properties")
+    old, new = (dig(Catalog.vendored(date).get(FAST).document.data, *where) for date in DATES)
+    assert is_object(old)
+    assert is_object(new)
+    assert old.keys() - new.keys() == {"file_data"}
+    nullable = [name for name, node in new.items() if is_object(node) and "anyOf" in node]
+    assert nullable == [name for name in new if name != "url"]
+    assert "anyOf" not in str(old)
 
 
 def test_pro_and_text_to_video_differ_as_fal_says() -> None:
@@ -87,10 +111,42 @@ def test_retake_takes_what_fal_says() -> None:
     assert endpoint.category == "video-to-video"
 
 
-@pytest.mark.parametrize("endpoint_id", IDS)
-def test_the_example_is_the_video_that_the_output_refers_to(endpoint_id: str) -> None:
-    endpoint = Catalog.vendored().get(endpoint_id)
-    kind = {"image-to-video": "i2v", "text-to-video": "t2v"}.get(endpoint.category, "retake")
+def test_extend_takes_what_fal_says() -> None:
+    endpoint = Catalog.vendored().get("fal-ai/ltx-2/extend-video")
+    assert endpoint.input_schema["required"] == ["video_url"]
+    given = fields(endpoint)
+    assert list(given) == ["video_url", "prompt", "duration", "mode", "context"]
+    assert given["prompt"]["anyOf"] == [{"type": "string", "maxLength": 5000}, {"type": "null"}]
+    context = {"type": "number", "minimum": 1, "maximum": 20}
+    assert given["context"]["anyOf"] == [context, {"type": "null"}]
+    assert endpoint.defaults == {"duration": 5, "mode": "end"}
+    assert endpoint.category == "video-to-video"
+
+
+def test_audio_to_video_takes_what_fal_says() -> None:
+    endpoint = Catalog.vendored().get("fal-ai/ltx-2/audio-to-video")
+    assert endpoint.input_schema["required"] == ["audio_url"]
+    given = fields(endpoint)
+    assert list(given) == ["audio_url", "image_url", "prompt", "guidance_scale"]
+    guidance = {"type": "number", "minimum": 1, "maximum": 50}
+    assert given["guidance_scale"]["anyOf"] == [guidance, {"type": "null"}]
+    assert endpoint.defaults == {}
+    assert endpoint.category == "audio-to-video"
+    assert [media.field for media in endpoint.media_inputs] == ["audio_url", "image_url"]
+
+
+KINDS = {
+    "image-to-video": "i2v",
+    "text-to-video": "t2v",
+    "retake-video": "retake",
+    "extend-video": "extend",
+    "audio-to-video": "a2v",
+}
+
+
+@every
+def test_the_example_is_the_video_that_the_output_refers_to(endpoint: Endpoint) -> None:
+    kind = KINDS[endpoint.id.split("/")[2]]
     output = endpoint.example_output()
     video = output["video"]
     assert isinstance(video, dict)
@@ -100,9 +156,8 @@ def test_the_example_is_the_video_that_the_output_refers_to(endpoint_id: str) ->
     assert endpoint.validate_output(output) == []
 
 
-@pytest.mark.parametrize("endpoint_id", IDS)
-def test_the_example_input_is_valid(endpoint_id: str) -> None:
-    endpoint = Catalog.vendored().get(endpoint_id)
+@every
+def test_the_example_input_is_valid(endpoint: Endpoint) -> None:
     assert endpoint.validate(endpoint.example_input()) == []
 
 

@@ -10,47 +10,37 @@ import falkit_spec
 from falkit_spec import Catalog
 
 ROOT = Path(falkit_spec.__file__).parent / "openapi"
-DIGESTS = {
-    "fal-ai/ltx-2/image-to-video": (
-        "ecc7dd4e3c47fffabcd15ac50d9954df351764bafa2f15eccc81f88726666012"
-    ),
-    "fal-ai/ltx-2/image-to-video/fast": (
-        "ec36bbfa1c497fbfe2c72cf41cce9c2c40b26bd4f53eedaa211173bf81d7529e"
-    ),
-    "fal-ai/ltx-2/retake-video": (
-        "e5c33dd35fda825d0a15334247823aee593825e224adca39267e198f80eae76b"
-    ),
-    "fal-ai/ltx-2/text-to-video": (
-        "bcc39be2eb846d4ec12a481656e9c52f9bef0e8bcbcb950e540a6cf6fd5b73c5"
-    ),
-    "fal-ai/ltx-2/text-to-video/fast": (
-        "87766b0664e2624a3582e02fb1d4e3afad21493f90952b03e20e57dd1b411d56"
-    ),
-}
+TEXT = (ROOT / "SOURCES.md").read_text(encoding="utf-8")
+
+
+def listed() -> dict[str, tuple[str, str]]:
+    """Return what SOURCES.md has, by file: the address and the digest."""
+    found: dict[str, tuple[str, str]] = {}
+    for date, section in re.findall(r"^## (\d{4}-\d\d)\n(.*?)(?=^## |\Z)", TEXT, re.M | re.S):
+        rows = re.findall(r"\| `(\S+)` \| <(\S+)> \| `(\w{64})` \|", section)
+        found |= {f"{date}/{name}.json": (url, digest) for name, url, digest in rows}
+    return found
 
 
 def test_no_document_has_changed() -> None:
     held = {
-        path.relative_to(ROOT).with_suffix("").as_posix(): hashlib.sha256(
-            path.read_bytes()
-        ).hexdigest()
+        path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in ROOT.rglob("*.json")
     }
-    assert held == DIGESTS
+    assert held == {file: digest for file, (_, digest) in listed().items()}
 
 
-def test_sources_name_date_address_and_digest_of_each() -> None:
-    text = (ROOT / "SOURCES.md").read_text(encoding="utf-8")
-    rows = re.findall(r"\| `(\S+)` \| <(\S+)> \| `(\w{64})` \|", text)
-    address = "https://fal.ai/api/openapi/queue/openapi.json?endpoint_id="
-    assert "2026-11-22" in text
-    assert {name: digest for name, _, digest in rows} == DIGESTS
-    assert [url for _, url, _ in rows] == [address + name for name, _, _ in rows]
+def test_sources_name_the_address_of_each() -> None:
+    for file, (url, _) in listed().items():
+        name = file.partition("/")[2].removesuffix(".json")
+        assert url == f"https://fal.ai/api/openapi/queue/openapi.json?endpoint_id={name}"
 
 
-def test_a_document_is_where_its_id_says() -> None:
-    for endpoint in Catalog.vendored():
-        metadata = endpoint.document.data["info"]
-        assert isinstance(metadata, dict)
-        assert metadata["title"] == f"Queue OpenAPI for {endpoint.id}"
-        assert endpoint.document.raw == (ROOT / f"{endpoint.id}.json").read_bytes()
+def test_a_document_is_where_its_date_and_id_say() -> None:
+    for as_of in ("2026-01", "2026-05"):
+        for endpoint in Catalog.vendored(as_of):
+            metadata = endpoint.document.data["info"]
+            assert isinstance(metadata, dict)
+            assert metadata["title"] == f"Queue OpenAPI for {endpoint.id}"
+            file = ROOT / endpoint.document.date / f"{endpoint.id}.json"
+            assert endpoint.document.raw == file.read_bytes()

@@ -190,6 +190,12 @@ _MOCK = (
         "falkit.toml, or pyproject.toml with tool.falkit]",
     ),
     click.Option(
+        ["--as-of"],
+        metavar="MONTH",
+        help="Go by the documents that fal had in this month, such as 2026-01; `falkit spec list` "
+        "shows their dates.  [default: the newest]",
+    ),
+    click.Option(
         ["--assume"],
         multiple=True,
         metavar="NAME=VALUE",
@@ -273,7 +279,7 @@ def settings_of(chosen: Mapping[str, Any]) -> Settings:
         name = _SPELLED.get(error.field, error.field.replace("_", "-"))
         raise click.UsageError(in_file(f"{name}: {error.problem}")) from None
     for rule in settings.faults:
-        note(_mismatch(rule), "warning")
+        note(_mismatch(rule, settings.as_of), "warning")
     return settings
 
 
@@ -322,14 +328,14 @@ def config_line() -> str:
     return f"settings from {config.shown}{rules}"
 
 
-def _mismatch(rule: Rule) -> str:
+def _mismatch(rule: Rule, as_of: str | None) -> str:
     """Return the line that says that a rule can apply to no request here, or nothing."""
     if rule.matcher.endpoint is None:
         return ""
     # Lazy: few rules name an endpoint.
     from falkit_spec import Catalog
 
-    missed = rule.missed(endpoint.id for endpoint in Catalog.vendored())
+    missed = rule.missed(endpoint.id for endpoint in Catalog.vendored(as_of))
     return f"rule {rule.text()!r}: {missed}" if missed else ""
 
 

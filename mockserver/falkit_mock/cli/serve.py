@@ -145,10 +145,11 @@ def _announce(
         more += f"\n    token of the control API    {made_token}"
     print(json.dumps(ready | token), flush=True)
     rules = f", {count(len(service.settings.faults), 'rule')}" if service.settings.faults else ""
+    date = f", as of {service.settings.as_of}" if service.settings.as_of else ""
     title = f"falkit stands in for fal.ai at {url}"
     banner = f"""
   {title}
-  (timing {timing}, seed {service.identity.seed}{rules})
+  (timing {timing}, seed {service.identity.seed}{date}{rules})
 
     in place of https://        {url}/queue.fal.run/…
     proxyUrl of @fal-ai/client  {url}/api/fal/proxy

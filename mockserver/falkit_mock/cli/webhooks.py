@@ -191,9 +191,9 @@ def _check(endpoint: str) -> None:
 
     try:
         Catalog.vendored().get(endpoint)
-    except UnknownEndpoint:
-        why = "isn't an endpoint that falkit knows; `falkit spec list` has those"
-        raise click.UsageError(f"endpoint: {endpoint!r} {why}") from None
+    except UnknownEndpoint as error:
+        fix = "`falkit spec list` names those that it has"
+        raise click.UsageError(f"endpoint: {error}; {fix}") from None
 
 
 def _answers(url: str) -> bool:

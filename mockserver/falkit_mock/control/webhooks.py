@@ -7,7 +7,15 @@ import math
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from falkit_mock.control import Call, Conflict, InvalidField, Operation, Unknown, answer
+from falkit_mock.control import (
+    Call,
+    Conflict,
+    InvalidField,
+    InvalidRequest,
+    Operation,
+    Unknown,
+    answer,
+)
 from falkit_mock.core import MASK, dumps, masked, parse_body
 from falkit_mock.core.events import Cause, Delivery
 from falkit_mock.core.jobs import ModelRequest, Outcome, ParsedRequest
@@ -209,8 +217,8 @@ class WebhookControl:
         try:
             endpoint = self._catalog.get(fields["endpoint_id"])
         except UnknownEndpoint as error:
-            fix = "isn't an endpoint that falkit knows; `falkit spec list` has those"
-            raise InvalidField("endpoint_id", error.endpoint_id, fix) from None
+            fix = "`falkit spec list` names those that it has"
+            raise InvalidRequest(f"endpoint_id: {error}; {fix}") from None
         request_id = fields.get("request_id") or self._service.identity.reply_id()
         kind = fields["kind"]
         outcome = self._completed(endpoint, request_id, call) if kind == "completed" else None

@@ -23,6 +23,7 @@ from falkit_mock.hosts.api_operations import (
     Call,
     Operation,
     Requests,
+    known_endpoint,
     known_ids,
     page_of,
     paged,
@@ -86,9 +87,7 @@ class Models:
         total = Decimal(0)
         for endpoint_id, quantity in asked.items():
             count = _quantity(quantity, endpoint_id, _QUANTITIES[method])
-            if endpoint_id not in self._catalog:
-                raise missing(f"Endpoint {endpoint_id!r} not found")
-            endpoint = self._catalog.get(endpoint_id)
+            endpoint = known_endpoint(endpoint_id, self._catalog)
             price = (
                 unit_price(endpoint) if method == "unit_price" else await self._per_call(endpoint)
             )

@@ -27,7 +27,7 @@ from falkit_mock.service.billing import (
     usual_timeframe,
 )
 from falkit_mock.service.service import Service
-from falkit_spec import JSON, Catalog
+from falkit_spec import JSON, Catalog, Endpoint, UnknownEndpoint
 from falkit_spec.types import dig
 
 T = TypeVar("T")
@@ -133,10 +133,17 @@ def _moment(query: Mapping[str, Any], name: str, default: float, zone: tzinfo = 
 def known_ids(query: Mapping[str, Any], catalog: Catalog) -> list[str]:
     """Return the ids of models that a query names; raise WireError 404 for one that is unknown."""
     ids: list[str] = query.get("endpoint_id", [])
-    if unknown := [name for name in ids if name not in catalog]:
-        hint = "this mock knows " + ", ".join(endpoint.id for endpoint in catalog)
-        raise missing(f"Endpoint {unknown[0]!r} not found", hint=hint)
+    for name in ids:
+        known_endpoint(name, catalog)
     return list(dict.fromkeys(ids))
+
+
+def known_endpoint(name: str, catalog: Catalog) -> Endpoint:
+    """Return the model of this id; raise WireError 404, whose hint tells it from fal's."""
+    try:
+        return catalog.get(name)
+    except UnknownEndpoint as error:
+        raise missing(f"Endpoint {name!r} not found", hint=str(error)) from None
 
 
 _DAY = 86_400.0

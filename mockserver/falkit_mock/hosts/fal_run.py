@@ -14,7 +14,7 @@ from falkit_mock.hosts.faults import before_alias, before_model, note_job
 from falkit_mock.hosts.options import OPERATIONS, read_options
 from falkit_mock.hosts.replies import Reply, outcome_reply
 from falkit_mock.service.service import Service
-from falkit_spec import JSON, Catalog, UnknownEndpoint
+from falkit_spec import JSON, Catalog
 
 _LOWER, _UPPER, _TITLE = MARKS
 
@@ -75,20 +75,12 @@ def _nothing_there(catalog: Catalog, app: str, path: str) -> str:
 
     Raise WireError 404 where there isn't even the app.
     """
-    match = catalog.find(path)
+    match, unknown = catalog.find(path), str(catalog.unknown(path))
     if match is None and not catalog.has_app(app):
-        raise application_not_found(app.rpartition("/")[2], _known(catalog))
+        raise application_not_found(app.rpartition("/")[2], unknown)
     if match is not None:
-        return f"{match.endpoint.id} has nothing at /{match.rest}; it answers a plain POST"
-    try:
-        return f"{catalog.get(path).id} is an endpoint"
-    except UnknownEndpoint as error:
-        meant = " or ".join(error.near) or _known(catalog)
-        return f"no endpoint {path}; did you mean {meant}?"
-
-
-def _known(catalog: Catalog) -> str:
-    return "this mock knows " + ", ".join(endpoint.id for endpoint in catalog)
+        return f"{match.endpoint.id} answers a plain POST; {unknown}"
+    return unknown
 
 
 class FalRun(Host):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from falkit_mock.core import dumps
+from falkit_mock.core import HINT, dumps, header_text
 from falkit_mock.core.errors import not_found, path_not_imitated
 from falkit_mock.hosts import Host, RequestContext
 from falkit_mock.hosts.replies import Reply, raw_reply
@@ -225,11 +225,12 @@ class Site(Host):
         context.allow("GET", "HEAD")
         endpoint_id = page[1] if page else context.query.get("endpoint_id", "")
         endpoint = self._catalog.endpoints.get(endpoint_id)
-        if endpoint is None and page:
-            raise not_found(f"no model {endpoint_id}")
         if endpoint is None:
+            hint = str(self._catalog.unknown(endpoint_id))
+            if page:
+                raise not_found(hint)
             # The body is the bare word null (wire.md §10, I-3p).
-            return self.reply(None, status_code=404)
+            return self.reply(None, status_code=404, headers={HINT: header_text(hint)})
         request_id = self._service.identity.reply_id()
         if page is None:
             return raw_reply(endpoint.document.raw, request_id=request_id)

@@ -111,9 +111,12 @@ def charge(entry: Entry, catalog: Catalog) -> Charge | None:
     if not entry.billed or entry.endpoint_id not in catalog:
         return None
     endpoint, input = catalog.get(entry.endpoint_id), readable(entry.input())
-    if not is_object(input) or endpoint.pricing is None:
+    if not is_object(input) or endpoint.pricing is None or entry.outcome is None:
         return None
-    quantity, cost = endpoint.billable_units(input), endpoint.price(input)
+    # What the answer said: the input alone doesn't tell how long its files were.
+    said = entry.outcome.headers.get("x-fal-billable-units")
+    quantity = None if said is None else Decimal(said)
+    cost = endpoint.pricing.cost(quantity, endpoint.with_defaults(input))
     if quantity is None or cost is None:
         return None
     return Charge(entry, endpoint.pricing.unit, quantity, cost)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from falkit_mock.core import dumps, shortened
 from falkit_spec import JSON, Endpoint
+from falkit_spec.catalog import dropped_inputs
 from falkit_spec.errors import near_misses
 
 
@@ -71,9 +72,13 @@ def of_unknown_fields(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
         return None
     unknown = sorted(given.keys() - known.keys())
     words: list[str] = []
+    dropped = dropped_inputs(endpoint)
     for name in unknown[:_MOST]:
-        near = near_misses(name, known)
-        words.append(f"{name} (did you mean {near[0]}?)" if near else shortened(name))
+        near = [] if name in dropped else near_misses(name, known)
+        fix = f" (did you mean {near[0]}?)" if near else ""
+        if name in dropped:
+            fix = f" (fal had it until {dropped[name]}; --as-of {dropped[name]} has it still)"
+        words.append(f"{shortened(name)}{fix}")
     if len(unknown) > _MOST:
         words.append(f"{len(unknown) - _MOST} more")
     return f"ignored, since {endpoint.id} has no such input: {', '.join(words)}"

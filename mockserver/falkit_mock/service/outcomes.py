@@ -39,6 +39,7 @@ from falkit_mock.service.inputs import (
     in_pool,
     unreachable,
 )
+from falkit_mock.service.lengths import ASSUMED, measured
 from falkit_mock.settings import Settings
 from falkit_mock.store import FileRecord, Store
 from falkit_spec import JSON, Endpoint, Figures
@@ -121,6 +122,9 @@ def _failed(code: int, detail: str, settings: Settings, hint: str | None) -> Ref
 def _parsed(
     endpoint: Endpoint, filled: dict[str, JSON], figures: Figures, hint: str | None = None
 ) -> ParsedRequest:
+    if endpoint.measured:
+        # Files are looked at later, and public ones never.
+        figures = endpoint.figures(filled, dict.fromkeys(endpoint.measured, ASSUMED))
     media: list[MediaValue] = []
     hints = [hint, of_unknown_fields(endpoint, filled)]
     for wanted in endpoint.file_fields:
@@ -155,10 +159,10 @@ Later = Callable[[], Awaitable[float | None]]
 
 def _look_at_media(
     parsed: ParsedRequest, settings: Settings, media: Media, media_base: str
-) -> tuple[list[Rejected], list[Later]]:
-    """Check an input's media fields; return the refusals, and the checks that take time."""
+) -> tuple[list[Rejected], dict[str, Later]]:
+    """Check an input's media fields; return the refusals, and by field what takes time."""
     rejected: list[Rejected] = []
-    later: list[Later] = []
+    later: dict[str, Later] = {}
     for medium in parsed.media:
         value = medium.value
         plain = "/files/" not in value and not is_data_uri(value)
@@ -167,7 +171,7 @@ def _look_at_media(
             continue
         try:
             if check := _first_look(medium, settings, media, media_base):
-                later.append(check)
+                later[medium.field] = check
         except Rejected as error:
             rejected.append(error.bare())
     return rejected, later
@@ -265,7 +269,7 @@ class Outcomes:
             return _hinted(parsed)
         rejected, later = _look_at_media(parsed, self._settings, self._media, request.media_base)
         if not later:
-            return self._finish(request_id, parsed, request, rejected)
+            return self._finish(request_id, measured(parsed, {}), request, rejected)
         look = self._look(request_id, parsed, request, rejected, later)
         self._late[request_id] = asyncio.get_running_loop().create_task(look)
         return None
@@ -309,15 +313,16 @@ class Outcomes:
         parsed: ParsedRequest,
         request: ModelRequest,
         rejected: list[Rejected],
-        later: list[Later],
+        later: dict[str, Later],
     ) -> Outcome:
+        lengths: dict[str, float | None] = {}
         try:
-            for check in later:
+            for field, check in later.items():
                 try:
-                    await check()
+                    lengths[field] = await check()
                 except Rejected as error:
                     rejected.append(error.bare())
-            outcome = self._finish(request_id, parsed, request, rejected)
+            outcome = self._finish(request_id, measured(parsed, lengths), request, rejected)
         except Exception:
             # No caller waits for it: the job has to end all the same.
             _log.exception("the inputs of %s could not be checked", request_id)

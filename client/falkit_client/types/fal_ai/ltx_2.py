@@ -10,27 +10,19 @@ from typing import Literal, Required, TypedDict
 from falkit_client.media import Medium
 
 
-class ImageToVideoFastInput(TypedDict, total=False):
-    """Input of fal-ai/ltx-2/image-to-video/fast."""
+class AudioToVideoInput(TypedDict, total=False):
+    """Input of fal-ai/ltx-2/audio-to-video."""
 
-    image_url: Required[Medium]
-    """Picture the video starts from: a public URL or a base64 data URI, as PNG, JPEG, WebP, AVIF or
-    HEIF. It is cropped to 16:9.
+    audio_url: Required[Medium]
+    """Sound that the video is made for: a public URL or a base64 data URI, of 2 to 20 seconds."""
+    image_url: Medium | None
+    """Picture the video starts from. Without one, a prompt is needed."""
+    prompt: str | None
+    """Text that says what should happen in the video, or how the picture should move. Without a
+    picture it is needed.
     """
-    prompt: Required[str]
-    """Text that says what should happen in the video. 1 to 5000 characters."""
-    duration: Literal[6, 8, 10, 12, 14, 16, 18, 20]
-    """Length of the video in seconds. Anything longer than 10 seconds needs 25 FPS and 1080p.
-    Default: 6.
-    """
-    resolution: Literal["1080p", "1440p", "2160p"]
-    """Height class of the video. Default: '1080p'."""
-    aspect_ratio: Literal["16:9"]
-    """Shape of the video; 16:9 is the only one on offer. Default: '16:9'."""
-    fps: Literal[25, 50]
-    """How many frames the video shows each second. Default: 25."""
-    generate_audio: bool
-    """Whether a sound track is made along with the picture. Default: True."""
+    guidance_scale: float | None
+    """How closely the video follows the prompt. Left out, it is 9 with a picture and 5 without."""
 
 
 class VideoFile(TypedDict, total=False):
@@ -44,8 +36,6 @@ class VideoFile(TypedDict, total=False):
     """Name of the file; made up when none was given."""
     file_size: int | None
     """Size of the file in bytes."""
-    file_data: str | None
-    """The file's content itself."""
     width: int | None
     """Width of the picture in pixels."""
     height: int | None
@@ -58,11 +48,35 @@ class VideoFile(TypedDict, total=False):
     """How many frames there are."""
 
 
-class ImageToVideoFastOutput(TypedDict, total=False):
-    """Output of fal-ai/ltx-2/image-to-video/fast."""
+class AudioToVideoOutput(TypedDict, total=False):
+    """Output of fal-ai/ltx-2/audio-to-video."""
 
     video: Required[VideoFile]
     """The finished video."""
+
+
+class ExtendVideoInput(TypedDict, total=False):
+    """Input of fal-ai/ltx-2/extend-video."""
+
+    video_url: Required[Medium]
+    """Video that is made longer."""
+    prompt: str | None
+    """Text that says what should happen in the added part."""
+    duration: float
+    """How many seconds are added. 1 to 20. Default: 5."""
+    mode: Literal["start", "end"]
+    """Whether they are added before the video's start or after its end. Default: 'end'."""
+    context: float | None
+    """How many seconds of the video the model looks at. Left out, it is as many as fit: 505 frames
+    at most.
+    """
+
+
+class ExtendVideoOutput(TypedDict, total=False):
+    """Output of fal-ai/ltx-2/extend-video."""
+
+    video: Required[VideoFile]
+    """The longer video."""
 
 
 class ImageToVideoInput(TypedDict, total=False):
@@ -78,8 +92,6 @@ class ImageToVideoInput(TypedDict, total=False):
     """Length of the video in seconds. Default: 6."""
     resolution: Literal["1080p", "1440p", "2160p"]
     """Height class of the video. Default: '1080p'."""
-    aspect_ratio: Literal["16:9"]
-    """Shape of the video; 16:9 is the only one on offer. Default: '16:9'."""
     fps: Literal[25, 50]
     """How many frames the video shows each second. Default: 25."""
     generate_audio: bool
@@ -88,6 +100,34 @@ class ImageToVideoInput(TypedDict, total=False):
 
 class ImageToVideoOutput(TypedDict, total=False):
     """Output of fal-ai/ltx-2/image-to-video."""
+
+    video: Required[VideoFile]
+    """The finished video."""
+
+
+class ImageToVideoFastInput(TypedDict, total=False):
+    """Input of fal-ai/ltx-2/image-to-video/fast."""
+
+    image_url: Required[Medium]
+    """Picture the video starts from: a public URL or a base64 data URI, as PNG, JPEG, WebP, AVIF or
+    HEIF. It is cropped to 16:9.
+    """
+    prompt: Required[str]
+    """Text that says what should happen in the video. 1 to 5000 characters."""
+    duration: Literal[6, 8, 10, 12, 14, 16, 18, 20]
+    """Length of the video in seconds. Anything longer than 10 seconds needs 25 FPS and 1080p.
+    Default: 6.
+    """
+    resolution: Literal["1080p", "1440p", "2160p"]
+    """Height class of the video. Default: '1080p'."""
+    fps: Literal[25, 50]
+    """How many frames the video shows each second. Default: 25."""
+    generate_audio: bool
+    """Whether a sound track is made along with the picture. Default: True."""
+
+
+class ImageToVideoFastOutput(TypedDict, total=False):
+    """Output of fal-ai/ltx-2/image-to-video/fast."""
 
     video: Required[VideoFile]
     """The finished video."""
@@ -115,6 +155,28 @@ class RetakeVideoOutput(TypedDict, total=False):
     """The finished video."""
 
 
+class TextToVideoInput(TypedDict, total=False):
+    """Input of fal-ai/ltx-2/text-to-video."""
+
+    prompt: Required[str]
+    """Text that says what the video should show. 1 to 5000 characters."""
+    duration: Literal[6, 8, 10]
+    """Length of the video in seconds. Default: 6."""
+    resolution: Literal["1080p", "1440p", "2160p"]
+    """Height class of the video. Default: '1080p'."""
+    fps: Literal[25, 50]
+    """How many frames the video shows each second. Default: 25."""
+    generate_audio: bool
+    """Whether a sound track is made along with the picture. Default: True."""
+
+
+class TextToVideoOutput(TypedDict, total=False):
+    """Output of fal-ai/ltx-2/text-to-video."""
+
+    video: Required[VideoFile]
+    """The finished video."""
+
+
 class TextToVideoFastInput(TypedDict, total=False):
     """Input of fal-ai/ltx-2/text-to-video/fast."""
 
@@ -126,8 +188,6 @@ class TextToVideoFastInput(TypedDict, total=False):
     """
     resolution: Literal["1080p", "1440p", "2160p"]
     """Height class of the video. Default: '1080p'."""
-    aspect_ratio: Literal["16:9"]
-    """Shape of the video; 16:9 is the only one on offer. Default: '16:9'."""
     fps: Literal[25, 50]
     """How many frames the video shows each second. Default: 25."""
     generate_audio: bool
@@ -136,30 +196,6 @@ class TextToVideoFastInput(TypedDict, total=False):
 
 class TextToVideoFastOutput(TypedDict, total=False):
     """Output of fal-ai/ltx-2/text-to-video/fast."""
-
-    video: Required[VideoFile]
-    """The finished video."""
-
-
-class TextToVideoInput(TypedDict, total=False):
-    """Input of fal-ai/ltx-2/text-to-video."""
-
-    prompt: Required[str]
-    """Text that says what the video should show. 1 to 5000 characters."""
-    duration: Literal[6, 8, 10]
-    """Length of the video in seconds. Default: 6."""
-    resolution: Literal["1080p", "1440p", "2160p"]
-    """Height class of the video. Default: '1080p'."""
-    aspect_ratio: Literal["16:9"]
-    """Shape of the video; 16:9 is the only one on offer. Default: '16:9'."""
-    fps: Literal[25, 50]
-    """How many frames the video shows each second. Default: 25."""
-    generate_audio: bool
-    """Whether a sound track is made along with the picture. Default: True."""
-
-
-class TextToVideoOutput(TypedDict, total=False):
-    """Output of fal-ai/ltx-2/text-to-video."""
 
     video: Required[VideoFile]
     """The finished video."""

@@ -11,6 +11,10 @@ from typing import Protocol, Unpack
 from falkit_client._handles import AsyncHandle, Handle
 from falkit_client.results import Result
 from falkit_client.types.fal_ai.ltx_2 import (
+    AudioToVideoInput,
+    AudioToVideoOutput,
+    ExtendVideoInput,
+    ExtendVideoOutput,
     ImageToVideoFastInput,
     ImageToVideoFastOutput,
     ImageToVideoInput,
@@ -22,6 +26,82 @@ from falkit_client.types.fal_ai.ltx_2 import (
     TextToVideoInput,
     TextToVideoOutput,
 )
+
+
+class AudioToVideo(Protocol):
+    """fal-ai/ltx-2/audio-to-video, its options bound."""
+
+    def run(self, **input: Unpack[AudioToVideoInput]) -> Result[AudioToVideoOutput]: ...
+
+    def submit(self, **input: Unpack[AudioToVideoInput]) -> Handle[AudioToVideoOutput]: ...
+
+    def subscribe(self, **input: Unpack[AudioToVideoInput]) -> Result[AudioToVideoOutput]: ...
+
+    def price(self, **input: Unpack[AudioToVideoInput]) -> Decimal | None: ...
+
+
+class AsyncAudioToVideo(Protocol):
+    """fal-ai/ltx-2/audio-to-video, its options bound."""
+
+    async def run(self, **input: Unpack[AudioToVideoInput]) -> Result[AudioToVideoOutput]: ...
+
+    async def submit(
+        self, **input: Unpack[AudioToVideoInput]
+    ) -> AsyncHandle[AudioToVideoOutput]: ...
+
+    async def subscribe(self, **input: Unpack[AudioToVideoInput]) -> Result[AudioToVideoOutput]: ...
+
+    def price(self, **input: Unpack[AudioToVideoInput]) -> Decimal | None: ...
+
+
+class ExtendVideo(Protocol):
+    """fal-ai/ltx-2/extend-video, its options bound."""
+
+    def run(self, **input: Unpack[ExtendVideoInput]) -> Result[ExtendVideoOutput]: ...
+
+    def submit(self, **input: Unpack[ExtendVideoInput]) -> Handle[ExtendVideoOutput]: ...
+
+    def subscribe(self, **input: Unpack[ExtendVideoInput]) -> Result[ExtendVideoOutput]: ...
+
+    def price(self, **input: Unpack[ExtendVideoInput]) -> Decimal | None: ...
+
+
+class AsyncExtendVideo(Protocol):
+    """fal-ai/ltx-2/extend-video, its options bound."""
+
+    async def run(self, **input: Unpack[ExtendVideoInput]) -> Result[ExtendVideoOutput]: ...
+
+    async def submit(self, **input: Unpack[ExtendVideoInput]) -> AsyncHandle[ExtendVideoOutput]: ...
+
+    async def subscribe(self, **input: Unpack[ExtendVideoInput]) -> Result[ExtendVideoOutput]: ...
+
+    def price(self, **input: Unpack[ExtendVideoInput]) -> Decimal | None: ...
+
+
+class ImageToVideo(Protocol):
+    """fal-ai/ltx-2/image-to-video, its options bound."""
+
+    def run(self, **input: Unpack[ImageToVideoInput]) -> Result[ImageToVideoOutput]: ...
+
+    def submit(self, **input: Unpack[ImageToVideoInput]) -> Handle[ImageToVideoOutput]: ...
+
+    def subscribe(self, **input: Unpack[ImageToVideoInput]) -> Result[ImageToVideoOutput]: ...
+
+    def price(self, **input: Unpack[ImageToVideoInput]) -> Decimal | None: ...
+
+
+class AsyncImageToVideo(Protocol):
+    """fal-ai/ltx-2/image-to-video, its options bound."""
+
+    async def run(self, **input: Unpack[ImageToVideoInput]) -> Result[ImageToVideoOutput]: ...
+
+    async def submit(
+        self, **input: Unpack[ImageToVideoInput]
+    ) -> AsyncHandle[ImageToVideoOutput]: ...
+
+    async def subscribe(self, **input: Unpack[ImageToVideoInput]) -> Result[ImageToVideoOutput]: ...
+
+    def price(self, **input: Unpack[ImageToVideoInput]) -> Decimal | None: ...
 
 
 class ImageToVideoFast(Protocol):
@@ -56,32 +136,6 @@ class AsyncImageToVideoFast(Protocol):
     def price(self, **input: Unpack[ImageToVideoFastInput]) -> Decimal | None: ...
 
 
-class ImageToVideo(Protocol):
-    """fal-ai/ltx-2/image-to-video, its options bound."""
-
-    def run(self, **input: Unpack[ImageToVideoInput]) -> Result[ImageToVideoOutput]: ...
-
-    def submit(self, **input: Unpack[ImageToVideoInput]) -> Handle[ImageToVideoOutput]: ...
-
-    def subscribe(self, **input: Unpack[ImageToVideoInput]) -> Result[ImageToVideoOutput]: ...
-
-    def price(self, **input: Unpack[ImageToVideoInput]) -> Decimal | None: ...
-
-
-class AsyncImageToVideo(Protocol):
-    """fal-ai/ltx-2/image-to-video, its options bound."""
-
-    async def run(self, **input: Unpack[ImageToVideoInput]) -> Result[ImageToVideoOutput]: ...
-
-    async def submit(
-        self, **input: Unpack[ImageToVideoInput]
-    ) -> AsyncHandle[ImageToVideoOutput]: ...
-
-    async def subscribe(self, **input: Unpack[ImageToVideoInput]) -> Result[ImageToVideoOutput]: ...
-
-    def price(self, **input: Unpack[ImageToVideoInput]) -> Decimal | None: ...
-
-
 class RetakeVideo(Protocol):
     """fal-ai/ltx-2/retake-video, its options bound."""
 
@@ -104,6 +158,30 @@ class AsyncRetakeVideo(Protocol):
     async def subscribe(self, **input: Unpack[RetakeVideoInput]) -> Result[RetakeVideoOutput]: ...
 
     def price(self, **input: Unpack[RetakeVideoInput]) -> Decimal | None: ...
+
+
+class TextToVideo(Protocol):
+    """fal-ai/ltx-2/text-to-video, its options bound."""
+
+    def run(self, **input: Unpack[TextToVideoInput]) -> Result[TextToVideoOutput]: ...
+
+    def submit(self, **input: Unpack[TextToVideoInput]) -> Handle[TextToVideoOutput]: ...
+
+    def subscribe(self, **input: Unpack[TextToVideoInput]) -> Result[TextToVideoOutput]: ...
+
+    def price(self, **input: Unpack[TextToVideoInput]) -> Decimal | None: ...
+
+
+class AsyncTextToVideo(Protocol):
+    """fal-ai/ltx-2/text-to-video, its options bound."""
+
+    async def run(self, **input: Unpack[TextToVideoInput]) -> Result[TextToVideoOutput]: ...
+
+    async def submit(self, **input: Unpack[TextToVideoInput]) -> AsyncHandle[TextToVideoOutput]: ...
+
+    async def subscribe(self, **input: Unpack[TextToVideoInput]) -> Result[TextToVideoOutput]: ...
+
+    def price(self, **input: Unpack[TextToVideoInput]) -> Decimal | None: ...
 
 
 class TextToVideoFast(Protocol):
@@ -132,27 +210,3 @@ class AsyncTextToVideoFast(Protocol):
     ) -> Result[TextToVideoFastOutput]: ...
 
     def price(self, **input: Unpack[TextToVideoFastInput]) -> Decimal | None: ...
-
-
-class TextToVideo(Protocol):
-    """fal-ai/ltx-2/text-to-video, its options bound."""
-
-    def run(self, **input: Unpack[TextToVideoInput]) -> Result[TextToVideoOutput]: ...
-
-    def submit(self, **input: Unpack[TextToVideoInput]) -> Handle[TextToVideoOutput]: ...
-
-    def subscribe(self, **input: Unpack[TextToVideoInput]) -> Result[TextToVideoOutput]: ...
-
-    def price(self, **input: Unpack[TextToVideoInput]) -> Decimal | None: ...
-
-
-class AsyncTextToVideo(Protocol):
-    """fal-ai/ltx-2/text-to-video, its options bound."""
-
-    async def run(self, **input: Unpack[TextToVideoInput]) -> Result[TextToVideoOutput]: ...
-
-    async def submit(self, **input: Unpack[TextToVideoInput]) -> AsyncHandle[TextToVideoOutput]: ...
-
-    async def subscribe(self, **input: Unpack[TextToVideoInput]) -> Result[TextToVideoOutput]: ...
-
-    def price(self, **input: Unpack[TextToVideoInput]) -> Decimal | None: ...

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from falkit_spec import Catalog
-from serving import I2V_FAST, RETAKE, T2V, Mock
+from serving import EXTEND, I2V_FAST, RETAKE, T2V, Mock
 
 Ask = Callable[..., Any]
 ALL = [endpoint.id for endpoint in Catalog.vendored()]
@@ -64,7 +64,7 @@ def test_the_second_page_is_fals_own_cursor(ask: Ask) -> None:
         ({"q": "retake"}, [RETAKE]),
         ({"q": "FAST image"}, [I2V_FAST]),
         ({"q": "no such thing"}, []),
-        ({"category": "video-to-video"}, [RETAKE]),
+        ({"category": "video-to-video"}, [RETAKE, EXTEND]),
         ({"category": "no-such"}, []),
         ({"status": "active", "q": "retake"}, [RETAKE]),
         ({"status": "deprecated"}, []),
