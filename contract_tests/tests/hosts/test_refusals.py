@@ -203,6 +203,15 @@ def test_a_body_as_large_as_allowed_is_read(serve: Serve) -> None:
         assert _post(mock, body)[0] == code
 
 
+def test_a_body_of_too_many_values_is_413_unread(mock: Mock) -> None:
+    values = b"1," * 600_000
+    body = b'{"prompt": "a", "x": [' + values + b"1]}"
+    reply = mock.http.post(f"/fal.run/{T2V}", content=body, headers=JSON_TYPE)
+    assert (reply.status_code, "500000 values" in reply.headers["x-falkit-hint"]) == (413, True)
+    fewer = b'{"prompt": "a", "x": [' + values[:800_000] + b"1]}"
+    assert mock.http.post(f"/fal.run/{T2V}", content=fewer, headers=JSON_TYPE).status_code == 200
+
+
 def test_a_prompt_one_character_too_long_is_refused(mock: Mock) -> None:
     assert mock.run({"prompt": "x" * 5000}).status_code == 200
     (fault,) = mock.run({"prompt": "x" * 5001}).json()["detail"]
