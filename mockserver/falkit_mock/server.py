@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http import httptools_impl
 
 from falkit_mock.core.errors import WireError
+from falkit_mock.core.limits import SLICE
 from falkit_mock.core.network import WS
 from falkit_mock.hosts import CONNECTION
 from falkit_mock.hosts.addresses import find_address
@@ -79,10 +80,6 @@ class _Awaits(Enum):
     NOTHING = "nothing"
 
 
-# Bytes that are parsed at a time where requests may follow one another in them.
-_SLICE = 16 * 1024
-
-
 class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
     """Uvicorn's HTTP, which also hands each request its connection, and is bounded.
 
@@ -131,15 +128,15 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
             self._unread += data
             self.flow.pause_reading()
             return
-        if self._awaits is _Awaits.BODY or len(data) <= _SLICE:
+        if self._awaits is _Awaits.BODY or len(data) <= SLICE:
             self._feed(data)
             return
-        for start in range(0, len(data), _SLICE):
-            self._feed(data[start : start + _SLICE])
+        for start in range(0, len(data), SLICE):
+            self._feed(data[start : start + SLICE])
             if self.transport.is_closing() or self.transport.get_protocol() is not self:
                 return
             if self.pipeline:
-                self._unread = data[start + _SLICE :]
+                self._unread = data[start + SLICE :]
                 return
 
     def _feed(self, data: bytes) -> None:
@@ -149,7 +146,7 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
         elif self._awaits is _Awaits.HEAD:
             # The parser says nothing of a line before its end.
             self._head += len(data)
-            if self._head > self._limits.max_head + _SLICE and not self.transport.is_closing():
+            if self._head > self._limits.max_head + SLICE and not self.transport.is_closing():
                 self._end(*self._too_long())
 
     def on_message_begin(self) -> None:

@@ -52,8 +52,8 @@ class MockSettings(TypedDict, total=False):
     seed: int | None
     api_keys: Iterable[str]
     max_body: int
+    max_kept: int
     max_head: int
-    # Seconds, or text such as `30s`.
     head_timeout: float | str
     body_timeout: float | str
     idle_timeout: float | str
@@ -106,8 +106,10 @@ class Settings:
     api_keys: frozenset[str] = frozenset()
     # Bytes; a larger body is answered 413.
     max_body: int = 64 * MiB
-    # Bytes of a request's URL and headers; seconds for the whole of them, for the next piece of a
-    # body or of a reply to pass, and for the next request of a connection to begin.
+    # Bytes of inputs and outcomes of all jobs; beyond them a submit is answered 507.
+    max_kept: int = 2048 * MiB
+    # Bytes of a URL and headers; seconds for them to come, for the next piece of a body or of a
+    # reply to pass, and for the next request of a connection.
     max_head: int = 64 * 1024
     head_timeout: float = 30.0
     body_timeout: float = 60.0
@@ -266,10 +268,6 @@ def _length(value: Any) -> float:
         return math.nan
 
 
-def _moment(value: Any) -> float | None:
-    return None if value is None else parse_moment("clock_start", value)
-
-
 def _texts(value: Any) -> tuple[str, ...]:
     _checked(value, not isinstance(value, str), f"is a string; give a list such as [{value!r}]")
     items = _items(value)
@@ -366,10 +364,11 @@ _READERS: dict[str, _Reader] = {
     "concurrency": _whole(0),
     "result_ttl": _result_ttl,
     "clock": _choice(ClockMode),
-    "clock_start": _moment,
+    "clock_start": lambda value: value if value is None else parse_moment("clock_start", value),
     "seed": _seed,
     "api_keys": _keys,
     "max_body": _whole(1),
+    "max_kept": _whole(1),
     "max_head": _whole(1024),
     "head_timeout": _seconds,
     "body_timeout": _seconds,

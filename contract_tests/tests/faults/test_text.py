@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import example, given, strategies as st
 
+from falkit_mock.core.limits import RULES
 from falkit_mock.faults import Fault, Parameter, RuleError, Table
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.matching import MATCHING
-from falkit_mock.faults.rules import MOST_RULES, Rule, find_magic, parse_texts, to_text
+from falkit_mock.faults.rules import Rule, find_magic, parse_texts, to_text
 from falkit_spec import JSON
 from serving import PROMPT, Mock
 
@@ -141,14 +142,14 @@ def test_what_an_input_may_name_is_bounded(input: dict[str, JSON]) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(found.texts) + len(found.hints) <= 2 * MOST_RULES + 1
+    assert len(found.texts) + len(found.hints) <= 2 * RULES + 1
     assert max(map(len, found.hints), default=0) < 500
     assert peak < 1_000_000
 
 
 def test_a_header_names_no_more_rules_than_are_read(instant: Mock) -> None:
     few, many = "; ".join(["hang times=0"] * 20), ";" + "hang times=0;" * 21
-    assert len(parse_texts(few, MOST_RULES)) == 20
+    assert len(parse_texts(few, RULES)) == 20
     reply = instant.run(PROMPT, headers={"x-falkit-fault": many})
     assert reply.status_code == 400
     assert "has more rules than 20" in reply.text + reply.headers["x-falkit-hint"]

@@ -69,5 +69,8 @@ def test_a_hint_names_few_of_many_fields(mock: Mock) -> None:
 
 
 def test_a_long_word_is_compared_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("difflib.get_close_matches", lambda *_: pytest.fail("it is compared"))
+    def compared(*_: object) -> None:
+        pytest.fail("it is compared")
+
+    monkeypatch.setattr("difflib.get_close_matches", compared)
     assert near_misses("x" * 101, ["x"]) == []

@@ -203,6 +203,22 @@ def test_a_body_as_large_as_allowed_is_read(serve: Serve) -> None:
         assert _post(mock, body)[0] == code
 
 
+def test_what_is_kept_is_bounded_and_a_reset_makes_room(serve: Serve) -> None:
+    mock = serve("instant", max_kept=100_000)
+    big = {"prompt": "a", "x": "y" * 40_000}
+    jobs = [mock.submit(big) for _ in range(2)]
+    for path in (f"/queue.fal.run/{T2V}", f"/fal.run/{T2V}"):
+        reply = mock.http.post(path, json=big)
+        assert (reply.status_code, "--max-kept" in reply.headers["x-falkit-hint"]) == (507, True)
+    assert [mock.result(job).status_code for job in jobs] == [200, 200], "nothing is lost"
+    url = f"/api.fal.ai/v1/models/requests/{jobs[0]['request_id']}/payloads"
+    assert mock.http.delete(url).status_code == 200
+    mock.submit(big)
+    mock.http.post("/__falkit/reset")
+    assert mock.service.store.kept == 0
+    mock.submit(big)
+
+
 def test_a_body_of_too_many_values_is_413_unread(mock: Mock) -> None:
     values = b"1," * 600_000
     body = b'{"prompt": "a", "x": [' + values + b"1]}"

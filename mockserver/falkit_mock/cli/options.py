@@ -130,6 +130,14 @@ _MOCK = (
         help="Largest request body; a larger one is answered 413.",
     ),
     click.Option(
+        ["--max-kept"],
+        default=2048 * MiB,
+        show_default=True,
+        type=click.IntRange(1),
+        metavar="BYTES",
+        help="What inputs and outputs of all jobs may take; more is answered 507.",
+    ),
+    click.Option(
         ["--max-head"],
         default=64 * 1024,
         show_default=True,

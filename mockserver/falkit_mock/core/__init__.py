@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import orjson
 
+from falkit_mock.core.limits import HINT_LENGTH, WORD_LENGTH
 from falkit_spec import JSON
 
 # orjson writes 254 levels; an error that echoes its input adds a few.
@@ -179,7 +180,7 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
-def shortened(text: str, most: int = 60) -> str:
+def shortened(text: str, most: int = WORD_LENGTH) -> str:
     """Return a text, or its beginning if it is longer than that."""
     return text if len(text) <= most else f"{text[:most]}…"
 
@@ -190,10 +191,9 @@ def reason(error: Exception) -> str:
 
 
 HINT = "x-falkit-hint"
-_LONGEST = 600
 
 
 def header_text(text: str) -> str:
     """Return a hint as a header can carry it: one line of printable ASCII, not too long."""
     plain = printable(text.replace("…", "...").encode("ascii", "replace").decode())
-    return plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST - 3]}..."
+    return plain if len(plain) <= HINT_LENGTH else f"{plain[: HINT_LENGTH - 3]}..."

@@ -313,6 +313,13 @@ def no_room(error: Exception) -> WireError:
     )
 
 
+def too_much_kept(limit: int) -> WireError:
+    """Return the refusal of a job for whose input and outcome there is no room."""
+    hint = f"the limit is {limit} bytes, --max-kept changes it; `falkit reset` empties the mock"
+    detail = {"detail": "This mock keeps as many inputs and outputs as it may"}
+    return WireError(detail, status_code=507, hint=hint)
+
+
 def api_error(code: int, error_type: str, message: str, hint: str | None = None) -> WireError:
     """Return a refusal of the Platform API (wire.md §10)."""
     body: dict[str, JSON] = {"error": {"type": error_type, "message": message}}

@@ -13,6 +13,7 @@ from itertools import islice
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from falkit_mock.core import shortened
+from falkit_mock.core.limits import RULE_LENGTH, RULES, SEARCHED_VALUES
 from falkit_mock.faults import (
     FOLLOWING,
     Fault,
@@ -239,9 +240,6 @@ _URL = re.compile(rf"https?://{re.escape(DOMAIN)}(?::\d+)?(?:[/?#]|$)", re.I)
 _TOKEN = re.compile(r"\[falkit:\s*", re.I)
 # A name that asks for nothing: an ordinary file.
 ORDINARY = "ok"
-# An input is anybody's: how many rules of one are read, among how many of its values, and how
-# long one may be, in characters.
-MOST_RULES, _MOST_VALUES, _LONGEST = 20, 10_000, 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +267,7 @@ def find_magic(input: Mapping[str, JSON], here: Operation | None = None) -> Magi
     hints: list[str] = []
     misplaced: list[str] = []
     readers = _readers(input)
-    for source, read in islice(readers, MOST_RULES):
+    for source, read in islice(readers, RULES):
         try:
             rule = read()
         except RuleError as error:
@@ -279,7 +277,7 @@ def find_magic(input: Mapping[str, JSON], here: Operation | None = None) -> Magi
             texts.append(rule.text())
             misplaced += [] if here is None else filter(None, [rule.misplaced(here)])
     if next(readers, None) is not None:
-        hints.append(f"only the first {MOST_RULES} faults that an input names are read")
+        hints.append(f"only the first {RULES} faults that an input names are read")
     return Magic(tuple(texts), (*hints, *misplaced))
 
 
@@ -287,19 +285,19 @@ def _readers(input: Mapping[str, JSON]) -> Iterator[tuple[str, Reader]]:
     """Yield every text of an input that may name a rule, and what reads it."""
     for field, value in _strings(input):
         if _URL.match(value):
-            url = value[:_LONGEST]
+            url = value[:RULE_LENGTH]
             yield url, partial(_of_url, url, field)
     prompt = input.get("prompt")
     if isinstance(prompt, str):
         for token in _TOKEN.finditer(prompt):
-            text = prompt[token.start() : token.start() + _LONGEST]
+            text = prompt[token.start() : token.start() + RULE_LENGTH]
             yield text, partial(_of_token, text, token.end() - token.start())
 
 
 def _strings(input: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:
     """Yield the strings among an input's first values by their dotted places, in order."""
     rest: list[Iterator[tuple[str, JSON]]] = [iter(input.items())]
-    for _ in range(_MOST_VALUES):
+    for _ in range(SEARCHED_VALUES):
         while (found := next(rest[-1], None)) is None:
             rest.pop()
             if not rest:

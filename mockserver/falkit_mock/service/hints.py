@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from falkit_mock.core import dumps, shortened
+from falkit_mock.core.limits import NAMED_FIELDS
 from falkit_spec import JSON, Endpoint
 from falkit_spec.catalog import dropped_inputs
 from falkit_spec.errors import near_misses
@@ -50,16 +51,12 @@ def _listed(fault: Mapping[str, object]) -> str | None:
     return _NOUNS.get(kind) if rest in ("type", "parsing", "from_float") else None
 
 
-# Fields that a hint names.
-_MOST = 5
-
-
 def of_lax_values(endpoint: Endpoint, given: JSON) -> str | None:
     """Name the values that the document forbids and Pydantic's lax mode takes (wire.md §14.4)."""
     words: list[str] = []
     for fault in endpoint.validate(given):
         value, noun = shortened(dumps(fault["input"]).decode()), _listed(fault)
-        if noun is not None and len(words) < _MOST:
+        if noun is not None and len(words) < NAMED_FIELDS:
             place = ".".join(map(str, fault["loc"][1:]))
             words.append(f"{place}: the document lists {noun}; fal's Pydantic takes {value} too")
     return "; ".join(words) or None
@@ -73,12 +70,12 @@ def of_unknown_fields(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
     unknown = sorted(given.keys() - known.keys())
     words: list[str] = []
     dropped = dropped_inputs(endpoint)
-    for name in unknown[:_MOST]:
+    for name in unknown[:NAMED_FIELDS]:
         near = [] if name in dropped else near_misses(name, known)
         fix = f" (did you mean {near[0]}?)" if near else ""
         if name in dropped:
             fix = f" (fal had it until {dropped[name]}; --as-of {dropped[name]} has it still)"
         words.append(f"{shortened(name)}{fix}")
-    if len(unknown) > _MOST:
-        words.append(f"{len(unknown) - _MOST} more")
+    if len(unknown) > NAMED_FIELDS:
+        words.append(f"{len(unknown) - NAMED_FIELDS} more")
     return f"ignored, since {endpoint.id} has no such input: {', '.join(words)}"

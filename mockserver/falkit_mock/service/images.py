@@ -9,6 +9,7 @@ from collections.abc import Collection
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from falkit_mock.core.limits import DECODED_PIXELS, PIXELS
 from falkit_mock.service.containers import Unreadable
 
 if TYPE_CHECKING:
@@ -21,15 +22,12 @@ _FORMATS = (
 )
 # Pillow's names, where they are not the documents' own in capitals.
 _NAMES = {"MPO": "jpeg", "JPEG2000": "jp2"}
-# The most that anybody should load, as Pillow has it, and the most that are decoded here: of a
-# larger picture it is seen only whether the file is whole.
-MOST_PIXELS, _DECODED = 89_478_485, 4_000_000
 # Pillow warns of large pictures, and Python's warning filters are the process's, not a thread's.
 _FILTERS = threading.Lock()
 
 
 class TooManyPixels(Exception):
-    """The picture has more than MOST_PIXELS."""
+    """The picture has more than PIXELS."""
 
 
 def image_format(data: bytes, allowed: Collection[str]) -> str:
@@ -39,13 +37,13 @@ def image_format(data: bytes, allowed: Collection[str]) -> str:
     """
     # Pillow allocates a WebP's pixels when it opens it.
     size = _webp_size(data)
-    if size is not None and _count(size) > _DECODED:
+    if size is not None and _count(size) > DECODED_PIXELS:
         name, why = "webp", _short_webp(data)
     else:
         name, size, why = _opened(data, allowed)
     # Raised here, since an exception that is raised in the place of another keeps that one, and
     # with it the picture as far as it was decoded.
-    if size is not None and _count(size) > MOST_PIXELS:
+    if size is not None and _count(size) > PIXELS:
         raise TooManyPixels
     if why is not None:
         raise Unreadable(why)
@@ -69,10 +67,10 @@ def _opened(
         with image:
             size = image.size
             name = _NAMES.get(image.format or "", (image.format or "").lower())
-            if name in allowed and _count(size) <= MOST_PIXELS:
+            if name in allowed and _count(size) <= PIXELS:
                 return name, size, _load(image, name, data)
     except Image.DecompressionBombError:
-        return name, (MOST_PIXELS, 2), None
+        return name, (PIXELS, 2), None
     except UnidentifiedImageError:
         return name, size, "they aren't an image of a known format"
     except Exception as error:  # decoders raise whatever they like
@@ -82,7 +80,7 @@ def _opened(
 
 def _load(image: Image, name: str, data: bytes) -> str | None:
     """Load a picture as far as it is decoded here; return why it isn't whole, if it isn't."""
-    if _count(image.size) <= _DECODED:
+    if _count(image.size) <= DECODED_PIXELS:
         image.load()
     elif name == "png":
         # Its pieces have checksums.

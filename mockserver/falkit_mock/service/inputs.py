@@ -17,10 +17,11 @@ from urllib.parse import urljoin, urlsplit
 
 from falkit_mock.core.fal_errors import input_error
 from falkit_mock.core.jobs import MediaKind, MediaValue
+from falkit_mock.core.limits import HOST_LENGTH, PIXELS, URL_LENGTH
 from falkit_mock.service import containers, sounds
 from falkit_mock.service.containers import HEAD, PICTURES, Found, Source, Unreadable
 from falkit_mock.service.data_uris import read_data_uri, unknown_label
-from falkit_mock.service.images import MOST_PIXELS, TooManyPixels, image_format
+from falkit_mock.service.images import TooManyPixels, image_format
 from falkit_spec import JSON
 
 if TYPE_CHECKING:
@@ -184,8 +185,8 @@ def check_source(medium: MediaValue, source: Source) -> float | None:
         else:
             found = identify(source)
     except TooManyPixels:
-        side = int(MOST_PIXELS**0.5)
-        why = f"more than {MOST_PIXELS} pixels"
+        side = int(PIXELS**0.5)
+        why = f"more than {PIXELS} pixels"
         ctx: dict[str, JSON] = {"max_height": side, "max_width": side}
         raise _rejected(medium, "image_too_large", why, ctx) from None
     except Unreadable as error:
@@ -267,20 +268,16 @@ class Unreachable:
     private: bool
 
 
-# Characters: of a URL, as servers take them, and of a host (RFC 1035 §2.3.4).
-_LONGEST_URL, _LONGEST_HOST = 65_536, 253
-
-
 def unreachable(url: str) -> Unreachable | None:
     """Return why fal could not fetch a URL, or None if it may."""
     # Before anything that takes longer the longer it is, or keeps what it was given.
-    if len(url) > _LONGEST_URL:
-        return Unreachable(f"the URL is longer than {_LONGEST_URL} characters", private=False)
+    if len(url) > URL_LENGTH:
+        return Unreachable(f"the URL is longer than {URL_LENGTH} characters", private=False)
     try:
         parts = urlsplit(url.strip())
         named = parts.hostname or ""
-        if len(named) > _LONGEST_HOST:
-            raise ValueError(f"its host is longer than {_LONGEST_HOST} characters")
+        if len(named) > HOST_LENGTH:
+            raise ValueError(f"its host is longer than {HOST_LENGTH} characters")
         # Browsers and fetchers read full-width letters as plain ones.
         host = unicodedata.normalize("NFKC", named).rstrip(".").lower()
         _ = parts.port

@@ -146,6 +146,7 @@ def _parsed(
     return ParsedRequest(
         endpoint=endpoint,
         input=filled,
+        digest=sha256(dumps(filled, sort_keys=True)).hexdigest(),
         media=tuple(media),
         video=figures.video,
         units=figures.units,
@@ -228,8 +229,7 @@ def complete(
         path=path,
         request_id=request_id,
         endpoint=endpoint.id,
-        # With its defaults, keys sorted.
-        input_digest=sha256(dumps(parsed.input, sort_keys=True)).hexdigest(),
+        input_digest=parsed.digest,
         width=video.width,
         height=video.height,
         fps=video.fps,
