@@ -72,6 +72,6 @@ def of_unknown_fields(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
         near = [] if name in dropped else get_close_matches(name, known, n=1)
         fix = f" (did you mean {near[0]}?)" if near else ""
         if name in dropped:
-            fix = f" (fal had it until {dropped[name]}; --as-of {dropped[name]} has it still)"
+            fix = f" (fal's document of {dropped[name]} had it; so has --as-of {dropped[name]})"
         words.append(f"{name}{fix}")
     return f"ignored, since {endpoint.id} has no such input: {', '.join(sorted(words))}"
