@@ -156,6 +156,9 @@ def _default_price(endpoint: Endpoint) -> str:
 
 def _counted(endpoint: Endpoint) -> str:
     found = endpoint.combinations()
+    if not found:
+        # Nothing of it is to be chosen.
+        return "-"
     legal = sum(one.legal for one in found)
     return str(len(found)) if legal == len(found) else f"{legal} of {len(found)}"
 

@@ -59,8 +59,8 @@ class UnknownEndpoint(SpecError):
             )
         else:
             super().__init__(
-                f"falkit has no document for {endpoint_id!r}, which says nothing about fal; "
-                f"{meant}docs/python.md says how to add one"
+                f"falkit has no document for {endpoint_id!r}, which says nothing about fal: it may "
+                f"well exist there; {meant}falkit.Mock takes your own document (docs/python.md)"
             )
 
 

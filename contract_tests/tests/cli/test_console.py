@@ -76,15 +76,15 @@ def test_a_message_cannot_forge_a_line() -> None:
 
 
 def test_a_hint_that_comes_again_is_shortened() -> None:
-    hint = "duration: the document lists integers, so send 8 without quotes; the types differ"
+    hint = "duration: the document lists integers, so send 8 without quotes; " + "x" * 160
     first, whole, second, short = log(*[RequestAnswered(replace(ANSWERED, hint=hint))] * 2)
     assert first == second
     assert whole == f"         hint: {hint}"
-    assert short == "         hint: duration: the document lists integers, so send 8 w… (as above)"
+    assert short == f"         hint: {hint[:160]}… (as above)"
 
 
 def test_hints_that_are_remembered_have_a_bound() -> None:
-    hints = [f"{number} {'x' * 60}" for number in range(200)]
+    hints = [f"{number} {'x' * 200}" for number in range(200)]
     every = [RequestAnswered(replace(ANSWERED, hint=hint)) for hint in (*hints, hints[0])]
     assert log(*every)[-1].endswith(hints[0])
 

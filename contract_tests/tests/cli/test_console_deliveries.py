@@ -42,7 +42,7 @@ def test_a_line_has_the_jobs_id_its_status_and_the_faults_and_no_password() -> N
     line = delivery_text(replace(TAKEN, number=2, faults=("duplicate", "stale")), NOW)
     assert line.partition(" ")[2] == (
         "200 HOOK http://user:***@127.0.0.1:8000/fal  250.0 ms  ERROR "
-        "019b76da-a801-74c7-aab7-01d3c98e3dee  attempt 2  fault: duplicate, stale"
+        "019b76da-a801-74c7-aab7-01d3c98e3dee  attempt 2  fault: webhook_duplicate, webhook_stale"
     )
 
 

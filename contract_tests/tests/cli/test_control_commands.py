@@ -83,12 +83,22 @@ def test_jobs_are_listed_shown_and_steered(falkit: Command, manual: Mock) -> Non
     assert json.loads(falkit("jobs", first))["input"] == PROMPT
     falkit("jobs", first, "fail", "generation_timeout")
     assert falkit("jobs", "--status", "completed").split()[2:4] == ["COMPLETED", "504"]
+    third = manual.submit()
+    violence = "content_policy_violation categories=violence"
+    falkit("jobs", third["request_id"], "fail", violence)
+    refused = manual.result(third)
+    assert refused.json()["detail"][0]["categories"] == ["violence"]
+    # No runner had worked on it.
+    assert (refused.status_code, refused.headers["x-fal-billable-units"]) == (422, "0")
+    assert "content_policy_violation?" in falkit.refused(
+        "jobs", first, "fail", "content_policy x=1"
+    )
     falkit("jobs", second, "hold")
     assert "IN_QUEUE" in falkit("jobs", second, "release")
     assert "IN_PROGRESS" in falkit("jobs", second, "release", "--to", "in_progress")
     assert "belongs to release" in falkit.refused("jobs", second, "hold", "--to", "COMPLETED")
     assert "COMPLETED" in falkit("jobs", second, "complete")
-    assert len(json.loads(falkit("jobs", "--json"))["jobs"]) == 2
+    assert len(json.loads(falkit("jobs", "--json"))["jobs"]) == 3
     assert "name a fault" in falkit.refused("jobs", first, "fail")
     nobody = falkit.refused("jobs", "nobody")
     assert "'nobody' isn't a job of this mock; `falkit jobs` lists its jobs" in nobody

@@ -139,6 +139,13 @@ def test_a_faulted_result_and_a_broken_off_answer_are_listed(
         assert job[0].startswith(f"  job failed: 422 {T2V}: prompt: The content")
 
 
+def test_a_redirect_is_named_whether_it_was_followed_or_not(authority_folder: Path) -> None:
+    with around(authority_folder, "redirect") as told:
+        told.http.post(QUEUE, json=PROMPT)
+        told.http.post(QUEUE, json=PROMPT, follow_redirects=True)
+        assert "  2 by a rule: redirect" in told.summary()
+
+
 def test_a_fault_that_is_misspelt_is_a_hint(authority_folder: Path) -> None:
     with around(authority_folder) as told:
         for number in range(3):
@@ -313,7 +320,7 @@ def test_only_a_result_that_was_handed_out_can_have_a_clip_to_fetch(path: str, t
     asked = RequestRecord(0.0, "GET", "queue.fal.run", f"/fal-ai/ltx-2/requests/019b{path}", "")
     summary(RequestAnswered(replace(asked, fal=True, status=200)))
     said = asyncio.run(summary.text(1))
-    assert ("no clip was fetched" in said) is told
+    assert ("ended before it fetched its clip" in said) is told
 
 
 def test_hints_that_differ_in_numbers_alone_are_one() -> None:

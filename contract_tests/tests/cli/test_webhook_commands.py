@@ -170,7 +170,8 @@ def test_trigger_says_once_which_endpoints_there_are(mock: Mock) -> None:
     done = falkit("trigger", "completed", *where, "--endpoint", "fal-ai/flux/dev")
     assert done.stderr == (
         "falkit: endpoint: falkit has no document for 'fal-ai/flux/dev', which says nothing about "
-        "fal; docs/python.md says how to add one; `falkit spec list` names those that it has\n"
+        "fal: it may well exist there; falkit.Mock takes your own document (docs/python.md); "
+        "`falkit spec list` names those that it has\n"
     )
 
 

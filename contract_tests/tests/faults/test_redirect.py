@@ -36,6 +36,7 @@ def test_who_posts_again_has_the_job_and_who_gets_has_405(serve: Serve) -> None:
     where = submit(mock).headers["location"]
     turned = mock.http.get(where)
     assert (turned.status_code, turned.headers["allow"]) == (405, "POST")
+    assert "followed with the method and body as they were" in turned.headers[HINT]
     reply = mock.http.post(where, json=PROMPT)
     assert mock.result(reply.json()).status_code == 200
     assert HINT not in reply.headers, "the mark in the query is the mock's own"

@@ -28,7 +28,7 @@ def test_an_input_that_fal_took_out_is_ignored_and_the_hint_says_so(mock: Mock) 
         assert reply.status_code == 200
         assert reply.headers[HINT] == (
             f"ignored, since {T2V} has no such input: aspect_ratio "
-            "(fal had it until 2026-01; --as-of 2026-01 has it still)"
+            "(fal's document of 2026-01 had it; so has --as-of 2026-01)"
         )
 
 
@@ -83,7 +83,7 @@ def test_an_id_without_a_document_is_fals_404_and_the_hint_blames_falkit(
     assert (reply.status_code, reply.json()) == (code, said)
     assert "falkit has no document for '" in reply.headers[HINT]
     assert NONE in reply.headers[HINT]
-    assert "docs/python.md says how to add one" in reply.headers[HINT]
+    assert "falkit.Mock takes your own document (docs/python.md)" in reply.headers[HINT]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from falkit import Settings
 from falkit_spec import Catalog, Document
-from serving import PROMPT, T2V, Mock, running
+from serving import PROMPT, T2V, Mock, Serve, running
 
 HINT = "x-falkit-hint"
 APP = "fal-ai/ltx-2"
@@ -259,3 +259,34 @@ def test_other_hosts_take_a_slash_at_the_end_of_one_path_alone(
     reply = strict.http.request(method, path, json={"allowed_apps": ["ltx-2"]})
     assert (reply.status_code == 404) == (not taken)
     assert taken or "a slash at its end" in reply.headers[HINT]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "hint"),
+    [
+        ("POST", "queue.fal.run/fal-ai/ltx-2/requests/x/cancel", "this URL takes PUT"),
+        ("DELETE", "queue.fal.run/fal-ai/ltx-2/requests/x", "this URL takes GET or HEAD"),
+        ("GET", f"queue.fal.run/{T2V}", "this URL takes POST"),
+        ("GET", f"fal.run/{T2V}", "this URL takes POST"),
+    ],
+)
+def test_another_method_is_told_which_it_should_have_been(
+    mock: Mock, method: str, path: str, hint: str
+) -> None:
+    reply = mock.http.request(method, f"/{path}")
+    assert (reply.status_code, reply.headers["x-falkit-hint"]) == (405, hint)
+
+
+def test_a_websocket_elsewhere_is_told_where_it_belongs(mock: Mock) -> None:
+    headers = {"upgrade": "websocket", "connection": "upgrade"}
+    reply = mock.http.get(f"/fal.run/{T2V}", headers=headers)
+    assert (reply.status_code, "wss://ws.fal.run/" in reply.headers["x-falkit-hint"]) == (405, True)
+
+
+def test_a_submit_that_was_meant_for_a_request_is_told_that_alone(serve: Serve) -> None:
+    mock = serve()
+    job = mock.submit()
+    long = job["status_url"].replace("/fal-ai/ltx-2/", f"/{T2V}/")
+    hint = mock.http.post(long, json={}).headers["x-falkit-hint"]
+    assert hint.startswith(f"send GET {job['status_url']}")
+    assert "document" not in hint

@@ -110,8 +110,8 @@ def test_an_id_like_no_other_names_nothing() -> None:
         Catalog.vendored().get("fal-ai/flux/dev")
     assert caught.value.near == ()
     assert str(caught.value) == (
-        "falkit has no document for 'fal-ai/flux/dev', which says nothing about fal; "
-        "docs/python.md says how to add one"
+        "falkit has no document for 'fal-ai/flux/dev', which says nothing about fal: it may "
+        "well exist there; falkit.Mock takes your own document (docs/python.md)"
     )
 
 

@@ -23,6 +23,7 @@ from falkit_mock.core.events import (
     RequestAnswered,
     RequestArrived,
     RequestRecord,
+    fault_names,
 )
 from falkit_mock.core.network import MEDIA, ROLES
 from falkit_spec import JSON
@@ -33,7 +34,7 @@ Level: TypeAlias = Literal["info", "warning", "error"]
 # A line has the mock's time too where it is further than this from the machine's, in seconds.
 _NEAR = 60.0
 # Characters of a receiver's answer that are shown, and of a hint that was shown before.
-_LONGEST, _REMINDER = 100, 50
+_LONGEST, _REMINDER = 100, 160
 _INDENT = "\n         "
 _AGAIN = "… (as above)"
 
@@ -71,7 +72,7 @@ def delivery_text(delivery: Delivery, now: float, *, paused: bool = False) -> st
     if delivery.number > 1:
         parts.append(f"attempt {delivery.number}")
     if delivery.faults:
-        parts.append(f"fault: {', '.join(delivery.faults)}")
+        parts.append(f"fault: {fault_names(delivery.faults)}")
     if apart:
         parts.append(f"at {iso(delivery.sent)} by the mock's clock")
     line = "  ".join(parts)

@@ -144,7 +144,8 @@ def jobs(
     falkit jobs ID hold             keep it where it is until it is released
     falkit jobs ID release          let it go on; --to COMPLETED ends it
     falkit jobs ID complete         end it now, with its own answer
-    falkit jobs ID fail FAULT       end it now; `falkit faults` lists them
+    falkit jobs ID fail FAULT       end it now; `falkit faults` lists them, and
+                                    'NAME key=value' gives parameters
 
     The newest is the last.
     """
@@ -174,8 +175,22 @@ def _one(mock: RunningMock, request_id: str, action: str, fault: str | None, to:
     if action == "show":
         return mock.get(path)
     query = f"?to={to}" if to is not None else ""
-    body = {"fault": fault} if fault is not None else None
+    body = None if fault is None else _fault_of(fault)
     return mock.post(f"{path}/{action}{query}", body)
+
+
+def _fault_of(text: str) -> dict[str, Any]:
+    """Read `NAME key=value …` as the control API takes it."""
+    # Lazy: no other command reads rules.
+    from falkit_mock.faults import RuleError
+    from falkit_mock.faults.rules import Rule
+
+    try:
+        table = Rule.read(text).table()
+    except RuleError as error:
+        raise click.UsageError(str(error)) from None
+    name = table.pop("fault")
+    return {"fault": name, "parameters": table} if table else {"fault": name}
 
 
 def _job_line(job: dict[str, Any]) -> str:

@@ -44,10 +44,10 @@ _EARLY_ENDS: dict[EarlyEnd, str] = {
 }
 # A program that failed may have been unable to read its clips, by how they were named.
 _UNREAD = {
-    "auto": "no clip was fetched: where a program refuses to download from 127.0.0.1, "
-    "--media-host real names clips as fal does",
-    "real": "no clip was fetched: what doesn't go through falkit, such as a browser, finds no clip "
-    "at v3b.fal.media; --media-host auto names them by 127.0.0.1",
+    "auto": "the program ended before it fetched its clip; if it refuses to download from "
+    "127.0.0.1, --media-host real names clips as fal does",
+    "real": "the program ended before it fetched its clip; if a browser was to, which doesn't go "
+    "through falkit, --media-host auto names clips by 127.0.0.1",
 }
 
 
@@ -98,6 +98,8 @@ class Summary:
 
     def _count_request(self, record: RequestRecord) -> None:
         self._requests += 1
+        if record.status == 307 and "redirect" in record.faults:
+            self._made["redirect"] += 1
         if record.status and record.status < 400 and not record.cut:
             _keep_hint(self._hints_of_successes, record)
             role = ROLES.get(record.host)
@@ -156,8 +158,6 @@ class Summary:
         lines += self._failed_job_lines()
         lines += self._undone()
         lines += _bounded(self._idle_rules(), "  never applied:")
-        if code and self._results and not self._reads:
-            lines += _wrapped(f"  {_UNREAD[self._service.settings.media_host]}")
         if gateway is not None:
             verb = "went out" if gateway.egress.policy == "allow" else "kept from leaving"
             counts = Counter({f"{h}:{p}": n for (h, p), n in gateway.egress.counts.items()})
@@ -167,6 +167,9 @@ class Summary:
                 for (host, how), times in gateway.early_ends.most_common()
             ]
             lines += _bounded(ends, "  connections to")
+        if code and self._results and not self._reads:
+            # The last, since whatever stands above may be why.
+            lines += _wrapped(f"  {_UNREAD[self._service.settings.media_host]}")
         return "\n".join(lines)
 
     async def _jobs(self) -> list[str]:

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from falkit_mock.cli.running import RunningMock, json_option, note_empty, running_mock
 from falkit_mock.core import iso, printable
-from falkit_mock.core.events import VERDICTS
+from falkit_mock.core.events import VERDICTS, fault_names
 from falkit_mock.webhooks.signing import ABOUT, SAMPLES, SampleName
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _lines(delivery: dict[str, Any]) -> str:
     answer, number = delivery["response"], delivery["number"]
     code = "---" if answer is None else answer["status_code"]
     cause = "" if delivery["cause"] == "job" else f"  by {delivery['cause']}"
-    faults = f"  [{', '.join(delivery['faults'])}]" if delivery["faults"] else ""
+    faults = f"  [{fault_names(delivery['faults'])}]" if delivery["faults"] else ""
     after = f"  next {iso(delivery['next'])[11:19]}" if delivery["next"] is not None else ""
     line = (
         f"{iso(delivery['sent'])[11:19]}  {code}  {delivery['status']:<12}  attempt {number:<2}  "

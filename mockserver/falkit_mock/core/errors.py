@@ -189,16 +189,21 @@ def websocket_only() -> WireError:
     return WireError(detail, status_code=426, hint=hint, headers=headers)
 
 
-def method_not_allowed(*allowed: str) -> WireError:
+def method_not_allowed(*allowed: str, hint: str | None = None) -> WireError:
     """Return the refusal of a method that a path doesn't take."""
-    headers = {"allow": ", ".join(allowed)}
-    return WireError({"detail": "Method Not Allowed"}, status_code=405, headers=headers)
+    headers, hint = {"allow": ", ".join(allowed)}, hint or _takes(allowed)
+    return WireError({"detail": "Method Not Allowed"}, status_code=405, headers=headers, hint=hint)
 
 
 def no_queue_route(*allowed: str, hint: str | None = None) -> WireError:
     """wire.md §3.7: the queue's own 405, whose body is a text or empty; a text here."""
     text, headers = "405: Method Not Allowed", {"allow": ", ".join(allowed)}
+    hint = hint or _takes(allowed)
     return WireError({}, status_code=405, headers=headers, hint=hint, text=text)
+
+
+def _takes(allowed: tuple[str, ...]) -> str:
+    return f"this URL takes {' or '.join(allowed)}"
 
 
 def redirected(location: str) -> WireError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
@@ -20,6 +20,13 @@ from falkit_spec import JSON
 # because its target is not allowed, or never made by a fault.
 Verdict: TypeAlias = Literal["acknowledged", "retry", "failed", "refused", "lost"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+
+def fault_names(faults: Iterable[str]) -> str:
+    """Return the faults of a delivery by the names that rules have for them."""
+    return ", ".join(f"webhook_{name}" for name in faults)
+
+
 # Why it was made: a job's end, or a person's request.
 Cause: TypeAlias = Literal["job", "resend", "trigger"]
 

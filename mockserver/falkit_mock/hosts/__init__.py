@@ -102,7 +102,12 @@ class RequestContext:
     def allow(self, *methods: str) -> None:
         """Raise WireError 405 unless the request has one of these methods."""
         if self.method not in methods:
-            raise method_not_allowed(*methods)
+            hint = None
+            if self.header(b"upgrade").lower() == "websocket":
+                hint = (
+                    "of fal's hosts ws.fal.run alone speaks WebSocket here: wss://ws.fal.run/{id}"
+                )
+            raise method_not_allowed(*methods, hint=hint)
 
     def stream(self) -> AsyncGenerator[bytes]:
         """Yield the body as it comes; raise ClientDisconnect if the caller hangs up."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 from falkit_mock.core import HINT, dumps, header_text
@@ -13,7 +14,7 @@ from falkit_mock.faults.rules import NO_MAGIC
 from falkit_mock.hosts import Host, RequestContext, authorize
 from falkit_mock.hosts.addresses import Address, split_app
 from falkit_mock.hosts.fal_run import read_model_request
-from falkit_mock.hosts.faults import before_job, before_model, note_job, note_outcome
+from falkit_mock.hosts.faults import REDIRECTED, before_job, before_model, note_job, note_outcome
 from falkit_mock.hosts.replies import (
     REQUEST_ID,
     AnyReply,
@@ -70,8 +71,11 @@ class Queue(Host):
         if "requests" in rest:
             context.add_hint(_meant(context, app, rest[rest.index("requests") :]))
         if context.method != "POST":
-            raise no_queue_route("POST")
+            raise no_queue_route("POST", hint=_no_get(context))
         request = await read_model_request(context, app, self._catalog, self._service)
+        if "requests" in rest:
+            # What was meant is said already.
+            request = replace(request, hint=None)
         service, magic = self._service, NO_MAGIC
         if request.marked or not service.rules.idle:
             magic = await before_model(service, context, request, "queue")
@@ -239,6 +243,13 @@ def _meant(context: RequestContext, app: str, rest: list[str]) -> str:
     why = "fal takes this URL for a submit, whose method is POST"
     lenient = "--assume queue-urls=lenient takes it as it was meant"
     return f"send {method} {url}, which the reply to the submit names; {why} ({lenient})"
+
+
+def _no_get(context: RequestContext) -> str | None:
+    """Say what a GET of a submit's URL may have come from; None where nothing is known."""
+    if REDIRECTED in context.address.query:
+        return "the redirect was a 307, which is followed with the method and body as they were"
+    return None
 
 
 _READS, _GET = ("GET", "HEAD"), ("GET",)

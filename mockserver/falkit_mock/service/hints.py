@@ -74,7 +74,7 @@ def of_unknown_fields(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
         near = [] if name in dropped else near_misses(name, known)
         fix = f" (did you mean {near[0]}?)" if near else ""
         if name in dropped:
-            fix = f" (fal had it until {dropped[name]}; --as-of {dropped[name]} has it still)"
+            fix = f" (fal's document of {dropped[name]} had it; so has --as-of {dropped[name]})"
         words.append(f"{shortened(name)}{fix}")
     if len(unknown) > NAMED_FIELDS:
         words.append(f"{len(unknown) - NAMED_FIELDS} more")

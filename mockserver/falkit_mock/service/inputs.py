@@ -152,7 +152,10 @@ def check_data_uri(medium: MediaValue, *, labels: bool = False) -> float | None:
     `labels` has the media type checked as well. Return the length in seconds, if it has one.
     """
     if labels and (label := unknown_label(medium.value)):
-        why = f"no file extension is known for {label!r}; name the type by its registered name"
+        why = (
+            f"no file extension is known for {label!r}; upload the file, or use a type that has "
+            "one, such as audio/x-wav or audio/mpeg"
+        )
         raise _rejected(medium, "file_download_error", why, message="Unsupported data URL")
     try:
         data = read_data_uri(medium.value)

@@ -142,7 +142,10 @@ def _parsed(
                 )
             )
             if is_data_uri(value) and (label := unknown_label(value)):
-                hints.append(f"{wanted.field}: some of fal's models refuse data URIs of {label}")
+                hints.append(
+                    f"{wanted.field}: some of fal's models refuse data URIs of {label}; "
+                    "upload the file to be safe"
+                )
     return ParsedRequest(
         endpoint=endpoint,
         input=filled,

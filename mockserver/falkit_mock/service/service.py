@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from falkit_mock.core import errors
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.events import Events
-from falkit_mock.core.fal_errors import platform_error
+from falkit_mock.core.fal_errors import NOT_BILLED, platform_error
 from falkit_mock.core.identity import Identity, Tokens
 from falkit_mock.core.jobs import (
     Entry,
@@ -253,6 +253,9 @@ class Service:
         if job.status(self.clock.now()) == "IN_QUEUE":
             job.run = 0.0
         if outcome is not None and not outcome.ok:
+            if job.status(self.clock.now()) == "IN_QUEUE":
+                # No runner has worked on it.
+                outcome = replace(outcome, headers={**outcome.headers, **NOT_BILLED})
             # It failed on its way, and was not refused at its beginning.
             job.faults = replace(job.faults, outcome="chosen by hand", rule=None)
         self._end(job, outcome)
