@@ -308,7 +308,10 @@ def test_an_import_resumes_a_webhook_whose_copy_came_last(standing: Serve) -> No
         submit(old, receiver.url, headers={"x-falkit-fault": "webhook_duplicate seconds=5"})
         go(old, 6)
         assert [one["status"] for one in deliveries(old)] == ["retry", "acknowledged"]
-        new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)
+        new.http.put(
+            "/__falkit/state",
+            content=old.http.get("/__falkit/state", headers={"x-falkit-client": "test"}).content,
+        )
         go(new, 7201)
         receiver.wait(3)
     assert [one["number"] for one in deliveries(new)] == [1, 1, 2]
@@ -321,7 +324,10 @@ def test_an_import_does_not_resume_a_webhook_that_was_taken_by_hand(standing: Se
         job = submit(old, receiver.url)
         settled(old)
         post(old, f"/jobs/{job['request_id']}/resend")
-        new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)
+        new.http.put(
+            "/__falkit/state",
+            content=old.http.get("/__falkit/state", headers={"x-falkit-client": "test"}).content,
+        )
         go(new, 7201)
         assert len(receiver.received) == 2
     assert new.http.get("/__falkit/webhooks").json()["waiting"] == 0
