@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import threading
 import warnings
@@ -22,6 +23,7 @@ _FORMATS = (
 )
 # Pillow's names, where they are not the documents' own in capitals.
 _NAMES = {"MPO": "jpeg", "JPEG2000": "jp2"}
+_SILENT = logging.NullHandler()
 # Pillow warns of large pictures, and Python's warning filters are the process's, not a thread's.
 _FILTERS = threading.Lock()
 
@@ -59,6 +61,8 @@ def _opened(
     from PIL import Image, UnidentifiedImageError
 
     pi_heif.register_heif_opener()  # pyright: ignore[reportUnknownMemberType]  # untyped
+    # What Pillow has to say of a broken file is said by its exceptions, too.
+    logging.getLogger("PIL").addHandler(_SILENT)
     name, size = "", None
     try:
         with _FILTERS, warnings.catch_warnings():
