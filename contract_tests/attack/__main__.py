@@ -59,7 +59,8 @@ def attack(target: Target, surface: Surface, seconds: float, number: int, least:
         @given(surface.requests)
         def each(data: bytes) -> None:
             try:
-                answer = exchange(address, data, 0.2 if surface.raw else PATIENCE)
+                patience = 0.2 if surface.raw else PATIENCE
+                answer = exchange(address, data, patience, surface.opening)
             except TimeoutError:
                 answer = b""
                 if not surface.raw:
@@ -79,6 +80,10 @@ def attack(target: Target, surface: Surface, seconds: float, number: int, least:
 
 def judge(report: Report, surface: Surface, data: bytes, answer: bytes) -> None:
     report.cases += 1
+    if surface.opening and answer:
+        # A frame, by its first byte.
+        report.codes[answer[0]] = report.codes.get(answer[0], 0) + 1
+        return
     match = re.match(rb"HTTP/1\.1 (\d{3})", answer)
     if match is None:
         report.unanswered += 1

@@ -70,6 +70,7 @@ def mangled(whole: Bytes) -> Bytes:
     return mangle()
 
 
+_JSONS = VALUES.map(json.dumps).map(str.encode)
 _HEADER_VALUES = TEXT | st.sampled_from(
     [
         "",
@@ -279,6 +280,32 @@ def webhooks(draw: st.DrawFn) -> bytes:
     )
 
 
+_HANDSHAKE = request(
+    "GET",
+    f"/ws.fal.run/{IDS[0]}",
+    [
+        KEY,
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ],
+).replace(b"connection: close", b"connection: upgrade")
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> bytes:
+    """WebSocket frames: inputs, pieces of them, control frames, lengths that lie."""
+    sent = b""
+    for _ in range(draw(st.integers(1, 4))):
+        payload = draw(st.binary(max_size=130) | st.just(b'{"prompt": "a"}') | _JSONS)
+        head = draw(st.sampled_from([0x81, 0x81, 0x82, 0x01, 0x80, 0x88, 0x89, 0x8A, 0xC1, 0x83]))
+        length = draw(st.just(min(len(payload), 125)) | st.integers(0, 127))
+        mask = draw(st.binary(min_size=4, max_size=4))
+        masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload[:125]))
+        sent += bytes([head, 0x80 | length]) + mask + masked
+    return sent
+
+
 @st.composite
 def proxied(draw: st.DrawFn) -> bytes:
     """What a proxy is sent: tunnels, whole URLs, TLS that is none."""
@@ -306,6 +333,8 @@ class Surface:
     gateway: bool = False
     # Whether a request may be no HTTP, and then need not be answered.
     raw: bool = False
+    # What a connection begins with, such as a handshake.
+    opening: bytes = b""
     # Server errors that a request may well ask for.
     asked: tuple[int, ...] = (501,)
 
@@ -323,4 +352,5 @@ SURFACES = [
     Surface("control", control()),
     Surface("archives", mangled(st.just(_ARCHIVE)).map(_import)),
     Surface("webhooks", webhooks()),
+    Surface("WebSockets", frames(), raw=True, opening=_HANDSHAKE),
 ]

@@ -113,13 +113,20 @@ def _address(url: str) -> Address:
     return str(parts.hostname), parts.port or 80
 
 
-def exchange(address: Address, data: bytes, patience: float = PATIENCE) -> bytes:
+def exchange(
+    address: Address, data: bytes, patience: float = PATIENCE, opening: bytes = b""
+) -> bytes:
     """Send bytes and return the first of what is answered; nothing if the other side hangs up.
 
-    Raise TimeoutError if nothing comes.
+    Where there is an `opening`, its answer is read first and let go. Raise TimeoutError if
+    nothing comes.
     """
-    with socket.create_connection(address, patience) as connection:
+    with socket.create_connection(address, PATIENCE) as connection:
         try:
+            if opening:
+                connection.sendall(opening)
+                connection.recv(65_536)
+            connection.settimeout(patience)
             connection.sendall(data)
             answer = connection.recv(65_536)
             while b"\r\n\r\n" not in answer and (more := connection.recv(65_536)):
