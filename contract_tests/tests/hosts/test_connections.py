@@ -9,10 +9,14 @@ import socket
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
 from falkit import Settings
+from falkit_mock.hosts import unless_gone
 from falkit_mock.server import ConnectionProtocol, MockServer
 from serving import KEY, PATIENCE, T2V, Mock, Serve, WatchedClock, running
 
@@ -246,3 +250,26 @@ def test_a_caller_that_leaves_requests_behind_leaves_no_error(
     gc.collect()
     assert capfd.readouterr().err == ""
     assert len(mock.jobs()) == 1, "what came behind was never begun"
+
+
+def test_work_that_fails_once_its_caller_has_gone_leaves_no_error() -> None:
+    async def fails() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ValueError("the mock ends") from None
+
+    async def hung_up() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def call() -> list[dict[str, Any]]:
+        heard: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, said: heard.append(said))
+        with pytest.raises(ClientDisconnect):
+            await unless_gone(hung_up, fails())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        gc.collect()
+        return heard
+
+    assert asyncio.run(call()) == []
