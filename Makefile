@@ -9,7 +9,7 @@ JS := contract_tests/tests/clients/javascript
 SDK := contract_tests/tests/clients/sdk
 
 .PHONY: help demo test check format lint typecheck typecheck-here typecheck-windows typecheck-macos \
-	types tests planted planted-quick nightly wheel tools javascript sdk clients-latest seeds bench clean
+	types tests planted planted-quick nightly attack wheel tools javascript sdk clients-latest seeds bench clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -99,6 +99,10 @@ planted: .venv/.ready ## plant faults in copies of the code; each must fail the 
 nightly: planted ## the contract tests at length: a million inputs, thousands of walks of the state machine
 	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto --timeout 3000 -o faulthandler_timeout=3300 \
 		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py
+	PYTHONPATH=contract_tests $(V)/python -m attack --minutes 1 --least 250 --seed 1
+
+attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, archives
+	PYTHONPATH=contract_tests $(V)/python -m attack
 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
 	$(V)/python scripts/try_wheel.py

@@ -17,6 +17,7 @@ from typing import TextIO
 
 import click
 
+from falkit_client.errors import printable
 from falkit_client.results import InProgress, Queued, Status
 from falkit_spec.catalog import dropped_inputs
 from falkit_spec.endpoint import Endpoint
@@ -163,7 +164,7 @@ class Display:
                 self._share = min(int(percent[1]), 100) / 100
             # A model's own progress bar is shown as this one; without a moving line it is printed.
             if not (percent and self._moves):
-                self.print(f"  | {line.message}"[: self._width])
+                self.print(f"  | {printable(line.message)}"[: self._width])
         match status:
             case Queued():
                 ahead = "" if status.position is None else f", {status.position} ahead"

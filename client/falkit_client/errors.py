@@ -108,6 +108,11 @@ class FalkitError(Exception):
         return partial(type(self), **evidence), (), self.__dict__
 
 
+def printable(text: str) -> str:
+    """Return text without what would move a terminal's cursor: who wrote it isn't known."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def fault_line(fault: Fault) -> str:
     """One fault as a line: where, what, and what was given if it is short.
 

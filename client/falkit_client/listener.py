@@ -15,7 +15,13 @@ import click
 
 from falkit_client._requests import origin
 from falkit_client.download import files_of
-from falkit_client.errors import KeysUnavailable, StaleTimestamp, WebhookError, fault_line
+from falkit_client.errors import (
+    KeysUnavailable,
+    StaleTimestamp,
+    WebhookError,
+    fault_line,
+    printable,
+)
 from falkit_client.webhooks import FAL_JWKS, Delivery, KeyRing, jwks_url
 
 if TYPE_CHECKING:
@@ -251,6 +257,5 @@ def _forwarded(passed: Passed) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text without what would move a terminal's cursor: not all of it is verified."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in text)
+    shown = printable(text)
     return shown if len(shown) <= _WIDEST else shown[: _WIDEST - 1] + "…"

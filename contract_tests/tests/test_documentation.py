@@ -180,6 +180,14 @@ def test_what_captures_settle_is_held_by_a_test_that_is_there() -> None:
         assert not name or f"def {name}(" in source, test
 
 
+def test_the_tests_that_the_security_page_names_are_there() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    named = set(re.findall(r"`((?:\w+/)+test_\w+\.py)`", page))
+    assert len(named) > 15
+    for file in named:
+        assert (ROOT / "contract_tests" / "tests" / file).is_file(), file
+
+
 def test_whatever_is_accepted_beyond_fal_has_a_source() -> None:
     page = (ROOT / "docs" / "fidelity.md").read_text()
     section = page.partition("## Accepts more than fal\n")[2].partition("\n## ")[0]

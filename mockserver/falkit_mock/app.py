@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from falkit_mock.control.routes import ROOT, Guard, control_router, is_control
 from falkit_mock.core import HINT
 from falkit_mock.core.clock import Clock
-from falkit_mock.core.errors import HostNotImitated, WireError
+from falkit_mock.core.errors import HostNotImitated, WireError, is_shortage, no_room
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE, WS
 from falkit_mock.gateway.gateway import Gateway
@@ -63,6 +63,8 @@ EXPOSED_HEADERS = (
     "content-range",
     "etag",
 )
+# What the mock's own routes raise that is an answer, or may be one.
+_REFUSALS = (HTTPException, WireError, MemoryError, OSError)
 # Whether the mock is up, for whoever waits for it.
 _PROBES = ("/health", "/ready")
 # Where faults apply to a request that calls no model; those of a model's ask for its input first.
@@ -142,7 +144,10 @@ class MockApp:
             await cut(context, error.fault)
             return
         except Exception as error:
-            failed, reply = error, self._internal_error(context, error)
+            if is_shortage(error):
+                reply = error_reply(no_room(error), self.service.identity.reply_id())
+            else:
+                failed, reply = error, self._internal_error(context, error)
         if context.hints:
             add_hints(reply, context.hints)
         record, headers = context.record, reply.headers
@@ -209,11 +214,14 @@ class MockApp:
             return json_reply({"status": "ok"}, request_id=service.identity.reply_id())
 
         async def refused(request: Request, error: Exception) -> Reply:
-            if isinstance(error, HTTPException):
+            if is_shortage(error):
+                error = no_room(error)
+            elif isinstance(error, HTTPException):
                 # Starlette's own refusals are plain text without an id.
                 detail, code = {"detail": error.detail}, error.status_code
                 error = WireError(detail, status_code=code, headers=error.headers)
-            assert isinstance(error, WireError)
+            if not isinstance(error, WireError):
+                raise error
             return error_reply(error, service.identity.reply_id())
 
         @asynccontextmanager
@@ -231,7 +239,7 @@ class MockApp:
                 *(Route(path, health) for path in _PROBES),
                 Mount("", control),
             ],
-            exception_handlers={HTTPException: refused, WireError: refused},  # type: ignore[dict-item]
+            exception_handlers=dict.fromkeys(_REFUSALS, refused),  # type: ignore[arg-type]
             lifespan=lifespan,
         )
 

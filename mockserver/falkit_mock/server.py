@@ -8,9 +8,10 @@ import signal
 import socket
 import struct
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import uvicorn
@@ -18,12 +19,17 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http import httptools_impl
 
 from falkit_mock.core.errors import WireError
+from falkit_mock.core.limits import SLICE
 from falkit_mock.core.network import WS
 from falkit_mock.hosts import CONNECTION
 from falkit_mock.hosts.addresses import find_address
 from falkit_mock.service.service import Service
+from falkit_mock.settings import Settings
+from falkit_mock.store.blobs import sweep
 
 if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
+
     from falkit_mock.gateway.gateway import Gateway
 
 # The reason phrase is what @fal-ai/client shows as an error's message (wire.md §11), and
@@ -66,25 +72,160 @@ class SocketConnection:
 _HANDSHAKE = {b"sec-websocket-key", b"sec-websocket-version"}
 
 
+class _Awaits(Enum):
+    """What is to come of the request that a connection brings."""
+
+    HEAD = "head"
+    BODY = "body"
+    NOTHING = "nothing"
+
+
 class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
-    """Uvicorn's HTTP, which also hands each request its connection."""
+    """Uvicorn's HTTP, which also hands each request its connection, and is bounded.
+
+    A head has a limit in bytes, and head, body and reply must get on; of requests that come
+    before they are asked for, a reading's worth is kept and no more is read.
+    """
 
     _connection: SocketConnection | None = None
+
+    def __init__(self, limits: Settings, **options: Any) -> None:
+        super().__init__(**options)
+        self._limits = limits
+        self._awaits = _Awaits.HEAD
+        # Bytes of the present head, and the moments, on the loop's clock, at which the caller
+        # last sent what was awaited and since which it takes nothing of a reply.
+        self._head = 0
+        self._since = self._blocked_since = 0.0
+        # Why a request is refused before it reaches the application.
+        self._refusal = (400, "Invalid HTTP request received.")
+        # What follows a request that waits for another's end.
+        self._unread = b""
+        self._running: httptools_impl.RequestResponseCycle | None = None
 
     def connection_made(  # type: ignore[override]
         self, transport: asyncio.Transport
     ) -> None:
         super().connection_made(transport)
         self._connection = SocketConnection(transport)
+        self._since = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        # Uvicorn tells the newest request alone, and the others would write to a closed socket.
+        waiting = [cycle for cycle, _ in self.pipeline]
+        for cycle in (self._running, *waiting):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self.pipeline.clear()
+        self._unread = b""
         if self._connection is not None:
             self._connection.lost()
+
+    def data_received(self, data: bytes) -> None:
+        if self.pipeline:
+            self._unread += data
+            self.flow.pause_reading()
+            return
+        if self._awaits is _Awaits.BODY or len(data) <= SLICE:
+            self._feed(data)
+            return
+        for start in range(0, len(data), SLICE):
+            self._feed(data[start : start + SLICE])
+            if self.transport.is_closing() or self.transport.get_protocol() is not self:
+                return
+            if self.pipeline:
+                self._unread = data[start + SLICE :]
+                return
+
+    def _feed(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._awaits is _Awaits.BODY:
+            self._since = self.loop.time()
+        elif self._awaits is _Awaits.HEAD:
+            # The parser says nothing of a line before its end.
+            self._head += len(data)
+            if self._head > self._limits.max_head + SLICE and not self.transport.is_closing():
+                self._end(*self._too_long())
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope[CONNECTION] = self._connection  # type: ignore[literal-required]  # as extensions do
+        self._awaits, self._head, self._since = _Awaits.HEAD, 0, self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self._limits.max_head:
+            self._refusal = self._too_long()
+            raise ValueError("the parser stops at any error")
+        super().on_headers_complete()
+        self._awaits, self._since = _Awaits.BODY, self.loop.time()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._awaits = _Awaits.NOTHING
+
+    def _start_asgi_task(
+        self, cycle: httptools_impl.RequestResponseCycle, app: ASGI3Application
+    ) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self.flow.pause_reading()
+        elif self._unread:
+            unread, self._unread = self._unread, b""
+            self.data_received(unread)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._blocked_since = self.loop.time()
+
+    def send_400_response(self, msg: str) -> None:
+        self._end(*self._refusal)
+
+    def check(self, now: float) -> None:
+        """End the connection if its caller has kept it waiting for too long."""
+        if self.flow.write_paused:
+            if now - self._blocked_since > self._limits.body_timeout:
+                self.transport.abort()
+            return
+        # Where nothing is read it isn't the caller who keeps the others waiting.
+        if self.flow.read_paused or self.transport.is_closing():
+            return
+        waited = now - self._since
+        if self._awaits is _Awaits.BODY and waited > self._limits.body_timeout:
+            self._give_up("body", self._limits.body_timeout)
+        elif self._awaits is _Awaits.HEAD and waited > self._limits.head_timeout:
+            self._give_up("head", self._limits.head_timeout)
+
+    def _give_up(self, part: str, seconds: float) -> None:
+        cycle = self._running
+        if cycle is not None and cycle.response_started and not cycle.response_complete:
+            self.transport.close()
+        else:
+            self._end(408, f"The request's {part} did not come within {seconds:g} s.")
+
+    def _too_long(self) -> tuple[int, str]:
+        most = self._limits.max_head
+        if len(self.url) > most:
+            return 414, f"The URL is longer than {most} bytes."
+        return 431, f"The URL and headers are longer than {most} bytes; --max-head changes it."
+
+    def _end(self, status_code: int, text: str) -> None:
+        """Refuse what isn't a whole request, and close."""
+        body = text.encode()
+        head = (
+            b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+            b"connection: close\r\n\r\n"
+        )
+        self.transport.write(httptools_impl.STATUS_LINE[status_code] + head % len(body) + body)
+        self.transport.close()
 
     def _should_upgrade_to_ws(self) -> bool:
         """Only ws.fal.run speaks WebSocket; elsewhere a handshake is the GET that it looks like."""
@@ -120,9 +261,12 @@ class MockServer(uvicorn.Server):
     ) -> None:
         for code, phrase in _PHRASES.items():
             httptools_impl.STATUS_LINE[code] = b"HTTP/1.1 %d %s\r\n" % (code, phrase)
+        self._protocol = partial(ConnectionProtocol, service.settings)
         config = uvicorn.Config(
             app,
-            http=ConnectionProtocol,
+            # Uvicorn calls it and asks no more of it.
+            http=cast("type[asyncio.Protocol]", self._protocol),
+            timeout_keep_alive=cast("int", service.settings.idle_timeout),
             ws="none",
             access_log=False,
             # No pings: a program that is held by a debugger keeps its connection.
@@ -150,6 +294,8 @@ class MockServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.loop = asyncio.get_running_loop()
+        # Nobody waits for it: what a killed server left is in nobody's way.
+        self.loop.run_in_executor(None, sweep)
         if self._gateway is not None:
             await self.open_gateway(self._gateway)
         self._ready()
@@ -164,9 +310,17 @@ class MockServer(uvicorn.Server):
         ticks = 0
         while not await self.on_tick(ticks):
             ticks = (ticks + 1) % 864_000
+            if ticks % 10 == 0:
+                self.check_connections(asyncio.get_running_loop().time())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await self._end.wait()
+
+    def check_connections(self, now: float) -> None:
+        """End the connections whose callers are overdue at a moment of the loop's clock."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, ConnectionProtocol):
+                connection.check(now)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.close()
@@ -177,7 +331,7 @@ class MockServer(uvicorn.Server):
     def _from_gateway(self) -> httptools_impl.HttpToolsProtocol:
         """Return what serves one of the gateway's connections; it ends with the others."""
         assert self._gateway is not None
-        return ConnectionProtocol(
+        return self._protocol(
             config=self.config,
             server_state=self.server_state,
             app_state={**self.lifespan.state, **self._gateway.state},

@@ -24,6 +24,7 @@ from falkit_mock.faults import RuleError
 from falkit_mock.faults.rules import Rule
 from falkit_spec import JSON, UnknownDate
 from falkit_spec.catalog import date_in_force
+from falkit_spec.errors import near_misses
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,6 +52,11 @@ class MockSettings(TypedDict, total=False):
     seed: int | None
     api_keys: Iterable[str]
     max_body: int
+    max_kept: int
+    max_head: int
+    head_timeout: float | str
+    body_timeout: float | str
+    idle_timeout: float | str
     allow_private_inputs: bool
     media_host: MediaHost
     log_window: int
@@ -100,6 +106,14 @@ class Settings:
     api_keys: frozenset[str] = frozenset()
     # Bytes; a larger body is answered 413.
     max_body: int = 64 * MiB
+    # Bytes of inputs and outcomes of all jobs; beyond them a submit is answered 507.
+    max_kept: int = 2048 * MiB
+    # Bytes of a URL and headers; seconds for them to come, for the next piece of a body or of a
+    # reply to pass, and for the next request of a connection.
+    max_head: int = 64 * 1024
+    head_timeout: float = 30.0
+    body_timeout: float = 60.0
+    idle_timeout: float = 60.0
     # Whether image and video URLs on this machine or network are fetched and checked,
     # where fal, which can't reach them, answers file_download_error.
     allow_private_inputs: bool = False
@@ -231,18 +245,27 @@ def _result_ttl(value: Any) -> float | None:
         return None
     if value == "forever":
         return math.inf
-    try:
-        seconds = parse_duration(value) if isinstance(value, str) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        seconds = math.nan
+    seconds = _length(value)
     fix = "give fal, forever, seconds above 0, or a length such as 2h"
-    good = seconds > 0 and not isinstance(value, bool)
-    _checked(value, good, f"isn't a time to fetch a result in; {fix}")
+    _checked(value, seconds > 0, f"isn't a time to fetch a result in; {fix}")
     return seconds
 
 
-def _moment(value: Any) -> float | None:
-    return None if value is None else parse_moment("clock_start", value)
+def _seconds(value: Any) -> float:
+    seconds = _length(value)
+    fix = "give seconds above 0, or a length such as 30s"
+    _checked(value, 0 < seconds < math.inf, f"isn't a time to wait; {fix}")
+    return seconds
+
+
+def _length(value: Any) -> float:
+    """Return a length of time in seconds; NaN for what is none."""
+    if isinstance(value, bool):
+        return math.nan
+    try:
+        return parse_duration(value) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -341,10 +364,15 @@ _READERS: dict[str, _Reader] = {
     "concurrency": _whole(0),
     "result_ttl": _result_ttl,
     "clock": _choice(ClockMode),
-    "clock_start": _moment,
+    "clock_start": lambda value: value if value is None else parse_moment("clock_start", value),
     "seed": _seed,
     "api_keys": _keys,
     "max_body": _whole(1),
+    "max_kept": _whole(1),
+    "max_head": _whole(1024),
+    "head_timeout": _seconds,
+    "body_timeout": _seconds,
+    "idle_timeout": _seconds,
     "allow_private_inputs": _flag,
     "media_host": _choice(MediaHost),
     "log_window": _whole(1),
@@ -364,9 +392,6 @@ _OPTIONS = {"fault": "faults", "api_key": "api_keys", "assume": "assumptions"}
 def _no_setting(name: str) -> str:
     if name in _RENAMED:
         return f"is now called {_RENAMED[name]}"
-    # Lazy: most mocks are given settings that exist.
-    from difflib import get_close_matches
-
-    near = [_OPTIONS[name]] if name in _OPTIONS else get_close_matches(name, _READERS, n=1)
+    near = [_OPTIONS[name]] if name in _OPTIONS else near_misses(name, _READERS)
     fix = f"did you mean {near[0]}?" if near else f"those there are: {', '.join(_READERS)}"
     return f"no setting has this name; {fix}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from falkit_spec.document import Document
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.errors import UnknownDate, UnknownEndpoint
+from falkit_spec.errors import UnknownDate, UnknownEndpoint, near_misses
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import ordered
 
@@ -68,10 +68,7 @@ class Catalog:
 
     def unknown(self, endpoint_id: str) -> UnknownEndpoint:
         """Return the error that says why there is no endpoint of this id."""
-        # Lazy: most ids are known.
-        from difflib import get_close_matches
-
-        near = get_close_matches(endpoint_id, self.endpoints, cutoff=0.8)
+        near = near_misses(endpoint_id, self.endpoints, 3, likeness=0.8)
         return UnknownEndpoint(endpoint_id, near, self.later.get(endpoint_id, ""))
 
     def find(self, path: str) -> Match | None:

@@ -9,7 +9,22 @@ SpecError                  anything else that is refused, such as too many combi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+# Characters; nobody misspells anything longer, and comparing takes long.
+_LONGEST = 100
+
+
+def near_misses(
+    word: object, known: Iterable[str], most: int = 1, *, likeness: float = 0.6
+) -> list[str]:
+    """Return the known words that are most like another word, the likest first."""
+    if not isinstance(word, str) or len(word) > _LONGEST:
+        return []
+    # Lazy: most words are spelt right.
+    from difflib import get_close_matches
+
+    return get_close_matches(word, known, most, likeness)
 
 
 class SpecError(Exception):

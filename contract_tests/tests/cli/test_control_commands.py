@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,24 @@ def test_a_state_goes_out_and_in(falkit: Command, manual: Mock, tmp_path: Path) 
     assert "nothing has changed" in refused
     assert "can't be read" in falkit.refused("import", str(tmp_path / "none.tar"))
     assert "can't be written" in falkit.refused("export", str(tmp_path / "no" / "state.tar"))
+
+
+def test_a_state_is_written_for_its_owner_alone_and_replaces_files_only(
+    falkit: Command, manual: Mock, tmp_path: Path
+) -> None:
+    file, link, pipe = tmp_path / "state.tar", tmp_path / "link", tmp_path / "pipe"
+    before = os.umask(0)
+    try:
+        falkit("export", str(file))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    link.symlink_to(file)
+    os.mkfifo(pipe)
+    for other in (link, pipe, Path("/dev/null")):
+        refused = falkit.refused("export", str(other))
+        assert refused == f"falkit: {other}: is a link or no regular file; name another file\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "state.tar"]
 
 
 def test_a_missing_mock_is_one_line_with_the_fix(

@@ -393,3 +393,16 @@ def test_a_sitecustomize_of_the_programs_own_still_runs(run: Run, tmp_path: Path
     program = f"PYTHONPATH=$PYTHONPATH:{tmp_path} exec {sys.executable} -c ''"
     done = run("--quiet", "--", "sh", "-c", program)
     assert done.stdout == "mine\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells a child of it")
+def test_a_killed_falkit_leaves_no_program_behind(environ: dict[str, str]) -> None:
+    shows = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
+    command = [FALKIT, "run", "--quiet", "--", sys.executable, "-c", shows]
+    with started(command, env=environ, start_new_session=True) as falkit:
+        assert falkit.stdout is not None
+        program = os.pidfd_open(int(falkit.stdout.readline()))
+        falkit.kill()
+        ended, _, _ = select.select([program], [], [], PATIENCE)
+        os.close(program)
+    assert ended, "the program runs on"

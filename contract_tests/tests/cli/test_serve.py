@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -245,3 +246,17 @@ def test_a_bad_option_is_one_line_that_names_it(options: list[str], word: str) -
 
 def test_an_unknown_command_is_one_line() -> None:
     assert "launch" in _refused("launch")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_no_reason_to_fail(closed: str) -> None:
+    command = f"exec {shlex.quote(str(FALKIT))} faults {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_full_disk_behind_the_output_is_one_line() -> None:
+    command = f"exec {shlex.quote(str(FALKIT))} faults > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=PATIENCE, text=True)
+    assert done.stderr == "falkit: can't write the output (No space left on device)\n"
+    assert done.returncode == 1

@@ -31,7 +31,7 @@ def test_a_file_gets_a_line_for_each_change_and_log() -> None:
     shown.status(Queued("r", 2))
     shown.sleep(1.5)
     shown.status(InProgress("r", (LogLine("Generating 50%"),)))
-    shown.status(InProgress("r", (LogLine("x" * 200),)))
+    shown.status(InProgress("r", (LogLine("\x1b[31mred\x9b2J"), LogLine("x" * 200))))
     shown.status(Completed("r"))
     shown.bytes(5, 10)
     assert slept == [1.5]
@@ -39,6 +39,7 @@ def test_a_file_gets_a_line_for_each_change_and_log() -> None:
         "    0.0 s  waiting, 2 ahead",
         "  | Generating 50%",
         "    1.5 s  running",
+        "  | ?[31mred?2J",
         "  | " + "x" * 75,
     ]
 

@@ -71,7 +71,24 @@ def test_this_machine_by_its_own_names_needs_no_token(mock: Mock, host: str) -> 
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:4325", "127.0.0.1.evil.example", "192.168.0.7", "x y"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:4325",
+        "127.0.0.1.evil.example",
+        "192.168.0.7",
+        "x y",
+        "[::1]evil.com",
+        "[::1].evil.com:4325",
+        "127.0.0.1:80:evil.com",
+        "127.0.0.1:evil.com",
+        "127.0.0.1@evil.com",
+        "127.0.0.1/evil.com",
+        "0.0.0.0",
+        "0.0.0.0:4325",
+        "[::]",
+        "0",
+    ],
 )
 def test_a_host_name_that_is_not_this_machines_is_refused(mock: Mock, host: str) -> None:
     reply = mock.http.post("/__falkit/reset", headers={"host": host})
@@ -86,6 +103,9 @@ def test_a_host_name_that_is_not_this_machines_is_refused(mock: Mock, host: str)
         {"origin": "null"},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"},
+        {"sec-fetch-site": "same-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "object"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"},
     ],
 )
 def test_a_page_of_another_origin_is_refused(mock: Mock, headers: dict[str, str]) -> None:
@@ -178,3 +198,8 @@ def test_falkit_serve_on_another_address_makes_a_token(options: list[str], print
             server.terminate()
             _, banner = server.communicate(timeout=PATIENCE)
     assert (token in banner) == printed
+
+
+def test_a_page_of_this_very_origin_that_came_by_another_site_is_refused(mock: Mock) -> None:
+    headers = {"origin": mock.url, "sec-fetch-site": "cross-site"}
+    assert mock.http.post("/__falkit/reset", headers=headers).status_code == 403

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -16,8 +17,11 @@ import pytest
 
 from control.taking import until_taken
 from falkit import Settings
+from falkit_mock.store.blobs import Sink
 from serving import KEY, PATIENCE, PROMPT, T2V, Mock, running
 
+# No page of another site can send it.
+CLIENT = {"x-falkit-client": "test"}
 UPLOAD = "/rest.fal.ai/storage/upload/initiate?storage_type=fal-cdn-v3"
 PIXELS = b"\x89PNG" + bytes(range(256)) * 5000
 
@@ -39,10 +43,41 @@ def upload(mock: Mock, data: bytes = PIXELS) -> str:
 
 
 def export(mock: Mock) -> bytes:
-    reply = mock.http.get("/__falkit/state")
+    reply = mock.http.get("/__falkit/state", headers=CLIENT)
     assert (reply.status_code, reply.headers["content-type"]) == (200, "application/x-tar")
     assert int(reply.headers["content-length"]) == len(reply.content)
     return reply.content
+
+
+def test_no_link_leads_to_the_state_without_a_token() -> None:
+    with running(Settings(control_token="t")) as guarded, running() as open_to_all:
+        refused = open_to_all.http.get("/__falkit/state")
+        assert (refused.status_code, "X-Falkit-Client" in refused.json()["detail"]) == (403, True)
+        token = {"authorization": "Bearer t"}
+        assert guarded.http.get("/__falkit/state", headers=token).status_code == 200
+
+
+def test_a_full_disk_is_507_and_changes_nothing(
+    manual: Mock, fresh: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(manual)
+    archive, job = export(manual), fresh.submit()
+    before, write_for_real = fresh.jobs(), Sink.write
+    for size in (1000, len(archive) + 1000):
+        room = [size]
+
+        def write(sink: Sink, data: bytes, room: list[int] = room) -> None:
+            room[0] -= len(data)
+            if room[0] < 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            write_for_real(sink, data)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Sink, "write", write)
+            reply = restore(fresh, archive)
+        assert (reply.status_code, "No space left" in reply.text) == (507, True)
+        assert (fresh.jobs(), fresh.status(job)["status"]) == (before, "IN_QUEUE")
+        assert [*fresh.service.store.uploads.blobs.folder.iterdir()] == []
 
 
 def restore(mock: Mock, archive: bytes) -> httpx.Response:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import tracemalloc
 from typing import Any
 
+import pytest
 from hypothesis import example, given, strategies as st
 
+from falkit_mock.core.limits import RULES
 from falkit_mock.faults import Fault, Parameter, RuleError, Table
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.matching import MATCHING
 from falkit_mock.faults.rules import Rule, find_magic, parse_texts, to_text
+from falkit_spec import JSON
+from serving import PROMPT, Mock
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=20)
@@ -116,6 +121,38 @@ def test_no_prompt_and_no_url_breaks_the_search_for_magic(text: str) -> None:
     found = find_magic({"prompt": f"[falkit:{text}", "image_url": f"https://falkit.test/{text}"})
     for each in found.texts:
         assert Rule.read(each)
+
+
+@pytest.mark.parametrize(
+    "input",
+    [
+        {"prompt": "[falkit:" * 100_000},
+        {"prompt": "[falkit:hang " + "x" * 3_000_000},
+        {"prompt": "[falkit:hang]" * 100_000},
+        {"urls": ["https://falkit.test/none.png"] * 100_000},
+        {"urls": ["https://falkit.test/none.png?" + "x" * 3_000_000]},
+        {"numbers": [1] * 3_000_000},
+    ],
+    ids=["unfinished", "long", "tokens", "URLs", "a long URL", "numbers"],
+)
+def test_what_an_input_may_name_is_bounded(input: dict[str, JSON]) -> None:
+    tracemalloc.start()
+    try:
+        found = find_magic(input, "submit")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found.texts) + len(found.hints) <= 2 * RULES + 1
+    assert max(map(len, found.hints), default=0) < 500
+    assert peak < 1_000_000
+
+
+def test_a_header_names_no_more_rules_than_are_read(instant: Mock) -> None:
+    few, many = "; ".join(["hang times=0"] * 20), ";" + "hang times=0;" * 21
+    assert len(parse_texts(few, RULES)) == 20
+    reply = instant.run(PROMPT, headers={"x-falkit-fault": many})
+    assert reply.status_code == 400
+    assert "has more rules than 20" in reply.text + reply.headers["x-falkit-hint"]
 
 
 def test_no_fault_has_a_parameter_that_means_something_else_in_a_rule() -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import pytest
 
+from falkit_mock.core.network import is_this_machine
 from falkit_mock.gateway.proxy_protocol import Streams, end, relay
 from gated import Gated, heard
 from gateway.test_proxying import listening, tunnel
@@ -97,3 +98,17 @@ def test_an_end_that_cannot_half_close_is_closed() -> None:
             return await run()
 
     assert asyncio.run(limited()) == (b"that is all", b"")
+
+
+@pytest.mark.parametrize("target", ["localhost", "[::1]", "0.0.0.0", "127.0.0.2"])
+def test_a_caller_on_another_machine_reaches_nothing_on_this_one(
+    gate: Gated, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_here(host: str) -> bool:
+        # The test can only call from this machine, so its address is taken for another's.
+        return host != "127.0.0.1" and is_this_machine(host)
+
+    monkeypatch.setattr("falkit_mock.gateway.gateway.is_this_machine", is_here)
+    answer = gate.said(f"CONNECT {target}:9 HTTP/1.1\r\n\r\n".encode()).decode()
+    assert answer.startswith("HTTP/1.1 403 Blocked by falkit")
+    assert "callers on other machines" in answer

@@ -39,6 +39,8 @@ def site() -> Generator[Site]:
                 "/round": "/round",
                 "/broken": "http://[::1/x.png",
                 "/elsewhere": "ftp://example.com/x.png",
+                "/cloud": "http://169.254.169.254/latest/meta-data",
+                "/carried": "http://[::ffff:169.254.169.254]/latest/meta-data",
             }
             if self.path in redirects:
                 self.send_response(302)
@@ -132,6 +134,16 @@ def test_a_redirect_that_leads_nowhere_is_a_download_error(
 ) -> None:
     assert _answer(open_mock, f"{site.url}{path}")[0] == "file_download_error"
     assert len(site.asked) <= 6
+
+
+@pytest.mark.parametrize(
+    "url", ["/cloud", "/carried", "http://169.254.169.254/", "http://[fe80::1]/"]
+)
+def test_what_clouds_tell_their_machines_is_never_fetched(
+    open_mock: Mock, site: Site, url: str
+) -> None:
+    kind, hint = _answer(open_mock, f"{site.url}{url}" if url.startswith("/") else url)
+    assert (kind, "never fetched" in hint) == ("file_download_error", True)
 
 
 def test_a_slow_download_ends(open_mock: Mock, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from falkit_mock.service.hints import of_refusal
 from falkit_spec import JSON
+from falkit_spec.errors import near_misses
 from serving import I2V_FAST, PROMPT, T2V, Mock
 
 HINT = "x-falkit-hint"
@@ -58,3 +59,18 @@ def test_text_in_place_of_an_object_is_not_taken_for_malformed_json() -> None:
 
     assert "was not read as JSON" in str(of_refusal(item(["body"])))
     assert of_refusal(item(["body", "image_size"])) is None
+
+
+def test_a_hint_names_few_of_many_fields(mock: Mock) -> None:
+    input = {**PROMPT, **{f"k{number}": 1 for number in range(20_000)}, "x" * 9000: 1}
+    hint = mock.run(input).headers["x-falkit-hint"]
+    assert "k0, k1, k10, k100, k1000, 19996 more" in hint
+    assert len(hint) < 300
+
+
+def test_a_long_word_is_compared_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compared(*_: object) -> None:
+        pytest.fail("it is compared")
+
+    monkeypatch.setattr("difflib.get_close_matches", compared)
+    assert near_misses("x" * 101, ["x"]) == []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import httpx
 import pytest
 
+from falkit_mock.service.inputs import unreachable
 from serving import I2V_FAST, PROMPT, RETAKE, Mock, Serve
 
 PRIVATE = [
@@ -28,6 +31,9 @@ PRIVATE = [
     "http://[fd00::1]/x.png",
     "http://[::ffff:127.0.0.1]/x.png",
     "http://[::ffff:10.0.0.1]/x.png",
+    "http://[::127.0.0.1]/x.png",
+    "http://[64:ff9b::7f00:1]/x.png",
+    "http://[2002:7f00:1::]/x.png",
     "http://127.1/x.png",
     "http://2130706433/x.png",
     "http://0x7f.1/x.png",
@@ -58,6 +64,8 @@ MALFORMED = [
     "http://example.com/x y.png",
     "http://127.0.0.1\\@example.com/x.png",
     "http://a\0b.com/x.png",
+    f"http://{'a.' * 127}com/x.png",
+    f"http://example.com/{'x' * 65_536}.png",
 ]
 
 
@@ -159,3 +167,14 @@ def test_a_hint_fits_in_a_header_whatever_the_input(mock: Mock) -> None:
     assert hint.isascii()
     assert hint.isprintable()
     assert len(hint) <= 600
+
+
+def test_a_host_of_megabytes_is_not_looked_at() -> None:
+    url = "http://" + "\ufdfa" * 5_000_000 + "/x.png"
+    tracemalloc.start()
+    try:
+        assert unreachable(url) is not None
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000, "it is neither copied nor kept"

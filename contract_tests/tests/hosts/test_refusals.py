@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -201,6 +203,31 @@ def test_a_body_as_large_as_allowed_is_read(serve: Serve) -> None:
         assert _post(mock, body)[0] == code
 
 
+def test_what_is_kept_is_bounded_and_a_reset_makes_room(serve: Serve) -> None:
+    mock = serve("instant", max_kept=100_000)
+    big = {"prompt": "a", "x": "y" * 40_000}
+    jobs = [mock.submit(big) for _ in range(2)]
+    for path in (f"/queue.fal.run/{T2V}", f"/fal.run/{T2V}"):
+        reply = mock.http.post(path, json=big)
+        assert (reply.status_code, "--max-kept" in reply.headers["x-falkit-hint"]) == (507, True)
+    assert [mock.result(job).status_code for job in jobs] == [200, 200], "nothing is lost"
+    url = f"/api.fal.ai/v1/models/requests/{jobs[0]['request_id']}/payloads"
+    assert mock.http.delete(url).status_code == 200
+    mock.submit(big)
+    mock.http.post("/__falkit/reset")
+    assert mock.service.store.kept == 0
+    mock.submit(big)
+
+
+def test_a_body_of_too_many_values_is_413_unread(mock: Mock) -> None:
+    values = b"1," * 600_000
+    body = b'{"prompt": "a", "x": [' + values + b"1]}"
+    reply = mock.http.post(f"/fal.run/{T2V}", content=body, headers=JSON_TYPE)
+    assert (reply.status_code, "500000 values" in reply.headers["x-falkit-hint"]) == (413, True)
+    fewer = b'{"prompt": "a", "x": [' + values[:800_000] + b"1]}"
+    assert mock.http.post(f"/fal.run/{T2V}", content=fewer, headers=JSON_TYPE).status_code == 200
+
+
 def test_a_prompt_one_character_too_long_is_refused(mock: Mock) -> None:
     assert mock.run({"prompt": "x" * 5000}).status_code == 200
     (fault,) = mock.run({"prompt": "x" * 5001}).json()["detail"]
@@ -219,3 +246,30 @@ def test_a_fault_of_the_mocks_own_is_a_json_500_with_an_id(
     assert reply.json() == {"detail": "Internal Server Error", "error_type": "internal_error"}
     assert reply.headers["x-fal-request-id"]
     assert "where it broke" in caplog.text, "the fault is nobody's secret"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        ImportError(f"libjpeg.so: cannot open shared object file: {os.strerror(errno.EMFILE)}"),
+    ],
+    ids=repr,
+)
+def test_what_the_machine_is_short_of_is_507_and_no_fault_of_the_mocks(
+    mock: Mock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(mock.service.media, "file", broken)
+    monkeypatch.setattr(mock.service.store, "jobs", broken)
+    for path in ("/v3b.fal.media/files/b/x", "/__falkit/jobs"):
+        if isinstance(error, ImportError) and path.startswith("/__"):
+            continue
+        reply = mock.http.get(path)
+        assert (reply.status_code, "short of" in reply.json()["detail"]) == (507, True)
+        assert reply.headers["x-fal-request-id"]
+    assert caplog.text == ""

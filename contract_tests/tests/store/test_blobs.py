@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from falkit_mock.store.blobs import Blobs
+from falkit_mock.store.blobs import Blobs, sweep
 
 
 @pytest.fixture
@@ -29,20 +29,19 @@ def test_a_killed_mocks_folder_is_removed_and_a_running_ones_is_not(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     living = Blobs()
-    old, young, other = (
-        tmp_path / name for name in ("falkit-uploads-old", "falkit-uploads-young", "other")
+    left, begun, new, other = (
+        tmp_path / name
+        for name in ("falkit-uploads-a", "falkit-new-uploads-b", "falkit-new-uploads-c", "other")
     )
-    for folder in (old, young, other):
+    for folder in (left, begun, new, other):
         folder.mkdir()
         (folder / "x").write_bytes(b"x")
-    for folder in (living.folder, old, other):
+    for folder in (living.folder, begun, other):
         os.utime(folder, (0, 0))
-    next_one = Blobs()
-    made = next_one.folder
-    assert sorted(tmp_path.iterdir()) == sorted([living.folder, made, young, other])
-    for each in (living, next_one):
-        each.close()
-    assert sorted(tmp_path.iterdir()) == sorted([young, other])
+    sweep()
+    assert sorted(tmp_path.iterdir()) == sorted([living.folder, new, other])
+    living.close()
+    assert sorted(tmp_path.iterdir()) == sorted([new, other])
 
 
 def test_a_dropped_sink_takes_no_more(blobs: Blobs) -> None:

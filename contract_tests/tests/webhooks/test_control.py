@@ -286,7 +286,7 @@ def test_an_import_resumes_pending_webhooks(standing: Serve) -> None:
         go(old, 100)
         settled(old, 2)
         third = submit(old, receiver.url)
-        state = old.http.get("/__falkit/state").content
+        state = old.http.get("/__falkit/state", headers={"x-falkit-client": "test"}).content
         reply = new.http.put("/__falkit/state", content=state)
         assert reply.status_code == 200, reply.text
         down = False
@@ -308,7 +308,10 @@ def test_an_import_resumes_a_webhook_whose_copy_came_last(standing: Serve) -> No
         submit(old, receiver.url, headers={"x-falkit-fault": "webhook_duplicate seconds=5"})
         go(old, 6)
         assert [one["status"] for one in deliveries(old)] == ["retry", "acknowledged"]
-        new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)
+        new.http.put(
+            "/__falkit/state",
+            content=old.http.get("/__falkit/state", headers={"x-falkit-client": "test"}).content,
+        )
         go(new, 7201)
         receiver.wait(3)
     assert [one["number"] for one in deliveries(new)] == [1, 1, 2]
@@ -321,7 +324,10 @@ def test_an_import_does_not_resume_a_webhook_that_was_taken_by_hand(standing: Se
         job = submit(old, receiver.url)
         settled(old)
         post(old, f"/jobs/{job['request_id']}/resend")
-        new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)
+        new.http.put(
+            "/__falkit/state",
+            content=old.http.get("/__falkit/state", headers={"x-falkit-client": "test"}).content,
+        )
         go(new, 7201)
         assert len(receiver.received) == 2
     assert new.http.get("/__falkit/webhooks").json()["waiting"] == 0
@@ -351,7 +357,10 @@ def test_an_import_drops_webhooks_that_are_not_allowed(standing: Serve) -> None:
     old.service.webhooks.receivers.sender = Failing()
     submit(old, "http://10.255.255.1/")
     settled(old)
-    new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)
+    new.http.put(
+        "/__falkit/state",
+        content=old.http.get("/__falkit/state", headers={"x-falkit-client": "test"}).content,
+    )
     assert [one["status"] for one in deliveries(new)] == ["retry", "refused"]
 
 

@@ -124,7 +124,10 @@ def test_a_lost_webhook_does_not_come_after_an_import(standing: Serve, receiver:
     old, new = standing(), standing()
     faulty(old, receiver.url, "lost", "before_reply")
     (log,) = settled(old)
-    new.http.put("/__falkit/state", content=old.http.get("/__falkit/state").content)
+    new.http.put(
+        "/__falkit/state",
+        content=old.http.get("/__falkit/state", headers={"x-falkit-client": "test"}).content,
+    )
     go(new, 24 * 3600)
     assert receiver.received == []
     assert deliveries(new) == [log]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Container
 from difflib import get_close_matches
@@ -78,6 +80,7 @@ def falkit() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; an error is one line on stderr and exit code 2."""
+    _open_streams()
     try:
         falkit.main(argv, prog_name="falkit", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -88,6 +91,24 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
+    except OSError as error:
+        if error.errno not in _OUTPUT_LOST:
+            raise
+        # Whoever read it has gone, or its disk is full; at its end Python would try once more.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        if error.errno != errno.EPIPE:
+            click.echo(f"falkit: can't write the output ({error.strerror})", err=True)
+        sys.exit(1)
+
+
+_OUTPUT_LOST = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)
+
+
+def _open_streams() -> None:
+    """Have somewhere to write where the shell has closed a stream (`>&-`)."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 def _message(error: click.ClickException) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +20,7 @@ from falkit_mock.faults import RuleError
 from falkit_mock.faults.rulebook import read_rules
 from falkit_mock.faults.rules import Rule
 from falkit_spec import JSON
+from falkit_spec.errors import near_misses
 from falkit_spec.types import is_array, is_object
 
 NAME, SHARED = "falkit.toml", "pyproject.toml"
@@ -133,7 +133,7 @@ def _defaults(ctx: click.Context, config: Config, known: Iterable[str]) -> dict[
         if name not in every:
             if new := new_name(f"--{name}", [f"--{each}" for each in every]):
                 raise ConfigError(f"{config.shown}: {key}: is now called {new[2:]}")
-            near = get_close_matches(name, every, n=1)
+            near = near_misses(name, every)
             meant = f"did you mean {near[0]}?" if near else "`falkit serve --help` lists them"
             raise ConfigError(f"{config.shown}: {key}: no option has this name; {meant}")
         if name in own:

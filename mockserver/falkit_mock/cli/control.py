@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -267,10 +268,15 @@ def export(mock: RunningMock, file: Path) -> None:
 
     Jobs, uploads, rules, clock and seed are in it.
     """
-    # Beside it first, so that what breaks off leaves an older file as it was.
-    part = file.with_name(f"{file.name}.part")
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        raise click.UsageError(f"{file}: is a link or no regular file; name another file")
+    part: Path | None = None
     try:
-        with mock.open("GET", "/state") as reply, part.open("wb") as target:
+        # Beside it first, so that what breaks off leaves an older file as it was; and for this
+        # user's eyes only, since keys are in it.
+        descriptor, made = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        part = Path(made)
+        with mock.open("GET", "/state") as reply, open(descriptor, "wb") as target:
             for chunk in reply.iter_bytes(_STEP):
                 target.write(chunk)
         size = part.stat().st_size
@@ -278,8 +284,9 @@ def export(mock: RunningMock, file: Path) -> None:
     except OSError as error:
         raise _file_error(file, "written", error, "name another file") from None
     finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        if part is not None:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
     click.echo(f"{file}: {size:,} bytes")
 
 

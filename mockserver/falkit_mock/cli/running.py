@@ -83,7 +83,9 @@ class RunningMock:
         # Lazy: other commands don't need it.
         import httpx
 
-        headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        headers = {"x-falkit-client": "falkit"}
+        if self.token:
+            headers["authorization"] = f"Bearer {self.token}"
         timeout = httpx.Timeout(None, connect=_PATIENCE)
         url = f"{self.url.rstrip('/')}/__falkit{path}"
         try:

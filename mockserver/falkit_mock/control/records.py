@@ -9,13 +9,11 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any
 
-from starlette.responses import StreamingResponse
-
 from falkit_mock.control import Call, Operation, answer
 from falkit_mock.core import dumps
 from falkit_mock.core.events import EventLog, RequestLog, RequestRecord
 from falkit_mock.hosts import unless_gone
-from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
+from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply, Stream
 from falkit_mock.service.billing import Charge, Entry, charge, entries
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
@@ -120,7 +118,7 @@ class EventControl:
         since = call.fields.get("Last-Event-ID", call.fields.get("since", self._log.last))
         # A number that isn't reached yet is of an earlier mock.
         events = self._events(since if since <= self._log.last else 0, call.fields.get("kind"))
-        return StreamingResponse(events, headers=headers, media_type=_EVENT_STREAM)
+        return Stream(events, headers=headers, media_type=_EVENT_STREAM)
 
     async def _events(self, since: int, kind: str | None) -> AsyncGenerator[bytes]:
         """Yield the events after a number as they come, until the mock ends."""

@@ -33,7 +33,7 @@ from falkit_mock.control.state import rule_operations, state_operations
 from falkit_mock.control.webhooks import webhook_operations
 from falkit_mock.core import dumps
 from falkit_mock.core.events import EventLog, RequestLog
-from falkit_mock.core.network import is_fal, is_this_machine
+from falkit_mock.core.network import host_name, is_fal, is_this_machine
 from falkit_mock.hosts.replies import AnyReply, Reply, raw_reply
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
@@ -253,7 +253,9 @@ def _check_machine(scope: Scope, headers: Headers) -> None:
         # Called within the process, where no browser is.
         return
     host = headers.get("host", "")
-    if not is_this_machine(_name(host)):
+    name = host_name(host)
+    # Browsers let every page call 0.0.0.0, which no server is meant to be called by.
+    if name is None or not is_this_machine(name) or _is_unspecified(name):
         raise ForbiddenOrigin(
             f"host: {host!r} isn't a name of this machine; call the control API at 127.0.0.1 or "
             "localhost, or start the mock with --control-token"
@@ -262,12 +264,16 @@ def _check_machine(scope: Scope, headers: Headers) -> None:
 
 def _check_page(scope: Scope, headers: Headers) -> None:
     origin = headers.get("origin")
+    # A link that a person follows shows them the page, and no other page reads it; a frame, a
+    # picture or a script would be shown in a page of somebody else's.
+    followed = (
+        scope["method"] == "GET"
+        and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest", "document") == "document"
+    )
+    same = followed or headers.get("sec-fetch-site", "none") in _SAME
     if origin is not None:
-        same = origin.partition("://")[2].lower() == headers.get("host", "").lower()
-    else:
-        # A link that a person follows shows them the page, and no other page reads it.
-        followed = scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate"
-        same = followed or headers.get("sec-fetch-site", "none") in _SAME
+        same = same and origin.partition("://")[2].lower() == headers.get("host", "").lower()
     if not same:
         raise ForbiddenOrigin(
             f"origin: a page of {origin or 'another site'} can't use the control API; "
@@ -275,11 +281,8 @@ def _check_page(scope: Scope, headers: Headers) -> None:
         )
 
 
-def _name(host: str) -> str:
-    """Return the name in a Host header, without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+def _is_unspecified(name: str) -> bool:
+    return _is_address(name) and ip_address(name).is_unspecified
 
 
 def _is_address(text: str) -> bool:

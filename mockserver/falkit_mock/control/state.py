@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from starlette.responses import StreamingResponse
-
 from falkit_mock.control import (
     Call,
     Conflict,
+    ForbiddenOrigin,
     InvalidField,
     InvalidRequest,
     Operation,
@@ -18,17 +17,18 @@ from falkit_mock.control import (
 )
 from falkit_mock.core import HINT, header_text, iso
 from falkit_mock.core.clock import SimulatedClock
+from falkit_mock.core.errors import storage_full
+from falkit_mock.core.settings import LAST_MOMENT
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rulebook import RuleState
-from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
+from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply, Stream
 from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import Piece
 from falkit_spec import JSON, Catalog
 
-# Seconds of one jump: ten years. No calendar has the year 10000.
+# Seconds of one jump: ten years.
 _LONGEST = 315_360_000.0
-_END = 253_370_764_800.0
 _TYPE = "application/x-tar"
 _FILE_NAME = "falkit-state.tar"
 
@@ -62,14 +62,14 @@ class ClockControl:
     async def advance(self, call: Call) -> AnyReply:
         seconds: float = call.fields["seconds"]
         clock = self._clock()
-        if clock.now() + seconds > _END:
+        if clock.now() + seconds > LAST_MOMENT:
             raise InvalidField("seconds", seconds, "leads past the year 9998")
         return self._state(await clock.move_by(seconds))
 
     async def set(self, call: Call) -> AnyReply:
         moment: float = call.fields["now"]
         clock = self._clock()
-        if moment > min(_END, clock.now() + _LONGEST):
+        if moment > min(LAST_MOMENT, clock.now() + _LONGEST):
             raise InvalidField("now", moment, "is more than ten years ahead")
         try:
             return self._state(await clock.move_to(moment))
@@ -124,6 +124,7 @@ class StateControl:
     async def export(self, call: Call) -> AnyReply:
         from falkit_mock.service.state import export_state
 
+        self._check_intent(call)
         async with self._turn:
             made = await export_state(self._service)
         headers = {
@@ -131,7 +132,15 @@ class StateControl:
             "content-length": str(made.size),
             "content-disposition": f'attachment; filename="{_FILE_NAME}"',
         }
-        return StreamingResponse(made.chunks, headers=headers, media_type=_TYPE)
+        return Stream(made.chunks, headers=headers, media_type=_TYPE)
+
+    def _check_intent(self, call: Call) -> None:
+        """Raise ForbiddenOrigin for what a mere link can ask for: keys and uploads are in it."""
+        if self._service.settings.control_token is None and "X-Falkit-Client" not in call.fields:
+            raise ForbiddenOrigin(
+                "X-Falkit-Client: the state has signing keys in it, so its export needs this "
+                "header, which no web page can send; any value will do, such as curl"
+            )
 
     async def restore(self, call: Call) -> AnyReply:
         from falkit_mock.service.state import BadArchive, restore_state
@@ -147,6 +156,8 @@ class StateControl:
                 await restore_state(self._service, blobs.folder / piece.blob)
         except BadArchive as error:
             raise InvalidRequest(f"body: {error}; nothing has changed") from None
+        except OSError as error:
+            raise storage_full(error) from None
         finally:
             sink.drop()
         return self._summary()

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import orjson
 
+from falkit_mock.core.limits import HINT_LENGTH, WORD_LENGTH
 from falkit_spec import JSON
 
 # orjson writes 254 levels; an error that echoes its input adds a few.
@@ -140,9 +141,18 @@ _USER = re.compile(r"^([^:/?#]*://)(?:([^:/?#@]*):)?[^/?#]*@")
 MASK = "***"
 
 
+_SECRET = re.compile(
+    r"([?&][^=&#]*(?:token|secret|key|sig|auth|pass|pwd|credential|jwt|session)[^=&#]*=)[^&#]+",
+    re.I,
+)
+
+
 def masked(url: str) -> str:
-    """Return a URL with its password masked; a user without a password may be a token."""
-    return _USER.sub(_shown, url)
+    """Return a URL with its password masked, and what its query has under a secret's name.
+
+    A user without a password may be a token.
+    """
+    return _SECRET.sub(rf"\1{MASK}", _USER.sub(_shown, url))
 
 
 def _shown(found: re.Match[str]) -> str:
@@ -150,9 +160,18 @@ def _shown(found: re.Match[str]) -> str:
     return f"{scheme}{MASK}@" if user is None else f"{scheme}{user}:{MASK}@"
 
 
+# The years 1 and 9999.
+_FIRST, _LAST = -62_135_596_800.0, 253_402_300_799.0
+
+
 def iso(moment: float) -> str:
-    """Write unix seconds as ISO 8601 in UTC, to the millisecond, with a Z."""
-    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    """Write unix seconds as ISO 8601 in UTC, to the millisecond, with a Z.
+
+    What no calendar has is written as the nearest moment that one has.
+    """
+    text = datetime.fromtimestamp(min(max(moment, _FIRST), _LAST), UTC).isoformat(
+        timespec="milliseconds"
+    )
     return text.replace("+00:00", "Z")
 
 
@@ -161,16 +180,20 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
+def shortened(text: str, most: int = WORD_LENGTH) -> str:
+    """Return a text, or its beginning if it is longer than that."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def reason(error: Exception) -> str:
     """Return why the system refused something, in small letters, as a part of a sentence."""
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 HINT = "x-falkit-hint"
-_LONGEST = 600
 
 
 def header_text(text: str) -> str:
     """Return a hint as a header can carry it: one line of printable ASCII, not too long."""
     plain = printable(text.replace("…", "...").encode("ascii", "replace").decode())
-    return plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST - 3]}..."
+    return plain if len(plain) <= HINT_LENGTH else f"{plain[: HINT_LENGTH - 3]}..."

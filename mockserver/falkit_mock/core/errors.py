@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from typing import Literal
 
@@ -117,6 +119,12 @@ class BodyTooLarge(WireError):
     def __init__(self, limit: int) -> None:
         hint = f"the limit is {limit} bytes; --max-body changes it"
         super().__init__({"detail": "Request body is too large"}, hint=hint)
+
+
+def too_many_values(limit: int) -> WireError:
+    """Return the refusal of a body with more values than are read."""
+    hint = f"the limit is falkit's own: {limit} values, counted by commas and opening brackets"
+    return WireError({"detail": "Request body is too large"}, status_code=413, hint=hint)
 
 
 class ShuttingDown(WireError):
@@ -283,9 +291,38 @@ def upload_not_found(upload_id: str) -> WireError:
     return WireError({"detail": f"Upload {upload_id!r} not found"}, status_code=404, hint=hint)
 
 
-def storage_full(reason: str) -> WireError:
-    """Return the refusal of an upload that can't be written to the disk."""
-    return WireError({"detail": f"The upload can't be stored: {reason}"}, status_code=507)
+def storage_full(error: OSError) -> WireError:
+    """Return the refusal of a file that can't be written to the disk."""
+    reason = error.strerror or str(error)
+    return WireError({"detail": f"The file can't be kept: {reason}"}, status_code=507)
+
+
+_SHORT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
+
+
+def is_shortage(error: Exception) -> bool:
+    """Tell whether an error says that this machine lacks memory, files or room on its disk."""
+    if isinstance(error, ImportError):
+        # A library that is loaded on first use; Python says no more than the loader's words.
+        return os.strerror(errno.EMFILE) in str(error)
+    return isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.errno in _SHORT_OF
+    )
+
+
+def no_room(error: Exception) -> WireError:
+    """Return the refusal of what this machine has no memory, files or room for."""
+    what = getattr(error, "strerror", None) or str(error) or "out of memory"
+    return WireError(
+        {"detail": f"This mock's machine is short of something: {what}"}, status_code=507
+    )
+
+
+def too_much_kept(limit: int) -> WireError:
+    """Return the refusal of a job for whose input and outcome there is no room."""
+    hint = f"the limit is {limit} bytes, --max-kept changes it; `falkit reset` empties the mock"
+    detail = {"detail": "This mock keeps as many inputs and outputs as it may"}
+    return WireError(detail, status_code=507, hint=hint)
 
 
 def api_error(code: int, error_type: str, message: str, hint: str | None = None) -> WireError:

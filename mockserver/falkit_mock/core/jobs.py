@@ -291,6 +291,8 @@ class ModelRequest:
     options: RequestOptions = field(default_factory=RequestOptions)
     # Whether it may name faults itself, which is worth a closer look.
     marked: bool = False
+    # What it comes to, where that was worked out ahead of the job.
+    checked: ParsedRequest | Refused | None = None
 
     @property
     def input(self) -> Mapping[str, JSON]:
@@ -305,6 +307,8 @@ class ParsedRequest:
     endpoint: Endpoint
     # With the document's defaults filled in.
     input: dict[str, JSON]
+    # Of the input so filled in, as hex.
+    digest: str
     media: tuple[MediaValue, ...]
     # What the output shows; None for an endpoint whose output isn't a video.
     video: VideoFacts | None

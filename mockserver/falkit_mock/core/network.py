@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from ipaddress import ip_address
 
@@ -42,6 +43,15 @@ _BELOW = tuple(f".{domain}" for domain in DOMAINS)
 ROUTER, ROUTED = "router.huggingface.co", "/fal-ai/"
 # What the authority may sign for.
 CERTIFIED = (*DOMAINS, ROUTER)
+
+
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/?#@\\\s]+))(?::[0-9]{1,5})?", re.I)
+
+
+def host_name(header: str) -> str | None:
+    """Return the name in a Host header, without its port; None for what is no host."""
+    match = _HOST.fullmatch(header)
+    return None if match is None else match[1] or match[2]
 
 
 def is_fal(host: str) -> bool:

@@ -191,19 +191,22 @@ def _split(word: str) -> tuple[str, str]:
     return name, value
 
 
+# What follows a moment must have a year of four digits, too: 9999-01-01.
+LAST_MOMENT = 253_370_764_800.0
+
+
 def parse_moment(field: str, value: float | str | datetime) -> float:
     """Return unix seconds, given as such, as ISO 8601 or as a datetime; raise SettingsError.
 
     A moment without an offset is UTC: what a mock does must not depend on where it runs.
     """
     try:
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        if isinstance(value, datetime):
-            value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-        if not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
+        found = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(found, datetime):
+            found = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        if not isinstance(found, bool) and 0 <= found < LAST_MOMENT:
+            return float(found)
     except (ValueError, OverflowError, OSError, TypeError):
         pass
-    problem = f"{value!r} isn't a moment; write one such as 2027-01-15T08:00:00Z"
+    problem = f"{value!r} isn't a moment from 1970 to 9998; write one such as 2027-01-15T08:00:00Z"
     raise SettingsError(field, problem)

@@ -7,12 +7,12 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from random import Random
 from typing import Literal, TypeAlias, get_args
 
 from falkit_mock.core import figure
 from falkit_spec import JSON
+from falkit_spec.errors import near_misses
 
 Table = dict[str, JSON]
 # Characters of a value that are shown.
@@ -64,7 +64,7 @@ def _shown(value: JSON) -> str:
 
 def suggestion(word: JSON, known: Iterable[str], otherwise: str) -> str:
     """Ask whether the known word was meant that is near to one; or else say what to do."""
-    near = get_close_matches(word, known, n=1) if isinstance(word, str) else []
+    near = near_misses(word, known)
     return f"did you mean {near[0]}?" if near else otherwise
 
 
@@ -254,7 +254,7 @@ class Parameter:
         found = text if text in self.choices else self.spellings.get(letters(text))
         if found is not None:
             return found
-        near = get_close_matches(text, self.choices, n=1)
+        near = near_misses(text, self.choices)
         meant = f"; did you mean {near[0]}?" if near else ""
         raise RuleError(self.name, value, f"is not {' or '.join(self.choices)}{meant}")
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import islice
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from falkit_mock.core import shortened
+from falkit_mock.core.limits import RULE_LENGTH, RULES, SEARCHED_VALUES
 from falkit_mock.faults import (
     FOLLOWING,
     Fault,
@@ -33,21 +36,23 @@ _PAIR = re.compile(
     rf"""\s+(?P<key>{_KEY.pattern}|{_STRING})=(?P<value>{_STRING}|'[^']*'|[^\s"';\]]*)"""
 )
 _BARE = re.compile(r"""[^\s"';\]]+""")
+_BEGINS = re.compile("[^ ;]")
 _END = re.compile(r"\s*(;|\]|$)")
 INPUT = "input."
-# Characters of a text that are shown.
-_MOST = 60
 
 
-def parse_texts(text: str) -> list[str]:
-    """Split several rules, with semicolons between them, and read none; raise RuleError."""
+def parse_texts(text: str, most: float = math.inf) -> list[str]:
+    """Split rules with semicolons between them, and read none; raise RuleError, or for too many."""
     found: list[str] = []
     at = 0
-    while text[at:].strip(" ;"):
+    while (begins := _BEGINS.search(text, at)) is not None:
+        at = begins.start()
         _, end = _scan(text, at)
         if text[end : end + 1] == "]":
             raise RuleError("rule", text, "has a bracket; put its value in quotes")
         found.append(text[at:end].strip())
+        if len(found) > most:
+            raise RuleError("rule", _short(text), f"has more rules than {most}")
         at = end + 1
     return found
 
@@ -101,8 +106,7 @@ def _unquoted(key: str, word: str) -> str:
 
 
 def _short(text: str) -> str:
-    text = text.strip()
-    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
+    return shortened(text.strip())
 
 
 def to_text(table: Mapping[str, JSON]) -> str:
@@ -262,7 +266,8 @@ def find_magic(input: Mapping[str, JSON], here: Operation | None = None) -> Magi
     texts: list[str] = []
     hints: list[str] = []
     misplaced: list[str] = []
-    for source, read in _readers(input):
+    readers = _readers(input)
+    for source, read in islice(readers, RULES):
         try:
             rule = read()
         except RuleError as error:
@@ -271,6 +276,8 @@ def find_magic(input: Mapping[str, JSON], here: Operation | None = None) -> Magi
         if rule is not None:
             texts.append(rule.text())
             misplaced += [] if here is None else filter(None, [rule.misplaced(here)])
+    if next(readers, None) is not None:
+        hints.append(f"only the first {RULES} faults that an input names are read")
     return Magic(tuple(texts), (*hints, *misplaced))
 
 
@@ -278,24 +285,35 @@ def _readers(input: Mapping[str, JSON]) -> Iterator[tuple[str, Reader]]:
     """Yield every text of an input that may name a rule, and what reads it."""
     for field, value in _strings(input):
         if _URL.match(value):
-            yield value, partial(_of_url, value, field)
+            url = value[:RULE_LENGTH]
+            yield url, partial(_of_url, url, field)
     prompt = input.get("prompt")
     if isinstance(prompt, str):
         for token in _TOKEN.finditer(prompt):
-            yield prompt[token.start() :], partial(_of_token, prompt, token.end())
+            text = prompt[token.start() : token.start() + RULE_LENGTH]
+            yield text, partial(_of_token, text, token.end() - token.start())
 
 
 def _strings(input: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:
-    """Yield every string of an input by its dotted place, in order."""
-    rest: deque[tuple[str, JSON]] = deque(input.items())
-    while rest:
-        place, value = rest.popleft()
+    """Yield the strings among an input's first values by their dotted places, in order."""
+    rest: list[Iterator[tuple[str, JSON]]] = [iter(input.items())]
+    for _ in range(SEARCHED_VALUES):
+        while (found := next(rest[-1], None)) is None:
+            rest.pop()
+            if not rest:
+                return
+        place, value = found
         if isinstance(value, str):
             yield place, value
-        elif isinstance(value, dict):
-            rest.extendleft((f"{place}.{key}", each) for key, each in reversed(value.items()))
-        elif isinstance(value, list):
-            rest.extendleft((f"{place}.{n}", each) for n, each in reversed([*enumerate(value)]))
+        else:
+            rest.append(_below(place, value))
+
+
+def _below(place: str, value: JSON) -> Iterator[tuple[str, JSON]]:
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, each in items:
+            yield f"{place}.{key}", each
 
 
 def _of_token(prompt: str, at: int) -> Rule:

@@ -147,6 +147,27 @@ _PASSED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGWINCH", "SIGUSR1", "SIG
 _BY_TERMINAL = ("SIGINT", "SIGQUIT", "SIGWINCH")
 
 
+def _ends_with_parent() -> Callable[[], None] | None:
+    """Return what has a new process told to end if this one is killed; Linux alone can do that."""
+    if sys.platform != "linux":
+        return None
+    # Lazy: nobody else needs it.
+    import ctypes
+
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            # It was killed before the question was put.
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return ask
+
+
+_PR_SET_PDEATHSIG = 1
+
+
 class Child:
     """Starts a program with this process's own streams, and waits for its end."""
 
@@ -173,7 +194,9 @@ class Child:
         for number in heeded:
             signal.signal(number, self._pass_on)
         try:
-            self._process = subprocess.Popen(self._command, env=self._environ)
+            self._process = subprocess.Popen(
+                self._command, env=self._environ, preexec_fn=_ends_with_parent()
+            )
             started()
             for early in self._early:
                 self._process.send_signal(early)

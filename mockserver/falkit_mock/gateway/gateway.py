@@ -133,7 +133,12 @@ class GatewayConnection(asyncio.Protocol):
         self._name = ""
         host, port = request.host, request.port
         egress = self._gateway.egress
-        if not is_this_machine(host) and not egress.attempt(host, port):
+        # Nothing where the caller has gone by now.
+        caller = self._transport.get_extra_info("peername")
+        if is_this_machine(host) and caller and not is_this_machine(caller[0]):
+            text = f"falkit lets callers on other machines reach nothing on its own, as {host}."
+            self._refuse(403, f"Blocked by falkit: {host}:{port}", text)
+        elif not is_this_machine(host) and not egress.attempt(host, port):
             text = f"falkit let nothing out to {host}:{port}; --egress allow would."
             if is_router(host):
                 text += f" Of that host it answers {ROUTED}… alone, not {request.path}."

@@ -254,6 +254,13 @@ async def unless_gone(receive: Receive, work: Coroutine[object, object, T]) -> T
     finally:
         gone.cancel()
         task.cancel()
+        # Nobody is left to whom it could say why it ended.
+        task.add_done_callback(_let_go)
+
+
+def _let_go(task: asyncio.Task[object]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 async def _hang_up(receive: Receive) -> None:

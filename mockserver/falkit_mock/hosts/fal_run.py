@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from falkit_mock.core import parse_body
-from falkit_mock.core.errors import application_not_found
+from asyncio import to_thread
+from dataclasses import replace
+
+from falkit_mock.core import NotJson, parse_body
+from falkit_mock.core.errors import application_not_found, too_many_values, too_much_kept
 from falkit_mock.core.jobs import ModelRequest, RequestOptions
+from falkit_mock.core.limits import AT_ONCE, JSON_VALUES
 from falkit_mock.faults.rules import MARKS, NO_MAGIC
 from falkit_mock.hosts import Host, RequestContext, authorize, unless_gone
 from falkit_mock.hosts.addresses import split_app
 from falkit_mock.hosts.faults import before_alias, before_model, note_job
 from falkit_mock.hosts.options import OPERATIONS, read_options
 from falkit_mock.hosts.replies import Reply, outcome_reply
+from falkit_mock.service.outcomes import read_request
 from falkit_mock.service.service import Service
-from falkit_spec import Catalog
+from falkit_spec import JSON, Catalog
 
 _LOWER, _UPPER, _TITLE = MARKS
 
@@ -32,20 +37,33 @@ async def read_model_request(
     hint = None if endpoint is not None else _nothing_there(catalog, app, path)
     # Before the body, which may be long; after the method, where it is the wrong one.
     posts = context.method == "POST"
-    options = read_options(context, service.uploads.defaults) if posts else RequestOptions()
+    options = read_options(context, service) if posts else RequestOptions()
     body = await context.body(service.settings.max_body)
-    return ModelRequest(
+    if posts and service.store.kept + len(body) > service.settings.max_kept:
+        raise too_much_kept(service.settings.max_kept)
+    request = ModelRequest(
         path=path,
         app=app,
         endpoint=endpoint,
         body=body,
-        parsed_body=parse_body(body),
+        parsed_body=await _parsed(body),
         content_type=context.headers.get(b"content-type", b"").decode("latin-1"),
         media_base=context.address.media_base,
         hint=hint,
         options=options,
         marked=bool(options.faults) or _LOWER in body or _UPPER in body or _TITLE in body,
     )
+    if len(body) <= AT_ONCE:
+        return request
+    return replace(request, checked=await to_thread(read_request, request, service.settings))
+
+
+async def _parsed(body: bytes) -> JSON | NotJson:
+    if len(body) <= AT_ONCE:
+        return parse_body(body)
+    if sum(map(body.count, (b",", b"[", b"{"))) > JSON_VALUES:
+        raise too_many_values(JSON_VALUES)
+    return await to_thread(parse_body, body)
 
 
 def check_app(context: RequestContext, catalog: Catalog, service: Service) -> None:

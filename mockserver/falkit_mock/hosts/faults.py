@@ -24,6 +24,7 @@ from falkit_mock.core.errors import (
     too_many_at_once,
 )
 from falkit_mock.core.jobs import Entry, Job, ModelRequest
+from falkit_mock.core.limits import RULES
 from falkit_mock.core.network import MEDIA
 from falkit_mock.faults import JOBS, Fault, Operation, Phase, RuleError
 from falkit_mock.faults.catalogue import WEBHOOK_PREFIX
@@ -177,7 +178,7 @@ def named_by(context: RequestContext, operation: Operation) -> tuple[str, ...]:
 
 def _named(context: RequestContext, operation: Operation, text: str) -> list[str]:
     try:
-        rules = [Rule.read(each) for each in parse_texts(text)]
+        rules = [Rule.read(each) for each in parse_texts(text, RULES)]
     except RuleError as error:
         raise _unreadable(text, f"can't be used: {error}") from None
     if not rules:

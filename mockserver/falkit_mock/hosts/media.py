@@ -9,8 +9,6 @@ from functools import partial
 from typing import Any, TypeAlias, cast
 from urllib.parse import quote, unquote
 
-from starlette.responses import StreamingResponse
-
 from falkit_mock.core.errors import (
     Unauthenticated,
     bad_field,
@@ -23,7 +21,7 @@ from falkit_mock.core.errors import (
 from falkit_mock.core.identity import BadToken, check
 from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object
 from falkit_mock.hosts.faults import corrupted, of_media, slowly
-from falkit_mock.hosts.replies import AnyReply, Reply
+from falkit_mock.hosts.replies import AnyReply, Reply, Stream
 from falkit_mock.service import Acl
 from falkit_mock.service.files import MediaFile
 from falkit_mock.service.service import Service
@@ -253,6 +251,9 @@ def _serve(
         "cache-control": cache,
         "etag": etag,
         "content-type": content_type,
+        # Whoever uploads names the type, and the control API may have the same origin.
+        "content-security-policy": _policy(content_type),
+        "x-content-type-options": "nosniff",
     }
     if _matches(context.header(b"if-none-match"), etag):
         return Reply(b"", 304, headers)
@@ -267,7 +268,15 @@ def _serve(
     content = b"" if context.method == "HEAD" else body(start, end)
     if isinstance(content, bytes):
         return Reply(content, code, headers)
-    return StreamingResponse(content, code, headers)
+    return Stream(content, code, headers)
+
+
+_SHOWN = re.compile(r"(image/(?!svg)|video/|audio/)", re.I)
+
+
+def _policy(content_type: str) -> str:
+    """Return what a browser may let a file do: a page runs nothing, and loads nothing."""
+    return "sandbox" if _SHOWN.match(content_type) else "sandbox; default-src 'none'"
 
 
 def _matches(header: str, etag: str) -> bool:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import lru_cache
+from urllib.parse import urlsplit
 
+from falkit_mock.core import shortened
 from falkit_mock.core.errors import bad_field, bad_header
 from falkit_mock.core.jobs import Priority, RequestOptions
-from falkit_mock.core.network import QUEUE, RUN, WS
+from falkit_mock.core.network import QUEUE, RUN, WS, is_this_machine
 from falkit_mock.faults import Operation
 from falkit_mock.hosts import RequestContext
 from falkit_mock.hosts.faults import REDIRECTED, named_by
 from falkit_mock.service import USUAL_LIFECYCLE, BadLifecycle, Lifecycle
+from falkit_mock.service.service import Service
+from falkit_mock.webhooks import TargetRefused
+from falkit_mock.webhooks.targets import Targets
+from falkit_spec.errors import near_misses
 
 # The documented name first, where both are given it counts; clients send the other (wire.md §3.1).
 _TIMEOUTS = ("X-Fal-Request-Start-Timeout", "X-Fal-Request-Timeout")
@@ -30,11 +35,10 @@ _WEBHOOK, _MAX_QUEUE_LENGTH = "fal_webhook", "fal_max_queue_length"
 _TOKEN = "fal_jwt_token"
 
 
-def read_options(context: RequestContext, media: Lifecycle) -> RequestOptions:
-    """Return what a request to a model asks for; raise WireError 400, or 422 for the query.
-
-    `media` is what the account's settings say of output files.
-    """
+def read_options(context: RequestContext, service: Service) -> RequestOptions:
+    """Return what a request to a model asks for; raise WireError 400, or 422 for the query."""
+    # What the account's settings say of output files.
+    media = service.uploads.defaults
     given = {
         name.decode("latin-1"): value.decode("latin-1").strip()
         for name, value in context.headers.items()
@@ -50,13 +54,43 @@ def read_options(context: RequestContext, media: Lifecycle) -> RequestOptions:
         start_within=_start_within(given),
         max_queue_length=_max_queue_length(query.get(_MAX_QUEUE_LENGTH)),
         retry=_retry(context, given.get("x-fal-no-retry", "")),
-        webhook=query.get(_WEBHOOK) or None,
+        webhook=_webhook(context, query.get(_WEBHOOK), service.webhooks.targets),
         keep_payloads=given.get("x-fal-store-io", "") != "0",
         media_for=math.inf if lifecycle.seconds is None else lifecycle.seconds,
         media_acl=lifecycle.acl.text(),
         tags=_tags(context, given["x-fal-tags"]) if "x-fal-tags" in given else (),
         faults=named_by(context, OPERATIONS[context.address.role]),
     )
+
+
+def _webhook(context: RequestContext, url: str | None, targets: Targets) -> str | None:
+    """Return the receiver that is asked for; None where a page may not ask for it.
+
+    Every page that a user opens can call the mock, and through it would call what listens on this
+    machine, though no page elsewhere can know of it.
+    """
+    origin = context.header(b"origin")
+    if not url or not origin or is_this_machine(_host_of(origin)):
+        return url or None
+    try:
+        target = targets.find(url)
+    except TargetRefused:
+        # It isn't sent anyway, and the log will say why.
+        return url
+    if not target.loopback or targets.allows(target.host, target.port):
+        return url
+    context.add_hint(
+        f"fal_webhook: a page of {shortened(origin)} may have nothing sent to this machine; "
+        f"--webhook-allow {target.authority} lets it"
+    )
+    return None
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
 
 
 @lru_cache(maxsize=1024)
@@ -218,6 +252,6 @@ def _ignored(name: str) -> str:
     shown = "-".join(word.capitalize() for word in name.split("-"))
     if name.encode("latin-1") == _RETRY_CONFIG:
         return f"{shown}: fal ignores it on models that are shared; X-Fal-No-Retry works there"
-    near = get_close_matches(shown, _DOCUMENTED, n=1, cutoff=0.75)
+    near = near_misses(shown, _DOCUMENTED, likeness=0.75)
     meant = f"; did you mean {near[0]}?" if near else ""
-    return f"{shown}: fal has no such request header, so it does nothing{meant}"
+    return f"{shown[:60]}: fal has no such request header, so it does nothing{meant}"

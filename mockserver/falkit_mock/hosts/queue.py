@@ -6,8 +6,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from starlette.responses import StreamingResponse
-
 from falkit_mock.core import HINT, dumps, header_text
 from falkit_mock.core.errors import ShuttingDown, no_queue_route, still_in_progress
 from falkit_mock.core.jobs import NO_FAULTS, Job
@@ -21,6 +19,7 @@ from falkit_mock.hosts.replies import (
     REQUEST_ID,
     AnyReply,
     Reply,
+    Stream,
     json_reply,
     outcome_reply,
 )
@@ -137,7 +136,7 @@ class Queue(Host):
     async def _stream(self, job: Job, context: RequestContext) -> AnyReply:
         events = self._events(job, context.address, with_logs=_wants_logs(context))
         headers = {REQUEST_ID: job.id, "cache-control": "no-store"}
-        return StreamingResponse(events, headers=headers, media_type="text/event-stream")
+        return Stream(events, headers=headers, media_type="text/event-stream")
 
     async def _events(
         self, job: Job, address: Address, *, with_logs: bool

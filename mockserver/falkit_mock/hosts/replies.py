@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
+from typing import TypeAlias, cast
 
 import orjson
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from falkit_mock.core import HINT, dumps, header_text
@@ -41,6 +42,18 @@ class Reply:
             headers.append((b"content-length", b"%d" % len(self.body)))
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
+
+
+class Stream(StreamingResponse):
+    """A reply whose body comes in pieces; what they are read from is closed at its end.
+
+    Starlette leaves that to the garbage collector where the caller has gone.
+    """
+
+    async def stream_response(self, send: Send) -> None:
+        # All that is streamed here is generated, and can be closed.
+        async with aclosing(cast("AsyncGenerator[bytes]", self.body_iterator)):
+            await super().stream_response(send)
 
 
 # What a host answers with.

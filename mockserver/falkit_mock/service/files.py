@@ -8,6 +8,7 @@ import mimetypes
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache, partial
@@ -146,8 +147,13 @@ class Uploads:
     async def read(self, file: StoredFile, start: int, end: int) -> AsyncGenerator[bytes]:
         """Yield the bytes [start, end), a piece of a piece at a time."""
         steps = self._store.blobs.read(file.pieces, start, end, _BATCH)
-        while data := await asyncio.to_thread(next, steps, b""):
-            yield data
+        try:
+            while data := await asyncio.to_thread(next, steps, b""):
+                yield data
+        finally:
+            # Where a thread still reads, the file is closed when that is done.
+            with suppress(ValueError):
+                steps.close()
 
     def read_now(self, file: StoredFile, start: int, end: int) -> bytes:
         """Return the bytes [start, end), as far as there are any; blocks."""
@@ -172,7 +178,7 @@ async def _written(blobs: Blobs, chunks: AsyncIterator[bytes]) -> Piece:
             sink.drop()
             raise
     except OSError as error:
-        raise storage_full(error.strerror or str(error)) from None
+        raise storage_full(error) from None
 
 
 def _check_parts(named: Sequence[tuple[int, str]], pieces: dict[int, Piece]) -> None:

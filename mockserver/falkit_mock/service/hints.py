@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
-from falkit_mock.core import dumps
+from falkit_mock.core import dumps, shortened
+from falkit_mock.core.limits import NAMED_FIELDS
 from falkit_spec import JSON, Endpoint
 from falkit_spec.catalog import dropped_inputs
+from falkit_spec.errors import near_misses
 
 
 def of_refusal(detail: list[JSON]) -> str | None:
@@ -54,8 +55,8 @@ def of_lax_values(endpoint: Endpoint, given: JSON) -> str | None:
     """Name the values that the document forbids and Pydantic's lax mode takes (wire.md §14.4)."""
     words: list[str] = []
     for fault in endpoint.validate(given):
-        value, noun = dumps(fault["input"]).decode(), _listed(fault)
-        if noun is not None:
+        value, noun = shortened(dumps(fault["input"]).decode()), _listed(fault)
+        if noun is not None and len(words) < NAMED_FIELDS:
             place = ".".join(map(str, fault["loc"][1:]))
             words.append(f"{place}: the document lists {noun}; fal's Pydantic takes {value} too")
     return "; ".join(words) or None
@@ -66,12 +67,15 @@ def of_unknown_fields(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
     known = endpoint.input_schema.get("properties")
     if not isinstance(known, dict) or known.keys() >= given.keys():
         return None
+    unknown = sorted(given.keys() - known.keys())
     words: list[str] = []
     dropped = dropped_inputs(endpoint)
-    for name in given.keys() - known.keys():
-        near = [] if name in dropped else get_close_matches(name, known, n=1)
+    for name in unknown[:NAMED_FIELDS]:
+        near = [] if name in dropped else near_misses(name, known)
         fix = f" (did you mean {near[0]}?)" if near else ""
         if name in dropped:
             fix = f" (fal's document of {dropped[name]} had it; so has --as-of {dropped[name]})"
-        words.append(f"{name}{fix}")
-    return f"ignored, since {endpoint.id} has no such input: {', '.join(sorted(words))}"
+        words.append(f"{shortened(name)}{fix}")
+    if len(unknown) > NAMED_FIELDS:
+        words.append(f"{len(unknown) - NAMED_FIELDS} more")
+    return f"ignored, since {endpoint.id} has no such input: {', '.join(words)}"

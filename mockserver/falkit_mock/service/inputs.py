@@ -7,60 +7,36 @@ import ipaddress
 import re
 import socket
 import struct
-import threading
 import unicodedata
-import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
-from io import BytesIO
-from typing import TYPE_CHECKING
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from falkit_mock.core.fal_errors import input_error
 from falkit_mock.core.jobs import MediaKind, MediaValue
+from falkit_mock.core.limits import HOST_LENGTH, PIXELS, URL_LENGTH
 from falkit_mock.service import containers, sounds
 from falkit_mock.service.containers import HEAD, PICTURES, Found, Source, Unreadable
 from falkit_mock.service.data_uris import read_data_uri, unknown_label
+from falkit_mock.service.images import TooManyPixels, image_format
 from falkit_spec import JSON
 
 if TYPE_CHECKING:
     import httpx
 
-# Pillow's names, where they are not the documents' own in capitals.
-_PILLOW_NAMES = {"MPO": "jpeg", "JPEG2000": "jp2"}
-# Pillow's bomb warning is turned into an error for the length of one look, and
-# Python's warning filters are the process's, not a thread's.
-_FILTERS = threading.Lock()
+# Decoding takes long, and much memory: a few at a time, apart from all else that threads do.
+_POOL = ThreadPoolExecutor(2, thread_name_prefix="falkit media")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
-class TooManyPixels(Exception):
-    """The image decodes to more pixels than anybody should load: its argument is the limit."""
-
-
-def image_format(data: bytes) -> str:
-    """Return the format of an image that loads whole, such as `png`, `jpeg` or `gif`.
-
-    Raises Unreadable for bytes that don't load, TooManyPixels for a decompression bomb.
-    """
-    # Lazy: most requests bring no image, and the import would delay the first answer.
-    import pi_heif  # pyright: ignore[reportMissingTypeStubs]
-    from PIL import Image, UnidentifiedImageError
-
-    pi_heif.register_heif_opener()  # pyright: ignore[reportUnknownMemberType]  # untyped
-    with _FILTERS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(BytesIO(data)) as image:
-                image.load()
-                name = image.format or ""
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise TooManyPixels(Image.MAX_IMAGE_PIXELS or 0) from None
-        except UnidentifiedImageError:
-            raise Unreadable("they aren't an image of a known format") from None
-        except Exception as error:  # decoders raise whatever they like
-            raise Unreadable(str(error) or type(error).__name__) from None
-    return _PILLOW_NAMES.get(name, name.lower())
+async def in_pool(work: Callable[_P, _T], *args: _P.args, **options: _P.kwargs) -> _T:
+    """Have files looked at in a thread; what waits is left undone once its caller is cancelled."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_POOL, partial(work, *args, **options))
 
 
 _READERS = {**containers.READERS, **sounds.READERS}
@@ -106,12 +82,14 @@ async def check_download(medium: MediaValue) -> float | None:
         raise download_failed(medium, f"{url} took more than {SECONDS:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise download_failed(medium, f"{url} can't be fetched ({error!r})") from None
-    return None if data is None else await asyncio.to_thread(check_bytes, medium, data)
+    return None if data is None else await in_pool(check_bytes, medium, data)
 
 
 async def _fetch(client: httpx.AsyncClient, medium: MediaValue, url: str) -> bytes | None:
     """Return the bytes; None where a redirect leads to the public net, taken on trust."""
     for _ in range(_REDIRECTS + 1):
+        if (why_not := await _kept_from(url)) is not None:
+            raise download_failed(medium, f"{url} {why_not}")
         async with client.stream("GET", url) as reply:
             if not reply.is_redirect:
                 return await _read(reply, medium, url)
@@ -121,6 +99,21 @@ async def _fetch(client: httpx.AsyncClient, medium: MediaValue, url: str) -> byt
             if not why.private:
                 raise download_failed(medium, f"redirected to {url}: {why.text}")
     raise download_failed(medium, f"{medium.value} redirects more than {_REDIRECTS} times")
+
+
+async def _kept_from(url: str) -> str | None:
+    """Return why a URL is not fetched, whatever is allowed; None where it may be."""
+    host = urlsplit(url).hostname or ""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        # Whoever fetches it says so.
+        return None
+    for *_, where in found:
+        address = _embedded(ipaddress.ip_address(str(where[0]).partition("%")[0]))
+        if address.is_link_local or address.is_multicast:
+            return f"leads to {address}, where clouds keep what machines may know: never fetched"
+    return None
 
 
 async def _read(reply: httpx.Response, medium: MediaValue, url: str) -> bytes:
@@ -146,6 +139,11 @@ class Rejected(Exception):
         self.field = field
         self.item = item
         self.hint = hint
+
+    def bare(self) -> Rejected:
+        """Return it without the frames that it came through, which hold the file."""
+        self.__context__ = None
+        return self.with_traceback(None)
 
 
 def check_data_uri(medium: MediaValue, *, labels: bool = False) -> float | None:
@@ -186,13 +184,12 @@ def check_source(medium: MediaValue, source: Source) -> float | None:
     check_size(medium, source.size)
     try:
         if medium.kind == "image":
-            found = Found(image_format(source.read(0, _MOST)))
+            found = Found(image_format(source.read(0, _MOST), medium.formats))
         else:
             found = identify(source)
-    except TooManyPixels as error:
-        most: int = error.args[0]
-        side = int(most**0.5)
-        why = f"more than {most} pixels"
+    except TooManyPixels:
+        side = int(PIXELS**0.5)
+        why = f"more than {PIXELS} pixels"
         ctx: dict[str, JSON] = {"max_height": side, "max_width": side}
         raise _rejected(medium, "image_too_large", why, ctx) from None
     except Unreadable as error:
@@ -274,13 +271,18 @@ class Unreachable:
     private: bool
 
 
-@lru_cache(maxsize=256)
 def unreachable(url: str) -> Unreachable | None:
     """Return why fal could not fetch a URL, or None if it may."""
+    # Before anything that takes longer the longer it is, or keeps what it was given.
+    if len(url) > URL_LENGTH:
+        return Unreachable(f"the URL is longer than {URL_LENGTH} characters", private=False)
     try:
         parts = urlsplit(url.strip())
+        named = parts.hostname or ""
+        if len(named) > HOST_LENGTH:
+            raise ValueError(f"its host is longer than {HOST_LENGTH} characters")
         # Browsers and fetchers read full-width letters as plain ones.
-        host = unicodedata.normalize("NFKC", parts.hostname or "").rstrip(".").lower()
+        host = unicodedata.normalize("NFKC", named).rstrip(".").lower()
         _ = parts.port
     except ValueError as error:
         return Unreachable(f"the URL is malformed ({error})", private=False)
@@ -305,10 +307,24 @@ def _is_private(host: str) -> bool:
     if address is None:
         # A name without a dot resolves on a local network, if anywhere.
         return "." not in host
-    return not (getattr(address, "ipv4_mapped", None) or address).is_global
+    return not _embedded(address).is_global
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+_Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+# Addresses of version 4 written as such of version 6: by translation, and in an older form.
+_CARRIERS = [ipaddress.IPv6Network(net) for net in ("64:ff9b::/96", "::/96")]
+
+
+def _embedded(address: _Address) -> _Address:
+    """Return the address of version 4 that one of version 6 stands for; else the address."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if any(address in net for net in _CARRIERS) and int(address) > 1:
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+def _address(host: str) -> _Address | None:
     try:
         return ipaddress.ip_address(host)
     except ValueError:

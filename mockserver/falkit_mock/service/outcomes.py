@@ -36,6 +36,7 @@ from falkit_mock.service.inputs import (
     check_source,
     check_url,
     download_failed,
+    in_pool,
     unreachable,
 )
 from falkit_mock.service.lengths import ASSUMED, measured
@@ -148,6 +149,7 @@ def _parsed(
     return ParsedRequest(
         endpoint=endpoint,
         input=filled,
+        digest=sha256(dumps(filled, sort_keys=True)).hexdigest(),
         media=tuple(media),
         video=figures.video,
         units=figures.units,
@@ -175,7 +177,7 @@ def _look_at_media(
             if check := _first_look(medium, settings, media, media_base):
                 later[medium.field] = check
         except Rejected as error:
-            rejected.append(error)
+            rejected.append(error.bare())
     return rejected, later
 
 
@@ -185,13 +187,13 @@ def _first_look(
     # In a thread: decoding a large picture takes longer than the event loop may stand still.
     if is_data_uri(medium.value):
         labels = settings.assumptions.data_uri_label == "checked"
-        return lambda: asyncio.to_thread(check_data_uri, medium, labels=labels)
+        return lambda: in_pool(check_data_uri, medium, labels=labels)
     own = media.own_file(medium.value, media_base)
     if own is MISSING:
         raise download_failed(medium, "this mock has no such file")
     if isinstance(own, OwnFile):
         check_size(medium, own.size)
-        return lambda: asyncio.to_thread(_check_own, medium, own)
+        return lambda: in_pool(_check_own, medium, own)
     if check_url(medium, allow_private=settings.allow_private_inputs):
         return partial(check_download, medium)
     return None
@@ -230,8 +232,7 @@ def complete(
         path=path,
         request_id=request_id,
         endpoint=endpoint.id,
-        # With its defaults, keys sorted.
-        input_digest=sha256(dumps(parsed.input, sort_keys=True)).hexdigest(),
+        input_digest=parsed.digest,
         width=video.width,
         height=video.height,
         fps=video.fps,
@@ -323,7 +324,7 @@ class Outcomes:
                 try:
                     lengths[field] = await check()
                 except Rejected as error:
-                    rejected.append(error)
+                    rejected.append(error.bare())
             outcome = self._finish(request_id, measured(parsed, lengths), request, rejected)
         except Exception:
             # No caller waits for it: the job has to end all the same.

@@ -273,7 +273,7 @@ class Service:
     def _take(self, request: ModelRequest, magic: Magic, entry: Entry) -> Job:
         now = self.clock.now()
         request_id = self.identity.request_id()
-        parsed = read_request(request, self.settings)
+        parsed = request.checked or read_request(request, self.settings)
         resolution, progression, stuck = USUAL, self.settings.timing.progression, 0.0
         if magic is not NO_MAGIC or not self.rules.idle:
             assumptions = self.settings.assumptions

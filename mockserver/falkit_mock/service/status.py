@@ -17,6 +17,7 @@ from falkit_mock.core.clock import Clock, Timer
 from falkit_mock.core.errors import ShuttingDown
 from falkit_mock.core.events import Events, JobChanged, JobError
 from falkit_mock.core.jobs import Job, Moments, Outcome
+from falkit_mock.core.limits import AT_ONCE
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_spec import JSON
@@ -276,6 +277,9 @@ class JobEvents:
 
 def _error_of(outcome: Outcome) -> JobError:
     """Return what a failed outcome says of itself: its first error, and the field it is about."""
+    if len(outcome.body) > AT_ONCE:
+        # It echoes a large input, and others wait meanwhile.
+        return JobError(outcome.status_code, outcome.error_type, "", outcome.error or "")
     body = parse_body(outcome.body)
     if isinstance(body, NotJson):
         body = outcome.body.decode("utf-8", "replace")

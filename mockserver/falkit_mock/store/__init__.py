@@ -243,6 +243,8 @@ class Store:
         # The dictionary's own, since every request about a job asks for one.
         self.get: Callable[[str], Job | None] = self._jobs.get
         self._inputs: dict[str, bytes] = table("inputs", bare)
+        # Bytes of all inputs and outcomes.
+        self.kept = sum(map(len, self._inputs.values())) + sum(map(_size, self._jobs.values()))
         self._files: dict[str, FileRecord] = table("files", FileRecord)
         # The place of the newest job in the order of submission; 0 while there was none.
         self.last_seq = max((job.seq for job in self._jobs.values()), default=0)
@@ -260,6 +262,7 @@ class Store:
         """Store a new job and the body that asked for it."""
         self._inputs[job.id] = input
         self._jobs[job.id] = job
+        self.kept += len(input) + _size(job)
         if job.ends > job.created:
             # One that is done when it is submitted never waits or runs.
             self.queues.note(job)
@@ -287,6 +290,7 @@ class Store:
     def decide(self, request_id: str, outcome: Outcome) -> None:
         """Store what a known job answers."""
         if (job := self._jobs.get(request_id)) is not None:
+            self.kept += len(outcome.body) - _size(job)
             job.outcome = outcome
             self._jobs[request_id] = job
 
@@ -295,15 +299,14 @@ class Store:
         job = self._jobs.get(request_id)
         if job is not None and job.outcome is not None:
             self.decide(request_id, replace(job.outcome, body=b""))
-        self._inputs.pop(request_id, None)
+        self.kept -= len(self._inputs.pop(request_id, b""))
         self._drop_files({request_id})
 
     def purge(self, before: float) -> None:
         """Forget the jobs that ended before a moment: inputs, outcomes and files too."""
         gone = {id for id, job in self._jobs.items() if job.ends < before}
         for id in gone:
-            del self._jobs[id]
-            self._inputs.pop(id, None)
+            self.kept -= _size(self._jobs.pop(id)) + len(self._inputs.pop(id, b""))
         self._drop_files(gone)
 
     def add_file(self, record: FileRecord) -> None:
@@ -318,7 +321,7 @@ class Store:
 
     def clear(self) -> None:
         """Forget all but the keys that sign webhooks, which receivers keep for a day."""
-        self.last_seq = 0
+        self.last_seq = self.kept = 0
         self._jobs.clear()
         self._inputs.clear()
         self._files.clear()
@@ -358,6 +361,10 @@ class Store:
         paths = [path for path, file in self._files.items() if file.request_id in owners]
         for path in paths:
             del self._files[path]
+
+
+def _size(job: Job) -> int:
+    return 0 if job.outcome is None else len(job.outcome.body)
 
 
 def all_pieces(store: Store) -> list[Piece]:

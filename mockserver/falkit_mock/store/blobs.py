@@ -1,4 +1,4 @@
-"""A temporary folder that goes with its process, at the latest when the next one is made."""
+"""A temporary folder that goes with its process, at the latest when the next server starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,20 +17,30 @@ from pathlib import Path
 from secrets import token_hex
 
 _PREFIX = "falkit-uploads-"
-# Seconds in which a folder that is just being made has not been locked yet.
-_YOUNG = 60.0
+# A folder has another name until it is locked, for less than so many seconds.
+_NEW, _YOUNG = "falkit-new-uploads-", 60.0
 
 
-def _sweep(root: Path) -> None:
-    """Delete the folders that killed processes of this user left behind."""
-    for folder in root.glob(f"{_PREFIX}*"):
+def sweep() -> None:
+    """Delete the folders that killed processes of this user left behind; blocks."""
+    root = Path(tempfile.gettempdir())
+    for folder in (*root.glob(f"{_PREFIX}*"), *root.glob(f"{_NEW}*")):
         try:
             young = time.time() - folder.stat().st_mtime < _YOUNG
         except OSError:
             continue
-        if not young and (lock := _locked(folder)) is not None:
+        if folder.name.startswith(_NEW) and young:
+            continue
+        if (lock := _locked(folder)) is not None:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
+
+
+def _new_folder() -> tuple[Path, int | None]:
+    """Return a new folder under its own name, and the descriptor that locks it."""
+    made = Path(tempfile.mkdtemp(prefix=_NEW))
+    lock = _locked(made)
+    return made.rename(made.with_name(made.name.replace(_NEW, _PREFIX))), lock
 
 
 def _locked(folder: Path) -> int | None:
@@ -109,9 +119,7 @@ class Blobs:
     def folder(self) -> Path:
         """The folder, made when it is first needed."""
         if self._folder is None:
-            _sweep(Path(tempfile.gettempdir()))
-            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-            self._lock = _locked(self._folder)
+            self._folder, self._lock = _new_folder()
         return self._folder
 
     def sink(self) -> Sink:
@@ -119,7 +127,7 @@ class Blobs:
 
     def read(
         self, pieces: Sequence[Piece], start: int, end: int, step: int = 1 << 20
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes]:
         """Yield the bytes [start, end) of pieces laid end to end, `step` at most at a time."""
         offset = 0
         for piece in pieces:

@@ -67,7 +67,7 @@ class Targets:
         parts, host, port = _split(url)
         addresses = self._addresses(host)
         here = bool(addresses) and all(map(_is_loopback, addresses))
-        if not here and not self._allows(host, port):
+        if not here and not self.allows(host, port):
             shown = f"'[{host}]'" if ":" in host else host
             raise TargetRefused(
                 url,
@@ -90,7 +90,8 @@ class Targets:
             self._names = _read_hosts(self._hosts_file)
         return tuple(self._names.get(host, ()))
 
-    def _allows(self, host: str, port: int) -> bool:
+    def allows(self, host: str, port: int) -> bool:
+        """Tell whether the settings name a host."""
         return any(
             fnmatchcase(host, name) and wanted in (None, port) for name, wanted in self._patterns
         )

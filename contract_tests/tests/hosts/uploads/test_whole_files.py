@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -176,3 +178,28 @@ def test_urls_follow_the_way_that_the_caller_came(mock: Mock) -> None:
 def test_upload_addresses_take_post_alone(mock: Mock) -> None:
     reply = mock.http.get("/v3.fal.media/files/upload")
     assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    ("kind", "policy"),
+    [
+        ("image/png", "sandbox"),
+        ("video/mp4", "sandbox"),
+        ("image/svg+xml", "sandbox; default-src 'none'"),
+        ("IMAGE/SVG+XML", "sandbox; default-src 'none'"),
+        ("text/html; charset=utf-8", "sandbox; default-src 'none'"),
+        ("application/json", "sandbox; default-src 'none'"),
+    ],
+)
+def test_a_browser_is_told_to_run_nothing_of_it(
+    mock: Mock, upload: Callable[..., str], kind: str, policy: str
+) -> None:
+    reply = mock.http.get(upload(b"<script>1</script>", kind))
+    assert reply.headers["content-security-policy"] == policy
+    assert reply.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="others have no such modes")
+def test_uploads_are_for_their_user_alone(mock: Mock, upload: Callable[..., str]) -> None:
+    upload(b"x")
+    assert stat.S_IMODE(mock.service.store.uploads.blobs.folder.stat().st_mode) == 0o700

@@ -1,0 +1,152 @@
+"""`python -m attack`: attack every surface for a while, print a table, fail on what broke."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from attack.surfaces import SURFACES, Surface, request
+from attack.target import MIB, PATIENCE, Target, attacked, exchange
+
+# What the mock is held to: seconds of a stall, bytes of memory, cases of each surface.
+STALL, MEMORY, LEAST = 0.25, 200 * MIB, 10_000
+_UNHEEDED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+# Cases between two looks at the clock.
+_BATCH = 250
+# A request that may ask for any server error: by a fault, or by its start timeout.
+_ASKED = re.compile(rb"x-falkit-fault|\[falkit:|falkit\.test|x-fal-request-(start-)?timeout", re.I)
+
+
+@dataclass
+class Report:
+    """What became of one surface."""
+
+    cases: int = 0
+    unanswered: int = 0
+    codes: dict[int, int] = field(default_factory=dict[int, int])
+    broken: list[str] = field(default_factory=list[str])
+    stall: float = 0.0
+
+
+def attack(target: Target, surface: Surface, seconds: float, number: int, least: int) -> Report:
+    """Send a surface's cases until the time is up and there were enough; look at every answer."""
+    report = Report()
+    address = target.gateway if surface.gateway else target.http
+    prober = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("prober.py")), *map(str, target.http)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends or report.cases < least:
+        number += 1
+
+        @seed(number)
+        @settings(
+            max_examples=min(_BATCH, least),
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=_UNHEEDED,
+        )
+        @given(surface.requests)
+        def each(data: bytes) -> None:
+            try:
+                patience = 0.05 if surface.raw else PATIENCE
+                answer = exchange(address, data, patience, surface.opening)
+            except TimeoutError:
+                answer = b""
+                if not surface.raw:
+                    report.broken.append(f"no answer: {data[:300]!r}")
+            judge(report, surface, data, answer)
+
+        each()
+        # What was accepted is kept, which is no leak.
+        exchange(target.http, request("POST", "/__falkit/reset"))
+        if target.process.poll() is not None:
+            report.broken.append("the mock has ended")
+            break
+    told, _ = prober.communicate(b"", PATIENCE)
+    report.stall = float(told or 0)
+    return report
+
+
+def judge(report: Report, surface: Surface, data: bytes, answer: bytes) -> None:
+    report.cases += 1
+    if surface.opening and answer:
+        # A frame, by its first byte.
+        report.codes[answer[0]] = report.codes.get(answer[0], 0) + 1
+        return
+    match = re.match(rb"HTTP/1\.1 (\d{3})", answer)
+    if match is None:
+        report.unanswered += 1
+        return
+    code = int(match[1])
+    report.codes[code] = report.codes.get(code, 0) + 1
+    if code >= 500 and code not in surface.asked and not _ASKED.search(data):
+        report.broken.append(f"{code}: {data[:300]!r}")
+
+
+def run(
+    seconds: float, number: int, least: int, names: list[str], plant: str = ""
+) -> tuple[dict[str, Report], list[str]]:
+    """Attack a mock of its own; return a report for each surface, and what broke as a whole."""
+    reports: dict[str, Report] = {}
+    chosen = [each for each in SURFACES if not names or each.name in names]
+    with attacked(plant) as target:
+        exchange(target.http, request("GET", "/health"))
+        files = target.files()
+        for surface in chosen:
+            reports[surface.name] = attack(target, surface, seconds / len(chosen), number, least)
+        broken = [f"{name}: {each}" for name, found in reports.items() for each in found.broken]
+        broken += [
+            f"{name}: stalled for {found.stall * 1000:.0f} ms"
+            for name, found in reports.items()
+            if found.stall > STALL
+        ]
+        if target.process.poll() is None:
+            exchange(target.http, request("POST", "/__falkit/reset"))
+            peak, left = target.peak_memory(), target.files() - files
+            broken += [f"children left: {target.children()}"] if target.children() else []
+            broken += [f"{left} files left open"] if left > 20 else []
+            broken += [f"{peak / MIB:.0f} MiB of memory"] if peak > MEMORY else []
+            print(
+                f"memory: {peak / MIB:.0f} MiB at most, {target.memory() / MIB:.0f} MiB at the end"
+            )
+            broken += [f"ended with {code}"] if (code := target.end()) else []
+        printed, leftovers = target.tracebacks(), target.leftovers()
+        broken += [f"printed: {printed[:5]}"] if printed else []
+        broken += [f"left behind: {leftovers}"] if leftovers else []
+    return reports, broken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m attack", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0, help="for all surfaces [10]")
+    parser.add_argument("--least", type=int, default=LEAST, help=f"cases of each [{LEAST}]")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 10**9)
+    parser.add_argument("surfaces", nargs="*", help="by name; all without any")
+    chosen = parser.parse_args()
+    print(f"seed {chosen.seed}", flush=True)
+    reports, broken = run(chosen.minutes * 60, chosen.seed, chosen.least, chosen.surfaces)
+    print(f"{'surface':<12}{'cases':>8}{'no answer':>11}{'5xx':>6}{'stall':>9}  codes")
+    for name, found in reports.items():
+        codes = " ".join(f"{code}:{count}" for code, count in sorted(found.codes.items()))
+        faults = len([each for each in found.broken if each[:1] == "5"])
+        stall = f"{found.stall * 1000:.0f} ms"
+        print(f"{name:<12}{found.cases:>8}{found.unanswered:>11}{faults:>6}{stall:>9}  {codes}")
+    for each in broken[:20]:
+        print(each)
+    print(f"{len(broken)} broken" if broken else "nothing broke")
+    sys.exit(bool(broken))
+
+
+if __name__ == "__main__":
+    main()

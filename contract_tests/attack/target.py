@@ -1,0 +1,136 @@
+"""The mock that is attacked: a process of its own, and what can be seen of it from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+MIB = 1024 * 1024
+# Bytes of address space: an attack that finds a leak must not take the machine with it.
+CEILING = 4 * 1024 * MIB
+# Seconds for an answer to begin, and for the process to start and to end.
+PATIENCE = 20.0
+SERVE = (
+    *("serve", "--port", "0", "--gateway", "--gateway-port", "0", "--egress", "block"),
+    *("--timing", "0,0.05", "--seed", "1", "--runners", "50", "--concurrency", "0"),
+    *("--request-log", "200", "--result-ttl", "5s", "--log-format", "json"),
+)
+_FALKIT = "import sys; from falkit_mock.cli import main; main(sys.argv[1:])"
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running mock."""
+
+    process: subprocess.Popen[bytes]
+    http: Address
+    gateway: Address
+    folder: Path
+
+    def memory(self) -> int:
+        """Return the bytes that the process has in memory."""
+        text = Path(f"/proc/{self.process.pid}/statm").read_text()
+        return int(text.split()[1]) * resource.getpagesize()
+
+    def peak_memory(self) -> int:
+        """Return the most bytes that the process ever had in memory."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(text.partition("VmHWM:")[2].split()[0]) * 1024
+
+    def files(self) -> int:
+        """Return how many descriptors the process has open."""
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def children(self) -> list[str]:
+        """Return the programs that the process has started and that run."""
+        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return text.split()
+
+    def tracebacks(self) -> list[str]:
+        """Return what the process has printed that isn't its log."""
+        lines = (self.folder / "stderr").read_text("utf-8", "replace").splitlines()
+        return [line for line in lines if line and not line.startswith("{")]
+
+    def leftovers(self) -> list[str]:
+        """Return the temporary files that are there; call it once the process has ended."""
+        return sorted(path.name for path in (self.folder / "tmp").iterdir())
+
+    def end(self) -> float:
+        """End the process as its user would, and return its exit code."""
+        self.process.terminate()
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def attacked(plant: str = "", options: Sequence[str] = ()) -> Generator[Target]:
+    """Serve a mock for the length of the block.
+
+    `plant` is Python that runs in the process first, such as to plant a fault.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="falkit-attack-"))
+    (folder / "tmp").mkdir()
+    environ = {**os.environ, "TMPDIR": str(folder / "tmp"), "FALKIT_HOME": str(folder / "home")}
+    command = [sys.executable, "-c", f"{plant}\n{_FALKIT}", *SERVE, *options]
+    with open(folder / "stderr", "wb") as stderr:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, env=environ, preexec_fn=_be_bounded
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError((folder / "stderr").read_text())
+        ready = json.loads(line)
+        yield Target(process, _address(ready["url"]), _address(ready["gateway"]), folder)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(PATIENCE)
+        if process.stdout is not None:
+            process.stdout.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _be_bounded() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (CEILING, CEILING))
+
+
+def _address(url: str) -> Address:
+    parts = urlsplit(url)
+    return str(parts.hostname), parts.port or 80
+
+
+def exchange(
+    address: Address, data: bytes, patience: float = PATIENCE, opening: bytes = b""
+) -> bytes:
+    """Send bytes and return the first of what is answered; nothing if the other side hangs up.
+
+    Where there is an `opening`, its answer is read first and let go. Raise TimeoutError if
+    nothing comes.
+    """
+    with socket.create_connection(address, PATIENCE) as connection:
+        try:
+            if opening:
+                connection.sendall(opening)
+                connection.recv(65_536)
+            connection.settimeout(patience)
+            connection.sendall(data)
+            answer = connection.recv(65_536)
+            while b"\r\n\r\n" not in answer and (more := connection.recv(65_536)):
+                answer += more
+        except (ConnectionResetError, BrokenPipeError):
+            return b""
+    return answer

@@ -1,0 +1,46 @@
+"""`make attack` finds what it is for, and finds nothing where there is nothing."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from attack.__main__ import run
+from attack.surfaces import SURFACES
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks at /proc")
+
+_EACH = """
+from falkit_mock.hosts.queue import Queue
+as_it_was, count, kept = Queue.__call__, 0, []
+async def planted(self, context):
+    global count
+    count += 1
+    {fault}
+    return await as_it_was(self, context)
+Queue.__call__ = planted
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("import time; time.sleep(0.6 if count == 20 else 0)", "stalled for"),
+        ("assert count != 20", "500: "),
+        ("kept.append(bytearray(b'x' * 2_000_000))", "MiB of memory"),
+        ("kept.append(open('/dev/null'))", "files left open"),
+        ("if count == 20: print('Traceback', file=__import__('sys').stderr)", "printed: "),
+    ],
+    ids=["a stall", "a server error", "a leak", "open files", "a traceback"],
+)
+def test_a_planted_fault_is_found(fault: str, words: str) -> None:
+    _, broken = run(0, 1, 120, ["webhooks"], _EACH.format(fault=fault))
+    assert any(words in each for each in broken), broken
+
+
+def test_every_surface_is_reached() -> None:
+    reports, _ = run(0, 1, 60, [])
+    assert [*reports] == [surface.name for surface in SURFACES]
+    for name, report in reports.items():
+        assert report.cases - report.unanswered >= 15, name
