@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import socket
 import subprocess
@@ -42,8 +41,8 @@ class Target:
 
     def memory(self) -> int:
         """Return the bytes that the process has in memory."""
-        text = Path(f"/proc/{self.process.pid}/statm").read_text()
-        return int(text.split()[1]) * resource.getpagesize()
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(text.partition("VmRSS:")[2].split()[0]) * 1024
 
     def peak_memory(self) -> int:
         """Return the most bytes that the process ever had in memory."""
@@ -105,7 +104,10 @@ def attacked(plant: str = "", options: Sequence[str] = ()) -> Generator[Target]:
 
 
 def _be_bounded() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (CEILING, CEILING))
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (CEILING, CEILING))
 
 
 def _address(url: str) -> Address:

@@ -395,8 +395,9 @@ def test_a_sitecustomize_of_the_programs_own_still_runs(run: Run, tmp_path: Path
     assert done.stdout == "mine\n"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells a child of it")
 def test_a_killed_falkit_leaves_no_program_behind(environ: dict[str, str]) -> None:
+    if sys.platform != "linux":
+        pytest.skip("no other system tells a child of it")
     shows = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
     command = [FALKIT, "run", "--quiet", "--", sys.executable, "-c", shows]
     with started(command, env=environ, start_new_session=True) as falkit:
