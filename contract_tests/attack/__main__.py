@@ -59,7 +59,7 @@ def attack(target: Target, surface: Surface, seconds: float, number: int, least:
         @given(surface.requests)
         def each(data: bytes) -> None:
             try:
-                patience = 0.05 if surface.raw else PATIENCE
+                patience = 0.02 if surface.raw else PATIENCE
                 answer = exchange(address, data, patience, surface.opening)
             except TimeoutError:
                 answer = b""

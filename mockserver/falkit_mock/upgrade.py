@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 from websockets.http11 import Request
 
 from falkit_mock.hosts import CONNECTION, Connection
@@ -36,7 +37,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.scope[CONNECTION] = self._connection  # type: ignore[literal-required]  # as extensions do
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except InvalidState:
+            # Uvicorn refuses what isn't UTF-8 though the caller's own close came right behind it.
+            self.transport.close()
+            return
         if not self.handshake_initiated:
             # It comes in one piece, and `websockets` reads no longer lines and not more of them.
             self._begin(431, [(b"content-length", b"0")])

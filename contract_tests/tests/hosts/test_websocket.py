@@ -288,3 +288,19 @@ def test_the_connection_is_cut(mock: Mock, fault: str) -> None:
             assert 0 < len(half) < int(start["headers"]["Content-Length"])
         with pytest.raises(ConnectionClosedError):
             socket.recv(PATIENCE)
+
+
+def test_text_that_is_none_with_a_close_behind_it_leaves_no_error(
+    mock: Mock, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = "".join(f"{name}: {value}\r\n" for name, value in {**HANDSHAKE, **KEY}.items())
+    place = mock.url.removeprefix("http://")
+    host, _, port = place.rpartition(":")
+    with sockets.create_connection((host, int(port)), PATIENCE) as caller:
+        caller.sendall(f"GET /ws.fal.run/{T2V} HTTP/1.1\r\nhost: {place}\r\n{head}\r\n".encode())
+        assert caller.recv(4096).startswith(b"HTTP/1.1 101")
+        caller.sendall(b"\x81\x82\0\0\0\0\xd7j" + b"\x88\x80\0\0\0\0")
+        while caller.recv(4096):
+            pass
+    assert mock.http.get("/health").status_code == 200
+    assert caplog.text == ""
