@@ -267,7 +267,14 @@ def _import(data: bytes) -> bytes:
 
 
 _WEBHOOKS = TEXT | st.sampled_from(
-    ["http://127.0.0.1:9/", "https://[::1]:9", "http://a b", "ftp://x", "http://" + "a" * 9000]
+    [
+        "http://127.0.0.1:9/",
+        "https://[::1]:9",
+        "http://a b",
+        "ftp://x",
+        "http://127.0.0.1:9/?" + "?token" * 1500,
+        "http://" + "a" * 9000,
+    ]
 )
 
 

@@ -35,11 +35,20 @@ def lossless_webp(side: int) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
 
+def _progressive() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (1000, 1000)).save(out, "JPEG", progressive=True)
+    data = out.getvalue()
+    # Empty scans: each has the whole picture gone through.
+    return data[:-2] + b"\xff\xda\0\x08\1\1\0\1\x3f\0" * 2000 + data[-2:]
+
+
 _EPS = (
     b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n(attack) print\nshowpage\n"
 )
 ANIMALS = [
     *(_saved(form) for form in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "ICO", "TGA")),
+    _progressive(),
     _EPS,
     b"P6 9400 9400 255\n",
     b"P5 65000 65000 65535\n\0",

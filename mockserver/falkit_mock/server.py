@@ -7,6 +7,7 @@ import contextlib
 import signal
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
@@ -80,6 +81,10 @@ class _Awaits(Enum):
     NOTHING = "nothing"
 
 
+# The most bytes that one reading brings.
+_READING = 256 * 1024
+
+
 class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
     """Uvicorn's HTTP, which also hands each request its connection, and is bounded.
 
@@ -99,6 +104,9 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
         self._since = self._blocked_since = 0.0
         # Why a request is refused before it reaches the application.
         self._refusal = (400, "Invalid HTTP request received.")
+        # Bytes that came since the last of a body, such as trailers, and of a reply what was not
+        # sent at the last look.
+        self._silent = self._unsent = 0
         # What follows a request that waits for another's end.
         self._unread = b""
         self._running: httptools_impl.RequestResponseCycle | None = None
@@ -140,9 +148,12 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
                 return
 
     def _feed(self, data: bytes) -> None:
+        self._silent += len(data)
         super().data_received(data)
         if self._awaits is _Awaits.BODY:
-            self._since = self.loop.time()
+            # Nobody asks for trailers, nor for what may stand behind a chunk's size.
+            if self._silent > self._limits.max_head + _READING and not self.transport.is_closing():
+                self._end(*self._too_long())
         elif self._awaits is _Awaits.HEAD:
             # The parser says nothing of a line before its end.
             self._head += len(data)
@@ -154,13 +165,21 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
         self.scope[CONNECTION] = self._connection  # type: ignore[literal-required]  # as extensions do
         self._awaits, self._head, self._since = _Awaits.HEAD, 0, self.loop.time()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._awaits is not _Awaits.BODY:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._silent, self._since = 0, self.loop.time()
+
     def on_headers_complete(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self._limits.max_head:
             self._refusal = self._too_long()
             raise ValueError("the parser stops at any error")
         super().on_headers_complete()
-        self._awaits, self._since = _Awaits.BODY, self.loop.time()
+        self._awaits, self._since, self._silent = _Awaits.BODY, self.loop.time(), 0
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -174,6 +193,7 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._since = self.loop.time()
         if self.transport.is_closing():
             return
         if self.pipeline:
@@ -185,6 +205,7 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._blocked_since = self.loop.time()
+        self._unsent = _unsent(self.transport)
 
     def send_400_response(self, msg: str) -> None:
         self._end(*self._refusal)
@@ -192,14 +213,24 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
     def check(self, now: float) -> None:
         """End the connection if its caller has kept it waiting for too long."""
         if self.flow.write_paused:
-            if now - self._blocked_since > self._limits.body_timeout:
+            unsent = _unsent(self.transport)
+            if unsent < self._unsent:
+                # Slow, but it takes what it is sent.
+                self._unsent, self._blocked_since = unsent, now
+            elif now - self._blocked_since > self._limits.body_timeout:
                 self.transport.abort()
             return
         # Where nothing is read it isn't the caller who keeps the others waiting.
         if self.flow.read_paused or self.transport.is_closing():
             return
-        waited = now - self._since
-        if self._awaits is _Awaits.BODY and waited > self._limits.body_timeout:
+        waited, running = now - self._since, self._running
+        if self._awaits is not _Awaits.BODY and running and not running.response_complete:
+            # It is the mock that keeps its caller waiting.
+            return
+        if self._awaits is _Awaits.NOTHING and waited > self._limits.idle_timeout:
+            # Uvicorn's own timer ends at any byte, also at one that begins no request.
+            self.transport.close()
+        elif self._awaits is _Awaits.BODY and waited > self._limits.body_timeout:
             self._give_up("body", self._limits.body_timeout)
         elif self._awaits is _Awaits.HEAD and waited > self._limits.head_timeout:
             self._give_up("head", self._limits.head_timeout)
@@ -247,6 +278,22 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
         assert connection is not None, "made before anything is read"
         self.ws_protocol_class = partial(WebSocketProtocol, connection)  # type: ignore[assignment]
         super().handle_websocket_upgrade()
+
+
+def _unsent(transport: asyncio.Transport) -> int:
+    """Return the bytes that the other side has not taken, as far as can be told."""
+    size = transport.get_write_buffer_size()
+    if sys.platform == "linux":
+        # The system asks for more only once a third of megabytes has gone.
+        import fcntl
+        import termios
+
+        found: socket.socket | None = transport.get_extra_info("socket")
+        with contextlib.suppress(OSError, ValueError):
+            if found is not None:
+                queued = fcntl.ioctl(found.fileno(), termios.TIOCOUTQ, bytes(4))
+                size += int.from_bytes(queued, sys.byteorder)
+    return size
 
 
 class MockServer(uvicorn.Server):

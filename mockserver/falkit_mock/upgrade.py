@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
+from websockets.frames import Frame
 from websockets.http11 import Request
 
+from falkit_mock.core.limits import SLICE
 from falkit_mock.hosts import CONNECTION, Connection
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
+
+
+# Frames of one message.
+_MOST_PIECES = 10_000
 
 
 class _Connection(Connection, Protocol):
@@ -36,9 +42,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             # The application has not begun: its task was only just made.
             self.scope[CONNECTION] = self._connection  # type: ignore[literal-required]  # as extensions do
 
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) < _MOST_PIECES:
+            super().handle_cont(event)
+        else:
+            self.transport.close()
+
     def data_received(self, data: bytes) -> None:
         try:
-            super().data_received(data)
+            for start in range(0, len(data), SLICE):
+                super().data_received(data[start : start + SLICE])
+                if self.transport.is_closing():
+                    return
         except InvalidState:
             # Uvicorn refuses what isn't UTF-8 though the caller's own close came right behind it.
             self.transport.close()

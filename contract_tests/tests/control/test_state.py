@@ -246,6 +246,17 @@ def _one_more(name: str) -> Callable[[bytes], bytes]:
     return lambda archive: packed({**members(archive), name: b"x"})
 
 
+def _sparse(archive: bytes) -> bytes:
+    head = bytearray(tarfile.TarInfo("blobs/a").tobuf(tarfile.GNU_FORMAT))
+    head[156:157] = tarfile.GNUTYPE_SPARSE
+    # One piece of nothing at a gibibyte, and the size that the file would have.
+    head[386:410] = b"%011o\0%011o\0" % (1 << 30, 0)
+    head[483:495] = b"%011o\0" % (1 << 30)
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head[:512])
+    return bytes(head) + archive
+
+
 def _link(archive: bytes) -> bytes:
     buffer = io.BytesIO(archive)
     with tarfile.open(fileobj=buffer, mode="a") as tar:
@@ -283,7 +294,8 @@ def _link(archive: bytes) -> bytes:
         (_twice, "twice"),
         (_one_more("../../evil"), "'../../evil'"),
         (_one_more("blobs/../../evil"), "belongs to no upload"),
-        (_link, "isn't a file"),
+        (_link, "isn't a plain file"),
+        (_sparse, "isn't a plain file"),
     ],
 )
 def test_importing_a_broken_export_is_refused_and_changes_nothing(

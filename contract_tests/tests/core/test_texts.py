@@ -19,6 +19,8 @@ from falkit_mock.core import iso, masked
         ("http://a/h?job=1&API_Key=abc", "http://a/h?job=1&API_Key=***"),
         ("http://a/h?x-signature=a%26b&sig=c", "http://a/h?x-signature=***&sig=***"),
         ("http://a/h?token=", "http://a/h?token="),
+        ("http://a/h?a=1&my_token=xyz&b?sig=q#z", "http://a/h?a=1&my_token=***&b?sig=***#z"),
+        ("http://a/?" + "?token" * 20_000, "http://a/?" + "?token" * 20_000),
         ("http://a/token=abc", "http://a/token=abc"),
     ],
 )

@@ -252,6 +252,50 @@ def test_a_caller_that_leaves_requests_behind_leaves_no_error(
     assert len(mock.jobs()) == 1, "what came behind was never begun"
 
 
+CHUNKED = (
+    f"POST /fal.run/{T2V} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Key a:b\r\n"
+    "transfer-encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n"
+).encode()
+
+
+@pytest.mark.parametrize("trailer", [b"x-a: 1\r\n" * 100_000, b"x-a: " + b"a" * 1_000_000])
+def test_trailers_are_bounded_and_are_no_headers(served: Mock, trailer: bytes) -> None:
+    with connected(served) as connection:
+        sent(connection, CHUNKED + trailer)
+        assert b"HTTP/1.1 4" in everything(connection)
+    with connected(served) as connection:
+        connection.sendall(CHUNKED + b"x-falkit-fault: hang\r\n\r\n" + HEALTH + b"\r\n")
+        assert b"json_invalid" in connection.recv(65_536), "a trailer asks for nothing"
+
+
+def test_a_byte_that_begins_no_request_keeps_no_connection(served: Mock) -> None:
+    with connected(served) as connection:
+        connection.sendall(HEALTH + b"\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"\r\n")
+        served.http.get("/health")
+        pass_seconds(served, 61)
+        assert everything(connection) == b""
+
+
+def test_half_a_request_behind_another_leaves_its_answer_alone(timed: Serve) -> None:
+    mock = timed("0,10")
+    clock = mock.clock
+    assert isinstance(clock, WatchedClock)
+    body = b'{"prompt": "a"}'
+    with connected(mock) as connection:
+        connection.sendall(
+            f"POST /fal.run/{T2V} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Key a:b\r\n"
+            f"content-length: {len(body)}\r\n\r\n".encode()
+            + body
+            + b"GET /hea"
+        )
+        clock.until_waited_for()
+        pass_seconds(mock, 100)
+        mock.advance(10)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_work_that_fails_once_its_caller_has_gone_leaves_no_error() -> None:
     async def fails() -> None:
         try:

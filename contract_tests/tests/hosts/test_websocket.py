@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket as sockets
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +304,20 @@ def test_text_that_is_none_with_a_close_behind_it_leaves_no_error(
             pass
     assert mock.http.get("/health").status_code == 200
     assert caplog.text == ""
+
+
+def test_what_waits_behind_an_input_is_bounded(mock: Mock) -> None:
+    many = json.dumps({**PROMPT, "x": "y" * 400_000})
+    with opened(mock) as socket:
+        # More than a mebibyte of them: the last are read once the first have been answered.
+        for _ in range(6):
+            socket.send(many)
+        assert [answer(socket)[0] for _ in range(6)] == [200] * 6
+
+
+def test_a_message_of_endless_pieces_ends_the_connection(mock: Mock) -> None:
+    with opened(mock) as socket:
+        with suppress(ConnectionClosed):
+            socket.send("" for _ in range(20_000))
+        with pytest.raises(ConnectionClosed):
+            socket.recv(PATIENCE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
@@ -42,12 +43,39 @@ def test_what_is_not_allowed_is_named_and_not_decoded(form: str) -> None:
     assert image_format(head, ALLOWED) == form.lower()
 
 
+def progressive(scans: int) -> bytes:
+    data = saved("JPEG", (2000, 2000), progressive=True)
+    # An empty scan: the end of a run of blocks, over and over.
+    scan = b"\xff\xda\0\x08\1\1\0\1\x3f\0"
+    return data[:-2] + scan * scans + data[-2:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        progressive(200_000),
+        saved("JPEG", (8, 8))[:2] + b"\xff\xfe\0\2" * 500_000 + saved("JPEG", (8, 8))[2:],
+        saved("PNG", (8, 8))[:33] + b"\0\0\0\0teSt\0\0\0\0" * 200_000 + saved("PNG", (8, 8))[33:],
+    ],
+    ids=["scans", "comments", "chunks"],
+)
+def test_a_picture_of_very_many_pieces_is_not_gone_through(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(*_: object) -> None:
+        pytest.fail("it is decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", loaded)
+    with suppress(Unreadable):
+        image_format(data, ALLOWED)
+
+
 @pytest.mark.parametrize(
     "data", [b"P6 9500 9500 255\n", b"P6 30000 30000 255\n", lossless_webp(12_000)]
 )
 def test_a_header_with_too_many_pixels_is_enough(data: bytes) -> None:
     with pytest.raises(TooManyPixels):
-        image_format(data, ALLOWED)
+        image_format(data, (*ALLOWED, "ppm"))
 
 
 # Run by itself, for the memory is the process's.

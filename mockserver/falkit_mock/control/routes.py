@@ -282,7 +282,8 @@ def _check_page(scope: Scope, headers: Headers) -> None:
 
 
 def _is_unspecified(name: str) -> bool:
-    return _is_address(name) and ip_address(name).is_unspecified
+    bare = name.rstrip(".")
+    return _is_address(bare) and ip_address(bare).is_unspecified
 
 
 def _is_address(text: str) -> bool:

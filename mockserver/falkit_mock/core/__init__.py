@@ -141,10 +141,8 @@ _USER = re.compile(r"^([^:/?#]*://)(?:([^:/?#@]*):)?[^/?#]*@")
 MASK = "***"
 
 
-_SECRET = re.compile(
-    r"([?&][^=&#]*(?:token|secret|key|sig|auth|pass|pwd|credential|jwt|session)[^=&#]*=)[^&#]+",
-    re.I,
-)
+_PAIR = re.compile(r"([?&])([^=&#?]*)=([^&#]+)")
+_SECRET = re.compile("token|secret|key|sig|auth|pass|pwd|credential|jwt|session", re.I)
 
 
 def masked(url: str) -> str:
@@ -152,7 +150,12 @@ def masked(url: str) -> str:
 
     A user without a password may be a token.
     """
-    return _SECRET.sub(rf"\1{MASK}", _USER.sub(_shown, url))
+    return _PAIR.sub(_hidden, _USER.sub(_shown, url))
+
+
+def _hidden(found: re.Match[str]) -> str:
+    mark, name, value = found.groups()
+    return f"{mark}{name}={MASK if _SECRET.search(name) else value}"
 
 
 def _shown(found: re.Match[str]) -> str:

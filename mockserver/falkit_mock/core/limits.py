@@ -12,6 +12,8 @@ URL_LENGTH, HOST_LENGTH = 65_536, 253
 # The most pixels that anybody should load, as Pillow has it, and the most that are decoded here: of
 # a larger picture it is seen only whether the file is whole.
 PIXELS, DECODED_PIXELS = 89_478_485, 4_000_000
+# How often a picture is gone through, and pieces that one may be of.
+SCANS, PIECES = 100, 10_000
 # How many rules an input or a header may name, among how many of its values, and the characters of
 # one.
 RULES, SEARCHED_VALUES, RULE_LENGTH = 20, 10_000, 2000

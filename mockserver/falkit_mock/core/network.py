@@ -45,7 +45,7 @@ ROUTER, ROUTED = "router.huggingface.co", "/fal-ai/"
 CERTIFIED = (*DOMAINS, ROUTER)
 
 
-_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/?#@\\\s]+))(?::[0-9]{1,5})?", re.I)
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.I)
 
 
 def host_name(header: str) -> str | None:

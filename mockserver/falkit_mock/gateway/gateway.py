@@ -215,9 +215,6 @@ class GatewayConnection(asyncio.Protocol):
         self._early, self._secured, self._busy = handoff.early, True, False
         secured.set_protocol(self)
         self.connection_made(secured)
-        if not is_router(self._name):
-            # From here on uvicorn's limits apply, which has none before a first request.
-            self._timer.cancel()
         if self._early:
             self.data_received(b"")
 

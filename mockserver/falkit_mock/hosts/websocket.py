@@ -22,7 +22,7 @@ from falkit_spec import JSON, Catalog
 # Where the scope of a handshake, and of an input that came after it, has its conversation.
 _HANDSHAKE, _INPUT = "falkit.handshake", "falkit.input"
 # Inputs that may wait for the one before; those behind them are not read yet.
-_MOST_WAITING = 64
+_MOST_WAITING, _MOST_BYTES = 64, 1 << 20
 # What a handshake says of itself, and an input is not to inherit.
 _OF_HANDSHAKE = (b"connection", b"upgrade", b"origin", b"content-", b"sec-websocket-")
 _JSON_ONLY = 1003
@@ -72,6 +72,10 @@ async def answer_handshake(app: ASGIApp, scope: Scope, receive: Receive, send: S
     await app({**request, _HANDSHAKE: _Inbox(receive, send)}, nothing, refuse)
 
 
+def _size(message: Message) -> int:
+    return len(message.get("text") or message.get("bytes") or "")
+
+
 class _Inbox:
     """One WebSocket's messages, read as they come, so that its end is noticed at once."""
 
@@ -80,10 +84,18 @@ class _Inbox:
         self.send = send
         self._waiting: asyncio.Queue[Message | None] = asyncio.Queue(_MOST_WAITING)
         self._gone = asyncio.Event()
+        # Bytes of those that wait, and whether one was taken since somebody looked.
+        self._size = 0
+        self._taken = asyncio.Event()
 
     async def read(self) -> None:
         """Read until the caller hangs up; what was not answered then never is."""
         while (message := await self._receive())["type"] != "websocket.disconnect":
+            size = _size(message)
+            while self._size and self._size + size > _MOST_BYTES:
+                self._taken.clear()
+                await self._taken.wait()
+            self._size += size
             await self._waiting.put(message)
         self._gone.set()
         while not self._waiting.empty():
@@ -92,7 +104,11 @@ class _Inbox:
 
     async def next(self) -> Message | None:
         """Return the next message; None once the caller has hung up."""
-        return await self._waiting.get()
+        message = await self._waiting.get()
+        if message is not None:
+            self._size -= _size(message)
+            self._taken.set()
+        return message
 
     def body(self, data: bytes) -> Receive:
         """Return what hands out a body as HTTP does, and then waits for the caller to hang up."""

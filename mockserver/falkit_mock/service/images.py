@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import struct
 import threading
 import warnings
@@ -10,19 +11,27 @@ from collections.abc import Collection
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from falkit_mock.core.limits import DECODED_PIXELS, PIXELS
+from falkit_mock.core.limits import DECODED_PIXELS, PIECES, PIXELS, SCANS
 from falkit_mock.service.containers import Unreadable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# What Pillow is asked to identify: formats that it reads by itself, never by another program.
-_FORMATS = (
-    *("PNG", "JPEG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "ICO", "JPEG2000"),
-    *("PPM", "PSD"),
-)
-# Pillow's names, where they are not the documents' own in capitals.
-_NAMES = {"MPO": "jpeg", "JPEG2000": "jp2"}
+# How each format begins, and what Pillow calls it: it is asked for that one alone.
+_BEGINNINGS: dict[bytes, tuple[str, str]] = {
+    rb"\x89PNG\r\n\x1a\n": ("png", "PNG"),
+    rb"\xff\xd8\xff": ("jpeg", "JPEG"),
+    rb"RIFF....WEBP": ("webp", "WEBP"),
+    rb"....ftyp(avif|avis)": ("avif", "AVIF"),
+    rb"....ftyp(hei[cxms]|hev[cx]|mif1|msf1)": ("heif", "HEIF"),
+    rb"GIF8[79]a": ("gif", "GIF"),
+    rb"BM": ("bmp", "BMP"),
+    rb"II\*\x00|MM\x00\*": ("tiff", "TIFF"),
+    rb"\x00\x00\x01\x00": ("ico", "ICO"),
+    rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51": ("jp2", "JPEG2000"),
+    rb"P[1-6]\s": ("ppm", "PPM"),
+    rb"8BPS": ("psd", "PSD"),
+}
 _SILENT = logging.NullHandler()
 # Pillow warns of large pictures, and Python's warning filters are the process's, not a thread's.
 _FILTERS = threading.Lock()
@@ -37,12 +46,17 @@ def image_format(data: bytes, allowed: Collection[str]) -> str:
 
     Raise Unreadable for bytes that don't load, TooManyPixels by what the header says.
     """
+    name, plugin = _named(data)
+    if name not in allowed:
+        return name
     # Pillow allocates a WebP's pixels when it opens it.
     size = _webp_size(data)
     if size is not None and _count(size) > DECODED_PIXELS:
-        name, why = "webp", _short_webp(data)
+        why = _short_webp(data)
+    elif _pieces(name, data) > PIECES:
+        why = "it is of more pieces than any picture"
     else:
-        name, size, why = _opened(data, allowed)
+        size, why = _opened(data, name, plugin)
     # Raised here, since an exception that is raised in the place of another keeps that one, and
     # with it the picture as far as it was decoded.
     if size is not None and _count(size) > PIXELS:
@@ -52,10 +66,30 @@ def image_format(data: bytes, allowed: Collection[str]) -> str:
     return name
 
 
-def _opened(
-    data: bytes, allowed: Collection[str]
-) -> tuple[str, tuple[int, int] | None, str | None]:
-    """Return a picture's format and size, and why it doesn't load, if it doesn't."""
+def _named(data: bytes) -> tuple[str, str]:
+    """Return a picture's format by how it begins, and Pillow's name for it; raise Unreadable."""
+    for beginning, names in _BEGINNINGS.items():
+        if re.match(beginning, data, re.DOTALL):
+            return names
+    raise Unreadable("they aren't an image of a known format")
+
+
+def _pieces(name: str, data: bytes) -> int:
+    """Return how many pieces Pillow would read one by one, as far as that matters."""
+    if name == "jpeg":
+        # Comments and applications' own; a picture's data have no such marks in them.
+        return sum(data.count(bytes([0xFF, mark])) for mark in (*range(0xE0, 0xF0), 0xFE))
+    if name != "png":
+        return 0
+    at, count = 8, 0
+    while at < len(data) and count <= PIECES:
+        at += int.from_bytes(data[at : at + 4]) + 12
+        count += 1
+    return count
+
+
+def _opened(data: bytes, name: str, plugin: str) -> tuple[tuple[int, int] | None, str | None]:
+    """Return a picture's size, and why it doesn't load, if it doesn't."""
     # Lazy: most requests bring no image, and the import would delay the first answer.
     import pi_heif  # pyright: ignore[reportMissingTypeStubs]
     from PIL import Image, UnidentifiedImageError
@@ -63,28 +97,29 @@ def _opened(
     pi_heif.register_heif_opener()  # pyright: ignore[reportUnknownMemberType]  # untyped
     # What Pillow has to say of a broken file is said by its exceptions, too.
     logging.getLogger("PIL").addHandler(_SILENT)
-    name, size = "", None
+    size = None
     try:
         with _FILTERS, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(BytesIO(data), formats=_FORMATS)
+            image = Image.open(BytesIO(data), formats=(plugin,))
         with image:
             size = image.size
-            name = _NAMES.get(image.format or "", (image.format or "").lower())
-            if name in allowed and _count(size) <= PIXELS:
-                return name, size, _load(image, name, data)
+            if _count(size) <= PIXELS:
+                return size, _load(image, name, data)
     except Image.DecompressionBombError:
-        return name, (PIXELS, 2), None
+        return (PIXELS, 2), None
     except UnidentifiedImageError:
-        return name, size, "they aren't an image of a known format"
+        return size, f"they begin like a {name} and aren't one"
     except Exception as error:  # decoders raise whatever they like
-        return name, size, str(error) or type(error).__name__
-    return name, size, None
+        return size, str(error) or type(error).__name__
+    return size, None
 
 
 def _load(image: Image, name: str, data: bytes) -> str | None:
     """Load a picture as far as it is decoded here; return why it isn't whole, if it isn't."""
-    if _count(image.size) <= DECODED_PIXELS:
+    # A progressive picture is gone through anew for each of its scans, of which ten are usual.
+    scans = data.count(b"\xff\xda") if name == "jpeg" else 1
+    if _count(image.size) <= DECODED_PIXELS and scans <= SCANS:
         image.load()
     elif name == "png":
         # Its pieces have checksums.

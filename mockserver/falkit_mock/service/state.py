@@ -168,8 +168,8 @@ def read_archive(path: Path, blobs: Blobs) -> Contents:
     try:
         with tarfile.open(path, "r:") as tar:
             for member in tar:
-                if not member.isfile():
-                    raise BadArchive(f"has {member.name!r}, which isn't a file")
+                if not member.isfile() or member.issparse():
+                    raise BadArchive(f"has {member.name!r}, which isn't a plain file")
                 _take_member(tar, member, parts, found, blobs)
         for name in (META, STORE):
             if name not in parts:
