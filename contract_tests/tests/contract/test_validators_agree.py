@@ -143,7 +143,7 @@ def both(schema: Object) -> tuple[Callable[[JSON], bool], Callable[[JSON], bool]
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=SLOW,
 )
 @given(data=st.data(), seed=st.integers(0, 2**32))
 def test_both_validators_agree(endpoint_id: str, data: st.DataObject, seed: int) -> None:

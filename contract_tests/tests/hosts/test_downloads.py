@@ -137,7 +137,14 @@ def test_a_redirect_that_leads_nowhere_is_a_download_error(
 
 
 @pytest.mark.parametrize(
-    "url", ["/cloud", "/carried", "http://169.254.169.254/", "http://[fe80::1]/"]
+    "url",
+    [
+        "/cloud",
+        "/carried",
+        "http://169.254.169.254/",
+        "http://[fe80::1]/",
+        "http://[fd00:ec2::254]/",
+    ],
 )
 def test_what_clouds_tell_their_machines_is_never_fetched(
     open_mock: Mock, site: Site, url: str

@@ -101,6 +101,10 @@ async def _fetch(client: httpx.AsyncClient, medium: MediaValue, url: str) -> byt
     raise download_failed(medium, f"{medium.value} redirects more than {_REDIRECTS} times")
 
 
+# Where two clouds tell their machines what they may know, beside link-local addresses.
+_CLOUDS = [ipaddress.ip_address(each) for each in ("100.100.100.200", "fd00:ec2::254")]
+
+
 async def _kept_from(url: str) -> str | None:
     """Return why a URL is not fetched, whatever is allowed; None where it may be."""
     host = urlsplit(url).hostname or ""
@@ -111,7 +115,7 @@ async def _kept_from(url: str) -> str | None:
         return None
     for *_, where in found:
         address = _embedded(ipaddress.ip_address(str(where[0]).partition("%")[0]))
-        if address.is_link_local or address.is_multicast:
+        if address.is_link_local or address.is_multicast or address in _CLOUDS:
             return f"leads to {address}, where clouds keep what machines may know: never fetched"
     return None
 
