@@ -13,6 +13,7 @@ from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownDate, UnknownEndpoint, near_misses
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import ordered
+from falkit_spec.sources import Sources, read_sources
 
 _HERE = Path(__file__).parent
 
@@ -28,15 +29,21 @@ class Match:
 class Catalog:
     """Endpoints by id. Iterates in the order in which they were given.
 
-    `later` has the ids whose first document is too new, each with that document's month.
+    `later` has the ids whose first document is too new, each with that document's date.
+    `notes` are lines about users' documents that a program prints when it starts.
     """
 
     def __init__(
-        self, endpoints: Iterable[Endpoint], *, later: Mapping[str, str] | None = None
+        self,
+        endpoints: Iterable[Endpoint],
+        *,
+        later: Mapping[str, str] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         # By id; not to be changed.
         self.endpoints: Mapping[str, Endpoint] = {each.id: each for each in endpoints}
         self.later: Mapping[str, str] = later or {}
+        self.notes = tuple(notes)
         self._apps = frozenset(endpoint.app for endpoint in self.endpoints.values())
         self._longest = max((id.count("/") + 1 for id in self.endpoints), default=0)
 
@@ -48,6 +55,17 @@ class Catalog:
         There is one catalog per process and date. UnknownDate if there is nothing so old.
         """
         return _vendored(date_in_force(as_of))
+
+    @staticmethod
+    def read(places: Iterable[str | Path], as_of: str | None = None) -> Catalog:
+        """Return the vendored documents and those in a user's files and folders.
+
+        A user's document counts before a vendored one of the same id. As of a date, of each
+        endpoint the newest document that isn't later counts, or one without a date. What can't be
+        used is left out, and said in the `notes`. UnknownDate as for `vendored`.
+        """
+        places = list(places)
+        return _with_own(read_sources(places), as_of) if places else Catalog.vendored(as_of)
 
     @classmethod
     def from_documents(
@@ -154,6 +172,34 @@ def _vendored(date: str) -> Catalog:
         for id, (each, path) in sorted(newest.items())
     )
     return Catalog(endpoints, later=later)
+
+
+def _with_own(own: Sources, as_of: str | None) -> Catalog:
+    ours = Catalog.vendored(as_of)
+    notes, later = [*own.notes], dict(ours.later)
+    chosen: dict[str, Document] = {}
+    # Without a date last: such a document counts whatever the date.
+    for document in sorted(own.documents, key=lambda one: one.date or "9"):
+        if as_of is not None and document.date[: len(as_of)] > as_of:
+            later.setdefault(document.endpoint_id, document.date)
+            continue
+        before = chosen.get(document.endpoint_id)
+        if before is not None and before.date == document.date:
+            same = f"{document.endpoint_id} is also in {before.source}, which counts"
+            notes.append(f"{document.source}: {same}; left out")
+            continue
+        chosen[document.endpoint_id] = document
+    for endpoint_id, document in sorted(chosen.items()):
+        if endpoint_id in ours:
+            notes.append(f"{document.source}: counts for {endpoint_id} in place of falkit's own")
+    overlays = (*vendored_overlays(), *own.overlays)
+    endpoints = {
+        endpoint.id: Endpoint(endpoint.document, lambda: overlays) if own.overlays else endpoint
+        for endpoint in ours
+    }
+    endpoints |= {id: Endpoint(one, lambda: overlays) for id, one in sorted(chosen.items())}
+    later = {id: date for id, date in later.items() if id not in endpoints}
+    return Catalog(endpoints.values(), later=later, notes=notes)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from falkit_spec.errors import BadDocument
 from falkit_spec.types import JSON, Object, dig, is_object
 
 _EXPECTED = "expected is what https://fal.ai/api/openapi/queue/openapi.json?endpoint_id=<id> serves"
+_ID = re.compile(r"[A-Za-z0-9_-][\w.-]*(/[A-Za-z0-9_-][\w.-]*){1,15}", re.ASCII)
+_ID_EXPECTED = "expected are two or more names with slashes between, such as fal-ai/flux/dev"
+_LONGEST_ID = 256
 _BODY = ("content", "application/json", "schema")
 
 
@@ -54,18 +58,31 @@ class Document:
             raise BadDocument(self.source, f"JSON, but not an object; {_EXPECTED}")
         return data
 
-    @cached_property
+    @property
     def endpoint_id(self) -> str:
         """The endpoint's id: what fal's metadata names, else the path that takes the POST."""
-        if self._known_id:
-            return self._known_id
-        named = dig(self.data, "info", "x-fal-metadata", "endpointId")
-        found = named if isinstance(named, str) else submit_path(self.data)
-        if not found.strip("/"):
+        return self._known_id or self.learn_id(self.data)
+
+    def learn_id(self, data: Object) -> str:
+        """Find the id in the parsed document, and keep it; BadDocument if there is none.
+
+        So a reader of a thousand documents need not keep a thousand parsed.
+        """
+        named = dig(data, "info", "x-fal-metadata", "endpointId")
+        found = (named if isinstance(named, str) else submit_path(data)).strip("/")
+        if not found:
             raise BadDocument(
                 self.source, "names no endpoint: no info.x-fal-metadata.endpointId, no POST path"
             )
-        return found.strip("/")
+        if not is_id(found):
+            raise BadDocument(self.source, f"{found[:100]!r} is no endpoint id; {_ID_EXPECTED}")
+        self._known_id = found
+        return found
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text can be an endpoint's id."""
+    return len(text) <= _LONGEST_ID and _ID.fullmatch(text) is not None
 
 
 def submit_path(data: Object) -> str:

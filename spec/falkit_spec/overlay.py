@@ -85,23 +85,28 @@ class Overlay:
     def from_path(cls, path: Path) -> Overlay:
         """Read an overlay from a YAML or JSON file; BadOverlay if it cannot be read."""
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            raw = path.read_bytes()
+        except OSError as error:
             raise BadOverlay(str(path), f"cannot be read ({error})") from error
-        return cls.from_text(text, source=str(path))
+        return cls.from_text(raw, source=str(path))
 
     @classmethod
-    def from_text(cls, text: str, *, source: str) -> Overlay:
+    def from_text(cls, text: str | bytes, *, source: str) -> Overlay:
         """Read an overlay from YAML or JSON; BadOverlay if it isn't one."""
+        return cls.from_data(cls.parse(text, source=source), source=source)
+
+    @staticmethod
+    def parse(text: str | bytes, *, source: str) -> JSON:
+        """Return what YAML or JSON says; BadOverlay if it is neither."""
         import yaml
 
         # libyaml's loader is ten times as quick, and this is on the way to the first answer.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
             data: JSON = yaml.load(text, Loader=loader)
-        except yaml.YAMLError as error:
-            raise BadOverlay(source, f"not YAML: {error}") from error
-        return cls.from_data(data, source=source)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise BadOverlay(source, f"not YAML: {' '.join(str(error).split())}") from error
+        return data
 
     @classmethod
     def from_data(cls, data: JSON, *, source: str) -> Overlay:
