@@ -13,10 +13,10 @@ from urllib.parse import unquote
 
 import click
 
-from falkit_spec.catalog import Catalog
 from falkit_spec.document import Document
 from falkit_spec.endpoint import Combination, Endpoint, axes
-from falkit_spec.errors import BadDocument, UnknownDate, UnknownEndpoint
+from falkit_spec.errors import BadDocument, UnknownEndpoint
+from falkit_spec.options import document_options, read_catalog
 from falkit_spec.schema import follow_ref, ordered, resolve
 from falkit_spec.types import JSON, Object, dig, is_array, is_object
 
@@ -26,16 +26,9 @@ def spec() -> None:
     """Look at the endpoints that falkit knows, and at documents."""
 
 
-_AS_OF = click.option(
-    "--as-of",
-    metavar="MONTH",
-    help="Go by the documents that fal had in this month, such as 2026-01.  [default: the newest]",
-)
-
-
 @spec.command("list")
-@_AS_OF
-def list_(as_of: str | None) -> None:
+@document_options
+def list_(documents: tuple[str, ...], as_of: str | None) -> None:
     """List the endpoints with the date of their document and the price of their defaults."""
     rows = [
         (
@@ -45,7 +38,7 @@ def list_(as_of: str | None) -> None:
             _counted(endpoint),
             _default_price(endpoint),
         )
-        for endpoint in _catalog(as_of)
+        for endpoint in read_catalog(documents, as_of)
     ]
     header = ("endpoint", "date", "category", "combinations", "price")
     _table(header, rows, right=(3, 4))
@@ -53,10 +46,10 @@ def list_(as_of: str | None) -> None:
 
 @spec.command()
 @click.argument("endpoint_id", metavar="ID")
-@_AS_OF
-def show(endpoint_id: str, as_of: str | None) -> None:
+@document_options
+def show(endpoint_id: str, documents: tuple[str, ...], as_of: str | None) -> None:
     """Show an endpoint's inputs, rules, price and files."""
-    endpoint = _endpoint(endpoint_id, as_of)
+    endpoint = _endpoint(endpoint_id, documents, as_of)
     click.echo(f"{endpoint.id}  ({endpoint.category}), document of {endpoint.document.date}\n")
     root = endpoint.input_schema
     required = root.get("required")
@@ -80,15 +73,17 @@ def show(endpoint_id: str, as_of: str | None) -> None:
     show_default=True,
     help="How to print the rows.",
 )
-@_AS_OF
-def combinations(endpoint_id: str, form: str, as_of: str | None) -> None:
+@document_options
+def combinations(
+    endpoint_id: str, form: str, documents: tuple[str, ...], as_of: str | None
+) -> None:
     """Print every combination of inputs, legal or not.
 
     Each row has its price. An input combines when it has two values or more to choose
     from; a single value is no choice, and a boolean is a switch. All other inputs keep
     their defaults.
     """
-    endpoint = _endpoint(endpoint_id, as_of)
+    endpoint = _endpoint(endpoint_id, documents, as_of)
     found = endpoint.combinations()
     names = list(axes(endpoint.input_schema))
     if form == "json":
@@ -130,16 +125,10 @@ def validate(files: tuple[Path, ...]) -> None:
     sys.exit(1 if any(problems.values()) else 0)
 
 
-def _catalog(as_of: str | None) -> Catalog:
+def _endpoint(endpoint_id: str, documents: Iterable[str], as_of: str | None) -> Endpoint:
+    catalog = read_catalog(documents, as_of)
     try:
-        return Catalog.vendored(as_of)
-    except UnknownDate as error:
-        raise click.UsageError(f"as-of: {error}") from error
-
-
-def _endpoint(endpoint_id: str, as_of: str | None) -> Endpoint:
-    try:
-        return _catalog(as_of).get(endpoint_id)
+        return catalog.get(endpoint_id)
     except UnknownEndpoint as error:
         raise click.UsageError(f"{error}; `falkit spec list` names those that it has") from error
 

@@ -33,6 +33,7 @@ class Document:
         self.source = source
         self.date = date
         self._known_id = endpoint_id
+        self._info: JSON = None
 
     def __repr__(self) -> str:
         return f"Document({self.source!r})"
@@ -63,12 +64,19 @@ class Document:
         """The endpoint's id: what fal's metadata names, else the path that takes the POST."""
         return self._known_id or self.learn_id(self.data)
 
+    @property
+    def info(self) -> JSON:
+        """What the document says of itself under `info`."""
+        return self.data.get("info") if self._info is None else self._info
+
     def learn_id(self, data: Object) -> str:
         """Find the id in the parsed document, and keep it; BadDocument if there is none.
 
-        So a reader of a thousand documents need not keep a thousand parsed.
+        The document's `info` is kept too: a reader of a thousand documents, and who lists them,
+        need not keep a thousand parsed.
         """
-        named = dig(data, "info", "x-fal-metadata", "endpointId")
+        self._info = data.get("info")
+        named = dig(self._info, "x-fal-metadata", "endpointId")
         found = (named if isinstance(named, str) else submit_path(data)).strip("/")
         if not found:
             raise BadDocument(

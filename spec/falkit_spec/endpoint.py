@@ -76,14 +76,19 @@ class Endpoint:
     """One endpoint of fal; everything is read from the document when first needed."""
 
     def __init__(
-        self, document: Document, overlays: Callable[[], Sequence[Overlay]] = lambda: ()
+        self,
+        document: Document,
+        overlays: Callable[[], Sequence[Overlay]] = lambda: (),
+        lay: Callable[[Document], Object] | None = None,
     ) -> None:
+        """Take a document and its overlays; `lay` applies others in their place, in its own way."""
         self.document = document
         self.id = document.endpoint_id
         segments = self.id.split("/")
         self.app = "/".join(segments[: 3 if segments[0] in NAMESPACES else 2])
         self.alias = self.app.rpartition("/")[2]
         self._overlays = overlays
+        self._lay = lay
 
     def __repr__(self) -> str:
         return f"Endpoint({self.id!r})"
@@ -91,12 +96,14 @@ class Endpoint:
     @cached_property
     def category(self) -> str:
         """fal's category, such as `image-to-video`; empty where the document has none."""
-        named = dig(self.document.data, "info", "x-fal-metadata", "category")
+        named = dig(self.document.info, "x-fal-metadata", "category")
         return named if isinstance(named, str) else ""
 
     @cached_property
     def overlaid(self) -> Object:
         """The document's data with the overlays applied; BadOverlay if one cannot be."""
+        if self._lay is not None:
+            return self._lay(self.document)
         data = self.document.data
         for overlay in self._overlays():
             data = overlay.apply(data)

@@ -9,6 +9,7 @@ SpecError                  anything else that is refused, such as too many combi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 # Characters; nobody misspells anything longer, and comparing takes long.
@@ -32,7 +33,7 @@ class SpecError(Exception):
 
 
 class UnknownDate(SpecError):
-    """No vendored document is of this month or an earlier one; `known` has the months there are."""
+    """No vendored document is of this date or an earlier one; `known` has the months there are."""
 
     def __init__(self, date: str, known: Sequence[str], problem: str) -> None:
         self.date = date
@@ -60,8 +61,14 @@ class UnknownEndpoint(SpecError):
         else:
             super().__init__(
                 f"falkit has no document for {endpoint_id!r}, which says nothing about fal: it may "
-                f"well exist there; {meant}falkit.Mock takes your own document (docs/python.md)"
+                f"well exist there; {meant}`falkit spec add {_word(endpoint_id)}` fetches its "
+                "document, and --documents has falkit use it (docs/documents.md)"
             )
+
+
+def _word(endpoint_id: str) -> str:
+    """Return an id as a command takes it; a word that stands for it, if it can't be one."""
+    return endpoint_id if re.fullmatch(r"[\w./-]{1,100}", endpoint_id, re.ASCII) else "ID"
 
 
 class BadDocument(SpecError):

@@ -41,11 +41,11 @@ def test_the_newest_document_that_is_not_later_counts(as_of: str | None, date: s
     ("as_of", "why"),
     [
         ("2025-12", "'2025-12' is before the first documents"),
-        ("2026-00", "'2026-00' isn't a month"),
-        ("2026-1", "'2026-1' isn't a month"),
-        ("2026-01-28", "'2026-01-28' isn't a month"),
-        ("next month", "'next month' isn't a month"),
-        ("", "'' isn't a month"),
+        ("2026-00", "'2026-00' isn't a month or a day"),
+        ("2026-1", "'2026-1' isn't a month or a day"),
+        ("2026-01-28", "'2026-01-28' isn't a month or a day"),
+        ("next month", "'next month' isn't a month or a day"),
+        ("", "'' isn't a month or a day"),
     ],
 )
 def test_what_is_no_month_or_before_the_first_documents_is_refused(as_of: str, why: str) -> None:

@@ -16,11 +16,12 @@ from falkit_mock.core.network import GATEWAY_PORT, PORT, listen
 from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
 from falkit_mock.faults.rules import Rule
 from falkit_mock.settings import MiB, Settings, SettingsOptions
+from falkit_spec.options import AS_OF, DOCUMENTS
 
 if TYPE_CHECKING:
     from falkit_mock.cli.console import Level
     from falkit_mock.core.clock import SimulatedClock
-    from falkit_spec import JSON
+    from falkit_spec import JSON, Catalog
 
 _NAMES = "\n".join(
     f"  {name.replace('_', '-'):<24} {' | '.join(values)}" for name, values in ASSUMPTIONS.items()
@@ -197,11 +198,15 @@ _MOCK = (
         help="Read rules and defaults of these options from FILE.  [default: the nearest "
         "falkit.toml, or pyproject.toml with tool.falkit]",
     ),
+    DOCUMENTS,
+    AS_OF,
     click.Option(
-        ["--as-of"],
-        metavar="MONTH",
-        help="Go by the documents that fal had in this month, such as 2026-01; `falkit spec list` "
-        "shows their dates.  [default: the newest]",
+        ["--unknown-endpoints"],
+        type=click.Choice(["refuse", "guess"]),
+        default="refuse",
+        show_default=True,
+        help="What a call of an endpoint without a document gets: 404, or an output made up by "
+        "its id and input.",
     ),
     click.Option(
         ["--assume"],
@@ -241,13 +246,20 @@ SERVE_OPTIONS = (
     ),
     _EGRESS,
     click.Option(
+        ["--reload"],
+        is_flag=True,
+        help="Take what changes in --documents while serving, about once a second.",
+    ),
+    click.Option(
         ["--log-format"],
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
         help="How what happens is written to stderr: lines for people, or JSON.",
     ),
-    click.Option(["--quiet"], is_flag=True, help="Write nothing to stderr but errors."),
+    click.Option(
+        ["--quiet"], is_flag=True, help="Write nothing to stderr but errors and warnings."
+    ),
 )
 
 
@@ -263,7 +275,9 @@ RUN_OPTIONS = (
     *map(_of_run, _MOCK),
     _EGRESS,
     click.Option(["--verbose"], is_flag=True, help="Write a line per request to stderr."),
-    click.Option(["--quiet"], is_flag=True, help="Write nothing to stderr but errors."),
+    click.Option(
+        ["--quiet"], is_flag=True, help="Write nothing to stderr but errors and warnings."
+    ),
 )
 # Addresses of other machines, or of another family than this one has.
 _ELSEWHERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -286,9 +300,22 @@ def settings_of(chosen: Mapping[str, Any]) -> Settings:
     except SettingsError as error:
         name = _SPELLED.get(error.field, error.field.replace("_", "-"))
         raise click.UsageError(in_file(f"{name}: {error.problem}")) from None
-    for rule in settings.faults:
-        note(_mismatch(rule, settings.as_of), "warning")
     return settings
+
+
+def catalog_of(settings: Settings) -> Catalog:
+    """Return the documents that were chosen, after their notes; a UsageError says the fix."""
+    try:
+        catalog = settings.read_catalog()
+    except SettingsError as error:
+        raise click.UsageError(
+            in_file(f"{error.field.replace('_', '-')}: {error.problem}")
+        ) from None
+    for line in catalog.notes:
+        note(line, "warning")
+    for rule in settings.faults:
+        note(_mismatch(rule, catalog), "warning")
+    return catalog
 
 
 def clock_of(settings: Settings) -> SimulatedClock | None:
@@ -298,12 +325,12 @@ def clock_of(settings: Settings) -> SimulatedClock | None:
 
 
 def note(line: str, level: Level = "info", facts: Mapping[str, JSON] | None = None) -> None:
-    """Write a line to stderr in the command's own format; with --quiet errors alone.
+    """Write a line to stderr in the command's own format; with --quiet errors and warnings alone.
 
     `facts` are what the log in JSON has beside it.
     """
     chosen = click.get_current_context().params
-    if not line or (chosen.get("quiet") and level != "error"):
+    if not line or (chosen.get("quiet") and level == "info"):
         return
     if chosen.get("log_format") == "json":
         # Lazy: most logs are text.
@@ -336,14 +363,9 @@ def config_line() -> str:
     return f"settings from {config.shown}{rules}"
 
 
-def _mismatch(rule: Rule, as_of: str | None) -> str:
+def _mismatch(rule: Rule, catalog: Catalog) -> str:
     """Return the line that says that a rule can apply to no request here, or nothing."""
-    if rule.matcher.endpoint is None:
-        return ""
-    # Lazy: few rules name an endpoint.
-    from falkit_spec import Catalog
-
-    missed = rule.missed(endpoint.id for endpoint in Catalog.vendored(as_of))
+    missed = rule.missed(endpoint.id for endpoint in catalog)
     return f"rule {rule.text()!r}: {missed}" if missed else ""
 
 
