@@ -33,8 +33,9 @@ from falkit_client.media import without_files
 from falkit_client.results import Result
 from falkit_spec.catalog import Catalog
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.errors import UnknownDate, UnknownEndpoint
+from falkit_spec.errors import UnknownEndpoint
 from falkit_spec.facts import MediaKind
+from falkit_spec.options import document_options, read_catalog
 
 INTERRUPTED = 130
 
@@ -72,6 +73,8 @@ class Call:
     base_url: str | None
     yes: bool
     timeout: float | None
+    catalog: Catalog
+    documents: tuple[str, ...] = ()
     as_of: str | None = None
 
     @property
@@ -97,6 +100,7 @@ class Call:
         words = ["falkit", "call", self.endpoint.id, "--request", request_id]
         words += ["--out", str(self.out)] if self.out else []
         words += ["--base-url", self.base_url] if self.base_url else []
+        words += [word for place in self.documents for word in ("--documents", place)]
         words += ["--as-of", self.as_of] if self.as_of else []
         return f"go on with: {shlex.join(words)}"
 
@@ -118,7 +122,7 @@ class Call:
               help="Follow this job, submitted before, in place of a new one.")  # fmt: skip
 @click.option("--base-url", envvar="FALKIT_BASE_URL", metavar="URL",
               help="A stand-in for fal.  [env: FALKIT_BASE_URL]")  # fmt: skip
-@click.option("--as-of", metavar="MONTH", help="Check by the documents that fal had then.")
+@document_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def call(
     endpoint_id: str,
@@ -134,6 +138,7 @@ def call(
     preflight: bool,
     request_id: str | None,
     base_url: str | None,
+    documents: tuple[str, ...],
     as_of: str | None,
     as_json: bool,
 ) -> None:
@@ -145,20 +150,19 @@ def call(
     spent at fal you are asked, unless you pass --yes. Progress goes to stderr; the saved file's
     name, or the output's URL, to stdout.
     """
+    catalog = read_catalog(documents, as_of)
     try:
-        endpoint = Catalog.vendored(as_of).get(endpoint_id)
+        endpoint = catalog.get(endpoint_id)
         files: dict[MediaKind, Path | None] = {"image": image, "video": video, "audio": audio}
         given = read_args(endpoint, words, files)
         limit = None if budget is None else Budget(budget)
     except UnknownEndpoint as error:
         raise BadArgument(f"{error}; `falkit spec list` names those that it has") from None
-    except UnknownDate as error:
-        raise BadArgument(f"--as-of: {error}") from None
     except ValueError as error:
         raise BadArgument(f"--budget: {error}") from None
     if out is not None and not (out.parent.is_dir() and os.access(out.parent, os.W_OK)):
         raise BadArgument(f"--out: {out.parent} isn't a folder that can be written to")
-    command = Call(endpoint, given, out, base_url, yes, timeout, as_of)
+    command = Call(endpoint, given, out, base_url, yes, timeout, catalog, documents, as_of)
     display = Display(sys.stderr)
     with _errors_shown(command, display), _client(command, limit, cache, display) as client:
         if request_id is None:
@@ -190,7 +194,7 @@ def _client(call: Call, budget: Budget | None, cache: Path | None, display: Disp
             poll_interval=0.25,
             budget=budget,
             cache=None if cache is None else Cache(cache),
-            catalog=Catalog.vendored(call.as_of),
+            catalog=call.catalog,
             sleep=display.sleep,
         )
     except ValueError as error:

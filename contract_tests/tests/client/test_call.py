@@ -384,8 +384,8 @@ def test_an_endpoint_without_facts_is_called_without_them(
     ],
 )
 def test_only_fal_itself_costs_money(base: str | None, real: bool) -> None:
-    endpoint = Catalog.vendored().get(T2V)
-    assert cli.Call(endpoint, {}, None, base, False, None).real is real
+    catalog = Catalog.vendored()
+    assert cli.Call(catalog.get(T2V), {}, None, base, False, None, catalog).real is real
 
 
 def test_a_folder_that_cannot_be_written_to_is_no_hindrance_where_nothing_is_saved(

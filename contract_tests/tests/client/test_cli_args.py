@@ -125,7 +125,7 @@ def test_an_input_that_fal_took_out_is_read_by_the_documents_that_have_it() -> N
 def test_a_month_without_documents_is_refused() -> None:
     result = CliRunner().invoke(call, [FAST, "prompt=x", "--as-of", "2025-12"])
     assert result.exit_code == 2
-    assert "--as-of: '2025-12' is before the first documents; there are" in result.stderr
+    assert "as-of: '2025-12' is before the first documents; there are" in result.stderr
 
 
 def test_where_a_file_decides_the_price_that_of_a_second_is_told() -> None:

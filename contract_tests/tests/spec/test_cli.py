@@ -43,7 +43,10 @@ def test_documents_of_an_earlier_month_are_shown_when_asked_for() -> None:
     ("words", "why"),
     [
         (["list", "--as-of", "2025-12"], "as-of: '2025-12' is before the first documents; there"),
-        (["show", FAST, "--as-of", "2026-1"], "as-of: '2026-1' isn't a month; write one such as"),
+        (
+            ["show", FAST, "--as-of", "2026-1"],
+            "as-of: '2026-1' isn't a month or a day; write one such as",
+        ),
         (["show", "fal-ai/ltx-2/extend-video", "--as-of", "2026-01"], "is of 2026-05"),
         (["show", "fal-ai/flux/dev"], "no document for 'fal-ai/flux/dev', which says nothing"),
     ],

@@ -257,9 +257,7 @@ SERVE_OPTIONS = (
         show_default=True,
         help="How what happens is written to stderr: lines for people, or JSON.",
     ),
-    click.Option(
-        ["--quiet"], is_flag=True, help="Write nothing to stderr but errors and warnings."
-    ),
+    click.Option(["--quiet"], is_flag=True, help="Write nothing to stderr but errors."),
 )
 
 
@@ -275,9 +273,7 @@ RUN_OPTIONS = (
     *map(_of_run, _MOCK),
     _EGRESS,
     click.Option(["--verbose"], is_flag=True, help="Write a line per request to stderr."),
-    click.Option(
-        ["--quiet"], is_flag=True, help="Write nothing to stderr but errors and warnings."
-    ),
+    click.Option(["--quiet"], is_flag=True, help="Write nothing to stderr but errors."),
 )
 # Addresses of other machines, or of another family than this one has.
 _ELSEWHERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -312,7 +308,7 @@ def catalog_of(settings: Settings) -> Catalog:
             in_file(f"{error.field.replace('_', '-')}: {error.problem}")
         ) from None
     for line in catalog.notes:
-        note(line, "warning")
+        note(line, "warning", always=True)
     for rule in settings.faults:
         note(_mismatch(rule, catalog), "warning")
     return catalog
@@ -324,13 +320,19 @@ def clock_of(settings: Settings) -> SimulatedClock | None:
     return None if plain else settings.new_clock()
 
 
-def note(line: str, level: Level = "info", facts: Mapping[str, JSON] | None = None) -> None:
-    """Write a line to stderr in the command's own format; with --quiet errors and warnings alone.
+def note(
+    line: str,
+    level: Level = "info",
+    facts: Mapping[str, JSON] | None = None,
+    *,
+    always: bool = False,
+) -> None:
+    """Write a line to stderr in the command's own format; with --quiet errors alone.
 
-    `facts` are what the log in JSON has beside it.
+    `facts` are what the log in JSON has beside it. `always` writes it with --quiet, too.
     """
     chosen = click.get_current_context().params
-    if not line or (chosen.get("quiet") and level == "info"):
+    if not line or (chosen.get("quiet") and level != "error" and not always):
         return
     if chosen.get("log_format") == "json":
         # Lazy: most logs are text.

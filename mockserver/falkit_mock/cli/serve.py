@@ -123,7 +123,7 @@ def _reload(catalog: Catalog) -> Reload:
     def say(line: str, level: Level) -> None:
         # Click's context is of the thread that began.
         with ctx.scope(cleanup=False):
-            note(line, level)
+            note(line, level, always=level == "warning")
 
     return Reload(catalog, say)
 

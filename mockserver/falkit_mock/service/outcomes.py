@@ -27,6 +27,7 @@ from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, Parsed
 from falkit_mock.service.containers import Source
 from falkit_mock.service.data_uris import is_data_uri, unknown_label
 from falkit_mock.service.files import MISSING, Media, OwnFile
+from falkit_mock.service.guesses import file_in, is_guess
 from falkit_mock.service.hints import of_lax_values, of_refusal, of_unknown_fields
 from falkit_mock.service.inputs import (
     Rejected,
@@ -221,10 +222,10 @@ def complete(
     endpoint, video, options = parsed.endpoint, parsed.video, request.options
     output: dict[str, JSON] = orjson.loads(_output_example(endpoint))
     headers = {} if parsed.units is None else {BILLED_UNITS: f"{parsed.units:f}"}
-    if parsed.hint:
-        headers[HINT] = header_text(parsed.hint)
-    file = output.get("video")
-    if video is None or not isinstance(file, dict):
+    if hint := "; ".join(filter(None, (request.hint, parsed.hint))):
+        headers[HINT] = header_text(hint)
+    file = file_in(output) if is_guess(endpoint) else output.get("video") if video else None
+    if not isinstance(file, dict):
         return Outcome(200, dumps(output), headers), None
     path = identity.file_path(request_id, str(file.get("file_name") or "output.mp4"))
     file["url"] = f"{request.media_base}{path}"
@@ -233,11 +234,11 @@ def complete(
         request_id=request_id,
         endpoint=endpoint.id,
         input_digest=parsed.digest,
-        width=video.width,
-        height=video.height,
-        fps=video.fps,
-        frames=video.frames,
-        audio=video.audio,
+        width=video.width if video else 0,
+        height=video.height if video else 0,
+        fps=video.fps if video else 0,
+        frames=video.frames if video else 0,
+        audio=video is not None and video.audio,
         lifetime=None if options.media_for == math.inf else options.media_for,
         acl=options.media_acl,
     )
