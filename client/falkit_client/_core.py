@@ -66,7 +66,7 @@ def catalog_of(catalog: Catalog | None, documents: Iterable[str | Path] | None) 
     except BadDocument as error:
         raise ValueError(f"documents: {error}") from None
     for line in catalog.notes:
-        _log.warning(line)
+        _log.warning("%s", line)
     return catalog
 
 

@@ -272,7 +272,7 @@ def create_app(
     if catalog is None:
         catalog = settings.read_catalog()
         for line in catalog.notes:
-            _log.warning(line)
+            _log.warning("%s", line)
     return app_of(settings, catalog, clock=clock, store=store)
 
 

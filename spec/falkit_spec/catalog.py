@@ -104,7 +104,7 @@ class Catalog:
         self._longest = max(self._longest, catalog._longest)
         self.endpoints, self.later, self.notes = catalog.endpoints, catalog.later, catalog.notes
         self._apps, self._longest = catalog._apps, catalog._longest
-        return sources.changes, new
+        return [*map(_line, sources.changes)], new
 
     @classmethod
     def from_documents(
@@ -253,9 +253,15 @@ def _with_own(own: Sources, as_of: str | None, before: Catalog | None) -> tuple[
     notes += _misplaced(own.files, {id.partition("/")[0] for id in endpoints})
     notes += _in_place_of_ours({id: one for id, one in chosen.items() if id in ours})
     _try_overlays(fitting, endpoints, notes)
+    notes = [*map(_line, notes)]
     if (more := len(notes) - _MOST_NOTES) > 0:
         notes[_MOST_NOTES:] = [f"documents: {more} more such lines are left out"]
     return Catalog(endpoints.values(), later=later, notes=notes), fitting
+
+
+def _line(text: str) -> str:
+    """Return a note as one line: files may be called whatever their owner likes."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", "?", text)[:500]
 
 
 def _chosen(
@@ -313,7 +319,7 @@ def _try_overlays(fitting: Fitting, endpoints: Mapping[str, Endpoint], notes: li
     for id in [id for id in named if id in endpoints][:_TRIED]:
         _ = endpoints[id].overlaid
     # From now on nobody reads the notes.
-    fitting.say = _log.warning
+    fitting.say = lambda line: _log.warning("%s", _line(line))
 
 
 @cache

@@ -117,7 +117,8 @@ def _problem(where: str, fact: JSON, read: _Read, known: Set[str]) -> str:
     except BadOverlay as error:
         return str(error)
     except (ValueError, RecursionError) as error:
-        return f"{where}: {' '.join(str(error).split())[:200]}"
+        why = str(error).partition("\n")[0][:100]
+        return f"{where}: `when` or `require` can't be a JSON Schema ({why})"
     return f"{where}: there is no input {' or '.join(lacking)}" if lacking else ""
 
 
