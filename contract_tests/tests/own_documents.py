@@ -16,7 +16,8 @@ def data_of(
 ) -> dict[str, Any]:
     """Return a document of fal's shape whose output is one picture."""
     body = {"type": "object", "required": [*required], "properties": properties or TEXTS}
-    result = {"type": "object", "properties": {"image": {"type": "object", "properties": {}}}}
+    image = {"type": "object", "required": ["url"], "properties": {"url": {"type": "string"}}}
+    result = {"type": "object", "required": ["image"], "properties": {"image": image}}
 
     def content(schema: object) -> dict[str, Any]:
         return {"content": {"application/json": {"schema": schema}}}
