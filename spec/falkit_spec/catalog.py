@@ -54,10 +54,8 @@ class Catalog:
         self.notes = tuple(notes)
         self._apps = frozenset(endpoint.app for endpoint in self.endpoints.values())
         self._longest = max((id.count("/") + 1 for id in self.endpoints), default=0)
-        # Where users' documents come from, and as of when they count.
-        self._reader: Reader | None = None
-        self._as_of: str | None = None
-        self._fitting: Fitting | None = None
+        # Where users' documents come from.
+        self._own: _Own | None = None
 
     @staticmethod
     def vendored(as_of: str | None = None) -> Catalog:
@@ -81,9 +79,9 @@ class Catalog:
         if not places:
             return Catalog.vendored(as_of)
         check_places(places)
-        reader = Reader(places)
-        catalog, fitting = _with_own(reader.read(), as_of, None)
-        catalog._reader, catalog._as_of, catalog._fitting = reader, as_of, fitting
+        own = _Own(places, as_of)
+        catalog = own.catalog(own.reader.read(), {})
+        catalog._own = own
         return catalog
 
     def reread(self) -> tuple[list[str], list[str]]:
@@ -93,12 +91,12 @@ class Catalog:
         Returns lines about what changed, and the notes that are new. Both are empty for others
         than a catalog of users' documents.
         """
-        if self._reader is None:
+        if self._own is None:
             return [], []
-        sources = self._reader.read()
-        if not sources.changes and {*sources.notes} <= {*self.notes}:
+        sources = self._own.reader.read()
+        if not sources.changes and {*map(_line, sources.notes)} <= {*self.notes}:
             return [], []
-        catalog, self._fitting = _with_own(sources, self._as_of, self)
+        catalog = self._own.catalog(sources, self.endpoints)
         new = [line for line in catalog.notes if line not in self.notes]
         # One after the other, since requests are answered meanwhile: a longer id before its end.
         self._longest = max(self._longest, catalog._longest)
@@ -224,39 +222,45 @@ def _vendored(date: str) -> Catalog:
     return Catalog(endpoints, later=later)
 
 
-def _with_own(own: Sources, as_of: str | None, before: Catalog | None) -> tuple[Catalog, Fitting]:
-    """Put a user's documents beside falkit's; keep the endpoints of before that are the same."""
-    chosen, later, notes = _chosen(own, as_of)
-    try:
-        ours = Catalog.vendored(as_of)
-    except UnknownDate:
-        # A user's documents may be older than falkit's first.
-        if not chosen:
-            raise
-        ours = Catalog(())
-    fitting = Fitting(vendored_overlays, own.overlays, notes.append)
-    kept = before.endpoints if before is not None else {}
-    if before is not None and before._fitting is not None:
-        if before._fitting.theirs == fitting.theirs:
-            fitting = before._fitting
-        else:
-            kept = {}
+class _Own:
+    """A user's documents and overlays, and the catalogs that they make with falkit's own."""
 
-    def endpoint(document: Document) -> Endpoint:
-        old = kept.get(document.endpoint_id)
-        same = old is not None and old.document is document
-        return old if same and old is not None else Endpoint(document, lay=fitting.lay)
+    def __init__(self, places: Sequence[str | Path], as_of: str | None) -> None:
+        self.reader = Reader(places)
+        self._as_of = as_of
+        self._fitting: Fitting | None = None
 
-    endpoints = {one.id: endpoint(one.document) if own.overlays else one for one in ours}
-    endpoints |= {id: endpoint(document) for id, document in sorted(chosen.items())}
-    later = {id: date for id, date in {**ours.later, **later}.items() if id not in endpoints}
-    notes += _misplaced(own.files, {id.partition("/")[0] for id in endpoints})
-    notes += _in_place_of_ours({id: one for id, one in chosen.items() if id in ours})
-    _try_overlays(fitting, endpoints, notes)
-    notes = [*map(_line, notes)]
-    if (more := len(notes) - _MOST_NOTES) > 0:
-        notes[_MOST_NOTES:] = [f"documents: {more} more such lines are left out"]
-    return Catalog(endpoints.values(), later=later, notes=notes), fitting
+    def catalog(self, sources: Sources, before: Mapping[str, Endpoint]) -> Catalog:
+        """Put what was read beside falkit's; keep those endpoints of before that are the same."""
+        chosen, later, notes = _chosen(sources, self._as_of)
+        try:
+            ours = Catalog.vendored(self._as_of)
+        except UnknownDate:
+            # A user's documents may be older than falkit's first.
+            if not chosen:
+                raise
+            ours = Catalog(())
+        fitting = self._fitting
+        if fitting is None or fitting.theirs != tuple(sources.overlays):
+            fitting = self._fitting = Fitting(vendored_overlays, sources.overlays, notes.append)
+            before = {}
+
+        def endpoint(document: Document) -> Endpoint:
+            old = before.get(document.endpoint_id)
+            if old is not None and old.document is document:
+                return old
+            return Endpoint(document, lay=fitting.lay)
+
+        endpoints = {one.id: endpoint(one.document) if fitting.theirs else one for one in ours}
+        endpoints |= {id: endpoint(document) for id, document in sorted(chosen.items())}
+        later = {id: date for id, date in {**ours.later, **later}.items() if id not in endpoints}
+        notes += _misplaced(sources.files, {id.partition("/")[0] for id in endpoints})
+        notes += _in_place_of_ours({id: one for id, one in chosen.items() if id in ours})
+        _try_overlays(fitting, endpoints, notes)
+        notes = [*map(_line, notes)]
+        if (more := len(notes) - _MOST_NOTES) > 0:
+            notes[_MOST_NOTES:] = [f"documents: {more} more such lines are left out"]
+        return Catalog(endpoints.values(), later=later, notes=notes)
 
 
 def _line(text: str) -> str:
@@ -303,6 +307,10 @@ def _in_place_of_ours(documents: Mapping[str, Document]) -> Iterator[str]:
     yield f"documents: {many}: {named} and {len(documents) - _NAMED} more"
 
 
+def _logged(line: str) -> None:
+    _log.warning("%s", _line(line))
+
+
 def _try_overlays(fitting: Fitting, endpoints: Mapping[str, Endpoint], notes: list[str]) -> None:
     """Lay a user's overlays on the endpoints that they name, so that notes tell what is wrong."""
     fitting.say = notes.append
@@ -319,7 +327,7 @@ def _try_overlays(fitting: Fitting, endpoints: Mapping[str, Endpoint], notes: li
     for id in [id for id in named if id in endpoints][:_TRIED]:
         _ = endpoints[id].overlaid
     # From now on nobody reads the notes.
-    fitting.say = lambda line: _log.warning("%s", _line(line))
+    fitting.say = _logged
 
 
 @cache

@@ -51,13 +51,7 @@ class Document:
     @cached_property
     def data(self) -> Object:
         """The document parsed; BadDocument if it is not a JSON object."""
-        try:
-            data: JSON = orjson.loads(self.raw)
-        except orjson.JSONDecodeError as error:
-            raise BadDocument(self.source, f"not JSON ({error}); {_EXPECTED}") from error
-        if not is_object(data):
-            raise BadDocument(self.source, f"JSON, but not an object; {_EXPECTED}")
-        return data
+        return read_object(self.raw, self.source)
 
     @property
     def endpoint_id(self) -> str:
@@ -86,6 +80,17 @@ class Document:
             raise BadDocument(self.source, f"{found[:100]!r} is no endpoint id; {_ID_EXPECTED}")
         self._known_id = found
         return found
+
+
+def read_object(raw: bytes, source: str) -> Object:
+    """Return the JSON object that a document's bytes hold; BadDocument if they hold none."""
+    try:
+        data: JSON = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise BadDocument(source, f"not JSON ({error}); {_EXPECTED}") from error
+    if not is_object(data):
+        raise BadDocument(source, f"JSON, but not an object; {_EXPECTED}")
+    return data
 
 
 def is_id(text: str) -> bool:

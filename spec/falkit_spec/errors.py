@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import pairwise
 
-# Characters; nobody misspells anything longer, and comparing takes long.
-_LONGEST = 100
+# Characters; nobody misspells anything longer, and comparing takes long. So of many words only
+# those are compared that have the most pairs of letters in common with the one.
+_LONGEST, _COMPARED = 100, 50
 
 
 def near_misses(
@@ -24,8 +27,16 @@ def near_misses(
         return []
     # Lazy: most words are spelt right.
     from difflib import get_close_matches
+    from heapq import nlargest
 
-    return get_close_matches(word, known, most, likeness)
+    pairs = _pairs(word)
+    alike = nlargest(_COMPARED, known, lambda other: len(pairs & _pairs(other)))
+    return get_close_matches(word, alike, most, likeness)
+
+
+@lru_cache(maxsize=4096)
+def _pairs(word: str) -> frozenset[tuple[str, str]]:
+    return frozenset(pairwise(word))
 
 
 class SpecError(Exception):

@@ -10,11 +10,12 @@ import re
 import stat
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 
 import orjson
 
-from falkit_spec.document import Document, is_id
+from falkit_spec.document import Document, is_id, read_object
 from falkit_spec.errors import BadDocument
 from falkit_spec.overlay import Overlay
 from falkit_spec.types import JSON, is_object
@@ -32,6 +33,7 @@ MOST_NODES, DEEPEST = 1_000_000, 200
 _SUFFIXES = (".json", ".yaml", ".yml")
 _DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?", re.ASCII)
 _IGNORED = frozenset(("node_modules", "__pycache__"))
+_NAME = attrgetter("name")
 _BOM, _UTF_16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -138,12 +140,12 @@ def _change(what: str, source: Source) -> str:
     return f"{source.path}: {what}, {named}"
 
 
-def _source(path: str, inside: tuple[str, ...], stamp: tuple[int, ...]) -> Source:
-    date, place = _date_and_place(inside)
+def _source(path: str, inside: str, stamp: tuple[int, ...]) -> Source:
     try:
         data, raw = _read(path, stamp)
         if "overlay" in data:
             return Source(path, overlay=Overlay.from_data(data, source=path), stamp=stamp)
+        date, place = _date_and_place(inside)
         document = Document(raw, source=path, date=date)
         document.learn_id(data)
     except BadDocument as error:
@@ -151,9 +153,7 @@ def _source(path: str, inside: tuple[str, ...], stamp: tuple[int, ...]) -> Sourc
     return Source(path, place, document, stamp=stamp)
 
 
-def _files(
-    places: Iterable[str], notes: list[str]
-) -> Generator[tuple[str, tuple[str, ...], tuple[int, ...]]]:
+def _files(places: Iterable[str], notes: list[str]) -> Generator[tuple[str, str, tuple[int, ...]]]:
     """Yield each file once, with its path below the place, and its stamp."""
     seen: set[tuple[int, int]] = set()
     for place in places:
@@ -174,8 +174,7 @@ def _files(
                 notes.append(f"{place}: more than {MOST_FILES:,} files; the rest is left out")
                 return
             inside = path[len(place) :] if is_folder else os.path.basename(path)
-            names = tuple(filter(None, inside.replace(os.sep, "/").split("/")))
-            yield path, names, (status.st_mtime_ns, status.st_size, status.st_ino)
+            yield path, inside, (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def _below(place: str, notes: list[str]) -> Generator[str]:
@@ -184,7 +183,7 @@ def _below(place: str, notes: list[str]) -> Generator[str]:
         folder = folders.pop()
         try:
             with os.scandir(folder) as entries:
-                listed = sorted(entries, key=lambda entry: entry.name)
+                listed = sorted(entries, key=_NAME)
         except OSError as error:
             notes.append(f"{folder}: can't be read ({error.strerror or error}); left out")
             continue
@@ -195,12 +194,12 @@ def _below(place: str, notes: list[str]) -> Generator[str]:
             return
         inner: list[str] = []
         for entry in listed:
-            if entry.name.startswith("."):
+            name = entry.name
+            if name.startswith(".") or name in _IGNORED:
                 continue
             if entry.is_dir(follow_symlinks=False):
-                if entry.name not in _IGNORED:
-                    inner.append(entry.path)
-            elif entry.name.endswith(_SUFFIXES):
+                inner.append(entry.path)
+            elif name.endswith(_SUFFIXES):
                 yield entry.path
         folders += reversed(inner)
 
@@ -222,7 +221,7 @@ def _read(path: str, stamp: tuple[int, ...]) -> tuple[dict[str, JSON], bytes]:
         raise BadDocument(path, "is UTF-16; save it as UTF-8")
     raw = raw.removeprefix(_BOM)
     if path.endswith(".json"):
-        return Document(raw, source=path).data, raw
+        return read_object(raw, path), raw
     _check_yaml(raw, path)
     data = Overlay.parse(raw, source=path)
     if not is_object(data):
@@ -275,11 +274,12 @@ def _as_json(data: JSON, path: str) -> bytes:
         raise BadDocument(path, f"holds what JSON can't ({error})") from error
 
 
-def _date_and_place(inside: tuple[str, ...]) -> tuple[str, str]:
+def _date_and_place(inside: str) -> tuple[str, str]:
     """Return the date of the nearest folder that is called by one, and the path below it."""
-    dated = [number for number, name in enumerate(inside[:-1]) if _DATE.fullmatch(name)]
-    date, below = (inside[dated[-1]], inside[dated[-1] + 1 :]) if dated else ("", inside)
-    return date, "/".join(below).rpartition(".")[0]
+    names = inside.replace(os.sep, "/").lstrip("/").rpartition(".")[0].split("/")
+    dated = [number for number, name in enumerate(names[:-1]) if _DATE.fullmatch(name)]
+    date, below = (names[dated[-1]], names[dated[-1] + 1 :]) if dated else ("", names)
+    return date, "/".join(below)
 
 
 def reads_as(source: Source, owners: Iterable[str]) -> str:

@@ -63,7 +63,8 @@ def falkit(
             main([*words])
         except SystemExit as ended:
             code = ended.code
-        return Done(code, *capfd.readouterr())
+        out, err = capfd.readouterr()
+        return Done(code, out, err)
 
     return run
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import lru_cache
 
 from falkit_mock.core import dumps
-from falkit_spec import JSON, Catalog, Document, Endpoint
+from falkit_spec import JSON, Catalog, Document, Endpoint, VideoFacts
 from falkit_spec.document import is_id
 from falkit_spec.types import Object, is_array, is_object
 
@@ -48,6 +49,8 @@ _CATEGORIES: Mapping[str, str] = {
     "text": "llm",
     "3d": "image-to-3d",
 }
+NO_VIDEO = VideoFacts(width=0, height=0, fps=0, seconds=Decimal(0), frames=0, audio=False)
+"""The figures of a file that is no video."""
 _TEXT = "An output that falkit made up."
 _EVIDENCE: Object = {"certainty": "inferred", "source": "A guess: there is no document"}
 _VIDEO: Object = {
@@ -67,8 +70,8 @@ def may_be_endpoint(path: str, catalog: Catalog) -> bool:
 
 def guess(endpoint_id: str, input: object) -> Endpoint:
     """Return an endpoint that takes any object, and makes what its id and input sound like."""
-    fields = input.keys() if isinstance(input, dict) else ()
-    return _endpoint(endpoint_id, kind_of(endpoint_id, frozenset(map(str, fields))))
+    fields = frozenset(input if is_object(input) else ())
+    return _endpoint(endpoint_id, kind_of(endpoint_id, fields))
 
 
 def kind_of(endpoint_id: str, fields: frozenset[str]) -> str:

@@ -27,7 +27,7 @@ from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, Parsed
 from falkit_mock.service.containers import Source
 from falkit_mock.service.data_uris import is_data_uri, unknown_label
 from falkit_mock.service.files import MISSING, Media, OwnFile
-from falkit_mock.service.guesses import file_in, is_guess
+from falkit_mock.service.guesses import NO_VIDEO, file_in, is_guess
 from falkit_mock.service.hints import of_lax_values, of_refusal, of_unknown_fields
 from falkit_mock.service.inputs import (
     Rejected,
@@ -227,6 +227,7 @@ def complete(
     file = file_in(output) if is_guess(endpoint) else output.get("video") if video else None
     if not isinstance(file, dict):
         return Outcome(200, dumps(output), headers), None
+    video = video or NO_VIDEO
     path = identity.file_path(request_id, str(file.get("file_name") or "output.mp4"))
     file["url"] = f"{request.media_base}{path}"
     record = FileRecord(
@@ -234,11 +235,11 @@ def complete(
         request_id=request_id,
         endpoint=endpoint.id,
         input_digest=parsed.digest,
-        width=video.width if video else 0,
-        height=video.height if video else 0,
-        fps=video.fps if video else 0,
-        frames=video.frames if video else 0,
-        audio=video is not None and video.audio,
+        width=video.width,
+        height=video.height,
+        fps=video.fps,
+        frames=video.frames,
+        audio=video.audio,
         lifetime=None if options.media_for == math.inf else options.media_for,
         acl=options.media_acl,
     )
