@@ -42,6 +42,7 @@ class Source:
     """A file that was read: a document or an overlay, or why it is neither."""
 
     path: str
+    date: str = ""
     place: str = ""
     """The names of its folders and its own, below the folder that was given and a date's."""
     document: Document | None = None
@@ -113,12 +114,13 @@ class Reader:
         Of a file that can't be used any more what it held before stays.
         """
         found, known, before = Sources(), dict[str, Source](), self._known
-        for path, inside, stamp in _files(self.places, found.notes):
+        for path, folder, own, stamp in _files(self.places, found.notes):
             old = before.get(path)
-            if old is not None and old.stamp == stamp:
+            date, place = _date_and_place(path[len(folder) :], own)
+            if old is not None and (old.stamp, old.date) == (stamp, date):
                 source = old
             else:
-                source = _source(path, inside, stamp)
+                source = _source(path, date, place, stamp)
                 if old is not None and old.good and not source.good:
                     source = replace(old, problem=source.problem, stamp=stamp)
                 if self._has_read and source.good and not source.problem:
@@ -140,27 +142,32 @@ def _change(what: str, source: Source) -> str:
     return f"{source.path}: {what}, {named}"
 
 
-def _source(path: str, inside: str, stamp: tuple[int, ...]) -> Source:
+def _source(path: str, date: str, place: str, stamp: tuple[int, ...]) -> Source:
     try:
         data, raw = _read(path, stamp)
         if "overlay" in data:
-            return Source(path, overlay=Overlay.from_data(data, source=path), stamp=stamp)
-        date, place = _date_and_place(inside)
+            overlay = Overlay.from_data(data, source=path)
+            return Source(path, date, place, overlay=overlay, stamp=stamp)
         document = Document(raw, source=path, date=date)
         document.learn_id(data)
     except BadDocument as error:
-        return Source(path, problem=str(error), stamp=stamp)
-    return Source(path, place, document, stamp=stamp)
+        return Source(path, date, place, problem=str(error), stamp=stamp)
+    return Source(path, date, place, document, stamp=stamp)
 
 
-def _files(places: Iterable[str], notes: list[str]) -> Generator[tuple[str, str, tuple[int, ...]]]:
-    """Yield each file once, with its path below the place, and its stamp."""
+def _files(
+    places: Iterable[str], notes: list[str]
+) -> Generator[tuple[str, str, str, tuple[int, ...]]]:
+    """Yield each file once, with the folder that it was found from, that one's date, its stamp."""
     seen: set[tuple[int, int]] = set()
     for place in places:
         is_folder = os.path.isdir(place)
         if not is_folder and not os.path.isfile(place):
             notes.append(f"{place}: isn't there any more")
             continue
+        folder = place if is_folder else os.path.dirname(place)
+        own = os.path.basename(os.path.abspath(folder))
+        own = own if _DATE.fullmatch(own) else ""
         for path in _below(place, notes) if is_folder else [place]:
             try:
                 status = os.stat(path)
@@ -173,8 +180,7 @@ def _files(places: Iterable[str], notes: list[str]) -> Generator[tuple[str, str,
             if len(seen) > MOST_FILES:
                 notes.append(f"{place}: more than {MOST_FILES:,} files; the rest is left out")
                 return
-            inside = path[len(place) :] if is_folder else os.path.basename(path)
-            yield path, inside, (status.st_mtime_ns, status.st_size, status.st_ino)
+            yield path, folder, own, (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def _below(place: str, notes: list[str]) -> Generator[str]:
@@ -269,17 +275,22 @@ def _check_yaml(raw: bytes, path: str) -> None:
 
 def _as_json(data: JSON, path: str) -> bytes:
     try:
-        return orjson.dumps(data)
+        # Codes of replies are numbers in YAML.
+        return orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS)
     except TypeError as error:
         raise BadDocument(path, f"holds what JSON can't ({error})") from error
 
 
-def _date_and_place(inside: str) -> tuple[str, str]:
-    """Return the date of the nearest folder that is called by one, and the path below it."""
-    names = inside.replace(os.sep, "/").lstrip("/").rpartition(".")[0].split("/")
-    dated = [number for number, name in enumerate(names[:-1]) if _DATE.fullmatch(name)]
-    date, below = (names[dated[-1]], names[dated[-1] + 1 :]) if dated else ("", names)
-    return date, "/".join(below)
+def _date_and_place(inside: str, own: str) -> tuple[str, str]:
+    """Return the date of the nearest folder that is called by one, and the path below it.
+
+    `inside` is the path below the folder that was given, and `own` that folder's date.
+    """
+    names = inside.replace(os.sep, "/").strip("/").rpartition(".")[0].split("/")
+    for number in range(len(names) - 2, -1, -1):
+        if _DATE.fullmatch(names[number]):
+            return names[number], "/".join(names[number + 1 :])
+    return own, "/".join(names)
 
 
 def reads_as(source: Source, owners: Iterable[str]) -> str:

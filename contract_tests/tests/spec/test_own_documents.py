@@ -63,12 +63,13 @@ def test_whatever_cannot_be_used_is_named_and_harms_nothing_else(tmp_path: Path)
 
 
 def test_yaml_and_a_byte_order_mark_are_no_obstacle(tmp_path: Path) -> None:
-    write(tmp_path / "paint.yaml", json.dumps(data_of(PAINT), indent=1))
+    write(tmp_path / "paint.yaml", json.dumps(data_of(PAINT), indent=1).replace('"200"', "200"))
     (tmp_path / "draw.json").write_text(json.dumps(data_of("acme/draw")), "utf-8-sig")
     catalog = Catalog.read([tmp_path])
     assert catalog.notes == ()
     assert catalog.get(PAINT).is_valid({"prompt": "x"})
     assert not catalog.get("acme/draw").is_valid({"prompt": 1})
+    assert catalog.get(PAINT).example_output() == catalog.get("acme/draw").example_output() != {}
 
 
 @pytest.mark.parametrize(
@@ -218,6 +219,8 @@ def test_of_several_dates_the_newest_that_is_not_later_counts(
         write(tmp_path / date / "acme" / "paint.json", data_of(PAINT, {name: {}}))
     catalog = Catalog.read([tmp_path], as_of)
     assert catalog.notes == ()
+    by_name = Catalog.read([*tmp_path.iterdir(), tmp_path / "2026-05-12/acme/paint.json"], as_of)
+    assert by_name.get(PAINT).document.date == catalog.get(PAINT).document.date
     assert [*catalog.get(PAINT).input_schema["properties"]] == fields  # type: ignore[misc]
     assert (FAST in catalog) is (as_of != "2025-11")
 
