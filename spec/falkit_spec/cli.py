@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import click
 
 from falkit_spec.catalog import Catalog
+from falkit_spec.cli_types import types
 from falkit_spec.document import Document
 from falkit_spec.endpoint import Combination, Endpoint, axes
 from falkit_spec.errors import BadDocument, UnknownDate, UnknownEndpoint
@@ -25,6 +26,8 @@ from falkit_spec.types import JSON, Object, dig, is_array, is_object
 def spec() -> None:
     """Look at the endpoints that falkit knows, and at documents."""
 
+
+spec.add_command(types)
 
 _AS_OF = click.option(
     "--as-of",
