@@ -15,6 +15,7 @@ from falkit_spec.types import JSON, Object, is_array, is_number, is_object
 
 # Rows of one table, levels of nesting, values of an enum, and characters of a default.
 _MOST_ROWS, _DEEPEST, _MOST_VALUES, _LONGEST = 300, 5, 24, 40
+REQUIRED = "(required)"
 _GAP = "  "
 # Of the column that is wrapped, and of one that is cut.
 _NARROWEST, _SHORTEST = 24, 12
@@ -32,7 +33,7 @@ Row = tuple[str, str, str]
 def input_rows(root: Object) -> list[Row]:
     """Return a row for each input, followed by those of the fields inside it.
 
-    Names are written as `falkit call` takes them, such as `image_size.width` and `loras[].path`.
+    Their names lead into objects and lists, such as `image_size.width` and `loras[].path`.
     """
     found = _rows(root, root, "", _DEEPEST)
     rows = [row for _, row in zip(range(_MOST_ROWS + 1), found, strict=False)]
@@ -45,7 +46,7 @@ def _rows(schema: Object, root: Object, within: str, deep: int) -> Generator[Row
     for name, node in ordered(schema).items():
         of, path = resolve(node, root), f"{within}{name}"
         default = shortened(of["default"]) if "default" in of else ""
-        yield printable(path), taken(of, root), default or ("(required)" if name in must else "")
+        yield printable(path), taken(of, root), default or (REQUIRED if name in must else "")
         for inner, suffix in _objects(of, root, deep) if deep else ():
             yield from _rows(inner, root, f"{path}{suffix}.", deep - 1)
 
