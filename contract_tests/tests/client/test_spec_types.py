@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -330,6 +331,22 @@ with Client("id:secret", {mock.url!r}) as client:
     print(client.endpoint({FAST!r}).subscribe(**body).output["video"]["content_type"])
 """
         assert imported(tmp_path / "fal_types.py", code) == "video/mp4\nvideo/mp4\n"
+
+
+def test_the_page_is_right(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "types.md").read_text("utf-8")
+    first, second, check = re.findall(r"^falkit spec (types .*)$", page, re.MULTILINE)
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    words = first.replace("fal_types.py", str(tmp_path / "fal_types.py")).split()
+    assert CliRunner().invoke(spec, words).exit_code == 0
+    assert check == f"{second} --check"
+    (tmp_path / "page.py").write_text(code)
+    assert by_mypy(tmp_path / "page.py", tmp_path / "fal_types.py") == set()
+    with running(Settings(timing="instant")) as mock:
+        base = f'"any:key", {mock.url!r}'
+        assert imported(tmp_path / "fal_types.py", code.replace("Client()", f"Client({base})")) == (
+            "video/mp4\n0.36\n"
+        )
 
 
 @pytest.mark.parametrize("month", ["2026-01", "2026-05"])
