@@ -10,25 +10,24 @@ from decimal import Decimal
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Self, Unpack
 
 import httpx
 
 from falkit_client._calls import Job
 from falkit_client._core import Core, catalog_of
+from falkit_client._files import AsyncFileCalls, FileCalls
 from falkit_client._handles import AsyncBound, AsyncHandle, Bound, Handle
 from falkit_client._transport import AsyncSleep, AsyncTransport, OnUpdate, Transport, tls
 from falkit_client._typed import AsyncTypedEndpoints, TypedEndpoints
 from falkit_client.budget import Budget
 from falkit_client.cache import Cache
-from falkit_client.download import Progress, SavedFile
 from falkit_client.options import BoundOptions, Options, Retries, RunOptions, SubmitOptions
 from falkit_client.results import JsonObject, Result, Status
-from falkit_client.uploads import Source, UploadOptions
 from falkit_spec.catalog import Catalog
 
 
-class Client(TypedEndpoints):
+class Client(TypedEndpoints, FileCalls):
     """Calls fal, or a stand-in of it, and waits for each answer; AsyncClient is its twin.
 
     An input is checked against the endpoint's document before anything is sent, the output when
@@ -183,35 +182,11 @@ class Client(TypedEndpoints):
         """Ask that a job end: True if fal accepts it, False if the job has ended; else NotFound."""
         return self.handle(endpoint, request_id).cancel()
 
-    def download(
-        self,
-        source: Result[Any] | str,
-        path: str | PathLike[str],
-        *,
-        progress: Progress | None = None,
-    ) -> SavedFile:
-        """Save the file of a result, or of a URL, as `path`, or in it if it is a folder.
-
-        The file appears whole or not at all. A download that broke off continues where it ended
-        if the host still has the same version. `progress` gets the bytes received and in total.
-        Raises DownloadFailed; ValueError where the output names no file, or several.
-        """
-        return self._transport.finish(self._core.download(source, path, progress))
-
-    def upload(self, source: Source, **options: Unpack[UploadOptions]) -> str:
-        """Send a file to fal's storage; return the URL that models read it at.
-
-        `source`: a path, bytes, or a file opened for reading bytes. Large ones go in parts, side
-        by side; those of a stream stay in memory until they are sent.
-        Raises OSError where it can't be read, else FalkitError.
-        """
-        return self._transport.finish(self._core.uploads.file(source, options))
-
     def _bound(self, endpoint: str, options: BoundOptions) -> Bound:
         return Bound(self._core, self._transport, endpoint, options)
 
 
-class AsyncClient(AsyncTypedEndpoints):
+class AsyncClient(AsyncTypedEndpoints, AsyncFileCalls):
     """Calls fal, or a stand-in of it, as Client does, name by name, with awaits.
 
     An input is checked against the endpoint's document before anything is sent, the output when
@@ -356,30 +331,6 @@ class AsyncClient(AsyncTypedEndpoints):
     async def cancel(self, endpoint: str, request_id: str) -> bool:
         """Ask that a job end: True if fal accepts it, False if the job has ended; else NotFound."""
         return await self.handle(endpoint, request_id).cancel()
-
-    async def download(
-        self,
-        source: Result[Any] | str,
-        path: str | PathLike[str],
-        *,
-        progress: Progress | None = None,
-    ) -> SavedFile:
-        """Save the file of a result, or of a URL, as `path`, or in it if it is a folder.
-
-        The file appears whole or not at all. A download that broke off continues where it ended
-        if the host still has the same version. `progress` gets the bytes received and in total.
-        Raises DownloadFailed; ValueError where the output names no file, or several.
-        """
-        return await self._transport.finish(self._core.download(source, path, progress))
-
-    async def upload(self, source: Source, **options: Unpack[UploadOptions]) -> str:
-        """Send a file to fal's storage; return the URL that models read it at.
-
-        `source`: a path, bytes, or a file opened for reading bytes. Large ones go in parts, side
-        by side; those of a stream stay in memory until they are sent.
-        Raises OSError where it can't be read, else FalkitError.
-        """
-        return await self._transport.finish(self._core.uploads.file(source, options))
 
     def _bound(self, endpoint: str, options: BoundOptions) -> AsyncBound:
         return AsyncBound(self._core, self._transport, endpoint, options)

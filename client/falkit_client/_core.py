@@ -28,7 +28,15 @@ from falkit_client._flow import (
 from falkit_client._requests import Address, Requests, Ticket, resolve_key
 from falkit_client.budget import Budget
 from falkit_client.cache import Cache
-from falkit_client.download import Progress, SavedFile, copy_file, download_file, target_of
+from falkit_client.download import (
+    OutputFile,
+    Progress,
+    SavedFile,
+    copy_file,
+    download_file,
+    target_of,
+    targets_of,
+)
 from falkit_client.errors import (
     FalkitError,
     InvalidInput,
@@ -205,6 +213,27 @@ class Core:
     ) -> Flow[SavedFile]:
         """Save a file of an output, from the cache's copy if there is one."""
         file, target = target_of(source, path)
+        return (yield from self._save(source, file, target, progress))
+
+    def download_all(
+        self, source: Result[Any] | str, path: PathLike[str] | str, progress: Progress | None
+    ) -> Flow[list[SavedFile]]:
+        """Save all files of an output, one after the other."""
+        targets = targets_of(source, path)
+        if str(path).endswith(("/", os.sep)):
+            yield from do(lambda: Path(path).mkdir(parents=True, exist_ok=True))
+        saved: list[SavedFile] = []
+        for file, target in targets:
+            saved.append((yield from self._save(source, file, target, progress)))
+        return saved
+
+    def _save(
+        self,
+        source: Result[Any] | str,
+        file: OutputFile,
+        target: Path,
+        progress: Progress | None,
+    ) -> Flow[SavedFile]:
         copy = None if isinstance(source, str) else source.files.get(file.url)
         if copy is not None and (yield from do(copy.exists)):
             return (yield from copy_file(file.url, copy, target))
