@@ -7,7 +7,6 @@ import random as chance
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
-from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
