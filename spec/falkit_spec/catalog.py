@@ -204,5 +204,5 @@ def _with_own(own: Sources, as_of: str | None) -> Catalog:
 
 @cache
 def vendored_overlays() -> tuple[Overlay, ...]:
-    """Read the overlays that come with falkit."""
-    return tuple(Overlay.from_path(path) for path in sorted((_HERE / "overlays").glob("*.yaml")))
+    """Return the overlays that come with falkit, each parsed when it is first needed."""
+    return tuple(Overlay.later(path) for path in sorted((_HERE / "overlays").glob("*.yaml")))
