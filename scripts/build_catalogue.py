@@ -21,13 +21,16 @@ from typing import Any
 import orjson
 import yaml
 
-from falkit_spec import JSON, Object
+from falkit_client.budget import dollars
+from falkit_spec import JSON, Catalog, Endpoint, Object
 from falkit_spec.document import input_of, output_of
+from falkit_spec.origin import origin
 from falkit_spec.schema import ordered
 from falkit_spec.types import dig, is_array, is_object
 
 OPENAPI = Path(__file__).parent.parent / "spec" / "falkit_spec" / "openapi"
 SOURCES = OPENAPI / "sources.toml"
+PAGE = Path(__file__).parent.parent / "docs" / "catalogue.md"
 BY_HAND = "fal-ai/ltx-2/"
 OWN: dict[str, Any] = yaml.safe_load(
     Path(__file__).with_suffix("").with_name("catalogue.yaml").read_text(encoding="utf-8")
@@ -210,7 +213,7 @@ def example(given: JSON, field: str, node: Object) -> JSON:
 
 def text_example(given: str, field: str, node: Object) -> JSON:
     values = node.get("enum")
-    if (is_array(values) and given in values) or given == node.get("default"):
+    if is_array(values) and given in values:
         return given
     if NAMED.fullmatch(given):
         # The id of a model, or a content type.
@@ -253,20 +256,17 @@ def main() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(raw)
             print(path.relative_to(OPENAPI))
-    table = sources()
-    if not SOURCES.is_file() or SOURCES.read_text(encoding="utf-8") != table:
-        SOURCES.write_text(table, encoding="utf-8")
-        print(SOURCES.name)
+    for path, made in ((SOURCES, sources), (PAGE, page)):
+        if not path.is_file() or path.read_text(encoding="utf-8") != made():
+            path.write_text(made(), encoding="utf-8")
+            print(path.name)
 
 
-def sources(made: Mapping[Path, bytes] | None = None) -> str:
+def sources() -> str:
     """Return sources.toml: of each date where its documents are from, and each one's digest."""
     parts = [HEAD]
     for date, about in OWN["dates"].items():
         files = {path: path.read_bytes() for path in (OPENAPI / date).rglob("*.json")}
-        files |= {
-            path: raw for path, raw in (made or {}).items() if path.is_relative_to(OPENAPI / date)
-        }
         facts = [f"{name} = {orjson.dumps(said).decode()}" for name, said in about.items()]
         digests = [
             f'"{path.relative_to(OPENAPI / date).with_suffix("").as_posix()}" = '
@@ -275,6 +275,33 @@ def sources(made: Mapping[Path, bytes] | None = None) -> str:
         ]
         parts.append("\n".join([f"[{date}]", *facts, "", f"[{date}.documents]", *digests]))
     return "\n\n".join(parts) + "\n"
+
+
+def page() -> str:
+    """Return docs/catalogue.md: what is known out of the box, and what a call costs."""
+    rows = [
+        f"| `{endpoint.id}` | {endpoint.document.date} | {endpoint.category} "
+        f"| {certainty(endpoint)} | {price(endpoint)} |"
+        for endpoint in Catalog.vendored()
+    ]
+    return OWN["page"].format(count=len(rows), rows="\n".join(rows))
+
+
+def certainty(endpoint: Endpoint) -> str:
+    found = origin(endpoint.document)
+    return "" if found is None else f"[{found.certainty}]({found.source})"
+
+
+def price(endpoint: Endpoint) -> str:
+    """Return what a unit costs with the defaults, and what the price follows from."""
+    pricing = endpoint.pricing
+    rate = pricing.rate(endpoint.defaults) if pricing else None
+    if pricing is None or rate is None:
+        return "unknown"
+    amounts = pricing.amount.reads
+    by = f", by `{'`, `'.join(amounts)}`" if amounts else ""
+    known = "" if pricing.quantity else "; how many isn't known beforehand"
+    return f"{dollars(rate)} per {pricing.unit}{by}{known} ({pricing.certainty})"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -148,11 +149,16 @@ _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 
 @cache
 def _files() -> dict[str, dict[str, Path]]:
-    """Find the vendored documents: by date, then by id, in the order of the ids."""
+    """Find the vendored documents: by date, then by id."""
     found: dict[str, dict[str, Path]] = {}
-    for path in sorted((_HERE / "openapi").rglob("*.json")):
-        date, *inside = path.relative_to(_HERE / "openapi").with_suffix("").parts
-        found.setdefault(date, {})["/".join(inside)] = path
+    root = str(_HERE / "openapi")
+    # Not with pathlib, which is ten times as slow: this is on the way to the first answer.
+    for folder, _, names in os.walk(root):
+        date, *inside = folder[len(root) + 1 :].split(os.sep)
+        for name in names:
+            if name.endswith(".json"):
+                endpoint_id = "/".join([*inside, name.removesuffix(".json")])
+                found.setdefault(date, {})[endpoint_id] = Path(folder, name)
     return found
 
 

@@ -7,8 +7,9 @@ import io
 import json
 import sys
 from collections.abc import Generator, Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
-from textwrap import shorten
+from textwrap import fill, shorten
 from urllib.parse import unquote
 
 import click
@@ -17,8 +18,11 @@ from falkit_spec.catalog import Catalog
 from falkit_spec.document import Document
 from falkit_spec.endpoint import Combination, Endpoint, axes
 from falkit_spec.errors import BadDocument, UnknownDate, UnknownEndpoint
+from falkit_spec.origin import origin
 from falkit_spec.schema import follow_ref, ordered, resolve
 from falkit_spec.types import JSON, Object, dig, is_array, is_object
+
+UNKNOWN = "unknown"
 
 
 @click.group()
@@ -41,14 +45,15 @@ def list_(as_of: str | None) -> None:
         (
             endpoint.id,
             endpoint.document.date,
+            _certainty(endpoint),
             endpoint.category,
             _counted(endpoint),
             _default_price(endpoint),
         )
         for endpoint in _catalog(as_of)
     ]
-    header = ("endpoint", "date", "category", "combinations", "price")
-    _table(header, rows, right=(3, 4))
+    header = ("endpoint", "date", "certainty", "category", "combinations", "price")
+    _table(header, rows, right=(4, 5))
 
 
 @spec.command()
@@ -57,7 +62,12 @@ def list_(as_of: str | None) -> None:
 def show(endpoint_id: str, as_of: str | None) -> None:
     """Show an endpoint's inputs, rules, price and files."""
     endpoint = _endpoint(endpoint_id, as_of)
-    click.echo(f"{endpoint.id}  ({endpoint.category}), document of {endpoint.document.date}\n")
+    found = origin(endpoint.document)
+    certainty = "" if found is None else f", {found.certainty}"
+    click.echo(
+        f"{endpoint.id}  ({endpoint.category}), document of {endpoint.document.date}{certainty}"
+    )
+    click.echo("" if found is None else f"{found.source}\n")
     root = endpoint.input_schema
     required = root.get("required")
     must = required if is_array(required) else []
@@ -99,7 +109,7 @@ def combinations(endpoint_id: str, form: str, as_of: str | None) -> None:
         rows = [
             (
                 *map(str, one.values.values()),
-                _dollars(one.price),
+                _dollars(one.price) or UNKNOWN,
                 "yes" if one.legal else f"no: {one.why}",
             )
             for one in found
@@ -144,14 +154,19 @@ def _endpoint(endpoint_id: str, as_of: str | None) -> Endpoint:
         raise click.UsageError(f"{error}; `falkit spec list` names those that it has") from error
 
 
+def _certainty(endpoint: Endpoint) -> str:
+    found = origin(endpoint.document)
+    return "" if found is None else found.certainty
+
+
 def _default_price(endpoint: Endpoint) -> str:
-    """Return what a call with the defaults costs, or a unit of it where a file decides how many."""
+    """Return what a call with the defaults costs, or a unit of it where more decides how many."""
     price = endpoint.price({})
     if price is not None or endpoint.pricing is None:
-        return _dollars(price)
-    amount = endpoint.pricing.amount.of(endpoint.defaults)
+        return _dollars(price) or UNKNOWN
+    rate = endpoint.pricing.rate(endpoint.defaults)
     unit = "s" if endpoint.pricing.unit == "second" else endpoint.pricing.unit
-    return "" if amount is None else f"${amount}/{unit}"
+    return UNKNOWN if rate is None else f"{_dollars(rate)}/{unit}"
 
 
 def _counted(endpoint: Endpoint) -> str:
@@ -205,6 +220,11 @@ def _facts(endpoint: Endpoint) -> Iterable[str]:
         lasts = " and ".join(f"{word} {limit:g} s" for word, limit in bounds if limit is not None)
         if lasts:
             yield f"{' ' * len(media.field)}  {lasts} long"
+    if endpoint.pricing is None:
+        yield f"\nprice: {UNKNOWN}"
+    else:
+        yield f"\nprice ({endpoint.pricing.certainty}): {_default_price(endpoint)} by default"
+        yield fill(endpoint.pricing.source, 98, initial_indent="  ", subsequent_indent="  ")
     video, price = endpoint.video({}), endpoint.price({})
     if video is not None and price is not None:
         yield (
@@ -229,8 +249,11 @@ def _csv(names: Sequence[str], found: list[Combination]) -> str:
     return text.getvalue()
 
 
-def _dollars(price: object) -> str:
-    return "" if price is None else f"${price}"
+def _dollars(price: Decimal | None) -> str:
+    if price is None:
+        return ""
+    cents = price.quantize(Decimal("0.01"))
+    return f"${cents if cents == price else price.normalize():f}"
 
 
 def _table(

@@ -276,7 +276,9 @@ class Endpoint:
 
     def _combination(self, values: Object) -> Combination:
         full = self.with_defaults(values)
-        broken = [rule.message for rule in self.rules if rule.broken_by(full)]
+        # A rule that speaks of nothing that combines is kept or broken by what stands beside it.
+        rules = [rule for rule in self.rules if not rule.reads.isdisjoint(values)]
+        broken = [rule.message for rule in rules if rule.broken_by(full)]
         return Combination(values, not broken, "; ".join(broken) or None, self.price(values))
 
     def _root_schema(self, node: JSON) -> Object:

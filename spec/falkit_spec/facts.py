@@ -132,13 +132,20 @@ class Pricing:
     """None where no input tells it, as of seconds of computing."""
     amount: Lookup
     """US dollars per unit."""
+    counted: bool
+    """Whether fal's `x-fal-billable-units` counts this unit; it may count another."""
     certainty: Certainty
     source: str
 
     @classmethod
     def from_facts(cls, facts: JSON, where: str) -> Pricing:
         """Take the overlay's `pricing`; BadOverlay if it isn't understood."""
-        shape = {"`pricing` needs a unit and an amount": having(unit=TEXT, amount=True)}
+        shape: Shape = {
+            "`pricing` needs a unit and an amount": having(
+                unit={**TEXT, "minLength": 1}, amount=True
+            ),
+            "`counted` is true or false": {"properties": {"counted": {"type": "boolean"}}},
+        }
         read = expect(facts, where, shape)
         amount = Lookup.from_facts(read["amount"], f"{where}.amount")
         for value in amount.constants:
@@ -148,7 +155,8 @@ class Pricing:
         counted = read.get("quantity")
         quantity = None if counted is None else Lookup.from_facts(counted, f"{where}.quantity")
         expect(facts, where, _EVIDENCE)
-        return cls(read["unit"], quantity, amount, read["certainty"], read["source"])
+        counts = read.get("counted", True)
+        return cls(read["unit"], quantity, amount, counts, read["certainty"], read["source"])
 
     def units(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> Decimal | None:
         """Count the billable units; None where the figure is not a number, or not known yet."""

@@ -2,7 +2,8 @@
 
 ```yaml
 {value: 25}                                     the same for every request
-{field: duration}                               what an input field holds; "8s" and "8" are 8
+{field: duration}                               what an input field holds
+{number_in: duration}                           the number in a text: 8 of "8s" or "8"
 {by: resolution, values: {720p: .., 1080p: ..}} looked up by a field
 {by: [resolution, generate_audio], values: {720p: {"true": .., "false": ..}}}   by several
 {length_of: audio_url, plus: duration}          the seconds that a file lasts, and perhaps a field
@@ -13,7 +14,7 @@
 ```
 
 A table is looked up by text: `"true"`, `"1024"`, and `"null"` for a field that isn't there;
-`otherwise` is what counts for values that it hasn't. Where something isn't known, nor is the figure.
+`otherwise` is what counts for values that it hasn't. Of what isn't known, no figure is known.
 """
 
 from __future__ import annotations
@@ -49,11 +50,12 @@ _NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)s?", re.ASCII)
 _DEEPEST = 10
 _PARTS: Object = {**ARRAY, "minItems": 2}
 _LOOKUP: Shape = {
-    "needs `value`, or `field`, or `by` with `values`, or `length_of`, or `megapixels_of`, "
-    "or `characters_of`, or `product` or `sum` with a list of two or more": {
+    "needs `value`, or `field`, or `number_in`, or `by` with `values`, or `length_of`, "
+    "or `megapixels_of`, or `characters_of`, or `product` or `sum` with a list of two or more": {
         "anyOf": [
             having(value=True),
             having(field=TEXT),
+            having(number_in=TEXT),
             having(by={"anyOf": [TEXT, {**ARRAY, "items": TEXT, "minItems": 1}]}, values=OBJECT),
             having(length_of=TEXT),
             having(megapixels_of=TEXT),
@@ -99,25 +101,28 @@ class Lookup:
         return self.find(full, lengths)
 
     def number(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> Decimal | None:
-        """Read a number off an input: `8`, `"8"` and `"8s"` are all 8; None if it isn't known."""
+        """Read a number off an input; None if it isn't known, or not a number."""
         return to_decimal(self.find(full, lengths))
 
 
 def to_decimal(value: Figure) -> Decimal | None:
-    """Turn a number, or a text that is one, into the decimal it is written as; else None."""
+    """Turn a JSON number into the decimal it is written as; None for anything else."""
     if isinstance(value, Decimal):
         return value
-    if isinstance(value, str):
-        written = _NUMBER.fullmatch(value)
-        return Decimal(written[1]) if written else None
     if not is_number(value) or not is_finite(value):
         return None
     return Decimal(value if isinstance(value, int) else repr(value))
 
 
+def _written(value: JSON) -> Figure:
+    """Return the number that a text is; anything else as it is."""
+    number = _NUMBER.fullmatch(value) if isinstance(value, str) else None
+    return Decimal(number[1]) if number else value
+
+
 def _value(read: Object, _where: str) -> Lookup:
-    value = read["value"]
-    return Lookup(lambda _full, _lengths: value, constants=(value,))
+    value = _written(read["value"])
+    return Lookup(lambda _full, _lengths: value, constants=(read["value"],))
 
 
 def _field(read: Object, _where: str) -> Lookup:
@@ -125,19 +130,24 @@ def _field(read: Object, _where: str) -> Lookup:
     return Lookup(lambda full, _lengths: full.get(field), (field,))
 
 
+def _number_in(read: Object, _where: str) -> Lookup:
+    field = str(read["number_in"])
+    return Lookup(lambda full, _lengths: _written(full.get(field)), (field,))
+
+
 def _table(read: Object, where: str) -> Lookup:
     by, values, rest = read["by"], read["values"], read.get("otherwise")
     fields = tuple(map(str, by)) if is_array(by) else (str(by),)
     ends = list(_ends(values, len(fields), where))
 
-    def find(full: Mapping[str, JSON], _lengths: Lengths) -> JSON:
+    def find(full: Mapping[str, JSON], _lengths: Lengths) -> Figure:
         found = values
         for field in fields:
             key = _key(full.get(field))
             if key is None or not is_object(found) or key not in found:
-                return rest
+                return _written(rest)
             found = found[key]
-        return found
+        return _written(found)
 
     cases = values if len(fields) == 1 and is_object(values) else None
     constants = (*ends, rest) if "otherwise" in read else tuple(ends)
@@ -229,6 +239,7 @@ _FORMS: Mapping[str, Callable[[Object, str], Lookup]] = {
     "value": _value,
     "length_of": _length,
     "field": _field,
+    "number_in": _number_in,
     "megapixels_of": _megapixels,
     "characters_of": _characters,
     "product": _together("product", lambda numbers: math.prod(numbers, start=Decimal(1))),

@@ -64,7 +64,7 @@ def test_the_document_in_force_is_served(mock: Mock, january: Mock, as_of: str) 
 @pytest.mark.parametrize(
     ("method", "path", "code", "said"),
     [
-        ("POST", "/fal.run/fal-ai/flux/dev", 404, {"detail": 'Application "flux" not found'}),
+        ("POST", "/fal.run/fal-ai/aura-flow", 404, {"detail": 'Application "aura-flow" not found'}),
         ("POST", "/queue.fal.run/acme/x/y", 404, {"detail": 'Application "x" not found'}),
         (
             "POST",
@@ -72,8 +72,8 @@ def test_the_document_in_force_is_served(mock: Mock, january: Mock, as_of: str) 
             404,
             {"detail": "Path /image-to-video/fast/turbo not found"},
         ),
-        ("GET", f"{DOCUMENT}?endpoint_id=fal-ai/flux/dev", 404, None),
-        ("GET", "/fal.ai/models/fal-ai/flux/dev/llms.txt", 404, {"detail": "Not Found"}),
+        ("GET", f"{DOCUMENT}?endpoint_id=fal-ai/aura-flow", 404, None),
+        ("GET", "/fal.ai/models/fal-ai/aura-flow/llms.txt", 404, {"detail": "Not Found"}),
     ],
 )
 def test_an_id_without_a_document_is_fals_404_and_the_hint_blames_falkit(
@@ -89,15 +89,15 @@ def test_an_id_without_a_document_is_fals_404_and_the_hint_blames_falkit(
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/models?endpoint_id=fal-ai/flux/dev"),
-        ("GET", "/models/pricing?endpoint_id=fal-ai/flux/dev"),
-        ("GET", "/models/requests/by-endpoint?endpoint_id=fal-ai/flux/dev"),
-        ("GET", "/models/usage?endpoint_id=fal-ai/flux/dev"),
+        ("GET", "/models?endpoint_id=fal-ai/aura-flow"),
+        ("GET", "/models/pricing?endpoint_id=fal-ai/aura-flow"),
+        ("GET", "/models/requests/by-endpoint?endpoint_id=fal-ai/aura-flow"),
+        ("GET", "/models/usage?endpoint_id=fal-ai/aura-flow"),
         ("POST", "/models/pricing/estimate"),
     ],
 )
 def test_so_is_that_of_the_platform_api(mock: Mock, method: str, path: str) -> None:
-    asked = {"fal-ai/flux/dev": {"call_quantity": 1}}
+    asked = {"fal-ai/aura-flow": {"call_quantity": 1}}
     body = {"estimate_type": "historical_api_price", "endpoints": asked}
     reply = mock.http.request(method, f"/api.fal.ai/v1{path}", json=body)
     assert reply.status_code == 404, reply.text
