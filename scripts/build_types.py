@@ -1,4 +1,4 @@
-"""Write the typed inputs, outputs and calls of every vendored document into the client.
+"""Write the typed inputs, outputs and calls of LTX-2 into the client.
 
 `falkit_client/types/<owner>/<app>.py` has the shapes, `<app>_calls.py` beside it the calls, and
 `falkit_client/_typed.py` says which id has which. `build()` gives the texts by path.
@@ -19,6 +19,7 @@ from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import is_array, is_object
 
 PACKAGE = Path(__file__).parent.parent / "client" / "falkit_client"
+APPS = ("fal-ai/ltx-2",)
 NOTE = "Generated from fal's documents by `make types`: change those, not this."
 PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 FIRST = "from __future__ import annotations\n"
@@ -28,7 +29,9 @@ def build() -> dict[Path, str]:
     """The text of each generated module, as the formatter leaves it."""
     apps: dict[str, list[Endpoint]] = {}
     for endpoint in Catalog.vendored():
-        apps.setdefault(endpoint.app, []).append(endpoint)
+        # All others would make the client much larger than the rest of it.
+        if endpoint.app in APPS:
+            apps.setdefault(endpoint.app, []).append(endpoint)
     texts = {PACKAGE / "_typed.py": clients(apps)}
     for app, endpoints in apps.items():
         place = PACKAGE / "types" / Path(*module(app).split("."))

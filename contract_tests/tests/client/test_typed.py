@@ -125,7 +125,7 @@ def test_the_generated_types_are_in_step_with_the_documents() -> None:
 
 def test_each_enumerated_input_has_the_documents_values() -> None:
     made = generator()
-    for endpoint in Catalog.vendored():
+    for endpoint in (one for one in Catalog.vendored() if one.app in made.APPS):
         module = import_module(f"falkit_client.types.{made.module(endpoint.app)}")
         hints = get_type_hints(getattr(module, f"{made.class_name(endpoint)}Input"))
         properties: Any = endpoint.input_schema["properties"]

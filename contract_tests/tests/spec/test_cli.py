@@ -26,8 +26,12 @@ def test_list_names_every_endpoint() -> None:
     assert result.exit_code == 0
     assert all(endpoint.id in result.stdout for endpoint in Catalog.vendored())
     assert "23 of 48" in result.stdout
-    assert re.search(r"ltx-2/extend-video +2026-05 +confirmed +video-to-video +2 +\$0.50\n", result.stdout)
-    assert re.search(r"ltx-2/audio-to-video +2026-05 +confirmed +audio-to-video +- +\$0.10/s\n", result.stdout)
+    assert re.search(
+        r"ltx-2/extend-video +2026-05 +confirmed +video-to-video +2 +\$0.50\n", result.stdout
+    )
+    assert re.search(
+        r"ltx-2/audio-to-video +2026-05 +confirmed +audio-to-video +- +\$0.10/s\n", result.stdout
+    )
 
 
 def test_documents_of_an_earlier_month_are_shown_when_asked_for() -> None:

@@ -172,13 +172,14 @@ def _fields(schema: Object) -> list[str]:
 
 def _prices(endpoint: Endpoint) -> list[str]:
     if endpoint.pricing is None:
-        return ["unknown"]
+        # As fal's pages, which then have no such section.
+        return []
     amount, unit = endpoint.pricing.amount, endpoint.pricing.unit
     if amount.cases:
         return [f"{choice}: ${price} per {unit}" for choice, price in amount.cases.items()]
     rate = endpoint.pricing.rate(endpoint.defaults)
     by = f", by {', '.join(amount.reads)}" if amount.reads else ""
-    return ["unknown" if rate is None else f"${rate:f} per {unit}{by}"]
+    return [] if rate is None else [f"${rate:f} per {unit}{by}"]
 
 
 def _type(field: Object) -> str:
