@@ -104,7 +104,8 @@ def wrapped(
     paths[f"/{endpoint_id}"]["post"]["requestBody"]["content"]["application/json"]["schema"] = takes
     result = paths[f"/{endpoint_id}/requests/{{request_id}}"]["get"]["responses"]["200"]
     result["content"]["application/json"]["schema"] = gives
-    return document
+    whole: Object = document
+    return whole
 
 
 def of_fals(fals: Object) -> tuple[Mapping[str, JSON], JSON, JSON]:
@@ -175,7 +176,9 @@ def schema(node: JSON, field: str, *, into: bool, needed: bool = False) -> JSON:
     kept = [one for one in shown if one is not None][:1]
     if not kept and needed:
         kept = [one for one in [our_example(field, node)] if one is not None]
-    return {**read, "examples": kept} if kept else read
+    if kept:
+        read["examples"] = [*kept]
+    return read
 
 
 def keyword_of(keyword: str, node: Object, into: bool) -> JSON:
@@ -284,7 +287,7 @@ def page() -> str:
         f"| {certainty(endpoint)} | {price(endpoint)} |"
         for endpoint in Catalog.vendored()
     ]
-    return OWN["page"].format(count=len(rows), rows="\n".join(rows))
+    return str(OWN["page"]).format(count=len(rows), rows="\n".join(rows))
 
 
 def certainty(endpoint: Endpoint) -> str:

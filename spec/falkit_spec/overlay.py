@@ -238,7 +238,7 @@ def _merge(target: Object, update: Object, source: str) -> None:
         if is_object(old) and is_object(value):
             _merge(old, value, source)
         elif is_array(old) and is_array(value):
-            old.extend(copy_json(value))
+            old.extend(copy_json(item) for item in value)
         elif is_object(old) or is_array(old):
             raise BadOverlay(source, f"{key!r} is of another kind in the document; remove it first")
         else:

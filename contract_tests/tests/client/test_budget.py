@@ -229,7 +229,7 @@ def test_calls_of_unknown_price_are_counted_apart(do: Do, respx_mock: respx.Mock
     budget = Budget(1, allow_unknown=True)
     result = do("run", "fal-ai/whisper", input, settings={"budget": budget, "check": False})
     assert result.cost is None
-    assert (budget.unknown, budget.left) == (1, 1)
+    assert (budget.unknown, budget.left) == (1, Decimal(1))
     assert repr(budget) == "Budget(limit=1, spent=0, held=0, unknown=1)"
 
 

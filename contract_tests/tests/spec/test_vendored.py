@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sys
 import tomllib
 from collections.abc import Iterator
 from decimal import Decimal
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -24,8 +25,17 @@ SOURCES = tomllib.loads((ROOT / "sources.toml").read_text(encoding="utf-8"))
 EVERY = list(Catalog.vendored())
 EXAMPLES = ("https://example.com/", "https://storage.googleapis.com/falserverless/")
 
-sys.path.insert(0, str(REPO / "scripts"))
-import build_catalogue  # noqa: E402
+
+def script() -> ModuleType:
+    spec = spec_from_file_location("build_catalogue", REPO / "scripts" / "build_catalogue.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+build_catalogue = script()
 
 
 def test_no_document_has_changed() -> None:
