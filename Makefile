@@ -9,7 +9,7 @@ JS := contract_tests/tests/clients/javascript
 SDK := contract_tests/tests/clients/sdk
 
 .PHONY: help demo test check format lint typecheck typecheck-here typecheck-windows typecheck-macos \
-	types tests planted planted-quick nightly attack wheel tools javascript sdk clients-latest seeds bench clean
+	types catalogue tests planted planted-quick nightly attack wheel tools javascript sdk clients-latest seeds bench clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -85,6 +85,9 @@ typecheck-windows typecheck-macos: .venv/.ready
 
 types: .venv/.ready ## generate the client's typed inputs and outputs of LTX-2 from the documents
 	$(V)/python scripts/build_types.py
+
+catalogue: .venv/.ready ## make the vendored documents from fal's: DOCS=a folder with one for each date
+	$(V)/python scripts/build_catalogue.py $(DOCS)
 
 # One worker more than there are cores, since many tests wait for a program that they started.
 tests: .venv/.ready tools javascript sdk ## the tests alone

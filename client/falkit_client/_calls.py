@@ -79,6 +79,8 @@ class PreparedCall:
 
     def cost(self, units: Decimal | None) -> Decimal | None:
         """US dollars of some billable units; None where either is unknown."""
+        if units == 0:
+            return Decimal(0)
         return None if units is None or self.rate is None else units * self.rate
 
 
@@ -157,12 +159,12 @@ class Preparer:
         content, known = yield from self.checked(endpoint, body, options)
         full = known.with_defaults(content) if known else content
         pricing = known.pricing if known else None
-        amount = pricing.amount.of(full) if pricing else None
         call = PreparedCall(
             content,
             options.check,
             price=pricing.price(full) if pricing else None,
-            rate=Decimal(amount) if isinstance(amount, str) else None,
+            # Where fal counts other units than the price list has, its count tells nothing.
+            rate=pricing.rate(full) if pricing and pricing.counted else None,
         )
         cache, hit = self.cache, None
         if cache is None:
@@ -195,7 +197,10 @@ class Preparer:
 
         Raises BadOutput, which carries the result, if it breaks the endpoint's document.
         """
-        result = replace(result, cost=call.cost(result.billable_units))
+        cost = call.cost(result.billable_units)
+        if cost is None and call.rate is None:
+            cost = call.price
+        result = replace(result, cost=cost)
         if call.hold is not None:
             call.hold.settle(result.cost)
         if self._is_checked(call.check) and result.endpoint in self.catalog:

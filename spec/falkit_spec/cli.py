@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
-from textwrap import indent, shorten
+from textwrap import fill, indent, shorten
 from typing import Any
 from urllib.parse import unquote
 
@@ -29,8 +29,11 @@ from falkit_spec.document import Document
 from falkit_spec.endpoint import Combination, Endpoint
 from falkit_spec.errors import BadDocument, SpecError, UnknownEndpoint
 from falkit_spec.options import document_options, read_catalog
+from falkit_spec.origin import origin
 from falkit_spec.schema import follow_ref, ordered, resolve
 from falkit_spec.types import JSON, Object, dig, is_array, is_object
+
+UNKNOWN = "unknown"
 
 
 @click.group()
@@ -64,18 +67,19 @@ def list_(form: str, documents: tuple[str, ...], as_of: str | None) -> None:
     if form == "json":
         click.echo(json.dumps(found, indent=2))
         return
-    header = ("endpoint", "date", "category", "combinations", "price")
+    header = ("endpoint", "date", "certainty", "category", "combinations", "price")
     rows = [
         (
             one["endpoint"],
             one["date"] or "-",
+            one["certainty"],
             one["category"],
             _counted(one["combinations"], one["legal"]) if "problem" not in one else "broken",
             one["price"],
         )
         for one in found
     ]
-    table(header, rows, right=(3, 4), optional=(2, 3), width=terminal_width())
+    table(header, rows, right=(4, 5), optional=(2, 3, 4, 1), cut=0, width=terminal_width())
     for one in found:
         if "problem" in one:
             click.echo(f"falkit: {one['endpoint']}: {one['problem']}", err=True)
@@ -96,7 +100,10 @@ def show(endpoint_id: str, form: str, documents: tuple[str, ...], as_of: str | N
         return
     about = f"  ({endpoint.category})" if endpoint.category else ""
     dated = endpoint.document.date or "unknown date"
-    click.echo(f"{endpoint.id}{printable(about)}, document of {dated}\n")
+    found = origin(endpoint.document)
+    certainty = "" if found is None else f", {found.certainty}"
+    click.echo(f"{endpoint.id}{printable(about)}, document of {dated}{certainty}")
+    click.echo("" if found is None else f"{found.source}\n")
     width = terminal_width() or _PIPED_WIDTH
     rows = input_rows(endpoint.input_schema)
     if rows:
@@ -181,6 +188,11 @@ def _endpoint(endpoint_id: str, documents: Sequence[str], as_of: str | None) -> 
 def _listed(endpoint: Endpoint) -> dict[str, Any]:
     """Return a line of the list; a document that can't be used is one with a problem."""
     about: dict[str, Any] = {"endpoint": endpoint.id, "date": endpoint.document.date}
+    found = origin(endpoint.document)
+    about |= {
+        "certainty": found.certainty if found else "",
+        "source": found.source if found else "",
+    }
     try:
         return {
             **about,
@@ -206,13 +218,13 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _default_price(endpoint: Endpoint) -> str:
-    """Return what a call with the defaults costs, or a unit of it where a file decides how many."""
+    """Return what a call with the defaults costs, or a unit of it where more decides how many."""
     price = endpoint.price({})
     if price is not None or endpoint.pricing is None:
         return _dollars(price) or UNKNOWN
-    amount = endpoint.pricing.amount.of(endpoint.defaults)
+    rate = endpoint.pricing.rate(endpoint.defaults)
     unit = "s" if endpoint.pricing.unit == "second" else endpoint.pricing.unit
-    return UNKNOWN if amount is None else f"${amount}/{unit}"
+    return UNKNOWN if rate is None else f"{_dollars(rate)}/{unit}"
 
 
 def _counted(count: int, legal: int | None) -> str:
@@ -254,6 +266,11 @@ def _facts(endpoint: Endpoint) -> Iterable[str]:
         lasts = " and ".join(f"{word} {limit:g} s" for word, limit in bounds if limit is not None)
         if lasts:
             yield f"{' ' * len(media.field)}  {lasts} long"
+    if endpoint.pricing is None:
+        yield f"\nprice: {UNKNOWN}"
+    else:
+        yield f"\nprice ({endpoint.pricing.certainty}): {_default_price(endpoint)} by default"
+        yield fill(endpoint.pricing.source, 98, initial_indent="  ", subsequent_indent="  ")
     video, price = endpoint.video({}), endpoint.price({})
     if video is not None and price is not None:
         yield (
@@ -308,8 +325,11 @@ def _print_table(endpoint: Endpoint, names: Sequence[str], found: Iterable[Combi
     click.echo(f"\n{count:,} combinations, {legal:,} legal" if count else _NOTHING)
 
 
-def _dollars(price: object) -> str:
-    return "" if price is None else f"${price}"
+def _dollars(price: Decimal | None) -> str:
+    if price is None:
+        return ""
+    cents = price.quantize(Decimal("0.01"))
+    return f"${cents if cents == price else price.normalize():f}"
 
 
 def lint(path: Path) -> list[str]:

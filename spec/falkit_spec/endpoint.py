@@ -12,16 +12,8 @@ from typing import TYPE_CHECKING
 
 from falkit_spec.document import Document, input_of, output_of, submit_path
 from falkit_spec.errors import BadOverlay, SpecError
-from falkit_spec.facts import (
-    NO_LENGTHS,
-    Lengths,
-    Lookup,
-    MediaInput,
-    Pricing,
-    Rule,
-    Video,
-    VideoFacts,
-)
+from falkit_spec.facts import MediaInput, Pricing, Rule, Video, VideoFacts
+from falkit_spec.lookup import NO_LENGTHS, Lengths, Lookup
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import NOT_JSON, Compiled, ordered, resolve, self_contained
 from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object
@@ -106,7 +98,8 @@ class Endpoint:
             return self._lay(self.document)
         data = self.document.data
         for overlay in self._overlays():
-            data = overlay.apply(data)
+            if overlay.concerns(data):
+                data = overlay.apply(data)
         return data
 
     @cached_property
@@ -270,7 +263,7 @@ class Endpoint:
     @cached_property
     def measured(self) -> tuple[str, ...]:
         """The input fields with files whose length decides a figure."""
-        return tuple(dict.fromkeys(one.length_of for one in self._lookups if one.length_of))
+        return tuple(dict.fromkeys(file for one in self._lookups for file in one.measures))
 
     def video(self, input: Mapping[str, JSON]) -> VideoFacts | None:
         """Return what the output video is to be; None where no overlay says."""
@@ -287,13 +280,13 @@ class Endpoint:
     @cached_property
     def _figure_fields(self) -> tuple[str, ...]:
         read_by_rules = {name for rule in self.rules for name in rule.reads}
-        return tuple(read_by_rules | {lookup.field for lookup in self._lookups if lookup.field})
+        return tuple(read_by_rules | {field for one in self._lookups for field in one.reads})
 
     @cached_property
     def _lookups(self) -> list[Lookup]:
         video, pricing = self._video, self.pricing
         found = [video.size, video.fps, video.seconds, video.audio] if video else []
-        return [*found, pricing.quantity] if pricing else found
+        return [*found, pricing.quantity] if pricing and pricing.quantity else found
 
     @cached_property
     def _remembered_figures(self) -> Callable[..., Figures]:
@@ -318,7 +311,9 @@ class Endpoint:
 
     def _combination(self, values: Object) -> Combination:
         full = self.with_defaults(values)
-        broken = [rule.message for rule in self.rules if rule.broken_by(full)]
+        # A rule that speaks of nothing that combines is kept or broken by what stands beside it.
+        rules = [rule for rule in self.rules if not rule.reads.isdisjoint(values)]
+        broken = [rule.message for rule in rules if rule.broken_by(full)]
         return Combination(values, not broken, "; ".join(broken) or None, self.price(values))
 
     def _root_schema(self, node: JSON) -> Object:

@@ -7,7 +7,8 @@ from functools import partial
 
 from falkit_spec.document import Document, input_of, submit_path
 from falkit_spec.errors import BadOverlay
-from falkit_spec.facts import Lookup, MediaInput, Pricing, Rule, Video
+from falkit_spec.facts import MediaInput, Pricing, Rule, Video
+from falkit_spec.lookup import Lookup
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import resolve
 from falkit_spec.types import JSON, Object, dig, is_array, is_object
@@ -135,7 +136,7 @@ def _of_file(field: str, fact: JSON, where: str) -> Iterable[str]:
 
 def _of_lookups(fact: Pricing | Video) -> Iterable[str]:
     lookups = [value for value in vars(fact).values() if isinstance(value, Lookup)]
-    return [name for one in lookups for name in (one.field, one.length_of) if name is not None]
+    return [name for one in lookups for name in (*one.reads, *one.measures)]
 
 
 def _of_wrong(expected: str, _fact: JSON, where: str) -> Iterable[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -62,6 +63,9 @@ _STEP = re.compile(
 )
 
 
+_PATH_TARGET = re.compile(rb"target:\s*\$\.paths\['/([^'\\]+)'\]")
+
+
 @dataclass(frozen=True)
 class Action:
     """One step of an overlay: where, and what to merge in or that it be removed."""
@@ -73,21 +77,43 @@ class Action:
     remove: bool
 
 
-@dataclass(frozen=True)
 class Overlay:
-    """An overlay file read. `source` names it in errors."""
+    """An overlay file. `source` names it in errors."""
 
-    source: str
-    actions: tuple[Action, ...]
+    def __init__(self, source: str, actions: tuple[Action, ...] = (), *, raw: bytes = b"") -> None:
+        """Take the actions; or the bytes of a file, which is then parsed when it is needed."""
+        self.source = source
+        self._raw = raw
+        if not raw:
+            self.actions = actions
+
+    def __repr__(self) -> str:
+        return f"Overlay({self.source!r})"
+
+    @cached_property
+    def actions(self) -> tuple[Action, ...]:
+        """What it does, in order; BadOverlay if the file isn't an overlay."""
+        return self.from_text(self._raw, source=self.source).actions
+
+    @cached_property
+    def _paths(self) -> frozenset[str] | None:
+        """The paths that it speaks of, found without parsing it; None if it may be of others."""
+        found = _PATH_TARGET.findall(self._raw)
+        only = len(found) == self._raw.count(b"target:") > 0
+        return frozenset(f"/{path.decode()}" for path in found) if only else None
 
     @classmethod
     def from_path(cls, path: Path) -> Overlay:
         """Read an overlay from a YAML or JSON file; BadOverlay if it cannot be read."""
-        try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise BadOverlay(str(path), f"cannot be read ({error})") from error
-        return cls.from_text(raw, source=str(path))
+        return cls.from_text(_bytes(path), source=str(path))
+
+    @classmethod
+    def later(cls, path: Path) -> Overlay:
+        """Read an overlay that is parsed when a document first needs it, and so only checked then.
+
+        BadOverlay if there is no such file.
+        """
+        return cls(str(path), raw=_bytes(path))
 
     @classmethod
     def from_text(cls, text: str | bytes, *, source: str) -> Overlay:
@@ -116,6 +142,13 @@ class Overlay:
             for number, action in enumerate(read["actions"], start=1)
         )
         return cls(source, actions)
+
+    def concerns(self, document: Object) -> bool:
+        """Tell whether any action's target selects something in a document."""
+        paths = document.get("paths")
+        if self._paths is not None and is_object(paths) and self._paths.isdisjoint(paths):
+            return False
+        return any(_select(document, action.steps) for action in self.actions)
 
     def apply(self, document: Object) -> Object:
         """Return a copy of the document with every action applied, in order.
@@ -147,6 +180,13 @@ class Overlay:
         else:
             reason = "is neither object nor array: nothing can be merged into it"
             raise BadOverlay(self.source, f"{action.target} {reason}")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadOverlay(str(path), f"cannot be read ({error})") from error
 
 
 def _action(data: JSON, source: str) -> Action:

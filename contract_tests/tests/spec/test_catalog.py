@@ -16,9 +16,10 @@ def document(endpoint_id: str) -> Document:
 
 
 def test_vendored_catalog_is_one_per_process_and_date() -> None:
-    assert Catalog.vendored() is Catalog.vendored() is Catalog.vendored("2026-05")
+    assert Catalog.vendored() is Catalog.vendored() is Catalog.vendored("2026-12")
     assert Catalog.vendored("2026-01") is Catalog.vendored("2026-03")
-    assert len(Catalog.vendored()) == 7
+    assert len(Catalog.vendored("2026-05")) == 63
+    assert len(Catalog.vendored()) == 69
 
 
 @pytest.mark.parametrize(
@@ -56,8 +57,8 @@ def test_what_is_no_date_or_before_the_first_documents_is_refused(as_of: str, wh
     with pytest.raises(UnknownDate) as caught:
         Catalog.vendored(as_of)
     assert why in str(caught.value)
-    assert str(caught.value).endswith("; there are documents of 2026-01 and 2026-05")
-    assert caught.value.known == ("2026-01", "2026-05")
+    assert str(caught.value).endswith("; there are documents of 2026-01 and 2026-05 and 2026-10")
+    assert caught.value.known == ("2026-01", "2026-05", "2026-10")
 
 
 def test_an_endpoint_that_came_later_is_unknown_and_says_since_when_it_is() -> None:
@@ -111,11 +112,11 @@ def test_an_unknown_id_names_similar_ones() -> None:
 
 def test_an_id_like_no_other_names_nothing() -> None:
     with pytest.raises(UnknownEndpoint) as caught:
-        Catalog.vendored().get("fal-ai/flux/dev")
+        Catalog.vendored().get("fal-ai/aura-flow")
     assert caught.value.near == ()
     assert str(caught.value) == (
-        "falkit has no document for 'fal-ai/flux/dev', which says nothing about fal: it may well "
-        "exist there; `falkit spec add fal-ai/flux/dev` fetches its document, and --documents has "
+        "falkit has no document for 'fal-ai/aura-flow', which says nothing about fal: it may well "
+        "exist there; `falkit spec add fal-ai/aura-flow` fetches its document, and --documents has "
         "falkit use it (docs/documents.md)"
     )
 

@@ -22,6 +22,7 @@ from falkit_mock.core.identity import Identity
 from falkit_mock.service import USUAL_LIFECYCLE, Acl, Lifecycle
 from falkit_mock.store import FileRecord, Store, Upload, UploadStore
 from falkit_mock.store.blobs import Blobs, Piece
+from falkit_spec import VideoFacts
 
 # Seconds after which an upload that nobody finished is given up.
 PATIENCE = 86_400.0
@@ -257,6 +258,11 @@ _OTHERS: dict[str, tuple[str, Callable[[], bytes]]] = {
 
 
 @lru_cache(maxsize=64)
+def can_make(video: VideoFacts) -> bool:
+    """Tell whether there are clips of this size and rate."""
+    return (video.width, video.height) in mp4.SIZES and video.fps in mp4.RATES
+
+
 def make(record: FileRecord) -> MediaFile:
     """Return the file of a record, but for its end: the same bytes for the same record, always."""
     # Everything in the file follows from the record, and the request id is unique.

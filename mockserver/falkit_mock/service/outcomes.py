@@ -26,7 +26,7 @@ from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
 from falkit_mock.service.containers import Source
 from falkit_mock.service.data_uris import is_data_uri, unknown_label
-from falkit_mock.service.files import MISSING, Media, OwnFile
+from falkit_mock.service.files import MISSING, Media, OwnFile, can_make
 from falkit_mock.service.guesses import NO_VIDEO, file_in, is_guess
 from falkit_mock.service.hints import of_lax_values, of_refusal, of_unknown_fields
 from falkit_mock.service.inputs import (
@@ -221,10 +221,13 @@ def complete(
     """Return the model's success: the output that the document describes, and its file."""
     endpoint, video, options = parsed.endpoint, parsed.video, request.options
     output: dict[str, JSON] = orjson.loads(_output_example(endpoint))
-    headers = {} if parsed.units is None else {BILLED_UNITS: f"{parsed.units:f}"}
+    headers: dict[str, str] = {}
+    if parsed.units is not None and endpoint.pricing is not None and endpoint.pricing.counted:
+        headers[BILLED_UNITS] = f"{parsed.units:f}"
     if hint := "; ".join(filter(None, (request.hint, parsed.hint))):
         headers[HINT] = header_text(hint)
-    file = file_in(output) if is_guess(endpoint) else output.get("video") if video else None
+    makes_clip = video is not None and can_make(video)
+    file = file_in(output) if is_guess(endpoint) else output.get("video") if makes_clip else None
     if not isinstance(file, dict):
         return Outcome(200, dumps(output), headers), None
     video = video or NO_VIDEO
