@@ -34,7 +34,7 @@ from falkit_client.uploads import Uploads
 from falkit_spec.catalog import Catalog
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownEndpoint as NotInCatalog
-from falkit_spec.facts import MediaInput
+from falkit_spec.media import MediaInput
 from falkit_spec.schema import ordered
 from falkit_spec.types import Fault, Object, is_array
 

@@ -21,7 +21,7 @@ from falkit_client.errors import printable
 from falkit_client.results import InProgress, Queued, Status
 from falkit_spec.catalog import dropped_inputs
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.facts import MediaKind
+from falkit_spec.media import MediaKind
 from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import JSON, Object, is_array
 

@@ -34,7 +34,7 @@ from falkit_client.results import Result
 from falkit_spec.catalog import Catalog
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownDate, UnknownEndpoint
-from falkit_spec.facts import MediaKind
+from falkit_spec.media import MediaKind
 
 INTERRUPTED = 130
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias, TypeGuard, cast, runtime_checkable
 
-from falkit_spec.facts import MediaInput, MediaKind
+from falkit_spec.media import MediaInput, MediaKind
 from falkit_spec.types import JSON, Fault, Object
 
 

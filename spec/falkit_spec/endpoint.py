@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -16,12 +16,12 @@ from falkit_spec.facts import (
     NO_LENGTHS,
     Lengths,
     Lookup,
-    MediaInput,
     Pricing,
     Rule,
     Video,
     VideoFacts,
 )
+from falkit_spec.media import MediaInput, Place, files_of, from_facts, steps_of
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import NOT_JSON, Compiled, ordered, resolve, self_contained
 from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object
@@ -129,23 +129,45 @@ class Endpoint:
     @cached_property
     def media_inputs(self) -> tuple[MediaInput, ...]:
         """The input fields that an overlay says take files, in the document's order."""
-        facts, where = self._facts.get("inputs", {}), f"{self.id}: inputs"
-        if not is_object(facts):
-            raise BadOverlay(where, "`inputs` is an object, by field")
-        order = [*ordered(self.input_schema)]
-        names = sorted(facts, key=lambda name: order.index(name) if name in order else len(order))
-        return tuple(MediaInput.from_facts(n, facts[n], f"{where}.{n}") for n in names)
+        return tuple(one for one in self._named_files.values() if one is not None)
 
     @cached_property
     def file_fields(self) -> tuple[MediaInput, ...]:
         """The input fields that take files: an overlay's, and those whose name says so."""
-        found: dict[str, MediaInput] = {}
-        for name, node in ordered(self.input_schema).items():
-            schema = resolve(node, self.input_schema)
-            parts = [resolve(part, self.input_schema) for part in _branches(schema)]
-            if (medium := MediaInput.from_schema(name, [schema, *parts])) is not None:
-                found[name] = medium
-        return tuple({**found, **{medium.field: medium for medium in self.media_inputs}}.values())
+        named, fields = self._named_files, ordered(self.input_schema)
+        there = {name: one for name, one in named.items() if one is None or one.path[0] in fields}
+        return tuple(filter(None, {**self._files, **there}.values()))
+
+    @cached_property
+    def _files(self) -> dict[str, MediaInput]:
+        return files_of(self.input_schema)
+
+    @cached_property
+    def _named_files(self) -> dict[str, MediaInput | None]:
+        facts, where = self._facts.get("inputs", {}), f"{self.id}: inputs"
+        if not is_object(facts):
+            raise BadOverlay(where, "`inputs` is an object, by field")
+        order = [*ordered(self.input_schema)]
+        tops = {name: steps_of(name)[0] for name in facts}
+        names = sorted(
+            facts, key=lambda n: order.index(t) if (t := tops[n]) in order else len(order)
+        )
+        return {n: from_facts(n, facts[n], f"{where}.{n}", self._files.get(n)) for n in names}
+
+    def files(self, full: Mapping[str, JSON]) -> Iterator[tuple[MediaInput, Place, str]]:
+        """Yield the files of an input whose defaults are filled in: field, place, URL.
+
+        Those that the document itself gives as a default are left out, and those that stand
+        behind the first 10,000 items of lists.
+        """
+        steps = iter(range(10_000))
+        for wanted in self.file_fields:
+            name = wanted.path[0]
+            if name is None or (name in self.defaults and full.get(name) == self.defaults[name]):
+                continue
+            for place, value in wanted.values(full, steps):
+                if value != wanted.default:
+                    yield wanted, place, value
 
     @cached_property
     def defaults(self) -> Object:
@@ -327,14 +349,6 @@ class Endpoint:
         from falkit_spec.example import example
 
         return example(self.output_schema)
-
-
-def _branches(schema: Object) -> list[JSON]:
-    """Return a union's branches, whichever way it is written."""
-    kinds, branches = schema.get("type"), schema.get("anyOf")
-    if is_array(kinds):
-        return [{"type": kind} for kind in kinds]
-    return branches if is_array(branches) else []
 
 
 def _values(node: JSON, root: Object) -> list[JSON]:

@@ -11,7 +11,7 @@ from falkit import Settings
 from falkit_client._cli_io import BadArgument, read_args
 from falkit_client.cli import call
 from falkit_spec import Catalog, Document, Endpoint
-from falkit_spec.facts import MediaKind
+from falkit_spec.media import MediaKind
 from serving import A2V, AUDIO, running
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"

@@ -9,7 +9,6 @@ import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import httpx
 import pytest
@@ -18,9 +17,10 @@ from hypothesis import example, given, settings, strategies as st
 from falkit import Mock
 from falkit_fixtures import images, mp4
 from falkit_mock.core.jobs import MediaValue
+from falkit_mock.service.checks import Rejected, check_bytes, check_source, identify
 from falkit_mock.service.containers import Source, Unreadable
-from falkit_mock.service.inputs import Rejected, check_bytes, check_source, identify
-from falkit_spec import Catalog, Document
+from falkit_spec import Catalog, Document, MediaInput
+from falkit_spec.media import MediaKind
 from processes import found
 
 FORMATS = (
@@ -129,8 +129,24 @@ def probe(path: Path) -> Probed:
     )
 
 
-def medium(kind: Literal["video", "audio"], **limits: float) -> MediaValue:
-    return MediaValue(f"{kind}_url", kind, "data:,", FORMATS, None, **limits)
+def medium(
+    kind: MediaKind,
+    *formats: str,
+    min_seconds: float | None = None,
+    max_seconds: float | None = None,
+    **bounds: float,
+) -> MediaValue:
+    name = f"{kind}_url"
+    wanted = MediaInput(
+        name,
+        kind,
+        (name,),
+        formats,
+        min_seconds=min_seconds,
+        max_seconds=max_seconds,
+        bounds=bounds,
+    )
+    return MediaValue(wanted, (name,), "data:,")
 
 
 def judged(medium: MediaValue, data: bytes) -> str:
@@ -151,7 +167,7 @@ def test_a_file_is_taken_where_ffprobe_finds_the_track(files: dict[str, Path], n
     for kind in ("video", "audio"):
         expected = kind in probed.kinds and name not in REFUSED
         refusal = f"unsupported_{kind}_format"
-        assert judged(medium(kind), data) == ("taken" if expected else refusal)
+        assert judged(medium(kind, *FORMATS), data) == ("taken" if expected else refusal)
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -164,13 +180,13 @@ def test_a_length_is_that_which_ffprobe_names(files: dict[str, Path], name: str)
 
 
 def test_a_file_of_a_format_that_is_not_listed_is_refused(files: dict[str, Path]) -> None:
-    only = MediaValue("video_url", "video", "data:,", ("mp4",), None)
+    only = medium("video", "mp4")
     for name in ("quicktime.mov", "apple.m4v", "vp8.webm", "matroska.mkv", "old.avi"):
         with pytest.raises(Rejected) as refused:
             check_bytes(only, files[name].read_bytes())
-        assert refused.value.item["ctx"] == {"supported_formats": ["mp4"]}
+        assert refused.value.item["ctx"] == {"supported_formats": [".mp4"]}
     # Of an MP4 the sound alone is an M4A.
-    sound = MediaValue("audio_url", "audio", "data:,", ("m4a",), None)
+    sound = medium("audio", "m4a")
     for name in ("both.mp4", "sound.mp4", "sound.mov", "sound.m4a"):
         assert judged(sound, files[name].read_bytes()) == "taken"
 
@@ -188,10 +204,10 @@ def test_a_length_outside_its_limits_is_refused(
 ) -> None:
     data = files["sound.wav"].read_bytes()
     if error is None:
-        assert check_bytes(medium("audio", **limits), data) == 1.0
+        assert check_bytes(medium("audio", *FORMATS, **limits), data) == 1.0
         return
     with pytest.raises(Rejected) as refused:
-        check_bytes(medium("audio", **limits), data)
+        check_bytes(medium("audio", *FORMATS, **limits), data)
     item = refused.value.item
     assert (item["type"], item["ctx"]) == (error, {**ctx, "provided_duration": 1.0})
 
@@ -205,7 +221,7 @@ def test_of_a_large_file_only_the_headers_are_read() -> None:
         read.append(end - start)
         return (clip + free)[start:end] if start < len(clip) + 16 else b""
 
-    assert check_source(medium("video"), Source(size, at)) == 1.0
+    assert check_source(medium("video", *FORMATS), Source(size, at)) == 1.0
     assert sum(read) < 100_000
 
 
@@ -220,7 +236,7 @@ BOX = struct.pack(">I4s", 8, b"free")
 
 def read_or_refuse(data: bytes) -> None:
     for kind in ("video", "audio"):
-        assert judged(medium(kind), data) in ("taken", f"unsupported_{kind}_format")
+        assert judged(medium(kind, *FORMATS), data) in ("taken", f"unsupported_{kind}_format")
 
 
 @given(head=st.sampled_from(HEADS), rest=st.binary(max_size=200))
