@@ -17,6 +17,7 @@ from falkit_spec.catalog import Catalog
 from falkit_spec.document import Document
 from falkit_spec.endpoint import Combination, Endpoint, axes
 from falkit_spec.errors import BadDocument, UnknownDate, UnknownEndpoint
+from falkit_spec.media import MediaInput
 from falkit_spec.schema import follow_ref, ordered, resolve
 from falkit_spec.types import JSON, Object, dig, is_array, is_object
 
@@ -195,16 +196,8 @@ def _text(value: JSON) -> str:
 def _facts(endpoint: Endpoint) -> Iterable[str]:
     for rule in endpoint.rules:
         yield f"\nrule ({rule.certainty}): {rule.message}"
-    for media in endpoint.media_inputs:
-        formats = ", ".join(media.formats)
-        yield f"\n{media.field}: a URL or data URI of {formats} ({media.certainty})"
-        if media.max_bytes:
-            size = f"{media.max_bytes / 2**20:g} MiB at most ({media.size_certainty})"
-            yield f"{' ' * len(media.field)}  {size}"
-        bounds = (("at least", media.min_seconds), ("at most", media.max_seconds))
-        lasts = " and ".join(f"{word} {limit:g} s" for word, limit in bounds if limit is not None)
-        if lasts:
-            yield f"{' ' * len(media.field)}  {lasts} long"
+    for media in endpoint.file_fields:
+        yield from _file_facts(media)
     video, price = endpoint.video({}), endpoint.price({})
     if video is not None and price is not None:
         yield (
@@ -214,6 +207,33 @@ def _facts(endpoint: Endpoint) -> Iterable[str]:
     elif endpoint.measured:
         files = " and ".join(endpoint.measured)
         yield f"\nby default: as long as {files} makes it, {_default_price(endpoint)}"
+
+
+def _file_facts(media: MediaInput) -> Iterable[str]:
+    what = f"of {', '.join(media.formats)} ({media.certainty})"
+    if not media.formats:
+        what = f"({media.kind}, by its name)"
+    yield f"\n{media.field}: a URL or data URI {what}"
+    indent = " " * len(media.field)
+    if media.max_bytes:
+        yield f"{indent}  {media.max_bytes / 2**20:g} MiB at most ({media.size_certainty})"
+    lengths = (("at least", media.min_seconds), ("at most", media.max_seconds))
+    lasts = " and ".join(f"{word} {limit:g} s" for word, limit in lengths if limit is not None)
+    if lasts:
+        yield f"{indent}  {lasts} long"
+    for of, unit in (
+        ("width", " pixels"),
+        ("height", " pixels"),
+        ("aspect_ratio", ""),
+        ("fps", ""),
+    ):
+        ends = ((word, media.bounds.get(f"{end}_{of}")) for word, end in _ENDS)
+        within = " and ".join(f"{word} {limit:g}" for word, limit in ends if limit is not None)
+        if within:
+            yield f"{indent}  {of.replace('_', ' ')} {within}{unit}"
+
+
+_ENDS = (("at least", "min"), ("at most", "max"))
 
 
 def _row(one: Combination) -> dict[str, JSON]:

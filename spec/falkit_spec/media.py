@@ -234,6 +234,8 @@ class _Above:
     """The field with the object that has this one."""
     limits: Mapping[str, JSON] = made(default_factory=dict[str, JSON])
     ui: JSON = None
+    or_file: bool = False
+    """Whether an object with a URL may stand in the same place."""
 
 
 class _Finder:
@@ -257,7 +259,8 @@ class _Finder:
         for one in (schema, *parts):
             said = one.get("x-fal")
             limits = {**limits, **said} if is_object(said) else limits
-        within = replace(above, limits=limits, ui=ui)
+        or_file = any("url" in ordered(part) for part in parts)
+        within = replace(above, limits=limits, ui=ui, or_file=or_file)
         if any(part.get("type") == "string" for part in parts):
             self._text(schema, parts, within)
         for raw, part in zip(branches(schema) or [node], parts, strict=True):
@@ -338,7 +341,7 @@ def _kind_of(above: _Above, schema: Object, parts: list[Object]) -> MediaKind | 
         return _kind_of_url(words[:-1], [word for word in owner if word not in _URLS])
     if last == "path":
         return "weights" if _kind(words[:-1] or owner) == "weights" else None
-    ends = last.removesuffix("s") in _ENDS or last in ("file", "files")
+    ends = above.or_file or last.removesuffix("s") in _ENDS or last in ("file", "files")
     if not above.limits.keys() & _LIMITS and not (ends and _looks_like_urls([schema, *parts])):
         return None
     return _kind(words) or "file"

@@ -79,7 +79,7 @@ def test_each_url_of_a_list_is_asked_for(do: Do, respx_mock: respx.MockRouter) -
     said: Object = {
         "overlay": "1.0.0",
         "info": {"title": "many", "version": "1"},
-        "actions": [{"target": path, "update": {"x-falkit": {"inputs": {"images": facts}}}}],
+        "actions": [{"target": path, "update": {"x-falkit": {"inputs": {"images[]": facts}}}}],
     }
     overlay = Overlay.from_data(said, source="a test")
     catalog = Catalog.from_documents([Document(raw, source="a test")], [overlay])

@@ -92,6 +92,8 @@ class Probed:
 
     kinds: frozenset[str]
     seconds: float | None
+    # Width, height and frames per second of the first picture.
+    frame: tuple[int, int, float] | None = None
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +117,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @cache
 def probe(path: Path) -> Probed:
     """Ask ffprobe; where it complains, there is nothing that can be used."""
-    wanted = "stream=codec_type,nb_read_packets:format=duration"
+    wanted = "stream=codec_type,nb_read_packets,width,height,avg_frame_rate:format=duration"
     options = ["-v", "error", "-count_packets", "-show_entries", wanted, "-of", "json"]
     program = found("ffprobe", package="ffmpeg")
     run = subprocess.run([program, *options, path], capture_output=True, check=False)
@@ -123,9 +125,15 @@ def probe(path: Path) -> Probed:
         return Probed(frozenset(), None)
     said = json.loads(run.stdout)
     seconds, streams = said["format"].get("duration"), said.get("streams", [])
+    pictures = [each for each in streams if each["codec_type"] == "video"]
+    frame = None
+    if pictures:
+        over, under = map(int, pictures[0]["avg_frame_rate"].split("/"))
+        frame = pictures[0]["width"], pictures[0]["height"], over / (under or 1)
     return Probed(
         frozenset(each["codec_type"] for each in streams if int(each.get("nb_read_packets", 0))),
         None if seconds is None else float(seconds),
+        frame,
     )
 
 
@@ -177,6 +185,27 @@ def test_a_length_is_that_which_ffprobe_names(files: dict[str, Path], name: str)
         assert name in ("fragments.mp4", "live.webm", "theora.ogv", "sound.aiff")
     else:
         assert seconds == pytest.approx(probe(files[name]).seconds, abs=0.05)
+
+
+@pytest.mark.parametrize("name", [name for name in WRITTEN if "sound" not in name])
+def test_a_frame_is_that_which_ffprobe_names(files: dict[str, Path], name: str) -> None:
+    found, frame = identify(Source.of(files[name].read_bytes())), probe(files[name]).frame
+    if frame is None:
+        assert (found.width, found.height, found.fps) == (None, None, None)
+    elif name != "theora.ogv":
+        assert (found.width, found.height) == frame[:2]
+        # A fragment's frames aren't counted.
+        assert name == "fragments.mp4" or found.fps == pytest.approx(frame[2], abs=0.2)
+
+
+def test_a_rate_outside_its_limits_is_refused(files: dict[str, Path]) -> None:
+    for name in ("plain.mp4", "vp8.webm", "old.avi"):
+        data = files[name].read_bytes()
+        assert judged(medium("video", min_fps=10, max_fps=10, min_width=64), data) == "taken"
+        assert judged(medium("video", min_fps=10.1), data) == "input_value_error"
+        assert judged(medium("video", max_fps=9.9), data) == "input_value_error"
+        assert judged(medium("video", min_width=65), data) == "image_too_small"
+        assert judged(medium("video", max_height=35), data) == "image_too_large"
 
 
 def test_a_file_of_a_format_that_is_not_listed_is_refused(files: dict[str, Path]) -> None:

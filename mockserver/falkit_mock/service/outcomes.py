@@ -195,15 +195,16 @@ def _first_look(
     # In a thread: decoding a large picture takes longer than the event loop may stand still.
     if is_data_uri(medium.value):
         labels = settings.assumptions.data_uri_label == "checked"
-        check = partial(in_pool, check_data_uri, medium, labels=labels)
-        return Look(medium, len(medium.value), check)
+        return Look(
+            medium, len(medium.value), lambda: in_pool(check_data_uri, medium, labels=labels)
+        )
     own = media.own_file(medium.value, media_base)
     if own is MISSING:
         raise download_failed(medium, "this mock has no such file")
     if isinstance(own, OwnFile):
         check_size(medium, own.size)
         most = MOST if medium.field.kind == "image" else HEADERS
-        return Look(medium, min(own.size, most), partial(in_pool, _check_own, medium, own))
+        return Look(medium, min(own.size, most), lambda: in_pool(_check_own, medium, own))
     if check_url(medium, allow_private=settings.allow_private_inputs):
         return Look(medium, 0, partial(check_download, medium))
     return None
