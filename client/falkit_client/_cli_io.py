@@ -49,8 +49,6 @@ def read_args(
 ) -> dict[str, object]:
     """The input that the arguments give: `name=value`, or `name:=json`; files by their kind.
 
-    Where a field takes a file, `name=@file` gives one of this machine.
-
     What cannot be read as the type that the document asks for stays text, so that validation
     reports it together with all other faults.
     """
@@ -63,28 +61,13 @@ def read_args(
             raise BadArgument(f"{word!r} isn't an input: give name=value, or name:=json")
         _check_name(endpoint, name, fields, found)
         is_json = left.endswith(":")
-        if is_json:
-            found[name] = _json(name, text)
-        elif text.startswith("@") and _takes_file(endpoint, name):
-            found[name] = _file(endpoint, name, Path(text[1:]))
-        else:
-            found[name] = _value(text, fields[name], endpoint)
+        found[name] = _json(name, text) if is_json else _value(text, fields[name], endpoint)
     for kind, path in files.items():
         if path is not None:
             name = _field(endpoint, kind, fields)
             _check_name(endpoint, name, fields, found)
-            found[name] = _file(endpoint, name, path)
+            found[name] = path
     return found
-
-
-def _takes_file(endpoint: Endpoint, name: str) -> bool:
-    return any(one.path in ((name,), (name, None)) for one in endpoint.file_fields)
-
-
-def _file(endpoint: Endpoint, name: str, path: Path) -> object:
-    """A file as its field takes it: by itself, or as the one item of a list."""
-    alone = any(one.path == (name,) for one in endpoint.file_fields)
-    return path if alone or not _takes_file(endpoint, name) else [path]
 
 
 def _check_name(
@@ -101,12 +84,10 @@ def _check_name(
 
 
 def _field(endpoint: Endpoint, kind: MediaKind, fields: Mapping[str, JSON]) -> str:
-    shapes = ((), (None,))
-    top = [one for one in endpoint.file_fields if one.kind == kind and one.path[1:] in shapes]
-    # One that takes a file by itself rather than a list of them.
-    for medium in sorted(top, key=lambda one: len(one.path)):
-        name = medium.path[0]
-        if name is not None and name in fields:
+    known = [medium.field for medium in endpoint.media_inputs if medium.kind == kind]
+    # Without an overlay the field is named as in most documents.
+    for name in known or [f"{kind}_url"]:
+        if name in fields:
             return name
     raise BadArgument(f"--{kind}: {endpoint.id} takes no {kind}")
 

@@ -141,8 +141,7 @@ def call(
 
     Its price is printed first.
 
-    Inputs are NAME=VALUE, read as the endpoint's document has them, NAME:=JSON, or NAME=@FILE
-    where one takes a file. Before money is
+    Inputs are NAME=VALUE, read as the endpoint's document has them, or NAME:=JSON. Before money is
     spent at fal you are asked, unless you pass --yes. Progress goes to stderr; the saved file's
     name, or the output's URL, to stdout.
     """
@@ -307,19 +306,15 @@ def _interrupted(display: Display, lines: list[str]) -> NoReturn:
     sys.exit(INTERRUPTED)
 
 
-def _way(kind: MediaKind, field: str) -> str:
-    return f"--{kind} FILE" if kind in ("image", "video", "audio") else f"{field}=@FILE"
-
-
 def _faults(error: FalkitError, call: Call) -> str:
     where = "fal refused the input" if error.status else "the input is wrong, nothing was sent"
-    files: dict[str, MediaKind] = {one.field: one.kind for one in call.endpoint.file_fields}
+    files = {medium.field: medium.kind for medium in call.endpoint.media_inputs}
     lines = [f"{where}:"]
     for fault in error.faults:
         line = fault_line(fault).removeprefix("body.").replace(": Value error, ", ": ")
         field = str(fault["loc"][-1])
         if fault["type"] == "missing" and field in files:
-            line += f" ({_way(files[field], field)}, or {field}=URL)"
+            line += f" (--{files[field]} FILE, or {field}=URL)"
         lines.append(f"  {line}")
     if error.request_id:
         lines.append(f"  request: {error.request_id}")

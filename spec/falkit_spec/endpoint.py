@@ -21,7 +21,7 @@ from falkit_spec.facts import (
     Video,
     VideoFacts,
 )
-from falkit_spec.media import MediaInput, Place, files_of, from_facts, steps_of
+from falkit_spec.media import MediaInput, Place, files_of, from_facts, steps_of, with_urls
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import NOT_JSON, Compiled, ordered, resolve, self_contained
 from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object
@@ -342,7 +342,10 @@ class Endpoint:
     def _input_example(self) -> Object:
         from falkit_spec.example import example
 
-        return example(self.input_schema)
+        made = example(self.input_schema)
+        missing = [(of, place) for of, place, value in self.files(made) if ":" not in value]
+        filled = with_urls(made, missing) if missing else made
+        return filled if self.is_valid(filled) else made
 
     @cached_property
     def _output_example(self) -> Object:

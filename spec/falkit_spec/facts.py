@@ -13,8 +13,15 @@ from functools import cached_property
 from typing import TypeAlias
 
 from falkit_spec.errors import BadOverlay
-from falkit_spec.media import EVIDENCE
-from falkit_spec.overlay import ARRAY, OBJECT, TEXT, Shape, expect, having
+from falkit_spec.overlay import (
+    ARRAY,
+    EVIDENCE as _EVIDENCE,
+    OBJECT,
+    TEXT,
+    Shape,
+    expect,
+    having,
+)
 from falkit_spec.schema import Compiled
 from falkit_spec.types import (
     JSON,
@@ -45,7 +52,7 @@ _RULE: Shape = {
         loc={**ARRAY, "items": TEXT, "minItems": 1}
     ),
     "`message` says what the rule asks for": having(message=TEXT),
-    **EVIDENCE,
+    **_EVIDENCE,
 }
 _PRICE = re.compile(r"\d+(\.\d+)?")
 
@@ -184,7 +191,7 @@ class Pricing:
                 reason = f'{value!r} is not a price; write dollars as text, such as "0.04"'
                 raise BadOverlay(f"{where}.amount", reason)
         quantity = Lookup.from_facts(read.get("quantity"), f"{where}.quantity")
-        expect(facts, where, EVIDENCE)
+        expect(facts, where, _EVIDENCE)
         return cls(read["unit"], quantity, amount)
 
     def units(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> Decimal | None:
@@ -246,7 +253,7 @@ class Video:
         lookups: dict[str, Lookup] = {}
         for name in ("size", "fps", "seconds", "audio"):
             lookups[name] = Lookup.from_facts(read.get(name), f"{where}.{name}")
-            expect(read[name], f"{where}.{name}", EVIDENCE)
+            expect(read[name], f"{where}.{name}", _EVIDENCE)
         return cls(**lookups)
 
     def of(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> VideoFacts | None:

@@ -9,11 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field as made, replace
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
-from falkit_spec.overlay import ARRAY, OBJECT, TEXT, Shape, expect, having
+from falkit_spec.overlay import ARRAY, EVIDENCE, OBJECT, Shape, expect, having
 from falkit_spec.schema import ordered, resolve
-from falkit_spec.types import JSON, Certainty, Object, is_array, is_finite, is_number, is_object
+from falkit_spec.types import (
+    JSON,
+    Certainty,
+    Object,
+    copy_json,
+    is_array,
+    is_finite,
+    is_number,
+    is_object,
+)
 
 MediaKind: TypeAlias = Literal[
     "image", "video", "audio", "archive", "model", "weights", "document", "file"
@@ -24,10 +33,6 @@ Step: TypeAlias = "str | None"
 Place: TypeAlias = "tuple[str | int, ...]"
 """Where in an input a value is: keys and indexes."""
 
-EVIDENCE: Shape = {
-    "`certainty` is confirmed or inferred": having(certainty={"enum": ["confirmed", "inferred"]}),
-    "`source` says where the fact comes from": having(source={**TEXT, "minLength": 1}),
-}
 _NUMBER: Object = {"type": "number", "minimum": 0}
 _MEDIA_INPUT: Shape = {
     f"`kind` is {', '.join(KINDS)} or none": having(kind={"enum": [*KINDS, "none"]}),
@@ -158,6 +163,27 @@ def from_facts(
         bounds=old.bounds,
         default=old.default,
     )
+
+
+_ENDINGS = {"image": ".png", "video": ".mp4", "audio": ".mp3", "archive": ".zip", "model": ".glb"}
+
+
+def example_url(wanted: MediaInput, place: Place = ()) -> str:
+    """Return a public URL that stands for a file; another for each item of a list."""
+    at = f"?{place[-1]}" if place and isinstance(place[-1], int) else ""
+    return f"https://example.com/{wanted.kind}{_ENDINGS.get(wanted.kind, '')}{at}"
+
+
+def with_urls(input: Object, files: Iterable[tuple[MediaInput, Place]]) -> Object:
+    """Return a copy of an input with a public URL in each place of a file."""
+    filled = copy_json(input)
+    assert is_object(filled)
+    for wanted, place in files:
+        inner: Any = filled
+        for step in place[:-1]:
+            inner = inner[step]
+        inner[place[-1]] = example_url(wanted, place)
+    return filled
 
 
 # Words of a name that say a kind: the last one counts.

@@ -134,26 +134,3 @@ def test_where_a_file_decides_the_price_that_of_a_second_is_told() -> None:
         told = CliRunner().invoke(call, words).stderr
     assert f"$0.10 per second at fal, nothing at {mock.url}" in told
     assert "at fal it would have cost $0.50 (5 seconds billed)" in told
-
-
-def test_a_file_of_this_machine_is_given_by_name_where_a_field_takes_one() -> None:
-    schema = """{"paths": {"/o/a": {"post": {"requestBody": {"content": {"application/json": {
-      "schema": {"type": "object", "properties": {
-        "prompt": {"type": "string"},
-        "image_urls": {"type": "array", "items": {"type": "string"}},
-        "end_image_url": {"type": "string"},
-        "training_data_url": {"type": "string"},
-        "images": {"type": "array", "items": {"type": "string"}}
-      }}}}}}}}}"""
-    many = Endpoint(Document(schema.encode(), source="a test"))
-    words = ("image_urls=@a.png", "end_image_url=@b.png", "training_data_url=@c.zip", "prompt=@d")
-    assert read_args(many, words, {}) == {
-        "image_urls": [Path("a.png")],
-        "end_image_url": Path("b.png"),
-        "training_data_url": Path("c.zip"),
-        "prompt": "@d",
-    }
-    # Rather than a list of them, a field that takes one.
-    assert read_args(many, (), {**NONE, "image": Path("a.png")}) == {"end_image_url": Path("a.png")}
-    only = Endpoint(Document(schema.replace("end_image_url", "end").encode(), source="a test"))
-    assert read_args(only, (), {**NONE, "image": Path("a")}) == {"image_urls": [Path("a")]}
