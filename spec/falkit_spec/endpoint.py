@@ -21,7 +21,8 @@ from falkit_spec.facts import (
     Video,
     VideoFacts,
 )
-from falkit_spec.media import MediaInput, Place, files_of, from_facts, steps_of, with_urls
+from falkit_spec.media import MediaInput, Place, with_urls
+from falkit_spec.media_fields import InputFiles
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import NOT_JSON, Compiled, ordered, resolve, self_contained
 from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object
@@ -129,45 +130,24 @@ class Endpoint:
     @cached_property
     def media_inputs(self) -> tuple[MediaInput, ...]:
         """The input fields that an overlay says take files, in the document's order."""
-        return tuple(one for one in self._named_files.values() if one is not None)
+        return self._input_files.named
 
     @cached_property
     def file_fields(self) -> tuple[MediaInput, ...]:
         """The input fields that take files: an overlay's, and those whose name says so."""
-        named, fields = self._named_files, ordered(self.input_schema)
-        there = {name: one for name, one in named.items() if one is None or one.path[0] in fields}
-        return tuple(filter(None, {**self._files, **there}.values()))
-
-    @cached_property
-    def _files(self) -> dict[str, MediaInput]:
-        return files_of(self.input_schema)
-
-    @cached_property
-    def _named_files(self) -> dict[str, MediaInput | None]:
-        facts, where = self._facts.get("inputs", {}), f"{self.id}: inputs"
-        if not is_object(facts):
-            raise BadOverlay(where, "`inputs` is an object, by field")
-        order = [*ordered(self.input_schema)]
-        tops = {name: steps_of(name)[0] for name in facts}
-        names = sorted(
-            facts, key=lambda n: order.index(t) if (t := tops[n]) in order else len(order)
-        )
-        return {n: from_facts(n, facts[n], f"{where}.{n}", self._files.get(n)) for n in names}
+        return self._input_files.fields
 
     def files(self, full: Mapping[str, JSON]) -> Iterator[tuple[MediaInput, Place, str]]:
         """Yield the files of an input whose defaults are filled in: field, place, URL.
 
-        Those that the document itself gives as a default are left out, and those that stand
-        behind the first 10,000 items of lists.
+        Those that the document itself gives as a default are left out.
         """
-        steps = iter(range(10_000))
-        for wanted in self.file_fields:
-            name = wanted.path[0]
-            if name is None or (name in self.defaults and full.get(name) == self.defaults[name]):
-                continue
-            for place, value in wanted.values(full, steps):
-                if value != wanted.default:
-                    yield wanted, place, value
+        return self._input_files.of(full, self.defaults)
+
+    @cached_property
+    def _input_files(self) -> InputFiles:
+        facts = self._facts.get("inputs", {})
+        return InputFiles(self.input_schema, facts, f"{self.id}: inputs")
 
     @cached_property
     def defaults(self) -> Object:

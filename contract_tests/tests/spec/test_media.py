@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from falkit_spec import JSON, Catalog, Document, Endpoint, MediaInput, Object, Overlay
-from falkit_spec.media import files_of, steps_of, written
+from falkit_spec.media import steps_of, written
+from falkit_spec.media_fields import files_of
 
 TEXT: Object = {"type": "string"}
 NULL: Object = {"type": "null"}
