@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import struct
 import subprocess
+import tarfile
+import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -258,6 +261,7 @@ def test_of_a_large_file_only_the_headers_are_read() -> None:
 HEADS = (
     *(b"\0\0\0\x14ftypisom\0\0\2\0isom", b"\0\0\0\x08moov", b"\x1aE\xdf\xa3\x80\x18S\x80g\xff"),
     *(b"RIFF\xff\xff\xff\xffAVI ", b"RIFF\xff\xff\xff\xffWAVE", b"GIF89a\1\0\1\0\xff\0\0"),
+    *(b"PK\5\6", b"PK\3\4", b"\x1f\x8b\x08", b"glTF\2\0\0\0", b"solid ", b"# obj\nv "),
     *(b"fLaC", b"OggS\0\2", b"ID3\4\0\0\0\0\0\0\xff\xfb\x90\x64", b"\xff\xf1\x50\x80", b"FORM"),
 )
 BOX = struct.pack(">I4s", 8, b"free")
@@ -279,10 +283,30 @@ def test_any_bytes_behind_a_known_beginning_are_read_or_refused(head: bytes, res
     read_or_refuse(head + rest)
 
 
+def packed(form: str) -> bytes:
+    """Return an archive of two small files."""
+    out = io.BytesIO()
+    if form == "zip":
+        with zipfile.ZipFile(out, "w") as archive:
+            archive.writestr("a.txt", "a")
+            archive.writestr("b.txt", "b" * 100)
+    else:
+        with tarfile.open(fileobj=out, mode="w:gz" if form == "gz" else "w") as tar:
+            for name in ("a", "b"):
+                entry = tarfile.TarInfo(name)
+                entry.size = 100
+                tar.addfile(entry, io.BytesIO(bytes(100)))
+    return out.getvalue()
+
+
+ARCHIVES = [packed(form) for form in ("zip", "tar", "gz")]
+
+
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_a_damaged_file_is_read_or_refused(data: st.DataObject, files: dict[str, Path]) -> None:
-    whole = bytearray(files[data.draw(st.sampled_from([*WRITTEN]))].read_bytes()[:6000])
+    written = st.sampled_from([*WRITTEN]).map(lambda name: files[name].read_bytes()[:6000])
+    whole = bytearray(data.draw(written | st.sampled_from(ARCHIVES)))
     for _ in range(data.draw(st.integers(0, 8))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     read_or_refuse(bytes(whole[: data.draw(st.integers(0, len(whole)))]))
