@@ -83,7 +83,7 @@ typecheck-windows typecheck-macos: .venv/.ready
 	$(V)/mypy --python-version 3.14 --platform $(word 1,$(SYSTEM)) --cache-dir .mypy_cache/$(word 1,$(SYSTEM))
 	$(V)/basedpyright --pythonversion 3.14 --pythonplatform $(word 2,$(SYSTEM)) $(SHIPPED) scripts
 
-types: .venv/.ready ## generate the client's typed inputs and outputs from the documents
+types: .venv/.ready ## generate the client's typed inputs and outputs of LTX-2 from the documents
 	$(V)/python scripts/build_types.py
 
 # One worker more than there are cores, since many tests wait for a program that they started.
@@ -98,7 +98,8 @@ planted: .venv/.ready ## plant faults in copies of the code; each must fail the 
 
 nightly: planted ## the contract tests at length: a million inputs, thousands of walks of the state machine
 	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto --timeout 3000 -o faulthandler_timeout=3300 \
-		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py
+		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
+		contract_tests/tests/client/test_spec_types.py
 	PYTHONPATH=contract_tests $(V)/python -m attack --minutes 1 --least 250 --seed 1
 
 attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, archives
@@ -115,6 +116,7 @@ bench: .venv/.ready ## speed beside a bare Starlette application
 	@scripts/tools.sh wrk
 	$(V)/python benchmarks/run.py
 	$(V)/python -m benchmarks.webhooks
+	$(V)/python -m benchmarks.documents
 
 clean: ## remove what these commands made
 	rm -rf .venv $(JS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

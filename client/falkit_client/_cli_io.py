@@ -1,130 +1,31 @@
-"""What `falkit call` reads from its arguments, and what it shows on stderr while a job runs.
+"""What `falkit call` shows: its help, on stderr how far a job is, and its output.
 
-`duration=8` is a number where the endpoint's document has one. Of the lines on stderr some stay,
-and one below them moves.
+Of the lines on stderr some stay, and one below them moves.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import TextIO
+from collections.abc import Callable
+from typing import Any, TextIO
 
 import click
 
+from falkit_client._words import BadArgument, inputs_of
+from falkit_client.download import SavedFile, files_of
 from falkit_client.errors import printable
-from falkit_client.results import InProgress, Queued, Status
-from falkit_spec.catalog import dropped_inputs
-from falkit_spec.endpoint import Endpoint
-from falkit_spec.media import MediaKind
-from falkit_spec.schema import ordered, resolve
-from falkit_spec.types import JSON, Object, is_array
+from falkit_client.results import InProgress, Queued, Result, Status
+from falkit_spec.errors import UnknownEndpoint
+from falkit_spec.options import read_catalog
 
 _PERCENT = re.compile(r"(\d{1,3})%")
 _SPINNER = "|/-\\"
 _TICK = 0.1
-_TYPES: dict[type, str] = {
-    type(None): "null",
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    str: "string",
-    list: "array",
-}
-
-
-class BadArgument(click.ClickException):
-    """The command as written can't be sent; the message has the reason and a fix."""
-
-    exit_code = 2
-
-
-def read_args(
-    endpoint: Endpoint, words: Iterable[str], files: Mapping[MediaKind, Path | None]
-) -> dict[str, object]:
-    """The input that the arguments give: `name=value`, or `name:=json`; files by their kind.
-
-    What cannot be read as the type that the document asks for stays text, so that validation
-    reports it together with all other faults.
-    """
-    fields = ordered(endpoint.input_schema)
-    found: dict[str, object] = {}
-    for word in words:
-        left, equals, text = word.partition("=")
-        name = left.removesuffix(":")
-        if not equals or not name:
-            raise BadArgument(f"{word!r} isn't an input: give name=value, or name:=json")
-        _check_name(endpoint, name, fields, found)
-        is_json = left.endswith(":")
-        found[name] = _json(name, text) if is_json else _value(text, fields[name], endpoint)
-    for kind, path in files.items():
-        if path is not None:
-            name = _field(endpoint, kind, fields)
-            _check_name(endpoint, name, fields, found)
-            found[name] = path
-    return found
-
-
-def _check_name(
-    endpoint: Endpoint, name: str, fields: Mapping[str, JSON], found: Mapping[str, object]
-) -> None:
-    if name in found:
-        raise BadArgument(f"{name} is given twice")
-    if name not in fields:
-        near = difflib.get_close_matches(name, fields, 1)
-        advice = f"did you mean {near[0]}?" if near else f"it has {', '.join(fields)}"
-        if last := dropped_inputs(endpoint).get(name):
-            advice = f"fal had it until {last}: leave it out, or go by --as-of {last}"
-        raise BadArgument(f"{endpoint.id} has no input {name!r}; {advice}")
-
-
-def _field(endpoint: Endpoint, kind: MediaKind, fields: Mapping[str, JSON]) -> str:
-    known = [medium.field for medium in endpoint.media_inputs if medium.kind == kind]
-    # Without an overlay the field is named as in most documents.
-    for name in known or [f"{kind}_url"]:
-        if name in fields:
-            return name
-    raise BadArgument(f"--{kind}: {endpoint.id} takes no {kind}")
-
-
-def _json(name: str, text: str) -> object:
-    try:
-        value: object = json.loads(text)
-    except ValueError as error:
-        raise BadArgument(f"{name}:={text} isn't JSON ({error})") from None
-    return value
-
-
-def _value(text: str, node: JSON, endpoint: Endpoint) -> JSON:
-    types = _types(resolve(node, endpoint.input_schema), endpoint.input_schema)
-    if types <= {"string"}:
-        return text
-    try:
-        value: JSON = json.loads(text)
-    except ValueError:
-        return text
-    kind = _type(value)
-    fits = kind in types or (kind == "integer" and "number" in types)
-    # `"6"` in quotes is text to the document as well, and has to be refused as such.
-    return value if fits or "string" not in types else text
-
-
-def _types(schema: Object, root: Object) -> set[str]:
-    values, branches, named = schema.get("enum"), schema.get("anyOf"), schema.get("type")
-    if is_array(values):
-        return {_type(value) for value in values}
-    if is_array(branches):
-        return {kind for one in branches for kind in _types(resolve(one, root), root)}
-    return {named} if isinstance(named, str) else set()
-
-
-def _type(value: JSON) -> str:
-    return _TYPES.get(type(value), "object")
+_ARGUMENTS = "falkit.arguments"
 
 
 class Display:
@@ -219,3 +120,66 @@ class Display:
     @property
     def _width(self) -> int:
         return shutil.get_terminal_size().columns - 1
+
+
+def output_text(result: Result[Any], saved: list[SavedFile], as_json: bool) -> str:
+    """The text for stdout: where the files are, else the output's own text, else all of it."""
+    if as_json:
+        files = [{"path": str(one.path), "bytes": one.size} for one in saved]
+        report = {
+            "endpoint": result.endpoint,
+            "request_id": result.request_id,
+            "cost": None if result.cost is None else str(result.cost),
+            "cached": result.cached,
+            "output": result.output,
+            "saved": files[0] if files else None,
+            "files": files,
+        }
+        return json.dumps(report, indent=2)
+    if saved:
+        return "\n".join(str(one.path) for one in saved)
+    if found := files_of(result.output):
+        return "\n".join(_address(file.url) for file in found)
+    for name in ("text", "output"):
+        text = result.output.get(name)
+        if isinstance(text, str) and text:
+            return _shown(text)
+    return json.dumps(result.output, indent=2)
+
+
+def _address(url: str) -> str:
+    head, _, data = url.partition(",")
+    if head[:5].lower() != "data:":
+        return url
+    return f"{head},… ({len(data):,} characters; --out saves it)"
+
+
+def _shown(text: str) -> str:
+    """A model's text as it is; at a terminal without what would steer that."""
+    if not sys.stdout.isatty():
+        return text
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+class CallCommand(click.Command):
+    """The command; its help has the inputs of the endpoint that is named beside --help."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the arguments for the help, which click answers before it reads them."""
+        ctx.meta[_ARGUMENTS] = [*args]
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Put the endpoint's inputs before the options."""
+        given = [one for one in ctx.meta.get(_ARGUMENTS, []) if one not in ("-h", "--help")]
+        bare = self.make_context(ctx.info_name, given, resilient_parsing=True).params
+        endpoint_id = bare.get("endpoint_id")
+        if endpoint_id:
+            catalog = read_catalog(bare["documents"] or (), bare["as_of"])
+            try:
+                found = catalog.get(endpoint_id)
+            except UnknownEndpoint as error:
+                raise BadArgument(str(error)) from None
+            with formatter.section(f"Inputs of {found.id}"):
+                formatter.write_dl(inputs_of(found) or [("any", "")])
+        super().format_options(ctx, formatter)

@@ -5,29 +5,28 @@ from __future__ import annotations
 import asyncio
 import random as chance
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
-from os import PathLike
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Self, Unpack
 
 import httpx
 
 from falkit_client._calls import Job
-from falkit_client._core import Core
+from falkit_client._core import Core, catalog_of
+from falkit_client._files import AsyncFileCalls, FileCalls
 from falkit_client._handles import AsyncBound, AsyncHandle, Bound, Handle
 from falkit_client._transport import AsyncSleep, AsyncTransport, OnUpdate, Transport, tls
 from falkit_client._typed import AsyncTypedEndpoints, TypedEndpoints
 from falkit_client.budget import Budget
 from falkit_client.cache import Cache
-from falkit_client.download import Progress, SavedFile
 from falkit_client.options import BoundOptions, Options, Retries, RunOptions, SubmitOptions
 from falkit_client.results import JsonObject, Result, Status
-from falkit_client.uploads import Source, UploadOptions
 from falkit_spec.catalog import Catalog
 
 
-class Client(TypedEndpoints):
+class Client(TypedEndpoints, FileCalls):
     """Calls fal, or a stand-in of it, and waits for each answer; AsyncClient is its twin.
 
     An input is checked against the endpoint's document before anything is sent, the output when
@@ -40,6 +39,7 @@ class Client(TypedEndpoints):
         base_url: str | None = None,
         *,
         catalog: Catalog | None = None,
+        documents: Iterable[str | Path] | None = None,
         check: bool = True,
         retries: Retries | None = None,
         poll_interval: float = 0.5,
@@ -55,13 +55,16 @@ class Client(TypedEndpoints):
         `key`: `<id>:<secret>`; else FAL_KEY, else FAL_KEY_ID with FAL_KEY_SECRET.
         `base_url`: a stand-in such as http://127.0.0.1:4325, before which fal's host becomes the
         first part of the path; else FALKIT_BASE_URL, else fal's own hosts over https.
-        `catalog`: the endpoints' documents; else those that come with falkit.
+        `documents`: files and folders with documents that count before those that come with
+        falkit; else the environment's FALKIT_DOCUMENTS. They are read when the client is made.
+        `catalog`: all documents, read already; in place of `documents`.
         `check`: whether inputs and outputs are checked where a call doesn't set it.
         `poll_interval`: seconds between two requests for a status.
         `budget`: the money that calls may cost; unlimited without one.
         `cache`: the folder of outputs that need not be paid for again.
         `transport`, `clock`, `sleep`, `random`: replaced in tests.
         """
+        catalog = catalog_of(catalog, documents)
         self._core = Core(
             key, base_url, catalog, check, retries, poll_interval, budget, cache, clock, random
         )
@@ -178,35 +181,11 @@ class Client(TypedEndpoints):
         """Ask that a job end: True if fal accepts it, False if the job has ended; else NotFound."""
         return self.handle(endpoint, request_id).cancel()
 
-    def download(
-        self,
-        source: Result[Any] | str,
-        path: str | PathLike[str],
-        *,
-        progress: Progress | None = None,
-    ) -> SavedFile:
-        """Save the file of a result, or of a URL, as `path`, or in it if it is a folder.
-
-        The file appears whole or not at all. A download that broke off continues where it ended
-        if the host still has the same version. `progress` gets the bytes received and in total.
-        Raises DownloadFailed; ValueError where the output names no file, or several.
-        """
-        return self._transport.finish(self._core.download(source, path, progress))
-
-    def upload(self, source: Source, **options: Unpack[UploadOptions]) -> str:
-        """Send a file to fal's storage; return the URL that models read it at.
-
-        `source`: a path, bytes, or a file opened for reading bytes. Large ones go in parts, side
-        by side; those of a stream stay in memory until they are sent.
-        Raises OSError where it can't be read, else FalkitError.
-        """
-        return self._transport.finish(self._core.uploads.file(source, options))
-
     def _bound(self, endpoint: str, options: BoundOptions) -> Bound:
         return Bound(self._core, self._transport, endpoint, options)
 
 
-class AsyncClient(AsyncTypedEndpoints):
+class AsyncClient(AsyncTypedEndpoints, AsyncFileCalls):
     """Calls fal, or a stand-in of it, as Client does, name by name, with awaits.
 
     An input is checked against the endpoint's document before anything is sent, the output when
@@ -219,6 +198,7 @@ class AsyncClient(AsyncTypedEndpoints):
         base_url: str | None = None,
         *,
         catalog: Catalog | None = None,
+        documents: Iterable[str | Path] | None = None,
         check: bool = True,
         retries: Retries | None = None,
         poll_interval: float = 0.5,
@@ -230,6 +210,7 @@ class AsyncClient(AsyncTypedEndpoints):
         random: Callable[[], float] = chance.random,
     ) -> None:
         """Set up a client, with the arguments of Client; nothing is sent."""
+        catalog = catalog_of(catalog, documents)
         self._core = Core(
             key, base_url, catalog, check, retries, poll_interval, budget, cache, clock, random
         )
@@ -349,30 +330,6 @@ class AsyncClient(AsyncTypedEndpoints):
     async def cancel(self, endpoint: str, request_id: str) -> bool:
         """Ask that a job end: True if fal accepts it, False if the job has ended; else NotFound."""
         return await self.handle(endpoint, request_id).cancel()
-
-    async def download(
-        self,
-        source: Result[Any] | str,
-        path: str | PathLike[str],
-        *,
-        progress: Progress | None = None,
-    ) -> SavedFile:
-        """Save the file of a result, or of a URL, as `path`, or in it if it is a folder.
-
-        The file appears whole or not at all. A download that broke off continues where it ended
-        if the host still has the same version. `progress` gets the bytes received and in total.
-        Raises DownloadFailed; ValueError where the output names no file, or several.
-        """
-        return await self._transport.finish(self._core.download(source, path, progress))
-
-    async def upload(self, source: Source, **options: Unpack[UploadOptions]) -> str:
-        """Send a file to fal's storage; return the URL that models read it at.
-
-        `source`: a path, bytes, or a file opened for reading bytes. Large ones go in parts, side
-        by side; those of a stream stay in memory until they are sent.
-        Raises OSError where it can't be read, else FalkitError.
-        """
-        return await self._transport.finish(self._core.uploads.file(source, options))
 
     def _bound(self, endpoint: str, options: BoundOptions) -> AsyncBound:
         return AsyncBound(self._core, self._transport, endpoint, options)

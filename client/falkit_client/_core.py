@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from falkit_client import _replies
@@ -26,7 +28,15 @@ from falkit_client._flow import (
 from falkit_client._requests import Address, Requests, Ticket, resolve_key
 from falkit_client.budget import Budget
 from falkit_client.cache import Cache
-from falkit_client.download import Progress, SavedFile, copy_file, download_file, target_of
+from falkit_client.download import (
+    OutputFile,
+    Progress,
+    SavedFile,
+    copy_file,
+    download_file,
+    target_of,
+    targets_of,
+)
 from falkit_client.errors import (
     FalkitError,
     InvalidInput,
@@ -41,10 +51,31 @@ from falkit_client.options import Options, Retries
 from falkit_client.results import Completed, JsonObject, News, Result, Status
 from falkit_client.uploads import Uploads
 from falkit_spec.catalog import Catalog
+from falkit_spec.errors import BadDocument
+from falkit_spec.sources import named_places
+
+_log = logging.getLogger("falkit_client")
 
 # A stream may be silent for 15 s (wire.md §3.3), in which the deadline is not checked: when less
 # than this is left of the caller's time, polling keeps the limit exactly.
 SILENCE = 16.0
+
+
+def catalog_of(catalog: Catalog | None, documents: Iterable[str | Path] | None) -> Catalog:
+    """Return the documents that a client goes by; ValueError names a place that isn't there."""
+    if catalog is not None:
+        if documents is not None:
+            raise ValueError("documents: they have no effect beside a catalog; give one of the two")
+        return catalog
+    if isinstance(documents, str | Path):
+        raise ValueError(f"documents: {documents!r} is one place; give a list of them")
+    try:
+        catalog = Catalog.read(named_places(os.environ) if documents is None else documents)
+    except BadDocument as error:
+        raise ValueError(f"documents: {error}") from None
+    for line in catalog.notes:
+        _log.warning("%s", line)
+    return catalog
 
 
 class Core:
@@ -54,7 +85,7 @@ class Core:
         self,
         key: str | None,
         base_url: str | None,
-        catalog: Catalog | None,
+        catalog: Catalog,
         check: bool,
         retries: Retries | None,
         poll_interval: float,
@@ -71,7 +102,7 @@ class Core:
         self.sender = Sender(retries or Retries(), random)
         self.uploads = Uploads(self.requests, self.sender)
         self.calls = Preparer(
-            catalog or Catalog.vendored(),
+            catalog,
             check,
             self.sender,
             self.uploads,
@@ -182,6 +213,27 @@ class Core:
     ) -> Flow[SavedFile]:
         """Save a file of an output, from the cache's copy if there is one."""
         file, target = target_of(source, path)
+        return (yield from self._save(source, file, target, progress))
+
+    def download_all(
+        self, source: Result[Any] | str, path: PathLike[str] | str, progress: Progress | None
+    ) -> Flow[list[SavedFile]]:
+        """Save all files of an output, one after the other."""
+        targets = targets_of(source, path)
+        if str(path).endswith(("/", os.sep)):
+            yield from do(lambda: Path(path).mkdir(parents=True, exist_ok=True))
+        saved: list[SavedFile] = []
+        for file, target in targets:
+            saved.append((yield from self._save(source, file, target, progress)))
+        return saved
+
+    def _save(
+        self,
+        source: Result[Any] | str,
+        file: OutputFile,
+        target: Path,
+        progress: Progress | None,
+    ) -> Flow[SavedFile]:
         copy = None if isinstance(source, str) else source.files.get(file.url)
         if copy is not None and (yield from do(copy.exists)):
             return (yield from copy_file(file.url, copy, target))

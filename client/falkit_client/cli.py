@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -16,9 +15,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from falkit_client._cli_io import BadArgument, Display, read_args
+from falkit_client._cli_io import CallCommand, Display, output_text
 from falkit_client._client import Client
 from falkit_client._requests import resolve_key
+from falkit_client._words import BadArgument, read_args
 from falkit_client.budget import Budget, dollars
 from falkit_client.cache import Cache
 from falkit_client.download import SavedFile, files_of
@@ -33,8 +33,8 @@ from falkit_client.media import without_files
 from falkit_client.results import Result
 from falkit_spec.catalog import Catalog
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.errors import UnknownDate, UnknownEndpoint
-from falkit_spec.media import MediaKind
+from falkit_spec.errors import UnknownEndpoint
+from falkit_spec.options import document_options, read_catalog
 
 INTERRUPTED = 130
 
@@ -50,7 +50,12 @@ Exit codes: 0 done, 1 failed or refused, 2 wrong input or no key, 130 interrupte
 The key is read from FAL_KEY; a stand-in at --base-url needs none.
 """
 _FILE = click.Path(path_type=Path)
+# Not as a Path, which would forget the slash at the end.
+_PLACE = click.Path()
 
+
+# Kinds of files that have an option.
+_FILES = ("image", "video", "audio")
 
 # fal's own names, the backup domain included (wire.md §1.1): each of them takes money.
 _REAL = (".fal.run", ".fal.ai", ".falrun.com")
@@ -68,10 +73,12 @@ class Call:
 
     endpoint: Endpoint
     input: dict[str, object]
-    out: Path | None
+    out: str | None
     base_url: str | None
     yes: bool
     timeout: float | None
+    catalog: Catalog
+    documents: tuple[str, ...] = ()
     as_of: str | None = None
 
     @property
@@ -95,19 +102,21 @@ class Call:
     def again(self, request_id: str) -> str:
         """The command that follows the job from where this one ends."""
         words = ["falkit", "call", self.endpoint.id, "--request", request_id]
-        words += ["--out", str(self.out)] if self.out else []
+        words += ["--out", self.out] if self.out else []
         words += ["--base-url", self.base_url] if self.base_url else []
+        words += [word for place in self.documents for word in ("--documents", place)]
         words += ["--as-of", self.as_of] if self.as_of else []
         return f"go on with: {shlex.join(words)}"
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, cls=CallCommand)
 @click.argument("endpoint_id", metavar="ENDPOINT")
 @click.argument("words", metavar="[NAME=VALUE]...", nargs=-1)
 @click.option("--image", type=_FILE, metavar="FILE", help="Image to send.")
 @click.option("--video", type=_FILE, metavar="FILE", help="Video to send.")
 @click.option("--audio", type=_FILE, metavar="FILE", help="Sound to send.")
-@click.option("--out", type=_FILE, metavar="FILE", help="Save the output's file here.")
+@click.option("--out", type=_PLACE, metavar="FILE|FOLDER",
+              help="Save the output's files here; FOLDER/ makes a new folder.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Spend without asking.")
 @click.option("--budget", metavar="USD", help="Refuse to spend more than this.")
 @click.option("--cache", type=_FILE, metavar="FOLDER", help="Keep outputs; repeat none for money.")
@@ -118,7 +127,7 @@ class Call:
               help="Follow this job, submitted before, in place of a new one.")  # fmt: skip
 @click.option("--base-url", envvar="FALKIT_BASE_URL", metavar="URL",
               help="A stand-in for fal.  [env: FALKIT_BASE_URL]")  # fmt: skip
-@click.option("--as-of", metavar="MONTH", help="Check by the documents that fal had then.")
+@document_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def call(
     endpoint_id: str,
@@ -126,7 +135,7 @@ def call(
     image: Path | None,
     video: Path | None,
     audio: Path | None,
-    out: Path | None,
+    out: str | None,
     yes: bool,
     budget: str | None,
     cache: Path | None,
@@ -134,6 +143,7 @@ def call(
     preflight: bool,
     request_id: str | None,
     base_url: str | None,
+    documents: tuple[str, ...],
     as_of: str | None,
     as_json: bool,
 ) -> None:
@@ -141,24 +151,25 @@ def call(
 
     Its price is printed first.
 
-    Inputs are NAME=VALUE, read as the endpoint's document has them, or NAME:=JSON. Before money is
-    spent at fal you are asked, unless you pass --yes. Progress goes to stderr; the saved file's
-    name, or the output's URL, to stdout.
+    Inputs are NAME=VALUE, read as the endpoint's document has them; `falkit call ENDPOINT --help`
+    lists them. NAME:=JSON gives any value. NAME=@FILE sends a file of this machine where the input
+    takes one, else the text in it. Dots lead into an object or a list (image_size.width=512,
+    loras.0.path=URL), and a name that is repeated makes a list.
+
+    Before money is spent at fal you are asked, unless you pass --yes. Progress goes to stderr; the
+    names of saved files, or the output's URLs or text, to stdout.
     """
+    catalog = read_catalog(documents, as_of)
     try:
-        endpoint = Catalog.vendored(as_of).get(endpoint_id)
-        files: dict[MediaKind, Path | None] = {"image": image, "video": video, "audio": audio}
-        given = read_args(endpoint, words, files)
+        endpoint = catalog.get(endpoint_id)
+        given = read_args(endpoint, words, {"image": image, "video": video, "audio": audio})
         limit = None if budget is None else Budget(budget)
     except UnknownEndpoint as error:
         raise BadArgument(f"{error}; `falkit spec list` names those that it has") from None
-    except UnknownDate as error:
-        raise BadArgument(f"--as-of: {error}") from None
     except ValueError as error:
         raise BadArgument(f"--budget: {error}") from None
-    if out is not None and not (out.parent.is_dir() and os.access(out.parent, os.W_OK)):
-        raise BadArgument(f"--out: {out.parent} isn't a folder that can be written to")
-    command = Call(endpoint, given, out, base_url, yes, timeout, as_of)
+    _check_place(out)
+    command = Call(endpoint, given, out, base_url, yes, timeout, catalog, documents, as_of)
     display = Display(sys.stderr)
     with _errors_shown(command, display), _client(command, limit, cache, display) as client:
         if request_id is None:
@@ -173,9 +184,9 @@ def call(
             display.clear()
             saved = _saved(client, result, command, display)
         display.print(_cost(result, command, display))
-        text = _output(result, saved, as_json)
-        if text:
-            click.echo(text)
+        click.echo(output_text(result, saved, as_json))
+        if out is not None and not saved:
+            raise _Failure(f"--out: the output of {endpoint.id} names no file; nothing was saved")
 
 
 def _client(call: Call, budget: Budget | None, cache: Path | None, display: Display) -> Client:
@@ -190,7 +201,7 @@ def _client(call: Call, budget: Budget | None, cache: Path | None, display: Disp
             poll_interval=0.25,
             budget=budget,
             cache=None if cache is None else Cache(cache),
-            catalog=Catalog.vendored(call.as_of),
+            catalog=call.catalog,
             sleep=display.sleep,
         )
     except ValueError as error:
@@ -223,34 +234,26 @@ def _rate(call: Call) -> str:
     return f"{dollars(Decimal(amount))} per {pricing.unit}"
 
 
-def _saved(client: Client, result: Result[Any], call: Call, display: Display) -> SavedFile | None:
-    if call.out is None:
-        return None
-    try:
-        saved = client.download(result, call.out, progress=display.bytes)
-    except ValueError as error:
-        raise _Failure(str(error)) from None
+def _check_place(out: str | None) -> None:
+    """Refuse a place that nothing can be saved at, before a job is paid for."""
+    place = Path(out or "x")
+    folder = place if place.is_dir() else place.parent
+    if str(out).endswith(("/", os.sep)):
+        # It is made, with those above it.
+        folder = next(one for one in (place, *place.absolute().parents) if one.exists())
+    if out is not None and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise BadArgument(f"--out: {folder} isn't a folder that can be written to")
+
+
+def _saved(client: Client, result: Result[Any], call: Call, display: Display) -> list[SavedFile]:
+    if call.out is None or not files_of(result.output):
+        return []
+    saved = client.download_all(result, call.out, progress=display.bytes)
     display.clear()
-    size = f"{saved.size:,} bytes"
-    display.print(f"saved {saved.path}: {', '.join(filter(None, (size, call.video)))}")
+    for one in saved:
+        facts = [f"{one.size:,} bytes", call.video if len(saved) == 1 else ""]
+        display.print(f"saved {one.path}: {', '.join(filter(None, facts))}")
     return saved
-
-
-def _output(result: Result[Any], saved: SavedFile | None, as_json: bool) -> str:
-    """The text for stdout."""
-    if as_json:
-        report = {
-            "endpoint": result.endpoint,
-            "request_id": result.request_id,
-            "cost": None if result.cost is None else str(result.cost),
-            "cached": result.cached,
-            "output": result.output,
-            "saved": None if saved is None else {"path": str(saved.path), "bytes": saved.size},
-        }
-        return json.dumps(report, indent=2)
-    return "\n".join(
-        [str(saved.path)] if saved is not None else [file.url for file in files_of(result.output)]
-    )
 
 
 def _cost(result: Result[Any], call: Call, display: Display) -> str:
@@ -308,13 +311,14 @@ def _interrupted(display: Display, lines: list[str]) -> NoReturn:
 
 def _faults(error: FalkitError, call: Call) -> str:
     where = "fal refused the input" if error.status else "the input is wrong, nothing was sent"
-    files = {medium.field: medium.kind for medium in call.endpoint.media_inputs}
+    files = {one.field.removesuffix("[]"): one.kind for one in call.endpoint.file_fields}
     lines = [f"{where}:"]
     for fault in error.faults:
         line = fault_line(fault).removeprefix("body.").replace(": Value error, ", ": ")
         field = str(fault["loc"][-1])
         if fault["type"] == "missing" and field in files:
-            line += f" (--{files[field]} FILE, or {field}=URL)"
+            named = f"--{files[field]} FILE" if files[field] in _FILES else f"{field}=@FILE"
+            line += f" ({named}, or {field}=URL)"
         lines.append(f"  {line}")
     if error.request_id:
         lines.append(f"  request: {error.request_id}")

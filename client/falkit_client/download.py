@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 import os
 import re
 import shutil
@@ -29,6 +30,25 @@ Progress = Callable[[int, int | None], object]
 # Seconds without a byte after which a connection counts as broken.
 _TIMEOUT = 30.0
 _PIECE = 256 * 1024
+_LONGEST = 100
+# Names that mean a device on Windows, whatever their ending.
+_DEVICES = {
+    "CON",
+    "PRN",
+    "AUX",
+    "NUL",
+    *(f"{port}{n}" for port in ("COM", "LPT") for n in "123456789"),
+}
+# Types that Python's own list lacks, has by another name, or means nothing by.
+_SUFFIXES = {
+    "application/octet-stream": "",
+    "audio/flac": ".flac",
+    "audio/mpeg": ".mp3",
+    "audio/wav": ".wav",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "model/gltf-binary": ".glb",
+}
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 
@@ -50,37 +70,103 @@ class OutputFile:
     name: str
 
 
-def files_of(output: object) -> list[OutputFile]:
+def files_of(output: object, field: str = "file") -> list[OutputFile]:
     """The files that an output names: every object in it that has a `url`.
+
+    Without a name of its own a file is called as in its URL, or by its field and type.
 
     >>> files_of({"video": {"url": "https://v3b.fal.media/files/b/0/clip.mp4"}})[0].name
     'clip.mp4'
+    >>> files_of({"images": [{"url": "data:image/png;base64,iVBORw=="}]})[0].name
+    'images.png'
     """
     if isinstance(output, list):
-        return [file for item in cast("list[object]", output) for file in files_of(item)]
+        return [file for item in cast("list[object]", output) for file in files_of(item, field)]
     if not isinstance(output, dict):
         return []
     fields = cast("dict[str, object]", output)
     url, name = fields.get("url"), fields.get("file_name")
     if not isinstance(url, str) or not (on_the_web(url) or decoded(url) is not None):
-        return [file for item in fields.values() for file in files_of(item)]
-    from_url = unquote(urlsplit(url).path).rpartition("/")[2] if on_the_web(url) else ""
-    return [OutputFile(url, name if isinstance(name, str) and name else from_url or "file")]
+        return [file for key, item in fields.items() for file in files_of(item, key)]
+    if not isinstance(name, str) or not name:
+        from_url = unquote(urlsplit(url).path).rpartition("/")[2] if on_the_web(url) else ""
+        name = from_url or field
+        name += "" if "." in name else _suffix(url, fields.get("content_type"))
+    return [OutputFile(url, name)]
+
+
+def _suffix(url: str, content_type: object) -> str:
+    """What the name of a file of this type ends in; empty where it isn't known."""
+    head = url[:100].partition(",")[0]
+    told = head[5:].partition(";")[0] if head[:5].lower() == "data:" else content_type
+    kind = str(told).strip().lower()
+    known = _SUFFIXES.get(kind)
+    return (mimetypes.guess_extension(kind, strict=False) or "") if known is None else known
+
+
+def safe_name(name: str) -> str:
+    """A file's name that stays in its folder, is seen there, and can be on any machine.
+
+    >>> safe_name("../../.ssh/config"), safe_name(".."), safe_name("nul.txt"), safe_name("b:c")
+    ('config', 'file', '_nul.txt', 'b_c')
+    """
+    bare = Path(name.replace("\\", "/").replace("\0", "")).name
+    kept = "".join(one if one.isprintable() and one not in '<>:"|?*' else "_" for one in bare)
+    stem, dot, suffix = kept.strip(" .").rpartition(".")
+    if not dot:
+        stem, suffix = suffix, ""
+    # Names of devices, whatever follows the dot.
+    if stem.partition(".")[0].upper() in _DEVICES:
+        stem = f"_{stem}"
+    return f"{stem[:_LONGEST] or 'file'}{dot}{suffix[:20]}"
 
 
 def target_of(source: Result[Any] | str, path: str | os.PathLike[str]) -> tuple[OutputFile, Path]:
     """Which file is meant and where it is to be saved; ValueError if that is not clear."""
     target = Path(path)
+    found = _named_by(source)
+    if len(found) > 1:
+        urls = ", ".join(file.url[:200] for file in found)
+        raise ValueError(
+            f"the output names {len(found)} files; save them by download_all, or give the URL of "
+            f"one: {urls}"
+        )
+    return found[0], target / safe_name(found[0].name) if target.is_dir() else target
+
+
+def targets_of(
+    source: Result[Any] | str, path: str | os.PathLike[str]
+) -> list[tuple[OutputFile, Path]]:
+    """Where each file is to be saved: in a folder, the path of which exists or ends in a slash.
+
+    Else the first file gets the path, and the others get numbers. In a folder a number also keeps
+    apart what is there already. ValueError where no file is named.
+    """
+    found, target = _named_by(source), Path(path)
+    in_folder = target.is_dir() or str(path).endswith(("/", os.sep))
+    targets: list[tuple[OutputFile, Path]] = []
+    taken: set[str] = set()
+    for file in found:
+        wanted = target / safe_name(file.name) if in_folder else target
+        if not in_folder and targets:
+            own = Path(safe_name(file.name)).suffix
+            wanted = target.with_suffix(own or target.suffix)
+        free, number = wanted, 1
+        # Some file systems take upper and lower case for the same.
+        while str(free).lower() in taken or (in_folder and free.exists()):
+            number += 1
+            free = wanted.with_stem(f"{wanted.stem}-{number}")
+        taken.add(str(free).lower())
+        targets.append((file, free))
+    return targets
+
+
+def _named_by(source: Result[Any] | str) -> list[OutputFile]:
     found = files_of({"url": source} if isinstance(source, str) else source.output)
     if not found:
         what = repr(source[:80]) if isinstance(source, str) else f"the output of {source.endpoint}"
         raise ValueError(f"{what} is not the URL of a file and names none")
-    if len(found) > 1:
-        urls = ", ".join(file.url for file in found)
-        raise ValueError(f"the output names {len(found)} files; give the URL of one: {urls}")
-    if target.is_dir():
-        target /= Path(found[0].name.replace("\\", "/")).name or "file"
-    return found[0], target
+    return found
 
 
 def download_file(

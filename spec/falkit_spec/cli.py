@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
+import math
 import sys
 from collections.abc import Generator, Iterable, Sequence
+from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
-from textwrap import shorten
+from textwrap import indent, shorten
+from typing import Any
 from urllib.parse import unquote
 
 import click
 
-from falkit_spec.catalog import Catalog
+from falkit_spec.cli_types import types
+from falkit_spec.describing import (
+    file_lines,
+    input_rows,
+    printable,
+    table,
+    taken,
+    terminal_width,
+    written,
+)
 from falkit_spec.document import Document
-from falkit_spec.endpoint import Combination, Endpoint, axes
-from falkit_spec.errors import BadDocument, UnknownDate, UnknownEndpoint
-from falkit_spec.media import MediaInput
+from falkit_spec.endpoint import Combination, Endpoint
+from falkit_spec.errors import BadDocument, SpecError, UnknownEndpoint
+from falkit_spec.options import document_options, read_catalog
 from falkit_spec.schema import follow_ref, ordered, resolve
 from falkit_spec.types import JSON, Object, dig, is_array, is_object
 
@@ -27,46 +39,71 @@ def spec() -> None:
     """Look at the endpoints that falkit knows, and at documents."""
 
 
-_AS_OF = click.option(
-    "--as-of",
-    metavar="MONTH",
-    help="Go by the documents that fal had in this month, such as 2026-01.  [default: the newest]",
+spec.add_command(types)
+
+UNKNOWN = "unknown"
+# Rows of one listing of combinations.
+_MOST_ROWS = 100_000
+_PIPED_WIDTH = 100
+_NOTHING = "nothing of it is to be chosen: 0 combinations"
+_JSON_FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print it.",
 )
 
 
 @spec.command("list")
-@_AS_OF
-def list_(as_of: str | None) -> None:
+@_JSON_FORMAT
+@document_options
+def list_(form: str, documents: tuple[str, ...], as_of: str | None) -> None:
     """List the endpoints with the date of their document and the price of their defaults."""
+    found = [_listed(endpoint) for endpoint in read_catalog(documents, as_of)]
+    if form == "json":
+        click.echo(json.dumps(found, indent=2))
+        return
+    header = ("endpoint", "date", "category", "combinations", "price")
     rows = [
         (
-            endpoint.id,
-            endpoint.document.date,
-            endpoint.category,
-            _counted(endpoint),
-            _default_price(endpoint),
+            one["endpoint"],
+            one["date"] or "-",
+            one["category"],
+            _counted(one["combinations"], one["legal"]) if "problem" not in one else "broken",
+            one["price"],
         )
-        for endpoint in _catalog(as_of)
+        for one in found
     ]
-    header = ("endpoint", "date", "category", "combinations", "price")
-    _table(header, rows, right=(3, 4))
+    table(header, rows, right=(3, 4), optional=(2, 3), width=terminal_width())
+    for one in found:
+        if "problem" in one:
+            click.echo(f"falkit: {one['endpoint']}: {one['problem']}", err=True)
 
 
 @spec.command()
 @click.argument("endpoint_id", metavar="ID")
-@_AS_OF
-def show(endpoint_id: str, as_of: str | None) -> None:
-    """Show an endpoint's inputs, rules, price and files."""
-    endpoint = _endpoint(endpoint_id, as_of)
-    click.echo(f"{endpoint.id}  ({endpoint.category}), document of {endpoint.document.date}\n")
-    root = endpoint.input_schema
-    required = root.get("required")
-    must = required if is_array(required) else []
-    rows = [
-        (name, *_described(resolve(node, root), required=name in must))
-        for name, node in ordered(root).items()
-    ]
-    _table(("input", "takes", "default"), rows)
+@_JSON_FORMAT
+@document_options
+def show(endpoint_id: str, form: str, documents: tuple[str, ...], as_of: str | None) -> None:
+    """Show an endpoint's inputs, rules, price and files.
+
+    As JSON, with the schemas of its input and output.
+    """
+    endpoint = _endpoint(endpoint_id, documents, as_of)
+    if form == "json":
+        click.echo(json.dumps(_shown(endpoint), indent=2, default=str))
+        return
+    about = f"  ({endpoint.category})" if endpoint.category else ""
+    dated = endpoint.document.date or "unknown date"
+    click.echo(f"{endpoint.id}{printable(about)}, document of {dated}\n")
+    width = terminal_width() or _PIPED_WIDTH
+    rows = input_rows(endpoint.input_schema)
+    if rows:
+        table(("input", "takes", "default"), rows, wrapped=1, cut=2, width=width)
+    else:
+        click.echo(f"input: {taken(endpoint.input_schema, endpoint.input_schema)}")
     for line in _facts(endpoint):
         click.echo(line)
 
@@ -81,32 +118,36 @@ def show(endpoint_id: str, as_of: str | None) -> None:
     show_default=True,
     help="How to print the rows.",
 )
-@_AS_OF
-def combinations(endpoint_id: str, form: str, as_of: str | None) -> None:
+@click.option("--fields", metavar="NAME,…", help="Combine these inputs alone.")
+@document_options
+def combinations(
+    endpoint_id: str,
+    form: str,
+    fields: str | None,
+    documents: tuple[str, ...],
+    as_of: str | None,
+) -> None:
     """Print every combination of inputs, legal or not.
 
     Each row has its price. An input combines when it has two values or more to choose
     from; a single value is no choice, and a boolean is a switch. All other inputs keep
     their defaults.
     """
-    endpoint = _endpoint(endpoint_id, as_of)
-    found = endpoint.combinations()
-    names = list(axes(endpoint.input_schema))
+    endpoint = _endpoint(endpoint_id, documents, as_of)
+    names = _fields(endpoint, fields)
+    count = endpoint.count_combinations(names)
+    if count > _MOST_ROWS:
+        raise click.UsageError(
+            f"{endpoint.id} has {many(count)} combinations, and at most {_MOST_ROWS:,} are printed;"
+            f" choose from its inputs, such as --fields {','.join(names[:2])}"
+        )
+    found = endpoint.each_combination(names)
     if form == "json":
-        click.echo(json.dumps([_row(one) for one in found], indent=2))
+        _print_json(found)
     elif form == "csv":
-        click.echo(_csv(names, found), nl=False)
+        _print_csv(names, found)
     else:
-        rows = [
-            (
-                *map(str, one.values.values()),
-                _dollars(one.price),
-                "yes" if one.legal else f"no: {one.why}",
-            )
-            for one in found
-        ]
-        _table((*names, "price", "legal"), rows, right=(len(names),))
-        click.echo(f"\n{len(found)} combinations, {sum(one.legal for one in found)} legal")
+        _print_table(endpoint, names, found)
 
 
 @spec.command()
@@ -131,73 +172,81 @@ def validate(files: tuple[Path, ...]) -> None:
     sys.exit(1 if any(problems.values()) else 0)
 
 
-def _catalog(as_of: str | None) -> Catalog:
+def _endpoint(endpoint_id: str, documents: Sequence[str], as_of: str | None) -> Endpoint:
     try:
-        return Catalog.vendored(as_of)
-    except UnknownDate as error:
-        raise click.UsageError(f"as-of: {error}") from error
-
-
-def _endpoint(endpoint_id: str, as_of: str | None) -> Endpoint:
-    try:
-        return _catalog(as_of).get(endpoint_id)
+        return read_catalog(documents, as_of).get(endpoint_id)
     except UnknownEndpoint as error:
         raise click.UsageError(f"{error}; `falkit spec list` names those that it has") from error
+
+
+def _listed(endpoint: Endpoint) -> dict[str, Any]:
+    """Return a line of the list; a document that can't be used is one with a problem."""
+    about: dict[str, Any] = {"endpoint": endpoint.id, "date": endpoint.document.date}
+    try:
+        return {
+            **about,
+            "category": printable(endpoint.category),
+            "combinations": endpoint.count_combinations(),
+            "legal": endpoint.count_legal(),
+            "price": _default_price(endpoint),
+        }
+    except (SpecError, RecursionError) as error:
+        blank = {"category": "", "combinations": None, "legal": None, "price": UNKNOWN}
+        return {**about, **blank, "problem": str(error)}
+
+
+def _shown(endpoint: Endpoint) -> dict[str, Any]:
+    rules = [{"message": rule.message, "certainty": rule.certainty} for rule in endpoint.rules]
+    return {
+        **_listed(endpoint),
+        "rules": rules,
+        "files": [asdict(medium) for medium in endpoint.file_fields],
+        "input": endpoint.input_schema,
+        "output": endpoint.output_schema,
+    }
 
 
 def _default_price(endpoint: Endpoint) -> str:
     """Return what a call with the defaults costs, or a unit of it where a file decides how many."""
     price = endpoint.price({})
     if price is not None or endpoint.pricing is None:
-        return _dollars(price)
+        return _dollars(price) or UNKNOWN
     amount = endpoint.pricing.amount.of(endpoint.defaults)
     unit = "s" if endpoint.pricing.unit == "second" else endpoint.pricing.unit
-    return "" if amount is None else f"${amount}/{unit}"
+    return UNKNOWN if amount is None else f"${amount}/{unit}"
 
 
-def _counted(endpoint: Endpoint) -> str:
-    found = endpoint.combinations()
-    if not found:
+def _counted(count: int, legal: int | None) -> str:
+    if not count:
         # Nothing of it is to be chosen.
         return "-"
-    legal = sum(one.legal for one in found)
-    return str(len(found)) if legal == len(found) else f"{legal} of {len(found)}"
+    return many(count) if legal in (count, None) else f"{many(legal or 0)} of {many(count)}"
 
 
-def _described(schema: Object, *, required: bool) -> tuple[str, str]:
-    default = "(required)" if required else ""
-    if "default" in schema:
-        default = _text(schema["default"])
-    return _taken(schema), default
+def many(count: int) -> str:
+    """Write a number so that it can be read, however large it is."""
+    return f"{count:,}" if count < 10**15 else f"about 10^{math.log10(count):.0f}"
 
 
-def _taken(schema: JSON) -> str:
-    if not is_object(schema):
-        return "anything"
-    values, branches = schema.get("enum"), schema.get("anyOf")
-    if is_array(values):
-        return " | ".join(map(_text, values))
-    if is_array(branches):
-        return " or ".join(map(_taken, branches))
-    kinds = schema.get("type", "anything")
-    takes = " or ".join(map(str, kinds)) if is_array(kinds) else str(kinds)
-    is_text = takes.startswith("string")
-    least, most = ("minLength", "maxLength") if is_text else ("minimum", "maximum")
-    if most not in schema:
-        return takes
-    span = f"{schema[least]} to {schema[most]}" if least in schema else f"at most {schema[most]}"
-    return f"{takes}, {span}{' characters' if is_text else ''}"
-
-
-def _text(value: JSON) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _fields(endpoint: Endpoint, fields: str | None) -> list[str]:
+    """Return the inputs to combine, in the document's order."""
+    if fields is None:
+        return [*endpoint.choices]
+    asked = [name.strip() for name in fields.split(",")]
+    for name in asked:
+        if name not in endpoint.choices:
+            known = ", ".join(endpoint.choices) or "none"
+            raise click.UsageError(
+                f"--fields: {name!r} isn't one of the inputs that combine; those are {known}"
+            )
+    return [name for name in endpoint.choices if name in asked]
 
 
 def _facts(endpoint: Endpoint) -> Iterable[str]:
     for rule in endpoint.rules:
         yield f"\nrule ({rule.certainty}): {rule.message}"
     for media in endpoint.file_fields:
-        yield from _file_facts(media)
+        yield from file_lines(media)
     video, price = endpoint.video({}), endpoint.price({})
     if video is not None and price is not None:
         yield (
@@ -209,60 +258,51 @@ def _facts(endpoint: Endpoint) -> Iterable[str]:
         yield f"\nby default: as long as {files} makes it, {_default_price(endpoint)}"
 
 
-def _file_facts(media: MediaInput) -> Iterable[str]:
-    what = f"of {', '.join(media.formats)} ({media.certainty})"
-    if not media.formats:
-        what = f"({media.kind}, by its name)"
-    yield f"\n{media.field}: a URL or data URI {what}"
-    indent = " " * len(media.field)
-    if media.max_bytes:
-        yield f"{indent}  {media.max_bytes / 2**20:g} MiB at most ({media.size_certainty})"
-    lengths = (("at least", media.min_seconds), ("at most", media.max_seconds))
-    lasts = " and ".join(f"{word} {limit:g} s" for word, limit in lengths if limit is not None)
-    if lasts:
-        yield f"{indent}  {lasts} long"
-    for of, unit in (
-        ("width", " pixels"),
-        ("height", " pixels"),
-        ("aspect_ratio", ""),
-        ("fps", ""),
-    ):
-        ends = ((word, media.bounds.get(f"{end}_{of}")) for word, end in _ENDS)
-        within = " and ".join(f"{word} {limit:g}" for word, limit in ends if limit is not None)
-        if within:
-            yield f"{indent}  {of.replace('_', ' ')} {within}{unit}"
-
-
-_ENDS = (("at least", "min"), ("at most", "max"))
-
-
 def _row(one: Combination) -> dict[str, JSON]:
     price = None if one.price is None else str(one.price)
     return {**one.values, "legal": one.legal, "why": one.why, "price": price}
 
 
-def _csv(names: Sequence[str], found: list[Combination]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [*names, "legal", "why", "price"], lineterminator="\n")
+def _print_json(found: Iterable[Combination]) -> None:
+    """Print a list row by row, so that the first comes at once however many there are."""
+    between = "[\n"
+    for one in found:
+        click.echo(between + indent(json.dumps(_row(one), indent=2), "  "), nl=False)
+        between = ",\n"
+    click.echo("[]" if between == "[\n" else "\n]")
+
+
+def _print_csv(names: Sequence[str], found: Iterable[Combination]) -> None:
+    writer = csv.DictWriter(sys.stdout, [*names, "legal", "why", "price"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**_row(one), "legal": "yes" if one.legal else "no"} for one in found)
-    return text.getvalue()
+    for one in found:
+        writer.writerow({**_row(one), "legal": "yes" if one.legal else "no"})
+
+
+def _print_table(endpoint: Endpoint, names: Sequence[str], found: Iterable[Combination]) -> None:
+    # The widths are known before the rows are, but for prices of more than 10 dollars.
+    columns = [[name, *map(written, endpoint.choices[name])] for name in names]
+    columns.append(["price", _dollars(Decimal("0.01")) if endpoint.pricing else UNKNOWN])
+    widths = [max(map(len, column)) for column in columns]
+
+    def line(cells: Iterable[str], legal: str) -> str:
+        *first, price = cells
+        padded = [cell.ljust(width) for cell, width in zip(first, widths, strict=False)]
+        return "  ".join([*padded, price.rjust(widths[-1]), legal])
+
+    count = legal = 0
+    for one in found:
+        if not count:
+            click.echo(line([*names, "price"], "legal"))
+            click.echo(line(["-" * width for width in widths], "-----"))
+        cells = [*map(written, one.values.values()), _dollars(one.price) or UNKNOWN]
+        click.echo(line(cells, "yes" if one.legal else f"no: {one.why}"))
+        count, legal = count + 1, legal + one.legal
+    click.echo(f"\n{count:,} combinations, {legal:,} legal" if count else _NOTHING)
 
 
 def _dollars(price: object) -> str:
     return "" if price is None else f"${price}"
-
-
-def _table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
-) -> None:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for cells in (header, ["-" * width for width in widths], *rows):
-        padded = [
-            cell.rjust(width) if index in right else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        click.echo("  ".join(padded).rstrip())
 
 
 def lint(path: Path) -> list[str]:

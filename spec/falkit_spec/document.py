@@ -33,6 +33,7 @@ class Document:
         self.source = source
         self.date = date
         self._known_id = endpoint_id
+        self._info: JSON = None
 
     def __repr__(self) -> str:
         return f"Document({self.source!r})"
@@ -50,25 +51,26 @@ class Document:
     @cached_property
     def data(self) -> Object:
         """The document parsed; BadDocument if it is not a JSON object."""
-        try:
-            data: JSON = orjson.loads(self.raw)
-        except orjson.JSONDecodeError as error:
-            raise BadDocument(self.source, f"not JSON ({error}); {_EXPECTED}") from error
-        if not is_object(data):
-            raise BadDocument(self.source, f"JSON, but not an object; {_EXPECTED}")
-        return data
+        return read_object(self.raw, self.source)
 
     @property
     def endpoint_id(self) -> str:
         """The endpoint's id: what fal's metadata names, else the path that takes the POST."""
         return self._known_id or self.learn_id(self.data)
 
+    @property
+    def info(self) -> JSON:
+        """What the document says of itself under `info`."""
+        return self.data.get("info") if self._info is None else self._info
+
     def learn_id(self, data: Object) -> str:
         """Find the id in the parsed document, and keep it; BadDocument if there is none.
 
-        So a reader of a thousand documents need not keep a thousand parsed.
+        The document's `info` is kept too: a reader of a thousand documents, and who lists them,
+        need not keep a thousand parsed.
         """
-        named = dig(data, "info", "x-fal-metadata", "endpointId")
+        self._info = data.get("info")
+        named = dig(self._info, "x-fal-metadata", "endpointId")
         found = (named if isinstance(named, str) else submit_path(data)).strip("/")
         if not found:
             raise BadDocument(
@@ -78,6 +80,17 @@ class Document:
             raise BadDocument(self.source, f"{found[:100]!r} is no endpoint id; {_ID_EXPECTED}")
         self._known_id = found
         return found
+
+
+def read_object(raw: bytes, source: str) -> Object:
+    """Return the JSON object that a document's bytes hold; BadDocument if they hold none."""
+    try:
+        data: JSON = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise BadDocument(source, f"not JSON ({error}); {_EXPECTED}") from error
+    if not is_object(data):
+        raise BadDocument(source, f"JSON, but not an object; {_EXPECTED}")
+    return data
 
 
 def is_id(text: str) -> bool:

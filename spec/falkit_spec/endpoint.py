@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from falkit_spec.validation import InputValidator
 
 LIMIT = 10_000
-"""More combinations than this are counted, not listed."""
+"""More combinations than this are counted, or taken one by one, not listed."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,19 @@ class Endpoint:
     """One endpoint of fal; everything is read from the document when first needed."""
 
     def __init__(
-        self, document: Document, overlays: Callable[[], Sequence[Overlay]] = lambda: ()
+        self,
+        document: Document,
+        overlays: Callable[[], Sequence[Overlay]] = lambda: (),
+        lay: Callable[[Document], Object] | None = None,
     ) -> None:
+        """Take a document and its overlays; `lay` applies others in their place, in its own way."""
         self.document = document
         self.id = document.endpoint_id
         segments = self.id.split("/")
         self.app = "/".join(segments[: 3 if segments[0] in NAMESPACES else 2])
         self.alias = self.app.rpartition("/")[2]
         self._overlays = overlays
+        self._lay = lay
 
     def __repr__(self) -> str:
         return f"Endpoint({self.id!r})"
@@ -92,12 +97,14 @@ class Endpoint:
     @cached_property
     def category(self) -> str:
         """fal's category, such as `image-to-video`; empty where the document has none."""
-        named = dig(self.document.data, "info", "x-fal-metadata", "category")
+        named = dig(self.document.info, "x-fal-metadata", "category")
         return named if isinstance(named, str) else ""
 
     @cached_property
     def overlaid(self) -> Object:
         """The document's data with the overlays applied; BadOverlay if one cannot be."""
+        if self._lay is not None:
+            return self._lay(self.document)
         data = self.document.data
         for overlay in self._overlays():
             data = overlay.apply(data)
@@ -213,18 +220,46 @@ class Endpoint:
 
         return describe_errors(self.output_schema, output)
 
+    @cached_property
+    def choices(self) -> dict[str, list[JSON]]:
+        """The inputs that combine, each with its values."""
+        return axes(self.input_schema)
+
     def combinations(self) -> list[Combination]:
         """List every combination of the enumerated inputs; SpecError above 10,000."""
-        choices = axes(self.input_schema)
-        if not choices:
-            return []
-        count = math.prod(len(values) for values in choices.values())
+        count = self.count_combinations()
         if count > LIMIT:
             raise SpecError(f"{self.id} has {count:,} combinations; at most {LIMIT:,} are listed")
-        return [
-            self._combination(dict(zip(choices, values, strict=True)))
-            for values in itertools.product(*choices.values())
-        ]
+        return list(self.each_combination())
+
+    def each_combination(self, fields: Collection[str] | None = None) -> Iterator[Combination]:
+        """Yield the combinations one by one, of some of the inputs that combine or of all."""
+        choices = self._choices_of(fields)
+        for values in itertools.product(*choices.values()) if choices else ():
+            yield self._combination(dict(zip(choices, values, strict=True)))
+
+    def count_combinations(self, fields: Collection[str] | None = None) -> int:
+        """Count the combinations, of some of the inputs that combine or of all, without them."""
+        choices = self._choices_of(fields)
+        return math.prod(map(len, choices.values())) if choices else 0
+
+    def count_legal(self) -> int | None:
+        """Count those that keep the rules; None where it would take more than 10,000 of them."""
+        read = {name for rule in self.rules for name in rule.reads} & self.choices.keys()
+        judged = self.count_combinations(read)
+        if not read:
+            # Rules that read no such input judge all alike.
+            first = next(self.each_combination(), None)
+            return self.count_combinations() if first is None or first.legal else 0
+        if judged > LIMIT:
+            return None
+        legal = sum(one.legal for one in self.each_combination(read))
+        return legal * (self.count_combinations() // judged)
+
+    def _choices_of(self, fields: Collection[str] | None) -> dict[str, list[JSON]]:
+        if fields is None:
+            return self.choices
+        return {name: listed for name, listed in self.choices.items() if name in fields}
 
     def price(self, input: Mapping[str, JSON]) -> Decimal | None:
         """Return what an input costs in US dollars; None where no price is known."""
@@ -334,13 +369,19 @@ class Endpoint:
         return example(self.output_schema)
 
 
-def _values(node: JSON, root: Object) -> list[JSON]:
+def _values(node: JSON, root: Object, deep: int = 8) -> list[JSON]:
     schema = resolve(node, root)
-    values, branches = schema.get("enum"), schema.get("anyOf")
+    values, branches = schema.get("enum"), schema.get("anyOf", schema.get("oneOf"))
     if is_array(values):
         return values
-    if not is_array(branches):
+    if "const" in schema:
+        return [schema["const"]]
+    # A branch may lead to the union that it is in.
+    if not is_array(branches) or not deep:
         return []
-    found = [[None] if branch == {"type": "null"} else _values(branch, root) for branch in branches]
+    found = [
+        [None] if branch == {"type": "null"} else _values(branch, root, deep - 1)
+        for branch in branches
+    ]
     # Where one branch is open (any number, any text), there is nothing to enumerate.
     return [value for values in found for value in values] if all(found) else []

@@ -7,7 +7,6 @@ They reach every node of an OpenAPI document by its place.
 
 from __future__ import annotations
 
-import copy
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, TypeAlias, cast
 
 from falkit_spec.errors import BadOverlay
 from falkit_spec.schema import NOT_JSON, Compiled
-from falkit_spec.types import JSON, Object, is_array, is_object
+from falkit_spec.types import JSON, Object, copy_json, is_array, is_object
 
 Shape: TypeAlias = "dict[str, Object]"
 """What a value must be: JSON Schemas, each under the reason that names its breach."""
@@ -129,9 +128,11 @@ class Overlay:
         """Return a copy of the document with every action applied, in order.
 
         An action whose target selects nothing changes nothing, as the standard has it:
-        so one overlay can serve many documents.
+        so one overlay can serve many documents. Where none does, it is the document itself.
         """
-        changed = copy.deepcopy(document)
+        if not self.selects(document):
+            return document
+        changed = {name: copy_json(value) for name, value in document.items()}
         for action in self.actions:
             if action.remove:
                 for parent in _select(changed, action.steps[:-1]):
@@ -141,9 +142,13 @@ class Overlay:
                     self._update(target, action)
         return changed
 
+    def selects(self, document: Object) -> bool:
+        """Tell whether a target of it is there."""
+        return any(_select(document, action.steps) for action in self.actions)
+
     def _update(self, target: JSON, action: Action) -> None:
         if is_array(target):
-            target.append(copy.deepcopy(action.update))
+            target.append(copy_json(action.update))
         elif is_object(target) and is_object(action.update):
             _merge(target, action.update, f"{self.source}, {action.target}")
         else:
@@ -206,8 +211,8 @@ def _merge(target: Object, update: Object, source: str) -> None:
         if is_object(old) and is_object(value):
             _merge(old, value, source)
         elif is_array(old) and is_array(value):
-            old.extend(copy.deepcopy(value))
+            old.extend(map(copy_json, value))
         elif is_object(old) or is_array(old):
             raise BadOverlay(source, f"{key!r} is of another kind in the document; remove it first")
         else:
-            target[key] = copy.deepcopy(value)
+            target[key] = copy_json(value)

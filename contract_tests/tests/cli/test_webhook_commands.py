@@ -169,9 +169,10 @@ def test_trigger_says_once_which_endpoints_there_are(mock: Mock) -> None:
     where = ("--to", "http://localhost:9", "--base-url", mock.url)
     done = falkit("trigger", "completed", *where, "--endpoint", "fal-ai/flux/dev")
     assert done.stderr == (
-        "falkit: endpoint: falkit has no document for 'fal-ai/flux/dev', which says nothing about "
-        "fal: it may well exist there; falkit.Mock takes your own document (docs/python.md); "
-        "`falkit spec list` names those that it has\n"
+        "falkit: endpoint_id: falkit has no document for 'fal-ai/flux/dev', which says nothing "
+        "about fal: it may well exist there; `falkit spec add fal-ai/flux/dev` fetches its "
+        "document, and --documents has falkit use it (docs/documents.md); `falkit spec list` names "
+        "those that it has\n"
     )
 
 

@@ -319,9 +319,10 @@ def test_a_timeout_is_a_failure(call: Call, job: respx.MockRouter) -> None:
 
 def test_an_output_without_a_file_cannot_be_saved(call: Call, job: respx.MockRouter) -> None:
     job.get(JOB).respond(json={"video": {"url": "ftp://mock.test/clip.mp4"}})
-    code, _, err = call(T2V, "prompt=Rain", "--out", "clip.mp4", "--base-url", BASE)
+    code, out, err = call(T2V, "prompt=Rain", "--out", "clip.mp4", "--base-url", BASE)
     assert code == 1
-    assert "is not the URL of a file and names none" in err
+    assert json.loads(out) == {"video": {"url": "ftp://mock.test/clip.mp4"}}
+    assert f"--out: the output of {T2V} names no file; nothing was saved" in err
 
 
 def test_an_interruption_names_the_job(
@@ -384,8 +385,8 @@ def test_an_endpoint_without_facts_is_called_without_them(
     ],
 )
 def test_only_fal_itself_costs_money(base: str | None, real: bool) -> None:
-    endpoint = Catalog.vendored().get(T2V)
-    assert cli.Call(endpoint, {}, None, base, False, None).real is real
+    catalog = Catalog.vendored()
+    assert cli.Call(catalog.get(T2V), {}, None, base, False, None, catalog).real is real
 
 
 def test_a_folder_that_cannot_be_written_to_is_no_hindrance_where_nothing_is_saved(

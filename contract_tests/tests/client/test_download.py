@@ -284,5 +284,5 @@ def test_files_are_found_anywhere_in_an_output() -> None:
     output = {"a": [{"b": {"url": URL, "file_name": None}}, 7], "c": {"url": "data:,x"}}
     assert [(file.url, file.name) for file in files_of(output)] == [
         (URL, "clip.mp4"),
-        ("data:,x", "file"),
+        ("data:,x", "c"),
     ]

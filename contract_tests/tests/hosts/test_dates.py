@@ -83,7 +83,8 @@ def test_an_id_without_a_document_is_fals_404_and_the_hint_blames_falkit(
     assert (reply.status_code, reply.json()) == (code, said)
     assert "falkit has no document for '" in reply.headers[HINT]
     assert NONE in reply.headers[HINT]
-    assert "falkit.Mock takes your own document (docs/python.md)" in reply.headers[HINT]
+    assert "`falkit spec add " in reply.headers[HINT]
+    assert "--documents has falkit use it (docs/documents.md)" in reply.headers[HINT]
 
 
 @pytest.mark.parametrize(
@@ -108,9 +109,11 @@ def test_a_month_before_the_first_documents_is_refused_with_those_there_are() ->
     problem = "as_of: '2025-12' is before the first documents; there are documents of 2026-01 and"
     with pytest.raises(SettingsError, match=problem):
         Settings(as_of="2025-12")
-    with pytest.raises(SettingsError, match=r"as_of: 202601 isn't a month; write it in quotes"):
+    with pytest.raises(
+        SettingsError, match=r"as_of: 202601 isn't a month or a day; write it in quotes"
+    ):
         Settings(as_of=202601)  # type: ignore[arg-type]  # the point
-    with pytest.raises(SettingsError, match="as_of: '2026-13' isn't a month"):
+    with pytest.raises(SettingsError, match="as_of: '2026-13' isn't a month or a day"):
         PythonMock(as_of="2026-13")
 
 

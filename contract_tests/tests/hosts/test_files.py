@@ -260,11 +260,14 @@ def zipped() -> bytes:
 
 def test_an_archive_is_judged_as_one(any_mock: Mock) -> None:
     listed = {"supported_extensions": [".zip", ".tar", ".tar.gz"]}
-    for way in (inline, lambda data: uploaded(any_mock, data)):
-        assert one(any_mock, training_data_url=way(zipped())) == ("taken", None)
-        found = one(any_mock, training_data_url=way(images.sample("png")))
-        assert found == ("invalid_archive", listed)
-        assert one(any_mock, model_url=way(images.sample("png"))) == ("input_value_error", None)
+    png = images.sample("png")
+    for good, bad in (
+        (inline(zipped()), inline(png)),
+        (uploaded(any_mock, zipped()), uploaded(any_mock, png)),
+    ):
+        assert one(any_mock, training_data_url=good) == ("taken", None)
+        assert one(any_mock, training_data_url=bad) == ("invalid_archive", listed)
+        assert one(any_mock, model_url=bad) == ("input_value_error", None)
 
 
 def test_a_hundred_thousand_urls_are_taken_in_bounded_time(any_mock: Mock) -> None:

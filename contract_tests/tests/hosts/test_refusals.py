@@ -31,7 +31,8 @@ def test_an_unknown_app_is_404_by_its_alias(mock: Mock) -> None:
         assert (reply.status_code, reply.json()) == (404, detail)
         assert reply.headers["x-falkit-hint"] == (
             "falkit has no document for 'fal-ai/flux-9/dev', which says nothing about fal: it "
-            "may well exist there; falkit.Mock takes your own document (docs/python.md)"
+            "may well exist there; `falkit spec add fal-ai/flux-9/dev` fetches its document, and "
+            "--documents has falkit use it (docs/documents.md)"
         )
 
 

@@ -28,6 +28,8 @@ def test_vendored_catalog_is_one_per_process_and_date() -> None:
         ("2026-01", "2026-01"),
         ("2026-04", "2026-01"),
         ("2026-05", "2026-05"),
+        ("2026-04-30", "2026-01"),
+        ("2026-05-01", "2026-05"),
         ("2031-12", "2026-05"),
     ],
 )
@@ -41,14 +43,16 @@ def test_the_newest_document_that_is_not_later_counts(as_of: str | None, date: s
     ("as_of", "why"),
     [
         ("2025-12", "'2025-12' is before the first documents"),
-        ("2026-00", "'2026-00' isn't a month"),
-        ("2026-1", "'2026-1' isn't a month"),
-        ("2026-01-28", "'2026-01-28' isn't a month"),
-        ("next month", "'next month' isn't a month"),
-        ("", "'' isn't a month"),
+        ("2026-00", "'2026-00' isn't a month or a day"),
+        ("2026-1", "'2026-1' isn't a month or a day"),
+        ("2026-02-30", "'2026-02-30' isn't a month or a day"),
+        ("20260128", "'20260128' isn't a month or a day"),
+        ("2026-W05", "'2026-W05' isn't a month or a day"),
+        ("next month", "'next month' isn't a month or a day"),
+        ("", "'' isn't a month or a day"),
     ],
 )
-def test_what_is_no_month_or_before_the_first_documents_is_refused(as_of: str, why: str) -> None:
+def test_what_is_no_date_or_before_the_first_documents_is_refused(as_of: str, why: str) -> None:
     with pytest.raises(UnknownDate) as caught:
         Catalog.vendored(as_of)
     assert why in str(caught.value)
@@ -110,8 +114,9 @@ def test_an_id_like_no_other_names_nothing() -> None:
         Catalog.vendored().get("fal-ai/flux/dev")
     assert caught.value.near == ()
     assert str(caught.value) == (
-        "falkit has no document for 'fal-ai/flux/dev', which says nothing about fal: it may "
-        "well exist there; falkit.Mock takes your own document (docs/python.md)"
+        "falkit has no document for 'fal-ai/flux/dev', which says nothing about fal: it may well "
+        "exist there; `falkit spec add fal-ai/flux/dev` fetches its document, and --documents has "
+        "falkit use it (docs/documents.md)"
     )
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -43,7 +44,10 @@ def test_documents_of_an_earlier_month_are_shown_when_asked_for() -> None:
     ("words", "why"),
     [
         (["list", "--as-of", "2025-12"], "as-of: '2025-12' is before the first documents; there"),
-        (["show", FAST, "--as-of", "2026-1"], "as-of: '2026-1' isn't a month; write one such as"),
+        (
+            ["show", FAST, "--as-of", "2026-1"],
+            "as-of: '2026-1' isn't a month or a day; write one such as",
+        ),
         (["show", "fal-ai/ltx-2/extend-video", "--as-of", "2026-01"], "is of 2026-05"),
         (["show", "fal-ai/flux/dev"], "no document for 'fal-ai/flux/dev', which says nothing"),
     ],
@@ -172,3 +176,159 @@ def test_validate_names_what_a_document_lacks(tmp_path: Path, data: object, line
 
 def test_validate_without_a_file_is_a_usage_error() -> None:
     assert run("validate").exit_code == 2
+
+
+def write(folder: Path, endpoint_id: str, takes: object, name: str = "") -> None:
+    """Write a user's document of an endpoint that takes this."""
+    body = {"content": {"application/json": {"schema": takes}}}
+    data = {
+        "openapi": "3.0.4",
+        "info": {"x-fal-metadata": {"endpointId": endpoint_id}},
+        "paths": {f"/{endpoint_id}": {"post": {"requestBody": body}}},
+    }
+    (folder / (name or f"{endpoint_id.replace('/', '_')}.json")).write_text(json.dumps(data))
+
+
+def enums(*sizes: int) -> dict[str, Any]:
+    fields = {f"f{at}": {"enum": [*range(size)]} for at, size in enumerate(sizes)}
+    return {"type": "object", "properties": fields}
+
+
+def test_however_many_combinations_are_counted_and_listed(tmp_path: Path) -> None:
+    write(tmp_path, "me/many", enums(200, 100))
+    write(tmp_path, "me/countless", enums(*[10] * 400))
+    listed = run("list", "--documents", str(tmp_path))
+    assert re.search(r"me/many +- +20,000 +unknown\n", listed.stdout)
+    assert "about 10^400" in listed.stdout
+    rows = run("combinations", "me/many", "--format", "csv", "--documents", str(tmp_path))
+    assert rows.stdout.count("\n") == 20_001
+    assert rows.stdout.endswith("199,99,yes,,\n")
+    few = run("combinations", "me/countless", "--fields", "f7,f3", "--documents", str(tmp_path))
+    assert few.stdout.splitlines()[-1] == "100 combinations, 100 legal"
+    one = json.loads(
+        run("combinations", "me/countless", "--fields", "f7", "--format", "json",
+            "--documents", str(tmp_path)).stdout
+    )  # fmt: skip
+    assert [row["f7"] for row in one] == [*range(10)]
+    none = run("combinations", "me/countless", "--documents", str(tmp_path))
+    assert none.exit_code == 2
+    assert "has about 10^400 combinations, and at most 100,000 are printed" in none.stderr
+    assert "such as --fields f0,f1" in none.stderr
+    wrong = run("combinations", "me/many", "--fields", "f0,prompt", "--documents", str(tmp_path))
+    assert wrong.exit_code == 2
+    assert "'prompt' isn't one of the inputs that combine; those are f0, f1" in wrong.stderr
+
+
+def test_legal_combinations_are_counted_by_the_inputs_that_rules_read(tmp_path: Path) -> None:
+    data = json.loads(Catalog.vendored().get(FAST).document.raw)
+    schema = data["components"]["schemas"]["Ltx2ImageToVideoFastInput"]
+    schema["properties"] |= {"more": {"enum": [*range(1000)]}}
+    (tmp_path / "fast.json").write_text(json.dumps(data))
+    assert "23,000 of 48,000" in run("list", "--documents", str(tmp_path)).stdout
+
+
+def test_one_broken_document_is_a_line_of_the_list(tmp_path: Path) -> None:
+    write(tmp_path, "me/good", enums(2))
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "overlay.yaml").write_text(
+        "overlay: 1.0.0\ninfo: {title: t, version: 1.0.0}\nactions:\n"
+        "- target: $.paths['/me/good'].post\n  update: {x-falkit: {rules: [7]}}\n"
+    )
+    result = run("list", "--documents", str(tmp_path))
+    assert result.exit_code == 0
+    assert "bad.json" in result.stderr
+    assert re.search(r"me/good +- +broken +unknown\n", result.stdout)
+    assert "falkit: me/good: " in result.stderr
+    found = json.loads(run("list", "--format", "json", "--documents", str(tmp_path)).stdout)
+    assert [one["endpoint"] for one in found if "problem" in one] == ["me/good"]
+    assert FAST in [one["endpoint"] for one in found]
+
+
+SHOWN = {
+    "type": "object",
+    "required": ["prompt"],
+    "properties": {
+        "prompt": {"type": "string", "minLength": 1},
+        "seed": {"type": "integer"},
+        "size": {
+            "default": "square",
+            "anyOf": [
+                {"type": "object", "properties": {"width": {"type": "integer", "minimum": 8}}},
+                {"enum": ["square", "wide"]},
+            ],
+        },
+        "loras": {
+            "type": "array",
+            "maxItems": 3,
+            "items": {"type": "object", "properties": {"path": {"type": "string"}}},
+        },
+        "pair": {"type": "array", "prefixItems": [{"type": "number"}, {"type": "string"}]},
+        "duration": {"enum": ["5", 10, "auto", None, "true"]},
+        "image_url": {"type": "string", "x-fal": {"max_file_size": 1048576, "min_width": 300}},
+        "link": {"type": "string", "format": "uri"},
+        "share": {"type": "number", "exclusiveMinimum": 0, "maximum": 0.5, "multipleOf": 0.25},
+        "sizes": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "model": {"enum": [f"model-{n}" for n in range(30)]},
+        "evil\u001b[31m": {"const": "\u202e"},
+        "free": {},
+    },
+}
+
+
+def test_show_says_what_any_input_takes(tmp_path: Path) -> None:
+    write(tmp_path, "me/any", SHOWN)
+    command = ["show", "me/any", "--documents", str(tmp_path)]
+    result = CliRunner().invoke(spec, command, env={"COLUMNS": "400"})
+    rows = {line.split("  ")[0]: line.split("  ", 1)[1].strip() for line in lines_of(result)}
+    assert re.sub(" +", " ", rows.pop("prompt")) == "string, at least 1 characters (required)"
+    assert re.sub(" +", " ", rows.pop("size")) == "object or square | wide square"
+    assert rows.pop("model").endswith("| model-23 | … 6 more, which --format json has")
+    assert rows == {
+        "seed": "integer or null",
+        "size.width": "integer, at least 8, or null",
+        "loras": "list of object, at most 3 items",
+        "loras[].path": "string or null",
+        "pair": "list of [number, string]",
+        "duration": '"5" | 10 | auto | null | "true"',
+        "image_url": "string (at most 1 MiB; width at least 300 px) or null",
+        "link": "string (uri) or null",
+        "share": "number, more than 0, at most 0.5, multiple of 0.25, or null",
+        "sizes": "object of integer",
+        "evil\\x1b[31m": "\\u202e",
+        "free": "anything",
+    }
+    told = json.loads(run(*command, "--format", "json").stdout)
+    assert told["input"]["properties"]["model"]["enum"] == [f"model-{n}" for n in range(30)]
+    assert [file["field"] for file in told["files"]] == ["image_url"]
+
+
+def lines_of(result: Result) -> list[str]:
+    """The rows of the first table."""
+    return result.stdout.split("\n\n")[1].splitlines()[2:]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_any_endpoint_is_shown_within_the_terminal(tmp_path: Path, columns: int) -> None:
+    write(tmp_path, "me/any", SHOWN)
+    write(tmp_path, "somebody/with-a-long-name/and-a-long-endpoint/of-four-parts", SHOWN)
+    for command in (["list"], ["show", "me/any"]):
+        words = [*command, "--documents", str(tmp_path)]
+        lines = CliRunner().invoke(spec, words, env={"COLUMNS": str(columns)}).stdout.splitlines()
+        assert max(map(len, lines)) <= columns
+        assert ("category" in lines[0]) == (columns == 120 and command == ["list"])
+
+
+def test_an_endpoint_that_contains_itself_is_shown(tmp_path: Path) -> None:
+    node = {"type": "object", "properties": {"child": {"$ref": "#/components/schemas/Node"}}}
+    union = {"anyOf": [{"$ref": "#/components/schemas/Union"}, {"enum": ["a"]}]}
+    fields = {"child": {"$ref": "#/components/schemas/Node"},
+              "union": {"$ref": "#/components/schemas/Union"}}  # fmt: skip
+    write(tmp_path, "me/circle", {"type": "object", "properties": fields})
+    file = tmp_path / "me_circle.json"
+    data = json.loads(file.read_text())
+    data["components"] = {"schemas": {"Node": node, "Union": union}}
+    file.write_text(json.dumps(data))
+    result = run("show", "me/circle", "--documents", str(tmp_path))
+    assert result.exit_code == 0, result.exception
+    assert "child.child.child" in result.stdout
+    assert run("list", "--documents", str(tmp_path)).exit_code == 0

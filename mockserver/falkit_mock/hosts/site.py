@@ -19,7 +19,7 @@ _SINCE = "2025-10-23T00:00:00Z"
 
 def metadata(endpoint: Endpoint, *, known_caller: bool) -> dict[str, JSON]:
     """Return what a list says of a model; whether it is a favourite only to those with a key."""
-    thumbnail = dig(endpoint.document.data, "info", "x-fal-metadata", "thumbnailUrl")
+    thumbnail = dig(endpoint.document.info, "x-fal-metadata", "thumbnailUrl")
     return {
         "display_name": display_name(endpoint),
         "category": endpoint.category,
@@ -46,7 +46,7 @@ def display_name(endpoint: Endpoint) -> str:
 
 def description(endpoint: Endpoint) -> str:
     """Return the document's own sentence about the model."""
-    info = endpoint.document.data.get("info")
+    info = endpoint.document.info
     for sentence in (dig(info, "x-fal-metadata", "about"), dig(info, "description")):
         if isinstance(sentence, str):
             return sentence

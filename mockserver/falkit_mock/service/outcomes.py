@@ -29,6 +29,7 @@ from falkit_mock.service.checks import MOST, Rejected, check_size, check_source,
 from falkit_mock.service.containers import HEADERS, Source
 from falkit_mock.service.data_uris import is_data_uri, unknown_label
 from falkit_mock.service.files import MISSING, Media, OwnFile
+from falkit_mock.service.guesses import NO_VIDEO, file_in, is_guess
 from falkit_mock.service.hints import of_lax_values, of_refusal, of_unknown_fields
 from falkit_mock.service.inputs import (
     check_data_uri,
@@ -232,11 +233,12 @@ def complete(
     endpoint, video, options = parsed.endpoint, parsed.video, request.options
     output: dict[str, JSON] = orjson.loads(_output_example(endpoint))
     headers = {} if parsed.units is None else {BILLED_UNITS: f"{parsed.units:f}"}
-    if parsed.hint:
-        headers[HINT] = header_text(parsed.hint)
-    file = output.get("video")
-    if video is None or not isinstance(file, dict):
+    if hint := "; ".join(filter(None, (request.hint, parsed.hint))):
+        headers[HINT] = header_text(hint)
+    file = file_in(output) if is_guess(endpoint) else output.get("video") if video else None
+    if not isinstance(file, dict):
         return Outcome(200, dumps(output), headers), None
+    video = video or NO_VIDEO
     path = identity.file_path(request_id, str(file.get("file_name") or "output.mp4"))
     file["url"] = f"{request.media_base}{path}"
     record = FileRecord(
