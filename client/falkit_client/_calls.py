@@ -34,9 +34,9 @@ from falkit_client.uploads import Uploads
 from falkit_spec.catalog import Catalog
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownEndpoint as NotInCatalog
-from falkit_spec.facts import MediaInput
+from falkit_spec.media import MediaInput
 from falkit_spec.schema import ordered
-from falkit_spec.types import Fault, Object, is_array
+from falkit_spec.types import Fault, Object
 
 _log = logging.getLogger("falkit_client")
 
@@ -129,7 +129,7 @@ class Preparer:
         endpoint_path(endpoint)
         check = self._is_checked(options.check)
         known = self._known(endpoint) if check or endpoint in self.catalog else None
-        media = known.media_inputs if known else ()
+        media = known.file_fields if known else ()
         normalizer = Normalizer(media, check, _fields_without_files(known))
         if has_local(body):
             content = yield from do(lambda: normalizer.normalize(body))
@@ -260,12 +260,9 @@ def _urls(
     media: Iterable[MediaInput], body: Object
 ) -> Iterator[tuple[MediaInput, list[str | int], str]]:
     for medium in media:
-        value = body.get(medium.field)
-        loc: list[str | int] = ["body", medium.field]
-        listed = [([*loc, at], item) for at, item in enumerate(value)] if is_array(value) else []
-        for place, url in [(loc, value), *listed]:
-            if isinstance(url, str) and url.lower().startswith(("http://", "https://")):
-                yield medium, place, url
+        for place, url in medium.values(body):
+            if url.lower().startswith(("http://", "https://")):
+                yield medium, ["body", *place], url
 
 
 def _problem(endpoint: str, medium: MediaInput, url: str) -> Flow[str | None]:
@@ -274,6 +271,8 @@ def _problem(endpoint: str, medium: MediaInput, url: str) -> Flow[str | None]:
         reply = yield from ask(Send(request, stream=True, follow_redirects=True))
         if reply.status != 200:
             return f"the URL answers {reply.status}, not 200"
+        if medium.kind not in ("image", "video", "audio"):
+            return None
         mime = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
         if mime.startswith(f"{medium.kind}/"):
             return None
@@ -299,4 +298,4 @@ def _fields_without_files(known: Endpoint | None) -> set[str]:
     """The fields that take no file; none is known where no overlay names those that do."""
     if known is None or not known.media_inputs:
         return set()
-    return set(ordered(known.input_schema)) - {medium.field for medium in known.media_inputs}
+    return set(ordered(known.input_schema)) - {medium.path[0] for medium in known.file_fields}

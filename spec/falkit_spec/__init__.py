@@ -16,6 +16,7 @@ from falkit_spec.errors import (
     UnknownDate as UnknownDate,
     UnknownEndpoint as UnknownEndpoint,
 )
-from falkit_spec.facts import MediaInput as MediaInput, VideoFacts as VideoFacts
+from falkit_spec.facts import VideoFacts as VideoFacts
+from falkit_spec.media import MediaInput as MediaInput
 from falkit_spec.overlay import Overlay as Overlay
 from falkit_spec.types import JSON as JSON, Certainty as Certainty, Fault as Fault, Object as Object

@@ -18,6 +18,7 @@ import click
 
 from falkit_spec.cli_types import types
 from falkit_spec.describing import (
+    file_lines,
     input_rows,
     printable,
     table,
@@ -256,16 +257,8 @@ def _fields(endpoint: Endpoint, fields: str | None) -> list[str]:
 def _facts(endpoint: Endpoint) -> Iterable[str]:
     for rule in endpoint.rules:
         yield f"\nrule ({rule.certainty}): {rule.message}"
-    for media in endpoint.media_inputs:
-        formats = ", ".join(media.formats)
-        yield f"\n{media.field}: a URL or data URI of {formats} ({media.certainty})"
-        if media.max_bytes:
-            size = f"{media.max_bytes / 2**20:g} MiB at most ({media.size_certainty})"
-            yield f"{' ' * len(media.field)}  {size}"
-        bounds = (("at least", media.min_seconds), ("at most", media.max_seconds))
-        lasts = " and ".join(f"{word} {limit:g} s" for word, limit in bounds if limit is not None)
-        if lasts:
-            yield f"{' ' * len(media.field)}  {lasts} long"
+    for media in endpoint.file_fields:
+        yield from file_lines(media)
     if endpoint.pricing is None:
         yield f"\nprice: {UNKNOWN}"
     else:

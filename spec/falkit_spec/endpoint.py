@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from falkit_spec.document import Document, input_of, output_of, submit_path
 from falkit_spec.errors import BadOverlay, SpecError
-from falkit_spec.facts import MediaInput, Pricing, Rule, Video, VideoFacts
+from falkit_spec.facts import Pricing, Rule, Video, VideoFacts
 from falkit_spec.lookup import NO_LENGTHS, Lengths, Lookup
+from falkit_spec.media import MediaInput, Place, with_urls
+from falkit_spec.media_fields import InputFiles
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import NOT_JSON, Compiled, ordered, resolve, self_contained
 from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object
@@ -129,23 +131,24 @@ class Endpoint:
     @cached_property
     def media_inputs(self) -> tuple[MediaInput, ...]:
         """The input fields that an overlay says take files, in the document's order."""
-        facts, where = self._facts.get("inputs", {}), f"{self.id}: inputs"
-        if not is_object(facts):
-            raise BadOverlay(where, "`inputs` is an object, by field")
-        order = [*ordered(self.input_schema)]
-        names = sorted(facts, key=lambda name: order.index(name) if name in order else len(order))
-        return tuple(MediaInput.from_facts(n, facts[n], f"{where}.{n}") for n in names)
+        return self._input_files.named
 
     @cached_property
     def file_fields(self) -> tuple[MediaInput, ...]:
         """The input fields that take files: an overlay's, and those whose name says so."""
-        found: dict[str, MediaInput] = {}
-        for name, node in ordered(self.input_schema).items():
-            schema = resolve(node, self.input_schema)
-            parts = [resolve(part, self.input_schema) for part in _branches(schema)]
-            if (medium := MediaInput.from_schema(name, [schema, *parts])) is not None:
-                found[name] = medium
-        return tuple({**found, **{medium.field: medium for medium in self.media_inputs}}.values())
+        return self._input_files.fields
+
+    def files(self, full: Mapping[str, JSON]) -> Iterator[tuple[MediaInput, Place, str]]:
+        """Yield the files of an input whose defaults are filled in: field, place, URL.
+
+        Those that the document itself gives as a default are left out.
+        """
+        return self._input_files.of(full, self.defaults)
+
+    @cached_property
+    def _input_files(self) -> InputFiles:
+        facts = self._facts.get("inputs", {})
+        return InputFiles(self.input_schema, facts, f"{self.id}: inputs")
 
     @cached_property
     def defaults(self) -> Object:
@@ -350,21 +353,16 @@ class Endpoint:
     def _input_example(self) -> Object:
         from falkit_spec.example import example
 
-        return example(self.input_schema)
+        made = example(self.input_schema)
+        missing = [(of, place) for of, place, value in self.files(made) if ":" not in value]
+        filled = with_urls(made, missing) if missing else made
+        return filled if self.is_valid(filled) else made
 
     @cached_property
     def _output_example(self) -> Object:
         from falkit_spec.example import example
 
         return example(self.output_schema)
-
-
-def _branches(schema: Object) -> list[JSON]:
-    """Return a union's branches, whichever way it is written."""
-    kinds, branches = schema.get("type"), schema.get("anyOf")
-    if is_array(kinds):
-        return [{"type": kind} for kind in kinds]
-    return branches if is_array(branches) else []
 
 
 def _values(node: JSON, root: Object, deep: int = 8) -> list[JSON]:

@@ -1,4 +1,4 @@
-"""What overlays add to an endpoint (`x-falkit`): rules between fields, prices, media.
+"""What overlays add to an endpoint (`x-falkit`): rules between fields, prices, videos.
 
 Every fact has its evidence. Amounts are decimal throughout, since prices are compared exactly.
 """
@@ -6,26 +6,25 @@ Every fact has its evidence. Amounts are decimal throughout, since prices are co
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
-from typing import Literal, TypeAlias, get_args
 
 from falkit_spec.errors import BadOverlay
 from falkit_spec.lookup import NO_LENGTHS, Lengths, Lookup
-from falkit_spec.overlay import ARRAY, OBJECT, TEXT, Shape, expect, having
+from falkit_spec.overlay import (
+    ARRAY,
+    EVIDENCE as _EVIDENCE,
+    OBJECT,
+    TEXT,
+    Shape,
+    expect,
+    having,
+)
 from falkit_spec.schema import Compiled
 from falkit_spec.types import JSON, Certainty, Fault, Object, is_array, is_number, is_object
 
-MediaKind: TypeAlias = Literal["image", "video", "audio"]
-_KINDS: tuple[MediaKind, ...] = get_args(MediaKind)
-_LIMITS = ("max_file_size", "min_duration", "max_duration")
-
-_EVIDENCE: Shape = {
-    "`certainty` is confirmed or inferred": having(certainty={"enum": ["confirmed", "inferred"]}),
-    "`source` says where the fact comes from": having(source={**TEXT, "minLength": 1}),
-}
 _RULE: Shape = {
     "a rule is an object": OBJECT,
     "`when` and `require` are JSON Schemas": having(when=OBJECT, require=OBJECT),
@@ -34,22 +33,6 @@ _RULE: Shape = {
     ),
     "`message` says what the rule asks for": having(message=TEXT),
     **_EVIDENCE,
-}
-_MEDIA_INPUT: Shape = {
-    "`kind` is image, video or audio": having(kind={"enum": ["image", "video", "audio"]}),
-    "`formats` needs a list as its value": having(formats=having(value={**ARRAY, "minItems": 1})),
-    "`max_bytes` needs a whole number as its value, or null": having(
-        max_bytes=having(value={"type": ["integer", "null"]})
-    ),
-    "`seconds` needs numbers as its min and max, of which one may be left out": {
-        "properties": {
-            "seconds": {
-                **OBJECT,
-                "anyOf": [{"required": ["min"]}, {"required": ["max"]}],
-                "properties": {key: {"type": "number", "minimum": 0} for key in ("min", "max")},
-            }
-        }
-    },
 }
 _PRICE = re.compile(r"\d+(\.\d+)?")
 
@@ -186,71 +169,6 @@ class VideoFacts:
     seconds: Decimal
     frames: int
     audio: bool
-
-
-@dataclass(frozen=True)
-class MediaInput:
-    """An input field that takes a file, by URL or data URI."""
-
-    field: str
-    kind: MediaKind
-    formats: tuple[str, ...]
-    """Accepted formats, in fal's order, such as `png`; lower case. None where they aren't known."""
-    max_bytes: int | None
-    certainty: Certainty
-    """How certain the formats are."""
-    size_certainty: Certainty
-    """How certain the size limit is."""
-    min_seconds: float | None = None
-    """How long a video or a sound must last at least; None where nothing says so."""
-    max_seconds: float | None = None
-
-    @classmethod
-    def from_facts(cls, name: str, facts: JSON, where: str) -> MediaInput:
-        """Take one of the overlay's `inputs`; BadOverlay if it isn't understood."""
-        read = expect(facts, where, _MEDIA_INPUT)
-        formats = expect(read["formats"], f"{where}.formats", _EVIDENCE)
-        limit = expect(read["max_bytes"], f"{where}.max_bytes", _EVIDENCE)
-        length = read.get("seconds", {})
-        if length:
-            expect(length, f"{where}.seconds", _EVIDENCE)
-        return cls(
-            field=name,
-            kind=read["kind"],
-            formats=tuple(map(str, formats["value"])),
-            max_bytes=limit["value"],
-            certainty=formats["certainty"],
-            size_certainty=limit["certainty"],
-            min_seconds=length.get("min"),
-            max_seconds=length.get("max"),
-        )
-
-    @classmethod
-    def from_schema(cls, name: str, branches: Sequence[Object]) -> MediaInput | None:
-        """Take a text called `…image_url`, `…video_url` or `…audio_url`; None for other fields.
-
-        `branches` are what the field's schema allows. What the document says of the file's size
-        and length, under `x-fal`, is kept.
-        """
-        fitting: list[MediaKind] = [kind for kind in _KINDS if name.endswith(f"{kind}_url")]
-        text = [branch for branch in branches if branch.get("type") == "string"]
-        if not fitting or not text or any("enum" in branch for branch in branches):
-            return None
-        limits: Object = {}
-        for branch in branches:
-            said = branch.get("x-fal")
-            limits |= said if is_object(said) else {}
-        size, least, most = (limits.get(key) for key in _LIMITS)
-        return cls(
-            field=name,
-            kind=fitting[0],
-            formats=(),
-            max_bytes=int(size) if is_number(size) else None,
-            certainty="inferred",
-            size_certainty="confirmed",
-            min_seconds=least if is_number(least) else None,
-            max_seconds=most if is_number(most) else None,
-        )
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from functools import partial
 
 from falkit_spec.document import Document, input_of, submit_path
 from falkit_spec.errors import BadOverlay
-from falkit_spec.facts import MediaInput, Pricing, Rule, Video
+from falkit_spec.facts import Pricing, Rule, Video
 from falkit_spec.lookup import Lookup
+from falkit_spec.media import from_facts, steps_of
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import resolve
 from falkit_spec.types import JSON, Object, dig, is_array, is_object
@@ -131,7 +132,8 @@ def _of_rule(fact: JSON, where: str) -> Iterable[str]:
 
 
 def _of_file(field: str, fact: JSON, where: str) -> Iterable[str]:
-    return [MediaInput.from_facts(field, fact, where).field]
+    from_facts(field, fact, where)
+    return [steps_of(field)[0] or ""]
 
 
 def _of_lookups(fact: Pricing | Video) -> Iterable[str]:

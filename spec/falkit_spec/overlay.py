@@ -29,6 +29,13 @@ def having(**properties: JSON) -> Object:
     return {**OBJECT, "required": [*properties], "properties": properties}
 
 
+EVIDENCE: Shape = {
+    "`certainty` is confirmed or inferred": having(certainty={"enum": ["confirmed", "inferred"]}),
+    "`source` says where the fact comes from": having(source={**TEXT, "minLength": 1}),
+}
+"""What each fact of an overlay says of itself."""
+
+
 def expect(value: JSON, where: str, shape: Shape) -> dict[str, Any]:
     """Return an object that meets a shape; BadOverlay with the first reason why it doesn't."""
     for reason, schema in shape.items():

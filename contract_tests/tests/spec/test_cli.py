@@ -322,7 +322,7 @@ def test_show_says_what_any_input_takes(tmp_path: Path) -> None:
     }
     told = json.loads(run(*command, "--format", "json").stdout)
     assert told["input"]["properties"]["model"]["enum"] == [f"model-{n}" for n in range(30)]
-    assert [file["field"] for file in told["files"]] == ["image_url"]
+    assert [file["field"] for file in told["files"]] == ["loras[].path", "image_url"]
 
 
 def lines_of(result: Result) -> list[str]:

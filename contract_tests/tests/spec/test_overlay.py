@@ -215,8 +215,10 @@ BAD_FACTS: list[tuple[JSON, str]] = [
     ({"video": 1}, "`video` is an object"),
     ({"video": {}}, "size: needs `value`"),
     ({"inputs": 1}, "`inputs` is an object"),
-    ({"inputs": {"a": {}}}, "`kind` is image, video or audio"),
-    ({"inputs": {"a": {"kind": "image"}}}, "`formats` needs a list"),
+    ({"inputs": {"a": {}}}, "`kind` is image, video, audio, "),
+    ({"inputs": {"a": {"kind": "picture"}}}, "`kind` is image, video, audio, "),
+    ({"inputs": {"a": {"kind": "image", "formats": ["png"]}}}, "`formats` needs a list"),
+    ({"inputs": {"a": {"kind": "image", "formats": {"value": ["png"]}}}}, "`certainty` is"),
     (
         {"inputs": {"a": {"kind": "image", "formats": PNG, "max_bytes": {"value": "x"}}}},
         "`max_bytes` needs a whole number",

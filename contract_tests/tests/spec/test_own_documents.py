@@ -143,7 +143,7 @@ def test_a_users_overlay_adds_facts_and_lacks_are_named_at_the_start(tmp_path: P
             {**rule, "when": {"type": "nonsense"}, "require": {}},
             {**rule, "when": {}, "require": {"required": ["prompt"]}},
         ],
-        "inputs": {"image_url": {"kind": "image"}},
+        "inputs": {"image_url": {"kind": "image", "formats": 1}},
         "video": 1,
     }
     bad = write(tmp_path / "odd.yaml", overlay(PAINT, facts))
