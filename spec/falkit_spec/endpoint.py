@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from falkit_spec.document import Document, input_of, output_of, submit_path
-from falkit_spec.errors import BadOverlay, SpecError
+from falkit_spec.errors import BadDocument, BadOverlay, SpecError
 from falkit_spec.facts import (
     NO_LENGTHS,
     Lengths,
@@ -23,8 +23,9 @@ from falkit_spec.facts import (
     VideoFacts,
 )
 from falkit_spec.overlay import Overlay
-from falkit_spec.schema import NOT_JSON, Compiled, ordered, resolve, self_contained
-from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object
+from falkit_spec.reader import self_contained
+from falkit_spec.schema import NOT_JSON, Compiled, ordered, resolve
+from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object, is_shallow
 
 if TYPE_CHECKING:
     from falkit_spec.validation import InputValidator
@@ -53,6 +54,8 @@ def axes(schema: Object) -> dict[str, list[JSON]]:
     return {name: listed for name, listed in values.items() if len(listed) > 1}
 
 
+_DEEPEST = 200
+"""So many levels a document may have; fal's have some twenty."""
 NAMESPACES = ("workflows", "comfy")
 """First segments that stand before the owner, as the official clients know them [PY, JS]."""
 
@@ -84,6 +87,7 @@ class Endpoint:
         self.app = "/".join(segments[: 3 if segments[0] in NAMESPACES else 2])
         self.alias = self.app.rpartition("/")[2]
         self._overlays = overlays
+        self._notes: list[str] = []
 
     def __repr__(self) -> str:
         return f"Endpoint({self.id!r})"
@@ -91,13 +95,13 @@ class Endpoint:
     @cached_property
     def category(self) -> str:
         """fal's category, such as `image-to-video`; empty where the document has none."""
-        named = dig(self.document.data, "info", "x-fal-metadata", "category")
+        named = dig(self._data, "info", "x-fal-metadata", "category")
         return named if isinstance(named, str) else ""
 
     @cached_property
     def overlaid(self) -> Object:
         """The document's data with the overlays applied; BadOverlay if one cannot be."""
-        data = self.document.data
+        data = self._data
         for overlay in self._overlays():
             data = overlay.apply(data)
         return data
@@ -105,12 +109,24 @@ class Endpoint:
     @cached_property
     def input_schema(self) -> Object:
         """The input as JSON Schema 2020-12 that stands on its own; `{}` takes anything."""
-        return self._root_schema(input_of(self.overlaid))
+        schema = self._root_schema("input", input_of(self.overlaid))
+        kind = schema.get("type", "object" if "properties" in schema else None)
+        if schema and kind != "object":
+            self._notes.append("input: is not one object's schema; anything is accepted there")
+            return {}
+        return schema
 
     @cached_property
     def output_schema(self) -> Object:
         """The output as JSON Schema 2020-12 that stands on its own; `{}` takes anything."""
-        return self._root_schema(output_of(self.overlaid))
+        return self._root_schema("output", output_of(self.overlaid))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What falkit can't read in the document and so accepts anything for, a line each."""
+        # Read first: that is when they are noticed.
+        _ = self.input_schema, self.output_schema
+        return tuple(self._notes)
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -286,8 +302,24 @@ class Endpoint:
         broken = [rule.message for rule in self.rules if rule.broken_by(full)]
         return Combination(values, not broken, "; ".join(broken) or None, self.price(values))
 
-    def _root_schema(self, node: JSON) -> Object:
-        whole = self_contained(node, self.overlaid)
+    @cached_property
+    def _data(self) -> Object:
+        """The document's data; nothing of what can't be read, or nests too deep to be worked on."""
+        try:
+            data = self.document.data
+        except BadDocument as error:
+            # The file was another when its id was read.
+            self._notes.append(error.reason)
+            return {}
+        if is_shallow(data, _DEEPEST):
+            return data
+        self._notes.append(f"nests more than {_DEEPEST} levels deep; anything is accepted")
+        return {}
+
+    def _root_schema(self, name: str, node: JSON) -> Object:
+        notes = list[str]()
+        whole = self_contained(node, self.overlaid, notes)
+        self._notes += (f"{name}: {note}" for note in notes)
         root = resolve(whole, whole)
         return {**root, "$defs": whole["$defs"]} if "$defs" in whole else root
 
