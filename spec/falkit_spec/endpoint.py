@@ -176,8 +176,7 @@ class Endpoint:
 
     def is_valid(self, input: JSON) -> bool:
         """Tell whether `validate` would find nothing; takes microseconds."""
-        is_body = isinstance(input, dict)
-        return self.accept(input) is not None if is_body else self._input.is_valid(input)
+        return self.accept(input) is not None
 
     def accept(self, input: JSON) -> tuple[Object, Figures] | None:
         """Return a valid input with its defaults filled in, and its figures; None for any other."""
