@@ -56,6 +56,8 @@ def axes(schema: Object) -> dict[str, list[JSON]]:
 
 _DEEPEST = 200
 """So many levels a document may have; fal's have some twenty."""
+# Keywords by which a schema without a type isn't that of one object.
+_OF_OTHERS = frozenset(("anyOf", "oneOf", "allOf", "enum", "const", "items", "prefixItems"))
 NAMESPACES = ("workflows", "comfy")
 """First segments that stand before the owner, as the official clients know them [PY, JS]."""
 
@@ -110,8 +112,8 @@ class Endpoint:
     def input_schema(self) -> Object:
         """The input as JSON Schema 2020-12 that stands on its own; `{}` takes anything."""
         schema = self._root_schema("input", input_of(self.overlaid))
-        kind = schema.get("type", "object" if "properties" in schema else None)
-        if schema and kind != "object":
+        kind = schema.get("type", None if schema.keys() & _OF_OTHERS else "object")
+        if kind != "object":
             self._notes.append("input: is not one object's schema; anything is accepted there")
             return {}
         return schema

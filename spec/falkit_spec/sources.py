@@ -100,15 +100,7 @@ def _read(path: Path) -> tuple[dict[str, JSON], bytes]:
     data = Overlay.parse(raw, source=str(path))
     if not is_object(data):
         raise BadDocument(str(path), "neither an overlay nor a document: not an object")
-    return data, raw if "overlay" in data else _as_json(data, path)
-
-
-def _as_json(data: JSON, path: Path) -> bytes:
-    try:
-        # Codes of replies are numbers in YAML.
-        return orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS)
-    except orjson.JSONEncodeError as error:
-        raise BadDocument(str(path), f"holds what JSON can't ({error})") from error
+    return data, raw if "overlay" in data else orjson.dumps(data)
 
 
 def _date(inside: Path) -> str:

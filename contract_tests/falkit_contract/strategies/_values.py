@@ -188,8 +188,16 @@ class Schemas:
         if not name.endswith("_url"):
             return made
         flat = self.flat(node, path, refs)
+        branches = self.branches(flat)
+        texts = [one for one in branches if not (is_object(one) and one.get("type") == "null")]
+        if len(texts) == 1:
+            flat = self.flat(texts[0], path, flat.refs)
         open_text = flat.kind == "string" and flat.choices is None
-        return urls if open_text and not flat.schema.keys() & {"minLength", "maxLength"} else made
+        least, most = whole(flat.schema, "minLength"), whole(flat.schema, "maxLength", 100)
+        if not open_text or least > 20 or most < 100:
+            # No place for a URL, or for few.
+            return made
+        return st.none() | urls if len(texts) < len(branches) else urls
 
     def _made(self, flat: Flat, node: JSON, path: str) -> st.SearchStrategy[JSON]:
         if flat.choices is not None:

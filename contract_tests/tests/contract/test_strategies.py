@@ -317,11 +317,6 @@ def test_an_impossible_strategy_is_refused_at_the_call(schema: Object, path: str
     assert isinstance(refused.value, ContractError)
 
 
-def test_an_input_that_is_not_an_object_is_refused() -> None:
-    with pytest.raises(UnsupportedSchema, match="an input is an object, not array"):
-        inputs(endpoint_of({"type": "array"}))
-
-
 AGAIN: Object = {"$ref": "#/x-loop"}
 
 
@@ -359,7 +354,11 @@ def test_a_schema_that_has_to_contain_itself_is_refused() -> None:
 
 
 def test_limits_beyond_all_bounds_are_refused_or_left_out() -> None:
-    for node in ({"type": "string", "minLength": 10**12}, {"type": "array", "minItems": 10**12}):
+    nodes: list[Object] = [
+        {"type": "string", "minLength": 10**12},
+        {"type": "array", "minItems": 10**12},
+    ]
+    for node in nodes:
         with pytest.raises(UnsupportedSchema, match="no value"):
             inputs(endpoint_taking({"x": node}))
     many = endpoint_taking({"x": {"type": "array", "maxItems": 10**12, "items": {"const": 1}}}, "x")
