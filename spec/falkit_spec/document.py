@@ -55,15 +55,7 @@ class Document:
     @cached_property
     def data(self) -> Object:
         """The document parsed; BadDocument if it is not a JSON object."""
-        if self.raw.startswith(_UTF_16):
-            raise BadDocument(self.source, "is written in UTF-16; save it as UTF-8")
-        try:
-            data: JSON = orjson.loads(self.raw.removeprefix(_BOM))
-        except orjson.JSONDecodeError as error:
-            raise BadDocument(self.source, f"not JSON ({error}); {_EXPECTED}") from error
-        if not is_object(data):
-            raise BadDocument(self.source, f"JSON, but not an object; {_EXPECTED}")
-        return data
+        return read_object(self.raw, self.source)
 
     @property
     def endpoint_id(self) -> str:
@@ -87,6 +79,19 @@ class Document:
             raise BadDocument(self.source, f"{found[:100]!r} is no endpoint id; {_ID_EXPECTED}")
         self._known_id = found
         return found
+
+
+def read_object(raw: bytes, source: str) -> Object:
+    """Return the JSON object that a document's bytes hold; BadDocument if they hold none."""
+    if raw.startswith(_UTF_16):
+        raise BadDocument(source, "is written in UTF-16; save it as UTF-8")
+    try:
+        data: JSON = orjson.loads(raw.removeprefix(_BOM))
+    except orjson.JSONDecodeError as error:
+        raise BadDocument(source, f"not JSON ({error}); {_EXPECTED}") from error
+    if not is_object(data):
+        raise BadDocument(source, f"JSON, but not an object; {_EXPECTED}")
+    return data
 
 
 def is_id(text: str) -> bool:

@@ -97,7 +97,7 @@ class Endpoint:
     @cached_property
     def category(self) -> str:
         """fal's category, such as `image-to-video`; empty where the document has none."""
-        named = dig(self._data, "info", "x-fal-metadata", "category")
+        named = dig(self.document.data, "info", "x-fal-metadata", "category")
         return named if isinstance(named, str) else ""
 
     @cached_property

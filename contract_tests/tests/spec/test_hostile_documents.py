@@ -24,7 +24,7 @@ def used(odd: Endpoint) -> Endpoint:
         odd.validate_output(input)
     assert odd.example_output() == {} or odd.validate_output(odd.example_output()) == []
     assert odd.example_input() == {} or odd.is_valid(odd.example_input())
-    assert isinstance((odd.defaults, odd.file_fields, odd.category), tuple)
+    assert isinstance((odd.defaults, odd.file_fields), tuple)
     assert all(len(line) <= 200 and line.isprintable() for line in lint(odd.document))
     return odd
 
