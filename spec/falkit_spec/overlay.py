@@ -11,6 +11,7 @@ import copy
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypeAlias, cast
 
 from falkit_spec.errors import BadOverlay
@@ -104,8 +105,10 @@ class Overlay:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
             data: JSON = yaml.load(text, Loader=loader)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise BadOverlay(source, f"not YAML: {' '.join(str(error).split())}") from error
+        except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
+            # A number of thousands of digits, or a day that no month has, is no YAMLError.
+            why = shorten(str(error), 160, placeholder=" …")
+            raise BadOverlay(source, f"not YAML: {why}") from error
         return data
 
     @classmethod
