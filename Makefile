@@ -18,7 +18,7 @@ help: ## list these commands
 demo: .venv/.installed ## start the mock, send the LTX-2 Fast example, save the clip in out/
 	@$(V)/python scripts/demo.py
 
-test: .venv/.ready ## everything that CI runs
+test: .venv/.ready ## everything that CI runs; with DOCS=folder, fal's documents in it are tested too
 	@$(MAKE) --no-print-directory -j3 check typecheck tools javascript sdk
 	@$(MAKE) --no-print-directory tests planted-quick wheel
 
@@ -104,9 +104,11 @@ nightly: planted ## the contract tests at length: a million inputs, thousands of
 		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
 		contract_tests/tests/client/test_spec_types.py
 	PYTHONPATH=contract_tests $(V)/python -m attack --minutes 1 --least 250 --seed 1
+	PYTHONPATH=contract_tests $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
 
-attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, archives
+attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, documents
 	PYTHONPATH=contract_tests $(V)/python -m attack
+	PYTHONPATH=contract_tests $(V)/python -m attack.documents
 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
 	$(V)/python scripts/try_wheel.py

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from falkit_spec.catalog import Catalog as Catalog, Match as Match
+from falkit_spec.combinations import Combination as Combination
 from falkit_spec.document import Document as Document
-from falkit_spec.endpoint import (
-    Combination as Combination,
-    Endpoint as Endpoint,
-    Figures as Figures,
-)
+from falkit_spec.endpoint import Endpoint as Endpoint, Figures as Figures
 from falkit_spec.errors import (
     BadDocument as BadDocument,
     BadOverlay as BadOverlay,

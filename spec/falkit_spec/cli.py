@@ -6,17 +6,17 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
-from textwrap import fill, indent, shorten
+from textwrap import fill, indent
 from typing import Any
-from urllib.parse import unquote
 
 import click
 
 from falkit_spec.cli_types import types
+from falkit_spec.combinations import Combination
 from falkit_spec.describing import (
     file_lines,
     input_rows,
@@ -27,12 +27,12 @@ from falkit_spec.describing import (
     written,
 )
 from falkit_spec.document import Document
-from falkit_spec.endpoint import Combination, Endpoint
+from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import BadDocument, SpecError, UnknownEndpoint
+from falkit_spec.lint import lint
 from falkit_spec.options import document_options, read_catalog
 from falkit_spec.origin import origin
-from falkit_spec.schema import follow_ref, ordered, resolve
-from falkit_spec.types import JSON, Object, dig, is_array, is_object
+from falkit_spec.types import JSON
 
 UNKNOWN = "unknown"
 
@@ -142,13 +142,13 @@ def combinations(
     """
     endpoint = _endpoint(endpoint_id, documents, as_of)
     names = _fields(endpoint, fields)
-    count = endpoint.count_combinations(names)
+    count = endpoint.combining.count(names)
     if count > _MOST_ROWS:
         raise click.UsageError(
             f"{endpoint.id} has {many(count)} combinations, and at most {_MOST_ROWS:,} are printed;"
             f" choose from its inputs, such as --fields {','.join(names[:2])}"
         )
-    found = endpoint.each_combination(names)
+    found = endpoint.combining.each(names)
     if form == "json":
         _print_json(found)
     elif form == "csv":
@@ -172,11 +172,18 @@ def validate(files: tuple[Path, ...]) -> None:
 
     Exits with 1 if there is any.
     """
-    problems = {path: lint(path) for path in files}
+    problems = {path: _problems(path) for path in files}
     for path, found in problems.items():
         for problem in found or ["ok"]:
             click.echo(f"{path}: {problem}")
     sys.exit(1 if any(problems.values()) else 0)
+
+
+def _problems(path: Path) -> list[str]:
+    try:
+        return lint(Document.from_path(path))
+    except BadDocument as error:
+        return [error.reason]
 
 
 def _endpoint(endpoint_id: str, documents: Sequence[str], as_of: str | None) -> Endpoint:
@@ -198,8 +205,8 @@ def _listed(endpoint: Endpoint) -> dict[str, Any]:
         return {
             **about,
             "category": printable(endpoint.category),
-            "combinations": endpoint.count_combinations(),
-            "legal": endpoint.count_legal(),
+            "combinations": endpoint.combining.count(),
+            "legal": endpoint.combining.count_legal(),
             "price": _default_price(endpoint),
         }
     except (SpecError, RecursionError) as error:
@@ -243,15 +250,15 @@ def many(count: int) -> str:
 def _fields(endpoint: Endpoint, fields: str | None) -> list[str]:
     """Return the inputs to combine, in the document's order."""
     if fields is None:
-        return [*endpoint.choices]
+        return [*endpoint.combining.choices]
     asked = [name.strip() for name in fields.split(",")]
     for name in asked:
-        if name not in endpoint.choices:
-            known = ", ".join(endpoint.choices) or "none"
+        if name not in endpoint.combining.choices:
+            known = ", ".join(endpoint.combining.choices) or "none"
             raise click.UsageError(
                 f"--fields: {name!r} isn't one of the inputs that combine; those are {known}"
             )
-    return [name for name in endpoint.choices if name in asked]
+    return [name for name in endpoint.combining.choices if name in asked]
 
 
 def _facts(endpoint: Endpoint) -> Iterable[str]:
@@ -298,7 +305,7 @@ def _print_csv(names: Sequence[str], found: Iterable[Combination]) -> None:
 
 def _print_table(endpoint: Endpoint, names: Sequence[str], found: Iterable[Combination]) -> None:
     # The widths are known before the rows are, but for prices of more than 10 dollars.
-    columns = [[name, *map(written, endpoint.choices[name])] for name in names]
+    columns = [[name, *map(written, endpoint.combining.choices[name])] for name in names]
     columns.append(["price", _dollars(Decimal("0.01")) if endpoint.pricing else UNKNOWN])
     widths = [max(map(len, column)) for column in columns]
 
@@ -323,62 +330,3 @@ def _dollars(price: Decimal | None) -> str:
         return ""
     cents = price.quantize(Decimal("0.01"))
     return f"${cents if cents == price else price.normalize():f}"
-
-
-def lint(path: Path) -> list[str]:
-    """List the problems of a document, a line each; an empty list where there is none.
-
-    Only what falkit would fail on or guess at is named; it loads such documents all the same.
-    """
-    try:
-        document = Document.from_path(path)
-        data, endpoint_id = document.data, document.endpoint_id
-    except BadDocument as error:
-        return [error.reason]
-    dangling = dict.fromkeys(ref for ref in _refs(data) if follow_ref(data, ref) is None)
-    return [
-        *_path_problems(data, endpoint_id),
-        *(f"{unquote(ref)} leads nowhere: anything is accepted there" for ref in dangling),
-        *_schema_problems(Endpoint(document)),
-    ]
-
-
-def _path_problems(data: Object, endpoint_id: str) -> Generator[str]:
-    label = data.get("openapi")
-    if not isinstance(label, str) or not label.startswith(("3.0.", "3.1.", "3.2.")):
-        yield f"`openapi` is {label!r}; fal's documents say '3.0.4'"
-    submit = "/" + endpoint_id
-    if not is_object(dig(data, "paths", submit, "post")):
-        yield f"no POST at {submit}: `paths` should hold the endpoint's id as it stands"
-    if not is_object(dig(data, "paths", submit + "/requests/{request_id}", "get")):
-        yield f"no GET at {submit}/requests/{{request_id}}: the result's schema is read from there"
-
-
-def _refs(node: JSON) -> Generator[str]:
-    if is_object(node):
-        ref = node.get("$ref")
-        if isinstance(ref, str):
-            yield ref
-        node = list(node.values())
-    for child in node if is_array(node) else ():
-        yield from _refs(child)
-
-
-def _schema_problems(endpoint: Endpoint) -> Generator[str]:
-    # Imported here: jsonschema is slow to import, and the other commands do without.
-    from falkit_spec.validation import describe_errors
-
-    for name, schema in (("input", endpoint.input_schema), ("output", endpoint.output_schema)):
-        if not schema:
-            yield f"no {name} schema: anything is accepted as {name}"
-        for field, node in ordered(schema).items():
-            read = resolve(node, schema)
-            alone = {**read, "$defs": schema.get("$defs", {})}
-            examples = read.get("examples")
-            given = {"its first example": examples[0]} if is_array(examples) and examples else {}
-            if read.get("default") is not None:
-                given = {"its default": read["default"], **given}
-            for title, value in given.items():
-                for error in describe_errors(alone, value)[:1]:
-                    why = shorten(error.removeprefix("$: "), 100, placeholder="...")
-                    yield f"{name} {field!r}: {title} breaks its own schema ({why})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
 
-from falkit_spec.document import Document, input_of, submit_path
+from falkit_spec.document import input_of, submit_path
 from falkit_spec.errors import BadOverlay
 from falkit_spec.facts import Pricing, Rule, Video
 from falkit_spec.lookup import Lookup
@@ -32,21 +32,20 @@ class Fitting:
         self.say = say
         self._ours = ours
 
-    def lay(self, document: Document) -> Object:
-        """Return a document's data with the overlays applied."""
-        data = document.data
+    def lay(self, data: Object, source: str) -> Object:
+        """Return a document's data with the overlays applied; `source` names it in lines."""
         # What the document itself has of facts is the user's as well, and is looked at below.
         own = _post(data).get("x-falkit") is not None
         for overlay in self._ours():
             data = self._applied(overlay, data, _to_nobody)
         if not own:
             data = _pruned(data, _to_nobody)
-        laid = [overlay for overlay in self.theirs if overlay.selects(data)]
+        laid = [overlay for overlay in self.theirs if overlay.concerns(data)]
         for overlay in laid:
             data = self._applied(overlay, data, self.say)
         if not laid and not own:
             return data
-        named = " and ".join(overlay.source for overlay in laid) or document.source
+        named = " and ".join(overlay.source for overlay in laid) or source
         return _pruned(data, lambda line: self.say(f"{named}: {line}"))
 
     def _applied(self, overlay: Overlay, data: Object, say: Callable[[str], object]) -> Object:

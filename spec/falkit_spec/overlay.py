@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypeAlias, cast
 
 from falkit_spec.errors import BadOverlay
@@ -136,8 +137,10 @@ class Overlay:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
             data: JSON = yaml.load(text, Loader=loader)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise BadOverlay(source, f"not YAML: {' '.join(str(error).split())}") from error
+        except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
+            # A number of thousands of digits, or a day that no month has, is no YAMLError.
+            why = shorten(str(error), 160, placeholder=" …")
+            raise BadOverlay(source, f"not YAML: {why}") from error
         return data
 
     @classmethod
@@ -163,7 +166,7 @@ class Overlay:
         An action whose target selects nothing changes nothing, as the standard has it:
         so one overlay can serve many documents. Where none does, it is the document itself.
         """
-        if not self.selects(document):
+        if not self.concerns(document):
             return document
         changed = {name: copy_json(value) for name, value in document.items()}
         for action in self.actions:
@@ -174,10 +177,6 @@ class Overlay:
                 for target in _select(changed, action.steps):
                     self._update(target, action)
         return changed
-
-    def selects(self, document: Object) -> bool:
-        """Tell whether a target of it is there."""
-        return any(_select(document, action.steps) for action in self.actions)
 
     def _update(self, target: JSON, action: Action) -> None:
         if is_array(target):

@@ -8,7 +8,8 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from falkit_spec import JSON, Catalog, Endpoint, Object
-from falkit_spec.schema import Compiled, self_contained
+from falkit_spec.reader import self_contained
+from falkit_spec.schema import Compiled
 from falkit_spec.types import dig, is_object
 
 FAST, PRO = "fal-ai/ltx-2/image-to-video/fast", "fal-ai/ltx-2/image-to-video"
