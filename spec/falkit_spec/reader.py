@@ -34,7 +34,9 @@ def self_contained(node: JSON, document: Object, notes: list[str] | None = None)
     reader = _Reader(document, [] if notes is None else notes)
     try:
         schema = reader.schema(node)
-        _check_circles(reader.definitions)
+        for name in sorted(_circular(reader.definitions)):
+            reader.definitions[name] = {}
+            reader.note(f"{_short(name)} is defined by itself alone; anything is accepted there")
         _Size(reader.definitions).of(schema, 0)
     except _TooLarge as error:
         reader.note(f"{error}; anything is accepted")
@@ -137,7 +139,7 @@ class _Reader:
             # Reserved before it is read: a schema may refer to itself.
             self.definitions[name] = {}
             self.definitions[name] = self.schema(target)
-        return {"$ref": f"#/$defs/{_escaped(name)}"}
+        return {"$ref": _pointer(name)}
 
     def one(self, keyword: str, value: JSON) -> Object:
         return {keyword: self.schema(value)}
@@ -210,16 +212,15 @@ _DEEP = f"nests more than {DEEPEST} levels deep"
 _MANY = f"unfolds to more than {MOST_SCHEMAS:,} schemas"
 
 
-def _check_circles(definitions: Object) -> None:
-    """Refuse definitions that say nothing but one another, of one and the same value."""
-    left = {f"#/$defs/{_escaped(name)}": node for name, node in definitions.items()}
-    refs = {ref: _refs_in_place(node) for ref, node in left.items()}
-    while refs:
-        free = [ref for ref, others in refs.items() if not others & refs.keys()]
-        if not free:
-            raise _TooLarge(f"{next(iter(refs))[8:][:60]!r} is defined by itself alone")
-        for ref in free:
-            del refs[ref]
+def _circular(definitions: Object) -> set[str]:
+    """Find the definitions that say nothing but one another, of one and the same value."""
+    refs = {_pointer(name): _refs_in_place(node) for name, node in definitions.items()}
+    # Whatever leads to what ends is no circle, nor is what nothing in a circle refers to.
+    while ends := {ref for ref, others in refs.items() if not others & refs.keys()}:
+        refs = {ref: others for ref, others in refs.items() if ref not in ends}
+    while unnamed := refs.keys() - {other for others in refs.values() for other in others}:
+        refs = {ref: others for ref, others in refs.items() if ref not in unnamed}
+    return {name for name in definitions if _pointer(name) in refs}
 
 
 def _refs_in_place(node: JSON) -> set[str]:
@@ -248,8 +249,8 @@ def _parts(schema: Object, keywords: frozenset[str] | None = None) -> list[JSON]
     return found
 
 
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("%", "%25")
+def _pointer(name: str) -> str:
+    return "#/$defs/" + name.replace("~", "~0").replace("%", "%25")
 
 
 def _is_place(key: str) -> bool:
