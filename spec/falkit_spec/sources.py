@@ -122,7 +122,7 @@ class Reader:
             else:
                 source = _source(path, date, place, stamp)
                 if old is not None and old.good and not source.good:
-                    source = replace(old, problem=source.problem, stamp=stamp)
+                    source = replace(old, date=date, problem=source.problem, stamp=stamp)
                 if self._has_read and source.good and not source.problem:
                     found.changes.append(_change("added" if old is None else "changed", source))
             known[path] = source
