@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.run import HEADERS, SERVE, announced
 
-from falkit_spec import Catalog, Document
+from falkit_spec import Catalog, Document, Endpoint
 
 FEW, MANY, ROUNDS = 5, 1200, 9
 
@@ -53,7 +53,8 @@ def copies(folder: Path, count: int) -> Path:
 def start(folder: Path) -> tuple[float, float, float, float]:
     """Return ms until the first line, MiB then, and ms of an endpoint's first and second call."""
     path = next(folder.rglob("*.json"))
-    endpoint = Document.from_path(path).endpoint_id
+    endpoint = Endpoint(Document.from_path(path))
+    body = json.dumps(endpoint.example_input())
     began = time.perf_counter()
     with announced([*SERVE, "--documents", str(folder)]) as announcement:
         ready = time.perf_counter() - began
@@ -62,8 +63,10 @@ def start(folder: Path) -> tuple[float, float, float, float]:
         calls: list[float] = []
         for _ in range(2):
             sent = time.perf_counter()
-            connection.request("POST", f"/fal.run/{endpoint}", json.dumps({"prompt": "x"}), HEADERS)
-            connection.getresponse().read()
+            connection.request("POST", f"/fal.run/{endpoint.id}", body, HEADERS)
+            reply = connection.getresponse()
+            assert reply.status == 200, reply.read()
+            reply.read()
             calls.append(time.perf_counter() - sent)
         connection.close()
     return ready * 1000, memory, calls[0] * 1000, calls[1] * 1000

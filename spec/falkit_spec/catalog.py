@@ -38,8 +38,8 @@ class Catalog:
     """Endpoints by id. Iterates in the order in which they were given.
 
     `later` has the ids whose first document is too new, each with that document's date.
-    `notes` are lines about users' documents that a program prints when it starts; what shows only
-    when a document is first used is logged, as warnings of `falkit_spec`.
+    `own` has the ids of users' documents, and `notes` are lines about those that a program prints
+    when it starts; what shows only when one is first used is logged, as a warning of `falkit_spec`.
     """
 
     def __init__(
@@ -48,11 +48,13 @@ class Catalog:
         *,
         later: Mapping[str, str] | None = None,
         notes: Sequence[str] = (),
+        own: Iterable[str] = (),
     ) -> None:
         # By id; not to be changed.
         self.endpoints: Mapping[str, Endpoint] = {each.id: each for each in endpoints}
         self.later: Mapping[str, str] = later or {}
         self.notes = tuple(notes)
+        self.own = frozenset(own)
         self._apps = frozenset(endpoint.app for endpoint in self.endpoints.values())
         self._longest = max((id.count("/") + 1 for id in self.endpoints), default=0)
         # Where users' documents come from.
@@ -102,7 +104,7 @@ class Catalog:
         # One after the other, since requests are answered meanwhile: a longer id before its end.
         self._longest = max(self._longest, catalog._longest)
         self.endpoints, self.later, self.notes = catalog.endpoints, catalog.later, catalog.notes
-        self._apps, self._longest = catalog._apps, catalog._longest
+        self.own, self._apps, self._longest = catalog.own, catalog._apps, catalog._longest
         return [*map(_line, sources.changes)], new
 
     @classmethod
@@ -266,7 +268,7 @@ class _Own:
         notes = [*map(_line, notes)]
         if (more := len(notes) - _MOST_NOTES) > 0:
             notes[_MOST_NOTES:] = [f"documents: {more} more such lines are left out"]
-        return Catalog(endpoints.values(), later=later, notes=notes)
+        return Catalog(endpoints.values(), later=later, notes=notes, own=chosen)
 
 
 def _line(text: str) -> str:

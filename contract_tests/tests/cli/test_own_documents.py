@@ -161,7 +161,7 @@ def test_a_call_of_ones_own_endpoint_is_checked_by_its_document(
 
 
 def test_serve_takes_changes_while_it_serves(project: Path) -> None:
-    places = ("--documents", "fal", "--reload", "--quiet", "--timing", "instant")
+    places = ("--documents", "fal", "--reload", "--timing", "instant")
     command = [FALKIT, "serve", "--port", "0", *places]
     with started(command, cwd=project, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -175,6 +175,11 @@ def test_serve_takes_changes_while_it_serves(project: Path) -> None:
                 assert time.monotonic() < end, "the document was not taken"
             assert code == 200
             assert http.post(f"{url}/fal.run/{PAINT}", json={}).status_code == 200
+        process.terminate()
+        said = process.stderr.read() if process.stderr is not None else ""
+    assert ", 1 document of yours)" in said
+    added = f"falkit: fal{os.sep}draw.json: added, acme/draw\n"
+    assert added in said
 
 
 def test_each_look_says_what_changed_and_a_failure_once(project: Path) -> None:

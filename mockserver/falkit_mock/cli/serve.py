@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from falkit_mock.gateway import Policy
     from falkit_mock.gateway.environment import Child
     from falkit_mock.gateway.gateway import Gateway
-    from falkit_mock.service.service import Service
     from falkit_spec import JSON, Catalog
 
 
@@ -104,7 +103,7 @@ def serve(
         server = MockServer(
             app,
             service,
-            lambda: _announce(url, service, chosen["timing"], app.gateway, made),
+            lambda: _announce(url, app, chosen["timing"], made),
             app.gateway,
         )
         if reload:
@@ -144,10 +143,9 @@ def _token_for(listener: socket) -> str | None:
     return token_urlsafe(24)
 
 
-def _announce(
-    url: str, service: Service, timing: str, gateway: Gateway | None, made_token: str | None
-) -> None:
+def _announce(url: str, app: MockApp, timing: str, made_token: str | None) -> None:
     """Say that requests are answered: to programs on stdout, to people on stderr."""
+    service, gateway = app.service, app.gateway
     ready: dict[str, JSON] = {
         "url": url,
         "fal_run": f"{url}/fal.run",
@@ -169,10 +167,11 @@ def _announce(
     print(json.dumps(ready | token), flush=True)
     rules = f", {count(len(service.settings.faults), 'rule')}" if service.settings.faults else ""
     date = f", as of {service.settings.as_of}" if service.settings.as_of else ""
+    own = f", {count(len(app.catalog.own), 'document')} of yours" if app.catalog.own else ""
     title = f"falkit stands in for fal.ai at {url}"
     banner = f"""
   {title}
-  (timing {timing}, seed {service.identity.seed}{date}{rules})
+  (timing {timing}, seed {service.identity.seed}{date}{own}{rules})
 
     in place of https://        {url}/queue.fal.run/…
     proxyUrl of @fal-ai/client  {url}/api/fal/proxy
