@@ -169,15 +169,17 @@ def schema(node: JSON, field: str, *, into: bool, needed: bool = False) -> JSON:
         elif keyword in node and keyword not in PROSE:
             read[keyword] = keyword_of(keyword, node, into)
     given = node.get("examples")
-    shown = [example(one, field, node) for one in given] if is_array(given) else []
+    shown: list[JSON] = []
+    for one in given if is_array(given) else ():
+        shown.append(example(one, field, node))
     if "$ref" in node:
         # fal gives an address where it means a file.
         shown = [{"url": one} if isinstance(one, str) and URL.match(one) else one for one in shown]
-    kept = [one for one in shown if one is not None][:1]
-    if not kept and needed:
-        kept = [one for one in [our_example(field, node)] if one is not None]
-    if kept:
-        read["examples"] = [*kept]
+    kept: JSON = next((one for one in shown if one is not None), None)
+    if kept is None and needed:
+        kept = our_example(field, node)
+    if kept is not None:
+        read["examples"] = [kept]
     return read
 
 
