@@ -11,6 +11,7 @@ from pathlib import Path
 from falkit_spec.document import Document
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownDate, UnknownEndpoint, near_misses
+from falkit_spec.lock import DATE
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import ordered
 from falkit_spec.sources import Sources, read_sources
@@ -175,7 +176,9 @@ def _vendored(date: str) -> Catalog:
 
 
 def _with_own(own: Sources, as_of: str | None) -> Catalog:
-    ours = Catalog.vendored(as_of)
+    # A day is for users' documents: falkit's own have months.
+    month = as_of[:7] if as_of is not None and DATE.fullmatch(as_of) else as_of
+    ours = Catalog.vendored(month)
     notes, later = [*own.notes], dict(ours.later)
     chosen: dict[str, Document] = {}
     # Without a date last: such a document counts whatever the date.

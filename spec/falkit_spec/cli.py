@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Generator, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from textwrap import shorten
 from urllib.parse import unquote
@@ -20,8 +21,28 @@ from falkit_spec.errors import BadDocument, UnknownDate, UnknownEndpoint
 from falkit_spec.schema import follow_ref, ordered, resolve
 from falkit_spec.types import JSON, Object, dig, is_array, is_object
 
+# Imported when called.
+_ELSEWHERE = {
+    "add": "falkit_spec.drift_cli:add",
+    "diff": "falkit_spec.drift_cli:diff",
+    "update": "falkit_spec.drift_cli:update",
+}
 
-@click.group()
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *_ELSEWHERE]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = _ELSEWHERE[cmd_name].partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands)
 def spec() -> None:
     """Look at the endpoints that falkit knows, and at documents."""
 

@@ -6,7 +6,6 @@ What can't be used is left out and named in a note, a line each; it harms nothin
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import orjson
 
 from falkit_spec.document import Document
 from falkit_spec.errors import BadDocument
+from falkit_spec.lock import Dates, date_of
 from falkit_spec.overlay import Overlay
 from falkit_spec.types import JSON, is_object
 
@@ -23,7 +23,6 @@ MOST_BYTES = 16 * 2**20
 MOST_FILES = 20_000
 """Files beyond these are left out."""
 _SUFFIXES = (".json", ".yaml", ".yml")
-_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?", re.ASCII)
 _IGNORED = frozenset(("node_modules", "__pycache__"))
 
 
@@ -40,16 +39,19 @@ def read_sources(places: Iterable[str | Path]) -> Sources:
     """Read the documents and overlays in files and folders, each folder with all below it.
 
     A document's date is that of the folder called by one that is nearest above it, such as
-    `2026-05` or `2026-05-12`; without such a folder it has none.
+    `2026-05` or `2026-05-12`; without such a folder the one that `documents.lock` has of it, if
+    any.
     """
     found = Sources()
+    dates = Dates(found.notes)
     for place, path in _files(places, found.notes):
         try:
-            data, raw = _read(path)
+            data, raw = read_file(path)
             if "overlay" in data:
                 found.overlays.append(Overlay.from_data(data, source=str(path)))
                 continue
-            document = Document(raw, source=str(path), date=_date(path.relative_to(place)))
+            date = date_of(place.name / path.relative_to(place)) or dates.of(path, place)
+            document = Document(raw, source=str(path), date=date)
             document.learn_id(data)
         except BadDocument as error:
             found.notes.append(f"{error}; left out")
@@ -86,7 +88,7 @@ def _below(place: Path) -> Generator[Path]:
                 yield path
 
 
-def _read(path: Path) -> tuple[dict[str, JSON], bytes]:
+def read_file(path: Path) -> tuple[dict[str, JSON], bytes]:
     """Return a file's JSON or YAML object and, as JSON, its bytes; BadDocument for others."""
     try:
         size = path.stat().st_size
@@ -101,8 +103,3 @@ def _read(path: Path) -> tuple[dict[str, JSON], bytes]:
     if not is_object(data):
         raise BadDocument(str(path), "neither an overlay nor a document: not an object")
     return data, raw if "overlay" in data else orjson.dumps(data)
-
-
-def _date(inside: Path) -> str:
-    dated = [part for part in inside.parent.parts if _DATE.fullmatch(part)]
-    return dated[-1] if dated else ""
