@@ -86,14 +86,15 @@ def check(
     else:
         _print(findings, found.problems)
         wrong_calls = len({one.where for one in findings})
-        left = f", {refused} refused when recorded" if refused else ""
-        click.echo(f"{judged} calls judged, {wrong_calls} of them wrong{left}")
+        left = f"; {refused:,} that fal refused already" if refused else ""
+        total = "1 call" if judged == 1 else f"{judged:,} calls"
+        click.echo(f"{total} judged, {wrong_calls:,} of them wrong{left}")
     sys.exit(BREAKING if findings else INCOMPARABLE if found.problems else 0)
 
 
 def judge(catalog: Catalog, recordings: Recordings) -> tuple[list[Finding], int, int]:
-    """Judge recorded calls; return what is wrong, how many were judged, and how many of them fal
-    refused already. What can't be judged is added to the recordings' problems.
+    """Judge recorded calls; return what is wrong, how many were judged, and how many fal refused
+    already. What can't be judged is added to the recordings' problems.
     """
     findings: list[Finding] = []
     judged = refused = 0
@@ -110,7 +111,7 @@ def judge(catalog: Catalog, recordings: Recordings) -> tuple[list[Finding], int,
         except (SpecError, RecursionError, ValueError) as error:
             recordings.problems.append(f"{call.where}: {endpoint.id}: can't be judged ({error})")
         else:
-            judged += 1
+            judged += not call.refused
     return findings, judged, refused
 
 
