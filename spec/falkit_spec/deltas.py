@@ -117,9 +117,8 @@ def compare_sizes(word: str, unset: float, old: Object, new: Object) -> Iterable
 def compare_as_written(words: Iterable[str], old: Object, new: Object) -> Iterable[Delta]:
     for word in words:
         before, after = old.get(word), new.get(word)
-        if written(before) == written(after) or (
-            word == "format" and {before, after} <= {None, "binary"}
-        ):
+        notes = word == "format" and all(one in (None, "binary") for one in (before, after))
+        if notes or written(before) == written(after):
             continue
         effect: Effect = "fewer" if before is None else "more" if after is None else "other"
         shown = (

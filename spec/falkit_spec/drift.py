@@ -34,7 +34,7 @@ from falkit_spec.shapes import (
     ANYTHING,
     Branch,
     NotComparable,
-    branches,
+    Shapes,
     writes_null,
     written,
 )
@@ -59,7 +59,7 @@ _OUTPUT: dict[Effect, Kind] = {
     "default": "prose",
 }
 _MOST_CHANGES = 5_000
-_MOST_PAIRS = 200_000
+_MOST_PAIRS = 50_000
 _DEEPEST = 100
 
 
@@ -121,6 +121,8 @@ class _Comparison:
     def __init__(self, old: Object, new: Object, part: Part, plain: list[bool]) -> None:
         self._old = old
         self._new = new
+        self._olds, self._news = Shapes(old), Shapes(new)
+        self._same_names = old.get("$defs") == new.get("$defs")
         self._part = part
         # Whether a document never writes null, as those in Pydantic 1's dialect.
         self._plain = plain
@@ -130,6 +132,8 @@ class _Comparison:
 
     def nodes(self, old: JSON, new: JSON, depth: int) -> _Deltas:
         """Compare two schemas; what is being compared already counts as the same."""
+        if self._same_names and old == new:
+            return ()
         key = (id(_target(old, self._old)), id(_target(new, self._new)))
         if key in self._known:
             return self._known[key]
@@ -139,7 +143,7 @@ class _Comparison:
         self._held.append((old, new))
         before, after = resolve(old, self._old), resolve(new, self._new)
         found = (
-            *self._unions(branches(old, self._old), branches(new, self._new), depth),
+            *self._unions(self._olds.branches(old), self._news.branches(new), depth),
             *compare_limits(media_limits(before, self._old), media_limits(after, self._new)),
             *compare_prose(before, after),
         )
@@ -160,16 +164,8 @@ class _Comparison:
             yield Delta(effect, "", "type", words, _names(old), _names(new))
             return
         kept = {one.kind for one in old} & {one.kind for one in new}
-        for effect, mine in (("fewer", old), ("more", new)):
-            gone = [one for one in mine if one.kind not in kept]
-            for null in (True, False):
-                if names := _names(one for one in gone if (one.kind == "null") is null):
-                    said = " or ".join(map(str, names))
-                    words = (
-                        f"no longer {{takes}} {said}" if mine is old else f"also {{takes}} {said}"
-                    )
-                    rule = "null" if null else "type"
-                    yield Delta(effect, "", rule, words, _names(old), _names(new))
+        yield from _kinds("fewer", "no longer {takes}", old, new, kept)
+        yield from _kinds("more", "also {takes}", new, old, kept)
         told: set[int] = set()
         for kind in dict.fromkeys(one.kind for one in old if one.kind in kept):
             mine = [one for one in old if one.kind == kind]
@@ -259,7 +255,7 @@ class _Comparison:
         for name, node in after.items():
             if name in before:
                 continue
-            kind = _names(branches(node, self._new))
+            kind = _names(self._news.branches(node))
             if name in needs:
                 yield Delta("fewer", name, "required", "is new and required", None, kind)
             else:
@@ -278,7 +274,7 @@ class _Comparison:
         yield from compare_sizes("maxProperties", math.inf, old, new)
 
     def _gone(self, name: str, node: JSON, needed: bool, rest: JSON) -> Delta:
-        schema, kinds = resolve(node, self._old), _names(branches(node, self._old))
+        schema, kinds = resolve(node, self._old), _names(self._olds.branches(node))
         if self._part == "input":
             # fal's models ignore fields that they don't know, so that the wish is lost in silence.
             words = "it is refused" if rest is False else "what is given for it is ignored"
@@ -308,6 +304,18 @@ class _Comparison:
             effect: Effect = "gained" if before is None else "lost" if after is None else "default"
             words = f"default: {value_text(before)} → {value_text(after)}"
             yield Delta(effect, "", "default", words, before, after)
+
+
+def _kinds(
+    effect: Effect, words: str, mine: list[Branch], others: list[Branch], kept: set[str]
+) -> Iterable[Delta]:
+    """Tell which kinds of value one side alone has; null apart from all others."""
+    before, after = (mine, others) if effect == "fewer" else (others, mine)
+    alone = [one for one in mine if one.kind not in kept]
+    for null in (True, False):
+        if names := _names(one for one in alone if (one.kind == "null") is null):
+            said = f"{words} {' or '.join(map(str, names))}"
+            yield Delta(effect, "", "null" if null else "type", said, _names(before), _names(after))
 
 
 def _target(node: JSON, root: Object) -> JSON:

@@ -32,7 +32,9 @@ KEYWORDS: Mapping[str, tuple[str, ...]] = {
 _ANY_KIND = ("not", "if", "then", "else", "dependentRequired", "dependentSchemas")
 _STRUCTURAL = frozenset((*_ANY_KIND, *(word for words in KEYWORDS.values() for word in words)))
 _UNIONS = ("anyOf", "oneOf")
-_MOST_BRANCHES = 100
+_MOST_BRANCHES = 50
+_MOST_VALUES = 20_000
+_MOST_STEPS = 500_000
 _DEEPEST = 60
 
 
@@ -58,31 +60,98 @@ class Branch:
         return "integer" if self.schema.get("type") == "integer" else self.kind
 
 
-def branches(node: JSON, root: Object, depth: int = 0) -> list[Branch]:
-    """Return the branches of a schema; NotComparable where they are too many."""
-    if depth > _DEEPEST:
-        raise NotComparable("unions within unions without end")
-    if node is False:
-        return []
-    if not is_object(node):
-        return [Branch(ANYTHING, {})]
-    whole = resolve(node, root)
-    schema = _joined(whole, root, depth)
-    if schema is None:
-        return [Branch(COMBINED, {"allOf": [whole, _closure(whole, root)]})]
-    for union in _UNIONS:
-        parts = schema.get(union)
-        if is_array(parts):
-            # Of `oneOf` that is right where no value fits two branches, as a model's union.
-            beside = {key: value for key, value in schema.items() if key not in _UNIONS}
-            found = [one for part in parts for one in _within(part, beside, root, depth)]
-            break
-    else:
-        found = _plain(schema, root)
-    found = _merged(found)
-    if len(found) > _MOST_BRANCHES:
-        raise NotComparable(f"a union of {len(found):,} branches")
-    return found
+class Shapes:
+    """The schemas of one root, which is where their references lead."""
+
+    def __init__(self, root: Object) -> None:
+        self.root = root
+        self._left = _MOST_STEPS
+
+    def branches(self, node: JSON, depth: int = 0) -> list[Branch]:
+        """Return the branches of a schema; NotComparable where they are too many or too deep."""
+        self._step(depth)
+        if node is False:
+            return []
+        if not is_object(node):
+            return [Branch(ANYTHING, {})]
+        whole = resolve(node, self.root)
+        schema = self._joined(whole, depth)
+        if schema is None:
+            return [Branch(COMBINED, {"allOf": [whole, _closure(whole, self.root)]})]
+        for union in _UNIONS:
+            parts = schema.get(union)
+            if is_array(parts):
+                # Of `oneOf` that is right where no value fits two branches, as a model's union.
+                beside = {key: value for key, value in schema.items() if key not in _UNIONS}
+                found = [one for part in parts for one in self._within(part, beside, depth)]
+                break
+        else:
+            found = self._plain(schema)
+        found = _merged(found)
+        if len(found) > _MOST_BRANCHES:
+            raise NotComparable(f"a union of {len(found):,} branches")
+        return found
+
+    def _step(self, depth: int) -> None:
+        self._left -= 1
+        if depth > _DEEPEST or self._left < 0:
+            raise NotComparable("schemas within schemas without end")
+
+    def _within(self, part: JSON, beside: Object, depth: int) -> list[Branch]:
+        """Return a branch of a union with what is said beside the union."""
+        if not (_STRUCTURAL | {"type", "enum", "const"}) & beside.keys():
+            return self.branches(part, depth + 1)
+        return self.branches({"allOf": [part, beside]}, depth + 1)
+
+    def _joined(self, schema: Object, depth: int) -> Object | None:
+        """Return a schema with the parts of `allOf` in it; None where two parts say something of
+        the same, which no single schema can.
+        """
+        parts = schema.get("allOf")
+        if not is_array(parts):
+            return schema
+        whole: Object | None = {key: value for key, value in schema.items() if key != "allOf"}
+        for part in parts:
+            self._step(depth)
+            read = self._joined(resolve(part, self.root), depth + 1)
+            whole = None if whole is None or read is None else _both(whole, read)
+        return whole
+
+    def _plain(self, schema: Object) -> list[Branch]:
+        opaque = {key: schema[key] for key in _ANY_KIND if key in schema}
+        if opaque and "enum" not in schema and "const" not in schema:
+            opaque["$defs"] = _closure(opaque, self.root)
+        listed = [schema["const"]] if "const" in schema else schema.get("enum")
+        if is_array(listed):
+            return self._listed(listed, schema)
+        stated = schema.get("type")
+        kinds = stated if is_array(stated) else [stated] if isinstance(stated, str) else []
+        if not kinds and not _STRUCTURAL & schema.keys():
+            return [Branch(ANYTHING, {})]
+        found: list[Branch] = []
+        for kind in kinds or _KINDS:
+            if kind == "integer" and "number" in kinds:
+                continue
+            whole: Object = {"type": "integer"} if kind == "integer" else {}
+            general = "number" if kind == "integer" else str(kind)
+            own = {key: schema[key] for key in KEYWORDS.get(general, ()) if key in schema}
+            found.append(Branch(general, {**whole, **own, **opaque}))
+        return found
+
+    def _listed(self, values: list[JSON], schema: Object) -> list[Branch]:
+        """Return listed values, a branch a kind; those that the rest refuses are left out."""
+        if len(values) > _MOST_VALUES:
+            raise NotComparable(f"a list of {len(values):,} values")
+        if (_STRUCTURAL | {"type"}) & schema.keys():
+            rest = {
+                key: value for key, value in schema.items() if key in _STRUCTURAL or key == "type"
+            }
+            fits = Compiled({**rest, "$defs": self.root.get("$defs", {})}).is_valid
+            values = [value for value in values if fits(value)]
+        found: dict[str, dict[bytes, JSON]] = {}
+        for value in values:
+            found.setdefault(kind_of(value), {})[written(value)] = value
+        return [Branch(kind, {}, tuple(each.values())) for kind, each in found.items()]
 
 
 def _merged(found: list[Branch]) -> list[Branch]:
@@ -96,27 +165,6 @@ def _merged(found: list[Branch]) -> list[Branch]:
         return found
     together = [Branch(kind, {}, tuple(known.values())) for kind, known in listed.items()]
     return [*together, *(one for one in found if one.values is None)]
-
-
-def _within(part: JSON, beside: Object, root: Object, depth: int) -> list[Branch]:
-    """Return a branch of a union with what is said beside the union."""
-    if not (_STRUCTURAL | {"type", "enum", "const"}) & beside.keys():
-        return branches(part, root, depth + 1)
-    return branches({"allOf": [part, beside]}, root, depth + 1)
-
-
-def _joined(schema: Object, root: Object, depth: int) -> Object | None:
-    """Return a schema with the parts of `allOf` in it; None where two parts say something of the
-    same, which no single schema can.
-    """
-    parts = schema.get("allOf")
-    if not is_array(parts):
-        return schema
-    whole: Object | None = {key: value for key, value in schema.items() if key != "allOf"}
-    for part in parts:
-        read = _joined(resolve(part, root), root, depth + 1) if depth < _DEEPEST else None
-        whole = None if whole is None or read is None else _both(whole, read)
-    return whole
 
 
 def _both(first: Object, second: Object) -> Object | None:
@@ -150,40 +198,6 @@ _LEAST = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties
 _MOST = {"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"}
 
 
-def _plain(schema: Object, root: Object) -> list[Branch]:
-    opaque = {key: schema[key] for key in _ANY_KIND if key in schema}
-    if opaque and "enum" not in schema and "const" not in schema:
-        opaque["$defs"] = _closure(opaque, root)
-    listed = [schema["const"]] if "const" in schema else schema.get("enum")
-    if is_array(listed):
-        return _listed(listed, schema, root)
-    stated = schema.get("type")
-    kinds = stated if is_array(stated) else [stated] if isinstance(stated, str) else []
-    if not kinds and not _STRUCTURAL & schema.keys():
-        return [Branch(ANYTHING, {})]
-    found: list[Branch] = []
-    for kind in kinds or _KINDS:
-        if kind == "integer" and "number" in kinds:
-            continue
-        whole: Object = {"type": "integer"} if kind == "integer" else {}
-        general = "number" if kind == "integer" else str(kind)
-        own = {key: schema[key] for key in KEYWORDS.get(general, ()) if key in schema}
-        found.append(Branch(general, {**whole, **own, **opaque}))
-    return found
-
-
-def _listed(values: list[JSON], schema: Object, root: Object) -> list[Branch]:
-    """Return listed values, a branch for each kind; those that the rest refuses are left out."""
-    if (_STRUCTURAL | {"type"}) & schema.keys():
-        rest = {key: value for key, value in schema.items() if key in _STRUCTURAL or key == "type"}
-        fits = Compiled({**rest, "$defs": root.get("$defs", {})}).is_valid
-        values = [value for value in values if fits(value)]
-    found: dict[str, dict[bytes, JSON]] = {}
-    for value in values:
-        found.setdefault(kind_of(value), {})[written(value)] = value
-    return [Branch(kind, {}, tuple(each.values())) for kind, each in found.items()]
-
-
 def kind_of(value: JSON) -> str:
     """Return the kind of a value."""
     if isinstance(value, bool):
@@ -194,12 +208,18 @@ def kind_of(value: JSON) -> str:
 
 def written(value: JSON) -> bytes:
     """Return a value as text that is the same for the same value; 1 and 1.0 are."""
-    return orjson.dumps(_even(value), option=orjson.OPT_SORT_KEYS)
+    try:
+        return orjson.dumps(_even(value), option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise NotComparable(f"a value that is nested too deeply ({error})") from error
 
 
 def _even(value: JSON) -> JSON:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
+    if isinstance(value, int) and abs(value) >= 2**63:
+        # A reader may have made it of a float, such as 1e300.
+        return float(value)
     if is_array(value):
         return [_even(one) for one in value]
     return {name: _even(one) for name, one in value.items()} if is_object(value) else value

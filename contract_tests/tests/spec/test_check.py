@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from click.testing import CliRunner, Result
@@ -186,7 +186,7 @@ def test_legal_inputs_are_judged_legal(input: Any) -> None:
     assert judge(Catalog.vendored(), Recordings([call])) == ([], 1, 0)
 
 
-JSONS = st.recursive(
+JSONS: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5) | st.just(PRO),
     lambda inner: (
         st.lists(inner, max_size=3)
@@ -199,37 +199,37 @@ JSONS = st.recursive(
         )
     ),
 )
-ENTRIES = st.lists(
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "request": st.fixed_dictionaries(
-                {},
-                optional={
-                    "method": st.sampled_from(["POST", "GET", 5]),
-                    "url": st.sampled_from(
-                        [
-                            f"https://queue.fal.run/{PRO}",
-                            "https://queue.fal.run/a/b/requests/r",
-                            "[",
-                        ]
-                    ),
-                    "headers": JSONS,
-                    "postData": st.fixed_dictionaries({"text": JSONS | st.just("{}")}) | JSONS,
-                },
-            ),
-            "response": st.fixed_dictionaries(
-                {"status": st.sampled_from([200, 422, None])},
-                optional={"content": st.just({"text": '{"request_id": "r"}'}) | JSONS},
-            ),
-        },
-    )
-    | JSONS,
-    max_size=4,
-)
+URLS = [f"https://queue.fal.run/{PRO}", "https://queue.fal.run/a/b/requests/r", "["]
+Values: TypeAlias = st.SearchStrategy[Any]
 
 
-@given(recorded=JSONS | st.builds(lambda entries: {"log": {"entries": entries}}, ENTRIES))
+@st.composite
+def entries(draw: st.DrawFn) -> dict[str, Any]:
+    """Give entries of a HAR file, some of them damaged."""
+    posted: Values = st.fixed_dictionaries({"text": JSONS | st.just("{}")}) | JSONS
+    request: dict[str, Values] = {
+        "method": st.sampled_from(["POST", "GET", 5]),
+        "url": st.sampled_from(URLS),
+        "headers": JSONS,
+        "postData": posted,
+    }
+    response: dict[str, Values] = {
+        "status": st.sampled_from([200, 422, None]),
+        "content": st.just({"text": '{"request_id": "r"}'}) | JSONS,
+    }
+    parts = {"request": request, "response": response}
+    entry: dict[str, Any] = {
+        part: {name: draw(values) for name, values in fields.items() if draw(st.booleans())}
+        for part, fields in parts.items()
+    }
+    return {**entry, draw(st.sampled_from(["x", "x", "x", "request", "response"])): draw(JSONS)}
+
+
+def har_of(found: list[Any]) -> dict[str, Any]:
+    return {"log": {"entries": found}}
+
+
+@given(recorded=JSONS | st.lists(entries() | JSONS, max_size=4).map(har_of))
 def test_no_recording_breaks_it(recorded: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "any.json"
     path.write_text(json.dumps(recorded))
