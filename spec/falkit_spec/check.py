@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 
 from falkit_spec.catalog import Catalog
-from falkit_spec.drift_cli import check_date, documents_option, places_of
+from falkit_spec.drift_cli import check_date, documents_option
 from falkit_spec.drift_report import BREAKING, INCOMPARABLE, plain
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.errors import SpecError, UnknownDate
+from falkit_spec.errors import BadDocument, SpecError, UnknownDate
 from falkit_spec.recordings import Call, Recordings, read_recordings
 from falkit_spec.types import JSON, Object
 
@@ -71,12 +71,16 @@ def check(
     Exits with 1 if something is wrong; else with 3 if something couldn't be judged, such as
     an endpoint without a document; else with 0.
     """
-    places = places_of(documents)
     try:
         # Falkit's own documents have months alone.
-        catalog = Catalog.read(places, as_of) if places else Catalog.vendored(as_of and as_of[:7])
+        month = as_of and as_of[:7]
+        catalog = Catalog.read(documents, as_of) if documents else Catalog.vendored(month)
     except UnknownDate as error:
         raise click.UsageError(f"as-of: {error}") from error
+    except BadDocument as error:
+        raise click.UsageError(f"documents: {error}") from error
+    for note in catalog.notes:
+        click.echo(plain(f"falkit: {note}"), err=True)
     found = read_recordings(files, endpoint, outputs=outputs)
     findings, judged, refused = judge(catalog, found)
     if form == "json":

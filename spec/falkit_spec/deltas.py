@@ -20,7 +20,15 @@ FEWER: tuple[Effect, ...] = ("fewer", "other", "lost", "default")
 MORE: tuple[Effect, ...] = ("more", "other", "gained")
 OPAQUE = ("not", "contains", "propertyNames", "patternProperties", "allOf", "$defs")
 """Keywords that are the same or not; what they take isn't compared."""
-_PROSE = ("title", "description", "examples", "example", "deprecated", "x-fal-order-properties")
+_PROSE = (
+    "title",
+    "description",
+    "examples",
+    "example",
+    "deprecated",
+    "x-fal-order-properties",
+    "ui",
+)
 
 
 @dataclass(frozen=True)

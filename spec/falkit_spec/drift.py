@@ -105,11 +105,18 @@ def compare(old: Document, new: Document) -> list[Change]:
 
 
 def _compared(part: Part, old: Object, new: Object, plain: list[bool]) -> Iterable[Change]:
+    if part == "input":
+        # Whatever a document says or doesn't say of its input, a body is an object.
+        old, new = (one if _says(one) else {**one, "type": "object"} for one in (old, new))
     comparison = _Comparison(old, new, part, plain)
     for found in comparison.nodes(old, new, 0):
         words = found.message.replace("{takes}", "takes" if part == "input" else "gives")
         kind = (_INPUT if part == "input" else _OUTPUT)[found.effect]
         yield Change(kind, part, found.field, found.rule, words, found.before, found.after)
+
+
+def _says(schema: Object) -> bool:
+    return any(one.kind != ANYTHING for one in Shapes(schema).branches(schema))
 
 
 _Deltas: TypeAlias = tuple[Delta, ...]

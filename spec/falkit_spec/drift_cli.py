@@ -28,7 +28,7 @@ from falkit_spec.errors import BadDocument, SpecError, UnknownDate
 from falkit_spec.fetch import Fetcher, address_of
 from falkit_spec.folder import Folder, checked, newest, today
 from falkit_spec.lock import DATE, Lock, date_of
-from falkit_spec.sources import read_file, read_sources
+from falkit_spec.sources import read_sources
 
 FOLDER = "fal-documents"
 """The folder for documents where none is configured. Not `documents`: at home that is, on disks
@@ -44,8 +44,8 @@ documents_option = click.option(
     multiple=True,
     type=click.Path(),
     envvar="FALKIT_DOCUMENTS",
-    help="Your own documents; may be repeated.  [env: FALKIT_DOCUMENTS; default: ./"
-    f"{FOLDER} where it is there]",
+    show_envvar=True,
+    help="Your own documents; may be given more than once.",
 )
 _INTO = click.option(
     "--into",
@@ -131,6 +131,8 @@ def add(
     _save(folder)
     if added:
         click.echo(f"\nfalkit serve --documents {folder.root}")
+    if added and str(folder.root) not in documents:
+        click.echo(f'documents = ["{folder.root.as_posix()}"] in falkit.toml is for every command')
     sys.exit(1 if failed else 0)
 
 
@@ -160,6 +162,8 @@ def diff(
     form: str,
 ) -> None:
     """Say what changed, and what of it breaks callers.
+
+    Yours are those of --documents, else of ./fal-documents, else falkit's own.
 
     \b
     falkit spec diff                                 yours with fal's of today
@@ -302,10 +306,12 @@ _USER = re.compile(r"//[^/?#]*@")
 
 
 def _copied(path: Path) -> Document:
-    data, raw = read_file(path)
-    if "overlay" in data:
+    found = read_sources([path])
+    if found.overlays:
         raise BadDocument(str(path), "is an overlay; put it into the folder as it is")
-    return checked(raw, str(path), date=date_of(path.resolve()) or today())
+    if not found.documents:
+        raise SpecError("; ".join(found.notes) or f"{path}: no document")
+    return checked(found.documents[0].raw, str(path), date=date_of(path.resolve()) or today())
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -46,7 +46,7 @@ def read_sources(places: Iterable[str | Path]) -> Sources:
     dates = Dates(found.notes)
     for place, path in _files(places, found.notes):
         try:
-            data, raw = read_file(path)
+            data, raw = _read(path)
             if "overlay" in data:
                 found.overlays.append(Overlay.from_data(data, source=str(path)))
                 continue
@@ -88,7 +88,7 @@ def _below(place: Path) -> Generator[Path]:
                 yield path
 
 
-def read_file(path: Path) -> tuple[dict[str, JSON], bytes]:
+def _read(path: Path) -> tuple[dict[str, JSON], bytes]:
     """Return a file's JSON or YAML object and, as JSON, its bytes; BadDocument for others."""
     try:
         size = path.stat().st_size

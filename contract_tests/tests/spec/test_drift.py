@@ -249,6 +249,11 @@ def test_null_where_both_documents_write_it_is_told() -> None:
     assert found == [("breaking", "x", "also gives null")]
 
 
+def test_an_input_of_which_nothing_is_said_is_an_object() -> None:
+    assert shown(document(ref("Gone")), document({"type": "object"})) == []
+    assert shown(document(), document(taking(TEXT))) == [("breaking", "x", "is new and required")]
+
+
 def test_bytes_that_no_reply_holds_may_go() -> None:
     older: Object = {**FILE, "properties": {"url": TEXT, "data": {**TEXT, "format": "binary"}}}
     assert shown(document(None, taking(older)), document(None, taking(FILE))) == []
