@@ -113,6 +113,12 @@ def test_what_cannot_be_judged_is_never_clean(recorded: Any) -> None:
     assert "calls.json" in result.output
 
 
+def test_what_is_printed_is_text() -> None:
+    result = check({"endpoint_id": "acme/\x1b[31mred\n", "input": {}})
+    assert "\x1b" not in result.output
+    assert len(result.output.splitlines()) == 2
+
+
 def test_files_that_cannot_be_read_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recordings, "MOST_BYTES", 100)
     Path("large.json").write_text(" " * 200)

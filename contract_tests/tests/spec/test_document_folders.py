@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 
@@ -177,13 +178,21 @@ def test_a_document_too_large_is_not_read_to_its_end(
     assert "has more than 1,000 bytes" in run("add", IMAGE, "--from", fal.url).stderr
 
 
-def test_a_host_that_cannot_be_reached_is_tried_once() -> None:
+def test_a_host_that_cannot_be_reached_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    fetcher = Fetcher()
+    fetcher, tried = Fetcher(), list[str]()
+    stream = httpx.Client.stream
+
+    def counted(self: httpx.Client, method: str, url: str, **more: Any) -> Any:
+        tried.append(url)
+        return stream(self, method, url, **more)
+
+    monkeypatch.setattr(httpx.Client, "stream", counted)
     for name in ("a", "b"):
         with pytest.raises(FetchFailed, match=f"{name}: can't be reached .* give a FILE"):
             fetcher.fetch(f"{address}/{name}")
+    assert tried == [f"{address}/a"]
     result = run("add", IMAGE, "--from", address)
     assert result.exit_code == 1
     assert "can't be reached" in result.stderr
@@ -353,7 +362,12 @@ def test_update_takes_a_file_from_where_it_was_copied() -> None:
     assert run("update").exit_code == 3
 
 
-LOCKS = [b"", b"{", b"[]", b'{"version": 9}', b'{"version": 1, "documents": {"a/b": {"file": 5}}}']
+ENTRY = {"file": "acme/image.json", "sha256": "0", "date": "yesterday", "source": "x"}
+LOCKS = [
+    *(b"", b"{", b"[]", b'{"version": 9}', b'{"version": 1, "documents": {"a/b": {"file": 5}}}'),
+    json.dumps({"version": 1, "documents": {IMAGE: ENTRY}}).encode(),
+    b'{"version": 1, "documents": ' + b"[" * 3000,
+]
 
 
 @pytest.mark.parametrize("raw", LOCKS)
