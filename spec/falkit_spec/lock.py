@@ -87,24 +87,32 @@ class Lock:
 
 
 class Dates:
-    """The dates that locks give, each lock read once."""
+    """The dates that locks give, each lock read once; what is wrong with one is noted."""
 
     def __init__(self, notes: list[str]) -> None:
         self._notes = notes
-        self._known: dict[Path, dict[str, str]] = {}
+        # By folder, the dates by path of the locks in it and above it.
+        self._known: dict[str, dict[str, str]] = {}
 
-    def of(self, path: Path, place: Path) -> str:
-        """Return the date of a file below a place, by the nearest lock above; empty if none is."""
-        for folder in path.parents:
+    def of(self, path: str, top: str) -> str:
+        """Return the date of a file below a folder, by the nearest lock above; empty if none is."""
+        folders = [os.path.dirname(path)]
+        while folders[-1] not in self._known and len(folders[-1]) > len(top.rstrip(os.sep)):
+            folders.append(os.path.dirname(folders[-1]))
+        found: dict[str, str] = {}
+        for folder in reversed(folders):
             if folder not in self._known:
-                lock = Lock.read(folder)
-                if lock.problem:
-                    self._notes.append(f"{lock.path}: {lock.problem}; left out")
-                self._known[folder] = {one.file: one.date for one in lock.entries.values()}
-            date = self._known[folder].get(path.relative_to(folder).as_posix())
-            if date is not None or folder == place:
-                return date or ""
-        return ""
+                own = self._read(folder)
+                self._known[folder] = {**found, **own} if own else found
+            found = self._known[folder]
+        return found.get(path, "")
+
+    def _read(self, folder: str) -> dict[str, str]:
+        lock = Lock.read(Path(folder))
+        if lock.problem:
+            self._notes.append(f"{lock.path}: {lock.problem}; left out")
+        entries = lock.entries.values()
+        return {os.path.join(folder, one.file.replace("/", os.sep)): one.date for one in entries}
 
 
 def date_of(path: Path) -> str:

@@ -50,7 +50,7 @@ def read_sources(places: Iterable[str | Path]) -> Sources:
             if "overlay" in data:
                 found.overlays.append(Overlay.from_data(data, source=str(path)))
                 continue
-            date = date_of(place.name / path.relative_to(place)) or dates.of(path, place)
+            date = date_of(place.name / path.relative_to(place)) or dates.of(str(path), str(place))
             document = Document(raw, source=str(path), date=date)
             document.learn_id(data)
         except BadDocument as error:
