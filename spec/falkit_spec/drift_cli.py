@@ -186,7 +186,7 @@ def diff(
         def new(id: str) -> Document:
             return _fetched(fetcher, address_of(id, base), id)
     else:
-        is_date = DATE.fullmatch(against) is not None and not Path(against).exists()
+        is_date = DATE.fullmatch(against) is not None and not os.path.exists(against)
         theirs = _Versions(places, against, ids) if is_date else _Versions([against], "", ids)
         mine.problems += [one for one in theirs.problems if one not in mine.problems]
         only = 0 if ids else len(theirs.found.keys() - mine.found.keys())
@@ -257,7 +257,7 @@ class _Versions:
         self.found = newest(sources.documents, as_of)
         self.notes = [
             f"{one.source}: was edited since it was added (documents.lock has another digest)"
-            for lock in (Lock.read(Path(place)) for place in places if Path(place).is_dir())
+            for lock in (Lock.read(Path(place)) for place in places if os.path.isdir(place))
             for one in self.found.values()
             if lock.edited(one)
         ]
@@ -290,11 +290,15 @@ def _read(fetcher: Fetcher, word: str, base: str, root: Path) -> tuple[Document,
     endpoint_id = page[1] if page else word
     if page is None and word.lower().startswith(("http://", "https://")):
         return _fetched(fetcher, word), _USER.sub("//", word, count=1)
-    path = Path(word).expanduser()
-    if path.is_file() or word.endswith((".json", ".yaml", ".yml")):
+    path = Path(os.path.expanduser(word))
+    if os.path.isfile(path) or word.endswith((".json", ".yaml", ".yml")):
         return _copied(path), _relative(path, root)
     if not is_id(endpoint_id):
-        what = "a folder; name its files, or give it to --documents" if path.is_dir() else "no file"
+        what = (
+            "a folder; name its files, or give it to --documents"
+            if os.path.isdir(path)
+            else "no file"
+        )
         raise SpecError(
             f"is neither an endpoint's id such as fal-ai/flux/dev nor a URL, and {what}"
         )
@@ -351,10 +355,12 @@ def _folder(into: Path | None, documents: Sequence[str]) -> Folder:
     if into is None:
         one = Path(documents[0]) if len(documents) == 1 else None
         fits = (
-            one is not None and not one.is_file() and one.suffix not in (".json", ".yaml", ".yml")
+            one is not None
+            and not os.path.isfile(one)
+            and one.suffix not in (".json", ".yaml", ".yml")
         )
         into = one if one is not None and fits else Path(FOLDER)
-    if into.exists() and not into.is_dir():
+    if os.path.exists(into) and not os.path.isdir(into):
         raise click.UsageError(f"{into}: isn't a folder")
     try:
         return Folder(into)
@@ -372,7 +378,7 @@ def _save(folder: Folder) -> None:
 
 def places_of(documents: Sequence[str]) -> list[str]:
     """Return the files and folders of documents that a command goes by."""
-    return [*documents] or ([FOLDER] if Path(FOLDER).is_dir() else [])
+    return [*documents] or ([FOLDER] if os.path.isdir(FOLDER) else [])
 
 
 def _own(endpoint_id: str) -> str:

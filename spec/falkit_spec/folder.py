@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ class Folder:
     def __init__(self, root: Path) -> None:
         """Read what is there; Refused where the lock can't be used."""
         self.root = root
-        found = read_sources([root]) if root.is_dir() else None
+        found = read_sources([root]) if os.path.isdir(root) else None
         self.notes = found.notes if found else []
         self.lock = Lock.read(root)
         if self.lock.problem:

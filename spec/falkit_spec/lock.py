@@ -45,7 +45,7 @@ class Lock:
     def read(folder: Path) -> Lock:
         """Read a folder's lock; what can't be used is left out and named in `problem`."""
         lock = Lock(folder / NAME)
-        if not lock.path.is_file():
+        if not os.path.isfile(lock.path):
             return lock
         try:
             if lock.path.stat().st_size > _MOST_BYTES:

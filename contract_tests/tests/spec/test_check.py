@@ -89,7 +89,7 @@ def test_what_was_right_at_a_date_may_be_wrong_today() -> None:
     assert check(recorded, "--documents", "docs").exit_code == 1
     for date in ("2026-01", "2026-03-04"):
         assert check(recorded, "--documents", "docs", "--as-of", date).exit_code == 0
-    assert "neither a month" in check(recorded, "--as-of", "March").output
+    assert "as-of: 'March' is" in check(recorded, "--as-of", "March").output
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_an_id_that_is_no_name_for_a_file_is_refused(fal: Fal, endpoint_id: str)
 
 
 @pytest.mark.parametrize(
-    "word", ["../x/y", "/etc/x", "a", "acme/../../x", "acme//x", "~/x.json", "."]
+    "word", ["../x/y", "/etc/x", "a", "acme/../../x", "acme//x", "~nobody/x.json", ".", "x/" * 3000]
 )
 def test_what_is_neither_id_nor_file_is_refused(word: str) -> None:
     assert run("add", word).exit_code == 1
