@@ -9,13 +9,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from textwrap import fill, indent
 from typing import Any
 
 import click
 
-from falkit_spec.cli_types import types
 from falkit_spec.combinations import Combination
 from falkit_spec.describing import (
     file_lines,
@@ -36,13 +36,32 @@ from falkit_spec.types import JSON
 
 UNKNOWN = "unknown"
 
+# Imported when called.
+_ELSEWHERE = {
+    "add": "falkit_spec.drift_cli:add",
+    "diff": "falkit_spec.drift_cli:diff",
+    "update": "falkit_spec.drift_cli:update",
+    "types": "falkit_spec.cli_types:types",
+}
 
-@click.group()
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *_ELSEWHERE]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = _ELSEWHERE[cmd_name].partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands)
 def spec() -> None:
     """Look at the endpoints that falkit knows, and at documents."""
 
-
-spec.add_command(types)
 
 UNKNOWN = "unknown"
 # Rows of one listing of combinations.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import os
-import re
 import stat
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ import orjson
 
 from falkit_spec.document import Document, is_id, read_object
 from falkit_spec.errors import BadDocument
+from falkit_spec.lock import DATE, Dates
 from falkit_spec.overlay import Overlay
 from falkit_spec.types import JSON, is_object
 
@@ -32,7 +32,6 @@ MOST_ENTRIES = 200_000
 MOST_NODES, DEEPEST = 1_000_000, 200
 """What YAML may unfold to, its aliases followed, and how deep it may be nested."""
 _SUFFIXES = (".json", ".yaml", ".yml")
-_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?", re.ASCII)
 _IGNORED = frozenset(("node_modules", "__pycache__"))
 _NAME = attrgetter("name")
 _BOM, _UTF_16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
@@ -96,7 +95,8 @@ def read_sources(places: Iterable[str | Path]) -> Sources:
     """Read the documents and overlays in files and folders, each folder with all below it.
 
     A document's date is that of the folder called by one that is nearest above it, such as
-    `2026-05` or `2026-05-12`; without such a folder it has none.
+    `2026-05` or `2026-05-12`; without such a folder the one that `documents.lock` has of it, if
+    any.
     """
     return Reader(places).read()
 
@@ -125,9 +125,11 @@ class Reader:
 
     def _read(self) -> Sources:
         found, known, before = Sources(), dict[str, Source](), self._known
+        dates = Dates(found.notes)
         for path, folder, own, stamp in _files(self.places, found.notes):
             old = before.get(path)
             date, place = _date_and_place(path[len(folder) :], own)
+            date = date or dates.of(path, folder)
             if old is not None and (old.stamp, old.date) == (stamp, date):
                 source = old
             else:
@@ -178,7 +180,7 @@ def _files(
             continue
         folder = place if is_folder else os.path.dirname(place)
         own = os.path.basename(os.path.abspath(folder))
-        own = own if _DATE.fullmatch(own) else ""
+        own = own if DATE.fullmatch(own) else ""
         for path in _below(place, notes) if is_folder else [place]:
             try:
                 status = os.stat(path)
@@ -299,7 +301,7 @@ def _date_and_place(inside: str, own: str) -> tuple[str, str]:
     """
     names = inside.replace(os.sep, "/").strip("/").rpartition(".")[0].split("/")
     for number in range(len(names) - 2, -1, -1):
-        if _DATE.fullmatch(names[number]):
+        if DATE.fullmatch(names[number]):
             return names[number], "/".join(names[number + 1 :])
     return own, "/".join(names)
 

@@ -28,6 +28,7 @@ _COMMANDS = {
     "cert": "falkit_mock.cli.gateway:cert",
     "uninstall": "falkit_mock.cli.gateway:uninstall",
     "spec": "falkit_spec.cli:spec",
+    "check": "falkit_spec.check:check",
     "call": "falkit_client.cli:call",
     "listen": "falkit_client.listener:listen",
     "trigger": "falkit_mock.cli.webhooks:trigger",
