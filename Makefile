@@ -9,7 +9,8 @@ JS := contract_tests/tests/clients/javascript
 SDK := contract_tests/tests/clients/sdk
 
 .PHONY: help demo test check format lint typecheck typecheck-here typecheck-windows typecheck-macos \
-	types catalogue tests planted planted-quick nightly attack wheel tools javascript sdk clients-latest seeds bench clean
+	types catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
+	seeds bench clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -99,14 +100,25 @@ planted-quick: .venv/.ready # those that the state machine has to find take long
 planted: .venv/.ready ## plant faults in copies of the code; each must fail the test named for it
 	$(V)/python contract_tests/tests/planted.py --write
 
-nightly: planted ## the contract tests at length: a million inputs, thousands of walks of the state machine
+# DOCS names a folder of fal's documents, on which the words of refusals are compared too.
+nightly: planted oldest-pydantic ## the contract tests at length: a million inputs, thousands of walks of the state machine
 	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto --timeout 3000 -o faulthandler_timeout=3300 \
 		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
-		contract_tests/tests/client/test_spec_types.py
+		contract_tests/tests/client/test_spec_types.py contract_tests/tests/spec/test_words_match_generated.py
 	PYTHONPATH=contract_tests $(V)/python -m attack --minutes 1 --least 250 --seed 1
 	PYTHONPATH=contract_tests $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
 
-attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, documents
+# As old as pyproject.toml allows; its wheels are for Python up to 3.12.
+OLDEST := .venv/oldest-pydantic
+$(OLDEST)/.ready: pyproject.toml | .venv/.ready
+	$(V)/python -m pip $(QUIET) install --upgrade --target $(OLDEST) pydantic==2.8.0
+	@touch $@
+
+oldest-pydantic: $(OLDEST)/.ready ## the words of refusals by the oldest Pydantic that falkit takes
+	PYTHONPATH=$(OLDEST) $(V)/pytest -q -p no:xdist contract_tests/tests/spec/test_words_for_other_shapes.py \
+		contract_tests/tests/spec/test_validation.py contract_tests/tests/spec/test_odd_documents.py
+
+attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, archives, documents
 	PYTHONPATH=contract_tests $(V)/python -m attack
 	PYTHONPATH=contract_tests $(V)/python -m attack.documents
 

@@ -96,12 +96,6 @@ def said_by_pydantic(model: type[BaseModel], body: object, *, strict: bool) -> l
     return []
 
 
-def by_field(faults: list[Fault]) -> dict[str | int, Fault]:
-    named = {fault["loc"][1]: fault for fault in faults}
-    assert len(named) == len(faults), "Pydantic has one fault per field"
-    return named
-
-
 def as_sent(faults: list[Fault]) -> list[Fault]:
     """Return faults as they come out of JSON."""
     return cast("list[Fault]", json.loads(json.dumps(faults)))

@@ -18,11 +18,11 @@ from falkit_spec.media import MediaInput, Place, with_urls
 from falkit_spec.media_fields import InputFiles
 from falkit_spec.overlay import Overlay
 from falkit_spec.reader import self_contained
-from falkit_spec.schema import NOT_JSON, Compiled, ordered, resolve
+from falkit_spec.schema import NOT_JSON, Compiled, ordered, plain, resolve
 from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object, is_shallow
 
 if TYPE_CHECKING:
-    from falkit_spec.validation import InputValidator
+    from falkit_spec.refusals import InputValidator
 
 _DEEPEST = 200
 """So many levels a document may have; fal's have some twenty."""
@@ -156,10 +156,17 @@ class Endpoint:
 
     def is_valid(self, input: JSON) -> bool:
         """Tell whether `validate` would find nothing; takes microseconds."""
-        return self.accept(input) is not None
+        if self.accept(input) is not None:
+            return True
+        # What the document takes, and not at first sight, only Pydantic can tell.
+        unsure = isinstance(input, dict) and self._document.is_valid(input)
+        return unsure and not self._validator.faults(input)
 
     def accept(self, input: JSON) -> tuple[Object, Figures] | None:
-        """Return a valid input with its defaults filled in, and its figures; None for any other."""
+        """Return a valid input with its defaults filled in, and its figures; None for any other.
+
+        None too where only Pydantic can tell, as of an address that is written in an odd way.
+        """
         if not isinstance(input, dict):
             return None
         try:
@@ -190,13 +197,19 @@ class Endpoint:
         """List all that is wrong with an input, as fal's `detail`; `[]` where it is valid.
 
         `coerce` takes what Pydantic's lax mode takes ("6.5" for a number, "true" for a
-        boolean); by default the document decides, and those are refused.
+        boolean); by default the document decides, and those are refused. The first input that
+        isn't plainly valid has Pydantic's core imported and a model built, in 30 ms or so.
         """
-        return [] if self.is_valid(input) else self._validator.faults(input, coerce=coerce)
+        return [] if self.accept(input) else self._validator.faults(input, coerce=coerce)
 
     def coerced(self, input: JSON) -> JSON:
         """Return the input as Pydantic's lax mode would take it; what it refuses stays."""
-        return input if self.is_valid(input) else self._validator.coerced(input)
+        return input if self.accept(input) else self._validator.coerced(input)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether Pydantic's model is built, so that a refusal takes microseconds."""
+        return "_validator" in self.__dict__
 
     def validate_output(self, output: JSON) -> list[str]:
         """List what is wrong with an output in plain words, each with its path."""
@@ -308,6 +321,10 @@ class Endpoint:
 
     @cached_property
     def _input(self) -> Compiled:
+        return Compiled(plain(self.input_schema), formats=True)
+
+    @cached_property
+    def _document(self) -> Compiled:
         return Compiled(self.input_schema)
 
     @cached_property
@@ -316,8 +333,8 @@ class Endpoint:
 
     @cached_property
     def _validator(self) -> InputValidator:
-        # Imported here: jsonschema costs 30 ms, and most inputs are valid.
-        from falkit_spec.validation import InputValidator
+        # Imported here: Pydantic's core costs 25 ms, and most inputs are valid.
+        from falkit_spec.refusals import InputValidator
 
         return InputValidator(self.input_schema, self.rules, self.defaults)
 

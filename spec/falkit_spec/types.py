@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NotRequired, TypeAlias, TypedDict, TypeGuard
+from typing import Literal, NotRequired, TypeAlias, TypedDict, TypeGuard, cast
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 Object: TypeAlias = dict[str, JSON]
+Path: TypeAlias = tuple[str | int, ...]
 Certainty: TypeAlias = Literal["confirmed", "inferred"]
 
 
@@ -73,3 +74,49 @@ def copy_json(value: JSON) -> JSON:
     if isinstance(value, dict):
         return {name: copy_json(one) for name, one in value.items()}
     return [copy_json(one) for one in value] if isinstance(value, list) else value
+
+
+_MAX_DEPTH = 100
+_MAX_INTEGER = 10**400
+"""More than a float holds, yet short enough to be written out."""
+_NOT_FINITE = ("finite_number", "Input should be a finite number")
+_NO_VALUE = ("invalid-json-value", "input was not a valid JSON value")
+_INVALID_KEY = ("invalid_key", "Keys should be strings")
+_TOO_DEEP = ("recursion_loop", "Recursion error - cyclic reference detected")
+
+Words: TypeAlias = tuple[str, str]
+
+
+def sanitize(value: object) -> tuple[JSON, list[tuple[Path, Words]]]:
+    """Return a copy that is JSON, shallow and short, and the places that aren't JSON, with why.
+
+    Integers of hundreds of digits are shortened silently: the copy breaks the same limits.
+    """
+    found: list[tuple[Path, Words]] = []
+    return _sanitize(value, (), found), found
+
+
+def _sanitize(value: object, path: Path, found: list[tuple[Path, Words]]) -> JSON:
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, int | float):
+        if not is_finite(value):
+            found.append((path, _NOT_FINITE))
+        short = isinstance(value, float) or abs(value) <= _MAX_INTEGER
+        return value if short else (_MAX_INTEGER if value > 0 else -_MAX_INTEGER)
+    if not isinstance(value, dict | list):
+        found.append((path, _NO_VALUE))
+        return None
+    if len(path) >= _MAX_DEPTH:
+        found.append((path, _TOO_DEEP))
+        return None
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        return [_sanitize(item, (*path, index), found) for index, item in enumerate(items)]
+    kept: dict[str, JSON] = {}
+    for key, item in cast("dict[object, object]", value).items():
+        if isinstance(key, str):
+            kept[key] = _sanitize(item, (*path, key), found)
+        else:
+            found.append(((*path, str(key)), _INVALID_KEY))
+    return kept

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple, TypeAlias
 
 from hypothesis import strategies as st
@@ -29,7 +30,7 @@ from falkit_contract.strategies._values import (
     lists,
     required,
 )
-from falkit_spec import wording
+from falkit_spec.refusals import InputValidator
 from falkit_spec.schema import Compiled
 from falkit_spec.types import JSON, Object, is_array, is_number, is_object
 
@@ -226,12 +227,32 @@ def error_type(flat: Flat, given: str) -> str | None:
     """Return the error's type for a value of the wrong sort; None where the sort is taken."""
     if flat.choices is not None:
         right = {sort for choice in flat.choices for sort in _RIGHT[_KINDS[type(choice)]]}
+        if any(type(choice) is int and choice in (0, 1) for choice in flat.choices):
+            # To Python, and so to Pydantic, they are equal to booleans.
+            right.add("boolean")
         return None if given in right else "literal_error"
     kind = flat.kind
     if kind is None or given in _RIGHT[kind]:
         return None
-    read = wording.lax(kind, flat.schema, EXAMPLES[given][0])
-    return read.type if isinstance(read, wording.Message) else None
+    # Of what is inside nothing shows but whether there is anything.
+    shape: Object = {
+        key: [True for _ in value]
+        if is_array(value)
+        else {"x": True}
+        if is_object(value)
+        else value
+        for key in ("prefixItems", "items", "minItems", "maxItems", "properties", "format")
+        if (value := flat.schema.get(key)) is not None
+    }
+    return _refused(json.dumps({**shape, "type": kind}), given)
+
+
+@cache
+def _refused(schema: str, given: str) -> str | None:
+    """Return the type of Pydantic's error for a value of a wrong sort; None where it is taken."""
+    validator = InputValidator({"properties": {"x": json.loads(schema)}}, (), {})
+    faults = validator.faults({"x": EXAMPLES[given][0]}, coerce=True)
+    return faults[0]["type"] if faults else None
 
 
 _KINDS = {

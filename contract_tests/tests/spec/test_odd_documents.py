@@ -41,11 +41,13 @@ ANYTHING: list[JSON] = [None, 1, "x", [], {}, {"a": [1]}]
 
 @pytest.mark.parametrize("value", ANYTHING)
 @pytest.mark.parametrize("schema", [None, {}, ref("Gone"), {"$ref": "http://x/y"}, {"$ref": 5}, 7])
-def test_a_missing_schema_accepts_anything(schema: JSON, value: JSON) -> None:
+def test_a_missing_schema_accepts_any_object_and_any_output(schema: JSON, value: JSON) -> None:
     odd = endpoint(schema, schema)
     assert odd.is_valid(value) is isinstance(value, dict)
-    said = [fault["type"] for fault in odd.validate(value)]
-    assert said == ([] if isinstance(value, dict) else ["model_attributes_type"])
+    for coerce in (False, True):
+        said = [(fault["type"], fault["loc"]) for fault in odd.validate(value, coerce=coerce)]
+        refused = [("model_attributes_type", ["body"])]
+        assert said == ([] if isinstance(value, dict) else refused)
     assert odd.validate_output(value) == []
     assert odd.example_output() == {}
 
@@ -194,10 +196,17 @@ def test_tuples_are_read_in_all_three_spellings(items: Object) -> None:
         ([0], "int_parsing"),
         ([1], "string_type"),
     ]
-    [missing] = odd.validate({"t": [1]})
-    assert (missing["loc"], missing["type"]) == (["body", "t", 1], "missing")
+    fews: list[list[JSON]] = [[], [1]]
+    for few in fews:
+        [missing] = odd.validate({"t": few})
+        assert (missing["loc"], missing["type"]) == (["body", "t"], "too_short")
+        assert missing.get("ctx") == {
+            "field_type": "List",
+            "min_length": 2,
+            "actual_length": len(few),
+        }
     [no_list] = odd.validate({"t": 1})
-    assert no_list["type"] == "tuple_type"
+    assert no_list["type"] == "list_type"
 
 
 @pytest.mark.parametrize(

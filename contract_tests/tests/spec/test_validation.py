@@ -9,8 +9,8 @@ from hypothesis import given, settings, strategies as st
 
 from falkit_spec import JSON, Catalog, Document, Endpoint, Object
 from falkit_spec.schema import Compiled
+from falkit_spec.types import sanitize
 from falkit_spec.validation import describe_errors
-from falkit_spec.wording import sanitize
 
 FAST, RETAKE = "fal-ai/ltx-2/image-to-video/fast", "fal-ai/ltx-2/retake-video"
 BODY: Object = {"image_url": "https://example.com/a.png", "prompt": "a boat"}
@@ -234,7 +234,7 @@ def taking(schema: JSON) -> Endpoint:
             {"type": "object", "maxProperties": 1},
             {"a": 1, "b": 2},
             "too_long",
-            "Dictionary should have at most 1 item after validation, not 2",
+            "Dictionary should have at most 1 item after validation",
         ),
         ({"const": 5}, 6, "literal_error", "Input should be 5"),
         ({"type": "null"}, 6, "none_required", "Input should be None"),
@@ -261,8 +261,8 @@ def taking(schema: JSON) -> Endpoint:
         (
             {"additionalProperties": False},
             {"a": 1},
-            "value_error",
-            "Value error, does not meet 'additionalProperties'",
+            "too_long",
+            "Dictionary should have at most 0 items after validation",
         ),
     ],
     ids=range(11),
@@ -270,8 +270,10 @@ def taking(schema: JSON) -> Endpoint:
 def test_constraints_that_ltx_2_has_not_are_worded_too(
     schema: JSON, value: JSON, type_: str, msg: str
 ) -> None:
-    faults = taking(schema).validate({"v": value})
-    assert [(fault["type"], fault["msg"]) for fault in faults] == [(type_, msg)]
+    [fault] = taking(schema).validate({"v": value})
+    assert fault["type"] == type_
+    # How many there are too many, Pydantic says since 2.9 in other words.
+    assert fault["msg"].startswith(msg)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +331,7 @@ def test_values_inside_lists_are_coerced() -> None:
 def test_values_that_are_not_json_are_named_with_their_place() -> None:
     made, odd = sanitize({"a": [object()], "b": {"c": 1.5, "d": (1,)}})
     assert made == {"a": [None], "b": {"c": 1.5, "d": None}}
-    assert [(path, words.type) for path, words in odd] == [
+    assert [(path, type_) for path, (type_, _) in odd] == [
         (("a", 0), "invalid-json-value"),
         (("b", "d"), "invalid-json-value"),
     ]

@@ -26,7 +26,7 @@ from falkit_mock.hosts.addresses import Address
 from falkit_mock.hosts.replies import Reply, json_reply
 from falkit_mock.service import BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
-from falkit_spec import JSON, Catalog, Object
+from falkit_spec import JSON, Catalog, Fault, Object
 from falkit_spec.schema import Compiled
 from falkit_spec.types import is_object
 
@@ -215,12 +215,16 @@ async def read_object(context: RequestContext, schema: Object) -> Object:
     except NotJson as error:
         raise bad_field("json_invalid", ["body"], "JSON decode error", error.message) from None
     if not is_object(value) or not Compiled(schema).is_valid(value):
-        # Lazy: it imports jsonschema, and few bodies are refused.
-        from falkit_spec.validation import InputValidator
-
-        faults = InputValidator(schema, (), {}).faults(value)
+        faults = await asyncio.to_thread(_faults, schema, value)
         raise bad_body(cast("list[JSON]", faults))
     return value
+
+
+def _faults(schema: Object, value: JSON) -> list[Fault]:
+    # Lazy: it imports Pydantic's core, and few bodies are refused.
+    from falkit_spec.refusals import InputValidator
+
+    return InputValidator(schema, (), {}).faults(value)
 
 
 def read_lifecycle(context: RequestContext, default: Lifecycle) -> Lifecycle:

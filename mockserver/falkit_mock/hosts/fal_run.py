@@ -8,7 +8,7 @@ from dataclasses import replace
 from falkit_mock.core import NotJson, parse_body
 from falkit_mock.core.errors import application_not_found, too_many_values, too_much_kept
 from falkit_mock.core.jobs import ModelRequest, RequestOptions
-from falkit_mock.core.limits import AT_ONCE, JSON_VALUES
+from falkit_mock.core.limits import AT_ONCE, JSON_VALUES, REFUSED_AT_ONCE
 from falkit_mock.faults.rules import MARKS, NO_MAGIC
 from falkit_mock.hosts import Host, RequestContext, authorize, unless_gone
 from falkit_mock.hosts.addresses import split_app
@@ -16,7 +16,7 @@ from falkit_mock.hosts.faults import before_alias, before_model, note_job
 from falkit_mock.hosts.options import OPERATIONS, read_options
 from falkit_mock.hosts.replies import Reply, outcome_reply
 from falkit_mock.service.guesses import guess, hint_of, may_be_endpoint
-from falkit_mock.service.outcomes import read_request
+from falkit_mock.service.outcomes import read_at_once, read_request
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
 
@@ -60,7 +60,10 @@ async def read_model_request(
         marked=bool(options.faults) or _LOWER in body or _UPPER in body or _TITLE in body,
     )
     if len(body) <= AT_ONCE:
-        return request
+        if endpoint is None or (endpoint.has_model and len(body) <= REFUSED_AT_ONCE):
+            return request
+        if (checked := read_at_once(request, service.settings)) is not None:
+            return replace(request, checked=checked)
     return replace(request, checked=await to_thread(read_request, request, service.settings))
 
 
