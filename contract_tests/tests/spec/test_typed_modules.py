@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from falkit_spec import JSON, Document, Endpoint
+from falkit_spec import JSON, Document, Endpoint, Object
 from falkit_spec.schema import ordered
 from falkit_spec.typed_clients import module, package
 
@@ -31,39 +31,54 @@ WORDS = st.sampled_from(
     ]
 )
 NAMES = WORDS | st.text(st.characters(codec="utf-8"), max_size=8)
-VALUES = st.none() | st.booleans() | st.integers() | st.floats(-9, 9) | NAMES
-PLAIN: st.SearchStrategy[dict[str, Any]] = st.one_of(
-    st.sampled_from(["string", "integer", "number", "boolean", "object", "array"]).map(
-        lambda kind: {"type": kind}
-    ),
-    st.lists(VALUES, min_size=1, max_size=4).map(lambda values: {"enum": values}),
-    VALUES.map(lambda value: {"const": value}),
-    st.sampled_from(["A", "B"]).map(lambda name: {"$ref": f"#/components/schemas/{name}"}),
-    st.just({}),
+VALUES: st.SearchStrategy[JSON] = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(-9, 9), NAMES
+)
+KINDS = st.sampled_from(["string", "integer", "number", "boolean", "object", "array"])
+UNIONS = st.sampled_from(["anyOf", "oneOf", "allOf", "prefixItems"])
+
+
+def under(keyword: str, value: JSON) -> Object:
+    return {keyword: value}
+
+
+def shape(title: str, about: str, fields: Object, must: list[JSON]) -> Object:
+    named: Object = {"title": title, "description": about}
+    return {**named, "type": "object", "properties": fields, "required": must}
+
+
+def array_of(items: Object) -> Object:
+    return {"type": "array", "items": items}
+
+
+def table_of(values: Object) -> Object:
+    return {"type": "object", "additionalProperties": values}
+
+
+def listed(values: st.SearchStrategy[Any], least: int, most: int) -> st.SearchStrategy[Any]:
+    return st.lists(values, min_size=least, max_size=most)
+
+
+PLAIN: st.SearchStrategy[Object] = st.one_of(
+    st.builds(under, st.just("type"), KINDS),
+    st.builds(under, st.just("enum"), listed(VALUES, 1, 4)),
+    st.builds(under, st.just("const"), VALUES),
+    st.builds(under, st.just("$ref"), st.sampled_from([f"#/components/schemas/{n}" for n in "AB"])),
+    st.builds(under, st.just("title"), NAMES),
 )
 
 
-def larger(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    objects = st.builds(
-        lambda title, about, fields, must: {
-            "type": "object", "title": title, "description": about, "properties": fields,
-            "required": must,
-        },
-        NAMES, NAMES, st.dictionaries(NAMES, inner, max_size=4), st.lists(NAMES, max_size=2),
-    )  # fmt: skip
-    lists = st.lists(inner, min_size=1, max_size=3)
+def larger(inner: st.SearchStrategy[Object]) -> st.SearchStrategy[Object]:
+    fields = st.dictionaries(NAMES, inner, max_size=4)
     return st.one_of(
-        objects,
-        inner.map(lambda one: {"type": "array", "items": one}),
-        inner.map(lambda one: {"type": "object", "additionalProperties": one}),
-        st.builds(
-            lambda keyword, parts: {keyword: parts},
-            st.sampled_from(["anyOf", "oneOf", "allOf", "prefixItems"]), lists,
-        ),
-    )  # fmt: skip
+        st.builds(shape, NAMES, NAMES, fields, listed(NAMES, 0, 2)),
+        st.builds(array_of, inner),
+        st.builds(table_of, inner),
+        st.builds(under, UNIONS, listed(inner, 1, 3)),
+    )
 
 
-SCHEMAS = st.recursive(PLAIN, larger, max_leaves=12)
+SCHEMAS: st.SearchStrategy[Object] = st.recursive(PLAIN, larger, max_leaves=12)
 IDS = st.lists(
     st.sampled_from(["a/b", "a/b/c", "a/b-c", "a/b_c", "a/b/Async-c", "class/3d", "workflows/x/y"]),
     min_size=1,
@@ -71,17 +86,18 @@ IDS = st.lists(
 )
 
 
-def endpoint(endpoint_id: str, takes: JSON, gives: JSON, schemas: dict[str, JSON]) -> Endpoint:
-    def body(schema: JSON) -> JSON:
+def endpoint(endpoint_id: str, takes: Object, gives: Object, schemas: Object) -> Endpoint:
+    def body(schema: Object) -> Object:
         return {"content": {"application/json": {"schema": schema}}}
 
-    result = {"get": {"responses": {"200": body(gives)}}}
-    data: dict[str, JSON] = {
+    submit: Object = {"post": {"requestBody": body(takes)}}
+    result: Object = {"get": {"responses": {"200": body(gives)}}}
+    data: Object = {
         "openapi": "3.0.4",
-        "components": {"schemas": dict(schemas)},
+        "components": {"schemas": schemas},
         "paths": {
-            f"/{endpoint_id}": {"post": {"requestBody": body(takes)}},
-            f"/{endpoint_id}/requests/{{request_id}}": {**result},
+            f"/{endpoint_id}": submit,
+            f"/{endpoint_id}/requests/{{request_id}}": result,
         },
     }
     raw = json.dumps(data).encode()
@@ -93,8 +109,8 @@ def endpoint(endpoint_id: str, takes: JSON, gives: JSON, schemas: dict[str, JSON
 @settings(deadline=None, max_examples=30)
 @given(IDS, st.data())
 def test_any_document_becomes_python(ids: list[str], data: st.DataObject) -> None:
-    drawn = [
-        (id, *(data.draw(SCHEMAS) for _ in range(2)), {n: data.draw(SCHEMAS) for n in "AB"})
+    drawn: list[tuple[str, Object, Object, Object]] = [
+        (id, data.draw(SCHEMAS), data.draw(SCHEMAS), {n: data.draw(SCHEMAS) for n in "AB"})
         for id in ids
     ]
     text = module([endpoint(*one) for one in drawn])
