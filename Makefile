@@ -9,7 +9,7 @@ JS := contract_tests/tests/clients/javascript
 SDK := contract_tests/tests/clients/sdk
 
 .PHONY: help demo test check format lint typecheck typecheck-here typecheck-windows typecheck-macos \
-	types tests planted planted-quick nightly attack wheel tools javascript sdk clients-latest seeds bench clean
+	types catalogue tests planted planted-quick nightly attack wheel tools javascript sdk clients-latest seeds bench clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -18,7 +18,7 @@ help: ## list these commands
 demo: .venv/.installed ## start the mock, send the LTX-2 Fast example, save the clip in out/
 	@$(V)/python scripts/demo.py
 
-test: .venv/.ready ## everything that CI runs
+test: .venv/.ready ## everything that CI runs; with DOCS=folder, fal's documents in it are tested too
 	@$(MAKE) --no-print-directory -j3 check typecheck tools javascript sdk
 	@$(MAKE) --no-print-directory tests planted-quick wheel
 
@@ -86,6 +86,9 @@ typecheck-windows typecheck-macos: .venv/.ready
 types: .venv/.ready ## generate the client's typed inputs and outputs of LTX-2 from the documents
 	$(V)/python scripts/build_types.py
 
+catalogue: .venv/.ready ## make the vendored documents from fal's: DOCS=a folder with one for each date
+	$(V)/python scripts/build_catalogue.py $(DOCS)
+
 # One worker more than there are cores, since many tests wait for a program that they started.
 tests: .venv/.ready tools javascript sdk ## the tests alone
 	$(V)/pytest -q -n $$($(V)/python -c "import os; print((os.cpu_count() or 1) + 1)")
@@ -101,9 +104,11 @@ nightly: planted ## the contract tests at length: a million inputs, thousands of
 		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
 		contract_tests/tests/client/test_spec_types.py
 	PYTHONPATH=contract_tests $(V)/python -m attack --minutes 1 --least 250 --seed 1
+	PYTHONPATH=contract_tests $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
 
-attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, archives
+attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, documents
 	PYTHONPATH=contract_tests $(V)/python -m attack
+	PYTHONPATH=contract_tests $(V)/python -m attack.documents
 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
 	$(V)/python scripts/try_wheel.py
@@ -116,6 +121,7 @@ bench: .venv/.ready ## speed beside a bare Starlette application
 	@scripts/tools.sh wrk
 	$(V)/python benchmarks/run.py
 	$(V)/python -m benchmarks.webhooks
+	$(V)/python -m benchmarks.documents
 
 clean: ## remove what these commands made
 	rm -rf .venv $(JS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -18,6 +18,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -107,12 +108,19 @@ def httpx_free_submit(url: str) -> None:
 @contextmanager
 def served(command: list[str]) -> Generator[str]:
     """Run a server on the first core for the length of the block; yield its URL."""
+    with announced(command) as ready:
+        yield ready["url"]
+
+
+@contextmanager
+def announced(command: list[str]) -> Generator[dict[str, Any]]:
+    """Run a server as `served` does; yield its first line, read as JSON."""
     process = subprocess.Popen(
         [*pinned(0), *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert process.stdout is not None
     try:
-        yield json.loads(process.stdout.readline())["url"]
+        yield json.loads(process.stdout.readline())
     finally:
         process.terminate()
         process.wait()

@@ -14,6 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 # What it may bring into an environment with all that it needs, in MB.
 MOST = 95
+# What the vendored documents and overlays may take of the wheel, in bytes.
+MOST_CATALOGUE = 2**20
 PACKAGES = {
     *("falkit", "falkit_spec", "falkit_fixtures", "falkit_client", "falkit_mock"),
     "falkit_contract",
@@ -48,11 +50,16 @@ def build(folder: Path) -> Path:
     command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     (wheel,) = folder.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
+    files = zipfile.ZipFile(wheel).infolist()
+    names = [file.filename for file in files]
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == PACKAGES, f"the wheel holds {sorted(tops)}, not {sorted(PACKAGES)}"
     for package in PACKAGES:
         assert f"{package}/py.typed" in names, f"{package} lacks its py.typed"
+    known = ("falkit_spec/openapi/", "falkit_spec/overlays/")
+    catalogue = sum(file.compress_size for file in files if file.filename.startswith(known))
+    print(f"of it the documents and overlays: {catalogue / 1024:.0f} kB")
+    assert catalogue <= MOST_CATALOGUE, f"documents and overlays take {catalogue:,} bytes"
     return wheel
 
 

@@ -34,9 +34,9 @@ from falkit_client.uploads import Uploads
 from falkit_spec.catalog import Catalog
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownEndpoint as NotInCatalog
-from falkit_spec.facts import MediaInput
+from falkit_spec.media import MediaInput
 from falkit_spec.schema import ordered
-from falkit_spec.types import Fault, Object, is_array
+from falkit_spec.types import Fault, Object
 
 _log = logging.getLogger("falkit_client")
 
@@ -79,6 +79,8 @@ class PreparedCall:
 
     def cost(self, units: Decimal | None) -> Decimal | None:
         """US dollars of some billable units; None where either is unknown."""
+        if units == 0:
+            return Decimal(0)
         return None if units is None or self.rate is None else units * self.rate
 
 
@@ -127,7 +129,7 @@ class Preparer:
         endpoint_path(endpoint)
         check = self._is_checked(options.check)
         known = self._known(endpoint) if check or endpoint in self.catalog else None
-        media = known.media_inputs if known else ()
+        media = known.file_fields if known else ()
         normalizer = Normalizer(media, check, _fields_without_files(known))
         if has_local(body):
             content = yield from do(lambda: normalizer.normalize(body))
@@ -157,12 +159,12 @@ class Preparer:
         content, known = yield from self.checked(endpoint, body, options)
         full = known.with_defaults(content) if known else content
         pricing = known.pricing if known else None
-        amount = pricing.amount.of(full) if pricing else None
         call = PreparedCall(
             content,
             options.check,
             price=pricing.price(full) if pricing else None,
-            rate=Decimal(amount) if isinstance(amount, str) else None,
+            # Where fal counts other units than the price list has, its count tells nothing.
+            rate=pricing.rate(full) if pricing and pricing.counted else None,
         )
         cache, hit = self.cache, None
         if cache is None:
@@ -195,7 +197,10 @@ class Preparer:
 
         Raises BadOutput, which carries the result, if it breaks the endpoint's document.
         """
-        result = replace(result, cost=call.cost(result.billable_units))
+        cost = call.cost(result.billable_units)
+        if cost is None and call.rate is None:
+            cost = call.price
+        result = replace(result, cost=cost)
         if call.hold is not None:
             call.hold.settle(result.cost)
         if self._is_checked(call.check) and result.endpoint in self.catalog:
@@ -255,12 +260,9 @@ def _urls(
     media: Iterable[MediaInput], body: Object
 ) -> Iterator[tuple[MediaInput, list[str | int], str]]:
     for medium in media:
-        value = body.get(medium.field)
-        loc: list[str | int] = ["body", medium.field]
-        listed = [([*loc, at], item) for at, item in enumerate(value)] if is_array(value) else []
-        for place, url in [(loc, value), *listed]:
-            if isinstance(url, str) and url.lower().startswith(("http://", "https://")):
-                yield medium, place, url
+        for place, url in medium.values(body):
+            if url.lower().startswith(("http://", "https://")):
+                yield medium, ["body", *place], url
 
 
 def _problem(endpoint: str, medium: MediaInput, url: str) -> Flow[str | None]:
@@ -269,6 +271,8 @@ def _problem(endpoint: str, medium: MediaInput, url: str) -> Flow[str | None]:
         reply = yield from ask(Send(request, stream=True, follow_redirects=True))
         if reply.status != 200:
             return f"the URL answers {reply.status}, not 200"
+        if medium.kind not in ("image", "video", "audio"):
+            return None
         mime = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
         if mime.startswith(f"{medium.kind}/"):
             return None
@@ -294,4 +298,4 @@ def _fields_without_files(known: Endpoint | None) -> set[str]:
     """The fields that take no file; none is known where no overlay names those that do."""
     if known is None or not known.media_inputs:
         return set()
-    return set(ordered(known.input_schema)) - {medium.field for medium in known.media_inputs}
+    return set(ordered(known.input_schema)) - {medium.path[0] for medium in known.file_fields}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import random as chance
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
+from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
 import httpx
 
 from falkit_client._calls import Job
-from falkit_client._core import Core
+from falkit_client._core import Core, catalog_of
 from falkit_client._files import AsyncFileCalls, FileCalls
 from falkit_client._handles import AsyncBound, AsyncHandle, Bound, Handle
 from falkit_client._transport import AsyncSleep, AsyncTransport, OnUpdate, Transport, tls
@@ -38,6 +39,7 @@ class Client(TypedEndpoints, FileCalls):
         base_url: str | None = None,
         *,
         catalog: Catalog | None = None,
+        documents: Iterable[str | Path] | None = None,
         check: bool = True,
         retries: Retries | None = None,
         poll_interval: float = 0.5,
@@ -53,13 +55,16 @@ class Client(TypedEndpoints, FileCalls):
         `key`: `<id>:<secret>`; else FAL_KEY, else FAL_KEY_ID with FAL_KEY_SECRET.
         `base_url`: a stand-in such as http://127.0.0.1:4325, before which fal's host becomes the
         first part of the path; else FALKIT_BASE_URL, else fal's own hosts over https.
-        `catalog`: the endpoints' documents; else those that come with falkit.
+        `documents`: files and folders with documents that count before those that come with
+        falkit; else the environment's FALKIT_DOCUMENTS. They are read when the client is made.
+        `catalog`: all documents, read already; in place of `documents`.
         `check`: whether inputs and outputs are checked where a call doesn't set it.
         `poll_interval`: seconds between two requests for a status.
         `budget`: the money that calls may cost; unlimited without one.
         `cache`: the folder of outputs that need not be paid for again.
         `transport`, `clock`, `sleep`, `random`: replaced in tests.
         """
+        catalog = catalog_of(catalog, documents)
         self._core = Core(
             key, base_url, catalog, check, retries, poll_interval, budget, cache, clock, random
         )
@@ -193,6 +198,7 @@ class AsyncClient(AsyncTypedEndpoints, AsyncFileCalls):
         base_url: str | None = None,
         *,
         catalog: Catalog | None = None,
+        documents: Iterable[str | Path] | None = None,
         check: bool = True,
         retries: Retries | None = None,
         poll_interval: float = 0.5,
@@ -204,6 +210,7 @@ class AsyncClient(AsyncTypedEndpoints, AsyncFileCalls):
         random: Callable[[], float] = chance.random,
     ) -> None:
         """Set up a client, with the arguments of Client; nothing is sent."""
+        catalog = catalog_of(catalog, documents)
         self._core = Core(
             key, base_url, catalog, check, retries, poll_interval, budget, cache, clock, random
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -50,10 +51,31 @@ from falkit_client.options import Options, Retries
 from falkit_client.results import Completed, JsonObject, News, Result, Status
 from falkit_client.uploads import Uploads
 from falkit_spec.catalog import Catalog
+from falkit_spec.errors import BadDocument
+from falkit_spec.sources import named_places
+
+_log = logging.getLogger("falkit_client")
 
 # A stream may be silent for 15 s (wire.md §3.3), in which the deadline is not checked: when less
 # than this is left of the caller's time, polling keeps the limit exactly.
 SILENCE = 16.0
+
+
+def catalog_of(catalog: Catalog | None, documents: Iterable[str | Path] | None) -> Catalog:
+    """Return the documents that a client goes by; ValueError names a place that isn't there."""
+    if catalog is not None:
+        if documents is not None:
+            raise ValueError("documents: they have no effect beside a catalog; give one of the two")
+        return catalog
+    if isinstance(documents, str | Path):
+        raise ValueError(f"documents: {documents!r} is one place; give a list of them")
+    try:
+        catalog = Catalog.read(named_places(os.environ) if documents is None else documents)
+    except BadDocument as error:
+        raise ValueError(f"documents: {error}") from None
+    for line in catalog.notes:
+        _log.warning("%s", line)
+    return catalog
 
 
 class Core:
@@ -63,7 +85,7 @@ class Core:
         self,
         key: str | None,
         base_url: str | None,
-        catalog: Catalog | None,
+        catalog: Catalog,
         check: bool,
         retries: Retries | None,
         poll_interval: float,
@@ -80,7 +102,7 @@ class Core:
         self.sender = Sender(retries or Retries(), random)
         self.uploads = Uploads(self.requests, self.sender)
         self.calls = Preparer(
-            catalog or Catalog.vendored(),
+            catalog,
             check,
             self.sender,
             self.uploads,

@@ -34,11 +34,15 @@ class Budget:
     others, such as an interruption or a cancelled job, it stays held, since fal may bill it.
 
     `spent` is what finished calls cost; `held` is what calls that are under way, or whose outcome
-    is unknown, may still cost.
+    is unknown, may still cost. What calls without a known price cost is in neither: `unknown`
+    counts those, and while it isn't 0, more may have been spent than the figures say.
     """
 
     def __init__(self, limit: Decimal | str | float, *, allow_unknown: bool = False) -> None:
-        """Start with nothing spent; `allow_unknown` lets calls pass that have no known price."""
+        """Start with nothing spent; `allow_unknown` lets calls pass that have no known price.
+
+        They are counted as `unknown`.
+        """
         try:
             self.limit = Decimal(str(limit))
         except InvalidOperation:
@@ -48,12 +52,14 @@ class Budget:
         self.allow_unknown = allow_unknown
         self.spent = ZERO
         self.held = ZERO
-        # Guards both figures, here and in Hold; taken twice where `hold` asks what is left.
+        self.unknown = 0
+        # Guards all of it, here and in Hold; taken twice where `hold` asks what is left.
         self.lock = threading.RLock()
 
     def __repr__(self) -> str:
         """The figures."""
-        return f"Budget(limit={self.limit}, spent={self.spent}, held={self.held})"
+        unknown = f", unknown={self.unknown}" if self.unknown else ""
+        return f"Budget(limit={self.limit}, spent={self.spent}, held={self.held}{unknown})"
 
     @property
     def left(self) -> Decimal:
@@ -82,23 +88,28 @@ class Budget:
                     endpoint=endpoint,
                 )
             self.held += price or ZERO
-        return Hold(self, price or ZERO)
+            self.unknown += price is None
+        return Hold(self, price)
 
 
 class Hold:
     """The money reserved for one call; settling it again corrects what was settled before."""
 
-    def __init__(self, budget: Budget, price: Decimal) -> None:
+    def __init__(self, budget: Budget, price: Decimal | None) -> None:
         """Made by Budget.hold."""
         self._budget = budget
-        self._price = price
+        self._price = price or ZERO
+        self._unknown = price is None
         self._settled: Decimal | None = None
 
     def settle(self, cost: Decimal | None) -> None:
-        """Replace the price by the cost; None means the price itself."""
+        """Replace the price by the cost; None means the price itself, where that is known."""
         budget = self._budget
-        cost = self._price if cost is None else cost
         with budget.lock:
+            if self._unknown and cost is not None:
+                budget.unknown -= 1
+                self._unknown = False
+            cost = self._price if cost is None else cost
             if self._settled is None:
                 budget.held -= self._price
             budget.spent += cost - (self._settled or ZERO)

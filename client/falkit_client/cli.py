@@ -8,7 +8,6 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -228,10 +227,11 @@ def _announce(client: Client, call: Call, budget: Budget | None, display: Displa
 def _rate(call: Call) -> str:
     """What a unit costs, where it takes the service to count them."""
     pricing = call.endpoint.pricing
-    amount = pricing.amount.of(call.endpoint.defaults) if pricing else None
-    if pricing is None or not isinstance(amount, str):
+    full = call.endpoint.with_defaults(without_files(call.input))
+    rate = pricing.rate(full) if pricing else None
+    if pricing is None or rate is None:
         return "of unknown price"
-    return f"{dollars(Decimal(amount))} per {pricing.unit}"
+    return f"{dollars(rate)} per {pricing.unit}"
 
 
 def _check_place(out: str | None) -> None:
@@ -263,7 +263,9 @@ def _cost(result: Result[Any], call: Call, display: Display) -> str:
     if result.cost is None:
         return f"done {took}; fal does not say what it cost"
     unit = call.endpoint.pricing.unit if call.endpoint.pricing else "unit"
-    units = f"{result.billable_units:f} {unit}s billed"
+    # Some units are themselves a number: 1000 characters.
+    named = f"x {unit}" if unit[0].isdigit() else f"{unit}s"
+    units = f"{result.billable_units:f} {named} billed"
     if call.real:
         return f"cost {dollars(result.cost)} ({units}), {took}"
     return f"at fal it would have cost {dollars(result.cost)} ({units}), {took}"

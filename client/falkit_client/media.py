@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias, TypeGuard, cast, runtime_checkable
 
-from falkit_spec.facts import MediaInput, MediaKind
+from falkit_spec.media import MediaInput, MediaKind, Step
 from falkit_spec.types import JSON, Fault, Object
 
 
@@ -37,6 +37,7 @@ EMPTY = "data:,"
 
 
 Place: TypeAlias = list[str | int]
+_Path: TypeAlias = tuple[Step, ...]
 
 
 @dataclass
@@ -66,32 +67,40 @@ class Normalizer:
 
     def normalize(self, body: Mapping[str, object]) -> Object:
         """A copy of the input; it may take a while where the input has files."""
-        known = {medium.field: medium for medium in self.media}
         for name in body:
             if self.check and name in self.others and has_local(body[name]):
                 fault = _Unusable("string_type", f"{name} takes no file")
                 self.faults.append(_fault(fault, body[name], ["body", name]))
+        known = {medium.path: medium for medium in self.media}
         return {
-            str(name): self._value(value, ["body", name], known.get(name))
+            str(name): self._value(value, ["body", name], (str(name),), known)
             for name, value in body.items()
         }
 
-    def _value(self, value: object, place: Place, medium: MediaInput | None) -> JSON:
+    def _value(
+        self, value: object, place: Place, path: _Path, known: Mapping[_Path, MediaInput]
+    ) -> JSON:
         match value:
             case None | bool() | int():
                 return value
             case float() if math.isfinite(value):
                 return value
-            case str() if _is_unicode(value) and not (medium and value[:5].lower() == "file:"):
+            case str() if _is_unicode(value) and not (
+                value[:5].lower() == "file:" and path in known
+            ):
                 return value
             case Mapping():
                 pairs = cast("Mapping[object, object]", value).items()
-                return {str(key): self._value(v, [*place, str(key)], medium) for key, v in pairs}
+                return {
+                    str(key): self._value(v, [*place, str(key)], (*path, str(key)), known)
+                    for key, v in pairs
+                }
             case list() | tuple():
                 items = cast("Sequence[object]", value)
-                return [self._value(v, [*place, at], medium) for at, v in enumerate(items)]
+                inner = (*path, None)
+                return [self._value(v, [*place, at], inner, known) for at, v in enumerate(items)]
             case _:
-                return self._file(value, place, medium)
+                return self._file(value, place, known.get(path))
 
     def _file(self, value: object, place: Place, medium: MediaInput | None) -> str | None:
         try:
@@ -114,7 +123,7 @@ class Normalizer:
         limits = medium if self.check else None
         data = _read(value, limits.max_bytes if limits else None)
         found = sniff(data)
-        if limits and (found is None or found.format not in limits.formats):
+        if limits and not (_fits(limits, found) and data):
             if found is not None and found.kind == limits.kind:
                 raise _unsupported(limits, f"the bytes are {found.format}")
             what = f"the bytes are not {limits.kind} data" if data else "the file is empty"
@@ -193,11 +202,28 @@ def _check_size(size: int, most: int | None) -> None:
         raise _Unusable("file_too_large", message, {"max_size": most})
 
 
+def _fits(medium: MediaInput, found: Sniffed | None) -> bool:
+    """Whether a field may take what the bytes begin as: one of its formats, else of its kind.
+
+    Bytes that begin like nothing known are left to the model where no formats are known.
+    """
+    if medium.formats:
+        return found is not None and found.format in medium.formats
+    if found is None or medium.kind not in ("image", "video", "audio"):
+        return True
+    # The sound of a video is a sound, and a moving GIF a video.
+    also = {"audio": found.kind == "video", "video": found.format == "gif"}
+    return found.kind == medium.kind or also.get(medium.kind, False)
+
+
 def _unsupported(medium: MediaInput, what: str) -> _Unusable:
+    kind = f"unsupported_{medium.kind}_format"
+    if not medium.formats:
+        return _Unusable(kind, f"{what}; {medium.field} takes another kind of file")
     *most, last = medium.formats
     listed = f"{', '.join(most)} or {last}" if most else last
-    ctx: Object = {"supported_formats": list(medium.formats)}
-    return _Unusable(f"unsupported_{medium.kind}_format", f"{what}; give {listed}", ctx)
+    ctx: Object = {"supported_formats": [f".{name}" for name in medium.formats]}
+    return _Unusable(kind, f"{what}; give {listed}", ctx)
 
 
 def _fault(fault: _Unusable, value: object, loc: list[str | int]) -> Fault:

@@ -8,7 +8,7 @@ import json
 import tarfile
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from hypothesis import strategies as st
@@ -17,12 +17,13 @@ from attack.zoo import ANIMALS
 from falkit_mock.control.routes import METHODS, operations
 from falkit_mock.core.network import ROLES
 from falkit_spec import Catalog
+from falkit_spec.schema import ordered
 
 Bytes: TypeAlias = st.SearchStrategy[bytes]
 
 KEY = ("authorization", "Key falkit:falkit")
 JSON_TYPE = ("content-type", "application/json")
-IDS = [endpoint.id for endpoint in Catalog.vendored()]
+IDS = [endpoint.id for endpoint in Catalog.vendored() if endpoint.app == "fal-ai/ltx-2"]
 HOSTS = sorted(ROLES)
 VERBS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "X"]
 RID = "019b76da-a801-7d26-9031-509bbc3d4db4"
@@ -33,13 +34,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
-FIELDS = sorted(
-    {
-        name
-        for each in Catalog.vendored()
-        for name in cast("dict[str, object]", each.input_schema["properties"])
-    }
-)
+FIELDS = sorted({name for each in Catalog.vendored() for name in ordered(each.input_schema)})
 
 
 def request(

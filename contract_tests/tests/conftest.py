@@ -12,7 +12,9 @@ import pytest
 from hypothesis import Phase, settings
 
 import processes
+from fal_documents import documents_folder, endpoints_in
 from falkit import Settings
+from falkit_spec import Endpoint
 from receiver import Receiver, receiving
 from serving import START, Mock, Serve, WatchedClock, running
 
@@ -83,6 +85,12 @@ def manual(manual_mock: Mock) -> Mock:
     assert isinstance(clock, WatchedClock)
     manual_mock.inside(lambda: clock.restore(START, running=False))
     return manual_mock
+
+
+@pytest.fixture(scope="session")
+def fal_documents() -> dict[str, Endpoint]:
+    """The endpoints of fal's documents in the folder DOCS, by their places in it."""
+    return endpoints_in(documents_folder())
 
 
 @pytest.fixture

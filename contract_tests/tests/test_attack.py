@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 
 import pytest
+from hypothesis import strategies as st
 
+from attack import documents
 from attack.__main__ import run
 from attack.surfaces import SURFACES
 
@@ -44,3 +46,22 @@ def test_every_surface_is_reached() -> None:
     assert [*reports] == [surface.name for surface in SURFACES]
     for name, report in reports.items():
         assert report.cases - report.unanswered >= 15, name
+
+
+@pytest.mark.parametrize(
+    ("name", "planted", "words"),
+    [
+        ("use", lambda endpoint: 1 / 0, "ZeroDivisionError: "),
+        ("SLOWEST", 0.0, "AssertionError: took "),
+        ("use", documents.use, ""),
+    ],
+)
+def test_a_fault_in_what_is_read_of_a_folder_is_found(
+    name: str, planted: object, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = sorted(documents.OWN.rglob("*.json"))[0].read_bytes()
+    monkeypatch.setattr(documents, "FOLDERS", st.just([("a.json", good), ("b.json", b"{")]))
+    monkeypatch.setattr(documents, name, planted)
+    found, broken = documents.attack(0, 1, 1)
+    assert (found["folders"], found["notes"] > 0) == (1, True) or words
+    assert [one.startswith(words) for one in broken] == [True] * bool(words)

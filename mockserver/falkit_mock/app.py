@@ -264,10 +264,20 @@ def create_app(
 ) -> MockApp:
     """Return the mock as an ASGI application.
 
-    `clock` lets a test own the time; the default catalog is the vendored one as of the setting
-    `as_of`, and the default store forgets everything at the end.
+    `clock` lets a test own the time; the default catalog is what the settings `documents` and
+    `as_of` choose, and the default store forgets everything at the end.
     """
     settings = settings or Settings()
     settings.check_catalog(catalog)
-    service = Service(settings, clock or settings.new_clock(), store or Store())
-    return MockApp(service, Catalog.vendored(settings.as_of) if catalog is None else catalog)
+    if catalog is None:
+        catalog = settings.read_catalog()
+        for line in catalog.notes:
+            _log.warning("%s", line)
+    return app_of(settings, catalog, clock=clock, store=store)
+
+
+def app_of(
+    settings: Settings, catalog: Catalog, *, clock: Clock | None = None, store: Store | None = None
+) -> MockApp:
+    """Return the application of settings whose documents were read already."""
+    return MockApp(Service(settings, clock or settings.new_clock(), store or Store()), catalog)

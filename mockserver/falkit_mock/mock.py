@@ -132,10 +132,14 @@ class ServerThread:
 
     def _made(self) -> MockServer:
         # Lazy: whoever starts the thread can go on while it imports what a mock needs.
-        from falkit_mock.app import create_app
+        from falkit_mock.app import app_of, create_app
         from falkit_mock.server import MockServer
 
-        app = self._app = create_app(self._settings, clock=self._clock, catalog=self._catalog)
+        if self._catalog is None:
+            app = create_app(self._settings, clock=self._clock)
+        else:
+            app = app_of(self._settings, self._catalog, clock=self._clock)
+        self._app = app
         if self._gateway is not None:
             app.gateway = self._gateway
             self._gateway.egress.heard = app.service.events.emit

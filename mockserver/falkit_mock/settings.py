@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeGuard, Unpack, get_args
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 
-from falkit_mock.core import parse_duration
+from falkit_mock.core import checks
 from falkit_mock.core.network import parse_host_pattern
 from falkit_mock.core.settings import (
     Assumptions,
@@ -23,8 +23,9 @@ from falkit_mock.core.settings import (
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.rules import Rule
 from falkit_spec import JSON, UnknownDate
-from falkit_spec.catalog import date_in_force
-from falkit_spec.errors import near_misses
+from falkit_spec.catalog import check_date, date_in_force
+from falkit_spec.errors import BadDocument, near_misses
+from falkit_spec.sources import check_places
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,6 +38,7 @@ ClockMode: TypeAlias = Literal["real", "manual"]
 MediaHost: TypeAlias = Literal["auto", "real"]
 ScheduleName: TypeAlias = Literal["two-hours", "until-expiry", "observed"]
 Timestamps: TypeAlias = Literal["machine", "mock"]
+UnknownEndpoints: TypeAlias = Literal["refuse", "guess"]
 
 
 class MockSettings(TypedDict, total=False):
@@ -69,8 +71,10 @@ class MockSettings(TypedDict, total=False):
     faults: Iterable[str | Mapping[str, JSON] | Rule]
     # By name, or as NAME=VALUE.
     assumptions: Assumptions | Mapping[str, str] | Iterable[str]
-    # A month, such as `2026-01`.
+    # A month or a day, such as `2026-01` or `2026-01-28`.
     as_of: str | None
+    documents: Iterable[str | PathLike[str]]
+    unknown_endpoints: UnknownEndpoints
 
 
 class SettingsOptions(MockSettings, total=False):
@@ -136,8 +140,12 @@ class Settings:
     # Rules that apply from the first request on: which faults, to which requests, how often.
     faults: tuple[Rule, ...] = ()
     assumptions: Assumptions = field(default_factory=Assumptions)
-    # The month as of which the vendored documents count; None for the newest.
+    # The month or day as of which documents count; None for the newest.
     as_of: str | None = None
+    # Files and folders with documents and overlays that count beside the vendored ones, before
+    # them; and what a POST to an endpoint without a document gets: 404, or a made-up output.
+    documents: tuple[str, ...] = ()
+    unknown_endpoints: UnknownEndpoints = "refuse"
 
     def __init__(self, **options: Unpack[SettingsOptions]) -> None:
         given: dict[str, Any] = {**options}
@@ -151,6 +159,9 @@ class Settings:
                 made = each.default_factory
                 value = each.default if made is MISSING else made()
             object.__setattr__(self, each.name, value)
+        if self.as_of is not None and not self.documents:
+            # A user's own may be older than the vendored ones.
+            _read("as_of", self.as_of, date_in_force)
 
     def replace(self, **options: Unpack[SettingsOptions]) -> Settings:
         """Return these settings with some of them replaced; raise SettingsError."""
@@ -159,10 +170,23 @@ class Settings:
         return Settings(**own)
 
     def check_catalog(self, catalog: Catalog | None) -> None:
-        """Raise SettingsError where a catalog is given, and a date for the vendored one as well."""
-        if catalog is not None and self.as_of is not None:
-            problem = f"{self.as_of!r} has no effect beside a catalog; give one of the two"
-            raise SettingsError("as_of", problem)
+        """Raise SettingsError where a catalog is given, and what chooses its documents as well."""
+        for name in ("as_of", "documents") if catalog is not None else ():
+            if value := getattr(self, name):
+                problem = f"{value!r} has no effect beside a catalog; give one of the two"
+                raise SettingsError(name, problem)
+
+    def read_catalog(self) -> Catalog:
+        """Return the documents that these settings choose; raise SettingsError."""
+        # Lazy, like the clock.
+        from falkit_spec import Catalog
+
+        try:
+            return Catalog.read(self.documents, self.as_of)
+        except UnknownDate as error:
+            raise SettingsError("as_of", str(error)) from None
+        except BadDocument as error:
+            raise SettingsError("documents", str(error)) from None
 
     def new_clock(self) -> SimulatedClock:
         """Return a clock that begins where and as these settings say."""
@@ -172,72 +196,33 @@ class Settings:
         return SimulatedClock(self.clock_start, running=self.clock == "real")
 
 
-# Returns a value as it is kept; a ValueError says what is wrong with it, and the fix.
-_Reader: TypeAlias = Callable[[Any], object]
-# Above this a number isn't the same to every reader of JSON.
-_MOST = 2**53
-
-
-def _read(name: str, value: object) -> object:
+def _read(name: str, value: object, reader: checks.Reader | None = None) -> object:
     try:
-        return _READERS[name](value)
+        return (reader or _READERS[name])(value)
     except SettingsError:
         raise
-    except ValueError as error:
+    except (ValueError, UnknownDate, BadDocument) as error:
         raise SettingsError(name, str(error)) from None
-
-
-def _checked(value: Any, holds: bool, problem: str) -> Any:
-    if not holds:
-        raise ValueError(f"{_shown(value)} {problem}")
-    return value
 
 
 def _timing(value: Any) -> Timing:
     if isinstance(value, Seconds | Realistic | Stepped):
         return value
     problem = "isn't a timing; give one such as 'instant'"
-    return parse_timing(_checked(value, isinstance(value, str), problem))
-
-
-def _text(value: Any) -> Any:
-    return _checked(value, isinstance(value, str), "isn't text; write it in quotes")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _whole(least: int) -> _Reader:
-    def read(value: Any) -> Any:
-        _checked(value, _is_whole(value), f"isn't a whole number; give one from {least} on")
-        _checked(value, value >= least, f"is too small; the least is {least}")
-        return _checked(value, value <= _MOST, f"is too large; the most is {_MOST}")
-
-    return read
-
-
-def _choice(choices: object) -> _Reader:
-    words: tuple[str, ...] = get_args(choices)
-    problem = f"isn't {' or '.join(words)}; give one of these"
-    return lambda value: _checked(value, value in words, problem)
+    return parse_timing(checks.checked(value, isinstance(value, str), problem))
 
 
 def check_choice(name: str, value: object, choices: object) -> None:
     """Raise SettingsError for a value that is none of a Literal's words."""
     try:
-        _choice(choices)(value)
+        checks.choice(choices)(value)
     except ValueError as error:
         raise SettingsError(name, str(error)) from None
 
 
-def _flag(value: Any) -> Any:
-    return _checked(value, isinstance(value, bool), "isn't True or False; give one of these")
-
-
 def _seed(value: Any) -> Any:
-    whole = value is None or _is_whole(value)
-    return _checked(value, whole, "isn't a whole number; give one such as 7")
+    whole = value is None or checks.is_whole(value)
+    return checks.checked(value, whole, "isn't a whole number; give one such as 7")
 
 
 def _result_ttl(value: Any) -> float | None:
@@ -245,47 +230,21 @@ def _result_ttl(value: Any) -> float | None:
         return None
     if value == "forever":
         return math.inf
-    seconds = _length(value)
+    seconds = checks.length(value)
     fix = "give fal, forever, seconds above 0, or a length such as 2h"
-    _checked(value, seconds > 0, f"isn't a time to fetch a result in; {fix}")
+    checks.checked(value, seconds > 0, f"isn't a time to fetch a result in; {fix}")
     return seconds
-
-
-def _seconds(value: Any) -> float:
-    seconds = _length(value)
-    fix = "give seconds above 0, or a length such as 30s"
-    _checked(value, 0 < seconds < math.inf, f"isn't a time to wait; {fix}")
-    return seconds
-
-
-def _length(value: Any) -> float:
-    """Return a length of time in seconds; NaN for what is none."""
-    if isinstance(value, bool):
-        return math.nan
-    try:
-        return parse_duration(value) if isinstance(value, str) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    _checked(value, not isinstance(value, str), f"is a string; give a list such as [{value!r}]")
-    items = _items(value)
-    for item in items:
-        good = isinstance(item, str) and item != ""
-        _checked(item, good, "isn't text; give a list of non-empty texts")
-    return items
 
 
 def _keys(value: Any) -> frozenset[str]:
-    keys = _texts(value)
+    keys = checks.texts(value)
     for key in keys:
-        _checked(key, _fits_header(key), "can't be a key; use ASCII without spaces")
+        checks.checked(key, checks.fits_header(key), "can't be a key; use ASCII without spaces")
     return frozenset(keys)
 
 
 def _patterns(value: Any) -> tuple[str, ...]:
-    patterns = _texts(value)
+    patterns = checks.texts(value)
     for pattern in patterns:
         parse_host_pattern(pattern)
     return patterns
@@ -295,19 +254,15 @@ def _token(value: Any) -> Any:
     # The value is a secret, and isn't shown.
     if value == "":
         raise ValueError("is empty; give a token, or None for none")
-    if value is not None and not _fits_header(_text(value)):
+    if value is not None and not checks.fits_header(checks.text(value)):
         raise ValueError("a header can't hold it; use ASCII without spaces")
     return value
 
 
-def _fits_header(word: str) -> bool:
-    return re.fullmatch("[!-~]+", word) is not None
-
-
 def _faults(value: Any) -> tuple[Rule, ...]:
-    one = isinstance(value, str) or _is_table(value)
-    _checked(value, not one, f"is one rule; give a list such as [{_shown(value)}]")
-    sources = _items(value)
+    one = isinstance(value, str) or checks.is_table(value)
+    checks.checked(value, not one, f"is one rule; give a list such as [{checks.shown(value)}]")
+    sources = checks.items(value)
     return tuple(_rule(source, number, len(sources)) for number, source in enumerate(sources, 1))
 
 
@@ -315,7 +270,9 @@ def _rule(source: Any, number: int, of: int) -> Rule:
     if isinstance(source, Rule):
         return source
     fix = "give texts such as 'image_load_error times=2', or tables with a fault in them"
-    _checked(source, isinstance(source, str) or _is_table(source), f"isn't a rule; {fix}")
+    checks.checked(
+        source, isinstance(source, str) or checks.is_table(source), f"isn't a rule; {fix}"
+    )
     try:
         return Rule.read(source)
     except RuleError as error:
@@ -325,65 +282,57 @@ def _rule(source: Any, number: int, of: int) -> Rule:
 def _assumptions(value: Any) -> Assumptions:
     if isinstance(value, Assumptions):
         return value
-    return Assumptions.parse(value if _is_table(value) else _texts(value))
+    return Assumptions.parse(value if checks.is_table(value) else checks.texts(value))
 
 
 def _as_of(value: Any) -> Any:
     if value is None:
         return None
-    problem = "isn't a month; write it in quotes, such as '2026-01'"
-    _checked(value, isinstance(value, str), problem)
-    try:
-        date_in_force(value)
-    except UnknownDate as error:
-        raise ValueError(str(error)) from None
+    problem = "isn't a month or a day; write it in quotes, such as '2026-01'"
+    check_date(checks.checked(value, isinstance(value, str), problem))
     return value
 
 
-def _items(value: Any) -> tuple[Any, ...]:
-    listed = hasattr(value, "__iter__") and not isinstance(value, bytes) and not _is_table(value)
-    return tuple(_checked(value, listed, "isn't a list; give one"))
+def _documents(value: Any) -> tuple[str, ...]:
+    one = isinstance(value, str | PathLike)
+    checks.checked(value, not one, f"is one place; give a list such as [{checks.shown(value)}]")
+    places: list[str] = []
+    for place in checks.items(value):
+        good = isinstance(place, str | PathLike)
+        checks.checked(place, good, "is no path; give a folder or a file")
+        places.append(checks.text(fspath(place)))
+    check_places(places)
+    return tuple(places)
 
 
-def _is_table(value: object) -> TypeGuard[Mapping[str, JSON]]:
-    return isinstance(value, Mapping)
-
-
-def _shown(value: object) -> str:
-    try:
-        shown = repr(value)
-    except ValueError:
-        # Python writes no number of thousands of digits.
-        return "so long a number"
-    return shown if len(shown) <= 100 else f"{shown[:99]}…"
-
-
-_READERS: dict[str, _Reader] = {
+_READERS: dict[str, checks.Reader] = {
     "timing": _timing,
-    "runners": _whole(1),
-    "concurrency": _whole(0),
+    "runners": checks.whole(1),
+    "concurrency": checks.whole(0),
     "result_ttl": _result_ttl,
-    "clock": _choice(ClockMode),
+    "clock": checks.choice(ClockMode),
     "clock_start": lambda value: value if value is None else parse_moment("clock_start", value),
     "seed": _seed,
     "api_keys": _keys,
-    "max_body": _whole(1),
-    "max_kept": _whole(1),
-    "max_head": _whole(1024),
-    "head_timeout": _seconds,
-    "body_timeout": _seconds,
-    "idle_timeout": _seconds,
-    "allow_private_inputs": _flag,
-    "media_host": _choice(MediaHost),
-    "log_window": _whole(1),
-    "request_log": _whole(0),
+    "max_body": checks.whole(1),
+    "max_kept": checks.whole(1),
+    "max_head": checks.whole(1024),
+    "head_timeout": checks.seconds,
+    "body_timeout": checks.seconds,
+    "idle_timeout": checks.seconds,
+    "allow_private_inputs": checks.flag,
+    "media_host": checks.choice(MediaHost),
+    "log_window": checks.whole(1),
+    "request_log": checks.whole(0),
     "control_token": _token,
-    "webhook_schedule": _choice(ScheduleName),
+    "webhook_schedule": checks.choice(ScheduleName),
     "webhook_allow": _patterns,
-    "webhook_timestamps": _choice(Timestamps),
+    "webhook_timestamps": checks.choice(Timestamps),
     "faults": _faults,
     "assumptions": _assumptions,
     "as_of": _as_of,
+    "documents": _documents,
+    "unknown_endpoints": checks.choice(UnknownEndpoints),
 }
 _RENAMED = {"rules": "faults", "journal": "request_log"}
 _OPTIONS = {"fault": "faults", "api_key": "api_keys", "assume": "assumptions"}

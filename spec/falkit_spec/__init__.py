@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from falkit_spec.catalog import Catalog as Catalog, Match as Match
+from falkit_spec.combinations import Combination as Combination
 from falkit_spec.document import Document as Document
-from falkit_spec.endpoint import (
-    Combination as Combination,
-    Endpoint as Endpoint,
-    Figures as Figures,
-)
+from falkit_spec.endpoint import Endpoint as Endpoint, Figures as Figures
 from falkit_spec.errors import (
     BadDocument as BadDocument,
     BadOverlay as BadOverlay,
@@ -16,6 +13,7 @@ from falkit_spec.errors import (
     UnknownDate as UnknownDate,
     UnknownEndpoint as UnknownEndpoint,
 )
-from falkit_spec.facts import MediaInput as MediaInput, VideoFacts as VideoFacts
+from falkit_spec.facts import VideoFacts as VideoFacts
+from falkit_spec.media import MediaInput as MediaInput
 from falkit_spec.overlay import Overlay as Overlay
 from falkit_spec.types import JSON as JSON, Certainty as Certainty, Fault as Fault, Object as Object

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
-from textwrap import indent
+from textwrap import fill, indent
 from typing import Any
 
 import click
 
 from falkit_spec.cli_types import types
+from falkit_spec.combinations import Combination
 from falkit_spec.describing import (
+    file_lines,
     input_rows,
     printable,
     table,
@@ -24,11 +26,15 @@ from falkit_spec.describing import (
     terminal_width,
     written,
 )
-from falkit_spec.endpoint import Combination, Endpoint
-from falkit_spec.errors import SpecError, UnknownEndpoint
-from falkit_spec.linting import lint
+from falkit_spec.document import Document
+from falkit_spec.endpoint import Endpoint
+from falkit_spec.errors import BadDocument, SpecError, UnknownEndpoint
+from falkit_spec.lint import lint
 from falkit_spec.options import document_options, read_catalog
+from falkit_spec.origin import origin
 from falkit_spec.types import JSON
+
+UNKNOWN = "unknown"
 
 
 @click.group()
@@ -62,18 +68,19 @@ def list_(form: str, documents: tuple[str, ...], as_of: str | None) -> None:
     if form == "json":
         click.echo(json.dumps(found, indent=2))
         return
-    header = ("endpoint", "date", "category", "combinations", "price")
+    header = ("endpoint", "date", "certainty", "category", "combinations", "price")
     rows = [
         (
             one["endpoint"],
             one["date"] or "-",
+            one["certainty"],
             one["category"],
             _counted(one["combinations"], one["legal"]) if "problem" not in one else "broken",
             one["price"],
         )
         for one in found
     ]
-    table(header, rows, right=(3, 4), optional=(2, 3), width=terminal_width())
+    table(header, rows, right=(4, 5), optional=(2, 3, 4, 1), cut=0, width=terminal_width())
     for one in found:
         if "problem" in one:
             click.echo(f"falkit: {one['endpoint']}: {one['problem']}", err=True)
@@ -94,7 +101,10 @@ def show(endpoint_id: str, form: str, documents: tuple[str, ...], as_of: str | N
         return
     about = f"  ({endpoint.category})" if endpoint.category else ""
     dated = endpoint.document.date or "unknown date"
-    click.echo(f"{endpoint.id}{printable(about)}, document of {dated}\n")
+    found = origin(endpoint.document)
+    certainty = "" if found is None else f", {found.certainty}"
+    click.echo(f"{endpoint.id}{printable(about)}, document of {dated}{certainty}")
+    click.echo("" if found is None else f"{found.source}\n")
     width = terminal_width() or _PIPED_WIDTH
     rows = input_rows(endpoint.input_schema)
     if rows:
@@ -132,13 +142,13 @@ def combinations(
     """
     endpoint = _endpoint(endpoint_id, documents, as_of)
     names = _fields(endpoint, fields)
-    count = endpoint.count_combinations(names)
+    count = endpoint.combining.count(names)
     if count > _MOST_ROWS:
         raise click.UsageError(
             f"{endpoint.id} has {many(count)} combinations, and at most {_MOST_ROWS:,} are printed;"
             f" choose from its inputs, such as --fields {','.join(names[:2])}"
         )
-    found = endpoint.each_combination(names)
+    found = endpoint.combining.each(names)
     if form == "json":
         _print_json(found)
     elif form == "csv":
@@ -162,11 +172,18 @@ def validate(files: tuple[Path, ...]) -> None:
 
     Exits with 1 if there is any.
     """
-    problems = {path: lint(path) for path in files}
+    problems = {path: _problems(path) for path in files}
     for path, found in problems.items():
         for problem in found or ["ok"]:
             click.echo(f"{path}: {problem}")
     sys.exit(1 if any(problems.values()) else 0)
+
+
+def _problems(path: Path) -> list[str]:
+    try:
+        return lint(Document.from_path(path))
+    except BadDocument as error:
+        return [error.reason]
 
 
 def _endpoint(endpoint_id: str, documents: Sequence[str], as_of: str | None) -> Endpoint:
@@ -179,12 +196,17 @@ def _endpoint(endpoint_id: str, documents: Sequence[str], as_of: str | None) -> 
 def _listed(endpoint: Endpoint) -> dict[str, Any]:
     """Return a line of the list; a document that can't be used is one with a problem."""
     about: dict[str, Any] = {"endpoint": endpoint.id, "date": endpoint.document.date or None}
+    found = origin(endpoint.document)
+    about |= {
+        "certainty": found.certainty if found else "",
+        "source": found.source if found else "",
+    }
     try:
         return {
             **about,
             "category": printable(endpoint.category),
-            "combinations": endpoint.count_combinations(),
-            "legal": endpoint.count_legal(),
+            "combinations": endpoint.combining.count(),
+            "legal": endpoint.combining.count_legal(),
             "price": _default_price(endpoint),
         }
     except (SpecError, RecursionError) as error:
@@ -204,13 +226,13 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _default_price(endpoint: Endpoint) -> str:
-    """Return what a call with the defaults costs, or a unit of it where a file decides how many."""
+    """Return what a call with the defaults costs, or a unit of it where more decides how many."""
     price = endpoint.price({})
     if price is not None or endpoint.pricing is None:
         return _dollars(price) or UNKNOWN
-    amount = endpoint.pricing.amount.of(endpoint.defaults)
+    rate = endpoint.pricing.rate(endpoint.defaults)
     unit = "s" if endpoint.pricing.unit == "second" else endpoint.pricing.unit
-    return UNKNOWN if amount is None else f"${amount}/{unit}"
+    return UNKNOWN if rate is None else f"{_dollars(rate)}/{unit}"
 
 
 def _counted(count: int, legal: int | None) -> str:
@@ -228,30 +250,27 @@ def many(count: int) -> str:
 def _fields(endpoint: Endpoint, fields: str | None) -> list[str]:
     """Return the inputs to combine, in the document's order."""
     if fields is None:
-        return [*endpoint.choices]
+        return [*endpoint.combining.choices]
     asked = [name.strip() for name in fields.split(",")]
     for name in asked:
-        if name not in endpoint.choices:
-            known = ", ".join(endpoint.choices) or "none"
+        if name not in endpoint.combining.choices:
+            known = ", ".join(endpoint.combining.choices) or "none"
             raise click.UsageError(
                 f"--fields: {name!r} isn't one of the inputs that combine; those are {known}"
             )
-    return [name for name in endpoint.choices if name in asked]
+    return [name for name in endpoint.combining.choices if name in asked]
 
 
 def _facts(endpoint: Endpoint) -> Iterable[str]:
     for rule in endpoint.rules:
         yield f"\nrule ({rule.certainty}): {rule.message}"
-    for media in endpoint.media_inputs:
-        formats = ", ".join(media.formats)
-        yield f"\n{media.field}: a URL or data URI of {formats} ({media.certainty})"
-        if media.max_bytes:
-            size = f"{media.max_bytes / 2**20:g} MiB at most ({media.size_certainty})"
-            yield f"{' ' * len(media.field)}  {size}"
-        bounds = (("at least", media.min_seconds), ("at most", media.max_seconds))
-        lasts = " and ".join(f"{word} {limit:g} s" for word, limit in bounds if limit is not None)
-        if lasts:
-            yield f"{' ' * len(media.field)}  {lasts} long"
+    for media in endpoint.file_fields:
+        yield from file_lines(media)
+    if endpoint.pricing is None:
+        yield f"\nprice: {UNKNOWN}"
+    else:
+        yield f"\nprice ({endpoint.pricing.certainty}): {_default_price(endpoint)} by default"
+        yield fill(endpoint.pricing.source, 98, initial_indent="  ", subsequent_indent="  ")
     video, price = endpoint.video({}), endpoint.price({})
     if video is not None and price is not None:
         yield (
@@ -286,7 +305,7 @@ def _print_csv(names: Sequence[str], found: Iterable[Combination]) -> None:
 
 def _print_table(endpoint: Endpoint, names: Sequence[str], found: Iterable[Combination]) -> None:
     # The widths are known before the rows are, but for prices of more than 10 dollars.
-    columns = [[name, *map(written, endpoint.choices[name])] for name in names]
+    columns = [[name, *map(written, endpoint.combining.choices[name])] for name in names]
     columns.append(["price", _dollars(Decimal("0.01")) if endpoint.pricing else UNKNOWN])
     widths = [max(map(len, column)) for column in columns]
 
@@ -306,5 +325,8 @@ def _print_table(endpoint: Endpoint, names: Sequence[str], found: Iterable[Combi
     click.echo(f"\n{count:,} combinations, {legal:,} legal" if count else _NOTHING)
 
 
-def _dollars(price: object) -> str:
-    return "" if price is None else f"${price}"
+def _dollars(price: Decimal | None) -> str:
+    if price is None:
+        return ""
+    cents = price.quantize(Decimal("0.01"))
+    return f"${cents if cents == price else price.normalize():f}"

@@ -6,10 +6,11 @@ import json
 import re
 import shutil
 import textwrap
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 import click
 
+from falkit_spec.media import MediaInput
 from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import JSON, Object, is_array, is_number, is_object
 
@@ -217,3 +218,21 @@ def table(
                     cell = f"{cell[: widths[at] - 1]}…"
                 padded.append(cell.rjust(widths[at]) if at in at_right else cell.ljust(widths[at]))
             click.echo(_GAP.join(padded).rstrip())
+
+
+def file_lines(media: MediaInput) -> Iterator[str]:
+    """Write what is known of a field that takes files beyond its schema, a line each."""
+    name = printable(media.field)
+    if not media.formats:
+        # Its limits stand with its type.
+        yield f"\n{name}: a URL or data URI ({media.kind}, by its name)"
+        return
+    formats = printable(", ".join(media.formats))
+    yield f"\n{name}: a URL or data URI of {formats} ({media.certainty})"
+    indent = " " * len(name)
+    if media.max_bytes:
+        yield f"{indent}  {media.max_bytes / 2**20:g} MiB at most ({media.size_certainty})"
+    lengths = (("at least", media.min_seconds), ("at most", media.max_seconds))
+    lasts = " and ".join(f"{word} {limit:g} s" for word, limit in lengths if limit is not None)
+    if lasts:
+        yield f"{indent}  {lasts} long"

@@ -3,56 +3,31 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
+from falkit_spec.combinations import LIMIT, Combination, Combinations
 from falkit_spec.document import Document, input_of, output_of, submit_path
-from falkit_spec.errors import BadOverlay, SpecError
-from falkit_spec.facts import (
-    NO_LENGTHS,
-    Lengths,
-    Lookup,
-    MediaInput,
-    Pricing,
-    Rule,
-    Video,
-    VideoFacts,
-)
+from falkit_spec.errors import BadDocument, BadOverlay, SpecError
+from falkit_spec.facts import Pricing, Rule, Video, VideoFacts
+from falkit_spec.lookup import NO_LENGTHS, Lengths, Lookup
+from falkit_spec.media import MediaInput, Place, with_urls
+from falkit_spec.media_fields import InputFiles
 from falkit_spec.overlay import Overlay
-from falkit_spec.schema import NOT_JSON, Compiled, ordered, resolve, self_contained
-from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object
+from falkit_spec.reader import self_contained
+from falkit_spec.schema import NOT_JSON, Compiled, ordered, resolve
+from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object, is_shallow
 
 if TYPE_CHECKING:
     from falkit_spec.validation import InputValidator
 
-LIMIT = 10_000
-"""More combinations than this are counted, or taken one by one, not listed."""
-
-
-@dataclass(frozen=True)
-class Combination:
-    """One choice per enumerated input; the other inputs keep their defaults."""
-
-    values: Object
-    legal: bool
-    why: str | None
-    """The rules that forbid it; None where it is legal."""
-    price: Decimal | None
-    """US dollars; None where no price is known."""
-
-
-def axes(schema: Object) -> dict[str, list[JSON]]:
-    """Find the inputs that combine: those with an enum of two values or more, in the
-    document's order. One value is no choice, and booleans are switches.
-    """
-    values = {name: _values(node, schema) for name, node in ordered(schema).items()}
-    return {name: listed for name, listed in values.items() if len(listed) > 1}
-
-
+_DEEPEST = 200
+"""So many levels a document may have; fal's have some twenty."""
+# Keywords by which a schema without a type isn't that of one object.
+_OF_OTHERS = frozenset(("anyOf", "oneOf", "allOf", "enum", "const", "items", "prefixItems"))
 NAMESPACES = ("workflows", "comfy")
 """First segments that stand before the owner, as the official clients know them [PY, JS]."""
 
@@ -76,14 +51,20 @@ class Endpoint:
     """One endpoint of fal; everything is read from the document when first needed."""
 
     def __init__(
-        self, document: Document, overlays: Callable[[], Sequence[Overlay]] = lambda: ()
+        self,
+        document: Document,
+        overlays: Callable[[], Sequence[Overlay]] = lambda: (),
+        lay: Callable[[Object, str], Object] | None = None,
     ) -> None:
+        """Take a document and its overlays; `lay` applies others in their place, in its own way."""
         self.document = document
         self.id = document.endpoint_id
         segments = self.id.split("/")
         self.app = "/".join(segments[: 3 if segments[0] in NAMESPACES else 2])
         self.alias = self.app.rpartition("/")[2]
         self._overlays = overlays
+        self._lay = lay
+        self._notes: list[str] = []
 
     def __repr__(self) -> str:
         return f"Endpoint({self.id!r})"
@@ -91,13 +72,15 @@ class Endpoint:
     @cached_property
     def category(self) -> str:
         """fal's category, such as `image-to-video`; empty where the document has none."""
-        named = dig(self.document.data, "info", "x-fal-metadata", "category")
+        named = dig(self.document.info, "x-fal-metadata", "category")
         return named if isinstance(named, str) else ""
 
     @cached_property
     def overlaid(self) -> Object:
         """The document's data with the overlays applied; BadOverlay if one cannot be."""
-        data = self.document.data
+        data = self._data
+        if self._lay is not None:
+            return self._lay(data, self.document.source)
         for overlay in self._overlays():
             data = overlay.apply(data)
         return data
@@ -105,12 +88,24 @@ class Endpoint:
     @cached_property
     def input_schema(self) -> Object:
         """The input as JSON Schema 2020-12 that stands on its own; `{}` takes anything."""
-        return self._root_schema(input_of(self.overlaid))
+        schema = self._root_schema("input", input_of(self.overlaid))
+        kind = schema.get("type", None if schema.keys() & _OF_OTHERS else "object")
+        if kind != "object":
+            self._notes.append("input: is not one object's schema; anything is accepted there")
+            return {}
+        return schema
 
     @cached_property
     def output_schema(self) -> Object:
         """The output as JSON Schema 2020-12 that stands on its own; `{}` takes anything."""
-        return self._root_schema(output_of(self.overlaid))
+        return self._root_schema("output", output_of(self.overlaid))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What falkit can't read in the document and so accepts anything for, a line each."""
+        # Read first: that is when they are noticed.
+        _ = self.input_schema, self.output_schema
+        return tuple(self._notes)
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -129,23 +124,24 @@ class Endpoint:
     @cached_property
     def media_inputs(self) -> tuple[MediaInput, ...]:
         """The input fields that an overlay says take files, in the document's order."""
-        facts, where = self._facts.get("inputs", {}), f"{self.id}: inputs"
-        if not is_object(facts):
-            raise BadOverlay(where, "`inputs` is an object, by field")
-        order = [*ordered(self.input_schema)]
-        names = sorted(facts, key=lambda name: order.index(name) if name in order else len(order))
-        return tuple(MediaInput.from_facts(n, facts[n], f"{where}.{n}") for n in names)
+        return self._input_files.named
 
     @cached_property
     def file_fields(self) -> tuple[MediaInput, ...]:
         """The input fields that take files: an overlay's, and those whose name says so."""
-        found: dict[str, MediaInput] = {}
-        for name, node in ordered(self.input_schema).items():
-            schema = resolve(node, self.input_schema)
-            parts = [resolve(part, self.input_schema) for part in _branches(schema)]
-            if (medium := MediaInput.from_schema(name, [schema, *parts])) is not None:
-                found[name] = medium
-        return tuple({**found, **{medium.field: medium for medium in self.media_inputs}}.values())
+        return self._input_files.fields
+
+    def files(self, full: Mapping[str, JSON]) -> Iterator[tuple[MediaInput, Place, str]]:
+        """Yield the files of an input whose defaults are filled in: field, place, URL.
+
+        Those that the document itself gives as a default are left out.
+        """
+        return self._input_files.of(full, self.defaults)
+
+    @cached_property
+    def _input_files(self) -> InputFiles:
+        facts = self._facts.get("inputs", {})
+        return InputFiles(self.input_schema, facts, f"{self.id}: inputs")
 
     @cached_property
     def defaults(self) -> Object:
@@ -160,8 +156,7 @@ class Endpoint:
 
     def is_valid(self, input: JSON) -> bool:
         """Tell whether `validate` would find nothing; takes microseconds."""
-        is_body = isinstance(input, dict)
-        return self.accept(input) is not None if is_body else self._input.is_valid(input)
+        return self.accept(input) is not None
 
     def accept(self, input: JSON) -> tuple[Object, Figures] | None:
         """Return a valid input with its defaults filled in, and its figures; None for any other."""
@@ -212,45 +207,16 @@ class Endpoint:
         return describe_errors(self.output_schema, output)
 
     @cached_property
-    def choices(self) -> dict[str, list[JSON]]:
-        """The inputs that combine, each with its values."""
-        return axes(self.input_schema)
+    def combining(self) -> Combinations:
+        """The inputs that combine, and what their combinations are."""
+        return Combinations(self.input_schema, self.rules, self.defaults, self.price)
 
     def combinations(self) -> list[Combination]:
         """List every combination of the enumerated inputs; SpecError above 10,000."""
-        count = self.count_combinations()
+        count = self.combining.count()
         if count > LIMIT:
             raise SpecError(f"{self.id} has {count:,} combinations; at most {LIMIT:,} are listed")
-        return list(self.each_combination())
-
-    def each_combination(self, fields: Collection[str] | None = None) -> Iterator[Combination]:
-        """Yield the combinations one by one, of some of the inputs that combine or of all."""
-        choices = self._choices_of(fields)
-        for values in itertools.product(*choices.values()) if choices else ():
-            yield self._combination(dict(zip(choices, values, strict=True)))
-
-    def count_combinations(self, fields: Collection[str] | None = None) -> int:
-        """Count the combinations, of some of the inputs that combine or of all, without them."""
-        choices = self._choices_of(fields)
-        return math.prod(map(len, choices.values())) if choices else 0
-
-    def count_legal(self) -> int | None:
-        """Count those that keep the rules; None where it would take more than 10,000 of them."""
-        read = {name for rule in self.rules for name in rule.reads} & self.choices.keys()
-        judged = self.count_combinations(read)
-        if not read:
-            # Rules that read no such input judge all alike.
-            first = next(self.each_combination(), None)
-            return self.count_combinations() if first is None or first.legal else 0
-        if judged > LIMIT:
-            return None
-        legal = sum(one.legal for one in self.each_combination(read))
-        return legal * (self.count_combinations() // judged)
-
-    def _choices_of(self, fields: Collection[str] | None) -> dict[str, list[JSON]]:
-        if fields is None:
-            return self.choices
-        return {name: listed for name, listed in self.choices.items() if name in fields}
+        return list(self.combining.each())
 
     def price(self, input: Mapping[str, JSON]) -> Decimal | None:
         """Return what an input costs in US dollars; None where no price is known."""
@@ -263,7 +229,7 @@ class Endpoint:
     @cached_property
     def measured(self) -> tuple[str, ...]:
         """The input fields with files whose length decides a figure."""
-        return tuple(dict.fromkeys(one.length_of for one in self._lookups if one.length_of))
+        return tuple(dict.fromkeys(file for one in self._lookups for file in one.measures))
 
     def video(self, input: Mapping[str, JSON]) -> VideoFacts | None:
         """Return what the output video is to be; None where no overlay says."""
@@ -280,13 +246,13 @@ class Endpoint:
     @cached_property
     def _figure_fields(self) -> tuple[str, ...]:
         read_by_rules = {name for rule in self.rules for name in rule.reads}
-        return tuple(read_by_rules | {lookup.field for lookup in self._lookups if lookup.field})
+        return tuple(read_by_rules | {field for one in self._lookups for field in one.reads})
 
     @cached_property
     def _lookups(self) -> list[Lookup]:
         video, pricing = self._video, self.pricing
         found = [video.size, video.fps, video.seconds, video.audio] if video else []
-        return [*found, pricing.quantity] if pricing else found
+        return [*found, pricing.quantity] if pricing and pricing.quantity else found
 
     @cached_property
     def _remembered_figures(self) -> Callable[..., Figures]:
@@ -309,13 +275,24 @@ class Endpoint:
             units=self.pricing.units(full, lengths) if self.pricing else None,
         )
 
-    def _combination(self, values: Object) -> Combination:
-        full = self.with_defaults(values)
-        broken = [rule.message for rule in self.rules if rule.broken_by(full)]
-        return Combination(values, not broken, "; ".join(broken) or None, self.price(values))
+    @cached_property
+    def _data(self) -> Object:
+        """The document's data; nothing of what can't be read, or nests too deep to be worked on."""
+        try:
+            data = self.document.data
+        except BadDocument as error:
+            # The file was another when its id was read.
+            self._notes.append(error.reason)
+            return {}
+        if is_shallow(data, _DEEPEST):
+            return data
+        self._notes.append(f"nests more than {_DEEPEST} levels deep; anything is accepted")
+        return {}
 
-    def _root_schema(self, node: JSON) -> Object:
-        whole = self_contained(node, self.overlaid)
+    def _root_schema(self, name: str, node: JSON) -> Object:
+        notes = list[str]()
+        whole = self_contained(node, self.overlaid, notes)
+        self._notes += (f"{name}: {note}" for note in notes)
         root = resolve(whole, whole)
         return {**root, "$defs": whole["$defs"]} if "$defs" in whole else root
 
@@ -348,36 +325,13 @@ class Endpoint:
     def _input_example(self) -> Object:
         from falkit_spec.example import example
 
-        return example(self.input_schema)
+        made = example(self.input_schema)
+        missing = [(of, place) for of, place, value in self.files(made) if ":" not in value]
+        filled = with_urls(made, missing) if missing else made
+        return filled if self.is_valid(filled) else made
 
     @cached_property
     def _output_example(self) -> Object:
         from falkit_spec.example import example
 
         return example(self.output_schema)
-
-
-def _branches(schema: Object) -> list[JSON]:
-    """Return a union's branches, whichever way it is written."""
-    kinds, branches = schema.get("type"), schema.get("anyOf")
-    if is_array(kinds):
-        return [{"type": kind} for kind in kinds]
-    return branches if is_array(branches) else []
-
-
-def _values(node: JSON, root: Object, deep: int = 8) -> list[JSON]:
-    schema = resolve(node, root)
-    values, branches = schema.get("enum"), schema.get("anyOf", schema.get("oneOf"))
-    if is_array(values):
-        return values
-    if "const" in schema:
-        return [schema["const"]]
-    # A branch may lead to the union that it is in.
-    if not is_array(branches) or not deep:
-        return []
-    found = [
-        [None] if branch == {"type": "null"} else _values(branch, root, deep - 1)
-        for branch in branches
-    ]
-    # Where one branch is open (any number, any text), there is nothing to enumerate.
-    return [value for values in found for value in values] if all(found) else []

@@ -9,10 +9,14 @@ SpecError                  anything else that is refused, such as too many combi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import pairwise
 
-# Characters; nobody misspells anything longer, and comparing takes long.
-_LONGEST = 100
+# Characters; nobody misspells anything longer, and comparing takes long. So of many words only
+# those are compared that have the most pairs of letters in common with the one.
+_LONGEST, _COMPARED = 100, 50
 
 
 def near_misses(
@@ -23,8 +27,16 @@ def near_misses(
         return []
     # Lazy: most words are spelt right.
     from difflib import get_close_matches
+    from heapq import nlargest
 
-    return get_close_matches(word, known, most, likeness)
+    pairs = _pairs(word)
+    alike = nlargest(_COMPARED, known, lambda other: len(pairs & _pairs(other)))
+    return get_close_matches(word, alike, most, likeness)
+
+
+@lru_cache(maxsize=4096)
+def _pairs(word: str) -> frozenset[tuple[str, str]]:
+    return frozenset(pairwise(word))
 
 
 class SpecError(Exception):
@@ -32,7 +44,7 @@ class SpecError(Exception):
 
 
 class UnknownDate(SpecError):
-    """No vendored document is of this month or an earlier one; `known` has the months there are."""
+    """No vendored document is of this date or an earlier one; `known` has the months there are."""
 
     def __init__(self, date: str, known: Sequence[str], problem: str) -> None:
         self.date = date
@@ -60,8 +72,14 @@ class UnknownEndpoint(SpecError):
         else:
             super().__init__(
                 f"falkit has no document for {endpoint_id!r}, which says nothing about fal: it may "
-                f"well exist there; {meant}falkit.Mock takes your own document (docs/python.md)"
+                f"well exist there; {meant}`falkit spec add {_word(endpoint_id)}` fetches its "
+                "document, and --documents has falkit use it (docs/documents.md)"
             )
+
+
+def _word(endpoint_id: str) -> str:
+    """Return an id as a command takes it; a word that stands for it, if it can't be one."""
+    return endpoint_id if re.fullmatch(r"[\w./-]{1,100}", endpoint_id, re.ASCII) else "ID"
 
 
 class BadDocument(SpecError):

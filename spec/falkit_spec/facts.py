@@ -1,4 +1,4 @@
-"""What overlays add to an endpoint (`x-falkit`): rules between fields, prices, media.
+"""What overlays add to an endpoint (`x-falkit`): rules between fields, prices, videos.
 
 Every fact has its evidence. Amounts are decimal throughout, since prices are compared exactly.
 """
@@ -6,45 +6,25 @@ Every fact has its evidence. Amounts are decimal throughout, since prices are co
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
-from typing import Literal, TypeAlias, get_args
 
 from falkit_spec.errors import BadOverlay
-from falkit_spec.overlay import ARRAY, OBJECT, TEXT, Shape, expect, having
-from falkit_spec.schema import Compiled
-from falkit_spec.types import (
-    JSON,
-    Certainty,
-    Fault,
-    Object,
-    is_array,
-    is_finite,
-    is_number,
-    is_object,
+from falkit_spec.lookup import NO_LENGTHS, Lengths, Lookup
+from falkit_spec.overlay import (
+    ARRAY,
+    EVIDENCE as _EVIDENCE,
+    OBJECT,
+    TEXT,
+    Shape,
+    expect,
+    having,
 )
+from falkit_spec.schema import Compiled
+from falkit_spec.types import JSON, Certainty, Fault, Object, is_array, is_number, is_object
 
-MediaKind: TypeAlias = Literal["image", "video", "audio"]
-_KINDS: tuple[MediaKind, ...] = get_args(MediaKind)
-_LIMITS = ("max_file_size", "min_duration", "max_duration")
-
-_EVIDENCE: Shape = {
-    "`certainty` is confirmed or inferred": having(certainty={"enum": ["confirmed", "inferred"]}),
-    "`source` says where the fact comes from": having(source={**TEXT, "minLength": 1}),
-}
-_LOOKUP: Shape = {
-    "needs `value`, or `field`, or `by` with `values`, or `length_of`": {
-        "anyOf": [
-            having(value=True),
-            having(field=TEXT),
-            having(by=TEXT, values=OBJECT),
-            having(length_of=TEXT),
-        ]
-    },
-    "`plus` names a field": {"properties": {"plus": TEXT}},
-}
 _RULE: Shape = {
     "a rule is an object": OBJECT,
     "`when` and `require` are JSON Schemas": having(when=OBJECT, require=OBJECT),
@@ -54,68 +34,7 @@ _RULE: Shape = {
     "`message` says what the rule asks for": having(message=TEXT),
     **_EVIDENCE,
 }
-_MEDIA_INPUT: Shape = {
-    "`kind` is image, video or audio": having(kind={"enum": ["image", "video", "audio"]}),
-    "`formats` needs a list as its value": having(formats=having(value={**ARRAY, "minItems": 1})),
-    "`max_bytes` needs a whole number as its value, or null": having(
-        max_bytes=having(value={"type": ["integer", "null"]})
-    ),
-    "`seconds` needs numbers as its min and max, of which one may be left out": {
-        "properties": {
-            "seconds": {
-                **OBJECT,
-                "anyOf": [{"required": ["min"]}, {"required": ["max"]}],
-                "properties": {key: {"type": "number", "minimum": 0} for key in ("min", "max")},
-            }
-        }
-    },
-}
 _PRICE = re.compile(r"\d+(\.\d+)?")
-
-Lengths: TypeAlias = Mapping[str, float]
-"""How many seconds the files of an input last, by field, as far as they were looked at."""
-NO_LENGTHS: Lengths = {}
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """How a figure follows from the input: always the same, a field's value, or a table's, or the
-    length of a file.
-    """
-
-    field: str | None = None
-    """The input field that holds the figure, that the table is looked up by, or that is added to
-    the file's length.
-    """
-    table: Mapping[str, JSON] | None = None
-    value: JSON = None
-    length_of: str | None = None
-    """The input field with the file whose length counts."""
-
-    @classmethod
-    def from_facts(cls, facts: JSON, where: str) -> Lookup:
-        """Take one of `{value}`, `{field}`, `{by, values}` and `{length_of[, plus]}`.
-
-        BadOverlay for anything else.
-        """
-        read = expect(facts, where, _LOOKUP)
-        if "by" in read:
-            return cls(read["by"], read["values"])
-        if "length_of" in read:
-            return cls(read.get("plus"), length_of=read["length_of"])
-        return cls(read.get("field"), value=read.get("value"))
-
-    def of(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> JSON:
-        """Read the figure off an input whose defaults are filled in; None if it isn't known."""
-        if self.length_of is not None:
-            added = 0 if self.field is None else full.get(self.field)
-            return _sum(lengths.get(self.length_of), added)
-        if self.field is None:
-            return self.value
-        value = full.get(self.field)
-        if self.table is None:
-            return value
-        return self.table.get(value) if isinstance(value, str) else None
 
 
 @dataclass(frozen=True)
@@ -191,28 +110,44 @@ class Pricing:
     """A price per unit and how many units a request takes."""
 
     unit: str
-    """What is billed: `second`."""
-    quantity: Lookup
+    """What is billed, such as `second`."""
+    quantity: Lookup | None
+    """None where no input tells it, as of seconds of computing."""
     amount: Lookup
-    """Dollars per unit, as text."""
+    """US dollars per unit."""
+    counted: bool
+    """Whether fal's `x-fal-billable-units` counts this unit; it may count another."""
+    certainty: Certainty
+    source: str
 
     @classmethod
     def from_facts(cls, facts: JSON, where: str) -> Pricing:
         """Take the overlay's `pricing`; BadOverlay if it isn't understood."""
-        shape = {"`pricing` needs a unit, a quantity and an amount": having(unit=TEXT)}
+        shape: Shape = {
+            "`pricing` needs a unit and an amount": having(
+                unit={**TEXT, "minLength": 1}, amount=True
+            ),
+            "`counted` is true or false": {"properties": {"counted": {"type": "boolean"}}},
+        }
         read = expect(facts, where, shape)
-        amount = Lookup.from_facts(read.get("amount"), f"{where}.amount")
-        for value in amount.table.values() if amount.table else [amount.value]:
+        amount = Lookup.from_facts(read["amount"], f"{where}.amount")
+        for value in amount.constants:
             if not isinstance(value, str) or not _PRICE.fullmatch(value):
                 reason = f'{value!r} is not a price; write dollars as text, such as "0.04"'
                 raise BadOverlay(f"{where}.amount", reason)
-        quantity = Lookup.from_facts(read.get("quantity"), f"{where}.quantity")
+        counted = read.get("quantity")
+        quantity = None if counted is None else Lookup.from_facts(counted, f"{where}.quantity")
         expect(facts, where, _EVIDENCE)
-        return cls(read["unit"], quantity, amount)
+        counts = read.get("counted", True)
+        return cls(read["unit"], quantity, amount, counts, read["certainty"], read["source"])
 
     def units(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> Decimal | None:
         """Count the billable units; None where the figure is not a number, or not known yet."""
-        return to_decimal(self.quantity.of(full, lengths))
+        return self.quantity.number(full, lengths) if self.quantity else None
+
+    def rate(self, full: Mapping[str, JSON]) -> Decimal | None:
+        """Return what one unit of an input costs, US dollars; None where that isn't known."""
+        return self.amount.number(full)
 
     def price(self, full: Mapping[str, JSON]) -> Decimal | None:
         """Return US dollars; None where the input has no such figure."""
@@ -220,24 +155,8 @@ class Pricing:
 
     def cost(self, units: Decimal | None, full: Mapping[str, JSON]) -> Decimal | None:
         """Return what some units of an input cost, US dollars; None where that isn't known."""
-        amount = self.amount.of(full)
-        return units * Decimal(amount) if units is not None and isinstance(amount, str) else None
-
-
-def to_decimal(value: JSON) -> Decimal | None:
-    """Turn a JSON number into the decimal it is written as; None for anything else."""
-    if not is_number(value) or not is_finite(value):
-        return None
-    return Decimal(value if isinstance(value, int) else repr(value))
-
-
-def _sum(one: JSON, other: JSON) -> JSON:
-    """Add two numbers as they are written, to the millisecond; None where one isn't a number."""
-    first, second = to_decimal(one), to_decimal(other)
-    if first is None or second is None:
-        return None
-    total = round(first + second, 3)
-    return int(total) if total == int(total) else float(total)
+        rate = None if units is None else self.rate(full)
+        return None if units is None or rate is None else units * rate
 
 
 @dataclass(frozen=True)
@@ -250,71 +169,6 @@ class VideoFacts:
     seconds: Decimal
     frames: int
     audio: bool
-
-
-@dataclass(frozen=True)
-class MediaInput:
-    """An input field that takes a file, by URL or data URI."""
-
-    field: str
-    kind: MediaKind
-    formats: tuple[str, ...]
-    """Accepted formats, in fal's order, such as `png`; lower case. None where they aren't known."""
-    max_bytes: int | None
-    certainty: Certainty
-    """How certain the formats are."""
-    size_certainty: Certainty
-    """How certain the size limit is."""
-    min_seconds: float | None = None
-    """How long a video or a sound must last at least; None where nothing says so."""
-    max_seconds: float | None = None
-
-    @classmethod
-    def from_facts(cls, name: str, facts: JSON, where: str) -> MediaInput:
-        """Take one of the overlay's `inputs`; BadOverlay if it isn't understood."""
-        read = expect(facts, where, _MEDIA_INPUT)
-        formats = expect(read["formats"], f"{where}.formats", _EVIDENCE)
-        limit = expect(read["max_bytes"], f"{where}.max_bytes", _EVIDENCE)
-        length = read.get("seconds", {})
-        if length:
-            expect(length, f"{where}.seconds", _EVIDENCE)
-        return cls(
-            field=name,
-            kind=read["kind"],
-            formats=tuple(map(str, formats["value"])),
-            max_bytes=limit["value"],
-            certainty=formats["certainty"],
-            size_certainty=limit["certainty"],
-            min_seconds=length.get("min"),
-            max_seconds=length.get("max"),
-        )
-
-    @classmethod
-    def from_schema(cls, name: str, branches: Sequence[Object]) -> MediaInput | None:
-        """Take a text called `…image_url`, `…video_url` or `…audio_url`; None for other fields.
-
-        `branches` are what the field's schema allows. What the document says of the file's size
-        and length, under `x-fal`, is kept.
-        """
-        fitting: list[MediaKind] = [kind for kind in _KINDS if name.endswith(f"{kind}_url")]
-        text = [branch for branch in branches if branch.get("type") == "string"]
-        if not fitting or not text or any("enum" in branch for branch in branches):
-            return None
-        limits: Object = {}
-        for branch in branches:
-            said = branch.get("x-fal")
-            limits |= said if is_object(said) else {}
-        size, least, most = (limits.get(key) for key in _LIMITS)
-        return cls(
-            field=name,
-            kind=fitting[0],
-            formats=(),
-            max_bytes=int(size) if is_number(size) else None,
-            certainty="inferred",
-            size_certainty="confirmed",
-            min_seconds=least if is_number(least) else None,
-            max_seconds=most if is_number(most) else None,
-        )
 
 
 @dataclass(frozen=True)
@@ -340,7 +194,7 @@ class Video:
     def of(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> VideoFacts | None:
         """Read the figures off an input with defaults; None where one isn't a number."""
         size, audio = self.size.of(full), self.audio.of(full)
-        fps, seconds = to_decimal(self.fps.of(full)), to_decimal(self.seconds.of(full, lengths))
+        fps, seconds = self.fps.number(full), self.seconds.number(full, lengths)
         if not is_array(size) or len(size) != 2 or not isinstance(audio, bool):
             return None
         width, height = size

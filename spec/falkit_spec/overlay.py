@@ -7,15 +7,16 @@ They reach every node of an OpenAPI document by its place.
 
 from __future__ import annotations
 
-import copy
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypeAlias, cast
 
 from falkit_spec.errors import BadOverlay
 from falkit_spec.schema import NOT_JSON, Compiled
-from falkit_spec.types import JSON, Object, is_array, is_object
+from falkit_spec.types import JSON, Object, copy_json, is_array, is_object
 
 Shape: TypeAlias = "dict[str, Object]"
 """What a value must be: JSON Schemas, each under the reason that names its breach."""
@@ -27,6 +28,13 @@ OBJECT: Object = {"type": "object"}
 def having(**properties: JSON) -> Object:
     """Return the schema of an object that has these properties, and perhaps others."""
     return {**OBJECT, "required": [*properties], "properties": properties}
+
+
+EVIDENCE: Shape = {
+    "`certainty` is confirmed or inferred": having(certainty={"enum": ["confirmed", "inferred"]}),
+    "`source` says where the fact comes from": having(source={**TEXT, "minLength": 1}),
+}
+"""What each fact of an overlay says of itself."""
 
 
 def expect(value: JSON, where: str, shape: Shape) -> dict[str, Any]:
@@ -63,6 +71,9 @@ _STEP = re.compile(
 )
 
 
+_PATH_TARGET = re.compile(rb"target:\s*\$\.paths\['/([^'\\]+)'\]")
+
+
 @dataclass(frozen=True)
 class Action:
     """One step of an overlay: where, and what to merge in or that it be removed."""
@@ -74,21 +85,43 @@ class Action:
     remove: bool
 
 
-@dataclass(frozen=True)
 class Overlay:
-    """An overlay file read. `source` names it in errors."""
+    """An overlay file. `source` names it in errors."""
 
-    source: str
-    actions: tuple[Action, ...]
+    def __init__(self, source: str, actions: tuple[Action, ...] = (), *, raw: bytes = b"") -> None:
+        """Take the actions; or the bytes of a file, which is then parsed when it is needed."""
+        self.source = source
+        self._raw = raw
+        if not raw:
+            self.actions = actions
+
+    def __repr__(self) -> str:
+        return f"Overlay({self.source!r})"
+
+    @cached_property
+    def actions(self) -> tuple[Action, ...]:
+        """What it does, in order; BadOverlay if the file isn't an overlay."""
+        return self.from_text(self._raw, source=self.source).actions
+
+    @cached_property
+    def _paths(self) -> frozenset[str] | None:
+        """The paths that it speaks of, found without parsing it; None if it may be of others."""
+        found = _PATH_TARGET.findall(self._raw)
+        only = len(found) == self._raw.count(b"target:") > 0
+        return frozenset(f"/{path.decode()}" for path in found) if only else None
 
     @classmethod
     def from_path(cls, path: Path) -> Overlay:
         """Read an overlay from a YAML or JSON file; BadOverlay if it cannot be read."""
-        try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise BadOverlay(str(path), f"cannot be read ({error})") from error
-        return cls.from_text(raw, source=str(path))
+        return cls.from_text(_bytes(path), source=str(path))
+
+    @classmethod
+    def later(cls, path: Path) -> Overlay:
+        """Read an overlay that is parsed when a document first needs it, and so only checked then.
+
+        BadOverlay if there is no such file.
+        """
+        return cls(str(path), raw=_bytes(path))
 
     @classmethod
     def from_text(cls, text: str | bytes, *, source: str) -> Overlay:
@@ -104,8 +137,10 @@ class Overlay:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
             data: JSON = yaml.load(text, Loader=loader)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise BadOverlay(source, f"not YAML: {' '.join(str(error).split())}") from error
+        except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
+            # A number of thousands of digits, or a day that no month has, is no YAMLError.
+            why = shorten(str(error), 160, placeholder=" …")
+            raise BadOverlay(source, f"not YAML: {why}") from error
         return data
 
     @classmethod
@@ -118,13 +153,22 @@ class Overlay:
         )
         return cls(source, actions)
 
+    def concerns(self, document: Object) -> bool:
+        """Tell whether any action's target selects something in a document."""
+        paths = document.get("paths")
+        if self._paths is not None and is_object(paths) and self._paths.isdisjoint(paths):
+            return False
+        return any(_select(document, action.steps) for action in self.actions)
+
     def apply(self, document: Object) -> Object:
         """Return a copy of the document with every action applied, in order.
 
         An action whose target selects nothing changes nothing, as the standard has it:
-        so one overlay can serve many documents.
+        so one overlay can serve many documents. Where none does, it is the document itself.
         """
-        changed = copy.deepcopy(document)
+        if not self.concerns(document):
+            return document
+        changed = {name: copy_json(value) for name, value in document.items()}
         for action in self.actions:
             if action.remove:
                 for parent in _select(changed, action.steps[:-1]):
@@ -136,12 +180,19 @@ class Overlay:
 
     def _update(self, target: JSON, action: Action) -> None:
         if is_array(target):
-            target.append(copy.deepcopy(action.update))
+            target.append(copy_json(action.update))
         elif is_object(target) and is_object(action.update):
             _merge(target, action.update, f"{self.source}, {action.target}")
         else:
             reason = "is neither object nor array: nothing can be merged into it"
             raise BadOverlay(self.source, f"{action.target} {reason}")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadOverlay(str(path), f"cannot be read ({error})") from error
 
 
 def _action(data: JSON, source: str) -> Action:
@@ -199,8 +250,8 @@ def _merge(target: Object, update: Object, source: str) -> None:
         if is_object(old) and is_object(value):
             _merge(old, value, source)
         elif is_array(old) and is_array(value):
-            old.extend(copy.deepcopy(value))
+            old.extend(map(copy_json, value))
         elif is_object(old) or is_array(old):
             raise BadOverlay(source, f"{key!r} is of another kind in the document; remove it first")
         else:
-            target[key] = copy.deepcopy(value)
+            target[key] = copy_json(value)

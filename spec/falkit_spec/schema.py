@@ -1,29 +1,13 @@
-"""Turn a fal document's schemas into JSON Schema 2020-12 that stands on its own, and compile it.
-
-The documents are labelled OpenAPI 3.0 but mix both dialects and have errors of their own.
-What cannot be read as a schema accepts anything: an offline stand-in must not refuse
-input because of a document's error.
-"""
+"""Schemas in JSON Schema 2020-12: follow their references, order their fields, compile them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from jsonschema_rs import Draft202012Validator, meta
+from jsonschema_rs import Draft202012Validator
 
-from falkit_spec.types import JSON, Object, dig, is_array, is_number, is_object
-
-_IN_COMPONENTS = "#/components/schemas/"
-_SCALARS = ("string", "integer", "number", "boolean")
-
-
-def self_contained(node: JSON, document: Object) -> Object:
-    """Return a schema of the document with all it refers to under `$defs`."""
-    reader = _Reader(document)
-    schema = reader.schema(node)
-    root = schema if is_object(schema) else {}
-    return {**root, "$defs": reader.definitions} if reader.definitions else root
+from falkit_spec.types import JSON, Object, dig, is_array, is_object
 
 
 def resolve(schema: JSON, root: Object) -> Object:
@@ -49,144 +33,6 @@ def follow_ref(document: Object, ref: str) -> JSON:
         return None
     parts = (unquote(part).replace("~1", "/").replace("~0", "~") for part in ref[2:].split("/"))
     return dig(document, *parts)
-
-
-class _Reader:
-    """Reads schemas of one document and gathers the definitions they need."""
-
-    def __init__(self, document: Object) -> None:
-        self.document = document
-        self.definitions: Object = {}
-
-    def schema(self, node: JSON) -> JSON:
-        """Read one schema; what is not a schema accepts anything."""
-        if isinstance(node, bool):
-            return node
-        if not is_object(node):
-            return {}
-        read: Object = {}
-        for keyword, value in node.items():
-            reader = _KEYWORDS.get(keyword)
-            if reader is not None:
-                read.update(reader(self, keyword, value))
-            elif keyword not in _LEFT_OUT and meta.is_valid({keyword: value}):
-                read[keyword] = value
-        _read_bounds(node, read)
-        self.let_optional_scalars_be_null(node, read)
-        return _nullable(read) if node.get("nullable") is True else read
-
-    def let_optional_scalars_be_null(self, node: Object, read: Object) -> None:
-        """Have an object's optional scalars without a default take null, as fal's do.
-
-        Documents in the dialect of Pydantic 1 don't show it (wire.md §14.5).
-        """
-        raw, fields, musts = node.get("properties"), read.get("properties"), read.get("required")
-        if not is_object(raw) or not is_object(fields):
-            return
-        for name, field in fields.items():
-            optional = not is_array(musts) or name not in musts
-            if optional and is_object(field) and self.is_plain_scalar(raw[name]):
-                fields[name] = _nullable(field)
-
-    def is_plain_scalar(self, node: JSON) -> bool:
-        """Tell whether a schema takes texts, numbers or booleans, not null, without a default."""
-        whole = resolve(node, self.document)
-        branches = whole.get("anyOf", whole.get("oneOf"))
-        parts = [resolve(one, self.document) for one in branches] if is_array(branches) else [whole]
-        plain = bool(parts) and all(part.get("type") in _SCALARS for part in parts)
-        return plain and "default" not in whole and whole.get("nullable") is not True
-
-    def ref(self, _keyword: str, value: JSON) -> Object:
-        target = follow_ref(self.document, value) if isinstance(value, str) else None
-        if not isinstance(value, str) or target is None:
-            return {}
-        name = value.removeprefix(_IN_COMPONENTS).removeprefix("#/").replace("/", ".")
-        if name not in self.definitions:
-            # Reserved before it is read: a schema may refer to itself.
-            self.definitions[name] = {}
-            self.definitions[name] = self.schema(target)
-        return {"$ref": "#/$defs/" + name.replace("~", "~0").replace("%", "%25")}
-
-    def one(self, keyword: str, value: JSON) -> Object:
-        return {keyword: self.schema(value)}
-
-    def listed(self, keyword: str, value: JSON) -> Object:
-        return {keyword: [self.schema(part) for part in value]} if is_array(value) and value else {}
-
-    def named(self, keyword: str, value: JSON) -> Object:
-        if not is_object(value):
-            return {}
-        return {keyword: {name: self.schema(part) for name, part in value.items()}}
-
-    def items(self, keyword: str, value: JSON) -> Object:
-        if is_object(value) and value and all(key.isdigit() for key in value):
-            # A tuple, written as an object with the keys "0", "1", "2".
-            value = [value[key] for key in sorted(value, key=int)]
-        if is_array(value):
-            return self.listed("prefixItems", value)
-        return self.one(keyword, value)
-
-    def count(self, keyword: str, value: JSON) -> Object:
-        whole = is_number(value) and meta.is_valid({keyword: value})
-        return {keyword: int(value)} if whole and is_number(value) else {}
-
-    def enum(self, keyword: str, value: JSON) -> Object:
-        return {keyword: value} if is_array(value) and value else {}
-
-    def names(self, keyword: str, value: JSON) -> Object:
-        if not is_array(value):
-            return {}
-        return {keyword: list(dict.fromkeys(name for name in value if isinstance(name, str)))}
-
-
-def _read_bounds(node: Object, read: Object) -> None:
-    for plain, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        bound, strict = node.get(plain), node.get(exclusive)
-        if is_number(strict):
-            read[exclusive] = strict
-        if is_number(bound):
-            # OpenAPI 3.0's boolean says that the plain bound is itself excluded.
-            read[exclusive if strict is True else plain] = bound
-
-
-def _nullable(schema: Object) -> Object:
-    kind, values = schema.get("type"), schema.get("enum")
-    if isinstance(kind, str) and not is_array(values):
-        return {**schema, "type": [kind, "null"]}
-    if kind is None and not any(key in schema for key in ("$ref", "anyOf", "allOf", "enum")):
-        return schema
-    notes = {key: schema[key] for key in _ANNOTATIONS if key in schema}
-    rest: Object = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
-    return {**notes, "anyOf": [rest, {"type": "null"}]}
-
-
-_Read = Callable[[_Reader, str, JSON], Object]
-
-
-_KEYWORDS: dict[str, _Read] = {
-    "$ref": _Reader.ref,
-    **dict.fromkeys(("not", "contains", "propertyNames", "additionalProperties"), _Reader.one),
-    **dict.fromkeys(("anyOf", "allOf", "oneOf", "prefixItems"), _Reader.listed),
-    "properties": _Reader.named,
-    "items": _Reader.items,
-    "enum": _Reader.enum,
-    **dict.fromkeys(
-        ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
-        _Reader.count,
-    ),
-    "required": _Reader.names,
-}
-_LEFT_OUT = {
-    # Read together by `_read_bounds` and `_nullable`.
-    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "nullable"),
-    # A document that brings its own base or definitions would change where references lead.
-    *("$id", "$schema", "$defs", "$anchor", "$dynamicRef", "$dynamicAnchor", "definitions"),
-    # Never seen in fal's documents, and an ill-formed one would refuse what is right.
-    *("pattern", "patternProperties", "if", "then", "else", "dependentSchemas"),
-    *("dependentRequired", "dependencies", "unevaluatedProperties", "unevaluatedItems"),
-    *("contentEncoding", "contentMediaType", "contentSchema", "minContains", "maxContains"),
-}
-_ANNOTATIONS = ("title", "description", "default", "examples", "example", "deprecated")
 
 
 def ordered(schema: Object) -> Object:

@@ -46,10 +46,26 @@ def dig(value: JSON, *keys: str) -> JSON:
     """Follow keys of objects and places in arrays down from a value; None where one is missing."""
     for key in keys:
         if is_array(value):
-            value = value[int(key)] if key.isdigit() and int(key) < len(value) else None
+            place = int(key) if key.isascii() and key.isdigit() and len(key) < 10 else len(value)
+            value = value[place] if place < len(value) else None
         else:
             value = value.get(key) if is_object(value) else None
     return value
+
+
+def is_shallow(value: JSON, levels: int) -> bool:
+    """Tell whether lists and objects nest no deeper than so many levels."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        level = [
+            part
+            for one in level
+            for part in (one.values() if isinstance(one, dict) else one)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def copy_json(value: JSON) -> JSON:

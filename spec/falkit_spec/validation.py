@@ -42,7 +42,9 @@ class InputValidator:
             found = [error for error in found if not error.lenient]
         faults = [error.fault() for error in found]
         if not is_object(input):
-            return faults
+            # Whatever the document leaves open, a body is read into a model.
+            message = wording.of_type("object", {"properties": {}})
+            return faults or [FieldError((), (), message, input).fault()]
         full = {**self._defaults, **input}
         wrong = {fault["loc"][1] for fault in faults if len(fault["loc"]) > 1}
         broken = [

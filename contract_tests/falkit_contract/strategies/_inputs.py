@@ -23,6 +23,7 @@ from falkit_contract.strategies._values import (
 from falkit_fixtures import images
 from falkit_spec import Catalog, Endpoint, MediaInput
 from falkit_spec.facts import Rule
+from falkit_spec.media import example_url, with_urls
 from falkit_spec.schema import Compiled
 from falkit_spec.types import JSON, Object
 
@@ -30,7 +31,6 @@ FieldStrategies = Mapping[str, st.SearchStrategy[JSON]]
 
 _MAX_CHOICES = 20_000
 """More choices are not listed; inputs are then filtered."""
-_FILE_ENDINGS = {"image": ".png", "video": ".mp4", "audio": ".mp3"}
 
 
 class Inputs:
@@ -47,11 +47,8 @@ class Inputs:
 
     @cached_property
     def flat(self) -> Flat:
-        """The input's own schema; UnsupportedSchema if it isn't of an object."""
-        flat = self.schemas.flat(self.endpoint.input_schema, "")
-        if flat.kind not in ("object", None):
-            raise self.schemas.refuse("", f"an input is an object, not {flat.kind}")
-        return flat
+        """The input's own schema, which is of an object."""
+        return self.schemas.flat(self.endpoint.input_schema, "")
 
     @cached_property
     def choices(self) -> list[Object] | None:
@@ -120,7 +117,28 @@ class Inputs:
 
     @cached_property
     def legal(self) -> st.SearchStrategy[Object]:
-        """Inputs that are valid and keep the rules."""
+        """Inputs that are valid and keep the rules, with files that can be had."""
+        return self._legal.map(self.with_files)
+
+    def with_files(self, input: Object) -> Object:
+        """Return a drawn input with public URLs where files belong that no overlay knows.
+
+        Where the document wouldn't take one, all stays as it was drawn.
+        """
+        known = {wanted.field for wanted in self.endpoint.media_inputs}
+        # Weights may be named otherwise.
+        files = [
+            (wanted, place)
+            for wanted, place, _ in self.endpoint.files(input)
+            if wanted.field not in known
+            and wanted.kind != "weights"
+            and place[0] not in self._given
+        ]
+        filled = with_urls(input, files) if files else input
+        return filled if self.endpoint.is_valid(filled) else input
+
+    @cached_property
+    def _legal(self) -> st.SearchStrategy[Object]:
         if self.choices is None or self._given.keys() & self.ruled:
             return self._legal_without(frozenset()).filter(lambda one: not self.broken(one))
         legal = [one for one in self.choices if not self.broken(one)]
@@ -229,8 +247,7 @@ def inputs(
 
 def _media(wanted: MediaInput) -> st.SearchStrategy[JSON]:
     """Give files that a model could load: a URL first, then data URIs in each format it takes."""
-    simplest = f"https://example.com/{wanted.kind}{_FILE_ENDINGS[wanted.kind]}"
-    named: st.SearchStrategy[JSON] = st.one_of(st.just(simplest), urls)
+    named: st.SearchStrategy[JSON] = st.one_of(st.just(example_url(wanted)), urls)
     if wanted.kind != "image":
         return named
     plain = [

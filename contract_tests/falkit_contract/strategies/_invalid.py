@@ -29,11 +29,17 @@ class Expected:
     """The `type` of the item in `detail`, such as `string_too_long`."""
     loc: tuple[str | int, ...]
     """The item's `loc`; where no branch of a union takes the value, what each `loc` begins with."""
+    types: tuple[str, ...]
+    """The `type` of every item that this fault has in `detail`: one, or one for each branch of a
+    union that takes none of the value, in the document's order."""
 
 
 @dataclass(frozen=True)
 class MutatedInput(Expected):
-    """An input in which exactly one thing is wrong, and the error by which fal names it."""
+    """An input in which exactly one thing is wrong, and the error by which fal names it.
+
+    No branch of a union takes such a thing, so it may have several items in `detail`: `types`.
+    """
 
     input: JSON
 
@@ -63,7 +69,8 @@ class InputMutation:
     def expected(self, at: tuple[str | int, ...] = ()) -> Expected:
         """Return the expected error; `at` is its place inside the field."""
         inside = self.rule.loc if self.rule else (self.field, *at) if self.field else ()
-        return Expected(self.field, self.name, self.change.type, ("body", *inside))
+        types = (self.change.type, *self.change.others)
+        return Expected(self.field, self.name, types[0], ("body", *inside), types)
 
 
 # A field left out.

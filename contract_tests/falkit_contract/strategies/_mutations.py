@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -10,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 from hypothesis import strategies as st
 
 from falkit_contract.strategies._scalars import (
+    FORMATS,
     Range,
     not_multiples,
     too_large,
@@ -18,7 +20,15 @@ from falkit_contract.strategies._scalars import (
     too_small,
     whole,
 )
-from falkit_contract.strategies._values import Flat, Schemas, fields, required
+from falkit_contract.strategies._values import (
+    LONGEST,
+    Endless,
+    Flat,
+    Schemas,
+    fields,
+    lists,
+    required,
+)
 from falkit_spec import wording
 from falkit_spec.schema import Compiled
 from falkit_spec.types import JSON, Object, is_array, is_number, is_object
@@ -66,6 +76,8 @@ class Mutation:
     values: st.SearchStrategy[InvalidValue]
     at: str = ""
     """Where inside the field's value, as `.name` and `[]`."""
+    others: tuple[str, ...] = ()
+    """The types of further items, where each branch of a union has one."""
 
 
 def mutations_of(
@@ -111,15 +123,16 @@ def _types(flat: Flat, compiled: Compiled) -> Iterator[Mutation]:
 def _for_any_branch(flats: list[Flat], compiled: Compiled) -> Iterator[Mutation]:
     """Yield values of a type that no branch has; those that break a limit are left out."""
     for given, values in EXAMPLES.items():
-        errors = [error_type(branch, given) for branch in flats]
-        if errors[0] is not None and all(errors):
+        errors = [error for branch in flats if (error := error_type(branch, given))]
+        if len(errors) == len(flats):
             name = f"wrong type: {given} for any of {len(flats)}"
-            yield from _some(name, errors[0], values, compiled)
+            for mutation in _some(name, errors[0], values, compiled):
+                yield replace(mutation, others=tuple(errors[1:]))
 
 
 def _limits(schemas: Schemas, flat: Flat, path: str) -> Iterator[Mutation]:
     match flat.kind:
-        case "string":
+        case "string" if flat.schema.get("format") not in FORMATS:
             yield from _possible("too short", "string_too_short", too_short(flat.schema))
             yield from _possible("too long", "string_too_long", too_long(flat.schema))
         case "integer" | "number" as kind:
@@ -141,9 +154,10 @@ def _object(schemas: Schemas, flat: Flat, path: str) -> Iterator[Mutation]:
             absent = schemas.object(flat, path, without=frozenset((name,)))
             values = absent.map(partial(InvalidValue, at=(name,)))
             yield Mutation("missing", "missing", values, f".{name}")
-        for mutation in mutations_of(schemas, node, f"{path}.{name}", flat.refs):
-            values = st.tuples(legal, mutation.values).map(partial(_put, name))
-            yield replace(mutation, values=values, at=f".{name}{mutation.at}")
+        with suppress(Endless):
+            for mutation in mutations_of(schemas, node, f"{path}.{name}", flat.refs):
+                values = st.tuples(legal, mutation.values).map(partial(_put, name))
+                yield replace(mutation, values=values, at=f".{name}{mutation.at}")
 
 
 def _list(schemas: Schemas, flat: Flat, path: str) -> Iterator[Mutation]:
@@ -151,18 +165,24 @@ def _list(schemas: Schemas, flat: Flat, path: str) -> Iterator[Mutation]:
     if is_array(schema.get("prefixItems")) or schema.get("items") is False:
         return
     node, unique = schema.get("items", True), schema.get("uniqueItems") is True
-    items = schemas.of(node, f"{path}[]", flat.refs)
+    try:
+        items = schemas.of(node, f"{path}[]", flat.refs)
+    except Endless:
+        return
     least = whole(schema, "minItems")
     most = whole(schema, "maxItems", least + 3)
     if least:
-        yield Mutation("too few items", "too_short", _lists(items, 0, least - 1))
-    if "maxItems" in schema:
-        yield Mutation("too many items", "too_long", _lists(items, most + 1, most + 2))
+        # Repeated items would be another fault.
+        fewer = lists(items, 0, min(least - 1, 3), unique=unique)
+        yield Mutation("too few items", "too_short", fewer.map(InvalidValue))
+    if "maxItems" in schema and most < (20 if unique else LONGEST):
+        more = lists(items, most + 1, most + 2, unique=unique)
+        yield Mutation("too many items", "too_long", more.map(InvalidValue))
     if unique and most >= 2:
         repeated = items.map(lambda item: InvalidValue([item] * max(least, 2)))
         yield Mutation("repeated items", "value_error", repeated)
     if most and not unique:
-        legal = st.lists(items, min_size=max(least, 1), max_size=most)
+        legal = lists(items, max(least, 1), min(most, max(least, 1) + 3))
         for mutation in mutations_of(schemas, node, f"{path}[]", flat.refs):
             values = st.tuples(legal, mutation.values, st.integers(0, most - 1)).map(_set)
             yield replace(mutation, values=values, at=f"[]{mutation.at}")
@@ -182,12 +202,6 @@ def _number_limits(schema: Object, *, integer: bool) -> Iterator[Mutation]:
     yield from _possible(f"{high[0]} maximum", high[1], large)
     part = not_multiples(schema, integer=integer)
     yield from _possible("not a multiple", "multiple_of", part)
-
-
-def _lists(
-    items: st.SearchStrategy[JSON], least: int, most: int
-) -> st.SearchStrategy[InvalidValue]:
-    return st.lists(items, min_size=least, max_size=most).map(InvalidValue)
 
 
 def _put(name: str, drawn: tuple[Object, InvalidValue]) -> InvalidValue:

@@ -158,11 +158,12 @@ urls: st.SearchStrategy[JSON] = st.builds(
     st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=20),
     st.sampled_from(["", ".png", ".mp4", "?a=1&b=2", "#part", "/%20/x"]),
 )
-_FORMATS: dict[JSON, st.SearchStrategy[JSON]] = {
+FORMATS: dict[JSON, st.SearchStrategy[JSON]] = {
     "uri": urls,
     "url": urls,
     "uuid": st.uuids().map(str),
-    "uuid4": st.uuids(version=4).map(str),
+    **{f"uuid{n}": st.uuids(version=n).map(str) for n in (1, 3, 4, 5)},
+    "time": st.times().map(lambda time: f"{time:%H:%M:%S}Z"),
     "date": st.dates().map(str),
     "date-time": st.datetimes().map(lambda moment: moment.isoformat() + "Z"),
     "email": st.just("someone@example.com"),
@@ -174,9 +175,12 @@ def texts(schema: Object) -> st.SearchStrategy[JSON]:
     least, most = whole(schema, "minLength"), whole(schema, "maxLength", -1)
     if most >= 0 and most < least:
         return st.nothing()
-    formed = _FORMATS.get(schema.get("format"))
-    if formed is not None and not least and most < 0:
-        return formed
+    formed = FORMATS.get(schema.get("format"))
+    if formed is not None:
+        longest = most if most >= 0 else _LONGEST
+        return formed.filter(lambda text: least <= len(str(text)) <= longest)
+    if least > _LONGEST:
+        return st.nothing()
     ceiling = least + _SHORT if most < 0 else min(most, least + _SHORT)
     short: st.SearchStrategy[JSON] = st.text(_LETTERS, min_size=least, max_size=ceiling)
     if not ceiling < most <= _LONGEST:
@@ -188,7 +192,7 @@ def texts(schema: Object) -> st.SearchStrategy[JSON]:
 def too_short(schema: Object) -> st.SearchStrategy[JSON]:
     """Give texts that are too short; nothing where no text is."""
     least = whole(schema, "minLength")
-    if not least:
+    if not 0 < least <= _LONGEST:
         return st.nothing()
     return st.text(_LETTERS, max_size=min(least - 1, _SHORT)) | st.just("a" * (least - 1))
 

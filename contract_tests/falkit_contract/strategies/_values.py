@@ -40,6 +40,11 @@ _IMPLIED_BY: dict[str, tuple[str, ...]] = {
 }
 
 
+_MOST_READ = 50_000
+"""More schemas are not flattened, nor refuse to; making strategies of fal's reads hundreds."""
+_LONG = 20
+"""Longer lists repeat one item, and much longer ones are not made."""
+LONGEST = 1000
 _EXTRA = 3
 """Lists and objects have up to this many more items than they must."""
 
@@ -71,12 +76,17 @@ class Flat:
         return values if is_array(values) else None
 
 
+class Endless(UnsupportedSchema):
+    """A place at which a schema contains itself once more: what may be left out there, is."""
+
+
 class Schemas:
     """Reads the schemas below one root, and makes the strategies of the values they allow."""
 
     def __init__(self, root: Object, endpoint_id: str) -> None:
         self.root = root
         self.endpoint_id = endpoint_id
+        self._read = 0
 
     def refuse(self, path: str, reason: str) -> UnsupportedSchema:
         """Return the error for a place in the schema."""
@@ -94,9 +104,12 @@ class Schemas:
         beside: Object = {key: node[key] for key in node if key not in ("$ref", "allOf", "$defs")}
         joined = Flat(beside, exact=True, refs=refs)
         ref, parts = node.get("$ref"), node.get("allOf")
+        self._read += 1
+        if self._read > _MOST_READ:
+            raise self.refuse(path, f"the whole unfolds to more than {_MOST_READ:,} schemas")
         if isinstance(ref, str):
             if ref in refs:
-                raise self.refuse(path, f"{ref} contains itself, which is not supported")
+                raise Endless(self.endpoint_id, path, f"{ref} contains itself without end")
             target = self.flat(follow_ref(self.root, ref) or {}, path, (*refs, ref))
             joined = _joined(joined, target)
         for part in parts if is_array(parts) else []:
@@ -147,11 +160,19 @@ class Schemas:
     ) -> st.SearchStrategy[Object]:
         """Return the strategy of an object: what it must have, and sometimes what it may have."""
         own, musts = dict(given or {}), required(flat)
-        named = {
-            name: own[name] if name in own else self.field(name, node, f"{path}.{name}", flat.refs)
-            for name, node in fields(flat).items()
-            if name not in without
-        }
+        named: dict[str, st.SearchStrategy[JSON]] = {}
+        for name, node in fields(flat).items():
+            if name in without:
+                continue
+            try:
+                named[name] = (
+                    own[name]
+                    if name in own
+                    else self.field(name, node, f"{path}.{name}", flat.refs)
+                )
+            except Endless:
+                if name in musts:
+                    raise
         made = _some_of(named, frozenset(musts))
         if not flat.schema.keys() & {"minProperties", "maxProperties"}:
             return made
@@ -167,8 +188,16 @@ class Schemas:
         if not name.endswith("_url"):
             return made
         flat = self.flat(node, path, refs)
+        branches = self.branches(flat)
+        texts = [one for one in branches if not (is_object(one) and one.get("type") == "null")]
+        if len(texts) == 1:
+            flat = self.flat(texts[0], path, flat.refs)
         open_text = flat.kind == "string" and flat.choices is None
-        return urls if open_text and not flat.schema.keys() & {"minLength", "maxLength"} else made
+        least, most = whole(flat.schema, "minLength"), whole(flat.schema, "maxLength", 100)
+        if not open_text or least > 20 or most < 100:
+            # No place for a URL, or for few.
+            return made
+        return st.none() | urls if len(texts) < len(branches) else urls
 
     def _made(self, flat: Flat, node: JSON, path: str) -> st.SearchStrategy[JSON]:
         if flat.choices is not None:
@@ -176,7 +205,7 @@ class Schemas:
             return st.sampled_from(allowed) if allowed else st.nothing()
         branches = self.branches(flat)
         if branches:
-            return st.one_of([self.of(branch, path, flat.refs) for branch in branches])
+            return st.one_of(self._of_each(branches, path, flat.refs))
         match flat.kind:
             case "object":
                 return self._dictionary(flat, path)
@@ -193,6 +222,21 @@ class Schemas:
             case _:
                 return anything()
 
+    def _of_each(
+        self, branches: list[JSON], path: str, refs: tuple[str, ...]
+    ) -> list[st.SearchStrategy[JSON]]:
+        """Return the strategies of a union's branches but of those that lead back to it."""
+        made: list[st.SearchStrategy[JSON]] = []
+        endless: Endless | None = None
+        for branch in branches:
+            try:
+                made.append(self.of(branch, path, refs))
+            except Endless as error:
+                endless = error
+        if endless is not None and not made:
+            raise endless
+        return made
+
     def _dictionary(self, flat: Flat, path: str) -> st.SearchStrategy[JSON]:
         if fields(flat):
             return self.object(flat, path).map(lambda value: value)
@@ -201,9 +245,14 @@ class Schemas:
             return st.just({})
         least = whole(flat.schema, "minProperties")
         most = whole(flat.schema, "maxProperties", least + _EXTRA)
-        values = self.of(more, f"{path}.*", flat.refs)
-        if most < least:
+        if most < least or least > _LONG:
             return st.nothing()
+        try:
+            values = self.of(more, f"{path}.*", flat.refs)
+        except Endless:
+            if least:
+                raise
+            return st.just({})
         keys = st.text(max_size=8)
         tables = st.dictionaries(keys, values, min_size=least, max_size=most)
         return tables.map(lambda table: table)
@@ -220,20 +269,33 @@ class Schemas:
         head = head[:most]
         if rest is False:
             most = min(most, len(head))
-        if most < least:
+        if most < least or least > (_LONG if unique else LONGEST):
             return st.nothing()
         tail: st.SearchStrategy[list[JSON]] = st.just([])
         if most > len(head):
-            tail = st.lists(
-                self.of(rest, f"{path}[]", flat.refs),
-                min_size=max(least - len(head), 0),
-                max_size=most - len(head),
-                unique_by=canonical if unique else None,
-            )
+            fewest, longest = max(least - len(head), 0), most - len(head)
+            try:
+                items = self.of(rest, f"{path}[]", flat.refs)
+                tail = lists(items, fewest, min(longest, fewest + _EXTRA), unique=unique)
+                if fewest + _EXTRA < longest <= LONGEST and not unique:
+                    tail = st.one_of(tail, tail, tail, lists(items, longest, longest))
+            except Endless:
+                if fewest:
+                    raise
         joined = st.tuples(st.tuples(*head), tail).map(lambda parts: [*parts[0], *parts[1]])
         if head and unique:
             joined = joined.filter(lambda value: len({*map(canonical, value)}) == len(value))
         return joined.map(lambda value: value)
+
+
+def lists(
+    items: st.SearchStrategy[JSON], least: int, most: int, *, unique: bool = False
+) -> st.SearchStrategy[list[JSON]]:
+    """Give lists; long ones repeat one item, since to draw each would take long."""
+    if least > _EXTRA and not unique:
+        return st.tuples(items, st.integers(least, most)).map(lambda drawn: [drawn[0]] * drawn[1])
+    by = canonical if unique else None
+    return st.lists(items, min_size=least, max_size=most, unique_by=by)
 
 
 def is_note(keyword: str) -> bool:

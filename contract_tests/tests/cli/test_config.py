@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from falkit_mock.cli.config import ConfigError, find_config, read_config
+from falkit_mock.cli.config import read_config
 from falkit_mock.cli.faults import faults
 from falkit_mock.cli.serve import serve
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rules import Rule
+from falkit_spec.project import ConfigError, find_config
 from processes import FALKIT
 from serving import PATIENCE
 

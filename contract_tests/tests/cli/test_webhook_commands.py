@@ -167,11 +167,12 @@ def test_resend_names_the_option_where_there_is_no_webhook(mock: Mock) -> None:
 
 def test_trigger_says_once_which_endpoints_there_are(mock: Mock) -> None:
     where = ("--to", "http://localhost:9", "--base-url", mock.url)
-    done = falkit("trigger", "completed", *where, "--endpoint", "fal-ai/flux/dev")
+    done = falkit("trigger", "completed", *where, "--endpoint", "fal-ai/aura-flow")
     assert done.stderr == (
-        "falkit: endpoint: falkit has no document for 'fal-ai/flux/dev', which says nothing about "
-        "fal: it may well exist there; falkit.Mock takes your own document (docs/python.md); "
-        "`falkit spec list` names those that it has\n"
+        "falkit: endpoint_id: falkit has no document for 'fal-ai/aura-flow', which says nothing "
+        "about fal: it may well exist there; `falkit spec add fal-ai/aura-flow` fetches its "
+        "document, and --documents has falkit use it (docs/documents.md); `falkit spec list` names "
+        "those that it has\n"
     )
 
 

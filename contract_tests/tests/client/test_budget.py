@@ -218,3 +218,41 @@ def test_settling_again_corrects_the_first_amount() -> None:
 def test_a_malformed_limit_is_refused(limit: str) -> None:
     with pytest.raises(ValueError, match="give US dollars"):
         Budget(limit)
+
+
+def test_calls_of_unknown_price_are_counted_apart(do: Do, respx_mock: respx.MockRouter) -> None:
+    respx_mock.post("https://fal.run/fal-ai/whisper").respond(json={"text": "x"})
+    input = {"audio_url": "https://example.com/a.mp3"}
+    guarded = {"budget": Budget(1), "check": False}
+    with pytest.raises(errors.PriceUnknown, match="no price is known for fal-ai/whisper"):
+        do("run", "fal-ai/whisper", input, settings=guarded)
+    budget = Budget(1, allow_unknown=True)
+    result = do("run", "fal-ai/whisper", input, settings={"budget": budget, "check": False})
+    assert result.cost is None
+    assert (budget.unknown, budget.left) == (1, Decimal(1))
+    assert repr(budget) == "Budget(limit=1, spent=0, held=0, unknown=1)"
+
+
+def test_a_call_that_was_not_billed_is_not_unknown_either() -> None:
+    budget = Budget(1, allow_unknown=True)
+    held, done = (budget.hold(None, "a/b") for _ in range(2))
+    held.release()
+    assert budget.unknown == 1
+    done.settle(Decimal("0.30"))
+    assert (budget.unknown, budget.spent) == (0, Decimal("0.30"))
+
+
+def test_units_that_fal_counts_otherwise_than_the_price_list_cost_the_price(
+    do: Do, respx_mock: respx.MockRouter
+) -> None:
+    """Nobody knows what 5 units of a picture at 4K are; the price list has $0.16."""
+    endpoint = "fal-ai/nano-banana-2"
+    respx_mock.post(f"https://fal.run/{endpoint}").respond(
+        json={"images": [{"url": "https://example.com/a.png"}], "description": ""},
+        headers={"x-fal-billable-units": "5"},
+    )
+    budget = Budget(1)
+    input = {"prompt": "A tram in the rain", "resolution": "4K"}
+    result = do("run", endpoint, input, settings={"budget": budget})
+    assert result.cost == Decimal("0.16")
+    assert figures(budget) == ("0.16", "0.00")

@@ -116,7 +116,7 @@ def test_unsupported_images_are_refused(do: Do, data: bytes, says: str) -> None:
     (fault,) = faults(do, {"prompt": "Rain", "image_url": data})
     assert fault["type"] == "unsupported_image_format"
     assert says in fault["msg"]
-    assert fault["ctx"]["supported_formats"] == ["png", "jpeg", "webp", "avif", "heif"]
+    assert fault["ctx"]["supported_formats"] == [".png", ".jpeg", ".webp", ".avif", ".heif"]
 
 
 def test_a_file_above_the_limit_is_refused_unread(do: Do, tmp_path: Path) -> None:

@@ -76,21 +76,26 @@ def test_each_url_of_a_list_is_asked_for(do: Do, respx_mock: respx.MockRouter) -
         "formats": {"value": ["png"], "certainty": "inferred", "source": "a test"},
         "max_bytes": {"value": None, "certainty": "inferred", "source": "a test"},
     }
+    fields = "$.components.schemas.Ltx2ImageToVideoFastInput.properties"
+    images: Object = {"type": "array", "items": {}}
     said: Object = {
         "overlay": "1.0.0",
         "info": {"title": "many", "version": "1"},
-        "actions": [{"target": path, "update": {"x-falkit": {"inputs": {"images": facts}}}}],
+        "actions": [
+            {"target": path, "update": {"x-falkit": {"inputs": {"images[]": facts}}}},
+            {"target": fields, "update": {"images": images}},
+        ],
     }
     overlay = Overlay.from_data(said, source="a test")
     catalog = Catalog.from_documents([Document(raw, source="a test")], [overlay])
     respx_mock.get("https://example.com/a.png").respond(200, headers={"content-type": "image/png"})
     respx_mock.get("https://example.com/b.png").respond(404)
-    images = ["https://example.com/a.png", "https://example.com/b.png", 7, "data:,"]
+    given = ["https://example.com/a.png", "https://example.com/b.png", 7, "data:,"]
     with pytest.raises(errors.InvalidInput) as caught:
         do(
             "check",
             FAST,
-            {**INPUT, "image_url": "data:,", "images": images},
+            {**INPUT, "image_url": "data:,", "images": given},
             preflight=True,
             settings={"catalog": catalog},
         )

@@ -47,6 +47,17 @@ def test_each_job_is_listed_with_records_true(mock: Mock) -> None:
     assert (refused["result"], refused["cost"]) == ("user_error", None)
 
 
+def test_what_has_no_known_price_is_in_no_sum(mock: Mock) -> None:
+    """A picture's units aren't known as fal counts them, but its price is; a transcript's isn't."""
+    mock.run({**PROMPT, "resolution": "2K", "num_images": 2}, "fal-ai/nano-banana-2")
+    mock.run({"audio_url": "https://example.com/a.mp3"}, "fal-ai/whisper")
+    told = billing(mock, records=True)
+    assert (told["jobs"], told["billed"], told["unpriced"], told["cost"]) == (2, 1, 1, "0.24")
+    picture, transcript = told["records"]
+    assert (picture["quantity"], picture["unit"], picture["cost"]) == ("2", "image", "0.24")
+    assert (transcript["result"], transcript["cost"]) == ("success", None)
+
+
 UNITS = "x-fal-billable-units"
 AFTER_RUN = ["content_policy_violation", "no_media_generated", "face_detection_error"]
 FREE = [

@@ -38,6 +38,7 @@ MODEL = [
     *_model(422, "content_policy_violation no_media_generated"),
     *_model(422, "image_too_small", "min_height min_width"),
     *_model(422, "image_too_large", "max_height max_width"),
+    *_model(422, "image_aspect_ratio_error", "min_aspect_ratio max_aspect_ratio"),
     *_model(422, "image_load_error file_download_error"),
     *_model(422, "face_detection_error feature_not_supported"),
     *_model(422, "file_too_large", "max_size"),

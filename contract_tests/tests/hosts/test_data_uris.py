@@ -16,7 +16,7 @@ from falkit_mock.service import data_uris
 from falkit_mock.service.data_uris import is_data_uri
 from serving import I2V_FAST, PROMPT, RETAKE, Mock, Serve
 
-FORMATS = ["png", "jpeg", "webp", "avif", "heif"]
+FORMATS = [".png", ".jpeg", ".webp", ".avif", ".heif"]
 
 
 def _refusal(mock: Mock, value: str, *, endpoint: str = I2V_FAST) -> dict[str, Any]:
@@ -231,4 +231,4 @@ def test_a_video_is_known_by_its_container(mock: Mock) -> None:
         value = images.data_uri(other, "video/mp4")
         fault = _refusal(mock, value, endpoint=RETAKE)
         assert fault["type"] == "unsupported_video_format"
-        assert "mp4" in fault["ctx"]["supported_formats"]
+        assert ".mp4" in fault["ctx"]["supported_formats"]

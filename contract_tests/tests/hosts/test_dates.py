@@ -48,14 +48,16 @@ def test_an_endpoint_that_came_later_is_fals_404_then(january: Mock) -> None:
     assert (result.status_code, result.json()) == (404, reply.json())
 
 
-@pytest.mark.parametrize("as_of", ["2026-01", "2026-05"])
+@pytest.mark.parametrize("as_of", ["2026-01", "2026-10"])
 def test_the_document_in_force_is_served(mock: Mock, january: Mock, as_of: str) -> None:
     there = january if as_of == "2026-01" else mock
     catalog = Catalog.vendored(as_of)
     for endpoint in catalog:
         reply = there.http.get(DOCUMENT, params={"endpoint_id": endpoint.id})
         assert reply.content == endpoint.document.raw
-    listed = there.http.get("/api.fal.ai/v1/models", params={"expand": "openapi-3.0"}).json()
+    listed = there.http.get(
+        "/api.fal.ai/v1/models", params={"expand": "openapi-3.0", "limit": 100}
+    ).json()
     assert {model["endpoint_id"]: model["openapi"] for model in listed["models"]} == {
         endpoint.id: endpoint.document.data for endpoint in catalog
     }
@@ -64,7 +66,7 @@ def test_the_document_in_force_is_served(mock: Mock, january: Mock, as_of: str) 
 @pytest.mark.parametrize(
     ("method", "path", "code", "said"),
     [
-        ("POST", "/fal.run/fal-ai/flux/dev", 404, {"detail": 'Application "flux" not found'}),
+        ("POST", "/fal.run/fal-ai/aura-flow", 404, {"detail": 'Application "aura-flow" not found'}),
         ("POST", "/queue.fal.run/acme/x/y", 404, {"detail": 'Application "x" not found'}),
         (
             "POST",
@@ -72,8 +74,8 @@ def test_the_document_in_force_is_served(mock: Mock, january: Mock, as_of: str) 
             404,
             {"detail": "Path /image-to-video/fast/turbo not found"},
         ),
-        ("GET", f"{DOCUMENT}?endpoint_id=fal-ai/flux/dev", 404, None),
-        ("GET", "/fal.ai/models/fal-ai/flux/dev/llms.txt", 404, {"detail": "Not Found"}),
+        ("GET", f"{DOCUMENT}?endpoint_id=fal-ai/aura-flow", 404, None),
+        ("GET", "/fal.ai/models/fal-ai/aura-flow/llms.txt", 404, {"detail": "Not Found"}),
     ],
 )
 def test_an_id_without_a_document_is_fals_404_and_the_hint_blames_falkit(
@@ -83,21 +85,22 @@ def test_an_id_without_a_document_is_fals_404_and_the_hint_blames_falkit(
     assert (reply.status_code, reply.json()) == (code, said)
     assert "falkit has no document for '" in reply.headers[HINT]
     assert NONE in reply.headers[HINT]
-    assert "falkit.Mock takes your own document (docs/python.md)" in reply.headers[HINT]
+    assert "`falkit spec add " in reply.headers[HINT]
+    assert "--documents has falkit use it (docs/documents.md)" in reply.headers[HINT]
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/models?endpoint_id=fal-ai/flux/dev"),
-        ("GET", "/models/pricing?endpoint_id=fal-ai/flux/dev"),
-        ("GET", "/models/requests/by-endpoint?endpoint_id=fal-ai/flux/dev"),
-        ("GET", "/models/usage?endpoint_id=fal-ai/flux/dev"),
+        ("GET", "/models?endpoint_id=fal-ai/aura-flow"),
+        ("GET", "/models/pricing?endpoint_id=fal-ai/aura-flow"),
+        ("GET", "/models/requests/by-endpoint?endpoint_id=fal-ai/aura-flow"),
+        ("GET", "/models/usage?endpoint_id=fal-ai/aura-flow"),
         ("POST", "/models/pricing/estimate"),
     ],
 )
 def test_so_is_that_of_the_platform_api(mock: Mock, method: str, path: str) -> None:
-    asked = {"fal-ai/flux/dev": {"call_quantity": 1}}
+    asked = {"fal-ai/aura-flow": {"call_quantity": 1}}
     body = {"estimate_type": "historical_api_price", "endpoints": asked}
     reply = mock.http.request(method, f"/api.fal.ai/v1{path}", json=body)
     assert reply.status_code == 404, reply.text
@@ -108,9 +111,11 @@ def test_a_month_before_the_first_documents_is_refused_with_those_there_are() ->
     problem = "as_of: '2025-12' is before the first documents; there are documents of 2026-01 and"
     with pytest.raises(SettingsError, match=problem):
         Settings(as_of="2025-12")
-    with pytest.raises(SettingsError, match=r"as_of: 202601 isn't a month; write it in quotes"):
+    with pytest.raises(
+        SettingsError, match=r"as_of: 202601 isn't a month or a day; write it in quotes"
+    ):
         Settings(as_of=202601)  # type: ignore[arg-type]  # the point
-    with pytest.raises(SettingsError, match="as_of: '2026-13' isn't a month"):
+    with pytest.raises(SettingsError, match="as_of: '2026-13' isn't a month or a day"):
         PythonMock(as_of="2026-13")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from falkit_spec import Catalog
-from serving import PROMPT, T2V, Mock
+from serving import PROMPT, Mock
 
 NAMES = {
     "image-to-video": "i2v",
@@ -16,7 +16,9 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("endpoint", [endpoint.id for endpoint in Catalog.vendored()])
+@pytest.mark.parametrize(
+    "endpoint", [one.id for one in Catalog.vendored() if one.app == "fal-ai/ltx-2"]
+)
 def test_fields_are_those_of_the_documents_example(mock: Mock, endpoint: str) -> None:
     endings = {"image_url": "png", "video_url": "mp4", "audio_url": "mp3"}
     media = {name: f"https://example.com/x.{ending}" for name, ending in endings.items()}
@@ -30,8 +32,30 @@ def test_fields_are_those_of_the_documents_example(mock: Mock, endpoint: str) ->
 
 
 def test_output_meets_the_documents_schema(mock: Mock) -> None:
-    output = mock.run(PROMPT).json()
-    assert Catalog.vendored().get(T2V).validate_output(output) == []
+    for endpoint in Catalog.vendored():
+        reply = mock.run(endpoint.example_input(), endpoint.id)
+        assert reply.status_code == 200, endpoint.id
+        assert endpoint.validate_output(reply.json()) == []
+
+
+def test_a_clip_that_cannot_be_made_leaves_the_documents_example(mock: Mock) -> None:
+    for more in ({"fps": 24}, {"aspect_ratio": "9:16"}):
+        video = mock.run({**PROMPT, **more}, "fal-ai/ltx-2.3/text-to-video").json()["video"]
+        assert video["url"].startswith("https://storage.googleapis.com/")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "units"),
+    [
+        ("fal-ai/flux/dev", "1"),
+        # fal's own unit isn't known of the first; of the second, no input tells how many there are.
+        ("fal-ai/nano-banana-2", None),
+        ("fal-ai/whisper", None),
+    ],
+)
+def test_units_are_sent_where_they_are_known(mock: Mock, endpoint: str, units: str | None) -> None:
+    reply = mock.run(Catalog.vendored().get(endpoint).example_input(), endpoint)
+    assert reply.headers.get("x-fal-billable-units") == units
 
 
 def test_file_urls_have_the_form_of_fals_and_are_never_the_same(mock: Mock) -> None:

@@ -26,12 +26,13 @@ def _post(mock: Mock, body: bytes, **headers: str) -> tuple[int, Any]:
 
 def test_an_unknown_app_is_404_by_its_alias(mock: Mock) -> None:
     for host in ("fal.run", "queue.fal.run"):
-        reply = mock.http.post(f"/{host}/fal-ai/flux-9/dev", json=PROMPT)
-        detail = {"detail": 'Application "flux-9" not found'}
+        reply = mock.http.post(f"/{host}/fal-ai/no-such/one", json=PROMPT)
+        detail = {"detail": 'Application "no-such" not found'}
         assert (reply.status_code, reply.json()) == (404, detail)
         assert reply.headers["x-falkit-hint"] == (
-            "falkit has no document for 'fal-ai/flux-9/dev', which says nothing about fal: it "
-            "may well exist there; falkit.Mock takes your own document (docs/python.md)"
+            "falkit has no document for 'fal-ai/no-such/one', which says nothing about fal: it "
+            "may well exist there; `falkit spec add fal-ai/no-such/one` fetches its document, and "
+            "--documents has falkit use it (docs/documents.md)"
         )
 
 

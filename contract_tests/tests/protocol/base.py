@@ -20,7 +20,7 @@ from protocol.receiver import MOODS, URLS, Mood, Receiver
 from protocol.service import Service
 from protocol.witness import Witness
 
-ENDPOINTS = tuple(Catalog.vendored())
+ENDPOINTS = tuple(each for each in Catalog.vendored() if each.app == "fal-ai/ltx-2")
 FIRST = Catalog.vendored().get("fal-ai/ltx-2/image-to-video")
 OPERATIONS = {endpoint.id: Protocol.vendored().operations(endpoint) for endpoint in ENDPOINTS}
 KEYS = ("id:secret", "other:secret")

@@ -16,7 +16,9 @@ from falkit_spec.protocol import Protocol
 from falkit_spec.types import is_array, is_object
 
 PROTOCOL = Protocol.vendored()
-ENDPOINTS = list(Catalog.vendored())
+# Those of LTX-2, and one of each other kind: the document is the same for all.
+OTHERS = ("fal-ai/flux/dev", "lightricks/ltx-2.5/text-to-video/pro")
+ENDPOINTS = [each for each in Catalog.vendored() if each.app == "fal-ai/ltx-2" or each.id in OTHERS]
 FAST = Catalog.vendored().get("fal-ai/ltx-2/image-to-video/fast")
 ID = "01989c3c-0000-7000-8000-000000000000"
 METHODS = ("get", "head", "post", "put")

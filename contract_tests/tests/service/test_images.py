@@ -14,7 +14,7 @@ from PIL import Image
 
 from attack.zoo import ANIMALS, lossless_webp
 from falkit_mock.service.containers import Unreadable
-from falkit_mock.service.images import TooManyPixels, image_format
+from falkit_mock.service.images import TooManyPixels, read_image
 
 ALLOWED = ("png", "jpeg", "webp", "avif", "heif")
 SIZES = {"decoded": (640, 480), "not decoded": (2600, 1700)}
@@ -31,16 +31,16 @@ def saved(form: str, size: tuple[int, int], **options: Any) -> bytes:
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "AVIF", "HEIF"])
 def test_a_whole_picture_loads_and_a_cut_one_does_not(form: str, size: tuple[int, int]) -> None:
     data = saved(form, size)
-    assert image_format(data, ALLOWED) == form.lower()
+    assert read_image(data, ALLOWED).format == form.lower()
     with pytest.raises(Unreadable):
-        image_format(data[: len(data) // 2], ALLOWED)
+        read_image(data[: len(data) // 2], ALLOWED)
 
 
 @pytest.mark.parametrize("form", ["GIF", "BMP", "TIFF", "ICO", "PPM"])
 def test_what_is_not_allowed_is_named_and_not_decoded(form: str) -> None:
     data = saved(form, (640, 480))
     head = data if form in ("TIFF", "ICO") else data[:200]
-    assert image_format(head, ALLOWED) == form.lower()
+    assert read_image(head, ALLOWED).format == form.lower()
 
 
 def progressive(scans: int) -> bytes:
@@ -67,7 +67,7 @@ def test_a_picture_of_very_many_pieces_is_not_gone_through(
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", loaded)
     with suppress(Unreadable):
-        image_format(data, ALLOWED)
+        read_image(data, ALLOWED)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_picture_of_very_many_pieces_is_not_gone_through(
 )
 def test_a_header_with_too_many_pixels_is_enough(data: bytes) -> None:
     with pytest.raises(TooManyPixels):
-        image_format(data, (*ALLOWED, "ppm"))
+        read_image(data, (*ALLOWED, "ppm"))
 
 
 # Run by itself, for the memory is the process's.
@@ -84,7 +84,7 @@ import gc, resource, sys
 from io import BytesIO
 from PIL import Image
 from attack.zoo import ANIMALS
-from falkit_mock.service.images import image_format
+from falkit_mock.service.images import read_image
 
 started = []
 sys.addaudithook(lambda name, args: started.append(name) if name in
@@ -98,7 +98,7 @@ def highest():
 
 def look(data):
     try:
-        return image_format(data, ("png", "jpeg", "webp", "avif", "heif", "ppm"))
+        return read_image(data, ("png", "jpeg", "webp", "avif", "heif", "ppm"))
     except Exception as error:
         return type(error).__name__
 
@@ -127,6 +127,6 @@ def test_no_small_file_takes_much_memory_or_starts_a_program() -> None:
 def test_every_animal_is_judged() -> None:
     for animal in ANIMALS:
         try:
-            assert image_format(animal, ALLOWED)
+            assert read_image(animal, ALLOWED)
         except (Unreadable, TooManyPixels):
             continue

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import struct
 import subprocess
+import tarfile
+import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import httpx
 import pytest
@@ -18,9 +20,10 @@ from hypothesis import example, given, settings, strategies as st
 from falkit import Mock
 from falkit_fixtures import images, mp4
 from falkit_mock.core.jobs import MediaValue
+from falkit_mock.service.checks import Rejected, check_bytes, check_source, identify
 from falkit_mock.service.containers import Source, Unreadable
-from falkit_mock.service.inputs import Rejected, check_bytes, check_source, identify
-from falkit_spec import Catalog, Document
+from falkit_spec import Catalog, Document, MediaInput
+from falkit_spec.media import MediaKind
 from processes import found
 
 FORMATS = (
@@ -92,6 +95,8 @@ class Probed:
 
     kinds: frozenset[str]
     seconds: float | None
+    # Width, height and frames per second of the first picture.
+    frame: tuple[int, int, float] | None = None
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +120,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @cache
 def probe(path: Path) -> Probed:
     """Ask ffprobe; where it complains, there is nothing that can be used."""
-    wanted = "stream=codec_type,nb_read_packets:format=duration"
+    wanted = "stream=codec_type,nb_read_packets,width,height,avg_frame_rate:format=duration"
     options = ["-v", "error", "-count_packets", "-show_entries", wanted, "-of", "json"]
     program = found("ffprobe", package="ffmpeg")
     run = subprocess.run([program, *options, path], capture_output=True, check=False)
@@ -123,14 +128,36 @@ def probe(path: Path) -> Probed:
         return Probed(frozenset(), None)
     said = json.loads(run.stdout)
     seconds, streams = said["format"].get("duration"), said.get("streams", [])
+    pictures = [each for each in streams if each["codec_type"] == "video"]
+    frame = None
+    if pictures:
+        over, under = map(int, pictures[0]["avg_frame_rate"].split("/"))
+        frame = pictures[0]["width"], pictures[0]["height"], over / (under or 1)
     return Probed(
         frozenset(each["codec_type"] for each in streams if int(each.get("nb_read_packets", 0))),
         None if seconds is None else float(seconds),
+        frame,
     )
 
 
-def medium(kind: Literal["video", "audio"], **limits: float) -> MediaValue:
-    return MediaValue(f"{kind}_url", kind, "data:,", FORMATS, None, **limits)
+def medium(
+    kind: MediaKind,
+    *formats: str,
+    min_seconds: float | None = None,
+    max_seconds: float | None = None,
+    **bounds: float,
+) -> MediaValue:
+    name = f"{kind}_url"
+    wanted = MediaInput(
+        name,
+        kind,
+        (name,),
+        formats,
+        min_seconds=min_seconds,
+        max_seconds=max_seconds,
+        bounds=bounds,
+    )
+    return MediaValue(wanted, (name,), "data:,")
 
 
 def judged(medium: MediaValue, data: bytes) -> str:
@@ -151,7 +178,7 @@ def test_a_file_is_taken_where_ffprobe_finds_the_track(files: dict[str, Path], n
     for kind in ("video", "audio"):
         expected = kind in probed.kinds and name not in REFUSED
         refusal = f"unsupported_{kind}_format"
-        assert judged(medium(kind), data) == ("taken" if expected else refusal)
+        assert judged(medium(kind, *FORMATS), data) == ("taken" if expected else refusal)
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -163,14 +190,35 @@ def test_a_length_is_that_which_ffprobe_names(files: dict[str, Path], name: str)
         assert seconds == pytest.approx(probe(files[name]).seconds, abs=0.05)
 
 
+@pytest.mark.parametrize("name", [name for name in WRITTEN if "sound" not in name])
+def test_a_frame_is_that_which_ffprobe_names(files: dict[str, Path], name: str) -> None:
+    found, frame = identify(Source.of(files[name].read_bytes())), probe(files[name]).frame
+    if frame is None:
+        assert (found.width, found.height, found.fps) == (None, None, None)
+    elif name != "theora.ogv":
+        assert (found.width, found.height) == frame[:2]
+        # A fragment's frames aren't counted.
+        assert name == "fragments.mp4" or found.fps == pytest.approx(frame[2], abs=0.2)
+
+
+def test_a_rate_outside_its_limits_is_refused(files: dict[str, Path]) -> None:
+    for name in ("plain.mp4", "vp8.webm", "old.avi"):
+        data = files[name].read_bytes()
+        assert judged(medium("video", min_fps=10, max_fps=10, min_width=64), data) == "taken"
+        assert judged(medium("video", min_fps=10.1), data) == "input_value_error"
+        assert judged(medium("video", max_fps=9.9), data) == "input_value_error"
+        assert judged(medium("video", min_width=65), data) == "image_too_small"
+        assert judged(medium("video", max_height=35), data) == "image_too_large"
+
+
 def test_a_file_of_a_format_that_is_not_listed_is_refused(files: dict[str, Path]) -> None:
-    only = MediaValue("video_url", "video", "data:,", ("mp4",), None)
+    only = medium("video", "mp4")
     for name in ("quicktime.mov", "apple.m4v", "vp8.webm", "matroska.mkv", "old.avi"):
         with pytest.raises(Rejected) as refused:
             check_bytes(only, files[name].read_bytes())
-        assert refused.value.item["ctx"] == {"supported_formats": ["mp4"]}
+        assert refused.value.item["ctx"] == {"supported_formats": [".mp4"]}
     # Of an MP4 the sound alone is an M4A.
-    sound = MediaValue("audio_url", "audio", "data:,", ("m4a",), None)
+    sound = medium("audio", "m4a")
     for name in ("both.mp4", "sound.mp4", "sound.mov", "sound.m4a"):
         assert judged(sound, files[name].read_bytes()) == "taken"
 
@@ -188,10 +236,10 @@ def test_a_length_outside_its_limits_is_refused(
 ) -> None:
     data = files["sound.wav"].read_bytes()
     if error is None:
-        assert check_bytes(medium("audio", **limits), data) == 1.0
+        assert check_bytes(medium("audio", *FORMATS, **limits), data) == 1.0
         return
     with pytest.raises(Rejected) as refused:
-        check_bytes(medium("audio", **limits), data)
+        check_bytes(medium("audio", *FORMATS, **limits), data)
     item = refused.value.item
     assert (item["type"], item["ctx"]) == (error, {**ctx, "provided_duration": 1.0})
 
@@ -205,7 +253,7 @@ def test_of_a_large_file_only_the_headers_are_read() -> None:
         read.append(end - start)
         return (clip + free)[start:end] if start < len(clip) + 16 else b""
 
-    assert check_source(medium("video"), Source(size, at)) == 1.0
+    assert check_source(medium("video", *FORMATS), Source(size, at)) == 1.0
     assert sum(read) < 100_000
 
 
@@ -213,6 +261,7 @@ def test_of_a_large_file_only_the_headers_are_read() -> None:
 HEADS = (
     *(b"\0\0\0\x14ftypisom\0\0\2\0isom", b"\0\0\0\x08moov", b"\x1aE\xdf\xa3\x80\x18S\x80g\xff"),
     *(b"RIFF\xff\xff\xff\xffAVI ", b"RIFF\xff\xff\xff\xffWAVE", b"GIF89a\1\0\1\0\xff\0\0"),
+    *(b"PK\5\6", b"PK\3\4", b"\x1f\x8b\x08", b"glTF\2\0\0\0", b"solid ", b"# obj\nv "),
     *(b"fLaC", b"OggS\0\2", b"ID3\4\0\0\0\0\0\0\xff\xfb\x90\x64", b"\xff\xf1\x50\x80", b"FORM"),
 )
 BOX = struct.pack(">I4s", 8, b"free")
@@ -220,7 +269,7 @@ BOX = struct.pack(">I4s", 8, b"free")
 
 def read_or_refuse(data: bytes) -> None:
     for kind in ("video", "audio"):
-        assert judged(medium(kind), data) in ("taken", f"unsupported_{kind}_format")
+        assert judged(medium(kind, *FORMATS), data) in ("taken", f"unsupported_{kind}_format")
 
 
 @given(head=st.sampled_from(HEADS), rest=st.binary(max_size=200))
@@ -234,10 +283,30 @@ def test_any_bytes_behind_a_known_beginning_are_read_or_refused(head: bytes, res
     read_or_refuse(head + rest)
 
 
+def packed(form: str) -> bytes:
+    """Return an archive of two small files."""
+    out = io.BytesIO()
+    if form == "zip":
+        with zipfile.ZipFile(out, "w") as archive:
+            archive.writestr("a.txt", "a")
+            archive.writestr("b.txt", "b" * 100)
+    else:
+        with tarfile.open(fileobj=out, mode="w:gz" if form == "gz" else "w") as tar:
+            for name in ("a", "b"):
+                entry = tarfile.TarInfo(name)
+                entry.size = 100
+                tar.addfile(entry, io.BytesIO(bytes(100)))
+    return out.getvalue()
+
+
+ARCHIVES = [packed(form) for form in ("zip", "tar", "gz")]
+
+
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_a_damaged_file_is_read_or_refused(data: st.DataObject, files: dict[str, Path]) -> None:
-    whole = bytearray(files[data.draw(st.sampled_from([*WRITTEN]))].read_bytes()[:6000])
+    written = st.sampled_from([*WRITTEN]).map(lambda name: files[name].read_bytes()[:6000])
+    whole = bytearray(data.draw(written | st.sampled_from(ARCHIVES)))
     for _ in range(data.draw(st.integers(0, 8))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     read_or_refuse(bytes(whole[: data.draw(st.integers(0, len(whole)))]))

@@ -16,9 +16,10 @@ def document(endpoint_id: str) -> Document:
 
 
 def test_vendored_catalog_is_one_per_process_and_date() -> None:
-    assert Catalog.vendored() is Catalog.vendored() is Catalog.vendored("2026-05")
+    assert Catalog.vendored() is Catalog.vendored() is Catalog.vendored("2026-12")
     assert Catalog.vendored("2026-01") is Catalog.vendored("2026-03")
-    assert len(Catalog.vendored()) == 7
+    assert len(Catalog.vendored("2026-05")) == 63
+    assert len(Catalog.vendored()) == 69
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,8 @@ def test_vendored_catalog_is_one_per_process_and_date() -> None:
         ("2026-01", "2026-01"),
         ("2026-04", "2026-01"),
         ("2026-05", "2026-05"),
+        ("2026-04-30", "2026-01"),
+        ("2026-05-01", "2026-05"),
         ("2031-12", "2026-05"),
     ],
 )
@@ -41,19 +44,21 @@ def test_the_newest_document_that_is_not_later_counts(as_of: str | None, date: s
     ("as_of", "why"),
     [
         ("2025-12", "'2025-12' is before the first documents"),
-        ("2026-00", "'2026-00' isn't a month"),
-        ("2026-1", "'2026-1' isn't a month"),
-        ("2026-01-28", "'2026-01-28' isn't a month"),
-        ("next month", "'next month' isn't a month"),
-        ("", "'' isn't a month"),
+        ("2026-00", "'2026-00' isn't a month or a day"),
+        ("2026-1", "'2026-1' isn't a month or a day"),
+        ("2026-02-30", "'2026-02-30' isn't a month or a day"),
+        ("20260128", "'20260128' isn't a month or a day"),
+        ("2026-W05", "'2026-W05' isn't a month or a day"),
+        ("next month", "'next month' isn't a month or a day"),
+        ("", "'' isn't a month or a day"),
     ],
 )
-def test_what_is_no_month_or_before_the_first_documents_is_refused(as_of: str, why: str) -> None:
+def test_what_is_no_date_or_before_the_first_documents_is_refused(as_of: str, why: str) -> None:
     with pytest.raises(UnknownDate) as caught:
         Catalog.vendored(as_of)
     assert why in str(caught.value)
-    assert str(caught.value).endswith("; there are documents of 2026-01 and 2026-05")
-    assert caught.value.known == ("2026-01", "2026-05")
+    assert str(caught.value).endswith("; there are documents of 2026-01 and 2026-05 and 2026-10")
+    assert caught.value.known == ("2026-01", "2026-05", "2026-10")
 
 
 def test_an_endpoint_that_came_later_is_unknown_and_says_since_when_it_is() -> None:
@@ -107,11 +112,12 @@ def test_an_unknown_id_names_similar_ones() -> None:
 
 def test_an_id_like_no_other_names_nothing() -> None:
     with pytest.raises(UnknownEndpoint) as caught:
-        Catalog.vendored().get("fal-ai/flux/dev")
+        Catalog.vendored().get("fal-ai/aura-flow")
     assert caught.value.near == ()
     assert str(caught.value) == (
-        "falkit has no document for 'fal-ai/flux/dev', which says nothing about fal: it may "
-        "well exist there; falkit.Mock takes your own document (docs/python.md)"
+        "falkit has no document for 'fal-ai/aura-flow', which says nothing about fal: it may well "
+        "exist there; `falkit spec add fal-ai/aura-flow` fetches its document, and --documents has "
+        "falkit use it (docs/documents.md)"
     )
 
 

@@ -32,7 +32,7 @@ def facts(node: JSON) -> JSON:
     said = {
         name: value
         for name, value in node.items()
-        if name not in ("description", "examples") or is_object(value)
+        if name not in ("description", "limit_description", "examples") or is_object(value)
     }
     return {name: facts(value) for name, value in said.items()}
 

@@ -146,12 +146,50 @@ def lasting(seconds: JSON) -> JSON:
     return {"inputs": {"a": {**SOUND, "seconds": seconds}}}
 
 
+def nested(depth: int) -> JSON:
+    figure: JSON = {"value": 1}
+    for _ in range(depth):
+        figure = {"sum": [figure, {"value": 1}]}
+    return figure
+
+
 BAD_FACTS: list[tuple[JSON, str]] = [
     ({"pricing": []}, "`pricing` needs a unit"),
     ({"pricing": {"unit": "s", "amount": {"value": 0.1}}}, "0.1 is not a price"),
     ({"pricing": {"unit": "s", "amount": {"value": "NaN"}}}, "'NaN' is not a price"),
     ({"pricing": {"unit": "s", "amount": {"value": "x"}}}, "'x' is not a price"),
-    ({"pricing": {"unit": "s", "amount": {"value": "1"}}}, "quantity: needs `value`"),
+    (
+        {"pricing": {"unit": "s", "amount": {"value": "1"}, "quantity": {"x": 1}}},
+        "quantity: needs `value`",
+    ),
+    ({"pricing": {"unit": "s", "quantity": {"value": 1}}}, "needs a unit and an amount"),
+    ({"pricing": {"unit": "s", "amount": {"value": "1"}, "counted": 1}}, "`counted` is true"),
+    (
+        {"pricing": {"unit": "s", "amount": {"by": ["a", "b"], "values": {"x": "1"}}}},
+        r"amount.values: is a table for each field of `by`",
+    ),
+    (
+        {"pricing": {"unit": "s", "amount": {"product": [{"value": "1"}]}}},
+        "amount: needs `value`",
+    ),
+    (
+        {"pricing": {"unit": "s", "amount": {"sum": [{"value": "1"}, {"value": 2}]}}},
+        "amount: 2 is not a price",
+    ),
+    (
+        {"pricing": {"unit": "s", "amount": {"value": "1"}, "quantity": nested(11)}},
+        "at most 10 deep",
+    ),
+    (
+        {
+            "pricing": {
+                "unit": "s",
+                "amount": {"value": "1"},
+                "quantity": {"megapixels_of": "size", "pixels": 0},
+            }
+        },
+        "`pixels` is a whole number above 0",
+    ),
     (
         {"pricing": {"unit": "s", "amount": {"value": "1"}, "quantity": {"field": "s"}}},
         "`certainty` is confirmed or inferred",
@@ -177,8 +215,10 @@ BAD_FACTS: list[tuple[JSON, str]] = [
     ({"video": 1}, "`video` is an object"),
     ({"video": {}}, "size: needs `value`"),
     ({"inputs": 1}, "`inputs` is an object"),
-    ({"inputs": {"a": {}}}, "`kind` is image, video or audio"),
-    ({"inputs": {"a": {"kind": "image"}}}, "`formats` needs a list"),
+    ({"inputs": {"a": {}}}, "`kind` is image, video, audio, "),
+    ({"inputs": {"a": {"kind": "picture"}}}, "`kind` is image, video, audio, "),
+    ({"inputs": {"a": {"kind": "image", "formats": ["png"]}}}, "`formats` needs a list"),
+    ({"inputs": {"a": {"kind": "image", "formats": {"value": ["png"]}}}}, "`certainty` is"),
     (
         {"inputs": {"a": {"kind": "image", "formats": PNG, "max_bytes": {"value": "x"}}}},
         "`max_bytes` needs a whole number",

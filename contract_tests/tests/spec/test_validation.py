@@ -14,6 +14,7 @@ from falkit_spec.wording import sanitize
 
 FAST, RETAKE = "fal-ai/ltx-2/image-to-video/fast", "fal-ai/ltx-2/retake-video"
 BODY: Object = {"image_url": "https://example.com/a.png", "prompt": "a boat"}
+LTX_2 = [endpoint for endpoint in Catalog.vendored() if endpoint.app == "fal-ai/ltx-2"]
 MESSAGE = "Value error, durations above 10 s need 25 fps and 1080p"
 
 
@@ -163,7 +164,7 @@ NO_JSON = [
 
 
 @pytest.mark.parametrize("odd", NO_JSON, ids=lambda odd: type(odd).__name__)
-@pytest.mark.parametrize("endpoint", Catalog.vendored(), ids=lambda endpoint: endpoint.id)
+@pytest.mark.parametrize("endpoint", LTX_2, ids=lambda endpoint: endpoint.id)
 @pytest.mark.parametrize(
     "field", ["prompt", "duration", "generate_audio", "resolution", "start_time", "unknown", None]
 )
@@ -372,7 +373,7 @@ def test_the_compiled_validator_and_jsonschema_agree(schema: Object, value: JSON
     assert Compiled(schema).is_valid(value) is (describe_errors(schema, value) == [])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=20)
 @pytest.mark.parametrize("endpoint", Catalog.vendored(), ids=lambda endpoint: endpoint.id)
 @given(data=st.data())
 def test_validate_finds_something_exactly_where_is_valid_says_no(
@@ -380,7 +381,7 @@ def test_validate_finds_something_exactly_where_is_valid_says_no(
 ) -> None:
     example = endpoint.example_input()
     changes = data.draw(
-        st.dictionaries(st.sampled_from([*endpoint.defaults, *example]), VALUES, max_size=2)
+        st.dictionaries(st.sampled_from([*endpoint.defaults, *example, "x"]), VALUES, max_size=2)
     )
     body: Object = {**example, **changes}
     assert endpoint.is_valid(body) is (endpoint.validate(body) == [])

@@ -1,11 +1,7 @@
-"""`falkit.toml`, or `[tool.falkit]` in pyproject.toml: options by their names, and rules.
-
-The nearest counts, from the working directory up to the root of its repository.
-"""
+"""What falkit.toml, or `[tool.falkit]` in pyproject.toml, says: options by name, and rules."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +11,14 @@ import click
 from click.core import ParameterSource
 
 from falkit_mock.cli import new_name
-from falkit_mock.core import reason
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.rulebook import read_rules
 from falkit_mock.faults.rules import Rule
 from falkit_spec import JSON
 from falkit_spec.errors import near_misses
+from falkit_spec.project import ConfigError, beside, find_config, read_table, shown
 from falkit_spec.types import is_array, is_object
 
-NAME, SHARED = "falkit.toml", "pyproject.toml"
-_ROOTS = (".git", ".hg", ".jj")
 _META = "falkit.config"
 _RULES = "write each as [[rules]] with fault = NAME"
 # Binary digits of a number; Python writes none of many more.
@@ -36,10 +30,6 @@ _NOT_HERE = {
     "help": "it is of the command line alone",
     "rule": f"did you mean rules? {_RULES}",
 }
-
-
-class ConfigError(click.UsageError):
-    """A file that can't be used; the message names it, the key, its value and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,45 +44,19 @@ class Config:
     @property
     def shown(self) -> str:
         """The path as a person in the working directory would write it."""
-        return _shown(self.path)
-
-
-def find_config(folder: Path) -> Path | None:
-    """Return the nearest file from a folder upwards, as far as its repository's root."""
-    for place in (folder, *folder.parents):
-        if (own := place / NAME).is_file():
-            return own
-        shared = place / SHARED
-        if shared.is_file() and b"tool.falkit" in _bytes(shared):
-            return shared
-        if any((place / root).exists() for root in _ROOTS):
-            return None
-    return None
+        return shown(self.path)
 
 
 def read_config(path: Path) -> Config:
     """Read a file; raise ConfigError."""
-    # Lazy: most programs have no such file.
-    import tomllib
-
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{_shown(path)}: {reason(error)}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{_shown(path)}: not UTF-8, at byte {error.start}") from None
-    except (ValueError, RecursionError) as error:
-        # Not all of them are tomllib's own: numbers of thousands of digits are Python's.
-        raise ConfigError(f"{_shown(path)}: isn't TOML: {error}") from None
-    if path.name == SHARED:
-        table = _inner(path, _inner(path, table, "tool"), "falkit")
+    table = read_table(path)
     rules: Any = table.pop("rules", [])
     if not is_array(rules) or not all(is_object(each) or isinstance(each, str) for each in rules):
-        raise ConfigError(f"{_shown(path)}: rules: {_RULES}")
+        raise ConfigError(f"{shown(path)}: rules: {_RULES}")
     try:
         return Config(path, table, tuple(read_rules(cast("list[str | dict[str, JSON]]", rules))))
     except RuleError as error:
-        raise ConfigError(f"{_shown(path)}: {error}") from None
+        raise ConfigError(f"{shown(path)}: {error}") from None
 
 
 def use_config(ctx: click.Context, value: str | None, known: Iterable[str]) -> None:
@@ -140,6 +104,8 @@ def _defaults(ctx: click.Context, config: Config, known: Iterable[str]) -> dict[
             param = own[name]
             assert param.name is not None
             found[param.name] = _checked(ctx, config, key, param, value)
+            if isinstance(param.type, click.Path):
+                found[param.name] = [beside(config.path, place) for place in found[param.name]]
     return found
 
 
@@ -161,6 +127,8 @@ def _type_problem(param: click.Option, value: Any) -> str | None:
     truth = isinstance(value, bool)
     if param.is_flag:
         return None if truth else "is neither true nor false"
+    if isinstance(param.type, click.Path):
+        return None if isinstance(value, str) else "is no path"
     if isinstance(param.type, click.types.IntParamType):
         whole = isinstance(value, int) and not truth and value.bit_length() < _LONGEST
         return None if whole else "isn't a whole number"
@@ -180,22 +148,3 @@ def _by_option(command: click.Command) -> dict[str, click.Option]:
         if isinstance(param, click.Option)
         for word in param.opts
     }
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-def _inner(path: Path, table: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found: Any = table.get(name, {})
-    if not is_object(found):
-        raise ConfigError(f"{_shown(path)}: {name}: {found!r} isn't a table")
-    return {**found}
-
-
-def _shown(path: Path) -> str:
-    shown = os.path.relpath(path)
-    return str(path) if shown.startswith("..") else shown

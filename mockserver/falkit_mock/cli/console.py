@@ -50,7 +50,8 @@ def log_errors(form: Format) -> None:
     if form == "json":
         handler = logging.StreamHandler()
         handler.setFormatter(_JsonFormatter())
-        logging.getLogger("falkit_mock").addHandler(handler)
+        for name in ("falkit_mock", "falkit_spec"):
+            logging.getLogger(name).addHandler(handler)
 
 
 class _JsonFormatter(logging.Formatter):

@@ -16,11 +16,12 @@ from falkit_mock.core.network import GATEWAY_PORT, PORT, listen
 from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
 from falkit_mock.faults.rules import Rule
 from falkit_mock.settings import MiB, Settings, SettingsOptions
+from falkit_spec.options import AS_OF, DOCUMENTS
 
 if TYPE_CHECKING:
     from falkit_mock.cli.console import Level
     from falkit_mock.core.clock import SimulatedClock
-    from falkit_spec import JSON
+    from falkit_spec import JSON, Catalog
 
 _NAMES = "\n".join(
     f"  {name.replace('_', '-'):<24} {' | '.join(values)}" for name, values in ASSUMPTIONS.items()
@@ -197,11 +198,15 @@ _MOCK = (
         help="Read rules and defaults of these options from FILE.  [default: the nearest "
         "falkit.toml, or pyproject.toml with tool.falkit]",
     ),
+    DOCUMENTS,
+    AS_OF,
     click.Option(
-        ["--as-of"],
-        metavar="MONTH",
-        help="Go by the documents that fal had in this month, such as 2026-01; `falkit spec list` "
-        "shows their dates.  [default: the newest]",
+        ["--unknown-endpoints"],
+        type=click.Choice(["refuse", "guess"]),
+        default="refuse",
+        show_default=True,
+        help="What a call of an endpoint without a document gets: 404, or an output made up by "
+        "its id and input.",
     ),
     click.Option(
         ["--assume"],
@@ -240,6 +245,11 @@ SERVE_OPTIONS = (
         help="Port of the gateway; 0 takes a free one.",
     ),
     _EGRESS,
+    click.Option(
+        ["--reload"],
+        is_flag=True,
+        help="Take what changes in --documents while serving, about once a second.",
+    ),
     click.Option(
         ["--log-format"],
         type=click.Choice(["text", "json"]),
@@ -286,9 +296,22 @@ def settings_of(chosen: Mapping[str, Any]) -> Settings:
     except SettingsError as error:
         name = _SPELLED.get(error.field, error.field.replace("_", "-"))
         raise click.UsageError(in_file(f"{name}: {error.problem}")) from None
-    for rule in settings.faults:
-        note(_mismatch(rule, settings.as_of), "warning")
     return settings
+
+
+def catalog_of(settings: Settings) -> Catalog:
+    """Return the documents that were chosen, after their notes; a UsageError says the fix."""
+    try:
+        catalog = settings.read_catalog()
+    except SettingsError as error:
+        raise click.UsageError(
+            in_file(f"{error.field.replace('_', '-')}: {error.problem}")
+        ) from None
+    for line in catalog.notes:
+        note(line, "warning", always=True)
+    for rule in settings.faults:
+        note(_mismatch(rule, catalog), "warning")
+    return catalog
 
 
 def clock_of(settings: Settings) -> SimulatedClock | None:
@@ -297,13 +320,19 @@ def clock_of(settings: Settings) -> SimulatedClock | None:
     return None if plain else settings.new_clock()
 
 
-def note(line: str, level: Level = "info", facts: Mapping[str, JSON] | None = None) -> None:
+def note(
+    line: str,
+    level: Level = "info",
+    facts: Mapping[str, JSON] | None = None,
+    *,
+    always: bool = False,
+) -> None:
     """Write a line to stderr in the command's own format; with --quiet errors alone.
 
-    `facts` are what the log in JSON has beside it.
+    `facts` are what the log in JSON has beside it. `always` writes it with --quiet, too.
     """
     chosen = click.get_current_context().params
-    if not line or (chosen.get("quiet") and level != "error"):
+    if not line or (chosen.get("quiet") and level != "error" and not always):
         return
     if chosen.get("log_format") == "json":
         # Lazy: most logs are text.
@@ -336,14 +365,9 @@ def config_line() -> str:
     return f"settings from {config.shown}{rules}"
 
 
-def _mismatch(rule: Rule, as_of: str | None) -> str:
+def _mismatch(rule: Rule, catalog: Catalog) -> str:
     """Return the line that says that a rule can apply to no request here, or nothing."""
-    if rule.matcher.endpoint is None:
-        return ""
-    # Lazy: few rules name an endpoint.
-    from falkit_spec import Catalog
-
-    missed = rule.missed(endpoint.id for endpoint in Catalog.vendored(as_of))
+    missed = rule.missed(endpoint.id for endpoint in catalog)
     return f"rule {rule.text()!r}: {missed}" if missed else ""
 
 

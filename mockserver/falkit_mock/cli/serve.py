@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from falkit_mock.cli.config import in_file
 from falkit_mock.cli.gateway import one_line
 from falkit_mock.cli.options import (
     EPILOG,
     RUN_OPTIONS,
     SERVE_OPTIONS,
+    catalog_of,
     clock_line,
     clock_of,
     config_line,
@@ -26,19 +28,21 @@ from falkit_mock.cli.options import (
 )
 from falkit_mock.core import count, reason
 from falkit_mock.core.network import GATEWAY_PORT, PORT, reached
+from falkit_spec.sources import VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket
 
     from falkit_mock.app import MockApp
-    from falkit_mock.cli.console import Format
+    from falkit_mock.cli.console import Format, Level
+    from falkit_mock.cli.reload import Reload
     from falkit_mock.cli.summary import Summary
     from falkit_mock.gateway import Policy
     from falkit_mock.gateway.environment import Child
     from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.service.service import Service
-    from falkit_spec import JSON
+    from falkit_spec import JSON, Catalog
 
 
 class _Serve(click.Command):
@@ -64,6 +68,7 @@ def serve(
     with_gateway: bool,
     gateway_port: int,
     egress: Policy,
+    reload: bool,
     log_format: Format,
     quiet: bool,
     **chosen: Any,
@@ -75,7 +80,8 @@ def serve(
     settings = settings_of(chosen)
     clock = clock_of(settings)
     note(config_line())
-    from falkit_mock.app import create_app
+    catalog = catalog_of(settings)
+    from falkit_mock.app import app_of
     from falkit_mock.cli.console import ConsoleLog, log_errors
     from falkit_mock.server import MockServer
 
@@ -85,9 +91,8 @@ def serve(
         url = f"http://{shown}:{listener.getsockname()[1]}"
         note(clock_line(clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
         made = _token_for(listener) if settings.control_token is None else None
-        app = create_app(
-            settings.replace(control_token=settings.control_token or made), clock=clock
-        )
+        settings = settings.replace(control_token=settings.control_token or made)
+        app = app_of(settings, catalog, clock=clock)
         service = app.service
         log_errors(log_format)
         if not quiet:
@@ -102,7 +107,25 @@ def serve(
             lambda: _announce(url, service, chosen["timing"], app.gateway, made),
             app.gateway,
         )
+        if reload:
+            sockets.enter_context(_reload(catalog))
         server.run(sockets=[listener])
+
+
+def _reload(catalog: Catalog) -> Reload:
+    from falkit_mock.cli.reload import Reload
+
+    ctx = click.get_current_context()
+    if not ctx.params["documents"]:
+        fix = "give it folders or files with --documents"
+        raise click.UsageError(in_file(f"reload: there are no documents of yours to watch; {fix}"))
+
+    def say(line: str, level: Level) -> None:
+        # Click's context is of the thread that began.
+        with ctx.scope(cleanup=False):
+            note(line, level, always=level == "warning")
+
+    return Reload(catalog, say)
 
 
 def _gateway(gate: socket, mock: socket, egress: Policy) -> Gateway:
@@ -192,6 +215,7 @@ def run(
     settings = settings_of(chosen)
     clock = clock_of(settings)
     note(config_line())
+    catalog = catalog_of(settings)
     from falkit_mock.gateway.environment import KEY, TOKEN, Child, variables
     from falkit_mock.mock import ServerThread
 
@@ -203,6 +227,9 @@ def run(
             added = variables(gateway.url, gateway.authority, egress, os.environ, key, url)
         if settings.control_token is not None:
             added[TOKEN] = settings.control_token
+        if settings.documents:
+            # Clients within it go by the same documents, wherever it works.
+            added[VARIABLE] = os.pathsep.join(map(os.path.abspath, settings.documents))
         child = Child(command, {**os.environ, **added})
         summaries: list[Summary] = []
 
@@ -217,7 +244,7 @@ def run(
             if not quiet:
                 listeners.append(ConsoleLog(clock=app.service.clock, failures_only=not verbose))
 
-        server = ServerThread(settings, mock, gateway, listen_to, clock=clock)
+        server = ServerThread(settings, mock, gateway, listen_to, clock=clock, catalog=catalog)
         server.broken = child.stop
         with server:
             started = f"mock at {url}; {clock_line(clock, url)}".removesuffix("; ")

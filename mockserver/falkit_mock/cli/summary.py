@@ -188,7 +188,9 @@ class Summary:
             elif entry.result is not None:
                 ended["cancelled" if entry.job.cancelled else "failed"] += 1
                 refused += paid.cost if paid else 0
-        price = _dollars(dollars) + (f" and {unpriced} unpriced" if unpriced else "")
+        price = _dollars(dollars)
+        if unpriced:
+            price = f"at least {price}, {unpriced} of unknown price"
         if refused:
             price += f", {_dollars(refused)} of it for what a model refused after its run"
         kinds = {kind: ended[kind] for kind in ("done", "failed", "cancelled")}

@@ -14,9 +14,12 @@ from falkit_mock.cli.running import RunningMock, json_option, note_empty, runnin
 from falkit_mock.core import iso, printable
 from falkit_mock.core.events import VERDICTS, fault_names
 from falkit_mock.webhooks.signing import ABOUT, SAMPLES, SampleName
+from falkit_spec.errors import UnknownEndpoint
+from falkit_spec.options import document_options, read_catalog
 
 if TYPE_CHECKING:
     from falkit_mock.core.events import Delivery
+    from falkit_spec import Catalog, Endpoint
 
 
 def _finish(delivery: dict[str, Any], *, as_json: bool) -> None:
@@ -141,6 +144,7 @@ _ENDPOINT = "fal-ai/ltx-2/text-to-video"
 @click.option(
     "--standalone", is_flag=True, help="Send it from here, also where a mock runs on this machine."
 )
+@document_options
 @running_mock
 @json_option
 @click.argument("kind", type=click.Choice(SAMPLES), metavar="KIND")
@@ -150,6 +154,8 @@ def trigger(
     request_id: str | None,
     allow: tuple[str, ...],
     standalone: bool,
+    documents: tuple[str, ...],
+    as_of: str | None,
     mock: RunningMock,
     as_json: bool,
     kind: SampleName,
@@ -167,15 +173,15 @@ def trigger(
     if nobody and not _by_default("base_url"):
         fix = "start one with falkit serve, or send it from here with --standalone"
         raise click.UsageError(f"base-url: no mock answers at {mock.url}; {fix}")
-    _check(endpoint)
     if standalone or nobody:
+        output = _endpoint(endpoint, read_catalog(documents, as_of))
         why = "no mock runs here, so this command signs" if nobody else "this command signs it"
         click.echo(
             f"{why} itself; a receiver finds the key at\n"
             "/rest.fal.ai/.well-known/jwks.json of any mock, such as that of `falkit serve`",
             err=True,
         )
-        _finish(_alone(kind, url, endpoint, request_id, allow), as_json=as_json)
+        _finish(_alone(kind, url, output, request_id, allow), as_json=as_json)
         return
     body = {"kind": kind, "url": url, "endpoint_id": endpoint, "request_id": request_id or ""}
     _finish(mock.post("/webhooks/trigger", body), as_json=as_json)
@@ -186,11 +192,9 @@ def _by_default(option: str) -> bool:
     return source is ParameterSource.DEFAULT
 
 
-def _check(endpoint: str) -> None:
-    from falkit_spec import Catalog, UnknownEndpoint
-
+def _endpoint(id: str, catalog: Catalog) -> Endpoint:
     try:
-        Catalog.vendored().get(endpoint)
+        return catalog.get(id)
     except UnknownEndpoint as error:
         fix = "`falkit spec list` names those that it has"
         raise click.UsageError(f"endpoint: {error}; {fix}") from None
@@ -211,7 +215,7 @@ def _answers(url: str) -> bool:
 
 
 def _alone(
-    kind: SampleName, url: str, endpoint: str, request_id: str | None, allow: tuple[str, ...]
+    kind: SampleName, url: str, output: Endpoint, request_id: str | None, allow: tuple[str, ...]
 ) -> dict[str, Any]:
     """Send it from here; return the delivery as the control API would describe it."""
     import asyncio
@@ -220,9 +224,7 @@ def _alone(
     from falkit_mock.core.settings import SettingsError
     from falkit_mock.settings import Settings
     from falkit_mock.webhooks import TargetRefused
-    from falkit_spec import Catalog
 
-    output = Catalog.vendored().get(endpoint)
     try:
         settings = Settings(webhook_allow=allow)
     except SettingsError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from falkit_mock.core import dumps
@@ -20,7 +20,8 @@ def error_text(code: int, assumptions: Assumptions) -> str | None:
 
 # wire.md §6.1: documentation writes …/errors/#type, the SDK builds …/errors#type.
 _DOCS = "https://docs.fal.ai/errors#"
-# Our own words; types, codes and ctx keys are fal's.
+# Types, codes and ctx keys are fal's, and so are the words about files (wire.md §6.1); the rest are
+# our own.
 _MESSAGES = {
     "file_download_error": (
         "Failed to download the file. Please check if the URL is accessible and try again."
@@ -38,9 +39,19 @@ _MESSAGES = {
     "unsupported_audio_format": (
         "Unsupported audio format. Supported formats are {supported_formats}."
     ),
-    "file_too_large": "File size exceeds the maximum allowed size of {max_size} bytes.",
-    "image_too_large": "Image is too large. The most is {max_width}x{max_height} pixels.",
-    "image_too_small": "Image is too small. The least is {min_width}x{min_height} pixels.",
+    "file_too_large": (
+        "File size exceeds the maximum allowed size of {max_size} bytes. "
+        "Please upload a smaller file."
+    ),
+    "image_too_large": (
+        "Image dimensions are too large. Maximum dimensions are {max_width}x{max_height} pixels."
+    ),
+    "image_too_small": (
+        "Image dimensions are too small. Minimum dimensions are {min_width}x{min_height} pixels."
+    ),
+    "image_aspect_ratio_error": (
+        "The aspect ratio of the image should be between {min_aspect_ratio} and {max_aspect_ratio}."
+    ),
     "internal_server_error": "Internal server error",
     "generation_timeout": "The generation took too long and was ended.",
     "downstream_service_error": "A service that the model depends on answered with an error.",
@@ -57,24 +68,33 @@ _MESSAGES = {
     "sequence_too_short": "The sequence is too short. The least length is {min_length}.",
     "sequence_too_long": "The sequence is too long. The greatest length is {max_length}.",
     "one_of": "Input should be one of {expected}",
-    "invalid_archive": "The archive can't be read. Supported are {supported_extensions}.",
+    "invalid_archive": (
+        "Could not read or process the provided archive. "
+        "Ensure it's a valid, non-corrupted archive."
+    ),
     "archive_file_count_below_minimum": (
-        "The archive has {provided_count} files; at least {min_count} are needed."
+        "Too few files in the archive. Expected at least {min_count} files with extensions "
+        "{supported_extensions}, found {provided_count}. Add more matching files to the archive."
     ),
     "archive_file_count_exceeds_maximum": (
-        "The archive has {provided_count} files; at most {max_count} are allowed."
+        "Too many files in the archive. Maximum is {max_count} files with extensions "
+        "{supported_extensions}, found {provided_count}. Remove matching files from the archive."
     ),
     "audio_duration_too_long": (
-        "The audio lasts {provided_duration} seconds; at most {max_duration} are allowed."
+        "Audio duration exceeds the maximum allowed. Maximum is {max_duration} seconds, "
+        "provided is {provided_duration} seconds."
     ),
     "audio_duration_too_short": (
-        "The audio lasts {provided_duration} seconds; at least {min_duration} are needed."
+        "Audio duration is too short. Minimum is {min_duration} seconds, "
+        "provided is {provided_duration} seconds."
     ),
     "video_duration_too_long": (
-        "The video lasts {provided_duration} seconds; at most {max_duration} are allowed."
+        "Video duration exceeds the maximum allowed. Maximum is {max_duration} seconds, "
+        "provided is {provided_duration} seconds."
     ),
     "video_duration_too_short": (
-        "The video lasts {provided_duration} seconds; at least {min_duration} are needed."
+        "Video duration is too short. Minimum is {min_duration} seconds, "
+        "provided is {provided_duration} seconds."
     ),
     "input_value_error": "The input has a value that the model can't use.",
 }
@@ -82,16 +102,13 @@ _MESSAGES = {
 
 def input_error(
     kind: str,
-    field: str,
+    place: Sequence[str | int],
     value: JSON,
     ctx: Mapping[str, JSON] | None = None,
     message: str | None = None,
 ) -> dict[str, JSON]:
-    """Return one model error of wire.md §6.1 about one field of the input.
-
-    Types, codes and ctx keys are confirmed; the messages are our own words.
-    """
-    return {**model_error(kind, [field], ctx, message), "input": value}
+    """Return one model error of wire.md §6.1 about one value of the input."""
+    return {**model_error(kind, [*place], ctx, message), "input": value}
 
 
 def model_error(

@@ -10,7 +10,8 @@ from typing import Literal, TypeAlias
 
 from falkit_mock.core import NotJson
 from falkit_mock.core.settings import Progression, Workload
-from falkit_spec import JSON, Endpoint, VideoFacts
+from falkit_spec import JSON, Endpoint, MediaInput, VideoFacts
+from falkit_spec.media import Place
 
 WebhookFaultName: TypeAlias = Literal[
     "duplicate",
@@ -129,20 +130,19 @@ class JobFaults:
 NO_FAULTS = JobFaults()
 
 
-MediaKind: TypeAlias = Literal["image", "video", "audio"]
-
-
 @dataclass(frozen=True, slots=True)
 class MediaValue:
-    """One media field of one input, with what the document and its overlay ask of it."""
+    """One file of one input: what its field takes, where in the input it is, and its URL."""
 
-    field: str
-    kind: MediaKind
+    field: MediaInput
+    place: Place
     value: str
-    formats: tuple[str, ...]
-    max_bytes: int | None
-    min_seconds: float | None = None
-    max_seconds: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Its place as people write it: `elements[0].image_url`."""
+        steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.place)
+        return "".join(steps).removeprefix(".")
 
 
 Moments: TypeAlias = tuple[float, float]

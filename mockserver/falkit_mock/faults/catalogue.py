@@ -157,9 +157,9 @@ _SUBMIT: tuple[Operation, ...] = ("submit",)
 _PAID: tuple[Operation, ...] = (*JOBS, "initiate")
 _KEYED: tuple[Operation, ...] = (*JOBS, *FOLLOWING, "initiate", "token")
 # Figures of the order that fal's pages have; a rule gives others.
-_IMAGES: list[JSON] = ["png", "jpg", "jpeg", "webp"]
-_VIDEOS: list[JSON] = ["mp4", "mov", "webm"]
-_SOUNDS: list[JSON] = ["mp3", "wav"]
+_IMAGES: list[JSON] = [".png", ".jpg", ".jpeg", ".webp"]
+_VIDEOS: list[JSON] = [".mp4", ".mov", ".webm"]
+_SOUNDS: list[JSON] = [".mp3", ".wav"]
 _ARCHIVES: list[JSON] = [".zip", ".tar", ".tar.gz"]
 # fmt: off
 _TABLE = (
@@ -176,6 +176,8 @@ _TABLE = (
     _model("no_media_generated", "the model made nothing", "prompt", ran=True),
     _model("image_too_small", "an image is too small", "image", min_height=512, min_width=512),
     _model("image_too_large", "an image is too large", "image", max_height=4096, max_width=4096),
+    _model("image_aspect_ratio_error", "an image is too wide or too high", "image",
+           min_aspect_ratio=0.4, max_aspect_ratio=2.5),
     _model("image_load_error", "an image can't be read", "image"),
     _model("file_download_error", "a file can't be fetched", "media"),
     _model("face_detection_error", "no face was found", "image", ran=True),

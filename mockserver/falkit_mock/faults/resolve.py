@@ -143,8 +143,8 @@ def _place(concerns: Concern, parsed: ParsedRequest | Refused) -> str:
             if isinstance(value, int | float) and not isinstance(value, bool)
         ]
         return min(numbers, key=lambda name: (name != "duration", name), default="prompt")
-    media = sorted(parsed.media, key=lambda medium: medium.kind != concerns)
-    return media[0].field if media else "prompt"
+    media = sorted(parsed.media, key=lambda medium: medium.field.kind != concerns)
+    return ".".join(map(str, media[0].place)) if media else "prompt"
 
 
 # How often the queue hands a job to a runner before it gives up (wire.md §3.6).

@@ -74,8 +74,23 @@ class Models:
         return {"models": models, **more}
 
     async def pricing(self, call: Call) -> dict[str, JSON]:
-        page, more = page_of(known_ids(call.query, self._catalog), call.query)
-        return {"prices": [self._price(endpoint_id) for endpoint_id in page], **more}
+        ids = known_ids(call.query, self._catalog)
+        # What isn't known is left out: it costs something, and 0 would be wrong.
+        found = {endpoint_id: unit_price(self._catalog.get(endpoint_id)) for endpoint_id in ids}
+        priced = [(endpoint_id, price) for endpoint_id, price in found.items() if price]
+        if not priced:
+            raise missing(f"No price is known for {', '.join(map(repr, ids))}")
+        page, more = page_of(priced, call.query)
+        prices: list[JSON] = [
+            {
+                "endpoint_id": endpoint_id,
+                "unit_price": float(price),
+                "unit": unit,
+                "currency": "USD",
+            }
+            for endpoint_id, (price, unit) in page
+        ]
+        return {"prices": prices, **more}
 
     async def estimate(self, call: Call) -> dict[str, JSON]:
         method = dig(call.body, "estimate_type")
@@ -107,13 +122,6 @@ class Models:
             return sum(found, Decimal(0)) / len(found), "call"
         price = endpoint.price({})
         return None if price is None else (price, "call")
-
-    def _price(self, endpoint_id: str) -> dict[str, JSON]:
-        priced = unit_price(self._catalog.get(endpoint_id))
-        if priced is None:
-            raise missing(f"No price is known for {endpoint_id!r}")
-        price, unit = float(priced[0]), priced[1]
-        return {"endpoint_id": endpoint_id, "unit_price": price, "unit": unit, "currency": "USD"}
 
 
 def _model(endpoint: Endpoint, expand: list[str], known_caller: bool) -> dict[str, JSON]:

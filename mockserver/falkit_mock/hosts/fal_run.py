@@ -15,6 +15,7 @@ from falkit_mock.hosts.addresses import split_app
 from falkit_mock.hosts.faults import before_alias, before_model, note_job
 from falkit_mock.hosts.options import OPERATIONS, read_options
 from falkit_mock.hosts.replies import Reply, outcome_reply
+from falkit_mock.service.guesses import guess, hint_of, may_be_endpoint
 from falkit_mock.service.outcomes import read_request
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
@@ -31,22 +32,27 @@ async def read_model_request(
     # A slash at the end of an app is its root (SDK apps.py); behind that it makes another path.
     if context.address.slash and path != app:
         path += "/"
-    endpoint = catalog.endpoints.get(path)
+    endpoint, posts, hint = catalog.endpoints.get(path), context.method == "POST", None
+    guessing = endpoint is None and posts and _may_guess(path, catalog, service)
     if endpoint is None and not catalog.has_app(app):
         before_alias(service, context, path, OPERATIONS[context.address.role])
-    hint = None if endpoint is not None else _nothing_there(catalog, app, path)
+    if endpoint is None and not guessing:
+        hint = _nothing_there(catalog, app, path)
     # Before the body, which may be long; after the method, where it is the wrong one.
-    posts = context.method == "POST"
     options = read_options(context, service) if posts else RequestOptions()
     body = await context.body(service.settings.max_body)
     if posts and service.store.kept + len(body) > service.settings.max_kept:
         raise too_much_kept(service.settings.max_kept)
+    parsed_body = await _parsed(body)
+    if guessing:
+        endpoint = guess(path, parsed_body)
+        hint = hint_of(endpoint)
     request = ModelRequest(
         path=path,
         app=app,
         endpoint=endpoint,
         body=body,
-        parsed_body=await _parsed(body),
+        parsed_body=parsed_body,
         content_type=context.headers.get(b"content-type", b"").decode("latin-1"),
         media_base=context.address.media_base,
         hint=hint,
@@ -70,7 +76,12 @@ def check_app(context: RequestContext, catalog: Catalog, service: Service) -> No
     """Raise WireError unless there is the app that a request names, and it may call it."""
     app, _ = split_app(context.address.path)
     authorize(context, app, service)
-    _nothing_there(catalog, app, context.address.path[1:])
+    if not _may_guess(context.address.path[1:], catalog, service):
+        _nothing_there(catalog, app, context.address.path[1:])
+
+
+def _may_guess(path: str, catalog: Catalog, service: Service) -> bool:
+    return service.settings.unknown_endpoints == "guess" and may_be_endpoint(path, catalog)
 
 
 def _nothing_there(catalog: Catalog, app: str, path: str) -> str:

@@ -19,7 +19,7 @@ _SINCE = "2025-10-23T00:00:00Z"
 
 def metadata(endpoint: Endpoint, *, known_caller: bool) -> dict[str, JSON]:
     """Return what a list says of a model; whether it is a favourite only to those with a key."""
-    thumbnail = dig(endpoint.document.data, "info", "x-fal-metadata", "thumbnailUrl")
+    thumbnail = dig(endpoint.document.info, "x-fal-metadata", "thumbnailUrl")
     return {
         "display_name": display_name(endpoint),
         "category": endpoint.category,
@@ -46,7 +46,7 @@ def display_name(endpoint: Endpoint) -> str:
 
 def description(endpoint: Endpoint) -> str:
     """Return the document's own sentence about the model."""
-    info = endpoint.document.data.get("info")
+    info = endpoint.document.info
     for sentence in (dig(info, "x-fal-metadata", "about"), dig(info, "description")):
         if isinstance(sentence, str):
             return sentence
@@ -71,8 +71,8 @@ def unit_price(endpoint: Endpoint) -> tuple[Decimal, str] | None:
     """Return what one unit costs with the model's defaults, US dollars, and the unit's name."""
     if endpoint.pricing is None:
         return None
-    amount = endpoint.pricing.amount.of(endpoint.defaults)
-    return (Decimal(amount), endpoint.pricing.unit) if isinstance(amount, str) else None
+    rate = endpoint.pricing.rate(endpoint.defaults)
+    return None if rate is None else (rate, endpoint.pricing.unit)
 
 
 def _text(endpoint: Endpoint) -> str:
@@ -172,11 +172,14 @@ def _fields(schema: Object) -> list[str]:
 
 def _prices(endpoint: Endpoint) -> list[str]:
     if endpoint.pricing is None:
+        # As fal's pages, which then have no such section.
         return []
     amount, unit = endpoint.pricing.amount, endpoint.pricing.unit
-    if amount.table:
-        return [f"{choice}: ${price} per {unit}" for choice, price in amount.table.items()]
-    return [f"${amount.value} per {unit}"]
+    if amount.cases:
+        return [f"{choice}: ${price} per {unit}" for choice, price in amount.cases.items()]
+    rate = endpoint.pricing.rate(endpoint.defaults)
+    by = f", by {', '.join(amount.reads)}" if amount.reads else ""
+    return [] if rate is None else [f"${rate:f} per {unit}{by}"]
 
 
 def _type(field: Object) -> str:

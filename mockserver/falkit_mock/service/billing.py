@@ -113,10 +113,11 @@ def charge(entry: Entry, catalog: Catalog) -> Charge | None:
     endpoint, input = catalog.get(entry.endpoint_id), readable(entry.input())
     if not is_object(input) or endpoint.pricing is None or entry.outcome is None:
         return None
+    full = endpoint.with_defaults(input)
     # What the answer said: the input alone doesn't tell how long its files were.
-    said = entry.outcome.headers.get("x-fal-billable-units")
-    quantity = None if said is None else Decimal(said)
-    cost = endpoint.pricing.cost(quantity, endpoint.with_defaults(input))
+    said = entry.outcome.headers.get(BILLED_UNITS)
+    quantity = endpoint.pricing.units(full) if said is None else Decimal(said)
+    cost = endpoint.pricing.cost(quantity, full)
     if quantity is None or cost is None:
         return None
     return Charge(entry, endpoint.pricing.unit, quantity, cost)

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from falkit_fixtures import mp4
 
@@ -18,9 +19,9 @@ class Unreadable(Exception):
     """The bytes aren't a medium that can be loaded; the message says why."""
 
 
-# Reads of a file at most, which bounds the time that any file takes, and bytes of an index.
+# Reads of a file at most, which bounds the time that any file takes, and bytes of its headers.
 _READS = 50_000
-_INDEX = 64 * 1024 * 1024
+HEADERS = 64 * 1024 * 1024
 HEAD = 4096
 _AVI_HEAD = 1024 * 1024
 # Elements of a recording that are looked at.
@@ -59,6 +60,11 @@ class Found:
     seconds: float | None = None
     # Whether it ends before the container says that it does.
     cut: bool = False
+    # Of a picture, or of a video's frames, in pixels; None where the container doesn't say.
+    width: int | None = None
+    height: int | None = None
+    # Frames per second, as a mean; None where the container doesn't say.
+    fps: float | None = None
 
 
 # By the brand in the first box of an ISO file.
@@ -90,8 +96,8 @@ def _iso(source: Source) -> Found:
     if b"moov" not in boxes:
         raise Unreadable(f"there is no 'moov' box in the {format}: the file is cut short")
     start, end = boxes[b"moov"]
-    if end - start > _INDEX:
-        raise Unreadable(f"the 'moov' box is larger than {_INDEX} bytes")
+    if end - start > HEADERS:
+        raise Unreadable(f"the 'moov' box is larger than {HEADERS} bytes")
     try:
         facts = mp4.read(source.read(start, end))
     except mp4.UnreadableVideo as error:
@@ -99,7 +105,16 @@ def _iso(source: Source) -> Found:
     video = facts.video and facts.width is not None
     if format == "mp4" and not video:
         format = "m4a"
-    return Found(format, video, facts.audio, facts.duration, cut)
+    return Found(
+        format,
+        video,
+        facts.audio,
+        facts.duration,
+        cut,
+        facts.width,
+        facts.height,
+        facts.fps,
+    )
 
 
 def _boxes(source: Source) -> Iterator[tuple[bytes, int, int]]:
@@ -123,6 +138,7 @@ def _boxes(source: Source) -> Iterator[tuple[bytes, int, int]]:
 _EBML, _SEGMENT, _INFO, _TRACKS = 0x1A45DFA3, 0x18538067, 0x1549A966, 0x1654AE6B
 _CLUSTER = 0x1F43B675
 _DOC_TYPE, _SCALE, _DURATION, _TRACK, _TRACK_TYPE = 0x4282, 0x2AD7B1, 0x4489, 0xAE, 0x83
+_VIDEO, _WIDTH, _HEIGHT, _FRAME_TIME = 0xE0, 0xB0, 0xBA, 0x23E383
 
 
 def _matroska(source: Source) -> Found:
@@ -136,7 +152,7 @@ def _matroska(source: Source) -> Found:
             break
     else:
         raise Unreadable("the file has no segment")
-    kinds, seconds = set[bytes](), None
+    kinds, seconds, frame = set[bytes](), None, _Frame()
     for id, inner, stop in _elements(source, start, min(end, source.size)):
         if id == _INFO:
             scale = int.from_bytes(_child(source, inner, stop, _SCALE) or b"\x0f\x42\x40")
@@ -147,7 +163,10 @@ def _matroska(source: Source) -> Found:
         elif id == _TRACKS:
             for entry, first, last in _elements(source, inner, min(stop, source.size)):
                 if entry == _TRACK:
-                    kinds.add(_child(source, first, last, _TRACK_TYPE) or b"")
+                    kind = _child(source, first, last, _TRACK_TYPE) or b""
+                    if kind == b"\x01" and kind not in kinds:
+                        frame = _frame(source, first, last)
+                    kinds.add(kind)
         elif id == _CLUSTER and end == source.size:
             # A recording that doesn't know its length: it is whole if its last cluster is.
             live = islice(_elements(source, inner, source.size), _LIVE)
@@ -156,7 +175,27 @@ def _matroska(source: Source) -> Found:
     if not kinds:
         raise Unreadable("the file names no tracks: it is cut short")
     format = "webm" if doc_type.rstrip(b"\0") == b"webm" else "mkv"
-    return Found(format, b"\x01" in kinds, b"\x02" in kinds, seconds, end > source.size)
+    return Found(format, b"\x01" in kinds, b"\x02" in kinds, seconds, end > source.size, *frame)
+
+
+class _Frame(NamedTuple):
+    """What a video track's header says: pixels, and frames per second."""
+
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+
+
+def _frame(source: Source, start: int, end: int) -> _Frame:
+    pause = int.from_bytes((_child(source, start, end, _FRAME_TIME) or b"")[:8])
+    sides = list[int]()
+    for id, first, last in _elements(source, start, min(end, source.size)):
+        if id == _VIDEO:
+            named = (_child(source, first, last, side) or b"" for side in (_WIDTH, _HEIGHT))
+            sides = [int.from_bytes(side[:8]) for side in named]
+            break
+    width, height = sides or (0, 0)
+    return _Frame(width or None, height or None, 1e9 / pause if pause else None)
 
 
 def _elements(source: Source, at: int, stop: int) -> Iterator[tuple[int, int, int]]:
@@ -195,23 +234,26 @@ def chunks(source: Source) -> Iterator[tuple[bytes, int, int]]:
 
 def _avi(source: Source) -> Found:
     (length,) = struct.unpack("<I", source.read(4, 8))
-    kinds, seconds = set[bytes](), None
+    kinds, seconds, frame = set[bytes](), None, _Frame()
     for kind, start, end in chunks(source):
         if kind != b"LIST" or source.read(start, start + 4) != b"hdrl":
             continue
         header = source.read(start, min(end, start + _AVI_HEAD))
-        pause, frames = struct.unpack_from("<I12xI", header, header.index(b"avih") + 8)
+        at = header.index(b"avih") + 8
+        pause, frames, width, height = struct.unpack_from("<I12xI12xII", header, at)
         seconds = pause * frames / 1e6 or None
+        frame = _Frame(width or None, height or None, 1e6 / pause if pause else None)
         kinds = {match[1] for match in re.finditer(rb"strh.{4}(vids|auds)", header, re.DOTALL)}
         break
     if not kinds:
         raise Unreadable("the file names no streams: it is cut short")
-    return Found("avi", b"vids" in kinds, b"auds" in kinds, seconds, length + 8 > source.size)
+    short = length + 8 > source.size
+    return Found("avi", b"vids" in kinds, b"auds" in kinds, seconds, short, *frame)
 
 
 def _gif(source: Source) -> Found:
     """Walk the blocks of a GIF; one that ends within a block is cut."""
-    data = source.read(0, min(source.size, _INDEX))
+    data = source.read(0, min(source.size, HEADERS))
 
     def after(at: int) -> int:
         while length := data[at]:
@@ -230,9 +272,12 @@ def _gif(source: Source) -> Found:
                 at = after(at + 11 + _gif_colours(data[at + 9]))
             else:
                 break
+        cut = False
     except IndexError:
-        return Found("gif", frames > 0, seconds=pause / 100 or None, cut=len(data) == source.size)
-    return Found("gif", frames > 0, seconds=pause / 100 or None)
+        cut = len(data) == source.size
+    width, height = struct.unpack_from("<HH", data, 6)
+    fps = frames * 100 / pause if pause else None
+    return Found("gif", frames > 0, False, pause / 100 or None, cut, width, height, fps)
 
 
 def _gif_colours(flags: int) -> int:

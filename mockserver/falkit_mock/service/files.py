@@ -15,13 +15,14 @@ from functools import lru_cache, partial
 from hashlib import sha256
 from urllib.parse import unquote
 
-from falkit_fixtures import mp4
+from falkit_fixtures import images, mp4, small
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import WireError, bad_parts, storage_full, upload_not_found
 from falkit_mock.core.identity import Identity
 from falkit_mock.service import USUAL_LIFECYCLE, Acl, Lifecycle
 from falkit_mock.store import FileRecord, Store, Upload, UploadStore
 from falkit_mock.store.blobs import Blobs, Piece
+from falkit_spec import VideoFacts
 
 # Seconds after which an upload that nobody finished is given up.
 PATIENCE = 86_400.0
@@ -248,9 +249,27 @@ class MediaFile:
     acl: str = ""
 
 
+# By extension, what isn't a video: the type, and what makes it.
+_OTHERS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "png": ("image/png", lambda: images.sample("png")),
+    "wav": ("audio/wav", small.wav),
+    "glb": ("model/gltf-binary", small.glb),
+}
+
+
 @lru_cache(maxsize=64)
+def can_make(video: VideoFacts) -> bool:
+    """Tell whether there are clips of this size and rate."""
+    return (video.width, video.height) in mp4.SIZES and video.fps in mp4.RATES
+
+
 def make(record: FileRecord) -> MediaFile:
     """Return the file of a record, but for its end: the same bytes for the same record, always."""
+    # Everything in the file follows from the record, and the request id is unique.
+    etag = f'"{record.request_id}-{record.input_digest[:16]}"'
+    if other := _OTHERS.get(record.path.rpartition(".")[2]):
+        content_type, made = other
+        return MediaFile(made(), content_type, etag, acl=record.acl)
     clip = mp4.Clip(
         width=record.width,
         height=record.height,
@@ -261,8 +280,6 @@ def make(record: FileRecord) -> MediaFile:
         endpoint=record.endpoint,
         input_digest=record.input_digest,
     )
-    # Everything in the file follows from the record, and the request id is unique.
-    etag = f'"{record.request_id}-{record.input_digest[:16]}"'
     return MediaFile(mp4.render(clip), "video/mp4", etag, acl=record.acl)
 
 

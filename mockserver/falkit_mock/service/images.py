@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from falkit_mock.core.limits import DECODED_PIXELS, PIECES, PIXELS, SCANS
-from falkit_mock.service.containers import Unreadable
+from falkit_mock.service.containers import Found, Unreadable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,14 +41,19 @@ class TooManyPixels(Exception):
     """The picture has more than PIXELS."""
 
 
-def image_format(data: bytes, allowed: Collection[str]) -> str:
+# What is decoded where no formats are known; of others only the beginning is looked at.
+_DECODED = ("png", "jpeg", "webp", "avif", "heif", "gif", "bmp")
+
+
+def read_image(data: bytes, allowed: Collection[str]) -> Found:
     """Return a picture's format, such as `png` or `gif`; one that is allowed loads whole.
 
-    Raise Unreadable for bytes that don't load, TooManyPixels by what the header says.
+    Where nothing says what is allowed, all is. Raise Unreadable for bytes that don't load,
+    TooManyPixels by what the header says.
     """
     name, plugin = _named(data)
-    if name not in allowed:
-        return name
+    if name not in (allowed or _DECODED):
+        return Found(name)
     # Pillow allocates a WebP's pixels when it opens it.
     size = _webp_size(data)
     if size is not None and _count(size) > DECODED_PIXELS:
@@ -63,7 +68,7 @@ def image_format(data: bytes, allowed: Collection[str]) -> str:
         raise TooManyPixels
     if why is not None:
         raise Unreadable(why)
-    return name
+    return Found(name) if size is None else Found(name, width=size[0], height=size[1])
 
 
 def _named(data: bytes) -> tuple[str, str]:

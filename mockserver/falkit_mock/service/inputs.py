@@ -1,12 +1,10 @@
-"""Media inputs: decoded, downloaded, identified and checked."""
+"""Files of an input: where they are, whether fal could have them, and fetched or decoded."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-import re
 import socket
-import struct
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +13,10 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from falkit_mock.core.fal_errors import input_error
-from falkit_mock.core.jobs import MediaKind, MediaValue
-from falkit_mock.core.limits import HOST_LENGTH, PIXELS, URL_LENGTH
-from falkit_mock.service import containers, sounds
-from falkit_mock.service.containers import HEAD, PICTURES, Found, Source, Unreadable
+from falkit_mock.core.jobs import MediaValue
+from falkit_mock.core.limits import HOST_LENGTH, URL_LENGTH
+from falkit_mock.service.checks import MOST, check_bytes, download_failed, rejected
 from falkit_mock.service.data_uris import read_data_uri, unknown_label
-from falkit_mock.service.images import TooManyPixels, image_format
-from falkit_spec import JSON
 
 if TYPE_CHECKING:
     import httpx
@@ -39,28 +33,9 @@ async def in_pool(work: Callable[_P, _T], *args: _P.args, **options: _P.kwargs) 
     return await loop.run_in_executor(_POOL, partial(work, *args, **options))
 
 
-_READERS = {**containers.READERS, **sounds.READERS}
-
-
-def identify(source: Source) -> Found:
-    """Return what a video or a sound is; raise Unreadable for what is neither, or is broken."""
-    if not source.size:
-        raise Unreadable("the file is empty")
-    head = source.read(0, HEAD)
-    for pattern, reader in _READERS.items():
-        if re.match(pattern, head, re.DOTALL):
-            try:
-                return reader(source)
-            except (struct.error, IndexError, ValueError, ArithmeticError):
-                raise Unreadable("its headers can't be read") from None
-    raise Unreadable("no known format begins like this")
-
-
 # For the whole of a download, redirects included.
 SECONDS = 10.0
 _REDIRECTS = 5
-# What is read of a file whose document sets no limit, in bytes.
-_MOST = 256 * 1024 * 1024
 
 
 async def check_download(medium: MediaValue) -> float | None:
@@ -71,15 +46,15 @@ async def check_download(medium: MediaValue) -> float | None:
     # Lazy: httpx takes longer to import than the server to answer its first request.
     import httpx
 
-    url = medium.value.strip()
+    url, wait = medium.value.strip(), min(medium.field.timeout or SECONDS, SECONDS)
     try:
         async with (
-            asyncio.timeout(SECONDS),
-            httpx.AsyncClient(timeout=SECONDS, trust_env=False) as client,
+            asyncio.timeout(wait),
+            httpx.AsyncClient(timeout=wait, trust_env=False) as client,
         ):
             data = await _fetch(client, medium, url)
     except TimeoutError:
-        raise download_failed(medium, f"{url} took more than {SECONDS:g} s") from None
+        raise download_failed(medium, f"{url} took more than {wait:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise download_failed(medium, f"{url} can't be fetched ({error!r})") from None
     return None if data is None else await in_pool(check_bytes, medium, data)
@@ -127,27 +102,12 @@ async def _read(reply: httpx.Response, medium: MediaValue, url: str) -> bytes:
     async for chunk in reply.aiter_bytes():
         data += chunk
         # One byte too many tells as much as all of them.
-        if len(data) > (medium.max_bytes or _MOST):
+        if len(data) > (medium.field.max_bytes or MOST):
             break
     return bytes(data)
 
 
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
-
-
-class Rejected(Exception):
-    """An input that the model won't take: the item for `detail`, and our hint about why."""
-
-    def __init__(self, field: str, item: dict[str, JSON], hint: str | None = None) -> None:
-        super().__init__(hint or item["msg"])
-        self.field = field
-        self.item = item
-        self.hint = hint
-
-    def bare(self) -> Rejected:
-        """Return it without the frames that it came through, which hold the file."""
-        self.__context__ = None
-        return self.with_traceback(None)
 
 
 def check_data_uri(medium: MediaValue, *, labels: bool = False) -> float | None:
@@ -160,96 +120,12 @@ def check_data_uri(medium: MediaValue, *, labels: bool = False) -> float | None:
             f"no file extension is known for {label!r}; upload the file, or use a type that has "
             "one, such as audio/x-wav or audio/mpeg"
         )
-        raise _rejected(medium, "file_download_error", why, message="Unsupported data URL")
+        raise rejected(medium, "file_download_error", why, message="Unsupported data URL")
     try:
         data = read_data_uri(medium.value)
     except ValueError as error:
         raise download_failed(medium, f"the data URI can't be decoded ({error})") from None
     return check_bytes(medium, data)
-
-
-def check_size(medium: MediaValue, size: int) -> None:
-    """Judge a file by its size in bytes; raise Rejected if it is too large."""
-    if medium.max_bytes is not None and size > medium.max_bytes:
-        why = f"{size} bytes are more than the {medium.max_bytes} allowed"
-        raise _rejected(medium, "file_too_large", why, {"max_size": medium.max_bytes})
-
-
-def check_bytes(medium: MediaValue, data: bytes) -> float | None:
-    """Judge bytes in memory; as `check_source`."""
-    return check_source(medium, Source.of(data))
-
-
-def check_source(medium: MediaValue, source: Source) -> float | None:
-    """Judge a file by its content; raise Rejected with the error that fits.
-
-    Return its length in seconds; None for an image, or where the container doesn't say.
-    """
-    check_size(medium, source.size)
-    try:
-        if medium.kind == "image":
-            found = Found(image_format(source.read(0, _MOST), medium.formats))
-        else:
-            found = identify(source)
-    except TooManyPixels:
-        side = int(PIXELS**0.5)
-        why = f"more than {PIXELS} pixels"
-        ctx: dict[str, JSON] = {"max_height": side, "max_width": side}
-        raise _rejected(medium, "image_too_large", why, ctx) from None
-    except Unreadable as error:
-        why = f"the bytes don't load ({error})"
-        if medium.kind == "image":
-            raise _rejected(medium, "image_load_error", why) from None
-        raise _unsupported(medium, why) from None
-    _check_tracks(medium, found)
-    _check_seconds(medium, found.seconds)
-    return found.seconds
-
-
-# Formats that differ by their name alone where only the sound is used.
-_ISO = frozenset(("mp4", "mov", "m4v", "m4a", "3gp"))
-
-
-def _check_tracks(medium: MediaValue, found: Found) -> None:
-    if found.cut:
-        raise _unsupported(medium, f"the {found.format} breaks off: the file is cut short")
-    if medium.kind == "video" and not found.video and found.format not in PICTURES:
-        raise _unsupported(medium, f"the {found.format} has no video track")
-    if medium.kind == "audio" and not found.audio:
-        raise _unsupported(medium, f"the {found.format} has no sound in it")
-    same = _ISO if medium.kind == "audio" and found.format in _ISO else {found.format}
-    # Where no formats are known, whatever can be read is taken.
-    anything = not medium.formats and (medium.kind != "video" or found.video)
-    if not anything and same.isdisjoint(medium.formats):
-        raise _unsupported(medium, f"the bytes are {found.format}, whatever the label says")
-
-
-def _check_seconds(medium: MediaValue, seconds: float | None) -> None:
-    least, most = medium.min_seconds, medium.max_seconds
-    if seconds is None:
-        return
-    for wrong, name, limit in (
-        (least is not None and seconds < least, "short", least),
-        (most is not None and seconds > most, "long", most),
-    ):
-        if wrong:
-            bound = "min_duration" if name == "short" else "max_duration"
-            ctx: dict[str, JSON] = {bound: limit, "provided_duration": round(seconds, 3)}
-            why = f"the file lasts {seconds:g} s"
-            raise _rejected(medium, f"{medium.kind}_duration_too_{name}", why, ctx)
-
-
-# What the pages of fal's models name for most inputs.
-_USUAL: dict[MediaKind, tuple[str, ...]] = {
-    "image": ("jpg", "jpeg", "png", "webp", "gif", "avif"),
-    "video": ("mp4", "mov", "webm", "m4v", "gif"),
-    "audio": ("mp3", "ogg", "wav", "m4a", "aac"),
-}
-
-
-def _unsupported(medium: MediaValue, why: str) -> Rejected:
-    ctx: dict[str, JSON] = {"supported_formats": list(medium.formats or _USUAL[medium.kind])}
-    return _rejected(medium, f"unsupported_{medium.kind}_format", why, ctx)
 
 
 def check_url(medium: MediaValue, *, allow_private: bool) -> bool:
@@ -338,19 +214,3 @@ def _address(host: str) -> _Address | None:
         return ipaddress.IPv4Address(socket.inet_aton(host))
     except (OSError, ValueError):
         return None
-
-
-def download_failed(medium: MediaValue, why: str) -> Rejected:
-    """Return the refusal of a file that can't be had; `why` goes into the hint."""
-    return _rejected(medium, "file_download_error", why)
-
-
-def _rejected(
-    medium: MediaValue,
-    kind: str,
-    why: str | None = None,
-    ctx: dict[str, JSON] | None = None,
-    message: str | None = None,
-) -> Rejected:
-    item = input_error(kind, medium.field, medium.value, ctx, message)
-    return Rejected(medium.field, item, f"{medium.field}: {why}" if why else None)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
 from typing import cast
@@ -24,18 +24,17 @@ from falkit_mock.core.fal_errors import (
 )
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
-from falkit_mock.service.containers import Source
+from falkit_mock.core.limits import FILE_BYTES, FILE_SECONDS, FILES, NAMED_FIELDS
+from falkit_mock.service.checks import MOST, Rejected, check_size, check_source, download_failed
+from falkit_mock.service.containers import HEADERS, Source
 from falkit_mock.service.data_uris import is_data_uri, unknown_label
-from falkit_mock.service.files import MISSING, Media, OwnFile
+from falkit_mock.service.files import MISSING, Media, OwnFile, can_make
+from falkit_mock.service.guesses import NO_VIDEO, file_in, is_guess
 from falkit_mock.service.hints import of_lax_values, of_refusal, of_unknown_fields
 from falkit_mock.service.inputs import (
-    Rejected,
     check_data_uri,
     check_download,
-    check_size,
-    check_source,
     check_url,
-    download_failed,
     in_pool,
     unreachable,
 )
@@ -125,48 +124,58 @@ def _parsed(
     if endpoint.measured:
         # Files are looked at later, and public ones never.
         figures = endpoint.figures(filled, dict.fromkeys(endpoint.measured, ASSUMED))
-    media: list[MediaValue] = []
-    hints = [hint, of_unknown_fields(endpoint, filled)]
-    for wanted in endpoint.file_fields:
-        value = filled.get(wanted.field)
-        if isinstance(value, str) and value != endpoint.defaults.get(wanted.field):
-            media.append(
-                MediaValue(
-                    field=wanted.field,
-                    kind=wanted.kind,
-                    value=value,
-                    formats=wanted.formats,
-                    max_bytes=wanted.max_bytes,
-                    min_seconds=wanted.min_seconds,
-                    max_seconds=wanted.max_seconds,
-                )
-            )
-            if is_data_uri(value) and (label := unknown_label(value)):
-                hints.append(
-                    f"{wanted.field}: some of fal's models refuse data URIs of {label}; "
-                    "upload the file to be safe"
-                )
+    media, more = _media(endpoint, filled)
+    hints = [hint, of_unknown_fields(endpoint, filled), *more]
     return ParsedRequest(
         endpoint=endpoint,
         input=filled,
         digest=sha256(dumps(filled, sort_keys=True)).hexdigest(),
-        media=tuple(media),
+        media=media,
         video=figures.video,
         units=figures.units,
         hint="; ".join(filter(None, hints)) or None,
     )
 
 
-# Returns a file's length in seconds, where it has one.
-Later = Callable[[], Awaitable[float | None]]
+def _media(
+    endpoint: Endpoint, filled: dict[str, JSON]
+) -> tuple[tuple[MediaValue, ...], list[str | None]]:
+    """Return the files of an input, and hints about them."""
+    if not endpoint.file_fields:
+        return (), []
+    media: list[MediaValue] = []
+    hints: list[str | None] = []
+    for wanted, place, value in endpoint.files(filled):
+        if wanted.kind == "weights" and "://" not in value and not is_data_uri(value):
+            # A name at Hugging Face.
+            continue
+        if len(media) == FILES:
+            hints.append(f"files behind the first {FILES} aren't looked at")
+            break
+        media.append(medium := MediaValue(wanted, place, value))
+        if is_data_uri(value) and (label := unknown_label(value)) and len(hints) < NAMED_FIELDS:
+            hints.append(
+                f"{medium.name}: some of fal's models refuse data URIs of {label}; "
+                "upload the file to be safe"
+            )
+    return tuple(media), hints
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A file that takes time to look at: how many bytes, about, and what returns its length."""
+
+    medium: MediaValue
+    size: int
+    check: Callable[[], Awaitable[float | None]]
 
 
 def _look_at_media(
     parsed: ParsedRequest, settings: Settings, media: Media, media_base: str
-) -> tuple[list[Rejected], dict[str, Later]]:
-    """Check an input's media fields; return the refusals, and by field what takes time."""
+) -> tuple[list[Rejected], list[Look]]:
+    """Check an input's files; return the refusals, and what takes time."""
     rejected: list[Rejected] = []
-    later: dict[str, Later] = {}
+    later: list[Look] = []
     for medium in parsed.media:
         value = medium.value
         plain = "/files/" not in value and not is_data_uri(value)
@@ -174,8 +183,8 @@ def _look_at_media(
             # A public URL is taken on trust: nothing leaves the machine.
             continue
         try:
-            if check := _first_look(medium, settings, media, media_base):
-                later[medium.field] = check
+            if look := _first_look(medium, settings, media, media_base):
+                later.append(look)
         except Rejected as error:
             rejected.append(error.bare())
     return rejected, later
@@ -183,19 +192,22 @@ def _look_at_media(
 
 def _first_look(
     medium: MediaValue, settings: Settings, media: Media, media_base: str
-) -> Later | None:
+) -> Look | None:
     # In a thread: decoding a large picture takes longer than the event loop may stand still.
     if is_data_uri(medium.value):
         labels = settings.assumptions.data_uri_label == "checked"
-        return lambda: in_pool(check_data_uri, medium, labels=labels)
+        return Look(
+            medium, len(medium.value), lambda: in_pool(check_data_uri, medium, labels=labels)
+        )
     own = media.own_file(medium.value, media_base)
     if own is MISSING:
         raise download_failed(medium, "this mock has no such file")
     if isinstance(own, OwnFile):
         check_size(medium, own.size)
-        return lambda: in_pool(_check_own, medium, own)
+        most = MOST if medium.field.kind == "image" else HEADERS
+        return Look(medium, min(own.size, most), lambda: in_pool(_check_own, medium, own))
     if check_url(medium, allow_private=settings.allow_private_inputs):
-        return partial(check_download, medium)
+        return Look(medium, 0, partial(check_download, medium))
     return None
 
 
@@ -208,9 +220,9 @@ def _check_own(medium: MediaValue, own: OwnFile) -> float | None:
 
 def _refuse_media(parsed: ParsedRequest, rejected: list[Rejected], settings: Settings) -> Refused:
     """Return the one answer that names every medium the model can't load, in field order."""
-    fields = [medium.field for medium in parsed.media]
-    ordered = sorted(rejected, key=lambda error: fields.index(error.field))
-    hints = [error.hint for error in ordered if error.hint]
+    order = {medium.place: at for at, medium in enumerate(parsed.media)}
+    ordered = sorted(rejected, key=lambda error: order[error.medium.place])
+    hints = [error.hint for error in ordered[:NAMED_FIELDS] if error.hint]
     return _refused([error.item for error in ordered], settings, "; ".join(hints) or None)
 
 
@@ -220,12 +232,16 @@ def complete(
     """Return the model's success: the output that the document describes, and its file."""
     endpoint, video, options = parsed.endpoint, parsed.video, request.options
     output: dict[str, JSON] = orjson.loads(_output_example(endpoint))
-    headers = {} if parsed.units is None else {BILLED_UNITS: f"{parsed.units:f}"}
-    if parsed.hint:
-        headers[HINT] = header_text(parsed.hint)
-    file = output.get("video")
-    if video is None or not isinstance(file, dict):
+    headers: dict[str, str] = {}
+    if parsed.units is not None and endpoint.pricing is not None and endpoint.pricing.counted:
+        headers[BILLED_UNITS] = f"{parsed.units:f}"
+    if hint := "; ".join(filter(None, (request.hint, parsed.hint))):
+        headers[HINT] = header_text(hint)
+    makes_clip = video is not None and can_make(video)
+    file = file_in(output) if is_guess(endpoint) else output.get("video") if makes_clip else None
+    if not isinstance(file, dict):
         return Outcome(200, dumps(output), headers), None
+    video = video or NO_VIDEO
     path = identity.file_path(request_id, str(file.get("file_name") or "output.mp4"))
     file["url"] = f"{request.media_base}{path}"
     record = FileRecord(
@@ -316,13 +332,19 @@ class Outcomes:
         parsed: ParsedRequest,
         request: ModelRequest,
         rejected: list[Rejected],
-        later: dict[str, Later],
+        later: list[Look],
     ) -> Outcome:
         lengths: dict[str, float | None] = {}
+        loop = asyncio.get_running_loop()
+        until, room = loop.time() + FILE_SECONDS, FILE_BYTES
         try:
-            for field, check in later.items():
+            for look in later:
+                room -= look.size
+                if room < 0 or loop.time() > until:
+                    parsed = replace(parsed, hint=_and(parsed.hint, _ENOUGH))
+                    break
                 try:
-                    lengths[field] = await check()
+                    lengths[look.medium.field.field] = await look.check()
                 except Rejected as error:
                     rejected.append(error.bare())
             outcome = self._finish(request_id, measured(parsed, lengths), request, rejected)
@@ -350,6 +372,13 @@ class Outcomes:
         if record is not None:
             self._store.add_file(record)
         return outcome
+
+
+_ENOUGH = "not all files were looked at, since there are too many bytes of them"
+
+
+def _and(hint: str | None, more: str) -> str:
+    return f"{hint}; {more}" if hint else more
 
 
 def _hinted(refused: Refused) -> Outcome:

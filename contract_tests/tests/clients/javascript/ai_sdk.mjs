@@ -28,6 +28,6 @@ if (process.argv[2] === "here") {
     generateVideo({ model: fal.video(ENDPOINT), prompt, duration: 6, poll }),
   );
   await tell("image", () =>
-    generateImage({ model: fal.image("fal-ai/flux/schnell"), prompt, maxRetries: 0 }),
+    generateImage({ model: fal.image("fal-ai/imagen4/preview"), prompt, maxRetries: 0 }),
   );
 }

@@ -15,7 +15,7 @@ const IMAGES = "black-forest-labs/FLUX.1-schnell";
 const known = {
   [MODEL]: { providerId: ENDPOINT, task: "text-to-video" },
   [MODEL_FROM_IMAGE]: { providerId: FROM_IMAGE, task: "image-to-video" },
-  [IMAGES]: { providerId: "fal-ai/flux/schnell", task: "text-to-image" },
+  [IMAGES]: { providerId: "fal-ai/imagen4/preview", task: "text-to-image" },
 };
 const options = {
   fetch: (url, init) => {

@@ -37,5 +37,5 @@ await tell("video_stream", async () => {
 await tell("video_refused", () => followed({ duration: 7 }));
 
 await tell("image", () =>
-  generateImage({ adapter: falImage("fal-ai/flux/schnell"), prompt, debug }),
+  generateImage({ adapter: falImage("fal-ai/imagen4/preview"), prompt, debug }),
 );

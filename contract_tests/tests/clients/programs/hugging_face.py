@@ -58,7 +58,7 @@ def main() -> None:
         return
     know(MODEL, ENDPOINT, "text-to-video")
     know(MODEL_FROM_IMAGE, FROM_IMAGE, "image-to-video")
-    know(IMAGES, "fal-ai/flux/schnell", "text-to-image")
+    know(IMAGES, "fal-ai/imagen4/preview", "text-to-image")
     by_token = InferenceClient(provider="fal-ai", api_key="hf_falkit")
     tell(CLIENT, "video", lambda: clip(by_key.text_to_video(PROMPT, model=MODEL)))
     tell(CLIENT, "video_of_image", lambda: from_image(by_key))

@@ -46,7 +46,7 @@ def video_of_seconds() -> object:
 
 
 def image() -> object:
-    return litellm.image_generation(model="fal_ai/fal-ai/flux/schnell", prompt=PROMPT)
+    return litellm.image_generation(model="fal_ai/fal-ai/imagen4/preview", prompt=PROMPT)
 
 
 for work in (video, video_of_seconds, image):

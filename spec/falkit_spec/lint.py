@@ -1,56 +1,54 @@
-"""`falkit spec validate`: what of a document falkit would fail on, or guess at."""
+"""Name what falkit fails on in a document, or guesses at: `falkit spec validate`."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from pathlib import Path
+from itertools import islice
 from textwrap import shorten
-from urllib.parse import unquote
 
-from falkit_spec.document import Document
+from falkit_spec.document import RESULT, Document
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import BadDocument
-from falkit_spec.schema import follow_ref, ordered, resolve
+from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import JSON, Object, dig, is_array, is_object
 
+_MOST = 100
+_LONGEST = 200
+"""So many lines for a document, and so many characters each."""
 
-def lint(path: Path) -> list[str]:
+
+def lint(document: Document) -> list[str]:
     """List the problems of a document, a line each; an empty list where there is none.
 
     Only what falkit would fail on or guess at is named; it loads such documents all the same.
     """
     try:
-        document = Document.from_path(path)
-        data, endpoint_id = document.data, document.endpoint_id
+        data, endpoint = document.data, Endpoint(document)
     except BadDocument as error:
-        return [error.reason]
-    dangling = dict.fromkeys(ref for ref in _refs(data) if follow_ref(data, ref) is None)
-    return [
-        *_path_problems(data, endpoint_id),
-        *(f"{unquote(ref)} leads nowhere: anything is accepted there" for ref in dangling),
-        *_schema_problems(Endpoint(document)),
+        return [shorten(error.reason, _LONGEST, placeholder=" …")]
+    found = [
+        *_path_problems(data, endpoint.id),
+        *endpoint.notes,
+        *islice(_schema_problems(endpoint), _MOST),
     ]
+    return [_line(one) for one in found]
+
+
+def _line(text: str) -> str:
+    text = "".join(one if one.isprintable() else "?" for one in text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _path_problems(data: Object, endpoint_id: str) -> Generator[str]:
     label = data.get("openapi")
     if not isinstance(label, str) or not label.startswith(("3.0.", "3.1.", "3.2.")):
+        label = label if isinstance(label, str | int | float | None) else type(label).__name__
         yield f"`openapi` is {label!r}; fal's documents say '3.0.4'"
     submit = "/" + endpoint_id
     if not is_object(dig(data, "paths", submit, "post")):
         yield f"no POST at {submit}: `paths` should hold the endpoint's id as it stands"
-    if not is_object(dig(data, "paths", submit + "/requests/{request_id}", "get")):
-        yield f"no GET at {submit}/requests/{{request_id}}: the result's schema is read from there"
-
-
-def _refs(node: JSON) -> Generator[str]:
-    if is_object(node):
-        ref = node.get("$ref")
-        if isinstance(ref, str):
-            yield ref
-        node = list(node.values())
-    for child in node if is_array(node) else ():
-        yield from _refs(child)
+    if not is_object(dig(data, "paths", submit + RESULT, "get")):
+        yield f"no GET at {submit}{RESULT}: the result's schema is read from there"
 
 
 def _schema_problems(endpoint: Endpoint) -> Generator[str]:
@@ -60,7 +58,7 @@ def _schema_problems(endpoint: Endpoint) -> Generator[str]:
     for name, schema in (("input", endpoint.input_schema), ("output", endpoint.output_schema)):
         if not schema:
             yield f"no {name} schema: anything is accepted as {name}"
-        for field, node in ordered(schema).items():
+        for field, node in _fields(schema):
             read = resolve(node, schema)
             alone = {**read, "$defs": schema.get("$defs", {})}
             examples = read.get("examples")
@@ -71,3 +69,16 @@ def _schema_problems(endpoint: Endpoint) -> Generator[str]:
                 for error in describe_errors(alone, value)[:1]:
                     why = shorten(error.removeprefix("$: "), 100, placeholder="...")
                     yield f"{name} {field!r}: {title} breaks its own schema ({why})"
+    if not endpoint.is_valid(endpoint.example_input()):
+        yield "input: no example can be made of it that is valid"
+    if endpoint.validate_output(endpoint.example_output()):
+        yield "output: no example can be made of it that is valid; {} is answered"
+
+
+def _fields(schema: Object) -> Generator[tuple[str, JSON]]:
+    """Yield the fields of a schema and of what it refers to, each with its name."""
+    yield from ordered(schema).items()
+    definitions = schema.get("$defs")
+    for name, definition in definitions.items() if is_object(definitions) else ():
+        if is_object(definition) and definition.get("properties") != schema.get("properties"):
+            yield from ((f"{name}.{field}", node) for field, node in ordered(definition).items())

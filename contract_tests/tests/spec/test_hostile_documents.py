@@ -1,0 +1,234 @@
+"""Users' documents without bounds: deep, endless, huge. They load, harm nothing, and are noted.
+
+What can't be read accepts anything. Without bounds most of these raise, hang, or end the process.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from falkit_spec import JSON, BadDocument, Document, Endpoint, Object
+from falkit_spec.lint import lint
+from falkit_spec.types import dig
+from spec.test_odd_documents import endpoint, ref
+
+
+def used(odd: Endpoint) -> Endpoint:
+    """Do all with an endpoint that a mock and a client do."""
+    inputs: list[JSON] = [{}, {"a": 1, "x": "1"}, {"x": {"x": {"x": []}}}, [], None]
+    for input in inputs:
+        assert (odd.validate(input) == []) is odd.is_valid(input)
+        odd.validate(input, coerce=True)
+        odd.validate_output(input)
+    assert odd.example_output() == {} or odd.validate_output(odd.example_output()) == []
+    assert odd.example_input() == {} or odd.is_valid(odd.example_input())
+    assert isinstance((odd.defaults, odd.file_fields), tuple)
+    assert all(len(line) <= 200 and line.isprintable() for line in lint(odd.document))
+    return odd
+
+
+def nested(keyword: str, levels: int) -> JSON:
+    node: JSON = {"type": "string"}
+    for _ in range(levels):
+        one: Object = {"a": node}
+        node = {keyword: [node] if keyword.endswith("Of") else one}
+        if keyword == "items":
+            node = {"items": dig(one, "a")}
+    return node
+
+
+def chain(length: int, **link: str) -> Object:
+    """Schemas of which each refers to the next, twice or as told."""
+    schemas: Object = {}
+    for place in range(length):
+        following: JSON = ref(f"A{place + 1}")
+        shape: dict[str, JSON] = {
+            "ref": following,
+            "object": {"properties": {"x": following, "y": following}, "required": ["x", "y"]},
+            "allOf": {"allOf": [following, {"title": "t", **ref(f"A{place + 1}")}]},
+            "anyOf": {"anyOf": [following, {"title": "t", **ref(f"A{place + 1}")}]},
+        }
+        schemas[f"A{place}"] = shape[link["by"]]
+    return {**schemas, f"A{length}": {"type": "object"}}
+
+
+CIRCLES: dict[str, Object] = {
+    "references": {"A": ref("B"), "B": ref("C"), "C": ref("A")},
+    "allOf": {"A": {"allOf": [ref("B")]}, "B": {"allOf": [ref("A")]}},
+    "allOf with itself": {"A": {"type": "object", "allOf": [ref("A"), ref("A")]}},
+    "anyOf": {"A": {"anyOf": [ref("A"), {"type": "null"}]}},
+    "not": {"A": {"not": ref("A")}},
+}
+
+
+@pytest.mark.parametrize("name", CIRCLES)
+def test_what_is_defined_by_itself_alone_accepts_anything(name: str) -> None:
+    holder: JSON = {"type": "object", "properties": {"x": ref("A")}, "required": ["x"]}
+    odd = used(endpoint(holder, holder, CIRCLES[name]))
+    assert odd.is_valid({"x": [1, "a"]})
+    assert odd.combinations() == []
+    used(endpoint(ref("A"), ref("A"), CIRCLES[name]))
+
+
+@pytest.mark.parametrize("by", ["ref", "object", "allOf", "anyOf"])
+@pytest.mark.parametrize("length", [50, 5000])
+def test_references_that_unfold_without_end_are_not_read(by: str, length: int) -> None:
+    odd = used(endpoint(ref("A0"), ref("A0"), chain(length, by=by)))
+    assert odd.is_valid({"x": 1})
+    if by != "ref" or length > 50:
+        assert any("anything is accepted" in note for note in odd.notes)
+
+
+@pytest.mark.parametrize("keyword", ["properties", "allOf", "anyOf", "items"])
+@pytest.mark.parametrize("levels", [40, 90, 180, 300])
+def test_deep_nesting_is_bounded(keyword: str, levels: int) -> None:
+    odd = used(endpoint({"properties": {"x": nested(keyword, levels)}}, nested(keyword, levels)))
+    assert any("levels deep" in note for note in odd.notes) is (levels > 64)
+
+
+@pytest.mark.parametrize("keyword", ["default", "examples", "enum", "const", "x-fal"])
+def test_deep_values_are_left_out(keyword: str) -> None:
+    deep: JSON = []
+    for _ in range(90):
+        deep = [deep]
+    odd = used(endpoint({"properties": {"x": {"type": "array", keyword: deep}}}))
+    [note] = [one for one in odd.notes if one.startswith(f"input: x: `{keyword}`")]
+    assert "can't be read" in note
+
+
+def test_more_schemas_than_anybody_has_are_not_read() -> None:
+    fields: Object = {f"p{number}": {"type": "integer"} for number in range(30_000)}
+    odd = used(endpoint({"type": "object", "properties": fields}))
+    assert odd.notes[0] == "input: unfolds to more than 20,000 schemas; anything is accepted"
+
+
+@pytest.mark.parametrize("keyword", ["enum", "required", "x-fal-order-properties"])
+def test_endless_lists_of_names_are_left_out(keyword: str) -> None:
+    names: JSON = [f"p{number}" for number in range(200_000)]
+    odd = used(endpoint({"type": "object", "properties": {"x": {keyword: names}}, keyword: names}))
+    assert odd.is_valid({"x": 5})
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"type": "string", "minLength": 10**15},
+        {"type": "array", "minItems": 10**15, "items": {"type": "integer"}},
+        {"type": "array", "uniqueItems": True, "minItems": 3, "items": {"enum": [1, 2, 3]}},
+        {"type": "integer", "minimum": 1e308, "multipleOf": 1e-300},
+        {"type": "string", "maxLength": 1e308},
+        {"minimum": 10**25, "maximum": -(10**25)},
+        {"items": {"²": {"type": "string"}}},
+        {"items": {"9" * 5000: {"type": "string"}}},
+        {"$ref": "#/paths/²/³"},
+        {"$ref": "file:///etc/passwd"},
+        {"$ref": "https://json-schema.org/draft/2020-12/schema"},
+        {"pattern": "(a+)+$", "patternProperties": {"(": True}},
+        {"properties": {"../../etc": {}, "\x00": {"type": "string"}, "": {}, "$ref": {}}},
+        {"x-\x1b[31m": 1, "\u202e": {"a": 1}, "type": "\x1b]0;title\x07"},
+    ],
+)
+def test_limits_and_names_of_any_size_break_nothing(node: JSON) -> None:
+    holder: JSON = {"type": "object", "properties": {"x": node}, "required": ["x"]}
+    used(endpoint(holder, holder))
+
+
+def test_a_schema_of_unread_keywords_says_so() -> None:
+    odd = endpoint(
+        {"properties": {"x": {"type": "string", "pattern": "^a"}, "y": {"type": "file"}}}
+    )
+    assert odd.notes == (
+        "input: x: `pattern` isn't read; more is accepted than it allows",
+        "input: y: `type` file can't be read; it is left out",
+    )
+
+
+@pytest.mark.parametrize(
+    "root", [{"type": "array"}, {"type": "string"}, {"enum": [1]}, {"anyOf": [{"type": "null"}]}]
+)
+def test_an_input_that_is_no_object_accepts_any(root: JSON) -> None:
+    odd = used(endpoint(root))
+    assert odd.is_valid({"a": 1})
+    assert odd.notes == ("input: is not one object's schema; anything is accepted there",)
+    assert [fault["type"] for fault in odd.validate([1])] == ["model_attributes_type"]
+
+
+def test_the_objects_of_an_all_of_are_one_object() -> None:
+    seed: Object = {"type": "object", "properties": {"seed": {"type": "integer", "default": 1}}}
+    more: Object = {"type": "object", "properties": {"seed": {"maximum": 9}, "b": {"const": 1}}}
+    odd = endpoint({"allOf": [ref("S"), {**more, "required": ["b"]}]}, schemas={"S": seed})
+    assert odd.input_schema["required"] == ["b"]
+    assert odd.is_valid({"b": 1, "seed": 9})
+    assert not odd.is_valid({"b": 1, "seed": 10})
+    assert not odd.is_valid({"seed": 9})
+
+
+def document(paths: JSON, **more: JSON) -> Document:
+    return Document(json.dumps({"openapi": "3.1.0", "paths": paths, **more}).encode(), source="x")
+
+
+BODY: Object = {"content": {"application/json": {"schema": {"required": ["a"]}}}}
+POST: Object = {"post": {"requestBody": BODY}}
+
+
+@pytest.mark.parametrize(
+    ("paths", "found"),
+    [
+        ({"/b/b": {"post": {}}, "/a/a": POST}, "a/a"),
+        ({"/b/b": {"post": {}}, "/c/c": POST, "/c/c/requests/{request_id}": {}}, "c/c"),
+        ({"/d/d/": POST}, "d/d"),
+        ({"/e/e": {"$ref": "#/x-item"}}, "e/e"),
+        ({"/f/f": {"post": {"requestBody": {"$ref": "#/x-body"}}}}, "f/f"),
+        ({"/g/g": {"post": {"requestBody": {"content": {"multipart/x": 1, **BODY}}}}}, ""),
+    ],
+)
+def test_the_path_of_the_input_is_found(paths: Object, found: str) -> None:
+    named: Object = {"info": {"x-fal-metadata": {"endpointId": "a/a"}}} if "/a/a" in paths else {}
+    one = Endpoint(document(paths, **{"x-item": POST, "x-body": BODY}, **named))
+    assert one.id == found or not found
+    assert one.is_valid({}) is (not found)
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/x+json", "*/*"])
+def test_json_is_known_by_any_of_its_names(kind: str) -> None:
+    post: JSON = {"post": {"requestBody": {"content": {"text/x": {}, kind: {"schema": {}}}}}}
+    assert Endpoint(document({"/a/b": post})).input_schema == {}
+
+
+@pytest.mark.parametrize("code", ["200", "201", "2XX", "default"])
+def test_a_result_of_any_success_is_read(code: str) -> None:
+    result: JSON = {"get": {"responses": {"404": {}, code: BODY}}}
+    one = Endpoint(document({"/a/b": POST, "/a/b/requests/{request_id}": result}))
+    assert one.output_schema == {"required": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b'{"swagger": "2.0", "paths": {}}', "is Swagger 2; fal's documents are OpenAPI 3"),
+        ('{"paths": {}}'.encode("utf-16"), "is written in UTF-16; save it as UTF-8"),
+        (b'{"paths": {"/a/b": {"post": {}}, "/a/c": {"post": {}}}}', "nor one POST path"),
+        (b'{"paths": {"/pets": {"post": {}}}}', "'pets' is no endpoint id"),
+        (b'{"x": 1e400}', "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"\0" * 100, "not JSON"),
+    ],
+)
+def test_what_is_no_document_of_fals_is_refused_in_a_line(raw: bytes, reason: str) -> None:
+    with pytest.raises(BadDocument) as refused:
+        Endpoint(Document(raw, source="x.json"))
+    assert reason in str(refused.value)
+    assert len(str(refused.value)) <= 250
+    assert str(refused.value).isprintable()
+
+
+def test_a_byte_order_mark_is_no_fault() -> None:
+    raw = b"\xef\xbb\xbf" + json.dumps({"paths": {"/a/b": POST}}).encode()
+    assert Endpoint(Document(raw, source="x.json")).id == "a/b"
+
+
+def test_a_document_that_is_gone_when_it_is_needed_accepts_anything() -> None:
+    one = Endpoint(Document(b"{", source="x.json", endpoint_id="a/b"))
+    assert used(one).notes[0].startswith("not JSON")

@@ -1,0 +1,73 @@
+"""`falkit serve --reload`: takes changes of users' documents while the mock serves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from falkit_mock.core import reason
+
+if TYPE_CHECKING:
+    from falkit_mock.cli.console import Level
+    from falkit_spec import Catalog
+
+# Seconds between two looks, which take some 20 ms for a thousand files; and lines of one look.
+_INTERVAL, _SHOWN = 1.0, 10
+
+
+class Reload:
+    """Looks at the files once a second, in a thread of its own, from the block's start to its end.
+
+    `say` gets each line; `wait` waits between two looks and tells whether it is to end.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        say: Callable[[str, Level], object],
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._say = say
+        self._ended = threading.Event()
+        self._wait = wait or self._ended.wait
+        self._failure = ""
+        self._thread = threading.Thread(target=self._look, name="falkit reload", daemon=True)
+
+    def __enter__(self) -> Reload:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+
+    def check(self) -> None:
+        """Look once, and take what has changed."""
+        try:
+            changes, notes = self._catalog.reread()
+        except Exception as error:
+            # Whatever it is, what was read before goes on to count; and it is said once.
+            if (failure := reason(error)) != self._failure:
+                self._say(f"documents: can't be read again ({failure})", "warning")
+            self._failure = failure
+            return
+        self._failure = ""
+        self._tell(changes, "info")
+        self._tell(notes, "warning")
+
+    def _tell(self, lines: Sequence[str], level: Level) -> None:
+        for line in lines[:_SHOWN]:
+            self._say(line, level)
+        if (more := len(lines) - _SHOWN) > 0:
+            self._say(f"documents: {more} more such lines are left out", level)
+
+    def _look(self) -> None:
+        while not self._wait(_INTERVAL):
+            self.check()

@@ -1,0 +1,112 @@
+"""What settings are checked with: each returns the value as it is kept.
+
+A ValueError says what is wrong with the value, and the fix.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeGuard, get_args
+
+from falkit_mock.core import parse_duration
+from falkit_spec import JSON
+
+Reader: TypeAlias = Callable[[Any], object]
+# Above this a number isn't the same to every reader of JSON.
+_MOST = 2**53
+
+
+def checked(value: Any, holds: bool, problem: str) -> Any:
+    """Return a value for which something holds."""
+    if not holds:
+        raise ValueError(f"{shown(value)} {problem}")
+    return value
+
+
+def text(value: Any) -> Any:
+    """Take text."""
+    return checked(value, isinstance(value, str), "isn't text; write it in quotes")
+
+
+def is_whole(value: object) -> bool:
+    """Tell whether a value is a whole number; a boolean is none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def whole(least: int) -> Reader:
+    """Take a whole number from `least` on."""
+
+    def read(value: Any) -> Any:
+        checked(value, is_whole(value), f"isn't a whole number; give one from {least} on")
+        checked(value, value >= least, f"is too small; the least is {least}")
+        return checked(value, value <= _MOST, f"is too large; the most is {_MOST}")
+
+    return read
+
+
+def choice(choices: object) -> Reader:
+    """Take one of a Literal's words."""
+    words: tuple[str, ...] = get_args(choices)
+    problem = f"isn't {' or '.join(words)}; give one of these"
+    return lambda value: checked(value, value in words, problem)
+
+
+def flag(value: Any) -> Any:
+    """Take True or False."""
+    return checked(value, isinstance(value, bool), "isn't True or False; give one of these")
+
+
+def seconds(value: Any) -> float:
+    """Take a time to wait, in seconds or as a length such as `30s`."""
+    found = length(value)
+    fix = "give seconds above 0, or a length such as 30s"
+    checked(value, 0 < found < math.inf, f"isn't a time to wait; {fix}")
+    return found
+
+
+def length(value: Any) -> float:
+    """Return a length of time in seconds; NaN for what is none."""
+    if isinstance(value, bool):
+        return math.nan
+    try:
+        return parse_duration(value) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Take a list of texts that aren't empty."""
+    checked(value, not isinstance(value, str), f"is a string; give a list such as [{value!r}]")
+    found = items(value)
+    for item in found:
+        good = isinstance(item, str) and item != ""
+        checked(item, good, "isn't text; give a list of non-empty texts")
+    return found
+
+
+def fits_header(word: str) -> bool:
+    """Tell whether a header can hold a word."""
+    return re.fullmatch("[!-~]+", word) is not None
+
+
+def items(value: Any) -> tuple[Any, ...]:
+    """Take a list."""
+    listed = hasattr(value, "__iter__") and not isinstance(value, bytes) and not is_table(value)
+    return tuple(checked(value, listed, "isn't a list; give one"))
+
+
+def is_table(value: object) -> TypeGuard[Mapping[str, JSON]]:
+    """Tell whether a value is a table."""
+    return isinstance(value, Mapping)
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it."""
+    try:
+        written = repr(value)
+    except ValueError:
+        # Python writes no number of thousands of digits.
+        return "so long a number"
+    return written if len(written) <= 100 else f"{written[:99]}…"
