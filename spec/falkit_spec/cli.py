@@ -214,7 +214,7 @@ def _endpoint(endpoint_id: str, documents: Sequence[str], as_of: str | None) -> 
 
 def _listed(endpoint: Endpoint) -> dict[str, Any]:
     """Return a line of the list; a document that can't be used is one with a problem."""
-    about: dict[str, Any] = {"endpoint": endpoint.id, "date": endpoint.document.date}
+    about: dict[str, Any] = {"endpoint": endpoint.id, "date": endpoint.document.date or None}
     found = origin(endpoint.document)
     about |= {
         "certainty": found.certainty if found else "",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from falkit_spec import Catalog
+from falkit_spec import Catalog, Document, Endpoint
 from falkit_spec.cli import spec
 
 APP = "fal-ai/ltx-2"
@@ -106,6 +106,12 @@ def test_combinations_prints_a_row_each_and_counts_them() -> None:
 )
 def test_tables_fit_a_terminal(command: tuple[str, ...], columns: int) -> None:
     assert max(map(len, run(*command).stdout.splitlines())) <= columns
+
+
+@pytest.mark.parametrize("command", [("list",), ("combinations", FAST)])
+def test_tables_fit_a_terminal_of_80_columns(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(spec, command, env={"COLUMNS": "80"})
+    assert max(map(len, result.stdout.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("endpoint_id", [one.id for one in Catalog.vendored() if one.app == APP])
@@ -252,6 +258,22 @@ def test_legal_combinations_are_counted_by_the_inputs_that_rules_read(tmp_path: 
     assert "23,000 of 48,000" in run("list", "--documents", str(tmp_path)).stdout
 
 
+def test_one_broken_document_is_a_line_of_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Endpoint(Document(b"{", source="bad.json", endpoint_id="me/bad"))
+
+    def catalog(documents: object, as_of: object) -> Catalog:
+        return Catalog([broken, *Catalog.vendored()])
+
+    monkeypatch.setattr("falkit_spec.cli.read_catalog", catalog)
+    result = run("list")
+    assert result.exit_code == 0
+    assert re.search(r"me/bad +- .*broken +unknown\n", result.stdout)
+    assert "falkit: me/bad: bad.json: not JSON" in result.stderr
+    found = json.loads(run("list", "--format", "json").stdout)
+    assert [one["endpoint"] for one in found if "problem" in one] == ["me/bad"]
+    assert FAST in [one["endpoint"] for one in found]
+
+
 def test_what_is_broken_is_a_line_and_harms_no_other_endpoint(tmp_path: Path) -> None:
     write(tmp_path, "me/good", enums(2))
     (tmp_path / "bad.json").write_text("{")
@@ -342,17 +364,17 @@ def test_any_endpoint_is_shown_within_the_terminal(tmp_path: Path, columns: int)
         assert ("category" in lines[0]) == (columns == 150 and command == ["list"])
 
 
-def test_an_endpoint_that_contains_itself_is_shown(tmp_path: Path) -> None:
-    node = {"type": "object", "properties": {"child": {"$ref": "#/components/schemas/Node"}}}
-    union = {"anyOf": [{"$ref": "#/components/schemas/Union"}, {"enum": ["a"]}]}
-    fields = {"child": {"$ref": "#/components/schemas/Node"},
-              "union": {"$ref": "#/components/schemas/Union"}}  # fmt: skip
-    write(tmp_path, "me/circle", {"type": "object", "properties": fields})
+@pytest.mark.parametrize("circle", ["Node", "Union"])
+def test_an_endpoint_that_contains_itself_is_shown(tmp_path: Path, circle: str) -> None:
+    there = {"$ref": f"#/components/schemas/{circle}"}
+    node = {"type": "object", "properties": {"child": there}}
+    schemas = {"Node": node, "Union": {"anyOf": [there, {"enum": ["a"]}]}}
+    write(tmp_path, "me/circle", node)
     file = tmp_path / "me_circle.json"
-    data = json.loads(file.read_text())
-    data["components"] = {"schemas": {"Node": node, "Union": union}}
-    file.write_text(json.dumps(data))
+    file.write_text(
+        json.dumps({**json.loads(file.read_text()), "components": {"schemas": schemas}})
+    )
     result = run("show", "me/circle", "--documents", str(tmp_path))
     assert result.exit_code == 0, result.exception
-    assert "child.child.child" in result.stdout
+    assert ("child.child.child" in result.stdout) == (circle == "Node")
     assert run("list", "--documents", str(tmp_path)).exit_code == 0
