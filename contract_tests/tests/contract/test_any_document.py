@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+from hypothesis import HealthCheck, Phase, find, given, settings, strategies as st
 
+from contract.constructs import endpoint_taking
 from fal_documents import OWN, endpoints_in
 from falkit import Settings
-from falkit_contract.strategies import MutatedInput, inputs, invalid_inputs
-from falkit_spec import JSON, Catalog, Endpoint, Fault
+from falkit_contract import UnsupportedSchema
+from falkit_contract.strategies import MutatedInput, inputs, invalid_inputs, mutations
+from falkit_spec import JSON, Catalog, Endpoint, Fault, Object
 from falkit_spec.lint import lint
 from serving import KEY, Mock, running
 
@@ -133,3 +135,54 @@ def test_the_mock_answers_for_fals_documents(fal_documents: dict[str, Endpoint])
     with running(Settings(timing="instant", seed=1), catalog=catalog) as mock:
         wrong = [one for each in some.values() for one in check_over_http(mock, each, 4)]
         assert wrong == [], "\n".join(wrong)
+
+
+AGAIN: Object = {"$ref": "#/x-loop"}
+
+
+def looped(**loop: JSON) -> Endpoint:
+    """An endpoint whose field `x` is of a schema that refers to itself."""
+    endpoint = endpoint_taking({"x": AGAIN}, "x")
+    data: Any = endpoint.document.data
+    data["x-loop"] = {"type": "object", **loop}
+    return endpoint
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        {"properties": {"again": AGAIN, "n": {"type": "integer"}}, "required": ["n"]},
+        {"properties": {"all": {"type": "array", "items": AGAIN}}, "required": ["all"]},
+        {"properties": {"one": {"anyOf": [AGAIN, {"type": "string"}]}}, "required": ["one"]},
+        {"additionalProperties": AGAIN},
+    ],
+)
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_what_contains_itself_is_left_out_where_it_may_be(
+    loop: Object, data: st.DataObject
+) -> None:
+    endpoint = looped(**loop)
+    assert endpoint.validate(data.draw(inputs(endpoint))) == []
+    invalid = data.draw(invalid_inputs(endpoint))
+    assert [fault["type"] for fault in endpoint.validate(invalid.input)] == [*invalid.types]
+
+
+def test_a_schema_that_has_to_contain_itself_is_refused() -> None:
+    with pytest.raises(UnsupportedSchema, match=r"input.x.again: .* contains itself"):
+        inputs(looped(properties={"again": AGAIN}, required=["again"]))
+
+
+def test_limits_beyond_all_bounds_are_refused_or_left_out() -> None:
+    nodes: list[Object] = [
+        {"type": "string", "minLength": 10**12},
+        {"type": "array", "minItems": 10**12},
+    ]
+    for node in nodes:
+        with pytest.raises(UnsupportedSchema, match="no value"):
+            inputs(endpoint_taking({"x": node}))
+    many = endpoint_taking({"x": {"type": "array", "maxItems": 10**12, "items": {"const": 1}}}, "x")
+    assert ("x", "too many items") not in mutations(many)
+    long = endpoint_taking({"x": {"type": "array", "maxItems": 900, "items": {"const": 1}}}, "x")
+    found = find(invalid_inputs(long, mutation="too many items"), lambda invalid: True)
+    assert found.input == {"x": [1] * 901}
