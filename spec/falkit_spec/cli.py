@@ -44,7 +44,6 @@ def spec() -> None:
 
 spec.add_command(types)
 
-UNKNOWN = "unknown"
 # Rows of one listing of combinations.
 _MOST_ROWS = 100_000
 _PIPED_WIDTH = 100
