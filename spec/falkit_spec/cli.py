@@ -63,7 +63,6 @@ def spec() -> None:
     """Look at the endpoints that falkit knows, and at documents."""
 
 
-UNKNOWN = "unknown"
 # Rows of one listing of combinations.
 _MOST_ROWS = 100_000
 _PIPED_WIDTH = 100

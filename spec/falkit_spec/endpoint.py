@@ -17,7 +17,7 @@ from falkit_spec.lookup import NO_LENGTHS, Lengths, Lookup
 from falkit_spec.media import MediaInput, Place, with_urls
 from falkit_spec.media_fields import InputFiles
 from falkit_spec.overlay import Overlay
-from falkit_spec.reader import self_contained
+from falkit_spec.reader import GIVEN_UP, self_contained
 from falkit_spec.schema import NOT_JSON, Compiled, ordered, plain, resolve
 from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object, is_shallow
 
@@ -79,7 +79,7 @@ class Endpoint:
     def overlaid(self) -> Object:
         """The document's data with the overlays applied; BadOverlay if one cannot be."""
         data = self._data
-        if self._lay is not None:
+        if self._lay is not None and data:
             return self._lay(data, self.document.source)
         for overlay in self._overlays():
             data = overlay.apply(data)
@@ -299,7 +299,7 @@ class Endpoint:
             return {}
         if is_shallow(data, _DEEPEST):
             return data
-        self._notes.append(f"nests more than {_DEEPEST} levels deep; anything is accepted")
+        self._notes.append(f"nests more than {_DEEPEST} levels deep; {GIVEN_UP}")
         return {}
 
     def _root_schema(self, name: str, node: JSON) -> Object:

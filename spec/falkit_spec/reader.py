@@ -23,6 +23,8 @@ MOST_SCHEMAS = 20_000
 """A schema holds no more than these, what it refers to counted each time; fal's have hundreds."""
 MOST_VALUES = 10_000
 """A longer enum or list of names is left out."""
+GIVEN_UP = "anything is accepted"
+"""The end of the line on a schema of which nothing is read."""
 _MOST_NOTES = 50
 
 
@@ -39,7 +41,7 @@ def self_contained(node: JSON, document: Object, notes: list[str] | None = None)
             reader.note(f"{_short(name)} is defined by itself alone; anything is accepted there")
         _Size(reader.definitions).of(schema, 0)
     except _TooLarge as error:
-        reader.note(f"{error}; anything is accepted")
+        reader.note(f"{error}; {GIVEN_UP}")
         return {}
     root = schema if is_object(schema) else {}
     return {**root, "$defs": reader.definitions} if reader.definitions else root
