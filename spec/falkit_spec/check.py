@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 
 from falkit_spec.catalog import Catalog
-from falkit_spec.drift_cli import check_date, documents_option
 from falkit_spec.drift_report import BREAKING, INCOMPARABLE, plain
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.errors import BadDocument, SpecError, UnknownDate
+from falkit_spec.errors import SpecError
+from falkit_spec.options import document_options, read_catalog
 from falkit_spec.recordings import Call, Recordings, read_recordings
 from falkit_spec.types import JSON, Object
 
@@ -40,10 +40,7 @@ class Finding:
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@documents_option
-@click.option(
-    "--as-of", callback=check_date, metavar="DATE", help="Judge by what was in force then."
-)
+@document_options
 @click.option("--endpoint", metavar="ID", help="The endpoint of inputs that name none.")
 @click.option("--outputs", is_flag=True, help="What names no endpoint is an output.")
 @click.option(
@@ -71,16 +68,7 @@ def check(
     Exits with 1 if something is wrong; else with 3 if something couldn't be judged, such as
     an endpoint without a document; else with 0.
     """
-    try:
-        # Falkit's own documents have months alone.
-        month = as_of and as_of[:7]
-        catalog = Catalog.read(documents, as_of) if documents else Catalog.vendored(month)
-    except UnknownDate as error:
-        raise click.UsageError(f"as-of: {error}") from error
-    except BadDocument as error:
-        raise click.UsageError(f"documents: {error}") from error
-    for note in catalog.notes:
-        click.echo(plain(f"falkit: {note}"), err=True)
+    catalog = read_catalog(documents, as_of)
     found = read_recordings(files, endpoint, outputs=outputs)
     findings, judged, refused = judge(catalog, found)
     if form == "json":

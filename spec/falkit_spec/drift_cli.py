@@ -28,6 +28,7 @@ from falkit_spec.errors import BadDocument, SpecError, UnknownDate
 from falkit_spec.fetch import Fetcher, address_of
 from falkit_spec.folder import Folder, checked, newest, today
 from falkit_spec.lock import DATE, Lock, date_of
+from falkit_spec.options import document_options, documents_option
 from falkit_spec.sources import read_sources
 
 FOLDER = "fal-documents"
@@ -38,29 +39,12 @@ _PAGE = re.compile(
     r"https?://(?:www\.)?fal\.ai/models/([^?#]+?)(?:/(?:api|playground|llms\.txt))?/?"
 )
 
-documents_option = click.option(
-    "--documents",
-    metavar="FOLDER|FILE",
-    multiple=True,
-    type=click.Path(),
-    envvar="FALKIT_DOCUMENTS",
-    show_envvar=True,
-    help="Your own documents; may be given more than once.",
-)
 _INTO = click.option(
     "--into",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
     help="The folder.  [default: the one of --documents or FALKIT_DOCUMENTS, if it is one folder,"
     f" else ./{FOLDER}]",
-)
-_DOCUMENTS = click.option(
-    "--documents",
-    metavar="FOLDER",
-    multiple=True,
-    type=click.Path(),
-    envvar="FALKIT_DOCUMENTS",
-    hidden=True,
 )
 _FROM = click.option(
     "--from",
@@ -84,7 +68,7 @@ def check_date(_ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.command()
 @click.argument("words", metavar="ID|FILE|URL...", nargs=-1, required=True)
 @_INTO
-@_DOCUMENTS
+@documents_option
 @_FROM
 @click.option(
     "--date",
@@ -138,10 +122,7 @@ def add(
 
 @click.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@documents_option
-@click.option(
-    "--as-of", callback=check_date, metavar="DATE", help="Compare what was in force then."
-)
+@document_options
 @click.option(
     "--against",
     metavar="FOLDER|FILE|DATE",
@@ -177,6 +158,8 @@ def diff(
     Exits with 1 if something is breaking; else with 3 if something couldn't be compared;
     else with 0.
     """
+    if as_of is not None and not DATE.fullmatch(as_of):
+        raise click.UsageError(f"as-of: {as_of!r} is neither a month such as 2026-05 nor a day")
     places = places_of(documents)
     mine = _Versions(places, as_of or "", ids)
     only = 0
@@ -211,7 +194,7 @@ def diff(
 @click.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @_INTO
-@_DOCUMENTS
+@documents_option
 @_FROM
 @click.option("--force", is_flag=True, help="Replace documents that were edited by hand, too.")
 def update(

@@ -44,9 +44,18 @@ AS_OF = click.Option(
 )
 
 
+def documents_option(command: _Command) -> _Command:
+    """Add --documents to a command; falkit.toml can set it, too."""
+    return _with(command, DOCUMENTS)
+
+
 def document_options(command: _Command) -> _Command:
     """Add --documents and --as-of to a command; falkit.toml can set them, too."""
-    for option in (AS_OF, DOCUMENTS):
+    return _with(command, AS_OF, DOCUMENTS)
+
+
+def _with(command: _Command, *options: click.Option) -> _Command:
+    for option in options:
         own = copy(option)
         own.callback = _or_of_the_project
         params: list[click.Parameter] = getattr(command, "__click_params__", [])
