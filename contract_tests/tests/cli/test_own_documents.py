@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -163,7 +162,9 @@ def test_a_call_of_ones_own_endpoint_is_checked_by_its_document(
 def test_serve_takes_changes_while_it_serves(project: Path) -> None:
     places = ("--documents", "fal", "--reload", "--timing", "instant")
     command = [FALKIT, "serve", "--port", "0", *places]
-    with started(command, cwd=project, stderr=subprocess.PIPE) as process:
+    # A file: as fast as it is asked, a pipe that nobody reads would be full before the next look.
+    log = (project / "stderr").open("w+")
+    with log, started(command, cwd=project, stderr=log) as process:
         assert process.stdout is not None
         url = json.loads(process.stdout.readline())["url"]
         post = f"{url}/fal.run/acme/draw"
@@ -176,7 +177,9 @@ def test_serve_takes_changes_while_it_serves(project: Path) -> None:
             assert code == 200
             assert http.post(f"{url}/fal.run/{PAINT}", json={}).status_code == 200
         process.terminate()
-        said = process.stderr.read() if process.stderr is not None else ""
+        process.wait()
+        log.seek(0)
+        said = log.read()
     assert ", 1 document of yours)" in said
     added = f"falkit: fal{os.sep}draw.json: added, acme/draw\n"
     assert added in said

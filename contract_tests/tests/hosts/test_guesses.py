@@ -19,7 +19,7 @@ from falkit_mock.service.guesses import kind_of
 from serving import PROMPT, T2V, Mock, running
 
 HINT = "x-falkit-hint"
-FLUX = "fal-ai/flux/schnell"
+FLUX = "fal-ai/flux-9/schnell"
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_it_is_a_guess_and_how_to_have_the_document_is_said(guessing: Mock) -> N
     submit = guessing.http.post(f"/queue.fal.run/{FLUX}", json={})
     assert submit.headers[HINT] == said
     job = submit.json()
-    assert job["status_url"].endswith(f"/fal-ai/flux/requests/{job['request_id']}/status")
+    assert job["status_url"].endswith(f"/fal-ai/flux-9/requests/{job['request_id']}/status")
     assert guessing.status(job)["status"] == "COMPLETED"
     assert guessing.result(job).headers[HINT] == said
 
@@ -140,7 +140,7 @@ def test_the_summary_says_it_and_that_no_price_is_known() -> None:
         app.service.events.listeners.append(summary)
         assert mock.run({}, FLUX).status_code == 200
         text = mock.server.call(summary.text)
-    assert "1 job: 1 done; would have cost $0.00 and 1 unpriced" in text
+    assert "1 job: 1 done; would have cost an unknown price" in text
     assert f"hint: guessed: falkit has no document for '{FLUX}'" in text
 
 

@@ -190,7 +190,8 @@ class Summary:
                 refused += paid.cost if paid else 0
         price = _dollars(dollars)
         if unpriced:
-            price = f"at least {price}, {unpriced} of unknown price"
+            known = f"at least {price}, " if dollars else ""
+            price = f"{known}{unpriced} of unknown price" if known else "an unknown price"
         if refused:
             price += f", {_dollars(refused)} of it for what a model refused after its run"
         kinds = {kind: ended[kind] for kind in ("done", "failed", "cancelled")}
