@@ -293,6 +293,10 @@ def _chosen(
             same = f"{document.endpoint_id} is in {before.source} too, which counts"
             notes.append(f"{document.source}: {same}; remove one of the two")
             continue
+        if before is not None and not document.date:
+            dated = f"{document.endpoint_id} in place of {before.source} ({before.date})"
+            fix = "remove one of the two, or put it into a folder called by its date"
+            notes.append(f"{document.source}: has no date, so it counts for {dated}; {fix}")
         chosen[document.endpoint_id] = document
     return chosen, later, notes
 

@@ -28,13 +28,9 @@ from falkit_spec.errors import BadDocument, SpecError, UnknownDate
 from falkit_spec.fetch import Fetcher, address_of
 from falkit_spec.folder import Folder, checked, newest, today
 from falkit_spec.lock import DATE, Lock, date_of
-from falkit_spec.options import document_options, documents_option
-from falkit_spec.sources import read_sources
+from falkit_spec.options import document_options, folder_option
+from falkit_spec.sources import FOLDER, read_sources
 
-FOLDER = "fal-documents"
-"""The folder for documents where none is configured. Not `documents`: at home that is, on disks
-that ignore case, the user's own.
-"""
 _PAGE = re.compile(
     r"https?://(?:www\.)?fal\.ai/models/([^?#]+?)(?:/(?:api|playground|llms\.txt))?/?"
 )
@@ -43,8 +39,8 @@ _INTO = click.option(
     "--into",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="The folder.  [default: the one of --documents or FALKIT_DOCUMENTS, if it is one folder,"
-    f" else ./{FOLDER}]",
+    help="The folder.  [default: what --documents, FALKIT_DOCUMENTS or falkit.toml names, if it is "
+    f"one folder, else ./{FOLDER}]",
 )
 _FROM = click.option(
     "--from",
@@ -68,7 +64,7 @@ def check_date(_ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.command()
 @click.argument("words", metavar="ID|FILE|URL...", nargs=-1, required=True)
 @_INTO
-@documents_option
+@folder_option
 @_FROM
 @click.option(
     "--date",
@@ -114,9 +110,7 @@ def add(
         click.echo(plain(f"{path}: {done}{_own(document.endpoint_id)}"))
     _save(folder)
     if added:
-        click.echo(f"\nfalkit serve --documents {folder.root}")
-    if added and str(folder.root) not in documents:
-        click.echo(f'documents = ["{folder.root.as_posix()}"] in falkit.toml is for every command')
+        click.echo(_how_to_serve(folder.root, documents))
     sys.exit(1 if failed else 0)
 
 
@@ -160,8 +154,7 @@ def diff(
     """
     if as_of is not None and not DATE.fullmatch(as_of):
         raise click.UsageError(f"as-of: {as_of!r} is neither a month such as 2026-05 nor a day")
-    places = places_of(documents)
-    mine = _Versions(places, as_of or "", ids)
+    mine = _Versions(documents, as_of or "", ids)
     only = 0
     if against is None:
         fetcher = Fetcher()
@@ -170,7 +163,7 @@ def diff(
             return _fetched(fetcher, address_of(id, base), id)
     else:
         is_date = DATE.fullmatch(against) is not None and not os.path.exists(against)
-        theirs = _Versions(places, against, ids) if is_date else _Versions([against], "", ids)
+        theirs = _Versions(documents, against, ids) if is_date else _Versions([against], "", ids)
         mine.problems += [one for one in theirs.problems if one not in mine.problems]
         only = 0 if ids else len(theirs.found.keys() - mine.found.keys())
 
@@ -194,7 +187,7 @@ def diff(
 @click.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @_INTO
-@documents_option
+@folder_option
 @_FROM
 @click.option("--force", is_flag=True, help="Replace documents that were edited by hand, too.")
 def update(
@@ -274,6 +267,8 @@ def _read(fetcher: Fetcher, word: str, base: str, root: Path) -> tuple[Document,
     if page is None and word.lower().startswith(("http://", "https://")):
         return _fetched(fetcher, word), _USER.sub("//", word, count=1)
     path = Path(os.path.expanduser(word))
+    if word.endswith((".json", ".yaml", ".yml")) and not os.path.exists(path):
+        raise SpecError("isn't there")
     if os.path.isfile(path) or word.endswith((".json", ".yaml", ".yml")):
         return _copied(path), _relative(path, root)
     if not is_id(endpoint_id):
@@ -359,9 +354,13 @@ def _save(folder: Folder) -> None:
         raise click.ClickException(f"{folder.lock.path}: can't be written ({why})") from error
 
 
-def places_of(documents: Sequence[str]) -> list[str]:
-    """Return the files and folders of documents that a command goes by."""
-    return [*documents] or ([FOLDER] if os.path.isdir(FOLDER) else [])
+def _how_to_serve(root: Path, documents: Sequence[str]) -> str:
+    """Return the command that uses a folder, and what makes all commands use it."""
+    if str(root) == FOLDER and set(documents) <= {FOLDER}:
+        # By itself, since nothing else is configured.
+        return "\nfalkit serve"
+    setting = f'\ndocuments = ["{root.as_posix()}"] in falkit.toml is for every command'
+    return f"\nfalkit serve --documents {root}{'' if str(root) in documents else setting}"
 
 
 def _own(endpoint_id: str) -> str:

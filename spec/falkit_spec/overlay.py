@@ -64,6 +64,8 @@ _ACTION: Shape = {
     },
 }
 
+# How YAML names what it was given.
+_IN_TEXT = re.compile(r'\s+in "<[a-z ]+>"(?=, line)')
 _STEP = re.compile(
     r"""\.(?P<name>[A-Za-z_][\w-]*) | \[\s*'(?P<single>(?:[^'\\]|\\.)*)'\s*\]
       | \[\s*"(?P<double>(?:[^"\\]|\\.)*)"\s*\] | (?P<all>\.\*|\[\s*\*\s*\])""",
@@ -139,7 +141,7 @@ class Overlay:
             data: JSON = yaml.load(text, Loader=loader)
         except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
             # A number of thousands of digits, or a day that no month has, is no YAMLError.
-            why = shorten(str(error), 160, placeholder=" …")
+            why = shorten(_IN_TEXT.sub("", str(error)), 160, placeholder=" …")
             raise BadOverlay(source, f"not YAML: {why}") from error
         return data
 

@@ -22,6 +22,10 @@ from falkit_spec.overlay import Overlay
 from falkit_spec.types import JSON, is_object
 
 VARIABLE = "FALKIT_DOCUMENTS"
+FOLDER = "fal-documents"
+"""The folder of documents of a project that says of none. Not `documents`: at home that is, on
+disks that ignore case, the user's own.
+"""
 """The environment variable with places, separated as those of PATH are."""
 MOST_BYTES = 16 * 2**20
 """A larger file is left out; fal's largest document has some 50 kB."""

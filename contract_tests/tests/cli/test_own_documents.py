@@ -119,6 +119,19 @@ def test_the_option_the_variable_and_the_file_name_documents(
         assert f"\n{PAINT} " in by_option.stdout
 
 
+@pytest.mark.parametrize("words", EVERY[3:6], ids=lambda words: " ".join(words[:2]))
+def test_without_any_of_them_the_folder_is_the_one_that_spec_add_writes(
+    project: Path, falkit: Falkit, words: tuple[str, ...]
+) -> None:
+    by_option = falkit(*words, "--documents", "fal")
+    (project / "fal").rename("fal-documents")
+    by_itself = falkit(*words)
+    assert by_itself.stdout == by_option.stdout
+    assert by_itself.stderr == by_option.stderr.replace("fal/", "fal-documents/")
+    write(project / "falkit.toml", "documents = []\n")
+    assert falkit(*words).stderr != by_itself.stderr, "the file says that there are none"
+
+
 def test_a_program_that_runs_has_the_documents_and_its_clients_have(
     project: Path, falkit: Falkit
 ) -> None:
@@ -126,6 +139,10 @@ def test_a_program_that_runs_has_the_documents_and_its_clients_have(
     done = falkit(*words)
     assert (done.returncode, done.stdout) == (0, "['image']\n"), done.stderr
     assert "falkit: fal/broken.json: not JSON" in done.stderr
+    (project / "fal").rename("fal-documents")
+    by_itself = falkit(*words[:3], *words[5:])
+    assert (by_itself.returncode, by_itself.stdout) == (0, "['image']\n"), by_itself.stderr
+    (project / "fal-documents").rename("fal")
     quiet = falkit(*with_option(words, "--quiet"))
     (said,) = [line for line in quiet.stderr.splitlines() if line.startswith("falkit: ")]
     assert said.startswith("falkit: fal/broken.json: not JSON"), "it is said all the same"
@@ -156,7 +173,7 @@ def test_a_call_of_ones_own_endpoint_is_checked_by_its_document(
     assert done.returncode == 2
     assert "prompt: Input should be a valid string" in done.stderr
     unknown = falkit("call", PAINT, "prompt=x")
-    assert "`falkit spec add acme/paint` fetches its document, and --documents" in unknown.stderr
+    assert "`falkit spec add acme/paint` fetches its document and says how to" in unknown.stderr
 
 
 def test_serve_takes_changes_while_it_serves(project: Path) -> None:
