@@ -9,7 +9,7 @@ from falkit_mock.core.limits import NAMED_FIELDS
 from falkit_spec import JSON, Endpoint
 from falkit_spec.catalog import dropped_inputs
 from falkit_spec.errors import near_misses
-from falkit_spec.types import Fault, meant_by, place_of
+from falkit_spec.types import Fault, is_array, meant_by, place_of
 
 
 def of_refusal(faults: Sequence[Fault], given: JSON) -> str | None:
@@ -67,13 +67,16 @@ def of_unknown_fields(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
     known = endpoint.input_schema.get("properties")
     if not isinstance(known, dict) or known.keys() >= given.keys():
         return None
-    unknown, free = sorted(given.keys() - known.keys()), known.keys() - given.keys()
+    unknown = sorted(given.keys() - known.keys())
     required = endpoint.input_schema.get("required")
-    missing = free & {str(name) for name in required} if isinstance(required, list) else set[str]()
+    # What is missing is likelier meant than what looks more like it.
+    missing = [
+        name for name in known if name not in given and is_array(required) and name in required
+    ]
     words: list[str] = []
     dropped = dropped_inputs(endpoint)
     for name in unknown[:NAMED_FIELDS]:
-        near = [] if name in dropped else near_misses(name, missing) or near_misses(name, free)
+        near = [] if name in dropped else near_misses(name, missing) or near_misses(name, known)
         fix = f" (did you mean {near[0]}?)" if near else ""
         if name in dropped:
             fix = f" (fal's document of {dropped[name]} had it; so has --as-of {dropped[name]})"
