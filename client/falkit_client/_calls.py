@@ -241,7 +241,9 @@ class Preparer:
             return self.catalog.get(endpoint)
         except NotInCatalog as error:
             raise UnknownEndpoint(
-                f"{error} (check=False calls it unchecked)", near=error.near, endpoint=endpoint
+                f"{error} (documents=[…] names yours; check=False calls it unchecked)",
+                near=error.near,
+                endpoint=endpoint,
             ) from error
 
     def _is_checked(self, check: bool | None) -> bool:

@@ -81,8 +81,12 @@ _JSON_FORMAT = click.option(
 @_JSON_FORMAT
 @document_options
 def list_(form: str, documents: tuple[str, ...], as_of: str | None) -> None:
-    """List the endpoints with the date of their document and the price of their defaults."""
-    found = [_listed(endpoint) for endpoint in read_catalog(documents, as_of)]
+    """List the endpoints with the date of their document and the price of their defaults.
+
+    A narrow terminal shows fewer columns. Of the combinations of inputs, `12 of 20` are legal.
+    """
+    catalog = read_catalog(documents, as_of)
+    found = [_listed(endpoint) for _, endpoint in sorted(catalog.endpoints.items())]
     if form == "json":
         click.echo(json.dumps(found, indent=2))
         return
@@ -91,7 +95,7 @@ def list_(form: str, documents: tuple[str, ...], as_of: str | None) -> None:
         (
             one["endpoint"],
             one["date"] or "-",
-            one["certainty"],
+            one["certainty"] or "yours",
             one["category"],
             _counted(one["combinations"], one["legal"]) if "problem" not in one else "broken",
             one["price"],
@@ -120,9 +124,11 @@ def show(endpoint_id: str, form: str, documents: tuple[str, ...], as_of: str | N
     about = f"  ({endpoint.category})" if endpoint.category else ""
     dated = endpoint.document.date or "unknown date"
     found = origin(endpoint.document)
-    certainty = "" if found is None else f", {found.certainty}"
-    click.echo(f"{endpoint.id}{printable(about)}, document of {dated}{certainty}")
-    click.echo("" if found is None else f"{found.source}\n")
+    certainty, source = (
+        ("yours", endpoint.document.source) if found is None else (found.certainty, found.source)
+    )
+    click.echo(f"{endpoint.id}{printable(about)}, document of {dated}, {certainty}")
+    click.echo(f"{printable(source)}\n")
     width = terminal_width() or _PIPED_WIDTH
     rows = input_rows(endpoint.input_schema)
     if rows:

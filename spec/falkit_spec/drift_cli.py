@@ -29,7 +29,7 @@ from falkit_spec.fetch import Fetcher, address_of
 from falkit_spec.folder import Folder, checked, newest, today
 from falkit_spec.lock import DATE, Lock, date_of
 from falkit_spec.options import document_options, folder_option
-from falkit_spec.sources import FOLDER, read_sources
+from falkit_spec.sources import FOLDER, check_places, read_sources
 
 _PAGE = re.compile(
     r"https?://(?:www\.)?fal\.ai/models/([^?#]+?)(?:/(?:api|playground|llms\.txt))?/?"
@@ -163,7 +163,11 @@ def diff(
             return _fetched(fetcher, address_of(id, base), id)
     else:
         is_date = DATE.fullmatch(against) is not None and not os.path.exists(against)
-        theirs = _Versions(documents, against, ids) if is_date else _Versions([against], "", ids)
+        theirs = (
+            _Versions(documents, against, ids)
+            if is_date
+            else _Versions([against], "", ids, "against")
+        )
         mine.problems += [one for one in theirs.problems if one not in mine.problems]
         only = 0 if ids else len(theirs.found.keys() - mine.found.keys())
 
@@ -213,7 +217,7 @@ def update(
     ]
     for row in rows:
         try:
-            _replace(folder, row, force)
+            _replace(folder, row, base, force)
         except (SpecError, OSError) as error:
             row.error = reason(error)
     _save(folder)
@@ -227,7 +231,13 @@ class _Versions:
     `problems` name what couldn't be read, `notes` what was edited by hand.
     """
 
-    def __init__(self, places: Sequence[str], as_of: str, ids: Sequence[str]) -> None:
+    def __init__(
+        self, places: Sequence[str], as_of: str, ids: Sequence[str], option: str = "documents"
+    ) -> None:
+        try:
+            check_places(places)
+        except BadDocument as error:
+            raise click.UsageError(f"{option}: {error}") from error
         sources = read_sources(places)
         self.problems = sources.notes
         self.found = newest(sources.documents, as_of)
@@ -284,6 +294,7 @@ def _read(fetcher: Fetcher, word: str, base: str, root: Path) -> tuple[Document,
     return _fetched(fetcher, url, endpoint_id), _USER.sub("//", url, count=1)
 
 
+# A name and a password don't belong into the lock.
 _USER = re.compile(r"//[^/?#]*@")
 
 
@@ -306,8 +317,7 @@ def _relative(path: Path, root: Path) -> str:
 
 def _again(fetcher: Fetcher, folder: Folder, base: str, id: str) -> Document:
     """Return a document as it is today where it came from; without a known source, at fal."""
-    entry = folder.lock.entries.get(id)
-    source = entry.source if entry and not base else address_of(id, base)
+    source = _source_of(folder, base, id)
     if source.startswith(("http://", "https://")):
         return _fetched(fetcher, source, id)
     document = _copied(folder.root / source)
@@ -316,7 +326,13 @@ def _again(fetcher: Fetcher, folder: Folder, base: str, id: str) -> Document:
     return document
 
 
-def _replace(folder: Folder, row: Row, force: bool) -> None:
+def _source_of(folder: Folder, base: str, id: str) -> str:
+    """Return where a document is fetched or copied from again, as the lock has it."""
+    entry = folder.lock.entries.get(id)
+    return entry.source if entry and not base else address_of(id, base)
+
+
+def _replace(folder: Folder, row: Row, base: str, force: bool) -> None:
     if row.error or row.old is None or row.new is None or row.old.raw == row.new.raw:
         return
     path = folder.path(row.id)
@@ -326,7 +342,8 @@ def _replace(folder: Folder, row: Row, force: bool) -> None:
         )
     if folder.lock.edited(row.old) and not force:
         raise SpecError(f"{row.old.source} was edited since it was added; --force replaces it")
-    row.done = folder.put(row.new, row.new.source, row.new.date, force=True)
+    source = _USER.sub("//", _source_of(folder, base, row.id), count=1)
+    row.done = folder.put(row.new, source, row.new.date, force=True)
 
 
 def _folder(into: Path | None, documents: Sequence[str]) -> Folder:

@@ -180,7 +180,7 @@ def _files(
     for place in places:
         is_folder = os.path.isdir(place)
         if not is_folder and not os.path.isfile(place):
-            notes.append(f"{place}: isn't there any more")
+            notes.append(f"{place}: isn't there")
             continue
         folder = place if is_folder else os.path.dirname(place)
         own = os.path.basename(os.path.abspath(folder))

@@ -344,7 +344,7 @@ def test_a_file_that_breaks_meanwhile_keeps_its_last_good_version(tmp_path: Path
     tmp_path.rename(tmp_path.with_name("elsewhere"))
     changes, notes = catalog.reread()
     assert changes == [f"{paint}: removed, {PAINT}"]
-    assert notes == [f"{tmp_path}: isn't there any more"]
+    assert notes == [f"{tmp_path}: isn't there"]
 
 
 def test_an_overlay_that_changes_is_laid_anew(tmp_path: Path) -> None:
