@@ -69,7 +69,7 @@ class Fetcher:
         # Beside httpx's own: a proxy that can't be used, roots that can't be read, no such scheme.
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
             why = str(error) or type(error).__name__
-            fix = "without it: `spec add FILE`, `spec diff --against FILE`, a mirror (--from)"
+            fix = "name a file that you have (add FILE, diff --against FILE), or a mirror by --from"
             self._unreachable[host] = f"can't be reached ({why}); {fix}"
             raise FetchFailed(url, self._unreachable[host]) from error
 

@@ -17,6 +17,8 @@ from falkit_spec.project import ConfigError, beside, find_config, read_table, sh
 from falkit_spec.sources import FOLDER, VARIABLE
 from falkit_spec.types import is_array
 
+# Where a command keeps which file named the documents, for what is wrong with them.
+_TOLD = "falkit.documents"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -80,7 +82,9 @@ def read_catalog(
     except UnknownDate as error:
         raise click.UsageError(f"as-of: {error}") from None
     except BadDocument as error:
-        raise click.UsageError(f"documents: {error}") from None
+        ctx = click.get_current_context(silent=True)
+        told = "" if ctx is None else ctx.meta.get(_TOLD, "")
+        raise click.UsageError(f"{told}documents: {error}") from None
     for line in catalog.notes:
         (say or _to_stderr)(line)
     return catalog
@@ -104,6 +108,7 @@ def _or_of_the_project(ctx: click.Context, param: click.Parameter, value: Any) -
         return value
     if not param.multiple:
         return _text(path, name, found)
+    ctx.meta[_TOLD] = f"{shown(path)}: "
     return tuple(
         beside(path, _text(path, name, one)) for one in (found if is_array(found) else [found])
     )

@@ -109,7 +109,8 @@ def test_the_option_the_variable_and_the_file_name_documents(
     (project / "inner").mkdir()
     monkeypatch.chdir(project / "inner")
     by_file = falkit(*words)
-    assert by_option.stdout == by_variable.stdout == by_file.stdout
+    from_there = by_file.stdout.replace(f"{project}{os.sep}", "")
+    assert by_option.stdout == by_variable.stdout == from_there
     for done, place in ((by_option, "fal"), (by_variable, "fal")):
         (said,) = done.stderr.splitlines()
         assert said.startswith(f"falkit: {place}/broken.json: not JSON"), said
@@ -126,7 +127,7 @@ def test_without_any_of_them_the_folder_is_the_one_that_spec_add_writes(
     by_option = falkit(*words, "--documents", "fal")
     (project / "fal").rename("fal-documents")
     by_itself = falkit(*words)
-    assert by_itself.stdout == by_option.stdout
+    assert by_itself.stdout == by_option.stdout.replace("fal/", "fal-documents/")
     assert by_itself.stderr == by_option.stderr.replace("fal/", "fal-documents/")
     write(project / "falkit.toml", "documents = []\n")
     assert falkit(*words).stderr != by_itself.stderr, "the file says that there are none"
@@ -161,8 +162,8 @@ def test_the_file_names_places_from_where_it_is(
         for words in (("spec", "list"), ("run", "--", "true")):
             assert "falkit.toml: documents: " in falkit(*words).stderr
     write(project / "falkit.toml", 'documents = ["none"]')
-    assert "none: isn't there" in falkit("spec", "list").stderr
-    assert "falkit.toml: documents: " in falkit("run", "--", "true").stderr
+    for words in (("spec", "list"), ("run", "--", "true")):
+        assert "falkit.toml: documents: " in falkit(*words).stderr
 
 
 def test_a_call_of_ones_own_endpoint_is_checked_by_its_document(

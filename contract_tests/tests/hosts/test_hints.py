@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from falkit_mock.service.hints import of_refusal
-from falkit_spec import JSON
+from falkit_spec import JSON, Catalog
 from falkit_spec.errors import near_misses
 from falkit_spec.types import Fault
 from serving import I2V_FAST, PROMPT, T2V, Mock
@@ -58,8 +58,10 @@ def test_text_in_place_of_an_object_is_not_taken_for_malformed_json() -> None:
     def item(*loc: str) -> list[Fault]:
         return [{"type": "model_attributes_type", "loc": [*loc], "msg": "", "input": "huge"}]
 
-    assert "was not read as JSON" in str(of_refusal(item("body"), "huge"))
-    assert of_refusal(item("body", "image_size"), {"image_size": "huge"}) is None
+    endpoint = Catalog.vendored().get("fal-ai/flux/dev")
+    given: JSON = {"image_size": "huge"}
+    assert "was not read as JSON" in str(of_refusal(endpoint, item("body"), "huge"))
+    assert of_refusal(endpoint, item("body", "image_size"), given) is None
 
 
 @pytest.mark.parametrize(

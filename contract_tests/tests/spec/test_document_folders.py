@@ -189,7 +189,7 @@ def test_a_host_that_cannot_be_reached_is_tried_once(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(httpx.Client, "stream", counted)
     for name in ("a", "b"):
-        with pytest.raises(FetchFailed, match=f"{name}: can't be reached .* `spec add FILE`"):
+        with pytest.raises(FetchFailed, match=f"{name}: can't be reached .* [(]add FILE"):
             fetcher.fetch(f"{address}/{name}")
     assert tried == [f"{address}/a"]
     result = run("add", IMAGE, "--from", address)

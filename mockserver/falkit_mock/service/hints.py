@@ -12,8 +12,14 @@ from falkit_spec.errors import near_misses
 from falkit_spec.types import Fault, is_array, meant_by, place_of
 
 
-def of_refusal(faults: Sequence[Fault], given: JSON) -> str | None:
+def of_refusal(endpoint: Endpoint, faults: Sequence[Fault], given: JSON) -> str | None:
     """Return how to fix a refusal whose own words don't tell."""
+    # A required input that is missing may be there by another name.
+    unknown = of_unknown_fields(endpoint, given) if isinstance(given, dict) else None
+    return "; ".join(filter(None, (_fix(faults, given), unknown))) or None
+
+
+def _fix(faults: Sequence[Fault], given: JSON) -> str | None:
     for fault in faults:
         value = fault["input"]
         # An input that is text where an object belongs reads alike, one level down.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -106,21 +106,13 @@ def _check(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused
     if assumed.unsupported_combination == "accepted":
         faults = [fault for fault in faults if fault["type"] != "value_error"]
     if faults:
-        hints = [of_refusal(faults, given)]
-        if isinstance(given, dict):
-            # A required input that is missing may be there by another name.
-            hints.append(of_unknown_fields(endpoint, given))
-        return _refused(cast("list[JSON]", faults), settings, _joined(hints))
+        return _refused(cast("list[JSON]", faults), settings, of_refusal(endpoint, faults, given))
     hint = of_lax_values(endpoint, given) if coerce else None
     if coerce:
         given = endpoint.coerced(given)
     assert isinstance(given, dict), "whatever else was refused above"
     filled = endpoint.with_defaults(given)
     return _parsed(endpoint, filled, endpoint.figures(filled), hint)
-
-
-def _joined(hints: Iterable[str | None]) -> str | None:
-    return "; ".join(filter(None, hints)) or None
 
 
 def _refused(detail: list[JSON], settings: Settings, hint: str | None) -> Refused:
@@ -149,7 +141,7 @@ def _parsed(
         media=media,
         video=figures.video,
         units=figures.units,
-        hint=_joined(hints),
+        hint="; ".join(filter(None, hints)) or None,
     )
 
 
