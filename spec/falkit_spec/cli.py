@@ -45,9 +45,13 @@ _ELSEWHERE = {
 }
 
 
+# What is known, then the user's documents, as help lists them.
+_ORDER = ["list", "show", "combinations", "add", "diff", "update", "types", "validate"]
+
+
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), *_ELSEWHERE]
+        return sorted({*super().list_commands(ctx), *_ELSEWHERE}, key=_ORDER.index)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _ELSEWHERE:
@@ -60,7 +64,7 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands)
 def spec() -> None:
-    """Look at the endpoints that falkit knows, and at documents."""
+    """Show endpoints, and keep documents of your own."""
 
 
 # Rows of one listing of combinations.
@@ -81,9 +85,10 @@ _JSON_FORMAT = click.option(
 @_JSON_FORMAT
 @document_options
 def list_(form: str, documents: tuple[str, ...], as_of: str | None) -> None:
-    """List the endpoints with the date of their document and the price of their defaults.
+    """List the endpoints that falkit knows, with prices.
 
-    A narrow terminal shows fewer columns. Of the combinations of inputs, `12 of 20` are legal.
+    Each with the date of its document and the price of its defaults. `12 of 20` combinations of
+    inputs: 12 are legal. A narrow terminal shows fewer columns.
     """
     catalog = read_catalog(documents, as_of)
     found = [_listed(endpoint) for _, endpoint in sorted(catalog.endpoints.items())]

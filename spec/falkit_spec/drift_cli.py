@@ -89,7 +89,8 @@ def add(
     falkit spec add https://example.com/x    fetched from there
 
     They are at FOLDER/<endpoint id>.json, byte for byte as they came; FOLDER/documents.lock
-    has the digest, date and source of each.
+    has the digest, date and source of each. `falkit serve` and the other commands take
+    ./fal-documents by themselves, another folder by --documents.
 
     Exits with 1 if one of them can't be used; the others are added all the same.
     """
@@ -125,7 +126,12 @@ def add(
 @_FROM
 @click.option("--prose", is_flag=True, help="Also name changed descriptions, examples and order.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
 )
 def diff(
     ids: tuple[str, ...],
