@@ -293,6 +293,8 @@ def _fields(endpoint: Endpoint, fields: str | None) -> list[str]:
 def _facts(endpoint: Endpoint) -> Iterable[str]:
     for rule in endpoint.rules:
         yield f"\nrule ({rule.certainty}): {rule.message}"
+    if endpoint.file_fields:
+        yield ""
     for media in endpoint.file_fields:
         yield from file_lines(media)
     if endpoint.pricing is None:

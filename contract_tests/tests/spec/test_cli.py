@@ -385,3 +385,10 @@ def test_an_endpoint_that_contains_itself_is_shown(tmp_path: Path, circle: str) 
     assert result.exit_code == 0, result.exception
     assert ("child.child.child" in result.stdout) == (circle == "Node")
     assert run("list", "--documents", str(tmp_path)).exit_code == 0
+
+
+def test_the_files_that_an_endpoint_takes_are_a_line_each() -> None:
+    kling = run("show", "fal-ai/kling-video/v3/pro/image-to-video").stdout
+    assert "\n\nstart_image_url: a URL or data URI (image, by its name)\nend_image_url: a" in kling
+    weights = "loras[].path: a URL, data URI or name at Hugging Face (weights, by its name)"
+    assert weights in run("show", "fal-ai/flux-lora").stdout
