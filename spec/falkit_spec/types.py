@@ -55,9 +55,9 @@ def place_of(fault: Fault, input: JSON) -> str:
     """
     steps, names = fault["loc"][1:], list[str]()
     for step in steps:
-        if isinstance(input, dict) and step in input:
-            input = input[str(step)]
-        elif isinstance(input, list) and isinstance(step, int) and step < len(input):
+        if is_object(input) and isinstance(step, str) and step in input:
+            input = input[step]
+        elif is_array(input) and isinstance(step, int) and step < len(input):
             input = input[step]
         elif fault["type"] != "missing" or step != steps[-1]:
             continue
