@@ -279,7 +279,7 @@ class _Builder:
             items = self._node(rest, name) if rest is not None else {"type": "any"}
             return {"type": "list", "items_schema": items, **limits}
         places = [self._node(node, name) for node in first]
-        if rest is None and least == most == len(places):
+        if rest in (None, False) and least == most == len(places):
             # So Pydantic writes a tuple.
             return {"type": "tuple", "items_schema": places}
         needed = least if isinstance(least, int) else 0
