@@ -179,14 +179,23 @@ def _told(node: JSON, dialect: str) -> JSON:
     node = {key: _told(value, dialect) for key, value in node.items()}
     if dialect == "siblings in allOf" and len(node) > 1 and "$ref" in node:
         return {**{k: v for k, v in node.items() if k != "$ref"}, "allOf": [{"$ref": node["$ref"]}]}
+    if dialect != "plain optionals":
+        return node
+    if "const" in node:
+        node["enum"] = [node.pop("const")]
     branches = node.get("anyOf")
-    if dialect == "plain optionals" and is_array(branches) and node.get("default", 0) is None:
-        scalars = ("string", "integer", "number", "boolean")
+    if is_array(branches) and node.get("default", 0) is None:
         plain = [one for one in branches if is_object(one) and one.get("type") != "null"]
-        if len(plain) == 1 and len(branches) == 2 and plain[0].get("type") in scalars:
-            kept = {k: v for k, v in node.items() if k not in ("anyOf", "default")}
-            return {**kept, **plain[0]}
+        if all(one.get("type") in _SCALARS for one in plain):
+            del node["default"]
+            node["anyOf"] = [*plain]
+            if len(plain) == 1:
+                del node["anyOf"]
+                node.update(plain[0])
     return node
+
+
+_SCALARS = ("string", "integer", "number", "boolean")
 
 
 def drawn_endpoints(count: int, seed: int) -> Iterator[tuple[Endpoint, type[BaseModel]]]:

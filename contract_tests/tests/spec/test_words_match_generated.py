@@ -42,6 +42,7 @@ SHAPES: Object = {
         "default": [],
     },
     "range": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+    "tags": {"type": "array", "uniqueItems": True, "items": {"enum": ["a", "b"]}, "maxItems": 2},
     "closed": {
         "type": "array",
         "prefixItems": [{"type": "string"}, {"type": "boolean"}],
