@@ -55,10 +55,10 @@ def place_of(fault: Fault, input: JSON) -> str:
     """
     steps, names = fault["loc"][1:], list[str]()
     for step in steps:
-        if is_object(input) and isinstance(step, str) and step in input:
+        if is_array(input) and isinstance(step, int) and step < len(input):
             input = input[step]
-        elif is_array(input) and isinstance(step, int) and step < len(input):
-            input = input[step]
+        elif is_object(input) and (name := str(step)) in input:
+            input = input[name]
         elif fault["type"] != "missing" or step != steps[-1]:
             continue
         names.append(str(step))
