@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from jsonschema_rs import Draft202012Validator
 
-from falkit_spec.types import JSON, Object, dig, is_array, is_number, is_object
+from falkit_spec.types import JSON, Object, dig, is_array, is_number, is_object, whole
 
 
 def resolve(schema: JSON, root: Object) -> Object:
@@ -126,8 +126,12 @@ class Compiled:
     def is_valid(self, value: JSON) -> bool:
         """Tell whether a value meets the schema; what is not JSON does not."""
         try:
-            return self.check(value)
-        except NOT_JSON:
+            try:
+                return self.check(value)
+            except UnicodeEncodeError:
+                # To Pydantic half a character is one like any other.
+                return self.check(whole(value))
+        except (*NOT_JSON, RecursionError):
             return False
 
 

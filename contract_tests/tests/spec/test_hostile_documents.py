@@ -72,6 +72,69 @@ def test_what_is_defined_by_itself_alone_accepts_anything(name: str) -> None:
     used(endpoint(ref("A"), ref("A"), CIRCLES[name]))
 
 
+def having(**fields: JSON) -> Object:
+    return {"type": "object", "properties": {**fields}}
+
+
+A = ref("A")
+DOUBLING: dict[str, Object] = {
+    "two branches": {"A": {"anyOf": [{**having(a=A), "required": ["b"]}, having(a=A, b=True)]}},
+    "two classes": {"A": {"anyOf": [ref("B"), ref("C")]}, "B": having(a=A), "C": having(a=A)},
+    "any field": {"A": {**having(a=A), "allOf": [{"additionalProperties": A}, having()]}},
+    "any item": {"A": {"anyOf": [{"items": A}, {"prefixItems": [A, A]}]}},
+    "a part": {"A": {"anyOf": [having(a=A), having(a=having(a=A))]}},
+}
+SINGLE: dict[str, Object] = {
+    "JSON": {"A": {"anyOf": [{"type": "string"}, {"items": A}, {"additionalProperties": A}]}},
+    "a tree": {"A": having(left={"anyOf": [A, {"type": "null"}]}, right=A)},
+    "and, or": {"A": {"anyOf": [ref("B"), ref("C")]}, "B": having(**{"and": A}), "C": having(o=A)},
+    "a pair": {"A": {"anyOf": [{"prefixItems": [A, A]}, {"type": "integer"}]}},
+}
+
+
+def deep(*, a: str = "a", levels: int = 60) -> JSON:
+    value: JSON = 5
+    for _ in range(levels):
+        value = {a: value}
+    return value
+
+
+@pytest.mark.parametrize("name", DOUBLING)
+def test_what_takes_twice_as_long_with_each_level_accepts_anything(name: str) -> None:
+    odd = used(endpoint(having(x=A), having(x=A), DOUBLING[name]))
+    assert "input: A holds itself twice at one place; anything is accepted there" in odd.notes
+    for input in ({"x": deep()}, {"x": {"a": deep()}}):
+        assert odd.validate(input) == []
+        assert odd.validate_output(input) == []
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_what_holds_itself_at_places_of_its_own_is_read(name: str) -> None:
+    odd = used(endpoint(having(x=A), having(x=A), SINGLE[name]))
+    assert odd.notes == ()
+    assert odd.validate({"x": deep(a="left")}) == [] or name != "JSON"
+
+
+def test_many_wrong_items_are_refused_by_the_first() -> None:
+    # Pydantic writes the 9,000 names into what it says of each item.
+    names: JSON = [f"v{number}" for number in range(9000)]
+    odd = endpoint(having(xs={"type": "array", "items": {"enum": names}}, n={"type": "integer"}))
+    few: JSON = {"xs": ["v0", "w", "w"], "n": "x"}
+    assert [fault["loc"][1:] for fault in odd.validate(few)] == [["xs", 1], ["xs", 2], ["n"]]
+    for coerce in (False, True):
+        many: JSON = {"xs": ["v0", *(["w"] * 50_000)], "n": "x"}
+        faults = odd.validate(many, coerce=coerce)
+        assert [fault["loc"][1:] for fault in faults] == [["xs", 1], ["n"]]
+    assert odd.coerced({"xs": ["v0"] * 9000}) == {"xs": ["v0"] * 9000}
+
+
+def test_many_faults_of_few_values_are_bounded() -> None:
+    branches: JSON = [{**having(), "required": [f"k{number}"]} for number in range(400)]
+    odd = endpoint(having(xs={"type": "array", "items": {"anyOf": branches}}))
+    assert len(odd.validate({"xs": [{}] * 10})) == 4000
+    assert len(odd.validate({"xs": [{}] * 100})) == 400
+
+
 @pytest.mark.parametrize("by", ["ref", "object", "allOf", "anyOf"])
 @pytest.mark.parametrize("length", [50, 5000])
 def test_references_that_unfold_without_end_are_not_read(by: str, length: int) -> None:
