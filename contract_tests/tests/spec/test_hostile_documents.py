@@ -103,7 +103,8 @@ def deep(*, a: str = "a", levels: int = 60) -> JSON:
 def test_what_takes_twice_as_long_with_each_level_accepts_anything(name: str) -> None:
     odd = used(endpoint(having(x=A), having(x=A), DOUBLING[name]))
     assert "input: A holds itself twice at one place; anything is accepted there" in odd.notes
-    for input in ({"x": deep()}, {"x": {"a": deep()}}):
+    inputs: list[JSON] = [{"x": deep()}, {"x": {"a": deep()}}]
+    for input in inputs:
         assert odd.validate(input) == []
         assert odd.validate_output(input) == []
 
