@@ -6,10 +6,13 @@ What can't be read accepts anything. Without bounds most of these raise, hang, o
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from falkit_spec import JSON, BadDocument, Document, Endpoint, Object
+from falkit_spec.cli import spec
 from falkit_spec.lint import lint
 from falkit_spec.types import dig
 from spec.test_odd_documents import endpoint, ref
@@ -296,3 +299,49 @@ def test_a_byte_order_mark_is_no_fault() -> None:
 def test_a_document_that_is_gone_when_it_is_needed_accepts_anything() -> None:
     one = Endpoint(Document(b"{", source="x.json", endpoint_id="a/b"))
     assert used(one).notes[0].startswith("not JSON")
+
+
+# Red, the right-to-left override, a bell and the start of the line.
+ODD = "\x1b[31m\u202e\x07\r"
+OVERLAY = {
+    "overlay": "1.0.0",
+    "info": {"title": ODD, "version": "1"},
+    "actions": [
+        {
+            "target": "$.paths['/acme/odd'].post",
+            "update": {
+                "x-falkit": {
+                    "rules": [
+                        {
+                            "loc": ["n"],
+                            "message": f"no {ODD}",
+                            "when": {"properties": {"n": {"const": 2}}},
+                            "require": {"properties": {"n": {"const": 1}}},
+                            "certainty": "confirmed",
+                            "source": ODD,
+                        }
+                    ]
+                }
+            },
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("command", ["list", "show acme/odd", "combinations acme/odd"])
+def test_whatever_names_are_printed_do_nothing_to_a_terminal(tmp_path: Path, command: str) -> None:
+    fields: JSON = {
+        "n": {"enum": [1, 2], "default": 1},
+        f"a{ODD}": {"title": ODD, "description": ODD, "enum": [f"x{ODD}", "y"]},
+    }
+    odd = endpoint({"type": "object", "title": ODD, "properties": fields}).document.data
+    info: JSON = {"x-fal-metadata": {"endpointId": "acme/odd", "category": ODD}}
+    (tmp_path / "odd.json").write_text(json.dumps({**odd, "info": info}))
+    (tmp_path / "overlay.json").write_text(json.dumps(OVERLAY))
+    words = [*command.split(), "--documents", str(tmp_path)]
+    result = CliRunner().invoke(spec, words, env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert not {*ODD[:1], *ODD[5:]} & {*result.output}
+    assert "\\x1b[31m" in result.stdout
+    if command != "list":
+        assert "no \\x1b" in result.stdout

@@ -113,6 +113,9 @@ def _open_streams() -> None:
 
 
 def _message(error: click.ClickException) -> str:
+    # Lazy, as all that no command needs.
+    from falkit_mock.core import printable
+
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
         name = error.option_name
         if new := new_name(name, _options_of(error.ctx.command)):
@@ -120,7 +123,8 @@ def _message(error: click.ClickException) -> str:
             return f"{old} is now called {new}"
         if error.ctx.command.name == "run" and name in _options_of(_command("serve")):
             return f"{name} is an option of falkit serve; falkit run has none of this name"
-    return error.format_message()
+    # Words of the command line, and names in documents, may be anything.
+    return "\n".join(map(printable, error.format_message().split("\n")))
 
 
 def _options_of(command: click.Command) -> set[str]:
