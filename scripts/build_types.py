@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from falkit_spec import Catalog
-from falkit_spec.typed_clients import Typed, endpoint_overloads, module_name
+from falkit_spec.typed.clients import Typed, endpoint_overloads, module_name
 
 PACKAGE = Path(__file__).parent.parent / "client" / "falkit_client"
 NOTE = "Generated from fal's documents by `make types`: change those, not this."

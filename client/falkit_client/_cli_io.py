@@ -19,8 +19,8 @@ from falkit_client._words import BadArgument, inputs_of
 from falkit_client.download import SavedFile, files_of
 from falkit_client.errors import printable
 from falkit_client.results import InProgress, Queued, Result, Status
+from falkit_spec.cli.options import read_catalog
 from falkit_spec.errors import UnknownEndpoint
-from falkit_spec.options import read_catalog
 
 _PERCENT = re.compile(r"(\d{1,3})%")
 _SPINNER = "|/-\\"

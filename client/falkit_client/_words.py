@@ -18,7 +18,7 @@ from typing import cast
 import click
 
 from falkit_spec.catalog import dropped_inputs
-from falkit_spec.describing import REQUIRED, input_rows
+from falkit_spec.cli.describing import REQUIRED, input_rows
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.schema import Compiled, ordered, resolve
 from falkit_spec.types import JSON, Object, is_array, is_object

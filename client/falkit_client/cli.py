@@ -31,9 +31,9 @@ from falkit_client.errors import (
 from falkit_client.media import without_files
 from falkit_client.results import Result
 from falkit_spec.catalog import Catalog
+from falkit_spec.cli.options import document_options, read_catalog
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownEndpoint
-from falkit_spec.options import document_options, read_catalog
 
 INTERRUPTED = 130
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from falkit_spec import JSON, Document, Object
-from falkit_spec.drift import compare
+from falkit_spec.drift.compare import compare
 
 SIZE: Object = {
     "type": "object",

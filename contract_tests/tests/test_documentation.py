@@ -38,8 +38,10 @@ def url() -> Generator[str]:
         yield json.loads(server.stdout.readline())["url"]
 
 
-def run(command: list[str]) -> str:
-    return subprocess.check_output(command, text=True, timeout=60, stderr=subprocess.STDOUT)
+def run(command: list[str], cwd: Path | None = None) -> str:
+    return subprocess.check_output(
+        command, text=True, timeout=60, stderr=subprocess.STDOUT, cwd=cwd
+    )
 
 
 def example(language: str, word: str) -> str:
@@ -128,9 +130,11 @@ def test_the_fixture_serves_a_test(tmp_path: Path) -> None:
     assert "1 passed" in printed
 
 
-def test_the_spec_commands_run() -> None:
-    lines = example("sh", "falkit spec").splitlines()
-    listed, shown, combined, earlier = (run([FALKIT, *line.split()[1:]]) for line in lines)
+def test_the_spec_commands_run(tmp_path: Path) -> None:
+    lines = example("sh", "falkit spec list").splitlines()
+    *said, _ = (run([FALKIT, *line.split()[1:]], cwd=tmp_path) for line in lines)
+    listed, shown, combined, earlier = said
+    compile((tmp_path / "fal_types.py").read_text("utf-8"), "fal_types.py", "exec")
     assert "fal-ai/ltx-2/image-to-video/fast" in listed
     assert "generate_audio" in shown
     assert "48 combinations, 23 legal" in combined

@@ -15,7 +15,7 @@ from falkit_mock.cli.faults import faults
 from falkit_mock.cli.serve import serve
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rules import Rule
-from falkit_spec.project import ConfigError, find_config
+from falkit_spec.cli.project import ConfigError, find_config
 from processes import FALKIT
 from serving import PATIENCE
 

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 
 from checkers import ROOT, by_basedpyright, by_mypy
 from falkit import Settings
-from falkit_spec.cli import spec
+from falkit_spec.cli.spec import spec
 from serving import running
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"

@@ -16,7 +16,7 @@ from checkers import by_basedpyright, by_mypy
 from falkit_client import AsyncBound, Bound, BoundOptions, Client
 from falkit_client.types.fal_ai import ltx_2, ltx_2_calls
 from falkit_spec import Catalog
-from falkit_spec.typed_clients import Typed
+from falkit_spec.typed.clients import Typed
 
 ROOT = Path(__file__).parents[3]
 FAST = "fal-ai/ltx-2/image-to-video/fast"

@@ -13,9 +13,10 @@ from hypothesis import given, settings, strategies as st
 
 from falkit_contract.strategies import inputs
 from falkit_mock.cli import falkit
-from falkit_spec import Catalog, recordings
-from falkit_spec.check import judge
-from falkit_spec.recordings import Call, Recordings, read_recordings
+from falkit_spec import Catalog
+from falkit_spec.cli.check import judge
+from falkit_spec.drift import recordings
+from falkit_spec.drift.recordings import Call, Recordings, read_recordings
 from serving import Mock
 
 PRO = "fal-ai/ltx-2/image-to-video"

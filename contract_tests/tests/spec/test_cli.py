@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from falkit_spec import Catalog, Document, Endpoint
-from falkit_spec.cli import spec
+from falkit_spec.cli.spec import spec
 
 APP = "fal-ai/ltx-2"
 FAST = "fal-ai/ltx-2/image-to-video/fast"
@@ -264,7 +264,7 @@ def test_one_broken_document_is_a_line_of_the_list(monkeypatch: pytest.MonkeyPat
     def catalog(documents: object, as_of: object) -> Catalog:
         return Catalog([broken, *Catalog.vendored()])
 
-    monkeypatch.setattr("falkit_spec.cli.read_catalog", catalog)
+    monkeypatch.setattr("falkit_spec.cli.spec.read_catalog", catalog)
     result = run("list")
     assert result.exit_code == 0
     assert re.search(r"me/bad +- .*broken +unknown\n", result.stdout)

@@ -18,8 +18,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from falkit_spec import JSON, Catalog
-from falkit_spec.cli import spec
-from falkit_spec.fetch import Fetcher, FetchFailed
+from falkit_spec.cli.spec import spec
+from falkit_spec.drift.fetch import Fetcher, FetchFailed
 from falkit_spec.sources import MOST_BYTES, read_sources
 
 IMAGE = "acme/image"
@@ -172,7 +172,7 @@ def test_what_is_broken_is_refused_with_the_reason_and_the_others_are_added(
 def test_a_document_too_large_is_not_read_to_its_end(
     fal: Fal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("falkit_spec.fetch.MOST_BYTES", 1000)
+    monkeypatch.setattr("falkit_spec.drift.fetch.MOST_BYTES", 1000)
     assert MOST_BYTES > 1000
     fal.has(IMAGE, b" " * 5000)
     assert "has more than 1,000 bytes" in run("add", IMAGE, "--from", fal.url).stderr

@@ -6,8 +6,8 @@ import pytest
 
 from drifting import FILE, NARROWER, NULL, TEXT, document, ref, shown, taking
 from falkit_spec import JSON, Catalog, Document, Endpoint, Object
-from falkit_spec.drift import compare
-from falkit_spec.shapes import NotComparable
+from falkit_spec.drift.compare import compare
+from falkit_spec.drift.shapes import NotComparable
 
 
 @pytest.mark.parametrize(("wide", "narrow", "field", "message"), NARROWER)

@@ -13,8 +13,8 @@ from drifting import NARROWER, TEXT, document, ref
 from falkit_contract import UnsupportedSchema
 from falkit_contract.strategies import inputs
 from falkit_spec import JSON, Document, Endpoint
-from falkit_spec.drift import Change, compare
-from falkit_spec.shapes import NotComparable
+from falkit_spec.drift.compare import Change, compare
+from falkit_spec.drift.shapes import NotComparable
 
 FIELDS: list[JSON] = [
     *(schema for pair in NARROWER for schema in pair[:2]),

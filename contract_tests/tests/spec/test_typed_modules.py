@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from falkit_spec import JSON, Document, Endpoint, Object
 from falkit_spec.schema import ordered
-from falkit_spec.typed_clients import module, package
+from falkit_spec.typed.clients import module, package
 
 WORDS = st.sampled_from(
     [

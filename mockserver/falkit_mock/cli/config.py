@@ -15,8 +15,8 @@ from falkit_mock.faults import RuleError
 from falkit_mock.faults.rulebook import read_rules
 from falkit_mock.faults.rules import Rule
 from falkit_spec import JSON
+from falkit_spec.cli.project import ConfigError, beside, find_config, read_table, shown
 from falkit_spec.errors import near_misses
-from falkit_spec.project import ConfigError, beside, find_config, read_table, shown
 from falkit_spec.types import is_array, is_object
 
 _META = "falkit.config"

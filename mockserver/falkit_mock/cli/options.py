@@ -16,7 +16,7 @@ from falkit_mock.core.network import GATEWAY_PORT, PORT, listen
 from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
 from falkit_mock.faults.rules import Rule
 from falkit_mock.settings import MiB, Settings, SettingsOptions
-from falkit_spec.options import AS_OF, DOCUMENTS
+from falkit_spec.cli.options import AS_OF, DOCUMENTS
 
 if TYPE_CHECKING:
     from falkit_mock.cli.console import Level

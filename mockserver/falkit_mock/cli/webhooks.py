@@ -14,8 +14,8 @@ from falkit_mock.cli.running import RunningMock, json_option, note_empty, runnin
 from falkit_mock.core import iso, printable
 from falkit_mock.core.events import VERDICTS, fault_names
 from falkit_mock.webhooks.signing import ABOUT, SAMPLES, SampleName
+from falkit_spec.cli.options import document_options, read_catalog
 from falkit_spec.errors import UnknownEndpoint
-from falkit_spec.options import document_options, read_catalog
 
 if TYPE_CHECKING:
     from falkit_mock.core.events import Delivery

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.schema import ordered, resolve
-from falkit_spec.typed_names import (
+from falkit_spec.typed.names import (
     Names,
     class_name,
     documented,

@@ -11,8 +11,8 @@ import click
 from click.core import ParameterSource
 
 from falkit_spec.catalog import Catalog
+from falkit_spec.cli.project import ConfigError, beside, find_config, read_table, shown
 from falkit_spec.errors import BadDocument, UnknownDate
-from falkit_spec.project import ConfigError, beside, find_config, read_table, shown
 from falkit_spec.sources import VARIABLE
 from falkit_spec.types import is_array
 

@@ -13,8 +13,11 @@ from pathlib import Path
 import click
 
 from falkit_spec.catalog import Catalog
+from falkit_spec.cli.options import document_options, documents_option
 from falkit_spec.document import Document, is_id
-from falkit_spec.drift_report import (
+from falkit_spec.drift.fetch import Fetcher, address_of
+from falkit_spec.drift.folder import Folder, checked, newest, today
+from falkit_spec.drift.report import (
     INCOMPARABLE,
     Row,
     as_json,
@@ -25,10 +28,7 @@ from falkit_spec.drift_report import (
     row_of,
 )
 from falkit_spec.errors import BadDocument, SpecError, UnknownDate
-from falkit_spec.fetch import Fetcher, address_of
-from falkit_spec.folder import Folder, checked, newest, today
 from falkit_spec.lock import DATE, Lock, date_of
-from falkit_spec.options import document_options, documents_option
 from falkit_spec.sources import read_sources
 
 FOLDER = "fal-documents"

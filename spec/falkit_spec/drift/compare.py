@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from falkit_spec.deltas import (
+from falkit_spec.document import Document, input_of, output_of
+from falkit_spec.drift.deltas import (
     FEWER,
     MORE,
     OPAQUE,
@@ -27,11 +28,7 @@ from falkit_spec.deltas import (
     value_text,
     values_text,
 )
-from falkit_spec.document import Document, input_of, output_of
-from falkit_spec.endpoint import Endpoint
-from falkit_spec.reader import GIVEN_UP
-from falkit_spec.schema import Compiled, follow_ref, resolve
-from falkit_spec.shapes import (
+from falkit_spec.drift.shapes import (
     ANYTHING,
     Branch,
     NotComparable,
@@ -39,6 +36,9 @@ from falkit_spec.shapes import (
     writes_null,
     written,
 )
+from falkit_spec.endpoint import Endpoint
+from falkit_spec.reader import GIVEN_UP
+from falkit_spec.schema import Compiled, follow_ref, resolve
 from falkit_spec.types import JSON, Object, is_array, is_object
 
 Kind: TypeAlias = Literal["breaking", "widening", "prose"]

@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 
 from falkit_spec.catalog import Catalog
-from falkit_spec.drift_report import BREAKING, INCOMPARABLE, plain
+from falkit_spec.cli.options import document_options, read_catalog
+from falkit_spec.drift.recordings import Call, Recordings, read_recordings
+from falkit_spec.drift.report import BREAKING, INCOMPARABLE, plain
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import SpecError
-from falkit_spec.options import document_options, read_catalog
-from falkit_spec.recordings import Call, Recordings, read_recordings
 from falkit_spec.types import JSON, Object
 
 _MOST_LINES = 1_000

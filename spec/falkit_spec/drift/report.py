@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import click
 
 from falkit_spec.document import Document
-from falkit_spec.drift import Change, compare
+from falkit_spec.drift.compare import Change, compare
 from falkit_spec.errors import SpecError
 from falkit_spec.types import JSON, Object
 

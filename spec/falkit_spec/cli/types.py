@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from falkit_spec.catalog import Catalog
+from falkit_spec.cli.options import document_options, read_catalog
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import SpecError, UnknownDate, UnknownEndpoint
-from falkit_spec.options import document_options, read_catalog
-from falkit_spec.typed_clients import MARK, Typed, module, package
+from falkit_spec.typed.clients import MARK, Typed, module, package
 
 # The mark is in a module's first lines.
 _TOP = 1000

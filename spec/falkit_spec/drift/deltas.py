@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
+from falkit_spec.drift.shapes import written
 from falkit_spec.schema import resolve
-from falkit_spec.shapes import written
 from falkit_spec.types import JSON, Object, is_array, is_number, is_object
 
 Effect: TypeAlias = Literal["fewer", "more", "other", "lost", "gained", "default", "prose"]

@@ -16,8 +16,7 @@ from typing import Any
 
 import click
 
-from falkit_spec.combinations import Combination
-from falkit_spec.describing import (
+from falkit_spec.cli.describing import (
     file_lines,
     input_rows,
     printable,
@@ -26,11 +25,12 @@ from falkit_spec.describing import (
     terminal_width,
     written,
 )
+from falkit_spec.cli.options import document_options, read_catalog
+from falkit_spec.combinations import Combination
 from falkit_spec.document import Document
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import BadDocument, SpecError, UnknownEndpoint
 from falkit_spec.lint import lint
-from falkit_spec.options import document_options, read_catalog
 from falkit_spec.origin import origin
 from falkit_spec.types import JSON
 
@@ -38,10 +38,10 @@ UNKNOWN = "unknown"
 
 # Imported when called.
 _ELSEWHERE = {
-    "add": "falkit_spec.drift_cli:add",
-    "diff": "falkit_spec.drift_cli:diff",
-    "update": "falkit_spec.drift_cli:update",
-    "types": "falkit_spec.cli_types:types",
+    "add": "falkit_spec.cli.drift:add",
+    "diff": "falkit_spec.cli.drift:diff",
+    "update": "falkit_spec.cli.drift:update",
+    "types": "falkit_spec.cli.types:types",
 }
 
 

@@ -1,0 +1,3 @@
+"""Python types and typed clients, written from documents."""
+
+from __future__ import annotations
