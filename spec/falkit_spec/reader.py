@@ -12,7 +12,7 @@ from collections.abc import Callable
 from jsonschema_rs import meta
 
 from falkit_spec.circles import circular, doubling, pointer, steps
-from falkit_spec.schema import follow_ref, resolve
+from falkit_spec.schema import follow_ref, join, resolve
 from falkit_spec.types import JSON, Object, is_array, is_finite, is_number, is_object, is_shallow
 
 _IN_COMPONENTS = "#/components/schemas/"
@@ -241,24 +241,13 @@ def _merged(node: Object, document: Object) -> Object:
     if not is_array(listed) or (len(listed) == 1 and "properties" not in node):
         return node
     beside: Object = {key: value for key, value in node.items() if key != "allOf"}
-    found, parts = [resolve(part, document) for part in listed], list[Object]()
-    for part in (*found, beside):
+    together: Object = {"type": "object", "properties": {}}
+    for part in (*(resolve(part, document) for part in listed), beside):
         kind, fields = part.get("type", "object"), part.get("properties", {})
         if kind != "object" or not is_object(fields) or not part.keys() <= _OF_FIELDS:
             return node
-        parts.append(fields)
-    together: Object = {}
-    for fields in parts:
-        for name, field in fields.items():
-            same = name not in together or together[name] == field
-            together[name] = field if same else {"allOf": [together[name], field]}
-    whole = [*found, beside]
-    lists: Object = {}
-    for keyword in ("required", "x-fal-order-properties"):
-        names = [part[keyword] for part in whole if is_array(part.get(keyword))]
-        if names:
-            lists[keyword] = [name for one in names if is_array(one) for name in one]
-    return {**beside, "type": "object", "properties": together, **lists}
+        join(together, {key: value for key, value in part.items() if key not in _ANNOTATIONS})
+    return {**beside, **together}
 
 
 def _read_bounds(node: Object, read: Object) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from falkit_spec.document import Document
-from falkit_spec.fetch import Fetcher, FetchFailed
-from falkit_spec.folder import Folder
+from falkit_spec.drift.fetch import Fetcher, FetchFailed
+from falkit_spec.drift.folder import Folder
 from falkit_spec.lock import Lock
 from spec.test_document_folders import document
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from falkit_spec import JSON, BadDocument, Document, Endpoint, Object
-from falkit_spec.cli import spec
+from falkit_spec.cli.spec import spec
 from falkit_spec.lint import lint
 from falkit_spec.types import dig
 from spec.test_odd_documents import endpoint, ref
@@ -230,6 +230,20 @@ def test_the_objects_of_an_all_of_are_one_object() -> None:
     assert odd.is_valid({"b": 1, "seed": 9})
     assert not odd.is_valid({"b": 1, "seed": 10})
     assert not odd.is_valid({"seed": 9})
+
+
+def test_long_and_odd_lists_of_all_of_are_joined_in_time() -> None:
+    names: list[JSON] = [f"v{number}" for number in range(9000)]
+    both: JSON = {"allOf": [{"enum": names}, {"type": "string", "enum": [*names[4000:], "w"]}]}
+    odd = endpoint(having(x=both))
+    assert "Input should be 'v4000', " in odd.validate({"x": "v0"})[0]["msg"]
+    parts: list[JSON] = [
+        {**having(), "required": [*names, {}, []]},
+        {**having(), "required": [*names, "w", {}]},
+        {"required": 7},
+    ]
+    odd = used(endpoint({"allOf": parts}))
+    assert len(odd.validate({})) == 9001
 
 
 def document(paths: JSON, **more: JSON) -> Document:
