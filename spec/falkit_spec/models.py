@@ -239,7 +239,8 @@ class _Builder:
     def _model(self, schema: Object, name: str) -> Core:
         title, extra = schema.get("title"), schema.get("additionalProperties", True)
         musts = schema.get("required")
-        required = [one for one in musts if isinstance(one, str)] if is_array(musts) else []
+        named_musts = (one for one in musts if isinstance(one, str)) if is_array(musts) else ()
+        required = dict.fromkeys(named_musts)
         fields: dict[str, Core] = {}
         named = ordered(schema)
         for field, node in {**named, **{one: {} for one in required if one not in named}}.items():

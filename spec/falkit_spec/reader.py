@@ -125,9 +125,10 @@ class _Reader:
         raw, fields, musts = node.get("properties"), read.get("properties"), read.get("required")
         if not is_object(raw) or not is_object(fields):
             return
+        # Read already, and so a list of texts.
+        required = set(map(str, musts)) if is_array(musts) else set[str]()
         for name, field in fields.items():
-            optional = not is_array(musts) or name not in musts
-            if optional and is_object(field) and self.is_plain_scalar(raw[name]):
+            if name not in required and is_object(field) and self.is_plain_scalar(raw[name]):
                 fields[name] = _nullable(field)
 
     def is_plain_scalar(self, node: JSON) -> bool:

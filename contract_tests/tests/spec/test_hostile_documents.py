@@ -242,8 +242,7 @@ def test_long_and_odd_lists_of_all_of_are_joined_in_time() -> None:
         {**having(), "required": [*names, "w", {}]},
         {"required": 7},
     ]
-    odd = used(endpoint({"allOf": parts}))
-    assert len(odd.validate({})) == 9001
+    assert len(endpoint({"allOf": parts}).validate({})) == 9001
 
 
 def document(paths: JSON, **more: JSON) -> Document:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Container
 from difflib import get_close_matches
@@ -113,9 +114,6 @@ def _open_streams() -> None:
 
 
 def _message(error: click.ClickException) -> str:
-    # Lazy, as all that no command needs.
-    from falkit_mock.core import printable
-
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
         name = error.option_name
         if new := new_name(name, _options_of(error.ctx.command)):
@@ -124,7 +122,9 @@ def _message(error: click.ClickException) -> str:
         if error.ctx.command.name == "run" and name in _options_of(_command("serve")):
             return f"{name} is an option of falkit serve; falkit run has none of this name"
     # Words of the command line, and names in documents, may be anything.
-    return "\n".join(map(printable, error.format_message().split("\n")))
+    return re.sub(
+        r"[^\n]", lambda one: one[0] if one[0].isprintable() else " ", error.format_message()
+    )
 
 
 def _options_of(command: click.Command) -> set[str]:
