@@ -129,14 +129,16 @@ def test_many_wrong_items_are_refused_by_the_first() -> None:
         many: JSON = {"xs": ["v0", *(["w"] * 50_000)], "n": "x"}
         faults = odd.validate(many, coerce=coerce)
         assert [fault["loc"][1:] for fault in faults] == [["xs", 1], ["n"]]
-    assert odd.coerced({"xs": ["v0"] * 9000}) == {"xs": ["v0"] * 9000}
+    right: JSON = {"xs": names}
+    assert odd.coerced(right) == right
 
 
 def test_many_faults_of_few_values_are_bounded() -> None:
     branches: JSON = [{**having(), "required": [f"k{number}"]} for number in range(400)]
     odd = endpoint(having(xs={"type": "array", "items": {"anyOf": branches}}))
-    assert len(odd.validate({"xs": [{}] * 10})) == 4000
-    assert len(odd.validate({"xs": [{}] * 100})) == 400
+    few: list[JSON] = [having()] * 10
+    assert len(odd.validate({"xs": few})) == 4000
+    assert len(odd.validate({"xs": few * 10})) == 400
 
 
 @pytest.mark.parametrize("by", ["ref", "object", "allOf", "anyOf"])
