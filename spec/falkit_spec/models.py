@@ -2,8 +2,9 @@
 
 fal's models are Pydantic models, and a document is what Pydantic wrote of one. So the way is gone
 back: the schemas that Pydantic itself would hand to its core, with the branches of a union labelled
-as it labels them. What no type of Pydantic's can say (`not`, `uniqueItems` …) is checked by the
-document and refused as a model's own check would refuse it.
+as it labels them. What no type of Pydantic's can say (`not`, `contains` …) is checked by the
+document and refused as a model's own check would refuse it; `uniqueItems` is Pydantic's word for a
+set, which takes an item twice.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ _CHECKED: dict[str, tuple[str, ...]] = {
 # What a type's validator can't check, of all keywords that come through the loader.
 _BESIDE: dict[str, tuple[str, ...]] = {
     "object": ("minProperties", "maxProperties", "propertyNames"),
-    "array": ("uniqueItems", "contains"),
+    "array": ("contains",),
 }
 _OF_ANY_TYPE = ("not", "anyOf", "oneOf", "allOf")
 _PYTHON: dict[str, type | tuple[type, ...]] = {
@@ -277,7 +278,7 @@ class _Builder:
             items = self._node(rest, name) if rest is not None else {"type": "any"}
             return {"type": "list", "items_schema": items, **limits}
         places = [self._node(node, name) for node in first]
-        if rest is None and least == most == len(places):
+        if rest in (None, False) and least == most == len(places):
             # So Pydantic writes a tuple.
             return {"type": "tuple", "items_schema": places, **self._brief}
         needed = least if isinstance(least, int) else 0
@@ -329,9 +330,6 @@ class _Builder:
         if is_array(values) and all(map(compiled.is_valid, values)):
             return core
         why = f"does not meet {keyword!r}"
-        if keyword == "uniqueItems":
-            # The words of Pydantic 1, the last that knew such lists.
-            why = "the list has duplicated items"
 
         def check(given: Any, handler: Handler) -> Any:
             read = handler(given)

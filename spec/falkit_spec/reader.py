@@ -262,10 +262,10 @@ def _read_bounds(node: Object, read: Object) -> None:
 
 
 def _nullable(schema: Object) -> Object:
-    kind, values = schema.get("type"), schema.get("enum")
-    if isinstance(kind, str) and not is_array(values):
+    kind, listed = schema.get("type"), "enum" in schema or "const" in schema
+    if isinstance(kind, str) and not listed:
         return {**schema, "type": [kind, "null"]}
-    if kind is None and not any(key in schema for key in ("$ref", "anyOf", "allOf", "enum")):
+    if kind is None and not listed and not any(key in schema for key in ("$ref", "anyOf", "allOf")):
         return schema
     notes = {key: schema[key] for key in _ANNOTATIONS if key in schema}
     rest: Object = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
-from falkit_mock.service.hints import of_refusal
-from falkit_spec import JSON
+from contract.constructs import endpoint_taking
+from falkit_mock.service.hints import of_lax_values, of_refusal
+from falkit_spec import JSON, Object
 from falkit_spec.errors import near_misses
 from serving import I2V_FAST, PROMPT, T2V, Mock
 
@@ -19,6 +22,16 @@ def test_a_misspelt_input_is_named_with_what_was_meant(mock: Mock, host: str) ->
     hint = reply.headers[HINT]
     assert "durations (did you mean duration?)" in hint
     assert "zebra" in hint
+
+
+def test_an_item_given_twice_for_a_set_is_taken_with_a_hint() -> None:
+    colours: Object = {"type": "array", "uniqueItems": True, "items": {"type": "string"}}
+    endpoint, body = endpoint_taking({"colours": colours}), cast("Object", {"colours": ["a", "a"]})
+    assert endpoint.validate(body, coerce=True) == []
+    hint = of_lax_values(endpoint, body)
+    assert (
+        hint == """colours: the document lists each item once; fal's Pydantic takes ["a","a"] too"""
+    )
 
 
 def test_an_input_with_nothing_amiss_brings_no_hint(mock: Mock) -> None:

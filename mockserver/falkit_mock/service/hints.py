@@ -46,7 +46,11 @@ _NOUNS = {
 
 
 def _listed(fault: Mapping[str, object]) -> str | None:
-    """Return what the document lists where a fault is about a number's or boolean's type."""
+    """Return what the document lists where a fault is about a number's or boolean's type, or a
+    set's items.
+    """
+    if "'uniqueItems'" in str(fault["msg"]):
+        return "each item once"
     kind, _, rest = str(fault["type"]).partition("_")
     return _NOUNS.get(kind) if rest in ("type", "parsing", "from_float") else None
 
