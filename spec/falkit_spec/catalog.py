@@ -273,7 +273,7 @@ class _Own:
 
 def _line(text: str) -> str:
     """Return a note as one line: files may be called whatever their owner likes."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", "?", text)[:500]
+    return "".join(one if one.isprintable() else "?" for one in text[:500])
 
 
 def _chosen(

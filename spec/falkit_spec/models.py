@@ -26,21 +26,17 @@ Handler: TypeAlias = Callable[[Any], Any]
 class Model:
     """What an object is read into: `__dict__` has its fields by their names in JSON."""
 
-    __slots__ = (
-        "__dict__",
-        "__pydantic_extra__",
-        "__pydantic_fields_set__",
-        "__pydantic_private__",
-    )
+    __slots__ = ("__dict__", *(f"__pydantic_{x}__" for x in ("extra", "fields_set", "private")))
     __pydantic_extra__: dict[str, Any] | None
 
 
-def build(schema: Object, *, strict: bool = False) -> SchemaValidator:
+def build(schema: Object, *, strict: bool = False, brief: bool = False) -> SchemaValidator:
     """Build the validator of one input schema.
 
-    `strict` has it take no number or boolean of another type.
+    `strict` has it take no number or boolean of another type; `brief` has it name only the first
+    wrong item of each list.
     """
-    return SchemaValidator(cast("Any", _Builder(schema, strict).body()))
+    return SchemaValidator(cast("Any", _Builder(schema, strict=strict, brief=brief).body()))
 
 
 _DEEPEST, _MOST = 60, 20_000
@@ -88,8 +84,9 @@ _FORMATS: dict[str, Core] = {
 class _Builder:
     """Builds what Pydantic's core takes; objects under `$defs` become its definitions."""
 
-    def __init__(self, root: Object, strict: bool) -> None:
+    def __init__(self, root: Object, *, strict: bool, brief: bool) -> None:
         self._root = root
+        self._brief = {"fail_fast": True} if brief else {}
         self._strict = {"strict": True} if strict else {}
         self._definitions: dict[str, Core] = {}
         # References that are being followed, and those among them that lead back.
@@ -243,7 +240,8 @@ class _Builder:
     def _model(self, schema: Object, name: str) -> Core:
         title, extra = schema.get("title"), schema.get("additionalProperties", True)
         musts = schema.get("required")
-        required = [one for one in musts if isinstance(one, str)] if is_array(musts) else []
+        named_musts = (one for one in musts if isinstance(one, str)) if is_array(musts) else ()
+        required = dict.fromkeys(named_musts)
         fields: dict[str, Core] = {}
         named = ordered(schema)
         for field, node in {**named, **{one: {} for one in required if one not in named}}.items():
@@ -273,7 +271,7 @@ class _Builder:
 
     def _list(self, schema: Object, name: str) -> Core:
         least, most = schema.get("minItems"), schema.get("maxItems")
-        limits: Core = {} if least is None else {"min_length": least}
+        limits = self._brief | ({} if least is None else {"min_length": least})
         limits |= {} if most is None else {"max_length": most}
         first, rest = schema.get("prefixItems"), schema.get("items")
         if not is_array(first):
@@ -282,13 +280,14 @@ class _Builder:
         places = [self._node(node, name) for node in first]
         if rest in (None, False) and least == most == len(places):
             # So Pydantic writes a tuple.
-            return {"type": "tuple", "items_schema": places}
+            return {"type": "tuple", "items_schema": places, **self._brief}
         needed = least if isinstance(least, int) else 0
         places[needed:] = [
             {"type": "default", "schema": core, "default": None} for core in places[needed:]
         ]
         places.append(self._node(rest, name) if rest is not None else {"type": "any"})
         each: Core = {"type": "tuple", "items_schema": places, "variadic_item_index": len(first)}
+        each |= self._brief
         return {"type": "chain", "steps": [{"type": "list", **limits}, each]}
 
     def _literal(self, values: list[JSON]) -> Core:

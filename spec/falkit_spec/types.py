@@ -118,6 +118,15 @@ def copy_json(value: JSON) -> JSON:
     return [copy_json(one) for one in value] if isinstance(value, list) else value
 
 
+def whole(value: JSON) -> JSON:
+    r"""Return a copy whose texts have no halves of characters, such as JSON's `"\ud83d"`."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {name.encode("utf-8", "replace").decode(): whole(one) for name, one in value.items()}
+    return [whole(one) for one in value] if isinstance(value, list) else value
+
+
 _MAX_DEPTH = 100
 _MAX_INTEGER = 10**400
 """More than a float holds, yet short enough to be written out."""

@@ -230,3 +230,11 @@ def test_there_is_nothing_to_reload_without_documents(falkit: Falkit) -> None:
     done = falkit("serve", "--port", "0", "--reload")
     assert (done.returncode, done.stdout) == (2, "")
     assert "reload: there are no documents of yours to watch; give it folders" in done.stderr
+
+
+def test_no_word_of_the_command_line_does_anything_to_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["spec", "list", "\x1b[31m\u202e"])
+    assert capsys.readouterr().err == "falkit: Got unexpected extra argument ( [31m )\n"

@@ -278,9 +278,9 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_name_of_several_lines_makes_no_second_line(tmp_path: Path) -> None:
-    write(tmp_path / "a\nfalkit: all is well\x1b[2J.json", "no JSON")
+    write(tmp_path / "a\nfalkit: all is well\x1b[2J\u202e.json", "no JSON")
     (said,) = Catalog.read([tmp_path]).notes
-    assert "a?falkit: all is well?[2J.json: not JSON" in said
+    assert "a?falkit: all is well?[2J?.json: not JSON" in said
 
 
 def test_notes_are_bounded(tmp_path: Path) -> None:

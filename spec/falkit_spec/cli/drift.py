@@ -294,7 +294,7 @@ def _read(fetcher: Fetcher, word: str, base: str, root: Path) -> tuple[Document,
             else "no file"
         )
         raise SpecError(
-            f"is neither an endpoint's id such as fal-ai/flux/dev nor a URL, and {what}"
+            f"{word}: is neither an endpoint's id such as fal-ai/flux/dev nor a URL, and {what}"
         )
     url = address_of(endpoint_id, base)
     return _fetched(fetcher, url, endpoint_id), _USER.sub("//", url, count=1)

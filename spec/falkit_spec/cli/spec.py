@@ -110,7 +110,7 @@ def list_(form: str, documents: tuple[str, ...], as_of: str | None) -> None:
     table(header, rows, right=(4, 5), optional=(2, 3, 4, 1), cut=0, width=terminal_width())
     for one in found:
         if "problem" in one:
-            click.echo(f"falkit: {one['endpoint']}: {one['problem']}", err=True)
+            click.echo(printable(f"falkit: {one['endpoint']}: {one['problem']}"), err=True)
 
 
 @spec.command()
@@ -141,7 +141,7 @@ def show(endpoint_id: str, form: str, documents: tuple[str, ...], as_of: str | N
     else:
         click.echo(f"input: {taken(endpoint.input_schema, endpoint.input_schema)}")
     for line in _facts(endpoint):
-        click.echo(line)
+        click.echo("\n".join(map(printable, line.split("\n"))))
 
 
 @spec.command()
@@ -175,7 +175,7 @@ def combinations(
     if count > _MOST_ROWS:
         raise click.UsageError(
             f"{endpoint.id} has {many(count)} combinations, and at most {_MOST_ROWS:,} are printed;"
-            f" choose from its inputs, such as --fields {','.join(names[:2])}"
+            f" choose from its inputs, such as --fields {printable(','.join(names[:2]))}"
         )
     found = endpoint.combining.each(names)
     if form == "json":
@@ -336,7 +336,9 @@ def _print_csv(names: Sequence[str], found: Iterable[Combination]) -> None:
 
 def _print_table(endpoint: Endpoint, names: Sequence[str], found: Iterable[Combination]) -> None:
     # The widths are known before the rows are, but for prices of more than 10 dollars.
-    columns = [[name, *map(written, endpoint.combining.choices[name])] for name in names]
+    shown = [*map(printable, names)]
+    choices = [map(written, endpoint.combining.choices[name]) for name in names]
+    columns = [[name, *cells] for name, cells in zip(shown, choices, strict=True)]
     columns.append(["price", _dollars(Decimal("0.01")) if endpoint.pricing else UNKNOWN])
     widths = [max(map(len, column)) for column in columns]
 
@@ -348,10 +350,10 @@ def _print_table(endpoint: Endpoint, names: Sequence[str], found: Iterable[Combi
     count = legal = 0
     for one in found:
         if not count:
-            click.echo(line([*names, "price"], "legal"))
+            click.echo(line([*shown, "price"], "legal"))
             click.echo(line(["-" * width for width in widths], "-----"))
         cells = [*map(written, one.values.values()), _dollars(one.price) or UNKNOWN]
-        click.echo(line(cells, "yes" if one.legal else f"no: {one.why}"))
+        click.echo(line(cells, "yes" if one.legal else printable(f"no: {one.why}")))
         count, legal = count + 1, legal + one.legal
     click.echo(f"\n{count:,} combinations, {legal:,} legal" if count else _NOTHING)
 
