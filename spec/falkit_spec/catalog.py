@@ -18,6 +18,7 @@ from falkit_spec.fitting import Fitting
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import ordered
 from falkit_spec.sources import Reader, Source, Sources, check_places, reads_as
+from falkit_spec.types import printable
 
 _HERE = Path(__file__).parent
 _log = logging.getLogger("falkit_spec")
@@ -273,7 +274,7 @@ class _Own:
 
 def _line(text: str) -> str:
     """Return a note as one line: files may be called whatever their owner likes."""
-    return "".join(one if one.isprintable() else "?" for one in text[:500])
+    return printable(text[:500])
 
 
 def _chosen(

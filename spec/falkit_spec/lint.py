@@ -10,7 +10,7 @@ from falkit_spec.document import RESULT, Document
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import BadDocument
 from falkit_spec.schema import ordered, resolve
-from falkit_spec.types import JSON, Object, dig, is_array, is_object
+from falkit_spec.types import JSON, Object, dig, is_array, is_object, printable
 
 _MOST = 100
 _LONGEST = 200
@@ -35,7 +35,7 @@ def lint(document: Document) -> list[str]:
 
 
 def _line(text: str) -> str:
-    text = "".join(one if one.isprintable() else "?" for one in text)
+    text = printable(text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 

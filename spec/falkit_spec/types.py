@@ -111,6 +111,11 @@ def is_shallow(value: JSON, levels: int) -> bool:
     return False
 
 
+def printable(text: str) -> str:
+    """Return a text that does nothing to a terminal and has one line: `?` for what isn't shown."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def copy_json(value: JSON) -> JSON:
     """Return a copy that shares no object or array, quicker than `copy.deepcopy` does."""
     if isinstance(value, dict):

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from falkit_spec.catalog import Catalog
-from falkit_spec.cli.options import document_options, read_catalog
+from falkit_spec.cli.options import document_options, format_option, read_catalog
 from falkit_spec.drift.recordings import Call, Recordings, read_recordings
 from falkit_spec.drift.report import BREAKING, INCOMPARABLE, plain
 from falkit_spec.endpoint import Endpoint
@@ -43,14 +43,7 @@ class Finding:
 @document_options
 @click.option("--endpoint", metavar="ID", help="The endpoint of inputs that name none.")
 @click.option("--outputs", is_flag=True, help="What names no endpoint is an output.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print it.",
-)
+@format_option
 def check(
     files: tuple[Path, ...],
     documents: tuple[str, ...],

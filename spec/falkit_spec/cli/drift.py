@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from falkit_spec.catalog import Catalog
-from falkit_spec.cli.options import document_options, folder_option
+from falkit_spec.cli.options import document_options, folder_option, format_option
 from falkit_spec.document import Document, is_id
 from falkit_spec.drift.fetch import Fetcher, address_of
 from falkit_spec.drift.folder import Folder, checked, newest, today
@@ -125,14 +125,7 @@ def add(
 )
 @_FROM
 @click.option("--prose", is_flag=True, help="Also name changed descriptions, examples and order.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print it.",
-)
+@format_option
 def diff(
     ids: tuple[str, ...],
     documents: tuple[str, ...],

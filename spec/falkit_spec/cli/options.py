@@ -52,6 +52,16 @@ AS_OF = click.Option(
 )
 
 
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
+
+
 def document_options(command: _Command) -> _Command:
     """Add --documents and --as-of to a command; falkit.toml can set them, too."""
     return _with(command, AS_OF, DOCUMENTS)
