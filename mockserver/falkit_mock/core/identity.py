@@ -104,6 +104,10 @@ class Identity:
             return request_id
         return self._uuid(b"try " + request_id.encode(), attempts, self._key_of(request_id))
 
+    def node_id(self, request_id: str, number: int) -> str:
+        """Return the request id of a step of a workflow; the first is 1."""
+        return self._uuid(b"node " + request_id.encode(), number, self._key_of(request_id))
+
     def secret(self, purpose: str) -> bytes:
         """Return a secret key to sign with."""
         return self._digest(b"secret " + purpose.encode(), 32)

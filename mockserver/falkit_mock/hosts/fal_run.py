@@ -10,17 +10,20 @@ from falkit_mock.core.errors import application_not_found, too_many_values, too_
 from falkit_mock.core.jobs import ModelRequest, RequestOptions
 from falkit_mock.core.limits import AT_ONCE, JSON_VALUES, REFUSED_AT_ONCE
 from falkit_mock.faults.rules import MARKS, NO_MAGIC
-from falkit_mock.hosts import Host, RequestContext, authorize, unless_gone
+from falkit_mock.hosts import SOCKET_INPUT, Host, RequestContext, authorize, unless_gone
 from falkit_mock.hosts.addresses import split_app
 from falkit_mock.hosts.faults import before_alias, before_model, note_job
 from falkit_mock.hosts.options import OPERATIONS, read_options
-from falkit_mock.hosts.replies import Reply, outcome_reply
+from falkit_mock.hosts.replies import AnyReply, outcome_reply
+from falkit_mock.hosts.streams import streamed
 from falkit_mock.service.guesses import guess, hint_of, may_be_endpoint
 from falkit_mock.service.outcomes import read_at_once, read_request
 from falkit_mock.service.service import Service
-from falkit_spec import JSON, Catalog
+from falkit_spec import JSON, Catalog, Endpoint
+from falkit_spec.streams import STREAM
 
 _LOWER, _UPPER, _TITLE = MARKS
+_STREAM, _WORKFLOWS = f"/{STREAM}", "workflows/"
 
 
 async def read_model_request(
@@ -33,6 +36,8 @@ async def read_model_request(
     if context.address.slash and path != app:
         path += "/"
     endpoint, posts, hint = catalog.endpoints.get(path), context.method == "POST", None
+    if endpoint is None and (path.endswith(_STREAM) or SOCKET_INPUT in context.scope):
+        endpoint = catalog.at(path)
     guessing = endpoint is None and posts and _may_guess(path, catalog, service)
     if endpoint is None and not catalog.has_app(app):
         before_alias(service, context, path, OPERATIONS[context.address.role])
@@ -47,7 +52,12 @@ async def read_model_request(
     if guessing:
         endpoint = guess(path, parsed_body)
         hint = hint_of(endpoint)
+    nodes: dict[str, Endpoint] = {}
+    if path.startswith(_WORKFLOWS) and endpoint is not None and endpoint.workflow is not None:
+        for node in endpoint.workflow.nodes:
+            nodes[node.id] = catalog.at(node.app) or guess(node.app, node.input)
     request = ModelRequest(
+        nodes=nodes,
         path=path,
         app=app,
         endpoint=endpoint,
@@ -103,12 +113,11 @@ def _nothing_there(catalog: Catalog, app: str, path: str) -> str:
 class FalRun(Host):
     """POST /{endpoint id}.
 
-    What an app may have besides, LTX-2 has not: `/stream` and `/realtime` are paths that it
-    doesn't know. A WebSocket's handshake is a GET, and is answered as one (wire.md §8). The inputs
-    that come by ws.fal.run are answered here too.
+    And POST to `/stream` behind an id that has it, or to an id that ends so: the answer is a stream
+    of events (wire.md §8). The inputs that come by a WebSocket are answered here too.
     """
 
-    async def __call__(self, context: RequestContext) -> Reply:
+    async def __call__(self, context: RequestContext) -> AnyReply:
         app, _ = split_app(context.address.path)
         service, magic = self._service, NO_MAGIC
         request = await read_model_request(context, app, self._catalog, service)
@@ -116,6 +125,8 @@ class FalRun(Host):
             context.allow("POST")
         if request.marked or not service.rules.idle:
             magic = await before_model(service, context, request, "run")
+        if request.endpoint is not None and request.path.endswith(_STREAM):
+            return await streamed(service, context, request, magic)
         job = service.start(request, magic)
         if job.outcome is None or service.clock.now() < job.ends:
             job = await unless_gone(context.receive, service.finish(job))

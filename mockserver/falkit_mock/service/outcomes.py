@@ -39,6 +39,7 @@ from falkit_mock.service.inputs import (
     unreachable,
 )
 from falkit_mock.service.lengths import ASSUMED, measured
+from falkit_mock.service.workflows import Run, run
 from falkit_mock.settings import Settings
 from falkit_mock.store import FileRecord, Store
 from falkit_spec import JSON, Endpoint, Figures
@@ -377,9 +378,32 @@ class Outcomes:
     ) -> Outcome:
         if rejected:
             return _hinted(_refuse_media(parsed, rejected, self._settings))
+        if parsed.endpoint.workflow is not None:
+            return self.run(request_id, parsed, request).outcome
+        return self._completed(parsed, request, request_id, request_id)
+
+    def run(self, request_id: str, parsed: ParsedRequest, request: ModelRequest) -> Run:
+        """Run a workflow's steps, and keep their files with those of its job."""
+        return run(
+            parsed,
+            request,
+            request_id,
+            self._identity,
+            lambda call: read_request(call, self._settings),
+            lambda checked, call, id: self._completed(measured(checked, {}), call, id, request_id),
+        )
+
+    def success(self, request_id: str, parsed: ParsedRequest, request: ModelRequest) -> Outcome:
+        """Return what a call would have come to that fails on its way; no file of it is kept."""
+        return complete(measured(parsed, {}), request, request_id, self._identity)[0]
+
+    def _completed(
+        self, parsed: ParsedRequest, request: ModelRequest, request_id: str, owner: str
+    ) -> Outcome:
+        """Return a success, and keep its files with the job that they belong to."""
         outcome, record = complete(parsed, request, request_id, self._identity)
         if record is not None:
-            self._store.add_file(record)
+            self._store.add_file(replace(record, request_id=owner))
         return outcome
 
 

@@ -134,10 +134,14 @@ class Service:
                 await self.clock.wait(job.ends, self.clock.notifier.waiter())
                 job = self.store.get(job.id) or job
         except asyncio.CancelledError:
-            # The caller hung up, and nobody can ask for this job again.
-            self._end(job, platform_error("client_disconnected"))
+            self.leave(job)
             raise
         return job
+
+    def leave(self, job: Job) -> None:
+        """End a direct call whose caller has hung up: nobody can ask for it again."""
+        if self.clock.now() < job.ends:
+            self._end(job, platform_error("client_disconnected"))
 
     def _refuse_at_once(self, job: Job) -> None:
         """End a direct call that the model refuses; a fault takes its time."""
