@@ -146,7 +146,7 @@ class Catalog:
         """Return the endpoint that is called at a path: its id, or another way to call it."""
         found = self.endpoints.get(path)
         before, _, way = path.rpartition("/")
-        if found is not None or way not in WAYS:
+        if found is not None or way not in WAYS or before.endswith(f"/{way}"):
             return found
         other = self.endpoints.get(before)
         return other if other is not None and getattr(other, way) is not None else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -254,33 +255,34 @@ async def _off_loop(size: int, work: Any, value: Any) -> Any:
     return work(value) if size <= AT_ONCE else await asyncio.to_thread(work, value)
 
 
-def _pack(value: Any) -> bytes:
-    # Lazy: most runs have no such socket.
-    import msgpack
+def _msgpack() -> Any:
+    # Lazy, since most runs have no such socket; and it has no types.
+    return import_module("msgpack")
 
-    packed: bytes = msgpack.packb(value, use_bin_type=True)
+
+def _pack(value: Any) -> bytes:
+    packed: bytes = _msgpack().packb(value, use_bin_type=True)
     return packed
 
 
 def _unpack(data: bytes) -> bytes:
-    import msgpack
-
     try:
-        value = msgpack.unpackb(data, raw=False)
-        return dumps(_as_json(value))
-    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
-        raise _BadInput(f"the message is no msgpack: {error}") from None
+        return dumps(_as_json(_msgpack().unpackb(data, raw=False)))
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise _BadInput(f"the message is no msgpack: {error or type(error).__name__}") from None
 
 
-def _as_json(value: Any) -> JSON:
+def _as_json(value: object) -> JSON:
     """Return unpacked msgpack as JSON: bytes, such as a picture's, as a data URI."""
     if isinstance(value, dict):
-        entries = cast("dict[Any, Any]", value).items()
-        if not all(isinstance(name, str) for name, _ in entries):
-            raise ValueError("the names of fields are texts")
-        return {str(name): _as_json(one) for name, one in entries}
+        read: dict[str, JSON] = {}
+        for name, one in cast("dict[object, object]", value).items():
+            if not isinstance(name, str):
+                raise ValueError("the names of fields are texts")
+            read[name] = _as_json(one)
+        return read
     if isinstance(value, list):
-        return [_as_json(one) for one in cast("list[Any]", value)]
+        return [_as_json(one) for one in cast("list[object]", value)]
     if isinstance(value, bytes):
         return f"data:{_kind(value)};base64,{base64.b64encode(value).decode()}"
     if value is None or isinstance(value, str | int | float):

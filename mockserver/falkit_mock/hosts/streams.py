@@ -105,15 +105,15 @@ class _Told:
         service, parsed, request = self._service, self._parsed, self._request
         if parsed.endpoint.workflow is not None:
             run = service.outcomes.run(self._job.id, parsed, request)
-            events = run.events[:-1]
-            return events if outcome.ok or outcome.body == run.outcome.body else events[:1]
+            steps = run.events[:-1]
+            return steps if outcome.ok or outcome.body == run.outcome.body else steps[:1]
         ok = outcome.ok
         success = outcome if ok else service.outcomes.success(self._job.id, parsed, request)
         output = parse_body(success.body)
         events = partials(output, parsed.input, parsed.endpoint) if is_object(output) else []
         return events if ok else events[: len(events) // 2]
 
-    def _last(self, outcome: Outcome, told: Sequence[Object]) -> Object | list[Object]:
+    def _last(self, outcome: Outcome, told: Sequence[Object]) -> Object:
         output = parse_body(outcome.body)
         workflow = self._parsed.endpoint.workflow
         if workflow is not None and not outcome.ok:
@@ -142,5 +142,5 @@ def _due(job: Job, now: float, of: int) -> int:
     return sum(_moment(job, number, of) <= now for number in range(of))
 
 
-def _event(data: object) -> bytes:
+def _event(data: Object) -> bytes:
     return b"data: " + dumps(data) + b"\n\n"
