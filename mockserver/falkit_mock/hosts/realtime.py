@@ -209,19 +209,19 @@ class _Conversation(_Socket):
             await self._tell({"type": "x-fal-message", "action": "timings", "timing": seconds})
         return True
 
-    async def _with_content(self, value: JSON) -> Any:
+    async def _with_content(self, value: JSON, field: str = "") -> Any:
         """Return an output with the bytes of each picture in the place of its URL."""
         if is_array(value):
-            return [await self._with_content(one) for one in value]
+            return [await self._with_content(one, field) for one in value]
         if not is_object(value):
             return value
         url = value.get("url")
-        if isinstance(url, str) and is_picture(value):
+        if isinstance(url, str) and is_picture(field, value):
             own = self._service.media.own_file(url, self._media_base)
             data = await _bytes_of(url, own if isinstance(own, OwnFile) else None)
             told = {name: value[name] for name in ("width", "height") if name in value}
             return {"content": data, "content_type": _kind(data), **told}
-        return {name: await self._with_content(one) for name, one in value.items()}
+        return {name: await self._with_content(one, name) for name, one in value.items()}
 
 
 async def _bytes_of(url: str, own: OwnFile | None) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from mimetypes import guess_type
 
 from falkit_fixtures import images
 from falkit_spec import JSON, Endpoint
@@ -32,7 +33,7 @@ def partials(
     if not files:
         return _growing(output, input, endpoint, stream)
     count = _OTHERS if stream.events is None else stream.events
-    if any(map(is_picture, files)):
+    if any(is_picture(field, file) for field, file in files):
         preview = _previewed(output)
         assert is_object(preview)
         # A copy each, since whoever has one may change it.
@@ -70,7 +71,6 @@ def _growing(
     so_far = dict.fromkeys(texts, "")
     for number in range(most):
         fresh = dict.fromkeys(texts, "")
-        # The last words come with the output itself, unless each event has only its own.
         for name, word in words[_share(number, most, words) : _share(number + 1, most, words)]:
             fresh[name] += word
             so_far[name] += word
@@ -84,41 +84,43 @@ def _share(number: int, of: int, words: list[tuple[str, str]]) -> int:
     return len(words) * number // of
 
 
-def _files(value: JSON | Mapping[str, JSON]) -> Iterator[Mapping[str, JSON]]:
-    """Yield the files in an output, however deep: objects with a URL."""
+def _files(
+    value: JSON | Mapping[str, JSON], field: str = ""
+) -> Iterator[tuple[str, Mapping[str, JSON]]]:
+    """Yield the files in an output, however deep, by field: objects with a URL."""
     if isinstance(value, Mapping):
         if isinstance(value.get("url"), str):
-            yield value
+            yield field, value
         else:
-            for one in value.values():
-                yield from _files(one)
+            for name, one in value.items():
+                yield from _files(one, name)
     elif is_array(value):
         for one in value:
-            yield from _files(one)
+            yield from _files(one, field)
 
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif")
+def is_picture(field: str, file: Mapping[str, JSON]) -> bool:
+    """Tell whether a file is a picture, by what it says of itself, else by its field's name."""
+    kind = file.get("content_type") or _by_name(file)
+    return kind.startswith("image/") if isinstance(kind, str) else "image" in field.lower()
 
 
-def is_picture(file: Mapping[str, JSON]) -> bool:
-    """Tell whether a file is a picture, by what it says of itself."""
-    kind = file.get("content_type")
-    if isinstance(kind, str):
-        return kind.startswith("image/")
-    named = [str(file.get(key) or "").lower().partition("?")[0] for key in ("file_name", "url")]
-    sized = "width" in file and not any(name.endswith((".mp4", ".webm", ".mov")) for name in named)
-    return sized or any(name.endswith(_PICTURES) for name in named)
+def _by_name(file: Mapping[str, JSON]) -> str | None:
+    named = (str(file.get(key) or "").partition("?")[0] for key in ("file_name", "url"))
+    return next((kind for name in named if (kind := guess_type(name, strict=False)[0])), None)
 
 
-def _previewed(value: JSON | Mapping[str, JSON]) -> JSON:
-    """Return an output with a preview in the place of each picture, and without other files."""
+def _previewed(value: JSON | Mapping[str, JSON], field: str = "") -> JSON:
+    """Return an output with a preview in the place of each picture."""
     if isinstance(value, Mapping):
-        if isinstance(url := value.get("url"), str):
+        if isinstance(value.get("url"), str):
+            if not is_picture(field, value):
+                return {**value}
             typed = "content_type" in value
             kind: Object = {"content_type": "image/jpeg"} if typed else {}
-            return {**value, **kind, "url": _preview() if is_picture(value) else url}
-        return {name: _previewed(one) for name, one in value.items()}
-    return [_previewed(one) for one in value] if is_array(value) else value
+            return {**value, **kind, "url": _preview()}
+        return {name: _previewed(one, name) for name, one in value.items()}
+    return [_previewed(one, field) for one in value] if is_array(value) else value
 
 
 @cache
