@@ -35,6 +35,8 @@ from falkit_spec.types import is_object
 CONNECTION = "falkit.connection"
 # In the scope of an input that came by a WebSocket.
 SOCKET_INPUT = "falkit.input"
+# What the handshake of a model's socket may ask for.
+MAX_BUFFERING = "max_buffering"
 
 
 class Connection(Protocol):
