@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from falkit import Settings
 from own_documents import EVIDENCE, answering, data_of, overlay, write
-from serving import PATIENCE, Mock, Serve, WatchedClock
+from serving import PATIENCE, Mock, Serve, WatchedClock, running
 
 CHAT, PAINT, SAY, PLAIN = "acme/chat", "acme/paint/stream", "acme/say", "acme/plain"
 TEXT = "Rain falls on the lighthouse, and the keeper sleeps."
@@ -56,6 +57,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture(scope="module")
+def served(folder: Path) -> Generator[Mock]:
+    """The mock of `mock`."""
+    with running(Settings(timing="instant", documents=[folder])) as served:
+        yield served
+
+
+@pytest.fixture
+def mock(served: Mock) -> Mock:
+    """A reset mock with these documents."""
+    assert served.http.post("/__falkit/reset").status_code == 200
+    return served
+
+
 @contextmanager
 def _streamed(
     mock: Mock, path: str, input: object = ASKED, **headers: str
@@ -80,8 +95,7 @@ def _events(mock: Mock, path: str, input: object = ASKED, **headers: str) -> lis
         return [_event(line) for line in lines]
 
 
-def test_a_text_grows_word_by_word(serve: Serve, folder: Path) -> None:
-    mock = serve(documents=[folder])
+def test_a_text_grows_word_by_word(mock: Mock) -> None:
     *before, last = _events(mock, f"{CHAT}/stream")
     assert last["output"] == mock.run(ASKED, CHAT).json()["output"]
     assert last["partial"] is False
@@ -101,8 +115,8 @@ def test_each_event_may_bring_only_what_is_new(serve: Serve, folder: Path, tmp_p
     assert "".join(event["output"] for event in before) == last["output"]
 
 
-def test_pictures_come_as_previews(serve: Serve, folder: Path) -> None:
-    *before, last = _events(serve(documents=[folder]), PAINT)
+def test_pictures_come_as_previews(mock: Mock) -> None:
+    *before, last = _events(mock, PAINT)
     assert len(before) == 3
     for event in before:
         (image,) = event["images"]
@@ -111,22 +125,20 @@ def test_pictures_come_as_previews(serve: Serve, folder: Path) -> None:
     assert last["images"][0]["url"].startswith("http")
 
 
-def test_other_files_come_last(serve: Serve, folder: Path) -> None:
-    *before, last = _events(serve(documents=[folder]), f"{SAY}/stream")
+def test_other_files_come_last(mock: Mock) -> None:
+    *before, last = _events(mock, f"{SAY}/stream")
     assert [event["progress"] for event in before] == [0.33, 0.67]
     assert last.keys() == {"audio"}
 
 
-def test_a_models_own_stream_is_no_other_models(serve: Serve, folder: Path) -> None:
-    mock = serve(documents=[folder])
+def test_a_models_own_stream_is_no_other_models(mock: Mock) -> None:
     for path in (f"{PLAIN}/stream", f"{PAINT}/stream"):
         reply = mock.http.post(f"/fal.run/{path}", json=ASKED)
         inside = path.split("/", 2)[2]
         assert (reply.status_code, reply.json()) == (404, {"detail": f"Path /{inside} not found"})
 
 
-def test_the_queue_takes_it_too_and_its_result_is_the_output(serve: Serve, folder: Path) -> None:
-    mock = serve(documents=[folder])
+def test_the_queue_takes_it_too_and_its_result_is_the_output(mock: Mock) -> None:
     for path in (f"{CHAT}/stream", PAINT):
         job = mock.submit(ASKED, path)
         result = mock.result(job)
@@ -134,8 +146,7 @@ def test_the_queue_takes_it_too_and_its_result_is_the_output(serve: Serve, folde
     assert [job["endpoint_id"] for job in mock.jobs()] == [PAINT, CHAT]
 
 
-def test_what_is_refused_is_no_stream(serve: Serve, folder: Path) -> None:
-    mock = serve(documents=[folder])
+def test_what_is_refused_is_no_stream(mock: Mock) -> None:
     reply = mock.http.post(f"/fal.run/{CHAT}/stream", json={"prompt": 7})
     assert (reply.status_code, reply.headers["content-type"]) == (422, "application/json")
     assert reply.json()["detail"][0]["loc"] == ["body", "prompt"]
@@ -171,8 +182,7 @@ def test_a_comment_comes_after_15_silent_seconds(
 
 
 @pytest.mark.parametrize("path", [f"{CHAT}/stream", PAINT])
-def test_a_failure_on_the_way_is_the_last_event(serve: Serve, folder: Path, path: str) -> None:
-    mock = serve(documents=[folder])
+def test_a_failure_on_the_way_is_the_last_event(mock: Mock, path: str) -> None:
     *before, last = _events(mock, path, **{"x-falkit-fault": "content_policy_violation"})
     assert before
     assert last["detail"][0]["type"] == "content_policy_violation"
@@ -190,15 +200,13 @@ def test_a_failure_may_come_in_the_place_of_the_stream(serve: Serve, folder: Pat
 @pytest.mark.parametrize(
     ("fault", "status"), [("bad_key on=run", 401), ("account_locked", 403), ("ingress_error", 503)]
 )
-def test_faults_of_a_call_apply(serve: Serve, folder: Path, fault: str, status: int) -> None:
-    mock = serve(documents=[folder])
+def test_faults_of_a_call_apply(mock: Mock, fault: str, status: int) -> None:
     headers = {"x-falkit-fault": fault}
     reply = mock.http.post(f"/fal.run/{CHAT}/stream", json=ASKED, headers=headers)
     assert reply.status_code == status
 
 
-def test_a_cut_connection_leaves_a_whole_event_and_a_part(serve: Serve, folder: Path) -> None:
-    mock = serve(documents=[folder])
+def test_a_cut_connection_leaves_a_whole_event_and_a_part(mock: Mock) -> None:
     seen: list[str] = []
     fault = {"x-falkit-fault": "half_reply"}
     url = f"/fal.run/{CHAT}/stream"
@@ -248,10 +256,9 @@ def test_a_held_stream_ends_as_a_test_has_it(
     assert events[-1]["detail"][0]["type"] == "internal_server_error"
 
 
-def test_a_stream_by_ws_fal_run(serve: Serve, folder: Path) -> None:
+def test_a_stream_by_ws_fal_run(mock: Mock) -> None:
     from websockets.sync.client import connect
 
-    mock = serve(documents=[folder])
     url = f"{mock.url.replace('http', 'ws')}/ws.fal.run/{CHAT}/stream"
     key = {"authorization": "Key id:secret"}
     with connect(url, additional_headers=key, proxy=None) as socket:

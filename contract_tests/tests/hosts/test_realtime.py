@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import msgpack  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from falkit import Settings
 from falkit_fixtures.images import sample
 from own_documents import EVIDENCE, data_of, overlay, write
-from serving import KEY, PATIENCE, Mock, Serve, WatchedClock
+from serving import KEY, PATIENCE, Mock, Serve, WatchedClock, running
 
+# It has no types.
+msgpack: Any = import_module("msgpack")
 PAINT, OWN, TIMED = "acme/paint", "acme/draw/realtime", "acme/timed"
 ASKED = {"prompt": "A lighthouse", "duration": 6}
 
@@ -34,10 +37,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture(scope="module")
+def served(folder: Path) -> Generator[Mock]:
+    """The mock of `mock`."""
+    with running(Settings(timing="instant", documents=[folder])) as served:
+        yield served
+
+
 @pytest.fixture
-def mock(serve: Serve, folder: Path) -> Mock:
-    """A mock with these documents."""
-    return serve(documents=[folder])
+def mock(served: Mock) -> Mock:
+    """A reset mock with these documents."""
+    assert served.http.post("/__falkit/reset").status_code == 200
+    return served
 
 
 @contextmanager
@@ -50,7 +61,7 @@ def opened(
 
 
 def packed(value: object) -> bytes:
-    data: bytes = msgpack.packb(value)  # pyright: ignore[reportUnknownMemberType, reportAssignmentType]
+    data: bytes = msgpack.packb(value)
     return data
 
 
@@ -59,7 +70,7 @@ def told(socket: ClientConnection) -> Any:
     message = socket.recv(PATIENCE)
     if isinstance(message, str):
         return json.loads(message)
-    return msgpack.unpackb(message)  # pyright: ignore[reportUnknownMemberType]
+    return msgpack.unpackb(message)
 
 
 def token(mock: Mock, path: str, **body: object) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from falkit import Settings
 from falkit_spec import Catalog
 from own_documents import EVIDENCE, answering, data_of, overlay, write
-from serving import Mock, Serve, WatchedClock
+from serving import Mock, Serve, WatchedClock, running
 
 STICKER, PASSED = "workflows/acme/sticker", "workflows/acme/passed"
 PAINT, CUT = "acme/paint", "acme/cut/out"
@@ -50,10 +52,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.fixture
-def mock(serve: Serve, folder: Path) -> Mock:
+@pytest.fixture(scope="module")
+def mock(folder: Path) -> Generator[Mock]:
     """A mock with these documents."""
-    return serve(documents=[folder])
+    with running(Settings(timing="instant", documents=[folder])) as served:
+        yield served
 
 
 def _events(mock: Mock, id: str, input: object, **headers: str) -> list[dict[str, Any]]:

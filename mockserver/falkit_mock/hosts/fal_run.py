@@ -20,7 +20,7 @@ from falkit_mock.service.guesses import guess, hint_of, may_be_endpoint
 from falkit_mock.service.outcomes import read_at_once, read_request
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog, Endpoint
-from falkit_spec.streams import STREAM
+from falkit_spec.streams import STREAM, Workflow
 
 _LOWER, _UPPER, _TITLE = MARKS
 _STREAM, _WORKFLOWS = f"/{STREAM}", "workflows/"
@@ -54,8 +54,7 @@ async def read_model_request(
         hint = hint_of(endpoint)
     nodes: dict[str, Endpoint] = {}
     if path.startswith(_WORKFLOWS) and endpoint is not None and endpoint.workflow is not None:
-        for node in endpoint.workflow.nodes:
-            nodes[node.id] = catalog.at(node.app) or guess(node.app, node.input)
+        nodes = await to_thread(_steps, endpoint.workflow, catalog)
     request = ModelRequest(
         nodes=nodes,
         path=path,
@@ -75,6 +74,17 @@ async def read_model_request(
         if (checked := read_at_once(request, service.settings)) is not None:
             return replace(request, checked=checked)
     return replace(request, checked=await to_thread(read_request, request, service.settings))
+
+
+def _steps(workflow: Workflow, catalog: Catalog) -> dict[str, Endpoint]:
+    """Return the endpoints of a workflow's nodes, each ready to be called; it may take a while."""
+    found: dict[str, Endpoint] = {}
+    for node in workflow.nodes:
+        one = found[node.id] = catalog.at(node.app) or guess(node.app, node.input)
+        if not one.has_model:
+            one.validate(one.example_input())
+            one.validate(None)
+    return found
 
 
 async def _parsed(body: bytes) -> JSON | NotJson:

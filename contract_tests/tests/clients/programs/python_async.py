@@ -10,6 +10,7 @@ from typing import Any
 
 import fal_client
 import httpx
+from fal_client.client import RealtimeError
 from PIL import Image
 
 from clients.programs.telling import (
@@ -136,7 +137,7 @@ async def realtime() -> object:
         await connection.send({})
         try:
             await connection.recv()
-        except fal_client.client.RealtimeError as error:
+        except RealtimeError as error:
             return {"answers": [list(one or {}) for one in answers], "error": str(error)}
     return {}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import fal_client
 import httpx
+from fal_client.client import RealtimeError
 from PIL import Image
 
 from clients.programs.telling import (
@@ -140,7 +141,7 @@ def realtime() -> object:
         connection.send({})
         try:
             connection.recv()
-        except fal_client.client.RealtimeError as error:
+        except RealtimeError as error:
             return {"answers": [list(one or {}) for one in answers], "error": str(error)}
     return {}
 
