@@ -15,7 +15,7 @@ from PIL import Image
 
 from falkit import Settings
 from falkit_mock.cli.summary import Summary
-from falkit_mock.service.guesses import kind_of
+from falkit_mock.outputs.kinds import kind_of
 from serving import PROMPT, T2V, Mock, running
 
 HINT = "x-falkit-hint"
