@@ -74,10 +74,10 @@ def test_the_output_has_a_file_that_is_served(guessing: Mock) -> None:
     image = Image.open(
         io.BytesIO(fetched(guessing, guessing.run({}, FLUX).json(), "images").content)
     )
-    assert image.size == (256, 144)
+    assert image.size == (1024, 1024)
     sound = fetched(guessing, guessing.run({}, "acme/tts").json(), "audio").content
     with wave.open(io.BytesIO(sound)) as read:
-        assert read.getnframes() / read.getframerate() == 1.0
+        assert read.getnframes() / read.getframerate() == 10.0
     clip = fetched(guessing, guessing.run({}, "acme/x/text-to-video").json(), "video").content
     assert clip[4:8] == b"ftyp"
     model = fetched(guessing, guessing.run({}, "acme/mesh").json(), "model_glb").content

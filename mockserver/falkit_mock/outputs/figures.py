@@ -103,7 +103,7 @@ class Figures:
     @cached_property
     def fps(self) -> float:
         if self.video is not None:
-            return float(self.video.fps)
+            return self.video.fps
         found = self._first(self.fields.rates) or self.seen.fps or _number(self.shown.get("fps"))
         return _whole(min(max(found or FPS, 1.0), MOST_FPS))
 
