@@ -17,6 +17,7 @@ import math
 import struct
 import zlib
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +51,7 @@ SEEDS = (
     Seed("mp3", 8_000, 2, 576, 16_000),
     *(Seed("aac", rate, 1, 1024, rate // 4) for rate in (48_000, 44_100, 24_000, 16_000)),
     *(Seed("aac", rate, 2, 1024, rate // 3) for rate in (48_000, 44_100, 24_000, 16_000)),
-    Seed("opus", 48_000, 1, 960, 24_000),
+    Seed("opus", 48_000, 1, 960, 32_000),
 )
 CODECS = {"mp3": "libmp3lame", "aac": "aac", "opus": "libopus"}
 OPTIONS = {
@@ -104,22 +105,26 @@ def packed(seed: Seed, samples: array[int]) -> list[bytes]:
     return packets
 
 
-def build(folder: Path) -> None:
-    """Write every seed file, and the list of their digests."""
+def build(folder: Path, names: Sequence[str]) -> None:
+    """Write the seed files that are named, or all, and the list of their digests."""
     folder.mkdir(parents=True, exist_ok=True)
     sums = list[str]()
     for seed in SEEDS:
+        name = f"{seed.codec}-{seed.rate}-{seed.channels}"
+        if names and name not in names:
+            continue
         tones = [encode(seed, pitch) for pitch in seeds.PITCHES]
         packets = [packet for tone in tones for packet in tone]
         plain = b"".join(struct.pack(">H", len(packet)) + packet for packet in packets)
-        path = folder / f"{seed.codec}-{seed.rate}-{seed.channels}"
         data = zlib.compress(plain, 9)
-        path.write_bytes(data)
-        sums.append(f"{hashlib.sha256(data).hexdigest()}  {path.name}\n")
+        (folder / name).write_bytes(data)
+        sums.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
     (folder / "SHA256SUMS").write_text("".join(sorted(sums, key=lambda line: line[66:])))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER)
-    build(parser.parse_args().folder)
+    parser.add_argument("seeds", nargs="*", metavar="CODEC-RATE-CHANNELS")
+    options = parser.parse_args()
+    build(options.folder, options.seeds)

@@ -15,7 +15,8 @@ from functools import lru_cache, partial
 from hashlib import sha256
 from urllib.parse import unquote
 
-from falkit_fixtures import images, mp4, small
+from falkit_fixtures import images, models, mp4, sounds
+from falkit_fixtures.wanted import Wanted
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import WireError, bad_parts, storage_full, upload_not_found
 from falkit_mock.core.identity import Identity
@@ -252,8 +253,8 @@ class MediaFile:
 # By extension, what isn't a video: the type, and what makes it.
 _OTHERS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "png": ("image/png", lambda: images.sample("png")),
-    "wav": ("audio/wav", small.wav),
-    "glb": ("model/gltf-binary", small.glb),
+    "wav": ("audio/wav", lambda: sounds.MAKERS["wav"](Wanted("wav"))),
+    "glb": ("model/gltf-binary", lambda: models.MAKERS["glb"](Wanted("glb"))),
 }
 
 
