@@ -84,7 +84,7 @@ def test_the_output_has_a_file_that_is_served(guessing: Mock) -> None:
     magic, version, size = struct.unpack_from("<4sII", model)
     assert (magic, version, size) == (b"glTF", 2, len(model))
     length, kind = struct.unpack_from("<I4s", model, 12)
-    assert (kind, json.loads(model[20 : 20 + length])["asset"]) == (b"JSON", {"version": "2.0"})
+    assert (kind, json.loads(model[20 : 20 + length])["asset"]["version"]) == (b"JSON", "2.0")
 
 
 def test_text_is_answered_too(guessing: Mock) -> None:

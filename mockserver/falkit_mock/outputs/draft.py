@@ -119,8 +119,11 @@ class Draft:
     def answered_tokens(self) -> int:
         return tokens(self.text)
 
-    def add(self, kind: Kind, format: str, name: str, *, small: bool = False) -> DraftFile:
-        """Add a file of a format to the output; `name` is what it is called, without the format."""
+    def add(self, kind: Kind, format: str, name: str, *, like: str = "") -> DraftFile:
+        """Add a file of a format to the output; `name` is what it is called, without the format.
+
+        `like` is "small" for a thumbnail, and "frames" for an archive of a clip's frames.
+        """
         place = len(self.files)
         figures = self.figures
         width, height, fps, frames, seconds = 0, 0, 0.0, 0, 0.0
@@ -129,10 +132,16 @@ class Draft:
             (width, height), fps, frames = figures.video_size, figures.fps, figures.frames
             sound = figures.sound
         elif kind == "image":
-            width, height = _small(figures.image_size) if small else figures.image_size
+            width, height = figures.image_size
+            if like == "small":
+                width, height = _small((width, height))
         elif kind == "audio":
             seconds, rate = figures.sound_seconds, figures.sample_rate
             channels = figures.channels
+        elif kind == "document":
+            seconds = figures.heard_seconds
+        elif like == "frames":
+            (width, height), frames = figures.video_size, figures.frames
         wanted = Wanted(
             format,
             self.endpoint_id,

@@ -60,7 +60,8 @@ class FileStep:
     """What the file is called, without its format."""
     named: bool
     """Whether the document's example has a name."""
-    small: bool
+    like: str
+    """Whether it is something smaller than its kind's usual; see `Draft.add`."""
 
     @classmethod
     def of(cls, names: Sequence[str], example: JSON, makes: Kind) -> FileStep:
@@ -79,13 +80,14 @@ class FileStep:
             letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-"
             for letter in stem
         )
-        small = "thumbnail" in words(names[0] if names else "")
-        return cls(kind, fixed, usual, stem[:80].strip("-") or "output", bool(stem), small)
+        spelt = words(names[0] if names else "")
+        like = "small" if "thumbnail" in spelt else "frames" if "frames" in spelt else ""
+        return cls(kind, fixed, usual, stem[:80].strip("-") or "output", bool(stem), like)
 
     def add(self, draft: Draft) -> DraftFile:
         """Add the file to an output."""
         format = self.fixed or draft.figures.format(self.kind) or self.usual
-        return draft.add(self.kind, format, self.name, small=self.small)
+        return draft.add(self.kind, format, self.name, like=self.like)
 
     def url(self, draft: Draft) -> JSON:
         """Add the file, and return its URL alone."""

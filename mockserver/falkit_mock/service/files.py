@@ -251,8 +251,8 @@ class MediaFile:
     acl: str = ""
 
 
-# Formats that are made at once; others take long enough for others to notice.
-_QUICK = frozenset(("mp4", "glb", "safetensors", "json", "txt", "srt", "csv"))
+# Formats that take so long to make that others would notice.
+_SLOW = frozenset(("png", "jpg", "webp", "avif", "gif", "webm", "wav", "flac", "zip", "tar", "tgz"))
 # Bytes of files that are kept once they were made.
 _KEPT = 64 * 1024 * 1024
 
@@ -349,8 +349,8 @@ class Media:
         if (found := self.record(path)) is None:
             return None
         record, expires = found
-        quick = record.wanted.format in _QUICK or _shelf.get(record.wanted) is not None
-        made = make(record) if quick else await asyncio.to_thread(make, record)
+        slow = record.wanted.format in _SLOW and _shelf.get(record.wanted) is None
+        made = await asyncio.to_thread(make, record) if slow else make(record)
         return made if expires == math.inf else replace(made, expires=expires)
 
     def set_acl(self, path: str, acl: Acl) -> None:
