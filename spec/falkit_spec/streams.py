@@ -185,7 +185,7 @@ def references(value: JSON) -> set[str]:
     return found
 
 
-def fill(value: JSON, known: Mapping[str, JSON]) -> JSON:
+def fill_in(value: JSON, known: Mapping[str, JSON]) -> JSON:
     """Return a value with what its references lead to; null where they lead nowhere."""
 
     def look_up(name: str, steps: list[str]) -> JSON:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import measuring
 from falkit_spec import Catalog
 from serving import PROMPT, Mock
 
@@ -38,10 +39,16 @@ def test_output_meets_the_documents_schema(mock: Mock) -> None:
         assert endpoint.validate_output(reply.json()) == []
 
 
-def test_a_clip_that_cannot_be_made_leaves_the_documents_example(mock: Mock) -> None:
-    for more in ({"fps": 24}, {"aspect_ratio": "9:16"}):
-        video = mock.run({**PROMPT, **more}, "fal-ai/ltx-2.3/text-to-video").json()["video"]
-        assert video["url"].startswith("https://storage.googleapis.com/")
+@pytest.mark.parametrize(
+    ("more", "size", "rate"),
+    [({"fps": 24}, (1920, 1080), 24), ({"aspect_ratio": "9:16"}, (1080, 1920), 25)],
+)
+def test_a_clip_is_of_the_size_and_rate_asked_for(
+    mock: Mock, more: dict[str, object], size: tuple[int, int], rate: int
+) -> None:
+    video = mock.run({**PROMPT, **more}, "fal-ai/ltx-2.3/text-to-video").json()["video"]
+    found = measuring.measure(mock.http.get(video["url"]).content)
+    assert (found.size, found.rate, found.frames) == (size, rate, 6 * rate)
 
 
 @pytest.mark.parametrize(

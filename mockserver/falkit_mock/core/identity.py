@@ -130,9 +130,14 @@ class Identity:
         message = f"{purpose} {request_id}".encode()
         return Random(self._digest(message, 16, self._key_of(request_id)))
 
-    def file_path(self, request_id: str, file_name: str) -> str:
-        """Return where an output file lives: `/files/b/{8 hex}/{name}` (wire.md §1.1, I-3p)."""
+    def file_path(self, request_id: str, file_name: str, place: int = 0) -> str:
+        """Return where an output file lives: `/files/b/{8 hex}/{name}` (wire.md §1.1, I-3p).
+
+        `place` tells the files of one request apart.
+        """
         message, key = b"file " + request_id.encode(), self._eras[-1].key
+        if place:
+            message += b" %d" % place
         noise = blake2b(message, digest_size=20, key=key).digest()
         stem = noise[:16].translate(_LETTERS).decode()
         return f"/files/b/{noise[16:].hex()}/{stem}_{file_name}"

@@ -31,6 +31,8 @@ from falkit_spec.streams import Realtime
 from falkit_spec.types import is_array, is_object
 
 _LEAST, _MOST = 1, 60
+# Bytes of a picture that is sent in a message.
+_LARGEST = 64 * 1024 * 1024
 _NORMAL, _POLICY = 1000, 1008
 # wire.md §8: what fal's SDK sends before it closes an idle socket, and what JS looks for.
 _IDLE = {"type": "x-fal-error", "error": "TIMEOUT", "reason": "no inputs, reconnect when needed!"}
@@ -226,7 +228,7 @@ class _Conversation(_Socket):
 
 async def _bytes_of(url: str, own: OwnFile | None) -> bytes:
     if own is not None:
-        return await asyncio.to_thread(own.read, 0, own.size)
+        return await asyncio.to_thread(own.read, 0, _LARGEST if own.size is None else own.size)
     head, comma, payload = url.partition(";base64,")
     if comma and head.startswith("data:"):
         return base64.b64decode(payload)

@@ -104,11 +104,13 @@ class _Told:
         """Return the events before the last; of a run that will fail, those of its first half."""
         service, parsed, request = self._service, self._parsed, self._request
         if parsed.endpoint.workflow is not None:
-            run = service.outcomes.run(self._job.id, parsed, request)
+            run = service.outcomes.workflows.run(self._job.id, parsed, request)
             steps = run.events[:-1]
             return steps if outcome.ok or outcome.body == run.outcome.body else steps[:1]
         ok = outcome.ok
-        success = outcome if ok else service.outcomes.success(self._job.id, parsed, request)
+        success = (
+            outcome if ok else service.outcomes.workflows.would_be(self._job.id, parsed, request)
+        )
         output = parse_body(success.body)
         events = partials(output, parsed.input, parsed.endpoint) if is_object(output) else []
         return events if ok else events[: len(events) // 2]

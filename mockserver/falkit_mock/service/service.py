@@ -309,7 +309,7 @@ class Service:
                 self._planner.enter(job)
             else:
                 job.starts, job.ends = moments(ready, run, job.start_by)
-        job.outcome = resolution.outcome or self.outcomes.decide(job.id, parsed, request)
+        job.outcome = resolution.outcome or self.outcomes.decide(job.id, parsed, request, run)
         if now >= self.retention.next_purge:
             self.retention.purge(now)
         self.store.add(job, request.body)

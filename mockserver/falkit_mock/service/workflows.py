@@ -11,14 +11,16 @@ import orjson
 from falkit_mock.core import NotJson, dumps, parse_body
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import ModelRequest, Outcome, ParsedRequest, Refused
+from falkit_mock.service.lengths import measured
+from falkit_mock.service.successes import complete, fill, success
+from falkit_mock.settings import Settings
+from falkit_mock.store import Store
 from falkit_spec import JSON, Endpoint
 from falkit_spec.schema import ordered
-from falkit_spec.streams import Node, Workflow, fill
+from falkit_spec.streams import Node, Workflow, fill_in
 from falkit_spec.types import Object, is_object
 
-Make: TypeAlias = Callable[[ParsedRequest, ModelRequest, str], Outcome]
-"""Returns the success of a call under a request id, and keeps its files."""
-Read: TypeAlias = Callable[[ModelRequest], "ParsedRequest | Refused"]
+Read: TypeAlias = Callable[[ModelRequest, Settings], "ParsedRequest | Refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +32,52 @@ class Run:
     outcome: Outcome
 
 
-def run(
-    parsed: ParsedRequest,
-    request: ModelRequest,
-    request_id: str,
-    identity: Identity,
-    read: Read,
-    make: Make,
-) -> Run:
-    """Run a workflow's steps; the same run twice is alike."""
-    workflow = parsed.endpoint.workflow
-    assert workflow is not None
-    events: list[Object] = []
-    known: dict[str, JSON] = {"input": parsed.input}
-    for number, node in enumerate(workflow.nodes, 1):
-        endpoint = request.nodes[node.id]
-        node_request = identity.node_id(request_id, number)
-        submitted: Object = {"node_id": node.id, "app_id": endpoint.id, "request_id": node_request}
-        events.append({"type": "submit", **submitted})
-        call = _call(node, endpoint, known, request)
-        checked = read(call)
-        if isinstance(checked, Refused):
-            events.append(failed(node.id, node_request, checked.outcome))
-            return Run(tuple(events), checked.outcome)
-        output = orjson.loads(make(checked, call, node_request).body)
-        events.append({"type": "completion", "node_id": node.id, "output": output})
-        known[node.id] = output
-    own = make(parsed, request, request_id)
-    output = _output(workflow, parsed.endpoint, orjson.loads(own.body), known)
-    events.append({"type": "output", "output": output})
-    return Run(tuple(events), replace(own, body=dumps(output)))
+class Workflows:
+    """Runs workflows; the same run twice is alike."""
+
+    def __init__(self, settings: Settings, store: Store, identity: Identity, read: Read) -> None:
+        self._settings = settings
+        self._store = store
+        self._identity = identity
+        self._read = read
+
+    def run(self, request_id: str, parsed: ParsedRequest, request: ModelRequest) -> Run:
+        """Run a workflow's steps, and keep their files with those of its job."""
+        workflow = parsed.endpoint.workflow
+        assert workflow is not None
+        events: list[Object] = []
+        known: dict[str, JSON] = {"input": parsed.input}
+        for number, node in enumerate(workflow.nodes, 1):
+            endpoint = request.nodes[node.id]
+            id = self._identity.node_id(request_id, number)
+            submitted: Object = {"node_id": node.id, "app_id": endpoint.id, "request_id": id}
+            events.append({"type": "submit", **submitted})
+            call = _call(node, endpoint, known, request)
+            checked = self._read(call, self._settings)
+            if isinstance(checked, Refused):
+                events.append(failed(node.id, id, checked.outcome))
+                return Run(tuple(events), checked.outcome)
+            outcome = self._success(id, measured(checked, {}), call, request_id)
+            output = orjson.loads(outcome.body)
+            events.append({"type": "completion", "node_id": node.id, "output": output})
+            known[node.id] = output
+        own = self._success(request_id, parsed, request, request_id)
+        output = _output(workflow, parsed.endpoint, orjson.loads(own.body), known)
+        events.append({"type": "output", "output": output})
+        return Run(tuple(events), replace(own, body=dumps(output)))
+
+    def would_be(self, request_id: str, parsed: ParsedRequest, request: ModelRequest) -> Outcome:
+        """Return what a call would have come to that fails on its way; no file of it is kept."""
+        return self._success(request_id, measured(parsed, {}), request, None)
+
+    def _success(
+        self, request_id: str, parsed: ParsedRequest, request: ModelRequest, owner: str | None
+    ) -> Outcome:
+        made = complete(parsed, request, request_id, self._identity, self._settings)
+        outcome, records = success(made, parsed, request, fill(made))
+        for record in records if owner is not None else ():
+            self._store.add_file(replace(record, request_id=owner))
+        return outcome
 
 
 def failed(node_id: str, request_id: str, outcome: Outcome) -> Object:
@@ -82,7 +100,7 @@ def _call(
         filled: Object = {**endpoint.example_input(), **passed}
     else:
         # What a reference doesn't find is left out, as an optional input would be.
-        found = {name: fill(value, known) for name, value in node.input.items()}
+        found = {name: fill_in(value, known) for name, value in node.input.items()}
         filled = {name: value for name, value in found.items() if value is not None}
     return ModelRequest(
         path=endpoint.id,
@@ -101,7 +119,7 @@ def _output(
 ) -> Object:
     """Return what comes out: the fields that the overlay names, or those that the steps have."""
     if workflow.output is not None:
-        filled = fill(workflow.output, known)
+        filled = fill_in(workflow.output, known)
         assert is_object(filled)
         return {**own, **filled}
     steps = [known[node.id] for node in reversed(workflow.nodes)]

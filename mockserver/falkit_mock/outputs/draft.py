@@ -1,0 +1,185 @@
+"""An output while it is written: what is known of its request, and the files made for it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from hashlib import blake2b
+from typing import TypeAlias
+
+from falkit_fixtures.wanted import Wanted
+from falkit_mock.core.identity import Identity
+from falkit_mock.outputs.figures import Figures, Size
+from falkit_mock.outputs.kinds import MEDIA_TYPES, Kind
+from falkit_mock.outputs.texts import Row, made_up, tokens
+from falkit_spec import JSON
+
+
+class Missing(Enum):
+    """What a step returns for a field that the output hasn't."""
+
+    MISSING = "missing"
+
+
+MISSING = Missing.MISSING
+Step: TypeAlias = "Callable[[Draft], JSON | Missing]"
+# The largest file that is put into an output as a data URI.
+INLINE = 8 * 1024 * 1024
+_THUMBNAIL = 512
+
+
+@dataclass(slots=True)
+class DraftFile:
+    """A file of an output, and where in the output it stands."""
+
+    path: str
+    name: str
+    wanted: Wanted
+    holder: dict[str, JSON] | None = None
+    """The object with its URL; None where the URL stands alone."""
+    sized: bool = False
+    """Whether its size in bytes has yet to be written there."""
+
+
+@dataclass
+class Draft:
+    """One output that is being written."""
+
+    endpoint_id: str
+    request_id: str
+    digest: str
+    input: Mapping[str, JSON]
+    figures: Figures
+    identity: Identity
+    media_base: str
+    run: float = 0.0
+    """Seconds that the job takes."""
+    details: bool = False
+    """Whether names and sizes of files are told where they may be null."""
+    files: list[DraftFile] = field(default_factory=list[DraftFile])
+    row: Row | None = None
+    """The part of a spoken text that is being written."""
+
+    @property
+    def inline(self) -> bool:
+        """Whether the input asks for data URIs in place of URLs."""
+        return self.input.get("sync_mode") is True
+
+    @property
+    def needs_bytes(self) -> bool:
+        """Whether the output tells of its files what only their bytes do."""
+        return any(file.sized for file in self.files) or (self.inline and bool(self.files))
+
+    @cached_property
+    def seed(self) -> int:
+        """The input's seed, else one that follows from the request."""
+        given = self.input.get("seed")
+        if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
+            return given
+        return int.from_bytes(blake2b(self.request_id.encode(), digest_size=4).digest()) >> 1
+
+    @cached_property
+    def text(self) -> str:
+        """A made-up text; the same for the same input and seed."""
+        given = self.input.get("seed")
+        return made_up(f"{self.digest} {given}", self._words)
+
+    @property
+    def _words(self) -> int:
+        limits = (self.input.get(name) for name in ("max_tokens", "max_new_tokens"))
+        most = next((n for n in limits if isinstance(n, int) and n > 0), 18)
+        return min(most, 18)
+
+    @cached_property
+    def heard(self) -> str:
+        """A made-up transcript, of as many words as there is time for."""
+        return made_up(self.digest, min(max(round(self.figures.heard_seconds * 2.5), 1), 500))
+
+    @property
+    def prompt(self) -> str:
+        """What the input asks, in words."""
+        if text := self.figures.text:
+            return text
+        messages = self.input.get("messages")
+        said = (
+            [one.get("content") for one in messages or () if isinstance(one, dict)]
+            if isinstance(messages, list)
+            else []
+        )
+        return " ".join(text for text in said if isinstance(text, str))
+
+    @property
+    def asked_tokens(self) -> int:
+        return tokens(self.prompt)
+
+    @property
+    def answered_tokens(self) -> int:
+        return tokens(self.text)
+
+    def add(self, kind: Kind, format: str, name: str, *, like: str = "") -> DraftFile:
+        """Add a file of a format to the output; `name` is what it is called, without the format.
+
+        `like` is "small" for a thumbnail, and "frames" for an archive of a clip's frames.
+        """
+        place = len(self.files)
+        figures = self.figures
+        width, height, fps, frames, seconds = 0, 0, 0.0, 0, 0.0
+        sound, rate, channels = False, 0, 1
+        if kind == "video":
+            (width, height), fps, frames = figures.video_size, figures.fps, figures.frames
+            sound = figures.sound
+        elif kind == "image":
+            width, height = figures.image_size
+            if like == "small":
+                width, height = _small((width, height))
+        elif kind == "audio":
+            seconds, rate = figures.sound_seconds, figures.sample_rate
+            channels = figures.channels
+        elif kind == "document":
+            seconds = figures.heard_seconds
+        elif like == "frames":
+            (width, height), frames = figures.video_size, figures.frames
+        wanted = Wanted(
+            format,
+            self.endpoint_id,
+            self.request_id,
+            self.digest,
+            place,
+            width,
+            height,
+            fps,
+            frames,
+            sound,
+            seconds,
+            rate,
+            channels,
+            figures.seen.small if kind in ("image", "video") else b"",
+        )
+        called = f"{name}_{place}.{format}" if place else f"{name}.{format}"
+        file = DraftFile(self.identity.file_path(self.request_id, called, place), called, wanted)
+        self.files.append(file)
+        return file
+
+    def fill(self, make: Callable[[Wanted], bytes]) -> list[str]:
+        """Write what only the files' bytes tell; blocks. Return what there is to hint at."""
+        hints: list[str] = []
+        for file in self.files:
+            if file.holder is None or not (file.sized or self.inline):
+                continue
+            data = make(file.wanted)
+            if file.sized:
+                file.holder["file_size"] = len(data)
+            if self.inline and len(data) <= INLINE:
+                media_type = MEDIA_TYPES[file.wanted.format]
+                file.holder["url"] = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+            elif self.inline:
+                hints.append(f"sync_mode: {len(data)} bytes are served by URL all the same")
+        return hints
+
+
+def _small(size: Size) -> Size:
+    by = min(1.0, _THUMBNAIL / max(size))
+    return max(round(size[0] * by), 1), max(round(size[1] * by), 1)
