@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import itertools
 import json
 from collections.abc import Generator, Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from falkit import Settings
 from own_documents import EVIDENCE, answering, data_of, overlay, write
@@ -117,11 +120,15 @@ def test_each_event_may_bring_only_what_is_new(serve: Serve, folder: Path, tmp_p
 
 def test_pictures_come_as_previews(mock: Mock) -> None:
     *before, last = _events(mock, PAINT)
-    assert len(before) == 3
+    widths: list[int] = []
     for event in before:
         (image,) = event["images"]
-        assert image["url"].startswith("data:image/jpeg;base64,/9j/")
         assert image["content_type"] == "image/jpeg"
+        data = base64.b64decode(image["url"].removeprefix("data:image/jpeg;base64,"))
+        with Image.open(io.BytesIO(data)) as picture:
+            assert picture.format == "JPEG"
+            widths.append(picture.width)
+    assert widths == [85, 170, 256]
     assert last["images"][0]["url"].startswith("http")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from asyncio import CancelledError
+from asyncio import CancelledError, to_thread
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
@@ -72,7 +72,7 @@ class _Told:
         """Yield events over the time that the job runs; end the job if the caller hangs up."""
         service, job = self._service, self._job
         clock = service.clock
-        partial = self._partial(await service.outcome(job))
+        partial = await self._partial(await service.outcome(job))
         sent, silent_since = 0, clock.now()
         try:
             while True:
@@ -100,7 +100,7 @@ class _Told:
         except ShuttingDown:
             return
 
-    def _partial(self, outcome: Outcome) -> Sequence[Object]:
+    async def _partial(self, outcome: Outcome) -> Sequence[Object]:
         """Return the events before the last; of a run that will fail, those of its first half."""
         service, parsed, request = self._service, self._parsed, self._request
         if parsed.endpoint.workflow is not None:
@@ -112,7 +112,10 @@ class _Told:
             outcome if ok else service.outcomes.workflows.would_be(self._job.id, parsed, request)
         )
         output = parse_body(success.body)
-        events = partials(output, parsed.input, parsed.endpoint) if is_object(output) else []
+        if not is_object(output):
+            return ()
+        # In a thread, since it may have pictures to draw.
+        events = await to_thread(partials, output, parsed, self._job.id)
         return events if ok else events[: len(events) // 2]
 
     def _last(self, outcome: Outcome, told: Sequence[Object]) -> Object:

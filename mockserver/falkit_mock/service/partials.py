@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
 from mimetypes import guess_type
 
-from falkit_fixtures import images
+from falkit_fixtures.making import make
+from falkit_fixtures.wanted import Wanted
+from falkit_mock.core.jobs import ParsedRequest
 from falkit_spec import JSON, Endpoint
 from falkit_spec.schema import ordered
 from falkit_spec.streams import Stream
@@ -15,29 +17,28 @@ from falkit_spec.types import Object, is_array, is_object
 
 # The most events of a text, however long it is; and those of anything else.
 _TEXTS, _OTHERS = 24, 3
+# Pixels of the longer side of the last preview.
+_SIDE = 256
 _WORD = re.compile(r"\S+\s*|\s+")
 # Whether an event is a part of the output, in the outputs of language models.
 PARTIAL = "partial"
 
 
-def partials(
-    output: Mapping[str, JSON], input: Mapping[str, JSON], endpoint: Endpoint
-) -> list[Object]:
-    """Return the events that lead up to an output.
+def partials(output: Mapping[str, JSON], parsed: ParsedRequest, request_id: str) -> list[Object]:
+    """Return the events that lead up to an output; it may take milliseconds.
 
-    A text grows word by word. Pictures come as previews, small ones in data URIs. Before all
-    other files there are events that tell how far it is.
+    A text grows word by word. Pictures come as previews in data URIs, each larger than the one
+    before. Before all other files there are events that tell how far it is.
     """
+    endpoint = parsed.endpoint
     stream = endpoint.stream or Stream()
     files = [*_files(output)]
     if not files:
-        return _growing(output, input, endpoint, stream)
+        return _growing(output, parsed.input, endpoint, stream)
     count = _OTHERS if stream.events is None else stream.events
     if any(is_picture(field, file) for field, file in files):
-        preview = _previewed(output)
-        assert is_object(preview)
-        # A copy each, since whoever has one may change it.
-        return [{**preview} for _ in range(count)]
+        sides = [_SIDE * number // count for number in range(1, count + 1)]
+        return [_Previews(parsed, request_id, side).of(output) for side in sides]
     return [
         {"progress": round(number / (count + 1), 2), "message": "Generating..."}
         for number in range(1, count + 1)
@@ -110,19 +111,45 @@ def _by_name(file: Mapping[str, JSON]) -> str | None:
     return next((kind for name in named if (kind := guess_type(name, strict=False)[0])), None)
 
 
-def _previewed(value: JSON | Mapping[str, JSON], field: str = "") -> JSON:
-    """Return an output with a preview in the place of each picture."""
-    if isinstance(value, Mapping):
-        if isinstance(value.get("url"), str):
-            if not is_picture(field, value):
-                return {**value}
-            typed = "content_type" in value
-            kind: Object = {"content_type": "image/jpeg"} if typed else {}
-            return {**value, **kind, "url": _preview()}
-        return {name: _previewed(one, name) for name, one in value.items()}
-    return [_previewed(one, field) for one in value] if is_array(value) else value
+class _Previews:
+    """Previews of an output's pictures, of some pixels at the longer side."""
+
+    def __init__(self, parsed: ParsedRequest, request_id: str, side: int) -> None:
+        self._parsed = parsed
+        self._request_id = request_id
+        self._side = max(side, 16)
+        self._count = 0
+
+    def of(self, output: Mapping[str, JSON]) -> Object:
+        """Return an output with a preview in the place of each picture."""
+        return {name: self._of(one, name) for name, one in output.items()}
+
+    def _of(self, value: JSON, field: str) -> JSON:
+        if is_array(value):
+            return [self._of(one, field) for one in value]
+        if not is_object(value):
+            return value
+        if not isinstance(value.get("url"), str):
+            return self.of(value)
+        return self._preview(value) if is_picture(field, value) else value
+
+    def _preview(self, file: Object) -> Object:
+        width, height = (_pixels(file.get(name)) for name in ("width", "height"))
+        scale = self._side / max(width, height)
+        wanted = Wanted(
+            "jpg",
+            endpoint=self._parsed.endpoint.id,
+            request_id=self._request_id,
+            digest=self._parsed.digest,
+            index=self._count,
+            width=max(16, round(width * scale)),
+            height=max(16, round(height * scale)),
+        )
+        self._count += 1
+        url = f"data:image/jpeg;base64,{base64.b64encode(make(wanted)).decode()}"
+        kind: Object = {"content_type": "image/jpeg"} if "content_type" in file else {}
+        return {**file, **kind, "url": url}
 
 
-@cache
-def _preview() -> str:
-    return images.data_uri("jpeg")
+def _pixels(value: JSON) -> int:
+    return value if isinstance(value, int) and 0 < value < 100_000 else 1024
