@@ -19,6 +19,7 @@ from own_documents import EVIDENCE, answering, data_of, overlay, write
 from serving import PATIENCE, Mock, Serve, WatchedClock, running
 
 CHAT, PAINT, SAY, PLAIN = "acme/chat", "acme/paint/stream", "acme/say", "acme/plain"
+COMPLETIONS = "openrouter/router/openai/v1/chat/completions"
 TEXT = "Rain falls on the lighthouse, and the keeper sleeps."
 ASKED = {"prompt": "A lighthouse", "duration": 6}
 CONTENT = {"prompt": "falkit:content_policy_violation"}
@@ -261,6 +262,22 @@ def test_a_held_stream_ends_as_a_test_has_it(
         assert mock.http.post(url, json={"fault": "internal_server_error"}).status_code == 200
         events = [_event(line) for line in lines]
     assert events[-1]["detail"][0]["type"] == "internal_server_error"
+
+
+def test_a_chat_is_streamed_as_openai_does(mock: Mock) -> None:
+    asked = {"model": "some/model", "messages": [{"role": "user", "content": "Hi"}]}
+    options = {"stream": True, "stream_options": {"include_usage": True}}
+    with _streamed(mock, COMPLETIONS, {**asked, **options}) as lines:
+        *before, done = lines
+    assert done == "data: [DONE]"
+    first, *said, stop, usage = map(_event, before)
+    assert first["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    whole = mock.run(asked, COMPLETIONS).json()
+    words = "".join(one["choices"][0]["delta"]["content"] for one in said)
+    assert len(words.split()) == len(said)
+    assert stop["choices"][0]["finish_reason"] == "stop"
+    assert usage["usage"].keys() == whole["usage"].keys()
+    assert {one["object"] for one in (first, *said, stop, usage)} == {"chat.completion.chunk"}
 
 
 def test_a_stream_by_ws_fal_run(mock: Mock) -> None:

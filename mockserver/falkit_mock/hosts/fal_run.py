@@ -15,7 +15,7 @@ from falkit_mock.hosts.addresses import split_app
 from falkit_mock.hosts.faults import before_alias, before_model, note_job
 from falkit_mock.hosts.options import OPERATIONS, read_options
 from falkit_mock.hosts.replies import AnyReply, outcome_reply
-from falkit_mock.hosts.streams import streamed
+from falkit_mock.hosts.streams import is_streamed, streamed
 from falkit_mock.service.guesses import guess, hint_of, may_be_endpoint
 from falkit_mock.service.outcomes import read_at_once, read_request
 from falkit_mock.service.service import Service
@@ -135,7 +135,7 @@ class FalRun(Host):
             context.allow("POST")
         if request.marked or not service.rules.idle:
             magic = await before_model(service, context, request, "run")
-        if request.endpoint is not None and request.path.endswith(_STREAM):
+        if is_streamed(request):
             return await streamed(service, context, request, magic)
         job = service.start(request, magic)
         if job.outcome is None or service.clock.now() < job.ends:

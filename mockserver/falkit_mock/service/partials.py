@@ -45,6 +45,26 @@ def partials(output: Mapping[str, JSON], parsed: ParsedRequest, request_id: str)
     ]
 
 
+def chunks(output: Mapping[str, JSON], input: Mapping[str, JSON]) -> list[Object]:
+    """Return a chat completion as OpenAI streams it: chunks of its text, and the reason to stop."""
+    choices, options = output.get("choices"), input.get("stream_options")
+    told = choices[0] if is_array(choices) and choices else {}
+    message = told.get("message") if is_object(told) else {}
+    text = message.get("content") if is_object(message) else ""
+    shared = {name: output[name] for name in ("id", "created", "model") if name in output}
+    chunk: Object = {**shared, "object": "chat.completion.chunk"}
+    said: list[Object] = [{"role": "assistant", "content": ""}]
+    said += [{"content": word} for word in _WORD.findall(text if isinstance(text, str) else "")]
+    events: list[Object] = [
+        {**chunk, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+        for delta in said
+    ]
+    events.append({**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    if is_object(options) and options.get("include_usage") is True:
+        events.append({**chunk, "choices": [], "usage": output.get("usage")})
+    return events
+
+
 def last(output: Mapping[str, JSON], endpoint: Endpoint) -> Object:
     """Return the last event, which is the output; one that may be partial says that it isn't."""
     told = PARTIAL in output or PARTIAL in ordered(endpoint.output_schema)

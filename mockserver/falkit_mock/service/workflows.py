@@ -75,8 +75,9 @@ class Workflows:
     ) -> Outcome:
         made = complete(parsed, request, request_id, self._identity, self._settings)
         outcome, records = success(made, parsed, request, fill(made))
-        for record in records if owner is not None else ():
-            self._store.add_file(replace(record, request_id=owner))
+        if owner is not None:
+            for record in records:
+                self._store.add_file(replace(record, request_id=owner))
         return outcome
 
 
