@@ -135,6 +135,11 @@ def conversed(told: Told) -> None:
     assert "INTERNAL_ERROR: 1 validation error" in came["error"]
 
 
+def chatted(told: Told) -> None:
+    """Words, in one piece or more."""
+    assert len("".join(value(told)).split()) > 3
+
+
 def failed_job(told: Told) -> None:
     """A job of TanStack AI's or litellm's that a wrong input failed."""
     came = value(told)

@@ -325,6 +325,16 @@ _LITELLM = Client(
 )
 
 
+_OPENAI = Client(
+    "openai",
+    "openai",
+    (
+        Operation("chat", "chat.completions.create, by openrouter/router", judging.chatted),
+        Operation("chat_stream", "the same with `stream=True`", judging.chatted),
+    ),
+)
+
+
 def _http(title: str, package: str) -> Client:
     operations = (
         Operation("run", "POST to fal.run, download", judging.called),
@@ -358,7 +368,7 @@ PROGRAMS = (
     Program("sdk", "hugging_face.py", (_HUB_LOOKED_UP,), (_LOOKED_UP,), "huggingface.co"),
     Program("node", "hugging_face.mjs", (_INFERENCE,), (_AT_ONCE,)),
     Program("node", "hugging_face.mjs", (_INFERENCE_LOOKED_UP,), (_LOOKED_UP,), "huggingface.co"),
-    Program("sdk", "lite_llm.py", (_LITELLM,), (_POLLED,)),
+    Program("sdk", "lite_llm.py", (_LITELLM, _OPENAI), (_POLLED,)),
     Program(
         "python",
         "libraries.py",
