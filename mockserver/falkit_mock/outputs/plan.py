@@ -43,7 +43,7 @@ class Planner:
         self._input = endpoint.input_schema
         self._inputs = ordered(self._input)
         fields = frozenset(self._inputs)
-        self.makes = kind_made(endpoint.category, endpoint.id, fields)
+        self.makes: Kind = kind_made(endpoint.category, endpoint.id, fields)
         self._kind = kind_of(endpoint.id, fields)
         self._nodes = 0
         self.exampled: list[str] = []

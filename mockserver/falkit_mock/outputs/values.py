@@ -77,10 +77,6 @@ def boolean(names: Sequence[str]) -> Step | None:
     return (lambda draft: True) if spelt & {"success", "succeeded", "ok", "done"} else None
 
 
-def _is(*wanted: str) -> Callable[[list[str]], bool]:
-    return lambda spelt: not set(wanted).isdisjoint(spelt)
-
-
 Figure: TypeAlias = Callable[[Draft], float]
 _ROWS: Mapping[str, Figure] = {
     **dict.fromkeys(
