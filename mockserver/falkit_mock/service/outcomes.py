@@ -104,8 +104,7 @@ def _check(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused
     if assumed.unsupported_combination == "accepted":
         faults = [fault for fault in faults if fault["type"] != "value_error"]
     if faults:
-        detail = cast("list[JSON]", faults)
-        return _refused(detail, settings, of_refusal(detail))
+        return _refused(cast("list[JSON]", faults), settings, of_refusal(endpoint, faults, given))
     hint = of_lax_values(endpoint, given) if coerce else None
     if coerce:
         given = endpoint.coerced(given)
