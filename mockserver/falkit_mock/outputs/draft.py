@@ -62,6 +62,7 @@ class Draft:
     files: list[DraftFile] = field(default_factory=list[DraftFile])
     sized: bool = False
     """Whether the size of one of them is to be told."""
+    hints: list[str] = field(default_factory=list[str])
     row: Row | None = None
     """The part of a spoken text that is being written."""
 
@@ -131,9 +132,21 @@ class Draft:
         )
         if figures.seen.small and kind in ("image", "video"):
             wanted = replace(wanted, picture=figures.seen.small)
+        if kind == "video" and format != "mp4":
+            wanted = self._possible(wanted)
         file = DraftFile(path, called, wanted)
         self.files.append(file)
         return file
+
+    def _possible(self, wanted: Wanted) -> Wanted:
+        """Return a clip as it can be made in a format that not all sizes and rates are made in."""
+        from falkit_fixtures.clips import nearest
+
+        made = nearest(wanted)
+        sizes = [f"{one.width}x{one.height}" for one in (wanted, made)]
+        if sizes[0] != sizes[1]:
+            self.hints.append(f"{made.format}: made as {sizes[1]}, for want of {sizes[0]}")
+        return made
 
     def _like(self, kind: Kind, like: str) -> tuple[int, int, float, int, bool, float, int, int]:
         """Return width, height, fps, frames, sound, seconds, rate and channels of a file."""
@@ -155,9 +168,9 @@ class Draft:
             return (*figures.video_size, 0, figures.frames, False, 0, 0, 1)
         return 0, 0, 0, 0, False, 0, 0, 1
 
-    def fill(self, make: Callable[[Wanted], bytes]) -> list[str]:
-        """Write what only the files' bytes tell; blocks. Return what there is to hint at."""
-        hints: list[str] = []
+    def fill(self, make: Callable[[Wanted], bytes]) -> None:
+        """Write what only the files' bytes tell; blocks."""
+        hints = self.hints
         for file in self.files:
             if file.holder is None or not (file.sized or self.inline):
                 continue
@@ -169,7 +182,6 @@ class Draft:
                 file.holder["url"] = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
             elif self.inline:
                 hints.append(f"sync_mode: {len(data)} bytes are served by URL all the same")
-        return hints
 
 
 def _small(size: Size) -> Size:

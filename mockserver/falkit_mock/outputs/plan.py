@@ -183,12 +183,12 @@ class Planner:
         if "timings" in words(names[0] if names else ""):
             return lambda draft: {"inference": round(draft.run, 3)}
         if inner:
-            keys = [*example][:_MOST_ITEMS] if is_object(example) else []
-            if is_file(inner):
-                keys = keys or [self.makes]
-            part = _chosen(_branches(inner, self._root)[0], self._root)
             of = example if is_object(example) else {}
-            steps = [(key, self._value(part, (key, *names), of.get(key), above)) for key in keys]
+            keys: dict[str, Sequence[str]] = {key: (key, *names) for key in [*of][:_MOST_ITEMS]}
+            if is_file(inner):
+                keys = keys or {self.makes: names}
+            part = _chosen(_branches(inner, self._root)[0], self._root)
+            steps = [(key, self._value(part, at, of.get(key), above)) for key, at in keys.items()]
             return lambda draft: {
                 key: value for key, step in steps if (value := step(draft)) is not MISSING
             }
