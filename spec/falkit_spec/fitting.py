@@ -150,10 +150,6 @@ def _of_way(read: Callable[[JSON, str], object], fact: JSON, where: str) -> Iter
     return ()
 
 
-def _of_others(_fact: JSON, _where: str) -> Iterable[str]:
-    return ()
-
-
 _READERS: Mapping[str, _Read] = {
     "pricing": lambda fact, where: _of_lookups(Pricing.from_facts(fact, where)),
     "video": lambda fact, where: _of_lookups(Video.from_facts(fact, where)),
@@ -163,3 +159,4 @@ _READERS: Mapping[str, _Read] = {
     "rules": partial(_of_wrong, "`rules` is a list"),
     "inputs": partial(_of_wrong, "`inputs` is an object, by field"),
 }
+_of_others = partial(_of_wrong, f"not among what falkit knows: {', '.join(sorted(_READERS))}")

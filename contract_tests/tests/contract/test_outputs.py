@@ -54,7 +54,8 @@ def values(
     base = endpoint.example_input()
     schema = resolve(ordered(endpoint.input_schema)[name], endpoint.input_schema)
     listed = schema.get("enum")
-    for part in schema.get("anyOf", []) if is_array(schema.get("anyOf")) else []:
+    parts = schema.get("anyOf")
+    for part in parts if is_array(parts) else []:
         inner = resolve(part, endpoint.input_schema).get("enum")
         listed = listed or inner
     for value in [*(listed if is_array(listed) else []), *tried]:

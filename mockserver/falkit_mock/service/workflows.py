@@ -74,7 +74,8 @@ class Workflows:
         self, request_id: str, parsed: ParsedRequest, request: ModelRequest, owner: str | None
     ) -> Outcome:
         made = complete(parsed, request, request_id, self._identity, self._settings)
-        outcome, records = success(made, parsed, request, fill(made))
+        fill(made)
+        outcome, records = success(made, parsed, request)
         if owner is not None:
             for record in records:
                 self._store.add_file(replace(record, request_id=owner))
