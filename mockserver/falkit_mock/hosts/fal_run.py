@@ -20,7 +20,7 @@ from falkit_mock.service.guesses import guess, hint_of, may_be_endpoint
 from falkit_mock.service.outcomes import read_at_once, read_request
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog, Endpoint
-from falkit_spec.streams import STREAM, Workflow
+from falkit_spec.streams import STREAM, WAYS, Workflow
 
 _LOWER, _UPPER, _TITLE = MARKS
 _STREAM, _WORKFLOWS = f"/{STREAM}", "workflows/"
@@ -116,7 +116,10 @@ def _nothing_there(catalog: Catalog, app: str, path: str) -> str:
     if match is None and not catalog.has_app(app):
         raise application_not_found(app.rpartition("/")[2], unknown)
     if match is not None:
-        return f"{match.endpoint.id} answers a plain POST; {unknown}"
+        way = ""
+        if match.rest in WAYS:
+            way = f", and no overlay says that it has /{match.rest} (docs/streams.md)"
+        return f"{match.endpoint.id} answers a plain POST{way}; {unknown}"
     return unknown
 
 
