@@ -60,7 +60,7 @@ def test_what_is_called_at_a_path(path: str, id: str | None) -> None:
 def test_references_are_what_is_filled_in(value: Any, known: Any) -> None:
     assert fill_in(value, {"a": known}) == value
     assert references(value) == set()
-    written = {"x": ["$a", {"y": "$a.b.0"}, value]}
+    written: Any = {"x": ["$a", {"y": "$a.b.0"}, value]}
     filled: Any = fill_in(written, {"a": {"b": [known]}})
     assert filled == {"x": [{"b": [known]}, {"y": known}, value]}
     assert references(written) == {"a"}
@@ -79,7 +79,7 @@ def test_what_is_no_reference_stays(text: str) -> None:
 
 
 def test_steps_come_behind_what_they_need() -> None:
-    nodes = {
+    nodes: dict[str, Any] = {
         "c": {"app": "acme/c", "depends": ["b"]},
         "b": {"app": "acme/b", "input": {"x": ["$a.y"]}},
         "a": {"app": "acme/a", "input": {"x": "$input.y"}},

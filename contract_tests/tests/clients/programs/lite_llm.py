@@ -11,8 +11,6 @@ import os
 # It fetches a list of prices otherwise, from a host that isn't fal's.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
-import os
-
 import litellm
 from openai import OpenAI
 
@@ -52,7 +50,7 @@ def image() -> object:
     return litellm.image_generation(model="fal_ai/fal-ai/imagen4/preview", prompt=PROMPT)
 
 
-def openai() -> OpenAI:
+def openai() -> OpenAI:  # pyright: ignore[reportUnknownParameterType]
     # As the page of the model at fal has it.
     headers = {"Authorization": f"Key {os.environ['FAL_KEY']}"}
     base = "https://fal.run/openrouter/router/openai/v1"
