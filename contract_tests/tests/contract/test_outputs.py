@@ -17,7 +17,7 @@ from falkit_spec import JSON, Catalog, Endpoint
 from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import is_array, is_object
 from opening import Opened, opened
-from serving import Mock, running
+from serving import Mock, output_in, running
 
 OURS = endpoints_in(OWN)
 PARTS = 4
@@ -163,7 +163,7 @@ def check(mock: Mock, endpoint: Endpoint, found: Found, most: int) -> None:
         if reply.status_code != 200:
             found.wrong.append(f"{where}: {reply.status_code} {reply.text[:200]}")
             continue
-        output = reply.json()
+        output = output_in(reply)
         found.wrong += [f"{where}: {why}" for why in endpoint.validate_output(output)]
         seen: list[Opened] = []
         for url, told in files_in(output):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 import measuring
 from falkit_spec import Catalog
-from serving import PROMPT, Mock
+from serving import PROMPT, Mock, output_in
 
 NAMES = {
     "image-to-video": "i2v",
@@ -38,9 +36,7 @@ def test_output_meets_the_documents_schema(mock: Mock) -> None:
     for endpoint in Catalog.vendored():
         reply = mock.run(endpoint.example_input(), endpoint.id)
         assert reply.status_code == 200, endpoint.id
-        # Of a stream the last event.
-        text = reply.text.strip().rpartition("data: ")[2] if endpoint.id.endswith("/stream") else reply.text
-        assert endpoint.validate_output(json.loads(text)) == []
+        assert endpoint.validate_output(output_in(reply)) == []
 
 
 @pytest.mark.parametrize(
