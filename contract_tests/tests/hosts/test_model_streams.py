@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image
 
 from falkit import Settings
+from falkit_spec import Catalog
 from own_documents import EVIDENCE, answering, data_of, overlay, write
 from serving import PATIENCE, Mock, Serve, WatchedClock, running
 
@@ -303,9 +305,25 @@ def test_a_stream_by_ws_fal_run(mock: Mock) -> None:
 def test_a_fact_that_cannot_be_is_named_and_left_out(
     folder: Path, tmp_path: Path, facts: dict[str, Any]
 ) -> None:
-    from falkit_spec import Catalog
 
     write(tmp_path / "odd.yaml", overlay(PLAIN, {"stream": {**EVIDENCE, **facts}}))
     catalog = Catalog.read([folder, tmp_path])
     assert [note for note in catalog.notes if f"{PLAIN}: stream: " in note]
     assert catalog.endpoints[PLAIN].stream is None
+
+
+def test_events_of_vendored_models_meet_the_schema_of_the_output(mock: Mock) -> None:
+    for endpoint in Catalog.vendored():
+        if endpoint.stream is None:
+            continue
+        path = f"{endpoint.id.removesuffix('/stream')}/stream"
+        for event in _events(mock, path, endpoint.example_input()):
+            assert endpoint.validate_output(event) == [], path
+
+
+@pytest.mark.parametrize(("allowed", "status"), [(f"{CHAT}/stream", 200), (f"{CHAT}/other", 401)])
+def test_a_browsers_token_opens_a_stream(mock: Mock, allowed: str, status: int) -> None:
+    body = {"allowed_apps": [allowed]}
+    token = mock.http.post("/rest.fal.ai/tokens/realtime", json=body).json()["token"]
+    url = f"{mock.url}/fal.run/{CHAT}/stream?fal_jwt_token={token}"
+    assert httpx.post(url, json=ASKED, trust_env=False).status_code == status
