@@ -125,8 +125,7 @@ attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
 	$(V)/python scripts/try_wheel.py
 
-seeds: .venv/.ready ## encode the seed clips, tones and sample images anew
-	$(V)/python scripts/build_seeds.py
+seeds: .venv/.ready ## encode the seed tones and sample images anew
 	$(V)/python scripts/build_tones.py
 	$(V)/python scripts/build_samples.py
 
