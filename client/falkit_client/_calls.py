@@ -36,7 +36,7 @@ from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownEndpoint as NotInCatalog
 from falkit_spec.media import MediaInput
 from falkit_spec.schema import ordered
-from falkit_spec.types import Fault, Object
+from falkit_spec.types import JSON, Fault, Object, meant_by, place_of
 
 _log = logging.getLogger("falkit_client")
 
@@ -150,7 +150,7 @@ class Preparer:
                 endpoint=endpoint,
                 faults=tuple(faults),
                 detail=faults,
-                hint=_hint(faults),
+                hint=_hint(faults, content),
             )
         return content, known
 
@@ -241,7 +241,9 @@ class Preparer:
             return self.catalog.get(endpoint)
         except NotInCatalog as error:
             raise UnknownEndpoint(
-                f"{error} (check=False calls it unchecked)", near=error.near, endpoint=endpoint
+                f"{error} (documents=[…] names yours; check=False calls it unchecked)",
+                near=error.near,
+                endpoint=endpoint,
             ) from error
 
     def _is_checked(self, check: bool | None) -> bool:
@@ -287,12 +289,14 @@ def _problem(endpoint: str, medium: MediaInput, url: str) -> Flow[str | None]:
     return f"the URL answers with {mime or 'a file without a type'}, not {medium.kind} data"
 
 
-def _hint(faults: Sequence[Fault]) -> str | None:
-    """A fix for the most frequent oversight: strings where only integers are accepted."""
+def _hint(faults: Sequence[Fault], given: JSON) -> str | None:
+    """A fix for the most frequent oversight: texts where integers are accepted, or the reverse."""
     for fault in faults:
-        given = fault["input"]
-        if fault["type"] == "literal_error" and isinstance(given, str) and given.isdigit():
-            return f"{fault['loc'][-1]}: send the integer {given}, without quotes"
+        meant, place = meant_by(fault), place_of(fault, given)
+        if isinstance(meant, int):
+            return f"{place}: send the integer {meant}, without quotes"
+        if meant is not None:
+            return f'{place}: send the text "{meant}"'
     return None
 
 

@@ -20,9 +20,14 @@ from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import copy_json, dig, is_array, is_number, is_object
 
 
-def model_of(endpoint: Endpoint) -> type[BaseModel] | None:
-    """Generate the model of an endpoint's input; None where the document's reference is broken."""
+def model_of(endpoint: Endpoint, *, in_order: bool = True) -> type[BaseModel] | None:
+    """Generate the model of an endpoint's input; None where the document's reference is broken.
+
+    `in_order` has its fields in fal's order, which the generator doesn't know of.
+    """
     data = endpoint.document.data
+    if in_order:
+        data = cast("Object", _in_order(data))
     node = input_of(data)
     ref = node.get("$ref") if is_object(node) else None
     name = ref.rpartition("/")[2] if isinstance(ref, str) else "WholeInput"
@@ -50,6 +55,16 @@ def model_of(endpoint: Endpoint) -> type[BaseModel] | None:
     made = {_plain(key): value for key, value in vars(module).items() if isinstance(value, type)}
     found = made.get(_plain(name))
     return found if found is not None and issubclass(found, BaseModel) else None
+
+
+def _in_order(node: JSON) -> JSON:
+    """Return a document with the properties of each schema in the order that fal names."""
+    if is_array(node):
+        return [_in_order(part) for part in node]
+    if not is_object(node):
+        return node
+    read: Object = {name: _in_order(part) for name, part in node.items()}
+    return {**read, "properties": ordered(read)} if "x-fal-order-properties" in read else read
 
 
 def _plain(name: str) -> str:

@@ -273,7 +273,7 @@ class _Own:
 
 def _line(text: str) -> str:
     """Return a note as one line: files may be called whatever their owner likes."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", "?", text)[:500]
+    return "".join(one if one.isprintable() else "?" for one in text[:500])
 
 
 def _chosen(
@@ -293,6 +293,10 @@ def _chosen(
             same = f"{document.endpoint_id} is in {before.source} too, which counts"
             notes.append(f"{document.source}: {same}; remove one of the two")
             continue
+        if before is not None and not document.date:
+            dated = f"{document.endpoint_id} in place of {before.source} ({before.date})"
+            fix = "remove one of the two, or put it into a folder called by its date"
+            notes.append(f"{document.source}: has no date, so it counts for {dated}; {fix}")
         chosen[document.endpoint_id] = document
     return chosen, later, notes
 

@@ -73,7 +73,7 @@ class UnknownEndpoint(SpecError):
             super().__init__(
                 f"falkit has no document for {endpoint_id!r}, which says nothing about fal: it may "
                 f"well exist there; {meant}`falkit spec add {_word(endpoint_id)}` fetches its "
-                "document, and --documents has falkit use it (docs/documents.md)"
+                "document and says how to use it (docs/documents.md)"
             )
 
 

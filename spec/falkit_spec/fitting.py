@@ -144,13 +144,10 @@ def _of_wrong(expected: str, _fact: JSON, where: str) -> Iterable[str]:
     raise BadOverlay(where, expected)
 
 
-def _of_others(_fact: JSON, _where: str) -> Iterable[str]:
-    return ()
-
-
 _READERS: Mapping[str, _Read] = {
     "pricing": lambda fact, where: _of_lookups(Pricing.from_facts(fact, where)),
     "video": lambda fact, where: _of_lookups(Video.from_facts(fact, where)),
     "rules": partial(_of_wrong, "`rules` is a list"),
     "inputs": partial(_of_wrong, "`inputs` is an object, by field"),
 }
+_of_others = partial(_of_wrong, f"not among what falkit knows: {', '.join(sorted(_READERS))}")

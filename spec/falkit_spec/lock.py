@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,6 +126,26 @@ def date_of(path: Path) -> str:
 def digest(raw: bytes) -> str:
     """Return the digest that a lock has of a document's bytes."""
     return hashlib.sha256(raw).hexdigest()
+
+
+@contextmanager
+def alone_in(folder: Path) -> Generator[None]:
+    """Have other processes wait that would change a folder's lock too; OSError.
+
+    Not on Windows, where a folder can't be held: of two at once the last one's entries stay.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    # Lazy, and not there on Windows.
+    import fcntl
+
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def write_whole(path: Path, raw: bytes) -> None:

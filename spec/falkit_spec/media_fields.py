@@ -102,6 +102,8 @@ _NO_FILE = frozenset(
 )
 # Words of a shape's name that may stand beside a kind: `VideoFile`, `ImageInput`.
 _SHAPES = frozenset(("file", "input", "url"))
+# Formats of texts that name no file, whatever the field is called.
+_NO_FILES = ("date-time", "date", "time", "uuid", "uuid1", "uuid3", "uuid4", "uuid5", "email")
 _WORDS = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]*")
 
 
@@ -185,6 +187,8 @@ class _Finder:
 
     def _text(self, schema: Object, parts: list[Object], above: _Above) -> None:
         if any("enum" in one or "const" in one for one in (schema, *parts)):
+            return
+        if all(part.get("format") in _NO_FILES for part in parts if part.get("type") == "string"):
             return
         kind = _kind_of(above, schema, parts)
         place = written(above.path)

@@ -2,8 +2,9 @@
 
 fal's models are Pydantic models, and a document is what Pydantic wrote of one. So the way is gone
 back: the schemas that Pydantic itself would hand to its core, with the branches of a union labelled
-as it labels them. What no type of Pydantic's can say (`not`, `uniqueItems` …) is checked by the
-document and refused as a model's own check would refuse it.
+as it labels them. What no type of Pydantic's can say (`not`, `contains` …) is checked by the
+document and refused as a model's own check would refuse it; `uniqueItems` is Pydantic's word for a
+set, which takes an item twice.
 """
 
 from __future__ import annotations
@@ -25,21 +26,17 @@ Handler: TypeAlias = Callable[[Any], Any]
 class Model:
     """What an object is read into: `__dict__` has its fields by their names in JSON."""
 
-    __slots__ = (
-        "__dict__",
-        "__pydantic_extra__",
-        "__pydantic_fields_set__",
-        "__pydantic_private__",
-    )
+    __slots__ = ("__dict__", *(f"__pydantic_{x}__" for x in ("extra", "fields_set", "private")))
     __pydantic_extra__: dict[str, Any] | None
 
 
-def build(schema: Object, *, strict: bool = False) -> SchemaValidator:
+def build(schema: Object, *, strict: bool = False, brief: bool = False) -> SchemaValidator:
     """Build the validator of one input schema.
 
-    `strict` has it take no number or boolean of another type.
+    `strict` has it take no number or boolean of another type; `brief` has it name only the first
+    wrong item of each list.
     """
-    return SchemaValidator(cast("Any", _Builder(schema, strict).body()))
+    return SchemaValidator(cast("Any", _Builder(schema, strict=strict, brief=brief).body()))
 
 
 _DEEPEST, _MOST = 60, 20_000
@@ -65,7 +62,7 @@ _CHECKED: dict[str, tuple[str, ...]] = {
 # What a type's validator can't check, of all keywords that come through the loader.
 _BESIDE: dict[str, tuple[str, ...]] = {
     "object": ("minProperties", "maxProperties", "propertyNames"),
-    "array": ("uniqueItems", "contains"),
+    "array": ("contains",),
 }
 _OF_ANY_TYPE = ("not", "anyOf", "oneOf", "allOf")
 _PYTHON: dict[str, type | tuple[type, ...]] = {
@@ -87,8 +84,9 @@ _FORMATS: dict[str, Core] = {
 class _Builder:
     """Builds what Pydantic's core takes; objects under `$defs` become its definitions."""
 
-    def __init__(self, root: Object, strict: bool) -> None:
+    def __init__(self, root: Object, *, strict: bool, brief: bool) -> None:
         self._root = root
+        self._brief = {"fail_fast": True} if brief else {}
         self._strict = {"strict": True} if strict else {}
         self._definitions: dict[str, Core] = {}
         # References that are being followed, and those among them that lead back.
@@ -242,7 +240,8 @@ class _Builder:
     def _model(self, schema: Object, name: str) -> Core:
         title, extra = schema.get("title"), schema.get("additionalProperties", True)
         musts = schema.get("required")
-        required = [one for one in musts if isinstance(one, str)] if is_array(musts) else []
+        named_musts = (one for one in musts if isinstance(one, str)) if is_array(musts) else ()
+        required = dict.fromkeys(named_musts)
         fields: dict[str, Core] = {}
         named = ordered(schema)
         for field, node in {**named, **{one: {} for one in required if one not in named}}.items():
@@ -272,22 +271,23 @@ class _Builder:
 
     def _list(self, schema: Object, name: str) -> Core:
         least, most = schema.get("minItems"), schema.get("maxItems")
-        limits: Core = {} if least is None else {"min_length": least}
+        limits = self._brief | ({} if least is None else {"min_length": least})
         limits |= {} if most is None else {"max_length": most}
         first, rest = schema.get("prefixItems"), schema.get("items")
         if not is_array(first):
             items = self._node(rest, name) if rest is not None else {"type": "any"}
             return {"type": "list", "items_schema": items, **limits}
         places = [self._node(node, name) for node in first]
-        if rest is None and least == most == len(places):
+        if rest in (None, False) and least == most == len(places):
             # So Pydantic writes a tuple.
-            return {"type": "tuple", "items_schema": places}
+            return {"type": "tuple", "items_schema": places, **self._brief}
         needed = least if isinstance(least, int) else 0
         places[needed:] = [
             {"type": "default", "schema": core, "default": None} for core in places[needed:]
         ]
         places.append(self._node(rest, name) if rest is not None else {"type": "any"})
         each: Core = {"type": "tuple", "items_schema": places, "variadic_item_index": len(first)}
+        each |= self._brief
         return {"type": "chain", "steps": [{"type": "list", **limits}, each]}
 
     def _literal(self, values: list[JSON]) -> Core:
@@ -330,9 +330,6 @@ class _Builder:
         if is_array(values) and all(map(compiled.is_valid, values)):
             return core
         why = f"does not meet {keyword!r}"
-        if keyword == "uniqueItems":
-            # The words of Pydantic 1, the last that knew such lists.
-            why = "the list has duplicated items"
 
         def check(given: Any, handler: Handler) -> Any:
             read = handler(given)

@@ -64,6 +64,8 @@ _ACTION: Shape = {
     },
 }
 
+# How YAML names what it was given.
+_IN_TEXT = re.compile(r'\s+in "<[a-z ]+>"(?=, line)')
 _STEP = re.compile(
     r"""\.(?P<name>[A-Za-z_][\w-]*) | \[\s*'(?P<single>(?:[^'\\]|\\.)*)'\s*\]
       | \[\s*"(?P<double>(?:[^"\\]|\\.)*)"\s*\] | (?P<all>\.\*|\[\s*\*\s*\])""",
@@ -71,6 +73,9 @@ _STEP = re.compile(
 )
 
 
+MOST_NODES, DEEPEST = 1_000_000, 200
+"""What YAML may unfold to, its aliases followed, and an overlay add to a document; and how deep
+YAML may be nested."""
 _PATH_TARGET = re.compile(rb"target:\s*\$\.paths\['/([^'\\]+)'\]")
 
 
@@ -101,7 +106,7 @@ class Overlay:
     @cached_property
     def actions(self) -> tuple[Action, ...]:
         """What it does, in order; BadOverlay if the file isn't an overlay."""
-        return self.from_text(self._raw, source=self.source).actions
+        return self.from_data(_load(self._raw, self.source), source=self.source).actions
 
     @cached_property
     def _paths(self) -> frozenset[str] | None:
@@ -119,7 +124,8 @@ class Overlay:
     def later(cls, path: Path) -> Overlay:
         """Read an overlay that is parsed when a document first needs it, and so only checked then.
 
-        BadOverlay if there is no such file.
+        BadOverlay if there is no such file. For falkit's own files: what a file of anybody's may
+        unfold to isn't looked at.
         """
         return cls(str(path), raw=_bytes(path))
 
@@ -130,18 +136,9 @@ class Overlay:
 
     @staticmethod
     def parse(text: str | bytes, *, source: str) -> JSON:
-        """Return what YAML or JSON says; BadOverlay if it is neither."""
-        import yaml
-
-        # libyaml's loader is ten times as quick, and this is on the way to the first answer.
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        try:
-            data: JSON = yaml.load(text, Loader=loader)
-        except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
-            # A number of thousands of digits, or a day that no month has, is no YAMLError.
-            why = shorten(str(error), 160, placeholder=" …")
-            raise BadOverlay(source, f"not YAML: {why}") from error
-        return data
+        """Return what YAML or JSON says; BadOverlay if it is neither, or beyond all measure."""
+        _check_yaml(text.encode("utf-8", "replace") if isinstance(text, str) else text, source)
+        return _load(text, source)
 
     @classmethod
     def from_data(cls, data: JSON, *, source: str) -> Overlay:
@@ -165,16 +162,22 @@ class Overlay:
 
         An action whose target selects nothing changes nothing, as the standard has it:
         so one overlay can serve many documents. Where none does, it is the document itself.
+        BadOverlay where an action can't be applied, or they add without end.
         """
         if not self.concerns(document):
             return document
         changed = {name: copy_json(value) for name, value in document.items()}
+        left = MOST_NODES
         for action in self.actions:
             if action.remove:
                 for parent in _select(changed, action.steps[:-1]):
                     _remove(parent, action.steps[-1])
             else:
-                for target in _select(changed, action.steps):
+                targets = _select(changed, action.steps)
+                left -= len(targets) * _count(action.update) if targets else 0
+                if left < 0:
+                    raise BadOverlay(self.source, f"adds more than {MOST_NODES:,} values")
+                for target in targets:
                     self._update(target, action)
         return changed
 
@@ -193,6 +196,58 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BadOverlay(str(path), f"cannot be read ({error})") from error
+
+
+def _check_yaml(raw: bytes, source: str) -> None:
+    """Raise BadDocument for YAML that is nested, or unfolds, beyond all measure.
+
+    libyaml's loader would end the process at the one, and at the other what follows it.
+    """
+    if b"*" not in raw and sum(map(raw.count, (b"[", b"{", b"- ", b"? ", b": "))) < DEEPEST:
+        return
+    import yaml
+
+    # How many nodes each open list or object has so far, and each anchor's; an alias counts as
+    # many as what it stands for.
+    sizes, anchors, names = [0], dict[str, int](), list[str | None]()
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        for event in yaml.parse(raw, Loader=loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                sizes.append(1)
+                names.append(event.anchor)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                size, name = sizes.pop(), names.pop()
+                sizes[-1] += size
+                if name is not None:
+                    anchors[name] = size
+            elif isinstance(event, yaml.AliasEvent):
+                if event.anchor in names:
+                    raise BadOverlay(source, f"alias *{event.anchor} stands for what it is within")
+                sizes[-1] += anchors.get(event.anchor or "", 1)
+            else:
+                sizes[-1] += 1
+            if len(sizes) > DEEPEST:
+                raise BadOverlay(source, f"is nested more than {DEEPEST} levels deep")
+            if sizes[-1] > MOST_NODES:
+                raise BadOverlay(source, f"unfolds to more than {MOST_NODES:,} values")
+    except (yaml.YAMLError, UnicodeDecodeError):
+        # What is wrong with it is said where it is read.
+        return
+
+
+def _load(text: str | bytes, source: str) -> JSON:
+    import yaml
+
+    # libyaml's loader is ten times as quick, and this is on the way to the first answer.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        data: JSON = yaml.load(text, Loader=loader)
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
+        # A number of thousands of digits, or a day that no month has, is no YAMLError.
+        why = shorten(_IN_TEXT.sub("", str(error)), 160, placeholder=" …")
+        raise BadOverlay(source, f"not YAML: {why}") from error
+    return data
 
 
 def _action(data: JSON, source: str) -> Action:
@@ -235,6 +290,16 @@ def _children(node: JSON, step: str | None) -> list[JSON]:
     if is_object(node):
         return [node[key] for key in (node if step is None else [step]) if key in node]
     return node if is_array(node) and step is None else []
+
+
+def _count(value: JSON) -> int:
+    """Count the values in one, itself among them."""
+    count, left = 0, [value]
+    while left:
+        one = left.pop()
+        count += 1
+        left += one.values() if is_object(one) else one if is_array(one) else ()
+    return count
 
 
 def _remove(parent: JSON, step: str | None) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from jsonschema_rs import meta
 
-from falkit_spec.schema import follow_ref, resolve
+from falkit_spec.circles import circular, doubling, pointer, steps
+from falkit_spec.schema import follow_ref, join, resolve
 from falkit_spec.types import JSON, Object, is_array, is_finite, is_number, is_object, is_shallow
 
 _IN_COMPONENTS = "#/components/schemas/"
@@ -36,10 +37,9 @@ def self_contained(node: JSON, document: Object, notes: list[str] | None = None)
     reader = _Reader(document, [] if notes is None else notes)
     try:
         schema = reader.schema(node)
-        for name in sorted(_circular(reader.definitions)):
-            reader.definitions[name] = {}
-            reader.note(f"{_short(name)} is defined by itself alone; anything is accepted there")
+        reader.give_up(circular, "is defined by itself alone")
         _Size(reader.definitions).of(schema, 0)
+        reader.give_up(doubling, "holds itself twice at one place")
     except _TooLarge as error:
         reader.note(f"{error}; {GIVEN_UP}")
         return {}
@@ -68,6 +68,12 @@ class _Reader:
         line = f"{_short(where)}: {text}" if where else text
         if len(self.notes) < _MOST_NOTES and line not in self.notes:
             self.notes.append(line)
+
+    def give_up(self, kind: Callable[[Object], set[str]], why: str) -> None:
+        """Have the definitions of a kind accept anything."""
+        for name in sorted(kind(self.definitions)):
+            self.definitions[name] = {}
+            self.note(f"{_short(name)} {why}; anything is accepted there")
 
     def schema(self, node: JSON, place: str = "") -> JSON:
         """Read one schema; what is not a schema accepts anything."""
@@ -119,9 +125,10 @@ class _Reader:
         raw, fields, musts = node.get("properties"), read.get("properties"), read.get("required")
         if not is_object(raw) or not is_object(fields):
             return
+        # Read already, and so a list of texts.
+        required = set(map(str, musts)) if is_array(musts) else set[str]()
         for name, field in fields.items():
-            optional = not is_array(musts) or name not in musts
-            if optional and is_object(field) and self.is_plain_scalar(raw[name]):
+            if name not in required and is_object(field) and self.is_plain_scalar(raw[name]):
                 fields[name] = _nullable(field)
 
     def is_plain_scalar(self, node: JSON) -> bool:
@@ -141,7 +148,7 @@ class _Reader:
             # Reserved before it is read: a schema may refer to itself.
             self.definitions[name] = {}
             self.definitions[name] = self.schema(target)
-        return {"$ref": _pointer(name)}
+        return {"$ref": pointer(name)}
 
     def one(self, keyword: str, value: JSON) -> Object:
         return {keyword: self.schema(value)}
@@ -192,7 +199,7 @@ class _Size:
             raise _TooLarge(_DEEP)
         if not is_object(node):
             return 1, 1
-        parts = [self.of(part, depth + 1) for part in _parts(node)]
+        parts = [self.of(part, depth + 1) for _, part in steps(node)]
         ref = node.get("$ref")
         if isinstance(ref, str):
             parts.append(self._referred(ref, depth + 1))
@@ -212,47 +219,6 @@ class _Size:
 
 _DEEP = f"nests more than {DEEPEST} levels deep"
 _MANY = f"unfolds to more than {MOST_SCHEMAS:,} schemas"
-
-
-def _circular(definitions: Object) -> set[str]:
-    """Find the definitions that say nothing but one another, of one and the same value."""
-    refs = {_pointer(name): _refs_in_place(node) for name, node in definitions.items()}
-    # Whatever leads to what ends is no circle, nor is what nothing in a circle refers to.
-    while ends := {ref for ref, others in refs.items() if not others & refs.keys()}:
-        refs = {ref: others for ref, others in refs.items() if ref not in ends}
-    while unnamed := refs.keys() - {other for others in refs.values() for other in others}:
-        refs = {ref: others for ref, others in refs.items() if ref not in unnamed}
-    return {name for name in definitions if _pointer(name) in refs}
-
-
-def _refs_in_place(node: JSON) -> set[str]:
-    """Return what a schema refers to for the value itself, not for what is in it."""
-    found, left = set[str](), [node]
-    while left:
-        one = left.pop()
-        if is_object(one):
-            ref = one.get("$ref")
-            found |= {ref} if isinstance(ref, str) else set()
-            left += _parts(one, _IN_PLACE)
-    return found
-
-
-def _parts(schema: Object, keywords: frozenset[str] | None = None) -> list[JSON]:
-    """Return the schemas directly in one, or those under some keywords."""
-    found: list[JSON] = []
-    for keyword in (_IN_SCHEMAS if keywords is None else keywords) & schema.keys():
-        value = schema[keyword]
-        if is_array(value):
-            found += value
-        elif is_object(value) and keyword == "properties":
-            found += value.values()
-        else:
-            found.append(value)
-    return found
-
-
-def _pointer(name: str) -> str:
-    return "#/$defs/" + name.replace("~", "~0").replace("%", "%25")
 
 
 def _is_place(key: str) -> bool:
@@ -276,24 +242,13 @@ def _merged(node: Object, document: Object) -> Object:
     if not is_array(listed) or (len(listed) == 1 and "properties" not in node):
         return node
     beside: Object = {key: value for key, value in node.items() if key != "allOf"}
-    found, parts = [resolve(part, document) for part in listed], list[Object]()
-    for part in (*found, beside):
+    together: Object = {"type": "object", "properties": {}}
+    for part in (*(resolve(part, document) for part in listed), beside):
         kind, fields = part.get("type", "object"), part.get("properties", {})
         if kind != "object" or not is_object(fields) or not part.keys() <= _OF_FIELDS:
             return node
-        parts.append(fields)
-    together: Object = {}
-    for fields in parts:
-        for name, field in fields.items():
-            same = name not in together or together[name] == field
-            together[name] = field if same else {"allOf": [together[name], field]}
-    whole = [*found, beside]
-    lists: Object = {}
-    for keyword in ("required", "x-fal-order-properties"):
-        names = [part[keyword] for part in whole if is_array(part.get(keyword))]
-        if names:
-            lists[keyword] = [name for one in names if is_array(one) for name in one]
-    return {**beside, "type": "object", "properties": together, **lists}
+        join(together, {key: value for key, value in part.items() if key not in _ANNOTATIONS})
+    return {**beside, **together}
 
 
 def _read_bounds(node: Object, read: Object) -> None:
@@ -307,10 +262,10 @@ def _read_bounds(node: Object, read: Object) -> None:
 
 
 def _nullable(schema: Object) -> Object:
-    kind, values = schema.get("type"), schema.get("enum")
-    if isinstance(kind, str) and not is_array(values):
+    kind, listed = schema.get("type"), "enum" in schema or "const" in schema
+    if isinstance(kind, str) and not listed:
         return {**schema, "type": [kind, "null"]}
-    if kind is None and not any(key in schema for key in ("$ref", "anyOf", "allOf", "enum")):
+    if kind is None and not listed and not any(key in schema for key in ("$ref", "anyOf", "allOf")):
         return schema
     notes = {key: schema[key] for key in _ANNOTATIONS if key in schema}
     rest: Object = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
@@ -333,13 +288,6 @@ _KEYWORDS: dict[str, _Read] = {
     ),
     **dict.fromkeys(("required", "x-fal-order-properties"), _Reader.names),
 }
-_IN_SCHEMAS = frozenset(
-    (
-        *("not", "contains", "propertyNames", "additionalProperties", "items", "properties"),
-        *("anyOf", "allOf", "oneOf", "prefixItems"),
-    )
-)
-_IN_PLACE = frozenset(("anyOf", "allOf", "oneOf", "not"))
 _LEFT_OUT = {
     # Read together by `_read_bounds` and `_nullable`.
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "nullable"),

@@ -16,11 +16,24 @@ from pydantic_core import SchemaError, SchemaValidator, ValidationError
 from falkit_spec.facts import Rule
 from falkit_spec.models import Model, build
 from falkit_spec.schema import NOT_JSON, Compiled, ordered
-from falkit_spec.types import JSON, Fault, Object, Path, is_array, is_number, is_object, sanitize
+from falkit_spec.types import (
+    JSON,
+    Fault,
+    Object,
+    Path,
+    is_array,
+    is_number,
+    is_object,
+    sanitize,
+    whole,
+)
 
 # What values that are no JSON, or are too long or too deep to be written, may raise.
 _UNREADABLE = (*NOT_JSON, RecursionError)
 _NO_OBJECT = build({})
+_MOST = 5_000
+"""Of more values, or more faults, only the first wrong item of each list is named: Pydantic itself
+would take seconds in one call, and gigabytes for the words."""
 
 
 class InputValidator:
@@ -32,6 +45,8 @@ class InputValidator:
         self._defaults = defaults
         self._document = Compiled(schema)
         self._model: SchemaValidator | None = None
+        # By whether they are strict and brief.
+        self._others: dict[tuple[bool, bool], SchemaValidator] = {}
         try:
             self._model = build(schema)
         except (SchemaError, *_UNREADABLE):
@@ -44,9 +59,9 @@ class InputValidator:
         `coerce` goes by Pydantic's lax mode alone; else the document forbids more.
         """
         if not is_object(input):
-            return _said(_NO_OBJECT, input)
+            return _faults(_NO_OBJECT, input) or []
         model = self._model
-        faults = _said(model, input) if model else []
+        faults = self._said(input)
         if not coerce:
             faults = self._by_document(input, faults)
         elif model is None:
@@ -58,9 +73,8 @@ class InputValidator:
     def coerced(self, input: JSON) -> JSON:
         """Return the input as lax mode takes it; one that it refuses stays as it is."""
         try:
-            read = (
-                self._model.validate_python(input, from_attributes=True) if self._model else input
-            )
+            model = self._of(brief=_has_many(input))
+            read = model.validate_python(input, from_attributes=True) if model else input
         except (ValidationError, *_UNREADABLE):
             return input
         return _as_read(input, read)
@@ -83,9 +97,27 @@ class InputValidator:
 
         return sorted([*faults, *broken], key=place)
 
-    @cached_property
-    def _strict(self) -> SchemaValidator:
-        return build(self._schema, strict=True)
+    def _of(self, *, strict: bool = False, brief: bool = False) -> SchemaValidator | None:
+        """Return the model in one of its forms, each built when first needed."""
+        if self._model is None or not (strict or brief):
+            return self._model
+        if (strict, brief) not in self._others:
+            self._others[strict, brief] = build(self._schema, strict=strict, brief=brief)
+        return self._others[strict, brief]
+
+    def _said(self, input: Object, *, strict: bool = False) -> list[Fault]:
+        """Return what Pydantic says of an input; of lists the first fault where there are many."""
+        for brief in (True,) if _has_many(input) else (False, True):
+            model = self._of(strict=strict, brief=brief)
+            if model is None:
+                break
+            try:
+                found = _faults(model, input, None if brief else _MOST)
+            except _UNREADABLE:
+                found = _faults(model, sanitize(input)[0], None if brief else _MOST)
+            if found is not None:
+                return found
+        return []
 
     def _by_document(self, input: Object, lax: list[Fault]) -> list[Fault]:
         """Add to lax mode's faults what only the document forbids, in strict mode's words."""
@@ -97,7 +129,7 @@ class InputValidator:
         found: dict[Path, list[Fault]] = {}
         for fault in lax:
             said.setdefault(tuple(fault["loc"]), []).append(fault)
-        for fault in _said(self._strict, input) if self._model else []:
+        for fault in self._said(input, strict=True):
             loc = tuple(fault["loc"])
             # A whole number written with a point is an integer to the document.
             whole = isinstance(fault["input"], float) and fault["input"].is_integer()
@@ -117,7 +149,7 @@ class InputValidator:
         if replaced:
             return [_fault(*words, path, None) for path, words in replaced]
         try:
-            Draft202012Validator(self._schema).validate(sanitized)
+            Draft202012Validator(self._schema).validate(whole(sanitized))
         except InvalidByDocument as error:
             words = "value_error", f"Value error, does not meet {error.kind.name!r}"
             fault = _fault(*words, tuple(error.instance_path), error.instance)
@@ -125,19 +157,25 @@ class InputValidator:
         return []
 
 
-def _said(model: SchemaValidator, input: JSON) -> list[Fault]:
-    """Return what Pydantic says of an input."""
-    try:
-        return _faults(model, input)
-    except _UNREADABLE:
-        return _faults(model, sanitize(input)[0])
+def _has_many(value: JSON) -> bool:
+    """Tell whether there are more values in a value than each fault of is named."""
+    count, left = 0, [value]
+    while left and count <= _MOST:
+        one = left.pop()
+        if isinstance(one, dict | list):
+            count += len(one)
+            left += one.values() if isinstance(one, dict) else one
+    return count > _MOST
 
 
-def _faults(model: SchemaValidator, input: JSON) -> list[Fault]:
+def _faults(model: SchemaValidator, input: JSON, most: int | None = None) -> list[Fault] | None:
+    """Return what a model says of an input; None where that is more than `most` faults."""
     try:
         # FastAPI asks for attributes, which shows in the words for a value that is no object.
         model.validate_python(input, from_attributes=True)
     except ValidationError as error:
+        if most is not None and error.error_count() > most:
+            return None
         return [_item(item) for item in cast("list[Any]", error.errors(include_url=False))]
     return []
 

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from jsonschema_rs import Draft202012Validator
 
-from falkit_spec.types import JSON, Object, dig, is_array, is_number, is_object
+from falkit_spec.types import JSON, Object, dig, is_array, is_number, is_object, whole
 
 
 def resolve(schema: JSON, root: Object) -> Object:
@@ -126,8 +126,12 @@ class Compiled:
     def is_valid(self, value: JSON) -> bool:
         """Tell whether a value meets the schema; what is not JSON does not."""
         try:
-            return self.check(value)
-        except NOT_JSON:
+            try:
+                return self.check(value)
+            except UnicodeEncodeError:
+                # To Pydantic half a character is one like any other.
+                return self.check(whole(value))
+        except (*NOT_JSON, RecursionError):
             return False
 
 
@@ -141,6 +145,7 @@ def is_check(keyword: str) -> bool:
     return keyword not in _NOTES and not keyword.startswith(("x-", "_"))
 
 
+_LISTED = ("required", "x-fal-order-properties")
 _LARGEST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _SMALLEST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 
@@ -149,23 +154,27 @@ def join(whole: Object, part: Object) -> None:
     """Join a part of an `allOf` in a whole; what can't be joined is kept as an `allOf`."""
     for keyword, value in part.items():
         known = whole.get(keyword)
-        if keyword not in whole or not is_check(keyword):
+        if keyword in _LISTED and is_array(known) and is_array(value):
+            names = {one for one in known if isinstance(one, str)}
+            new = [one for one in value if isinstance(one, str) and one not in names]
+            whole[keyword] = [*known, *new]
+        elif keyword not in whole or not is_check(keyword):
             # A class is named by its own title, not by its field's.
             if keyword not in _NOTES or keyword not in whole:
                 whole[keyword] = value
         elif keyword == "properties" and is_object(known) and is_object(value):
             both: Object = {
-                name: {"allOf": [known[name], value[name]]} for name in known if name in value
+                name: {"allOf": [known[name], value[name]]}
+                for name in known
+                if name in value and known[name] != value[name]
             }
             whole[keyword] = {**known, **value, **both}
-        elif keyword == "required" and is_array(known) and is_array(value):
-            whole[keyword] = [*known, *(name for name in value if name not in known)]
         elif keyword in _LARGEST and is_number(known) and is_number(value):
             whole[keyword] = max(known, value)
         elif keyword in _SMALLEST and is_number(known) and is_number(value):
             whole[keyword] = min(known, value)
         elif keyword == "enum" and is_array(known) and is_array(value):
-            whole[keyword] = [one for one in known if Compiled({"enum": value}).is_valid(one)]
+            whole[keyword] = [*filter(Compiled({"enum": value}).is_valid, known)]
         elif {str(known), str(value)} == {"integer", "number"}:
             whole[keyword] = "integer"
         elif known != value:

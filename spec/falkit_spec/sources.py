@@ -22,6 +22,10 @@ from falkit_spec.overlay import Overlay
 from falkit_spec.types import JSON, is_object
 
 VARIABLE = "FALKIT_DOCUMENTS"
+FOLDER = "fal-documents"
+"""The folder of documents of a project that says of none. Not `documents`: at home that is, on
+disks that ignore case, the user's own.
+"""
 """The environment variable with places, separated as those of PATH are."""
 MOST_BYTES = 16 * 2**20
 """A larger file is left out; fal's largest document has some 50 kB."""
@@ -29,8 +33,6 @@ MOST_FILES = 20_000
 """Files beyond these are left out."""
 MOST_ENTRIES = 200_000
 """Files and folders of any kind beyond these aren't looked at."""
-MOST_NODES, DEEPEST = 1_000_000, 200
-"""What YAML may unfold to, its aliases followed, and how deep it may be nested."""
 _SUFFIXES = (".json", ".yaml", ".yml")
 _IGNORED = frozenset(("node_modules", "__pycache__"))
 _NAME = attrgetter("name")
@@ -176,7 +178,7 @@ def _files(
     for place in places:
         is_folder = os.path.isdir(place)
         if not is_folder and not os.path.isfile(place):
-            notes.append(f"{place}: isn't there any more")
+            notes.append(f"{place}: isn't there")
             continue
         folder = place if is_folder else os.path.dirname(place)
         own = os.path.basename(os.path.abspath(folder))
@@ -241,49 +243,10 @@ def _read(path: str, stamp: tuple[int, ...]) -> tuple[dict[str, JSON], bytes]:
     raw = raw.removeprefix(_BOM)
     if path.endswith(".json"):
         return read_object(raw, path), raw
-    _check_yaml(raw, path)
     data = Overlay.parse(raw, source=path)
     if not is_object(data):
         raise BadDocument(path, "neither an overlay nor a document: not an object")
     return data, raw if "overlay" in data else _as_json(data, path)
-
-
-def _check_yaml(raw: bytes, path: str) -> None:
-    """Raise BadDocument for YAML that is nested, or unfolds, beyond all measure.
-
-    libyaml's loader would end the process at the one, and at the other what follows it.
-    """
-    if b"*" not in raw and sum(map(raw.count, (b"[", b"{", b"- ", b"? ", b": "))) < DEEPEST:
-        return
-    import yaml
-
-    # How many nodes each open list or object has so far, and each anchor's; an alias counts as
-    # many as what it stands for.
-    sizes, anchors, names = [0], dict[str, int](), list[str | None]()
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        for event in yaml.parse(raw, Loader=loader):
-            if isinstance(event, yaml.CollectionStartEvent):
-                sizes.append(1)
-                names.append(event.anchor)
-            elif isinstance(event, yaml.CollectionEndEvent):
-                size, name = sizes.pop(), names.pop()
-                sizes[-1] += size
-                if name is not None:
-                    anchors[name] = size
-            elif isinstance(event, yaml.AliasEvent):
-                if event.anchor in names:
-                    raise BadDocument(path, f"alias *{event.anchor} stands for what it is within")
-                sizes[-1] += anchors.get(event.anchor or "", 1)
-            else:
-                sizes[-1] += 1
-            if len(sizes) > DEEPEST:
-                raise BadDocument(path, f"is nested more than {DEEPEST} levels deep")
-            if sizes[-1] > MOST_NODES:
-                raise BadDocument(path, f"unfolds to more than {MOST_NODES:,} values")
-    except (yaml.YAMLError, UnicodeDecodeError):
-        # What is wrong with it is said where it is read.
-        return
 
 
 def _as_json(data: JSON, path: str) -> bytes:

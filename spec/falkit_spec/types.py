@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Literal, NotRequired, TypeAlias, TypedDict, TypeGuard, cast
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
@@ -21,6 +22,47 @@ class Fault(TypedDict):
     ctx: NotRequired[Object]
     # Of a content_policy_violation.
     categories: NotRequired[list[str]]
+
+
+# The values of a `literal_error`, as Pydantic writes them in its `expected`.
+_LISTED = re.compile(r"'((?:[^'\\]|\\.)*)'|(-?\d+)")
+
+
+def meant_by(fault: Fault) -> int | str | None:
+    """Return the listed value that a refused one stands for: 6 for "6", "8" or "8s" for 8."""
+    given, expected = fault["input"], fault.get("ctx", {}).get("expected")
+    if fault["type"] != "literal_error" or not isinstance(expected, str):
+        return None
+    if isinstance(given, int) and not isinstance(given, bool) and abs(given) < 10**9:
+        digits = str(given)
+    elif isinstance(given, str) and re.fullmatch(r"-?\d{1,9}", given, re.ASCII):
+        digits = given
+    else:
+        return None
+    for text, number in _LISTED.findall(expected):
+        if number == digits and given != int(digits):
+            return int(number)
+        # Seconds and the like: 8s for 8, and not 80.
+        if text != given and re.fullmatch(digits + "[a-zA-Z]{0,3}", text):
+            return str(text)
+    return None
+
+
+def place_of(fault: Fault, input: JSON) -> str:
+    """Return where in an input a fault is, such as `image_size.width`.
+
+    In its `loc` the name of a union's branch stands between the union's field and what is in it.
+    """
+    steps, names = fault["loc"][1:], list[str]()
+    for step in steps:
+        if is_array(input) and isinstance(step, int) and step < len(input):
+            input = input[step]
+        elif is_object(input) and (name := str(step)) in input:
+            input = input[name]
+        elif fault["type"] != "missing" or step != steps[-1]:
+            continue
+        names.append(str(step))
+    return ".".join(names)
 
 
 def is_object(value: object) -> TypeGuard[Object]:
@@ -74,6 +116,15 @@ def copy_json(value: JSON) -> JSON:
     if isinstance(value, dict):
         return {name: copy_json(one) for name, one in value.items()}
     return [copy_json(one) for one in value] if isinstance(value, list) else value
+
+
+def whole(value: JSON) -> JSON:
+    r"""Return a copy whose texts have no halves of characters, such as JSON's `"\ud83d"`."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {name.encode("utf-8", "replace").decode(): whole(one) for name, one in value.items()}
+    return [whole(one) for one in value] if isinstance(value, list) else value
 
 
 _MAX_DEPTH = 100

@@ -173,15 +173,12 @@ def _list(schemas: Schemas, flat: Flat, path: str) -> Iterator[Mutation]:
     least = whole(schema, "minItems")
     most = whole(schema, "maxItems", least + 3)
     if least:
-        # Repeated items would be another fault.
+        # A set has each item once.
         fewer = lists(items, 0, min(least - 1, 3), unique=unique)
         yield Mutation("too few items", "too_short", fewer.map(InvalidValue))
     if "maxItems" in schema and most < (20 if unique else LONGEST):
         more = lists(items, most + 1, most + 2, unique=unique)
         yield Mutation("too many items", "too_long", more.map(InvalidValue))
-    if unique and most >= 2:
-        repeated = items.map(lambda item: InvalidValue([item] * max(least, 2)))
-        yield Mutation("repeated items", "value_error", repeated)
     if most and not unique:
         legal = lists(items, max(least, 1), min(most, max(least, 1) + 3))
         for mutation in mutations_of(schemas, node, f"{path}[]", flat.refs):

@@ -193,6 +193,7 @@ class Schemas:
         if len(texts) == 1:
             flat = self.flat(texts[0], path, flat.refs)
         open_text = flat.kind == "string" and flat.choices is None
+        open_text = open_text and flat.schema.get("format") in (None, "uri", "url", "binary")
         least, most = whole(flat.schema, "minLength"), whole(flat.schema, "maxLength", 100)
         if not open_text or least > 20 or most < 100:
             # No place for a URL, or for few.

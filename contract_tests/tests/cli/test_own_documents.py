@@ -109,7 +109,8 @@ def test_the_option_the_variable_and_the_file_name_documents(
     (project / "inner").mkdir()
     monkeypatch.chdir(project / "inner")
     by_file = falkit(*words)
-    assert by_option.stdout == by_variable.stdout == by_file.stdout
+    from_there = by_file.stdout.replace(f"{project}{os.sep}", "")
+    assert by_option.stdout == by_variable.stdout == from_there
     for done, place in ((by_option, "fal"), (by_variable, "fal")):
         (said,) = done.stderr.splitlines()
         assert said.startswith(f"falkit: {place}/broken.json: not JSON"), said
@@ -119,6 +120,19 @@ def test_the_option_the_variable_and_the_file_name_documents(
         assert f"\n{PAINT} " in by_option.stdout
 
 
+@pytest.mark.parametrize("words", EVERY[3:6], ids=lambda words: " ".join(words[:2]))
+def test_without_any_of_them_the_folder_is_the_one_that_spec_add_writes(
+    project: Path, falkit: Falkit, words: tuple[str, ...]
+) -> None:
+    by_option = falkit(*words, "--documents", "fal")
+    (project / "fal").rename("fal-documents")
+    by_itself = falkit(*words)
+    assert by_itself.stdout == by_option.stdout.replace("fal/", "fal-documents/")
+    assert by_itself.stderr == by_option.stderr.replace("fal/", "fal-documents/")
+    write(project / "falkit.toml", "documents = []\n")
+    assert falkit(*words).stderr != by_itself.stderr, "the file says that there are none"
+
+
 def test_a_program_that_runs_has_the_documents_and_its_clients_have(
     project: Path, falkit: Falkit
 ) -> None:
@@ -126,6 +140,10 @@ def test_a_program_that_runs_has_the_documents_and_its_clients_have(
     done = falkit(*words)
     assert (done.returncode, done.stdout) == (0, "['image']\n"), done.stderr
     assert "falkit: fal/broken.json: not JSON" in done.stderr
+    (project / "fal").rename("fal-documents")
+    by_itself = falkit(*words[:3], *words[5:])
+    assert (by_itself.returncode, by_itself.stdout) == (0, "['image']\n"), by_itself.stderr
+    (project / "fal-documents").rename("fal")
     quiet = falkit(*with_option(words, "--quiet"))
     (said,) = [line for line in quiet.stderr.splitlines() if line.startswith("falkit: ")]
     assert said.startswith("falkit: fal/broken.json: not JSON"), "it is said all the same"
@@ -144,8 +162,8 @@ def test_the_file_names_places_from_where_it_is(
         for words in (("spec", "list"), ("run", "--", "true")):
             assert "falkit.toml: documents: " in falkit(*words).stderr
     write(project / "falkit.toml", 'documents = ["none"]')
-    assert "none: isn't there" in falkit("spec", "list").stderr
-    assert "falkit.toml: documents: " in falkit("run", "--", "true").stderr
+    for words in (("spec", "list"), ("run", "--", "true")):
+        assert "falkit.toml: documents: " in falkit(*words).stderr
 
 
 def test_a_call_of_ones_own_endpoint_is_checked_by_its_document(
@@ -156,7 +174,7 @@ def test_a_call_of_ones_own_endpoint_is_checked_by_its_document(
     assert done.returncode == 2
     assert "prompt: Input should be a valid string" in done.stderr
     unknown = falkit("call", PAINT, "prompt=x")
-    assert "`falkit spec add acme/paint` fetches its document, and --documents" in unknown.stderr
+    assert "`falkit spec add acme/paint` fetches its document and says how to" in unknown.stderr
 
 
 def test_serve_takes_changes_while_it_serves(project: Path) -> None:
@@ -212,3 +230,11 @@ def test_there_is_nothing_to_reload_without_documents(falkit: Falkit) -> None:
     done = falkit("serve", "--port", "0", "--reload")
     assert (done.returncode, done.stdout) == (2, "")
     assert "reload: there are no documents of yours to watch; give it folders" in done.stderr
+
+
+def test_no_word_of_the_command_line_does_anything_to_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["spec", "list", "\x1b[31m\u202e"])
+    assert capsys.readouterr().err == "falkit: Got unexpected extra argument ( [31m )\n"

@@ -157,6 +157,17 @@ def test_a_fault_that_is_misspelt_is_a_hint(authority_folder: Path) -> None:
         ]
 
 
+def test_a_job_whose_input_is_wrong_in_several_ways_says_how_many(authority_folder: Path) -> None:
+    with around(authority_folder) as told:
+        url = QUEUE.replace(T2V, "fal-ai/flux/dev")
+        told.http.post(url, json={"prompt": "Rain", "image_size": "huge"})
+        (job,) = [
+            line for line in told.summary().replace("\n    ", " ").splitlines() if "job f" in line
+        ]
+    assert "image_size.ImageSize: Input should be a valid dictionary or object" in job
+    assert "extract fields from (and 1 more) " in job
+
+
 def test_a_hint_of_requests_that_failed_and_of_others_is_told_once(authority_folder: Path) -> None:
     with around(authority_folder) as told:
         shown = [{**PROMPT, "seeds": 1}, {**PROMPT, "seeds": 1, "duration": "8"}]

@@ -171,7 +171,7 @@ def test_trigger_says_once_which_endpoints_there_are(mock: Mock) -> None:
     assert done.stderr == (
         "falkit: endpoint_id: falkit has no document for 'fal-ai/aura-flow', which says nothing "
         "about fal: it may well exist there; `falkit spec add fal-ai/aura-flow` fetches its "
-        "document, and --documents has falkit use it (docs/documents.md); `falkit spec list` names "
+        "document and says how to use it (docs/documents.md); `falkit spec list` names "
         "those that it has\n"
     )
 

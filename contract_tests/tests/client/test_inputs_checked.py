@@ -37,6 +37,11 @@ def test_an_integer_sent_as_text_is_reported_with_the_fix(do: Do) -> None:
     with pytest.raises(errors.InvalidInput) as caught:
         do("submit", FAST, {**INPUT, "resolution": "720p", "duration": "6"})
     assert caught.value.hint == "duration: send the integer 6, without quotes"
+    with pytest.raises(errors.InvalidInput) as caught:
+        do("submit", "fal-ai/veo3.1", {"prompt": "A lighthouse", "duration": 6})
+    assert caught.value.hint == 'duration: send the text "6s"'
+    with pytest.raises(errors.UnknownEndpoint, match=r"documents=\[…\] names yours; check=False"):
+        do("submit", "acme/paint", {})
 
 
 def test_the_rule_between_fields_is_checked_too(do: Do) -> None:

@@ -6,6 +6,7 @@ Our own documents, one of each shape, always; fal's where DOCS names a folder of
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Generator
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ from falkit_contract import UnsupportedSchema
 from falkit_contract.strategies import MutatedInput, inputs, invalid_inputs, mutations
 from falkit_spec import JSON, Catalog, Endpoint, Fault, Object
 from falkit_spec.lint import lint
+from generated_models import said_by
+from random_models import drawn_endpoints
 from serving import KEY, Mock, running
 
 Drawn = TypeVar("Drawn")
@@ -94,6 +97,23 @@ def test_fals_documents_are_judged_rightly(part: int, fal_documents: dict[str, E
     assert chosen
     wrong = {name: [*faults(one), *misjudged(one, 20)] for name, one in chosen.items()}
     assert {name: found for name, found in wrong.items() if found} == {}
+
+
+def test_pydantic_itself_judges_what_is_drawn_as_promised() -> None:
+    nightly = os.environ.get("FALKIT_NIGHTLY") == "1"
+    for endpoint, model in drawn_endpoints(200 if nightly else 30, seed=3):
+        for input in drawn(inputs(endpoint), 20 if nightly else 5):
+            assert said_by(model, input) == [], endpoint.document.raw
+        for invalid in drawn(invalid_inputs(endpoint), 20 if nightly else 5):
+            said = [(one["type"], tuple(one["loc"])) for one in said_by(model, invalid.input)]
+            assert as_promised(said, invalid), (endpoint.document.raw, invalid, said)
+
+
+def test_a_text_of_another_format_is_no_url_whatever_its_name() -> None:
+    day: Object = {"type": "string", "format": "date"}
+    file: Object = {"type": "object", "properties": {"image_url": day}, "required": ["image_url"]}
+    endpoint = endpoint_taking({"video_url": day, "first": file}, "video_url", "first")
+    assert misjudged(endpoint, 10) == []
 
 
 @pytest.fixture(scope="module")

@@ -86,7 +86,7 @@ def test_an_id_without_a_document_is_fals_404_and_the_hint_blames_falkit(
     assert "falkit has no document for '" in reply.headers[HINT]
     assert NONE in reply.headers[HINT]
     assert "`falkit spec add " in reply.headers[HINT]
-    assert "--documents has falkit use it (docs/documents.md)" in reply.headers[HINT]
+    assert "fetches its document and says how to use it (docs/documents.md)" in reply.headers[HINT]
 
 
 @pytest.mark.parametrize(

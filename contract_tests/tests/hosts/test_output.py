@@ -48,7 +48,8 @@ def test_a_clip_is_of_the_size_and_rate_asked_for(
 ) -> None:
     video = mock.run({**PROMPT, **more}, "fal-ai/ltx-2.3/text-to-video").json()["video"]
     found = measuring.measure(mock.http.get(video["url"]).content)
-    assert (found.size, found.rate, found.frames) == (size, rate, 6 * rate)
+    assert (found.size, found.frames) == (size, 6 * rate)
+    assert found.rate == rate
 
 
 @pytest.mark.parametrize(

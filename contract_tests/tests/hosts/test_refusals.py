@@ -31,8 +31,8 @@ def test_an_unknown_app_is_404_by_its_alias(mock: Mock) -> None:
         assert (reply.status_code, reply.json()) == (404, detail)
         assert reply.headers["x-falkit-hint"] == (
             "falkit has no document for 'fal-ai/no-such/one', which says nothing about fal: it "
-            "may well exist there; `falkit spec add fal-ai/no-such/one` fetches its document, and "
-            "--documents has falkit use it (docs/documents.md)"
+            "may well exist there; `falkit spec add fal-ai/no-such/one` fetches its document and "
+            "says how to use it (docs/documents.md)"
         )
 
 

@@ -116,8 +116,8 @@ def test_an_id_like_no_other_names_nothing() -> None:
     assert caught.value.near == ()
     assert str(caught.value) == (
         "falkit has no document for 'fal-ai/aura-flow', which says nothing about fal: it may well "
-        "exist there; `falkit spec add fal-ai/aura-flow` fetches its document, and --documents has "
-        "falkit use it (docs/documents.md)"
+        "exist there; `falkit spec add fal-ai/aura-flow` fetches its document and says how to use "
+        "it (docs/documents.md)"
     )
 
 

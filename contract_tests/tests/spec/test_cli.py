@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -229,7 +230,7 @@ def test_however_many_combinations_are_counted_and_listed(tmp_path: Path) -> Non
     write(tmp_path, "me/many", enums(200, 100))
     write(tmp_path, "me/countless", enums(*[10] * 400))
     listed = run("list", "--documents", str(tmp_path))
-    assert re.search(r"me/many +- +20,000 +unknown\n", listed.stdout)
+    assert re.search(r"me/many +- +yours +20,000 +unknown\n", listed.stdout)
     assert "about 10^400" in listed.stdout
     rows = run("combinations", "me/many", "--format", "csv", "--documents", str(tmp_path))
     assert rows.stdout.count("\n") == 20_001
@@ -285,7 +286,7 @@ def test_what_is_broken_is_a_line_and_harms_no_other_endpoint(tmp_path: Path) ->
     assert result.exit_code == 0
     assert "bad.json" in result.stderr
     assert "overlay.yaml: me/good: rules[0]: " in result.stderr
-    assert re.search(r"me/good +- +2 +unknown\n", result.stdout)
+    assert re.search(r"me/good +- +yours +2 +unknown\n", result.stdout)
     found = json.loads(run("list", "--format", "json", "--documents", str(tmp_path)).stdout)
     assert {"me/good", FAST} <= {one["endpoint"] for one in found}
 
@@ -359,8 +360,14 @@ def test_any_endpoint_is_shown_within_the_terminal(tmp_path: Path, columns: int)
     write(tmp_path, "somebody/with-a-long-name/and-a-long-endpoint/of-four-parts", SHOWN)
     for command in (["list"], ["show", "me/any"]):
         words = [*command, "--documents", str(tmp_path)]
-        lines = CliRunner().invoke(spec, words, env={"COLUMNS": str(columns)}).stdout.splitlines()
+        shown = CliRunner().invoke(spec, words, env={"COLUMNS": str(columns)}).stdout
+        lines = [line for line in shown.splitlines() if not line.startswith(str(tmp_path))]
         assert max(map(len, lines)) <= columns
+        if command == ["list"]:
+            ids = [line.split()[0] for line in lines[2:]]
+            assert ids == sorted(ids), "yours stand among falkit's own"
+        else:
+            assert f"unknown date, yours\n{tmp_path}{os.sep}" in shown
         assert ("category" in lines[0]) == (columns == 150 and command == ["list"])
 
 
@@ -378,3 +385,10 @@ def test_an_endpoint_that_contains_itself_is_shown(tmp_path: Path, circle: str) 
     assert result.exit_code == 0, result.exception
     assert ("child.child.child" in result.stdout) == (circle == "Node")
     assert run("list", "--documents", str(tmp_path)).exit_code == 0
+
+
+def test_the_files_that_an_endpoint_takes_are_a_line_each() -> None:
+    kling = run("show", "fal-ai/kling-video/v3/pro/image-to-video").stdout
+    assert "\n\nstart_image_url: a URL or data URI (image, by its name)\nend_image_url: a" in kling
+    weights = "loras[].path: a URL, data URI or name at Hugging Face (weights, by its name)"
+    assert weights in run("show", "fal-ai/flux-lora").stdout

@@ -6,10 +6,13 @@ What can't be read accepts anything. Without bounds most of these raise, hang, o
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from falkit_spec import JSON, BadDocument, Document, Endpoint, Object
+from falkit_spec.cli.spec import spec
 from falkit_spec.lint import lint
 from falkit_spec.types import dig
 from spec.test_odd_documents import endpoint, ref
@@ -70,6 +73,72 @@ def test_what_is_defined_by_itself_alone_accepts_anything(name: str) -> None:
     assert odd.is_valid({"x": [1, "a"]})
     assert odd.combinations() == []
     used(endpoint(ref("A"), ref("A"), CIRCLES[name]))
+
+
+def having(**fields: JSON) -> Object:
+    return {"type": "object", "properties": {**fields}}
+
+
+A = ref("A")
+DOUBLING: dict[str, Object] = {
+    "two branches": {"A": {"anyOf": [{**having(a=A), "required": ["b"]}, having(a=A, b=True)]}},
+    "two classes": {"A": {"anyOf": [ref("B"), ref("C")]}, "B": having(a=A), "C": having(a=A)},
+    "any field": {"A": {**having(a=A), "allOf": [{"additionalProperties": A}, having()]}},
+    "any item": {"A": {"anyOf": [{"items": A}, {"prefixItems": [A, A]}]}},
+    "a part": {"A": {"anyOf": [having(a=A), having(a=having(a=A))]}},
+}
+SINGLE: dict[str, Object] = {
+    "JSON": {"A": {"anyOf": [{"type": "string"}, {"items": A}, {"additionalProperties": A}]}},
+    "a tree": {"A": having(left={"anyOf": [A, {"type": "null"}]}, right=A)},
+    "and, or": {"A": {"anyOf": [ref("B"), ref("C")]}, "B": having(**{"and": A}), "C": having(o=A)},
+    "a pair": {"A": {"anyOf": [{"prefixItems": [A, A]}, {"type": "integer"}]}},
+}
+
+
+def deep(*, a: str = "a", levels: int = 60) -> JSON:
+    value: JSON = 5
+    for _ in range(levels):
+        value = {a: value}
+    return value
+
+
+@pytest.mark.parametrize("name", DOUBLING)
+def test_what_takes_twice_as_long_with_each_level_accepts_anything(name: str) -> None:
+    odd = used(endpoint(having(x=A), having(x=A), DOUBLING[name]))
+    assert "input: A holds itself twice at one place; anything is accepted there" in odd.notes
+    inputs: list[JSON] = [{"x": deep()}, {"x": {"a": deep()}}]
+    for input in inputs:
+        assert odd.validate(input) == []
+        assert odd.validate_output(input) == []
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_what_holds_itself_at_places_of_its_own_is_read(name: str) -> None:
+    odd = used(endpoint(having(x=A), having(x=A), SINGLE[name]))
+    assert odd.notes == ()
+    assert odd.validate({"x": deep(a="left")}) == [] or name != "JSON"
+
+
+def test_many_wrong_items_are_refused_by_the_first() -> None:
+    # Pydantic writes the 9,000 names into what it says of each item.
+    names: JSON = [f"v{number}" for number in range(9000)]
+    odd = endpoint(having(xs={"type": "array", "items": {"enum": names}}, n={"type": "integer"}))
+    few: JSON = {"xs": ["v0", "w", "w"], "n": "x"}
+    assert [fault["loc"][1:] for fault in odd.validate(few)] == [["xs", 1], ["xs", 2], ["n"]]
+    for coerce in (False, True):
+        many: JSON = {"xs": ["v0", *(["w"] * 50_000)], "n": "x"}
+        faults = odd.validate(many, coerce=coerce)
+        assert [fault["loc"][1:] for fault in faults] == [["xs", 1], ["n"]]
+    right: JSON = {"xs": names}
+    assert odd.coerced(right) == right
+
+
+def test_many_faults_of_few_values_are_bounded() -> None:
+    branches: JSON = [{**having(), "required": [f"k{number}"]} for number in range(400)]
+    odd = endpoint(having(xs={"type": "array", "items": {"anyOf": branches}}))
+    few: list[JSON] = [having()] * 10
+    assert len(odd.validate({"xs": few})) == 4000
+    assert len(odd.validate({"xs": few * 10})) == 400
 
 
 @pytest.mark.parametrize("by", ["ref", "object", "allOf", "anyOf"])
@@ -165,6 +234,19 @@ def test_the_objects_of_an_all_of_are_one_object() -> None:
     assert not odd.is_valid({"seed": 9})
 
 
+def test_long_and_odd_lists_of_all_of_are_joined_in_time() -> None:
+    names: list[JSON] = [f"v{number}" for number in range(9000)]
+    both: JSON = {"allOf": [{"enum": names}, {"type": "string", "enum": [*names[4000:], "w"]}]}
+    odd = endpoint(having(x=both))
+    assert "Input should be 'v4000', " in odd.validate({"x": "v0"})[0]["msg"]
+    parts: list[JSON] = [
+        {**having(), "required": [*names, {}, []]},
+        {**having(), "required": [*names, "w", {}]},
+        {"required": 7},
+    ]
+    assert len(endpoint({"allOf": parts}).validate({})) == 9001
+
+
 def document(paths: JSON, **more: JSON) -> Document:
     return Document(json.dumps({"openapi": "3.1.0", "paths": paths, **more}).encode(), source="x")
 
@@ -232,3 +314,49 @@ def test_a_byte_order_mark_is_no_fault() -> None:
 def test_a_document_that_is_gone_when_it_is_needed_accepts_anything() -> None:
     one = Endpoint(Document(b"{", source="x.json", endpoint_id="a/b"))
     assert used(one).notes[0].startswith("not JSON")
+
+
+# Red, the right-to-left override, a bell and the start of the line.
+ODD = "\x1b[31m\u202e\x07\r"
+OVERLAY = {
+    "overlay": "1.0.0",
+    "info": {"title": ODD, "version": "1"},
+    "actions": [
+        {
+            "target": "$.paths['/acme/odd'].post",
+            "update": {
+                "x-falkit": {
+                    "rules": [
+                        {
+                            "loc": ["n"],
+                            "message": f"no {ODD}",
+                            "when": {"properties": {"n": {"const": 2}}},
+                            "require": {"properties": {"n": {"const": 1}}},
+                            "certainty": "confirmed",
+                            "source": ODD,
+                        }
+                    ]
+                }
+            },
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("command", ["list", "show acme/odd", "combinations acme/odd"])
+def test_whatever_names_are_printed_do_nothing_to_a_terminal(tmp_path: Path, command: str) -> None:
+    fields: JSON = {
+        "n": {"enum": [1, 2], "default": 1},
+        f"a{ODD}": {"title": ODD, "description": ODD, "enum": [f"x{ODD}", "y"]},
+    }
+    odd = endpoint({"type": "object", "title": ODD, "properties": fields}).document.data
+    info: JSON = {"x-fal-metadata": {"endpointId": "acme/odd", "category": ODD}}
+    (tmp_path / "odd.json").write_text(json.dumps({**odd, "info": info}))
+    (tmp_path / "overlay.json").write_text(json.dumps(OVERLAY))
+    words = [*command.split(), "--documents", str(tmp_path)]
+    result = CliRunner().invoke(spec, words, env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert not {*ODD[:1], *ODD[5:]} & {*result.output}
+    assert "\\x1b[31m" in result.stdout
+    if command != "list":
+        assert "no \\x1b" in result.stdout

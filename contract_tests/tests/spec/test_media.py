@@ -85,7 +85,8 @@ def test_other_texts_are_no_files(name: str) -> None:
 
 def test_what_is_no_text_of_any_kind_is_no_file() -> None:
     number: Object = {"type": "integer"}
-    assert found(image_url=number, video_url={}, frames=listed(number)) == {}
+    moment: Object = {"type": "string", "format": "date-time"}
+    assert found(image_url=number, video_url={}, frames=listed(number), clip_url=moment) == {}
     assert found(audio_url={**TEXT, "enum": ["a"]}, image_url={"const": "a", **TEXT}) == {}
     assert found(voice_url={"anyOf": [{**TEXT, "enum": ["a"]}, TEXT]}) == {}
     # A document that shows something else than URLs means something else.

@@ -8,6 +8,7 @@ import pytest
 
 from falkit_spec import JSON, BadOverlay, Catalog, Document, Object, Overlay
 from falkit_spec.catalog import vendored_overlays
+from falkit_spec.types import dig
 
 
 def overlay(*actions: JSON) -> Overlay:
@@ -89,6 +90,35 @@ def test_an_action_that_is_not_understood_is_refused(action: JSON, reason: str) 
 def test_a_file_that_is_not_an_overlay_is_refused(text: str) -> None:
     with pytest.raises(BadOverlay, match=r"o\.yaml"):
         Overlay.from_text(text, source="o.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[" * 100_000, "nested more than 200 levels deep"),
+        ("- " * 100_000, "nested more than 200 levels deep"),
+        (
+            "a0: &a0 [x, x]\n"
+            + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60)),
+            "unfolds to more than 1,000,000 values",
+        ),
+    ],
+)
+def test_a_file_without_measure_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    # At the first two libyaml would end the process.
+    (tmp_path / "o.yaml").write_text(text)
+    with pytest.raises(BadOverlay, match=reason):
+        Overlay.from_path(tmp_path / "o.yaml")
+
+
+def test_what_an_overlay_adds_is_bounded() -> None:
+    document: Object = {"a": {f"b{number}": {} for number in range(2000)}}
+    some: Object = {f"k{number}": number for number in range(400)}
+    laid = overlay({"target": "$.a[*]", "update": some}).apply(document)
+    assert dig(laid, "a", "b1999", "k399") == 399
+    twice: list[JSON] = [{"target": "$.a[*]", "update": some}] * 2
+    with pytest.raises(BadOverlay, match="adds more than 1,000,000 values"):
+        overlay(*twice).apply(document)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -104,6 +104,32 @@ def test_what_is_there_twice_is_named_and_the_first_counts(tmp_path: Path) -> No
     assert catalog.get(PAINT).document.source == str(first)
 
 
+def test_one_without_a_date_beside_a_dated_one_is_named_since_it_always_counts(
+    tmp_path: Path,
+) -> None:
+    dated = write(tmp_path / "2026-05" / "acme" / "paint.json", data_of(PAINT))
+    own = write(tmp_path / "paint.json", data_of(PAINT, {}))
+    catalog = Catalog.read([tmp_path])
+    (said,) = catalog.notes
+    assert said.startswith(
+        f"{own}: has no date, so it counts for {PAINT} in place of {dated} (2026-05); remove one"
+    )
+    assert catalog.get(PAINT).document.source == str(own)
+
+
+def test_a_fact_that_falkit_does_not_know_and_broken_yaml_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "paint.json", data_of(PAINT))
+    odd = write(tmp_path / "odd.yaml", overlay(PAINT, {"prices": priced("duration")}))
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("overlay: 1.0.0\nactions: [\n")
+    assert set(Catalog.read([tmp_path]).notes) == {
+        f"{odd}: {PAINT}: prices: not among what falkit knows: inputs, pricing, rules, video; "
+        "left out",
+        f"{broken}: not YAML: while parsing a flow node did not find expected node content, "
+        "line 3, column 1; left out",
+    }
+
+
 def test_a_users_document_counts_in_place_of_falkits(tmp_path: Path) -> None:
     own = write(tmp_path / "fast.json", data_of(FAST, {"prompt": {"type": "string"}}))
     catalog = Catalog.read([tmp_path])
@@ -252,9 +278,9 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_name_of_several_lines_makes_no_second_line(tmp_path: Path) -> None:
-    write(tmp_path / "a\nfalkit: all is well\x1b[2J.json", "no JSON")
+    write(tmp_path / "a\nfalkit: all is well\x1b[2J\u202e.json", "no JSON")
     (said,) = Catalog.read([tmp_path]).notes
-    assert "a?falkit: all is well?[2J.json: not JSON" in said
+    assert "a?falkit: all is well?[2J?.json: not JSON" in said
 
 
 def test_notes_are_bounded(tmp_path: Path) -> None:
@@ -318,7 +344,7 @@ def test_a_file_that_breaks_meanwhile_keeps_its_last_good_version(tmp_path: Path
     tmp_path.rename(tmp_path.with_name("elsewhere"))
     changes, notes = catalog.reread()
     assert changes == [f"{paint}: removed, {PAINT}"]
-    assert notes == [f"{tmp_path}: isn't there any more"]
+    assert notes == [f"{tmp_path}: isn't there"]
 
 
 def test_an_overlay_that_changes_is_laid_anew(tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ def taking(schema: JSON) -> Endpoint:
             {"type": "array", "uniqueItems": True},
             [1, 1],
             "value_error",
-            "Value error, the list has duplicated items",
+            "Value error, does not meet 'uniqueItems'",
         ),
         (
             {"type": "object", "minProperties": 1},

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal, cast
 
+import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import BaseModel, Field, ValidationError
 
@@ -133,3 +134,18 @@ def test_coerced_values_are_valid_and_are_the_models(body: dict[str, JSON]) -> N
         coerced = ODD.coerced(body)
         assert ODD.is_valid(coerced)
         assert coerced == Odd.model_validate(body).model_dump(exclude_unset=True)
+
+
+@pytest.mark.parametrize("half", ["\ud83d", {"\ud83d": 1}], ids=["text", "name"])
+def test_half_a_character_is_one_like_any_other(half: JSON) -> None:
+    class Style(BaseModel):
+        style: Literal["a"] | str | dict[str, int] = "a"
+        tags: list[str] = []
+
+    one = endpoint_of(Style)
+    Style.model_validate({"style": half})
+    assert one.validate({"style": half}) == []
+    assert one.is_valid({"style": half})
+    assert [fault["loc"] for fault in one.validate({"style": half, "tags": [1]})] == [
+        ["body", "tags", 0]
+    ]

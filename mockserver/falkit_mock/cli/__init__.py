@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Container
 from difflib import get_close_matches
@@ -120,7 +121,10 @@ def _message(error: click.ClickException) -> str:
             return f"{old} is now called {new}"
         if error.ctx.command.name == "run" and name in _options_of(_command("serve")):
             return f"{name} is an option of falkit serve; falkit run has none of this name"
-    return error.format_message()
+    # Words of the command line, and names in documents, may be anything.
+    return re.sub(
+        r"[^\n]", lambda one: one[0] if one[0].isprintable() else " ", error.format_message()
+    )
 
 
 def _options_of(command: click.Command) -> set[str]:

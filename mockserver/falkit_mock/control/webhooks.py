@@ -246,7 +246,8 @@ class WebhookControl:
             return None
         service = self._service
         made = complete(parsed, request, request_id, service.identity, service.settings)
-        outcome, records = success(made, parsed, request, fill(made))
+        fill(made)
+        outcome, records = success(made, parsed, request)
         for record in records:
             service.store.add_file(record)
         return outcome

@@ -63,8 +63,7 @@ def output_of(
     endpoint, input = parsed.endpoint, parsed.input
     plan = _plan(endpoint)
     fields = plan.fields or fields_of(tuple(input), plan.scales)
-    kinds = frozenset(one.field.kind for one in parsed.media)
-    figures = Figures(input, fields, kinds, parsed.video, seen, plan.shown)
+    figures = Figures(input, fields, parsed.media, parsed.video, seen, plan.shown)
     draft = Draft(
         endpoint.id, request_id, parsed.digest, input, figures, identity, media_base, run, details
     )

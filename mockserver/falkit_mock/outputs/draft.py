@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from hashlib import blake2b
@@ -60,6 +60,9 @@ class Draft:
     details: bool = False
     """Whether names and sizes of files are told where they may be null."""
     files: list[DraftFile] = field(default_factory=list[DraftFile])
+    sized: bool = False
+    """Whether the size of one of them is to be told."""
+    hints: list[str] = field(default_factory=list[str])
     row: Row | None = None
     """The part of a spoken text that is being written."""
 
@@ -71,7 +74,7 @@ class Draft:
     @property
     def needs_bytes(self) -> bool:
         """Whether the output tells of its files what only their bytes do."""
-        return any(file.sized for file in self.files) or (self.inline and bool(self.files))
+        return self.sized or (self.inline and bool(self.files))
 
     @cached_property
     def seed(self) -> int:
@@ -104,11 +107,8 @@ class Draft:
         if text := self.figures.text:
             return text
         messages = self.input.get("messages")
-        said = (
-            [one.get("content") for one in messages or () if isinstance(one, dict)]
-            if isinstance(messages, list)
-            else []
-        )
+        listed = messages if isinstance(messages, list) else []
+        said = [one.get("content") for one in listed if isinstance(one, dict)]
         return " ".join(text for text in said if isinstance(text, str))
 
     @property
@@ -124,48 +124,53 @@ class Draft:
 
         `like` is "small" for a thumbnail, and "frames" for an archive of a clip's frames.
         """
-        place = len(self.files)
-        figures = self.figures
-        width, height, fps, frames, seconds = 0, 0, 0.0, 0, 0.0
-        sound, rate, channels = False, 0, 1
-        if kind == "video":
-            (width, height), fps, frames = figures.video_size, figures.fps, figures.frames
-            sound = figures.sound
-        elif kind == "image":
-            width, height = figures.image_size
-            if like == "small":
-                width, height = _small((width, height))
-        elif kind == "audio":
-            seconds, rate = figures.sound_seconds, figures.sample_rate
-            channels = figures.channels
-        elif kind == "document":
-            seconds = figures.heard_seconds
-        elif like == "frames":
-            (width, height), frames = figures.video_size, figures.frames
-        wanted = Wanted(
-            format,
-            self.endpoint_id,
-            self.request_id,
-            self.digest,
-            place,
-            width,
-            height,
-            fps,
-            frames,
-            sound,
-            seconds,
-            rate,
-            channels,
-            figures.seen.small if kind in ("image", "video") else b"",
-        )
+        place, figures = len(self.files), self.figures
         called = f"{name}_{place}.{format}" if place else f"{name}.{format}"
-        file = DraftFile(self.identity.file_path(self.request_id, called, place), called, wanted)
+        path = self.identity.file_path(self.request_id, called, place)
+        wanted = Wanted(
+            format, self.endpoint_id, self.request_id, self.digest, place, *self._like(kind, like)
+        )
+        if figures.seen.small and kind in ("image", "video"):
+            wanted = replace(wanted, picture=figures.seen.small)
+        if kind == "video" and format != "mp4":
+            wanted = self._possible(wanted)
+        file = DraftFile(path, called, wanted)
         self.files.append(file)
         return file
 
-    def fill(self, make: Callable[[Wanted], bytes]) -> list[str]:
-        """Write what only the files' bytes tell; blocks. Return what there is to hint at."""
-        hints: list[str] = []
+    def _possible(self, wanted: Wanted) -> Wanted:
+        """Return a clip as it can be made in a format that not all sizes and rates are made in."""
+        from falkit_fixtures.clips import nearest
+
+        made = nearest(wanted)
+        sizes = [f"{one.width}x{one.height}" for one in (wanted, made)]
+        if sizes[0] != sizes[1]:
+            self.hints.append(f"{made.format}: made as {sizes[1]}, for want of {sizes[0]}")
+        return made
+
+    def _like(self, kind: Kind, like: str) -> tuple[int, int, float, int, bool, float, int, int]:
+        """Return width, height, fps, frames, sound, seconds, rate and channels of a file."""
+        figures = self.figures
+        if kind == "video":
+            if (video := figures.video) is not None:
+                size = (video.width, video.height)
+                return (*size, video.fps, video.frames, video.audio, 0, 0, 1)
+            return (*figures.video_size, figures.fps, figures.frames, figures.sound, 0, 0, 1)
+        if kind == "image":
+            size = figures.image_size
+            return (*(_small(size) if like == "small" else size), 0, 0, False, 0, 0, 1)
+        if kind == "audio":
+            seconds, rate = figures.sound_seconds, figures.sample_rate
+            return 0, 0, 0, 0, False, seconds, rate, figures.channels
+        if kind == "document":
+            return 0, 0, 0, 0, False, figures.heard_seconds, 0, 1
+        if like == "frames":
+            return (*figures.video_size, 0, figures.frames, False, 0, 0, 1)
+        return 0, 0, 0, 0, False, 0, 0, 1
+
+    def fill(self, make: Callable[[Wanted], bytes]) -> None:
+        """Write what only the files' bytes tell; blocks."""
+        hints = self.hints
         for file in self.files:
             if file.holder is None or not (file.sized or self.inline):
                 continue
@@ -177,7 +182,6 @@ class Draft:
                 file.holder["url"] = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
             elif self.inline:
                 hints.append(f"sync_mode: {len(data)} bytes are served by URL all the same")
-        return hints
 
 
 def _small(size: Size) -> Size:

@@ -38,6 +38,11 @@ class Fields:
     settings: Names
     """Objects with fields of these kinds in them, as `audio_setting`."""
 
+    @property
+    def name_formats(self) -> bool:
+        """Whether any of them may name a format."""
+        return bool(self.formats or self.settings)
+
     def formats_of(self, kind: Kind) -> Names:
         """Return the fields that may name a format, those that name the kind first."""
         return tuple(sorted(self.formats, key=lambda name: kind not in words(name)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
+from falkit_mock.core.jobs import MediaValue
 from falkit_mock.outputs.fields import Fields
 from falkit_mock.outputs.kinds import Kind, format_in
 from falkit_spec import JSON, VideoFacts
@@ -68,13 +69,18 @@ class Figures:
 
     input: Mapping[str, JSON]
     fields: Fields
-    kinds: frozenset[str]
-    """The kinds of the files that the input has."""
+    media: Sequence[MediaValue]
+    """The files that the input has."""
     video: VideoFacts | None = None
     """The output video by an overlay, which goes before all else."""
     seen: Seen = NOTHING_SEEN
     shown: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     """The document's example of the file, for what nothing else says."""
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of the files that the input has."""
+        return frozenset(one.field.kind for one in self.media)
 
     @cached_property
     def image_size(self) -> Size:

@@ -188,7 +188,9 @@ def file_in(value: JSON) -> Mapping[str, JSON]:
             return value
         value = [*value.values()]
     if is_array(value):
-        return next((found for part in value if (found := file_in(part))), {})
+        for part in value:
+            if found := file_in(part):
+                return found
     return {}
 
 

@@ -6,6 +6,16 @@ from collections.abc import Sequence
 
 from falkit_mock.outputs.draft import MISSING, Draft, Missing, Step
 from falkit_mock.outputs.kinds import Kind, kind_made, kind_of, words
+from falkit_mock.outputs.reading import (
+    branches,
+    chosen,
+    given,
+    least,
+    refs_of,
+    says,
+    type_of,
+    within,
+)
 from falkit_mock.outputs.shapes import (
     FileStep,
     Part,
@@ -32,7 +42,6 @@ from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import Object, copy_json, is_array, is_number, is_object
 
 _DEEPEST, _MOST_NODES, _MOST_ITEMS = 10, 2000, 64
-_NULL: Object = {"type": "null"}
 
 
 class Planner:
@@ -43,15 +52,15 @@ class Planner:
         self._input = endpoint.input_schema
         self._inputs = ordered(self._input)
         fields = frozenset(self._inputs)
-        self.makes = kind_made(endpoint.category, endpoint.id, fields)
+        self.makes: Kind = kind_made(endpoint.category, endpoint.id, fields)
         self._kind = kind_of(endpoint.id, fields)
         self._nodes = 0
         self.exampled: list[str] = []
 
     def plan(self) -> Step:
         """Return what writes an output."""
-        example = _given(self._root, None)
-        if not example and _type(self._root) in (None, "object") and not _says(self._root):
+        example = given(self._root, None)
+        if not example and type_of(self._root) in (None, "object") and not says(self._root):
             # As of models that stream, or answer bytes.
             self._root = USUAL[self._kind]
         return self._value(self._root, (), example, frozenset())
@@ -67,11 +76,11 @@ class Planner:
             return _always(schema["const"])
         values = schema.get("enum")
         if is_array(values) and values:
-            chosen = example if example in values else values[0]
+            value = example if example in values else values[0]
             if "language" in words(names[0].removesuffix("s") if names else ""):
                 return language(values)
-            return self._echoed(schema, names, self._shown(names, chosen))
-        match _type(schema):
+            return self._echoed(schema, names, self._shown(names, value))
+        match type_of(schema):
             case "object":
                 return self._object(schema, names, example, above)
             case "array":
@@ -80,9 +89,9 @@ class Planner:
                 return self._string(schema, names, example)
             case "integer" | "number":
                 step = number(schema, names, self.makes)
-                if step is None and is_number(example) and _within(example, schema):
+                if step is None and is_number(example) and within(example, schema):
                     step = self._shown(names, example)
-                return self._echoed(schema, names, step or _always(_least(schema)))
+                return self._echoed(schema, names, step or _always(least(schema)))
             case "boolean":
                 step = boolean(names)
                 if step is None and isinstance(example, bool):
@@ -127,20 +136,20 @@ class Planner:
     ) -> Step | None:
         """Return what writes one field of an object; None where the object hasn't it."""
         schema = resolve(node, self._root)
-        refs, inner = _refs(node), _refs(schema.get("items"))
-        parts, nullable = _branches(schema, self._root)
+        refs, inner = refs_of(node), refs_of(schema.get("items"))
+        parts, nullable = branches(schema, self._root)
         needed = name in required
         other = None if needed else _always(None) if nullable else _always(MISSING)
         shown = of_object.get(name) if is_object(of_object) else None
-        example = _given(schema, shown)
+        example = given(schema, shown)
         if other is not None and ((refs | inner) & above or len(names) >= _DEEPEST - 2):
             # A schema within itself ends somewhere.
             return _always(copy_json(schema["default"])) if "default" in schema else other
-        part = _chosen(parts, self._root)
+        part = chosen(parts, self._root)
         step = self._value(part, (name, *names), example, above | refs)
         if other is None:
             return step
-        kind = _type(part)
+        kind = type_of(part)
         if kind in ("object", "array") or is_file_text((name,), part, example):
             wanted = asked_by(name, self._inputs, self._input)
             if wanted is None:
@@ -166,7 +175,7 @@ class Planner:
         for name, node in ordered(schema).items():
             if name == "file_data":
                 continue
-            _, nullable = _branches(resolve(node, self._root), self._root)
+            _, nullable = branches(resolve(node, self._root), self._root)
             told = told_of(name, file.kind)
             step = None
             if not is_told(name):
@@ -183,12 +192,12 @@ class Planner:
         if "timings" in words(names[0] if names else ""):
             return lambda draft: {"inference": round(draft.run, 3)}
         if inner:
-            keys = [*example][:_MOST_ITEMS] if is_object(example) else []
-            if is_file(inner):
-                keys = keys or [self.makes]
-            part = _chosen(_branches(inner, self._root)[0], self._root)
             of = example if is_object(example) else {}
-            steps = [(key, self._value(part, (key, *names), of.get(key), above)) for key in keys]
+            keys: dict[str, Sequence[str]] = {key: (key, *names) for key in [*of][:_MOST_ITEMS]}
+            if is_file(inner):
+                keys = keys or {self.makes: names}
+            part = chosen(branches(inner, self._root)[0], self._root)
+            steps = [(key, self._value(part, at, of.get(key), above)) for key, at in keys.items()]
             return lambda draft: {
                 key: value for key, step in steps if (value := step(draft)) is not MISSING
             }
@@ -201,11 +210,11 @@ class Planner:
         if is_array(firsts) and firsts:
             return self._tuple(firsts, names, example, above)
         node = schema.get("items", {})
-        item, refs = resolve(node, self._root), _refs(node)
-        part = _chosen(_branches(item, self._root)[0], self._root)
-        least, most = (schema.get(key) for key in ("minItems", "maxItems"))
-        low = int(least) if is_number(least) else 0
-        high = min(int(most), _MOST_ITEMS) if is_number(most) else _MOST_ITEMS
+        item, refs = resolve(node, self._root), refs_of(node)
+        part = chosen(branches(item, self._root)[0], self._root)
+        few, many = (schema.get(key) for key in ("minItems", "maxItems"))
+        low = int(few) if is_number(few) else 0
+        high = min(int(many), _MOST_ITEMS) if is_number(many) else _MOST_ITEMS
         first = example[0] if is_array(example) and example else None
         spelt = words(names[0] if names else "")
         if refs & above:
@@ -216,12 +225,12 @@ class Planner:
             return rows_of(step, by_word="words" in spelt or "word" in spelt)
         if not part and "timestamps" in spelt:
             return rows_of(_row, by_word=True)
-        if _type(part) in ("number", "integer") and "timestamp" in spelt:
+        if type_of(part) in ("number", "integer") and "timestamp" in spelt:
             return lambda draft: [draft.row.start, draft.row.end] if draft.row else [0, 0]
         files = is_file(part) or (
-            _type(part) == "string" and is_file_text(names, part, first or _given(part, None))
+            type_of(part) == "string" and is_file_text(names, part, first or given(part, None))
         )
-        if files or (_type(part) == "boolean" and "nsfw" in spelt):
+        if files or (type_of(part) == "boolean" and "nsfw" in spelt):
             step = self._value(part, names, first if not is_file(part) else example, above)
             # Of textures, say, there is one each, however many pictures are asked for.
             each = len(names) == 1 and (not files or self._counted(names, part, example))
@@ -237,7 +246,7 @@ class Planner:
         if (
             is_array(example)
             and example
-            and _type(part) != "object"
+            and type_of(part) != "object"
             and not text(part, names, True)
         ):
             return self._echoed(schema, names, self._shown(names, example))
@@ -261,7 +270,7 @@ class Planner:
         shown = example if is_array(example) and len(example) == len(firsts) else [None] * 99
         steps = [
             self._value(
-                _chosen(_branches(resolve(n, self._root), self._root)[0], self._root),
+                chosen(branches(resolve(n, self._root), self._root)[0], self._root),
                 names,
                 one,
                 above,
@@ -299,7 +308,7 @@ class Planner:
         """Return what writes the input's value of the same name, and else takes a step."""
         if len(names) != 1 or names[0] not in self._inputs:
             return step
-        echo: Echo = echoed(names[0], _type(schema), schema)
+        echo: Echo = echoed(names[0], type_of(schema), schema)
         # It is an example no more, at least where the input has it.
         if names[0] in self.exampled:
             self.exampled.remove(names[0])
@@ -337,86 +346,10 @@ def ours(value: JSON, names: Sequence[str], makes: Kind) -> Step:
             return lambda draft: value
 
 
-def _says(schema: Object) -> bool:
-    return not {"properties", "additionalProperties", "anyOf", "oneOf", "allOf"}.isdisjoint(schema)
-
-
 def _row(draft: Draft) -> JSON:
     row = draft.row
     return None if row is None else {"text": row.text, "start": row.start, "end": row.end}
 
 
-def _least(schema: Object) -> JSON:
-    """Return the number that is nearest to 0 in a schema's bounds."""
-    low, high = schema.get("minimum"), schema.get("maximum")
-    least = low if is_number(low) and low > 0 else 0
-    return min(least, high) if is_number(high) else least
-
-
-def _within(value: float, schema: Object) -> bool:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    return not (is_number(low) and value < low) and not (is_number(high) and value > high)
-
-
 def _always(value: JSON | Missing) -> Step:
     return lambda draft: value
-
-
-def _type(schema: Object) -> JSON:
-    kind = schema.get("type")
-    if is_array(kind):
-        kind = next((one for one in kind if one != "null"), "null")
-    if kind is None:
-        for keyword, implied in (("properties", "object"), ("items", "array")):
-            if keyword in schema:
-                return implied
-    return kind
-
-
-def _branches(schema: Object, root: Object) -> tuple[list[Object], bool]:
-    """Return what a value may be beside null, and whether it may be null."""
-    kinds = schema.get("type")
-    nullable = schema.get("nullable") is True or (is_array(kinds) and "null" in kinds)
-    for keyword in ("anyOf", "oneOf"):
-        if is_array(listed := schema.get(keyword)):
-            beside = {k: v for k, v in schema.items() if k not in ("anyOf", "oneOf")}
-            parts = [resolve(one, root) for one in listed]
-            nullable = nullable or _NULL in parts
-            kept = [{**one, **_notes(beside)} for one in parts if one != _NULL]
-            return kept or [{}], nullable
-    return [schema], nullable
-
-
-def _notes(schema: Object) -> Object:
-    return {key: value for key, value in schema.items() if key in ("examples", "example")}
-
-
-def _chosen(parts: list[Object], root: Object) -> Object:
-    """Return the branch that tells most: a file, a list of them, else the first."""
-    for part in parts:
-        items = resolve(part.get("items"), root) if "items" in part else {}
-        if is_file(part) or is_file(items):
-            return part
-    return parts[0]
-
-
-def _refs(node: JSON) -> frozenset[str]:
-    """Return the schemas that a node refers to at once, itself or by its branches."""
-    if not is_object(node):
-        return frozenset()
-    ref = node.get("$ref")
-    found = {ref} if isinstance(ref, str) else set[str]()
-    for keyword in ("anyOf", "oneOf", "allOf"):
-        listed = node.get(keyword)
-        for part in listed if is_array(listed) else ():
-            if is_object(part) and isinstance(inner := part.get("$ref"), str):
-                found.add(inner)
-    return frozenset(found)
-
-
-def _given(schema: Object, shown: JSON) -> JSON:
-    """Return what the document shows of a value: the field's own example, or its object's."""
-    examples = schema.get("examples")
-    if is_array(examples) and examples:
-        return examples[0]
-    return schema.get("example", shown)

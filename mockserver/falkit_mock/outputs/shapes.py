@@ -86,7 +86,9 @@ class FileStep:
 
     def add(self, draft: Draft) -> DraftFile:
         """Add the file to an output."""
-        format = self.fixed or draft.figures.format(self.kind) or self.usual
+        figures = draft.figures
+        asked = figures.format(self.kind) if figures.fields.name_formats else None
+        format = self.fixed or asked or self.usual
         return draft.add(self.kind, format, self.name, like=self.like)
 
     def url(self, draft: Draft) -> JSON:
@@ -152,7 +154,7 @@ def file_object(file: FileStep, parts: Sequence[Part], example: Mapping[str, JSO
                 made[name] = f"{draft.media_base}{added.path}"
             elif name == "file_size":
                 if draft.details or (part.required and not part.nullable):
-                    made[name], added.sized = 0, True
+                    made[name], added.sized, draft.sized = 0, True, True
                 elif part.nullable:
                     made[name] = None
             elif name == "file_name":

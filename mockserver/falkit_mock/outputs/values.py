@@ -60,7 +60,9 @@ def asked_by(
             if is_array(items) and name in items:
                 return lambda input, field=field: name in _listed(input.get(field))  # type: ignore[misc]
             spelt = {word.removesuffix("s") for word in words(field)}
-            if read.get("type") == "boolean" and core and core <= spelt:
+            kinds = read.get("type")
+            flag = "boolean" in kinds if is_array(kinds) else kinds == "boolean"
+            if flag and core and core <= spelt:
                 return lambda input, field=field: input.get(field) is True  # type: ignore[misc]
     return None
 
@@ -75,10 +77,6 @@ def boolean(names: Sequence[str]) -> Step | None:
     if spelt & {"nsfw", "partial", "flagged", "truncated"}:
         return lambda draft: False
     return (lambda draft: True) if spelt & {"success", "succeeded", "ok", "done"} else None
-
-
-def _is(*wanted: str) -> Callable[[list[str]], bool]:
-    return lambda spelt: not set(wanted).isdisjoint(spelt)
 
 
 Figure: TypeAlias = Callable[[Draft], float]
@@ -138,7 +136,8 @@ def _duration(spelt: list[str], makes: Kind) -> Figure:
 
 def number(schema: Object, names: Sequence[str], makes: Kind) -> Step | None:
     """Return what writes a number by its name; None where that says nothing."""
-    whole = schema.get("type") == "integer"
+    kinds = schema.get("type")
+    whole = "integer" in kinds if is_array(kinds) else kinds == "integer"
     low, high = schema.get("minimum"), schema.get("maximum")
     least = low if is_number(low) else None
     most = high if is_number(high) else None

@@ -41,7 +41,9 @@ def guess(endpoint_id: str, input: object) -> Endpoint:
 def hint_of(endpoint: Endpoint) -> str:
     """Say that an endpoint is a guess, and how to have its document."""
     kind = next(kind for kind, one in _CATEGORIES.items() if one == endpoint.category)
-    what = {"3d": "a 3D model", "audio": "a sound", "image": "an image"}.get(kind, f"a {kind}")
+    what = {"3d": "a 3D model", "audio": "a sound", "image": "an image", "speech": "speech"}.get(
+        kind, f"a {kind}"
+    )
     return (
         f"guessed: falkit has no document for {endpoint.id!r}, took any input and made up {what}; "
         f"`falkit spec add {endpoint.id}` fetches the document (docs/documents.md)"

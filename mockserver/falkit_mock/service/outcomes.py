@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -104,8 +104,7 @@ def _check(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused
     if assumed.unsupported_combination == "accepted":
         faults = [fault for fault in faults if fault["type"] != "value_error"]
     if faults:
-        detail = cast("list[JSON]", faults)
-        return _refused(detail, settings, of_refusal(detail))
+        return _refused(cast("list[JSON]", faults), settings, of_refusal(endpoint, faults, given))
     hint = of_lax_values(endpoint, given) if coerce else None
     if coerce:
         given = endpoint.coerced(given)
@@ -350,8 +349,9 @@ class Outcomes:
                     parsed = measured(parsed, lengths)
                 seen = await in_pool(seen_in, found, {one.medium.place: one.read for one in later})
                 made = self._complete(request_id, parsed, request, seen, run)
-                more = await in_pool(fill, made) if made.draft.needs_bytes else []
-                outcome = self._keep(made, parsed, request, more)
+                if made.draft.needs_bytes:
+                    await in_pool(fill, made)
+                outcome = self._keep(made, parsed, request)
         except Exception:
             # No caller waits for it: the job has to end all the same.
             _log.exception("the inputs of %s could not be checked", request_id)
@@ -373,10 +373,8 @@ class Outcomes:
     ) -> Made:
         return complete(parsed, request, request_id, self._identity, self._settings, seen, run)
 
-    def _keep(
-        self, made: Made, parsed: ParsedRequest, request: ModelRequest, more: Sequence[str] = ()
-    ) -> Outcome:
-        outcome, records = success(made, parsed, request, more)
+    def _keep(self, made: Made, parsed: ParsedRequest, request: ModelRequest) -> Outcome:
+        outcome, records = success(made, parsed, request)
         for record in records:
             self._store.add_file(record)
         return outcome

@@ -291,6 +291,9 @@ def _error_of(outcome: Outcome) -> JobError:
         steps = loc[1:] if isinstance(loc, list) and loc[:1] == ["body"] else loc
         field = ".".join(map(str, steps)) if isinstance(steps, list) else ""
         message = str(first.get("msg", ""))
+        if message and isinstance(detail, list) and len(detail) > 1:
+            # Of a union the first branch alone would mislead.
+            message += f" (and {len(detail) - 1} more)"
         kind = kind or (str(first["type"]) if "type" in first else None)
     elif isinstance(first, str):
         message = first

@@ -40,20 +40,21 @@ def complete(
     )
 
 
-def fill(made: Made) -> list[str]:
-    """Put into an output what only its files' bytes tell; blocks. Return hints."""
-    return made.draft.fill(bytes_of) if made.draft.needs_bytes else []
+def fill(made: Made) -> None:
+    """Put into an output what only its files' bytes tell; blocks."""
+    if made.draft.needs_bytes:
+        made.draft.fill(bytes_of)
 
 
 def success(
-    made: Made, parsed: ParsedRequest, request: ModelRequest, more: Sequence[str] = ()
+    made: Made, parsed: ParsedRequest, request: ModelRequest
 ) -> tuple[Outcome, list[FileRecord]]:
     """Return the outcome of a success, and the files to keep."""
     endpoint, options = parsed.endpoint, request.options
     headers: dict[str, str] = {}
     if parsed.units is not None and endpoint.pricing is not None and endpoint.pricing.counted:
         headers[BILLED_UNITS] = f"{parsed.units:f}"
-    if hint := "; ".join(filter(None, (request.hint, parsed.hint, made.hint, *more))):
+    if hint := "; ".join(filter(None, (request.hint, parsed.hint, made.hint, *made.draft.hints))):
         headers[HINT] = header_text(hint)
     lifetime = None if options.media_for == math.inf else options.media_for
     records = [

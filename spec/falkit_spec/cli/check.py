@@ -44,7 +44,12 @@ class Finding:
 @click.option("--endpoint", metavar="ID", help="The endpoint of inputs that name none.")
 @click.option("--outputs", is_flag=True, help="What names no endpoint is an output.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
 )
 def check(
     files: tuple[Path, ...],

@@ -225,10 +225,11 @@ def file_lines(media: MediaInput) -> Iterator[str]:
     name = printable(media.field)
     if not media.formats:
         # Its limits stand with its type.
-        yield f"\n{name}: a URL or data URI ({media.kind}, by its name)"
+        given = "a URL, data URI or name at Hugging Face" if media.kind == "weights" else ""
+        yield f"{name}: {given or 'a URL or data URI'} ({media.kind}, by its name)"
         return
     formats = printable(", ".join(media.formats))
-    yield f"\n{name}: a URL or data URI of {formats} ({media.certainty})"
+    yield f"{name}: a URL or data URI of {formats} ({media.certainty})"
     indent = " " * len(name)
     if media.max_bytes:
         yield f"{indent}  {media.max_bytes / 2**20:g} MiB at most ({media.size_certainty})"

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from falkit_spec.catalog import Catalog
-from falkit_spec.cli.options import document_options, documents_option
+from falkit_spec.cli.options import document_options, folder_option
 from falkit_spec.document import Document, is_id
 from falkit_spec.drift.fetch import Fetcher, address_of
 from falkit_spec.drift.folder import Folder, checked, newest, today
@@ -29,12 +29,8 @@ from falkit_spec.drift.report import (
 )
 from falkit_spec.errors import BadDocument, SpecError, UnknownDate
 from falkit_spec.lock import DATE, Lock, date_of
-from falkit_spec.sources import read_sources
+from falkit_spec.sources import FOLDER, check_places, read_sources
 
-FOLDER = "fal-documents"
-"""The folder for documents where none is configured. Not `documents`: at home that is, on disks
-that ignore case, the user's own.
-"""
 _PAGE = re.compile(
     r"https?://(?:www\.)?fal\.ai/models/([^?#]+?)(?:/(?:api|playground|llms\.txt))?/?"
 )
@@ -43,8 +39,8 @@ _INTO = click.option(
     "--into",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="The folder.  [default: the one of --documents or FALKIT_DOCUMENTS, if it is one folder,"
-    f" else ./{FOLDER}]",
+    help="The folder.  [default: what --documents, FALKIT_DOCUMENTS or falkit.toml names, if it is "
+    f"one folder, else ./{FOLDER}]",
 )
 _FROM = click.option(
     "--from",
@@ -68,7 +64,7 @@ def check_date(_ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.command()
 @click.argument("words", metavar="ID|FILE|URL...", nargs=-1, required=True)
 @_INTO
-@documents_option
+@folder_option
 @_FROM
 @click.option(
     "--date",
@@ -93,7 +89,8 @@ def add(
     falkit spec add https://example.com/x    fetched from there
 
     They are at FOLDER/<endpoint id>.json, byte for byte as they came; FOLDER/documents.lock
-    has the digest, date and source of each.
+    has the digest, date and source of each. `falkit serve` and the other commands take
+    ./fal-documents by themselves, another folder by --documents.
 
     Exits with 1 if one of them can't be used; the others are added all the same.
     """
@@ -114,9 +111,7 @@ def add(
         click.echo(plain(f"{path}: {done}{_own(document.endpoint_id)}"))
     _save(folder)
     if added:
-        click.echo(f"\nfalkit serve --documents {folder.root}")
-    if added and str(folder.root) not in documents:
-        click.echo(f'documents = ["{folder.root.as_posix()}"] in falkit.toml is for every command')
+        click.echo(_how_to_serve(folder.root, documents))
     sys.exit(1 if failed else 0)
 
 
@@ -131,7 +126,12 @@ def add(
 @_FROM
 @click.option("--prose", is_flag=True, help="Also name changed descriptions, examples and order.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
 )
 def diff(
     ids: tuple[str, ...],
@@ -160,8 +160,7 @@ def diff(
     """
     if as_of is not None and not DATE.fullmatch(as_of):
         raise click.UsageError(f"as-of: {as_of!r} is neither a month such as 2026-05 nor a day")
-    places = places_of(documents)
-    mine = _Versions(places, as_of or "", ids)
+    mine = _Versions(documents, as_of or "", ids)
     only = 0
     if against is None:
         fetcher = Fetcher()
@@ -170,7 +169,11 @@ def diff(
             return _fetched(fetcher, address_of(id, base), id)
     else:
         is_date = DATE.fullmatch(against) is not None and not os.path.exists(against)
-        theirs = _Versions(places, against, ids) if is_date else _Versions([against], "", ids)
+        theirs = (
+            _Versions(documents, against, ids)
+            if is_date
+            else _Versions([against], "", ids, "against")
+        )
         mine.problems += [one for one in theirs.problems if one not in mine.problems]
         only = 0 if ids else len(theirs.found.keys() - mine.found.keys())
 
@@ -194,7 +197,7 @@ def diff(
 @click.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @_INTO
-@documents_option
+@folder_option
 @_FROM
 @click.option("--force", is_flag=True, help="Replace documents that were edited by hand, too.")
 def update(
@@ -220,7 +223,7 @@ def update(
     ]
     for row in rows:
         try:
-            _replace(folder, row, force)
+            _replace(folder, row, base, force)
         except (SpecError, OSError) as error:
             row.error = reason(error)
     _save(folder)
@@ -234,7 +237,13 @@ class _Versions:
     `problems` name what couldn't be read, `notes` what was edited by hand.
     """
 
-    def __init__(self, places: Sequence[str], as_of: str, ids: Sequence[str]) -> None:
+    def __init__(
+        self, places: Sequence[str], as_of: str, ids: Sequence[str], option: str = "documents"
+    ) -> None:
+        try:
+            check_places(places)
+        except BadDocument as error:
+            raise click.UsageError(f"{option}: {error}") from error
         sources = read_sources(places)
         self.problems = sources.notes
         self.found = newest(sources.documents, as_of)
@@ -274,6 +283,8 @@ def _read(fetcher: Fetcher, word: str, base: str, root: Path) -> tuple[Document,
     if page is None and word.lower().startswith(("http://", "https://")):
         return _fetched(fetcher, word), _USER.sub("//", word, count=1)
     path = Path(os.path.expanduser(word))
+    if word.endswith((".json", ".yaml", ".yml")) and not os.path.exists(path):
+        raise SpecError("isn't there")
     if os.path.isfile(path) or word.endswith((".json", ".yaml", ".yml")):
         return _copied(path), _relative(path, root)
     if not is_id(endpoint_id):
@@ -283,12 +294,13 @@ def _read(fetcher: Fetcher, word: str, base: str, root: Path) -> tuple[Document,
             else "no file"
         )
         raise SpecError(
-            f"is neither an endpoint's id such as fal-ai/flux/dev nor a URL, and {what}"
+            f"{word}: is neither an endpoint's id such as fal-ai/flux/dev nor a URL, and {what}"
         )
     url = address_of(endpoint_id, base)
     return _fetched(fetcher, url, endpoint_id), _USER.sub("//", url, count=1)
 
 
+# A name and a password don't belong into the lock.
 _USER = re.compile(r"//[^/?#]*@")
 
 
@@ -311,8 +323,7 @@ def _relative(path: Path, root: Path) -> str:
 
 def _again(fetcher: Fetcher, folder: Folder, base: str, id: str) -> Document:
     """Return a document as it is today where it came from; without a known source, at fal."""
-    entry = folder.lock.entries.get(id)
-    source = entry.source if entry and not base else address_of(id, base)
+    source = _source_of(folder, base, id)
     if source.startswith(("http://", "https://")):
         return _fetched(fetcher, source, id)
     document = _copied(folder.root / source)
@@ -321,7 +332,13 @@ def _again(fetcher: Fetcher, folder: Folder, base: str, id: str) -> Document:
     return document
 
 
-def _replace(folder: Folder, row: Row, force: bool) -> None:
+def _source_of(folder: Folder, base: str, id: str) -> str:
+    """Return where a document is fetched or copied from again, as the lock has it."""
+    entry = folder.lock.entries.get(id)
+    return entry.source if entry and not base else address_of(id, base)
+
+
+def _replace(folder: Folder, row: Row, base: str, force: bool) -> None:
     if row.error or row.old is None or row.new is None or row.old.raw == row.new.raw:
         return
     path = folder.path(row.id)
@@ -331,7 +348,8 @@ def _replace(folder: Folder, row: Row, force: bool) -> None:
         )
     if folder.lock.edited(row.old) and not force:
         raise SpecError(f"{row.old.source} was edited since it was added; --force replaces it")
-    row.done = folder.put(row.new, row.new.source, row.new.date, force=True)
+    source = _USER.sub("//", _source_of(folder, base, row.id), count=1)
+    row.done = folder.put(row.new, source, row.new.date, force=True)
 
 
 def _folder(into: Path | None, documents: Sequence[str]) -> Folder:
@@ -359,9 +377,13 @@ def _save(folder: Folder) -> None:
         raise click.ClickException(f"{folder.lock.path}: can't be written ({why})") from error
 
 
-def places_of(documents: Sequence[str]) -> list[str]:
-    """Return the files and folders of documents that a command goes by."""
-    return [*documents] or ([FOLDER] if os.path.isdir(FOLDER) else [])
+def _how_to_serve(root: Path, documents: Sequence[str]) -> str:
+    """Return the command that uses a folder, and what makes all commands use it."""
+    if str(root) == FOLDER and set(documents) <= {FOLDER}:
+        # By itself, since nothing else is configured.
+        return "\nfalkit serve"
+    setting = f'\ndocuments = ["{root.as_posix()}"] in falkit.toml is for every command'
+    return f"\nfalkit serve --documents {root}{'' if str(root) in documents else setting}"
 
 
 def _own(endpoint_id: str) -> str:

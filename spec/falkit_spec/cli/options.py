@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from copy import copy
 from pathlib import Path
@@ -13,9 +14,11 @@ from click.core import ParameterSource
 from falkit_spec.catalog import Catalog
 from falkit_spec.cli.project import ConfigError, beside, find_config, read_table, shown
 from falkit_spec.errors import BadDocument, UnknownDate
-from falkit_spec.sources import VARIABLE
+from falkit_spec.sources import FOLDER, VARIABLE
 from falkit_spec.types import is_array
 
+# Where a command keeps which file named the documents, for what is wrong with them.
+_TOLD = "falkit.documents"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -26,15 +29,20 @@ class _Place(click.Path):
         return [place for place in super().split_envvar_value(rv) if place]
 
 
+def _of_the_folder() -> list[str]:
+    return [FOLDER] if os.path.isdir(FOLDER) else []
+
+
 DOCUMENTS = click.Option(
     ["--documents"],
     multiple=True,
+    default=_of_the_folder,
     type=_Place(),
     envvar=VARIABLE,
     show_envvar=True,
     metavar="FOLDER|FILE",
     help="Use fal's documents in this folder or file too, before falkit's own, and overlays "
-    "beside them; may be given more than once.",
+    f"beside them; may be given more than once.  [default: ./{FOLDER}, if it is there]",
 )
 AS_OF = click.Option(
     ["--as-of"],
@@ -44,20 +52,21 @@ AS_OF = click.Option(
 )
 
 
-def documents_option(command: _Command) -> _Command:
-    """Add --documents to a command; falkit.toml can set it, too."""
-    return _with(command, DOCUMENTS)
-
-
 def document_options(command: _Command) -> _Command:
     """Add --documents and --as-of to a command; falkit.toml can set them, too."""
     return _with(command, AS_OF, DOCUMENTS)
 
 
-def _with(command: _Command, *options: click.Option) -> _Command:
+def folder_option(command: _Command) -> _Command:
+    """Add --documents to a command that has an option of its own for their one folder."""
+    return _with(command, DOCUMENTS, hidden=True)
+
+
+def _with(command: _Command, *options: click.Option, hidden: bool = False) -> _Command:
     for option in options:
         own = copy(option)
         own.callback = _or_of_the_project
+        own.hidden = hidden
         params: list[click.Parameter] = getattr(command, "__click_params__", [])
         command.__click_params__ = params  # type: ignore[attr-defined]
         params.append(own)
@@ -73,7 +82,9 @@ def read_catalog(
     except UnknownDate as error:
         raise click.UsageError(f"as-of: {error}") from None
     except BadDocument as error:
-        raise click.UsageError(f"documents: {error}") from None
+        ctx = click.get_current_context(silent=True)
+        told = "" if ctx is None else ctx.meta.get(_TOLD, "")
+        raise click.UsageError(f"{told}documents: {error}") from None
     for line in catalog.notes:
         (say or _to_stderr)(line)
     return catalog
@@ -97,6 +108,7 @@ def _or_of_the_project(ctx: click.Context, param: click.Parameter, value: Any) -
         return value
     if not param.multiple:
         return _text(path, name, found)
+    ctx.meta[_TOLD] = f"{shown(path)}: "
     return tuple(
         beside(path, _text(path, name, one)) for one in (found if is_array(found) else [found])
     )

@@ -45,9 +45,13 @@ _ELSEWHERE = {
 }
 
 
+# What is known, then the user's documents, as help lists them.
+_ORDER = ["list", "show", "combinations", "add", "diff", "update", "types", "validate"]
+
+
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), *_ELSEWHERE]
+        return sorted({*super().list_commands(ctx), *_ELSEWHERE}, key=_ORDER.index)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _ELSEWHERE:
@@ -60,7 +64,7 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands)
 def spec() -> None:
-    """Look at the endpoints that falkit knows, and at documents."""
+    """Show endpoints, and keep documents of your own."""
 
 
 # Rows of one listing of combinations.
@@ -81,8 +85,13 @@ _JSON_FORMAT = click.option(
 @_JSON_FORMAT
 @document_options
 def list_(form: str, documents: tuple[str, ...], as_of: str | None) -> None:
-    """List the endpoints with the date of their document and the price of their defaults."""
-    found = [_listed(endpoint) for endpoint in read_catalog(documents, as_of)]
+    """List the endpoints that falkit knows, with prices.
+
+    Each with the date of its document and the price of its defaults. `12 of 20` combinations of
+    inputs: 12 are legal. A narrow terminal shows fewer columns.
+    """
+    catalog = read_catalog(documents, as_of)
+    found = [_listed(endpoint) for _, endpoint in sorted(catalog.endpoints.items())]
     if form == "json":
         click.echo(json.dumps(found, indent=2))
         return
@@ -91,7 +100,7 @@ def list_(form: str, documents: tuple[str, ...], as_of: str | None) -> None:
         (
             one["endpoint"],
             one["date"] or "-",
-            one["certainty"],
+            one["certainty"] or "yours",
             one["category"],
             _counted(one["combinations"], one["legal"]) if "problem" not in one else "broken",
             one["price"],
@@ -101,7 +110,7 @@ def list_(form: str, documents: tuple[str, ...], as_of: str | None) -> None:
     table(header, rows, right=(4, 5), optional=(2, 3, 4, 1), cut=0, width=terminal_width())
     for one in found:
         if "problem" in one:
-            click.echo(f"falkit: {one['endpoint']}: {one['problem']}", err=True)
+            click.echo(printable(f"falkit: {one['endpoint']}: {one['problem']}"), err=True)
 
 
 @spec.command()
@@ -120,9 +129,11 @@ def show(endpoint_id: str, form: str, documents: tuple[str, ...], as_of: str | N
     about = f"  ({endpoint.category})" if endpoint.category else ""
     dated = endpoint.document.date or "unknown date"
     found = origin(endpoint.document)
-    certainty = "" if found is None else f", {found.certainty}"
-    click.echo(f"{endpoint.id}{printable(about)}, document of {dated}{certainty}")
-    click.echo("" if found is None else f"{found.source}\n")
+    certainty, source = (
+        ("yours", endpoint.document.source) if found is None else (found.certainty, found.source)
+    )
+    click.echo(f"{endpoint.id}{printable(about)}, document of {dated}, {certainty}")
+    click.echo(f"{printable(source)}\n")
     width = terminal_width() or _PIPED_WIDTH
     rows = input_rows(endpoint.input_schema)
     if rows:
@@ -130,7 +141,7 @@ def show(endpoint_id: str, form: str, documents: tuple[str, ...], as_of: str | N
     else:
         click.echo(f"input: {taken(endpoint.input_schema, endpoint.input_schema)}")
     for line in _facts(endpoint):
-        click.echo(line)
+        click.echo("\n".join(map(printable, line.split("\n"))))
 
 
 @spec.command()
@@ -164,7 +175,7 @@ def combinations(
     if count > _MOST_ROWS:
         raise click.UsageError(
             f"{endpoint.id} has {many(count)} combinations, and at most {_MOST_ROWS:,} are printed;"
-            f" choose from its inputs, such as --fields {','.join(names[:2])}"
+            f" choose from its inputs, such as --fields {printable(','.join(names[:2]))}"
         )
     found = endpoint.combining.each(names)
     if form == "json":
@@ -282,6 +293,8 @@ def _fields(endpoint: Endpoint, fields: str | None) -> list[str]:
 def _facts(endpoint: Endpoint) -> Iterable[str]:
     for rule in endpoint.rules:
         yield f"\nrule ({rule.certainty}): {rule.message}"
+    if endpoint.file_fields:
+        yield ""
     for media in endpoint.file_fields:
         yield from file_lines(media)
     if endpoint.pricing is None:
@@ -323,7 +336,9 @@ def _print_csv(names: Sequence[str], found: Iterable[Combination]) -> None:
 
 def _print_table(endpoint: Endpoint, names: Sequence[str], found: Iterable[Combination]) -> None:
     # The widths are known before the rows are, but for prices of more than 10 dollars.
-    columns = [[name, *map(written, endpoint.combining.choices[name])] for name in names]
+    shown = [*map(printable, names)]
+    choices = [map(written, endpoint.combining.choices[name]) for name in names]
+    columns = [[name, *cells] for name, cells in zip(shown, choices, strict=True)]
     columns.append(["price", _dollars(Decimal("0.01")) if endpoint.pricing else UNKNOWN])
     widths = [max(map(len, column)) for column in columns]
 
@@ -335,10 +350,10 @@ def _print_table(endpoint: Endpoint, names: Sequence[str], found: Iterable[Combi
     count = legal = 0
     for one in found:
         if not count:
-            click.echo(line([*names, "price"], "legal"))
+            click.echo(line([*shown, "price"], "legal"))
             click.echo(line(["-" * width for width in widths], "-----"))
         cells = [*map(written, one.values.values()), _dollars(one.price) or UNKNOWN]
-        click.echo(line(cells, "yes" if one.legal else f"no: {one.why}"))
+        click.echo(line(cells, "yes" if one.legal else printable(f"no: {one.why}")))
         count, legal = count + 1, legal + one.legal
     click.echo(f"\n{count:,} combinations, {legal:,} legal" if count else _NOTHING)
 

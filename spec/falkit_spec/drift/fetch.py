@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+import zlib
 from typing import TYPE_CHECKING
 
 from falkit_spec.errors import SpecError
@@ -69,22 +70,39 @@ class Fetcher:
         # Beside httpx's own: a proxy that can't be used, roots that can't be read, no such scheme.
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
             why = str(error) or type(error).__name__
-            fix = "give a FILE that you have, or name a mirror by --from"
+            fix = "name a file that you have (add FILE, diff --against FILE), or a mirror by --from"
+            if not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)):
+                raise FetchFailed(url, f"can't be fetched ({why}); {fix}") from error
             self._unreachable[host] = f"can't be reached ({why}); {fix}"
             raise FetchFailed(url, self._unreachable[host]) from error
 
     def _read(self, client: httpx.Client, url: str) -> bytes:
         ends = time.monotonic() + _SECONDS
         raw = bytearray()
-        with client.stream("GET", url, headers={"accept": "application/json"}) as reply:
+        headers = {"accept": "application/json", "accept-encoding": "gzip"}
+        with client.stream("GET", url, headers=headers) as reply:
             if reply.status_code in (404, 410):
                 raise FetchFailed(url, f"there is no such document ({reply.status_code})")
             if reply.status_code != 200:
                 raise FetchFailed(url, f"answered {reply.status_code}, not a document")
-            for chunk in reply.iter_bytes():
+            # Unpacked below, since httpx would unpack whatever a few bytes unfold to.
+            for chunk in reply.iter_raw():
                 raw += chunk
                 if len(raw) > MOST_BYTES:
                     raise FetchFailed(url, f"has more than {MOST_BYTES:,} bytes")
                 if time.monotonic() > ends:
                     raise FetchFailed(url, f"takes longer than {_SECONDS:g} s")
-        return bytes(raw)
+        encoding = reply.headers.get("content-encoding", "identity")
+        return bytes(raw) if encoding == "identity" else _unpacked(url, bytes(raw), encoding)
+
+
+def _unpacked(url: str, raw: bytes, encoding: str) -> bytes:
+    if encoding.lower() != "gzip":
+        raise FetchFailed(url, f"came as {encoding[:40]!r}, though only gzip was asked for")
+    try:
+        data = zlib.decompressobj(wbits=31).decompress(raw, MOST_BYTES + 1)
+    except zlib.error as error:
+        raise FetchFailed(url, f"isn't the gzip that it says it is ({error})") from error
+    if len(data) > MOST_BYTES:
+        raise FetchFailed(url, f"has more than {MOST_BYTES:,} bytes")
+    return data

@@ -11,7 +11,7 @@ from pathlib import Path
 from falkit_spec.document import Document
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import BadDocument, SpecError
-from falkit_spec.lock import DATE, Lock, Locked, digest, write_whole
+from falkit_spec.lock import DATE, Lock, Locked, alone_in, digest, write_whole
 from falkit_spec.sources import read_sources
 
 # What Windows takes for a device, with whatever ending, and folders that nobody looks into.
@@ -85,10 +85,11 @@ class Folder:
         """Write the lock where something changed; what another process locked meanwhile stays."""
         if not self._changed:
             return
-        now = Lock.read(self.root)
-        mine = {id: self.lock.entries[id] for id in self._changed}
-        self.lock.entries = {**now.entries, **mine}
-        self.lock.write()
+        with alone_in(self.root):
+            now = Lock.read(self.root)
+            mine = {id: self.lock.entries[id] for id in self._changed}
+            self.lock.entries = {**now.entries, **mine}
+            self.lock.write()
         self._changed.clear()
 
     def _at(self, path: Path) -> Document | None:
@@ -150,8 +151,9 @@ def today() -> str:
 def checked(raw: bytes, source: str, expected: str = "", *, date: str) -> Document:
     """Return a document whose id and schemas can be read; BadDocument."""
     document = Document(raw, source=source, date=date)
-    if expected and document.endpoint_id != expected:
-        raise BadDocument(source, f"is the document of {document.endpoint_id}, not of {expected}")
+    found = document.endpoint_id
+    if expected and found != expected:
+        raise BadDocument(source, f"is the document of {found}, not of {expected}")
     try:
         endpoint = Endpoint(document)
         endpoint.is_valid({})
