@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
+from falkit_mock.core import shortened
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import ParsedRequest
 from falkit_mock.outputs.draft import MISSING, Draft, Step
@@ -22,6 +24,8 @@ from falkit_spec.types import Object, is_object
 
 _NAMED = 8
 """So many fields a hint names."""
+_MOST_FIELDS = 500
+"""So many of an input's fields are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def output_of(
     """Write the output of a request that succeeds; the same for the same request and id."""
     endpoint, input = parsed.endpoint, parsed.input
     plan = _plan(endpoint)
-    fields = plan.fields or fields_of(tuple(input), plan.scales)
+    fields = plan.fields or fields_of(tuple(islice(input, _MOST_FIELDS)), plan.scales)
     figures = Figures(input, fields, parsed.media, parsed.video, seen, plan.shown)
     draft = Draft(
         endpoint.id, request_id, parsed.digest, input, figures, identity, media_base, run, details
@@ -76,14 +80,14 @@ def output_of(
 @lru_cache(maxsize=2048)
 def _plan(endpoint: Endpoint) -> Plan:
     planner = Planner(endpoint)
-    names = tuple(ordered(endpoint.input_schema))
+    names = tuple(islice(ordered(endpoint.input_schema), _MOST_FIELDS))
     spelt = words(endpoint.id.partition("/")[2])
     scales = any(word.startswith(("upscal", "superres", "esrgan", "super")) for word in spelt)
     write = _chat if spelt[-2:] == ["chat", "completions"] else planner.plan()
     hint, example = None, endpoint.example_output()
     if exampled := planner.exampled:
         more = f", and {len(exampled) - _NAMED} more" if len(exampled) > _NAMED else ""
-        hint = f"only the document's example: {', '.join(exampled[:_NAMED])}{more}"
+        hint = f"only the document's example: {', '.join(map(shortened, exampled[:_NAMED]))}{more}"
     return Plan(
         write,
         fields_of(names, scales) if names else None,

@@ -156,7 +156,7 @@ class Figures:
         if not asked:
             for name in self.fields.formats:
                 # mp3_44100_128
-                found = re.search(r"_(\d{4,6})(?:_|$)", str(self.input.get(name))[:100])
+                found = re.search(r"_(\d{4,6})(?:_|$)", _text(self.input.get(name)))
                 asked = float(found[1]) if found else asked
         return int(asked) if asked and 4000 <= asked <= 192_000 else 0
 
@@ -264,7 +264,7 @@ class Figures:
                 return size
         for name in self.fields.resolutions:
             value = self.input.get(name)
-            if (is_object(value) or _PAIR.search(str(value)[:40])) and (size := _of_size(value)):
+            if (is_object(value) or _PAIR.search(_text(value))) and (size := _of_size(value)):
                 return size
         width, height = self._first(self.fields.widths), self._first(self.fields.heights)
         if not width and not height:
@@ -297,8 +297,13 @@ def _number(value: JSON) -> float | None:
     return None
 
 
+def _text(value: JSON) -> str:
+    """Return a short text; empty for anything else."""
+    return value if isinstance(value, str) and len(value) <= 100 else ""
+
+
 def _times(value: JSON) -> float | None:
-    found = re.fullmatch(r"x?(\d{1,2}(?:\.\d)?)x?", str(value)[:10].lower())
+    found = re.fullmatch(r"x?(\d{1,2}(?:\.\d)?)x?", _text(value).lower())
     return float(found[1]) if found else None
 
 
@@ -372,6 +377,6 @@ def _of_area(side: float, ratio: float) -> Size:
 
 def _bounded(size: Size, side: int, pixels: int) -> Size:
     """Return a size that can be made, of the same shape."""
-    width, height = size
+    width, height = (max(each, 1) for each in size)
     by = min(1.0, side / width, side / height, math.sqrt(pixels / (width * height)))
     return max(int(width * by), 1), max(int(height * by), 1)

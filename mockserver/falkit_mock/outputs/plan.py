@@ -27,8 +27,8 @@ from falkit_mock.outputs.shapes import (
 )
 from falkit_mock.outputs.usual import USUAL
 from falkit_mock.outputs.values import (
+    Asks,
     Echo,
-    asked_by,
     boolean,
     echoed,
     is_of_rows,
@@ -49,8 +49,8 @@ class Planner:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._root = endpoint.output_schema
-        self._input = endpoint.input_schema
-        self._inputs = ordered(self._input)
+        self._inputs = ordered(endpoint.input_schema)
+        self._asks = Asks(self._inputs, endpoint.input_schema)
         fields = frozenset(self._inputs)
         self.makes: Kind = kind_made(endpoint.category, endpoint.id, fields)
         self._kind = kind_of(endpoint.id, fields)
@@ -151,11 +151,11 @@ class Planner:
             return step
         kind = type_of(part)
         if kind in ("object", "array") or is_file_text((name,), part, example):
-            wanted = asked_by(name, self._inputs, self._input)
+            wanted = self._asks.by(name)
             if wanted is None:
                 return other if "debug" in words(name) else step
             return lambda draft: step(draft) if wanted(draft.input) else other(draft)
-        if kind == "string" and (asked := asked_by(name, self._inputs, self._input)):
+        if kind == "string" and (asked := self._asks.by(name)):
             return lambda draft: step(draft) if asked(draft.input) else other(draft)
         known = name in self._inputs or number(part, (name,), self.makes) is not None
         if known or example is not None or (kind == "string" and text(part, (name,), True)):

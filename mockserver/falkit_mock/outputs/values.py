@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import TypeAlias
 
 from falkit_mock.outputs.draft import MISSING, Draft, Missing, Step
@@ -40,31 +41,48 @@ def echoed(name: str, kind: JSON, schema: Object) -> Echo:
     return echo
 
 
-# Words that say that a flag is about something's being made at all.
-_GENERIC = frozenset(
-    ("output", "file", "files", "url", "urls", "image", "images", "video", "videos", "result")
-)
+# So many fields of an input may ask for an output.
+_MOST_ASKING = 500
+# Words that say nothing of which output it is.
+_GENERIC = frozenset(("output", "file", "url", "image", "video", "result"))
 
 
-def asked_by(
-    name: str, inputs: Object, root: Object
-) -> Callable[[Mapping[str, JSON]], bool] | None:
-    """Return what tells whether an input asks for an optional output; None where no input does."""
-    core = {word.removesuffix("s") for word in words(name)} - _GENERIC
-    for field, node in inputs.items():
-        schema = resolve(node, root)
-        parts = schema.get("anyOf")
-        for part in parts if is_array(parts) else [schema]:
-            read = resolve(part, root)
-            items = resolve(read.get("items"), root).get("enum")
-            if is_array(items) and name in items:
-                return lambda input, field=field: name in _listed(input.get(field))  # type: ignore[misc]
-            spelt = {word.removesuffix("s") for word in words(field)}
-            kinds = read.get("type")
-            flag = "boolean" in kinds if is_array(kinds) else kinds == "boolean"
-            if flag and core and core <= spelt:
-                return lambda input, field=field: input.get(field) is True  # type: ignore[misc]
-    return None
+class Asks:
+    """What in an input says which optional outputs there are: lists of names, and flags."""
+
+    def __init__(self, inputs: Object, root: Object) -> None:
+        self._lists: dict[str, str] = {}
+        self._flags: list[tuple[str, frozenset[str]]] = []
+        for field, node in islice(inputs.items(), _MOST_ASKING):
+            schema = resolve(node, root)
+            parts = schema.get("anyOf")
+            for part in parts if is_array(parts) else [schema]:
+                read = resolve(part, root)
+                values = resolve(read.get("items"), root).get("enum")
+                for value in values if is_array(values) else ():
+                    if isinstance(value, str):
+                        self._lists.setdefault(value, field)
+                kinds = read.get("type")
+                if "boolean" in kinds if is_array(kinds) else kinds == "boolean":
+                    self._flags.append((field, _stems(field)))
+
+    def by(self, name: str) -> Callable[[Mapping[str, JSON]], bool] | None:
+        """Return what tells whether an input asks for an output; None where none says."""
+        if (listed := self._lists.get(name)) is not None:
+            return lambda input: name in _listed(input.get(listed))
+        core = _stems(name) - _GENERIC
+        for flag, stems in self._flags if core else ():
+            if core <= stems:
+                return _is_set(flag)
+        return None
+
+
+def _stems(name: str) -> frozenset[str]:
+    return frozenset(word.removesuffix("s") for word in words(name))
+
+
+def _is_set(flag: str) -> Callable[[Mapping[str, JSON]], bool]:
+    return lambda input: input.get(flag) is True
 
 
 def _listed(value: JSON) -> list[JSON]:
