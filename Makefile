@@ -134,6 +134,7 @@ bench: .venv/.ready ## speed beside a bare Starlette application
 	$(V)/python benchmarks/run.py
 	$(V)/python -m benchmarks.webhooks
 	$(V)/python -m benchmarks.documents
+	$(V)/python -m benchmarks.media
 
 clean: ## remove what these commands made
 	rm -rf .venv $(JS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
