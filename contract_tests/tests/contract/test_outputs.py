@@ -116,9 +116,11 @@ def asked(endpoint: Endpoint) -> Iterator[Asked]:
     if "generate_audio" in fields:
         for value, input in values(endpoint, "generate_audio", [True, False]):
             yield Asked(input, sound=value is True)
-    for name in ("output_format", "audio_format", "format"):
+    for name in ("output_format", "audio_format", "format", "video_output_type"):
         if name in fields:
             for value, input in values(endpoint, name, []):
+                if match := re.search(r"\(\.(\w+)\)", str(value)):
+                    yield Asked(input, formats=(match[1],))
                 if value in (
                     "png",
                     "jpeg",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from falkit_mock.outputs.draft import MISSING, Draft, DraftFile, Step
+from falkit_mock.outputs.figures import whole
 from falkit_mock.outputs.kinds import (
     FORMATS,
     MEDIA_TYPES,
@@ -100,7 +101,8 @@ Told = Callable[[Draft, DraftFile], JSON]
 
 
 def _seconds(draft: Draft, file: DraftFile) -> JSON:
-    return file.wanted.seconds or draft.figures.clip_seconds
+    wanted = file.wanted
+    return wanted.seconds or whole(wanted.frames / wanted.fps)
 
 
 _TOLD: Mapping[str, Told] = {
