@@ -32,7 +32,7 @@ _MEDIA: tuple[Kind, ...] = ("image", "video", "audio", "model", "archive")
 def is_file(schema: Object) -> bool:
     """Tell whether an object is a file's: it has a URL, and what else files have."""
     fields = ordered(schema)
-    return "url" in fields and (len(fields) == 1 or not _TELLING.isdisjoint(fields))
+    return "url" in fields and (not _TELLING.isdisjoint(fields) or all(map(is_told, fields)))
 
 
 def is_file_text(names: Sequence[str], schema: Object, example: JSON) -> bool:
