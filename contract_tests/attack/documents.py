@@ -253,20 +253,34 @@ def attack(seconds: float, number: int, least: int) -> tuple[Counter[str], list[
     return found, broken
 
 
+def _bound_memory() -> None:
+    if sys.platform == "win32":
+        sys.exit("memory can't be bounded here")
+    else:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (CEILING, CEILING))
+
+
+def _most_memory() -> int:
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def main() -> None:
-    assert sys.platform != "win32", "memory can't be bounded there"
     parser = argparse.ArgumentParser(prog="python -m attack.documents", description=__doc__)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--least", type=int, default=500, help="folders [500]")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**9)
     parser.add_argument("-v", action="store_true", help="stop at the first that breaks")
     chosen = parser.parse_args()
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (CEILING, CEILING))
+    _bound_memory()
     print(f"seed {chosen.seed}", flush=True)
     found, broken = attack(chosen.minutes * 60, chosen.seed, chosen.least)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    memory = _most_memory()
     broken += [f"{memory / MIB:.0f} MiB of memory"] if memory > MEMORY else []
     print(", ".join(f"{count} {name}" for name, count in found.items()), f"{memory / MIB:.0f} MiB")
     print(*broken[:20], f"{len(broken)} broken" if broken else "nothing broke", sep="\n")
