@@ -20,7 +20,11 @@ from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as 
 
 from attack.surfaces import VALUES, mangled
 from attack.target import CEILING, MIB
-from falkit_spec import JSON, Catalog, Endpoint
+from falkit_mock.core import dumps
+from falkit_mock.core.identity import Identity
+from falkit_mock.core.jobs import ParsedRequest
+from falkit_mock.outputs import output_of
+from falkit_spec import JSON, Catalog, Endpoint, Object
 from falkit_spec.lint import lint
 
 # What each folder is held to: seconds of the processor, and of a hang; bytes of memory in all.
@@ -170,12 +174,27 @@ def use(endpoint: Endpoint) -> None:
         if isinstance(input, dict) and not found:
             endpoint.figures(endpoint.with_defaults(input))
         endpoint.validate_output(input)
+        if isinstance(input, dict):
+            _answer(endpoint, endpoint.with_defaults(input))
     assert (
         endpoint.validate_output(endpoint.example_output()) == [] or not endpoint.example_output()
     )
     endpoint.example_input()
     assert isinstance((endpoint.category, endpoint.file_fields, endpoint.rules), tuple)
     assert all(len(line) <= 200 and line.isprintable() for line in lint(endpoint.document))
+
+
+_IDENTITY = Identity(1)
+
+
+def _answer(endpoint: Endpoint, input: Object) -> None:
+    """Write an output as the mock does; it is valid wherever the document's example is."""
+    figures = endpoint.figures(input)
+    parsed = ParsedRequest(endpoint, input, "", (), figures.video, figures.units, None)
+    made = output_of(parsed, _IDENTITY.request_id(), _IDENTITY, "http://127.0.0.1/v3b.fal.media")
+    possible = endpoint.validate_output(endpoint.example_output()) == []
+    assert not possible or endpoint.validate_output(made.output) == []
+    assert len(dumps(made.output)) < 4_000_000
 
 
 def judge(files: list[tuple[str, bytes]], found: Counter[str]) -> None:
@@ -234,20 +253,34 @@ def attack(seconds: float, number: int, least: int) -> tuple[Counter[str], list[
     return found, broken
 
 
+def _bound_memory() -> None:
+    if sys.platform == "win32":
+        sys.exit("memory can't be bounded here")
+    else:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (CEILING, CEILING))
+
+
+def _most_memory() -> int:
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def main() -> None:
-    assert sys.platform != "win32", "memory can't be bounded there"
     parser = argparse.ArgumentParser(prog="python -m attack.documents", description=__doc__)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--least", type=int, default=500, help="folders [500]")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**9)
     parser.add_argument("-v", action="store_true", help="stop at the first that breaks")
     chosen = parser.parse_args()
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (CEILING, CEILING))
+    _bound_memory()
     print(f"seed {chosen.seed}", flush=True)
     found, broken = attack(chosen.minutes * 60, chosen.seed, chosen.least)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    memory = _most_memory()
     broken += [f"{memory / MIB:.0f} MiB of memory"] if memory > MEMORY else []
     print(", ".join(f"{count} {name}" for name, count in found.items()), f"{memory / MIB:.0f} MiB")
     print(*broken[:20], f"{len(broken)} broken" if broken else "nothing broke", sep="\n")

@@ -234,6 +234,10 @@ class Endpoint:
         """Whether Pydantic's model is built, so that a refusal takes microseconds."""
         return "_validator" in self.__dict__
 
+    def is_valid_output(self, output: JSON) -> bool:
+        """Tell whether `validate_output` would find nothing; takes microseconds."""
+        return self._output.is_valid(output)
+
     def validate_output(self, output: JSON) -> list[str]:
         """List what is wrong with an output in plain words, each with its path."""
         if self._output.is_valid(output):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field as made_by
+from time import process_time
 from typing import Any
 
 import pytest
 
 from fal_documents import OWN, endpoints_in
 from falkit import Settings
-from falkit_spec import JSON, Catalog, Endpoint
+from falkit_mock.core.identity import Identity
+from falkit_mock.core.jobs import ParsedRequest
+from falkit_mock.outputs import output_of
+from falkit_spec import JSON, Catalog, Document, Endpoint, Object
 from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import is_array, is_object
 from opening import Opened, opened
@@ -111,9 +116,11 @@ def asked(endpoint: Endpoint) -> Iterator[Asked]:
     if "generate_audio" in fields:
         for value, input in values(endpoint, "generate_audio", [True, False]):
             yield Asked(input, sound=value is True)
-    for name in ("output_format", "audio_format", "format"):
+    for name in ("output_format", "audio_format", "format", "video_output_type"):
         if name in fields:
             for value, input in values(endpoint, name, []):
+                if match := re.search(r"\(\.(\w+)\)", str(value)):
+                    yield Asked(input, formats=(match[1],))
                 if value in (
                     "png",
                     "jpeg",
@@ -133,8 +140,8 @@ def asked(endpoint: Endpoint) -> Iterator[Asked]:
 class Found:
     """What is wrong, and how many files of each type there were."""
 
-    wrong: list[str] = field(default_factory=list[str])
-    types: Counter[str] = field(default_factory=Counter[str])
+    wrong: list[str] = made_by(default_factory=list[str])
+    types: Counter[str] = made_by(default_factory=Counter[str])
 
 
 def files_in(value: JSON) -> Iterator[tuple[str, dict[str, JSON]]]:
@@ -273,3 +280,25 @@ def test_the_outputs_of_fals_documents_are_what_is_asked_for(
     with capsys.disabled():
         print(f"\npart {part}: files by type: {dict(found.types)}")
     assert found.wrong == [], "\n".join(found.wrong)
+
+
+@pytest.mark.parametrize(
+    "field", [{"$ref": "#/components/schemas/Made"}, {"type": "array", "items": {"type": "string"}}]
+)
+def test_a_wide_document_is_planned_in_no_time(field: Object) -> None:
+    made: Object = {"type": "object", "properties": {f"f{n}": field for n in range(3000)}}
+    content: Object = {"content": {"application/json": {"schema": made}}}
+    data: Object = {
+        "components": {"schemas": {"Made": made}},
+        "paths": {
+            "/acme/wide": {"post": {"requestBody": content}},
+            "/acme/wide/requests/{request_id}": {"get": {"responses": {"200": content}}},
+        },
+    }
+    endpoint = Endpoint(Document(json.dumps(data).encode(), source="wide.json"))
+    parsed = ParsedRequest(endpoint, {}, "", (), None, None, None)
+    endpoint.example_output()
+    began = process_time()
+    output = output_of(parsed, "id", Identity(1), "http://127.0.0.1").output
+    assert process_time() - began < 1.0
+    assert endpoint.is_valid_output(output)

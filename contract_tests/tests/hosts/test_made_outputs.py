@@ -69,7 +69,9 @@ MODELS: dict[str, tuple[Object, Object]] = {
     "acme/edit": (thing(image_url=TEXT), thing("image", image={**FILE, **NAMED})),
     "acme/upscale": (thing(image_url=TEXT, scale=WHOLE), thing("image", image=PICTURE)),
     "acme/move": (
-        thing(image_url=TEXT, audio_url=TEXT, video_url=TEXT),
+        thing(
+            image_url=TEXT, audio_url=TEXT, video_url=TEXT, format=TEXT, fps=WHOLE, duration=TEXT
+        ),
         thing(
             "video",
             video=thing(
@@ -220,6 +222,17 @@ def test_a_clip_is_as_long_as_the_sound_or_the_clip_that_it_is_made_from(any_moc
     assert {name: video[name] for name in facts} == facts
     both = made(any_mock, "acme/move", video_url=clip, audio_url=sound)["video"]
     assert both["duration"] == 1.5
+
+
+@pytest.mark.parametrize("format", ["mp4", "webm", "mov", "gif"])
+def test_what_is_told_of_a_clip_is_true_in_every_format(any_mock: Mock, format: str) -> None:
+    video = made(any_mock, "acme/move", format=format, fps=30, duration="2s")["video"]
+    reply = any_mock.http.get(video["url"])
+    file = opened(video["url"], reply.headers["content-type"], reply.content)
+    assert (file.format, file.size) == (format, (video["width"], video["height"]))
+    assert file.frames == video["num_frames"]
+    assert (file.fps, file.seconds) == pytest.approx((video["fps"], video["duration"]), rel=1e-3)
+    assert file.seconds == pytest.approx(2, abs=0.02)
 
 
 def test_speech_is_as_long_as_its_text_takes(any_mock: Mock) -> None:

@@ -6,8 +6,8 @@ Rules of names and shapes decide (docs/outputs.md), never an endpoint's id.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
+from weakref import WeakKeyDictionary
 
 from falkit_mock.core import shortened
 from falkit_mock.core.identity import Identity
@@ -24,6 +24,8 @@ from falkit_spec.types import Object, is_object
 
 _NAMED = 8
 """So many fields a hint names."""
+_MOST_REPAIRED = 100
+"""So many fields of an output that fails its schema are tried one by one."""
 _MOST_FIELDS = 500
 """So many of an input's fields are looked at."""
 
@@ -65,19 +67,22 @@ def output_of(
 ) -> Made:
     """Write the output of a request that succeeds; the same for the same request and id."""
     endpoint, input = parsed.endpoint, parsed.input
-    plan = _plan(endpoint)
+    plan = _PLANS.get(endpoint) or _plan(endpoint)
     fields = plan.fields or fields_of(tuple(islice(input, _MOST_FIELDS)), plan.scales)
     figures = Figures(input, fields, parsed.media, parsed.video, seen, plan.shown)
     draft = Draft(
         endpoint.id, request_id, parsed.digest, input, figures, identity, media_base, run, details
     )
     output = plan.write(draft)
-    if output is MISSING or endpoint.validate_output(output):
+    if output is MISSING or not endpoint.is_valid_output(output):
         return Made(_repaired(endpoint, output, draft), draft, plan.hint)
     return Made(output, draft, plan.hint)
 
 
-@lru_cache(maxsize=2048)
+# A document that is read anew has another endpoint; the plan of the one before goes with it.
+_PLANS = WeakKeyDictionary[Endpoint, Plan]()
+
+
 def _plan(endpoint: Endpoint) -> Plan:
     planner = Planner(endpoint)
     names = tuple(islice(ordered(endpoint.input_schema), _MOST_FIELDS))
@@ -88,7 +93,7 @@ def _plan(endpoint: Endpoint) -> Plan:
     if exampled := planner.exampled:
         more = f", and {len(exampled) - _NAMED} more" if len(exampled) > _NAMED else ""
         hint = f"only the document's example: {', '.join(map(shortened, exampled[:_NAMED]))}{more}"
-    return Plan(
+    plan = _PLANS[endpoint] = Plan(
         write,
         fields_of(names, scales) if names else None,
         scales,
@@ -96,6 +101,7 @@ def _plan(endpoint: Endpoint) -> Plan:
         ours(example, (), planner.makes),
         hint,
     )
+    return plan
 
 
 def _chat(draft: Draft) -> JSON:
@@ -106,11 +112,11 @@ def _chat(draft: Draft) -> JSON:
 
 def _repaired(endpoint: Endpoint, output: object, draft: Draft) -> JSON:
     """Return what of an output its schema allows, and the document's example for the rest."""
-    plan = _plan(endpoint)
-    example = plan.example(draft)
+    example = _PLANS[endpoint].example(draft)
     whole: Object = example if is_object(example) else {}
-    for name, value in (output if is_object(output) else {}).items():
+    fields = output.items() if is_object(output) else ()
+    for name, value in islice(fields, _MOST_REPAIRED):
         tried = {**whole, name: value}
-        if not endpoint.validate_output(tried):
+        if endpoint.is_valid_output(tried):
             whole = tried
     return whole

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.core.identity import Identity
-from falkit_mock.outputs.figures import Figures, Size
+from falkit_mock.outputs.figures import Figures, Size, whole
 from falkit_mock.outputs.kinds import MEDIA_TYPES, Kind
 from falkit_mock.outputs.texts import Row, made_up, tokens
 from falkit_spec import JSON
@@ -143,6 +143,10 @@ class Draft:
         from falkit_fixtures.clips import nearest
 
         made = nearest(wanted)
+        if made.format == "gif":
+            # Each of its pictures stands for a whole number of hundredths of a second.
+            fps = 100 / max(round(100 / made.fps), 2)
+            made = replace(made, fps=whole(fps), frames=self.figures.frames_at(fps))
         sizes = [f"{one.width}x{one.height}" for one in (wanted, made)]
         if sizes[0] != sizes[1]:
             self.hints.append(f"{made.format}: made as {sizes[1]}, for want of {sizes[0]}")

@@ -111,20 +111,23 @@ class Figures:
         if self.video is not None:
             return self.video.fps
         found = self._first(self.fields.rates) or self.seen.fps or _number(self.shown.get("fps"))
-        return _whole(min(max(found or FPS, 1.0), MOST_FPS))
+        return whole(min(max(found or FPS, 1.0), MOST_FPS))
 
     @cached_property
     def frames(self) -> int:
         """How many pictures a clip has."""
         if self.video is not None:
             return self.video.frames
-        asked = self._first(self.fields.frames)
-        frames = asked or self._clip_seconds * self.fps
-        return max(round(min(frames, MOST_SECONDS * self.fps)), 1)
+        return self.frames_at(self.fps)
+
+    def frames_at(self, fps: float) -> int:
+        """Return how many pictures a clip has at another rate."""
+        frames = self._first(self.fields.frames) or self._clip_seconds * fps
+        return max(round(min(frames, MOST_SECONDS * fps)), 1)
 
     @property
     def clip_seconds(self) -> float:
-        return _whole(self.frames / self.fps)
+        return whole(self.frames / self.fps)
 
     @cached_property
     def sound(self) -> bool:
@@ -307,7 +310,7 @@ def _times(value: JSON) -> float | None:
     return float(found[1]) if found else None
 
 
-def _whole(value: float) -> float:
+def whole(value: float) -> float:
     """Return a number as documents write it: 25 and not 25.0."""
     return int(value) if value == int(value) else round(value, 3)
 

@@ -135,6 +135,9 @@ class Planner:
         required: list[JSON],
     ) -> Step | None:
         """Return what writes one field of an object; None where the object hasn't it."""
+        self._nodes += 1
+        if self._nodes > _MOST_NODES and name not in required:
+            return None
         schema = resolve(node, self._root)
         refs, inner = refs_of(node), refs_of(schema.get("items"))
         parts, nullable = branches(schema, self._root)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from falkit_mock.outputs.draft import MISSING, Draft, DraftFile, Step
+from falkit_mock.outputs.figures import whole
 from falkit_mock.outputs.kinds import (
     FORMATS,
     MEDIA_TYPES,
@@ -31,7 +32,7 @@ _MEDIA: tuple[Kind, ...] = ("image", "video", "audio", "model", "archive")
 def is_file(schema: Object) -> bool:
     """Tell whether an object is a file's: it has a URL, and what else files have."""
     fields = ordered(schema)
-    return "url" in fields and (len(fields) == 1 or not _TELLING.isdisjoint(fields))
+    return "url" in fields and (not _TELLING.isdisjoint(fields) or all(map(is_told, fields)))
 
 
 def is_file_text(names: Sequence[str], schema: Object, example: JSON) -> bool:
@@ -100,7 +101,8 @@ Told = Callable[[Draft, DraftFile], JSON]
 
 
 def _seconds(draft: Draft, file: DraftFile) -> JSON:
-    return file.wanted.seconds or draft.figures.clip_seconds
+    wanted = file.wanted
+    return wanted.seconds or whole(wanted.frames / wanted.fps)
 
 
 _TOLD: Mapping[str, Told] = {
