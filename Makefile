@@ -125,8 +125,8 @@ attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
 	$(V)/python scripts/try_wheel.py
 
-seeds: .venv/.ready ## encode the seed clips and sample images anew
-	$(V)/python scripts/build_seeds.py
+seeds: .venv/.ready ## encode the seed tones and sample images anew
+	$(V)/python scripts/build_tones.py
 	$(V)/python scripts/build_samples.py
 
 bench: .venv/.ready ## speed beside a bare Starlette application
@@ -134,6 +134,7 @@ bench: .venv/.ready ## speed beside a bare Starlette application
 	$(V)/python benchmarks/run.py
 	$(V)/python -m benchmarks.webhooks
 	$(V)/python -m benchmarks.documents
+	$(V)/python -m benchmarks.media
 
 clean: ## remove what these commands made
 	rm -rf .venv $(JS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -20,7 +20,11 @@ from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as 
 
 from attack.surfaces import VALUES, mangled
 from attack.target import CEILING, MIB
-from falkit_spec import JSON, Catalog, Endpoint
+from falkit_mock.core import dumps
+from falkit_mock.core.identity import Identity
+from falkit_mock.core.jobs import ParsedRequest
+from falkit_mock.outputs import output_of
+from falkit_spec import JSON, Catalog, Endpoint, Object
 from falkit_spec.lint import lint
 
 # What each folder is held to: seconds of the processor, and of a hang; bytes of memory in all.
@@ -170,12 +174,27 @@ def use(endpoint: Endpoint) -> None:
         if isinstance(input, dict) and not found:
             endpoint.figures(endpoint.with_defaults(input))
         endpoint.validate_output(input)
+        if isinstance(input, dict):
+            _answer(endpoint, endpoint.with_defaults(input))
     assert (
         endpoint.validate_output(endpoint.example_output()) == [] or not endpoint.example_output()
     )
     endpoint.example_input()
     assert isinstance((endpoint.category, endpoint.file_fields, endpoint.rules), tuple)
     assert all(len(line) <= 200 and line.isprintable() for line in lint(endpoint.document))
+
+
+_IDENTITY = Identity(1)
+
+
+def _answer(endpoint: Endpoint, input: Object) -> None:
+    """Write an output as the mock does; it is valid wherever the document's example is."""
+    figures = endpoint.figures(input)
+    parsed = ParsedRequest(endpoint, input, "", (), figures.video, figures.units, None)
+    made = output_of(parsed, _IDENTITY.request_id(), _IDENTITY, "http://127.0.0.1/v3b.fal.media")
+    possible = endpoint.validate_output(endpoint.example_output()) == []
+    assert not possible or endpoint.validate_output(made.output) == []
+    assert len(dumps(made.output)) < 4_000_000
 
 
 def judge(files: list[tuple[str, bytes]], found: Counter[str]) -> None:

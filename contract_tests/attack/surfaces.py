@@ -8,6 +8,7 @@ import json
 import tarfile
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -282,24 +283,51 @@ def webhooks(draw: st.DrawFn) -> bytes:
     )
 
 
-_HANDSHAKE = request(
-    "GET",
-    f"/ws.fal.run/{IDS[0]}",
-    [
+def _handshake(path: str) -> bytes:
+    rows = [
         KEY,
         ("upgrade", "websocket"),
         ("sec-websocket-version", "13"),
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-    ],
-).replace(b"connection: close", b"connection: upgrade")
+    ]
+    return request("GET", path, rows).replace(b"connection: close", b"connection: upgrade")
+
+
+def _packed(value: object) -> bytes:
+    try:
+        data: bytes = import_module("msgpack").packb(value)
+    except (OverflowError, ValueError):
+        # What it can't hold, such as a number of a hundred digits.
+        return b"\xc1"
+    return data
+
+
+_PACKED = VALUES.map(_packed) | st.just(_packed({"prompt": "a"}))
 
 
 @st.composite
-def frames(draw: st.DrawFn) -> bytes:
+def streamed(draw: st.DrawFn) -> bytes:
+    """Calls that are answered by events."""
+    paths = ["fal-ai/flux-lora/stream", "fal-ai/speech-to-text/stream", "fal-ai/flux/dev/stream"]
+    path = draw(
+        st.sampled_from([*paths, "openrouter/router/stream", "workflows/acme/sticker/stream"])
+    )
+    usual = st.just({"prompt": "a", "audio_url": "https://example.com/a.mp3", "model": "a"})
+    more = st.dictionaries(st.sampled_from(FIELDS) | TEXT, VALUES, max_size=4)
+    body = json.dumps(draw(usual) | draw(more)).encode()
+    host = draw(st.sampled_from(["fal.run", "queue.fal.run"]))
+    verb = draw(st.sampled_from(["POST", "POST", "POST", "GET", "PUT"]))
+    fault = draw(st.sampled_from(["", "half_reply", "reply_lost", "internal_server_error"]))
+    rows = [KEY, JSON_TYPE, *([("x-falkit-fault", fault)] if fault else [])]
+    return request(verb, f"/{host}/{path}", rows, body)
+
+
+@st.composite
+def frames(draw: st.DrawFn, bodies: Bytes = _JSONS) -> bytes:
     """WebSocket frames: inputs, pieces of them, control frames, lengths that lie."""
     sent = b""
     for _ in range(draw(st.integers(1, 4))):
-        payload = draw(st.binary(max_size=130) | st.just(b'{"prompt": "a"}') | _JSONS)
+        payload = draw(st.binary(max_size=130) | st.just(b'{"prompt": "a"}') | bodies)
         head = draw(st.sampled_from([0x81, 0x81, 0x82, 0x01, 0x80, 0x88, 0x89, 0x8A, 0xC1, 0x83]))
         length = draw(st.just(min(len(payload), 125)) | st.integers(0, 127))
         mask = draw(st.binary(min_size=4, max_size=4))
@@ -354,5 +382,12 @@ SURFACES = [
     Surface("control", control()),
     Surface("archives", mangled(st.just(_ARCHIVE)).map(_import)),
     Surface("webhooks", webhooks()),
-    Surface("WebSockets", frames(), raw=True, opening=_HANDSHAKE),
+    Surface("WebSockets", frames(), raw=True, opening=_handshake(f"/ws.fal.run/{IDS[0]}")),
+    Surface("streams", streamed(), asked=(501, 500, 503)),
+    Surface(
+        "realtime",
+        frames(_PACKED),
+        raw=True,
+        opening=_handshake("/fal.run/acme/canvas/realtime?max_buffering=3"),
+    ),
 ]

@@ -16,6 +16,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 MIB = 1024 * 1024
+# Documents of a model with a socket and of a workflow.
+_DOCUMENTS = Path(__file__).parents[1] / "tests" / "clients" / "documents"
 # Bytes of address space: an attack that finds a leak must not take the machine with it.
 CEILING = 4 * 1024 * MIB
 # Seconds for an answer to begin, and for the process to start and to end.
@@ -24,6 +26,7 @@ SERVE = (
     *("serve", "--port", "0", "--gateway", "--gateway-port", "0", "--egress", "block"),
     *("--timing", "0,0.05", "--seed", "1", "--runners", "50", "--concurrency", "0"),
     *("--request-log", "200", "--result-ttl", "5s", "--log-format", "json"),
+    *("--documents", str(_DOCUMENTS)),
 )
 _FALKIT = "import sys; from falkit_mock.cli import main; main(sys.argv[1:])"
 

@@ -53,3 +53,16 @@ def priced(field: str) -> dict[str, Any]:
     """Return a price of $0.10 for each of what a field counts."""
     evidence = {"certainty": "inferred", "source": "a test"}
     return {"unit": "second", "quantity": {"field": field}, "amount": {"value": "0.1"}, **evidence}
+
+
+def answering(document: dict[str, Any], output: object) -> dict[str, Any]:
+    """Return a document whose output is another schema."""
+    (path, _), (result, _) = document["paths"].items()
+    content = {"application/json": {"schema": output}}
+    replies = {"200": {"content": content}}
+    paths = {**document["paths"], result: {"get": {"responses": replies}}}
+    assert path != result
+    return {**document, "paths": paths}
+
+
+EVIDENCE = {"certainty": "inferred", "source": "a test"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -112,6 +113,13 @@ class Mock:
     def inside(self, action: Callable[[], object]) -> None:
         """Do something on the mock's own event loop and wait until it is done."""
         self.server.inside(action)
+
+
+def output_in(reply: httpx.Response) -> Any:
+    """Return what a model answered: a reply's JSON, or the last event of a stream."""
+    if reply.headers["content-type"].startswith("text/event-stream"):
+        return json.loads(reply.text.rstrip().rpartition("\n\n")[2].removeprefix("data: "))
+    return reply.json()
 
 
 Serve = Callable[..., Mock]

@@ -29,11 +29,11 @@ ALLOWED: dict[str, set[str]] = {
 }
 # The mock's folders and modules, ground first: each imports only what stands before it.
 ORDER = (
-    *("core", "store", "faults", "settings", "gateway", "webhooks", "service", "hosts"),
-    *("control", "upgrade", "server", "app", "mock", "cli"),
+    *("core", "store", "faults", "outputs", "settings", "gateway", "webhooks", "service"),
+    *("hosts", "control", "upgrade", "server", "app", "mock", "cli"),
 )
 # What knows no HTTP: the service can be driven without a server.
-WITHOUT_HTTP = ("core", "store", "faults", "webhooks", "service")
+WITHOUT_HTTP = ("core", "store", "faults", "outputs", "webhooks", "service")
 
 
 def name_of(package: str, file: Path) -> str:

@@ -30,6 +30,7 @@ from falkit_mock.hosts.faults import ConnectionCut, IngressError, before_file, c
 from falkit_mock.hosts.media import MediaHost
 from falkit_mock.hosts.options import IgnoredHeaders
 from falkit_mock.hosts.queue import Queue
+from falkit_mock.hosts.realtime import RealtimeHost
 from falkit_mock.hosts.replies import (
     REQUEST_ID,
     AnyReply,
@@ -40,7 +41,8 @@ from falkit_mock.hosts.replies import (
 )
 from falkit_mock.hosts.rest import Rest
 from falkit_mock.hosts.site import Site
-from falkit_mock.hosts.websocket import WebSocketHost, answer_handshake
+from falkit_mock.hosts.sockets import answer_handshake
+from falkit_mock.hosts.websocket import WebSocketHost
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
@@ -89,7 +91,7 @@ class MockApp:
         service.restarted.append(self.request_log.restart)
         run = FalRun(service, catalog)
         self._hosts: dict[str, Host] = {
-            RUN: run,
+            RUN: RealtimeHost(service, catalog, self, run),
             WS: WebSocketHost(service, catalog, self, run),
             QUEUE: Queue(service, catalog),
             MEDIA: MediaHost(service, catalog),

@@ -21,9 +21,8 @@ from uvicorn.protocols.http import httptools_impl
 
 from falkit_mock.core.errors import WireError
 from falkit_mock.core.limits import SLICE
-from falkit_mock.core.network import WS
 from falkit_mock.hosts import CONNECTION
-from falkit_mock.hosts.addresses import find_address
+from falkit_mock.hosts.addresses import find_address, speaks_websocket
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store.blobs import sweep
@@ -259,14 +258,14 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
         self.transport.close()
 
     def _should_upgrade_to_ws(self) -> bool:
-        """Only ws.fal.run speaks WebSocket; elsewhere a handshake is the GET that it looks like."""
+        """Elsewhere than where WebSocket is spoken a handshake is the GET that it looks like."""
         headers = dict(reversed(self.headers))
         if self.scope["method"] != "GET" or not headers.keys() >= _HANDSHAKE:
             return False
         path = unquote(self.url.partition(b"?")[0].decode("ascii"))
         asked = {**self.scope, "path": path, "query_string": b""}
         try:
-            return find_address(asked, headers).role == WS
+            return speaks_websocket(find_address(asked, headers))
         except WireError:
             return False
 

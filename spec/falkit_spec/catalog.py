@@ -18,6 +18,7 @@ from falkit_spec.fitting import Fitting
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import ordered
 from falkit_spec.sources import Reader, Source, Sources, check_places, reads_as
+from falkit_spec.streams import WAYS
 from falkit_spec.types import printable
 
 _HERE = Path(__file__).parent
@@ -141,6 +142,15 @@ class Catalog:
             if endpoint is not None:
                 return Match(endpoint, "/".join(segments[length:]))
         return None
+
+    def at(self, path: str) -> Endpoint | None:
+        """Return the endpoint that is called at a path: its id, or another way to call it."""
+        found = self.endpoints.get(path)
+        before, _, way = path.rpartition("/")
+        if found is not None or way not in WAYS or before.endswith(f"/{way}"):
+            return found
+        other = self.endpoints.get(before)
+        return other if other is not None and getattr(other, way) is not None else None
 
     def has_app(self, app: str) -> bool:
         """Tell whether an endpoint belongs to this app, such as `fal-ai/ltx-2`."""

@@ -19,6 +19,7 @@ from falkit_spec.media_fields import InputFiles
 from falkit_spec.overlay import Overlay
 from falkit_spec.reader import GIVEN_UP, self_contained
 from falkit_spec.schema import NOT_JSON, Compiled, ordered, plain, resolve
+from falkit_spec.streams import REALTIME, STREAM, Realtime, Stream, Workflow
 from falkit_spec.types import JSON, Fault, Object, copy_json, dig, is_array, is_object, is_shallow
 
 if TYPE_CHECKING:
@@ -122,6 +123,28 @@ class Endpoint:
         return None if facts is None else Pricing.from_facts(facts, f"{self.id}: pricing")
 
     @cached_property
+    def stream(self) -> Stream | None:
+        """How it streams; None where neither its id nor an overlay says that it does."""
+        facts = self._facts.get("stream")
+        if facts is not None:
+            return Stream.from_facts(facts, f"{self.id}: stream")
+        return Stream() if self.id.endswith(f"/{STREAM}") or self.workflow else None
+
+    @cached_property
+    def realtime(self) -> Realtime | None:
+        """How it answers on a socket; None where neither its id nor an overlay says so."""
+        facts = self._facts.get("realtime")
+        if facts is not None:
+            return Realtime.from_facts(facts, f"{self.id}: realtime")
+        return Realtime() if self.id.endswith(f"/{REALTIME}") else None
+
+    @cached_property
+    def workflow(self) -> Workflow | None:
+        """The steps that it is made of; None where no overlay has them."""
+        facts = self._facts.get("workflow")
+        return None if facts is None else Workflow.from_facts(facts, f"{self.id}: workflow")
+
+    @cached_property
     def media_inputs(self) -> tuple[MediaInput, ...]:
         """The input fields that an overlay says take files, in the document's order."""
         return self._input_files.named
@@ -210,6 +233,10 @@ class Endpoint:
     def has_model(self) -> bool:
         """Whether Pydantic's model is built, so that a refusal takes microseconds."""
         return "_validator" in self.__dict__
+
+    def is_valid_output(self, output: JSON) -> bool:
+        """Tell whether `validate_output` would find nothing; takes microseconds."""
+        return self._output.is_valid(output)
 
     def validate_output(self, output: JSON) -> list[str]:
         """List what is wrong with an output in plain words, each with its path."""

@@ -12,6 +12,7 @@ from falkit_spec.lookup import Lookup
 from falkit_spec.media import from_facts, steps_of
 from falkit_spec.overlay import Overlay
 from falkit_spec.schema import resolve
+from falkit_spec.streams import Realtime, Stream, Workflow
 from falkit_spec.types import JSON, Object, dig, is_array, is_object
 
 
@@ -144,9 +145,17 @@ def _of_wrong(expected: str, _fact: JSON, where: str) -> Iterable[str]:
     raise BadOverlay(where, expected)
 
 
+def _of_way(read: Callable[[JSON, str], object], fact: JSON, where: str) -> Iterable[str]:
+    read(fact, where)
+    return ()
+
+
 _READERS: Mapping[str, _Read] = {
     "pricing": lambda fact, where: _of_lookups(Pricing.from_facts(fact, where)),
     "video": lambda fact, where: _of_lookups(Video.from_facts(fact, where)),
+    "stream": partial(_of_way, Stream.from_facts),
+    "realtime": partial(_of_way, Realtime.from_facts),
+    "workflow": partial(_of_way, Workflow.from_facts),
     "rules": partial(_of_wrong, "`rules` is a list"),
     "inputs": partial(_of_wrong, "`inputs` is an object, by field"),
 }

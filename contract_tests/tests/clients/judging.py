@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 # {"value": …} or {"error": {"name", "message", "status_code", …}}.
@@ -100,6 +101,43 @@ def events(told: Told) -> None:
     assert names[:2] == ["RUN_STARTED", "video:job:created"]
     assert names.count("video:status") == 3
     assert {"generation:result", "RUN_FINISHED"} <= set(names)
+
+
+def grown(told: Told) -> None:
+    """A text that grows from event to event up to the output."""
+    *before, last = value(told)
+    texts = [event["output"] for event in before]
+    assert texts
+    assert all(later.startswith(text) for text, later in pairwise([*texts, last["output"]]))
+    assert [event["partial"] for event in (*before, last)] == [True] * len(before) + [False]
+
+
+def previewed(told: Told) -> None:
+    """Previews of a picture, and then the output."""
+    *before, last = value(told)
+    urls = [event["images"][0]["url"] for event in before]
+    assert urls
+    assert all(url.startswith("data:image/") for url in urls)
+    assert not last["images"][0]["url"].startswith("data:")
+
+
+def stepped(told: Told) -> None:
+    """The steps of a workflow, and then what comes out."""
+    kinds = [event["type"] for event in value(told)]
+    assert kinds == ["submit", "completion", "submit", "completion", "output"]
+    assert "sticker" in value(told)[-1]["output"]
+
+
+def conversed(told: Told) -> None:
+    """Three answers on one socket, and the error of an input that is none."""
+    came = value(told)
+    assert came["answers"] == [["image"]] * 3
+    assert "INTERNAL_ERROR: 1 validation error" in came["error"]
+
+
+def chatted(told: Told) -> None:
+    """Words, in one piece or more."""
+    assert len("".join(value(told)).split()) > 3
 
 
 def failed_job(told: Told) -> None:

@@ -15,6 +15,8 @@ from processes import FALKIT
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
+# A user's own, of what no vendored document is.
+DOCUMENTS = HERE / "documents"
 _VERSION = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
 
 

@@ -31,6 +31,7 @@ OPERATIONS = {
     "subscribe_by_polling": "subscribe by polling, with logs and callbacks",
     "subscribe_by_streaming": "subscribe by streaming, with logs and callbacks",
     "subscribe_that_runs_out_of_time_cancels": "subscribe with a time limit: cancels",
+    "stream": "stream: partial events and the output",
     "stream_on_an_app_that_has_none": "stream, of a model that has none: an error",
     "validation_errors": "validation errors, field by field",
     "unknown_endpoint": "unknown model: 404",

@@ -169,6 +169,11 @@ def test_validation_errors(mock: Mock, operation: str) -> None:
     assert uuid.UUID(error["requestId"])
 
 
+def test_stream(mock: Mock) -> None:
+    last = call(mock.url, "stream", endpoint="fal-ai/flux/dev")
+    assert last.keys() == mock.run(PROMPT, "fal-ai/flux/dev").json().keys()
+
+
 def test_stream_on_an_app_that_has_none(mock: Mock) -> None:
     error = call(mock.url, "stream")["error"]
     assert (error["name"], error["status"]) == ("ApiError", 404)

@@ -151,6 +151,12 @@ def test_subscribe_that_runs_out_of_time_cancels(
         client.result(T2V, timeout.value.request_id)
 
 
+def test_stream(polled: Fal, client: SyncClient) -> None:
+    *before, last = client.stream("fal-ai/flux/dev", PROMPT)
+    assert [event["images"][0]["url"][:11] for event in before] == ["data:image/"] * 3
+    assert last.keys() == client.run("fal-ai/flux/dev", PROMPT).keys()
+
+
 def test_stream_on_an_app_that_has_none(polled: Fal, client: SyncClient) -> None:
     with pytest.raises(SSEError, match="text/event-stream"):
         list(client.stream(T2V, PROMPT))

@@ -160,6 +160,12 @@ async def test_subscribe_that_runs_out_of_time_cancels(long: Fal, client: AsyncC
         await client.result(T2V, timeout.value.request_id)
 
 
+async def test_stream(polled: Fal, client: AsyncClient) -> None:
+    *before, last = [event async for event in client.stream("fal-ai/flux/dev", PROMPT)]
+    assert [event["images"][0]["url"][:11] for event in before] == ["data:image/"] * 3
+    assert last.keys() == (await client.run("fal-ai/flux/dev", PROMPT)).keys()
+
+
 async def test_stream_on_an_app_that_has_none(polled: Fal, client: AsyncClient) -> None:
     with pytest.raises(SSEError, match="text/event-stream"):
         async for _ in client.stream(T2V, PROMPT):

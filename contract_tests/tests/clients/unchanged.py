@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clients import judging
 from clients.judging import Judge, Told, error
-from clients.place import PLACE, under_falkit
+from clients.place import DOCUMENTS, PLACE, under_falkit
 
 WORKS = "works"
 
@@ -68,6 +68,17 @@ def _cancel(name: str, code: int | None = 499) -> Operation:
     return Operation("cancel", "cancel; the result is then 499", error(name, _CANCELLED, code))
 
 
+def _streams(*words: str) -> tuple[Operation, ...]:
+    """Return streams and a socket, by what a client calls the two."""
+    stream, realtime = words
+    return (
+        Operation("stream_text", f"{stream}, of a language model", judging.grown),
+        Operation("stream_pictures", f"{stream}, of an image model", judging.previewed),
+        Operation("workflow", f"{stream}, of a workflow", judging.stepped),
+        Operation("realtime", realtime, judging.conversed),
+    )
+
+
 def _python(title: str) -> Client:
     late = judging.late("timed out after 2 seconds")
     image = judging.uploaded("image/jpeg")
@@ -93,6 +104,7 @@ def _python(title: str) -> Client:
                 error("SSEError", "text/event-stream"),
                 "no: LTX-2 has no stream; the client's error is about the type",
             ),
+            *_streams("stream", "realtime, several inputs"),
         ),
     )
 
@@ -139,6 +151,7 @@ _JAVASCRIPT = Client(
             error("ApiError", "Not Found", 404),
             "no: LTX-2 has no stream; 404",
         ),
+        *_streams("stream", "realtime.connect, several inputs"),
     ),
 )
 
@@ -312,6 +325,16 @@ _LITELLM = Client(
 )
 
 
+_OPENAI = Client(
+    "openai",
+    "openai",
+    (
+        Operation("chat", "chat.completions.create, by openrouter/router", judging.chatted),
+        Operation("chat_stream", "the same with `stream=True`", judging.chatted),
+    ),
+)
+
+
 def _http(title: str, package: str) -> Client:
     operations = (
         Operation("run", "POST to fal.run, download", judging.called),
@@ -325,11 +348,13 @@ _AT_ONCE: tuple[tuple[str, ...], tuple[str, ...]] = (("--timing", "instant"), ()
 _LOOKED_UP: tuple[tuple[str, ...], tuple[str, ...]] = ((), ("looked_up",))
 # Started at once, since a client's timeout is a start timeout too, which would end them first.
 _LATE = (("--timing", "0,60", "--runners", "9", "--concurrency", "0"), ("late",))
+_STREAMS = (("--timing", "0,1", "--documents", str(DOCUMENTS)), ("streams",))
+_RUNS = (_POLLED, _LATE, _STREAMS)
 PROGRAMS = (
-    Program("python", "python_sync.py", (_python("fal-client"),), (_POLLED, _LATE)),
-    Program("python", "python_async.py", (_python("fal-client, async"),), (_POLLED, _LATE)),
+    Program("python", "python_sync.py", (_python("fal-client"),), _RUNS),
+    Program("python", "python_async.py", (_python("fal-client, async"),), _RUNS),
     Program("sdk", "sdk.py", (_SDK,), (_POLLED,)),
-    Program("node", "official.mjs", (_JAVASCRIPT,), (_POLLED, _LATE)),
+    Program("node", "official.mjs", (_JAVASCRIPT,), _RUNS),
     Program("node", "server_proxy.mjs", (_SERVER_PROXY,), (_POLLED,)),
     Program(
         "node",
@@ -343,7 +368,7 @@ PROGRAMS = (
     Program("sdk", "hugging_face.py", (_HUB_LOOKED_UP,), (_LOOKED_UP,), "huggingface.co"),
     Program("node", "hugging_face.mjs", (_INFERENCE,), (_AT_ONCE,)),
     Program("node", "hugging_face.mjs", (_INFERENCE_LOOKED_UP,), (_LOOKED_UP,), "huggingface.co"),
-    Program("sdk", "lite_llm.py", (_LITELLM,), (_POLLED,)),
+    Program("sdk", "lite_llm.py", (_LITELLM, _OPENAI), (_POLLED,)),
     Program(
         "python",
         "libraries.py",

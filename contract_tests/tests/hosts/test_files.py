@@ -64,7 +64,10 @@ FIELDS: Object = {
 def catalog(fields: Object = FIELDS) -> Catalog:
     schema: Object = {"type": "object", "properties": fields}
     post: Object = {"requestBody": {"content": {"application/json": {"schema": schema}}}}
-    data = json.dumps({"paths": {f"/{ID}": {"post": post}}}).encode()
+    nothing: Object = {"type": "object", "properties": {}}
+    result: Object = {"responses": {"200": {"content": {"application/json": {"schema": nothing}}}}}
+    paths = {f"/{ID}": {"post": post}, f"/{ID}/requests/{{request_id}}": {"get": result}}
+    data = json.dumps({"paths": paths}).encode()
     return Catalog.from_documents([Document(data, source="any.json")])
 
 

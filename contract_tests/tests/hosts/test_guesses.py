@@ -15,7 +15,7 @@ from PIL import Image
 
 from falkit import Settings
 from falkit_mock.cli.summary import Summary
-from falkit_mock.service.guesses import kind_of
+from falkit_mock.outputs.kinds import kind_of
 from serving import PROMPT, T2V, Mock, running
 
 HINT = "x-falkit-hint"
@@ -74,17 +74,17 @@ def test_the_output_has_a_file_that_is_served(guessing: Mock) -> None:
     image = Image.open(
         io.BytesIO(fetched(guessing, guessing.run({}, FLUX).json(), "images").content)
     )
-    assert image.size == (256, 144)
+    assert image.size == (1024, 1024)
     sound = fetched(guessing, guessing.run({}, "acme/tts").json(), "audio").content
     with wave.open(io.BytesIO(sound)) as read:
-        assert read.getnframes() / read.getframerate() == 1.0
+        assert read.getnframes() / read.getframerate() == 10.0
     clip = fetched(guessing, guessing.run({}, "acme/x/text-to-video").json(), "video").content
     assert clip[4:8] == b"ftyp"
     model = fetched(guessing, guessing.run({}, "acme/mesh").json(), "model_glb").content
     magic, version, size = struct.unpack_from("<4sII", model)
     assert (magic, version, size) == (b"glTF", 2, len(model))
     length, kind = struct.unpack_from("<I4s", model, 12)
-    assert (kind, json.loads(model[20 : 20 + length])["asset"]) == (b"JSON", {"version": "2.0"})
+    assert (kind, json.loads(model[20 : 20 + length])["asset"]["version"]) == (b"JSON", "2.0")
 
 
 def test_text_is_answered_too(guessing: Mock) -> None:

@@ -49,7 +49,9 @@ def test_a_stream_of_a_model_without_one_has_a_hint(mock: Mock) -> None:
     reply = mock.run(PROMPT, f"{I2V_FAST}/stream")
     assert reply.status_code == 404
     hint = reply.headers[HINT]
-    assert hint.startswith(f"{I2V_FAST} answers a plain POST; falkit has no document for ")
+    assert hint.startswith(
+        f"{I2V_FAST} answers a plain POST, and no overlay says that it has /stream "
+    )
 
 
 def test_a_local_path_as_a_file_hints_at_urls(mock: Mock) -> None:

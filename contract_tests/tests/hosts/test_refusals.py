@@ -241,7 +241,7 @@ def test_a_fault_of_the_mocks_own_is_a_json_500_with_an_id(
     def broken(path: str) -> None:
         raise RuntimeError("where it broke")
 
-    monkeypatch.setattr(mock.service.media, "file", broken)
+    monkeypatch.setattr(mock.service.media, "record", broken)
     reply = mock.http.get("/v3b.fal.media/files/b/x")
     assert reply.status_code == 500
     assert reply.json() == {"detail": "Internal Server Error", "error_type": "internal_error"}
@@ -265,7 +265,7 @@ def test_what_the_machine_is_short_of_is_507_and_no_fault_of_the_mocks(
     def broken(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(mock.service.media, "file", broken)
+    monkeypatch.setattr(mock.service.media, "record", broken)
     monkeypatch.setattr(mock.service.store, "jobs", broken)
     for path in ("/v3b.fal.media/files/b/x", "/__falkit/jobs"):
         if isinstance(error, ImportError) and path.startswith("/__"):

@@ -236,7 +236,9 @@ def test_a_length_outside_its_limits_is_refused(
 ) -> None:
     data = files["sound.wav"].read_bytes()
     if error is None:
-        assert check_bytes(medium("audio", *FORMATS, **limits), data) == 1.0
+        found = check_bytes(medium("audio", *FORMATS, **limits), data)
+        assert found is not None
+        assert found.seconds == 1.0
         return
     with pytest.raises(Rejected) as refused:
         check_bytes(medium("audio", *FORMATS, **limits), data)
@@ -253,7 +255,9 @@ def test_of_a_large_file_only_the_headers_are_read() -> None:
         read.append(end - start)
         return (clip + free)[start:end] if start < len(clip) + 16 else b""
 
-    assert check_source(medium("video", *FORMATS), Source(size, at)) == 1.0
+    found = check_source(medium("video", *FORMATS), Source(size, at))
+    assert found is not None
+    assert found.seconds == 1.0
     assert sum(read) < 100_000
 
 

@@ -123,7 +123,8 @@ def test_a_fact_that_falkit_does_not_know_and_broken_yaml_are_named(tmp_path: Pa
     broken = tmp_path / "broken.yaml"
     broken.write_text("overlay: 1.0.0\nactions: [\n")
     assert set(Catalog.read([tmp_path]).notes) == {
-        f"{odd}: {PAINT}: prices: not among what falkit knows: inputs, pricing, rules, video; "
+        f"{odd}: {PAINT}: prices: not among what falkit knows: inputs, pricing, realtime, "
+        "rules, stream, video, workflow; "
         "left out",
         f"{broken}: not YAML: while parsing a flow node did not find expected node content, "
         "line 3, column 1; left out",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from falkit_fixtures.wanted import Wanted
 from falkit_mock.core.events import Delivery
 from falkit_mock.core.jobs import Job, JobFaults, KeptFault, Outcome, RequestOptions
 from falkit_mock.store import FileRecord, KeyRecord, Store, Upload
@@ -54,8 +55,9 @@ def added(store: Store, input: bytes = b"{}", **changed: object) -> Job:
 
 
 def file(path: str, owner: str) -> FileRecord:
-    size = (1280, 720, 25, 125)
-    return FileRecord(path, owner, "a/b/c", "digest", *size, audio=True, lifetime=60.0, acl="{}")
+    wanted = Wanted("mp4", "a/b/c", owner, "digest", 1, 1280, 720, 23.976, 125, True, 5.0, 8000, 2)
+    pictured = replace(wanted, picture=b"\n\0picture")
+    return FileRecord(path, owner, pictured, lifetime=60.0, acl="{}")
 
 
 def upload(name: str, *, expires: float = 1000.0) -> Upload:

@@ -93,7 +93,7 @@ def test_a_purge_forgets_what_ended_before(store: Store) -> None:
 def test_a_file_takes_the_place_of_one_at_its_path(store: Store) -> None:
     made = added(store)
     store.add_file(file("/one.mp4", made.id))
-    other = replace(file("/one.mp4", made.id), lifetime=None, acl="", audio=False)
+    other = replace(file("/one.mp4", made.id), lifetime=None, acl="")
     store.add_file(other)
     assert (store.file("/one.mp4"), store.files()) == (other, [other])
     assert store.file("/other.mp4") is None

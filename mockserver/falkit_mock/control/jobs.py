@@ -68,8 +68,8 @@ async def job_details(job: Job, service: Service, catalog: Catalog) -> dict[str,
 
 def endpoint_of(job: Job, catalog: Catalog) -> str:
     """Return the endpoint that a job is for; what was posted to, where there is none."""
-    match = catalog.find(job.path)
-    return match.endpoint.id if match and not match.rest else job.path
+    endpoint = catalog.at(job.path)
+    return job.path if endpoint is None else endpoint.id
 
 
 def finite(seconds: float) -> float | None:
@@ -115,8 +115,7 @@ def chosen_failure(
 
 def _parsed(job: Job, service: Service, catalog: Catalog) -> ParsedRequest | Refused:
     """Return what a job's input says to its endpoint."""
-    match = catalog.find(job.path)
-    endpoint = match.endpoint if match is not None and not match.rest else None
+    endpoint = catalog.at(job.path)
     sent = service.store.input(job.id)
     request = ModelRequest(
         job.path, job.app, endpoint, sent, parse_body(sent), "application/json", ""

@@ -22,8 +22,9 @@ from falkit_mock.core.jobs import ModelRequest, Outcome, ParsedRequest
 from falkit_mock.core.network import MEDIA
 from falkit_mock.hosts import unless_gone
 from falkit_mock.hosts.replies import Reply
-from falkit_mock.service.outcomes import complete, read_request
+from falkit_mock.service.outcomes import read_request
 from falkit_mock.service.service import Service
+from falkit_mock.service.successes import complete, fill, success
 from falkit_mock.store import KeyRecord
 from falkit_mock.webhooks import KeyInUse, NotDelivered, TargetRefused
 from falkit_mock.webhooks.delivery import PendingDelivery
@@ -243,9 +244,12 @@ class WebhookControl:
         parsed = read_request(request, self._service.settings)
         if not isinstance(parsed, ParsedRequest):
             return None
-        outcome, record = complete(parsed, request, request_id, self._service.identity)
-        if record is not None:
-            self._service.store.add_file(record)
+        service = self._service
+        made = complete(parsed, request, request_id, service.identity, service.settings)
+        fill(made)
+        outcome, records = success(made, parsed, request)
+        for record in records:
+            service.store.add_file(record)
         return outcome
 
     def _keys(self) -> list[JSON]:

@@ -104,6 +104,10 @@ class Identity:
             return request_id
         return self._uuid(b"try " + request_id.encode(), attempts, self._key_of(request_id))
 
+    def node_id(self, request_id: str, number: int) -> str:
+        """Return the request id of a step of a workflow; the first is 1."""
+        return self._uuid(b"node " + request_id.encode(), number, self._key_of(request_id))
+
     def secret(self, purpose: str) -> bytes:
         """Return a secret key to sign with."""
         return self._digest(b"secret " + purpose.encode(), 32)
@@ -126,9 +130,14 @@ class Identity:
         message = f"{purpose} {request_id}".encode()
         return Random(self._digest(message, 16, self._key_of(request_id)))
 
-    def file_path(self, request_id: str, file_name: str) -> str:
-        """Return where an output file lives: `/files/b/{8 hex}/{name}` (wire.md §1.1, I-3p)."""
+    def file_path(self, request_id: str, file_name: str, place: int = 0) -> str:
+        """Return where an output file lives: `/files/b/{8 hex}/{name}` (wire.md §1.1, I-3p).
+
+        `place` tells the files of one request apart.
+        """
         message, key = b"file " + request_id.encode(), self._eras[-1].key
+        if place:
+            message += b" %d" % place
         noise = blake2b(message, digest_size=20, key=key).digest()
         stem = noise[:16].translate(_LETTERS).decode()
         return f"/files/b/{noise[16:].hex()}/{stem}_{file_name}"

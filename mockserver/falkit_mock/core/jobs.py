@@ -293,6 +293,8 @@ class ModelRequest:
     marked: bool = False
     # What it comes to, where that was worked out ahead of the job.
     checked: ParsedRequest | Refused | None = None
+    # Of a workflow: the endpoint of each node, by the node's id.
+    nodes: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
 
     @property
     def input(self) -> Mapping[str, JSON]:

@@ -148,7 +148,15 @@ class Assumptions:
     # wire.md §3.1, §7.4: that files have access rules is documented; what a reader without
     # leave is answered is not on record: 403 for `forbid`, 404 for `hide` here.
     file_acl: Literal["enforced", "ignored"] = "enforced"
-
+    # wire.md §8: a stream has begun when its model fails; whether the error is then an event or
+    # comes in the stream's place isn't on record.
+    stream_error: Literal["event", "reply"] = "event"
+    # wire.md §8: the JavaScript client looks for a message that says Unauthorized; what others
+    # than it would be told, a refused handshake, is what other hosts answer.
+    realtime_refusal: Literal["message", "handshake"] = "message"
+    # wire.md §7.4: both forms of real outputs are on record. A name that the document's example
+    # has is told, and others and all sizes are null where the document lets them be; or all is.
+    file_details: Literal["null", "known"] = "null"
     # wire.md §5.2: keys were padded when they were captured, which RFC 7517 forbids.
     jwks_padding: JwksPadding = "padded"
     # wire.md §5.1 has no webhook of a cancelled job; its result is an error as others are.

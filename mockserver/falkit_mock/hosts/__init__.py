@@ -22,6 +22,7 @@ from falkit_mock.core.errors import (
 )
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.identity import BadToken, check, check_hub_token, key_id
+from falkit_mock.core.network import RUN
 from falkit_mock.hosts.addresses import Address
 from falkit_mock.hosts.replies import Reply, json_reply
 from falkit_mock.service import BadLifecycle, Lifecycle
@@ -32,6 +33,10 @@ from falkit_spec.types import is_object
 
 # Where the server puts the connection that a request came by.
 CONNECTION = "falkit.connection"
+# In the scope of an input that came by a WebSocket.
+SOCKET_INPUT = "falkit.input"
+# What the handshake of a model's socket may ask for.
+MAX_BUFFERING = "max_buffering"
 
 
 class Connection(Protocol):
@@ -105,7 +110,8 @@ class RequestContext:
             hint = None
             if self.header(b"upgrade").lower() == "websocket":
                 hint = (
-                    "of fal's hosts ws.fal.run alone speaks WebSocket here: wss://ws.fal.run/{id}"
+                    "WebSocket is spoken by wss://ws.fal.run/{id}, for every model, and by "
+                    "wss://fal.run/{id}/realtime, for models that have it (docs/streams.md)"
                 )
             raise method_not_allowed(*methods, hint=hint)
 
@@ -156,6 +162,9 @@ def authorize(context: RequestContext, app: str, service: Service) -> None:
     """
     # The word is looked for first because most queries are short and have no token to parse.
     token = context.query.get("fal_jwt_token") if "token" in context.address.query else None
+    if token is not None and SOCKET_INPUT in context.scope and context.address.role == RUN:
+        # It was good when the socket was opened.
+        return
     if token is not None:
         _check_token(token, app, context.address.path[1:], service)
     elif context.address.routed:

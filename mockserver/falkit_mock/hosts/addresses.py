@@ -20,10 +20,12 @@ from falkit_mock.core.network import (
     ROLES,
     ROUTED,
     RUN,
+    WS,
     is_fal,
     is_router,
 )
 from falkit_mock.settings import MediaHost
+from falkit_spec.streams import REALTIME
 
 # Where the official server proxy answers by default (wire.md §1.4); the header counts anywhere.
 PROXY_ROUTE = "/api/fal/proxy"
@@ -135,6 +137,11 @@ def _decoded(scope: Scope) -> str:
         path: str = scope["path"]
         return path
     return unquote(_ENCODED_SLASH.sub("%25", raw.decode("latin-1")))
+
+
+def speaks_websocket(address: Address) -> bool:
+    """Tell whether a handshake may be taken at an address (wire.md §8)."""
+    return address.role == WS or (address.role == RUN and address.path.endswith(f"/{REALTIME}"))
 
 
 def check_slash(address: Address) -> None:

@@ -211,8 +211,8 @@ class Storage:
         path = path_of(url) or ""
         if stored := self._service.uploads.file(path):
             return path, stored.upload.acl
-        if output := self._service.media.file(path):
-            return path, output.acl
+        if output := self._service.media.record(path):
+            return path, output[0].acl
         raise missing(f"File {url!r} not found")
 
 

@@ -10,17 +10,20 @@ from falkit_mock.core.errors import application_not_found, too_many_values, too_
 from falkit_mock.core.jobs import ModelRequest, RequestOptions
 from falkit_mock.core.limits import AT_ONCE, JSON_VALUES, REFUSED_AT_ONCE
 from falkit_mock.faults.rules import MARKS, NO_MAGIC
-from falkit_mock.hosts import Host, RequestContext, authorize, unless_gone
+from falkit_mock.hosts import SOCKET_INPUT, Host, RequestContext, authorize, unless_gone
 from falkit_mock.hosts.addresses import split_app
 from falkit_mock.hosts.faults import before_alias, before_model, note_job
 from falkit_mock.hosts.options import OPERATIONS, read_options
-from falkit_mock.hosts.replies import Reply, outcome_reply
+from falkit_mock.hosts.replies import AnyReply, outcome_reply
+from falkit_mock.hosts.streams import is_streamed, streamed
 from falkit_mock.service.guesses import guess, hint_of, may_be_endpoint
 from falkit_mock.service.outcomes import read_at_once, read_request
 from falkit_mock.service.service import Service
-from falkit_spec import JSON, Catalog
+from falkit_spec import JSON, Catalog, Endpoint
+from falkit_spec.streams import STREAM, WAYS, Workflow
 
 _LOWER, _UPPER, _TITLE = MARKS
+_STREAM, _WORKFLOWS = f"/{STREAM}", "workflows/"
 
 
 async def read_model_request(
@@ -33,6 +36,8 @@ async def read_model_request(
     if context.address.slash and path != app:
         path += "/"
     endpoint, posts, hint = catalog.endpoints.get(path), context.method == "POST", None
+    if endpoint is None and (path.endswith(_STREAM) or SOCKET_INPUT in context.scope):
+        endpoint = catalog.at(path)
     guessing = endpoint is None and posts and _may_guess(path, catalog, service)
     if endpoint is None and not catalog.has_app(app):
         before_alias(service, context, path, OPERATIONS[context.address.role])
@@ -47,7 +52,11 @@ async def read_model_request(
     if guessing:
         endpoint = guess(path, parsed_body)
         hint = hint_of(endpoint)
+    nodes: dict[str, Endpoint] = {}
+    if path.startswith(_WORKFLOWS) and endpoint is not None and endpoint.workflow is not None:
+        nodes = await to_thread(_steps, endpoint.workflow, catalog)
     request = ModelRequest(
+        nodes=nodes,
         path=path,
         app=app,
         endpoint=endpoint,
@@ -65,6 +74,17 @@ async def read_model_request(
         if (checked := read_at_once(request, service.settings)) is not None:
             return replace(request, checked=checked)
     return replace(request, checked=await to_thread(read_request, request, service.settings))
+
+
+def _steps(workflow: Workflow, catalog: Catalog) -> dict[str, Endpoint]:
+    """Return the endpoints of a workflow's nodes, each ready to be called; it may take a while."""
+    found: dict[str, Endpoint] = {}
+    for node in workflow.nodes:
+        one = found[node.id] = catalog.at(node.app) or guess(node.app, node.input)
+        if not one.has_model:
+            one.validate(one.example_input())
+            one.validate(None)
+    return found
 
 
 async def _parsed(body: bytes) -> JSON | NotJson:
@@ -96,19 +116,21 @@ def _nothing_there(catalog: Catalog, app: str, path: str) -> str:
     if match is None and not catalog.has_app(app):
         raise application_not_found(app.rpartition("/")[2], unknown)
     if match is not None:
-        return f"{match.endpoint.id} answers a plain POST; {unknown}"
+        way = ""
+        if match.rest in WAYS:
+            way = f", and no overlay says that it has /{match.rest} (docs/streams.md)"
+        return f"{match.endpoint.id} answers a plain POST{way}; {unknown}"
     return unknown
 
 
 class FalRun(Host):
     """POST /{endpoint id}.
 
-    What an app may have besides, LTX-2 has not: `/stream` and `/realtime` are paths that it
-    doesn't know. A WebSocket's handshake is a GET, and is answered as one (wire.md §8). The inputs
-    that come by ws.fal.run are answered here too.
+    And POST to `/stream` behind an id that has it, or to an id that ends so: the answer is a stream
+    of events (wire.md §8). The inputs that come by a WebSocket are answered here too.
     """
 
-    async def __call__(self, context: RequestContext) -> Reply:
+    async def __call__(self, context: RequestContext) -> AnyReply:
         app, _ = split_app(context.address.path)
         service, magic = self._service, NO_MAGIC
         request = await read_model_request(context, app, self._catalog, service)
@@ -116,6 +138,8 @@ class FalRun(Host):
             context.allow("POST")
         if request.marked or not service.rules.idle:
             magic = await before_model(service, context, request, "run")
+        if is_streamed(request):
+            return await streamed(service, context, request, magic)
         job = service.start(request, magic)
         if job.outcome is None or service.clock.now() < job.ends:
             job = await unless_gone(context.receive, service.finish(job))

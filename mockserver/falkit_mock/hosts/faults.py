@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Send
+from starlette.types import ASGIApp, Send
 
 from falkit_mock.core.errors import (
     ShuttingDown,
@@ -33,6 +33,7 @@ from falkit_mock.faults.resolve import input_of, match_context, named_faults
 from falkit_mock.faults.rulebook import TriggeredFault
 from falkit_mock.faults.rules import Magic, Rule, parse_texts
 from falkit_mock.hosts import RequestContext
+from falkit_mock.hosts.replies import HalfSent, half
 from falkit_mock.service.files import MediaFile
 from falkit_mock.service.service import Service
 
@@ -96,25 +97,9 @@ async def cut(context: RequestContext, fault: str) -> None:
 async def corrupt_reply(context: RequestContext, fault: str, reply: ASGIApp, send: Send) -> None:
     """Send what `reply_lost`, `half_reply` or `garbage` leaves of a reply that is ready."""
     if fault == "half_reply":
-        with contextlib.suppress(_HalfSent):
-            await reply(context.scope, context.receive, _half(send))
+        with contextlib.suppress(HalfSent):
+            await reply(context.scope, context.receive, half(send))
     await cut(context, fault)
-
-
-class _HalfSent(Exception):
-    """Half of a reply was sent, which is as much as is to be."""
-
-
-def _half(send: Send) -> Send:
-    async def first(message: Message) -> None:
-        if message["type"] != "http.response.body":
-            await send(message)
-            return
-        body: bytes = message.get("body", b"")
-        await send({**message, "body": body[: len(body) // 2], "more_body": True})
-        raise _HalfSent
-
-    return first
 
 
 # Pieces that a slow file comes in.

@@ -76,7 +76,7 @@ class MediaHost(Host):
         if context.method == "PUT":
             return await self._signed(context)
         context.allow("GET", "HEAD")
-        return self._read(context)
+        return await self._read(context)
 
     async def _open(self, context: RequestContext) -> Reply:
         self._check_token(context)
@@ -141,11 +141,12 @@ class MediaHost(Host):
         except BadToken as error:
             raise forbidden(f"the upload URL's signature is {error}") from None
 
-    def _read(self, context: RequestContext) -> AnyReply:
+    async def _read(self, context: RequestContext) -> AnyReply:
         service, path = self._service, context.address.path
-        if file := service.media.file(path):
-            check_reader(service, context, file.acl)
-            return self._output(context, file)
+        if found := service.media.record(path):
+            check_reader(service, context, found[0].acl)
+            if file := await service.media.file(path):
+                return self._output(context, file)
         stored = service.uploads.file(path)
         if stored is None:
             raise file_not_found()

@@ -13,7 +13,7 @@ from falkit_mock.core.errors import bad_field, bad_header
 from falkit_mock.core.jobs import Priority, RequestOptions
 from falkit_mock.core.network import QUEUE, RUN, WS, is_this_machine
 from falkit_mock.faults import Operation
-from falkit_mock.hosts import RequestContext
+from falkit_mock.hosts import MAX_BUFFERING, SOCKET_INPUT, RequestContext
 from falkit_mock.hosts.faults import REDIRECTED, named_by
 from falkit_mock.service import USUAL_LIFECYCLE, BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
@@ -104,7 +104,9 @@ def _query(context: RequestContext) -> Mapping[str, str]:
 
     Others are ignored, as at fal, and named by the hint.
     """
-    known = (_WEBHOOK, _MAX_QUEUE_LENGTH) if context.address.role == QUEUE else ()
+    known: tuple[str, ...] = (_WEBHOOK, _MAX_QUEUE_LENGTH) if context.address.role == QUEUE else ()
+    if SOCKET_INPUT in context.scope:
+        known = (*known, MAX_BUFFERING)
     for name in context.query:
         if name in known or name in (_TOKEN, REDIRECTED):
             continue

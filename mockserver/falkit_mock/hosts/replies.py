@@ -8,7 +8,7 @@ from typing import TypeAlias, cast
 
 import orjson
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from falkit_mock.core import HINT, dumps, header_text
 from falkit_mock.core.errors import WireError
@@ -54,6 +54,33 @@ class Stream(StreamingResponse):
         # All that is streamed here is generated, and can be closed.
         async with aclosing(cast("AsyncGenerator[bytes]", self.body_iterator)):
             await super().stream_response(send)
+
+
+class HalfSent(Exception):
+    """Half of a reply was sent, which is as much as is to be."""
+
+
+def half(send: Send) -> Send:
+    """Return what sends half of a reply and raises HalfSent; of events one whole and half another.
+
+    So that a stream is cut while it is read.
+    """
+    whole = 0
+
+    async def first(message: Message) -> None:
+        nonlocal whole
+        if message["type"] != "http.response.body":
+            kinds = [value for name, value in message["headers"] if name == b"content-type"]
+            whole = sum(kind.startswith(b"text/event-stream") for kind in kinds)
+        elif not whole:
+            body: bytes = message.get("body", b"")
+            await send({**message, "body": body[: len(body) // 2], "more_body": True})
+            raise HalfSent
+        else:
+            whole -= 1
+        await send(message)
+
+    return first
 
 
 # What a host answers with.

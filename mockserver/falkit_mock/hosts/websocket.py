@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
-from typing import Any, cast
+from typing import cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocketClose
 
 from falkit_mock.core import dumps
-from falkit_mock.core.errors import WireError, websocket_only
-from falkit_mock.core.network import WS
-from falkit_mock.hosts import Host, RequestContext
-from falkit_mock.hosts.addresses import find_address
+from falkit_mock.core.errors import websocket_only
+from falkit_mock.hosts import SOCKET_INPUT, Host, RequestContext
 from falkit_mock.hosts.fal_run import FalRun, check_app
-from falkit_mock.hosts.replies import REQUEST_ID, Reply
+from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
+from falkit_mock.hosts.sockets import Inbox, inbox_of, post_of
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
 
-# Where the scope of a handshake, and of an input that came after it, has its conversation.
-_HANDSHAKE, _INPUT = "falkit.handshake", "falkit.input"
-# Inputs that may wait for the one before; those behind them are not read yet.
-_MOST_WAITING, _MOST_BYTES = 64, 1 << 20
-# What a handshake says of itself, and an input is not to inherit.
-_OF_HANDSHAKE = (b"connection", b"upgrade", b"origin", b"content-", b"sec-websocket-")
 _JSON_ONLY = 1003
 
 
@@ -36,97 +27,20 @@ class WebSocketHost(Host):
         self._app = app
         self._run = run
 
-    async def __call__(self, context: RequestContext) -> Reply:
-        if _INPUT in context.scope:
+    async def __call__(self, context: RequestContext) -> AnyReply:
+        if SOCKET_INPUT in context.scope:
             return await self._run(context)
-        inbox = context.scope.get(_HANDSHAKE)
-        if not isinstance(inbox, _Inbox):
+        inbox = inbox_of(context)
+        if inbox is None:
             raise websocket_only()
         check_app(context, self._catalog, self._service)
         return _Conversation(inbox, self._app, self._service)
 
 
-async def answer_handshake(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Have an application answer a handshake as the GET that it is, and go on if it is taken.
-
-    Nothing but ws.fal.run speaks WebSocket: others close.
-    """
-    await receive()
-    scheme = "https" if scope["scheme"] == "wss" else "http"
-    request: MutableMapping[str, Any] = {**scope, "scheme": scheme, "type": "http", "method": "GET"}
-    try:
-        role = find_address(request, dict(reversed(scope["headers"]))).role
-    except WireError:
-        role = ""
-    if role != WS or "websocket.http.response" not in scope.get("extensions", {}):
-        await WebSocketClose()(scope, receive, send)
-        return
-
-    async def nothing() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def refuse(message: Message) -> None:
-        kind = message["type"]
-        await send({**message, "type": kind.replace("http.", "websocket.http.", 1)})
-
-    await app({**request, _HANDSHAKE: _Inbox(receive, send)}, nothing, refuse)
-
-
-def _size(message: Message) -> int:
-    return len(message.get("text") or message.get("bytes") or "")
-
-
-class _Inbox:
-    """One WebSocket's messages, read as they come, so that its end is noticed at once."""
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self.send = send
-        self._waiting: asyncio.Queue[Message | None] = asyncio.Queue(_MOST_WAITING)
-        self._gone = asyncio.Event()
-        # Bytes of those that wait, and whether one was taken since somebody looked.
-        self._size = 0
-        self._taken = asyncio.Event()
-
-    async def read(self) -> None:
-        """Read until the caller hangs up; what was not answered then never is."""
-        while (message := await self._receive())["type"] != "websocket.disconnect":
-            size = _size(message)
-            while self._size and self._size + size > _MOST_BYTES:
-                self._taken.clear()
-                await self._taken.wait()
-            self._size += size
-            await self._waiting.put(message)
-        self._gone.set()
-        while not self._waiting.empty():
-            self._waiting.get_nowait()
-        self._waiting.put_nowait(None)
-
-    async def next(self) -> Message | None:
-        """Return the next message; None once the caller has hung up."""
-        message = await self._waiting.get()
-        if message is not None:
-            self._size -= _size(message)
-            self._taken.set()
-        return message
-
-    def body(self, data: bytes) -> Receive:
-        """Return what hands out a body as HTTP does, and then waits for the caller to hang up."""
-        parts: list[Message] = [{"type": "http.request", "body": data, "more_body": False}]
-
-        async def receive() -> Message:
-            if parts:
-                return parts.pop()
-            await self._gone.wait()
-            return {"type": "http.disconnect"}
-
-        return receive
-
-
 class _Conversation(Reply):
     """What a good handshake is answered with: all that follows on its connection."""
 
-    def __init__(self, inbox: _Inbox, app: ASGIApp, service: Service) -> None:
+    def __init__(self, inbox: Inbox, app: ASGIApp, service: Service) -> None:
         super().__init__(b"", 101, {REQUEST_ID: service.identity.reply_id()})
         self._inbox = inbox
         self._app = app
@@ -150,19 +64,9 @@ class _Conversation(Reply):
                 frames = _Frames(inbox.send, self._service)
                 # Halves of characters can't come: a text message is UTF-8.
                 receive = inbox.body(cast(str, text).encode())
-                await self._app(_request(scope), receive, frames)
+                await self._app(post_of(scope), receive, frames)
         finally:
             reading.cancel()
-
-
-def _request(scope: Scope) -> Scope:
-    """Return the POST to the model that an input stands for, with the handshake's headers."""
-    headers = [
-        (name, value) for name, value in scope["headers"] if not name.startswith(_OF_HANDSHAKE)
-    ]
-    headers.append((b"content-type", b"application/json"))
-    rest = {name: value for name, value in scope.items() if name != _HANDSHAKE}
-    return {**rest, "method": "POST", "headers": headers, _INPUT: True}
 
 
 class _Frames:

@@ -98,8 +98,8 @@ async def entries(service: Service, catalog: Catalog) -> AsyncGenerator[Entry]:
     """Yield every job in the order of submission, with the outcomes of those that are done."""
     now = service.clock.now()
     for job in service.store.jobs():
-        match = catalog.find(job.path)
-        endpoint_id = match.endpoint.id if match and not match.rest else job.path
+        endpoint = catalog.at(job.path)
+        endpoint_id = job.path if endpoint is None else endpoint.id
         done = job.status(now) == "COMPLETED"
         outcome = await service.outcome(job) if done else None
         input = partial(service.store.input, job.id)

@@ -75,15 +75,15 @@ def check_size(medium: MediaValue, size: int) -> None:
         raise rejected(medium, "file_too_large", why, {"max_size": most})
 
 
-def check_bytes(medium: MediaValue, data: bytes) -> float | None:
+def check_bytes(medium: MediaValue, data: bytes) -> Found | None:
     """Judge bytes in memory; as `check_source`."""
     return check_source(medium, Source.of(data))
 
 
-def check_source(medium: MediaValue, source: Source) -> float | None:
+def check_source(medium: MediaValue, source: Source) -> Found | None:
     """Judge a file by its content; raise Rejected with the error that fits.
 
-    Return its length in seconds; None for all but videos and sounds, or where it doesn't say.
+    Return what it is; None where its kind isn't looked into.
     """
     check_size(medium, source.size)
     if medium.field.kind in UNREAD:
@@ -104,7 +104,7 @@ def check_source(medium: MediaValue, source: Source) -> float | None:
     _check_frame(medium, found)
     _check_seconds(medium, found.seconds)
     _check_rate(medium, found.fps)
-    return found.seconds
+    return found
 
 
 def _found(medium: MediaValue, source: Source) -> Found:

@@ -6,23 +6,25 @@ import asyncio
 import math
 import mimetypes
 import re
-from collections import Counter
+import threading
+from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import lru_cache, partial
+from functools import partial
 from hashlib import sha256
 from urllib.parse import unquote
 
-from falkit_fixtures import images, mp4, small
+from falkit_fixtures import making
+from falkit_fixtures.wanted import Wanted
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import WireError, bad_parts, storage_full, upload_not_found
 from falkit_mock.core.identity import Identity
+from falkit_mock.outputs.kinds import MEDIA_TYPES
 from falkit_mock.service import USUAL_LIFECYCLE, Acl, Lifecycle
 from falkit_mock.store import FileRecord, Store, Upload, UploadStore
 from falkit_mock.store.blobs import Blobs, Piece
-from falkit_spec import VideoFacts
 
 # Seconds after which an upload that nobody finished is given up.
 PATIENCE = 86_400.0
@@ -249,38 +251,57 @@ class MediaFile:
     acl: str = ""
 
 
-# By extension, what isn't a video: the type, and what makes it.
-_OTHERS: dict[str, tuple[str, Callable[[], bytes]]] = {
-    "png": ("image/png", lambda: images.sample("png")),
-    "wav": ("audio/wav", small.wav),
-    "glb": ("model/gltf-binary", small.glb),
-}
+# Formats that take so long to make that others would notice.
+_SLOW = frozenset(("png", "jpg", "webp", "avif", "gif", "webm", "wav", "flac", "zip", "tar", "tgz"))
+# Bytes of files that are kept once they were made.
+_KEPT = 64 * 1024 * 1024
 
 
-@lru_cache(maxsize=64)
-def can_make(video: VideoFacts) -> bool:
-    """Tell whether there are clips of this size and rate."""
-    return (video.width, video.height) in mp4.SIZES and video.fps in mp4.RATES
+class _Shelf:
+    """Files that were made lately, so that a reader of ranges has them made once."""
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[Wanted, bytes] = OrderedDict()
+        self._size = 0
+        # Files are made in threads, too.
+        self._lock = threading.Lock()
+
+    def get(self, wanted: Wanted) -> bytes | None:
+        with self._lock:
+            if (found := self._made.get(wanted)) is not None:
+                self._made.move_to_end(wanted)
+            return found
+
+    def put(self, wanted: Wanted, data: bytes) -> None:
+        if len(data) > _KEPT // 4:
+            return
+        with self._lock:
+            if wanted not in self._made:
+                self._size += len(data)
+            self._made[wanted] = data
+            while self._size > _KEPT:
+                _, oldest = self._made.popitem(last=False)
+                self._size -= len(oldest)
+
+
+_shelf = _Shelf()
+
+
+def bytes_of(wanted: Wanted) -> bytes:
+    """Return the file that is described; may block for some tens of milliseconds."""
+    data = _shelf.get(wanted)
+    if data is None:
+        data = making.make(wanted)
+        _shelf.put(wanted, data)
+    return data
 
 
 def make(record: FileRecord) -> MediaFile:
     """Return the file of a record, but for its end: the same bytes for the same record, always."""
+    wanted = record.wanted
     # Everything in the file follows from the record, and the request id is unique.
-    etag = f'"{record.request_id}-{record.input_digest[:16]}"'
-    if other := _OTHERS.get(record.path.rpartition(".")[2]):
-        content_type, made = other
-        return MediaFile(made(), content_type, etag, acl=record.acl)
-    clip = mp4.Clip(
-        width=record.width,
-        height=record.height,
-        fps=record.fps,
-        frames=record.frames,
-        audio=record.audio,
-        request_id=record.request_id,
-        endpoint=record.endpoint,
-        input_digest=record.input_digest,
-    )
-    return MediaFile(mp4.render(clip), "video/mp4", etag, acl=record.acl)
+    etag = f'"{record.request_id}-{wanted.digest[:16]}-{wanted.index}"'
+    return MediaFile(bytes_of(wanted), MEDIA_TYPES[wanted.format], etag, acl=record.acl)
 
 
 class _Missing(Enum):
@@ -295,7 +316,8 @@ MISSING = _Missing.MISSING
 class OwnFile:
     """A file of the mock's that comes back as an input."""
 
-    size: int
+    # None for an output, whose bytes have yet to be made.
+    size: int | None
     # Returns the bytes from one place to another; may block.
     read: Callable[[int, int], bytes]
 
@@ -308,18 +330,28 @@ class Media:
         self._uploads = uploads
         self._clock = clock
 
-    def file(self, path: str) -> MediaFile | None:
-        """Return the file at a path such as `/files/b/…`, or None if there is none (any more)."""
+    def record(self, path: str) -> tuple[FileRecord, float] | None:
+        """Return an output at a path such as `/files/b/…`, and when it is gone.
+
+        None if there is none (any more).
+        """
         record = self._store.file(path)
-        if record is None:
-            return None
-        if record.lifetime is None:
-            return make(record)
+        if record is None or record.lifetime is None:
+            return None if record is None else (record, math.inf)
         # By its job's end as it stands: a cancellation ahead may have brought that forward.
         job = self._store.get(record.request_id)
         ends = math.inf if job is None else job.ends
         expires = ends + record.lifetime
-        return replace(make(record), expires=expires) if expires > self._clock.now() else None
+        return (record, expires) if expires > self._clock.now() else None
+
+    async def file(self, path: str) -> MediaFile | None:
+        """Return the output at a path, made if need be; in a thread where that takes long."""
+        if (found := self.record(path)) is None:
+            return None
+        record, expires = found
+        slow = record.wanted.format in _SLOW and _shelf.get(record.wanted) is None
+        made = await asyncio.to_thread(make, record) if slow else make(record)
+        return made if expires == math.inf else replace(made, expires=expires)
 
     def set_acl(self, path: str, acl: Acl) -> None:
         """Change who may read an output."""
@@ -343,8 +375,9 @@ class Media:
         return MISSING if match["origin"] and url.startswith(f"{media_base}/") else None
 
     def _own(self, path: str) -> OwnFile | None:
-        if file := self.file(path):
-            return OwnFile(len(file.data), lambda start, end: file.data[start:end])
+        if found := self.record(path):
+            wanted = found[0].wanted
+            return OwnFile(None, lambda start, end: bytes_of(wanted)[start:end])
         if stored := self._uploads.file(path):
             return OwnFile(stored.size, partial(self._uploads.read_now, stored))
         return None

@@ -71,6 +71,33 @@ def read_image(data: bytes, allowed: Collection[str]) -> Found:
     return Found(name) if size is None else Found(name, width=size[0], height=size[1])
 
 
+# Sides and colours of an input picture that shows in outputs: kept for each job, so a few KB.
+_SMALL, _COLOURS = 160, 64
+
+
+def small(data: bytes) -> bytes:
+    """Return a picture as a small PNG; nothing where it can't be had for little memory."""
+    from PIL import Image, ImageOps
+
+    try:
+        name, plugin = _named(data)
+        size = _webp_size(data)
+        if name not in _DECODED or (size is not None and _count(size) > DECODED_PIXELS):
+            return b""
+        with Image.open(BytesIO(data), formats=(plugin,)) as image:
+            if _count(image.size) > DECODED_PIXELS:
+                return b""
+            # A JPEG is decoded at a fraction of its size.
+            image.draft("RGB", (2 * _SMALL, 2 * _SMALL))
+            upright = ImageOps.exif_transpose(image)
+            upright.thumbnail((_SMALL, _SMALL))
+            file = BytesIO()
+            upright.convert("RGB").quantize(_COLOURS).save(file, "PNG")
+            return file.getvalue()
+    except Exception:  # decoders raise whatever they like
+        return b""
+
+
 def _named(data: bytes) -> tuple[str, str]:
     """Return a picture's format by how it begins, and Pillow's name for it; raise Unreadable."""
     for beginning, names in _BEGINNINGS.items():

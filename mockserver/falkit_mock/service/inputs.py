@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 from falkit_mock.core.jobs import MediaValue
 from falkit_mock.core.limits import HOST_LENGTH, URL_LENGTH
 from falkit_mock.service.checks import MOST, check_bytes, download_failed, rejected
+from falkit_mock.service.containers import Found
 from falkit_mock.service.data_uris import read_data_uri, unknown_label
 
 if TYPE_CHECKING:
@@ -38,10 +39,10 @@ SECONDS = 10.0
 _REDIRECTS = 5
 
 
-async def check_download(medium: MediaValue) -> float | None:
+async def check_download(medium: MediaValue) -> Found | None:
     """Fetch a local URL and check what it answers; raise Rejected as fal's model would.
 
-    Return the file's length in seconds; None where it has none, or wasn't fetched.
+    Return what it is; None where that isn't looked at, or it wasn't fetched.
     """
     # Lazy: httpx takes longer to import than the server to answer its first request.
     import httpx
@@ -110,10 +111,10 @@ async def _read(reply: httpx.Response, medium: MediaValue, url: str) -> bytes:
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
-def check_data_uri(medium: MediaValue, *, labels: bool = False) -> float | None:
+def check_data_uri(medium: MediaValue, *, labels: bool = False) -> Found | None:
     """Decode a data URI and look at its bytes; raise Rejected as fal's model would.
 
-    `labels` has the media type checked as well. Return the length in seconds, if it has one.
+    `labels` has the media type checked as well. Return what it is, as `check_bytes` does.
     """
     if labels and (label := unknown_label(medium.value)):
         why = (

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from hashlib import sha256
 from typing import cast
-
-import orjson
 
 from falkit_mock.core import HINT, NotJson, dumps, header_text
 from falkit_mock.core.errors import ShuttingDown
 from falkit_mock.core.fal_errors import (
-    BILLED_UNITS,
     NOT_BILLED,
     error_text,
     platform_error,
@@ -25,11 +21,12 @@ from falkit_mock.core.fal_errors import (
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
 from falkit_mock.core.limits import FILE_BYTES, FILE_SECONDS, FILES, NAMED_FIELDS
+from falkit_mock.outputs import Made
+from falkit_mock.outputs.figures import NOTHING_SEEN, Seen
 from falkit_mock.service.checks import MOST, Rejected, check_size, check_source, download_failed
-from falkit_mock.service.containers import HEADERS, Source
-from falkit_mock.service.data_uris import is_data_uri, unknown_label
-from falkit_mock.service.files import MISSING, Media, OwnFile, can_make
-from falkit_mock.service.guesses import NO_VIDEO, file_in, is_guess
+from falkit_mock.service.containers import HEADERS, Found, Source
+from falkit_mock.service.data_uris import is_data_uri, read_data_uri, unknown_label
+from falkit_mock.service.files import MISSING, Media, OwnFile
 from falkit_mock.service.hints import of_lax_values, of_refusal, of_unknown_fields
 from falkit_mock.service.inputs import (
     check_data_uri,
@@ -39,8 +36,10 @@ from falkit_mock.service.inputs import (
     unreachable,
 )
 from falkit_mock.service.lengths import ASSUMED, measured
+from falkit_mock.service.successes import complete, fill, seen_in, success
+from falkit_mock.service.workflows import Workflows
 from falkit_mock.settings import Settings
-from falkit_mock.store import FileRecord, Store
+from falkit_mock.store import Store
 from falkit_spec import JSON, Endpoint, Figures
 
 
@@ -171,11 +170,13 @@ def _media(
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A file that takes time to look at: how many bytes, about, and what returns its length."""
+    """A file that takes time to look at: how many bytes, about, and what judges it."""
 
     medium: MediaValue
     size: int
-    check: Callable[[], Awaitable[float | None]]
+    check: Callable[[], Awaitable[Found | None]]
+    # Returns all its bytes; None where they aren't here to stay.
+    read: Callable[[], bytes] | None = None
 
 
 def _look_at_media(
@@ -205,22 +206,34 @@ def _first_look(
     if is_data_uri(medium.value):
         labels = settings.assumptions.data_uri_label == "checked"
         return Look(
-            medium, len(medium.value), lambda: in_pool(check_data_uri, medium, labels=labels)
+            medium,
+            len(medium.value),
+            lambda: in_pool(check_data_uri, medium, labels=labels),
+            partial(read_data_uri, medium.value),
         )
     own = media.own_file(medium.value, media_base)
     if own is MISSING:
         raise download_failed(medium, "this mock has no such file")
     if isinstance(own, OwnFile):
-        check_size(medium, own.size)
+        if own.size is not None:
+            check_size(medium, own.size)
         most = MOST if medium.field.kind == "image" else HEADERS
-        return Look(medium, min(own.size, most), lambda: in_pool(_check_own, medium, own))
+        size = _OUTPUT if own.size is None else min(own.size, most)
+        read = partial(own.read, 0, MOST)
+        return Look(medium, size, lambda: in_pool(_check_own, medium, own), read)
     if check_url(medium, allow_private=settings.allow_private_inputs):
         return Look(medium, 0, partial(check_download, medium))
     return None
 
 
-def _check_own(medium: MediaValue, own: OwnFile) -> float | None:
+# What an output that comes back as an input is taken to have, before it is made.
+_OUTPUT = 1024 * 1024
+
+
+def _check_own(medium: MediaValue, own: OwnFile) -> Found | None:
     try:
+        if own.size is None:
+            return check_source(medium, Source.of(own.read(0, MOST)))
         return check_source(medium, Source(own.size, own.read))
     except (OSError, EOFError):
         raise download_failed(medium, "the file was deleted before the job read it") from None
@@ -234,46 +247,6 @@ def _refuse_media(parsed: ParsedRequest, rejected: list[Rejected], settings: Set
     return _refused([error.item for error in ordered], settings, "; ".join(hints) or None)
 
 
-def complete(
-    parsed: ParsedRequest, request: ModelRequest, request_id: str, identity: Identity
-) -> tuple[Outcome, FileRecord | None]:
-    """Return the model's success: the output that the document describes, and its file."""
-    endpoint, video, options = parsed.endpoint, parsed.video, request.options
-    output: dict[str, JSON] = orjson.loads(_output_example(endpoint))
-    headers: dict[str, str] = {}
-    if parsed.units is not None and endpoint.pricing is not None and endpoint.pricing.counted:
-        headers[BILLED_UNITS] = f"{parsed.units:f}"
-    if hint := "; ".join(filter(None, (request.hint, parsed.hint))):
-        headers[HINT] = header_text(hint)
-    makes_clip = video is not None and can_make(video)
-    file = file_in(output) if is_guess(endpoint) else output.get("video") if makes_clip else None
-    if not isinstance(file, dict):
-        return Outcome(200, dumps(output), headers), None
-    video = video or NO_VIDEO
-    path = identity.file_path(request_id, str(file.get("file_name") or "output.mp4"))
-    file["url"] = f"{request.media_base}{path}"
-    record = FileRecord(
-        path=path,
-        request_id=request_id,
-        endpoint=endpoint.id,
-        input_digest=parsed.digest,
-        width=video.width,
-        height=video.height,
-        fps=video.fps,
-        frames=video.frames,
-        audio=video.audio,
-        lifetime=None if options.media_for == math.inf else options.media_for,
-        acl=options.media_acl,
-    )
-    return Outcome(200, dumps(output), headers), record
-
-
-@lru_cache(maxsize=256)
-def _output_example(endpoint: Endpoint) -> bytes:
-    """Return the document's example of an output; each job's output is read from it."""
-    return dumps(endpoint.example_output())
-
-
 _log = logging.getLogger("falkit_mock")
 
 
@@ -285,19 +258,32 @@ class Outcomes:
         self._store = store
         self._media = media
         self._identity = identity
+        self.workflows = Workflows(settings, store, identity, read_request)
         # Outcomes that wait on a file being decoded or downloaded, by request id.
         self._late: dict[str, asyncio.Task[Outcome]] = {}
 
     def decide(
-        self, request_id: str, parsed: ParsedRequest | Refused, request: ModelRequest
+        self,
+        request_id: str,
+        parsed: ParsedRequest | Refused,
+        request: ModelRequest,
+        run: float = 0.0,
     ) -> Outcome | None:
-        """Return a request's outcome, or None while its files are still being checked."""
+        """Return a request's outcome, or None while its files are still being checked or made.
+
+        `run` is how many seconds its job takes.
+        """
         if isinstance(parsed, Refused):
             return _hinted(parsed)
         rejected, later = _look_at_media(parsed, self._settings, self._media, request.media_base)
         if not later:
-            return self._finish(request_id, measured(parsed, {}), request, rejected)
-        look = self._look(request_id, parsed, request, rejected, later)
+            if rejected:
+                return _hinted(_refuse_media(parsed, rejected, self._settings))
+            parsed = measured(parsed, {})
+            made = self._complete(request_id, parsed, request, NOTHING_SEEN, run)
+            if not made.draft.needs_bytes:
+                return self._keep(made, parsed, request)
+        look = self._look(request_id, parsed, request, rejected, later, run)
         self._late[request_id] = asyncio.get_running_loop().create_task(look)
         return None
 
@@ -341,8 +327,9 @@ class Outcomes:
         request: ModelRequest,
         rejected: list[Rejected],
         later: list[Look],
+        run: float,
     ) -> Outcome:
-        lengths: dict[str, float | None] = {}
+        found: list[tuple[MediaValue, Found]] = []
         loop = asyncio.get_running_loop()
         until, room = loop.time() + FILE_SECONDS, FILE_BYTES
         try:
@@ -352,10 +339,21 @@ class Outcomes:
                     parsed = replace(parsed, hint=_and(parsed.hint, _ENOUGH))
                     break
                 try:
-                    lengths[look.medium.field.field] = await look.check()
+                    if (one := await look.check()) is not None:
+                        found.append((look.medium, one))
                 except Rejected as error:
                     rejected.append(error.bare())
-            outcome = self._finish(request_id, measured(parsed, lengths), request, rejected)
+            if rejected:
+                outcome = _hinted(_refuse_media(parsed, rejected, self._settings))
+            else:
+                lengths = {medium.field.field: one.seconds for medium, one in found}
+                if later:
+                    parsed = measured(parsed, lengths)
+                seen = await in_pool(seen_in, found, {one.medium.place: one.read for one in later})
+                made = self._complete(request_id, parsed, request, seen, run)
+                if made.draft.needs_bytes:
+                    await in_pool(fill, made)
+                outcome = self._keep(made, parsed, request)
         except Exception:
             # No caller waits for it: the job has to end all the same.
             _log.exception("the inputs of %s could not be checked", request_id)
@@ -367,17 +365,21 @@ class Outcomes:
             self._store.decide(request_id, outcome)
         return outcome
 
-    def _finish(
+    def _complete(
         self,
         request_id: str,
         parsed: ParsedRequest,
         request: ModelRequest,
-        rejected: list[Rejected],
-    ) -> Outcome:
-        if rejected:
-            return _hinted(_refuse_media(parsed, rejected, self._settings))
-        outcome, record = complete(parsed, request, request_id, self._identity)
-        if record is not None:
+        seen: Seen,
+        run: float,
+    ) -> Made:
+        return complete(parsed, request, request_id, self._identity, self._settings, seen, run)
+
+    def _keep(self, made: Made, parsed: ParsedRequest, request: ModelRequest) -> Outcome:
+        if parsed.endpoint.workflow is not None:
+            return self.workflows.run(made.draft.request_id, parsed, request).outcome
+        outcome, records = success(made, parsed, request)
+        for record in records:
             self._store.add_file(record)
         return outcome
 

@@ -134,10 +134,14 @@ class Service:
                 await self.clock.wait(job.ends, self.clock.notifier.waiter())
                 job = self.store.get(job.id) or job
         except asyncio.CancelledError:
-            # The caller hung up, and nobody can ask for this job again.
-            self._end(job, platform_error("client_disconnected"))
+            self.leave(job)
             raise
         return job
+
+    def leave(self, job: Job) -> None:
+        """End a direct call whose caller has hung up: nobody can ask for it again."""
+        if self.clock.now() < job.ends:
+            self._end(job, platform_error("client_disconnected"))
 
     def _refuse_at_once(self, job: Job) -> None:
         """End a direct call that the model refuses; a fault takes its time."""
@@ -305,7 +309,7 @@ class Service:
                 self._planner.enter(job)
             else:
                 job.starts, job.ends = moments(ready, run, job.start_by)
-        job.outcome = resolution.outcome or self.outcomes.decide(job.id, parsed, request)
+        job.outcome = resolution.outcome or self.outcomes.decide(job.id, parsed, request, run)
         if now >= self.retention.next_purge:
             self.retention.purge(now)
         self.store.add(job, request.body)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import dropwhile, islice
 from typing import Any, TypeAlias
 
+from falkit_fixtures.wanted import Wanted
 from falkit_mock.core.events import Delivery, Verdict
 from falkit_mock.core.jobs import Job, Moments, Outcome
 from falkit_mock.store.blobs import Blobs, Piece
@@ -22,17 +23,11 @@ from falkit_mock.store.queues import Queues
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """An output file before it is made: what it shows and whose request it belongs to."""
+    """An output file before it is made: what it is like and whose request it belongs to."""
 
     path: str
     request_id: str
-    endpoint: str
-    input_digest: str
-    width: int
-    height: int
-    fps: int
-    frames: int
-    audio: bool
+    wanted: Wanted
     # Seconds that it lasts after its job's end, None for ever; and its access rules (wire.md §3.1).
     lifetime: float | None = None
     acl: str = ""

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from falkit_fixtures.wanted import Wanted
 from falkit_mock.core.jobs import NO_FAULTS, JobFaults, Moments, Outcome, RequestOptions
 from falkit_mock.store import BadCopy, Store
 from falkit_mock.store.blobs import Piece
@@ -41,11 +42,7 @@ CREATE TABLE IF NOT EXISTS inputs (
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY,
     request_id TEXT NOT NULL,
-    endpoint TEXT NOT NULL,
-    input_digest TEXT NOT NULL,
-    width INTEGER NOT NULL, height INTEGER NOT NULL,
-    fps INTEGER NOT NULL, frames INTEGER NOT NULL,
-    audio FALKIT_FLAG NOT NULL,
+    wanted FALKIT_WANTED NOT NULL,
     lifetime REAL,
     acl TEXT NOT NULL
 );
@@ -117,12 +114,25 @@ def _read_pieces(data: bytes) -> dict[int, Piece]:
     return {int(number): Piece(**facts) for number, facts in orjson.loads(data).items()}
 
 
+def _write_wanted(wanted: Wanted) -> bytes:
+    """Write a file's description as a line of JSON and its picture after it."""
+    facts = {one.name: getattr(wanted, one.name) for one in fields(wanted)}
+    del facts["picture"]
+    return orjson.dumps(facts) + b"\n" + wanted.picture
+
+
+def _read_wanted(data: bytes) -> Wanted:
+    line, _, picture = data.partition(b"\n")
+    return Wanted(**orjson.loads(line), picture=picture)
+
+
 # How Python's values are written that sqlite doesn't know, by type, and read, by column type.
 _ADAPTERS: dict[type, Callable[[Any], object]] = {
     dict: partial(orjson.dumps, option=orjson.OPT_NON_STR_KEYS),
     tuple: orjson.dumps,
     RequestOptions: _write_options,
     Outcome: _write_outcome,
+    Wanted: _write_wanted,
     JobFaults: lambda faults: orjson.dumps(faults.to_json()),
 }
 _CONVERTERS: dict[str, Callable[[bytes], Any]] = {
@@ -132,6 +142,7 @@ _CONVERTERS: dict[str, Callable[[bytes], Any]] = {
     "FALKIT_WORDS": lambda data: tuple(orjson.loads(data)),
     "FALKIT_OPTIONS": _read_options,
     "FALKIT_OUTCOME": _read_outcome,
+    "FALKIT_WANTED": _read_wanted,
     "FALKIT_FAULTS": lambda data: (
         NO_FAULTS if data == b"{}" else JobFaults.from_json(orjson.loads(data))
     ),

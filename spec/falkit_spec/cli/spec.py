@@ -32,6 +32,7 @@ from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import BadDocument, SpecError, UnknownEndpoint
 from falkit_spec.lint import lint
 from falkit_spec.origin import origin
+from falkit_spec.streams import REALTIME, STREAM
 from falkit_spec.types import JSON
 
 UNKNOWN = "unknown"
@@ -248,6 +249,7 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
     return {
         **_listed(endpoint),
         "rules": rules,
+        "ways": [*_ways(endpoint)],
         "files": [asdict(medium) for medium in endpoint.file_fields],
         "input": endpoint.input_schema,
         "output": endpoint.output_schema,
@@ -311,6 +313,17 @@ def _facts(endpoint: Endpoint) -> Iterable[str]:
     elif endpoint.measured:
         files = " and ".join(endpoint.measured)
         yield f"\nby default: as long as {files} makes it, {_default_price(endpoint)}"
+    if ways := [*_ways(endpoint)]:
+        yield "\n" + "\n".join(ways)
+
+
+def _ways(endpoint: Endpoint) -> Iterable[str]:
+    """Yield how it is called beside the usual way (falkit_spec/streams.py)."""
+    for way, at in ((STREAM, "POST https://fal.run"), (REALTIME, "wss://fal.run")):
+        if getattr(endpoint, way) is not None:
+            yield f"{way}: {at}/{endpoint.id.removesuffix(f'/{way}')}/{way}"
+    if endpoint.workflow is not None:
+        yield f"workflow: {' -> '.join(node.app for node in endpoint.workflow.nodes)}"
 
 
 def _row(one: Combination) -> dict[str, JSON]:

@@ -2,7 +2,8 @@
 
 import { fal } from "@fal-ai/client";
 
-import { ENDPOINT, FROM_IMAGE, download, input, picture, telling } from "./telling.mjs";
+import { CHAT, ENDPOINT, FROM_IMAGE, PAINT, SOCKET, WORKFLOW } from "./telling.mjs";
+import { download, input, picture, telling } from "./telling.mjs";
 
 const tell = telling("@fal-ai/client");
 // Above 90 MiB it uploads in parts.
@@ -104,7 +105,42 @@ const operations = {
   },
 };
 
-if (process.argv[2] === "late") {
+async function events(endpoint, more = {}) {
+  const stream = await fal.stream(endpoint, { input: { ...input, ...more } });
+  const seen = [];
+  for await (const event of stream) seen.push(event);
+  // The last of them is what it is done with.
+  return [...seen.slice(0, -1), await stream.done()];
+}
+
+// Sends an input for each answer; then one that is wrong, and waits for the error.
+const realtime = () =>
+  new Promise((resolve) => {
+    const answers = [];
+    const connection = fal.realtime.connect(SOCKET, {
+      throttleInterval: 0,
+      onResult: (result) => {
+        answers.push(Object.keys(result));
+        connection.send(answers.length < 3 ? { ...input, seed: answers.length } : {});
+      },
+      onError: (error) => {
+        connection.close();
+        resolve({ answers, error: error.message });
+      },
+    });
+    connection.send({ ...input, seed: 0 });
+  });
+
+const streams = {
+  stream_text: () => events(CHAT, { model: "some/model" }),
+  stream_pictures: () => events(PAINT),
+  workflow: () => events(WORKFLOW),
+  realtime,
+};
+
+if (process.argv[2] === "streams") {
+  for (const [operation, work] of Object.entries(streams)) await tell(operation, work);
+} else if (process.argv[2] === "late") {
   await tell("client_timeout", async () => {
     let requestId;
     const onEnqueue = (id) => (requestId = id);

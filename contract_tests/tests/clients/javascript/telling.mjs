@@ -2,6 +2,9 @@
 
 export const ENDPOINT = "fal-ai/ltx-2/text-to-video";
 export const FROM_IMAGE = "fal-ai/ltx-2/image-to-video/fast";
+export const [CHAT, PAINT] = ["openrouter/router", "fal-ai/flux/dev"];
+// Of documents of a user's own.
+export const [WORKFLOW, SOCKET] = ["workflows/acme/sticker", "acme/canvas"];
 export const input = { prompt: "A lighthouse in the rain" };
 
 // A PNG of 640 by 360 pixels, which is more than the models' least.

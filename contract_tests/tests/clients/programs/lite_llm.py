@@ -12,6 +12,7 @@ import os
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm
+from openai import OpenAI
 
 from clients.programs.telling import ENDPOINT, INPUT, tell
 
@@ -49,5 +50,27 @@ def image() -> object:
     return litellm.image_generation(model="fal_ai/fal-ai/imagen4/preview", prompt=PROMPT)
 
 
+def openai() -> OpenAI:  # pyright: ignore[reportUnknownParameterType]
+    # As the page of the model at fal has it.
+    headers = {"Authorization": f"Key {os.environ['FAL_KEY']}"}
+    base = "https://fal.run/openrouter/router/openai/v1"
+    return OpenAI(base_url=base, api_key="not-needed", default_headers=headers)
+
+
+MESSAGES = [{"role": "user", "content": PROMPT}]
+
+
+def chat() -> object:
+    done = openai().chat.completions.create(model="some/model", messages=MESSAGES)
+    return [done.choices[0].message.content]
+
+
+def chat_stream() -> object:
+    chunks = openai().chat.completions.create(model="some/model", messages=MESSAGES, stream=True)
+    return [chunk.choices[0].delta.content or "" for chunk in chunks]
+
+
 for work in (video, video_of_seconds, image):
     tell(CLIENT, work.__name__, work)
+for work in (chat, chat_stream):
+    tell("openai", work.__name__, work)

@@ -10,9 +10,20 @@ from typing import Any
 
 import fal_client
 import httpx
+from fal_client.client import RealtimeError
 from PIL import Image
 
-from clients.programs.telling import ENDPOINT, FROM_IMAGE, INPUT, file, tell_async
+from clients.programs.telling import (
+    CHAT,
+    ENDPOINT,
+    FROM_IMAGE,
+    INPUT,
+    PAINT,
+    SOCKET,
+    WORKFLOW,
+    file,
+    tell_async,
+)
 
 CLIENT = "fal-client, async"
 # Above 100 MiB it uploads in parts.
@@ -113,7 +124,31 @@ async def client_timeout() -> object:
         return {"message": str(late), "error_type": getattr(status, "error_type", None)}
 
 
+async def events(endpoint: str, **more: object) -> object:
+    arguments = {**INPUT, **more}
+    return [event async for event in fal_client.stream_async(endpoint, arguments=arguments)]
+
+
+async def realtime() -> object:
+    async with fal_client.realtime_async(SOCKET, max_buffering=60) as connection:
+        for seed in range(3):
+            await connection.send({**INPUT, "seed": seed})
+        answers = [await connection.recv() for _ in range(3)]
+        await connection.send({})
+        try:
+            await connection.recv()
+        except RealtimeError as error:
+            return {"answers": [list(one or {}) for one in answers], "error": str(error)}
+    return {}
+
+
 async def main() -> None:
+    if sys.argv[1:] == ["streams"]:
+        await tell_async(CLIENT, "stream_text", events(CHAT, model="some/model"))
+        await tell_async(CLIENT, "stream_pictures", events(PAINT))
+        await tell_async(CLIENT, "workflow", events(WORKFLOW))
+        await tell_async(CLIENT, "realtime", realtime())
+        return
     if sys.argv[1:] == ["late"]:
         await tell_async(CLIENT, "client_timeout", client_timeout())
         return

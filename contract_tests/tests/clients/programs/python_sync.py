@@ -9,9 +9,20 @@ from typing import Any
 
 import fal_client
 import httpx
+from fal_client.client import RealtimeError
 from PIL import Image
 
-from clients.programs.telling import ENDPOINT, FROM_IMAGE, INPUT, file, tell
+from clients.programs.telling import (
+    CHAT,
+    ENDPOINT,
+    FROM_IMAGE,
+    INPUT,
+    PAINT,
+    SOCKET,
+    WORKFLOW,
+    file,
+    tell,
+)
 
 CLIENT = "fal-client"
 # Above 100 MiB it uploads in parts.
@@ -110,7 +121,36 @@ def client_timeout() -> object:
         return {"message": str(late), "error_type": getattr(status, "error_type", None)}
 
 
+def stream_text() -> object:
+    return list(fal_client.stream(CHAT, arguments={**INPUT, "model": "some/model"}))
+
+
+def stream_pictures() -> object:
+    return list(fal_client.stream(PAINT, arguments=INPUT))
+
+
+def workflow() -> object:
+    return list(fal_client.stream(WORKFLOW, arguments=INPUT))
+
+
+def realtime() -> object:
+    with fal_client.realtime(SOCKET, max_buffering=60) as connection:
+        for seed in range(3):
+            connection.send({**INPUT, "seed": seed})
+        answers = [connection.recv() for _ in range(3)]
+        connection.send({})
+        try:
+            connection.recv()
+        except RealtimeError as error:
+            return {"answers": [list(one or {}) for one in answers], "error": str(error)}
+    return {}
+
+
 def main() -> None:
+    if sys.argv[1:] == ["streams"]:
+        for work in (stream_text, stream_pictures, workflow, realtime):
+            tell(CLIENT, work.__name__, work)
+        return
     if sys.argv[1:] == ["late"]:
         tell(CLIENT, "client_timeout", client_timeout)
         return

@@ -1,0 +1,358 @@
+"""How an endpoint's outputs are written: its output's schema read once into steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from falkit_mock.outputs.draft import MISSING, Draft, Missing, Step
+from falkit_mock.outputs.kinds import Kind, kind_made, kind_of, words
+from falkit_mock.outputs.reading import (
+    branches,
+    chosen,
+    given,
+    least,
+    refs_of,
+    says,
+    type_of,
+    within,
+)
+from falkit_mock.outputs.shapes import (
+    FileStep,
+    Part,
+    file_object,
+    is_file,
+    is_file_text,
+    is_told,
+    told_of,
+)
+from falkit_mock.outputs.usual import USUAL
+from falkit_mock.outputs.values import (
+    Asks,
+    Echo,
+    boolean,
+    echoed,
+    is_of_rows,
+    language,
+    number,
+    rows_of,
+    text,
+)
+from falkit_spec import JSON, Endpoint
+from falkit_spec.schema import ordered, resolve
+from falkit_spec.types import Object, copy_json, is_array, is_number, is_object
+
+_DEEPEST, _MOST_NODES, _MOST_ITEMS = 10, 2000, 64
+
+
+class Planner:
+    """Reads an output's schema; `exampled` names the fields that are only the example's."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._root = endpoint.output_schema
+        self._inputs = ordered(endpoint.input_schema)
+        self._asks = Asks(self._inputs, endpoint.input_schema)
+        fields = frozenset(self._inputs)
+        self.makes: Kind = kind_made(endpoint.category, endpoint.id, fields)
+        self._kind = kind_of(endpoint.id, fields)
+        self._nodes = 0
+        self.exampled: list[str] = []
+
+    def plan(self) -> Step:
+        """Return what writes an output."""
+        example = given(self._root, None)
+        if not example and type_of(self._root) in (None, "object") and not says(self._root):
+            # As of models that stream, or answer bytes.
+            self._root = USUAL[self._kind]
+        return self._value(self._root, (), example, frozenset())
+
+    def _value(
+        self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
+    ) -> Step:
+        """Return what writes one value; `names` are those of its fields, the innermost first."""
+        self._nodes += 1
+        if self._nodes > _MOST_NODES or len(names) > _DEEPEST:
+            return _always(None)
+        if "const" in schema:
+            return _always(schema["const"])
+        values = schema.get("enum")
+        if is_array(values) and values:
+            value = example if example in values else values[0]
+            if "language" in words(names[0].removesuffix("s") if names else ""):
+                return language(values)
+            return self._echoed(schema, names, self._shown(names, value))
+        match type_of(schema):
+            case "object":
+                return self._object(schema, names, example, above)
+            case "array":
+                return self._array(schema, names, example, above)
+            case "string":
+                return self._string(schema, names, example)
+            case "integer" | "number":
+                step = number(schema, names, self.makes)
+                if step is None and is_number(example) and within(example, schema):
+                    step = self._shown(names, example)
+                return self._echoed(schema, names, step or _always(least(schema)))
+            case "boolean":
+                step = boolean(names)
+                if step is None and isinstance(example, bool):
+                    step = self._shown(names, example)
+                return self._echoed(schema, names, step or _always(False))
+            case _:
+                return self._anything(names, example)
+
+    def _object(
+        self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
+    ) -> Step:
+        if is_file(schema):
+            return self._file(schema, names, example, above)
+        fields = ordered(schema)
+        if not fields:
+            return self._map(schema, names, example, above)
+        listed = schema.get("required")
+        required = listed if is_array(listed) else []
+        steps = [
+            (name, step)
+            for name, node in fields.items()
+            if (step := self._field(name, node, names, example, above, required)) is not None
+        ]
+
+        def write(draft: Draft) -> JSON:
+            made: Object = {}
+            for name, step in steps:
+                if (value := step(draft)) is not MISSING:
+                    made[name] = value
+            return made
+
+        return write
+
+    def _field(
+        self,
+        name: str,
+        node: JSON,
+        names: Sequence[str],
+        of_object: JSON,
+        above: frozenset[str],
+        required: list[JSON],
+    ) -> Step | None:
+        """Return what writes one field of an object; None where the object hasn't it."""
+        self._nodes += 1
+        if self._nodes > _MOST_NODES and name not in required:
+            return None
+        schema = resolve(node, self._root)
+        refs, inner = refs_of(node), refs_of(schema.get("items"))
+        parts, nullable = branches(schema, self._root)
+        needed = name in required
+        other = None if needed else _always(None) if nullable else _always(MISSING)
+        shown = of_object.get(name) if is_object(of_object) else None
+        example = given(schema, shown)
+        if other is not None and ((refs | inner) & above or len(names) >= _DEEPEST - 2):
+            # A schema within itself ends somewhere.
+            return _always(copy_json(schema["default"])) if "default" in schema else other
+        part = chosen(parts, self._root)
+        step = self._value(part, (name, *names), example, above | refs)
+        if other is None:
+            return step
+        kind = type_of(part)
+        if kind in ("object", "array") or is_file_text((name,), part, example):
+            wanted = self._asks.by(name)
+            if wanted is None:
+                return other if "debug" in words(name) else step
+            return lambda draft: step(draft) if wanted(draft.input) else other(draft)
+        if kind == "string" and (asked := self._asks.by(name)):
+            return lambda draft: step(draft) if asked(draft.input) else other(draft)
+        known = name in self._inputs or number(part, (name,), self.makes) is not None
+        if known or example is not None or (kind == "string" and text(part, (name,), True)):
+            return step
+        if kind == "boolean" and boolean((name,)):
+            return step
+        return other
+
+    def _file(
+        self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
+    ) -> Step:
+        shown = example if is_object(example) and "url" in example else {}
+        file = FileStep.of(names, example, self.makes)
+        listed = schema.get("required")
+        required = listed if is_array(listed) else []
+        parts: list[Part] = []
+        for name, node in ordered(schema).items():
+            if name == "file_data":
+                continue
+            _, nullable = branches(resolve(node, self._root), self._root)
+            told = told_of(name, file.kind)
+            step = None
+            if not is_told(name):
+                step = self._field(name, node, names, shown, above, required)
+            parts.append(Part(name, told, nullable, name in required, step))
+        return file_object(file, parts, shown)
+
+    def _map(
+        self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
+    ) -> Step:
+        """Return what writes an object whose fields the document doesn't name."""
+        node = schema.get("additionalProperties")
+        inner = resolve(node, self._root) if is_object(node) else {}
+        if "timings" in words(names[0] if names else ""):
+            return lambda draft: {"inference": round(draft.run, 3)}
+        if inner:
+            of = example if is_object(example) else {}
+            keys: dict[str, Sequence[str]] = {key: (key, *names) for key in [*of][:_MOST_ITEMS]}
+            if is_file(inner):
+                keys = keys or {self.makes: names}
+            part = chosen(branches(inner, self._root)[0], self._root)
+            steps = [(key, self._value(part, at, of.get(key), above)) for key, at in keys.items()]
+            return lambda draft: {
+                key: value for key, step in steps if (value := step(draft)) is not MISSING
+            }
+        return self._shown(names, example) if is_object(example) and example else _always({})
+
+    def _array(
+        self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
+    ) -> Step:
+        firsts = schema.get("prefixItems")
+        if is_array(firsts) and firsts:
+            return self._tuple(firsts, names, example, above)
+        node = schema.get("items", {})
+        item, refs = resolve(node, self._root), refs_of(node)
+        part = chosen(branches(item, self._root)[0], self._root)
+        few, many = (schema.get(key) for key in ("minItems", "maxItems"))
+        low = int(few) if is_number(few) else 0
+        high = min(int(many), _MOST_ITEMS) if is_number(many) else _MOST_ITEMS
+        first = example[0] if is_array(example) and example else None
+        spelt = words(names[0] if names else "")
+        if refs & above:
+            return _always([])
+        above = above | refs
+        if is_of_rows(part, self._root, spelt):
+            step = self._value(part, names, first, above)
+            return rows_of(step, by_word="words" in spelt or "word" in spelt)
+        if not part and "timestamps" in spelt:
+            return rows_of(_row, by_word=True)
+        if type_of(part) in ("number", "integer") and "timestamp" in spelt:
+            return lambda draft: [draft.row.start, draft.row.end] if draft.row else [0, 0]
+        files = is_file(part) or (
+            type_of(part) == "string" and is_file_text(names, part, first or given(part, None))
+        )
+        if files or (type_of(part) == "boolean" and "nsfw" in spelt):
+            step = self._value(part, names, first if not is_file(part) else example, above)
+            # Of textures, say, there is one each, however many pictures are asked for.
+            each = len(names) == 1 and (not files or self._counted(names, part, example))
+
+            def several(draft: Draft) -> JSON:
+                count = max(draft.figures.count if each else 1, low)
+                made = [step(draft) for _ in range(min(count, high))]
+                return [one for one in made if one is not MISSING]
+
+            return several
+        if not part:
+            return self._shown(names, example) if is_array(example) else _always([])
+        if (
+            is_array(example)
+            and example
+            and type_of(part) != "object"
+            and not text(part, names, True)
+        ):
+            return self._echoed(schema, names, self._shown(names, example))
+        step = self._value(part, names, first, above)
+        count = min(max(low, 1), high)
+
+        def listed(draft: Draft) -> JSON:
+            made = [step(draft) for _ in range(count)]
+            return [one for one in made if one is not MISSING]
+
+        return self._echoed(schema, names, listed)
+
+    def _counted(self, names: Sequence[str], part: Object, example: JSON) -> bool:
+        return FileStep.of(names, example, self.makes).kind in ("image", "video")
+
+    def _tuple(
+        self, firsts: list[JSON], names: Sequence[str], example: JSON, above: frozenset[str]
+    ) -> Step:
+        if "timestamp" in words(names[0] if names else "") and len(firsts) == 2:
+            return lambda draft: [draft.row.start, draft.row.end] if draft.row else [0, 0]
+        shown = example if is_array(example) and len(example) == len(firsts) else [None] * 99
+        steps = [
+            self._value(
+                chosen(branches(resolve(n, self._root), self._root)[0], self._root),
+                names,
+                one,
+                above,
+            )
+            for n, one in zip(firsts[:_MOST_ITEMS], shown, strict=False)
+        ]
+
+        def write(draft: Draft) -> JSON:
+            made = [step(draft) for step in steps]
+            return [None if one is MISSING else one for one in made]
+
+        return write
+
+    def _string(self, schema: Object, names: Sequence[str], example: JSON) -> Step:
+        if is_file_text(names, schema, example):
+            file = FileStep.of(names, example, self.makes)
+            return file.url
+        step = text(schema, names, example is not None)
+        if step is None:
+            step = self._shown(names, example) if isinstance(example, str) else _always("text")
+        return self._echoed(schema, names, step)
+
+    def _anything(self, names: Sequence[str], example: JSON) -> Step:
+        """Return what writes a value of which the document says nothing."""
+        if is_file_text(names, {}, example):
+            file = FileStep.of(names, example, self.makes)
+            parts = [
+                Part(name, told_of(name, file.kind), False, True)
+                for name in ("url", "content_type")
+            ]
+            return file_object(file, parts, {})
+        return self._shown(names, example)
+
+    def _echoed(self, schema: Object, names: Sequence[str], step: Step) -> Step:
+        """Return what writes the input's value of the same name, and else takes a step."""
+        if len(names) != 1 or names[0] not in self._inputs:
+            return step
+        echo: Echo = echoed(names[0], type_of(schema), schema)
+        # It is an example no more, at least where the input has it.
+        if names[0] in self.exampled:
+            self.exampled.remove(names[0])
+
+        def write(draft: Draft) -> JSON | Missing:
+            value = echo(draft.input)
+            return step(draft) if value is MISSING else value
+
+        return write
+
+    def _shown(self, names: Sequence[str], example: JSON) -> Step:
+        """Return what writes the document's example, which nothing else decides."""
+        if example is None or example in ([], {}, ""):
+            return _always(copy_json(example))
+        place = ".".join(reversed(names))
+        if place not in self.exampled:
+            self.exampled.append(place)
+        return ours(example, names, self.makes)
+
+
+def ours(value: JSON, names: Sequence[str], makes: Kind) -> Step:
+    """Return what writes an example, with files of the mock's own in place of its URLs."""
+    match value:
+        case str() if value.startswith(("http://", "https://", "data:")):
+            return FileStep.of(names, value, makes).url
+        case dict():
+            fields = {key: ours(one, (key, *names), makes) for key, one in value.items()}
+            return lambda draft: {
+                key: made for key, step in fields.items() if (made := step(draft)) is not MISSING
+            }
+        case list():
+            steps = [ours(one, names, makes) for one in value]
+            return lambda draft: [made for step in steps if (made := step(draft)) is not MISSING]
+        case _:
+            return lambda draft: value
+
+
+def _row(draft: Draft) -> JSON:
+    row = draft.row
+    return None if row is None else {"text": row.text, "start": row.start, "end": row.end}
+
+
+def _always(value: JSON | Missing) -> Step:
+    return lambda draft: value

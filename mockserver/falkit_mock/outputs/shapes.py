@@ -1,0 +1,187 @@
+"""Files in an output's schema: which objects and texts are files, and what is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from falkit_mock.outputs.draft import MISSING, Draft, DraftFile, Step
+from falkit_mock.outputs.figures import whole
+from falkit_mock.outputs.kinds import (
+    FORMATS,
+    MEDIA_TYPES,
+    Kind,
+    example_in,
+    extension,
+    file_in,
+    format_in,
+    format_of_name,
+    kind_of_file,
+    words,
+)
+from falkit_spec import JSON
+from falkit_spec.schema import ordered
+from falkit_spec.types import Object
+
+# Fields that a file's object has beside its URL; one of them tells that it is a file's.
+_TELLING = frozenset(("content_type", "file_name", "file_size", "file_data"))
+_URLS = frozenset(("url", "urls", "uri", "uris"))
+_MEDIA: tuple[Kind, ...] = ("image", "video", "audio", "model", "archive")
+
+
+def is_file(schema: Object) -> bool:
+    """Tell whether an object is a file's: it has a URL, and what else files have."""
+    fields = ordered(schema)
+    return "url" in fields and (not _TELLING.isdisjoint(fields) or all(map(is_told, fields)))
+
+
+def is_file_text(names: Sequence[str], schema: Object, example: JSON) -> bool:
+    """Tell whether a text is a file's URL, by its name or the document's example."""
+    spelt = words(names[0]) if names else []
+    shown = example if isinstance(example, str) else ""
+    if shown.startswith(("http://", "https://")) or schema.get("format") == "uri":
+        return True
+    if not spelt or (shown and not shown.startswith("data:")):
+        return bool(spelt) and spelt[-1] in _URLS and not shown
+    if spelt[-1] in _URLS:
+        return True
+    return kind_of_file(spelt[-1:], "", "document") in _MEDIA
+
+
+@dataclass(frozen=True, slots=True)
+class FileStep:
+    """Adds one file to an output, always of one kind."""
+
+    kind: Kind
+    fixed: str | None
+    """The format, where the field's name says it."""
+    usual: str
+    """The format where the input names none."""
+    name: str
+    """What the file is called, without its format."""
+    named: bool
+    """Whether the document's example has a name."""
+    like: str
+    """Whether it is something smaller than its kind's usual; see `Draft.add`."""
+
+    @classmethod
+    def of(cls, names: Sequence[str], example: JSON, makes: Kind) -> FileStep:
+        """Find out what a field's file is; `example` is what the document shows of it."""
+        shown = example_in(example)
+        kind = kind_of_file(names, shown, makes)
+        fixed = next((found for one in names if (found := format_of_name(one, kind))), None)
+        file = file_in(example)
+        usual = extension(shown) or ""
+        if usual not in FORMATS[kind]:
+            usual = format_in(file.get("content_type"), kind) or next(iter(FORMATS[kind]))
+        stem = ""
+        if isinstance(name := file.get("file_name"), str):
+            stem = name.rpartition("/")[2].rpartition(".")[0] or name
+        stem = "".join(
+            letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-"
+            for letter in stem
+        )
+        spelt = words(names[0] if names else "")
+        like = "small" if "thumbnail" in spelt else "frames" if "frames" in spelt else ""
+        return cls(kind, fixed, usual, stem[:80].strip("-") or "output", bool(stem), like)
+
+    def add(self, draft: Draft) -> DraftFile:
+        """Add the file to an output."""
+        figures = draft.figures
+        asked = figures.format(self.kind) if figures.fields.name_formats else None
+        format = self.fixed or asked or self.usual
+        return draft.add(self.kind, format, self.name, like=self.like)
+
+    def url(self, draft: Draft) -> JSON:
+        """Add the file, and return its URL alone."""
+        return f"{draft.media_base}{self.add(draft).path}"
+
+
+Told = Callable[[Draft, DraftFile], JSON]
+
+
+def _seconds(draft: Draft, file: DraftFile) -> JSON:
+    wanted = file.wanted
+    return wanted.seconds or whole(wanted.frames / wanted.fps)
+
+
+_TOLD: Mapping[str, Told] = {
+    "content_type": lambda draft, file: MEDIA_TYPES[file.wanted.format],
+    "file_name": lambda draft, file: file.name,
+    "width": lambda draft, file: file.wanted.width,
+    "height": lambda draft, file: file.wanted.height,
+    "fps": lambda draft, file: file.wanted.fps,
+    "frame_rate": lambda draft, file: file.wanted.fps,
+    "num_frames": lambda draft, file: file.wanted.frames,
+    "duration": _seconds,
+    "sample_rate": lambda draft, file: file.wanted.rate,
+    "channels": lambda draft, file: file.wanted.channels,
+}
+# What is told of a kind of file alone; of others it is null.
+_OF: Mapping[Kind, frozenset[str]] = {
+    "image": frozenset(("width", "height")),
+    "video": frozenset(("width", "height", "fps", "frame_rate", "num_frames", "duration")),
+    "audio": frozenset(("duration", "channels")),
+}
+_OF_ANY = frozenset(("content_type", "file_name"))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field of a file's object."""
+
+    name: str
+    told: Told | None
+    """What is told there; None where nothing is known, so that it is null or left out."""
+    nullable: bool
+    required: bool
+    step: Step | None = None
+    """What makes a field that isn't one of files'."""
+
+
+def file_object(file: FileStep, parts: Sequence[Part], example: Mapping[str, JSON]) -> Step:
+    """Return what writes a file's object.
+
+    Where an overlay says what the video is, the object has the fields that the example has; else
+    all that the schema has.
+    """
+    shown = [part for part in parts if part.name in example or part.required] if example else parts
+
+    def write(draft: Draft) -> JSON:
+        added = file.add(draft)
+        made: dict[str, JSON] = {}
+        for part in shown if draft.figures.video is not None else parts:
+            name = part.name
+            if name == "url":
+                made[name] = f"{draft.media_base}{added.path}"
+            elif name == "file_size":
+                if draft.details or (part.required and not part.nullable):
+                    made[name], added.sized, draft.sized = 0, True, True
+                elif part.nullable:
+                    made[name] = None
+            elif name == "file_name":
+                if draft.details or file.named or not part.nullable:
+                    made[name] = added.name
+                else:
+                    made[name] = None
+            elif part.step is not None:
+                if (value := part.step(draft)) is not MISSING:
+                    made[name] = value
+            elif part.told is not None:
+                made[name] = part.told(draft, added)
+            elif part.nullable:
+                made[name] = None
+        added.holder = made
+        return made
+
+    return write
+
+
+def told_of(name: str, kind: Kind) -> Told | None:
+    """Return what is told of a kind of file in a field; None where nothing is."""
+    return _TOLD.get(name) if name in _OF_ANY or name in _OF.get(kind, ()) else None
+
+
+def is_told(name: str) -> bool:
+    """Tell whether a field of a file's object is one that files have."""
+    return name in _TOLD or name in ("url", "file_size", "file_data")

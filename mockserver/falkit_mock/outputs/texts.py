@@ -1,0 +1,99 @@
+"""Made-up text: what it says follows from an input and a seed; and when which part is spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from falkit_spec import JSON
+
+_WORDS = (
+    *("the", "a", "one", "every", "some", "quiet", "early", "small"),
+    *("blue", "green", "old", "tall", "warm", "late", "open", "bright"),
+    *("slow", "river", "harbour", "garden", "window", "street", "letter", "table"),
+    *("lantern", "bridge", "station", "morning", "evening", "cloud", "field", "winter"),
+    *("summer", "stone", "paper", "clock", "boat", "bird", "tree", "hill"),
+    *("road", "turns", "waits", "opens", "begins", "follows", "crosses", "holds"),
+    *("keeps", "leaves", "finds", "carries", "answers", "over", "under", "beside"),
+    *("behind", "along", "between", "toward", "again", "still", "always", "soon"),
+    *("there", "and", "while", "then"),
+)
+# Words that a sentence has, at least and fewer than.
+_SENTENCE = (6, 11)
+# Seconds of a part, where words don't divide a text.
+_PART = 4.0
+MOST_PARTS = 200
+
+
+def made_up(source: str, count: int = 18) -> str:
+    """Return sentences of so many words that follow from a text, such as a digest and a seed."""
+    noise = b"".join(
+        blake2b(f"{source} {part}".encode(), digest_size=64).digest()
+        for part in range(max(count, 1) // 64 + 1)
+    )
+    found = [_WORDS[noise[place] % len(_WORDS)] for place in range(max(count, 1))]
+    sentences: list[str] = []
+    at = 0
+    while at < len(found):
+        least, most = _SENTENCE
+        length = least + noise[at] % (most - least)
+        part = " ".join(found[at : at + length])
+        sentences.append(f"{part[0].upper()}{part[1:]}.")
+        at += length
+    return " ".join(sentences)
+
+
+def tokens(text: str) -> int:
+    """Return how many tokens a text is taken to have: four characters each."""
+    return -(-len(text) // 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A part of a spoken text, and when it is spoken, in seconds."""
+
+    place: int
+    text: str
+    start: float
+    end: float
+
+
+def rows(text: str, seconds: float, *, by_word: bool) -> Sequence[Row]:
+    """Divide a text among the time that it takes: sentences, or words."""
+    spoken = text.split()
+    if not spoken:
+        return ()
+    most = len(spoken) if by_word else max(round(seconds / _PART), 1)
+    count = min(most, len(spoken), MOST_PARTS)
+    found: list[Row] = []
+    for place in range(count):
+        first, last = (len(spoken) * (place + step) // count for step in (0, 1))
+        start, end = (round(seconds * (place + step) / count, 2) for step in (0, 1))
+        found.append(Row(place, " ".join(spoken[first:last]), start, min(end, seconds)))
+    return found
+
+
+def chat_completion(
+    request_id: str, model: JSON, answer: str, prompt: str, created: int
+) -> dict[str, JSON]:
+    """Return an answer in the shape that OpenAI's chat completions have."""
+    asked, answered = tokens(prompt), tokens(answer)
+    return {
+        "id": f"chatcmpl-{request_id}",
+        "object": "chat.completion",
+        "created": created,
+        "model": model if isinstance(model, str) else "falkit",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": answer},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {
+            "prompt_tokens": asked,
+            "completion_tokens": answered,
+            "total_tokens": asked + answered,
+        },
+    }

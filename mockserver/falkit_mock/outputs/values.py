@@ -1,0 +1,283 @@
+"""Values that follow from the names of an output's fields: numbers, texts, times, echoes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import TypeAlias
+
+from falkit_mock.outputs.draft import MISSING, Draft, Missing, Step
+from falkit_mock.outputs.kinds import Kind, words
+from falkit_mock.outputs.texts import rows
+from falkit_spec import JSON
+from falkit_spec.schema import ordered, resolve
+from falkit_spec.types import Object, is_array, is_number, is_object
+
+Echo: TypeAlias = "Callable[[Mapping[str, JSON]], JSON | Missing]"
+
+_PYTHON: Mapping[JSON, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+}
+
+
+def echoed(name: str, kind: JSON, schema: Object) -> Echo:
+    """Return what reads an input of the same name, where its type is the output's."""
+    types = _PYTHON.get(kind, ())
+    values = schema.get("enum")
+
+    def echo(input: Mapping[str, JSON]) -> JSON | Missing:
+        value = input.get(name)
+        fits = isinstance(value, types) and (kind == "boolean" or not isinstance(value, bool))
+        if fits and is_array(values):
+            fits = value in values
+        return value if fits else MISSING
+
+    return echo
+
+
+# So many fields of an input may ask for an output.
+_MOST_ASKING = 500
+# Words that say nothing of which output it is.
+_GENERIC = frozenset(("output", "file", "url", "image", "video", "result"))
+
+
+class Asks:
+    """What in an input says which optional outputs there are: lists of names, and flags."""
+
+    def __init__(self, inputs: Object, root: Object) -> None:
+        self._lists: dict[str, str] = {}
+        self._flags: list[tuple[str, frozenset[str]]] = []
+        for field, node in islice(inputs.items(), _MOST_ASKING):
+            schema = resolve(node, root)
+            parts = schema.get("anyOf")
+            for part in parts if is_array(parts) else [schema]:
+                read = resolve(part, root)
+                values = resolve(read.get("items"), root).get("enum")
+                for value in values if is_array(values) else ():
+                    if isinstance(value, str):
+                        self._lists.setdefault(value, field)
+                kinds = read.get("type")
+                if "boolean" in kinds if is_array(kinds) else kinds == "boolean":
+                    self._flags.append((field, _stems(field)))
+
+    def by(self, name: str) -> Callable[[Mapping[str, JSON]], bool] | None:
+        """Return what tells whether an input asks for an output; None where none says."""
+        if (listed := self._lists.get(name)) is not None:
+            return lambda input: name in _listed(input.get(listed))
+        core = _stems(name) - _GENERIC
+        for flag, stems in self._flags if core else ():
+            if core <= stems:
+                return _is_set(flag)
+        return None
+
+
+def _stems(name: str) -> frozenset[str]:
+    return frozenset(word.removesuffix("s") for word in words(name))
+
+
+def _is_set(flag: str) -> Callable[[Mapping[str, JSON]], bool]:
+    return lambda input: input.get(flag) is True
+
+
+def _listed(value: JSON) -> list[JSON]:
+    return value if is_array(value) else []
+
+
+def boolean(names: Sequence[str]) -> Step | None:
+    """Return what writes a flag by its name; None where that says nothing."""
+    spelt = set(words(names[0] if names else ""))
+    if spelt & {"nsfw", "partial", "flagged", "truncated"}:
+        return lambda draft: False
+    return (lambda draft: True) if spelt & {"success", "succeeded", "ok", "done"} else None
+
+
+Figure: TypeAlias = Callable[[Draft], float]
+_ROWS: Mapping[str, Figure] = {
+    **dict.fromkeys(
+        ("start", "start_time", "begin", "start_s", "start_seconds"),
+        lambda draft: draft.row.start if draft.row else 0.0,
+    ),
+    **dict.fromkeys(
+        ("end", "end_time", "stop", "end_s", "end_seconds"),
+        lambda draft: draft.row.end if draft.row else 0.0,
+    ),
+}
+_ASKED, _ANSWERED = ("prompt", "input"), ("completion", "output", "answer")
+
+
+def _figure(spelt: list[str], makes: Kind) -> Figure | None:
+    """Return the figure that a number's name says."""
+    if "seed" in spelt:
+        return lambda draft: draft.seed
+    if "tokens" in spelt and not {"detail", "details"} & {*spelt}:
+        if not {*spelt}.isdisjoint(_ASKED):
+            return lambda draft: draft.asked_tokens
+        if not {*spelt}.isdisjoint(_ANSWERED):
+            return lambda draft: draft.answered_tokens
+        if "total" in spelt:
+            return lambda draft: draft.asked_tokens + draft.answered_tokens
+        return lambda draft: 0
+    if "cost" in spelt:
+        return lambda draft: round((draft.asked_tokens + draft.answered_tokens) * 1e-6, 9)
+    if "fps" in spelt or spelt == ["frame", "rate"]:
+        return lambda draft: draft.figures.fps
+    if "frames" in spelt or spelt == ["frame", "count"]:
+        return lambda draft: draft.figures.frames
+    if "duration" in spelt or spelt[-2:] == ["length", "seconds"]:
+        return _duration(spelt, makes)
+    if spelt == ["sample", "rate"]:
+        return lambda draft: draft.figures.sample_rate or 24_000
+    if spelt[-1:] in (["width"], ["height"]):
+        side = int(spelt[-1] == "height")
+        if makes == "video":
+            return lambda draft: draft.figures.video_size[side]
+        return lambda draft: draft.figures.image_size[side]
+    if "time" in spelt and {"inference", "processing", "generation", "elapsed"} & {*spelt}:
+        return lambda draft: round(draft.run, 3)
+    return None
+
+
+def _duration(spelt: list[str], makes: Kind) -> Figure:
+    times = 1000 if {"ms", "milliseconds"} & {*spelt} else 1
+    if {"original", "input", "source"} & {*spelt} or makes == "document":
+        return lambda draft: draft.figures.heard_seconds * times
+    if makes == "audio":
+        return lambda draft: draft.figures.sound_seconds * times
+    return lambda draft: draft.figures.clip_seconds * times
+
+
+def number(schema: Object, names: Sequence[str], makes: Kind) -> Step | None:
+    """Return what writes a number by its name; None where that says nothing."""
+    kinds = schema.get("type")
+    whole = "integer" in kinds if is_array(kinds) else kinds == "integer"
+    low, high = schema.get("minimum"), schema.get("maximum")
+    least = low if is_number(low) else None
+    most = high if is_number(high) else None
+    name = names[0] if names else ""
+    figure = _ROWS.get(name) or _figure(words(name), makes)
+    if figure is None:
+        return None
+
+    def write(draft: Draft) -> JSON:
+        found = figure(draft)
+        found = found if least is None else max(found, least)
+        found = found if most is None else min(found, most)
+        return int(found) if whole or found == int(found) else round(found, 9)
+
+    return write
+
+
+_TEXTS = frozenset(
+    (
+        *("text", "output", "outputs", "description", "caption", "answer", "response", "result"),
+        *("results", "transcript", "transcription", "lyrics", "summary", "content", "message"),
+        *("translation", "sentence", "word", "title", "generated", "completion", "reply"),
+    )
+)
+_SPOKEN = frozenset(("transcript", "transcription"))
+_HEX = re.compile(r"[^0-9a-f]")
+
+
+def text(schema: Object, names: Sequence[str], exampled: bool) -> Step | None:
+    """Return what writes a text by its name or format; None where neither says anything.
+
+    `exampled` is whether the document has an example, which goes before what is made of nothing.
+    """
+    name = names[0] if names else ""
+    spelt = words(name)
+    match schema.get("format"):
+        case "date-time":
+            return lambda draft: "2026-01-01T00:00:00Z"
+        case "date":
+            return lambda draft: "2026-01-01"
+        case str() as kind if kind.startswith("uuid"):
+            return _uuid
+        case "email" | "binary":
+            return None
+        case _:
+            pass
+    if "prompt" in spelt:
+        return _fitting(schema, lambda draft: draft.prompt or draft.text)
+    if not _TEXTS.isdisjoint(spelt):
+        heard = not _SPOKEN.isdisjoint(spelt)
+
+        def write(draft: Draft) -> str:
+            if draft.row is not None:
+                return draft.row.text
+            return draft.heard if heard or _hears(draft) else draft.text
+
+        return _fitting(schema, write)
+    if "speaker" in spelt:
+        return lambda draft: "SPEAKER_00"
+    if spelt[-1:] == ["id"]:
+        return _fitting(schema, lambda draft: _HEX.sub("", draft.request_id)[-12:])
+    if exampled or not name:
+        return None
+    if "language" in spelt:
+        return _fitting(schema, lambda draft: "en")
+    if "error" in spelt or "id" in spelt:
+        return None
+    return _fitting(schema, lambda draft: draft.text)
+
+
+def _hears(draft: Draft) -> bool:
+    return "audio" in draft.figures.kinds and not draft.figures.text
+
+
+def _uuid(draft: Draft) -> str:
+    digits = _HEX.sub("", draft.request_id).ljust(32, "0")[-32:]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
+
+
+def _fitting(schema: Object, write: Callable[[Draft], str]) -> Step:
+    """Return a step whose text is as long as the schema has it."""
+    least, most = schema.get("minLength"), schema.get("maxLength")
+    low = int(least) if is_number(least) else 0
+    high = int(most) if is_number(most) else None
+    if not low and high is None:
+        return write
+    return lambda draft: write(draft).ljust(min(low, 10_000), ".")[:high]
+
+
+def language(values: list[JSON]) -> Step:
+    """Return what writes a language out of a list: the input's, English, or the first."""
+    usual = "en" if "en" in values else values[0]
+
+    def write(draft: Draft) -> JSON:
+        asked = draft.input.get("language")
+        return asked if isinstance(asked, str) and asked in values else usual
+
+    return write
+
+
+def is_of_rows(item: Object, root: Object, spelt: list[str]) -> bool:
+    """Tell whether a list's items are parts of a spoken text, each with its times."""
+    fields = {name for name in ordered(item) if is_object(resolve(ordered(item)[name], root))}
+    timed = "timestamp" in fields or "timestamps" in fields
+    return timed or (bool(fields & {"start", "start_time"}) and bool(fields & {"end", "end_time"}))
+
+
+def rows_of(step: Step, *, by_word: bool) -> Step:
+    """Return what writes an item for each part of the text that is heard, or spoken."""
+
+    def write(draft: Draft) -> JSON:
+        figures = draft.figures
+        heard = _hears(draft) or not figures.text
+        said = draft.heard if heard else figures.text
+        seconds = figures.heard_seconds if heard else figures.sound_seconds
+        made: list[JSON] = []
+        words_too = by_word or draft.input.get("chunk_level") == "word"
+        for row in rows(said, seconds, by_word=words_too):
+            draft.row = row
+            if (item := step(draft)) is not MISSING:
+                made.append(item)
+        draft.row = None
+        return made
+
+    return write
