@@ -12,6 +12,7 @@ import pytest
 from hypothesis import Phase, settings
 
 import processes
+from crashes import Crashes
 from fal_documents import documents_folder, endpoints_in
 from falkit import Settings
 from falkit_spec import Endpoint
@@ -32,6 +33,11 @@ else:
     settings.load_profile("nightly" if os.environ.get("FALKIT_NIGHTLY") == "1" else "daily")
 
 processes.let_programs_heed_signals()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have a test process that crashes say why."""
+    config.pluginmanager.register(Crashes())
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,20 @@ def test_it():
         program.send_signal(signal.SIGHUP)
         program.wait(10)
 """
+CRASHES = """
+import ctypes
+
+def test_it():
+    ctypes.string_at(8)
+"""
+CONFTEST = """
+import crashes, processes
+
+processes.let_programs_heed_signals()
+
+def pytest_configure(config):
+    config.pluginmanager.register(crashes.Crashes())
+"""
 WAITS = """
 import pytest, threading
 
@@ -37,7 +51,7 @@ def test_it():
 
 def outcome(folder: Path, test: str, ignored: str) -> str:
     """Run a test as this project's are run, from a shell that ignores some signals."""
-    (folder / "conftest.py").write_text("import processes\nprocesses.let_programs_heed_signals()\n")
+    (folder / "conftest.py").write_text(CONFTEST)
     (folder / "test_it.py").write_text(test)
     settings = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder)]
     command = [sys.executable, "-m", "pytest", "-n", "1", "-p", "no:cacheprovider", *settings]
@@ -72,3 +86,10 @@ def test_a_test_that_waits_for_ever_is_ended_by_its_limit(tmp_path: Path) -> Non
 def test_each_test_has_a_limit(request: pytest.FixtureRequest) -> None:
     assert float(str(request.config.getini("timeout"))) > 0
     assert threading.main_thread() is threading.current_thread(), "the limit interrupts this one"
+
+
+def test_a_process_that_crashes_says_where_at_the_end(tmp_path: Path) -> None:
+    said = outcome(tmp_path, CRASHES, "USR1").partition("a test process crashed")[2]
+    assert "gw0 ended with -11" in said
+    assert "in string_at" in said
+    assert "test_it.py" in said
