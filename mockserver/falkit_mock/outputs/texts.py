@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import floor
 
 from falkit_spec import JSON
 
@@ -69,9 +70,14 @@ def rows(text: str, seconds: float, *, by_word: bool) -> Sequence[Row]:
     found: list[Row] = []
     for place in range(count):
         first, last = (len(spoken) * (place + step) // count for step in (0, 1))
-        start, end = (round(seconds * (place + step) / count, 2) for step in (0, 1))
-        found.append(Row(place, " ".join(spoken[first:last]), start, min(end, seconds)))
+        start, end = (_hundredths(seconds * (place + step) / count) for step in (0, 1))
+        found.append(Row(place, " ".join(spoken[first:last]), start, end))
     return found
+
+
+def _hundredths(seconds: float) -> float:
+    """Return seconds as models of speech tell them, never behind the sound's end."""
+    return floor(round(seconds * 100, 6)) / 100
 
 
 def chat_completion(
