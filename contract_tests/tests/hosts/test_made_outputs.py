@@ -91,6 +91,8 @@ MODELS: dict[str, tuple[Object, Object]] = {
         thing(text=TEXT, speed={"type": "number"}, output_format=TEXT),
         thing("audio", audio=FILE, duration_ms=WHOLE),
     ),
+    "acme/read": (thing(prompt=TEXT, voice_setting=thing(voice_id=TEXT)), thing(audio=FILE)),
+    "acme/sing": (thing(prompt=TEXT, style=TEXT), thing(audio=FILE)),
     "acme/hear": (thing(audio_url=TEXT), thing("text", text=TEXT, chunks=listed(CHUNK))),
     "acme/tell": (
         thing(
@@ -267,6 +269,10 @@ def test_speech_is_as_long_as_its_text_takes(any_mock: Mock) -> None:
         assert file.seconds == pytest.approx(output["duration_ms"] / 1000, abs=0.1)
         lengths.append(file.seconds)
     assert lengths == pytest.approx([2, 6, 3], abs=0.1)
+    # A prompt is spoken where the input says by what voice.
+    said = [made(any_mock, name, prompt="a" * 45)["audio"] for name in ("acme/read", "acme/sing")]
+    files = [opened(one["url"], "audio/wav", any_mock.http.get(one["url"]).content) for one in said]
+    assert [file.seconds for file in files] == [3, 10]
 
 
 def test_the_parts_of_a_transcript_make_it_up_and_rise_within_the_sound(any_mock: Mock) -> None:
