@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from clients.operations import Program
 from clients.place import PLACE, under_falkit
-from clients.unchanged import PROGRAMS, Program
+from clients.unchanged import PROGRAMS
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
