@@ -16,12 +16,12 @@ def _cancel(name: str, code: int | None = 499) -> Operation:
     return Operation("cancel", "cancel; the result is then 499", error(name, _CANCELLED, code))
 
 
-def _streams(*words: str) -> tuple[Operation, ...]:
-    """Return streams and a socket, by what a client calls the two."""
-    stream, realtime = words
+def _streams(stream: str, of_id: str, realtime: str) -> tuple[Operation, ...]:
+    """Return streams and a socket, by what a client calls them."""
     return (
         Operation("stream_text", f"{stream}, of a language model", judging.grown),
         Operation("stream_pictures", f"{stream}, of an image model", judging.previewed),
+        Operation("stream_of_id", f"{of_id}, of an id that ends in `/stream`", judging.previewed),
         Operation("workflow", f"{stream}, of a workflow", judging.stepped),
         Operation("realtime", realtime, judging.conversed),
     )
@@ -52,7 +52,13 @@ def _python(title: str) -> Client:
                 error("SSEError", "text/event-stream"),
                 "no: LTX-2 has no stream; the client's error is about the type",
             ),
-            *_streams("stream", "realtime, several inputs"),
+            *_streams("stream", 'stream with `path=""`', "realtime, several inputs"),
+            Operation(
+                "stream_of_stream",
+                "stream, of an id that ends in `/stream`",
+                error("SSEError", "text/event-stream"),
+                "no: it calls that id's `/stream`, which is not there",
+            ),
         ),
     )
 
@@ -99,7 +105,7 @@ _JAVASCRIPT = Client(
             error("ApiError", "Not Found", 404),
             "no: LTX-2 has no stream; 404",
         ),
-        *_streams("stream", "realtime.connect, several inputs"),
+        *_streams("stream", "stream", "realtime.connect, several inputs"),
     ),
 )
 

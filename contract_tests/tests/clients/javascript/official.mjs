@@ -2,7 +2,7 @@
 
 import { fal } from "@fal-ai/client";
 
-import { CHAT, ENDPOINT, FROM_IMAGE, PAINT, SOCKET, WORKFLOW } from "./telling.mjs";
+import { CHAT, ENDPOINT, FROM_IMAGE, PAINT, SOCKET, STREAM, WORKFLOW } from "./telling.mjs";
 import { download, input, picture, telling } from "./telling.mjs";
 
 const tell = telling("@fal-ai/client");
@@ -134,6 +134,7 @@ const realtime = () =>
 const streams = {
   stream_text: () => events(CHAT, { model: "some/model" }),
   stream_pictures: () => events(PAINT),
+  stream_of_id: () => events(STREAM),
   workflow: () => events(WORKFLOW),
   realtime,
 };

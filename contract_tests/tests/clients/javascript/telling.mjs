@@ -3,6 +3,7 @@
 export const ENDPOINT = "fal-ai/ltx-2/text-to-video";
 export const FROM_IMAGE = "fal-ai/ltx-2/image-to-video/fast";
 export const [CHAT, PAINT] = ["openrouter/router", "fal-ai/flux/dev"];
+export const STREAM = "fal-ai/flux-lora/stream";
 // Of documents of a user's own.
 export const [WORKFLOW, SOCKET] = ["workflows/acme/sticker", "acme/canvas"];
 export const input = { prompt: "A lighthouse in the rain" };

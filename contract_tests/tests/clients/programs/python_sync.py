@@ -19,6 +19,7 @@ from clients.programs.telling import (
     INPUT,
     PAINT,
     SOCKET,
+    STREAM,
     WORKFLOW,
     file,
     tell,
@@ -129,6 +130,14 @@ def stream_pictures() -> object:
     return list(fal_client.stream(PAINT, arguments=INPUT))
 
 
+def stream_of_id() -> object:
+    return list(fal_client.stream(STREAM, arguments=INPUT, path=""))
+
+
+def stream_of_stream() -> object:
+    return list(fal_client.stream(STREAM, arguments=INPUT))
+
+
 def workflow() -> object:
     return list(fal_client.stream(WORKFLOW, arguments=INPUT))
 
@@ -148,7 +157,8 @@ def realtime() -> object:
 
 def main() -> None:
     if sys.argv[1:] == ["streams"]:
-        for work in (stream_text, stream_pictures, workflow, realtime):
+        of_id = (stream_of_id, stream_of_stream)
+        for work in (stream_text, stream_pictures, *of_id, workflow, realtime):
             tell(CLIENT, work.__name__, work)
         return
     if sys.argv[1:] == ["late"]:

@@ -13,6 +13,7 @@ from typing import Any
 ENDPOINT = "fal-ai/ltx-2/text-to-video"
 FROM_IMAGE = "fal-ai/ltx-2/image-to-video/fast"
 CHAT, PAINT = "openrouter/router", "fal-ai/flux/dev"
+STREAM = "fal-ai/flux-lora/stream"
 # Of documents of a user's own.
 WORKFLOW, SOCKET = "workflows/acme/sticker", "acme/canvas"
 INPUT = {"prompt": "A lighthouse in the rain"}
