@@ -22,6 +22,7 @@ from clients.programs.telling import (
     SOCKET,
     STREAM,
     WORKFLOW,
+    content,
     file,
     tell_async,
 )
@@ -140,7 +141,10 @@ async def realtime() -> object:
         try:
             await connection.recv()
         except RealtimeError as error:
-            return {"answers": [list(one or {}) for one in answers], "error": str(error)}
+            files = [
+                content("image", "image/jpeg", one["image"]["content"]) for one in answers if one
+            ]
+            return {"files": files, "error": str(error)}
     return {}
 
 

@@ -21,6 +21,7 @@ from clients.programs.telling import (
     SOCKET,
     STREAM,
     WORKFLOW,
+    content,
     file,
     tell,
 )
@@ -151,7 +152,10 @@ def realtime() -> object:
         try:
             connection.recv()
         except RealtimeError as error:
-            return {"answers": [list(one or {}) for one in answers], "error": str(error)}
+            files = [
+                content("image", "image/jpeg", one["image"]["content"]) for one in answers if one
+            ]
+            return {"files": files, "error": str(error)}
     return {}
 
 
