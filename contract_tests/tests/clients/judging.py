@@ -153,6 +153,14 @@ def chatted(told: Told) -> None:
     assert len("".join(value(told)).split()) > 3
 
 
+def embedded(told: Told) -> None:
+    """Vectors of three texts, of which the last is the first again."""
+    first, second, third = value(told)
+    assert [len(one) for one in (first, second, third)] == [512] * 3
+    assert first == third != second
+    assert abs(sum(number * number for number in first) - 1) < 1e-3
+
+
 def failed_job(told: Told) -> None:
     """A job of TanStack AI's or litellm's that a wrong input failed."""
     came = value(told)

@@ -257,6 +257,9 @@ _OPENAI = Client(
     (
         Operation("chat", "chat.completions.create, by openrouter/router", judging.chatted),
         Operation("chat_stream", "the same with `stream=True`", judging.chatted),
+        Operation("respond", "responses.create", media.said),
+        Operation("respond_stream", "responses.stream", media.said),
+        Operation("embed", "embeddings.create", judging.embedded),
     ),
 )
 

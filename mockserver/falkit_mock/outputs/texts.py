@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from math import floor
 
-from falkit_spec import JSON
-
 _WORDS = (
     *("the", "a", "one", "every", "some", "quiet", "early", "small"),
     *("blue", "green", "old", "tall", "warm", "late", "open", "bright"),
@@ -78,28 +76,3 @@ def rows(text: str, seconds: float, *, by_word: bool) -> Sequence[Row]:
 def _hundredths(seconds: float) -> float:
     """Return seconds as models of speech tell them, never behind the sound's end."""
     return floor(round(seconds * 100, 6)) / 100
-
-
-def chat_completion(
-    request_id: str, model: JSON, answer: str, prompt: str, created: int
-) -> dict[str, JSON]:
-    """Return an answer in the shape that OpenAI's chat completions have."""
-    asked, answered = tokens(prompt), tokens(answer)
-    return {
-        "id": f"chatcmpl-{request_id}",
-        "object": "chat.completion",
-        "created": created,
-        "model": model if isinstance(model, str) else "falkit",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": answer},
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {
-            "prompt_tokens": asked,
-            "completion_tokens": answered,
-            "total_tokens": asked + answered,
-        },
-    }

@@ -113,6 +113,25 @@ def chat_stream() -> object:
     return [chunk.choices[0].delta.content or "" for chunk in chunks]
 
 
+def respond() -> object:
+    done = openai().responses.create(model="some/model", input=PROMPT)
+    assert done.usage.total_tokens == done.usage.input_tokens + done.usage.output_tokens
+    return done.output_text
+
+
+def respond_stream() -> object:
+    with openai().responses.stream(model="some/model", input=PROMPT) as stream:
+        pieces = [event.delta for event in stream if event.type == "response.output_text.delta"]
+        assert "".join(pieces) == stream.get_final_response().output_text
+        return "".join(pieces)
+
+
+def embed() -> object:
+    texts = ["A boat", "A harbour", "A boat"]
+    done = openai().embeddings.create(model="some/model", input=texts, dimensions=512)
+    return [one.embedding for one in done.data]
+
+
 for work in (
     video,
     video_of_seconds,
@@ -123,5 +142,5 @@ for work in (
     vision,
 ):
     tell(CLIENT, work.__name__, work)
-for work in (chat, chat_stream):
+for work in (chat, chat_stream, respond, respond_stream, embed):
     tell("openai", work.__name__, work)
