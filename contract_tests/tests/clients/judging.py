@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import uuid
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, TypeAlias
+
+from PIL import Image
 
 # {"value": …} or {"error": {"name", "message", "status_code", …}}.
 Told: TypeAlias = dict[str, Any]
@@ -113,12 +117,21 @@ def grown(told: Told) -> None:
 
 
 def previewed(told: Told) -> None:
-    """Previews of a picture, and then the output."""
+    """Previews of a picture, each larger than the one before, and then the output."""
     *before, last = value(told)
     urls = [event["images"][0]["url"] for event in before]
-    assert urls
-    assert all(url.startswith("data:image/") for url in urls)
+    sides = [max(_picture(url.partition(",")[2])) for url in urls]
+    assert all(url.startswith("data:image/jpeg;base64,") for url in urls)
+    assert sides == sorted({*sides})
+    assert len(sides) > 1
     assert not last["images"][0]["url"].startswith("data:")
+
+
+def _picture(data: str) -> tuple[int, int]:
+    """Return the size of a picture in base64."""
+    with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+        picture.load()
+        return picture.size
 
 
 def stepped(told: Told) -> None:
@@ -129,15 +142,23 @@ def stepped(told: Told) -> None:
 
 
 def conversed(told: Told) -> None:
-    """Three answers on one socket, and the error of an input that is none."""
+    """Three pictures on one socket, and the error of an input that is none."""
     came = value(told)
-    assert came["answers"] == [["image"]] * 3
+    assert [_picture(file["data"]) for file in came["files"]] == [(1024, 1024)] * 3
     assert "INTERNAL_ERROR: 1 validation error" in came["error"]
 
 
 def chatted(told: Told) -> None:
     """Words, in one piece or more."""
     assert len("".join(value(told)).split()) > 3
+
+
+def embedded(told: Told) -> None:
+    """Vectors of three texts, of which the last is the first again."""
+    first, second, third = value(told)
+    assert [len(one) for one in (first, second, third)] == [512] * 3
+    assert first == third != second
+    assert abs(sum(number * number for number in first) - 1) < 1e-3
 
 
 def failed_job(told: Told) -> None:

@@ -5,12 +5,16 @@ Nothing in the programs is about falkit, and the shell has no key.
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from clients.operations import Program
 from clients.place import PLACE, under_falkit
-from clients.unchanged import PROGRAMS, Program
+from clients.unchanged import PROGRAMS
+from falkit import Settings
+from serving import running
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
@@ -46,3 +50,9 @@ def test_a_program_as_fal_documents_it_prints_updates_logs_and_the_result(
     assert printed[-1].startswith("url: https://v3b.fal.media/files/b/")
     summary = "; 1 job: 1 done; would have cost $0.36; nothing tried to leave\n"
     assert done.stderr.endswith(summary)
+
+
+def test_the_ai_sdk_makes_images_by_the_address_of_a_served_mock() -> None:
+    with running(Settings(timing="instant")) as mock:
+        command = [*PLACE.command("node", "served.mjs"), mock.url]
+        assert subprocess.check_output(command, text=True, timeout=60) == "image/jpeg true\n"

@@ -2,65 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 
-from clients import judging
-from clients.judging import Judge, Told, error
-from clients.place import DOCUMENTS, PLACE, under_falkit
+from clients import judging, media, media_rows
+from clients.judging import error
+from clients.operations import Client, Operation, Program
+from clients.place import DOCUMENTS, PLACE
 
-WORKS = "works"
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One thing that a client does: its row's text, and its judge.
-
-    `instead` is the reason why it cannot work, where it can't; the judge then knows how it fails.
-    """
-
-    name: str
-    label: str
-    judge: Judge
-    instead: str = WORKS
-
-
-@dataclass(frozen=True)
-class Client:
-    """A client as its program calls it; `package` has its version."""
-
-    title: str
-    package: str
-    operations: tuple[Operation, ...]
-
-
-@dataclass(frozen=True)
-class Program:
-    """A program of one or more clients, run once for each of `runs`: options and arguments."""
-
-    kind: str
-    name: str
-    clients: tuple[Client, ...]
-    runs: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
-    # The host that isn't fal's and that it calls.
-    tries: str = ""
-
-    def told(self, home: Path) -> dict[tuple[str, str], Told]:
-        """Run it; return what was printed, by client and operation."""
-        command = PLACE.command(self.kind, self.name)
-        lines: list[str] = []
-        for options, words in self.runs:
-            lines += under_falkit(home, options, [*command, *words], self.tries).stdout.splitlines()
-        printed = [json.loads(line) for line in lines]
-        return {(line["client"], line["operation"]): line for line in printed}
-
-    def declared(self) -> set[tuple[str, str]]:
-        """Return the clients and operations that it is expected to print."""
-        return {(one.title, operation.name) for one in self.clients for operation in one.operations}
-
-
-_NO_IMAGES = "no: falkit has no document of an image model; 404"
 _CANCELLED = r"^(499: .*)?Request cancelled by the client|Client Closed Request|client_cancelled"
 
 
@@ -68,12 +16,12 @@ def _cancel(name: str, code: int | None = 499) -> Operation:
     return Operation("cancel", "cancel; the result is then 499", error(name, _CANCELLED, code))
 
 
-def _streams(*words: str) -> tuple[Operation, ...]:
-    """Return streams and a socket, by what a client calls the two."""
-    stream, realtime = words
+def _streams(stream: str, of_id: str, realtime: str) -> tuple[Operation, ...]:
+    """Return streams and a socket, by what a client calls them."""
     return (
         Operation("stream_text", f"{stream}, of a language model", judging.grown),
         Operation("stream_pictures", f"{stream}, of an image model", judging.previewed),
+        Operation("stream_of_id", f"{of_id}, of an id that ends in `/stream`", judging.previewed),
         Operation("workflow", f"{stream}, of a workflow", judging.stepped),
         Operation("realtime", realtime, judging.conversed),
     )
@@ -104,7 +52,13 @@ def _python(title: str) -> Client:
                 error("SSEError", "text/event-stream"),
                 "no: LTX-2 has no stream; the client's error is about the type",
             ),
-            *_streams("stream", "realtime, several inputs"),
+            *_streams("stream", 'stream with `path=""`', "realtime, several inputs"),
+            Operation(
+                "stream_of_stream",
+                "stream, of an id that ends in `/stream`",
+                error("SSEError", "text/event-stream"),
+                "no: it calls that id's `/stream`, which is not there",
+            ),
         ),
     )
 
@@ -151,7 +105,7 @@ _JAVASCRIPT = Client(
             error("ApiError", "Not Found", 404),
             "no: LTX-2 has no stream; 404",
         ),
-        *_streams("stream", "realtime.connect, several inputs"),
+        *_streams("stream", "stream", "realtime.connect, several inputs"),
     ),
 )
 
@@ -196,12 +150,7 @@ _AI_SDK = Client(
             error("Error", "Unprocessable Entity"),
             "no: it sends `6s` where LTX-2 takes 6; `providerOptions.fal.duration` works",
         ),
-        Operation(
-            "image",
-            "generateImage",
-            error("AI_APICallError", "Not Found", 404),
-            _NO_IMAGES,
-        ),
+        *media_rows.AI_SDK,
     ),
 )
 
@@ -212,12 +161,7 @@ _TANSTACK = Client(
         Operation("video", "generateVideo, getVideoJobStatus", judging.video_job),
         Operation("video_stream", "generateVideo as a stream", judging.events),
         Operation("video_refused", "a wrong input, told field by field", judging.failed_job),
-        Operation(
-            "image",
-            "generateImage",
-            error("ApiError", "Not Found", 404),
-            _NO_IMAGES,
-        ),
+        *media_rows.TANSTACK,
     ),
 )
 
@@ -261,13 +205,13 @@ _SERVERLESS_PROXY = Client(
 )
 
 
-def _hugging_face(title: str, video: str, from_image: str, image: Operation) -> Client:
+def _hugging_face(title: str, video: str, from_image: str, media: tuple[Operation, ...]) -> Client:
     operations = (
         Operation("video", f"{video}, with a key of fal's", judging.clip),
         Operation("video_of_image", f"{from_image}, with a key of fal's", judging.clip),
         Operation("video_routed", f"{video}, with an hf_ token", judging.clip),
         Operation("video_of_image_routed", f"{from_image}, with an hf_ token", judging.clip),
-        image,
+        *media,
     )
     return Client(title, title, operations)
 
@@ -280,22 +224,9 @@ def _looked_up(title: str, video: str, name: str, message: str) -> Client:
     return Client(title, title, (lost,))
 
 
-_HUB = _hugging_face(
-    "huggingface_hub",
-    "text_to_video",
-    "image_to_video",
-    Operation("image", "text_to_image", error("HfHubHTTPError", "404 Not Found"), _NO_IMAGES),
-)
+_HUB = _hugging_face("huggingface_hub", "text_to_video", "image_to_video", media_rows.HUB)
 _INFERENCE = _hugging_face(
-    "@huggingface/inference",
-    "textToVideo",
-    "imageToVideo",
-    Operation(
-        "image",
-        "textToImage",
-        error("ProviderApiError", "not found"),
-        _NO_IMAGES,
-    ),
+    "@huggingface/inference", "textToVideo", "imageToVideo", media_rows.INFERENCE
 )
 _HUB_LOOKED_UP = _looked_up(
     "huggingface_hub", "text_to_video", "ProxyError", "Blocked by falkit: huggingface.co:443"
@@ -315,12 +246,7 @@ _LITELLM = Client(
             judging.failed_job,
             'no: it sends `"6"` where LTX-2 takes 6; `extra_body={"duration": 6}` works',
         ),
-        Operation(
-            "image",
-            "image_generation",
-            error("NotFoundError", "not found", 404),
-            _NO_IMAGES,
-        ),
+        *media_rows.LITELLM,
     ),
 )
 
@@ -331,6 +257,9 @@ _OPENAI = Client(
     (
         Operation("chat", "chat.completions.create, by openrouter/router", judging.chatted),
         Operation("chat_stream", "the same with `stream=True`", judging.chatted),
+        Operation("respond", "responses.create", media.said),
+        Operation("respond_stream", "responses.stream", media.said),
+        Operation("embed", "embeddings.create", judging.embedded),
     ),
 )
 
@@ -350,25 +279,43 @@ _LOOKED_UP: tuple[tuple[str, ...], tuple[str, ...]] = ((), ("looked_up",))
 _LATE = (("--timing", "0,60", "--runners", "9", "--concurrency", "0"), ("late",))
 _STREAMS = (("--timing", "0,1", "--documents", str(DOCUMENTS)), ("streams",))
 _RUNS = (_POLLED, _LATE, _STREAMS)
+_OWN = ("--timing", "instant", "--documents", str(DOCUMENTS))
+_MEDIA = (_OWN, ("media",))
+_WAYS = {
+    "python": ("run", "submit", "subscribe", "run_async", "submit_async", "subscribe_async"),
+    "node": ("run", "queue", "subscribe"),
+}
+
+
+def _kinds(kind: str, name: str, *titles: str) -> Program:
+    """Return the program that calls a model of every kind."""
+    ways = _WAYS[kind]
+    package = titles[0]
+    clients = tuple(Client(title, package, media_rows.of_kinds(ways[:3])) for title in titles)
+    return Program(kind, name, clients, ((_AT_ONCE[0], (str(media.KINDS), *ways)),))
+
+
 PROGRAMS = (
     Program("python", "python_sync.py", (_python("fal-client"),), _RUNS),
     Program("python", "python_async.py", (_python("fal-client, async"),), _RUNS),
+    _kinds("python", "kinds.py", "fal-client", "fal-client, async"),
     Program("sdk", "sdk.py", (_SDK,), (_POLLED,)),
     Program("node", "official.mjs", (_JAVASCRIPT,), _RUNS),
+    _kinds("node", "kinds.mjs", "@fal-ai/client"),
     Program("node", "server_proxy.mjs", (_SERVER_PROXY,), (_POLLED,)),
     Program(
         "node",
         "ai_sdk.mjs",
         (_AI_SDK,),
-        (_POLLED, ((*_POLLED[0], "--media-host", "auto"), ("here",))),
+        (_POLLED, ((*_POLLED[0], "--media-host", "auto"), ("here",)), _MEDIA),
     ),
-    Program("node", "tanstack.mjs", (_TANSTACK,), (_POLLED,)),
+    Program("node", "tanstack.mjs", (_TANSTACK,), (_POLLED, _MEDIA)),
     Program("node", "serverless.mjs", (_SERVERLESS_CLIENT, _SERVERLESS_PROXY), (_POLLED,)),
-    Program("sdk", "hugging_face.py", (_HUB,), (_AT_ONCE,)),
+    Program("sdk", "hugging_face.py", (_HUB,), ((_OWN, ()),)),
     Program("sdk", "hugging_face.py", (_HUB_LOOKED_UP,), (_LOOKED_UP,), "huggingface.co"),
-    Program("node", "hugging_face.mjs", (_INFERENCE,), (_AT_ONCE,)),
+    Program("node", "hugging_face.mjs", (_INFERENCE,), ((_OWN, ()),)),
     Program("node", "hugging_face.mjs", (_INFERENCE_LOOKED_UP,), (_LOOKED_UP,), "huggingface.co"),
-    Program("sdk", "lite_llm.py", (_LITELLM, _OPENAI), (_POLLED,)),
+    Program("sdk", "lite_llm.py", (_LITELLM, _OPENAI), ((("--timing", "polls", *_OWN[2:]), ()),)),
     Program(
         "python",
         "libraries.py",

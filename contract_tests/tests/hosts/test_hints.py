@@ -54,6 +54,13 @@ def test_a_stream_of_a_model_without_one_has_a_hint(mock: Mock) -> None:
     )
 
 
+def test_a_stream_of_an_id_that_is_one_has_a_hint(mock: Mock) -> None:
+    reply = mock.run(PROMPT, "fal-ai/flux-lora/stream/stream")
+    assert reply.status_code == 404
+    hint = 'fal-ai/flux-lora/stream has /stream already; fal_client.stream takes path="" then'
+    assert reply.headers[HINT] == hint
+
+
 def test_a_local_path_as_a_file_hints_at_urls(mock: Mock) -> None:
     reply = mock.run({**PROMPT, "image_url": "photos/me.png"}, I2V_FAST)
     assert "or as a data URI" in reply.headers[HINT]

@@ -42,7 +42,9 @@ FILE = thing(
 PICTURE = thing(
     "url", url=TEXT, content_type=maybe(TEXT), file_size=maybe(WHOLE), width=WHOLE, height=WHOLE
 )
-CHUNK = thing("text", "timestamp", text=TEXT, timestamp=listed({"type": "number"}))
+TIMES: Object = {"type": "array", "items": {"type": "number"}}
+SPOKEN: dict[str, JSON] = {"text": TEXT, "timestamp": TIMES}
+CHUNK = thing("text", "timestamp", **SPOKEN)
 USAGE = thing(prompt_tokens=WHOLE, completion_tokens=WHOLE, total_tokens=WHOLE)
 NAMED: Object = {"examples": [{"url": "https://example.com/made.png", "file_name": "made.png"}]}
 MODELS: dict[str, tuple[Object, Object]] = {
@@ -89,7 +91,23 @@ MODELS: dict[str, tuple[Object, Object]] = {
         thing(text=TEXT, speed={"type": "number"}, output_format=TEXT),
         thing("audio", audio=FILE, duration_ms=WHOLE),
     ),
+    "acme/read": (thing(prompt=TEXT, voice_setting=thing(voice_id=TEXT)), thing(audio=FILE)),
+    "acme/sing": (thing(prompt=TEXT, style=TEXT), thing(audio=FILE)),
     "acme/hear": (thing(audio_url=TEXT), thing("text", text=TEXT, chunks=listed(CHUNK))),
+    "acme/tell": (
+        thing(
+            audio_url=TEXT,
+            diarize={"type": "boolean", "default": False},
+            chunk_level={"type": "string", "default": "word"},
+        ),
+        thing(
+            "text",
+            "diarization_segments",
+            text=TEXT,
+            chunks=listed(thing(**SPOKEN, speaker=TEXT)),
+            diarization_segments=listed(thing(timestamp=TIMES, speaker=TEXT)),
+        ),
+    ),
     "acme/split": (
         thing(audio_url=TEXT, stems=listed({"enum": ["vocals", "drums", "bass"]})),
         thing(vocals=maybe(FILE), drums=maybe(FILE), bass=maybe(FILE)),
@@ -98,7 +116,12 @@ MODELS: dict[str, tuple[Object, Object]] = {
         thing(prompt=TEXT, seed=WHOLE, reasoning={"type": "boolean"}),
         {
             **thing(
-                "output", output=TEXT, reasoning=maybe(TEXT), usage=maybe(USAGE), loudness=WHOLE
+                "output",
+                output=TEXT,
+                reasoning=maybe(TEXT),
+                usage=maybe(USAGE),
+                loudness=WHOLE,
+                finish_reason=TEXT,
             ),
             "examples": [{"output": "x", "loudness": 7}],
         },
@@ -246,6 +269,10 @@ def test_speech_is_as_long_as_its_text_takes(any_mock: Mock) -> None:
         assert file.seconds == pytest.approx(output["duration_ms"] / 1000, abs=0.1)
         lengths.append(file.seconds)
     assert lengths == pytest.approx([2, 6, 3], abs=0.1)
+    # A prompt is spoken where the input says by what voice.
+    said = [made(any_mock, name, prompt="a" * 45)["audio"] for name in ("acme/read", "acme/sing")]
+    files = [opened(one["url"], "audio/wav", any_mock.http.get(one["url"]).content) for one in said]
+    assert [file.seconds for file in files] == [3, 10]
 
 
 def test_the_parts_of_a_transcript_make_it_up_and_rise_within_the_sound(any_mock: Mock) -> None:
@@ -256,6 +283,21 @@ def test_the_parts_of_a_transcript_make_it_up_and_rise_within_the_sound(any_mock
     assert times == sorted(times)
     assert (times[0], times[-1], len(output["chunks"])) == (0, 20, 5)
     assert made(any_mock, "acme/hear", audio_url=sound) == output
+
+
+def test_who_speaks_is_told_where_the_input_asks_for_it(any_mock: Mock) -> None:
+    sound = inline(Wanted("wav", seconds=3.337), "audio/wav")
+    silent = made(any_mock, "acme/tell", audio_url=sound)
+    assert silent["diarization_segments"] == []
+    assert {len(chunk["text"].split()) for chunk in silent["chunks"]} == {1}
+    assert all(chunk.get("speaker") is None for chunk in silent["chunks"])
+    told = made(any_mock, "acme/tell", audio_url=sound, diarize=True)
+    parts = [*told["chunks"], *told["diarization_segments"]]
+    assert {part["speaker"] for part in parts} == {"SPEAKER_00"}
+    # To a hundredth, and not behind the end.
+    assert told["chunks"][-1]["timestamp"][1] == 3.33
+    whole = made(any_mock, "acme/tell", audio_url=sound, diarize=True, chunk_level="none")
+    assert (whole["chunks"], len(whole["diarization_segments"])) == ([], 1)
 
 
 def test_optional_files_are_there_where_the_input_asks_for_them(any_mock: Mock) -> None:
@@ -272,7 +314,7 @@ def test_text_follows_from_the_input_and_tokens_add_up(any_mock: Mock) -> None:
     assert usage["prompt_tokens"] + usage["completion_tokens"] == usage["total_tokens"]
     assert made(any_mock, "acme/talk", prompt="Say", seed=1) == output
     assert made(any_mock, "acme/talk", prompt="Say", seed=2)["output"] != output["output"]
-    assert output["reasoning"] is None
+    assert (output["reasoning"], output["finish_reason"]) == (None, "stop")
     assert made(any_mock, "acme/talk", prompt="Say", reasoning=True)["reasoning"]
     assert (output["loudness"], "loudness" in reply.headers["x-falkit-hint"]) == (7, True)
     assert "only the document's example: loudness" in reply.headers["x-falkit-hint"]

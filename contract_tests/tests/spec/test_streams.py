@@ -28,6 +28,7 @@ def test_the_vendored_endpoints_that_stream() -> None:
         "fal-ai/flux/schnell",
         "fal-ai/flux-lora",
         "fal-ai/flux-lora/stream",
+        "openai/gpt-image-2",
         "fal-ai/speech-to-text/stream",
         "openrouter/router",
     }

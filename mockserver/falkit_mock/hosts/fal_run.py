@@ -117,6 +117,9 @@ def _nothing_there(catalog: Catalog, app: str, path: str) -> str:
         raise application_not_found(app.rpartition("/")[2], unknown)
     if match is not None:
         way = ""
+        if match.rest in WAYS and match.endpoint.id.endswith(f"/{match.rest}"):
+            name = f"fal_client.{match.rest}"
+            return f'{match.endpoint.id} has /{match.rest} already; {name} takes path="" then'
         if match.rest in WAYS:
             way = f", and no overlay says that it has /{match.rest} (docs/streams.md)"
         return f"{match.endpoint.id} answers a plain POST{way}; {unknown}"

@@ -17,7 +17,7 @@ from falkit_mock.hosts import RequestContext, unless_gone
 from falkit_mock.hosts.faults import note_job
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Stream, outcome_reply
 from falkit_mock.service.outcomes import read_request
-from falkit_mock.service.partials import chunks, last, partials
+from falkit_mock.service.partials import chunks, last, partials, response_events
 from falkit_mock.service.service import Service
 from falkit_mock.service.workflows import failed
 from falkit_spec.streams import STREAM
@@ -26,19 +26,19 @@ from falkit_spec.types import Object, is_object
 # Seconds between the comments that keep a silent stream open (wire.md §3.3).
 KEEP_ALIVE = 15.0
 # What an OpenAI client puts behind the base URL that it is given.
-_CHAT = "/chat/completions"
+_CHAT, _RESPONSES = "/chat/completions", "/v1/responses"
 
 
 def is_streamed(request: ModelRequest) -> bool:
     """Tell whether a call is answered by events."""
     return request.endpoint is not None and (
-        request.path.endswith(f"/{STREAM}") or streams_chat(request)
+        request.path.endswith(f"/{STREAM}") or streams_openai(request)
     )
 
 
-def streams_chat(request: ModelRequest) -> bool:
-    """Tell whether a call is of OpenAI's chat completions, and asks for a stream."""
-    return request.path.endswith(_CHAT) and request.input.get("stream") is True
+def streams_openai(request: ModelRequest) -> bool:
+    """Tell whether a call is of what OpenAI's clients call, and asks for a stream."""
+    return request.path.endswith((_CHAT, _RESPONSES)) and request.input.get("stream") is True
 
 
 async def streamed(
@@ -82,8 +82,8 @@ class _Told:
         self._job = job
         self._parsed = parsed
         self._request = request
-        # A chat completion is streamed in OpenAI's own way.
-        self._chat = streams_chat(request)
+        # What OpenAI's clients call is streamed in OpenAI's own way.
+        self._openai = streams_openai(request)
 
     async def events(self) -> AsyncGenerator[bytes]:
         """Yield events over the time that the job runs; end the job if the caller hangs up."""
@@ -112,7 +112,7 @@ class _Told:
                 await clock.wait(min(following, job.ends, silent_since + KEEP_ALIVE), waiter)
             outcome = await service.outcome(job)
             yield _event(self._last(outcome, partial[:sent]))
-            if self._chat and outcome.ok:
+            if self._openai and outcome.ok:
                 yield b"data: [DONE]\n\n"
         except (CancelledError, GeneratorExit):
             service.leave(job)
@@ -134,12 +134,17 @@ class _Told:
         output = parse_body(success.body)
         if not is_object(output):
             return ()
-        if self._chat:
-            events = chunks(output, parsed.input)[:-1]
+        if self._openai:
+            events = self._openai_events(output)[:-1]
             return events if outcome.ok else events[: len(events) // 2]
         # In a thread, since it may have pictures to draw.
         events = await to_thread(partials, output, parsed, self._job.id)
         return events if ok else events[: len(events) // 2]
+
+    def _openai_events(self, output: Object) -> Sequence[Object]:
+        if self._request.path.endswith(_CHAT):
+            return chunks(output, self._parsed.input)
+        return response_events(output)
 
     def _last(self, outcome: Outcome, told: Sequence[Object]) -> Object:
         output = parse_body(outcome.body)
@@ -153,8 +158,8 @@ class _Told:
             return {"detail": outcome.body.decode("utf-8", "replace")}
         if workflow is not None:
             return {"type": "output", "output": output}
-        if self._chat and outcome.ok:
-            return chunks(output, self._parsed.input)[-1]
+        if self._openai and outcome.ok:
+            return self._openai_events(output)[-1]
         return last(output, self._parsed.endpoint) if outcome.ok else output
 
 

@@ -16,8 +16,8 @@ from falkit_mock.outputs.draft import MISSING, Draft, Step
 from falkit_mock.outputs.fields import Fields, fields_of
 from falkit_mock.outputs.figures import NOTHING_SEEN, Figures, Seen
 from falkit_mock.outputs.kinds import file_in, words
+from falkit_mock.outputs.openai import shape_of
 from falkit_mock.outputs.plan import Planner, ours
-from falkit_mock.outputs.texts import chat_completion
 from falkit_spec import JSON, Endpoint
 from falkit_spec.schema import ordered
 from falkit_spec.types import Object, is_object
@@ -88,7 +88,7 @@ def _plan(endpoint: Endpoint) -> Plan:
     names = tuple(islice(ordered(endpoint.input_schema), _MOST_FIELDS))
     spelt = words(endpoint.id.partition("/")[2])
     scales = any(word.startswith(("upscal", "superres", "esrgan", "super")) for word in spelt)
-    write = _chat if spelt[-2:] == ["chat", "completions"] else planner.plan()
+    write = shape_of(endpoint.id) or planner.plan()
     hint, example = None, endpoint.example_output()
     if exampled := planner.exampled:
         more = f", and {len(exampled) - _NAMED} more" if len(exampled) > _NAMED else ""
@@ -102,12 +102,6 @@ def _plan(endpoint: Endpoint) -> Plan:
         hint,
     )
     return plan
-
-
-def _chat(draft: Draft) -> JSON:
-    created = int(draft.request_id.replace("-", "")[:12] or "0", 16) // 1000
-    model = draft.input.get("model")
-    return chat_completion(draft.request_id, model, draft.text, draft.prompt, created)
 
 
 def _repaired(endpoint: Endpoint, output: object, draft: Draft) -> JSON:

@@ -16,6 +16,7 @@ from falkit_mock.outputs.figures import Figures, Size, whole
 from falkit_mock.outputs.kinds import MEDIA_TYPES, Kind
 from falkit_mock.outputs.texts import Row, made_up, tokens
 from falkit_spec import JSON
+from falkit_spec.types import is_object
 
 
 class Missing(Enum):
@@ -106,10 +107,13 @@ class Draft:
         """What the input asks, in words."""
         if text := self.figures.text:
             return text
-        messages = self.input.get("messages")
+        messages = self.input.get("messages", self.input.get("input"))
+        if isinstance(messages, str):
+            return messages
         listed = messages if isinstance(messages, list) else []
-        said = [one.get("content") for one in listed if isinstance(one, dict)]
-        return " ".join(text for text in said if isinstance(text, str))
+        return " ".join(
+            filter(None, (_said(one.get("content")) for one in listed if is_object(one)))
+        )
 
     @property
     def asked_tokens(self) -> int:
@@ -186,6 +190,15 @@ class Draft:
                 file.holder["url"] = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
             elif self.inline:
                 hints.append(f"sync_mode: {len(data)} bytes are served by URL all the same")
+
+
+def _said(content: JSON) -> str:
+    """Return the text of a message: a text, or parts of which some have one."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = (part.get("text") for part in parts if is_object(part))
+    return " ".join(text for text in texts if isinstance(text, str))
 
 
 def _small(size: Size) -> Size:

@@ -31,6 +31,8 @@ class Fields:
     sounds: Names
     silences: Names
     texts: Names
+    spoken: bool
+    """Whether the text is one that is spoken, and takes as long."""
     speeds: Names
     formats: Names
     sample_rates: Names
@@ -69,6 +71,7 @@ _TEXTS = (
     *("text", "prompt", "input", "gen_text", "script", "lyrics", "text_input", "dialogue"),
     *("tts_text", "inputs", "lyrics_prompt", "sentence"),
 )
+_SPOKEN = frozenset(("text", "script", "gen_text"))
 _RATES = (
     *("fps", "frames_per_second", "frame_rate", "output_fps", "target_fps", "video_fps"),
     *("framerate", "export_fps", "frames_per_sec"),
@@ -124,6 +127,7 @@ def fields_of(names: Iterable[str], scales: bool) -> Fields:
         sounds=tuple(name for name in names if name in _SOUNDS),
         silences=tuple(name for name in names if name in _SILENCES),
         texts=known(_TEXTS),
+        spoken=bool(there & _SPOKEN) or any({"voice", "voices"} & {*words(n)} for n in names),
         speeds=known(("speed", "speaking_rate", "speech_rate")),
         formats=tuple(
             name

@@ -190,7 +190,7 @@ class Figures:
 
     @property
     def _spoken(self) -> float | None:
-        if "text" not in self.fields.texts and not {"script", "gen_text"} & {*self.fields.texts}:
+        if not self.fields.spoken:
             return None
         speed = self._first(self.fields.speeds) or self._set("speed") or 1.0
         return max(len(self.text) / SPOKEN / min(max(speed, 0.1), 10.0), 1.0)

@@ -225,7 +225,10 @@ class Planner:
         above = above | refs
         if is_of_rows(part, self._root, spelt):
             step = self._value(part, names, first, above)
-            return rows_of(step, by_word="words" in spelt or "word" in spelt)
+            by_word = "words" in spelt or "word" in spelt
+            step = rows_of(step, by_word=by_word, chunks="chunks" in spelt)
+            who = None if low else self._asks.who(names[0] if names else "")
+            return step if who is None else lambda draft: step(draft) if who(draft.input) else []
         if not part and "timestamps" in spelt:
             return rows_of(_row, by_word=True)
         if type_of(part) in ("number", "integer") and "timestamp" in spelt:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-
-from falkit_spec import JSON
+from math import floor
 
 _WORDS = (
     *("the", "a", "one", "every", "some", "quiet", "early", "small"),
@@ -69,31 +68,11 @@ def rows(text: str, seconds: float, *, by_word: bool) -> Sequence[Row]:
     found: list[Row] = []
     for place in range(count):
         first, last = (len(spoken) * (place + step) // count for step in (0, 1))
-        start, end = (round(seconds * (place + step) / count, 2) for step in (0, 1))
-        found.append(Row(place, " ".join(spoken[first:last]), start, min(end, seconds)))
+        start, end = (_hundredths(seconds * (place + step) / count) for step in (0, 1))
+        found.append(Row(place, " ".join(spoken[first:last]), start, end))
     return found
 
 
-def chat_completion(
-    request_id: str, model: JSON, answer: str, prompt: str, created: int
-) -> dict[str, JSON]:
-    """Return an answer in the shape that OpenAI's chat completions have."""
-    asked, answered = tokens(prompt), tokens(answer)
-    return {
-        "id": f"chatcmpl-{request_id}",
-        "object": "chat.completion",
-        "created": created,
-        "model": model if isinstance(model, str) else "falkit",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": answer},
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {
-            "prompt_tokens": asked,
-            "completion_tokens": answered,
-            "total_tokens": asked + answered,
-        },
-    }
+def _hundredths(seconds: float) -> float:
+    """Return seconds as models of speech tell them, never behind the sound's end."""
+    return floor(round(seconds * 100, 6)) / 100

@@ -43,6 +43,9 @@ def echoed(name: str, kind: JSON, schema: Object) -> Echo:
 
 # So many fields of an input may ask for an output.
 _MOST_ASKING = 500
+# Words of a flag that asks who speaks, and of what it asks for.
+_WHO = frozenset(("diarize", "diarization"))
+_SPEAKERS = frozenset(("speaker", "speakers", "diarization"))
 # Words that say nothing of which output it is.
 _GENERIC = frozenset(("output", "file", "url", "image", "video", "result"))
 
@@ -74,7 +77,14 @@ class Asks:
         for flag, stems in self._flags if core else ():
             if core <= stems:
                 return _is_set(flag)
-        return None
+        return self.who(name)
+
+    def who(self, name: str) -> Callable[[Mapping[str, JSON]], bool] | None:
+        """Return what tells whether an input asks who speaks, of an output that says it."""
+        if _SPEAKERS.isdisjoint(words(name)):
+            return None
+        asking = (flag for flag, stems in self._flags if not _WHO.isdisjoint(stems))
+        return _is_set(flag) if (flag := next(asking, None)) else None
 
 
 def _stems(name: str) -> frozenset[str]:
@@ -215,6 +225,8 @@ def text(schema: Object, names: Sequence[str], exampled: bool) -> Step | None:
         return _fitting(schema, write)
     if "speaker" in spelt:
         return lambda draft: "SPEAKER_00"
+    if name in ("finish_reason", "stop_reason"):
+        return lambda draft: "stop"
     if spelt[-1:] == ["id"]:
         return _fitting(schema, lambda draft: _HEX.sub("", draft.request_id)[-12:])
     if exampled or not name:
@@ -263,11 +275,13 @@ def is_of_rows(item: Object, root: Object, spelt: list[str]) -> bool:
     return timed or (bool(fields & {"start", "start_time"}) and bool(fields & {"end", "end_time"}))
 
 
-def rows_of(step: Step, *, by_word: bool) -> Step:
+def rows_of(step: Step, *, by_word: bool, chunks: bool = False) -> Step:
     """Return what writes an item for each part of the text that is heard, or spoken."""
 
     def write(draft: Draft) -> JSON:
         figures = draft.figures
+        if chunks and draft.input.get("chunk_level") == "none":
+            return []
         heard = _hears(draft) or not figures.text
         said = draft.heard if heard else figures.text
         seconds = figures.heard_seconds if heard else figures.sound_seconds

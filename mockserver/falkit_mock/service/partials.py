@@ -65,6 +65,37 @@ def chunks(output: Mapping[str, JSON], input: Mapping[str, JSON]) -> list[Object
     return events
 
 
+def response_events(output: Mapping[str, JSON]) -> list[Object]:
+    """Return an answer as OpenAI's responses stream it: its start, its text in pieces, its end."""
+    items = output.get("output")
+    item = items[0] if is_array(items) and items else {}
+    item = item if is_object(item) else {}
+    parts = item.get("content")
+    part = parts[0] if is_array(parts) and parts else {}
+    part = part if is_object(part) else {}
+    text = str(part.get("text") or "")
+    begun: Object = {**output, "status": "in_progress", "output": [], "usage": None}
+    empty: Object = {**item, "status": "in_progress", "content": []}
+    of_item: Object = {"item_id": item.get("id"), "output_index": 0}
+    of_part: Object = {**of_item, "content_index": 0}
+    deltas = [
+        {"type": "response.output_text.delta", **of_part, "delta": word, "logprobs": []}
+        for word in _WORD.findall(text)
+    ]
+    events: list[Object] = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.in_progress", "response": begun},
+        {"type": "response.output_item.added", "output_index": 0, "item": empty},
+        {"type": "response.content_part.added", **of_part, "part": {**part, "text": ""}},
+        *deltas,
+        {"type": "response.output_text.done", **of_part, "text": text, "logprobs": []},
+        {"type": "response.content_part.done", **of_part, "part": part},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": {**output}},
+    ]
+    return [{**event, "sequence_number": place} for place, event in enumerate(events)]
+
+
 def last(output: Mapping[str, JSON], endpoint: Endpoint) -> Object:
     """Return the last event, which is the output; one that may be partial says that it isn't."""
     told = PARTIAL in output or PARTIAL in ordered(endpoint.output_schema)

@@ -2,8 +2,8 @@
 
 import { fal } from "@fal-ai/client";
 
-import { CHAT, ENDPOINT, FROM_IMAGE, PAINT, SOCKET, WORKFLOW } from "./telling.mjs";
-import { download, input, picture, telling } from "./telling.mjs";
+import { CHAT, ENDPOINT, FROM_IMAGE, PAINT, SOCKET, STREAM, WORKFLOW } from "./telling.mjs";
+import { content, download, input, picture, telling } from "./telling.mjs";
 
 const tell = telling("@fal-ai/client");
 // Above 90 MiB it uploads in parts.
@@ -116,16 +116,16 @@ async function events(endpoint, more = {}) {
 // Sends an input for each answer; then one that is wrong, and waits for the error.
 const realtime = () =>
   new Promise((resolve) => {
-    const answers = [];
+    const files = [];
     const connection = fal.realtime.connect(SOCKET, {
       throttleInterval: 0,
       onResult: (result) => {
-        answers.push(Object.keys(result));
-        connection.send(answers.length < 3 ? { ...input, seed: answers.length } : {});
+        files.push(content("image", "image/jpeg", result.image.content));
+        connection.send(files.length < 3 ? { ...input, seed: files.length } : {});
       },
       onError: (error) => {
         connection.close();
-        resolve({ answers, error: error.message });
+        resolve({ files, error: error.message });
       },
     });
     connection.send({ ...input, seed: 0 });
@@ -134,6 +134,7 @@ const realtime = () =>
 const streams = {
   stream_text: () => events(CHAT, { model: "some/model" }),
   stream_pictures: () => events(PAINT),
+  stream_of_id: () => events(STREAM),
   workflow: () => events(WORKFLOW),
   realtime,
 };

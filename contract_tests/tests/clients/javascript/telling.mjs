@@ -3,6 +3,7 @@
 export const ENDPOINT = "fal-ai/ltx-2/text-to-video";
 export const FROM_IMAGE = "fal-ai/ltx-2/image-to-video/fast";
 export const [CHAT, PAINT] = ["openrouter/router", "fal-ai/flux/dev"];
+export const STREAM = "fal-ai/flux-lora/stream";
 // Of documents of a user's own.
 export const [WORKFLOW, SOCKET] = ["workflows/acme/sticker", "acme/canvas"];
 export const input = { prompt: "A lighthouse in the rain" };
@@ -30,6 +31,25 @@ export async function picture() {
   ]);
 }
 
+// Two seconds of silence, as WAV.
+export function sound() {
+  const size = 2 * 2 * 8000;
+  const head = Buffer.alloc(44);
+  head.write("RIFF", 0);
+  head.writeUInt32LE(36 + size, 4);
+  head.write("WAVEfmt ", 8);
+  head.writeUInt32LE(16, 16);
+  head.writeUInt16LE(1, 20);
+  head.writeUInt16LE(1, 22);
+  head.writeUInt32LE(8000, 24);
+  head.writeUInt32LE(16000, 28);
+  head.writeUInt16LE(2, 32);
+  head.writeUInt16LE(16, 34);
+  head.write("data", 36);
+  head.writeUInt32LE(size, 40);
+  return Buffer.concat([head, Buffer.alloc(size)]);
+}
+
 // Describes the bytes of a file.
 export const file = (status, type, bytes) => ({
   status,
@@ -38,13 +58,32 @@ export const file = (status, type, bytes) => ({
   kind: Buffer.from(bytes.slice(4, 8)).toString("latin1"),
 });
 
+// The same with the bytes, for who opens it.
+export const content = (name, type, bytes) => ({
+  name,
+  type,
+  data: Buffer.from(bytes).toString("base64"),
+});
+
+export async function kept(url) {
+  const reply = await fetch(url);
+  if (!reply.ok) throw new Error(`${reply.status} of ${url}`);
+  return content(url, reply.headers.get("content-type"), await reply.arrayBuffer());
+}
+
+// The URLs in an output, in their order.
+export function urlsIn(output) {
+  if (typeof output === "string") return output.startsWith("https://") ? [output] : [];
+  return output && typeof output === "object" ? Object.values(output).flatMap(urlsIn) : [];
+}
+
 export async function download(url) {
   const reply = await fetch(url);
   const bytes = new Uint8Array(await reply.arrayBuffer());
   return file(reply.status, reply.headers.get("content-type"), bytes);
 }
 
-function errorOf(error) {
+export function errorOf(error) {
   const { name, message, status, statusCode, body, detail } = error;
   return { name, message, status_code: status ?? statusCode, body, detail };
 }

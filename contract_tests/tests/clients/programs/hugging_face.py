@@ -20,12 +20,20 @@ from huggingface_hub.hf_api import InferenceProviderMapping
 from huggingface_hub.inference._providers._common import HARDCODED_MODEL_INFERENCE_MAPPING
 from PIL import Image
 
-from clients.programs.telling import ENDPOINT, FROM_IMAGE, INPUT, tell
+from clients.programs.telling import ENDPOINT, FROM_IMAGE, INPUT, content, sound, tell
 
 CLIENT = "huggingface_hub"
 PROMPT = INPUT["prompt"]
 MODEL, MODEL_FROM_IMAGE = "Lightricks/LTX-2", "Lightricks/LTX-2-from-image"
-IMAGES = "black-forest-labs/FLUX.1-schnell"
+# What the Hub says of them.
+KNOWN = {
+    "black-forest-labs/FLUX.1-schnell": ("fal-ai/flux/schnell", "text-to-image"),
+    "black-forest-labs/FLUX.2-dev": ("fal-ai/flux-2/edit", "image-to-image"),
+    "briaai/RMBG-2.0": ("fal-ai/bria/background/remove", "image-segmentation"),
+    "hexgrad/Kokoro-82M": ("fal-ai/kokoro/american-english", "text-to-speech"),
+    "openai/whisper-large-v3": ("fal-ai/whisper", "automatic-speech-recognition"),
+    "tencent/HunyuanVideo": ("fal-ai/hunyuan-video", "text-to-video"),
+}
 
 
 def know(model: str, endpoint: str, task: str) -> None:
@@ -44,11 +52,51 @@ def clip(content: bytes) -> dict[str, object]:
     }
 
 
+def picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (640, 360), "navy").save(file, "JPEG")
+    return file.getvalue()
+
+
 def from_image(client: Any) -> object:
-    picture = io.BytesIO()
-    Image.new("RGB", (640, 360), "navy").save(picture, "JPEG")
-    made = client.image_to_video(picture.getvalue(), model=MODEL_FROM_IMAGE, prompt=PROMPT)
-    return clip(made)
+    return clip(client.image_to_video(picture(), model=MODEL_FROM_IMAGE, prompt=PROMPT))
+
+
+def files(made: Any) -> object:
+    """Tell of a picture of Pillow's, which is what the client returns."""
+    file = io.BytesIO()
+    made.save(file, made.format)
+    return {"files": [content("made", f"image/{made.format.lower()}", file.getvalue())]}
+
+
+def image(client: Any) -> object:
+    size = {"width": 512, "height": 320}
+    model = "black-forest-labs/FLUX.1-schnell"
+    return files(client.text_to_image(PROMPT, model=model, seed=4, **size))
+
+
+def image_edited(client: Any) -> object:
+    model = "black-forest-labs/FLUX.2-dev"
+    return files(client.image_to_image(picture(), prompt=PROMPT, model=model))
+
+
+def segments(client: Any) -> object:
+    [found] = client.image_segmentation(picture(), model="briaai/RMBG-2.0")
+    return files(found.mask)
+
+
+def speech(client: Any) -> object:
+    made = client.text_to_speech(PROMPT, model="hexgrad/Kokoro-82M")
+    return {"files": [content("speech.wav", "audio/wav", made)]}
+
+
+def transcript(client: Any) -> object:
+    return client.automatic_speech_recognition(sound(), model="openai/whisper-large-v3").text
+
+
+def video_of_frames(client: Any) -> object:
+    made = client.text_to_video(PROMPT, model="tencent/HunyuanVideo", seed=4)
+    return {"files": [content("video.mp4", "video/mp4", made)]}
 
 
 def main() -> None:
@@ -58,13 +106,15 @@ def main() -> None:
         return
     know(MODEL, ENDPOINT, "text-to-video")
     know(MODEL_FROM_IMAGE, FROM_IMAGE, "image-to-video")
-    know(IMAGES, "fal-ai/imagen4/preview", "text-to-image")
+    for model, (endpoint, task) in KNOWN.items():
+        know(model, endpoint, task)
     by_token = InferenceClient(provider="fal-ai", api_key="hf_falkit")
     tell(CLIENT, "video", lambda: clip(by_key.text_to_video(PROMPT, model=MODEL)))
     tell(CLIENT, "video_of_image", lambda: from_image(by_key))
     tell(CLIENT, "video_routed", lambda: clip(by_token.text_to_video(PROMPT, model=MODEL)))
     tell(CLIENT, "video_of_image_routed", lambda: from_image(by_token))
-    tell(CLIENT, "image", lambda: by_token.text_to_image(PROMPT, model=IMAGES))
+    for work in (image, image_edited, segments, speech, transcript, video_of_frames):
+        tell(CLIENT, work.__name__, lambda: work(by_token))  # noqa: B023 # called before the next
 
 
 main()

@@ -6,15 +6,20 @@
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+import base64
+import io
 import os
+from typing import Any
 
 # It fetches a list of prices otherwise, from a host that isn't fal's.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
+import httpx
 import litellm
 from openai import OpenAI
+from PIL import Image
 
-from clients.programs.telling import ENDPOINT, INPUT, tell
+from clients.programs.telling import ENDPOINT, INPUT, kept, tell
 
 CLIENT = "litellm"
 MODEL = f"fal_ai/{ENDPOINT}"
@@ -46,8 +51,46 @@ def video_of_seconds() -> object:
     return {"status": done["status"], "error": str(done["error"])}
 
 
-def image() -> object:
-    return litellm.image_generation(model="fal_ai/fal-ai/imagen4/preview", prompt=PROMPT)
+def files(made: Any) -> object:
+    told = [one.provider_specific_fields for one in made.data]
+    return {"files": [kept(one.url, httpx.get(one.url)) for one in made.data], "told": told}
+
+
+def picture() -> io.BytesIO:
+    file = io.BytesIO()
+    Image.new("RGB", (640, 360), "navy").save(file, "PNG")
+    file.seek(0)
+    file.name = "picture.png"
+    return file
+
+
+def images() -> object:
+    size = {"n": 2, "size": "1792x1024"}
+    return files(litellm.image_generation("A boat", model="fal_ai/fal-ai/flux/schnell", **size))
+
+
+def images_of_ratio() -> object:
+    size = {"n": 2, "size": "1792x1024"}
+    return files(litellm.image_generation("A boat", model="fal_ai/fal-ai/imagen4/preview", **size))
+
+
+def image_alone() -> object:
+    return files(litellm.image_generation("A boat", model="fal_ai/bria/text-to-image/3.2"))
+
+
+def image_edited() -> object:
+    made = litellm.image_edit(model="fal_ai/fal-ai/nano-banana-2", image=picture(), prompt=PROMPT)
+    return files(made)
+
+
+def vision() -> object:
+    url = f"data:image/png;base64,{base64.b64encode(picture().getvalue()).decode()}"
+    parts = [{"type": "text", "text": PROMPT}, {"type": "image_url", "image_url": {"url": url}}]
+    messages = [{"role": "user", "content": parts}]
+    model = "fal_ai/fal-ai/moondream3-preview/query"
+    choice = litellm.completion(model=model, messages=messages).choices[0]
+    assert choice.finish_reason == "stop", choice
+    return choice.message.content
 
 
 def openai() -> OpenAI:  # pyright: ignore[reportUnknownParameterType]
@@ -70,7 +113,34 @@ def chat_stream() -> object:
     return [chunk.choices[0].delta.content or "" for chunk in chunks]
 
 
-for work in (video, video_of_seconds, image):
+def respond() -> object:
+    done = openai().responses.create(model="some/model", input=PROMPT)
+    assert done.usage.total_tokens == done.usage.input_tokens + done.usage.output_tokens
+    return done.output_text
+
+
+def respond_stream() -> object:
+    with openai().responses.stream(model="some/model", input=PROMPT) as stream:
+        pieces = [event.delta for event in stream if event.type == "response.output_text.delta"]
+        assert "".join(pieces) == stream.get_final_response().output_text
+        return "".join(pieces)
+
+
+def embed() -> object:
+    texts = ["A boat", "A harbour", "A boat"]
+    done = openai().embeddings.create(model="some/model", input=texts, dimensions=512)
+    return [one.embedding for one in done.data]
+
+
+for work in (
+    video,
+    video_of_seconds,
+    images,
+    images_of_ratio,
+    image_alone,
+    image_edited,
+    vision,
+):
     tell(CLIENT, work.__name__, work)
-for work in (chat, chat_stream):
+for work in (chat, chat_stream, respond, respond_stream, embed):
     tell("openai", work.__name__, work)

@@ -20,7 +20,9 @@ from clients.programs.telling import (
     INPUT,
     PAINT,
     SOCKET,
+    STREAM,
     WORKFLOW,
+    content,
     file,
     tell_async,
 )
@@ -124,9 +126,10 @@ async def client_timeout() -> object:
         return {"message": str(late), "error_type": getattr(status, "error_type", None)}
 
 
-async def events(endpoint: str, **more: object) -> object:
+async def events(endpoint: str, path: str = "/stream", **more: object) -> object:
     arguments = {**INPUT, **more}
-    return [event async for event in fal_client.stream_async(endpoint, arguments=arguments)]
+    stream = fal_client.stream_async(endpoint, arguments=arguments, path=path)
+    return [event async for event in stream]
 
 
 async def realtime() -> object:
@@ -138,7 +141,10 @@ async def realtime() -> object:
         try:
             await connection.recv()
         except RealtimeError as error:
-            return {"answers": [list(one or {}) for one in answers], "error": str(error)}
+            files = [
+                content("image", "image/jpeg", one["image"]["content"]) for one in answers if one
+            ]
+            return {"files": files, "error": str(error)}
     return {}
 
 
@@ -146,6 +152,8 @@ async def main() -> None:
     if sys.argv[1:] == ["streams"]:
         await tell_async(CLIENT, "stream_text", events(CHAT, model="some/model"))
         await tell_async(CLIENT, "stream_pictures", events(PAINT))
+        await tell_async(CLIENT, "stream_of_id", events(STREAM, path=""))
+        await tell_async(CLIENT, "stream_of_stream", events(STREAM))
         await tell_async(CLIENT, "workflow", events(WORKFLOW))
         await tell_async(CLIENT, "realtime", realtime())
         return

@@ -19,7 +19,9 @@ from clients.programs.telling import (
     INPUT,
     PAINT,
     SOCKET,
+    STREAM,
     WORKFLOW,
+    content,
     file,
     tell,
 )
@@ -129,6 +131,14 @@ def stream_pictures() -> object:
     return list(fal_client.stream(PAINT, arguments=INPUT))
 
 
+def stream_of_id() -> object:
+    return list(fal_client.stream(STREAM, arguments=INPUT, path=""))
+
+
+def stream_of_stream() -> object:
+    return list(fal_client.stream(STREAM, arguments=INPUT))
+
+
 def workflow() -> object:
     return list(fal_client.stream(WORKFLOW, arguments=INPUT))
 
@@ -142,13 +152,17 @@ def realtime() -> object:
         try:
             connection.recv()
         except RealtimeError as error:
-            return {"answers": [list(one or {}) for one in answers], "error": str(error)}
+            files = [
+                content("image", "image/jpeg", one["image"]["content"]) for one in answers if one
+            ]
+            return {"files": files, "error": str(error)}
     return {}
 
 
 def main() -> None:
     if sys.argv[1:] == ["streams"]:
-        for work in (stream_text, stream_pictures, workflow, realtime):
+        of_id = (stream_of_id, stream_of_stream)
+        for work in (stream_text, stream_pictures, *of_id, workflow, realtime):
             tell(CLIENT, work.__name__, work)
         return
     if sys.argv[1:] == ["late"]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+import wave
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 ENDPOINT = "fal-ai/ltx-2/text-to-video"
 FROM_IMAGE = "fal-ai/ltx-2/image-to-video/fast"
 CHAT, PAINT = "openrouter/router", "fal-ai/flux/dev"
+STREAM = "fal-ai/flux-lora/stream"
 # Of documents of a user's own.
 WORKFLOW, SOCKET = "workflows/acme/sticker", "acme/canvas"
 INPUT = {"prompt": "A lighthouse in the rain"}
@@ -54,3 +58,34 @@ def file(status: int, headers: Mapping[str, Any], content: bytes) -> dict[str, o
         "size": len(content),
         "kind": content[4:8].decode("latin-1"),
     }
+
+
+def kept(name: str, reply: Any) -> dict[str, str]:
+    """Return a file that was downloaded, with its bytes; the reply is one of httpx's."""
+    reply.raise_for_status()
+    return content(name, reply.headers["content-type"], reply.content)
+
+
+def content(name: str, media_type: str, data: bytes) -> dict[str, str]:
+    """Return a file with its bytes, for who opens it."""
+    return {"name": name, "type": media_type, "data": base64.b64encode(data).decode()}
+
+
+def urls_in(output: Any) -> Iterator[str]:
+    """Yield the URLs in an output, in their order."""
+    if isinstance(output, str) and output.startswith("https://"):
+        yield output
+    elif isinstance(output, dict):
+        yield from urls_in([*output.values()])  # pyright: ignore[reportUnknownArgumentType] # any JSON
+    elif isinstance(output, list):
+        for part in output:  # pyright: ignore[reportUnknownVariableType] # any JSON
+            yield from urls_in(part)
+
+
+def sound() -> bytes:
+    """Return two seconds of silence, as WAV."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setparams((1, 2, 8000, 0, "NONE", ""))
+        out.writeframes(bytes(2 * 2 * 8000))
+    return file.getvalue()
