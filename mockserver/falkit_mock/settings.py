@@ -308,8 +308,11 @@ def _output(source: Any) -> list[Rule]:
 def _with_texts(source: Any) -> Any:
     """Return a table whose output may be a path object."""
     checks.checked(source, checks.is_table(source), "is no output; give text or a table")
-    output: Any = source.get("output")
-    return {**source, "output": fspath(output)} if hasattr(output, "__fspath__") else source
+    table: dict[str, Any] = {**source}
+    output: Any = table.get("output")
+    if hasattr(output, "__fspath__"):
+        table["output"] = fspath(output)
+    return table
 
 
 def _assumptions(value: Any) -> Assumptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,6 +17,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from falkit import Settings
 from falkit_fixtures.images import sample
+from falkit_fixtures.making import make
+from falkit_fixtures.wanted import Wanted
 from own_documents import EVIDENCE, data_of, overlay, write
 from serving import KEY, PATIENCE, Mock, Serve, WatchedClock, running
 
@@ -100,6 +103,16 @@ def test_inputs_are_answered_in_their_order_and_form(mock: Mock, path: str) -> N
         OWN,
     }
     assert len(jobs) == 3
+
+
+def test_a_pinned_picture_is_answered(mock: Mock) -> None:
+    data = make(Wanted("png", width=16, height=16))
+    url = f"data:image/png;base64,{b64encode(data).decode()}"
+    rule = {"output": {"image": {"url": url}}, "endpoint": PAINT}
+    assert mock.http.post("/__falkit/rules", json={"rule": rule}).status_code == 201
+    with opened(mock) as socket:
+        socket.send(packed(ASKED))
+        assert told(socket)["image"]["content"] == data
 
 
 def test_a_picture_may_come_as_bytes(mock: Mock) -> None:

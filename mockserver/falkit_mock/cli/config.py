@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -57,9 +58,11 @@ def read_config(path: Path) -> Config:
     if not is_array(rules) or not all(is_object(each) or isinstance(each, str) for each in rules):
         raise ConfigError(f"{shown(path)}: rules: {_RULES}")
     outputs = table.pop("output", [])
-    if not all(isinstance(each, str) for each in _as_list(outputs)):
+    texts = [*outputs.values()] if is_object(outputs) else _as_list(outputs)
+    if not all(isinstance(each, str) for each in texts):
         raise ConfigError(f"{shown(path)}: output: {_OUTPUT}")
     folder = beside(path, "")
+    folder = "" if folder == os.curdir else folder
     try:
         read = read_rules(cast("list[str | dict[str, JSON]]", rules), partial(_rule, path=path))
         pinned = [rule for each in _as_list(outputs) for rule in read_output(each, folder)]

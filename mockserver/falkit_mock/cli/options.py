@@ -381,7 +381,8 @@ def config_line() -> str:
     config = config_of(click.get_current_context())
     if config is None:
         return ""
-    rules = f", with {count(len(config.rules), 'rule')}" if config.rules else ""
+    number = len(config.rules) + len(config.outputs)
+    rules = f", with {count(number, 'rule')}" if number else ""
     return f"settings from {config.shown}{rules}"
 
 

@@ -305,8 +305,7 @@ def read_output(text: str, base: str = "") -> list[Rule]:
     A folder alone has an output for each endpoint, at the place that its id says. `base` is the
     folder to which paths are relative.
     """
-
-    if os.path.isdir(folder := os.path.join(base, text)):
+    if text.strip() and os.path.isdir(folder := os.path.join(base, text)):
         within = {os.path.realpath(folder)}
         return [
             Rule.read({"endpoint": id, "output": path}, within) for id, path in by_place(folder)
