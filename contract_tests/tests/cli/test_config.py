@@ -198,8 +198,9 @@ def test_a_file_pins_outputs_that_lie_beside_it(tmp_path: Path, text: str) -> No
     assert f"settings from {tmp_path / 'falkit.toml'}, with 1 rule\n" in done.stderr
     assert "never applied" not in done.stderr
     (tmp_path / "pins" / "clip.json").write_text('{"video": {"url": "x.mp4"}}')
-    line = refused(tmp_path)
-    assert "video.url: 'x.mp4' isn't there; put the file beside the JSON file" in line
+    done = run(tmp_path)
+    told = "clip.json: video.url: 'x.mp4' isn't there; put the file beside the JSON file"
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
 
 
 def test_an_output_that_no_call_had_is_told_of(tmp_path: Path) -> None:
