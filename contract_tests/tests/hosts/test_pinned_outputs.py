@@ -383,7 +383,7 @@ def test_changed_files_are_taken_up_and_broken_ones_told_of(pinned: Mock, place:
     watch = Watch(pinned.service.rules, pinned.service.pins)
     assert (watch.check(), seed()) == (([], []), None)
     write(place / "pins" / "cat.json", {"images": [{"url": "cat.png"}], "seed": 5})
-    told = (["pins/cat.json: changed, an output of acme/paint"], [])
+    told = (["pins/cat.json: changed, an output of acme/paint"], list[str]())
     assert (watch.check(), seed(), watch.check()) == (told, 5, ([], []))
     write(place / "pins" / "cat.json", "{")
     changes, (problem,) = watch.check()

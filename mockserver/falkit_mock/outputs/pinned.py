@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from falkit_mock.outputs.kinds import words
 from falkit_mock.outputs.reading import branches, chosen, given, type_of
 from falkit_mock.outputs.shapes import is_file, is_file_text
 from falkit_spec import JSON, Endpoint
@@ -36,6 +37,16 @@ def file_places(endpoint: Endpoint, output: JSON) -> list[FilePlace]:
     return [*_Reader(root).read(output, root, (), given(root, None), ())]
 
 
+# Where the document doesn't know a field, `model` may be anything.
+_SURE = frozenset(("url", "urls", "uri", "uris"))
+
+
+def _is_file(names: Sequence[str], schema: Object, example: JSON) -> bool:
+    if not schema:
+        return not _SURE.isdisjoint(words(names[0] if names else "")[-1:])
+    return is_file_text(names, schema, given(schema, example))
+
+
 class _Reader:
     def __init__(self, root: Object) -> None:
         self._root = root
@@ -47,7 +58,7 @@ class _Reader:
         parts, _ = branches(resolve(node, self._root), self._root)
         if isinstance(value, str):
             texts = [part for part in parts if type_of(part) in (None, "string")]
-            if value and any(is_file_text(names, one, given(one, example)) for one in texts):
+            if value and any(_is_file(names, one, example) for one in texts):
                 yield FilePlace(place, value)
         elif is_object(value):
             yield from self._object(value, parts, names, example, place)

@@ -44,13 +44,16 @@ _LACKING = re.compile(r"\$: '(.+)' is a required property")
 _NOT_MADE = Wanted("")
 
 
+# A document or a file that is read anew makes another endpoint, or another output.
+_BOUND = WeakKeyDictionary[Endpoint, WeakKeyDictionary[Fixture, Pinned]]()
+
+
 class Pins:
     """Binds outputs to endpoints; knows which files of this machine they have."""
 
     def __init__(self) -> None:
         # Real paths; no other file is served, whatever a state says that was imported.
         self.paths: set[str] = set()
-        self._bound = WeakKeyDictionary[Endpoint, WeakKeyDictionary[Fixture, Pinned]]()
 
     def check(self, rule: Rule, catalog: Catalog) -> None:
         """Raise RuleError unless all endpoints of a rule can answer what it pins."""
@@ -65,17 +68,17 @@ class Pins:
 
         What is told of a file and the output leaves out is filled in.
         """
-        of_endpoint = self._bound.setdefault(endpoint, WeakKeyDictionary())
+        of_endpoint = _BOUND.setdefault(endpoint, WeakKeyDictionary())
         found = of_endpoint.get(fixture)
         if found is None:
             found = of_endpoint[fixture] = _bind(fixture, endpoint)
-            self.paths |= {file.path for file in found.files}
+        self.paths.update(file.path for file in found.files)
         return replace(found, hint=hint)
 
     def files(self, rule: Rule) -> set[str]:
         """Return the real paths of the files that a rule's outputs have, as far as any is bound."""
         fixtures = () if rule.pin is None else rule.pin.fixtures
-        found = [of.get(one) for of in [*self._bound.values()] for one in fixtures]
+        found = [of.get(one) for of in [*_BOUND.values()] for one in fixtures]
         return {file.path for pinned in found if pinned for file in pinned.files}
 
 
