@@ -6,13 +6,17 @@ from collections.abc import Iterable, Iterator
 from typing import cast
 
 import pytest
+from hypothesis import given, strategies as st
 
 from falkit_mock.core import dumps
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import ModelRequest, ParsedRequest
+from falkit_mock.faults import RuleError
+from falkit_mock.faults.rules import Rule
 from falkit_mock.outputs import output_of
 from falkit_mock.outputs.pinned import file_places
 from falkit_mock.service.outcomes import read_request
+from falkit_mock.service.pins import Pins
 from falkit_mock.settings import Settings
 from falkit_spec import JSON, Catalog, Endpoint
 from falkit_spec.media import Place
@@ -46,7 +50,7 @@ def check(endpoints: Iterable[Endpoint]) -> int:
 
 
 def test_in_outputs_of_our_documents() -> None:
-    assert check(Catalog.read(())) > 40
+    assert check(Catalog.vendored()) > 40
 
 
 def test_in_outputs_of_fals_documents(fal_documents: dict[str, Endpoint]) -> None:
@@ -67,5 +71,34 @@ def test_in_outputs_of_fals_documents(fal_documents: dict[str, Endpoint]) -> Non
 def test_where_the_document_says_nothing_only_urls_are_files(
     output: JSON, places: list[str]
 ) -> None:
-    endpoint = Catalog.read(()).get("openrouter/router/openai/v1/chat/completions")
+    endpoint = Catalog.vendored().get("openrouter/router/openai/v1/chat/completions")
     assert [file.shown for file in file_places(endpoint, output)] == places
+
+
+NAMES = ["images", "url", "width", "video", "content_type", "prompt", "seed", "x"]
+WORDS = ["", "none.png", "../..", "/", ".", "\0", "data:,", "http://", "a://b", "\ud800", "x" * 999]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4)
+        | st.fixed_dictionaries({"images": st.lists(inner, max_size=2)})
+    ),
+    max_leaves=10,
+)
+
+
+@given(VALUES, st.booleans(), st.sampled_from([None, ()]))
+def test_whatever_an_output_holds_is_bound_or_refused(
+    value: JSON, check: bool, folders: tuple[str, ...] | None
+) -> None:
+    catalog = Catalog.vendored()
+    table: dict[str, JSON] = {"output": value, "endpoint": "fal-ai/flux/*", "check": check}
+    try:
+        rule = Rule.read(table, folders)
+        Pins().check(rule, catalog)
+    except RuleError:
+        return
+    assert isinstance(value, dict)
+    assert rule.text().encode("utf-8", "replace")
+    assert rule.table()["output"] == value or value != value

@@ -191,9 +191,9 @@ _MOCK = (
         ["--output", "outputs"],
         multiple=True,
         metavar="ID=FILE.json|FOLDER",
-        help="Have an endpoint answer this output, or those of a folder in turn, where words "
-        "behind it match as a rule's do: 'fal-ai/flux/dev=cat.json times=2'. A FOLDER alone has "
-        "an output for each endpoint: FOLDER/fal-ai/flux/dev.json; may be given more than once.",
+        help="Have an endpoint answer this output, or a folder's outputs in turn; words behind it "
+        "match requests as a rule's do: 'ID=cat.json times=2'. A FOLDER alone has an output for "
+        "each endpoint, FOLDER/ID.json. May be given more than once.",
     ),
     click.Option(
         ["--config"],
@@ -287,7 +287,7 @@ RUN_OPTIONS = (
 _SPELLED = {
     "api_keys": "api-key",
     "faults": "--fault",
-    "outputs": "--output",
+    "outputs": "output",
     "assumptions": "assume",
 }
 
