@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
@@ -19,6 +18,8 @@ from falkit import Settings
 from falkit_fixtures.images import sample
 from falkit_fixtures.making import make
 from falkit_fixtures.wanted import Wanted
+from falkit_mock.faults.rules import Rule
+from falkit_spec import JSON
 from own_documents import EVIDENCE, data_of, overlay, write
 from serving import KEY, PATIENCE, Mock, Serve, WatchedClock, running
 
@@ -105,11 +106,12 @@ def test_inputs_are_answered_in_their_order_and_form(mock: Mock, path: str) -> N
     assert len(jobs) == 3
 
 
-def test_a_pinned_picture_is_answered(mock: Mock) -> None:
+def test_a_pinned_picture_is_answered(mock: Mock, tmp_path: Path) -> None:
     data = make(Wanted("png", width=16, height=16))
-    url = f"data:image/png;base64,{b64encode(data).decode()}"
-    rule = {"output": {"image": {"url": url}}, "endpoint": PAINT}
-    assert mock.http.post("/__falkit/rules", json={"rule": rule}).status_code == 201
+    (tmp_path / "cat.png").write_bytes(data)
+    output: JSON = {"image": {"url": str(tmp_path / "cat.png")}}
+    rule = Rule.read({"output": output, "endpoint": PAINT}, None)
+    mock.inside(lambda: mock.service.rules.add(rule))
     with opened(mock) as socket:
         socket.send(packed(ASKED))
         assert told(socket)["image"]["content"] == data

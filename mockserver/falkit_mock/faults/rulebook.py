@@ -84,8 +84,8 @@ class TriggeredFault:
         if self.rule.pin is None:
             return None, ""
         fixture = self.rule.pin.turn(self.application)
-        told = fixture.name or self.rule.text()
-        return fixture, f"falkit answered a pinned output ({self.id}: {told})"
+        told = ": ".join(filter(None, (self.id, fixture.name)))
+        return fixture, f"falkit answered a pinned output ({told})"
 
     def value(self, parameter: str) -> JSON:
         """Return a parameter, given or by default; None for one that the fault hasn't."""
