@@ -122,7 +122,7 @@ def by_place(folder: str) -> Iterator[tuple[str, str]]:
     """
     count = 0
     for number, (root, folders, names) in enumerate(os.walk(folder)):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(filter(_is_json, names), key=_natural):
             path = os.path.join(root, name)
             id = os.path.relpath(path, folder).removesuffix(_SUFFIX).replace(os.sep, "/")
@@ -132,7 +132,8 @@ def by_place(folder: str) -> Iterator[tuple[str, str]]:
             count += 1
             yield id, path
         if count > _MOST_FILES or number > _MOST_FOLDERS:
-            raise RuleError("output", folder, f"has more than {_MOST_FILES} outputs below it")
+            most = f"{_MOST_FILES} outputs or {_MOST_FOLDERS} folders"
+            raise RuleError("output", folder, f"has more than {most} below it")
     if not count:
         fix = f"has no file such as fal-ai/flux/dev{_SUFFIX} below it"
         raise RuleError("output", folder, fix)

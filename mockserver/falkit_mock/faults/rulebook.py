@@ -118,7 +118,8 @@ class Rulebook:
         self.used: set[str] = set()
         # The real paths of folders in which files of outputs are: those of rules that whoever
         # runs the mock has given, not of what comes by its control API.
-        self.folders: set[str] = set()
+        pins = (rule.pin.folder for rule in self._first if rule.pin is not None)
+        self.folders = {*pins} - {""}
         # What a rule is asked before it is taken, which raises RuleError.
         self.judge: Callable[[Rule], object] = lambda rule: None
         self.reset()
@@ -128,7 +129,8 @@ class Rulebook:
         self.clear()
         self._count = 0
         for rule in self._first:
-            self.add(rule)
+            # Not judged: they were at the start, and what has changed since is told of by calls.
+            self._keep(rule)
 
     def dump(self) -> dict[str, JSON]:
         """Return all there is, counts included, for `load`."""
@@ -175,6 +177,9 @@ class Rulebook:
         rule = self._read(source)
         if isinstance(source, Rule) and rule.pin is not None:
             self.folders |= {rule.pin.folder} - {""}
+        return self._keep(rule)
+
+    def _keep(self, rule: Rule) -> RuleState:
         self._count += 1
         kept = RuleState(f"r{self._count}", rule)
         self._rules[kept.id] = kept

@@ -35,6 +35,8 @@ from falkit_spec.types import copy_json, is_object
 
 _URL = re.compile(r"https?://|data:", re.I)
 _OTHER = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
+# It becomes a header of every reply with the file.
+_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}(; *[\w.+-]{1,40}=[\w.+-]{1,40})?", re.A)
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 # What stands for a file while an output is judged.
 _SAMPLE = "https://v3b.fal.media/files/b/00000000/output"
@@ -110,7 +112,7 @@ def _bind(fixture: Fixture, endpoint: Endpoint) -> Pinned:
         holder: Any = _at(value, file.place[:-1])
         said: JSON = holder.get("content_type") if is_object(holder) else None
         shown = os.path.basename(path)
-        kind = said if isinstance(said, str) and "/" in said else content_type_of(shown)
+        kind = said if isinstance(said, str) and _TYPE.fullmatch(said) else content_type_of(shown)
         found = GivenFile.of(Given(path, kind))
         if found is None:
             fix = f"is no file of at most {MOST:,} bytes; put such a file there, or give its URL"
