@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from os import PathLike, fspath
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
-from falkit.views import Clock, Faults, Job, Webhooks, read_jobs, wait_until
+from falkit.views import Clock, FaultRule, Faults, Job, Webhooks, read_jobs, wait_until
 from falkit_mock.core import reason
 from falkit_mock.core.network import listen, reached
 from falkit_mock.core.settings import SettingsError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from falkit_mock.core.clock import Clock as ClockObject
     from falkit_mock.core.events import RequestRecord
     from falkit_mock.gateway.gateway import Gateway
-    from falkit_spec import Catalog
+    from falkit_spec import JSON, Catalog
 
 _LOOPBACK = "127.0.0.1"
 _KEYS = ("FAL_KEY", "FAL_KEY_ID", "FAL_KEY_SECRET")
@@ -175,6 +176,17 @@ class Mock:
     def clock(self) -> Clock:
         """The mock's time, to read and move."""
         return Clock(*self._running())
+
+    def pin(
+        self, endpoint: str, output: str | PathLike[str] | Mapping[str, JSON], **matching: JSON
+    ) -> FaultRule:
+        """Have an endpoint answer an output: JSON, or the path of its file or of a folder of them.
+
+        `endpoint` is an id or a glob, `matching` as a rule has it: `times=2`, `prompt="cat"`. The
+        rule is one of `mock.faults`, the last. Raise a ValueError that names what can't work.
+        """
+        given: JSON = {**output} if isinstance(output, Mapping) else fspath(output)
+        return self.faults.add({"output": given, "endpoint": endpoint, **matching})
 
     def reset(self, *, keep_faults: bool = False) -> None:
         """Forget jobs, files, requests and webhooks, and have the rules of the settings again.

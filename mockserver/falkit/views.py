@@ -14,6 +14,7 @@ from falkit_mock.core import parse_duration
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.events import Delivery
 from falkit_mock.core.settings import parse_moment
+from falkit_mock.faults.rules import Rule
 from falkit_mock.service.billing import charge, entries, readable
 
 if TYPE_CHECKING:
@@ -171,7 +172,9 @@ class Faults(_Live[FaultRule]):
 
         Raise a ValueError that names what can't work, and the fix.
         """
-        return self._server.inside(lambda: _rule(self._service.rules.add(rule)))
+        # Read here: it may name files of outputs, anywhere on this machine.
+        read = Rule.read(rule, None)
+        return self._server.inside(lambda: _rule(self._service.rules.add(read)))
 
     def remove(self, id: str) -> None:
         """Remove a rule; raise KeyError if there is no such rule."""

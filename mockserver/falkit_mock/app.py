@@ -43,6 +43,7 @@ from falkit_mock.hosts.rest import Rest
 from falkit_mock.hosts.site import Site
 from falkit_mock.hosts.sockets import answer_handshake
 from falkit_mock.hosts.websocket import WebSocketHost
+from falkit_mock.service.pins import check_outputs
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
@@ -83,6 +84,8 @@ class MockApp:
     def __init__(self, service: Service, catalog: Catalog) -> None:
         self.service = service
         self.catalog = catalog
+        check_outputs(service.settings, catalog, service.pins)
+        service.rules.judge = partial(service.pins.check, catalog=catalog)
         # The gateway beside it, once there is one.
         self.gateway: Gateway | None = None
         self.request_log = RequestLog(service.settings.request_log)
@@ -281,5 +284,8 @@ def create_app(
 def app_of(
     settings: Settings, catalog: Catalog, *, clock: Clock | None = None, store: Store | None = None
 ) -> MockApp:
-    """Return the application of settings whose documents were read already."""
+    """Return the application of settings whose documents were read already.
+
+    Raise SettingsError for an output that its endpoint can't have.
+    """
     return MockApp(Service(settings, clock or settings.new_clock(), store or Store()), catalog)

@@ -21,6 +21,7 @@ from falkit_mock.core.settings import (
     parse_timing,
 )
 from falkit_mock.faults import RuleError
+from falkit_mock.faults.rulebook import read_output
 from falkit_mock.faults.rules import Rule
 from falkit_spec import JSON, UnknownDate
 from falkit_spec.catalog import check_date, date_in_force
@@ -69,6 +70,8 @@ class MockSettings(TypedDict, total=False):
     webhook_timestamps: Timestamps
     # Each as the text of a rule, `image_load_error times=2`, or as a table.
     faults: Iterable[str | Mapping[str, JSON] | Rule]
+    # Each as `ID=FILE.json times=2`, as a folder, or as a table; or paths and outputs by id.
+    outputs: Iterable[str | Mapping[str, JSON] | Rule] | Mapping[str, JSON]
     # By name, or as NAME=VALUE.
     assumptions: Assumptions | Mapping[str, str] | Iterable[str]
     # A month or a day, such as `2026-01` or `2026-01-28`.
@@ -139,6 +142,8 @@ class Settings:
     webhook_timestamps: Timestamps = "machine"
     # Rules that apply from the first request on: which faults, to which requests, how often.
     faults: tuple[Rule, ...] = ()
+    # Rules that have endpoints answer given outputs.
+    outputs: tuple[Rule, ...] = ()
     assumptions: Assumptions = field(default_factory=Assumptions)
     # The month or day as of which documents count; None for the newest.
     as_of: str | None = None
@@ -274,9 +279,40 @@ def _rule(source: Any, number: int, of: int) -> Rule:
         source, isinstance(source, str) or checks.is_table(source), f"isn't a rule; {fix}"
     )
     try:
-        return Rule.read(source)
+        return Rule.read(source, None)
     except RuleError as error:
         raise (error.at(f"rule {number}") if of > 1 else error) from None
+
+
+def _outputs(value: Any) -> tuple[Rule, ...]:
+    if checks.is_table(value):
+        value = [{"endpoint": id, "output": output} for id, output in value.items()]
+    problem = f"is one output; give a list such as [{checks.shown(value)}]"
+    checks.checked(value, not isinstance(value, str), problem)
+    return tuple(rule for source in checks.items(value) for rule in _output(source))
+
+
+def _output(source: Any) -> list[Rule]:
+    try:
+        if isinstance(source, str):
+            return read_output(source)
+        rule = source if isinstance(source, Rule) else Rule.read(_with_texts(source), None)
+    except RuleError as error:
+        # The setting is named already.
+        raise ValueError(str(error).removeprefix("output: ")) from None
+    fix = "pins no output; give texts such as 'fal-ai/flux/dev=cat.json', or tables"
+    checks.checked(rule.text(), rule.pin is not None, fix)
+    return [rule]
+
+
+def _with_texts(source: Any) -> Any:
+    """Return a table whose output may be a path object."""
+    checks.checked(source, checks.is_table(source), "is no output; give text or a table")
+    table: dict[str, Any] = {**source}
+    output: Any = table.get("output")
+    if hasattr(output, "__fspath__"):
+        table["output"] = fspath(output)
+    return table
 
 
 def _assumptions(value: Any) -> Assumptions:
@@ -329,13 +365,14 @@ _READERS: dict[str, checks.Reader] = {
     "webhook_allow": _patterns,
     "webhook_timestamps": checks.choice(Timestamps),
     "faults": _faults,
+    "outputs": _outputs,
     "assumptions": _assumptions,
     "as_of": _as_of,
     "documents": _documents,
     "unknown_endpoints": checks.choice(UnknownEndpoints),
 }
 _RENAMED = {"rules": "faults", "journal": "request_log"}
-_OPTIONS = {"fault": "faults", "api_key": "api_keys", "assume": "assumptions"}
+_OPTIONS = {"fault": "faults", "output": "outputs", "api_key": "api_keys", "assume": "assumptions"}
 
 
 def _no_setting(name: str) -> str:

@@ -17,7 +17,7 @@ from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rules import Rule
 from falkit_spec.cli.project import ConfigError, find_config
 from processes import FALKIT
-from serving import PATIENCE
+from serving import PATIENCE, T2V
 
 ASK = (
     "import os, sys, urllib.request as u\n"
@@ -98,6 +98,20 @@ def test_pyproject_has_the_same_under_its_table(tmp_path: Path) -> None:
         ("fault = 'x'", "falkit.toml: fault: write each as [[rules]] with fault = NAME"),
         ("rules = 3", "falkit.toml: rules: write each as [[rules]] with fault = NAME"),
         (
+            "output = 3",
+            'falkit.toml: output: write "ID=FILE.json", a list of such, or [output]'
+            ' with "ID" = "FILE.json"',
+        ),
+        (
+            "[output]\na = {}",
+            'falkit.toml: output: write "ID=FILE.json", a list of such, or'
+            ' [output] with "ID" = "FILE.json"',
+        ),
+        (
+            "output = 'a/b=c.json'",
+            "falkit.toml: output: 'c.json' isn't there; give a file of JSON, or a folder of them",
+        ),
+        (
             '[[rules]]\nfault = "hang"\n[[rules]]\nfault = "latency"\nsecs = 2',
             "falkit.toml: rule 2 (latency): 'secs' isn't a parameter; did you mean seconds?",
         ),
@@ -162,6 +176,39 @@ def test_a_rule_for_an_endpoint_that_is_not_there_is_warned_of() -> None:
         told == "no endpoint of this mock fits endpoint=fal-ai/ltx2/*; did you mean fal-ai/ltx-2/a?"
     )
     assert Rule.read("hang endpoint=*/a").missed(["fal-ai/ltx-2/a"]) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'output = "{T2V}=pins/clip.json times=1"',
+        f'[output]\n"{T2V}" = "pins/clip.json times=1"',
+        f'[[rules]]\noutput = "pins/clip.json"\nendpoint = "{T2V}"\ntimes = 1',
+        f'rules = ["output=pins/clip.json endpoint={T2V} times=1"]',
+    ],
+)
+def test_a_file_pins_outputs_that_lie_beside_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "falkit.toml").write_text(text)
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "pins").mkdir()
+    (tmp_path / "pins" / "clip.json").write_text('{"video": {"url": "https://example.com/x.mp4"}}')
+    done = run(tmp_path / "inner", "--verbose")
+    pinned = f"falkit answered a pinned output (r1: {tmp_path / 'pins' / 'clip.json'})"
+    assert (done.stdout, pinned in done.stderr) == ("200\n", True), done.stderr
+    assert f"settings from {tmp_path / 'falkit.toml'}, with 1 rule\n" in done.stderr
+    assert "never applied" not in done.stderr
+    (tmp_path / "pins" / "clip.json").write_text('{"video": {"url": "x.mp4"}}')
+    done = run(tmp_path)
+    told = "clip.json: video.url: 'x.mp4' isn't there; put the file beside the JSON file"
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+
+
+def test_an_output_that_no_call_had_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    done = run(tmp_path, "--output", "acme/none=a.json")
+    (idle,) = [line for line in done.stderr.splitlines() if "never applied" in line]
+    assert idle == "  never applied: 'output=a.json endpoint=acme/none'"
+    assert "no endpoint of this mock fits endpoint=acme/none" in done.stderr
 
 
 def test_a_missing_or_malformed_toml_file_is_one_line(tmp_path: Path) -> None:

@@ -16,6 +16,10 @@ from websockets.sync.client import ClientConnection, connect
 
 from falkit import Settings
 from falkit_fixtures.images import sample
+from falkit_fixtures.making import make
+from falkit_fixtures.wanted import Wanted
+from falkit_mock.faults.rules import Rule
+from falkit_spec import JSON
 from own_documents import EVIDENCE, data_of, overlay, write
 from serving import KEY, PATIENCE, Mock, Serve, WatchedClock, running
 
@@ -100,6 +104,17 @@ def test_inputs_are_answered_in_their_order_and_form(mock: Mock, path: str) -> N
         OWN,
     }
     assert len(jobs) == 3
+
+
+def test_a_pinned_picture_is_answered(mock: Mock, tmp_path: Path) -> None:
+    data = make(Wanted("png", width=16, height=16))
+    (tmp_path / "cat.png").write_bytes(data)
+    output: JSON = {"image": {"url": str(tmp_path / "cat.png")}}
+    rule = Rule.read({"output": output, "endpoint": PAINT}, None)
+    mock.inside(lambda: mock.service.rules.add(rule))
+    with opened(mock) as socket:
+        socket.send(packed(ASKED))
+        assert told(socket)["image"]["content"] == data
 
 
 def test_a_picture_may_come_as_bytes(mock: Mock) -> None:

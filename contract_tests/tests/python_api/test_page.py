@@ -22,6 +22,7 @@ PRINTED = {
     "internal_server_error times=1": "500\n200\n[500, 200]\n",
     "clock_start": "IN_QUEUE\nIN_PROGRESS\nCOMPLETED\n",
     "egress": "['Rain']\n",
+    "mock.pin(": "True\nFalse\n",
     "PAINT =": "200\n422\n",
     "falkit.Settings(": "Seconds(queue=0.0, run=0.0, progression='clock')\n"
     "api_keys: 'abc' is a string; give a list such as ['abc']\n",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.core.events import Delivery
 from falkit_mock.core.jobs import Job, JobFaults, KeptFault, Outcome, RequestOptions
-from falkit_mock.store import FileRecord, KeyRecord, Store, Upload
+from falkit_mock.store import FileRecord, Given, KeyRecord, Store, Upload
 from falkit_mock.store.blobs import Piece
 
 DONE = Outcome(200, b'{"video": {}}', {"x-fal-billable-units": "2"})
@@ -32,6 +32,7 @@ FAULTS = JobFaults(
     queue=KeptFault("stuck_in_queue", {"seconds": float("inf")}),
     logs=KeptFault("late_logs", {"seconds": 2.5}),
     webhook={"duplicate": KeptFault("duplicate", {"copies": 2.0, "seconds": 0.5})},
+    output="r2",
 )
 
 
@@ -98,6 +99,7 @@ def fill(store: Store) -> None:
     added(store, entry="run", progression="held", ends=float("inf"))
     store.erase(added(store, outcome=DONE).id)
     store.add_file(file("/v3b/one.mp4", done.id))
+    store.add_file(FileRecord("/v3b/two.png", done.id, Given("/tmp/two.png", "image/png")))
     store.uploads.add(upload("one", expires=float("inf")))
     store.uploads.put_piece("one", 2, piece("b"))
     store.uploads.put_piece("one", 1, piece("a"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,8 +14,8 @@ from click.core import ParameterSource
 
 from falkit_mock.cli import new_name
 from falkit_mock.faults import RuleError
-from falkit_mock.faults.rulebook import read_rules
-from falkit_mock.faults.rules import Rule
+from falkit_mock.faults.rulebook import read_output, read_rules
+from falkit_mock.faults.rules import Rule, parse_text
 from falkit_spec import JSON
 from falkit_spec.cli.project import ConfigError, beside, find_config, read_table, shown
 from falkit_spec.errors import near_misses
@@ -21,6 +23,7 @@ from falkit_spec.types import is_array, is_object
 
 _META = "falkit.config"
 _RULES = "write each as [[rules]] with fault = NAME"
+_OUTPUT = 'write "ID=FILE.json", a list of such, or [output] with "ID" = "FILE.json"'
 # Binary digits of a number; Python writes none of many more.
 _LONGEST = 10_000
 # What a file can't say, and why.
@@ -40,6 +43,7 @@ class Config:
     # By the option's name without its dashes.
     options: Mapping[str, Any]
     rules: tuple[Rule, ...]
+    outputs: tuple[Rule, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -53,10 +57,27 @@ def read_config(path: Path) -> Config:
     rules: Any = table.pop("rules", [])
     if not is_array(rules) or not all(is_object(each) or isinstance(each, str) for each in rules):
         raise ConfigError(f"{shown(path)}: rules: {_RULES}")
+    outputs = table.pop("output", [])
+    texts = [*outputs.values()] if is_object(outputs) else _as_list(outputs)
+    if not all(isinstance(each, str) for each in texts):
+        raise ConfigError(f"{shown(path)}: output: {_OUTPUT}")
+    folder = beside(path, "")
+    folder = "" if folder == os.curdir else folder
     try:
-        return Config(path, table, tuple(read_rules(cast("list[str | dict[str, JSON]]", rules))))
+        read = read_rules(cast("list[str | dict[str, JSON]]", rules), partial(_rule, path=path))
+        pinned = [rule for each in _as_list(outputs) for rule in read_output(each, folder)]
     except RuleError as error:
         raise ConfigError(f"{shown(path)}: {error}") from None
+    return Config(path, table, tuple(read), tuple(pinned))
+
+
+def _rule(source: str | Mapping[str, JSON], *, path: Path) -> Rule:
+    """Read a rule; a path of an output in it is relative to the file."""
+    table = parse_text(source) if isinstance(source, str) else {**source}
+    place = table.get("output")
+    if isinstance(place, str) and place and not place.lstrip().startswith("{"):
+        table["output"] = beside(path, place)
+    return Rule.read(table, None)
 
 
 def use_config(ctx: click.Context, value: str | None, known: Iterable[str]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import socket
 from collections.abc import Mapping
 from copy import copy
 from typing import TYPE_CHECKING, Any, cast
@@ -11,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from falkit_mock.cli.config import config_of, in_file, use_config
-from falkit_mock.core import count, iso, reason
-from falkit_mock.core.network import GATEWAY_PORT, PORT, listen
+from falkit_mock.core import count, iso
+from falkit_mock.core.network import GATEWAY_PORT, PORT
 from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
 from falkit_mock.faults.rules import Rule
 from falkit_mock.settings import MiB, Settings, SettingsOptions
@@ -190,6 +188,14 @@ _MOCK = (
         "`falkit faults` lists the names; may be given more than once.",
     ),
     click.Option(
+        ["--output", "outputs"],
+        multiple=True,
+        metavar="ID=FILE.json|FOLDER",
+        help="Have an endpoint answer this output, or a folder's outputs in turn; words behind it "
+        "match requests as a rule's do: 'ID=cat.json times=2'. A FOLDER alone has an output for "
+        "each endpoint, FOLDER/ID.json. May be given more than once.",
+    ),
+    click.Option(
         ["--config"],
         is_eager=True,
         expose_value=False,
@@ -248,7 +254,7 @@ SERVE_OPTIONS = (
     click.Option(
         ["--reload"],
         is_flag=True,
-        help="Take what changes in --documents while serving, about once a second.",
+        help="Take what changes in --documents and --output while serving, about once a second.",
     ),
     click.Option(
         ["--log-format"],
@@ -275,12 +281,15 @@ RUN_OPTIONS = (
     click.Option(["--verbose"], is_flag=True, help="Write a line per request to stderr."),
     click.Option(["--quiet"], is_flag=True, help="Write nothing to stderr but errors."),
 )
-# Addresses of other machines, or of another family than this one has.
-_ELSEWHERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 # How the command line spells what is called otherwise in Settings.
-_SPELLED = {"api_keys": "api-key", "faults": "--fault", "assumptions": "assume"}
+_SPELLED = {
+    "api_keys": "api-key",
+    "faults": "--fault",
+    "outputs": "output",
+    "assumptions": "assume",
+}
 
 
 def settings_of(chosen: Mapping[str, Any]) -> Settings:
@@ -291,12 +300,17 @@ def settings_of(chosen: Mapping[str, Any]) -> Settings:
     given["assumptions"] = given.pop("assume")
     # The command line's rules come before the file's.
     given["faults"] = [*given["faults"], *(config.rules if config else ())]
+    given["outputs"] = [*given["outputs"], *(config.outputs if config else ())]
     try:
         settings = Settings(**cast(SettingsOptions, given))
     except SettingsError as error:
-        name = _SPELLED.get(error.field, error.field.replace("_", "-"))
-        raise click.UsageError(in_file(f"{name}: {error.problem}")) from None
+        raise _usage_error(error) from None
     return settings
+
+
+def _usage_error(error: SettingsError) -> click.UsageError:
+    name = _SPELLED.get(error.field, error.field.replace("_", "-"))
+    return click.UsageError(in_file(f"{name}: {error.problem}"))
 
 
 def catalog_of(settings: Settings) -> Catalog:
@@ -304,12 +318,18 @@ def catalog_of(settings: Settings) -> Catalog:
     try:
         catalog = settings.read_catalog()
     except SettingsError as error:
-        raise click.UsageError(
-            in_file(f"{error.field.replace('_', '-')}: {error.problem}")
-        ) from None
+        raise _usage_error(error) from None
     for line in catalog.notes:
         note(line, "warning", always=True)
-    for rule in settings.faults:
+    if settings.outputs or any(rule.pin for rule in settings.faults):
+        # Lazy: it imports what looks into files.
+        from falkit_mock.service.pins import check_outputs
+
+        try:
+            check_outputs(settings, catalog)
+        except SettingsError as error:
+            raise _usage_error(error) from None
+    for rule in (*settings.faults, *settings.outputs):
         note(_mismatch(rule, catalog), "warning")
     return catalog
 
@@ -361,7 +381,8 @@ def config_line() -> str:
     config = config_of(click.get_current_context())
     if config is None:
         return ""
-    rules = f", with {count(len(config.rules), 'rule')}" if config.rules else ""
+    number = len(config.rules) + len(config.outputs)
+    rules = f", with {count(number, 'rule')}" if number else ""
     return f"settings from {config.shown}{rules}"
 
 
@@ -369,17 +390,3 @@ def _mismatch(rule: Rule, catalog: Catalog) -> str:
     """Return the line that says that a rule can apply to no request here, or nothing."""
     missed = rule.missed(endpoint.id for endpoint in catalog)
     return f"rule {rule.text()!r}: {missed}" if missed else ""
-
-
-def listening(host: str, port: int, option: str = "port") -> socket.socket:
-    """Return a listening socket; a UsageError names the option that has to change."""
-    try:
-        return listen(host, port)
-    except (OSError, UnicodeError) as error:
-        if isinstance(error, socket.gaierror | UnicodeError) or error.errno in _ELSEWHERE:
-            fix = "give one of this machine's, such as 127.0.0.1 or 0.0.0.0 for all"
-            why = f"host: {host!r} isn't an address to listen on ({reason(error)}); {fix}"
-        else:
-            fix = f"choose another --{option}, or 0 for a free one"
-            why = f"{option}: can't listen on {host}:{port} ({reason(error)}); {fix}"
-        raise click.UsageError(in_file(why)) from None

@@ -1,4 +1,4 @@
-"""`falkit serve --reload`: takes changes of users' documents while the mock serves."""
+"""`falkit serve --reload`: takes changes of documents and outputs while the mock serves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _INTERVAL, _SHOWN = 1.0, 10
 class Reload:
     """Looks at the files once a second, in a thread of its own, from the block's start to its end.
 
-    `say` gets each line; `wait` waits between two looks and tells whether it is to end.
+    `say` gets each line; `wait` waits between two looks and tells whether it is to end; `outputs`
+    looks at those that rules pin, as Watch.check does.
     """
 
     def __init__(
@@ -28,8 +29,10 @@ class Reload:
         catalog: Catalog,
         say: Callable[[str, Level], object],
         wait: Callable[[float], bool] | None = None,
+        outputs: Callable[[], tuple[list[str], list[str]]] = lambda: ([], []),
     ) -> None:
         self._catalog = catalog
+        self._outputs = outputs
         self._say = say
         self._ended = threading.Event()
         self._wait = wait or self._ended.wait
@@ -52,6 +55,8 @@ class Reload:
         """Look once, and take what has changed."""
         try:
             changes, notes = self._catalog.reread()
+            for lines, more in zip((changes, notes), self._outputs(), strict=True):
+                lines += more
         except Exception as error:
             # Whatever it is, what was read before goes on to count; and it is said once.
             if (failure := reason(error)) != self._failure:

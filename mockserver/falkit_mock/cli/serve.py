@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import socket
 import sys
 from contextlib import ExitStack
 from ipaddress import ip_address
@@ -22,17 +24,15 @@ from falkit_mock.cli.options import (
     clock_line,
     clock_of,
     config_line,
-    listening,
     note,
     settings_of,
 )
 from falkit_mock.core import count, reason
-from falkit_mock.core.network import GATEWAY_PORT, PORT, reached
+from falkit_mock.core.network import GATEWAY_PORT, PORT, listen, reached
 from falkit_spec.sources import VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from socket import socket
 
     from falkit_mock.app import MockApp
     from falkit_mock.cli.console import Format, Level
@@ -41,7 +41,12 @@ if TYPE_CHECKING:
     from falkit_mock.gateway import Policy
     from falkit_mock.gateway.environment import Child
     from falkit_mock.gateway.gateway import Gateway
+    from falkit_mock.service.service import Service
     from falkit_spec import JSON, Catalog
+
+
+# Addresses of other machines, or of another family than this one has.
+_ELSEWHERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 class _Serve(click.Command):
@@ -107,16 +112,18 @@ def serve(
             app.gateway,
         )
         if reload:
-            sockets.enter_context(_reload(catalog))
+            sockets.enter_context(_reload(catalog, service))
         server.run(sockets=[listener])
 
 
-def _reload(catalog: Catalog) -> Reload:
+def _reload(catalog: Catalog, service: Service) -> Reload:
     from falkit_mock.cli.reload import Reload
+    from falkit_mock.service.pins import Watch
 
     ctx = click.get_current_context()
-    if not ctx.params["documents"]:
-        fix = "give it folders or files with --documents"
+    pins = any(kept.rule.pin is not None for kept in service.rules.all())
+    if not ctx.params["documents"] and not pins:
+        fix = "give it folders or files with --documents or --output"
         raise click.UsageError(in_file(f"reload: there are no documents of yours to watch; {fix}"))
 
     def say(line: str, level: Level) -> None:
@@ -124,10 +131,10 @@ def _reload(catalog: Catalog) -> Reload:
         with ctx.scope(cleanup=False):
             note(line, level, always=level == "warning")
 
-    return Reload(catalog, say)
+    return Reload(catalog, say, outputs=Watch(service.rules, service.pins).check)
 
 
-def _gateway(gate: socket, mock: socket, egress: Policy) -> Gateway:
+def _gateway(gate: socket.socket, mock: socket.socket, egress: Policy) -> Gateway:
     # Lazy: most mocks that serve have none.
     from falkit_mock.gateway import Egress
     from falkit_mock.gateway.gateway import Gateway
@@ -136,7 +143,7 @@ def _gateway(gate: socket, mock: socket, egress: Policy) -> Gateway:
         return Gateway(gate, reached(mock), Egress(egress))
 
 
-def _token_for(listener: socket) -> str | None:
+def _token_for(listener: socket.socket) -> str | None:
     """Make up a token for the control API of a mock that others can reach."""
     if ip_address(listener.getsockname()[0]).is_loopback:
         return None
@@ -165,7 +172,8 @@ def _announce(url: str, app: MockApp, timing: str, made_token: str | None) -> No
     if made_token is not None:
         more += f"\n    token of the control API    {made_token}"
     print(json.dumps(ready | token), flush=True)
-    rules = f", {count(len(service.settings.faults), 'rule')}" if service.settings.faults else ""
+    number = len(service.settings.faults) + len(service.settings.outputs)
+    rules = f", {count(number, 'rule')}" if number else ""
     date = f", as of {service.settings.as_of}" if service.settings.as_of else ""
     own = f", {count(len(app.catalog.own), 'document')} of yours" if app.catalog.own else ""
     title = f"falkit stands in for fal.ai at {url}"
@@ -180,6 +188,20 @@ def _announce(url: str, app: MockApp, timing: str, made_token: str | None) -> No
 """
     as_json = click.get_current_context().params["log_format"] == "json"
     note(title if as_json else banner, facts={"timing": timing, **ready})
+
+
+def listening(host: str, port: int, option: str = "port") -> socket.socket:
+    """Return a listening socket; a UsageError names the option that has to change."""
+    try:
+        return listen(host, port)
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, socket.gaierror | UnicodeError) or error.errno in _ELSEWHERE:
+            fix = "give one of this machine's, such as 127.0.0.1 or 0.0.0.0 for all"
+            why = f"host: {host!r} isn't an address to listen on ({reason(error)}); {fix}"
+        else:
+            fix = f"choose another --{option}, or 0 for a free one"
+            why = f"{option}: can't listen on {host}:{port} ({reason(error)}); {fix}"
+        raise click.UsageError(in_file(why)) from None
 
 
 _LOOPBACK = "127.0.0.1"

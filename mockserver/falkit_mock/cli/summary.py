@@ -31,7 +31,11 @@ _DIGITS = re.compile(r"[0-9]+")
 _KEPT, _SHOWN = 100, 5
 _WIDTH = 80
 # How hints begin that have lines of their own: those of a fault or a webhook.
-_OTHER_LINES = ("falkit made this fault", "fal_webhook: webhooks go to")
+_OTHER_LINES = (
+    "falkit made this fault",
+    "falkit answered a pinned output",
+    "fal_webhook: webhooks go to",
+)
 _RESULT = re.compile(r"/requests/[^/]+$")
 _TRUST = "the file of `falkit cert path` to trust (docs/run.md)"
 # What becomes of connections on which no request came.
@@ -234,7 +238,8 @@ class Summary:
             if kept.id not in rules.used:
                 times = count(kept.matched, "time")
                 matched = f", though it matched {times}" if kept.matched else ""
-                lines.append(f"  never applied: --fault '{kept.rule.text()}'{matched}")
+                option = "--fault " if kept.rule.pin is None else ""
+                lines.append(f"  never applied: {option}'{kept.rule.text()}'{matched}")
         return lines
 
 

@@ -188,7 +188,7 @@ def version() -> str:
 
 
 # Secrets are only counted; rules have operations of their own.
-_APART = ("api_keys", "control_token", "faults")
+_APART = ("api_keys", "control_token", "faults", "outputs")
 
 
 def _settings(service: Service) -> dict[str, JSON]:
@@ -199,7 +199,8 @@ def _settings(service: Service) -> dict[str, JSON]:
         if field.name not in _APART
     }
     # What is infinite is written as null, and what isn't JSON as its text.
-    shown["faults"] = [rule.text() for rule in settings.faults]
+    for name in ("faults", "outputs"):
+        shown[name] = [rule.text() for rule in getattr(settings, name)]
     plain: dict[str, JSON] = orjson.loads(orjson.dumps(shown, default=_written))
     plain["api_keys"] = len(settings.api_keys)
     plain["control_token"] = settings.control_token is not None

@@ -65,6 +65,8 @@ class JobFaults:
     logs: KeptFault | None = None
     # By name, without the prefix that rules write.
     webhook: Mapping[str, KeptFault] = field(default_factory=dict[str, KeptFault])
+    # The id of the rule whose output the job answers.
+    output: str | None = None
 
     @property
     def stuck(self) -> float:
@@ -107,6 +109,8 @@ class JobFaults:
             found["webhook"] = [kept.to_json() for kept in self.webhook.values()]
         if self.outcome is not None:
             found["outcome"] = {"name": self.outcome, "rule": self.rule}
+        if self.output is not None:
+            found["output"] = {"rule": self.output}
         return found
 
     @classmethod
@@ -117,6 +121,8 @@ class JobFaults:
         kept = [fault for item in items if (fault := KeptFault.from_json(item))]
         name = ending.get("name") if isinstance(ending, dict) else None
         rule = ending.get("rule") if isinstance(ending, dict) else None
+        pinned = value.get("output")
+        output = pinned.get("rule") if isinstance(pinned, dict) else None
         return cls(
             named=tuple(map(str, named)) if isinstance(named, list) else (),
             outcome=name if isinstance(name, str) else None,
@@ -124,6 +130,7 @@ class JobFaults:
             queue=KeptFault.from_json(value.get("queue")),
             logs=KeptFault.from_json(value.get("logs")),
             webhook={fault.name: fault for fault in kept},
+            output=output if isinstance(output, str) else None,
         )
 
 
@@ -271,6 +278,28 @@ def as_input(value: JSON | NotJson) -> Mapping[str, JSON]:
     return value if isinstance(value, dict) else {}
 
 
+@dataclass(frozen=True, slots=True)
+class PinnedFile:
+    """A file of the user's in an output that a rule pins."""
+
+    # Its place there, that of its URL.
+    place: Place
+    # Its real path on this machine.
+    path: str
+    name: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """An output that a rule has a model answer, and its files, which have no URLs yet."""
+
+    value: Mapping[str, JSON]
+    files: tuple[PinnedFile, ...]
+    # What the reply says of it.
+    hint: str = ""
+
+
 @dataclass(slots=True)
 class ModelRequest:
     """One request to a model, as it came, and where its output is to be found."""
@@ -295,6 +324,8 @@ class ModelRequest:
     checked: ParsedRequest | Refused | None = None
     # Of a workflow: the endpoint of each node, by the node's id.
     nodes: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
+    # What a rule has it answer in place of the model's own output.
+    pinned: Pinned | None = None
 
     @property
     def input(self) -> Mapping[str, JSON]:

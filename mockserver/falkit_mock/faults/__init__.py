@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Literal, TypeAlias, get_args
 
-from falkit_mock.core import figure
+from falkit_mock.core import figure, shortened
 from falkit_spec import JSON
 from falkit_spec.errors import near_misses
 
@@ -60,6 +60,11 @@ def _shown(value: JSON) -> str:
         # Python writes no number of thousands of digits.
         return "so long a number"
     return shown if len(shown) <= _MOST else f"{shown[:_MOST]}…"
+
+
+def shortened_json(value: JSON) -> str:
+    """Return a value as JSON, or the beginning of it."""
+    return shortened(as_text(value), _MOST)
 
 
 def suggestion(word: JSON, known: Iterable[str], otherwise: str) -> str:
@@ -305,7 +310,9 @@ OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 JOBS: tuple[Operation, ...] = ("submit", "run")
 FOLLOWING: tuple[Operation, ...] = ("status", "stream", "result", "cancel")
 # Of one phase, the first rule that matches decides; rules of different phases go together.
-Phase: TypeAlias = Literal["latency", "answer", "queue", "outcome", "logs", "media", "webhook"]
+Phase: TypeAlias = Literal[
+    "latency", "answer", "queue", "outcome", "output", "logs", "media", "webhook"
+]
 Family: TypeAlias = Literal[
     "model error",
     "request error",
@@ -315,6 +322,7 @@ Family: TypeAlias = Literal[
     "time",
     "media",
     "webhook",
+    "output",
 ]
 # What kind of field a model error is about where the rule names none; "" for none at all.
 Concern: TypeAlias = Literal["", "image", "video", "audio", "media", "prompt", "number"]

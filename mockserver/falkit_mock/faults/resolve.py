@@ -23,6 +23,7 @@ from falkit_mock.core.settings import Assumptions, Progression
 from falkit_mock.faults import Concern, Fault, Operation, RuleError
 from falkit_mock.faults.catalogue import WEBHOOK_PREFIX
 from falkit_mock.faults.matching import INDEX, MatchContext, found_at
+from falkit_mock.faults.pins import Fixture
 from falkit_mock.faults.rulebook import Rulebook, TriggeredFault
 from falkit_mock.faults.rules import NO_MAGIC, Magic, Rule, find_magic
 from falkit_spec import JSON
@@ -162,6 +163,9 @@ class Resolution:
     attempts: int = 1
     # What is kept with the job.
     faults: JobFaults = NO_FAULTS
+    # The output that it has instead of the model's, and the hint that says so.
+    pin: Fixture | None = None
+    pin_hint: str = ""
     # Of what the input names and nothing can be made of.
     hint: str | None = None
 
@@ -230,7 +234,14 @@ def resolve(
     if entry == "queue":
         faults = _later(book, context, faults)
     if triggered is None:
-        return Resolution(attempts=attempts, faults=faults, hint=hint)
+        pin, told = None, ""
+        if isinstance(parsed, ParsedRequest):
+            # By the endpoint's own id, which a stream's path goes on behind.
+            about = replace(context, endpoint=parsed.endpoint.id)
+            if (output := book.choose("output", about)) is not None:
+                pin, told = output.pinned()
+                faults = replace(faults, output=output.id)
+        return Resolution(attempts=attempts, faults=faults, pin=pin, pin_hint=told, hint=hint)
     return Resolution(
         outcome=ending(triggered, parsed, entry, assumptions),
         ran=triggered.fault.ran,

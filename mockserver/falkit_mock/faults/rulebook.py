@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from falkit_mock.core.identity import Identity
-from falkit_mock.faults import Fault, Phase, RuleError, Table, parse_distribution, read_number
+from falkit_mock.faults import (
+    Fault,
+    Phase,
+    RuleError,
+    Table,
+    as_json,
+    parse_distribution,
+    read_number,
+)
 from falkit_mock.faults.matching import MatchContext
-from falkit_mock.faults.rules import Rule
+from falkit_mock.faults.pins import Fixture, by_place
+from falkit_mock.faults.rules import Rule, parse_text
 from falkit_spec import JSON
 
 # How many faults that requests named themselves are remembered, by text and key.
@@ -29,13 +39,13 @@ class RuleState:
     applied: int = 0
 
     @classmethod
-    def read(cls, value: Mapping[str, JSON]) -> RuleState:
+    def read(cls, value: Mapping[str, JSON], folders: Collection[str] = ()) -> RuleState:
         """Read what `to_json` wrote; raise RuleError."""
         source = value.get("rule")
         if not isinstance(source, str | dict):
             raise RuleError("rules", source, "isn't a rule")
         counts = _count(value, "matched"), _count(value, "applied")
-        return cls(str(value.get("id")), Rule.read(source), *counts)
+        return cls(str(value.get("id")), Rule.read(source, folders), *counts)
 
     def to_json(self) -> Table:
         """Return the state as the control API has it, for `read` too."""
@@ -69,6 +79,14 @@ class TriggeredFault:
     def hint(self) -> str:
         return f"falkit made this fault ({self.id}: {self.rule.text()})"
 
+    def pinned(self) -> tuple[Fixture | None, str]:
+        """Return the output that is answered instead of the model's, and a hint that says so."""
+        if self.rule.pin is None:
+            return None, ""
+        fixture = self.rule.pin.turn(self.application)
+        told = ": ".join(filter(None, (self.id, fixture.name)))
+        return fixture, f"falkit answered a pinned output ({told})"
+
     def value(self, parameter: str) -> JSON:
         """Return a parameter, given or by default; None for one that the fault hasn't."""
         return self.rule.values().get(parameter)
@@ -98,6 +116,12 @@ class Rulebook:
         self._count = 0
         # Ids of rules that ever applied, whatever was reset since.
         self.used: set[str] = set()
+        # The real paths of folders in which files of outputs are: those of rules that whoever
+        # runs the mock has given, not of what comes by its control API.
+        pins = (rule.pin.folder for rule in self._first if rule.pin is not None)
+        self.folders = {*pins} - {""}
+        # What a rule is asked before it is taken, which raises RuleError.
+        self.judge: Callable[[Rule], object] = lambda rule: None
         self.reset()
 
     def reset(self) -> None:
@@ -105,7 +129,8 @@ class Rulebook:
         self.clear()
         self._count = 0
         for rule in self._first:
-            self.add(rule)
+            # Not judged: they were at the start, and what has changed since is told of by calls.
+            self._keep(rule)
 
     def dump(self) -> dict[str, JSON]:
         """Return all there is, counts included, for `load`."""
@@ -118,13 +143,18 @@ class Rulebook:
 
     def check(self, value: JSON) -> None:
         """Raise RuleError, which is a ValueError, if load() could not take this."""
-        Rulebook(self._identity).load(value)
+        other = Rulebook(self._identity)
+        other.folders, other.judge = self.folders, self.judge
+        other.load(value)
 
     def load(self, value: JSON) -> None:
         """Take over what `dump` returned; raise RuleError, and leave all as it was."""
         if not isinstance(value, dict):
             raise RuleError("rules", value, "isn't a table")
-        rules = {kept.id: kept for kept in map(RuleState.read, _tables(value, "rules"))}
+        read = [RuleState.read(item, self.folders) for item in _tables(value, "rules")]
+        for kept in read:
+            self.judge(kept.rule)
+        rules = {kept.id: kept for kept in read}
         named = OrderedDict(
             ((str(item.get("named")), str(item.get("key"))), RuleState.read(item))
             for item in _tables(value, "named")
@@ -140,8 +170,16 @@ class Rulebook:
         return self._rules.get(id)
 
     def add(self, source: str | Mapping[str, JSON] | Rule) -> RuleState:
-        """Add a rule behind the others; raise RuleError if it can't work."""
-        rule = source if isinstance(source, Rule) else Rule.read(source)
+        """Add a rule behind the others; raise RuleError if it can't work.
+
+        One that was read before, by whoever runs the mock, has files of outputs where it likes.
+        """
+        rule = self._read(source)
+        if isinstance(source, Rule) and rule.pin is not None:
+            self.folders |= {rule.pin.folder} - {""}
+        return self._keep(rule)
+
+    def _keep(self, rule: Rule) -> RuleState:
         self._count += 1
         kept = RuleState(f"r{self._count}", rule)
         self._rules[kept.id] = kept
@@ -152,12 +190,17 @@ class Rulebook:
         """Put another rule in a rule's place, counted from 0; None if there is no such rule."""
         if id not in self._rules:
             return None
-        self._rules[id] = RuleState(id, Rule.read(source))
+        self._rules[id] = RuleState(id, self._read(source))
         return self._rules[id]
+
+    def _read(self, source: str | Mapping[str, JSON] | Rule) -> Rule:
+        rule = source if isinstance(source, Rule) else Rule.read(source, self.folders)
+        self.judge(rule)
+        return rule
 
     def replace_all(self, sources: Sequence[str | Mapping[str, JSON]]) -> list[RuleState]:
         """Put rules in the place of all; raise RuleError, which says which, and leave all."""
-        rules = read_rules(sources)
+        rules = read_rules(sources, self._read)
         self.clear()
         return [self.add(rule) for rule in rules]
 
@@ -244,16 +287,49 @@ class Rulebook:
         )
 
 
-def read_rules(sources: Sequence[str | Mapping[str, JSON]]) -> list[Rule]:
+def read_rules(
+    sources: Sequence[str | Mapping[str, JSON]],
+    read: Callable[[str | Mapping[str, JSON]], Rule] = Rule.read,
+) -> list[Rule]:
     """Read several rules; a RuleError says which of them it is, from 1."""
     rules: list[Rule] = []
     for number, source in enumerate(sources, 1):
         try:
-            rules.append(Rule.read(source))
+            rules.append(read(source))
         except RuleError as error:
-            name = source.get("fault") if isinstance(source, Mapping) else None
+            name = None
+            if isinstance(source, Mapping):
+                name = source.get("fault", "output" if "output" in source else None)
             raise error.at(f"rule {number} ({name})" if name else f"rule {number}") from None
     return rules
+
+
+def read_output(text: str, base: str = "") -> list[Rule]:
+    """Read `ID=FILE.json`, `ID=FOLDER`, with matching words behind, or a FOLDER; raise RuleError.
+
+    A folder alone has an output for each endpoint, at the place that its id says. `base` is the
+    folder to which paths are relative.
+    """
+    if text.strip() and os.path.isdir(folder := os.path.join(base, text)):
+        within = {os.path.realpath(folder)}
+        return [
+            Rule.read({"endpoint": id, "output": path}, within) for id, path in by_place(folder)
+        ]
+    id, equals, rest = text.partition("=")
+    if not equals:
+        fix = "names no endpoint, and is no folder that is there; write ID=FILE.json"
+        raise RuleError("output", text, fix)
+    words: Table = {}
+    place = as_json(rest)
+    if not isinstance(place, dict):
+        place = rest
+        if not os.path.exists(os.path.join(base, rest)):
+            words = parse_text(f"output={rest}")
+            place = words.pop("output")
+        place = os.path.join(base, str(place)) if str(place).strip() else place
+    if "endpoint" in words:
+        raise RuleError("endpoint", words["endpoint"], "comes twice; give it once")
+    return [Rule.read({**words, "endpoint": id.strip(), "output": place}, None)]
 
 
 def _tables(value: Mapping[str, JSON], name: str) -> list[Table]:

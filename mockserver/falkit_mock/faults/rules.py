@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -27,6 +27,7 @@ from falkit_mock.faults import (
 )
 from falkit_mock.faults.catalogue import find_fault
 from falkit_mock.faults.matching import MATCHING, Matcher, read_matcher
+from falkit_mock.faults.pins import OUTPUT, Pin, read_pin
 from falkit_spec import JSON
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
@@ -38,6 +39,8 @@ _PAIR = re.compile(
 _BARE = re.compile(r"""[^\s"';\]]+""")
 _BEGINS = re.compile("[^ ;]")
 _END = re.compile(r"\s*(;|\]|$)")
+_MOST_OUTPUT = 300
+_PINS = re.compile(r"\s*output=")
 INPUT = "input."
 
 
@@ -57,10 +60,14 @@ def parse_texts(text: str, most: float = math.inf) -> list[str]:
     return found
 
 
-def _parse_text(text: str) -> Table:
-    table, end = _scan(text, 0)
+def parse_text(text: str) -> Table:
+    """Return the table that a line stands for; raise RuleError."""
+    pins = _PINS.match(text) is not None
+    table, end = _scan(f"output {text}" if pins else text, 0)
     if end < len(text):
         raise RuleError("rule", text, "goes on after its end; one rule is expected")
+    if pins:
+        del table["fault"]
     return table
 
 
@@ -110,11 +117,13 @@ def _short(text: str) -> str:
 
 
 def to_text(table: Mapping[str, JSON]) -> str:
-    """Write a table's rule in one line."""
-    words = [str(table["fault"])]
+    """Write a table's rule in one line; of a long output only the beginning."""
+    words = [str(table["fault"])] if "fault" in table else []
     for key, value in table.items():
         if key == "input" and isinstance(value, dict):
             words += [_input_pair(f"{INPUT}{name}", each) for name, each in value.items()]
+        elif key == "output" and isinstance(value, dict):
+            words.append(shortened(_input_pair(key, value), _MOST_OUTPUT))
         elif key != "fault":
             words.append(f"{key}={_plain(value)}")
     return " ".join(words)
@@ -141,7 +150,7 @@ def _input_pair(key: str, value: JSON) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A fault, and the requests that it is for.
+    """A fault, and the requests that it is for; or, in its place, an output.
 
     `given` are the parameters that the rule says; the others have their defaults.
     """
@@ -149,12 +158,18 @@ class Rule:
     fault: Fault
     matcher: Matcher
     given: tuple[tuple[str, JSON], ...] = ()
+    pin: Pin | None = None
 
     @classmethod
-    def read(cls, source: str | Mapping[str, JSON]) -> Rule:
-        """Read a line or a table; raise RuleError, which names the field and the fix."""
-        table = _parse_text(source) if isinstance(source, str) else dict(source)
+    def read(cls, source: str | Mapping[str, JSON], folders: Collection[str] | None = ()) -> Rule:
+        """Read a line or a table; raise RuleError, which names the field and the fix.
+
+        `folders` are the real paths of those in which files of outputs may be; None for anywhere.
+        """
+        table = parse_text(source) if isinstance(source, str) else dict(source)
         known = "`falkit faults` lists them"
+        if "output" in table and "fault" not in table:
+            return cls._pinning(table, folders)
         if "fault" not in table:
             raise RuleError("fault", None, f"give the name of one; {known}", missing=True)
         name = table.pop("fault")
@@ -169,9 +184,27 @@ class Rule:
         ]
         return cls(fault, read_matcher(table, fault), tuple(sorted(given)))
 
+    @classmethod
+    def _pinning(cls, table: Table, folders: Collection[str] | None) -> Rule:
+        value = table.pop("output")
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            value = as_json(value)
+        table = _gathered(table)
+        known = [(key, each) for key, each in table.items() if key not in MATCHING]
+        given = tuple((key, _parameter(OUTPUT, key, each)) for key, each in known)
+        matcher = read_matcher(table, OUTPUT)
+        if matcher.endpoint is None:
+            fix = "say whose output it is, such as fal-ai/flux/dev"
+            raise RuleError("endpoint", None, fix, missing=True)
+        check = dict(given).get("check", True) is True
+        return cls(OUTPUT, matcher, given, read_pin(value, check=check, folders=folders))
+
     def table(self) -> Table:
         """Return the rule as a file or the control API has it."""
-        return {"fault": self.fault.name, **self.matcher.table(self.fault), **dict(self.given)}
+        what: Table = {"fault": self.fault.name}
+        if self.pin is not None:
+            what = {"output": self.pin.given}
+        return {**what, **self.matcher.table(self.fault), **dict(self.given)}
 
     def text(self) -> str:
         """Return the rule in one line."""

@@ -19,13 +19,15 @@ from falkit_mock.core.errors import (
     upload_not_found,
 )
 from falkit_mock.core.identity import BadToken, check
+from falkit_mock.faults.rulebook import TriggeredFault
 from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object
 from falkit_mock.hosts.faults import corrupted, of_media, slowly
 from falkit_mock.hosts.replies import AnyReply, Reply, Stream
 from falkit_mock.service import Acl
 from falkit_mock.service.files import MediaFile
+from falkit_mock.service.given import GivenFile
 from falkit_mock.service.service import Service
-from falkit_mock.store import Upload
+from falkit_mock.store import Given, Upload
 from falkit_spec import JSON, Object
 
 # Seconds for which an upload URL stays signed.
@@ -144,9 +146,21 @@ class MediaHost(Host):
     async def _read(self, context: RequestContext) -> AnyReply:
         service, path = self._service, context.address.path
         if found := service.media.record(path):
-            check_reader(service, context, found[0].acl)
+            record, expires = found
+            check_reader(service, context, record.acl)
+            triggered = of_media(service, context)
+            if isinstance(record.wanted, Given):
+                given = GivenFile.of(record.wanted)
+                if given is None:
+                    error = file_not_found()
+                    error.hint = f"{record.wanted.path} was there when an output named it"
+                    raise error
+                if triggered is None:
+                    cache = self._cache(expires, record.acl)
+                    kind = given.content_type
+                    return _serve(context, given.etag, kind, given.size, given.read, cache)
             if file := await service.media.file(path):
-                return self._output(context, file)
+                return self._output(context, file, triggered)
         stored = service.uploads.file(path)
         if stored is None:
             raise file_not_found()
@@ -156,8 +170,9 @@ class MediaHost(Host):
         cache = self._cache(upload.expires, upload.acl)
         return _serve(context, stored.etag, upload.content_type, stored.size, body, cache)
 
-    def _output(self, context: RequestContext, file: MediaFile) -> AnyReply:
-        triggered = of_media(self._service, context)
+    def _output(
+        self, context: RequestContext, file: MediaFile, triggered: TriggeredFault | None
+    ) -> AnyReply:
         file = corrupted(file, triggered)
         data = file.data
 

@@ -15,6 +15,7 @@ from falkit_mock.core.identity import Identity
 from falkit_mock.outputs.figures import Figures, Size, whole
 from falkit_mock.outputs.kinds import MEDIA_TYPES, Kind
 from falkit_mock.outputs.texts import Row, made_up, tokens
+from falkit_mock.store import Given
 from falkit_spec import JSON
 from falkit_spec.types import is_object
 
@@ -43,6 +44,12 @@ class DraftFile:
     """The object with its URL; None where the URL stands alone."""
     sized: bool = False
     """Whether its size in bytes has yet to be written there."""
+    given: Given | None = None
+    """The user's own file, which is there and not made."""
+
+    @property
+    def media_type(self) -> str:
+        return self.given.content_type if self.given else MEDIA_TYPES[self.wanted.format]
 
 
 @dataclass
@@ -176,18 +183,18 @@ class Draft:
             return (*figures.video_size, 0, figures.frames, False, 0, 0, 1)
         return 0, 0, 0, 0, False, 0, 0, 1
 
-    def fill(self, make: Callable[[Wanted], bytes]) -> None:
+    def fill(self, make: Callable[[Wanted | Given], bytes]) -> None:
         """Write what only the files' bytes tell; blocks."""
         hints = self.hints
         for file in self.files:
             if file.holder is None or not (file.sized or self.inline):
                 continue
-            data = make(file.wanted)
+            data = make(file.given or file.wanted)
             if file.sized:
                 file.holder["file_size"] = len(data)
             if self.inline and len(data) <= INLINE:
-                media_type = MEDIA_TYPES[file.wanted.format]
-                file.holder["url"] = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+                data_uri = f"data:{file.media_type};base64,{base64.b64encode(data).decode()}"
+                file.holder["url"] = data_uri
             elif self.inline:
                 hints.append(f"sync_mode: {len(data)} bytes are served by URL all the same")
 

@@ -8,7 +8,7 @@ import mimetypes
 import re
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -23,7 +23,8 @@ from falkit_mock.core.errors import WireError, bad_parts, storage_full, upload_n
 from falkit_mock.core.identity import Identity
 from falkit_mock.outputs.kinds import MEDIA_TYPES
 from falkit_mock.service import USUAL_LIFECYCLE, Acl, Lifecycle
-from falkit_mock.store import FileRecord, Store, Upload, UploadStore
+from falkit_mock.service.given import GivenFile, given_bytes
+from falkit_mock.store import FileRecord, Given, Store, Upload, UploadStore
 from falkit_mock.store.blobs import Blobs, Piece
 
 # Seconds after which an upload that nobody finished is given up.
@@ -287,8 +288,10 @@ class _Shelf:
 _shelf = _Shelf()
 
 
-def bytes_of(wanted: Wanted) -> bytes:
-    """Return the file that is described; may block for some tens of milliseconds."""
+def bytes_of(wanted: Wanted | Given) -> bytes:
+    """Return the file that is described or there; may block for some tens of milliseconds."""
+    if isinstance(wanted, Given):
+        return given_bytes(wanted)
     data = _shelf.get(wanted)
     if data is None:
         data = making.make(wanted)
@@ -299,6 +302,9 @@ def bytes_of(wanted: Wanted) -> bytes:
 def make(record: FileRecord) -> MediaFile:
     """Return the file of a record, but for its end: the same bytes for the same record, always."""
     wanted = record.wanted
+    if isinstance(wanted, Given):
+        etag = f'"{record.request_id}"'
+        return MediaFile(bytes_of(wanted), wanted.content_type, etag, acl=record.acl)
     # Everything in the file follows from the record, and the request id is unique.
     etag = f'"{record.request_id}-{wanted.digest[:16]}-{wanted.index}"'
     return MediaFile(bytes_of(wanted), MEDIA_TYPES[wanted.format], etag, acl=record.acl)
@@ -325,7 +331,10 @@ class OwnFile:
 class Media:
     """The media host's files."""
 
-    def __init__(self, store: Store, uploads: Uploads, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, uploads: Uploads, clock: Clock, given: Collection[str] = ()
+    ) -> None:
+        self._given = given
         self._store = store
         self._uploads = uploads
         self._clock = clock
@@ -336,6 +345,9 @@ class Media:
         None if there is none (any more).
         """
         record = self._store.file(path)
+        if record is not None and isinstance(record.wanted, Given):
+            # No file of this machine that no rule of this mock has named.
+            record = record if record.wanted.path in self._given else None
         if record is None or record.lifetime is None:
             return None if record is None else (record, math.inf)
         # By its job's end as it stands: a cancellation ahead may have brought that forward.
@@ -349,7 +361,8 @@ class Media:
         if (found := self.record(path)) is None:
             return None
         record, expires = found
-        slow = record.wanted.format in _SLOW and _shelf.get(record.wanted) is None
+        wanted = record.wanted
+        slow = isinstance(wanted, Given) or (wanted.format in _SLOW and not _shelf.get(wanted))
         made = await asyncio.to_thread(make, record) if slow else make(record)
         return made if expires == math.inf else replace(made, expires=expires)
 
@@ -377,6 +390,9 @@ class Media:
     def _own(self, path: str) -> OwnFile | None:
         if found := self.record(path):
             wanted = found[0].wanted
+            if isinstance(wanted, Given):
+                given = GivenFile.of(wanted)
+                return OwnFile(given.size, given.read_now) if given else None
             return OwnFile(None, lambda start, end: bytes_of(wanted)[start:end])
         if stored := self._uploads.file(path):
             return OwnFile(stored.size, partial(self._uploads.read_now, stored))

@@ -14,6 +14,7 @@ from falkit_spec.types import Object, is_object
 
 # What may stand behind a known id without being another: ways to call it.
 _WAYS = ("stream", "realtime", "ws")
+_GUESS = "a guess"
 _CATEGORIES: Mapping[str, str] = {
     "video": "text-to-video",
     "image": "text-to-image",
@@ -62,7 +63,12 @@ def _endpoint(endpoint_id: str, kind: str) -> Endpoint:
             f"/{endpoint_id}/requests/{{request_id}}": result,
         },
     }
-    return Endpoint(Document(dumps(data), source="a guess", endpoint_id=endpoint_id))
+    return Endpoint(Document(dumps(data), source=_GUESS, endpoint_id=endpoint_id))
+
+
+def is_guess(endpoint: Endpoint) -> bool:
+    """Tell whether an endpoint's document is made up."""
+    return endpoint.document.source == _GUESS
 
 
 def _content(schema: JSON) -> Object:

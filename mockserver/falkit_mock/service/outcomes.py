@@ -376,7 +376,7 @@ class Outcomes:
         return complete(parsed, request, request_id, self._identity, self._settings, seen, run)
 
     def _keep(self, made: Made, parsed: ParsedRequest, request: ModelRequest) -> Outcome:
-        if parsed.endpoint.workflow is not None:
+        if parsed.endpoint.workflow is not None and request.pinned is None:
             return self.workflows.run(made.draft.request_id, parsed, request).outcome
         outcome, records = success(made, parsed, request)
         for record in records:

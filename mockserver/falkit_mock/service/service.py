@@ -26,12 +26,14 @@ from falkit_mock.core.jobs import (
     moments,
 )
 from falkit_mock.core.settings import Seconds, Workload
-from falkit_mock.faults.resolve import USUAL, resolve
+from falkit_mock.faults import RuleError
+from falkit_mock.faults.resolve import USUAL, Resolution, resolve
 from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.faults.rules import NO_MAGIC, Magic
 from falkit_mock.service import Resettable
 from falkit_mock.service.files import Media, Uploads
 from falkit_mock.service.outcomes import Outcomes, read_request
+from falkit_mock.service.pins import Pins
 from falkit_mock.service.queueing import Planner
 from falkit_mock.service.status import JobEvents, Retention, next_line, window
 from falkit_mock.settings import Settings
@@ -54,7 +56,9 @@ class Service:
         self.identity.skip(store.last_seq)
         self.tokens = Tokens(self.identity.secret("tokens"), clock)
         self.uploads = Uploads(store.uploads, clock, self.identity)
-        self.media = Media(store, self.uploads, clock)
+        # What rules have models answer, and the files of this machine that it has.
+        self.pins = Pins()
+        self.media = Media(store, self.uploads, clock, self.pins.paths)
         # What happens here, for whoever listens.
         self.events = Events()
         self.closing = False
@@ -65,7 +69,7 @@ class Service:
             settings, clock, store, self.identity, self.events, self.outcome, self.retention.closes
         )
         self.job_events = JobEvents(clock, store, self.events, self.outcome)
-        self.rules = Rulebook(self.identity, settings.faults)
+        self.rules = Rulebook(self.identity, (*settings.faults, *settings.outputs))
         self._planner.moved = self._moved
         # What is kept beside jobs and files, by name: emptied, exported and imported with them.
         self.parts: dict[str, Resettable] = {"webhooks": self.webhooks, "rules": self.rules}
@@ -285,6 +289,8 @@ class Service:
             parsed = resolution.applied(parsed)
             progression = resolution.progression(progression)
             stuck = resolution.faults.stuck
+            if resolution.pin is not None and isinstance(parsed, ParsedRequest):
+                request, parsed = self._pinned(request, parsed, resolution)
         queue, run = self._duration(request_id, parsed, entry)
         ready = now + queue + stuck
         job = Job(
@@ -318,6 +324,19 @@ class Service:
             # It takes a place that one of those who wait might have had.
             self._planner.replan(job)
         return job
+
+    def _pinned(
+        self, request: ModelRequest, parsed: ParsedRequest, resolution: Resolution
+    ) -> tuple[ModelRequest, ParsedRequest | Refused]:
+        """Return a request with the output that it has; refused if that can't be had any more."""
+        assert resolution.pin is not None
+        try:
+            pinned = self.pins.bind(resolution.pin, parsed.endpoint, resolution.pin_hint)
+        except RuleError as error:
+            # A document or a file has changed since it was checked.
+            hint = f"falkit refused this, not fal: {error}"
+            return request, Refused(platform_error("internal_error"), hint)
+        return replace(request, pinned=pinned), parsed
 
     def _duration(
         self, request_id: str, parsed: ParsedRequest | Refused, entry: Entry

@@ -14,6 +14,7 @@ from falkit_mock.outputs.figures import NOTHING_SEEN, Seen, Size
 from falkit_mock.service.containers import Found
 from falkit_mock.service.files import bytes_of
 from falkit_mock.service.images import small
+from falkit_mock.service.pins import pinned_output
 from falkit_mock.settings import Settings
 from falkit_mock.store import FileRecord
 from falkit_spec.media import Place
@@ -28,7 +29,12 @@ def complete(
     seen: Seen = NOTHING_SEEN,
     run: float = 0.0,
 ) -> Made:
-    """Return the model's success before its files are made: the output that the document says."""
+    """Return the model's success before its files are made: the output that the document says.
+
+    Or the one that a rule has it answer.
+    """
+    if request.pinned is not None:
+        return pinned_output(request.pinned, parsed, request, request_id, identity)
     return output_of(
         parsed,
         request_id,
@@ -58,7 +64,13 @@ def success(
         headers[HINT] = header_text(hint)
     lifetime = None if options.media_for == math.inf else options.media_for
     records = [
-        FileRecord(file.path, made.draft.request_id, file.wanted, lifetime, options.media_acl)
+        FileRecord(
+            file.path,
+            made.draft.request_id,
+            file.given or file.wanted,
+            lifetime,
+            options.media_acl,
+        )
         for file in made.draft.files
     ]
     return Outcome(200, dumps(made.output), headers), records

@@ -13,7 +13,7 @@ import orjson
 
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.core.jobs import NO_FAULTS, JobFaults, Moments, Outcome, RequestOptions
-from falkit_mock.store import BadCopy, Store
+from falkit_mock.store import BadCopy, Given, Store
 from falkit_mock.store.blobs import Piece
 
 # A column for each field of what is stored, in the same order. Types that begin with FALKIT are
@@ -121,9 +121,16 @@ def _write_wanted(wanted: Wanted) -> bytes:
     return orjson.dumps(facts) + b"\n" + wanted.picture
 
 
-def _read_wanted(data: bytes) -> Wanted:
+def _write_given(given: Given) -> bytes:
+    return orjson.dumps({"given": given.path, "content_type": given.content_type})
+
+
+def _read_wanted(data: bytes) -> Wanted | Given:
     line, _, picture = data.partition(b"\n")
-    return Wanted(**orjson.loads(line), picture=picture)
+    facts = orjson.loads(line)
+    if "given" in facts:
+        return Given(facts["given"], facts["content_type"])
+    return Wanted(**facts, picture=picture)
 
 
 # How Python's values are written that sqlite doesn't know, by type, and read, by column type.
@@ -133,6 +140,7 @@ _ADAPTERS: dict[type, Callable[[Any], object]] = {
     RequestOptions: _write_options,
     Outcome: _write_outcome,
     Wanted: _write_wanted,
+    Given: _write_given,
     JobFaults: lambda faults: orjson.dumps(faults.to_json()),
 }
 _CONVERTERS: dict[str, Callable[[bytes], Any]] = {
