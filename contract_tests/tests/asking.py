@@ -150,6 +150,8 @@ def expected(endpoint: Endpoint, input: Object) -> Asked:
     lines = re.fullmatch(r"(\d{3,4})p", str(shown), re.I) if not size else None
     kilo = re.fullmatch(r"([\d.]+)K", str(shown)) if not size else None
     frames = _first(whole, _FRAMES)
+    heard = whole.get("match_audio_length") is True and str(whole.get("audio_url"))
+    matched = HEARD if heard and heard.startswith("data:") else None
     return Asked(
         input,
         size=size,
@@ -157,8 +159,8 @@ def expected(endpoint: Endpoint, input: Object) -> Asked:
         lines=int(lines[1]) if lines else None,
         area=(1024 * float(kilo[1])) ** 2 if kilo else None,
         count=_count(whole),
-        seconds=None if frames else _length(whole),
-        frames=int(frames) if frames else None,
+        seconds=matched or (None if frames else _length(whole)),
+        frames=int(frames) if frames and not matched else None,
         fps=_first(whole, _RATES),
         sound=next((v for n in _SOUNDS if isinstance(v := whole.get(n), bool)), None),
         format=_format(whole),

@@ -27,6 +27,7 @@ from falkit_spec.types import is_array, is_number, is_object
 from opening import Opened, opened
 from serving import Mock, output_in, running
 
+_ENDINGS = {"audio/wav": ".wav", "audio/ogg": ".ogg", "audio/mp4": ".m4a"}
 _SLOWEST, _FASTEST = 8, 30
 """Characters that a voice speaks in a second."""
 
@@ -169,7 +170,7 @@ def within(url: str, told: Mapping[str, JSON]) -> Opened:
     """Read a data URI as `fetched` does a file."""
     head, _, text = url.partition(";base64,")
     content_type = head.removeprefix("data:")
-    ending = ".wav" if content_type == "audio/wav" else mimetypes.guess_extension(content_type)
+    ending = _ENDINGS.get(content_type) or mimetypes.guess_extension(content_type)
     return looked_at(f"inline{ending}", content_type, base64.b64decode(text), told)
 
 
@@ -249,7 +250,9 @@ def compared(
         hold("audio", "lengths", one.spoken, near, f"{heard.seconds:.2f} s")
     media = [file for file in seen if file.kind in ("image", "audio", "video", "model")]
     if one.format and media:
-        hold(media[0].kind, "formats", one.format, media[0].format == one.format, media[0].format)
+        came = media[0].format
+        right = came == one.format or (one.inline and {came, one.format} == {"ogg", "opus"})
+        hold(media[0].kind, "formats", one.format, right, came)
     return wrong, held
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from time import process_time
 
 import pytest
 
-from examining import Examined, dated, served
+from examining import Examined, dated, files_in, served
 from fal_documents import OWN, endpoints_in
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import ParsedRequest
 from falkit_mock.outputs import output_of
 from falkit_spec import Catalog, Document, Endpoint, Object
+from typed_documents import TYPES, typed_endpoints
 
 OURS = endpoints_in(OWN)
 PARTS = 4
@@ -29,6 +31,23 @@ def test_the_outputs_of_the_shipped_documents_are_what_is_asked_for() -> None:
     found, shipped = Examined(), Catalog.vendored()
     served([*shipped][::4], found, 2, both=False, catalog=shipped)
     assert found.wrong == [], "\n".join(found.wrong)
+
+
+def test_the_outputs_of_the_models_that_fals_client_knows_are_what_is_asked_for() -> None:
+    if not TYPES.is_dir():
+        pytest.skip("fal's client for JavaScript isn't installed: make test does it")
+    found, nightly = Examined(), os.environ.get("FALKIT_NIGHTLY") == "1"
+    known = [*typed_endpoints()]
+    assert len(known) > 1000
+    served(known[:: 3 if nightly else 60], found, 3 if nightly else 1, both=False)
+    assert found.wrong == [], "\n".join(found.wrong)
+    for endpoint in known[:: 1 if nightly else 4]:
+        input = endpoint.with_defaults(endpoint.example_input())
+        parsed = ParsedRequest(endpoint, input, "", (), None, None, None)
+        output = output_of(parsed, "id", Identity(1), "http://127.0.0.1").output
+        assert endpoint.validate_output(output) == [], endpoint.id
+        for url, _ in files_in(output):
+            assert url.startswith("http://127.0.0.1/") or url in str(input), (endpoint.id, url)
 
 
 @pytest.mark.parametrize("part", range(PARTS))

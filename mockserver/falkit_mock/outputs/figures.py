@@ -104,8 +104,12 @@ class Figures:
     def _bounded(self, what: str, asked: Size, made: Size) -> Size:
         if asked != made:
             sizes = [f"{width}x{height}" for width, height in (made, asked)]
-            self.hints.append(f"{what}: made as {sizes[0]}, for want of {sizes[1]}")
+            self._hint(f"{what}: made as {sizes[0]}, for want of {sizes[1]}")
         return made
+
+    def _hint(self, hint: str) -> None:
+        if hint not in self.hints:
+            self.hints.append(hint)
 
     @cached_property
     def count(self) -> int:
@@ -149,7 +153,7 @@ class Figures:
         frames = matched * fps if matched else self._first(self.fields.frames)
         frames = frames or self._clip_seconds * fps
         if frames > MOST_SECONDS * fps:
-            self.hints.append(f"clips: {MOST_SECONDS:g} s at most")
+            self._hint(f"clips: {MOST_SECONDS:g} s at most")
         return max(round(min(frames, MOST_SECONDS * fps)), 1)
 
     @property
@@ -189,6 +193,8 @@ class Figures:
     def sound_seconds(self) -> float:
         """How long a sound is."""
         seconds = self._asked_seconds or self.seen.sound_seconds or self.seen.clip_seconds
+        if seconds and seconds > MOST_SECONDS:
+            self._hint(f"sounds: {MOST_SECONDS:g} s at most")
         return bounded_length(seconds or self._spoken or SOUND_SECONDS)
 
     @cached_property
@@ -254,7 +260,8 @@ class Figures:
     @property
     def _clip_seconds(self) -> float:
         if asked := self._asked_seconds:
-            return bounded_length(asked)
+            # What is too long is cut where pictures are counted.
+            return max(asked, bounded_length(asked))
         known = [n for n in (self.seen.clip_seconds, self.seen.sound_seconds) if n]
         return bounded_length(
             min(known) if known else number_in(self.shown.get("duration")) or SECONDS

@@ -31,6 +31,7 @@ _POINTS = frozenset(("point", "points", "keypoints", "center", "centroid", "poly
 _LENGTHS = {"translation": 3, "position": 3, "rotation": 4, "quaternion": 4}
 _SIZES = frozenset(("size", "dimensions", "resolution"))
 _VECTOR, _RATE, _MOST_WAVE = 128, 10, 10_000
+_BITRATE = 128_000
 Figure: TypeAlias = Callable[[Draft], float]
 
 
@@ -45,6 +46,13 @@ def likely(schema: Object, names: Sequence[str]) -> Step | None:
     if not _SURE.isdisjoint(spelt):
         sure = 0.0 if spelt & _BAD else 0.9
         return _within(schema, lambda draft: sure)
+    if name == "channels":
+        return lambda draft: draft.figures.channels
+    if name in ("bitrate", "bit_rate"):
+        return lambda draft: _BITRATE
+    if name == "rtf":
+        # Seconds that it takes to make one of sound.
+        return lambda draft: round(draft.run / draft.figures.sound_seconds, 3)
     if any("timings" in words(outer) for outer in names[1:]):
         run = not spelt.isdisjoint(("inference", "total", "generation"))
         return lambda draft: round(draft.run, 3) if run else 0.0

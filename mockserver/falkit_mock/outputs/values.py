@@ -277,18 +277,18 @@ def _technical(spelt: list[str], names: Sequence[str]) -> Callable[[Draft], str]
     if last in ("rate", "reason") and tuple(spelt[-2:]) not in _TWO_WORDS:
         return None
     if last == "ratio" and "aspect" in spelt:
-        moves = any("video" in words(one) for one in names)
-        return lambda draft: _proportion(
-            draft.figures.video_size if moves else draft.figures.image_size
-        )
+        return _proportion
     if last == "type" and "content" in spelt:
         return None
     return _TECHNICAL.get(last)
 
 
-def _proportion(size: Size) -> str:
-    by = math.gcd(*size)
-    return f"{size[0] // by}:{size[1] // by}"
+def _proportion(draft: Draft) -> str:
+    """Return the shape of the file of which it is told, or of a picture."""
+    wanted = draft.files[-1].wanted if draft.files else None
+    width, height = (wanted.width, wanted.height) if wanted else draft.figures.image_size
+    by = math.gcd(width, height) or 1
+    return f"{width // by}:{height // by}"
 
 
 def _vector_graphic(draft: Draft) -> str:
