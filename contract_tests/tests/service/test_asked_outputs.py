@@ -49,7 +49,7 @@ def made(
 ) -> Made:
     """Write the output of a document with such an output; `fields` are its inputs."""
     input = input or {}
-    inputs: dict[str, Any] = {**dict.fromkeys(input, {}), **(fields or {})}
+    inputs: dict[str, Any] = {**{name: {} for name in input}, **(fields or {})}
     data = answering(data_of(endpoint_id, inputs), output)
     endpoint = Endpoint(Document(json.dumps(data).encode(), source="paint.json"))
     parsed = ParsedRequest(endpoint, endpoint.with_defaults(input), "abc123", (), None, None, None)

@@ -23,10 +23,12 @@ from falkit_mock.outputs.kinds import (
 from falkit_mock.outputs.measures import whole
 from falkit_spec import JSON
 from falkit_spec.schema import ordered
-from falkit_spec.types import Object
+from falkit_spec.types import Object, is_number
 
 # Fields that a file's object has beside its URL; one of them tells that it is a file's.
 _TELLING = frozenset(("content_type", "file_name", "file_size", "file_data"))
+_SHORTEST = 100
+"""Characters that a URL of ours may have."""
 _URLS = frozenset(("url", "urls", "uri", "uris"))
 
 
@@ -42,7 +44,10 @@ def is_file_text(names: Sequence[str], schema: Object, example: JSON) -> bool:
     shown = example if isinstance(example, str) else ""
     if shown.startswith(("http://", "https://")) or schema.get("format") == "uri":
         return True
+    most = schema.get("maxLength")
     if "svg" in spelt and spelt[-1] not in _URLS:
+        return False
+    if is_number(most) and most < _SHORTEST:
         return False
     if not spelt or (shown and not shown.startswith("data:")):
         return bool(spelt) and spelt[-1] in _URLS and not shown
@@ -239,12 +244,13 @@ def ours(value: JSON, names: Sequence[str], makes: Kind) -> Step:
     match value:
         case str() if value.startswith(("http://", "https://", "data:")):
             return FileStep.of(names, value, makes).url
-        case dict() if isinstance(value.get("url"), str) and any(map(is_told, [*value][1:])):
+        case dict() if isinstance(value.get("url"), str) and all(map(is_told, value)):
             file = FileStep.of(names, value, makes, {"properties": value})
+            told = {key: told_of(key, file.kind) for key in value}
             return file_object(
                 file,
                 [
-                    Part(key, told_of(key, file.kind), False, True, ours(one, (), makes))
+                    Part(key, told[key], False, True, None if told[key] else ours(one, (), makes))
                     for key, one in value.items()
                 ],
                 {},
