@@ -17,7 +17,8 @@ from falkit_mock.outputs.fields import Fields, fields_of
 from falkit_mock.outputs.figures import NOTHING_SEEN, Figures, Seen
 from falkit_mock.outputs.kinds import file_in, words
 from falkit_mock.outputs.openai import shape_of
-from falkit_mock.outputs.plan import Planner, ours
+from falkit_mock.outputs.plan import Planner
+from falkit_mock.outputs.shapes import ours
 from falkit_spec import JSON, Endpoint
 from falkit_spec.schema import ordered
 from falkit_spec.types import Object, is_object
@@ -73,7 +74,9 @@ def output_of(
     draft = Draft(
         endpoint.id, request_id, parsed.digest, input, figures, identity, media_base, run, details
     )
+    draft.hints = figures.hints
     output = plan.write(draft)
+    draft.counted()
     if output is MISSING or not endpoint.is_valid_output(output):
         return Made(_repaired(endpoint, output, draft), draft, plan.hint)
     return Made(output, draft, plan.hint)

@@ -12,8 +12,9 @@ from typing import TypeAlias
 
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.core.identity import Identity
-from falkit_mock.outputs.figures import Figures, Size, whole
+from falkit_mock.outputs.figures import Figures
 from falkit_mock.outputs.kinds import MEDIA_TYPES, Kind
+from falkit_mock.outputs.measures import Size, whole
 from falkit_mock.outputs.texts import Row, made_up, tokens
 from falkit_mock.store import Given
 from falkit_spec import JSON
@@ -31,6 +32,9 @@ Step: TypeAlias = "Callable[[Draft], JSON | Missing]"
 # The largest file that is put into an output as a data URI.
 INLINE = 8 * 1024 * 1024
 _THUMBNAIL = 512
+# Kinds on which the input's picture is shown, and pictures that may have no ground.
+_PICTURED = frozenset(("image", "video", "model", "archive"))
+_CLEAR = frozenset(("png", "webp", "avif", "gif", "svg"))
 
 
 @dataclass(slots=True)
@@ -133,7 +137,8 @@ class Draft:
     def add(self, kind: Kind, format: str, name: str, *, like: str = "") -> DraftFile:
         """Add a file of a format to the output; `name` is what it is called, without the format.
 
-        `like` is "small" for a thumbnail, and "frames" for an archive of a clip's frames.
+        `like` is "small" for a thumbnail, "frames" for an archive of a clip's frames, "mask", or
+        "clear" for what stands on no ground.
         """
         place, figures = len(self.files), self.figures
         called = f"{name}_{place}.{format}" if place else f"{name}.{format}"
@@ -141,8 +146,12 @@ class Draft:
         wanted = Wanted(
             format, self.endpoint_id, self.request_id, self.digest, place, *self._like(kind, like)
         )
-        if figures.seen.small and kind in ("image", "video"):
+        if figures.seen.small and kind in _PICTURED:
             wanted = replace(wanted, picture=figures.seen.small)
+        if kind == "image" and like == "mask":
+            wanted = replace(wanted, look="mask")
+        elif kind == "image" and (like == "clear" or figures.clear) and format in _CLEAR:
+            wanted = replace(wanted, alpha=True)
         if kind == "video" and format != "mp4":
             wanted = self._possible(wanted)
         file = DraftFile(path, called, wanted)
@@ -182,6 +191,12 @@ class Draft:
         if like == "frames":
             return (*figures.video_size, 0, figures.frames, False, 0, 0, 1)
         return 0, 0, 0, 0, False, 0, 0, 1
+
+    def counted(self) -> None:
+        """Tell the files of how many each is one."""
+        if (count := len(self.files)) > 1:
+            for file in self.files:
+                file.wanted = replace(file.wanted, count=count)
 
     def fill(self, make: Callable[[Wanted | Given], bytes]) -> None:
         """Write what only the files' bytes tell; blocks."""

@@ -37,6 +37,15 @@ class Fields:
     formats: Names
     sample_rates: Names
     stereo: Names
+    matches: Names
+    """Flags that say that a figure is that of the input's clip."""
+    shots: Names
+    """Lists whose items have lengths that add up."""
+    batches: Names
+    """Lists of which each item makes a file, where no field counts."""
+    modes: Names
+    grounds: Names
+    """What says whether a picture stands on no ground."""
     settings: Names
     """Objects with fields of these kinds in them, as `audio_setting`."""
 
@@ -52,11 +61,21 @@ class Fields:
 
 # Fields that are about something other than the output as a whole.
 _OTHERS = frozenset(
-    ("mask", "lora", "control", "controlnet", "tile", "kernel", "batch", "chunk", "step", "steps")
+    (
+        *("mask", "lora", "control", "controlnet", "tile", "kernel", "batch", "chunk", "step"),
+        *("steps", "octree", "operating", "detection", "detect", "det", "face", "ref", "reference"),
+        *("mc", "voxel", "processing", "validation", "training", "internal", "working", "latent"),
+        *("original", "input", "source", "font", "crop", "ensemble", "segment", "patch", "grid"),
+        *("window", "context", "line", "stroke", "border", "outline", "margin", "rigging", "bbox"),
+        *("box", "tone", "foreground", "sharpen", "cfg", "expand", "character", "model", "dwpose"),
+    )
 )
+# Words of a ratio that is a picture's.
+_SHAPES = frozenset(("aspect", "orientation", "image", "video", "output", "target", "size"))
 _COUNTS = (
     *("num_images", "number_of_images", "num_outputs", "num_videos", "number_of_videos"),
     *("num_results", "num_samples", "num_variations", "num_generations", "image_count"),
+    *("num_songs", "num_layers", "num_audios", "num_clips", "num_masks"),
     *("n", "count", "samples", "batch_size", "max_images"),
 )
 _SECONDS = (
@@ -85,9 +104,10 @@ _SOUNDS = frozenset(
     )
 )
 _SILENCES = frozenset(("mute", "muted", "no_audio", "remove_audio", "silent", "strip_audio"))
+_SHOTS = frozenset(("shots", "shot", "prompts", "multi", "scenes", "clips", "segments"))
 _FACTORS = (
     *("upscale_factor", "scale_factor", "upscaling_factor", "scaling_factor", "scale"),
-    *("factor", "upscale", "magnification", "resize_factor"),
+    *("factor", "upscale", "magnification", "resize_factor", "desired_increase", "scale_ratio"),
 )
 
 
@@ -114,7 +134,11 @@ def fields_of(names: Iterable[str], scales: bool) -> Fields:
         sizes=tuple(n for n in having("size", "dimensions") if "texture" not in words(n)),
         widths=having("width"),
         heights=having("height"),
-        ratios=having("ratio", "orientation"),
+        ratios=tuple(
+            name
+            for name in having("ratio", "orientation")
+            if name in ("ratio", "orientation") or not _SHAPES.isdisjoint(words(name)[:-1])
+        ),
         resolutions=having("resolution"),
         areas=having("megapixels", "megapixel"),
         factors=factors,
@@ -128,14 +152,21 @@ def fields_of(names: Iterable[str], scales: bool) -> Fields:
         silences=tuple(name for name in names if name in _SILENCES),
         texts=known(_TEXTS),
         spoken=bool(there & _SPOKEN) or any({"voice", "voices"} & {*words(n)} for n in names),
-        speeds=known(("speed", "speaking_rate", "speech_rate")),
+        speeds=known(("speed", "speaking_rate", "speech_rate", "voice_speed", "speech_speed")),
         formats=tuple(
             name
             for name in names
             if not {"format", "type", "extension", "container"}.isdisjoint(words(name))
             and not {"input", "response", "data", "thinking", "archive"}.intersection(words(name))
         ),
-        sample_rates=known(("sample_rate", "sampling_rate", "output_sample_rate")),
+        sample_rates=known(
+            ("sample_rate", "sampling_rate", "output_sample_rate", "sample_rate_hertz")
+        ),
         stereo=known(("stereo", "channels", "channel", "num_channels")),
+        matches=tuple(name for name in names if "match" in words(name)),
+        shots=tuple(name for name in names if not _SHOTS.isdisjoint(words(name))),
+        batches=known(("texts", "prompts")),
+        modes=tuple(name for name in names if words(name)[-1:] == ["mode"]),
+        grounds=known(("background", "transparent_background", "transparent", "remove_background")),
         settings=tuple(n for n in names if words(n)[-1:] in (["setting"], ["settings"])),
     )

@@ -18,6 +18,7 @@ FORMATS: Mapping[Kind, Mapping[str, str]] = {
         "webp": "image/webp",
         "avif": "image/avif",
         "gif": "image/gif",
+        "svg": "image/svg+xml",
     },
     "video": {
         "mp4": "video/mp4",
@@ -38,6 +39,7 @@ FORMATS: Mapping[Kind, Mapping[str, str]] = {
         "glb": "model/gltf-binary",
         "gltf": "model/gltf+json",
         "obj": "model/obj",
+        "mtl": "model/mtl",
         "fbx": "application/octet-stream",
         "stl": "model/stl",
         "ply": "application/octet-stream",
@@ -79,6 +81,8 @@ _ALSO = {
     "usd": "usdz",
     "text": "txt",
 }
+# What fields are called after: formats of the kind that the word says.
+_NAMED_AFTER = {"splat": "ply", "splats": "ply", "gaussian": "ply", "lottie": "json"}
 
 
 def format_in(value: JSON, kind: Kind) -> str | None:
@@ -86,7 +90,7 @@ def format_in(value: JSON, kind: Kind) -> str | None:
     if not isinstance(value, str) or len(value) > 100:
         return None
     found: list[str] = re.findall(r"[a-z]+[0-9]*", value.lower())
-    for word in found:
+    for word in ["m4a"] * ("m4a" in value.lower()) + found:
         if (name := _ALSO.get(word, word)) in FORMATS[kind]:
             return name
     return None
@@ -95,27 +99,40 @@ def format_in(value: JSON, kind: Kind) -> str | None:
 # Words of a name that say a kind: the last one counts.
 _FIRM: dict[str, Kind] = {
     **dict.fromkeys(("image", "img", "picture", "photo", "png", "jpeg", "jpg", "webp"), "image"),
-    **dict.fromkeys(("mask", "thumbnail", "spritesheet", "texture", "depth", "matte"), "image"),
+    **dict.fromkeys(
+        ("mask", "thumbnail", "spritesheet", "texture", "depth", "matte", "svg"), "image"
+    ),
     **dict.fromkeys(("video", "movie", "clip", "animation", "mp4", "webm", "mov"), "video"),
     **dict.fromkeys(("audio", "sound", "music", "song", "speech", "voice", "vocal"), "audio"),
     **dict.fromkeys(("drum", "bass", "guitar", "piano", "instrumental", "stem"), "audio"),
     **dict.fromkeys(("wav", "mp3", "flac", "ogg"), "audio"),
     **dict.fromkeys(("mesh", "glb", "gltf", "obj", "fbx", "ply", "stl", "usdz", "splat"), "model"),
-    **dict.fromkeys(("pointcloud", "geometry"), "model"),
+    **dict.fromkeys(("pointcloud", "geometry", "mtl", "gaussian"), "model"),
     **dict.fromkeys(("lora", "weight", "checkpoint", "ckpt", "safetensor", "embedding"), "weights"),
     **dict.fromkeys(("archive", "zip", "tar", "dir", "folder", "dataset"), "archive"),
     **dict.fromkeys(("config", "json", "srt", "vtt", "subtitle", "csv", "txt", "log"), "document"),
-    **dict.fromkeys(("transcript", "caption", "metadata", "document", "pdf", "html"), "document"),
+    **dict.fromkeys(
+        ("transcript", "caption", "metadata", "document", "pdf", "html", "lottie"), "document"
+    ),
 }
 # These count where none of the others is there, and no example says more.
 _LIKELY: dict[str, Kind] = {
     **dict.fromkeys(("frame", "preview", "background", "foreground", "map", "layer"), "image"),
     **dict.fromkeys(("render", "portrait", "sprite", "cover", "pose", "normal", "albedo"), "image"),
     **dict.fromkeys(("color", "roughness", "metallic", "cutout", "poster", "icon"), "image"),
+    **dict.fromkeys(("visualization", "viz", "overlay", "sticker", "logo", "sketch"), "image"),
     **dict.fromkeys(("avatar", "lipsync"), "video"),
     **dict.fromkeys(("other", "track", "accompaniment"), "audio"),
     **dict.fromkeys(("model", "cloud", "rig", "character"), "model"),
 }
+# A text of such a name is a file's URL: `image`, `combined_mask`, `model_glb`.
+SURE = frozenset(
+    (
+        *("image", "img", "picture", "photo", "thumbnail", "mask", "png", "jpg", "jpeg", "webp"),
+        *("video", "movie", "mp4", "webm", "mov", "audio", "wav", "mp3", "flac", "ogg"),
+        *("glb", "gltf", "fbx", "ply", "stl", "usdz", "safetensors", "zip", "tar", "archive"),
+    )
+)
 _WORDS = re.compile(r"[a-z0-9]+|[A-Z]+(?![a-z0-9])|[A-Z][a-z0-9]*")
 
 
@@ -131,28 +148,50 @@ def _said(name: str, table: Mapping[str, Kind]) -> Kind | None:
     return None
 
 
-def kind_of_file(names: Iterable[str], example: str, makes: Kind) -> Kind:
+def kind_of_file(
+    names: Iterable[str],
+    example: str,
+    makes: Kind,
+    *,
+    fields: Iterable[str] = (),
+    described: str = "",
+) -> Kind:
     """Return the kind of a file by its field, or those that it is in; else by what is made.
 
-    `names` has the innermost first, `example` is a file name or URL that the document shows.
+    `names` has the innermost first, `example` is a file name or URL that the document shows,
+    `fields` are those of the file's object, and `described` is what the document says of it.
     """
-    names = [*names]
-    for name in names:
+    told = frozenset(fields)
+    if told & {"fps", "num_frames", "frame_count"}:
+        return "video"
+    shown = _KIND_OF_FORMAT.get(extension(example) or "")
+    for place, name in enumerate(names):
         if kind := _said(name, _FIRM):
             return kind
-    if kind := _KIND_OF_FORMAT.get(extension(example) or ""):
-        return kind
-    for name in names:
+        if place == 0 and shown:
+            return shown
         if kind := _said(name, _LIKELY):
             return kind
-    return makes
+    if shown:
+        return shown
+    if told & {"sample_rate", "channels"}:
+        return "audio"
+    said = format_described(described)
+    return _KIND_OF_FORMAT[said] if said else makes
+
+
+def format_described(text: str) -> str | None:
+    """Return the one format that a description names; None where it names none, or several."""
+    found = set(re.findall(r"[a-z0-9]+", text[:500].lower().replace("jpeg", "jpg")))
+    known = [name for name in found if name in _KIND_OF_FORMAT]
+    return known[0] if len(known) == 1 else None
 
 
 def format_of_name(name: str, kind: Kind) -> str | None:
     """Return the format that a field's name says: `model_glb`, `frames_zip`."""
     for word in reversed(words(name)):
-        if word in FORMATS[kind]:
-            return word
+        if (found := _NAMED_AFTER.get(word, word)) in FORMATS[kind]:
+            return found
     return None
 
 
@@ -233,6 +272,20 @@ def kind_of(endpoint_id: str, fields: frozenset[str]) -> str:
         if fields.intersection(known):
             return kind
     return "image"
+
+
+def clears_ground(endpoint_id: str) -> bool:
+    """Tell whether an endpoint by its id takes pictures from their ground."""
+    spelt = set(words(endpoint_id))
+    if "background" in spelt:
+        return not spelt.isdisjoint(("remove", "removal", "remover", "removed"))
+    return not spelt.isdisjoint(("rembg", "birefnet", "matting", "cutout"))
+
+
+def makes_vectors(endpoint_id: str) -> bool:
+    """Tell whether an endpoint by its id makes vector graphics."""
+    last = endpoint_id.lower().rpartition("/")[2]
+    return last.endswith("svg") or "vectorize" in words(last)
 
 
 _KINDS: Mapping[str, Kind] = {

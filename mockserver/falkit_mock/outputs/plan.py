@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from falkit_mock.outputs.draft import MISSING, Draft, Missing, Step
-from falkit_mock.outputs.kinds import Kind, kind_made, kind_of, words
+from falkit_mock.outputs.kinds import (
+    Kind,
+    clears_ground,
+    kind_made,
+    kind_of,
+    makes_vectors,
+    words,
+)
+from falkit_mock.outputs.likely import likely, numbers
 from falkit_mock.outputs.reading import (
     branches,
     chosen,
@@ -23,6 +32,7 @@ from falkit_mock.outputs.shapes import (
     is_file,
     is_file_text,
     is_told,
+    ours,
     told_of,
 )
 from falkit_mock.outputs.usual import USUAL
@@ -54,6 +64,7 @@ class Planner:
         fields = frozenset(self._inputs)
         self.makes: Kind = kind_made(endpoint.category, endpoint.id, fields)
         self._kind = kind_of(endpoint.id, fields)
+        self._clears, self._vectors = clears_ground(endpoint.id), makes_vectors(endpoint.id)
         self._nodes = 0
         self.exampled: list[str] = []
 
@@ -79,6 +90,9 @@ class Planner:
             value = example if example in values else values[0]
             if "language" in words(names[0].removesuffix("s") if names else ""):
                 return language(values)
+            if "assistant" in values:
+                # Of all roles it is the one that answers.
+                value = "assistant"
             return self._echoed(schema, names, self._shown(names, value))
         match type_of(schema):
             case "object":
@@ -89,6 +103,8 @@ class Planner:
                 return self._string(schema, names, example)
             case "integer" | "number":
                 step = number(schema, names, self.makes)
+                if step is None and example is None:
+                    step = likely(schema, names)
                 if step is None and is_number(example) and within(example, schema):
                     step = self._shown(names, example)
                 return self._echoed(schema, names, step or _always(least(schema)))
@@ -171,7 +187,9 @@ class Planner:
         self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
     ) -> Step:
         shown = example if is_object(example) and "url" in example else {}
-        file = FileStep.of(names, example, self.makes)
+        file = self._file_step(names, example, schema)
+        # What is told beside its URL is of this file.
+        makes, self.makes = self.makes, file.kind
         listed = schema.get("required")
         required = listed if is_array(listed) else []
         parts: list[Part] = []
@@ -180,11 +198,22 @@ class Planner:
                 continue
             _, nullable = branches(resolve(node, self._root), self._root)
             told = told_of(name, file.kind)
+            needed = name in required
             step = None
-            if not is_told(name):
+            if told is None and (not is_told(name) or (needed and not nullable)):
                 step = self._field(name, node, names, shown, above, required)
-            parts.append(Part(name, told, nullable, name in required, step))
+            parts.append(Part(name, told, nullable, needed, step))
+        self.makes = makes
         return file_object(file, parts, shown)
+
+    def _file_step(
+        self, names: Sequence[str], example: JSON, schema: Object | None = None
+    ) -> FileStep:
+        """Return what adds a file; of an endpoint that clears the ground it has none."""
+        file = FileStep.of(names, example, self.makes, schema)
+        if self._clears and file.kind == "image" and not file.like:
+            return replace(file, like="clear")
+        return replace(file, usual="svg") if self._vectors and file.named_no_format else file
 
     def _map(
         self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
@@ -193,7 +222,7 @@ class Planner:
         node = schema.get("additionalProperties")
         inner = resolve(node, self._root) if is_object(node) else {}
         if "timings" in words(names[0] if names else ""):
-            return lambda draft: {"inference": round(draft.run, 3)}
+            return _timings
         if inner:
             of = example if is_object(example) else {}
             keys: dict[str, Sequence[str]] = {key: (key, *names) for key in [*of][:_MOST_ITEMS]}
@@ -229,10 +258,18 @@ class Planner:
             step = rows_of(step, by_word=by_word, chunks="chunks" in spelt)
             who = None if low else self._asks.who(names[0] if names else "")
             return step if who is None else lambda draft: step(draft) if who(draft.input) else []
-        if not part and "timestamps" in spelt:
-            return rows_of(_row, by_word=True)
+        open_ = not says(part) and (not part or type_of(part) == "object")
+        if open_ and first is None and not _ROWS.isdisjoint(spelt):
+            return rows_of(_row, by_word=bool({"words", "timestamps"} & {*spelt}))
         if type_of(part) in ("number", "integer") and "timestamp" in spelt:
             return lambda draft: [draft.row.start, draft.row.end] if draft.row else [0, 0]
+        if not example and (part == {} or type_of(part) in ("number", "integer")):
+            listed = numbers(spelt, schema, part)
+            if listed is not None:
+                return listed
+        described = schema.get("description")
+        if is_file(part) and described:
+            part = {**part, "description": described}
         files = is_file(part) or (
             type_of(part) == "string" and is_file_text(names, part, first or given(part, None))
         )
@@ -259,14 +296,14 @@ class Planner:
         step = self._value(part, names, first, above)
         count = min(max(low, 1), high)
 
-        def listed(draft: Draft) -> JSON:
+        def repeated(draft: Draft) -> JSON:
             made = [step(draft) for _ in range(count)]
             return [one for one in made if one is not MISSING]
 
-        return self._echoed(schema, names, listed)
+        return self._echoed(schema, names, repeated)
 
     def _counted(self, names: Sequence[str], part: Object, example: JSON) -> bool:
-        return FileStep.of(names, example, self.makes).kind in ("image", "video")
+        return FileStep.of(names, example, self.makes, part).kind in ("image", "video", "audio")
 
     def _tuple(
         self, firsts: list[JSON], names: Sequence[str], example: JSON, above: frozenset[str]
@@ -292,8 +329,7 @@ class Planner:
 
     def _string(self, schema: Object, names: Sequence[str], example: JSON) -> Step:
         if is_file_text(names, schema, example):
-            file = FileStep.of(names, example, self.makes)
-            return file.url
+            return self._file_step(names, example, schema).url
         step = text(schema, names, example is not None)
         if step is None:
             step = self._shown(names, example) if isinstance(example, str) else _always("text")
@@ -308,6 +344,8 @@ class Planner:
                 for name in ("url", "content_type")
             ]
             return file_object(file, parts, {})
+        if names and "timings" in words(names[0]) and not example:
+            return _timings
         return self._shown(names, example)
 
     def _echoed(self, schema: Object, names: Sequence[str], step: Step) -> Step:
@@ -335,21 +373,12 @@ class Planner:
         return ours(example, names, self.makes)
 
 
-def ours(value: JSON, names: Sequence[str], makes: Kind) -> Step:
-    """Return what writes an example, with files of the mock's own in place of its URLs."""
-    match value:
-        case str() if value.startswith(("http://", "https://", "data:")):
-            return FileStep.of(names, value, makes).url
-        case dict():
-            fields = {key: ours(one, (key, *names), makes) for key, one in value.items()}
-            return lambda draft: {
-                key: made for key, step in fields.items() if (made := step(draft)) is not MISSING
-            }
-        case list():
-            steps = [ours(one, names, makes) for one in value]
-            return lambda draft: [made for step in steps if (made := step(draft)) is not MISSING]
-        case _:
-            return lambda draft: value
+# Lists of such a name are of what is said when, even if the document doesn't tell their items.
+_ROWS = frozenset(("timestamps", "words", "segments", "chunks", "subtitles", "sentences"))
+
+
+def _timings(draft: Draft) -> JSON:
+    return {"inference": round(draft.run, 3)}
 
 
 def _row(draft: Draft) -> JSON:

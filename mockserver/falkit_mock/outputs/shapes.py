@@ -6,27 +6,30 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from falkit_mock.outputs.draft import MISSING, Draft, DraftFile, Step
-from falkit_mock.outputs.figures import whole
 from falkit_mock.outputs.kinds import (
     FORMATS,
     MEDIA_TYPES,
+    SURE,
     Kind,
     example_in,
     extension,
     file_in,
+    format_described,
     format_in,
     format_of_name,
     kind_of_file,
     words,
 )
+from falkit_mock.outputs.measures import whole
 from falkit_spec import JSON
 from falkit_spec.schema import ordered
-from falkit_spec.types import Object
+from falkit_spec.types import Object, is_number
 
 # Fields that a file's object has beside its URL; one of them tells that it is a file's.
 _TELLING = frozenset(("content_type", "file_name", "file_size", "file_data"))
+_SHORTEST = 100
+"""Characters that a URL of ours may have."""
 _URLS = frozenset(("url", "urls", "uri", "uris"))
-_MEDIA: tuple[Kind, ...] = ("image", "video", "audio", "model", "archive")
 
 
 def is_file(schema: Object) -> bool:
@@ -41,11 +44,25 @@ def is_file_text(names: Sequence[str], schema: Object, example: JSON) -> bool:
     shown = example if isinstance(example, str) else ""
     if shown.startswith(("http://", "https://")) or schema.get("format") == "uri":
         return True
+    most = schema.get("maxLength")
+    if "svg" in spelt and spelt[-1] not in _URLS:
+        return False
+    if is_number(most) and most < _SHORTEST:
+        return False
     if not spelt or (shown and not shown.startswith("data:")):
         return bool(spelt) and spelt[-1] in _URLS and not shown
     if spelt[-1] in _URLS:
         return True
-    return kind_of_file(spelt[-1:], "", "document") in _MEDIA
+    return spelt[-1] in SURE or spelt[-1].removesuffix("s") in SURE
+
+
+# How a file differs from its kind's usual, by the words of its field.
+_LIKE: tuple[tuple[frozenset[str], str], ...] = (
+    (frozenset(("thumbnail", "thumbnails")), "small"),
+    (frozenset(("frames",)), "frames"),
+    (frozenset(("mask", "masks", "matte")), "mask"),
+    (frozenset(("cutout", "removed", "foreground", "sticker", "transparent")), "clear"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +76,29 @@ class FileStep:
     """The format where the input names none."""
     name: str
     """What the file is called, without its format."""
+    known: bool
+    """Whether the document says the format where the input doesn't."""
     named: bool
     """Whether the document's example has a name."""
     like: str
-    """Whether it is something smaller than its kind's usual; see `Draft.add`."""
+    """How it differs from its kind's usual; see `Draft.add`."""
 
     @classmethod
-    def of(cls, names: Sequence[str], example: JSON, makes: Kind) -> FileStep:
+    def of(
+        cls, names: Sequence[str], example: JSON, makes: Kind, schema: Object | None = None
+    ) -> FileStep:
         """Find out what a field's file is; `example` is what the document shows of it."""
-        shown = example_in(example)
-        kind = kind_of_file(names, shown, makes)
+        shown, read = example_in(example), schema or {}
+        text = read.get("description")
+        described = text if isinstance(text, str) else ""
+        kind = kind_of_file(names, shown, makes, fields=ordered(read), described=described)
         fixed = next((found for one in names if (found := format_of_name(one, kind))), None)
         file = file_in(example)
         usual = extension(shown) or ""
         if usual not in FORMATS[kind]:
-            usual = format_in(file.get("content_type"), kind) or next(iter(FORMATS[kind]))
+            usual = format_in(file.get("content_type"), kind) or format_described(described) or ""
+        if not (known := usual in FORMATS[kind]):
+            usual = next(iter(FORMATS[kind]))
         stem = ""
         if isinstance(name := file.get("file_name"), str):
             stem = name.rpartition("/")[2].rpartition(".")[0] or name
@@ -82,8 +107,13 @@ class FileStep:
             for letter in stem
         )
         spelt = words(names[0] if names else "")
-        like = "small" if "thumbnail" in spelt else "frames" if "frames" in spelt else ""
-        return cls(kind, fixed, usual, stem[:80].strip("-") or "output", bool(stem), like)
+        like = next((like for words_, like in _LIKE if not words_.isdisjoint(spelt)), "")
+        return cls(kind, fixed, usual, stem[:80].strip("-") or "output", known, bool(stem), like)
+
+    @property
+    def named_no_format(self) -> bool:
+        """Whether it is a picture of which neither name nor example says a format."""
+        return self.kind == "image" and self.fixed is None and not self.like and not self.known
 
     def add(self, draft: Draft) -> DraftFile:
         """Add the file to an output."""
@@ -98,11 +128,25 @@ class FileStep:
 
 
 Told = Callable[[Draft, DraftFile], JSON]
+_CODECS = {
+    **dict.fromkeys(("mp4", "mov"), "h264"),
+    **dict.fromkeys(("m4a", "aac"), "aac"),
+    **dict.fromkeys(("ogg", "opus"), "opus"),
+    "webm": "vp8",
+    "wav": "pcm_s16le",
+}
+_CONTAINERS = {"m4a": "mp4", "opus": "ogg"}
 
 
 def _seconds(draft: Draft, file: DraftFile) -> JSON:
     wanted = file.wanted
     return wanted.seconds or whole(wanted.frames / wanted.fps)
+
+
+def _sample_rate(draft: Draft, file: DraftFile) -> JSON:
+    from falkit_fixtures.sounds import rate_of
+
+    return rate_of(file.wanted)
 
 
 _TOLD: Mapping[str, Told] = {
@@ -113,15 +157,23 @@ _TOLD: Mapping[str, Told] = {
     "fps": lambda draft, file: file.wanted.fps,
     "frame_rate": lambda draft, file: file.wanted.fps,
     "num_frames": lambda draft, file: file.wanted.frames,
+    "frame_count": lambda draft, file: file.wanted.frames,
+    "codec": lambda draft, file: _CODECS.get(file.wanted.format, file.wanted.format),
+    "container": lambda draft, file: _CONTAINERS.get(file.wanted.format, file.wanted.format),
     "duration": _seconds,
-    "sample_rate": lambda draft, file: file.wanted.rate,
+    "sample_rate": _sample_rate,
     "channels": lambda draft, file: file.wanted.channels,
 }
 # What is told of a kind of file alone; of others it is null.
 _OF: Mapping[Kind, frozenset[str]] = {
     "image": frozenset(("width", "height")),
-    "video": frozenset(("width", "height", "fps", "frame_rate", "num_frames", "duration")),
-    "audio": frozenset(("duration", "channels")),
+    "video": frozenset(
+        (
+            *("width", "height", "fps", "frame_rate", "num_frames", "frame_count", "duration"),
+            *("codec", "container"),
+        )
+    ),
+    "audio": frozenset(("duration", "channels", "sample_rate", "codec", "container")),
 }
 _OF_ANY = frozenset(("content_type", "file_name"))
 
@@ -185,3 +237,31 @@ def told_of(name: str, kind: Kind) -> Told | None:
 def is_told(name: str) -> bool:
     """Tell whether a field of a file's object is one that files have."""
     return name in _TOLD or name in ("url", "file_size", "file_data")
+
+
+def ours(value: JSON, names: Sequence[str], makes: Kind) -> Step:
+    """Return what writes an example, with files of the mock's own in place of its URLs."""
+    match value:
+        case str() if value.startswith(("http://", "https://", "data:")):
+            return FileStep.of(names, value, makes).url
+        case dict() if isinstance(value.get("url"), str) and all(map(is_told, value)):
+            file = FileStep.of(names, value, makes, {"properties": value})
+            told = {key: told_of(key, file.kind) for key in value}
+            return file_object(
+                file,
+                [
+                    Part(key, told[key], False, True, None if told[key] else ours(one, (), makes))
+                    for key, one in value.items()
+                ],
+                {},
+            )
+        case dict():
+            fields = {key: ours(one, (key, *names), makes) for key, one in value.items()}
+            return lambda draft: {
+                key: made for key, step in fields.items() if (made := step(draft)) is not MISSING
+            }
+        case list():
+            steps = [ours(one, names, makes) for one in value]
+            return lambda draft: [made for step in steps if (made := step(draft)) is not MISSING]
+        case _:
+            return lambda draft: value

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import TypeAlias
 
+from falkit_fixtures.wanted import Wanted
 from falkit_mock.outputs.draft import MISSING, Draft, Missing, Step
 from falkit_mock.outputs.kinds import Kind, words
+from falkit_mock.outputs.measures import Size
 from falkit_mock.outputs.texts import rows
 from falkit_spec import JSON
 from falkit_spec.schema import ordered, resolve
@@ -145,12 +149,23 @@ def _figure(spelt: list[str], makes: Kind) -> Figure | None:
         return lambda draft: draft.figures.sample_rate or 24_000
     if spelt[-1:] in (["width"], ["height"]):
         side = int(spelt[-1] == "height")
+        if spelt[0] in ("original", "input", "source"):
+            return lambda draft: _before(draft, makes)[side]
         if makes == "video":
             return lambda draft: draft.figures.video_size[side]
         return lambda draft: draft.figures.image_size[side]
+    if spelt[-1:] in (["fps"], ["framerate"]):
+        return lambda draft: draft.figures.fps
     if "time" in spelt and {"inference", "processing", "generation", "elapsed"} & {*spelt}:
         return lambda draft: round(draft.run, 3)
     return None
+
+
+def _before(draft: Draft, makes: Kind) -> Size:
+    """Return the size of the input's picture or clip, as far as it is known."""
+    seen = draft.figures.seen
+    known = seen.clip if makes == "video" else seen.picture
+    return known or (draft.figures.video_size if makes == "video" else draft.figures.image_size)
 
 
 def _duration(spelt: list[str], makes: Kind) -> Figure:
@@ -201,6 +216,8 @@ def text(schema: Object, names: Sequence[str], exampled: bool) -> Step | None:
     """
     name = names[0] if names else ""
     spelt = words(name)
+    if not exampled and (step := _technical(spelt, names)):
+        return _fitting(schema, step)
     match schema.get("format"):
         case "date-time":
             return lambda draft: "2026-01-01T00:00:00Z"
@@ -236,6 +253,62 @@ def text(schema: Object, names: Sequence[str], exampled: bool) -> Step | None:
     if "error" in spelt or "id" in spelt:
         return None
     return _fitting(schema, lambda draft: draft.text)
+
+
+# Texts that a reader takes apart, by the last word of their name.
+_TECHNICAL: Mapping[str, Callable[[Draft], str]] = {
+    "container": lambda draft: "mp4",
+    "profile": lambda draft: "Constrained Baseline",
+    "timebase": lambda draft: f"1/{draft.figures.fps:g}",
+    "reason": lambda draft: "stop",
+    "role": lambda draft: "assistant",
+    "rate": lambda draft: f"{draft.figures.fps:g}",
+    "type": lambda draft: "word" if draft.row else draft.text.split()[0].lower(),
+    "palette": lambda draft: f"#{draft.digest[:6]:0>6}",
+    "hex": lambda draft: f"#{draft.digest[:6]:0>6}",
+    "b64": lambda draft: base64.b64encode(draft.text.encode()).decode(),
+    "base64": lambda draft: base64.b64encode(draft.text.encode()).decode(),
+    # From a start so many pixels are set.
+    "rle": lambda draft: "0 64 128 64",
+    **dict.fromkeys(
+        ("label", "class", "category"), lambda draft: draft.text.split()[0].strip(".").lower()
+    ),
+}
+_TWO_WORDS = frozenset((("frame", "rate"), ("finish", "reason"), ("stop", "reason")))
+
+
+def _technical(spelt: list[str], names: Sequence[str]) -> Callable[[Draft], str] | None:
+    """Return what writes a text of a form that readers expect, by its name."""
+    last = spelt[-1] if spelt else ""
+    if last == "codec":
+        return lambda draft: "aac" if any("audio" in words(name) for name in names) else "h264"
+    if spelt == ["pixel", "format"]:
+        return lambda draft: "yuv420p"
+    if "svg" in spelt:
+        return _vector_graphic
+    if last in ("rate", "reason") and tuple(spelt[-2:]) not in _TWO_WORDS:
+        return None
+    if last == "ratio" and "aspect" in spelt:
+        return _proportion
+    if last == "type" and "content" in spelt:
+        return None
+    return _TECHNICAL.get(last)
+
+
+def _proportion(draft: Draft) -> str:
+    """Return the shape of the file of which it is told, or of a picture."""
+    wanted = draft.files[-1].wanted if draft.files else None
+    width, height = (wanted.width, wanted.height) if wanted else draft.figures.image_size
+    by = math.gcd(width, height) or 1
+    return f"{width // by}:{height // by}"
+
+
+def _vector_graphic(draft: Draft) -> str:
+    from falkit_fixtures.making import make
+
+    size = draft.figures.image_size
+    wanted = Wanted("svg", draft.endpoint_id, draft.request_id, draft.digest, 0, *size)
+    return make(wanted).decode()
 
 
 def _hears(draft: Draft) -> bool:

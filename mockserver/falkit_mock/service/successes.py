@@ -10,7 +10,8 @@ from falkit_mock.core.fal_errors import BILLED_UNITS
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import MediaValue, ModelRequest, Outcome, ParsedRequest
 from falkit_mock.outputs import Made, output_of
-from falkit_mock.outputs.figures import NOTHING_SEEN, Seen, Size
+from falkit_mock.outputs.figures import NOTHING_SEEN, Seen
+from falkit_mock.outputs.measures import Size
 from falkit_mock.service.containers import Found
 from falkit_mock.service.files import bytes_of
 from falkit_mock.service.images import small
