@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -29,6 +30,8 @@ Step: TypeAlias = "Callable[[Draft], JSON | Missing]"
 # The largest file that is put into an output as a data URI.
 INLINE = 8 * 1024 * 1024
 _THUMBNAIL = 512
+# Ids of models that cut something out of a picture.
+_CUT_OUT = re.compile(r"background\W?remov|remove\W?background|rembg|birefnet|matting|cutout")
 
 
 @dataclass(slots=True)
@@ -122,7 +125,8 @@ class Draft:
     def add(self, kind: Kind, format: str, name: str, *, like: str = "") -> DraftFile:
         """Add a file of a format to the output; `name` is what it is called, without the format.
 
-        `like` is "small" for a thumbnail, and "frames" for an archive of a clip's frames.
+        `like` is "small" for a thumbnail, "mask" for white on black, and "frames" for an archive of
+        a clip's frames.
         """
         place, figures = len(self.files), self.figures
         called = f"{name}_{place}.{format}" if place else f"{name}.{format}"
@@ -132,11 +136,24 @@ class Draft:
         )
         if figures.seen.small and kind in ("image", "video"):
             wanted = replace(wanted, picture=figures.seen.small)
+        if kind == "image" and (like == "mask" or self._transparent):
+            wanted = replace(wanted, alpha=True) if like != "mask" else replace(wanted, look="mask")
         if kind == "video" and format != "mp4":
             wanted = self._possible(wanted)
         file = DraftFile(path, called, wanted)
         self.files.append(file)
         return file
+
+    @property
+    def _transparent(self) -> bool:
+        """Whether pictures have no background: what makes them removes it, or the input says so."""
+        if _CUT_OUT.search(self.endpoint_id.lower()):
+            return True
+        return any(
+            value == "transparent" or (value is True and "transparent" in name)
+            for name, value in self.input.items()
+            if "background" in name or "transparent" in name
+        )
 
     def _possible(self, wanted: Wanted) -> Wanted:
         """Return a clip as it can be made in a format that not all sizes and rates are made in."""

@@ -26,6 +26,7 @@ from falkit_spec.types import Object
 # Fields that a file's object has beside its URL; one of them tells that it is a file's.
 _TELLING = frozenset(("content_type", "file_name", "file_size", "file_data"))
 _URLS = frozenset(("url", "urls", "uri", "uris"))
+_LIKE = {"thumbnail": "small", "frames": "frames", "mask": "mask", "masks": "mask"}
 _MEDIA: tuple[Kind, ...] = ("image", "video", "audio", "model", "archive")
 
 
@@ -62,7 +63,7 @@ class FileStep:
     named: bool
     """Whether the document's example has a name."""
     like: str
-    """Whether it is something smaller than its kind's usual; see `Draft.add`."""
+    """What it is like, where it isn't as its kind's usual; see `Draft.add`."""
 
     @classmethod
     def of(cls, names: Sequence[str], example: JSON, makes: Kind) -> FileStep:
@@ -82,7 +83,7 @@ class FileStep:
             for letter in stem
         )
         spelt = words(names[0] if names else "")
-        like = "small" if "thumbnail" in spelt else "frames" if "frames" in spelt else ""
+        like = next((like for word, like in _LIKE.items() if word in spelt), "")
         return cls(kind, fixed, usual, stem[:80].strip("-") or "output", bool(stem), like)
 
     def add(self, draft: Draft) -> DraftFile:
