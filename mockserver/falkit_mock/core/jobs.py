@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from falkit_mock.core import NotJson
-from falkit_mock.core.settings import Progression, Workload
+from falkit_mock.core.settings import Progression
 from falkit_spec import JSON, Endpoint, MediaInput, VideoFacts
 from falkit_spec.media import Place
 
@@ -318,11 +318,6 @@ class ParsedRequest:
     units: Decimal | None
     # What the model takes no notice of.
     hint: str | None
-
-    def workload(self) -> Workload:
-        if self.video is None:
-            return Workload(seconds=1.0, pixels=1_000_000)
-        return Workload(float(self.video.seconds), self.video.width * self.video.height)
 
 
 @dataclass(frozen=True, slots=True)

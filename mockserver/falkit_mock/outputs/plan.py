@@ -45,7 +45,10 @@ _DEEPEST, _MOST_NODES, _MOST_ITEMS = 10, 2000, 64
 
 
 class Planner:
-    """Reads an output's schema; `exampled` names the fields that are only the example's."""
+    """Reads an output's schema; `exampled` names the fields that are only the example's.
+
+    `kinds` are those of the files, in their order.
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._root = endpoint.output_schema
@@ -56,6 +59,7 @@ class Planner:
         self._kind = kind_of(endpoint.id, fields)
         self._nodes = 0
         self.exampled: list[str] = []
+        self.kinds: list[Kind] = []
 
     def plan(self) -> Step:
         """Return what writes an output."""
@@ -167,11 +171,16 @@ class Planner:
             return step
         return other
 
+    def _made(self, names: Sequence[str], example: JSON) -> FileStep:
+        file = FileStep.of(names, example, self.makes)
+        self.kinds.append(file.kind)
+        return file
+
     def _file(
         self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
     ) -> Step:
         shown = example if is_object(example) and "url" in example else {}
-        file = FileStep.of(names, example, self.makes)
+        file = self._made(names, example)
         listed = schema.get("required")
         required = listed if is_array(listed) else []
         parts: list[Part] = []
@@ -289,8 +298,7 @@ class Planner:
 
     def _string(self, schema: Object, names: Sequence[str], example: JSON) -> Step:
         if is_file_text(names, schema, example):
-            file = FileStep.of(names, example, self.makes)
-            return file.url
+            return self._made(names, example).url
         step = text(schema, names, example is not None)
         if step is None:
             step = self._shown(names, example) if isinstance(example, str) else _always("text")
@@ -299,7 +307,7 @@ class Planner:
     def _anything(self, names: Sequence[str], example: JSON) -> Step:
         """Return what writes a value of which the document says nothing."""
         if is_file_text(names, {}, example):
-            file = FileStep.of(names, example, self.makes)
+            file = self._made(names, example)
             parts = [
                 Part(name, told_of(name, file.kind), False, True)
                 for name in ("url", "content_type")
