@@ -12,6 +12,7 @@ from falkit_mock.core import NotJson
 from falkit_mock.core.settings import Progression
 from falkit_spec import JSON, Endpoint, MediaInput, VideoFacts
 from falkit_spec.media import Place
+from falkit_spec.streams import Workflow
 
 WebhookFaultName: TypeAlias = Literal[
     "duplicate",
@@ -293,7 +294,8 @@ class ModelRequest:
     marked: bool = False
     # What it comes to, where that was worked out ahead of the job.
     checked: ParsedRequest | Refused | None = None
-    # Of a workflow: the endpoint of each node, by the node's id.
+    # Of a workflow: its steps, and the endpoint of each, by the node's id.
+    workflow: Workflow | None = None
     nodes: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
 
     @property
