@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
@@ -125,7 +126,7 @@ class Workflow:
             elif kind != "input":
                 written[name] = expect(node, f"{where}.nodes.{name}", _NODE)
         if not written:
-            raise BadOverlay(where, "none of `nodes` has an `app`, so nothing would be made")
+            raise BadOverlay(where, "none of its nodes has an `app`, so nothing would be made")
         nodes = [
             Node(name, str(node["app"]), _object(node.get("input")))
             for name in _in_order(written, where)
@@ -135,6 +136,18 @@ class Workflow:
             if not is_id(node.app):
                 raise BadOverlay(f"{where}.nodes.{node.id}", f"{node.app!r} is no endpoint's id")
         return cls(tuple(nodes), _object(output))
+
+    @cached_property
+    def references(self) -> int:
+        """How many references there are in all inputs and in the output."""
+        found: list[str] = []
+
+        def note(name: str, _steps: list[str]) -> JSON:
+            found.append(name)
+            return None
+
+        _replaced([*(node.input for node in self.nodes), self.output], note)
+        return len(found)
 
 
 def _optional(**properties: JSON) -> Object:

@@ -1,4 +1,4 @@
-"""Documents drawn of fal's words and shapes: outputs are valid and their files ours, all the same."""
+"""Documents drawn of fal's words and shapes: outputs are valid, and their files ours."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from falkit_mock.core.jobs import ParsedRequest
 from falkit_mock.outputs import output_of
 from falkit_mock.outputs.figures import Seen
 from falkit_mock.outputs.kinds import MEDIA_TYPES
+from falkit_mock.service.files import bytes_of
 from falkit_spec import JSON, Document, Endpoint, Object
 from own_documents import answering, data_of
 
@@ -161,7 +162,7 @@ def test_outputs_of_drawn_documents_are_valid_and_their_files_ours(
     assert endpoint.validate_output(found.output) == []
     draft = found.draft
     if len(draft.files) < 20 and all(one.wanted.frames < 500 for one in draft.files):
-        draft.fill(make)
+        draft.fill(bytes_of)
     made = {f"http://127.0.0.1{one.path}": one for one in draft.files}
     for url, told in [*files_in(found.output)][:3]:
         if url.startswith("data:") or url == sound():

@@ -69,6 +69,8 @@ MODELS: dict[str, tuple[Object, Object]] = {
         ),
     ),
     "acme/edit": (thing(image_url=TEXT), thing("image", image={**FILE, **NAMED})),
+    "acme/background-removal": (thing(), thing("image", image=PICTURE, mask_image=FILE)),
+    "acme/logo": (thing(background=TEXT), thing("image", image=PICTURE)),
     "acme/upscale": (thing(image_url=TEXT, scale=WHOLE), thing("image", image=PICTURE)),
     "acme/move": (
         thing(
@@ -234,6 +236,19 @@ def test_the_picture_that_it_is_made_from_shows_in_it(any_mock: Mock) -> None:
 
     assert (255, 0, 254) in shades("#ff00fe")
     assert (255, 0, 254) not in shades("#00ff01")
+
+
+def test_what_has_no_background_is_transparent_and_a_mask_is_white_on_black(any_mock: Mock) -> None:
+    def corner(file: Any) -> Any:
+        with Image.open(io.BytesIO(any_mock.http.get(file["url"]).content)) as picture:
+            levels = picture.getcolors() if picture.mode == "L" else None
+            return levels and sorted(level for _, level in levels), picture.getpixel((0, 0))
+
+    cut = made(any_mock, "acme/background-removal")
+    assert corner(cut["image"])[1][3] == 0
+    assert corner(cut["mask_image"]) == ([0, 255], 0)
+    assert corner(made(any_mock, "acme/logo", background="transparent")["image"])[1][3] == 0
+    assert len(corner(made(any_mock, "acme/logo", background="opaque")["image"])[1]) == 3
 
 
 def test_a_clip_is_as_long_as_the_sound_or_the_clip_that_it_is_made_from(any_mock: Mock) -> None:

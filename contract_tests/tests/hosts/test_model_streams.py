@@ -17,11 +17,14 @@ from PIL import Image
 
 from falkit import Settings
 from falkit_spec import Catalog
+from falkit_spec.protocol import Protocol
 from own_documents import EVIDENCE, answering, data_of, overlay, write
 from serving import PATIENCE, Mock, Serve, WatchedClock, running
 
 CHAT, PAINT, SAY, PLAIN = "acme/chat", "acme/paint/stream", "acme/say", "acme/plain"
 COMPLETIONS = "openrouter/router/openai/v1/chat/completions"
+# As the protocol's document has any stream.
+OPERATION = Protocol.vendored().operations(Catalog.vendored().get("fal-ai/flux/dev"))["stream"]
 TEXT = "Rain falls on the lighthouse, and the keeper sleeps."
 ASKED = {"prompt": "A lighthouse", "duration": 6}
 CONTENT = {"prompt": "falkit:content_policy_violation"}
@@ -85,14 +88,14 @@ def _streamed(
     url = f"/fal.run/{path}"
     with mock.http.stream("POST", url, json=input, headers=headers) as reply:
         assert reply.status_code == 200, reply.read()
-        assert reply.headers["content-type"].startswith("text/event-stream")
-        assert reply.headers["x-fal-request-id"]
+        assert OPERATION.faults(200, reply.headers, b"") == []
         yield (line for line in reply.iter_lines() if line)
 
 
 def _event(line: str) -> dict[str, Any]:
     assert line.startswith("data: "), line
     event: dict[str, Any] = json.loads(line.removeprefix("data: "))
+    assert OPERATION.event_faults(event) == []
     return event
 
 

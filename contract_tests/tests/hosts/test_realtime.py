@@ -19,7 +19,8 @@ from falkit_fixtures.images import sample
 from falkit_fixtures.making import make
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.faults.rules import Rule
-from falkit_spec import JSON
+from falkit_spec import JSON, Catalog
+from falkit_spec.protocol import Operation, Protocol
 from own_documents import EVIDENCE, data_of, overlay, write
 from serving import KEY, PATIENCE, Mock, Serve, WatchedClock, running
 
@@ -203,11 +204,28 @@ def test_a_refusal_may_be_of_the_handshake(serve: Serve, folder: Path) -> None:
     ],
 )
 def test_a_handshake_is_refused_in_http(
-    mock: Mock, path: str, headers: dict[str, str], query: dict[str, Any], status: int
+    mock: Mock, folder: Path, path: str, headers: dict[str, str], query: dict[str, Any], status: int
 ) -> None:
     with pytest.raises(InvalidStatus) as refused, opened(mock, path, headers, **query):
         pass
-    assert refused.value.response.status_code == status
+    reply = refused.value.response
+    assert reply.status_code == status
+    if path == f"{PAINT}/realtime":
+        operation = documented(folder)
+        head = dict(reply.headers.raw_items())
+        assert operation.faults(status, head, bytes(reply.body or b"")) == []
+
+
+def documented(folder: Path) -> Operation:
+    """Return what the protocol's document says of the socket."""
+    return Protocol.vendored().operations(Catalog.read([folder]).get(PAINT))["realtime"]
+
+
+def test_a_handshake_is_taken_as_documented(mock: Mock, folder: Path) -> None:
+    with opened(mock) as socket:
+        assert socket.response is not None
+        head = dict(socket.response.headers.raw_items())
+        assert documented(folder).faults(socket.response.status_code, head, b"") == []
 
 
 def test_a_post_to_the_socket_is_not_there(mock: Mock) -> None:

@@ -109,6 +109,39 @@ def test_logs_are_a_moving_window_and_no_growing_prefix(slow: Mock) -> None:
     assert late[-1]["message"] == "Uploading the result"
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "input", "told"),
+    [
+        (T2V, {}, ("Generating", "Encoding the video", "Uploading the result")),
+        ("fal-ai/flux/dev", {}, ("Generating", "Encoding the image", "Uploading the result")),
+        (
+            "fal-ai/elevenlabs/tts/eleven-v3",
+            {"text": "Hello"},
+            ("Generating", "Encoding the audio", "Uploading the result"),
+        ),
+        (
+            "fal-ai/flux-lora-fast-training",
+            {"images_data_url": "https://example.com/a.zip"},
+            ("Training", "Saving the weights", "Uploading the result"),
+        ),
+        (
+            "openrouter/router",
+            {"model": "any/one"},
+            ("Generating", "Collecting the text", "Returning the result"),
+        ),
+    ],
+)
+def test_logs_tell_of_what_is_made(
+    slow: Mock, endpoint: str, input: dict[str, str], told: tuple[str, ...]
+) -> None:
+    job = slow.submit({**PROMPT, **input}, endpoint)
+    slow.advance(100)
+    lines = slow.status(job, logs=1)["logs"]
+    work, *ends = told
+    assert lines[-3]["message"].startswith(f"{work}: 100%")
+    assert [line["message"] for line in lines[-2:]] == ends
+
+
 def test_logs_of_a_refused_input_stop_at_its_reading(slow: Mock) -> None:
     job = slow.submit({"prompt": ""})
     slow.advance(1)

@@ -90,6 +90,24 @@ def test_realistic_grows_with_seconds_and_with_pixels(timed: Serve) -> None:
     assert len(set(times)) == len(times)
 
 
+def test_realistic_follows_what_is_made(timed: Serve) -> None:
+    mock = timed("realistic", seed=1)
+    calls: list[tuple[str, dict[str, object]]] = [
+        ("fal-ai/flux/dev", {"image_size": "square"}),
+        ("fal-ai/flux/dev", {"image_size": {"width": 2048, "height": 2048}, "num_images": 4}),
+        ("fal-ai/kling-video/v2.6/pro/text-to-video", {"duration": "5"}),
+        ("fal-ai/kling-video/v2.6/pro/text-to-video", {"duration": "10"}),
+        ("fal-ai/flux-lora-fast-training", {"images_data_url": "https://example.com/a.zip"}),
+    ]
+    jobs = [mock.submit({**PROMPT, **input}, endpoint) for endpoint, input in calls]
+    mock.advance(3600)
+    small, large, short, long, training = (
+        mock.status(job)["metrics"]["inference_time"] for job in jobs
+    )
+    assert small < 6 < 2 * small < large
+    assert short < long < 60 < training
+
+
 @pytest.mark.parametrize("text", ["soon", "1", "1,2,3", "-1,2", "nan,1", "1,inf", "", "a,b"])
 def test_a_malformed_timing_is_named_in_the_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"^timing: .*" + text):

@@ -129,6 +129,107 @@ def test_a_fault_is_an_error_of_the_step_at_work(mock: Mock) -> None:
     assert (error["type"], error["node_id"], error["error"]["status"]) == ("error", "draw", 422)
 
 
+# As fal's guide to custom workflows has it: the nodes alone, the input among them.
+DEFINITION: dict[str, Any] = {
+    "input": {"id": "input", "type": "input", "depends": [], "input": {"say": "A bridge"}},
+    **NODES,
+}
+EXECUTE = "workflows/execute"
+
+
+def _executed(input: object, workflow: object = DEFINITION) -> dict[str, Any]:
+    return {"input": input, "workflow": workflow}
+
+
+@pytest.mark.parametrize(
+    "workflow", [DEFINITION, {"nodes": NODES, "output": {"sticker": "$cut-out.image"}}]
+)
+def test_a_workflow_may_be_sent(mock: Mock, workflow: dict[str, Any]) -> None:
+    asked = _executed({"say": "A boat"}, workflow)
+    events = _events(mock, EXECUTE, asked)
+    told = [(event["type"], event.get("node_id")) for event in events]
+    assert told == [
+        *((kind, node) for node in ("draw", "cut-out") for kind in ("submit", "completion")),
+        ("output", None),
+    ]
+    assert events[-1]["output"] == {"sticker": events[3]["output"]["image"]}
+    assert mock.http.get(events[-1]["output"]["sticker"]["url"]).status_code == 200
+    assert mock.run(asked, EXECUTE).json().keys() == {"sticker"}
+    job = mock.submit(asked, EXECUTE)
+    assert f"/queue.fal.run/{EXECUTE}/requests/" in job["status_url"]
+    assert mock.result(job).json().keys() == {"sticker"}
+
+
+def test_a_workflow_that_is_sent_has_its_own_usual_input(mock: Mock) -> None:
+    submit, *_ = _events(mock, EXECUTE, _executed({}))
+    assert submit["type"] == "submit"
+    wrong = {"say": "A boat that is longer than it may be"}
+    *_, error = _events(mock, EXECUTE, _executed(wrong))
+    assert (error["type"], error["error"]["status"]) == ("error", 422)
+
+
+@pytest.mark.parametrize(
+    ("body", "loc", "says"),
+    [
+        ({}, ["body", "input"], "Field required"),
+        (_executed({}, []), ["body", "workflow"], "valid dictionary"),
+        (_executed({}, {}), ["body", "workflow"], "an object of 1 to 100"),
+        (
+            _executed(
+                {}, {"a": {"app": PAINT, "depends": ["b"]}, "b": {"app": PAINT, "depends": ["a"]}}
+            ),
+            ["body", "workflow"],
+            "wait for one another",
+        ),
+        (
+            _executed({}, {str(number): {"app": PAINT} for number in range(101)}),
+            ["body", "workflow"],
+            "an object of 1 to 100",
+        ),
+        (
+            _executed({}, {"a": {"app": PAINT, "input": {"x": ["$input.say"] * 1001}}}),
+            ["body", "workflow"],
+            "1001 references",
+        ),
+        (
+            _executed(
+                {"say": "x" * 1_000_000}, {"a": {"app": PAINT, "input": {"x": ["$input"] * 99}}}
+            ),
+            ["body", "workflow"],
+            "more than falkit follows",
+        ),
+    ],
+)
+def test_a_workflow_that_is_sent_and_cannot_be_is_refused(
+    mock: Mock, body: dict[str, Any], loc: list[str], says: str
+) -> None:
+    for reply in (
+        mock.run(body, EXECUTE),
+        mock.http.post(f"/fal.run/{EXECUTE}/stream", json=body),
+        mock.result(mock.submit(body, EXECUTE)),
+    ):
+        assert reply.status_code == 422
+        found = reply.json()["detail"][0]
+        assert found["loc"] == loc
+        assert says in found["msg"]
+
+
+def test_outputs_of_steps_are_bounded(mock: Mock) -> None:
+    # Each has the whole picture in it.
+    app, drawn = "fal-ai/flux/dev", {"prompt": "A boat", "sync_mode": True, "num_images": 4}
+    size = {"width": 4096, "height": 4096}
+    first = {"app": app, "input": {**drawn, "image_size": size}}
+    many = {"app": PAINT, "input": {"prompt": "A boat", "more": ["$a.images"] * 900}}
+    *_, error = _events(mock, EXECUTE, _executed({}, {"a": first, "b": many}))
+    assert (error["type"], error["node_id"]) == ("error", "a")
+    assert "64 MiB" in error["error"]["body"]["detail"][0]["msg"]
+
+
+def test_a_definition_is_sent_by_post_alone(mock: Mock) -> None:
+    assert mock.http.get(f"/fal.run/{EXECUTE}").status_code == 405
+    assert mock.http.get("/fal.run/workflows/nobody").status_code == 404
+
+
 def test_steps_take_their_share_of_the_time(
     timed: Serve, folder: Path, clock: WatchedClock
 ) -> None:

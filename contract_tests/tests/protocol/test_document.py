@@ -21,6 +21,7 @@ OTHERS = ("fal-ai/flux/dev", "lightricks/ltx-2.5/text-to-video/pro")
 ENDPOINTS = [each for each in Catalog.vendored() if each.app == "fal-ai/ltx-2" or each.id in OTHERS]
 FAST = Catalog.vendored().get("fal-ai/ltx-2/image-to-video/fast")
 ID = "01989c3c-0000-7000-8000-000000000000"
+WAYS = {"run", "stream", "realtime"}
 METHODS = ("get", "head", "post", "put")
 
 
@@ -174,6 +175,24 @@ def test_a_body_where_none_belongs_is_a_fault() -> None:
     assert head.faults(202, HEADERS, b"") == []
     (found,) = head.faults(202, HEADERS, b"{}")
     assert "2 bytes where there should be no body" in found
+
+
+@pytest.mark.parametrize(
+    ("endpoint_id", "ways"),
+    [
+        ("fal-ai/ltx-2/image-to-video/fast", {"run": ""}),
+        ("fal-ai/flux/dev", {"run": "", "stream": "/stream"}),
+        ("fal-ai/flux-lora/stream", {"stream": ""}),
+    ],
+)
+def test_an_endpoint_has_the_ways_in_which_it_is_called(
+    endpoint_id: str, ways: dict[str, str]
+) -> None:
+    endpoint = Catalog.vendored().get(endpoint_id)
+    validate(PROTOCOL.for_endpoint(endpoint))
+    operations = PROTOCOL.operations(endpoint)
+    found = {name: operations[name].path for name in operations.keys() & WAYS}
+    assert found == {name: f"/fal.run/{endpoint_id}{rest}" for name, rest in ways.items()}
 
 
 def test_each_event_of_a_stream_is_a_status() -> None:

@@ -98,6 +98,22 @@ def test_a_body_that_breaks_the_document_is_refused(endpoint: Endpoint, mock: Mo
     refused()
 
 
+@pytest.mark.parametrize(
+    "path", ["fal-ai/flux/dev/stream", "fal-ai/flux-lora/stream", "openrouter/router/stream"]
+)
+def test_a_stream_answers_as_documented(path: str, mock: Mock) -> None:
+    endpoint = CATALOG.at(path)
+    assert endpoint is not None
+    operation = loaded(document(endpoint))[f"/fal.run/{path}"]["POST"]
+
+    @BOUNDED
+    @given(case=operation.as_strategy())
+    def answered(case: Any) -> None:
+        case.call_and_validate(base_url=mock.url, headers=AUTHORIZED, excluded_checks=UNFIT)
+
+    answered()
+
+
 def test_requests_made_of_earlier_replies_answer_as_documented(mock: Mock) -> None:
     """Schemathesis follows the links from a submission to status, stream, result and cancel."""
     answered: set[tuple[str, int]] = set()

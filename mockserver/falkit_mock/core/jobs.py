@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from falkit_mock.core import NotJson
-from falkit_mock.core.settings import Progression, Workload
+from falkit_mock.core.settings import Progression
 from falkit_spec import JSON, Endpoint, MediaInput, VideoFacts
 from falkit_spec.media import Place
+from falkit_spec.streams import Workflow
 
 WebhookFaultName: TypeAlias = Literal[
     "duplicate",
@@ -322,10 +323,16 @@ class ModelRequest:
     marked: bool = False
     # What it comes to, where that was worked out ahead of the job.
     checked: ParsedRequest | Refused | None = None
-    # Of a workflow: the endpoint of each node, by the node's id.
+    # Of a workflow: its steps, and the endpoint of each, by the node's id.
+    workflow: Workflow | None = None
     nodes: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
     # What a rule has it answer in place of the model's own output.
     pinned: Pinned | None = None
+
+    @property
+    def runs_steps(self) -> bool:
+        """Whether a workflow's steps make the output."""
+        return self.workflow is not None and self.pinned is None
 
     @property
     def input(self) -> Mapping[str, JSON]:
@@ -349,11 +356,6 @@ class ParsedRequest:
     units: Decimal | None
     # What the model takes no notice of.
     hint: str | None
-
-    def workload(self) -> Workload:
-        if self.video is None:
-            return Workload(seconds=1.0, pixels=1_000_000)
-        return Workload(float(self.video.seconds), self.video.width * self.video.height)
 
 
 @dataclass(frozen=True, slots=True)

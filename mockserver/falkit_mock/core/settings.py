@@ -57,7 +57,7 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True)
 class Realistic:
-    """Longer clips and larger pictures take longer, give or take a tenth.
+    """Longer clips and larger or more pictures take longer, give or take a tenth.
 
     The figures are of the order that LTX-2 takes at fal; none is a promise.
     """

@@ -175,7 +175,8 @@ _NAMESPACES = ("workflows", "comfy")
 def split_app(path: str) -> tuple[str, list[str]]:
     """Split `/owner/alias/more` into the app and the rest, or raise WireError 404."""
     segments = path[1:].split("/")
-    size = 3 if segments[0] in _NAMESPACES else 2
+    executes = segments[:2] == ["workflows", "execute"]
+    size = 3 if segments[0] in _NAMESPACES and not executes else 2
     if len(segments) < size or not all(segments[:size]):
         raise not_found("a model's path is /owner/alias/…, such as /fal-ai/ltx-2/image-to-video")
     return "/".join(segments[:size]), segments[size:]

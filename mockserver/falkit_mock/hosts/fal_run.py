@@ -19,6 +19,7 @@ from falkit_mock.hosts.streams import is_streamed, streamed
 from falkit_mock.service.guesses import guess, hint_of, may_be_endpoint
 from falkit_mock.service.outcomes import read_at_once, read_request
 from falkit_mock.service.service import Service
+from falkit_mock.service.workflows import EXECUTE, executed, execution
 from falkit_spec import JSON, Catalog, Endpoint
 from falkit_spec.streams import STREAM, WAYS, Workflow
 
@@ -38,6 +39,9 @@ async def read_model_request(
     endpoint, posts, hint = catalog.endpoints.get(path), context.method == "POST", None
     if endpoint is None and (path.endswith(_STREAM) or SOCKET_INPUT in context.scope):
         endpoint = catalog.at(path)
+    executing = path in (EXECUTE, EXECUTE + _STREAM)
+    if executing:
+        endpoint = execution()
     guessing = endpoint is None and posts and _may_guess(path, catalog, service)
     if endpoint is None and not catalog.has_app(app):
         before_alias(service, context, path, OPERATIONS[context.address.role])
@@ -52,10 +56,15 @@ async def read_model_request(
     if guessing:
         endpoint = guess(path, parsed_body)
         hint = hint_of(endpoint)
-    nodes: dict[str, Endpoint] = {}
-    if path.startswith(_WORKFLOWS) and endpoint is not None and endpoint.workflow is not None:
-        nodes = await to_thread(_steps, endpoint.workflow, catalog)
+    workflow, refusal, nodes = None, None, dict[str, Endpoint]()
+    if executing:
+        workflow, refusal = await to_thread(executed, parsed_body, len(body), service.settings)
+    elif path.startswith(_WORKFLOWS) and endpoint is not None:
+        workflow = endpoint.workflow
+    if workflow is not None:
+        nodes = await to_thread(_steps, workflow, catalog)
     request = ModelRequest(
+        workflow=workflow,
         nodes=nodes,
         path=path,
         app=app,
@@ -68,6 +77,8 @@ async def read_model_request(
         options=options,
         marked=bool(options.faults) or _LOWER in body or _UPPER in body or _TITLE in body,
     )
+    if refusal is not None:
+        return replace(request, checked=refusal)
     if len(body) <= AT_ONCE:
         if endpoint is None or (endpoint.has_model and len(body) <= REFUSED_AT_ONCE):
             return request

@@ -19,6 +19,7 @@ from falkit_mock.service import USUAL_LIFECYCLE, BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
 from falkit_mock.webhooks import TargetRefused
 from falkit_mock.webhooks.targets import Targets
+from falkit_spec import JSON
 from falkit_spec.errors import near_misses
 
 # The documented name first, where both are given it counts; clients send the other (wire.md §3.1).
@@ -159,16 +160,23 @@ def _retry(context: RequestContext, text: str) -> bool:
 
 
 def _max_queue_length(text: str | None) -> int | None:
-    if text is None:
-        return None
-    loc = ["query", _MAX_QUEUE_LENGTH]
+    return None if text is None else whole_number(_MAX_QUEUE_LENGTH, text, 0)
+
+
+def whole_number(name: str, text: str, least: int, most: int | None = None) -> int:
+    """Read a number of the query; raise WireError 422 in Pydantic's words."""
+    loc: list[JSON] = ["query", name]
     if not _NUMBER.fullmatch(text.strip()):
         message = "Input should be a valid integer, unable to parse string as an integer"
-        raise bad_field("int_parsing", [*loc], message, text)
-    if int(text) < 0:
-        message = "Input should be greater than or equal to 0"
-        raise bad_field("greater_than_equal", [*loc], message, text)
-    return int(text)
+        raise bad_field("int_parsing", loc, message, text[:100])
+    if (number := int(text)) < least:
+        message = f"Input should be greater than or equal to {least}"
+        raise bad_field("greater_than_equal", loc, message, text)
+    if most is not None and number > most:
+        raise bad_field(
+            "less_than_equal", loc, f"Input should be less than or equal to {most}", text
+        )
+    return number
 
 
 # wire.md §3.1: the limits of X-Fal-Tags.

@@ -117,7 +117,7 @@ class Queue(Host):
             "request_id": job.id,
             **_job_urls(address, job),
             # None unless they were asked for, or while the job waits (wire.md §3.2).
-            "logs": service.logs(job, now) if with_logs and not waits else None,
+            "logs": self._logs(job, now) if with_logs and not waits else None,
             "metrics": {},
         }
         if waits:
@@ -132,6 +132,9 @@ class Queue(Host):
             if text is not None:
                 body[name] = text
         return body
+
+    def _logs(self, job: Job, now: float) -> list[JSON]:
+        return self._service.logs(job, now, self._catalog.at(job.path))
 
     async def _stream(self, job: Job, context: RequestContext) -> AnyReply:
         events = self._events(job, context.address, with_logs=_wants_logs(context))

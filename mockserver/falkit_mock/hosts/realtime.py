@@ -16,11 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from falkit_fixtures import images
 from falkit_mock.core import NotJson, dumps, loads, parse_body
-from falkit_mock.core.errors import Unauthenticated, bad_field
+from falkit_mock.core.errors import Unauthenticated
 from falkit_mock.core.limits import AT_ONCE
 from falkit_mock.hosts import MAX_BUFFERING, Host, RequestContext, authorize
 from falkit_mock.hosts.addresses import split_app
 from falkit_mock.hosts.fal_run import FalRun
+from falkit_mock.hosts.options import whole_number
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
 from falkit_mock.hosts.sockets import Inbox, inbox_of, post_of
 from falkit_mock.service.files import OwnFile
@@ -76,12 +77,7 @@ class RealtimeHost(Host):
 def _buffering(context: RequestContext) -> int | None:
     """Return how many inputs may wait; raise WireError 422 for what neither client would send."""
     text = context.query.get(MAX_BUFFERING)
-    if text is None:
-        return None
-    if not text.isdecimal() or len(text) > 9 or not _LEAST <= int(text) <= _MOST:
-        message = f"Input should be a whole number from {_LEAST} to {_MOST}"
-        raise bad_field("value_error", ["query", MAX_BUFFERING], message, text[:100])
-    return int(text)
+    return None if text is None else whole_number(MAX_BUFFERING, text, _LEAST, _MOST)
 
 
 class _Socket(Reply):

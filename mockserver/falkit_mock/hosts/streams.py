@@ -57,7 +57,7 @@ async def streamed(
             raise
     late = job.faults.outcome is not None
     as_reply = service.settings.assumptions.stream_error == "reply"
-    workflow = request.endpoint is not None and request.endpoint.workflow is not None
+    workflow = request.workflow is not None
     if not isinstance(parsed, ParsedRequest) or (
         not outcome.ok and (as_reply or not (late or workflow))
     ):
@@ -123,8 +123,8 @@ class _Told:
     async def _partial(self, outcome: Outcome) -> Sequence[Object]:
         """Return the events before the last; of a run that will fail, those of its first half."""
         service, parsed, request = self._service, self._parsed, self._request
-        if parsed.endpoint.workflow is not None:
-            run = service.outcomes.workflows.run(self._job.id, parsed, request)
+        if request.workflow is not None:
+            run = await to_thread(service.outcomes.workflows.run, self._job.id, parsed, request)
             steps = run.events[:-1]
             return steps if outcome.ok or outcome.body == run.outcome.body else steps[:1]
         ok = outcome.ok
@@ -148,7 +148,7 @@ class _Told:
 
     def _last(self, outcome: Outcome, told: Sequence[Object]) -> Object:
         output = parse_body(outcome.body)
-        workflow = self._parsed.endpoint.workflow
+        workflow = self._request.workflow
         if workflow is not None and not outcome.ok:
             submitted = [event for event in told if event["type"] == "submit"]
             at = submitted[-1] if submitted else {}

@@ -5,6 +5,8 @@ Rules of names and shapes decide (docs/outputs.md), never an endpoint's id.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from weakref import WeakKeyDictionary
@@ -12,10 +14,11 @@ from weakref import WeakKeyDictionary
 from falkit_mock.core import shortened
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import ParsedRequest
+from falkit_mock.core.settings import Workload
 from falkit_mock.outputs.draft import MISSING, Draft, Step
 from falkit_mock.outputs.fields import Fields, fields_of
 from falkit_mock.outputs.figures import NOTHING_SEEN, Figures, Seen
-from falkit_mock.outputs.kinds import file_in, words
+from falkit_mock.outputs.kinds import Kind, file_in, words
 from falkit_mock.outputs.openai import shape_of
 from falkit_mock.outputs.plan import Planner
 from falkit_mock.outputs.shapes import ours
@@ -29,6 +32,7 @@ _MOST_REPAIRED = 100
 """So many fields of an output that fails its schema are tried one by one."""
 _MOST_FIELDS = 500
 """So many of an input's fields are looked at."""
+_TAKES: Mapping[Kind | None, float] = {"model": 30.0, "weights": 150.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Plan:
     example: Step
     """Writes the document's example of an output, with files of our own."""
     hint: str | None
+    makes: Kind | None
+    """The kind of its files; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +75,7 @@ def output_of(
     """Write the output of a request that succeeds; the same for the same request and id."""
     endpoint, input = parsed.endpoint, parsed.input
     plan = _PLANS.get(endpoint) or _plan(endpoint)
-    fields = plan.fields or fields_of(tuple(islice(input, _MOST_FIELDS)), plan.scales)
-    figures = Figures(input, fields, parsed.media, parsed.video, seen, plan.shown)
+    figures = _figures(plan, parsed, seen)
     draft = Draft(
         endpoint.id, request_id, parsed.digest, input, figures, identity, media_base, run, details
     )
@@ -103,8 +108,35 @@ def _plan(endpoint: Endpoint) -> Plan:
         dict(file_in(example)),
         ours(example, (), planner.makes),
         hint,
+        planner.makes if planner.makes in planner.kinds else next(iter(planner.kinds), None),
     )
     return plan
+
+
+def _figures(plan: Plan, parsed: ParsedRequest, seen: Seen) -> Figures:
+    input = parsed.input
+    fields = plan.fields or fields_of(tuple(islice(input, _MOST_FIELDS)), plan.scales)
+    return Figures(input, fields, parsed.media, parsed.video, seen, plan.shown)
+
+
+def workload_of(parsed: ParsedRequest) -> Workload:
+    """Return how much a request asks for, as seconds of a clip that would take as long."""
+    plan = _PLANS.get(parsed.endpoint) or _plan(parsed.endpoint)
+    figures = _figures(plan, parsed, NOTHING_SEEN)
+    if parsed.video is not None:
+        return Workload(float(parsed.video.seconds), math.prod(figures.video_size))
+    if plan.makes == "video":
+        return Workload(figures.clip_seconds, math.prod(figures.video_size))
+    if plan.makes == "image":
+        return Workload(figures.count, math.prod(figures.image_size))
+    if plan.makes == "audio":
+        return Workload(figures.sound_seconds / 10, 1_000_000)
+    return Workload(_TAKES.get(plan.makes, 1.0), 1_000_000)
+
+
+def kind_of_output(endpoint: Endpoint) -> Kind | None:
+    """Return the kind of file that an endpoint makes; None for text."""
+    return (_PLANS.get(endpoint) or _plan(endpoint)).makes
 
 
 def _repaired(endpoint: Endpoint, output: object, draft: Draft) -> JSON:

@@ -55,7 +55,10 @@ _DEEPEST, _MOST_NODES, _MOST_ITEMS = 10, 2000, 64
 
 
 class Planner:
-    """Reads an output's schema; `exampled` names the fields that are only the example's."""
+    """Reads an output's schema; `exampled` names the fields that are only the example's.
+
+    `kinds` are those of the files, in their order.
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._root = endpoint.output_schema
@@ -67,6 +70,7 @@ class Planner:
         self._clears, self._vectors = clears_ground(endpoint.id), makes_vectors(endpoint.id)
         self._nodes = 0
         self.exampled: list[str] = []
+        self.kinds: list[Kind] = []
 
     def plan(self) -> Step:
         """Return what writes an output."""
@@ -211,6 +215,7 @@ class Planner:
     ) -> FileStep:
         """Return what adds a file; of an endpoint that clears the ground it has none."""
         file = FileStep.of(names, example, self.makes, schema)
+        self.kinds.append(file.kind)
         if self._clears and file.kind == "image" and not file.like:
             return replace(file, like="clear")
         return replace(file, usual="svg") if self._vectors and file.named_no_format else file
@@ -338,7 +343,7 @@ class Planner:
     def _anything(self, names: Sequence[str], example: JSON) -> Step:
         """Return what writes a value of which the document says nothing."""
         if is_file_text(names, {}, example):
-            file = FileStep.of(names, example, self.makes)
+            file = self._file_step(names, example)
             parts = [
                 Part(name, told_of(name, file.kind), False, True)
                 for name in ("url", "content_type")

@@ -9,8 +9,8 @@ import stat
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
-from falkit_mock.outputs.figures import whole
 from falkit_mock.outputs.kinds import MEDIA_TYPES, extension
+from falkit_mock.outputs.measures import whole
 from falkit_mock.service.checks import MOST, identify
 from falkit_mock.service.containers import PICTURES, Found, Source, Unreadable
 from falkit_mock.service.images import TooManyPixels, read_image

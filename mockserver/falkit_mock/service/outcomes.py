@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -39,7 +39,7 @@ from falkit_mock.service.lengths import ASSUMED, measured
 from falkit_mock.service.successes import complete, fill, seen_in, success
 from falkit_mock.service.workflows import Workflows
 from falkit_mock.settings import Settings
-from falkit_mock.store import Store
+from falkit_mock.store import FileRecord, Store
 from falkit_spec import JSON, Endpoint, Figures
 
 
@@ -258,7 +258,7 @@ class Outcomes:
         self._store = store
         self._media = media
         self._identity = identity
-        self.workflows = Workflows(settings, store, identity, read_request)
+        self.workflows = Workflows(settings, identity, read_request)
         # Outcomes that wait on a file being decoded or downloaded, by request id.
         self._late: dict[str, asyncio.Task[Outcome]] = {}
 
@@ -281,8 +281,8 @@ class Outcomes:
                 return _hinted(_refuse_media(parsed, rejected, self._settings))
             parsed = measured(parsed, {})
             made = self._complete(request_id, parsed, request, NOTHING_SEEN, run)
-            if not made.draft.needs_bytes:
-                return self._keep(made, parsed, request)
+            if not made.draft.needs_bytes and not request.runs_steps:
+                return self._keep(*success(made, parsed, request))
         look = self._look(request_id, parsed, request, rejected, later, run)
         self._late[request_id] = asyncio.get_running_loop().create_task(look)
         return None
@@ -350,10 +350,14 @@ class Outcomes:
                 if later:
                     parsed = measured(parsed, lengths)
                 seen = await in_pool(seen_in, found, {one.medium.place: one.read for one in later})
-                made = self._complete(request_id, parsed, request, seen, run)
-                if made.draft.needs_bytes:
-                    await in_pool(fill, made)
-                outcome = self._keep(made, parsed, request)
+                if request.runs_steps:
+                    ran = await in_pool(self.workflows.run, request_id, parsed, request)
+                    outcome = self._keep(ran.outcome, ran.files)
+                else:
+                    made = self._complete(request_id, parsed, request, seen, run)
+                    if made.draft.needs_bytes:
+                        await in_pool(fill, made)
+                    outcome = self._keep(*success(made, parsed, request))
         except Exception:
             # No caller waits for it: the job has to end all the same.
             _log.exception("the inputs of %s could not be checked", request_id)
@@ -375,11 +379,8 @@ class Outcomes:
     ) -> Made:
         return complete(parsed, request, request_id, self._identity, self._settings, seen, run)
 
-    def _keep(self, made: Made, parsed: ParsedRequest, request: ModelRequest) -> Outcome:
-        if parsed.endpoint.workflow is not None and request.pinned is None:
-            return self.workflows.run(made.draft.request_id, parsed, request).outcome
-        outcome, records = success(made, parsed, request)
-        for record in records:
+    def _keep(self, outcome: Outcome, files: Iterable[FileRecord]) -> Outcome:
+        for record in files:
             self._store.add_file(record)
         return outcome
 

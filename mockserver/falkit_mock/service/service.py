@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Literal, TypeAlias
 
@@ -30,8 +31,10 @@ from falkit_mock.faults import RuleError
 from falkit_mock.faults.resolve import USUAL, Resolution, resolve
 from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.faults.rules import NO_MAGIC, Magic
+from falkit_mock.outputs import kind_of_output, workload_of
 from falkit_mock.service import Resettable
 from falkit_mock.service.files import Media, Uploads
+from falkit_mock.service.guesses import guess
 from falkit_mock.service.outcomes import Outcomes, read_request
 from falkit_mock.service.pins import Pins
 from falkit_mock.service.queueing import Planner
@@ -39,7 +42,7 @@ from falkit_mock.service.status import JobEvents, Retention, next_line, window
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_mock.webhooks.delivery import Deliveries
-from falkit_spec import JSON
+from falkit_spec import JSON, Endpoint
 
 Cancellation: TypeAlias = Literal["CANCELLATION_REQUESTED", "OK", "ALREADY_COMPLETED"]
 
@@ -174,10 +177,11 @@ class Service:
             return platform_error("request_timeout")
         return job.outcome or await self.outcomes.outcome(job)
 
-    def logs(self, job: Job, now: float) -> list[JSON]:
+    def logs(self, job: Job, now: float, endpoint: Endpoint | None) -> list[JSON]:
         """Return the log lines that a status shows at a moment (wire.md §3.2)."""
         then = now - job.faults.log_delay
-        return window(job, then, self._script(job), self.settings.log_window)
+        makes = kind_of_output(endpoint or guess(job.path, None))
+        return window(job, then, self._script(job), self.settings.log_window, makes)
 
     def place(self, job: Job, now: float) -> int:
         """Return how many jobs are ahead in the queue (wire.md §3.1), or as a fault has it."""
@@ -350,7 +354,7 @@ class Service:
             return 0.0, 0.0
         else:
             takes = timing.duration(
-                parsed.workload if isinstance(parsed, ParsedRequest) else Workload,
+                partial(workload_of, parsed) if isinstance(parsed, ParsedRequest) else Workload,
                 lambda: self.identity.random(request_id, "duration"),
             )
             queue, run = takes.queue, takes.run

@@ -18,6 +18,7 @@ from falkit_mock.core.errors import ShuttingDown
 from falkit_mock.core.events import Events, JobChanged, JobError
 from falkit_mock.core.jobs import Job, Moments, Outcome
 from falkit_mock.core.limits import AT_ONCE
+from falkit_mock.outputs.kinds import Kind
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_spec import JSON
@@ -37,13 +38,27 @@ class _Line(NamedTuple):
     level: str
 
 
-def _script(random: Random) -> list[_Line]:
-    return _script_at(round(random.uniform(1.2, 3.9), 2))
+# What is done at last with what a model makes; None for text.
+_FINISHES: Mapping[Kind | None, str] = {
+    "video": "Encoding the video",
+    "image": "Encoding the image",
+    "audio": "Encoding the audio",
+    "model": "Exporting the mesh",
+    "weights": "Saving the weights",
+    "archive": "Packing the archive",
+    "document": "Writing the document",
+    None: "Collecting the text",
+}
 
 
-@lru_cache(maxsize=512)
-def _script_at(speed: float) -> list[_Line]:
+def _script(random: Random, makes: Kind | None = None) -> list[_Line]:
+    return _script_at(round(random.uniform(1.2, 3.9), 2), makes)
+
+
+@lru_cache(maxsize=4096)
+def _script_at(speed: float, makes: Kind | None) -> list[_Line]:
     """Return all lines of a run at a speed, of which there are fewer than are remembered."""
+    work = "Training" if makes == "weights" else "Generating"
     lines = [
         _Line(0.0, "Preparing the request", "INFO"),
         _Line(0.04, "Reading the inputs", "INFO"),
@@ -51,20 +66,22 @@ def _script_at(speed: float) -> list[_Line]:
     for step in range(_STEPS + 1):
         share = step / _STEPS
         bar = "█" * round(share * 10)
-        message = f"Generating: {share:4.0%}|{bar:<10}| {step}/{_STEPS} [{speed:.2f}it/s]"
+        message = f"{work}: {share:4.0%}|{bar:<10}| {step}/{_STEPS} [{speed:.2f}it/s]"
         lines.append(_Line(0.08 + 0.8 * share, message, "STDERR"))
-    lines.append(_Line(0.92, "Encoding the video", "INFO"))
-    lines.append(_Line(0.98, "Uploading the result", "INFO"))
+    lines.append(_Line(0.92, _FINISHES[makes], "INFO"))
+    lines.append(_Line(0.98, f"{'Uploading' if makes else 'Returning'} the result", "INFO"))
     return lines
 
 
-def window(job: Job, now: float, random: Random, size: int) -> list[JSON]:
+def window(job: Job, now: float, random: Random, size: int, makes: Kind | None) -> list[JSON]:
     """Return the newest `size` lines at this moment (wire.md §3.2: a moving window).
+
+    `makes` is the kind of file that the job makes, None for text.
 
     A line has message and timestamp as documented, level and source as the JS types say.
     """
     share = _share(job, now)
-    shown = [line for line in _script(random) if line.at <= share]
+    shown = [line for line in _script(random, makes) if line.at <= share]
     return [
         {
             "message": line.message,

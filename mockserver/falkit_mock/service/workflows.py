@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TypeAlias
 
 import orjson
 
 from falkit_mock.core import NotJson, dumps, parse_body
+from falkit_mock.core.fal_errors import error_text, refusal
 from falkit_mock.core.identity import Identity
-from falkit_mock.core.jobs import ModelRequest, Outcome, ParsedRequest, Refused
+from falkit_mock.core.jobs import ModelRequest, Outcome, ParsedRequest, Refused, as_input
 from falkit_mock.service.lengths import measured
 from falkit_mock.service.successes import complete, fill, success
 from falkit_mock.settings import Settings
-from falkit_mock.store import Store
-from falkit_spec import JSON, Endpoint
+from falkit_mock.store import FileRecord
+from falkit_spec import JSON, BadOverlay, Document, Endpoint
 from falkit_spec.schema import ordered
 from falkit_spec.streams import Node, Workflow, fill_in
 from falkit_spec.types import Object, is_object
+
+EXECUTE = "workflows/execute"
+"""The endpoint that is sent a workflow's definition."""
+_MOST_REFERENCES = 1000
+_MOST_BYTES = 64 * 1024 * 1024
 
 Read: TypeAlias = Callable[[ModelRequest, Settings], "ParsedRequest | Refused"]
 
@@ -30,23 +37,25 @@ class Run:
     # Two of each step, but for the last event and for a step that fails.
     events: tuple[Object, ...]
     outcome: Outcome
+    files: tuple[FileRecord, ...]
 
 
 class Workflows:
     """Runs workflows; the same run twice is alike."""
 
-    def __init__(self, settings: Settings, store: Store, identity: Identity, read: Read) -> None:
+    def __init__(self, settings: Settings, identity: Identity, read: Read) -> None:
         self._settings = settings
-        self._store = store
         self._identity = identity
         self._read = read
 
     def run(self, request_id: str, parsed: ParsedRequest, request: ModelRequest) -> Run:
-        """Run a workflow's steps, and keep their files with those of its job."""
-        workflow = parsed.endpoint.workflow
+        """Run a workflow's steps; their files are those of its job. It may take seconds."""
+        workflow = request.workflow
         assert workflow is not None
         events: list[Object] = []
-        known: dict[str, JSON] = {"input": parsed.input}
+        files: list[FileRecord] = []
+        known: dict[str, JSON] = {"input": _given(parsed, request)}
+        size = 0
         for number, node in enumerate(workflow.nodes, 1):
             endpoint = request.nodes[node.id]
             id = self._identity.node_id(request_id, number)
@@ -56,30 +65,108 @@ class Workflows:
             checked = self._read(call, self._settings)
             if isinstance(checked, Refused):
                 events.append(failed(node.id, id, checked.outcome))
-                return Run(tuple(events), checked.outcome)
-            outcome = self._success(id, measured(checked, {}), call, request_id)
+                return Run(tuple(events), checked.outcome, tuple(files))
+            outcome, made = self._success(id, measured(checked, {}), call)
+            # Each reference may have it written once more.
+            size = max(size + len(outcome.body), workflow.references * len(outcome.body))
+            if size > _MOST_BYTES:
+                message = f"the outputs of its steps take more than {_MOST_BYTES >> 20} MiB"
+                outcome = refused(message, None, self._settings)
+                events.append(failed(node.id, id, outcome))
+                return Run(tuple(events), outcome, tuple(files))
+            files += (replace(record, request_id=request_id) for record in made)
             output = orjson.loads(outcome.body)
             events.append({"type": "completion", "node_id": node.id, "output": output})
             known[node.id] = output
-        own = self._success(request_id, parsed, request, request_id)
+        own, made = self._success(request_id, parsed, request)
+        files += made
         output = _output(workflow, parsed.endpoint, orjson.loads(own.body), known)
         events.append({"type": "output", "output": output})
-        return Run(tuple(events), replace(own, body=dumps(output)))
+        return Run(tuple(events), replace(own, body=dumps(output)), tuple(files))
 
     def would_be(self, request_id: str, parsed: ParsedRequest, request: ModelRequest) -> Outcome:
         """Return what a call would have come to that fails on its way; no file of it is kept."""
-        return self._success(request_id, measured(parsed, {}), request, None)
+        return self._success(request_id, measured(parsed, {}), request)[0]
 
     def _success(
-        self, request_id: str, parsed: ParsedRequest, request: ModelRequest, owner: str | None
-    ) -> Outcome:
+        self, request_id: str, parsed: ParsedRequest, request: ModelRequest
+    ) -> tuple[Outcome, list[FileRecord]]:
         made = complete(parsed, request, request_id, self._identity, self._settings)
         fill(made)
-        outcome, records = success(made, parsed, request)
-        if owner is not None:
-            for record in records:
-                self._store.add_file(replace(record, request_id=owner))
-        return outcome
+        return success(made, parsed, request)
+
+
+def executed(
+    body: JSON | NotJson, size: int, settings: Settings
+) -> tuple[Workflow | None, Refused | None]:
+    """Return the workflow that a request to EXECUTE sends, or why there is none.
+
+    Neither where the body has no definition, which its schema tells.
+    """
+    definition = as_input(body).get("workflow")
+    if not is_object(definition):
+        return None, None
+    # As fal's editor exports it, or its nodes alone, as its guide has it.
+    nodes = definition.get("nodes")
+    whole = definition if is_object(nodes) and "app" not in nodes else {"nodes": definition}
+    evidence: Object = {"certainty": "confirmed", "source": "the request"}
+    try:
+        workflow = Workflow.from_facts({**whole, **evidence}, "workflow")
+    except BadOverlay as error:
+        return None, Refused(refused(str(error), definition, settings))
+    count = workflow.references
+    if count > _MOST_REFERENCES or count * size > _MOST_BYTES:
+        message = f"{count} references in {size} bytes are more than falkit follows"
+        return None, Refused(refused(message, None, settings))
+    return workflow, None
+
+
+def refused(message: str, definition: JSON, settings: Settings) -> Outcome:
+    """Return the answer to a definition that can't be run."""
+    item: Object = {
+        "type": "value_error",
+        "loc": ["body", "workflow"],
+        "msg": f"Value error, {message}",
+        "input": definition,
+        "ctx": {"error": {}},
+    }
+    return refusal([item], error=error_text(422, settings.assumptions))
+
+
+@cache
+def execution() -> Endpoint:
+    """Return the endpoint that runs a workflow which is sent to it."""
+    anything: Object = {"type": "object"}
+    input: Object = {
+        "title": "Input",
+        **anything,
+        "required": ["input", "workflow"],
+        "properties": {"input": anything, "workflow": anything},
+    }
+    output: Object = {**anything, "additionalProperties": True}
+    data: Object = {
+        "paths": {
+            f"/{EXECUTE}": {"post": {"requestBody": _content(input)}},
+            f"/{EXECUTE}/requests/{{request_id}}": {
+                "get": {"responses": {"200": _content(output)}}
+            },
+        }
+    }
+    return Endpoint(Document(dumps(data), source="falkit", endpoint_id=EXECUTE))
+
+
+def _content(schema: Object) -> Object:
+    return {"content": {"application/json": {"schema": schema}}}
+
+
+def _given(parsed: ParsedRequest, request: ModelRequest) -> Object:
+    """Return the input that a workflow's steps refer to."""
+    if parsed.endpoint.id != EXECUTE:
+        return parsed.input
+    given, definition = parsed.input["input"], parsed.input["workflow"]
+    node = definition.get("input") if is_object(definition) else None
+    usual = node.get("input") if is_object(node) else None
+    return {**(usual if is_object(usual) else {}), **(given if is_object(given) else {})}
 
 
 def failed(node_id: str, request_id: str, outcome: Outcome) -> Object:

@@ -17,6 +17,7 @@ from jsonschema_rs import Draft202012Validator
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import SpecError
 from falkit_spec.schema import follow_ref
+from falkit_spec.streams import WAYS
 from falkit_spec.types import JSON, Object, copy_json, dig, is_object
 
 _ENDPOINT, _APP = "{endpoint_id}", "{app}"
@@ -89,6 +90,13 @@ class Protocol:
     def _paths(self, endpoint: Endpoint) -> Object:
         paths: Object = {}
         for path, item in cast("dict[str, Object]", self.data["paths"]).items():
+            way = path.removeprefix(f"/fal.run/{_ENDPOINT}/")
+            if way in WAYS:
+                if getattr(endpoint, way) is None:
+                    continue
+                # An id may end so itself; there is nothing else at its path then.
+                if endpoint.id.endswith(f"/{way}"):
+                    path = path.removesuffix(f"/{way}")
             own = copy.deepcopy(item)
             for name, parameter, value in (
                 (_ENDPOINT, "EndpointId", endpoint.id),
