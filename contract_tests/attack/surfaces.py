@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -113,17 +114,8 @@ _SEGMENTS = st.sampled_from(
     [
         *IDS,
         *("requests", RID, "status", "stream", "cancel", "response", "files", "b", "upload"),
-        *(
-            "multipart",
-            "storage",
-            "initiate",
-            "auth",
-            "token",
-            "tokens",
-            "realtime",
-            "v1",
-            "models",
-        ),
+        *("multipart", "storage", "initiate", "auth", "token", "tokens", "realtime", "v1"),
+        "models",
         *("pricing", "usage", "billing-events", "api", "openapi", "queue", "..", ".", "", "%2e%2e"),
         *("workflows", "comfy", "%00", "%ff", "a b", "ü", "x" * 3000, ".well-known", "jwks.json"),
     ]
@@ -283,7 +275,7 @@ def webhooks(draw: st.DrawFn) -> bytes:
     )
 
 
-def _handshake(path: str) -> bytes:
+def handshake(path: str) -> bytes:
     rows = [
         KEY,
         ("upgrade", "websocket"),
@@ -355,6 +347,14 @@ def proxied(draw: st.DrawFn) -> bytes:
 
 
 @dataclass(frozen=True)
+class Then:
+    """What is sent once there is an answer: by what is found in it."""
+
+    requests: st.SearchStrategy[Callable[[str], bytes]]
+    find: Callable[[bytes], str | None]
+
+
+@dataclass(frozen=True)
 class Surface:
     """A part of the mock: requests to it, and whether they go to the gateway."""
 
@@ -367,6 +367,9 @@ class Surface:
     opening: bytes = b""
     # Server errors that a request may well ask for.
     asked: tuple[int, ...] = (501,)
+    then: Then | None = None
+    # MiB that the mock may have in memory meanwhile.
+    memory: int = 200
 
 
 SURFACES = [
@@ -382,12 +385,12 @@ SURFACES = [
     Surface("control", control()),
     Surface("archives", mangled(st.just(_ARCHIVE)).map(_import)),
     Surface("webhooks", webhooks()),
-    Surface("WebSockets", frames(), raw=True, opening=_handshake(f"/ws.fal.run/{IDS[0]}")),
+    Surface("WebSockets", frames(), raw=True, opening=handshake(f"/ws.fal.run/{IDS[0]}")),
     Surface("streams", streamed(), asked=(501, 500, 503)),
     Surface(
         "realtime",
         frames(_PACKED),
         raw=True,
-        opening=_handshake("/fal.run/acme/canvas/realtime?max_buffering=3"),
+        opening=handshake("/fal.run/acme/canvas/realtime?max_buffering=3"),
     ),
 ]

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +47,12 @@ class Target:
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(text.partition("VmRSS:")[2].split()[0]) * 1024
 
+    def forget_peak(self) -> None:
+        """Have `peak_memory` begin anew."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
     def peak_memory(self) -> int:
-        """Return the most bytes that the process ever had in memory."""
+        """Return the most bytes that the process had in memory."""
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(text.partition("VmHWM:")[2].split()[0]) * 1024
 
@@ -77,13 +81,20 @@ class Target:
 
 
 @contextmanager
-def attacked(plant: str = "", options: Sequence[str] = ()) -> Generator[Target]:
+def attacked(
+    plant: str = "", options: Sequence[str] = (), documents: Mapping[str, bytes] | None = None
+) -> Generator[Target]:
     """Serve a mock for the length of the block.
 
-    `plant` is Python that runs in the process first, such as to plant a fault.
+    `plant` is Python that runs in the process first, such as to plant a fault; `documents` are
+    further ones, by file name.
     """
     folder = Path(tempfile.mkdtemp(prefix="falkit-attack-"))
     (folder / "tmp").mkdir()
+    (folder / "documents").mkdir()
+    for name, data in (documents or {}).items():
+        (folder / "documents" / name).write_bytes(data)
+    options = [*options, "--documents", str(folder / "documents")]
     environ = {**os.environ, "TMPDIR": str(folder / "tmp"), "FALKIT_HOME": str(folder / "home")}
     command = [sys.executable, "-c", f"{plant}\n{_FALKIT}", *SERVE, *options]
     with open(folder / "stderr", "wb") as stderr:
@@ -119,12 +130,16 @@ def _address(url: str) -> Address:
 
 
 def exchange(
-    address: Address, data: bytes, patience: float = PATIENCE, opening: bytes = b""
+    address: Address,
+    data: bytes,
+    patience: float = PATIENCE,
+    opening: bytes = b"",
+    least: int = 0,
 ) -> bytes:
     """Send bytes and return the first of what is answered; nothing if the other side hangs up.
 
-    Where there is an `opening`, its answer is read first and let go. Raise TimeoutError if
-    nothing comes.
+    `least` bytes are read where there are as many. Where there is an `opening`, its answer is
+    read first and let go. Raise TimeoutError if nothing comes.
     """
     with socket.create_connection(address, PATIENCE) as connection:
         try:
@@ -133,9 +148,11 @@ def exchange(
                 connection.recv(65_536)
             connection.settimeout(patience)
             connection.sendall(data)
-            answer = connection.recv(65_536)
+            answer = bytearray(connection.recv(65_536))
             while b"\r\n\r\n" not in answer and (more := connection.recv(65_536)):
+                answer += more
+            while len(answer) < least and (more := connection.recv(65_536)):
                 answer += more
         except (ConnectionResetError, BrokenPipeError):
             return b""
-    return answer
+    return bytes(answer)

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from attack import documents
-from attack.__main__ import run
-from attack.surfaces import SURFACES
+from attack.__main__ import EVERY, run
 from falkit_spec import Endpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks at /proc")
@@ -44,7 +43,7 @@ def test_a_planted_fault_is_found(fault: str, words: str) -> None:
 
 def test_every_surface_is_reached() -> None:
     reports, _ = run(0, 1, 60, [])
-    assert [*reports] == [surface.name for surface in SURFACES]
+    assert [*reports] == [surface.name for surface in EVERY]
     for name, report in reports.items():
         assert report.cases - report.unanswered >= 15, name
 
