@@ -45,7 +45,7 @@ class Plan:
     hint: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Made:
     """An output and its files, of which some may have to be made before it is whole."""
 

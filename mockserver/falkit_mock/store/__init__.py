@@ -21,7 +21,7 @@ from falkit_mock.store.blobs import Blobs, Piece
 from falkit_mock.store.queues import Queues
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FileRecord:
     """An output file before it is made: what it is like and whose request it belongs to."""
 
