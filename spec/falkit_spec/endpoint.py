@@ -44,6 +44,8 @@ class Figures:
     """How many units (seconds) are billed; None where no price, or no length, is known."""
 
 
+# Texts that are longer aren't remembered.
+_LONG = 64
 # Stands for a field that is missing: that may differ from null.
 _MISSING = object()
 
@@ -300,13 +302,18 @@ class Endpoint:
         schemas = [resolve(properties.get(name), self.input_schema) for name in self._figure_fields]
         short = all("enum" in schema or schema.get("type") in kinds for schema in schemas)
 
-        # By type too, since 8, 8.0 and True may be equal. Texts of any length are not remembered.
-        @lru_cache(maxsize=1024 if short else 0, typed=True)
         def figures(*values: JSON) -> Figures:
             pairs = zip(self._figure_fields, values, strict=True)
             return self._figures_of({name: value for name, value in pairs if value is not _MISSING})
 
-        return figures
+        # By type too, since 8, 8.0 and True may be equal.
+        remembered = lru_cache(maxsize=1024, typed=True)(figures)
+
+        def unless_long(*values: JSON) -> Figures:
+            long = any(isinstance(value, str) and len(value) > _LONG for value in values)
+            return figures(*values) if long else remembered(*values)
+
+        return remembered if short else unless_long
 
     def _figures_of(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> Figures:
         return Figures(

@@ -180,6 +180,8 @@ def iso(moment: float) -> str:
 
 def printable(text: str) -> str:
     """Return text in one line, without what would move a terminal's cursor."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 

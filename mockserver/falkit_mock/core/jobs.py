@@ -138,7 +138,7 @@ class JobFaults:
 NO_FAULTS = JobFaults()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaValue:
     """One file of one input: what its field takes, where in the input it is, and its URL."""
 
@@ -193,7 +193,7 @@ class RequestOptions:
     faults: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """What the job answers once it is done: the reply that fal.run or the result gives.
 
@@ -340,7 +340,7 @@ class ModelRequest:
         return as_input(self.parsed_body)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ParsedRequest:
     """A request whose body was read and checked against the document."""
 

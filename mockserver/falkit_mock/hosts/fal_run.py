@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from asyncio import to_thread
-from dataclasses import replace
 
 from falkit_mock.core import NotJson, parse_body
 from falkit_mock.core.errors import application_not_found, too_many_values, too_much_kept
@@ -78,13 +77,15 @@ async def read_model_request(
         marked=bool(options.faults) or _LOWER in body or _UPPER in body or _TITLE in body,
     )
     if refusal is not None:
-        return replace(request, checked=refusal)
+        request.checked = refusal
+        return request
     if len(body) <= AT_ONCE:
         if endpoint is None or (endpoint.has_model and len(body) <= REFUSED_AT_ONCE):
             return request
-        if (checked := read_at_once(request, service.settings)) is not None:
-            return replace(request, checked=checked)
-    return replace(request, checked=await to_thread(read_request, request, service.settings))
+        request.checked = read_at_once(request, service.settings)
+    if request.checked is None:
+        request.checked = await to_thread(read_request, request, service.settings)
+    return request
 
 
 def _steps(workflow: Workflow, catalog: Catalog) -> dict[str, Endpoint]:

@@ -52,7 +52,7 @@ class Plan:
     """The kind of its files; None where there are none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Made:
     """An output and its files, of which some may have to be made before it is whole."""
 

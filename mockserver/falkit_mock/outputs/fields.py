@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from falkit_mock.outputs.kinds import Kind, words
+from falkit_mock.outputs.kinds import FORMATS, Kind, words
 
 Names = tuple[str, ...]
 
@@ -35,6 +35,8 @@ class Fields:
     """Whether the text is one that is spoken, and takes as long."""
     speeds: Names
     formats: Names
+    formats_of: Mapping[Kind, Names]
+    """The fields that may name a format of a kind, those that name the kind first."""
     sample_rates: Names
     stereo: Names
     matches: Names
@@ -48,15 +50,6 @@ class Fields:
     """What says whether a picture stands on no ground."""
     settings: Names
     """Objects with fields of these kinds in them, as `audio_setting`."""
-
-    @property
-    def name_formats(self) -> bool:
-        """Whether any of them may name a format."""
-        return bool(self.formats or self.settings)
-
-    def formats_of(self, kind: Kind) -> Names:
-        """Return the fields that may name a format, those that name the kind first."""
-        return tuple(sorted(self.formats, key=lambda name: kind not in words(name)))
 
 
 # Fields that are about something other than the output as a whole.
@@ -130,6 +123,12 @@ def fields_of(names: Iterable[str], scales: bool) -> Fields:
         return tuple(sorted(found, key=lambda name: (name not in wanted, len(words(name)))))
 
     factors = known(_FACTORS if scales else _FACTORS[:3])
+    formats = tuple(
+        name
+        for name in names
+        if not {"format", "type", "extension", "container"}.isdisjoint(words(name))
+        and not {"input", "response", "data", "thinking", "archive"}.intersection(words(name))
+    )
     return Fields(
         sizes=tuple(n for n in having("size", "dimensions") if "texture" not in words(n)),
         widths=having("width"),
@@ -153,12 +152,11 @@ def fields_of(names: Iterable[str], scales: bool) -> Fields:
         texts=known(_TEXTS),
         spoken=bool(there & _SPOKEN) or any({"voice", "voices"} & {*words(n)} for n in names),
         speeds=known(("speed", "speaking_rate", "speech_rate", "voice_speed", "speech_speed")),
-        formats=tuple(
-            name
-            for name in names
-            if not {"format", "type", "extension", "container"}.isdisjoint(words(name))
-            and not {"input", "response", "data", "thinking", "archive"}.intersection(words(name))
-        ),
+        formats=formats,
+        formats_of={
+            kind: tuple(sorted(formats, key=lambda name: kind not in words(name)))
+            for kind in FORMATS
+        },
         sample_rates=known(
             ("sample_rate", "sampling_rate", "output_sample_rate", "sample_rate_hertz")
         ),

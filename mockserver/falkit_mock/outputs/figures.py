@@ -223,7 +223,7 @@ class Figures:
 
     def format(self, kind: Kind) -> str | None:
         """Return the format that the input names for a kind of file; None where it names none."""
-        for name in self.fields.formats_of(kind):
+        for name in self.fields.formats_of[kind]:
             if found := format_in(self.input.get(name), kind):
                 return found
         for name in self.fields.settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from falkit_spec.types import JSON, is_array, is_object
@@ -87,8 +88,11 @@ _NAMED_AFTER = {"splat": "ply", "splats": "ply", "gaussian": "ply", "lottie": "j
 
 def format_in(value: JSON, kind: Kind) -> str | None:
     """Return the format that an option's value names, if the kind has it: `VP9 (.webm)`, `jpeg`."""
-    if not isinstance(value, str) or len(value) > 100:
-        return None
+    return _named_format(value, kind) if isinstance(value, str) and len(value) <= 100 else None
+
+
+@lru_cache(maxsize=1024)
+def _named_format(value: str, kind: Kind) -> str | None:
     found: list[str] = re.findall(r"[a-z]+[0-9]*", value.lower())
     for word in ["m4a"] * ("m4a" in value.lower()) + found:
         if (name := _ALSO.get(word, word)) in FORMATS[kind]:

@@ -117,9 +117,7 @@ class FileStep:
 
     def add(self, draft: Draft) -> DraftFile:
         """Add the file to an output."""
-        figures = draft.figures
-        asked = figures.format(self.kind) if figures.fields.name_formats else None
-        format = self.fixed or asked or self.usual
+        format = self.fixed or draft.figures.format(self.kind) or self.usual
         return draft.add(self.kind, format, self.name, like=self.like)
 
     def url(self, draft: Draft) -> JSON:

@@ -18,6 +18,7 @@ _WORDS = (
     *("behind", "along", "between", "toward", "again", "still", "always", "soon"),
     *("there", "and", "while", "then"),
 )
+_OF_BYTE = [_WORDS[byte % len(_WORDS)] for byte in range(256)]
 # Words that a sentence has, at least and fewer than.
 _SENTENCE = (6, 11)
 # Seconds of a part, where words don't divide a text.
@@ -31,7 +32,7 @@ def made_up(source: str, count: int = 18) -> str:
         blake2b(f"{source} {part}".encode(), digest_size=64).digest()
         for part in range(max(count, 1) // 64 + 1)
     )
-    found = [_WORDS[noise[place] % len(_WORDS)] for place in range(max(count, 1))]
+    found = [_OF_BYTE[byte] for byte in noise[: max(count, 1)]]
     sentences: list[str] = []
     at = 0
     while at < len(found):

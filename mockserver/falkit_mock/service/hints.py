@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from falkit_mock.core import dumps, shortened
-from falkit_mock.core.limits import NAMED_FIELDS
+from falkit_mock.core.limits import NAMED_FIELDS, WORD_LENGTH
 from falkit_spec import JSON, Endpoint
 from falkit_spec.catalog import dropped_inputs
 from falkit_spec.errors import near_misses
+from falkit_spec.schema import ordered
 from falkit_spec.types import Fault, is_array, meant_by, place_of
 
 
@@ -83,14 +85,19 @@ def of_unknown_fields(endpoint: Endpoint, given: dict[str, JSON]) -> str | None:
     missing = [
         name for name in known if name not in given and is_array(required) and name in required
     ]
-    words: list[str] = []
-    dropped = dropped_inputs(endpoint)
-    for name in unknown[:NAMED_FIELDS]:
-        near = [] if name in dropped else near_misses(name, missing) or near_misses(name, known)
-        fix = f" (did you mean {near[0]}?)" if near else ""
-        if name in dropped:
-            fix = f" (fal's document of {dropped[name]} had it; so has --as-of {dropped[name]})"
-        words.append(f"{shortened(name)}{fix}")
+    # Of a long one only the beginning is told.
+    named = (name[: 2 * WORD_LENGTH] for name in unknown[:NAMED_FIELDS])
+    words = [_unknown(endpoint, name, tuple(missing)) for name in named]
     if len(unknown) > NAMED_FIELDS:
         words.append(f"{len(unknown) - NAMED_FIELDS} more")
     return f"ignored, since {endpoint.id} has no such input: {', '.join(words)}"
+
+
+@lru_cache(maxsize=512)
+def _unknown(endpoint: Endpoint, name: str, missing: tuple[str, ...]) -> str:
+    """Name an input that the model has not, and what was meant; a client sends it each time."""
+    if last := dropped_inputs(endpoint).get(name):
+        return f"{name} (fal's document of {last} had it; so has --as-of {last})"
+    known = ordered(endpoint.input_schema)
+    near = near_misses(name, missing) or near_misses(name, known)
+    return f"{shortened(name)} (did you mean {near[0]}?)" if near else shortened(name)

@@ -30,7 +30,7 @@ class Given:
     content_type: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FileRecord:
     """An output file before it is made: what it is like and whose request it belongs to."""
 
