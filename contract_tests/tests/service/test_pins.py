@@ -10,7 +10,7 @@ import pytest
 from falkit import Settings
 from falkit_fixtures.images import sample
 from falkit_mock.app import create_app
-from falkit_spec import Catalog
+from falkit_spec import JSON, Catalog
 from own_documents import PAINT, answering, data_of, write
 from serving import running
 
@@ -58,7 +58,7 @@ def test_a_type_that_no_header_can_hold_is_not_served(place: Path, said: object)
 
 
 def test_outputs_of_the_settings_may_be_among_the_faults(place: Path) -> None:
-    rule = {"output": str(place / "cat.json"), "endpoint": PAINT, "times": 1}
+    rule: dict[str, JSON] = {"output": str(place / "cat.json"), "endpoint": PAINT, "times": 1}
     settings = Settings(timing="instant", faults=[rule], documents=[place / "fal"])
     assert create_app(settings).service.rules.all()[0].rule.pin is not None
     with running(settings) as mock:
