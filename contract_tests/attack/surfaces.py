@@ -219,6 +219,11 @@ def uploads(draw: st.DrawFn) -> bytes:
 _OPERATIONS = [(str(one["method"]), str(one["path"])) for one in operations()]  # type: ignore[index, call-overload]
 
 
+_NAMES = st.sampled_from(["url", "images", "choices", "output", "partial"])
+_OUTPUTS = st.sampled_from(["/etc/passwd", ".", "\0"]) | st.dictionaries(_NAMES, VALUES, max_size=3)
+_PINS = _OUTPUTS.map(lambda one: {"output": one, "endpoint": "*", "check": False, "times": 9})
+
+
 @st.composite
 def control(draw: st.DrawFn) -> bytes:
     """A request to the control API, by its own document."""
@@ -231,7 +236,8 @@ def control(draw: st.DrawFn) -> bytes:
     names = st.sampled_from(
         ["rule", "rules", "seed", "seconds", "now", "keep_rules", "url", "kind", "limit", "status"]
     )
-    body = json.dumps(draw(st.dictionaries(names, VALUES, max_size=3) | VALUES)).encode()
+    fields = st.dictionaries(names, VALUES | _PINS, max_size=3) | VALUES
+    body = json.dumps(draw(fields)).encode()
     verb = draw(st.sampled_from([method, *map(str.upper, METHODS)]))
     query = draw(st.sampled_from(["", "?limit=1", "?limit=x", "?before=x", "?status=1", "?\x00"]))
     return request(verb, path + query, [("x-falkit-client", "attack")], body)

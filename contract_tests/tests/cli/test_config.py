@@ -203,11 +203,18 @@ def test_a_file_pins_outputs_that_lie_beside_it(tmp_path: Path, text: str) -> No
     assert (done.returncode, told in done.stderr) == (2, True), done.stderr
 
 
-def test_an_output_that_no_call_had_is_told_of(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text("{}")
-    done = run(tmp_path, "--output", "acme/none=a.json")
-    (idle,) = [line for line in done.stderr.splitlines() if "never applied" in line]
-    assert idle == "  never applied: 'output=a.json endpoint=acme/none'"
+def test_outputs_of_the_command_line_come_first_and_what_no_call_had_is_told_of(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.json").write_text('{"video": {"url": "https://example.com/x.mp4"}}')
+    rule = f'[[rules]]\noutput = "a.json"\nendpoint = "{T2V}"'
+    (tmp_path / "falkit.toml").write_text(rule)
+    done = run(tmp_path, "--output", "acme/none=a.json", "--output", f"{T2V}=a.json key=id")
+    idle = [line for line in done.stderr.splitlines() if "never applied" in line]
+    assert idle == [
+        "  never applied: 'output=a.json endpoint=acme/none'",
+        f"  never applied: 'output=a.json endpoint={T2V}'",
+    ]
     assert "no endpoint of this mock fits endpoint=acme/none" in done.stderr
 
 

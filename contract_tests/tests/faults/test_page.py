@@ -51,18 +51,20 @@ def test_every_output_that_its_page_shows_can_be_pinned(
 ) -> None:
     page = (ROOT / "docs" / "outputs.md").read_text()
     fixtures = tmp_path / "fixtures"
-    (fixtures / "fal-ai" / "flux").mkdir(parents=True)
+    places = tmp_path / "outputs" / "fal-ai" / "flux"
+    for folder in (fixtures, places):
+        folder.mkdir(parents=True)
+        (folder / "cat.png").write_bytes(sample("png"))
     (cat,) = re.findall(r"^\$ cat fixtures/cat.json\n(.*)$", page, re.MULTILINE)
-    for name in ("cat.json", "dog.json", "fal-ai/flux/dev.json"):
-        (fixtures / name).write_text(cat)
-    (fixtures / "cat.png").write_bytes(sample("png"))
+    for path in (fixtures / "cat.json", fixtures / "dog.json", places / "dev.json"):
+        path.write_text(cat)
     monkeypatch.chdir(tmp_path)
     (file,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    (tmp_path / "falkit.toml").write_text(file.replace(', "fixtures"', ""))
+    (tmp_path / "falkit.toml").write_text(file)
     config = read_config(tmp_path / "falkit.toml")
     (body,) = re.findall(r"-d '(\{\"rule.*?\})'", page, re.DOTALL)
     rules = [*config.outputs, *config.rules, Rule.read(json.loads(body)["rule"])]
-    assert len(rules) == 3
+    assert len(rules) == 4
     for rule in rules:
         Pins().check(rule, Catalog.vendored())
     texts = re.findall(r"^\| `'?([^`']+)'?` \| (?:one|a folder|for)", page, re.MULTILINE)

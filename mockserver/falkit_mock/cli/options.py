@@ -299,8 +299,11 @@ def settings_of(chosen: Mapping[str, Any]) -> Settings:
     given["control_token"] = given["control_token"] or None
     given["assumptions"] = given.pop("assume")
     # The command line's rules come before the file's.
-    given["faults"] = [*given["faults"], *(config.rules if config else ())]
-    given["outputs"] = [*given["outputs"], *(config.outputs if config else ())]
+    rules = config.rules if config else ()
+    outputs = config.outputs if config else ()
+    given["faults"] = [*given["faults"], *(rule for rule in rules if rule.pin is None)]
+    pins = [rule for rule in rules if rule.pin is not None]
+    given["outputs"] = [*given["outputs"], *pins, *outputs]
     try:
         settings = Settings(**cast(SettingsOptions, given))
     except SettingsError as error:

@@ -23,7 +23,7 @@ from falkit_mock.store.queues import Queues
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A file of the user's, of which an output has an URL; it is read where it is."""
+    """A file of the user's, of which an output has a URL; it is read where it is."""
 
     # Its real path on this machine.
     path: str
