@@ -160,7 +160,11 @@ class Planner:
             return lambda draft: step(draft) if wanted(draft.input) else other(draft)
         if kind == "string" and (asked := self._asks.by(name)):
             return lambda draft: step(draft) if asked(draft.input) else other(draft)
-        known = name in self._inputs or number(part, (name,), self.makes) is not None
+        known = (
+            name in self._inputs
+            or "timings" in words(name)
+            or number(part, (name,), self.makes) is not None
+        )
         if known or example is not None or (kind == "string" and text(part, (name,), True)):
             return step
         if kind == "boolean" and boolean((name,)):
@@ -193,7 +197,7 @@ class Planner:
         node = schema.get("additionalProperties")
         inner = resolve(node, self._root) if is_object(node) else {}
         if "timings" in words(names[0] if names else ""):
-            return lambda draft: {"inference": round(draft.run, 3)}
+            return _timings
         if inner:
             of = example if is_object(example) else {}
             keys: dict[str, Sequence[str]] = {key: (key, *names) for key in [*of][:_MOST_ITEMS]}
@@ -247,6 +251,16 @@ class Planner:
                 return [one for one in made if one is not MISSING]
 
             return several
+        bare = type_of(part) in (None, "object") and not says(part)
+        if bare and example is None and is_file_text(names, {}, None):
+            # What the items are isn't said, only what they are called.
+            step = self._anything(names, None)
+
+            def files_so_called(draft: Draft) -> JSON:
+                count = max(min(draft.figures.count, high), low)
+                return [one for _ in range(count) if (one := step(draft)) is not MISSING]
+
+            return files_so_called
         if not part:
             return self._shown(names, example) if is_array(example) else _always([])
         if (
@@ -301,6 +315,8 @@ class Planner:
 
     def _anything(self, names: Sequence[str], example: JSON) -> Step:
         """Return what writes a value of which the document says nothing."""
+        if "timings" in words(names[0] if names else ""):
+            return _timings
         if is_file_text(names, {}, example):
             file = FileStep.of(names, example, self.makes)
             parts = [
@@ -355,6 +371,10 @@ def ours(value: JSON, names: Sequence[str], makes: Kind) -> Step:
 def _row(draft: Draft) -> JSON:
     row = draft.row
     return None if row is None else {"text": row.text, "start": row.start, "end": row.end}
+
+
+def _timings(draft: Draft) -> JSON:
+    return {"inference": round(draft.run, 3)}
 
 
 def _always(value: JSON | Missing) -> Step:
