@@ -100,11 +100,12 @@ planted-quick: .venv/.ready # those that the state machine has to find take long
 planted: .venv/.ready ## plant faults in copies of the code; each must fail the test named for it
 	$(V)/python contract_tests/tests/planted.py --write
 
-# DOCS names a folder of fal's documents, on which the words of refusals are compared too.
+# DOCS names a folder of fal's documents, on which words of refusals and clients are tried too.
 nightly: planted oldest-pydantic ## the contract tests at length: a million inputs, thousands of walks of the state machine
 	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto --timeout 3000 -o faulthandler_timeout=3300 \
 		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
-		contract_tests/tests/client/test_spec_types.py contract_tests/tests/spec/test_words_match_generated.py
+		contract_tests/tests/client/test_spec_types.py contract_tests/tests/spec/test_words_match_generated.py \
+		contract_tests/tests/clients/test_every_document.py
 	PYTHONPATH=contract_tests $(V)/python -m attack --minutes 1 --least 250 --seed 1
 	PYTHONPATH=contract_tests $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
 

@@ -130,7 +130,15 @@ MODELS: dict[str, tuple[Object, Object]] = {
     ),
     "acme/bare": (
         thing(),
-        thing(audio_url=TEXT, mesh={"type": "object", "additionalProperties": FILE}, more={}),
+        thing(
+            audio_url=TEXT,
+            mesh={"type": "object", "additionalProperties": FILE},
+            images=listed({}),
+            masks=listed({"type": "object"}),
+            more={},
+            timings={},
+            notes=listed({}),
+        ),
     ),
 }
 
@@ -341,6 +349,12 @@ def test_files_of_odd_shapes_are_served_too(any_mock: Mock) -> None:
     assert reply.headers["content-type"] == "audio/wav"
     [mesh] = output["mesh"].values()
     assert any_mock.http.get(mesh["url"]).content[:4] == b"glTF"
+    # What is in a list isn't said, but how the list is called.
+    for name in ("images", "masks"):
+        [file] = output[name]
+        with Image.open(io.BytesIO(any_mock.http.get(file["url"]).content)) as picture:
+            assert (picture.size, file["content_type"]) == ((1024, 1024), "image/png")
+    assert (output["notes"], output["timings"]) == ([], {"inference": 0.0})
 
 
 def test_names_and_sizes_of_files_are_told_by_assumption(any_mock: Mock) -> None:

@@ -180,7 +180,11 @@ class Planner:
             return lambda draft: step(draft) if wanted(draft.input) else other(draft)
         if kind == "string" and (asked := self._asks.by(name)):
             return lambda draft: step(draft) if asked(draft.input) else other(draft)
-        known = name in self._inputs or number(part, (name,), self.makes) is not None
+        known = (
+            name in self._inputs
+            or "timings" in words(name)
+            or number(part, (name,), self.makes) is not None
+        )
         if known or example is not None or (kind == "string" and text(part, (name,), True)):
             return step
         if kind == "boolean" and boolean((name,)):
@@ -289,6 +293,16 @@ class Planner:
                 return [one for one in made if one is not MISSING]
 
             return several
+        bare = type_of(part) in (None, "object") and not says(part)
+        if bare and example is None and is_file_text(names, {}, None):
+            # What the items are isn't said, only what they are called.
+            step = self._anything(names, None)
+
+            def files_so_called(draft: Draft) -> JSON:
+                count = max(min(draft.figures.count, high), low)
+                return [one for _ in range(count) if (one := step(draft)) is not MISSING]
+
+            return files_so_called
         if not part:
             return self._shown(names, example) if is_array(example) else _always([])
         if (
@@ -342,6 +356,8 @@ class Planner:
 
     def _anything(self, names: Sequence[str], example: JSON) -> Step:
         """Return what writes a value of which the document says nothing."""
+        if "timings" in words(names[0] if names else ""):
+            return _timings
         if is_file_text(names, {}, example):
             file = self._file_step(names, example)
             parts = [
@@ -389,6 +405,10 @@ def _timings(draft: Draft) -> JSON:
 def _row(draft: Draft) -> JSON:
     row = draft.row
     return None if row is None else {"text": row.text, "start": row.start, "end": row.end}
+
+
+def _timings(draft: Draft) -> JSON:
+    return {"inference": round(draft.run, 3)}
 
 
 def _always(value: JSON | Missing) -> Step:

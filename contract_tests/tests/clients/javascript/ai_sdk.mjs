@@ -1,10 +1,11 @@
 // @ai-sdk/fal, by the functions of the AI SDK.
 
+import { readFileSync } from "node:fs";
 import { fal } from "@ai-sdk/fal";
 import { experimental_generateVideo as generateVideo, generateImage } from "ai";
 import { generateSpeech, transcribe } from "ai";
 
-import { ENDPOINT, FROM_IMAGE, content, file, picture, telling } from "./telling.mjs";
+import { ENDPOINT, FROM_IMAGE, content, errorOf, file, picture, telling } from "./telling.mjs";
 
 const tell = telling("@ai-sdk/fal");
 const prompt = "A lighthouse in the rain";
@@ -78,7 +79,25 @@ const media = {
   video_of_prompt: () => video("minimax-video"),
 };
 
-if (process.argv[2] === "here") {
+// Inputs by id, of models that make pictures or clips.
+async function each(path) {
+  const came = {};
+  for (const [id, [makes, input]] of Object.entries(JSON.parse(readFileSync(path, "utf-8")))) {
+    // Of these it has settings of its own, or takes fewer values than the models do.
+    const { prompt: asked = prompt, num_images: _, output_format: __, ...rest } = input;
+    const options = { prompt: asked, ...withOptions(rest) };
+    try {
+      came[id] = await (makes === "video" ? video(id, options) : images(id, options));
+    } catch (error) {
+      came[id] = { error: errorOf(error) };
+    }
+  }
+  return came;
+}
+
+if (process.argv[2] === "each") {
+  await tell("each", () => each(process.argv[3]));
+} else if (process.argv[2] === "here") {
   await tell("video_from_here", () => generateVideo({ model: fal.video(ENDPOINT), prompt, poll }));
 } else if (process.argv[2] === "media") {
   for (const [operation, work] of Object.entries(media)) await tell(operation, work);
