@@ -14,6 +14,8 @@ from falkit_spec.types import Object, is_object
 
 # What may stand behind a known id without being another: ways to call it.
 _WAYS = ("stream", "realtime", "ws")
+GUESS = "a guess"
+"""The source of a document that is none."""
 _CATEGORIES: Mapping[str, str] = {
     "video": "text-to-video",
     "image": "text-to-image",
@@ -62,7 +64,7 @@ def _endpoint(endpoint_id: str, kind: str) -> Endpoint:
             f"/{endpoint_id}/requests/{{request_id}}": result,
         },
     }
-    return Endpoint(Document(dumps(data), source="a guess", endpoint_id=endpoint_id))
+    return Endpoint(Document(dumps(data), source=GUESS, endpoint_id=endpoint_id))
 
 
 def _content(schema: JSON) -> Object:
