@@ -150,11 +150,9 @@ def main() -> None:
     print(f"{'surface':<12}{'cases':>8}{'no answer':>11}{'5xx':>6}{'stall':>9}{'MiB':>6}  codes")
     for name, found in reports.items():
         codes = " ".join(f"{code}:{count}" for code, count in sorted(found.codes.items()))
-        faults = len([each for each in found.broken if each[:1] == "5"])
-        stall = f"{found.stall * 1000:.0f} ms"
-        print(
-            f"{name:<12}{found.cases:>8}{found.unanswered:>11}{faults:>6}{stall:>9}{found.peak:>6}  {codes}"
-        )
+        faults = len([each for each in found.broken if re.match(r"5\d\d:", each)])
+        held = f"{f'{found.stall * 1000:.0f} ms':>9}{found.peak:>6}"
+        print(f"{name:<12}{found.cases:>8}{found.unanswered:>11}{faults:>6}{held}  {codes}")
     for each in broken[:20]:
         print(each)
     print(f"{len(broken)} broken" if broken else "nothing broke")

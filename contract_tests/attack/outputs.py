@@ -179,7 +179,7 @@ _LARGE = st.sampled_from(
         _packed({"prompt": "a" * 300_000}),
         _packed({"prompt": "a", "image_url": bytes(900_000)}),
         _packed({"prompt": "a", "more": [*range(100_000)]}),
-        _packed({"prompt": "a", "more": [{}] * 50_000}),
+        _packed({"prompt": "a", "more": [{"a": 1}] * 50_000}),
         b'{"prompt": "' + b"a" * 300_000 + b'"}',
         b"[" * 100_000,
         b'{"a":' * 500 + b"1" + b"}" * 500,

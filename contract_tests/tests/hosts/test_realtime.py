@@ -138,6 +138,8 @@ def test_a_picture_may_come_as_bytes(mock: Mock) -> None:
         (packed({1: 2}), "the message is no msgpack"),
         (packed({"a": msgpack.ExtType(4, b"x")}), "ExtType is no value of an input"),
         (b"", "the message is no msgpack"),
+        (packed({"a": [[0] * 260_000] * 2}), "it has more than 500,000 values"),
+        (b"\x81\xa1a\xdd\x00\x10\x00\x00" + bytes(1 << 20), "exceeds max_array_len(500000)"),
     ],
 )
 def test_what_is_no_input_is_an_error_that_ends_the_socket(

@@ -105,6 +105,14 @@ def test_steps_without_inputs_are_given_what_the_workflow_was(mock: Mock) -> Non
     assert events[-1]["output"]["image"] == events[1]["output"]["image"]
 
 
+def test_hints_of_steps_are_the_workflows(mock: Mock) -> None:
+    hint = mock.run({"prompt": "A boat"}, PASSED).headers["x-falkit-hint"]
+    assert "two: guessed: falkit has no document for 'acme/llm'" in hint
+    url = f"/fal.run/{PASSED}/stream"
+    with mock.http.stream("POST", url, json={"prompt": "A boat"}) as reply:
+        assert reply.headers["x-falkit-hint"] == hint
+
+
 def test_what_a_step_refuses_ends_the_workflow(mock: Mock) -> None:
     wrong = {"say": "A boat that is longer than it may be"}
     submit, error = _events(mock, STICKER, wrong)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 # Bytes that are read, judged or written while all else waits; more is done in a thread.
-AT_ONCE = 1 << 20
+AT_ONCE = 1 << 18
 # Of those that an input may have which is refused while all else waits.
 REFUSED_AT_ONCE = 1 << 14
+# And of msgpack, which may have a value in each.
+UNPACKED_AT_ONCE = 1 << 14
 # Values in a body, by its commas and opening brackets: to read more takes longer than others should
 # wait, on whatever thread it is done.
 JSON_VALUES = 500_000

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from falkit_fixtures import images
 from falkit_mock.core import NotJson, dumps, loads, parse_body
 from falkit_mock.core.errors import Unauthenticated
-from falkit_mock.core.limits import AT_ONCE
+from falkit_mock.core.limits import AT_ONCE, JSON_VALUES, UNPACKED_AT_ONCE
 from falkit_mock.hosts import MAX_BUFFERING, Host, RequestContext, authorize
 from falkit_mock.hosts.addresses import split_app
 from falkit_mock.hosts.fal_run import FalRun
@@ -242,15 +242,15 @@ async def _body_of(text: str | None, data: bytes) -> bytes:
     if text is not None:
         body = text.encode("utf-8", "replace")
         try:
-            loads(body)
+            await _off_loop(len(body), loads, body)
         except NotJson as error:
             raise _BadInput(f"the message is no JSON: {error.message}") from None
         return body
-    return cast(bytes, await _off_loop(len(data), _unpack, data))
+    return cast(bytes, await _off_loop(len(data), _unpack, data, UNPACKED_AT_ONCE))
 
 
-async def _off_loop(size: int, work: Any, value: Any) -> Any:
-    return work(value) if size <= AT_ONCE else await asyncio.to_thread(work, value)
+async def _off_loop(size: int, work: Any, value: Any, most: int = AT_ONCE) -> Any:
+    return work(value) if size <= most else await asyncio.to_thread(work, value)
 
 
 def _msgpack() -> Any:
@@ -264,8 +264,20 @@ def _pack(value: Any) -> bytes:
 
 
 def _unpack(data: bytes) -> bytes:
+    count = 0
+
+    def counted(value: Any) -> Any:
+        # Each list and object once it is whole, so that no more is made of a message's values.
+        nonlocal count
+        count += len(value)
+        if count > JSON_VALUES:
+            raise ValueError(f"it has more than {JSON_VALUES:,} values")
+        return value
+
+    bounds = dict.fromkeys(("max_array_len", "max_map_len"), JSON_VALUES)
+    hooks = dict.fromkeys(("list_hook", "object_hook"), counted)
     try:
-        return dumps(_as_json(_msgpack().unpackb(data, raw=False)))
+        return dumps(_as_json(_msgpack().unpackb(data, raw=False, **bounds, **hooks)))
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise _BadInput(f"the message is no msgpack: {error or type(error).__name__}") from None
 

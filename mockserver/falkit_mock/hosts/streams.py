@@ -16,6 +16,7 @@ from falkit_mock.faults.rules import Magic
 from falkit_mock.hosts import RequestContext, unless_gone
 from falkit_mock.hosts.faults import note_job
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Stream, outcome_reply
+from falkit_mock.service.inputs import in_pool
 from falkit_mock.service.outcomes import read_request
 from falkit_mock.service.partials import chunks, last, partials, response_events
 from falkit_mock.service.service import Service
@@ -124,7 +125,7 @@ class _Told:
         """Return the events before the last; of a run that will fail, those of its first half."""
         service, parsed, request = self._service, self._parsed, self._request
         if request.workflow is not None:
-            run = await to_thread(service.outcomes.workflows.run, self._job.id, parsed, request)
+            run = await in_pool(service.outcomes.workflows.run, self._job.id, parsed, request)
             steps = run.events[:-1]
             return steps if outcome.ok or outcome.body == run.outcome.body else steps[:1]
         ok = outcome.ok

@@ -9,10 +9,11 @@ from typing import TypeAlias
 
 import orjson
 
-from falkit_mock.core import NotJson, dumps, parse_body
+from falkit_mock.core import HINT, NotJson, dumps, header_text, parse_body
 from falkit_mock.core.fal_errors import error_text, refusal
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import ModelRequest, Outcome, ParsedRequest, Refused, as_input
+from falkit_mock.service.guesses import hint_of, is_guess
 from falkit_mock.service.lengths import measured
 from falkit_mock.service.successes import complete, fill, success
 from falkit_mock.settings import Settings
@@ -54,6 +55,7 @@ class Workflows:
         assert workflow is not None
         events: list[Object] = []
         files: list[FileRecord] = []
+        hints: list[str] = []
         known: dict[str, JSON] = {"input": _given(parsed, request)}
         size = 0
         for number, node in enumerate(workflow.nodes, 1):
@@ -74,6 +76,8 @@ class Workflows:
                 outcome = refused(message, None, self._settings)
                 events.append(failed(node.id, id, outcome))
                 return Run(tuple(events), outcome, tuple(files))
+            if HINT in outcome.headers:
+                hints.append(f"{node.id}: {outcome.headers[HINT]}")
             files += (replace(record, request_id=request_id) for record in made)
             output = orjson.loads(outcome.body)
             events.append({"type": "completion", "node_id": node.id, "output": output})
@@ -82,7 +86,10 @@ class Workflows:
         files += made
         output = _output(workflow, parsed.endpoint, orjson.loads(own.body), known)
         events.append({"type": "output", "output": output})
-        return Run(tuple(events), replace(own, body=dumps(output)), tuple(files))
+        headers = {**own.headers}
+        if hint := "; ".join([*filter(None, [headers.get(HINT)]), *hints]):
+            headers[HINT] = header_text(hint)
+        return Run(tuple(events), replace(own, body=dumps(output), headers=headers), tuple(files))
 
     def would_be(self, request_id: str, parsed: ParsedRequest, request: ModelRequest) -> Outcome:
         """Return what a call would have come to that fails on its way; no file of it is kept."""
@@ -199,6 +206,7 @@ def _call(
         parsed_body=filled,
         content_type="application/json",
         media_base=request.media_base,
+        hint=hint_of(endpoint) if is_guess(endpoint) else None,
         options=request.options,
     )
 
