@@ -1,4 +1,4 @@
-"""Documents drawn of fal's words and shapes: outputs are valid and their files ours, all the same."""
+"""Documents drawn of fal's words and shapes: outputs are valid, and their files ours."""
 
 from __future__ import annotations
 
@@ -80,17 +80,17 @@ def files() -> st.SearchStrategy[Object]:
         "sample_rate": {"type": "integer"},
         "codec": {"type": "string"},
     }
-    return st.lists(st.sampled_from([*told]), min_size=1, unique=True).flatmap(
-        lambda names: st.builds(
-            lambda needed: {
-                "title": "File",
-                "type": "object",
-                "properties": {"url": {"type": "string"}, **{name: told[name] for name in names}},
-                "required": ["url", *needed],
-            },
-            st.lists(st.sampled_from(names), unique=True),
-        )
-    )
+
+    def file(names: list[str], needed: int) -> Object:
+        return {
+            "title": "File",
+            "type": "object",
+            "properties": {"url": {"type": "string"}, **{name: told[name] for name in names}},
+            "required": ["url", *names[:needed]],
+        }
+
+    names = st.lists(st.sampled_from([*told]), min_size=1, unique=True)
+    return st.builds(file, names, st.integers(0, 3))
 
 
 def plain() -> st.SearchStrategy[Object]:
@@ -123,14 +123,23 @@ def within(inner: st.SearchStrategy[Object]) -> st.SearchStrategy[Object]:
             "required": [*fields] if needs else [],
         }
 
+    def described(one: Object) -> Object:
+        return {"allOf": [one], "description": "One, as a PNG."}
+
+    def mapped(one: Object) -> Object:
+        return {"type": "object", "additionalProperties": one}
+
+    def either(one: Object, other: Object) -> Object:
+        return {"anyOf": [one, other]}
+
+    def pair(one: Object) -> Object:
+        return {"type": "array", "prefixItems": [one, one]}
+
     return st.one_of(
         st.builds(listed, inner, st.integers(0, 3)),
-        inner.map(maybe),
-        inner.map(lambda one: {"allOf": [one], "description": "One, as a PNG."}),
-        inner.map(lambda one: {"type": "object", "additionalProperties": one}),
-        st.builds(lambda one, other: {"anyOf": [one, other]}, inner, inner),
+        *(inner.map(made) for made in (maybe, described, mapped, pair)),
+        st.builds(either, inner, inner),
         st.builds(thing, st.dictionaries(NAMES, inner, max_size=4), st.booleans()),
-        st.builds(lambda one: {"type": "array", "prefixItems": [one, one]}, inner),
     )
 
 

@@ -31,6 +31,8 @@ class Fields:
     sounds: Names
     silences: Names
     texts: Names
+    voices: Names
+    """What says who speaks: then a prompt is what is said."""
     speeds: Names
     formats: Names
     sample_rates: Names
@@ -101,6 +103,7 @@ _SOUNDS = frozenset(
     )
 )
 _SILENCES = frozenset(("mute", "muted", "no_audio", "remove_audio", "silent", "strip_audio"))
+_VOICES = frozenset(("voice", "voices", "speaker", "speakers"))
 _SHOTS = frozenset(("shots", "shot", "prompts", "multi", "scenes", "clips", "segments"))
 _FACTORS = (
     *("upscale_factor", "scale_factor", "upscaling_factor", "scaling_factor", "scale"),
@@ -148,6 +151,7 @@ def fields_of(names: Iterable[str], scales: bool) -> Fields:
         sounds=tuple(name for name in names if name in _SOUNDS),
         silences=tuple(name for name in names if name in _SILENCES),
         texts=known(_TEXTS),
+        voices=tuple(name for name in names if not _VOICES.isdisjoint(words(name))),
         speeds=known(("speed", "speaking_rate", "speech_rate", "voice_speed", "speech_speed")),
         formats=tuple(
             name
