@@ -7,7 +7,6 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from asking import sound
 from examining import files_in, looked_at
 from falkit_fixtures.making import make
 from falkit_mock.core.identity import Identity
@@ -173,7 +172,9 @@ def test_outputs_of_drawn_documents_are_valid_and_their_files_ours(
         draft.fill(make)
     made = {f"http://127.0.0.1{one.path}": one for one in draft.files}
     for url, told in [*files_in(found.output)][:3]:
-        if url.startswith("data:") or url == sound():
+        if url not in made:
+            # An object of another kind may have a text of that name, too.
+            assert url.startswith("data:") or not told.keys() & {"content_type", "file_name"}
             continue
         wanted = made[url].wanted
         if wanted.width * wanted.height < 1_500_000 and wanted.frames < 200:

@@ -218,6 +218,8 @@ def test_masks_are_masks_and_what_is_cut_out_has_no_ground() -> None:
     ]
     [file] = wanted(thing(image=FILE), {"background": "transparent"})
     assert file.alpha
+    files = wanted(thing(background_removed_image=FILE, object_removed_image=FILE))
+    assert [file.alpha for file in files] == [True, False]
     [file] = wanted(thing(image=FILE), {"background": "transparent", "output_format": "jpeg"})
     assert not file.alpha
     [file] = wanted(thing(image=FILE), {"background": "opaque"})
