@@ -124,6 +124,8 @@ def _axes(endpoint: Endpoint) -> Iterator[list[Object]]:
             yield options(name, 12, 30)
     if "text" in fields:
         yield [{"text": text * 6} for text in _TEXTS]
+    if "voice" in fields and "text" not in fields and "prompt" in fields:
+        yield [{"prompt": text * 6} for text in _TEXTS]
     if "image_url" in fields:
         yield [{"image_url": picture()}]
     if "audio_url" in fields:
@@ -165,7 +167,7 @@ def expected(endpoint: Endpoint, input: Object) -> Asked:
         sound=next((v for n in _SOUNDS if isinstance(v := whole.get(n), bool)), None),
         format=_format(whole),
         inline=whole.get("sync_mode") is True,
-        spoken=len(text) if isinstance(text := whole.get("text"), str) else None,
+        spoken=_spoken(whole),
     )
 
 
@@ -203,6 +205,11 @@ def _length(whole: Mapping[str, JSON]) -> float | None:
         if match := re.fullmatch(r"(\d+(?:\.\d+)?)s?", str(whole.get(name))):
             return float(match[1]) * unit or None
     return None
+
+
+def _spoken(whole: Mapping[str, JSON]) -> int | None:
+    text = whole.get("text", whole.get("prompt") if "voice" in whole else None)
+    return len(text) if isinstance(text, str) else None
 
 
 def _first(whole: Mapping[str, JSON], names: tuple[str, ...]) -> float | None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from asking import sound
 from examining import files_in, looked_at
 from falkit_fixtures.making import make
 from falkit_mock.core.identity import Identity
@@ -81,17 +80,17 @@ def files() -> st.SearchStrategy[Object]:
         "sample_rate": {"type": "integer"},
         "codec": {"type": "string"},
     }
-    return st.lists(st.sampled_from([*told]), min_size=1, unique=True).flatmap(
-        lambda names: st.builds(
-            lambda needed: {
-                "title": "File",
-                "type": "object",
-                "properties": {"url": {"type": "string"}, **{name: told[name] for name in names}},
-                "required": ["url", *needed],
-            },
-            st.lists(st.sampled_from(names), unique=True),
-        )
-    )
+
+    def file(names: list[str], needed: int) -> Object:
+        return {
+            "title": "File",
+            "type": "object",
+            "properties": {"url": {"type": "string"}, **{name: told[name] for name in names}},
+            "required": ["url", *names[:needed]],
+        }
+
+    names = st.lists(st.sampled_from([*told]), min_size=1, unique=True)
+    return st.builds(file, names, st.integers(0, 3))
 
 
 def plain() -> st.SearchStrategy[Object]:
@@ -124,14 +123,23 @@ def within(inner: st.SearchStrategy[Object]) -> st.SearchStrategy[Object]:
             "required": [*fields] if needs else [],
         }
 
+    def described(one: Object) -> Object:
+        return {"allOf": [one], "description": "One, as a PNG."}
+
+    def mapped(one: Object) -> Object:
+        return {"type": "object", "additionalProperties": one}
+
+    def either(one: Object, other: Object) -> Object:
+        return {"anyOf": [one, other]}
+
+    def pair(one: Object) -> Object:
+        return {"type": "array", "prefixItems": [one, one]}
+
     return st.one_of(
         st.builds(listed, inner, st.integers(0, 3)),
-        inner.map(maybe),
-        inner.map(lambda one: {"allOf": [one], "description": "One, as a PNG."}),
-        inner.map(lambda one: {"type": "object", "additionalProperties": one}),
-        st.builds(lambda one, other: {"anyOf": [one, other]}, inner, inner),
+        *(inner.map(made) for made in (maybe, described, mapped, pair)),
+        st.builds(either, inner, inner),
         st.builds(thing, st.dictionaries(NAMES, inner, max_size=4), st.booleans()),
-        st.builds(lambda one: {"type": "array", "prefixItems": [one, one]}, inner),
     )
 
 
@@ -165,7 +173,9 @@ def test_outputs_of_drawn_documents_are_valid_and_their_files_ours(
         draft.fill(bytes_of)
     made = {f"http://127.0.0.1{one.path}": one for one in draft.files}
     for url, told in [*files_in(found.output)][:3]:
-        if url.startswith("data:") or url == sound():
+        if url not in made:
+            # An object of another kind may have a text of that name, too.
+            assert url.startswith("data:") or not told.keys() & {"content_type", "file_name"}
             continue
         wanted = made[url].wanted
         if wanted.width * wanted.height < 1_500_000 and wanted.frames < 200:

@@ -83,6 +83,7 @@ def wanted(output: Object, input: dict[str, Any] | None = None, **more: Any) -> 
         ({"image_size": {"width": 640}}, (640, 512)),
         ({"output_size": 256}, (256, 256)),
         ({"aspect_ratio": "portrait_4_3"}, (888, 1184)),
+        ({"aspect_ratio": "vertical"}, (768, 1368)),
     ],
 )
 def test_a_size_is_one_of_the_output(input: dict[str, Any], size: tuple[int, int]) -> None:
@@ -116,6 +117,26 @@ def test_what_is_to_be_reached_goes_before_a_factor() -> None:
 def test_a_clip_is_as_long_as_is_asked_for(input: dict[str, Any], seconds: float) -> None:
     [file] = wanted(thing(video=FILE), input, seen=KNOWN)
     assert file.frames / file.fps == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("input", "seconds"),
+    [
+        ({"prompt": "word " * 30, "voice": "alto"}, 10),
+        ({"prompt": "word " * 30, "voice_setting": {"speed": 2}}, 5),
+        ({"inputs": [{"text": "word " * 15}, {"text": "word " * 15}], "speakers": []}, 10),
+        ({"dialogue": ["word " * 15, "word " * 15]}, 10),
+        ({"prompt": "word " * 60}, 10),
+    ],
+)
+def test_speech_is_as_long_as_what_is_said(input: dict[str, Any], seconds: float) -> None:
+    [file] = wanted(thing(audio=FILE), input)
+    assert file.seconds == pytest.approx(seconds, abs=0.1)
+
+
+def test_speech_is_not_as_long_as_the_voice_that_is_shown() -> None:
+    [file] = wanted(thing(audio=FILE), {"text": "word " * 30, "ref_audio_url": "x"}, seen=KNOWN)
+    assert file.seconds == pytest.approx(10, abs=0.1)
 
 
 def test_the_rate_is_that_of_the_input_where_it_is_to_match() -> None:
@@ -197,6 +218,8 @@ def test_masks_are_masks_and_what_is_cut_out_has_no_ground() -> None:
     ]
     [file] = wanted(thing(image=FILE), {"background": "transparent"})
     assert file.alpha
+    files = wanted(thing(background_removed_image=FILE, object_removed_image=FILE))
+    assert [file.alpha for file in files] == [True, False]
     [file] = wanted(thing(image=FILE), {"background": "transparent", "output_format": "jpeg"})
     assert not file.alpha
     [file] = wanted(thing(image=FILE), {"background": "opaque"})
@@ -266,3 +289,8 @@ def test_words_have_their_times_even_where_the_document_tells_nothing_of_them() 
     assert len(ends) > 3
     assert ends == sorted(ends)
     assert found["svg_content"].startswith("<?xml")
+
+
+def test_subtitles_in_a_text_are_subtitles() -> None:
+    found: Any = made(thing(srt=TEXT), seen=KNOWN).output
+    assert found["srt"].startswith("1\n00:00:0")

@@ -31,8 +31,8 @@ class Fields:
     sounds: Names
     silences: Names
     texts: Names
-    spoken: bool
-    """Whether the text is one that is spoken, and takes as long."""
+    voices: Names
+    """What says who speaks: then a prompt is what is said."""
     speeds: Names
     formats: Names
     formats_of: Mapping[Kind, Names]
@@ -83,7 +83,6 @@ _TEXTS = (
     *("text", "prompt", "input", "gen_text", "script", "lyrics", "text_input", "dialogue"),
     *("tts_text", "inputs", "lyrics_prompt", "sentence"),
 )
-_SPOKEN = frozenset(("text", "script", "gen_text"))
 _RATES = (
     *("fps", "frames_per_second", "frame_rate", "output_fps", "target_fps", "video_fps"),
     *("framerate", "export_fps", "frames_per_sec"),
@@ -97,6 +96,7 @@ _SOUNDS = frozenset(
     )
 )
 _SILENCES = frozenset(("mute", "muted", "no_audio", "remove_audio", "silent", "strip_audio"))
+_VOICES = frozenset(("voice", "voices", "speaker", "speakers"))
 _SHOTS = frozenset(("shots", "shot", "prompts", "multi", "scenes", "clips", "segments"))
 _FACTORS = (
     *("upscale_factor", "scale_factor", "upscaling_factor", "scaling_factor", "scale"),
@@ -150,7 +150,7 @@ def fields_of(names: Iterable[str], scales: bool) -> Fields:
         sounds=tuple(name for name in names if name in _SOUNDS),
         silences=tuple(name for name in names if name in _SILENCES),
         texts=known(_TEXTS),
-        spoken=bool(there & _SPOKEN) or any({"voice", "voices"} & {*words(n)} for n in names),
+        voices=tuple(name for name in names if not _VOICES.isdisjoint(words(name))),
         speeds=known(("speed", "speaking_rate", "speech_rate", "voice_speed", "speech_speed")),
         formats=formats,
         formats_of={

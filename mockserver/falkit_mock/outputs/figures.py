@@ -41,6 +41,8 @@ from falkit_spec.types import is_array, is_object
 SECONDS, SOUND_SECONDS, FPS = 5.0, 10.0, 24.0
 # Characters that are spoken in a second.
 SPOKEN = 15.0
+_SPOKEN = frozenset(("text", "script", "gen_text", "tts_text", "dialogue"))
+"""Texts that are spoken, whatever else the input has."""
 _SQUARES = frozenset(("size", "image_size", "output_size", "target_size"))
 """Sizes that may be a number: the side of a square."""
 
@@ -124,13 +126,13 @@ class Figures:
                 numbers.append(len(listed))
         return int(min(max(math.prod(numbers), 1), MOST_FILES))
 
-    @cached_property
+    @property
     def clear(self) -> bool:
         """Whether pictures are to stand on no ground."""
-        return any(
-            (said := self.input.get(name)) is True or said == "transparent"
-            for name in self.fields.grounds
-        )
+        for name in self.fields.grounds:
+            if (said := self.input.get(name)) is True or said == "transparent":
+                return True
+        return False
 
     @cached_property
     def fps(self) -> float:
@@ -169,6 +171,8 @@ class Figures:
     @property
     def _matched_seconds(self) -> float | None:
         """Return the length of the input's sound or clip, where the input says so."""
+        if not self.fields.matches:
+            return None
         if self._follows("audio_length"):
             return self.seen.sound_seconds
         return self.seen.clip_seconds if self._follows("num_frames", "video_length") else None
@@ -192,7 +196,9 @@ class Figures:
     @cached_property
     def sound_seconds(self) -> float:
         """How long a sound is."""
-        seconds = self._asked_seconds or self.seen.sound_seconds or self.seen.clip_seconds
+        # A voice that is shown says nothing of how long it is to speak.
+        seconds = self._asked_seconds or (self._spoken if self._speaks and self.text else None)
+        seconds = seconds or self.seen.sound_seconds or self.seen.clip_seconds
         if seconds and seconds > MOST_SECONDS:
             self._hint(f"sounds: {MOST_SECONDS:g} s at most")
         return bounded_length(seconds or self._spoken or SOUND_SECONDS)
@@ -234,13 +240,26 @@ class Figures:
 
     @cached_property
     def text(self) -> str:
-        """The longest text that the input has to be spoken, or answered."""
-        said = [text for name in self.fields.texts if isinstance(text := self.input.get(name), str)]
-        return said[0] if said else ""
+        """The first text that the input has to be spoken, or answered: one, or parts of a talk."""
+        for name in self.fields.texts:
+            value = self.input.get(name)
+            if isinstance(value, str):
+                return value
+            parts = [
+                part.get("text") if is_object(part) else part
+                for part in (value if is_array(value) else ())
+            ]
+            if said := " ".join(part for part in parts if isinstance(part, str)):
+                return said
+        return ""
+
+    @property
+    def _speaks(self) -> bool:
+        return not _SPOKEN.isdisjoint(self.fields.texts)
 
     @property
     def _spoken(self) -> float | None:
-        if not self.fields.spoken:
+        if not self._speaks and not self.fields.voices:
             return None
         speed = self._first(self.fields.speeds) or self._set("speed") or 1.0
         return max(len(self.text) / SPOKEN / min(max(speed, 0.1), 10.0), 1.0)
@@ -304,13 +323,9 @@ class Figures:
             factors = (self.input.get(name) for name in self.fields.factors)
             factor = next((n for one in factors if (n := times_in(one))), None)
         # `upscale_mode: target`
-        targets = any(self.input.get(name) == "target" for name in self.fields.modes)
-        if (
-            factor
-            and factor > 0
-            and not targets
-            and ("image" in self.kinds or "video" in self.kinds)
-        ):
+        if factor and any(self.input.get(name) == "target" for name in self.fields.modes):
+            factor = None
+        if factor and factor > 0 and ("image" in self.kinds or "video" in self.kinds):
             before = own or ((1280, 720) if video else (1024, 1024))
             return round(before[0] * factor), round(before[1] * factor)
         shape = ratio or (own[0] / own[1] if own else WIDE if self.fields.ratios else None)

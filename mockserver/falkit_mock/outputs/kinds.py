@@ -278,9 +278,9 @@ def kind_of(endpoint_id: str, fields: frozenset[str]) -> str:
     return "image"
 
 
-def clears_ground(endpoint_id: str) -> bool:
-    """Tell whether an endpoint by its id takes pictures from their ground."""
-    spelt = set(words(endpoint_id))
+def clears_ground(name: str) -> bool:
+    """Tell whether an id, or a field's name, says that pictures are taken from their ground."""
+    spelt = set(words(name))
     if "background" in spelt:
         return not spelt.isdisjoint(("remove", "removal", "remover", "removed"))
     return not spelt.isdisjoint(("rembg", "birefnet", "matting", "cutout"))

@@ -24,7 +24,14 @@ SIZES: Mapping[str, Size] = {
     "landscape_3_2": (1152, 768),
     "landscape_16_9": (1024, 576),
 }
-_RATIOS = {"square": 1.0, "landscape": 16 / 9, "portrait": 9 / 16}
+_RATIOS = {
+    "square": 1.0,
+    "landscape": 16 / 9,
+    "portrait": 9 / 16,
+    "horizontal": 16 / 9,
+    "vertical": 9 / 16,
+    "widescreen": 16 / 9,
+}
 _LINES = {"sd": 480, "hd": 720, "full_hd": 1080, "fhd": 1080, "qhd": 1440, "uhd": 2160}
 # Of a video, which is as high as that; a picture has as many pixels as a square of so many.
 _KILO_LINES = {0.5: 512, 1: 1080, 2: 1440, 4: 2160, 8: 4320}
@@ -60,10 +67,12 @@ def number_in(value: JSON) -> float | None:
 
 def seconds_in(value: JSON) -> float | None:
     """Return a time in seconds: a number, or as a clock shows it: `1:30`, `00:01:30`."""
-    if isinstance(value, str) and len(value) < 40 and (match := _CLOCK.fullmatch(value.strip())):
-        hours, minutes, seconds = (float(part or 0) for part in match.groups())
-        return hours * 3600 + minutes * 60 + seconds
-    return number_in(value)
+    if (number := number_in(value)) is not None or not isinstance(value, str) or len(value) >= 40:
+        return number
+    if (match := _CLOCK.fullmatch(value.strip())) is None:
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def short_text(value: JSON) -> str:
@@ -130,6 +139,8 @@ def size_of_resolution(value: JSON, ratio: float | None, *, video: bool) -> Size
         return None
     if size := SIZES.get(value.lower()):
         return size
+    # `portrait_1080p`
+    ratio = ratio or next((one for name, one in _RATIOS.items() if name in value.lower()), None)
     if kilo := _KILO.search(value):
         thousands = float(kilo[1])
         if video:

@@ -11,6 +11,7 @@ from falkit_mock.outputs.kinds import (
     MEDIA_TYPES,
     SURE,
     Kind,
+    clears_ground,
     example_in,
     extension,
     file_in,
@@ -23,7 +24,7 @@ from falkit_mock.outputs.kinds import (
 from falkit_mock.outputs.measures import whole
 from falkit_spec import JSON
 from falkit_spec.schema import ordered
-from falkit_spec.types import Object, is_number
+from falkit_spec.types import Object, is_number, is_object
 
 # Fields that a file's object has beside its URL; one of them tells that it is a file's.
 _TELLING = frozenset(("content_type", "file_name", "file_size", "file_data"))
@@ -35,7 +36,15 @@ _URLS = frozenset(("url", "urls", "uri", "uris"))
 def is_file(schema: Object) -> bool:
     """Tell whether an object is a file's: it has a URL, and what else files have."""
     fields = ordered(schema)
+    url = fields.get("url")
+    if is_object(url) and _is_short(url):
+        return False
     return "url" in fields and (not _TELLING.isdisjoint(fields) or all(map(is_told, fields)))
+
+
+def _is_short(schema: Object) -> bool:
+    most = schema.get("maxLength")
+    return is_number(most) and most < _SHORTEST
 
 
 def is_file_text(names: Sequence[str], schema: Object, example: JSON) -> bool:
@@ -44,10 +53,7 @@ def is_file_text(names: Sequence[str], schema: Object, example: JSON) -> bool:
     shown = example if isinstance(example, str) else ""
     if shown.startswith(("http://", "https://")) or schema.get("format") == "uri":
         return True
-    most = schema.get("maxLength")
-    if "svg" in spelt and spelt[-1] not in _URLS:
-        return False
-    if is_number(most) and most < _SHORTEST:
+    if _is_short(schema) or ("svg" in spelt and spelt[-1] not in _URLS):
         return False
     if not spelt or (shown and not shown.startswith("data:")):
         return bool(spelt) and spelt[-1] in _URLS and not shown
@@ -61,7 +67,7 @@ _LIKE: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset(("thumbnail", "thumbnails")), "small"),
     (frozenset(("frames",)), "frames"),
     (frozenset(("mask", "masks", "matte")), "mask"),
-    (frozenset(("cutout", "removed", "foreground", "sticker", "transparent")), "clear"),
+    (frozenset(("cutout", "foreground", "sticker", "transparent")), "clear"),
 )
 
 
@@ -107,7 +113,9 @@ class FileStep:
             for letter in stem
         )
         spelt = words(names[0] if names else "")
-        like = next((like for words_, like in _LIKE if not words_.isdisjoint(spelt)), "")
+        like = next((like for said, like in _LIKE if not said.isdisjoint(spelt)), "")
+        if not like and names and clears_ground(names[0]):
+            like = "clear"
         return cls(kind, fixed, usual, stem[:80].strip("-") or "output", known, bool(stem), like)
 
     @property

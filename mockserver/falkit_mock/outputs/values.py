@@ -6,6 +6,7 @@ import base64
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TypeAlias
 
@@ -284,8 +285,9 @@ def _technical(spelt: list[str], names: Sequence[str]) -> Callable[[Draft], str]
         return lambda draft: "aac" if any("audio" in words(name) for name in names) else "h264"
     if spelt == ["pixel", "format"]:
         return lambda draft: "yuv420p"
-    if "svg" in spelt:
-        return _vector_graphic
+    for format in ("svg", "srt", "vtt"):
+        if format in spelt:
+            return _written(format)
     if last in ("rate", "reason") and tuple(spelt[-2:]) not in _TWO_WORDS:
         return None
     if last == "ratio" and "aspect" in spelt:
@@ -303,12 +305,18 @@ def _proportion(draft: Draft) -> str:
     return f"{width // by}:{height // by}"
 
 
-def _vector_graphic(draft: Draft) -> str:
-    from falkit_fixtures.making import make
+def _written(format: str) -> Callable[[Draft], str]:
+    """Return what writes a file of text as a text: `svg_content`, `srt`."""
 
-    size = draft.figures.image_size
-    wanted = Wanted("svg", draft.endpoint_id, draft.request_id, draft.digest, 0, *size)
-    return make(wanted).decode()
+    def write(draft: Draft) -> str:
+        from falkit_fixtures.making import make
+
+        figures = draft.figures
+        size = figures.image_size if format == "svg" else (0, 0)
+        wanted = Wanted(format, draft.endpoint_id, draft.request_id, draft.digest, 0, *size)
+        return make(replace(wanted, seconds=figures.heard_seconds)).decode()
+
+    return write
 
 
 def _hears(draft: Draft) -> bool:
