@@ -9,6 +9,7 @@ import re
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -251,8 +252,9 @@ class MediaFile:
     acl: str = ""
 
 
-# Formats that take so long to make that others would notice.
-_SLOW = frozenset(("png", "jpg", "webp", "avif", "gif", "webm", "wav", "flac", "zip", "tar", "tgz"))
+# Making a large picture takes a second, and some hundred megabytes: a few at a time, apart from all
+# else that threads do.
+_MAKERS = ThreadPoolExecutor(2, thread_name_prefix="falkit files")
 # Bytes of files that are kept once they were made.
 _KEPT = 64 * 1024 * 1024
 
@@ -273,7 +275,7 @@ class _Shelf:
             return found
 
     def put(self, wanted: Wanted, data: bytes) -> None:
-        if len(data) > _KEPT // 4:
+        if len(data) > _KEPT // 2:
             return
         with self._lock:
             if wanted not in self._made:
@@ -345,12 +347,14 @@ class Media:
         return (record, expires) if expires > self._clock.now() else None
 
     async def file(self, path: str) -> MediaFile | None:
-        """Return the output at a path, made if need be; in a thread where that takes long."""
+        """Return the output at a path; in a thread, unless it was made lately."""
         if (found := self.record(path)) is None:
             return None
         record, expires = found
-        slow = record.wanted.format in _SLOW and _shelf.get(record.wanted) is None
-        made = await asyncio.to_thread(make, record) if slow else make(record)
+        if _shelf.get(record.wanted) is None:
+            made = await asyncio.get_running_loop().run_in_executor(_MAKERS, make, record)
+        else:
+            made = make(record)
         return made if expires == math.inf else replace(made, expires=expires)
 
     def set_acl(self, path: str, acl: Acl) -> None:
