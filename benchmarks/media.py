@@ -1,8 +1,8 @@
 """Measure how long each kind of file takes to make, and how large it is, at three sizes or lengths.
 
 The median of several rounds, each with another request, after one that reads seeds and fills
-caches; in processor time, which a busy machine changes least. `python -m benchmarks.media --markdown`
-prints a table for documentation.
+caches; in processor time, which a busy machine changes least. With `--markdown` it prints tables
+for documentation.
 """
 
 from __future__ import annotations
