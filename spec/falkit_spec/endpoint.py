@@ -46,6 +46,12 @@ class Figures:
 
 # Texts that are longer aren't remembered.
 _LONG = 64
+
+
+def _is_long(value: JSON) -> bool:
+    return isinstance(value, str) and len(value) > _LONG
+
+
 # Stands for a field that is missing: that may differ from null.
 _MISSING = object()
 
@@ -307,13 +313,10 @@ class Endpoint:
             return self._figures_of({name: value for name, value in pairs if value is not _MISSING})
 
         # By type too, since 8, 8.0 and True may be equal.
-        remembered = lru_cache(maxsize=1024, typed=True)(figures)
-
-        def unless_long(*values: JSON) -> Figures:
-            long = any(isinstance(value, str) and len(value) > _LONG for value in values)
-            return figures(*values) if long else remembered(*values)
-
-        return remembered if short else unless_long
+        remembered: Callable[..., Figures] = lru_cache(maxsize=1024, typed=True)(figures)
+        if short:
+            return remembered
+        return lambda *values: (figures if any(map(_is_long, values)) else remembered)(*values)
 
     def _figures_of(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> Figures:
         return Figures(

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from queue import Queue
+from threading import Event
+
 import pytest
 
+from falkit_fixtures import making
+from falkit_fixtures.wanted import Wanted
+from falkit_mock.core.limits import AT_ONCE
 from serving import PROMPT, Mock
 
 
@@ -127,3 +134,26 @@ def test_a_page_of_another_origin_may_read_ranges(mock: Mock, file: File) -> Non
     exposed = reply.headers["access-control-expose-headers"].lower()
     assert "content-range" in exposed
     assert "content-length" in exposed
+
+
+def test_two_files_are_made_at_a_time_and_nothing_else_waits_for_them(
+    mock: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, free = Queue[Wanted](), Event()
+
+    def slow(wanted: Wanted) -> bytes:
+        begun.put(wanted)
+        free.wait(10)
+        return b"made"
+
+    urls = [mock.run(PROMPT).json()["video"]["url"] for _ in range(12)]
+    monkeypatch.setattr(making, "make", slow)
+    with ThreadPoolExecutor(12) as readers:
+        replies = [readers.submit(mock.http.get, url) for url in urls]
+        for _ in range(2):
+            begun.get(timeout=10)
+        # A body of that size is read by a thread, too.
+        assert mock.run({"prompt": "a" * 2 * AT_ONCE}).status_code == 422
+        assert begun.empty()
+        free.set()
+        assert [reply.result().content for reply in replies] == [b"made"] * 12

@@ -15,6 +15,7 @@ from falkit_mock.outputs.kinds import (
     words,
 )
 from falkit_mock.outputs.likely import likely, numbers
+from falkit_mock.outputs.lists import TIMED, is_of_rows, row, rows_of, several
 from falkit_mock.outputs.reading import (
     branches,
     chosen,
@@ -41,10 +42,8 @@ from falkit_mock.outputs.values import (
     Echo,
     boolean,
     echoed,
-    is_of_rows,
     language,
     number,
-    rows_of,
     text,
 )
 from falkit_spec import JSON, Endpoint
@@ -261,17 +260,8 @@ class Planner:
         if refs & above:
             return _always([])
         above = above | refs
-        if is_of_rows(part, self._root, spelt):
-            step = self._value(part, names, first, above)
-            by_word = "words" in spelt or "word" in spelt
-            step = rows_of(step, by_word=by_word, chunks="chunks" in spelt)
-            who = None if low else self._asks.who(names[0] if names else "")
-            return step if who is None else lambda draft: step(draft) if who(draft.input) else []
-        open_ = not says(part) and (not part or type_of(part) == "object")
-        if open_ and first is None and not _ROWS.isdisjoint(spelt):
-            return rows_of(_row, by_word=bool({"words", "timestamps"} & {*spelt}))
-        if type_of(part) in ("number", "integer") and "timestamp" in spelt:
-            return lambda draft: [draft.row.start, draft.row.end] if draft.row else [0, 0]
+        if (timed := self._timed(part, names, first, above, low)) is not None:
+            return timed
         if not example and (part == {} or type_of(part) in ("number", "integer")):
             listed = numbers(spelt, schema, part)
             if listed is not None:
@@ -286,23 +276,11 @@ class Planner:
             step = self._value(part, names, first if not is_file(part) else example, above)
             # Of textures, say, there is one each, however many pictures are asked for.
             each = len(names) == 1 and (not files or self._counted(names, part, example))
-
-            def several(draft: Draft) -> JSON:
-                count = max(draft.figures.count if each else 1, low)
-                made = [step(draft) for _ in range(min(count, high))]
-                return [one for one in made if one is not MISSING]
-
-            return several
+            return several(step, low, high, each)
         bare = type_of(part) in (None, "object") and not says(part)
         if bare and example is None and is_file_text(names, {}, None):
             # What the items are isn't said, only what they are called.
-            step = self._anything(names, None)
-
-            def files_so_called(draft: Draft) -> JSON:
-                count = max(min(draft.figures.count, high), low)
-                return [one for _ in range(count) if (one := step(draft)) is not MISSING]
-
-            return files_so_called
+            return several(self._anything(names, None), low, high, True)
         if not part:
             return self._shown(names, example) if is_array(example) else _always([])
         if (
@@ -313,13 +291,26 @@ class Planner:
         ):
             return self._echoed(schema, names, self._shown(names, example))
         step = self._value(part, names, first, above)
-        count = min(max(low, 1), high)
+        return self._echoed(schema, names, several(step, low, high, False))
 
-        def repeated(draft: Draft) -> JSON:
-            made = [step(draft) for _ in range(count)]
-            return [one for one in made if one is not MISSING]
-
-        return self._echoed(schema, names, repeated)
+    def _timed(
+        self, part: Object, names: Sequence[str], first: JSON, above: frozenset[str], low: int
+    ) -> Step | None:
+        """Return what writes a list of what is said when; None for any other list."""
+        name = names[0] if names else ""
+        spelt = words(name)
+        if is_of_rows(part, self._root, spelt):
+            step = self._value(part, names, first, above)
+            by_word = "words" in spelt or "word" in spelt
+            step = rows_of(step, by_word=by_word, chunks="chunks" in spelt)
+            who = None if low else self._asks.who(name)
+            return step if who is None else lambda draft: step(draft) if who(draft.input) else []
+        open_ = not says(part) and (not part or type_of(part) == "object")
+        if open_ and first is None and not TIMED.isdisjoint(spelt):
+            return rows_of(row, by_word=bool({"words", "timestamps"} & {*spelt}))
+        if type_of(part) in ("number", "integer") and "timestamp" in spelt:
+            return lambda draft: [draft.row.start, draft.row.end] if draft.row else [0, 0]
+        return None
 
     def _counted(self, names: Sequence[str], part: Object, example: JSON) -> bool:
         return FileStep.of(names, example, self.makes, part).kind in ("image", "video", "audio")
@@ -392,19 +383,6 @@ class Planner:
         if place not in self.exampled:
             self.exampled.append(place)
         return ours(example, names, self.makes)
-
-
-# Lists of such a name are of what is said when, even if the document doesn't tell their items.
-_ROWS = frozenset(("timestamps", "words", "segments", "chunks", "subtitles", "sentences"))
-
-
-def _timings(draft: Draft) -> JSON:
-    return {"inference": round(draft.run, 3)}
-
-
-def _row(draft: Draft) -> JSON:
-    row = draft.row
-    return None if row is None else {"text": row.text, "start": row.start, "end": row.end}
 
 
 def _timings(draft: Draft) -> JSON:

@@ -13,11 +13,11 @@ from typing import TypeAlias
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.outputs.draft import MISSING, Draft, Missing, Step
 from falkit_mock.outputs.kinds import Kind, words
+from falkit_mock.outputs.lists import hears
 from falkit_mock.outputs.measures import Size
-from falkit_mock.outputs.texts import rows
 from falkit_spec import JSON
-from falkit_spec.schema import ordered, resolve
-from falkit_spec.types import Object, is_array, is_number, is_object
+from falkit_spec.schema import resolve
+from falkit_spec.types import Object, is_array, is_number
 
 Echo: TypeAlias = "Callable[[Mapping[str, JSON]], JSON | Missing]"
 
@@ -238,7 +238,7 @@ def text(schema: Object, names: Sequence[str], exampled: bool) -> Step | None:
         def write(draft: Draft) -> str:
             if draft.row is not None:
                 return draft.row.text
-            return draft.heard if heard or _hears(draft) else draft.text
+            return draft.heard if heard or hears(draft) else draft.text
 
         return _fitting(schema, write)
     if "speaker" in spelt:
@@ -319,10 +319,6 @@ def _written(format: str) -> Callable[[Draft], str]:
     return write
 
 
-def _hears(draft: Draft) -> bool:
-    return "audio" in draft.figures.kinds and not draft.figures.text
-
-
 def _uuid(draft: Draft) -> str:
     digits = _HEX.sub("", draft.request_id).ljust(32, "0")[-32:]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
@@ -345,34 +341,5 @@ def language(values: list[JSON]) -> Step:
     def write(draft: Draft) -> JSON:
         asked = draft.input.get("language")
         return asked if isinstance(asked, str) and asked in values else usual
-
-    return write
-
-
-def is_of_rows(item: Object, root: Object, spelt: list[str]) -> bool:
-    """Tell whether a list's items are parts of a spoken text, each with its times."""
-    fields = {name for name in ordered(item) if is_object(resolve(ordered(item)[name], root))}
-    timed = "timestamp" in fields or "timestamps" in fields
-    return timed or (bool(fields & {"start", "start_time"}) and bool(fields & {"end", "end_time"}))
-
-
-def rows_of(step: Step, *, by_word: bool, chunks: bool = False) -> Step:
-    """Return what writes an item for each part of the text that is heard, or spoken."""
-
-    def write(draft: Draft) -> JSON:
-        figures = draft.figures
-        if chunks and draft.input.get("chunk_level") == "none":
-            return []
-        heard = _hears(draft) or not figures.text
-        said = draft.heard if heard else figures.text
-        seconds = figures.heard_seconds if heard else figures.sound_seconds
-        made: list[JSON] = []
-        words_too = by_word or draft.input.get("chunk_level") == "word"
-        for row in rows(said, seconds, by_word=words_too):
-            draft.row = row
-            if (item := step(draft)) is not MISSING:
-                made.append(item)
-        draft.row = None
-        return made
 
     return write

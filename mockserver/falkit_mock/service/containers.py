@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from falkit_fixtures import mp4
-
 
 class Unreadable(Exception):
     """The bytes aren't a medium that can be loaded; the message says why."""
@@ -98,6 +96,9 @@ def _iso(source: Source) -> Found:
     start, end = boxes[b"moov"]
     if end - start > HEADERS:
         raise Unreadable(f"the 'moov' box is larger than {HEADERS} bytes")
+    # Lazy: with its reader comes all that writes clips.
+    from falkit_fixtures import mp4
+
     try:
         facts = mp4.read(source.read(start, end))
     except mp4.UnreadableVideo as error:

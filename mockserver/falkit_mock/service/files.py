@@ -9,6 +9,7 @@ import re
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -252,8 +253,9 @@ class MediaFile:
     acl: str = ""
 
 
-# Formats that take so long to make that others would notice.
-_SLOW = frozenset(("png", "jpg", "webp", "avif", "gif", "webm", "wav", "flac", "zip", "tar", "tgz"))
+# Making a large picture takes a second, and some hundred megabytes: a few at a time, apart from all
+# else that threads do.
+_MAKERS = ThreadPoolExecutor(2, thread_name_prefix="falkit files")
 # Bytes of files that are kept once they were made.
 _KEPT = 64 * 1024 * 1024
 
@@ -274,7 +276,7 @@ class _Shelf:
             return found
 
     def put(self, wanted: Wanted, data: bytes) -> None:
-        if len(data) > _KEPT // 4:
+        if len(data) > _KEPT // 2:
             return
         with self._lock:
             if wanted not in self._made:
@@ -340,10 +342,7 @@ class Media:
         self._clock = clock
 
     def record(self, path: str) -> tuple[FileRecord, float] | None:
-        """Return an output at a path such as `/files/b/…`, and when it is gone.
-
-        None if there is none (any more).
-        """
+        """Return the output at a path, `/files/b/…`, and when it is gone; None if it is."""
         record = self._store.file(path)
         if record is not None and isinstance(record.wanted, Given):
             # No file of this machine that no rule of this mock has named.
@@ -357,13 +356,13 @@ class Media:
         return (record, expires) if expires > self._clock.now() else None
 
     async def file(self, path: str) -> MediaFile | None:
-        """Return the output at a path, made if need be; in a thread where that takes long."""
+        """Return the output at a path; in a thread, unless it was made lately."""
         if (found := self.record(path)) is None:
             return None
         record, expires = found
-        wanted = record.wanted
-        slow = isinstance(wanted, Given) or (wanted.format in _SLOW and not _shelf.get(wanted))
-        made = await asyncio.to_thread(make, record) if slow else make(record)
+        wanted, run = record.wanted, asyncio.get_running_loop().run_in_executor
+        kept = not isinstance(wanted, Given) and _shelf.get(wanted) is not None
+        made = make(record) if kept else await run(_MAKERS, make, record)
         return made if expires == math.inf else replace(made, expires=expires)
 
     def set_acl(self, path: str, acl: Acl) -> None:
@@ -375,9 +374,8 @@ class Media:
     def own_file(self, url: str, media_base: str) -> OwnFile | _Missing | None:
         """Return the output or upload that comes back as an input; None where a URL isn't one.
 
-        At fal those are public URLs; here they may name this machine, which is no reason to
-        refuse them, by whichever of its names. Files of the real host that are not here are
-        left to trust.
+        At fal those are public URLs; here they may name this machine, by whichever of its names.
+        Files of the real host that are not here are left to trust.
         """
         match = _OUTPUT.match(url.strip())
         if match is None:

@@ -1,0 +1,63 @@
+"""Lists in an output: an item for each file, or for each part of what is said or heard."""
+
+from __future__ import annotations
+
+from falkit_mock.outputs.draft import MISSING, Draft, Step
+from falkit_mock.outputs.texts import rows
+from falkit_spec import JSON
+from falkit_spec.schema import ordered, resolve
+from falkit_spec.types import Object, is_object
+
+# Lists of such a name are of what is said when, even if the document doesn't tell their items.
+TIMED = frozenset(("timestamps", "words", "segments", "chunks", "subtitles", "sentences"))
+
+
+def several(step: Step, low: int, high: int, each: bool) -> Step:
+    """Return what writes a list: an item for each file that is asked for, or as few as it takes."""
+
+    def write(draft: Draft) -> JSON:
+        count = min(max(draft.figures.count if each else 1, low), high)
+        made = [step(draft) for _ in range(count)]
+        return [one for one in made if one is not MISSING]
+
+    return write
+
+
+def is_of_rows(item: Object, root: Object, spelt: list[str]) -> bool:
+    """Tell whether a list's items are parts of a spoken text, each with its times."""
+    fields = {name for name in ordered(item) if is_object(resolve(ordered(item)[name], root))}
+    timed = "timestamp" in fields or "timestamps" in fields
+    return timed or (bool(fields & {"start", "start_time"}) and bool(fields & {"end", "end_time"}))
+
+
+def rows_of(step: Step, *, by_word: bool, chunks: bool = False) -> Step:
+    """Return what writes an item for each part of the text that is heard, or spoken."""
+
+    def write(draft: Draft) -> JSON:
+        figures = draft.figures
+        if chunks and draft.input.get("chunk_level") == "none":
+            return []
+        heard = hears(draft) or not figures.text
+        said = draft.heard if heard else figures.text
+        seconds = figures.heard_seconds if heard else figures.sound_seconds
+        made: list[JSON] = []
+        words_too = by_word or draft.input.get("chunk_level") == "word"
+        for row in rows(said, seconds, by_word=words_too):
+            draft.row = row
+            if (item := step(draft)) is not MISSING:
+                made.append(item)
+        draft.row = None
+        return made
+
+    return write
+
+
+def hears(draft: Draft) -> bool:
+    """Tell whether what is said is in the input as a sound, and not as a text."""
+    return "audio" in draft.figures.kinds and not draft.figures.text
+
+
+def row(draft: Draft) -> JSON:
+    """Return a part of a spoken text as such lists have it where no document says more."""
+    part = draft.row
+    return None if part is None else {"text": part.text, "start": part.start, "end": part.end}
