@@ -71,7 +71,17 @@ def output_of(
     fields = plan.fields or fields_of(tuple(islice(input, _MOST_FIELDS)), plan.scales)
     figures = Figures(input, fields, parsed.media, parsed.video, seen, plan.shown)
     draft = Draft(
-        endpoint.id, request_id, parsed.digest, input, figures, identity, media_base, run, details
+        endpoint.id,
+        request_id,
+        parsed.digest,
+        input,
+        figures,
+        identity,
+        media_base,
+        run,
+        details,
+        files=[],
+        hints=[],
     )
     output = plan.write(draft)
     if output is MISSING or not endpoint.is_valid_output(output):
