@@ -77,7 +77,17 @@ def output_of(
     plan = _PLANS.get(endpoint) or _plan(endpoint)
     figures = _figures(plan, parsed, seen)
     draft = Draft(
-        endpoint.id, request_id, parsed.digest, input, figures, identity, media_base, run, details
+        endpoint.id,
+        request_id,
+        parsed.digest,
+        input,
+        figures,
+        identity,
+        media_base,
+        run,
+        details,
+        files=[],
+        hints=[],
     )
     draft.hints = figures.hints
     output = plan.write(draft)
