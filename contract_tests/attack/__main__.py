@@ -49,7 +49,12 @@ def attack(target: Target, surface: Surface, seconds: float, number: int, least:
     target.forget_peak()
     address = target.gateway if surface.gateway else target.http
     prober = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("prober.py")), *map(str, target.http)],
+        [
+            sys.executable,
+            str(Path(__file__).with_name("prober.py")),
+            *map(str, target.http),
+            str(target.process.pid),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
