@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 from falkit_mock.outputs.kinds import FORMATS, Kind, words
 
-Names = tuple[str, ...]
+Names: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +99,25 @@ _SOUNDS = frozenset(
 _SILENCES = frozenset(("mute", "muted", "no_audio", "remove_audio", "silent", "strip_audio"))
 _VOICES = frozenset(("voice", "voices", "speaker", "speakers"))
 _SHOTS = frozenset(("shots", "shot", "prompts", "multi", "scenes", "clips", "segments"))
+_SURE_FACTORS = ("upscale_factor", "scale_factor", "upscaling_factor")
 _FACTORS = (
-    *("upscale_factor", "scale_factor", "upscaling_factor", "scaling_factor", "scale"),
-    *("factor", "upscale", "magnification", "resize_factor", "desired_increase", "scale_ratio"),
+    *_SURE_FACTORS,
+    *(
+        "scaling_factor",
+        "scale",
+        "factor",
+        "upscale",
+        "magnification",
+        "resize_factor",
+        "desired_increase",
+        "scale_ratio",
+    ),
 )
 
 
 @lru_cache(maxsize=2048)
-def fields_of(names: Iterable[str], scales: bool) -> Fields:
+def fields_of(names: Names, scales: bool) -> Fields:
     """Find the fields of an input that say what comes out; `scales` where it is an upscaler."""
-    names = tuple(names)
     there = frozenset(names)
 
     def known(listed: Iterable[str]) -> Names:
@@ -122,7 +132,7 @@ def fields_of(names: Iterable[str], scales: bool) -> Fields:
         ]
         return tuple(sorted(found, key=lambda name: (name not in wanted, len(words(name)))))
 
-    factors = known(_FACTORS if scales else _FACTORS[:3])
+    factors = known(_FACTORS if scales else _SURE_FACTORS)
     formats = tuple(
         name
         for name in names

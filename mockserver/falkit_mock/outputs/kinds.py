@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
@@ -143,6 +143,11 @@ _WORDS = re.compile(r"[a-z0-9]+|[A-Z]+(?![a-z0-9])|[A-Z][a-z0-9]*")
 def words(name: str) -> list[str]:
     """Return a name's words in lower case: `maskUrl` and `mask_url` have the same."""
     return [word.lower() for word in _WORDS.findall(name)]
+
+
+def words_of(names: Sequence[str]) -> list[str]:
+    """Return the words of the innermost of some names, which comes first; none of no names."""
+    return words(names[0]) if names else []
 
 
 def _said(name: str, table: Mapping[str, Kind]) -> Kind | None:

@@ -13,15 +13,17 @@ from falkit_mock.outputs.kinds import (
     kind_of,
     makes_vectors,
     words,
+    words_of,
 )
 from falkit_mock.outputs.likely import likely, numbers
 from falkit_mock.outputs.lists import TIMED, is_of_rows, row, rows_of, several
 from falkit_mock.outputs.reading import (
     branches,
     chosen,
-    given,
+    example_of,
     least,
     refs_of,
+    required_of,
     says,
     type_of,
     within,
@@ -51,6 +53,9 @@ from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import Object, copy_json, is_array, is_number, is_object
 
 _DEEPEST, _MOST_NODES, _MOST_ITEMS = 10, 2000, 64
+_LANGUAGES = frozenset(("language", "languages"))
+# Kinds of which an input asks for several files.
+_COUNTED = frozenset(("image", "video", "audio"))
 
 
 class Planner:
@@ -73,7 +78,7 @@ class Planner:
 
     def plan(self) -> Step:
         """Return what writes an output."""
-        example = given(self._root, None)
+        example = example_of(self._root, None)
         if not example and type_of(self._root) in (None, "object") and not says(self._root):
             # As of models that stream, or answer bytes.
             self._root = USUAL[self._kind]
@@ -91,7 +96,7 @@ class Planner:
         values = schema.get("enum")
         if is_array(values) and values:
             value = example if example in values else values[0]
-            if "language" in words(names[0].removesuffix("s") if names else ""):
+            if not _LANGUAGES.isdisjoint(words_of(names)):
                 return language(values)
             if "assistant" in values:
                 # Of all roles it is the one that answers.
@@ -127,8 +132,7 @@ class Planner:
         fields = ordered(schema)
         if not fields:
             return self._map(schema, names, example, above)
-        listed = schema.get("required")
-        required = listed if is_array(listed) else []
+        required = required_of(schema)
         steps = [
             (name, step)
             for name, node in fields.items()
@@ -163,7 +167,7 @@ class Planner:
         needed = name in required
         other = None if needed else _always(None) if nullable else _always(MISSING)
         shown = of_object.get(name) if is_object(of_object) else None
-        example = given(schema, shown)
+        example = example_of(schema, shown)
         if other is not None and ((refs | inner) & above or len(names) >= _DEEPEST - 2):
             # A schema within itself ends somewhere.
             return _always(copy_json(schema["default"])) if "default" in schema else other
@@ -172,13 +176,11 @@ class Planner:
         if other is None:
             return step
         kind = type_of(part)
-        if kind in ("object", "array") or is_file_text((name,), part, example):
-            wanted = self._asks.by(name)
-            if wanted is None:
-                return other if "debug" in words(name) else step
-            return lambda draft: step(draft) if wanted(draft.input) else other(draft)
-        if kind == "string" and (asked := self._asks.by(name)):
+        usual = kind in ("object", "array") or is_file_text((name,), part, example)
+        if (usual or kind == "string") and (asked := self._asks.by(name)):
             return lambda draft: step(draft) if asked(draft.input) else other(draft)
+        if usual:
+            return other if "debug" in words(name) else step
         known = (
             name in self._inputs
             or "timings" in words(name)
@@ -197,8 +199,7 @@ class Planner:
         file = self._file_step(names, example, schema)
         # What is told beside its URL is of this file.
         makes, self.makes = self.makes, file.kind
-        listed = schema.get("required")
-        required = listed if is_array(listed) else []
+        required = required_of(schema)
         parts: list[Part] = []
         for name, node in ordered(schema).items():
             if name == "file_data":
@@ -229,14 +230,14 @@ class Planner:
         """Return what writes an object whose fields the document doesn't name."""
         node = schema.get("additionalProperties")
         inner = resolve(node, self._root) if is_object(node) else {}
-        if "timings" in words(names[0] if names else ""):
+        if "timings" in words_of(names):
             return _timings
         if inner:
             of = example if is_object(example) else {}
             keys: dict[str, Sequence[str]] = {key: (key, *names) for key in [*of][:_MOST_ITEMS]}
             if is_file(inner):
                 keys = keys or {self.makes: names}
-            part = chosen(branches(inner, self._root)[0], self._root)
+            part = self._branch(inner)
             steps = [(key, self._value(part, at, of.get(key), above)) for key, at in keys.items()]
             return lambda draft: {
                 key: value for key, step in steps if (value := step(draft)) is not MISSING
@@ -250,37 +251,26 @@ class Planner:
         if is_array(firsts) and firsts:
             return self._tuple(firsts, names, example, above)
         node = schema.get("items", {})
-        item, refs = resolve(node, self._root), refs_of(node)
-        part = chosen(branches(item, self._root)[0], self._root)
+        part, refs = self._branch(node), refs_of(node)
+        if refs & above:
+            return _always([])
+        above = above | refs
         few, many = (schema.get(key) for key in ("minItems", "maxItems"))
         low = int(few) if is_number(few) else 0
         high = min(int(many), _MOST_ITEMS) if is_number(many) else _MOST_ITEMS
         first = example[0] if is_array(example) and example else None
-        spelt = words(names[0] if names else "")
-        if refs & above:
-            return _always([])
-        above = above | refs
         if (timed := self._timed(part, names, first, above, low)) is not None:
             return timed
         if not example and (part == {} or type_of(part) in ("number", "integer")):
-            listed = numbers(spelt, schema, part)
+            listed = numbers(words_of(names), schema, part)
             if listed is not None:
                 return listed
         described = schema.get("description")
         if is_file(part) and described:
             part = {**part, "description": described}
-        files = is_file(part) or (
-            type_of(part) == "string" and is_file_text(names, part, first or given(part, None))
-        )
-        if files or (type_of(part) == "boolean" and "nsfw" in spelt):
-            step = self._value(part, names, first if not is_file(part) else example, above)
-            # Of textures, say, there is one each, however many pictures are asked for.
-            each = len(names) == 1 and (not files or self._counted(names, part, example))
+        if (item := self._counted(part, names, example, first, above)) is not None:
+            step, each = item
             return several(step, low, high, each)
-        bare = type_of(part) in (None, "object") and not says(part)
-        if bare and example is None and is_file_text(names, {}, None):
-            # What the items are isn't said, only what they are called.
-            return several(self._anything(names, None), low, high, True)
         if not part:
             return self._shown(names, example) if is_array(example) else _always([])
         if (
@@ -309,26 +299,50 @@ class Planner:
         if open_ and first is None and not TIMED.isdisjoint(spelt):
             return rows_of(row, by_word=bool({"words", "timestamps"} & {*spelt}))
         if type_of(part) in ("number", "integer") and "timestamp" in spelt:
-            return lambda draft: [draft.row.start, draft.row.end] if draft.row else [0, 0]
+            return _span
         return None
 
-    def _counted(self, names: Sequence[str], part: Object, example: JSON) -> bool:
-        return FileStep.of(names, example, self.makes, part).kind in ("image", "video", "audio")
+    def _counted(
+        self,
+        part: Object,
+        names: Sequence[str],
+        example: JSON,
+        first: JSON,
+        above: frozenset[str],
+    ) -> tuple[Step, bool] | None:
+        """Return what writes an item of a list of files or of flags about them; else None.
+
+        And whether the list has an item for each file that the input asks for.
+        """
+        files = is_file(part) or (
+            type_of(part) == "string" and is_file_text(names, part, first or example_of(part, None))
+        )
+        if files or (type_of(part) == "boolean" and "nsfw" in words_of(names)):
+            step = self._value(part, names, example if is_file(part) else first, above)
+            media = not files or FileStep.of(names, example, self.makes, part).kind in _COUNTED
+            # Of textures, say, there is one each, however many pictures are asked for.
+            return step, media and len(names) == 1
+        bare = type_of(part) in (None, "object") and not says(part)
+        if bare and example is None and is_file_text(names, {}, None):
+            # What the items are isn't said, only what they are called.
+            return self._anything(names, None), True
+        return None
+
+    def _branch(self, node: JSON) -> Object:
+        """Return what a value is by its schema, or by the branch of it that tells most."""
+        return chosen(branches(resolve(node, self._root), self._root)[0], self._root)
 
     def _tuple(
         self, firsts: list[JSON], names: Sequence[str], example: JSON, above: frozenset[str]
     ) -> Step:
-        if "timestamp" in words(names[0] if names else "") and len(firsts) == 2:
-            return lambda draft: [draft.row.start, draft.row.end] if draft.row else [0, 0]
-        shown = example if is_array(example) and len(example) == len(firsts) else [None] * 99
+        if "timestamp" in words_of(names) and len(firsts) == 2:
+            return _span
+        shown = (
+            example if is_array(example) and len(example) == len(firsts) else [None] * len(firsts)
+        )
         steps = [
-            self._value(
-                chosen(branches(resolve(n, self._root), self._root)[0], self._root),
-                names,
-                one,
-                above,
-            )
-            for n, one in zip(firsts[:_MOST_ITEMS], shown, strict=False)
+            self._value(self._branch(node), names, one, above)
+            for node, one in zip(firsts[:_MOST_ITEMS], shown, strict=False)
         ]
 
         def write(draft: Draft) -> JSON:
@@ -347,7 +361,7 @@ class Planner:
 
     def _anything(self, names: Sequence[str], example: JSON) -> Step:
         """Return what writes a value of which the document says nothing."""
-        if "timings" in words(names[0] if names else ""):
+        if "timings" in words_of(names):
             return _timings
         if is_file_text(names, {}, example):
             file = self._file_step(names, example)
@@ -356,8 +370,6 @@ class Planner:
                 for name in ("url", "content_type")
             ]
             return file_object(file, parts, {})
-        if names and "timings" in words(names[0]) and not example:
-            return _timings
         return self._shown(names, example)
 
     def _echoed(self, schema: Object, names: Sequence[str], step: Step) -> Step:
@@ -387,6 +399,10 @@ class Planner:
 
 def _timings(draft: Draft) -> JSON:
     return {"inference": round(draft.run, 3)}
+
+
+def _span(draft: Draft) -> JSON:
+    return [draft.row.start, draft.row.end] if draft.row else [0, 0]
 
 
 def _always(value: JSON | Missing) -> Step:

@@ -19,7 +19,7 @@ from falkit_mock.outputs.kinds import (
     format_in,
     format_of_name,
     kind_of_file,
-    words,
+    words_of,
 )
 from falkit_mock.outputs.measures import whole
 from falkit_spec import JSON
@@ -49,7 +49,7 @@ def _is_short(schema: Object) -> bool:
 
 def is_file_text(names: Sequence[str], schema: Object, example: JSON) -> bool:
     """Tell whether a text is a file's URL, by its name or the document's example."""
-    spelt = words(names[0]) if names else []
+    spelt = words_of(names)
     shown = example if isinstance(example, str) else ""
     if shown.startswith(("http://", "https://")) or schema.get("format") == "uri":
         return True
@@ -112,7 +112,7 @@ class FileStep:
             letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-"
             for letter in stem
         )
-        spelt = words(names[0] if names else "")
+        spelt = words_of(names)
         like = next((like for said, like in _LIKE if not said.isdisjoint(spelt)), "")
         if not like and names and clears_ground(names[0]):
             like = "clear"

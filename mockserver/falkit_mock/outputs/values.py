@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.outputs.draft import MISSING, Draft, Missing, Step
-from falkit_mock.outputs.kinds import Kind, words
+from falkit_mock.outputs.kinds import Kind, words, words_of
 from falkit_mock.outputs.lists import hears
 from falkit_mock.outputs.measures import Size
 from falkit_spec import JSON
@@ -106,7 +106,7 @@ def _listed(value: JSON) -> list[JSON]:
 
 def boolean(names: Sequence[str]) -> Step | None:
     """Return what writes a flag by its name; None where that says nothing."""
-    spelt = set(words(names[0] if names else ""))
+    spelt = set(words_of(names))
     if spelt & {"nsfw", "partial", "flagged", "truncated"}:
         return lambda draft: False
     return (lambda draft: True) if spelt & {"success", "succeeded", "ok", "done"} else None
