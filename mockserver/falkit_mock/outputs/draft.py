@@ -174,8 +174,9 @@ class Draft:
         """Describe a file as large and as long as the input asks for."""
         figures = self.figures
         if kind == "video":
-            fps, frames, sound = figures.fps, figures.frames, figures.sound
-            return about(*figures.video_size, fps=fps, frames=frames, sound=sound)
+            # In this order, in which hints about them are told.
+            size, fps, frames = figures.video_size, figures.fps, figures.frames
+            return about(*size, fps=fps, frames=frames, sound=figures.sound)
         if kind == "image":
             size = figures.image_size
             return about(*(_small(size) if like == "small" else size))

@@ -57,6 +57,11 @@ def hears(draft: Draft) -> bool:
     return "audio" in draft.figures.kinds and not draft.figures.text
 
 
+def span(draft: Draft) -> JSON:
+    """Return when the part of a spoken text begins and ends, in seconds."""
+    return [draft.row.start, draft.row.end] if draft.row else [0, 0]
+
+
 def row(draft: Draft) -> JSON:
     """Return a part of a spoken text as such lists have it where no document says more."""
     part = draft.row

@@ -16,7 +16,7 @@ from falkit_mock.outputs.kinds import (
     words_of,
 )
 from falkit_mock.outputs.likely import likely, numbers
-from falkit_mock.outputs.lists import TIMED, is_of_rows, row, rows_of, several
+from falkit_mock.outputs.lists import TIMED, is_of_rows, row, rows_of, several, span
 from falkit_mock.outputs.reading import (
     branches,
     chosen,
@@ -40,8 +40,7 @@ from falkit_mock.outputs.shapes import (
 )
 from falkit_mock.outputs.usual import USUAL
 from falkit_mock.outputs.values import (
-    Asks,
-    Echo,
+    OptionalOutputs,
     boolean,
     echoed,
     language,
@@ -67,7 +66,7 @@ class Planner:
     def __init__(self, endpoint: Endpoint) -> None:
         self._root = endpoint.output_schema
         self._inputs = ordered(endpoint.input_schema)
-        self._asks = Asks(self._inputs, endpoint.input_schema)
+        self._optional = OptionalOutputs(self._inputs, endpoint.input_schema)
         fields = frozenset(self._inputs)
         self.makes: Kind = kind_made(endpoint.category, endpoint.id, fields)
         self._kind = kind_of(endpoint.id, fields)
@@ -177,7 +176,7 @@ class Planner:
             return step
         kind = type_of(part)
         usual = kind in ("object", "array") or is_file_text((name,), part, example)
-        if (usual or kind == "string") and (asked := self._asks.by(name)):
+        if (usual or kind == "string") and (asked := self._optional.condition(name)):
             return lambda draft: step(draft) if asked(draft.input) else other(draft)
         if usual:
             return other if "debug" in words(name) else step
@@ -293,24 +292,19 @@ class Planner:
             step = self._value(part, names, first, above)
             by_word = "words" in spelt or "word" in spelt
             step = rows_of(step, by_word=by_word, chunks="chunks" in spelt)
-            who = None if low else self._asks.who(name)
+            who = None if low else self._optional.of_speakers(name)
             return step if who is None else lambda draft: step(draft) if who(draft.input) else []
         open_ = not says(part) and (not part or type_of(part) == "object")
         if open_ and first is None and not TIMED.isdisjoint(spelt):
             return rows_of(row, by_word=bool({"words", "timestamps"} & {*spelt}))
         if type_of(part) in ("number", "integer") and "timestamp" in spelt:
-            return _span
+            return span
         return None
 
     def _counted(
-        self,
-        part: Object,
-        names: Sequence[str],
-        example: JSON,
-        first: JSON,
-        above: frozenset[str],
+        self, part: Object, names: Sequence[str], example: JSON, first: JSON, above: frozenset[str]
     ) -> tuple[Step, bool] | None:
-        """Return what writes an item of a list of files or of flags about them; else None.
+        """Return what writes an item of a list of files, or of flags about them; else None.
 
         And whether the list has an item for each file that the input asks for.
         """
@@ -336,7 +330,7 @@ class Planner:
         self, firsts: list[JSON], names: Sequence[str], example: JSON, above: frozenset[str]
     ) -> Step:
         if "timestamp" in words_of(names) and len(firsts) == 2:
-            return _span
+            return span
         shown = (
             example if is_array(example) and len(example) == len(firsts) else [None] * len(firsts)
         )
@@ -376,7 +370,7 @@ class Planner:
         """Return what writes the input's value of the same name, and else takes a step."""
         if len(names) != 1 or names[0] not in self._inputs:
             return step
-        echo: Echo = echoed(names[0], type_of(schema), schema)
+        echo = echoed(names[0], type_of(schema), schema)
         # It is an example no more, at least where the input has it.
         if names[0] in self.exampled:
             self.exampled.remove(names[0])
@@ -399,10 +393,6 @@ class Planner:
 
 def _timings(draft: Draft) -> JSON:
     return {"inference": round(draft.run, 3)}
-
-
-def _span(draft: Draft) -> JSON:
-    return [draft.row.start, draft.row.end] if draft.row else [0, 0]
 
 
 def _always(value: JSON | Missing) -> Step:

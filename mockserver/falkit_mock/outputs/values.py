@@ -55,8 +55,8 @@ _SPEAKERS = frozenset(("speaker", "speakers", "diarization"))
 _GENERIC = frozenset(("output", "file", "url", "image", "video", "result"))
 
 
-class Asks:
-    """What in an input says which optional outputs there are: lists of names, and flags."""
+class OptionalOutputs:
+    """Which optional fields an output has, by what its input says: lists of names, and flags."""
 
     def __init__(self, inputs: Object, root: Object) -> None:
         self._lists: dict[str, str] = {}
@@ -74,7 +74,7 @@ class Asks:
                 if "boolean" in kinds if is_array(kinds) else kinds == "boolean":
                     self._flags.append((field, _stems(field)))
 
-    def by(self, name: str) -> Callable[[Mapping[str, JSON]], bool] | None:
+    def condition(self, name: str) -> Callable[[Mapping[str, JSON]], bool] | None:
         """Return what tells whether an input asks for an output; None where none says."""
         if (listed := self._lists.get(name)) is not None:
             return lambda input: name in _listed(input.get(listed))
@@ -82,9 +82,9 @@ class Asks:
         for flag, stems in self._flags if core else ():
             if core <= stems:
                 return _is_set(flag)
-        return self.who(name)
+        return self.of_speakers(name)
 
-    def who(self, name: str) -> Callable[[Mapping[str, JSON]], bool] | None:
+    def of_speakers(self, name: str) -> Callable[[Mapping[str, JSON]], bool] | None:
         """Return what tells whether an input asks who speaks, of an output that says it."""
         if _SPEAKERS.isdisjoint(words(name)):
             return None
