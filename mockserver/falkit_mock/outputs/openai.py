@@ -11,6 +11,8 @@ from falkit_mock.outputs.draft import Draft
 from falkit_mock.outputs.texts import tokens
 from falkit_spec.types import JSON, Object, is_array, is_number
 
+CHAT, RESPONSES = "/chat/completions", "/v1/responses"
+"""How the paths end that OpenAI's clients call; the answers of both may be streams."""
 # As many dimensions as the model has that is mostly asked for; and numbers in an answer at most.
 _DIMENSIONS, _MOST_NUMBERS = 1536, 500_000
 
@@ -108,7 +110,7 @@ def _created(draft: Draft) -> int:
 
 
 _SHAPES: Mapping[str, Callable[[Draft], Object]] = {
-    "/chat/completions": _chat_completion,
-    "/v1/responses": _response,
+    CHAT: _chat_completion,
+    RESPONSES: _response,
     "/v1/embeddings": _embeddings,
 }
