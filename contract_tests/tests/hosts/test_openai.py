@@ -119,4 +119,4 @@ def test_vectors_of_many_texts_are_shorter(router: Mock) -> None:
     reply = router.run({"input": ["boat"] * 1000, "dimensions": 8192}, EMBEDDINGS)
     data = reply.json()["data"]
     assert [len(one["embedding"]) for one in data] == [500] * 1000
-    assert "500 dimensions each, for want of 8192" in reply.headers["x-falkit-hint"]
+    assert "500 dimensions each, not 8192" in reply.headers["x-falkit-hint"]

@@ -232,10 +232,10 @@ def test_a_model_shows_the_picture_that_it_is_made_of() -> None:
 
 def test_a_hint_says_where_a_size_or_length_is_bounded() -> None:
     output = made(thing(image=FILE), {"image_size": {"width": 14142, "height": 14142}})
-    assert output.draft.hints == ["pictures: made as 4096x4096, for want of 14142x14142"]
+    assert output.draft.hints == ["pictures: made as 4096x4096, not 14142x14142"]
     output = made(thing(video=FILE), {"width": 8192, "height": 4096, "duration": 3600})
     assert output.draft.hints == [
-        "clips: made as 4096x2048, for want of 8192x4096",
+        "clips: made as 4096x2048, not 8192x4096",
         "clips: 600 s at most",
     ]
     assert made(thing(video=FILE), {"width": 641, "height": 361}).draft.hints == []

@@ -167,7 +167,7 @@ class Draft:
             made = replace(made, fps=whole(fps), frames=self.figures.frames_at(fps))
         sizes = [f"{one.width}x{one.height}" for one in (wanted, made)]
         if sizes[0] != sizes[1]:
-            self.hints.append(f"{made.format}: made as {sizes[1]}, for want of {sizes[0]}")
+            self.hints.append(f"{made.format}: made as {sizes[1]}, not {sizes[0]}")
         return made
 
     def _measured(self, about: Callable[..., Wanted], kind: Kind, like: str) -> Wanted:

@@ -106,7 +106,7 @@ class Figures:
     def _bounded(self, what: str, asked: Size, made: Size) -> Size:
         if asked != made:
             sizes = [f"{width}x{height}" for width, height in (made, asked)]
-            self._hint(f"{what}: made as {sizes[0]}, for want of {sizes[1]}")
+            self._hint(f"{what}: made as {sizes[0]}, not {sizes[1]}")
         return made
 
     def _hint(self, hint: str) -> None:

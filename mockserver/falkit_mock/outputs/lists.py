@@ -23,9 +23,9 @@ def several(step: Step, low: int, high: int, each: bool) -> Step:
     return write
 
 
-def is_of_rows(item: Object, root: Object, spelt: list[str]) -> bool:
+def is_of_rows(item: Object, root: Object) -> bool:
     """Tell whether a list's items are parts of a spoken text, each with its times."""
-    fields = {name for name in ordered(item) if is_object(resolve(ordered(item)[name], root))}
+    fields = {name for name, node in ordered(item).items() if is_object(resolve(node, root))}
     timed = "timestamp" in fields or "timestamps" in fields
     return timed or (bool(fields & {"start", "start_time"}) and bool(fields & {"end", "end_time"}))
 

@@ -80,7 +80,7 @@ def _embeddings(draft: Draft) -> Object:
     wanted = asked if isinstance(asked, int) and 0 < asked <= 8192 else _DIMENSIONS
     count = max(min(wanted, _MOST_NUMBERS // max(len(texts), 1)), 1)
     if count < wanted:
-        draft.hints.append(f"embeddings: {count} dimensions each, for want of {wanted}")
+        draft.hints.append(f"embeddings: {count} dimensions each, not {wanted}")
     inline = draft.input.get("encoding_format") == "base64"
     data: list[JSON] = []
     for place, text in enumerate(texts):

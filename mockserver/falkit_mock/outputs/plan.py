@@ -288,7 +288,7 @@ class Planner:
         """Return what writes a list of what is said when; None for any other list."""
         name = names[0] if names else ""
         spelt = words(name)
-        if is_of_rows(part, self._root, spelt):
+        if is_of_rows(part, self._root):
             step = self._value(part, names, first, above)
             by_word = "words" in spelt or "word" in spelt
             step = rows_of(step, by_word=by_word, chunks="chunks" in spelt)

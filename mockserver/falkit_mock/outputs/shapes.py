@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from falkit_mock.outputs.draft import MISSING, Draft, DraftFile, Step
 from falkit_mock.outputs.kinds import (
@@ -133,7 +134,7 @@ class FileStep:
         return f"{draft.media_base}{self.add(draft).path}"
 
 
-Told = Callable[[Draft, DraftFile], JSON]
+Told: TypeAlias = Callable[[DraftFile], JSON]
 _CODECS = {
     **dict.fromkeys(("mp4", "mov"), "h264"),
     **dict.fromkeys(("m4a", "aac"), "aac"),
@@ -144,31 +145,31 @@ _CODECS = {
 _CONTAINERS = {"m4a": "mp4", "opus": "ogg"}
 
 
-def _seconds(draft: Draft, file: DraftFile) -> JSON:
+def _seconds(file: DraftFile) -> JSON:
     wanted = file.wanted
     return wanted.seconds or whole(wanted.frames / wanted.fps)
 
 
-def _sample_rate(draft: Draft, file: DraftFile) -> JSON:
+def _sample_rate(file: DraftFile) -> JSON:
     from falkit_fixtures.sounds import rate_of
 
     return rate_of(file.wanted)
 
 
 _TOLD: Mapping[str, Told] = {
-    "content_type": lambda draft, file: MEDIA_TYPES[file.wanted.format],
-    "file_name": lambda draft, file: file.name,
-    "width": lambda draft, file: file.wanted.width,
-    "height": lambda draft, file: file.wanted.height,
-    "fps": lambda draft, file: file.wanted.fps,
-    "frame_rate": lambda draft, file: file.wanted.fps,
-    "num_frames": lambda draft, file: file.wanted.frames,
-    "frame_count": lambda draft, file: file.wanted.frames,
-    "codec": lambda draft, file: _CODECS.get(file.wanted.format, file.wanted.format),
-    "container": lambda draft, file: _CONTAINERS.get(file.wanted.format, file.wanted.format),
+    "content_type": lambda file: MEDIA_TYPES[file.wanted.format],
+    "file_name": lambda file: file.name,
+    "width": lambda file: file.wanted.width,
+    "height": lambda file: file.wanted.height,
+    "fps": lambda file: file.wanted.fps,
+    "frame_rate": lambda file: file.wanted.fps,
+    "num_frames": lambda file: file.wanted.frames,
+    "frame_count": lambda file: file.wanted.frames,
+    "codec": lambda file: _CODECS.get(file.wanted.format, file.wanted.format),
+    "container": lambda file: _CONTAINERS.get(file.wanted.format, file.wanted.format),
     "duration": _seconds,
     "sample_rate": _sample_rate,
-    "channels": lambda draft, file: file.wanted.channels,
+    "channels": lambda file: file.wanted.channels,
 }
 # What is told of a kind of file alone; of others it is null.
 _OF: Mapping[Kind, frozenset[str]] = {
@@ -226,7 +227,7 @@ def file_object(file: FileStep, parts: Sequence[Part], example: Mapping[str, JSO
                 if (value := part.step(draft)) is not MISSING:
                     made[name] = value
             elif part.told is not None:
-                made[name] = part.told(draft, added)
+                made[name] = part.told(added)
             elif part.nullable:
                 made[name] = None
         added.holder = made

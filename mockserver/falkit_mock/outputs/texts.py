@@ -57,7 +57,6 @@ def tokens(text: str) -> int:
 class Row:
     """A part of a spoken text, and when it is spoken, in seconds."""
 
-    place: int
     text: str
     start: float
     end: float
@@ -74,7 +73,7 @@ def rows(text: str, seconds: float, *, by_word: bool) -> Sequence[Row]:
     for place in range(count):
         first, last = (len(spoken) * (place + step) // count for step in (0, 1))
         start, end = (_hundredths(seconds * (place + step) / count) for step in (0, 1))
-        found.append(Row(place, " ".join(spoken[first:last]), start, end))
+        found.append(Row(" ".join(spoken[first:last]), start, end))
     return found
 
 

@@ -56,7 +56,7 @@ class Workflows:
         events: list[Object] = []
         files: list[FileRecord] = []
         hints: list[str] = []
-        known: dict[str, JSON] = {"input": _given(parsed, request)}
+        known: dict[str, JSON] = {"input": _input(parsed)}
         size = 0
         for number, node in enumerate(workflow.nodes, 1):
             endpoint = request.nodes[node.id]
@@ -154,7 +154,7 @@ def execution() -> Endpoint:
     return written(EXECUTE, input, output, source="falkit")
 
 
-def _given(parsed: ParsedRequest, request: ModelRequest) -> Object:
+def _input(parsed: ParsedRequest) -> Object:
     """Return the input that a workflow's steps refer to."""
     if parsed.endpoint.id != EXECUTE:
         return parsed.input
