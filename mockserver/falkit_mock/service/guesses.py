@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from falkit_mock.core import dumps
 from falkit_mock.outputs.kinds import kind_of
+from falkit_mock.outputs.openai import shape_of
 from falkit_mock.outputs.usual import USUAL
 from falkit_spec import JSON, Catalog, Document, Endpoint
 from falkit_spec.document import is_id
@@ -36,6 +37,8 @@ def may_be_endpoint(path: str, catalog: Catalog) -> bool:
 def guess(endpoint_id: str, input: object) -> Endpoint:
     """Return an endpoint that takes any object, and makes what its id and input sound like."""
     fields = frozenset(input if is_object(input) else ())
+    if shape_of(endpoint_id) is not None:
+        return _endpoint(endpoint_id, "text")
     return _endpoint(endpoint_id, kind_of(endpoint_id, fields))
 
 
@@ -54,7 +57,9 @@ def hint_of(endpoint: Endpoint) -> str:
 @lru_cache(maxsize=256)
 def _endpoint(endpoint_id: str, kind: str) -> Endpoint:
     post: Object = {"requestBody": _content({"type": "object"})}
-    result: Object = {"get": {"responses": {"200": _content(USUAL[kind])}}}
+    # What OpenAI's clients call answers in OpenAI's shape, and no document's.
+    output: Object = USUAL[kind] if shape_of(endpoint_id) is None else {"type": "object"}
+    result: Object = {"get": {"responses": {"200": _content(output)}}}
     named: Object = {"endpointId": endpoint_id, "category": _CATEGORIES[kind]}
     data: Object = {
         "info": {"x-fal-metadata": named},
