@@ -258,7 +258,8 @@ def _unpack(data: bytes) -> bytes:
     try:
         return dumps(_as_json(_msgpack().unpackb(data, raw=False, **bounds, **hooks)))
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise _BadInput(f"the message is no msgpack: {error or type(error).__name__}") from None
+        why = str(error) or type(error).__name__
+        raise _BadInput(f"the message is no msgpack: {why}") from None
 
 
 def _as_json(value: object) -> JSON:

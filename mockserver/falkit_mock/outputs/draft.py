@@ -200,7 +200,12 @@ class Draft:
         for file in self.files:
             if file.holder is None or not (file.sized or self.inline):
                 continue
-            data = make(file.given or file.wanted)
+            try:
+                data = make(file.given or file.wanted)
+            except FileNotFoundError as error:
+                # The user's own, which was there when an output named it: 404, too.
+                self.hints.append(f"sync_mode: {error.args[0]} is there no more")
+                continue
             if file.sized:
                 file.holder["file_size"] = len(data)
             if self.inline and len(data) <= INLINE:

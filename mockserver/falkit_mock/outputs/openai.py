@@ -15,6 +15,8 @@ CHAT, RESPONSES = "/chat/completions", "/v1/responses"
 """How the paths end that OpenAI's clients call; the answers of both may be streams."""
 # As many dimensions as the model has that is mostly asked for; and numbers in an answer at most.
 _DIMENSIONS, _MOST_NUMBERS = 1536, 500_000
+# As many texts as OpenAI takes at once.
+_MOST_TEXTS = 2048
 
 
 def shape_of(endpoint_id: str) -> Callable[[Draft], Object] | None:
@@ -75,7 +77,10 @@ def _embeddings(draft: Draft) -> Object:
     given = draft.input.get("input")
     # A list of numbers is one text, as tokens.
     several = is_array(given) and not any(map(is_number, given))
-    texts = [str(one) for one in given] if several and is_array(given) else [str(given)]
+    listed = given if several and is_array(given) else [given]
+    texts = [str(one) for one in listed[:_MOST_TEXTS]]
+    if len(listed) > _MOST_TEXTS:
+        draft.hints.append(f"embeddings: of {_MOST_TEXTS:,} texts, not {len(listed):,}")
     asked = draft.input.get("dimensions")
     wanted = asked if isinstance(asked, int) and 0 < asked <= 8192 else _DIMENSIONS
     count = max(min(wanted, _MOST_NUMBERS // max(len(texts), 1)), 1)

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from falkit_mock.core import dumps
 from falkit_mock.outputs.kinds import kind_of
+from falkit_mock.outputs.openai import shape_of
 from falkit_mock.outputs.usual import USUAL
 from falkit_spec import Catalog, Document, Endpoint
 from falkit_spec.document import is_id
@@ -37,6 +38,8 @@ def may_be_endpoint(path: str, catalog: Catalog) -> bool:
 def guess(endpoint_id: str, input: object) -> Endpoint:
     """Return an endpoint that takes any object, and makes what its id and input sound like."""
     fields = frozenset(input if is_object(input) else ())
+    if shape_of(endpoint_id) is not None:
+        return _endpoint(endpoint_id, "text")
     return _endpoint(endpoint_id, kind_of(endpoint_id, fields))
 
 
@@ -55,7 +58,10 @@ def hint_of(endpoint: Endpoint) -> str:
 @lru_cache(maxsize=256)
 def _endpoint(endpoint_id: str, kind: str) -> Endpoint:
     category = _CATEGORIES[kind]
-    return written(endpoint_id, {"type": "object"}, USUAL[kind], source=_GUESS, category=category)
+    anything: Object = {"type": "object"}
+    # What OpenAI's clients call answers in OpenAI's shape, and no document's.
+    output = USUAL[kind] if shape_of(endpoint_id) is None else anything
+    return written(endpoint_id, anything, output, source=_GUESS, category=category)
 
 
 def written(
