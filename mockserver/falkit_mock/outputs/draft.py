@@ -174,6 +174,8 @@ class Draft:
         """Describe a file as large and as long as the input asks for."""
         figures = self.figures
         if kind == "video":
+            if (video := figures.video) is not None:
+                return about(video.width, video.height, video.fps, video.frames, video.audio)
             # In this order, in which hints about them are told.
             size, fps, frames = figures.video_size, figures.fps, figures.frames
             return about(*size, fps=fps, frames=frames, sound=figures.sound)
