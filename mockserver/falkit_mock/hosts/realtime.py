@@ -81,7 +81,7 @@ def _buffering(context: RequestContext) -> int | None:
 
 
 class _Socket(Conversation):
-    """One that tells what isn't an output as JSON in text."""
+    """A conversation that has errors and timings in it, too: JSON in text."""
 
     async def _tell(self, value: Mapping[str, JSON]) -> None:
         await self._inbox.send({"type": "websocket.send", "text": dumps(value).decode()})

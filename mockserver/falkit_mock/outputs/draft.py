@@ -32,7 +32,7 @@ Step: TypeAlias = "Callable[[Draft], JSON | Missing]"
 # The largest file that is put into an output as a data URI.
 INLINE = 8 * 1024 * 1024
 _THUMBNAIL = 512
-# Kinds on which the input's picture is shown, and pictures that may have no ground.
+# Kinds that show the input's picture, and formats of pictures that can be transparent.
 _PICTURED = frozenset(("image", "video", "model", "archive"))
 _CLEAR = frozenset(("png", "webp", "avif", "gif", "svg"))
 
@@ -137,7 +137,7 @@ class Draft:
         """Add a file of a format to the output; `name` is what it is called, without the format.
 
         `like` is "small" for a thumbnail, "frames" for an archive of a clip's frames, "mask", or
-        "clear" for what stands on no ground.
+        "clear" for a transparent background.
         """
         place, figures = len(self.files), self.figures
         called = f"{name}_{place}.{format}" if place else f"{name}.{format}"

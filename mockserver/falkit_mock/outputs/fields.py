@@ -47,8 +47,8 @@ class Fields:
     batches: Names
     """Lists of which each item makes a file, where no field counts."""
     modes: Names
-    grounds: Names
-    """What says whether a picture stands on no ground."""
+    backgrounds: Names
+    """What says whether a picture has a transparent background."""
     settings: Names
     """Objects with fields of these kinds in them, as `audio_setting`."""
 
@@ -175,6 +175,8 @@ def fields_of(names: Names, scales: bool) -> Fields:
         shots=tuple(name for name in names if not _SHOTS.isdisjoint(words(name))),
         batches=known(("texts", "prompts")),
         modes=tuple(name for name in names if words(name)[-1:] == ["mode"]),
-        grounds=known(("background", "transparent_background", "transparent", "remove_background")),
+        backgrounds=known(
+            ("background", "transparent_background", "transparent", "remove_background")
+        ),
         settings=tuple(n for n in names if words(n)[-1:] in (["setting"], ["settings"])),
     )

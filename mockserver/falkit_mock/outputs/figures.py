@@ -128,8 +128,8 @@ class Figures:
 
     @property
     def clear(self) -> bool:
-        """Whether pictures are to stand on no ground."""
-        for name in self.fields.grounds:
+        """Whether pictures are to have a transparent background."""
+        for name in self.fields.backgrounds:
             if (said := self.input.get(name)) is True or said == "transparent":
                 return True
         return False

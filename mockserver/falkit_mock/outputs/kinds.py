@@ -283,8 +283,8 @@ def kind_of(endpoint_id: str, fields: frozenset[str]) -> str:
     return "image"
 
 
-def clears_ground(name: str) -> bool:
-    """Tell whether an id, or a field's name, says that pictures are taken from their ground."""
+def removes_background(name: str) -> bool:
+    """Tell whether an id, or a field's name, says that backgrounds are removed."""
     spelt = set(words(name))
     if "background" in spelt:
         return not spelt.isdisjoint(("remove", "removal", "remover", "removed"))

@@ -53,7 +53,7 @@ def rows_of(step: Step, *, by_word: bool, chunks: bool = False) -> Step:
 
 
 def hears(draft: Draft) -> bool:
-    """Tell whether what is said is in the input as a sound, and not as a text."""
+    """Tell whether the input has a sound to be transcribed, and no text to be spoken."""
     return "audio" in draft.figures.kinds and not draft.figures.text
 
 

@@ -1,4 +1,4 @@
-"""Where in an output files are, by its document: for outputs that are given and not made."""
+"""Where the files in a pinned output are, by its endpoint's document."""
 
 from __future__ import annotations
 

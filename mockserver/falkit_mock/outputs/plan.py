@@ -8,10 +8,10 @@ from dataclasses import replace
 from falkit_mock.outputs.draft import MISSING, Draft, Missing, Step
 from falkit_mock.outputs.kinds import (
     Kind,
-    clears_ground,
     kind_made,
     kind_of,
     makes_vectors,
+    removes_background,
     words,
     words_of,
 )
@@ -70,7 +70,7 @@ class Planner:
         fields = frozenset(self._inputs)
         self.makes: Kind = kind_made(endpoint.category, endpoint.id, fields)
         self._kind = kind_of(endpoint.id, fields)
-        self._clears, self._vectors = clears_ground(endpoint.id), makes_vectors(endpoint.id)
+        self._removes, self._vectors = removes_background(endpoint.id), makes_vectors(endpoint.id)
         self._nodes = 0
         self.exampled: list[str] = []
         self.kinds: list[Kind] = []
@@ -216,10 +216,10 @@ class Planner:
     def _file_step(
         self, names: Sequence[str], example: JSON, schema: Object | None = None
     ) -> FileStep:
-        """Return what adds a file; of an endpoint that clears the ground it has none."""
+        """Return what adds a file; of one that removes backgrounds it has none."""
         file = FileStep.of(names, example, self.makes, schema)
         self.kinds.append(file.kind)
-        if self._clears and file.kind == "image" and not file.like:
+        if self._removes and file.kind == "image" and not file.like:
             return replace(file, like="clear")
         return replace(file, usual="svg") if self._vectors and file.named_no_format else file
 

@@ -12,7 +12,6 @@ from falkit_mock.outputs.kinds import (
     MEDIA_TYPES,
     SURE,
     Kind,
-    clears_ground,
     example_in,
     extension,
     file_in,
@@ -20,6 +19,7 @@ from falkit_mock.outputs.kinds import (
     format_in,
     format_of_name,
     kind_of_file,
+    removes_background,
     words_of,
 )
 from falkit_mock.outputs.measures import whole
@@ -115,7 +115,7 @@ class FileStep:
         )
         spelt = words_of(names)
         like = next((like for said, like in _LIKE if not said.isdisjoint(spelt)), "")
-        if not like and names and clears_ground(names[0]):
+        if not like and names and removes_background(names[0]):
             like = "clear"
         return cls(kind, fixed, usual, stem[:80].strip("-") or "output", known, bool(stem), like)
 
