@@ -15,7 +15,7 @@ from falkit_mock.outputs.kinds import (
     words,
 )
 from falkit_mock.outputs.likely import likely, numbers
-from falkit_mock.outputs.lists import TIMED, is_of_rows, row, rows_of, several
+from falkit_mock.outputs.lists import TIMED, counting, is_of_rows, row, rows_of, several, times_told
 from falkit_mock.outputs.reading import (
     branches,
     chosen,
@@ -68,6 +68,7 @@ class Planner:
         self._kind = kind_of(endpoint.id, fields)
         self._clears, self._vectors = clears_ground(endpoint.id), makes_vectors(endpoint.id)
         self._nodes = 0
+        self._rows = False
         self.exampled: list[str] = []
         self.kinds: list[Kind] = []
 
@@ -77,7 +78,8 @@ class Planner:
         if not example and type_of(self._root) in (None, "object") and not says(self._root):
             # As of models that stream, or answer bytes.
             self._root = USUAL[self._kind]
-        return self._value(self._root, (), example, frozenset())
+        step = self._value(self._root, (), example, frozenset())
+        return times_told(step) if self._rows else step
 
     def _value(
         self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
@@ -291,7 +293,9 @@ class Planner:
         ):
             return self._echoed(schema, names, self._shown(names, example))
         step = self._value(part, names, first, above)
-        return self._echoed(schema, names, several(step, low, high, False))
+        return self._echoed(
+            schema, names, several(step, low, high, False, counting(names, self._inputs))
+        )
 
     def _timed(
         self, part: Object, names: Sequence[str], first: JSON, above: frozenset[str], low: int
@@ -302,11 +306,13 @@ class Planner:
         if is_of_rows(part, self._root, spelt):
             step = self._value(part, names, first, above)
             by_word = "words" in spelt or "word" in spelt
+            self._rows = True
             step = rows_of(step, by_word=by_word, chunks="chunks" in spelt)
             who = None if low else self._asks.who(name)
             return step if who is None else lambda draft: step(draft) if who(draft.input) else []
         open_ = not says(part) and (not part or type_of(part) == "object")
         if open_ and first is None and not TIMED.isdisjoint(spelt):
+            self._rows = True
             return rows_of(row, by_word=bool({"words", "timestamps"} & {*spelt}))
         if type_of(part) in ("number", "integer") and "timestamp" in spelt:
             return lambda draft: [draft.row.start, draft.row.end] if draft.row else [0, 0]
