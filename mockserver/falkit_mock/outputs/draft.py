@@ -75,6 +75,8 @@ class Draft:
     sized: bool = False
     """Whether the size of one of them is to be told."""
     hints: list[str] = field(default_factory=list[str])
+    timed: bool = False
+    """Whether the output tells what is said when."""
     row: Row | None = None
     """The part of a spoken text that is being written."""
 

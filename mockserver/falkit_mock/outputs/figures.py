@@ -254,6 +254,11 @@ class Figures:
         return ""
 
     @property
+    def said(self) -> str:
+        """The text that is to be spoken; a prompt beside a sound or clip is none."""
+        return self.text if self._speaks or not self.kinds & {"audio", "video"} else ""
+
+    @property
     def _speaks(self) -> bool:
         return not _SPOKEN.isdisjoint(self.fields.texts)
 
@@ -266,15 +271,17 @@ class Figures:
 
     @property
     def _asked_seconds(self) -> float | None:
-        if (asked := self._shots) or (asked := self._first(self.fields.seconds)):
+        if asked := self._shots:
             return asked
-        if asked := self._first(self.fields.milliseconds):
-            return asked / 1000
+        # Before the lengths, which may be defaults: an end has none.
         for start, end in self.fields.ends:
             at = [seconds_in(self.input.get(name)) for name in (start, end)]
             if at[1] and (length := at[1] - (at[0] or 0.0)) > 0:
                 return length
-        return None
+        if asked := self._first(self.fields.seconds):
+            return asked
+        milliseconds = self._first(self.fields.milliseconds)
+        return milliseconds / 1000 if milliseconds else None
 
     @property
     def _clip_seconds(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from falkit_mock.outputs import lists
 from falkit_mock.outputs.draft import MISSING, Draft, Missing, Step
 from falkit_mock.outputs.kinds import (
     Kind,
@@ -16,7 +17,6 @@ from falkit_mock.outputs.kinds import (
     words_of,
 )
 from falkit_mock.outputs.likely import likely, numbers
-from falkit_mock.outputs.lists import TIMED, is_of_rows, row, rows_of, several, span
 from falkit_mock.outputs.reading import (
     branches,
     chosen,
@@ -72,6 +72,7 @@ class Planner:
         self._kind = kind_of(endpoint.id, fields)
         self._removes, self._vectors = removes_background(endpoint.id), makes_vectors(endpoint.id)
         self._nodes = 0
+        self._rows = False
         self.exampled: list[str] = []
         self.kinds: list[Kind] = []
 
@@ -81,7 +82,8 @@ class Planner:
         if not example and type_of(self._root) in (None, "object") and not says(self._root):
             # As of models that stream, or answer bytes.
             self._root = USUAL[self._kind]
-        return self._value(self._root, (), example, frozenset())
+        step = self._value(self._root, (), example, frozenset())
+        return lists.times_told(step) if self._rows else step
 
     def _value(
         self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
@@ -269,18 +271,15 @@ class Planner:
             part = {**part, "description": described}
         if (item := self._counted(part, names, example, first, above)) is not None:
             step, each = item
-            return several(step, low, high, each)
+            return lists.several(step, low, high, each)
         if not part:
             return self._shown(names, example) if is_array(example) else _always([])
-        if (
-            is_array(example)
-            and example
-            and type_of(part) != "object"
-            and not text(part, names, True)
-        ):
+        plain = is_array(example) and example and type_of(part) != "object"
+        if plain and not text(part, names, True):
             return self._echoed(schema, names, self._shown(names, example))
         step = self._value(part, names, first, above)
-        return self._echoed(schema, names, several(step, low, high, False))
+        step = lists.several(step, low, high, False, lists.counting(names, self._inputs))
+        return self._echoed(schema, names, step)
 
     def _timed(
         self, part: Object, names: Sequence[str], first: JSON, above: frozenset[str], low: int
@@ -288,17 +287,19 @@ class Planner:
         """Return what writes a list of what is said when; None for any other list."""
         name = names[0] if names else ""
         spelt = words(name)
-        if is_of_rows(part, self._root):
+        if lists.is_of_rows(part, self._root):
             step = self._value(part, names, first, above)
             by_word = "words" in spelt or "word" in spelt
-            step = rows_of(step, by_word=by_word, chunks="chunks" in spelt)
+            self._rows = True
+            step = lists.rows_of(step, by_word=by_word, chunks="chunks" in spelt)
             who = None if low else self._optional.of_speakers(name)
             return step if who is None else lambda draft: step(draft) if who(draft.input) else []
         open_ = not says(part) and (not part or type_of(part) == "object")
-        if open_ and first is None and not TIMED.isdisjoint(spelt):
-            return rows_of(row, by_word=bool({"words", "timestamps"} & {*spelt}))
+        if open_ and first is None and not lists.TIMED.isdisjoint(spelt):
+            self._rows = True
+            return lists.rows_of(lists.row, by_word=bool({"words", "timestamps"} & {*spelt}))
         if type_of(part) in ("number", "integer") and "timestamp" in spelt:
-            return span
+            return lists.span
         return None
 
     def _counted(
@@ -330,7 +331,7 @@ class Planner:
         self, firsts: list[JSON], names: Sequence[str], example: JSON, above: frozenset[str]
     ) -> Step:
         if "timestamp" in words_of(names) and len(firsts) == 2:
-            return span
+            return lists.span
         shown = (
             example if is_array(example) and len(example) == len(firsts) else [None] * len(firsts)
         )

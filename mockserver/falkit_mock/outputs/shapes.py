@@ -20,6 +20,7 @@ from falkit_mock.outputs.kinds import (
     format_of_name,
     kind_of_file,
     removes_background,
+    words,
     words_of,
 )
 from falkit_mock.outputs.measures import whole
@@ -63,6 +64,8 @@ def is_file_text(names: Sequence[str], schema: Object, example: JSON) -> bool:
     return spelt[-1] in SURE or spelt[-1].removesuffix("s") in SURE
 
 
+# Words of a name that say nothing of how a picture looks.
+_PLAIN = frozenset(("image", "images", "picture", "file", "files", "url", "urls", "output"))
 # How a file differs from its kind's usual, by the words of its field.
 _LIKE: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset(("thumbnail", "thumbnails")), "small"),
@@ -113,7 +116,8 @@ class FileStep:
             letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-"
             for letter in stem
         )
-        spelt = words_of(names)
+        # Of `masks[].image` the list says what it is of.
+        spelt: list[str] = next((w for w in map(words, names) if not _PLAIN.issuperset(w)), [])
         like = next((like for said, like in _LIKE if not said.isdisjoint(spelt)), "")
         if not like and names and removes_background(names[0]):
             like = "clear"

@@ -241,7 +241,7 @@ def text(schema: Object, names: Sequence[str], exampled: bool) -> Step | None:
             return draft.heard if heard or hears(draft) else draft.text
 
         return _fitting(schema, write)
-    if "speaker" in spelt:
+    if "speaker" in spelt or "speakers" in spelt:
         return lambda draft: "SPEAKER_00"
     if name in ("finish_reason", "stop_reason"):
         return lambda draft: "stop"
