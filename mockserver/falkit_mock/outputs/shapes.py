@@ -117,7 +117,7 @@ class FileStep:
             for letter in stem
         )
         # Of `masks[].image` the list says what it is of.
-        spelt: list[str] = next((w for w in map(words, names) if not _PLAIN.issuperset(w)), [])
+        spelt = next((w for w in map(words, names) if not _PLAIN.issuperset(w)), list[str]())
         like = next((like for said, like in _LIKE if not said.isdisjoint(spelt)), "")
         if not like and names and removes_background(names[0]):
             like = "clear"
