@@ -193,7 +193,9 @@ class Planner:
     def _file(
         self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
     ) -> Step:
-        shown = example if is_object(example) and "url" in example else {}
+        # Of a list of files the first shows what all are.
+        one = example[0] if is_array(example) and example else example
+        shown = one if is_object(one) and "url" in one else {}
         file = self._file_step(names, example, schema)
         # What is told beside its URL is of this file.
         makes, self.makes = self.makes, file.kind
