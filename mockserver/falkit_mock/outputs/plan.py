@@ -196,7 +196,9 @@ class Planner:
     def _file(
         self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
     ) -> Step:
-        shown = example if is_object(example) and "url" in example else {}
+        # Of a list of files the first shows what all are.
+        one = example[0] if is_array(example) and example else example
+        shown = one if is_object(one) and "url" in one else {}
         file = self._file_step(names, example, schema)
         # What is told beside its URL is of this file.
         makes, self.makes = self.makes, file.kind
@@ -262,16 +264,14 @@ class Planner:
         first = example[0] if is_array(example) and example else None
         if (timed := self._timed(part, names, first, above, low)) is not None:
             return timed
-        if not example and (part == {} or type_of(part) in ("number", "integer")):
-            listed = numbers(words_of(names), schema, part)
-            if listed is not None:
-                return listed
+        counts = not example and (part == {} or type_of(part) in ("number", "integer"))
+        if counts and (listed := numbers(words_of(names), schema, part)) is not None:
+            return listed
         described = schema.get("description")
         if is_file(part) and described:
             part = {**part, "description": described}
         if (item := self._counted(part, names, example, first, above)) is not None:
-            step, each = item
-            return lists.several(step, low, high, each)
+            return lists.several(item[0], low, high, item[1])
         if not part:
             return self._shown(names, example) if is_array(example) else _always([])
         plain = is_array(example) and example and type_of(part) != "object"

@@ -206,9 +206,16 @@ def file_object(file: FileStep, parts: Sequence[Part], example: Mapping[str, JSO
     """Return what writes a file's object.
 
     Where an overlay says what the video is, the object has the fields that the example has; else
-    all that the schema has.
+    all that the schema has. An example that tells more of the file than its URL and its size shows
+    what is told at all: the rest is null, or left out, unless details are asked for.
     """
     shown = [part for part in parts if part.name in example or part.required] if example else parts
+    telling = not _TELLING.isdisjoint(example)
+    untold = {
+        part.name
+        for part in parts
+        if telling and not (part.required or part.name in example or part.name in _OF_ANY)
+    }
 
     def write(draft: Draft) -> JSON:
         added = file.add(draft)
@@ -230,7 +237,7 @@ def file_object(file: FileStep, parts: Sequence[Part], example: Mapping[str, JSO
             elif part.step is not None:
                 if (value := part.step(draft)) is not MISSING:
                     made[name] = value
-            elif part.told is not None:
+            elif part.told is not None and (draft.details or name not in untold):
                 made[name] = part.told(added)
             elif part.nullable:
                 made[name] = None
