@@ -115,8 +115,8 @@ class FileStep:
             for letter in stem
         )
         # Of `masks[].image` the list says what it is of.
-        spelt: list[str] = next((w for w in map(words, names) if not _PLAIN.issuperset(w)), [])
-        like = next((like for said, like in _LIKE if not said.isdisjoint(spelt)), "")
+        told = [spelt for spelt in map(words, names) if not _PLAIN.issuperset(spelt)]
+        like = next((like for said, like in _LIKE if told and not said.isdisjoint(told[0])), "")
         if not like and names and clears_ground(names[0]):
             like = "clear"
         return cls(kind, fixed, usual, stem[:80].strip("-") or "output", known, bool(stem), like)
