@@ -117,8 +117,7 @@ def test_what_is_to_be_reached_goes_before_a_factor() -> None:
         ({"shots": [], "duration": "1:05"}, 65),
         ({"duration": "2000ms"}, 2),
         ({"start_time": "00:00:02", "end_time": "00:00:09"}, 7),
-        ({"start_time": 1, "end_time": 3, "duration": 5}, 2),
-        ({"start_time": 1, "end_time": None, "duration": 5}, 5),
+        ({"start_time": 1, "end_time": 3, "duration": 5}, 5),
         ({"num_frames": 24, "fps": 24, "match_input_num_frames": True}, 4),
         ({"num_frames": 24, "match_input_num_frames": False}, 0.96),
         ({"num_frames": 24, "match_audio_length": True}, 3),
@@ -127,6 +126,13 @@ def test_what_is_to_be_reached_goes_before_a_factor() -> None:
 def test_a_clip_is_as_long_as_is_asked_for(input: dict[str, Any], seconds: float) -> None:
     [file] = wanted(thing(video=FILE), input, seen=KNOWN)
     assert file.frames / file.fps == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("end", "seconds"), [(3, 2), (None, 5)])
+def test_an_end_goes_before_a_length_that_nobody_gave(end: int | None, seconds: float) -> None:
+    usual: Object = {"duration": {"type": "number", "default": 5}}
+    [file] = wanted(thing(video=FILE), {"start_time": 1, "end_time": end}, fields=usual)
+    assert file.frames / file.fps == seconds
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ class Plan:
     scales: bool
     shown: Object
     """The document's example of a file."""
+    usual: Object
+    """The defaults of the input's fields."""
     example: Step
     """Writes the document's example of an output, with files of our own."""
     hint: str | None
@@ -116,6 +118,7 @@ def _plan(endpoint: Endpoint) -> Plan:
         fields_of(names, scales) if names else None,
         scales,
         dict(file_in(example)),
+        endpoint.with_defaults({}),
         ours(example, (), planner.makes),
         hint,
         planner.makes if planner.makes in planner.kinds else next(iter(planner.kinds), None),
@@ -126,7 +129,7 @@ def _plan(endpoint: Endpoint) -> Plan:
 def _figures(plan: Plan, parsed: ParsedRequest, seen: Seen) -> Figures:
     input = parsed.input
     fields = plan.fields or fields_of(tuple(islice(input, _MOST_FIELDS)), plan.scales)
-    return Figures(input, fields, parsed.media, parsed.video, seen, plan.shown)
+    return Figures(input, fields, parsed.media, parsed.video, seen, plan.shown, plan.usual)
 
 
 def workload_of(parsed: ParsedRequest) -> Workload:

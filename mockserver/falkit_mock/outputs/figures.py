@@ -77,6 +77,8 @@ class Figures:
     seen: Seen = NOTHING_SEEN
     shown: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     """The document's example of the file, for what nothing else says."""
+    usual: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    """What the input's fields are where nobody gives them."""
     hints: list[str] = field(default_factory=list[str])
     """What is asked for and can't be had."""
 
@@ -273,15 +275,21 @@ class Figures:
     def _asked_seconds(self) -> float | None:
         if asked := self._shots:
             return asked
-        # Before the lengths, which may be defaults: an end has none.
+        ended = self._ended
+        # An end goes before a length that is only the default.
+        for names, by in ((self.fields.seconds, 1), (self.fields.milliseconds, 1000)):
+            said = [n for n in names if not ended or self.input.get(n) != self.usual.get(n)]
+            if asked := self._first(tuple(said)):
+                return asked / by
+        return ended
+
+    @property
+    def _ended(self) -> float | None:
         for start, end in self.fields.ends:
             at = [seconds_in(self.input.get(name)) for name in (start, end)]
             if at[1] and (length := at[1] - (at[0] or 0.0)) > 0:
                 return length
-        if asked := self._first(self.fields.seconds):
-            return asked
-        milliseconds = self._first(self.fields.milliseconds)
-        return milliseconds / 1000 if milliseconds else None
+        return None
 
     @property
     def _clip_seconds(self) -> float:
