@@ -40,7 +40,7 @@ def inputs_in(catalog: Catalog, folder: Path) -> dict[str, tuple[Endpoint, Objec
 def made_for_the_ai_sdk(endpoint: Endpoint) -> str:
     """Return what the AI SDK finds in a model's output; empty where it can't read it."""
     fields, root = ordered(endpoint.output_schema), endpoint.output_schema
-    makes = next((MAKES[name] for name in fields if name in MAKES), "")
+    makes = next((MAKES[name] for name in MAKES if name in fields), "")
     # It takes these for lists alone; and there are no pictures in what comes on a socket.
     listed = resolve(fields.get("has_nsfw_concepts", {"type": "array"}), root).get("type")
     called = listed == "array" and not endpoint.id.endswith(("/stream", "/realtime"))
