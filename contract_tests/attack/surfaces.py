@@ -378,6 +378,7 @@ class Surface:
     memory: int = 200
 
 
+_SOCKET = handshake("/fal.run/acme/canvas/realtime?max_buffering=3")
 SURFACES = [
     Surface("bytes", mangled(any_request()), raw=True),
     Surface("gateway", mangled(proxied()), raw=True, gateway=True, asked=(501, 502)),
@@ -393,10 +394,5 @@ SURFACES = [
     Surface("webhooks", webhooks()),
     Surface("WebSockets", frames(), raw=True, opening=handshake(f"/ws.fal.run/{IDS[0]}")),
     Surface("streams", streamed(), asked=(501, 500, 503)),
-    Surface(
-        "realtime",
-        frames(_PACKED),
-        raw=True,
-        opening=handshake("/fal.run/acme/canvas/realtime?max_buffering=3"),
-    ),
+    Surface("realtime", frames(_PACKED), raw=True, opening=_SOCKET),
 ]
