@@ -78,6 +78,7 @@ class MockSettings(TypedDict, total=False):
     as_of: str | None
     documents: Iterable[str | PathLike[str]]
     unknown_endpoints: UnknownEndpoints
+    state: str | PathLike[str] | None
 
 
 class SettingsOptions(MockSettings, total=False):
@@ -151,6 +152,8 @@ class Settings:
     # them; and what a POST to an endpoint without a document gets: 404, or a made-up output.
     documents: tuple[str, ...] = ()
     unknown_endpoints: UnknownEndpoints = "refuse"
+    # A file in which all is kept, jobs, files, rules and time; None to forget it at the end.
+    state: str | None = None
 
     def __init__(self, **options: Unpack[SettingsOptions]) -> None:
         given: dict[str, Any] = {**options}
@@ -329,6 +332,13 @@ def _as_of(value: Any) -> Any:
     return value
 
 
+def _state(value: Any) -> str | None:
+    if value is None:
+        return None
+    good = isinstance(value, str | PathLike) and value != ""
+    return str(checks.text(fspath(checks.checked(value, good, "is no path; give a file"))))
+
+
 def _documents(value: Any) -> tuple[str, ...]:
     one = isinstance(value, str | PathLike)
     checks.checked(value, not one, f"is one place; give a list such as [{checks.shown(value)}]")
@@ -370,6 +380,7 @@ _READERS: dict[str, checks.Reader] = {
     "as_of": _as_of,
     "documents": _documents,
     "unknown_endpoints": checks.choice(UnknownEndpoints),
+    "state": _state,
 }
 _RENAMED = {"rules": "faults", "journal": "request_log"}
 _OPTIONS = {"fault": "faults", "output": "outputs", "api_key": "api_keys", "assume": "assumptions"}

@@ -126,7 +126,12 @@ def _defaults(ctx: click.Context, config: Config, known: Iterable[str]) -> dict[
             assert param.name is not None
             found[param.name] = _checked(ctx, config, key, param, value)
             if isinstance(param.type, click.Path):
-                found[param.name] = [beside(config.path, place) for place in found[param.name]]
+                places: Any = found[param.name]
+                found[param.name] = (
+                    [beside(config.path, place) for place in places]
+                    if param.multiple
+                    else beside(config.path, places)
+                )
     return found
 
 

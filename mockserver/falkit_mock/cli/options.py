@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from falkit_mock.cli.config import config_of, in_file, use_config
+from falkit_mock.cli.lasting import STATE
 from falkit_mock.core import count, iso
 from falkit_mock.core.network import GATEWAY_PORT, PORT
 from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
@@ -204,6 +206,7 @@ _MOCK = (
         help="Read rules and defaults of these options from FILE.  [default: the nearest "
         "falkit.toml, or pyproject.toml with tool.falkit]",
     ),
+    STATE,
     DOCUMENTS,
     AS_OF,
     click.Option(
@@ -304,34 +307,32 @@ def settings_of(chosen: Mapping[str, Any]) -> Settings:
     given["faults"] = [*given["faults"], *(rule for rule in rules if rule.pin is None)]
     pins = [rule for rule in rules if rule.pin is not None]
     given["outputs"] = [*given["outputs"], *pins, *outputs]
+    with refusing():
+        return Settings(**cast(SettingsOptions, given))
+
+
+@contextmanager
+def refusing() -> Generator[None]:
+    """Raise a UsageError for a setting that can't work."""
     try:
-        settings = Settings(**cast(SettingsOptions, given))
+        yield
     except SettingsError as error:
-        raise _usage_error(error) from None
-    return settings
-
-
-def _usage_error(error: SettingsError) -> click.UsageError:
-    name = _SPELLED.get(error.field, error.field.replace("_", "-"))
-    return click.UsageError(in_file(f"{name}: {error.problem}"))
+        name = _SPELLED.get(error.field, error.field.replace("_", "-"))
+        raise click.UsageError(in_file(f"{name}: {error.problem}")) from None
 
 
 def catalog_of(settings: Settings) -> Catalog:
     """Return the documents that were chosen, after their notes; a UsageError says the fix."""
-    try:
+    with refusing():
         catalog = settings.read_catalog()
-    except SettingsError as error:
-        raise _usage_error(error) from None
     for line in catalog.notes:
         note(line, "warning", always=True)
     if settings.outputs or any(rule.pin for rule in settings.faults):
         # Lazy: it imports what looks into files.
         from falkit_mock.service.pins import check_outputs
 
-        try:
+        with refusing():
             check_outputs(settings, catalog)
-        except SettingsError as error:
-            raise _usage_error(error) from None
     for rule in (*settings.faults, *settings.outputs):
         note(_mismatch(rule, catalog), "warning")
     return catalog

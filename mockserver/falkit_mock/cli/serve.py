@@ -16,6 +16,7 @@ import click
 
 from falkit_mock.cli.config import in_file
 from falkit_mock.cli.gateway import one_line
+from falkit_mock.cli.lasting import store_of
 from falkit_mock.cli.options import (
     EPILOG,
     RUN_OPTIONS,
@@ -25,6 +26,7 @@ from falkit_mock.cli.options import (
     clock_of,
     config_line,
     note,
+    refusing,
     settings_of,
 )
 from falkit_mock.core import count, reason
@@ -96,7 +98,8 @@ def serve(
         note(clock_line(clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
         made = _token_for(listener) if settings.control_token is None else None
         settings = settings.replace(control_token=settings.control_token or made)
-        app = app_of(settings, catalog, clock=clock)
+        with refusing():
+            app = app_of(settings, catalog, clock=clock)
         service = app.service
         log_errors(log_format)
         if not quiet:
@@ -265,12 +268,21 @@ def run(
             if not quiet:
                 listeners.append(ConsoleLog(clock=app.service.clock, failures_only=not verbose))
 
-        server = ServerThread(settings, mock, gateway, listen_to, clock=clock, catalog=catalog)
-        server.broken = child.stop
-        with server:
-            started = f"mock at {url}; {clock_line(clock, url)}".removesuffix("; ")
-            code = _run(child, command[0], lambda: note(started))
-            summary = server.call(lambda: summaries[0].text(code))
+        with refusing():
+            server = ServerThread(
+                settings,
+                mock,
+                gateway,
+                listen_to,
+                clock=clock,
+                catalog=catalog,
+                store=store_of(settings),
+            )
+            server.broken = child.stop
+            with server:
+                started = f"mock at {url}; {clock_line(clock, url)}".removesuffix("; ")
+                code = _run(child, command[0], lambda: note(started))
+                summary = server.call(lambda: summaries[0].text(code))
         if code not in _NOT_RUN:
             note(summary)
     sys.exit(code)

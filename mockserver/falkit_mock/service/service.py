@@ -155,6 +155,15 @@ class Service:
         if job.outcome is not None and not job.outcome.ok and job.faults.outcome is None:
             self._end(job)
 
+    def withdraw(self, request_id: str) -> None:
+        """Forget a job that was taken and could not be kept, if there is one; its webhook, too."""
+        job = self.store.get(request_id)
+        if job is not None:
+            self.webhooks.forget(request_id)
+            if self.clock.now() < job.ends:
+                self._end(job, platform_error("internal_error"))
+            self.store.drop(request_id)
+
     def find(self, app: str, request_id: str, now: float) -> Job:
         """Return the queued job of an app; raise WireError 404 if it has none such."""
         job = self.store.get(request_id)

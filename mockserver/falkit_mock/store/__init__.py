@@ -12,13 +12,16 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import dropwhile, islice
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.core.events import Delivery, Verdict
 from falkit_mock.core.jobs import Job, Moments, Outcome
 from falkit_mock.store.blobs import Blobs, Piece
 from falkit_mock.store.queues import Queues
+
+if TYPE_CHECKING:
+    from falkit_mock.store.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,9 @@ def bare(key: str, value: Any) -> Any:
 class UploadStore:
     """Uploads by id and by path, and the pieces of each by number."""
 
-    def __init__(self, table: MakeTable) -> None:
+    def __init__(self, table: MakeTable, blobs: Blobs | None = None) -> None:
         # Where the bytes of the pieces are.
-        self.blobs = Blobs()
+        self.blobs = blobs or Blobs()
         self._uploads: dict[str, Upload] = table("uploads", Upload)
         self._paths = {upload.path: id for id, upload in self._uploads.items()}
         self._pieces: dict[str, dict[int, Piece]] = table("pieces", bare)
@@ -238,9 +241,12 @@ class DeliveryStore:
 class Store:
     """Jobs by id, in the order of submission, and files by path. Moments are unix seconds."""
 
-    def __init__(self, table: MakeTable = table_in_memory) -> None:
+    # Writes all this to a disk, and tells when it is there; None where nothing does.
+    journal: Journal | None = None
+
+    def __init__(self, table: MakeTable = table_in_memory, blobs: Blobs | None = None) -> None:
         # What clients have uploaded.
-        self.uploads = UploadStore(table)
+        self.uploads = UploadStore(table, blobs)
         # Which webhooks were delivered, and the keys that sign them.
         self.deliveries = DeliveryStore(table)
         self._jobs: dict[str, Job] = table("jobs", Job)
@@ -250,6 +256,8 @@ class Store:
         # Bytes of all inputs and outcomes.
         self.kept = sum(map(len, self._inputs.values())) + sum(map(_size, self._jobs.values()))
         self._files: dict[str, FileRecord] = table("files", FileRecord)
+        # What it takes to decide outcomes, beside their jobs, where a journal keeps it.
+        self.later: dict[str, bytes] = table("later", bare)
         # The place of the newest job in the order of submission; 0 while there was none.
         self.last_seq = max((job.seq for job in self._jobs.values()), default=0)
         # The jobs that are not done: who waits, and who runs until when.
@@ -297,6 +305,13 @@ class Store:
             self.kept += len(outcome.body) - _size(job)
             job.outcome = outcome
             self._jobs[request_id] = job
+            self.later.pop(request_id, None)
+
+    def drop(self, request_id: str) -> None:
+        """Forget a known job that has ended: its input, outcome and files too."""
+        self.kept -= _size(self._jobs.pop(request_id)) + len(self._inputs.pop(request_id, b""))
+        self.later.pop(request_id, None)
+        self._drop_files({request_id})
 
     def erase(self, request_id: str) -> None:
         """Forget what a known job was sent and answers, and its files; its moments stay."""
@@ -329,6 +344,7 @@ class Store:
         self._jobs.clear()
         self._inputs.clear()
         self._files.clear()
+        self.later.clear()
         self.queues.clear()
         self.uploads.clear()
         self.deliveries.clear()
