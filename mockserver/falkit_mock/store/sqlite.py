@@ -116,9 +116,10 @@ class Table(dict[Any, Any]):
         name: str,
         kind: Callable[..., Any],
     ) -> None:
-        found = db.execute(f"SELECT * FROM {name} ORDER BY rowid")
-        columns = [column[0] for column in found.description]
-        super().__init__((row[0], kind(*row)) for row in found)
+        # Closed even where a row can't be read, or the database could not be closed.
+        with closing(db.execute(f"SELECT * FROM {name} ORDER BY rowid")) as found:
+            columns = [column[0] for column in found.description]
+            super().__init__((row[0], kind(*row)) for row in found)
         self.name = name
         self._noted = noted
         # The keys of what was put or taken out, and whether all was taken out before.
