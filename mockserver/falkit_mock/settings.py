@@ -12,6 +12,7 @@ from falkit_mock.core import checks
 from falkit_mock.core.network import parse_host_pattern
 from falkit_mock.core.settings import (
     Assumptions,
+    Keep,
     Realistic,
     Seconds,
     SettingsError,
@@ -79,6 +80,8 @@ class MockSettings(TypedDict, total=False):
     documents: Iterable[str | PathLike[str]]
     unknown_endpoints: UnknownEndpoints
     state: str | PathLike[str] | None
+    # An age, bytes, or both: `7d,500MB`.
+    keep: str | Keep
 
 
 class SettingsOptions(MockSettings, total=False):
@@ -154,6 +157,8 @@ class Settings:
     unknown_endpoints: UnknownEndpoints = "refuse"
     # A file in which all is kept, jobs, files, rules and time; None to forget it at the end.
     state: str | None = None
+    # How old jobs and uploads become, and how many bytes of them there are; the oldest go first.
+    keep: Keep = field(default_factory=Keep)
 
     def __init__(self, **options: Unpack[SettingsOptions]) -> None:
         given: dict[str, Any] = {**options}
@@ -381,6 +386,7 @@ _READERS: dict[str, checks.Reader] = {
     "documents": _documents,
     "unknown_endpoints": checks.choice(UnknownEndpoints),
     "state": _state,
+    "keep": lambda value: value if isinstance(value, Keep) else Keep.read(checks.text(value)),
 }
 _RENAMED = {"rules": "faults", "journal": "request_log"}
 _OPTIONS = {"fault": "faults", "output": "outputs", "api_key": "api_keys", "assume": "assumptions"}

@@ -183,7 +183,7 @@ def test_a_full_disk_is_507_and_nothing_accepted_is_lost(state: str, receiver: R
         kept_ids = [mock.submit()["request_id"] for _ in range(3)]
 
         def room(pages: int) -> None:
-            mock.inside(lambda: store._db.execute(f"PRAGMA max_page_count = {pages}"))
+            mock.inside(lambda: store.db.execute(f"PRAGMA max_page_count = {pages}"))
 
         room(1)
         refused = 0

@@ -213,7 +213,7 @@ def test_a_row_that_cannot_be_kept_costs_no_other(
         bad = added(store, path="\ud800")
         with pytest.raises(OSError, match="surrogates"):
             await store.journal.saved()
-        store.drop(bad.id)
+        store.drop({bad.id})
         added(store)
         await store.journal.saved()
 

@@ -17,6 +17,14 @@ STATE = click.Option(
     help="Keep everything in FILE, and uploads in FILE.uploads: jobs, files, rules, deliveries and "
     "time are there again after a restart.  [default: forget it at the end]",
 )
+KEEP = click.Option(
+    ["--keep"],
+    default="30d",
+    show_default=True,
+    metavar="AGE|BYTES|AGE,BYTES",
+    help="Forget jobs and uploads that are older, or the oldest while there are more bytes: 7d, "
+    "500MB, or 7d,500MB.",
+)
 
 
 def store_of(settings: Settings) -> Store | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from falkit_mock.cli.config import config_of, in_file, use_config
-from falkit_mock.cli.lasting import STATE
+from falkit_mock.cli.lasting import KEEP, STATE
 from falkit_mock.core import count, iso
 from falkit_mock.core.network import GATEWAY_PORT, PORT
 from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
@@ -207,6 +207,7 @@ _MOCK = (
         "falkit.toml, or pyproject.toml with tool.falkit]",
     ),
     STATE,
+    KEEP,
     DOCUMENTS,
     AS_OF,
     click.Option(

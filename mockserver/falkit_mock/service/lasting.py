@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable
-from typing import Protocol, cast
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol, cast
 
 from falkit_mock.core import dumps, loads
 from falkit_mock.core.clock import SimulatedClock
@@ -16,6 +16,18 @@ from falkit_mock.service.facts import BadFacts, Facts, check_facts, facts_of, ta
 from falkit_mock.service.service import Service
 from falkit_mock.store.durable import DurableStore
 from falkit_spec import JSON
+
+
+def now_in(facts: Mapping[str, bytes]) -> float:
+    """Return what the time is in a state file, unix seconds."""
+    if "clock" not in facts:
+        return time.time()
+    clock = cast("dict[str, Any]", loads(facts["clock"]))
+    now: float = clock["now"]
+    if clock["running"]:
+        # It went on while nobody looked, and never goes back.
+        now += max(time.time() - cast(float, loads(facts["machine"])), 0.0)
+    return now
 
 
 class _RequestAgain(Protocol):
@@ -68,7 +80,8 @@ class Lasting:
         self._request_log.restore(records)
 
     def _take(self, facts: dict[str, JSON]) -> None:
-        service, machine, first = self._service, facts.pop("machine"), facts.pop("first")
+        service, first = self._service, facts.pop("first")
+        facts.pop("machine")
         known = cast(Facts, facts)
         try:
             if first != service.rules.first:
@@ -78,10 +91,7 @@ class Lasting:
         except (BadFacts, KeyError, TypeError, AttributeError) as error:
             why = f"{self._store.path}: what is kept of clock, seed or rules {error}"
             raise SettingsError("state", why) from None
-        if known["clock"]["running"]:
-            # It went on while nobody looked, and never goes back.
-            passed = time.time() - cast(float, machine)
-            known["clock"]["now"] += max(passed, 0.0)
+        known["clock"]["now"] = now_in(self._store.facts)
         take_facts(service, known)
         if service.settings.seed is None:
             service.identity.begin_as(known["identity"]["seeds"][0][1])

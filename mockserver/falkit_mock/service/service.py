@@ -162,7 +162,7 @@ class Service:
             self.webhooks.forget(request_id)
             if self.clock.now() < job.ends:
                 self._end(job, platform_error("internal_error"))
-            self.store.drop(request_id)
+            self.store.drop({request_id})
 
     def find(self, app: str, request_id: str, now: float) -> Job:
         """Return the queued job of an app; raise WireError 404 if it has none such."""
@@ -329,7 +329,7 @@ class Service:
             else:
                 job.starts, job.ends = moments(ready, run, job.start_by)
         job.outcome = resolution.outcome or self.outcomes.decide(job.id, parsed, request, run)
-        if now >= self.retention.next_purge:
+        if now >= self.retention.next_purge or self.store.kept > self.retention.most:
             self.retention.purge(now)
         self.store.add(job, request.body)
         self.job_events.accepted(job)

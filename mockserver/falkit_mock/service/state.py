@@ -264,6 +264,16 @@ async def restore_state(service: Service, path: Path) -> None:
     take_jobs(service, meta["parts"])
 
 
+def copied_from(path: Path, blobs: Blobs) -> tuple[Meta, Store]:
+    """Return what a file holds, its blobs in their place; blocks. Raise BadArchive."""
+    contents = read_archive(path, blobs)
+    meta = _read_meta(contents.meta)
+    try:
+        return meta, _copied(contents, meta)
+    except BadCopy as error:
+        raise BadArchive(f"{STORE} {error}") from None
+
+
 def _copied(contents: Contents, meta: Meta) -> Store:
     from falkit_mock.store.sqlite import read_image
 

@@ -8,7 +8,6 @@ nothing is kept that isn't put into one, and what is changed in place is put int
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import dropwhile, islice
@@ -143,6 +142,10 @@ class UploadStore:
         if (upload := self._uploads.pop(upload_id, None)) is not None:
             del self._paths[upload.path]
 
+    def all(self) -> list[Upload]:
+        """Return every upload, done or not."""
+        return [*self._uploads.values()]
+
     def due(self, now: float) -> list[str]:
         """Return the ids of the uploads that have expired."""
         return [id for id, upload in self._uploads.items() if upload.expires <= now]
@@ -219,6 +222,12 @@ class DeliveryStore:
             key=lambda each: (each.number == 0, each.number, each.next is not None),
             default=None,
         )
+
+    def forget(self, request_ids: set[str]) -> None:
+        """Forget the attempts of some jobs."""
+        for id in request_ids & self._of_job.keys():
+            for delivery in self._of_job.pop(id):
+                del self._all[delivery.id]
 
     def keys(self) -> list[KeyRecord]:
         """Return every key, the oldest first."""
@@ -307,12 +316,6 @@ class Store:
             self._jobs[request_id] = job
             self.later.pop(request_id, None)
 
-    def drop(self, request_id: str) -> None:
-        """Forget a known job that has ended: its input, outcome and files too."""
-        self.kept -= _size(self._jobs.pop(request_id)) + len(self._inputs.pop(request_id, b""))
-        self.later.pop(request_id, None)
-        self._drop_files({request_id})
-
     def erase(self, request_id: str) -> None:
         """Forget what a known job was sent and answers, and its files; its moments stay."""
         job = self._jobs.get(request_id)
@@ -322,11 +325,16 @@ class Store:
         self._drop_files({request_id})
 
     def purge(self, before: float) -> None:
-        """Forget the jobs that ended before a moment: inputs, outcomes and files too."""
-        gone = {id for id, job in self._jobs.items() if job.ends < before}
+        """Forget the jobs that ended before a moment, and all that belongs to them."""
+        self.drop({id for id, job in self._jobs.items() if job.ends < before})
+
+    def drop(self, gone: set[str]) -> None:
+        """Forget known jobs that have ended: inputs, outcomes, files and deliveries too."""
         for id in gone:
             self.kept -= _size(self._jobs.pop(id)) + len(self._inputs.pop(id, b""))
+            self.later.pop(id, None)
         self._drop_files(gone)
+        self.deliveries.forget(gone)
 
     def add_file(self, record: FileRecord) -> None:
         """Store a file; one at the same path before it is gone."""
@@ -360,13 +368,11 @@ class Store:
             self.add(job, other.input(job.id))
         for record in other.files():
             self.add_file(record)
-        for upload_id in other.uploads.due(math.inf):
-            upload = other.uploads.get(upload_id)
-            assert upload is not None, "its id was just listed"
+        for upload in other.uploads.all():
             self.uploads.add(upload)
-            for number, piece in other.uploads.pieces(upload_id).items():
+            for number, piece in other.uploads.pieces(upload.id).items():
                 here = replace(piece, blob=blobs.get(piece.blob, piece.blob))
-                self.uploads.put_piece(upload_id, number, here)
+                self.uploads.put_piece(upload.id, number, here)
         for delivery in other.deliveries.select():
             self.deliveries.add(delivery)
         keys = other.deliveries.keys()
@@ -390,4 +396,4 @@ def _size(job: Job) -> int:
 def all_pieces(store: Store) -> list[Piece]:
     """Return every piece of every upload of a store."""
     uploads = store.uploads
-    return [piece for id in uploads.due(math.inf) for piece in uploads.pieces(id).values()]
+    return [piece for one in uploads.all() for piece in uploads.pieces(one.id).values()]

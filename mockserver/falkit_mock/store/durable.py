@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 
@@ -135,9 +136,28 @@ class DurableStore(SqliteStore):
     def close(self) -> None:
         self._journal.close()
         with suppress(sqlite3.Error):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         super().close()
         self._let_go()
+
+    def shrink(self) -> None:
+        """Give the disk back what is no longer used."""
+        self.db.execute("VACUUM")
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def check_blobs(self) -> None:
+        """Read every upload; raise BadCopy for one that isn't what was sent."""
+        for piece in all_pieces(self):
+            digest = sha256()
+            for data in self._blobs.read([piece], 0, piece.size):
+                digest.update(data)
+            if digest.hexdigest()[:32] != piece.etag:
+                why = f"{self._blobs.folder.name}/{piece.blob} is not what was uploaded"
+                raise BadCopy(f"{self.path} is damaged: {why}; restore a copy of it")
+
+    def drop(self, gone: set[str]) -> None:
+        with self._transaction():
+            super().drop(gone)
 
     def clear(self) -> None:
         with self._transaction():

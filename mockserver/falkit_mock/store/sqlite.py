@@ -189,9 +189,9 @@ class SqliteStore(Store):
     """A store that is read from a database and written to it, from one thread at a time."""
 
     def __init__(self, db: sqlite3.Connection | None = None, blobs: Blobs | None = None) -> None:
-        self._db = db or connect(":memory:")
+        self.db = db or connect(":memory:")
         if db is None:
-            make_tables(self._db)
+            make_tables(self.db)
         self._tables: list[Table] = []
         super().__init__(self._table, blobs)
 
@@ -214,15 +214,15 @@ class SqliteStore(Store):
             super().take(other, blobs)
 
     def close(self) -> None:
-        self._db.close()
+        self.db.close()
         super().close()
 
     def image(self) -> bytes:
         """Return the database as the bytes that a file of it has."""
-        return self._db.serialize()
+        return self.db.serialize()
 
     def _table(self, name: str, kind: Callable[..., Any]) -> Table:
-        table = Table(self._db, self._noted, name, kind)
+        table = Table(self.db, self._noted, name, kind)
         self._tables.append(table)
         return table
 
@@ -231,21 +231,21 @@ class SqliteStore(Store):
         for table in self._tables:
             changes = table.take_changes()
             for sql, rows in changes.statements:
-                self._db.executemany(sql, rows)
+                self.db.executemany(sql, rows)
             for error in changes.wrong:
                 raise error
 
     @contextmanager
     def _transaction(self) -> Generator[None]:
         """Write all of the block or nothing; one may be inside another."""
-        self._db.execute("SAVEPOINT falkit")
+        self.db.execute("SAVEPOINT falkit")
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK TO falkit")
+            self.db.execute("ROLLBACK TO falkit")
             raise
         finally:
-            self._db.execute("RELEASE falkit")
+            self.db.execute("RELEASE falkit")
 
 
 def connect(database: str) -> sqlite3.Connection:
