@@ -129,14 +129,14 @@ class MockApp:
             await answer_handshake(self, scope, receive, send)
             return
         if scope["type"] != "http":
-            self._go_on()
+            self.go_on()
             await self._own(scope, receive, send)
             return
         # Of a header that comes twice the first counts.
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         context = RequestContext(scope, headers, receive, self.service.clock.now())
         if self._begin is not None:
-            self._go_on()
+            self.go_on()
         record = context.record
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         try:
@@ -257,7 +257,7 @@ class MockApp:
 
         return note
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
         """Go on with what a state file has, once there is an event loop."""
         begin, self._begin = self._begin, None
         if begin is not None:

@@ -146,3 +146,64 @@ def test_a_bad_state_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
         line = refused(capsys, *words, "--state", str(bad), "--quiet", *end)
         assert line == f"state: {why}"
     assert bad.read_text() == "notes"
+
+
+def test_a_mock_begins_with_an_export_and_leaves_one(tmp_path: Path) -> None:
+    first, last = tmp_path / "first.tar", tmp_path / "last.tar"
+    first.write_bytes(gzip.decompress(EXPORT.read_bytes()))
+    for options, jobs in (
+        ([f"--import={first}", f"--export-on-exit={last}"], 3),
+        # The same file, which the second start begins with.
+        ([f"--import={last}", "--export-on-exit"], 4),
+        ([f"--import={last}"], 5),
+        # One that is still to be made.
+        ([f"--import={tmp_path / 'new.tar'}", "--export-on-exit"], 0),
+        ([f"--import={tmp_path / 'new.tar'}", f"--state={tmp_path / 'falkit.state'}"], 1),
+    ):
+        with started([FALKIT, "serve", "--port=0", *options], stderr=-1) as process:
+            assert process.stdout is not None
+            url = json.loads(process.stdout.readline())["url"]
+            assert len(httpx.get(f"{url}/__falkit/jobs").json()["jobs"]) == jobs
+            httpx.post(f"{url}/queue.fal.run/{T2V}", json=PROMPT, headers=KEY)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait() == 0
+    if sys.platform != "win32":
+        assert last.stat().st_mode & 0o077 == 0
+    with closing(DurableStore(tmp_path / "falkit.state")) as store:
+        assert len(store.jobs()) == 2
+
+
+def test_a_program_is_run_with_an_export(tmp_path: Path) -> None:
+    first, last = tmp_path / "first.tar", tmp_path / "last.tar"
+    first.write_bytes(gzip.decompress(EXPORT.read_bytes()))
+    program = (
+        "import httpx, os; u = os.environ['FALKIT_BASE_URL'];"
+        "print(len(httpx.get(u + '/__falkit/jobs').json()['jobs']))"
+    )
+    options = [f"--import={first}", f"--export-on-exit={last}", "--quiet"]
+    command = [FALKIT, "run", *options, "--", sys.executable, "-c", program]
+    with started(command) as process:
+        assert process.communicate()[0] == "3\n"
+    main(["state", "verify", str(last)])
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--import=none.tar"], "import: none.tar: there is no such file; name an export"),
+        (["--import=bad.tar"], "import: bad.tar: isn't an export of falkit: "),
+        (["--export-on-exit"], "export-on-exit: give a file, or name one with --import"),
+        (["--export-on-exit=no/a.tar"], "export-on-exit: no/a.tar: there is no folder no; make"),
+        (["--import=bad.tar", "--state=falkit.state"], "import: falkit.state has a state; leave"),
+    ],
+)
+def test_what_cannot_be_imported_or_exported_is_one_line(
+    state: Path,
+    options: list[str],
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(state.parent)
+    Path("bad.tar").write_text("bad")
+    assert refused(capsys, "serve", "--port=0", "--quiet", *options).startswith(line)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from falkit_mock.cli.config import config_of, in_file, use_config
-from falkit_mock.cli.lasting import KEEP, STATE
+from falkit_mock.cli.lasting import EXPORT, IMPORT, KEEP, STATE
 from falkit_mock.core import count, iso
 from falkit_mock.core.network import GATEWAY_PORT, PORT
 from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
@@ -208,6 +208,8 @@ _MOCK = (
     ),
     STATE,
     KEEP,
+    IMPORT,
+    EXPORT,
     DOCUMENTS,
     AS_OF,
     click.Option(
@@ -299,7 +301,8 @@ _SPELLED = {
 def settings_of(chosen: Mapping[str, Any]) -> Settings:
     """Return the settings that a command's options make; a UsageError says which can't work."""
     config = config_of(click.get_current_context())
-    given = {str(option.name): chosen[str(option.name)] for option in _MOCK if option.expose_value}
+    names = [str(option.name) for option in _MOCK if option.expose_value]
+    given = {name: chosen[name] for name in names if name not in ("source", "target")}
     given["control_token"] = given["control_token"] or None
     given["assumptions"] = given.pop("assume")
     # The command line's rules come before the file's.

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from falkit_mock.cli.config import in_file
+from falkit_mock.cli.config import in_file, seed_of_config
 from falkit_mock.cli.gateway import one_line
-from falkit_mock.cli.lasting import store_of
+from falkit_mock.cli.lasting import Carried, store_of
 from falkit_mock.cli.options import (
     EPILOG,
     RUN_OPTIONS,
@@ -98,8 +98,11 @@ def serve(
         note(clock_line(clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
         made = _token_for(listener) if settings.control_token is None else None
         settings = settings.replace(control_token=settings.control_token or made)
+        carried = Carried(chosen["source"], chosen["target"])
         with refusing():
             app = app_of(settings, catalog, clock=clock)
+        carried.attach(app)
+        seed_of_config().attach(app, url)
         service = app.service
         log_errors(log_format)
         if not quiet:
@@ -117,6 +120,7 @@ def serve(
         if reload:
             sockets.enter_context(_reload(catalog, service))
         server.run(sockets=[listener])
+        carried.check()
 
 
 def _reload(catalog: Catalog, service: Service) -> Reload:
@@ -256,12 +260,15 @@ def run(
             added[VARIABLE] = os.pathsep.join(map(os.path.abspath, settings.documents))
         child = Child(command, {**os.environ, **added})
         summaries: list[Summary] = []
+        carried, seed = Carried(chosen["source"], chosen["target"]), seed_of_config()
 
         def listen_to(app: MockApp) -> None:
             # Lazy: by now the program runs.
             from falkit_mock.cli.console import ConsoleLog
             from falkit_mock.cli.summary import Summary
 
+            carried.attach(app)
+            seed.attach(app, url)
             listeners = app.service.events.listeners
             summaries.append(Summary(app.service, app.catalog, gateway))
             listeners.append(summaries[0])
@@ -283,6 +290,7 @@ def run(
                 started = f"mock at {url}; {clock_line(clock, url)}".removesuffix("; ")
                 code = _run(child, command[0], lambda: note(started))
                 summary = server.call(lambda: summaries[0].text(code))
+            carried.check()
         if code not in _NOT_RUN:
             note(summary)
     sys.exit(code)

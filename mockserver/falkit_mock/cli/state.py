@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import tempfile
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from falkit_mock.cli.lasting import KEEP
+from falkit_mock.cli.lasting import KEEP, replacing
 from falkit_mock.cli.running import RunningMock, json_option, running_mock
 from falkit_mock.core import count, reason
 from falkit_mock.core.settings import Keep, SettingsError
@@ -40,23 +38,13 @@ def export(mock: RunningMock, file: Path) -> None:
     """
     if file.is_symlink() or (file.exists() and not file.is_file()):
         raise click.UsageError(f"{file}: is a link or no regular file; name another file")
-    part: Path | None = None
     try:
-        # Beside it first, so that what breaks off leaves an older file as it was; and for this
-        # user's eyes only, since keys are in it.
-        descriptor, made = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        part = Path(made)
-        with mock.open("GET", "/state") as reply, open(descriptor, "wb") as target:
+        with replacing(file) as target, mock.open("GET", "/state") as reply:
             for chunk in reply.iter_bytes(_STEP):
                 target.write(chunk)
-        size = part.stat().st_size
-        part.replace(file)
+        size = file.stat().st_size
     except OSError as error:
         raise _file_error(file, "written", error, "name another file") from None
-    finally:
-        if part is not None:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
     click.echo(f"{file}: {size:,} bytes")
 
 

@@ -198,6 +198,8 @@ async def reset_state(service: Service, *, keep_rules: bool) -> None:
         if not (keep_rules and name == RULES):
             part.reset()
     service.clock.notifier.ring()
+    for play in service.hooks.replayed:
+        await play()
     _give_back_memory()
 
 
