@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import os
+import random
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -77,6 +79,13 @@ def _wrong_row(path: Path) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def _wrong_type(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE jobs SET starts = 'soon'")
+        db.commit()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def _no_blob(path: Path) -> None:
     (path.with_name("falkit.state.uploads") / "a").unlink()
 
@@ -96,6 +105,7 @@ def _short_blob(path: Path) -> None:
         (_cut, "damaged"),
         (_head_alone, "is no state of falkit"),
         (_wrong_row, "has something that can't be read"),
+        (_wrong_type, "is damaged: jobs has 'soon' where it can't be"),
         (_no_blob, r"lacks falkit\.state\.uploads/a, which was uploaded"),
         (_short_blob, r"has another size of falkit\.state\.uploads/a"),
     ],
@@ -112,6 +122,35 @@ def test_a_file_that_is_no_state_is_refused_in_one_line_and_left_as_it_is(
     assert hashlib.sha256(state.read_bytes()).digest() == before
     with pytest.raises(BadCopy, match=why):
         DurableStore(state)
+
+
+def _spoiled(data: bytes, dice: random.Random) -> bytes:
+    """Return a file with some bytes changed, most of them where something is."""
+    spoiled = bytearray(data)
+    for _ in range(dice.choice((1, 2, 30))):
+        place = dice.randrange(len(data))
+        if dice.random() < 0.7:
+            place = max(data.find(dice.choice((b"{", b"job-", b"[", b"acl", b"TEXT")), place), 0)
+        spoiled[place] = dice.randrange(256)
+    return bytes(spoiled[: dice.randrange(len(data)) if dice.random() < 0.1 else len(data)])
+
+
+def test_whatever_is_changed_in_a_file_it_is_read_or_refused(state: Path) -> None:
+    data, dice = state.read_bytes(), random.Random(7)
+    for _ in range(5000 if os.environ.get("FALKIT_NIGHTLY") == "1" else 150):
+        spoiled = _spoiled(data, dice)
+        state.write_bytes(spoiled)
+        why = ""
+        try:
+            with closing(DurableStore(state)) as store:
+                everything(store)
+        except BadCopy as error:
+            why = str(error)
+        assert "\n" not in why
+        assert not why or state.read_bytes() == spoiled
+        for blob in "ab":
+            # What belongs to no upload of a file that could be read is gone.
+            (state.with_name("falkit.state.uploads") / blob).write_bytes(b"123")
 
 
 def test_a_place_where_no_file_can_be_is_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ _DATABASE = b"SQLite format 3\0"
 
 @click.group()
 def state() -> None:
-    """Export and import a running mock's state; prune and verify files."""
+    """Export, import, prune or verify what a mock keeps."""
 
 
 @state.command("export")

@@ -28,6 +28,7 @@ from falkit_mock.store.sqlite import (
     make_tables,
     migrate,
     reading,
+    shown,
 )
 
 _HEAD, _MAGIC = 100, b"SQLite format 3\0"
@@ -202,7 +203,7 @@ class DurableStore(SqliteStore):
 
 
 def _unread(error: Exception) -> str:
-    why = reason(error) if isinstance(error, OSError) else str(error)
+    why = reason(error) if isinstance(error, OSError) else shown(error)
     return f"can't be opened ({why}); name another file"
 
 
@@ -236,11 +237,11 @@ def _connect(path: Path, *, new: bool) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("BEGIN IMMEDIATE")
         db.execute("COMMIT")
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         db.close()
         if isinstance(error, sqlite3.OperationalError):
             raise
-        raise BadCopy(f"is damaged ({error}); restore a copy of it") from None
+        raise BadCopy(f"is damaged ({shown(error)}); restore a copy of it") from None
     except BaseException:
         db.close()
         raise

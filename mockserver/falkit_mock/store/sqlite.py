@@ -119,7 +119,8 @@ class Table(dict[Any, Any]):
         # Closed even where a row can't be read, or the database could not be closed.
         with closing(db.execute(f"SELECT * FROM {name} ORDER BY rowid")) as found:
             columns = [column[0] for column in found.description]
-            super().__init__((row[0], kind(*row)) for row in found)
+            types = _types_of(db, name)
+            super().__init__((row[0], kind(*_checked(row, types, name))) for row in found)
         self.name = name
         self._noted = noted
         # The keys of what was put or taken out, and whether all was taken out before.
@@ -183,6 +184,33 @@ class Table(dict[Any, Any]):
         found += [(self._delete, gone)] if gone else []
         found += [(self._put, rows)] if rows else []
         return Changes(found, again, wrong)
+
+
+# What the columns of a type hold; a converter has checked those of all others.
+_HOLDS: dict[str, tuple[type, ...]] = {
+    "TEXT": (str,),
+    "INTEGER": (int,),
+    "REAL": (float, int),
+    "BLOB": (bytes,),
+}
+
+
+def _types_of(db: sqlite3.Connection, name: str) -> list[tuple[type, ...]]:
+    """Return what each column of a table may hold."""
+    empty = type(None)
+    found: list[tuple[type, ...]] = []
+    for _, _, declared, filled, _, is_key in db.execute(f"PRAGMA table_info({name})"):
+        holds = _HOLDS.get(declared, (object,))
+        found.append(holds if filled or is_key else (*holds, empty))
+    return found
+
+
+def _checked(row: tuple[Any, ...], types: list[tuple[type, ...]], name: str) -> tuple[Any, ...]:
+    """Return a row; raise BadCopy for one of a damaged table, since sqlite takes any value."""
+    for value, holds in zip(row, types, strict=True):
+        if not isinstance(value, holds) or (value is None and type(None) not in holds):
+            raise BadCopy(f"is damaged: {name} has {value!r:.40} where it can't be")
+    return row
 
 
 class SqliteStore(Store):
@@ -287,11 +315,15 @@ def migrate(db: sqlite3.Connection) -> None:
 _STRANGE = "has other tables than falkit's; name a file that falkit has written"
 
 
+# The characters of an error that are shown.
+_LINE = 160
+
+
 def check_pages(db: sqlite3.Connection) -> None:
     """Raise BadCopy for a damaged database."""
     (check,) = db.execute("PRAGMA quick_check").fetchone()
     if check != "ok":
-        raise BadCopy(f"is damaged: {check.splitlines()[-1]}")
+        raise BadCopy(f"is damaged: {check.splitlines()[-1]:.160}")
 
 
 def _tables(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
@@ -337,8 +369,14 @@ def reading() -> Generator[None]:
     try:
         yield
     except (sqlite3.Error, OverflowError) as error:
-        raise BadCopy(f"is no sqlite database, or a damaged one ({error})") from None
+        raise BadCopy(f"is no sqlite database, or a damaged one ({shown(error)})") from None
     except BadCopy:
         raise
     except (AttributeError, TypeError, ValueError, KeyError, AssertionError) as error:
-        raise BadCopy(f"has something that can't be read: {error!r}") from None
+        raise BadCopy(f"has something that can't be read: {shown(error)}") from None
+
+
+def shown(error: Exception) -> str:
+    """Return an error in one line, of which it may quote several."""
+    line = " ".join(str(error).split())
+    return line if len(line) <= _LINE else f"{line[:_LINE]}…"
