@@ -135,6 +135,7 @@ bench: .venv/.ready ## speed beside a bare Starlette application
 	@scripts/tools.sh wrk
 	$(V)/python benchmarks/run.py
 	$(V)/python -m benchmarks.webhooks
+	$(V)/python -m benchmarks.durable
 	$(V)/python -m benchmarks.documents
 	$(V)/python -m benchmarks.media
 

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
 import orjson
 
 from falkit_fixtures.wanted import Wanted
-from falkit_mock.core.events import RequestRecord
-from falkit_mock.core.jobs import NO_FAULTS, JobFaults, Outcome, RequestOptions
-from falkit_mock.store import Given
+from falkit_mock.core.events import Delivery, RequestRecord
+from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults, Outcome, RequestOptions
+from falkit_mock.store import FileRecord, Given, KeyRecord, Upload
 from falkit_mock.store.blobs import Piece
 
-_PLAIN = RequestOptions()
+
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+# The fields of what is written, by name, and what options are where nobody asks for others.
+_FIELDS: dict[type, tuple[str, ...]] = {
+    kind: _names(kind)
+    for kind in (Job, FileRecord, Upload, Delivery, KeyRecord, RequestOptions, RequestRecord)
+}
+_OPTIONS = [(name, getattr(RequestOptions(), name)) for name in _FIELDS[RequestOptions]]
+_WANTED = tuple(name for name in _names(Wanted) if name != "picture")
 
 
 def _write_options(options: RequestOptions) -> bytes:
     """Write what is out of the ordinary in a caller's options."""
-    given = {option.name: getattr(options, option.name) for option in fields(options)}
-    return orjson.dumps({name: v for name, v in given.items() if v != getattr(_PLAIN, name)})
+    given = ((name, getattr(options, name), usual) for name, usual in _OPTIONS)
+    return orjson.dumps({name: value for name, value, usual in given if value != usual})
 
 
 def _read_options(data: bytes) -> RequestOptions:
@@ -49,9 +60,7 @@ def _read_pieces(data: bytes) -> dict[int, Piece]:
 
 def _write_wanted(wanted: Wanted) -> bytes:
     """Write a file's description as a line of JSON and its picture after it."""
-    facts = {one.name: getattr(wanted, one.name) for one in fields(wanted)}
-    del facts["picture"]
-    return orjson.dumps(facts) + b"\n" + wanted.picture
+    return orjson.dumps({name: getattr(wanted, name) for name in _WANTED}) + b"\n" + wanted.picture
 
 
 def _write_given(given: Given) -> bytes:
@@ -74,7 +83,9 @@ _ADAPTERS: dict[type, Callable[[Any], object]] = {
     Outcome: _write_outcome,
     Wanted: _write_wanted,
     Given: _write_given,
-    RequestRecord: lambda record: orjson.dumps(asdict(record)),
+    RequestRecord: lambda record: orjson.dumps(
+        {name: getattr(record, name) for name in _FIELDS[RequestRecord]}
+    ),
     JobFaults: lambda faults: orjson.dumps(faults.to_json()),
 }
 _CONVERTERS: dict[str, Callable[[bytes], Any]] = {
@@ -95,12 +106,13 @@ for _name, _convert in _CONVERTERS.items():
 
 def row_of(key: object, value: object) -> list[object]:
     """Return a record's fields, of which the first is its key, or the key and a bare value."""
+    kind = type(value)
     # What is in one column though it has fields.
-    whole = _ADAPTERS.get(type(value))
-    if whole is None and is_dataclass(value):
-        facts: list[object] = [getattr(value, field.name) for field in fields(value)]
-        return [_ADAPTERS.get(type(fact), _same)(fact) for fact in facts]
-    return [key, (whole or _same)(value)]
+    whole, names = _ADAPTERS.get(kind), _FIELDS.get(kind)
+    if whole is not None or names is None:
+        return [key, (whole or _same)(value)]
+    facts = [getattr(value, name) for name in names]
+    return [_ADAPTERS.get(type(fact), _same)(fact) for fact in facts]
 
 
 def read_record(number: int, data: bytes) -> RequestRecord:
