@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from time import perf_counter
 
@@ -244,15 +244,28 @@ class MockApp:
         return json_reply(detail, request_id=self.service.identity.reply_id(), status_code=500)
 
     def _noting(self, context: RequestContext, send: Send) -> Send:
-        """Return what sends a reply of the mock's own routes, and notes its status."""
+        """Return what sends a reply of the mock's own routes, and notes its status.
+
+        What changes something is answered once that is on the disk, or 507.
+        """
+        journal = self.service.store.journal
+        waits = journal is not None and context.method not in _READS
+        refused: Reply | None = None
 
         async def note(message: Message) -> None:
+            nonlocal refused
+            if refused is not None:
+                return
             if message["type"] == "http.response.start":
-                context.record.status = message["status"]
-                journal = self.service.store.journal
-                if journal is not None and context.method not in _READS:
-                    with suppress(OSError):
+                if waits and journal is not None:
+                    try:
                         await journal.saved()
+                    except OSError as error:
+                        refused = error_reply(no_room(error), self.service.identity.reply_id())
+                        context.record.status = refused.status_code
+                        await refused(context.scope, context.receive, send)
+                        return
+                context.record.status = message["status"]
             await send(message)
 
         return note

@@ -201,6 +201,10 @@ def test_a_full_disk_is_507_and_nothing_accepted_is_lost(state: str, receiver: R
         assert refused == 3
         listed = mock.http.get("/__falkit/jobs?limit=1000").json()["jobs"]
         assert [one["request_id"] for one in listed][::-1] == kept_ids
+        rule = {"rule": f"generation_timeout endpoint={'a' * 1900}"}
+        codes = {mock.http.post("/__falkit/rules", json=rule).status_code for _ in range(9)}
+        assert codes == {201, 507} or codes == {507}
+        assert mock.http.get("/__falkit/rules").status_code == 200
         room(1_000_000)
         kept_ids.append(mock.submit()["request_id"])
     with kept(state) as mock:

@@ -111,7 +111,7 @@ def row_of(key: object, value: object) -> list[object]:
     whole, names = _ADAPTERS.get(kind), _FIELDS.get(kind)
     if whole is not None or names is None:
         return [key, (whole or _same)(value)]
-    facts = [getattr(value, name) for name in names]
+    facts: list[object] = [getattr(value, name) for name in names]
     return [_ADAPTERS.get(type(fact), _same)(fact) for fact in facts]
 
 
