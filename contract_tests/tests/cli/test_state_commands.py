@@ -137,6 +137,21 @@ def test_a_mock_that_is_told_to_end_leaves_a_state_that_goes_on(tmp_path: Path) 
     ]
 
 
+def test_a_state_goes_on_with_its_own_seed_and_time_and_says_so(tmp_path: Path) -> None:
+    told: list[str] = []
+    for seed in ("5", "6"):
+        clock = ["--clock=manual", "--clock-start=2030-01-01"] if seed == "5" else []
+        command = [FALKIT, "serve", "--port=0", f"--state={tmp_path / 'a'}", f"--seed={seed}"]
+        with started([*command, *clock], stderr=-1) as process:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["seed"] == 5
+            process.send_signal(signal.SIGTERM)
+            told.append(process.communicate()[1])
+    assert "falkit: seed:" not in told[0]
+    assert "falkit: seed: the state goes on with 5, not 6; `falkit reset` begins with 6" in told[1]
+    assert all("falkit: time is paused at 2030-01-01T00:00:00" in each for each in told)
+
+
 def test_a_bad_state_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "notes.txt"
     bad.write_text("notes")

@@ -253,6 +253,16 @@ def test_an_export_of_the_format_before_is_imported() -> None:
         assert b'"format":3' in exported[:4096]
 
 
+def test_requests_that_were_cleared_stay_so(state: str) -> None:
+    with kept(state) as mock:
+        mock.submit()
+        mock.http.delete("/__falkit/requests")
+        mock.submit()
+    with kept(state) as mock:
+        (one,) = mock.http.get("/__falkit/requests").json()["requests"]
+        assert one["number"] == 2
+
+
 def test_running_time_goes_on_while_nobody_serves(state: str) -> None:
     with running(Settings(state=state)) as mock:
         pass_time(mock, 7200)

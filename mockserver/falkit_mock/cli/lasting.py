@@ -59,6 +59,14 @@ def store_of(settings: Settings) -> Store | None:
     return store_of(settings)
 
 
+def seed_line(service: Service) -> str:
+    """Return the line that says that a state goes on with a seed of its own, or nothing."""
+    asked, has = service.settings.seed, service.identity.seed
+    if asked is None or asked == has:
+        return ""
+    return f"seed: the state goes on with {has}, not {asked}; `falkit reset` begins with {asked}"
+
+
 class Carried:
     """What a mock imports before it answers and exports at its end."""
 

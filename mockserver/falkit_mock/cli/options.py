@@ -20,7 +20,7 @@ from falkit_spec.cli.options import AS_OF, DOCUMENTS
 
 if TYPE_CHECKING:
     from falkit_mock.cli.console import Level
-    from falkit_mock.core.clock import SimulatedClock
+    from falkit_mock.core.clock import Clock, SimulatedClock
     from falkit_spec import JSON, Catalog
 
 _NAMES = "\n".join(
@@ -372,12 +372,12 @@ def note(
     click.echo(line, err=True)
 
 
-def clock_line(clock: SimulatedClock | None, elsewhere: str = "") -> str:
+def clock_line(clock: Clock | None, elsewhere: str = "") -> str:
     """Return the line that says that time is paused, and how it is moved, or nothing.
 
     `elsewhere` is the mock's URL where a command in another terminal would not find it.
     """
-    if clock is None or clock.running:
+    if clock is None or getattr(clock, "running", True):
         return ""
     more = f", in another terminal with --base-url {elsewhere}" if elsewhere else ""
     command = "`falkit clock advance 15m` or the control API moves it"

@@ -16,7 +16,7 @@ import click
 
 from falkit_mock.cli.config import in_file, seed_of_config
 from falkit_mock.cli.gateway import one_line
-from falkit_mock.cli.lasting import Carried, store_of
+from falkit_mock.cli.lasting import Carried, seed_line, store_of
 from falkit_mock.cli.options import (
     EPILOG,
     RUN_OPTIONS,
@@ -95,7 +95,6 @@ def serve(
         listener = sockets.enter_context(listening(host, port))
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
-        note(clock_line(clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
         made = _token_for(listener) if settings.control_token is None else None
         settings = settings.replace(control_token=settings.control_token or made)
         carried = Carried(chosen["source"], chosen["target"])
@@ -104,6 +103,8 @@ def serve(
         carried.attach(app)
         seed_of_config().attach(app, url)
         service = app.service
+        note(clock_line(service.clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
+        note(seed_line(service), "warning")
         log_errors(log_format)
         if not quiet:
             service.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
@@ -260,6 +261,7 @@ def run(
             added[VARIABLE] = os.pathsep.join(map(os.path.abspath, settings.documents))
         child = Child(command, {**os.environ, **added})
         summaries: list[Summary] = []
+        ctx = click.get_current_context()
         carried, seed = Carried(chosen["source"], chosen["target"]), seed_of_config()
 
         def listen_to(app: MockApp) -> None:
@@ -269,6 +271,8 @@ def run(
 
             carried.attach(app)
             seed.attach(app, url)
+            with ctx.scope(cleanup=False):
+                note(seed_line(app.service), "warning")
             listeners = app.service.events.listeners
             summaries.append(Summary(app.service, app.catalog, gateway))
             listeners.append(summaries[0])
