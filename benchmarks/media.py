@@ -12,13 +12,15 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from falkit_fixtures.making import make
 from falkit_fixtures.wanted import Wanted
 
 ROUNDS = 7
 _REQUEST = "764cabcf-b745-4b3e-ae38-1200304cf45b"
-# A row: what its three files are called, and a format's name and its three files for each.
+wanted = partial(Wanted, endpoint="fal-ai/some/model", request_id=_REQUEST, digest="d1g3st")
+# A format, and the files that are made in it.
 Row = tuple[str, list[Wanted]]
 
 
@@ -89,30 +91,6 @@ _CLIPS = ("mp4", "mov", "webm", "gif")
 def clip(format: str, size: tuple[int, int], fps: int, seconds: int) -> Wanted:
     return wanted(
         format, width=size[0], height=size[1], fps=fps, frames=fps * seconds, sound=format != "gif"
-    )
-
-
-def wanted(
-    format: str,
-    *,
-    width: int = 0,
-    height: int = 0,
-    fps: float = 0,
-    frames: int = 0,
-    sound: bool = False,
-    seconds: float = 0,
-) -> Wanted:
-    return Wanted(
-        format=format,
-        endpoint="fal-ai/some/model",
-        request_id=_REQUEST,
-        digest="d1g3st",
-        width=width,
-        height=height,
-        fps=fps,
-        frames=frames,
-        sound=sound,
-        seconds=seconds,
     )
 
 

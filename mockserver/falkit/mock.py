@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from os import PathLike, fspath
 from types import TracebackType
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, cast
 
 from falkit.views import Clock, FaultRule, Faults, Job, Webhooks, read_jobs, wait_until
 from falkit_mock.core import reason
@@ -185,7 +185,7 @@ class Mock:
         `endpoint` is an id or a glob, `matching` as a rule has it: `times=2`, `prompt="cat"`. The
         rule is one of `mock.faults`, the last. Raise a ValueError that names what can't work.
         """
-        given: JSON = {**output} if isinstance(output, Mapping) else fspath(output)
+        given: JSON = {**output} if isinstance(output, Mapping) else _path_of(output)
         return self.faults.add({"output": given, "endpoint": endpoint, **matching})
 
     def reset(self, *, keep_faults: bool = False) -> None:
@@ -247,6 +247,13 @@ def _own(clock: ClockObject) -> ClockObject:
         return clock
     fix = "give 'real' or 'manual', or an object with the methods of one"
     raise SettingsError("clock", f"{clock!r} isn't a clock; {fix}")
+
+
+def _path_of(output: object) -> str:
+    if isinstance(output, str | PathLike):
+        return fspath(cast("str | PathLike[str]", output))
+    fix = "give an output's object, or the path of a file or folder"
+    raise SettingsError("output", f"{output!r} is no output; {fix}")
 
 
 def _checked_port(port: object) -> int:

@@ -87,7 +87,7 @@ class MockApp:
         self.service = service
         self.catalog = catalog
         check_outputs(service.settings, catalog, service.pins)
-        service.rules.judge = partial(service.pins.check, catalog=catalog)
+        service.rules.validate = partial(service.pins.check, catalog=catalog)
         # The gateway beside it, once there is one.
         self.gateway: Gateway | None = None
         self.request_log = RequestLog(service.settings.request_log)

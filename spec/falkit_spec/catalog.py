@@ -128,8 +128,11 @@ class Catalog:
 
     def unknown(self, endpoint_id: str) -> UnknownEndpoint:
         """Return the error that says why there is no endpoint of this id."""
-        near = near_misses(endpoint_id, self.endpoints, 3, likeness=0.8)
-        return UnknownEndpoint(endpoint_id, near, self.later.get(endpoint_id, ""))
+        before, _, way = endpoint_id.rpartition("/")
+        # What is called so is most often a model, and `/realtime` a way to call it.
+        other = before if way in WAYS and "/" in before and before not in self.endpoints else ""
+        near = near_misses(other or endpoint_id, self.endpoints, 3, likeness=0.8)
+        return UnknownEndpoint(endpoint_id, near, self.later.get(endpoint_id, ""), other)
 
     def find(self, path: str) -> Match | None:
         """Find the longest id at the front of a path that has no leading slash.

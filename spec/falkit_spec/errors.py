@@ -56,13 +56,17 @@ class UnknownEndpoint(SpecError):
     """There is no document for this endpoint id, which doesn't mean that fal lacks the endpoint.
 
     `near` holds up to three ids that look like it; `since` is the month of its first document,
-    where that is later than those in force.
+    where that is later than those in force. `model` is the id in front of a `/stream` or
+    `/realtime`, unless it has a document.
     """
 
-    def __init__(self, endpoint_id: str, near: Sequence[str] = (), since: str = "") -> None:
+    def __init__(
+        self, endpoint_id: str, near: Sequence[str] = (), since: str = "", model: str = ""
+    ) -> None:
         self.endpoint_id = endpoint_id
         self.near = tuple(near)
         self.since = since
+        whose = "the model's" if model else "its"
         meant = f"did you mean {' or '.join(self.near)}? " if self.near else ""
         if since:
             super().__init__(
@@ -72,8 +76,9 @@ class UnknownEndpoint(SpecError):
         else:
             super().__init__(
                 f"falkit has no document for {endpoint_id!r}, which says nothing about fal: it may "
-                f"well exist there; {meant}`falkit spec add {_word(endpoint_id)}` fetches its "
-                "document and says how to use it (docs/documents.md)"
+                f"well exist there; {meant}`falkit spec add {_word(model or endpoint_id)}` fetches "
+                f"{whose} document and says how to use it "
+                "(docs/documents.md)"
             )
 
 

@@ -37,14 +37,18 @@ Figure: TypeAlias = "JSON | Decimal"
 
 MEGAPIXEL = 1024 * 1024
 """As fal counts for pictures: one of 1024x1024 is one megapixel."""
-_SIZES: Mapping[str, tuple[int, int]] = {
+SIZES: Mapping[str, tuple[int, int]] = {
     "square_hd": (1024, 1024),
     "square": (512, 512),
     "portrait_4_3": (768, 1024),
+    "portrait_3_4": (768, 1024),
+    "portrait_3_2": (768, 1152),
     "portrait_16_9": (576, 1024),
     "landscape_4_3": (1024, 768),
+    "landscape_3_2": (1152, 768),
     "landscape_16_9": (1024, 576),
 }
+"""Width and height in pixels, by fal's names."""
 _NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)s?", re.ASCII)
 
 _DEEPEST = 10
@@ -189,7 +193,7 @@ def _megapixels(read: Object, _where: str) -> Lookup:
 
     def find(full: Mapping[str, JSON], _lengths: Lengths) -> Figure:
         size = full.get(field)
-        named = _SIZES.get(size) if isinstance(size, str) else None
+        named = SIZES.get(size) if isinstance(size, str) else None
         sides = named or ((size.get("width"), size.get("height")) if is_object(size) else (None,))
         factors = [*sides, full.get(times)] if isinstance(times, str) else [*sides]
         numbers = [number for number in map(to_decimal, factors) if number is not None]

@@ -268,7 +268,7 @@ def test_the_summary_takes_a_few_lines_of_eighty_columns() -> None:
         summary(DeliveryAttempted(refused))
         summary(ended(JobError(422, "x", f"field_{number}", "much " * 100)))
     said = lines_of(summary)
-    assert len(said) == 1 + 2 * (5 * 3 + 1) + 2 * (5 + 1)
+    assert len(said) == 1 + 2 * (5 * 4 + 1) + 2 * (5 + 1)
     assert max(map(len, said[1:])) <= 80
     assert {"  hint: 15 more", "  job failed: 15 more"} <= set(said)
 
@@ -325,9 +325,21 @@ def test_other_requests_than_those_for_fals_hosts_are_not_counted() -> None:
     ]
 
 
-@pytest.mark.parametrize(("path", "told"), [("", True), ("/status", False)])
-def test_only_a_result_that_was_handed_out_can_have_a_clip_to_fetch(path: str, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("path", "endpoint", "told"),
+    [
+        ("", T2V, True),
+        ("/status", T2V, False),
+        ("", "openrouter/router", False),
+        ("", "openrouter/router/stream", False),
+        ("", "acme/unknown", True),
+    ],
+)
+def test_only_a_result_with_files_that_was_handed_out_can_have_a_clip_to_fetch(
+    path: str, endpoint: str, told: bool
+) -> None:
     summary = alone()
+    summary(JobChanged("ended", "019b", endpoint, "", 0.0))
     asked = RequestRecord(0.0, "GET", "queue.fal.run", f"/fal-ai/ltx-2/requests/019b{path}", "")
     summary(RequestAnswered(replace(asked, fal=True, status=200)))
     said = asyncio.run(summary.text(1))

@@ -92,6 +92,19 @@ def test_text_is_answered_too(guessing: Mock) -> None:
     assert guessing.run({"audio_url": "x"}, "acme/whisper").json()["chunks"]
 
 
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("chat/completions", "choices"), ("v1/responses", "output"), ("v1/embeddings", "data")],
+)
+def test_what_openais_clients_call_answers_as_openai_does_and_no_more(
+    guessing: Mock, name: str, field: str
+) -> None:
+    body = guessing.run({"model": "a/model", "input": "Hi"}, f"acme/openai/{name}").json()
+    assert body["model"] == "a/model"
+    assert body[field]
+    assert "images" not in body
+
+
 def test_it_is_a_guess_and_how_to_have_the_document_is_said(guessing: Mock) -> None:
     said = (
         f"guessed: falkit has no document for '{FLUX}', took any input and made up an image; "

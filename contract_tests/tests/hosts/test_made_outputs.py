@@ -47,6 +47,8 @@ SPOKEN: dict[str, JSON] = {"text": TEXT, "timestamp": TIMES}
 CHUNK = thing("text", "timestamp", **SPOKEN)
 USAGE = thing(prompt_tokens=WHOLE, completion_tokens=WHOLE, total_tokens=WHOLE)
 NAMED: Object = {"examples": [{"url": "https://example.com/made.png", "file_name": "made.png"}]}
+SIZED = thing("url", url=TEXT, file_name=maybe(TEXT), width=maybe(WHOLE), height=WHOLE)
+VIEWS: Object = {**listed(SIZED), "examples": [NAMED["examples"]]}
 MODELS: dict[str, tuple[Object, Object]] = {
     "acme/paint": (
         thing(
@@ -68,7 +70,7 @@ MODELS: dict[str, tuple[Object, Object]] = {
             has_nsfw_concepts=listed({"type": "boolean"}),
         ),
     ),
-    "acme/edit": (thing(image_url=TEXT), thing("image", image={**FILE, **NAMED})),
+    "acme/edit": (thing(image_url=TEXT), thing("image", image={**FILE, **NAMED}, views=VIEWS)),
     "acme/background-removal": (thing(), thing("image", image=PICTURE, mask_image=FILE)),
     "acme/logo": (thing(background=TEXT), thing("image", image=PICTURE)),
     "acme/upscale": (thing(image_url=TEXT, scale=WHOLE), thing("image", image=PICTURE)),
@@ -358,12 +360,15 @@ def test_files_of_odd_shapes_are_served_too(any_mock: Mock) -> None:
 
 
 def test_names_and_sizes_of_files_are_told_by_assumption(any_mock: Mock) -> None:
-    file = made(any_mock, "acme/edit")["image"]
+    edited = made(any_mock, "acme/edit")
+    file, [view] = edited["image"], edited["views"]
     assert (file["file_name"], file["file_size"]) == ("made.png", None)
+    assert (view["file_name"], view["width"], view["height"]) == ("made_1.png", None, None)
     spoken = made(any_mock, "acme/say", text="Hello")["audio"]
     assert (spoken["file_name"], spoken["file_size"]) == (None, None)
     settings = Settings(timing="instant", assumptions=Assumptions(file_details="known"))
     with running(settings, catalog=CATALOG) as mock:
+        assert made(mock, "acme/edit")["views"][0]["width"] == 1024
         spoken = made(mock, "acme/say", text="Hello")["audio"]
         data = mock.http.get(spoken["url"]).content
         assert (spoken["file_name"], spoken["file_size"]) == ("output.wav", len(data))

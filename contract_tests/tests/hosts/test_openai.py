@@ -119,4 +119,10 @@ def test_vectors_of_many_texts_are_shorter(router: Mock) -> None:
     reply = router.run({"input": ["boat"] * 1000, "dimensions": 8192}, EMBEDDINGS)
     data = reply.json()["data"]
     assert [len(one["embedding"]) for one in data] == [500] * 1000
-    assert "500 dimensions each, for want of 8192" in reply.headers["x-falkit-hint"]
+    assert "500 dimensions each, not 8192" in reply.headers["x-falkit-hint"]
+
+
+def test_no_more_texts_have_vectors_than_openai_takes(router: Mock) -> None:
+    reply = router.run({"input": ["boat"] * 2049, "dimensions": 4}, EMBEDDINGS)
+    assert len(reply.json()["data"]) == 2048
+    assert "of 2,048 texts, not 2,049" in reply.headers["x-falkit-hint"]

@@ -245,7 +245,7 @@ def test_a_file_that_is_gone_is_404_and_the_hint_says_why(pinned: Mock, place: P
 @pytest.mark.parametrize(
     ("output", "why"),
     [
-        ({}, "isn't an output of acme/paint: it lacks images; mend it, or add check=false"),
+        ({}, "isn't an output of acme/paint: it lacks images; correct it, or add check=false"),
         ({"images": 1, "seed": "x"}, "$.images: 1 is not of type 'array'"),
         ({"images": [{"url": "dog.png"}]}, "images[0].url: 'dog.png' isn't there; put the file"),
         ({"images": [{"url": "../fal/1.json"}]}, "'../fal/1.json' leads out of the folder of its"),

@@ -134,7 +134,7 @@ def test_a_picture_may_come_as_bytes(mock: Mock) -> None:
         (packed("a text"), "validation error"),
         ("no JSON", "the message is no JSON"),
         (b"\xc1", "the message is no msgpack"),
-        (b"\x91" * 2000, "the message is no msgpack"),
+        (b"\x91" * 2000, "the message is no msgpack: StackError"),
         (packed({1: 2}), "the message is no msgpack"),
         (packed({"a": msgpack.ExtType(4, b"x")}), "ExtType is no value of an input"),
         (b"", "the message is no msgpack"),

@@ -157,3 +157,9 @@ def test_settings_are_compared_by_value_and_replaced_by_name() -> None:
         settings.replace(seed="x")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     with pytest.raises(AttributeError):
         settings.seed = 8  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("output", [[1], None, 7, b"cat.json"])
+def test_what_is_no_output_is_refused_by_pin(output: Any) -> None:
+    with Mock() as mock, pytest.raises(ValueError, match=r"^output: .* is no output; give"):
+        mock.pin("fal-ai/flux/dev", output)

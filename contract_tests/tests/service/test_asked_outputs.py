@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ import pytest
 from falkit_fixtures.making import make
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.core.identity import Identity
-from falkit_mock.core.jobs import ParsedRequest
+from falkit_mock.core.jobs import MediaValue, ParsedRequest
 from falkit_mock.outputs import Made, output_of
 from falkit_mock.outputs.figures import NOTHING_SEEN, Seen
 from falkit_spec import JSON, Document, Endpoint, Object
+from falkit_spec.media import MediaInput, MediaKind
 from own_documents import answering, data_of
 
 FILE: Object = {
@@ -46,13 +48,19 @@ def made(
     fields: Object | None = None,
     seen: Seen = NOTHING_SEEN,
     endpoint_id: str = "acme/paint",
+    kinds: Sequence[MediaKind] = (),
 ) -> Made:
-    """Write the output of a document with such an output; `fields` are its inputs."""
+    """Write the output of a document with such an output; `fields` are its inputs.
+
+    `kinds` are those of the input's files.
+    """
     input = input or {}
     inputs: dict[str, Any] = {**{name: {} for name in input}, **(fields or {})}
     data = answering(data_of(endpoint_id, inputs), output)
     endpoint = Endpoint(Document(json.dumps(data).encode(), source="paint.json"))
-    parsed = ParsedRequest(endpoint, endpoint.with_defaults(input), "abc123", (), None, None, None)
+    media = [MediaValue(MediaInput(kind, kind, (kind,), ()), (kind,), "data:,") for kind in kinds]
+    whole = endpoint.with_defaults(input)
+    parsed = ParsedRequest(endpoint, whole, "abc123", tuple(media), None, None, None)
     found = output_of(
         parsed, "0f3a9c1e-1", Identity(1), "http://127.0.0.1", seen=seen, run=1.5, details=False
     )
@@ -109,6 +117,7 @@ def test_what_is_to_be_reached_goes_before_a_factor() -> None:
         ({"shots": [], "duration": "1:05"}, 65),
         ({"duration": "2000ms"}, 2),
         ({"start_time": "00:00:02", "end_time": "00:00:09"}, 7),
+        ({"start_time": 1, "end_time": 3, "duration": 5}, 5),
         ({"num_frames": 24, "fps": 24, "match_input_num_frames": True}, 4),
         ({"num_frames": 24, "match_input_num_frames": False}, 0.96),
         ({"num_frames": 24, "match_audio_length": True}, 3),
@@ -117,6 +126,13 @@ def test_what_is_to_be_reached_goes_before_a_factor() -> None:
 def test_a_clip_is_as_long_as_is_asked_for(input: dict[str, Any], seconds: float) -> None:
     [file] = wanted(thing(video=FILE), input, seen=KNOWN)
     assert file.frames / file.fps == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("end", "seconds"), [(3, 2), (None, 5)])
+def test_an_end_goes_before_a_length_that_nobody_gave(end: int | None, seconds: float) -> None:
+    usual: Object = {"duration": {"type": "number", "default": 5}}
+    [file] = wanted(thing(video=FILE), {"start_time": 1, "end_time": end}, fields=usual)
+    assert file.frames / file.fps == seconds
 
 
 @pytest.mark.parametrize(
@@ -156,6 +172,13 @@ def test_the_rate_is_that_of_the_input_where_it_is_to_match() -> None:
 )
 def test_as_many_come_as_are_asked_for(field: str, input: dict[str, Any], count: int) -> None:
     assert len(wanted(thing(**{field: SOME}), input)) == count
+
+
+def test_a_list_has_as_many_items_as_the_input_of_its_name_says() -> None:
+    masks: Object = {"type": "array", "items": thing(image=FILE, score=NUMBER)}
+    files = wanted(thing(result=thing(masks=masks)), {"num_masks": 3, "num_images": 2})
+    assert [file.look for file in files] == ["mask"] * 3
+    assert len(wanted(thing(masks={**masks, "maxItems": 2}), {"number_of_masks": 10**9})) == 2
 
 
 @pytest.mark.parametrize(
@@ -232,10 +255,10 @@ def test_a_model_shows_the_picture_that_it_is_made_of() -> None:
 
 def test_a_hint_says_where_a_size_or_length_is_bounded() -> None:
     output = made(thing(image=FILE), {"image_size": {"width": 14142, "height": 14142}})
-    assert output.draft.hints == ["pictures: made as 4096x4096, for want of 14142x14142"]
+    assert output.draft.hints == ["pictures: made as 4096x4096, not 14142x14142"]
     output = made(thing(video=FILE), {"width": 8192, "height": 4096, "duration": 3600})
     assert output.draft.hints == [
-        "clips: made as 4096x2048, for want of 8192x4096",
+        "clips: made as 4096x2048, not 8192x4096",
         "clips: 600 s at most",
     ]
     assert made(thing(video=FILE), {"width": 641, "height": 361}).draft.hints == []
@@ -289,6 +312,19 @@ def test_words_have_their_times_even_where_the_document_tells_nothing_of_them() 
     assert len(ends) > 3
     assert ends == sorted(ends)
     assert found["svg_content"].startswith("<?xml")
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+def test_the_parts_make_up_the_text_whatever_a_prompt_says(kind: MediaKind) -> None:
+    parts: Object = {"type": "array", "items": thing(start=NUMBER, end=NUMBER, text=TEXT)}
+    heard = thing(text=TEXT, segments=parts, speakers={"type": "array", "items": TEXT})
+    input = {f"{kind}_url": "data:,", "prompt": "Names: Ann"}
+    for output in (heard, thing(transcript=heard)):
+        found: Any = made(output, input, seen=KNOWN, kinds=(kind,)).output
+        found = found.get("transcript", found)
+        assert " ".join(part["text"] for part in found["segments"]) == found["text"]
+        assert "Ann" not in found["text"]
+        assert found["speakers"] == ["SPEAKER_00"]
 
 
 def test_subtitles_in_a_text_are_subtitles() -> None:

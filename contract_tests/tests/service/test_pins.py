@@ -66,3 +66,19 @@ def test_outputs_of_the_settings_may_be_among_the_faults(place: Path) -> None:
         assert [url.endswith("_cat.png") for url in urls] == [True, False]
         listed = mock.http.get("/__falkit/health").json()["settings"]["faults"]
         assert listed == [f"output={place / 'cat.json'} endpoint={PAINT} times=1"]
+
+
+def test_neither_a_file_that_is_gone_nor_what_a_link_in_its_place_leads_to_is_answered(
+    place: Path,
+) -> None:
+    other = (place / "cat.png").rename(place / "other.png")
+    (place / "cat.png").write_bytes(sample("jpeg"))
+    settings = Settings(timing="instant", outputs={PAINT: place / "cat.json"})
+    with running(settings, catalog=Catalog.read([place / "fal"])) as mock:
+        (place / "cat.png").unlink()
+        for _ in ("gone", "a link"):
+            reply = mock.run({**PROMPT, "sync_mode": True}, PAINT)
+            assert mock.http.get(reply.json()["image"]["url"]).status_code == 404
+            assert "cat.png is there no more" in reply.headers["x-falkit-hint"]
+            (place / "cat.png").unlink(missing_ok=True)
+            (place / "cat.png").symlink_to(other)

@@ -121,6 +121,22 @@ def test_an_id_like_no_other_names_nothing() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("endpoint_id", "added"),
+    [
+        ("fal-ai/fast-lcm-diffusion/realtime", "fal-ai/fast-lcm-diffusion` fetches the model's"),
+        ("acme/chat/stream", "acme/chat` fetches the model's"),
+        # There is a document of the model: what isn't there may be one of its own.
+        (f"{FAST}/stream", f"{FAST}/stream` fetches its"),
+        ("acme/realtime", "acme/realtime` fetches its"),
+    ],
+)
+def test_what_is_added_for_a_stream_or_socket_is_its_model(endpoint_id: str, added: str) -> None:
+    unknown = Catalog.vendored().unknown(endpoint_id)
+    assert f"`falkit spec add {added} document" in str(unknown)
+    assert repr(endpoint_id) in str(unknown)
+
+
 def test_membership_goes_by_id() -> None:
     assert FAST in Catalog.vendored()
     assert "fal-ai/ltx-2" not in Catalog.vendored()

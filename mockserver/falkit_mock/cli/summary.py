@@ -21,6 +21,7 @@ from falkit_mock.core.events import (
 from falkit_mock.core.network import MEDIA, QUEUE, ROLES, RUN
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.gateway.gateway import EarlyEnd, Gateway
+from falkit_mock.outputs import kind_of_output
 from falkit_mock.service.billing import charge, entries
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog
@@ -83,6 +84,8 @@ class Summary:
         self._retried: dict[str, str] = {}
         # Results that were handed out, and files that were read.
         self._results = self._reads = 0
+        # Whether a job that is done has files; of a text there are none to read.
+        self._files = False
 
     def __call__(self, event: Event) -> None:
         """Count an event."""
@@ -94,6 +97,9 @@ class Summary:
                 if why in self._first_jobs or len(self._first_jobs) < _KEPT:
                     self._failed_jobs[why] += 1
                     self._first_jobs.setdefault(why, event.request_id)
+            case JobChanged(change="ended", error=None, cancelled=False) if not self._files:
+                endpoint = self._catalog.at(event.endpoint_id)
+                self._files = endpoint is None or kind_of_output(endpoint) is not None
             case DeliveryAttempted(delivery) if delivery.cause == "job":
                 # A resend and a trigger answer whoever asked for them.
                 self._count_delivery(delivery)
@@ -171,7 +177,7 @@ class Summary:
                 for (host, how), times in gateway.early_ends.most_common()
             ]
             lines += _bounded(ends, "  connections to")
-        if code and self._results and not self._reads:
+        if code and self._results and self._files and not self._reads:
             # The last, since whatever stands above may be why.
             lines += _wrapped(f"  {_UNREAD[self._service.settings.media_host]}")
         return "\n".join(lines)
@@ -289,12 +295,12 @@ def _bounded(lines: list[str], kind: str) -> list[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    """Break what is too long, at spaces alone, and leave off what would take a fourth line."""
+    """Break what is too long, at spaces alone, and leave off what would take a fifth line."""
     return wrap(
         text,
         _WIDTH,
         subsequent_indent="    ",
-        max_lines=3,
+        max_lines=4,
         placeholder=" …",
         break_long_words=False,
         break_on_hyphens=False,

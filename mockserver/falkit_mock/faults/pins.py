@@ -15,7 +15,7 @@ from falkit_spec.types import is_object
 
 # Bytes of a file of JSON, and such files in a folder or below it.
 _MOST_BYTES, _MOST_FILES, _MOST_FOLDERS = 8 << 20, 1000, 10_000
-# What is wanted of a rule that pins an output: no fault, but found, counted and kept as one.
+# Stands in a rule in place of a fault: an output is found, counted and kept as faults are.
 OUTPUT = Fault(
     "output",
     "output",
@@ -58,7 +58,7 @@ class Pin:
     """What a rule has endpoints answer: one output, or several in turn."""
 
     # As the rule has it: a file's or folder's path, or the output itself.
-    given: JSON
+    source: JSON
     fixtures: tuple[Fixture, ...]
     # The real path of the folder within which its files are; empty where the rule has the output.
     folder: str = ""

@@ -120,8 +120,8 @@ class Rulebook:
         # runs the mock has given, not of what comes by its control API.
         pins = (rule.pin.folder for rule in self._first if rule.pin is not None)
         self.folders = {*pins} - {""}
-        # What a rule is asked before it is taken, which raises RuleError.
-        self.judge: Callable[[Rule], object] = lambda rule: None
+        # Raises RuleError for a rule that no endpoint can follow, before it is taken.
+        self.validate: Callable[[Rule], object] = lambda rule: None
         self.reset()
 
     def reset(self) -> None:
@@ -129,7 +129,7 @@ class Rulebook:
         self.clear()
         self._count = 0
         for rule in self._first:
-            # Not judged: they were at the start, and what has changed since is told of by calls.
+            # Not validated: they were at the start, and calls tell what has changed since.
             self._keep(rule)
 
     def dump(self) -> dict[str, JSON]:
@@ -144,7 +144,7 @@ class Rulebook:
     def check(self, value: JSON) -> None:
         """Raise RuleError, which is a ValueError, if load() could not take this."""
         other = Rulebook(self._identity)
-        other.folders, other.judge = self.folders, self.judge
+        other.folders, other.validate = self.folders, self.validate
         other.load(value)
 
     def load(self, value: JSON) -> None:
@@ -153,7 +153,7 @@ class Rulebook:
             raise RuleError("rules", value, "isn't a table")
         read = [RuleState.read(item, self.folders) for item in _tables(value, "rules")]
         for kept in read:
-            self.judge(kept.rule)
+            self.validate(kept.rule)
         rules = {kept.id: kept for kept in read}
         named = OrderedDict(
             ((str(item.get("named")), str(item.get("key"))), RuleState.read(item))
@@ -209,7 +209,7 @@ class Rulebook:
 
     def _read(self, source: str | Mapping[str, JSON] | Rule) -> Rule:
         rule = source if isinstance(source, Rule) else Rule.read(source, self.folders)
-        self.judge(rule)
+        self.validate(rule)
         return rule
 
     def replace_all(self, sources: Sequence[str | Mapping[str, JSON]]) -> list[RuleState]:

@@ -203,7 +203,7 @@ class Rule:
         """Return the rule as a file or the control API has it."""
         what: Table = {"fault": self.fault.name}
         if self.pin is not None:
-            what = {"output": self.pin.given}
+            what = {"output": self.pin.source}
         return {**what, **self.matcher.table(self.fault), **dict(self.given)}
 
     def text(self) -> str:

@@ -6,7 +6,7 @@ from asyncio import to_thread
 
 from falkit_mock.core import NotJson, parse_body
 from falkit_mock.core.errors import application_not_found, too_many_values, too_much_kept
-from falkit_mock.core.jobs import Job, ModelRequest, RequestOptions
+from falkit_mock.core.jobs import Job, ModelRequest, ParsedRequest, Refused, RequestOptions
 from falkit_mock.core.limits import AT_ONCE, JSON_VALUES, REFUSED_AT_ONCE
 from falkit_mock.faults.rules import MARKS, NO_MAGIC
 from falkit_mock.hosts import SOCKET_INPUT, Host, RequestContext, authorize, unless_gone
@@ -19,6 +19,7 @@ from falkit_mock.service.guesses import guess, hint_of, may_be_endpoint
 from falkit_mock.service.outcomes import read_at_once, read_request
 from falkit_mock.service.service import Service
 from falkit_mock.service.workflows import EXECUTE, executed, execution
+from falkit_mock.settings import Settings
 from falkit_spec import JSON, Catalog, Endpoint
 from falkit_spec.streams import STREAM, WAYS, Workflow
 
@@ -55,16 +56,14 @@ async def read_model_request(
     if guessing:
         endpoint = guess(path, parsed_body)
         hint = hint_of(endpoint)
-    workflow, refusal, nodes = None, None, dict[str, Endpoint]()
+    workflow, refusal = None, None
     if executing:
         workflow, refusal = await to_thread(executed, parsed_body, len(body), service.settings)
     elif path.startswith(_WORKFLOWS) and endpoint is not None:
         workflow = endpoint.workflow
-    if workflow is not None:
-        nodes = await to_thread(_steps, workflow, catalog)
     request = ModelRequest(
         workflow=workflow,
-        nodes=nodes,
+        nodes=await to_thread(_steps, workflow, catalog) if workflow else {},
         path=path,
         app=app,
         endpoint=endpoint,
@@ -76,16 +75,18 @@ async def read_model_request(
         options=options,
         marked=bool(options.faults) or _LOWER in body or _UPPER in body or _TITLE in body,
     )
-    if refusal is not None:
-        request.checked = refusal
-        return request
-    if len(body) <= AT_ONCE:
-        if endpoint is None or (endpoint.has_model and len(body) <= REFUSED_AT_ONCE):
-            return request
-        request.checked = read_at_once(request, service.settings)
-    if request.checked is None:
-        request.checked = await to_thread(read_request, request, service.settings)
+    request.checked = refusal or await _checked(request, service.settings)
     return request
+
+
+async def _checked(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused | None:
+    """Check an input here, or in a thread if it may take long; None where it can wait."""
+    size, endpoint, checked = len(request.body), request.endpoint, None
+    if size <= AT_ONCE:
+        if endpoint is None or (endpoint.has_model and size <= REFUSED_AT_ONCE):
+            return None
+        checked = read_at_once(request, settings)
+    return checked or await to_thread(read_request, request, settings)
 
 
 def _steps(workflow: Workflow, catalog: Catalog) -> dict[str, Endpoint]:

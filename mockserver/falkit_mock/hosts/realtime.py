@@ -12,18 +12,18 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, cast
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Scope
 
 from falkit_fixtures import images
-from falkit_mock.core import NotJson, dumps, loads, parse_body
+from falkit_mock.core import NotJson, count, dumps, loads, parse_body
 from falkit_mock.core.errors import Unauthenticated
 from falkit_mock.core.limits import AT_ONCE, JSON_VALUES, UNPACKED_AT_ONCE
 from falkit_mock.hosts import MAX_BUFFERING, Host, RequestContext, authorize
 from falkit_mock.hosts.addresses import split_app
 from falkit_mock.hosts.fal_run import FalRun
 from falkit_mock.hosts.options import whole_number
-from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
-from falkit_mock.hosts.sockets import Inbox, inbox_of, post_of
+from falkit_mock.hosts.replies import AnyReply, Reply
+from falkit_mock.hosts.sockets import Conversation, Inbox, inbox_of, post_of
 from falkit_mock.service.files import OwnFile
 from falkit_mock.service.partials import is_picture
 from falkit_mock.service.service import Service
@@ -80,32 +80,11 @@ def _buffering(context: RequestContext) -> int | None:
     return None if text is None else whole_number(MAX_BUFFERING, text, _LEAST, _MOST)
 
 
-class _Socket(Reply):
-    """What a handshake is answered with that is taken."""
-
-    def __init__(self, inbox: Inbox, service: Service) -> None:
-        super().__init__(b"", 101, {REQUEST_ID: service.identity.reply_id()})
-        self._inbox = inbox
-        self._service = service
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take the handshake, and then read and answer until one of the two ends it."""
-        headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
-        await self._inbox.send({"type": "websocket.accept", "headers": headers})
-        reading = asyncio.ensure_future(self._inbox.read())
-        try:
-            await self._converse(scope)
-        finally:
-            reading.cancel()
-
-    async def _converse(self, scope: Scope) -> None:
-        raise NotImplementedError
+class _Socket(Conversation):
+    """A conversation that has errors and timings in it, too: JSON in text."""
 
     async def _tell(self, value: Mapping[str, JSON]) -> None:
         await self._inbox.send({"type": "websocket.send", "text": dumps(value).decode()})
-
-    async def _close(self, code: int = _NORMAL, reason: str = "") -> None:
-        await self._inbox.send({"type": "websocket.close", "code": code, "reason": reason})
 
 
 class _Refusal(_Socket):
@@ -154,11 +133,11 @@ class _Conversation(_Socket):
                     reason = str(error)
                     told: dict[str, JSON] = {"error": "INTERNAL_ERROR", "reason": reason}
                     await self._tell({"type": "x-fal-error", **told})
-                    await self._close()
+                    await self._close(_NORMAL)
                     return
         except TimeoutError:
             await self._tell(_IDLE)
-            await self._close()
+            await self._close(_NORMAL)
 
     async def _next(self) -> Message | None:
         """Return the next message, None at the end; raise TimeoutError if none comes in time."""
@@ -264,13 +243,13 @@ def _pack(value: Any) -> bytes:
 
 
 def _unpack(data: bytes) -> bytes:
-    count = 0
+    values = 0
 
     def counted(value: Any) -> Any:
         # Each list and object once it is whole, so that no more is made of a message's values.
-        nonlocal count
-        count += len(value)
-        if count > JSON_VALUES:
+        nonlocal values
+        values += len(value)
+        if values > JSON_VALUES:
             raise ValueError(f"it has more than {JSON_VALUES:,} values")
         return value
 
@@ -279,7 +258,8 @@ def _unpack(data: bytes) -> bytes:
     try:
         return dumps(_as_json(_msgpack().unpackb(data, raw=False, **bounds, **hooks)))
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise _BadInput(f"the message is no msgpack: {error or type(error).__name__}") from None
+        why = str(error) or type(error).__name__
+        raise _BadInput(f"the message is no msgpack: {why}") from None
 
 
 def _as_json(value: object) -> JSON:
@@ -306,9 +286,8 @@ def _reason(answer: JSON | NotJson, body: bytes, endpoint: Endpoint) -> str:
     if not is_array(detail):
         return str(detail or body.decode("utf-8", "replace"))[:1000]
     faults = [one for one in detail if is_object(one)]
-    many = "" if len(faults) == 1 else "s"
     title = endpoint.input_schema.get("title", "Input")
-    lines = [f"{len(faults)} validation error{many} for {title}"]
+    lines = [f"{count(len(faults), 'validation error')} for {title}"]
     for fault in faults[:20]:
         loc = fault.get("loc")
         lines.append(".".join(str(step) for step in (loc if is_array(loc) else [])[1:]))

@@ -12,6 +12,8 @@ from starlette.websockets import WebSocketClose
 from falkit_mock.core.errors import WireError
 from falkit_mock.hosts import SOCKET_INPUT, RequestContext
 from falkit_mock.hosts.addresses import find_address, speaks_websocket
+from falkit_mock.hosts.replies import REQUEST_ID, Reply
+from falkit_mock.service.service import Service
 
 # Where the scope of a handshake has its conversation.
 _HANDSHAKE = "falkit.handshake"
@@ -109,6 +111,31 @@ class Inbox:
             return {"type": "http.disconnect"}
 
         return receive
+
+
+class Conversation(Reply):
+    """What a handshake is answered with that is taken: all that follows on its connection."""
+
+    def __init__(self, inbox: Inbox, service: Service) -> None:
+        super().__init__(b"", 101, {REQUEST_ID: service.identity.reply_id()})
+        self._inbox = inbox
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take the handshake, and then read and answer until one of the two ends it."""
+        headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+        await self._inbox.send({"type": "websocket.accept", "headers": headers})
+        reading = asyncio.ensure_future(self._inbox.read())
+        try:
+            await self._converse(scope)
+        finally:
+            reading.cancel()
+
+    async def _converse(self, scope: Scope) -> None:
+        raise NotImplementedError
+
+    async def _close(self, code: int, reason: str = "") -> None:
+        await self._inbox.send({"type": "websocket.close", "code": code, "reason": reason})
 
 
 def post_of(scope: Scope) -> Scope:

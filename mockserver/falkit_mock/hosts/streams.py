@@ -16,6 +16,7 @@ from falkit_mock.faults.rules import Magic
 from falkit_mock.hosts import RequestContext, unless_gone
 from falkit_mock.hosts.faults import note_job
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Stream, outcome_reply
+from falkit_mock.outputs.openai import CHAT, RESPONSES
 from falkit_mock.service.inputs import in_pool
 from falkit_mock.service.outcomes import read_request
 from falkit_mock.service.partials import chunks, last, partials, response_events
@@ -26,8 +27,6 @@ from falkit_spec.types import Object, is_object
 
 # Seconds between the comments that keep a silent stream open (wire.md §3.3).
 KEEP_ALIVE = 15.0
-# What an OpenAI client puts behind the base URL that it is given.
-_CHAT, _RESPONSES = "/chat/completions", "/v1/responses"
 
 
 def is_streamed(request: ModelRequest) -> bool:
@@ -38,8 +37,8 @@ def is_streamed(request: ModelRequest) -> bool:
 
 
 def streams_openai(request: ModelRequest) -> bool:
-    """Tell whether a call is of what OpenAI's clients call, and asks for a stream."""
-    return request.path.endswith((_CHAT, _RESPONSES)) and request.input.get("stream") is True
+    """Tell whether a call is one of OpenAI's clients' that asks for a stream."""
+    return request.path.endswith((CHAT, RESPONSES)) and request.input.get("stream") is True
 
 
 async def streamed(
@@ -66,15 +65,15 @@ async def streamed(
         note_job(context, job)
         return outcome_reply(job, await service.outcome(job))
     note_job(context, job)
-    told = _Told(service, job, parsed, request)
+    events = _Events(service, job, parsed, request)
     # Those of a failure come too late to be headers, but for what falkit says of it.
     said = {name: text for name, text in outcome.headers.items() if outcome.ok or name == HINT}
     headers = {"cache-control": "no-store", **said, REQUEST_ID: job.id}
-    return Stream(told.events(), headers=headers, media_type="text/event-stream")
+    return Stream(events.sent(), headers=headers, media_type="text/event-stream")
 
 
-class _Told:
-    """What the caller of one stream is told, and when."""
+class _Events:
+    """The events of one stream, and when each is sent."""
 
     def __init__(
         self, service: Service, job: Job, parsed: ParsedRequest, request: ModelRequest
@@ -86,7 +85,7 @@ class _Told:
         # What OpenAI's clients call is streamed in OpenAI's own way.
         self._openai = streams_openai(request)
 
-    async def events(self) -> AsyncGenerator[bytes]:
+    async def sent(self) -> AsyncGenerator[bytes]:
         """Yield events over the time that the job runs; end the job if the caller hangs up."""
         service, job = self._service, self._job
         clock = service.clock
@@ -128,22 +127,21 @@ class _Told:
             run = await in_pool(service.outcomes.workflows.run, self._job.id, parsed, request)
             steps = run.events[:-1]
             return steps if outcome.ok or outcome.body == run.outcome.body else steps[:1]
-        ok = outcome.ok
-        success = (
-            outcome if ok else service.outcomes.workflows.would_be(self._job.id, parsed, request)
-        )
+        success = outcome
+        if not outcome.ok:
+            success = service.outcomes.workflows.would_be(self._job.id, parsed, request)
         output = parse_body(success.body)
         if not is_object(output):
             return ()
         if self._openai:
             events = self._openai_events(output)[:-1]
-            return events if outcome.ok else events[: len(events) // 2]
-        # In a thread, since it may have pictures to draw.
-        events = await to_thread(partials, output, parsed, self._job.id)
-        return events if ok else events[: len(events) // 2]
+        else:
+            # In a thread, since it may have pictures to draw.
+            events = await to_thread(partials, output, parsed, self._job.id)
+        return events if outcome.ok else events[: len(events) // 2]
 
     def _openai_events(self, output: Object) -> Sequence[Object]:
-        if self._request.path.endswith(_CHAT):
+        if self._request.path.endswith(CHAT):
             return chunks(output, self._parsed.input)
         return response_events(output)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import cast
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Scope, Send
 
 from falkit_mock.core import dumps
 from falkit_mock.core.errors import websocket_only
 from falkit_mock.hosts import SOCKET_INPUT, Host, RequestContext
 from falkit_mock.hosts.fal_run import FalRun, check_app
-from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
-from falkit_mock.hosts.sockets import Inbox, inbox_of, post_of
+from falkit_mock.hosts.replies import REQUEST_ID, AnyReply
+from falkit_mock.hosts.sockets import Conversation, Inbox, inbox_of, post_of
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
 
@@ -37,36 +36,23 @@ class WebSocketHost(Host):
         return _Conversation(inbox, self._app, self._service)
 
 
-class _Conversation(Reply):
-    """What a good handshake is answered with: all that follows on its connection."""
+class _Conversation(Conversation):
+    """Inputs as text, and each one's reply as messages, in the order of the inputs."""
 
     def __init__(self, inbox: Inbox, app: ASGIApp, service: Service) -> None:
-        super().__init__(b"", 101, {REQUEST_ID: service.identity.reply_id()})
-        self._inbox = inbox
+        super().__init__(inbox, service)
         self._app = app
-        self._service = service
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one input after the other, in their order, until the caller hangs up."""
+    async def _converse(self, scope: Scope) -> None:
         inbox = self._inbox
-        headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
-        await inbox.send({"type": "websocket.accept", "headers": headers})
-        reading = asyncio.ensure_future(inbox.read())
-        try:
-            while message := await inbox.next():
-                text = message.get("text")
-                if text is None:
-                    reason = "send the input as JSON, in a text message"
-                    await inbox.send(
-                        {"type": "websocket.close", "code": _JSON_ONLY, "reason": reason}
-                    )
-                    return
-                frames = _Frames(inbox.send, self._service)
-                # Halves of characters can't come: a text message is UTF-8.
-                receive = inbox.body(cast(str, text).encode())
-                await self._app(post_of(scope), receive, frames)
-        finally:
-            reading.cancel()
+        while message := await inbox.next():
+            text = message.get("text")
+            if text is None:
+                await self._close(_JSON_ONLY, "send the input as JSON, in a text message")
+                return
+            frames = _Frames(inbox.send, self._service)
+            # Halves of characters can't come: a text message is UTF-8.
+            await self._app(post_of(scope), inbox.body(cast(str, text).encode()), frames)
 
 
 class _Frames:

@@ -33,6 +33,7 @@ _MOST_REPAIRED = 100
 _MOST_FIELDS = 500
 """So many of an input's fields are looked at."""
 _TAKES: Mapping[Kind | None, float] = {"model": 30.0, "weights": 150.0}
+"""Seconds of a clip that take as long to make as a file of a kind; of others 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Plan:
     scales: bool
     shown: Object
     """The document's example of a file."""
+    usual: Object
+    """The defaults of the input's fields."""
     example: Step
     """Writes the document's example of an output, with files of our own."""
     hint: str | None
@@ -73,23 +76,22 @@ def output_of(
     details: bool = False,
 ) -> Made:
     """Write the output of a request that succeeds; the same for the same request and id."""
-    endpoint, input = parsed.endpoint, parsed.input
+    endpoint = parsed.endpoint
     plan = _PLANS.get(endpoint) or _plan(endpoint)
     figures = _figures(plan, parsed, seen)
     draft = Draft(
         endpoint.id,
         request_id,
         parsed.digest,
-        input,
+        parsed.input,
         figures,
         identity,
         media_base,
         run,
         details,
         files=[],
-        hints=[],
+        hints=figures.hints,
     )
-    draft.hints = figures.hints
     output = plan.write(draft)
     draft.counted()
     if output is MISSING or not endpoint.is_valid_output(output):
@@ -105,7 +107,7 @@ def _plan(endpoint: Endpoint) -> Plan:
     planner = Planner(endpoint)
     names = tuple(islice(ordered(endpoint.input_schema), _MOST_FIELDS))
     spelt = words(endpoint.id.partition("/")[2])
-    scales = any(word.startswith(("upscal", "superres", "esrgan", "super")) for word in spelt)
+    scales = any(word.startswith(("upscal", "super", "esrgan")) for word in spelt)
     write = shape_of(endpoint.id) or planner.plan()
     hint, example = None, endpoint.example_output()
     if exampled := planner.exampled:
@@ -116,6 +118,7 @@ def _plan(endpoint: Endpoint) -> Plan:
         fields_of(names, scales) if names else None,
         scales,
         dict(file_in(example)),
+        endpoint.with_defaults({}),
         ours(example, (), planner.makes),
         hint,
         planner.makes if planner.makes in planner.kinds else next(iter(planner.kinds), None),
@@ -126,7 +129,7 @@ def _plan(endpoint: Endpoint) -> Plan:
 def _figures(plan: Plan, parsed: ParsedRequest, seen: Seen) -> Figures:
     input = parsed.input
     fields = plan.fields or fields_of(tuple(islice(input, _MOST_FIELDS)), plan.scales)
-    return Figures(input, fields, parsed.media, parsed.video, seen, plan.shown)
+    return Figures(input, fields, parsed.media, parsed.video, seen, plan.shown, plan.usual)
 
 
 def workload_of(parsed: ParsedRequest) -> Workload:

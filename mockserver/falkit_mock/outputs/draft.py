@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -32,7 +32,7 @@ Step: TypeAlias = "Callable[[Draft], JSON | Missing]"
 # The largest file that is put into an output as a data URI.
 INLINE = 8 * 1024 * 1024
 _THUMBNAIL = 512
-# Kinds on which the input's picture is shown, and pictures that may have no ground.
+# Kinds that show the input's picture, and formats of pictures that can be transparent.
 _PICTURED = frozenset(("image", "video", "model", "archive"))
 _CLEAR = frozenset(("png", "webp", "avif", "gif", "svg"))
 
@@ -75,6 +75,8 @@ class Draft:
     sized: bool = False
     """Whether the size of one of them is to be told."""
     hints: list[str] = field(default_factory=list[str])
+    timed: bool = False
+    """Whether the output tells what is said when."""
     row: Row | None = None
     """The part of a spoken text that is being written."""
 
@@ -91,16 +93,15 @@ class Draft:
     @cached_property
     def seed(self) -> int:
         """The input's seed, else one that follows from the request."""
-        given = self.input.get("seed")
-        if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
-            return given
+        seed = self.input.get("seed")
+        if isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0:
+            return seed
         return int.from_bytes(blake2b(self.request_id.encode(), digest_size=4).digest()) >> 1
 
     @cached_property
     def text(self) -> str:
         """A made-up text; the same for the same input and seed."""
-        given = self.input.get("seed")
-        return made_up(f"{self.digest} {given}", self._words)
+        return made_up(f"{self.digest} {self.input.get('seed')}", self._words)
 
     @property
     def _words(self) -> int:
@@ -138,14 +139,13 @@ class Draft:
         """Add a file of a format to the output; `name` is what it is called, without the format.
 
         `like` is "small" for a thumbnail, "frames" for an archive of a clip's frames, "mask", or
-        "clear" for what stands on no ground.
+        "clear" for a transparent background.
         """
         place, figures = len(self.files), self.figures
         called = f"{name}_{place}.{format}" if place else f"{name}.{format}"
         path = self.identity.file_path(self.request_id, called, place)
-        wanted = Wanted(
-            format, self.endpoint_id, self.request_id, self.digest, place, *self._like(kind, like)
-        )
+        about = partial(Wanted, format, self.endpoint_id, self.request_id, self.digest, place)
+        wanted = self._measured(about, kind, like)
         if figures.seen.small and kind in _PICTURED:
             wanted = replace(wanted, picture=figures.seen.small)
         if kind == "image" and like == "mask":
@@ -169,28 +169,29 @@ class Draft:
             made = replace(made, fps=whole(fps), frames=self.figures.frames_at(fps))
         sizes = [f"{one.width}x{one.height}" for one in (wanted, made)]
         if sizes[0] != sizes[1]:
-            self.hints.append(f"{made.format}: made as {sizes[1]}, for want of {sizes[0]}")
+            self.hints.append(f"{made.format}: made as {sizes[1]}, not {sizes[0]}")
         return made
 
-    def _like(self, kind: Kind, like: str) -> tuple[int, int, float, int, bool, float, int, int]:
-        """Return width, height, fps, frames, sound, seconds, rate and channels of a file."""
+    def _measured(self, about: Callable[..., Wanted], kind: Kind, like: str) -> Wanted:
+        """Describe a file as large and as long as the input asks for."""
         figures = self.figures
         if kind == "video":
             if (video := figures.video) is not None:
-                size = (video.width, video.height)
-                return (*size, video.fps, video.frames, video.audio, 0, 0, 1)
-            return (*figures.video_size, figures.fps, figures.frames, figures.sound, 0, 0, 1)
+                return about(video.width, video.height, video.fps, video.frames, video.audio)
+            # In this order, in which hints about them are told.
+            size, fps, frames = figures.video_size, figures.fps, figures.frames
+            return about(*size, fps=fps, frames=frames, sound=figures.sound)
         if kind == "image":
             size = figures.image_size
-            return (*(_small(size) if like == "small" else size), 0, 0, False, 0, 0, 1)
+            return about(*(_small(size) if like == "small" else size))
         if kind == "audio":
-            seconds, rate = figures.sound_seconds, figures.sample_rate
-            return 0, 0, 0, 0, False, seconds, rate, figures.channels
+            rate, channels = figures.sample_rate, figures.channels
+            return about(seconds=figures.sound_seconds, rate=rate, channels=channels)
         if kind == "document":
-            return 0, 0, 0, 0, False, figures.heard_seconds, 0, 1
+            return about(seconds=figures.heard_seconds)
         if like == "frames":
-            return (*figures.video_size, 0, figures.frames, False, 0, 0, 1)
-        return 0, 0, 0, 0, False, 0, 0, 1
+            return about(*figures.video_size, frames=figures.frames)
+        return about()
 
     def counted(self) -> None:
         """Tell the files of how many each is one."""
@@ -200,18 +201,22 @@ class Draft:
 
     def fill(self, make: Callable[[Wanted | Given], bytes]) -> None:
         """Write what only the files' bytes tell; blocks."""
-        hints = self.hints
         for file in self.files:
             if file.holder is None or not (file.sized or self.inline):
                 continue
-            data = make(file.given or file.wanted)
+            try:
+                data = make(file.given or file.wanted)
+            except FileNotFoundError as error:
+                # The user's own, which was there when an output named it: 404, too.
+                self.hints.append(f"sync_mode: {error.args[0]} is there no more")
+                continue
             if file.sized:
                 file.holder["file_size"] = len(data)
             if self.inline and len(data) <= INLINE:
                 data_uri = f"data:{file.media_type};base64,{base64.b64encode(data).decode()}"
                 file.holder["url"] = data_uri
             elif self.inline:
-                hints.append(f"sync_mode: {len(data)} bytes are served by URL all the same")
+                self.hints.append(f"sync_mode: {len(data)} bytes are served by URL all the same")
 
 
 def _said(content: JSON) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 from falkit_mock.outputs.kinds import FORMATS, Kind, words
 
-Names = tuple[str, ...]
+Names: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Fields:
     batches: Names
     """Lists of which each item makes a file, where no field counts."""
     modes: Names
-    grounds: Names
-    """What says whether a picture stands on no ground."""
+    backgrounds: Names
+    """What says whether a picture has a transparent background."""
     settings: Names
     """Objects with fields of these kinds in them, as `audio_setting`."""
 
@@ -98,16 +99,25 @@ _SOUNDS = frozenset(
 _SILENCES = frozenset(("mute", "muted", "no_audio", "remove_audio", "silent", "strip_audio"))
 _VOICES = frozenset(("voice", "voices", "speaker", "speakers"))
 _SHOTS = frozenset(("shots", "shot", "prompts", "multi", "scenes", "clips", "segments"))
+_SURE_FACTORS = ("upscale_factor", "scale_factor", "upscaling_factor")
 _FACTORS = (
-    *("upscale_factor", "scale_factor", "upscaling_factor", "scaling_factor", "scale"),
-    *("factor", "upscale", "magnification", "resize_factor", "desired_increase", "scale_ratio"),
+    *_SURE_FACTORS,
+    *(
+        "scaling_factor",
+        "scale",
+        "factor",
+        "upscale",
+        "magnification",
+        "resize_factor",
+        "desired_increase",
+        "scale_ratio",
+    ),
 )
 
 
 @lru_cache(maxsize=2048)
-def fields_of(names: Iterable[str], scales: bool) -> Fields:
+def fields_of(names: Names, scales: bool) -> Fields:
     """Find the fields of an input that say what comes out; `scales` where it is an upscaler."""
-    names = tuple(names)
     there = frozenset(names)
 
     def known(listed: Iterable[str]) -> Names:
@@ -122,7 +132,7 @@ def fields_of(names: Iterable[str], scales: bool) -> Fields:
         ]
         return tuple(sorted(found, key=lambda name: (name not in wanted, len(words(name)))))
 
-    factors = known(_FACTORS if scales else _FACTORS[:3])
+    factors = known(_FACTORS if scales else _SURE_FACTORS)
     formats = tuple(
         name
         for name in names
@@ -165,6 +175,8 @@ def fields_of(names: Iterable[str], scales: bool) -> Fields:
         shots=tuple(name for name in names if not _SHOTS.isdisjoint(words(name))),
         batches=known(("texts", "prompts")),
         modes=tuple(name for name in names if words(name)[-1:] == ["mode"]),
-        grounds=known(("background", "transparent_background", "transparent", "remove_background")),
+        backgrounds=known(
+            ("background", "transparent_background", "transparent", "remove_background")
+        ),
         settings=tuple(n for n in names if words(n)[-1:] in (["setting"], ["settings"])),
     )

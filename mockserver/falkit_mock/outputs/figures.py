@@ -77,6 +77,8 @@ class Figures:
     seen: Seen = NOTHING_SEEN
     shown: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     """The document's example of the file, for what nothing else says."""
+    usual: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    """What the input's fields are where nobody gives them."""
     hints: list[str] = field(default_factory=list[str])
     """What is asked for and can't be had."""
 
@@ -106,7 +108,7 @@ class Figures:
     def _bounded(self, what: str, asked: Size, made: Size) -> Size:
         if asked != made:
             sizes = [f"{width}x{height}" for width, height in (made, asked)]
-            self._hint(f"{what}: made as {sizes[0]}, for want of {sizes[1]}")
+            self._hint(f"{what}: made as {sizes[0]}, not {sizes[1]}")
         return made
 
     def _hint(self, hint: str) -> None:
@@ -128,8 +130,8 @@ class Figures:
 
     @property
     def clear(self) -> bool:
-        """Whether pictures are to stand on no ground."""
-        for name in self.fields.grounds:
+        """Whether pictures are to have a transparent background."""
+        for name in self.fields.backgrounds:
             if (said := self.input.get(name)) is True or said == "transparent":
                 return True
         return False
@@ -254,6 +256,11 @@ class Figures:
         return ""
 
     @property
+    def said(self) -> str:
+        """The text that is to be spoken; a prompt beside a sound or clip is none."""
+        return self.text if self._speaks or not self.kinds & {"audio", "video"} else ""
+
+    @property
     def _speaks(self) -> bool:
         return not _SPOKEN.isdisjoint(self.fields.texts)
 
@@ -266,10 +273,18 @@ class Figures:
 
     @property
     def _asked_seconds(self) -> float | None:
-        if (asked := self._shots) or (asked := self._first(self.fields.seconds)):
+        if asked := self._shots:
             return asked
-        if asked := self._first(self.fields.milliseconds):
-            return asked / 1000
+        ended = self._ended
+        # An end goes before a length that is only the default.
+        for names, by in ((self.fields.seconds, 1), (self.fields.milliseconds, 1000)):
+            said = [n for n in names if not ended or self.input.get(n) != self.usual.get(n)]
+            if asked := self._first(tuple(said)):
+                return asked / by
+        return ended
+
+    @property
+    def _ended(self) -> float | None:
         for start, end in self.fields.ends:
             at = [seconds_in(self.input.get(name)) for name in (start, end)]
             if at[1] and (length := at[1] - (at[0] or 0.0)) > 0:

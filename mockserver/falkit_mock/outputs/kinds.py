@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
@@ -145,6 +145,11 @@ def words(name: str) -> list[str]:
     return [word.lower() for word in _WORDS.findall(name)]
 
 
+def words_of(names: Sequence[str]) -> list[str]:
+    """Return the words of the innermost of some names, which comes first; none of no names."""
+    return words(names[0]) if names else []
+
+
 def _said(name: str, table: Mapping[str, Kind]) -> Kind | None:
     for word in reversed(words(name)):
         if kind := table.get(word) or table.get(word.removesuffix("s")):
@@ -278,8 +283,8 @@ def kind_of(endpoint_id: str, fields: frozenset[str]) -> str:
     return "image"
 
 
-def clears_ground(name: str) -> bool:
-    """Tell whether an id, or a field's name, says that pictures are taken from their ground."""
+def removes_background(name: str) -> bool:
+    """Tell whether an id, or a field's name, says that backgrounds are removed."""
     spelt = set(words(name))
     if "background" in spelt:
         return not spelt.isdisjoint(("remove", "removal", "remover", "removed"))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
-from typing import TypeAlias
 
 from falkit_mock.outputs.draft import Draft, Step
 from falkit_mock.outputs.kinds import words
 from falkit_mock.outputs.measures import Size
+from falkit_mock.outputs.texts import noise
+from falkit_mock.outputs.values import Figure
 from falkit_spec import JSON
 from falkit_spec.types import Object, is_number
 
@@ -32,7 +32,6 @@ _LENGTHS = {"translation": 3, "position": 3, "rotation": 4, "quaternion": 4}
 _SIZES = frozenset(("size", "dimensions", "resolution"))
 _VECTOR, _RATE, _MOST_WAVE = 128, 10, 10_000
 _BITRATE = 128_000
-Figure: TypeAlias = Callable[[Draft], float]
 
 
 def likely(schema: Object, names: Sequence[str]) -> Step | None:
@@ -113,10 +112,8 @@ def _listed(spelt: set[str], schema: Object) -> Callable[[Draft], list[float]] |
     if "seeds" in spelt:
         return lambda draft: [draft.seed + place for place in range(draft.figures.count)]
     if spelt & _BOXES:
-        # From a corner to the opposite one, unless a centre and a size are said.
-        centred = "cxcywh" in str(schema.get("description")) or "cx" in str(
-            schema.get("description")
-        )
+        # From a corner to the opposite one, unless a centre and a size are said (`cxcywh`).
+        centred = "cx" in str(schema.get("description"))
         parts = (0.5, 0.5, 0.5, 0.5) if centred else (0.25, 0.25, 0.75, 0.75)
         return lambda draft: [
             part * side for part, side in zip(parts, sides(draft) * 2, strict=True)
@@ -155,9 +152,6 @@ def _wave(draft: Draft) -> list[float]:
 
 
 def _vector(draft: Draft) -> list[float]:
-    noise = b"".join(
-        blake2b(f"{draft.digest} {part}".encode(), digest_size=64).digest()
-        for part in range(_VECTOR // 64)
-    )
-    long = math.sqrt(sum((byte - 127.5) ** 2 for byte in noise))
-    return [(byte - 127.5) / long for byte in noise]
+    numbers = noise(draft.digest, _VECTOR)
+    long = math.sqrt(sum((byte - 127.5) ** 2 for byte in numbers))
+    return [(byte - 127.5) / long for byte in numbers]

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from typing import TypeAlias
 
 from falkit_spec import JSON
+from falkit_spec.lookup import SIZES
 from falkit_spec.types import is_array, is_finite, is_number, is_object
 
 Size: TypeAlias = tuple[int, int]
 
-# fal's names for sizes.
-SIZES: Mapping[str, Size] = {
-    "square_hd": (1024, 1024),
-    "square": (512, 512),
-    "portrait_4_3": (768, 1024),
-    "portrait_3_4": (768, 1024),
-    "portrait_3_2": (768, 1152),
-    "portrait_16_9": (576, 1024),
-    "landscape_4_3": (1024, 768),
-    "landscape_3_2": (1152, 768),
-    "landscape_16_9": (1024, 576),
-}
 _RATIOS = {
     "square": 1.0,
     "landscape": 16 / 9,
@@ -42,7 +30,6 @@ MOST_VIDEO_SIDE, LEAST_SIDE = 4096, 16
 MOST_SECONDS, LEAST_SECONDS = 600.0, 0.1
 MOST_FPS = 60.0
 MOST_FILES = 64
-
 
 _NUMBER = re.compile(
     r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*(s|secs?|seconds?|fps|ms|min|minutes?|k?hz)?\s*", re.I

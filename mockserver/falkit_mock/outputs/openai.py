@@ -11,8 +11,12 @@ from falkit_mock.outputs.draft import Draft
 from falkit_mock.outputs.texts import tokens
 from falkit_spec.types import JSON, Object, is_array, is_number
 
+CHAT, RESPONSES = "/chat/completions", "/v1/responses"
+"""How the paths end that OpenAI's clients call; the answers of both may be streams."""
 # As many dimensions as the model has that is mostly asked for; and numbers in an answer at most.
 _DIMENSIONS, _MOST_NUMBERS = 1536, 500_000
+# As many texts as OpenAI takes at once.
+_MOST_TEXTS = 2048
 
 
 def shape_of(endpoint_id: str) -> Callable[[Draft], Object] | None:
@@ -73,12 +77,15 @@ def _embeddings(draft: Draft) -> Object:
     given = draft.input.get("input")
     # A list of numbers is one text, as tokens.
     several = is_array(given) and not any(map(is_number, given))
-    texts = [str(one) for one in given] if several and is_array(given) else [str(given)]
+    listed = given if several and is_array(given) else [given]
+    texts = [str(one) for one in listed[:_MOST_TEXTS]]
+    if len(listed) > _MOST_TEXTS:
+        draft.hints.append(f"embeddings: of {_MOST_TEXTS:,} texts, not {len(listed):,}")
     asked = draft.input.get("dimensions")
     wanted = asked if isinstance(asked, int) and 0 < asked <= 8192 else _DIMENSIONS
     count = max(min(wanted, _MOST_NUMBERS // max(len(texts), 1)), 1)
     if count < wanted:
-        draft.hints.append(f"embeddings: {count} dimensions each, for want of {wanted}")
+        draft.hints.append(f"embeddings: {count} dimensions each, not {wanted}")
     inline = draft.input.get("encoding_format") == "base64"
     data: list[JSON] = []
     for place, text in enumerate(texts):
@@ -108,7 +115,7 @@ def _created(draft: Draft) -> int:
 
 
 _SHAPES: Mapping[str, Callable[[Draft], Object]] = {
-    "/chat/completions": _chat_completion,
-    "/v1/responses": _response,
+    CHAT: _chat_completion,
+    RESPONSES: _response,
     "/v1/embeddings": _embeddings,
 }

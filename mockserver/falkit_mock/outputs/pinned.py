@@ -1,12 +1,12 @@
-"""Where in an output files are, by its document: for outputs that are given and not made."""
+"""Where the files in a pinned output are, by its endpoint's document."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from falkit_mock.outputs.kinds import words
-from falkit_mock.outputs.reading import branches, chosen, given, type_of
+from falkit_mock.outputs.kinds import words_of
+from falkit_mock.outputs.reading import branches, chosen, example_of, type_of
 from falkit_mock.outputs.shapes import is_file, is_file_text
 from falkit_spec import JSON, Endpoint
 from falkit_spec.media import Place
@@ -34,7 +34,7 @@ class FilePlace:
 def file_places(endpoint: Endpoint, output: JSON) -> list[FilePlace]:
     """Return the files of an output; where the document says nothing, names do."""
     root = endpoint.output_schema
-    return [*_Reader(root).read(output, root, (), given(root, None), ())]
+    return [*_Reader(root).read(output, root, (), example_of(root, None), ())]
 
 
 # Where the document doesn't know a field, `model` may be anything.
@@ -43,8 +43,8 @@ _SURE = frozenset(("url", "urls", "uri", "uris"))
 
 def _is_file(names: Sequence[str], schema: Object, example: JSON) -> bool:
     if not schema:
-        return not _SURE.isdisjoint(words(names[0] if names else "")[-1:])
-    return is_file_text(names, schema, given(schema, example))
+        return not _SURE.isdisjoint(words_of(names)[-1:])
+    return is_file_text(names, schema, example_of(schema, example))
 
 
 class _Reader:
@@ -75,7 +75,7 @@ class _Reader:
     ) -> Iterator[FilePlace]:
         part = max(parts, key=lambda one: len(ordered(one).keys() & value.keys()))
         fields, more = ordered(part), part.get("additionalProperties")
-        example = given(part, example)
+        example = example_of(part, example)
         url = value.get("url")
         is_one = isinstance(url, str) and (is_file(part) or not fields)
         if is_one and url:
@@ -96,7 +96,7 @@ class _Reader:
         place: Place,
     ) -> Iterator[FilePlace]:
         part = chosen([one for one in parts if type_of(one) in (None, "array")] or [{}], self._root)
-        example, firsts = given(part, example), part.get("prefixItems")
+        example, firsts = example_of(part, example), part.get("prefixItems")
         for number, one in enumerate(value):
             node = part.get("items", {})
             if is_array(firsts) and number < len(firsts):

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from falkit_mock.outputs import lists
 from falkit_mock.outputs.draft import MISSING, Draft, Missing, Step
 from falkit_mock.outputs.kinds import (
     Kind,
-    clears_ground,
     kind_made,
     kind_of,
     makes_vectors,
+    removes_background,
     words,
+    words_of,
 )
 from falkit_mock.outputs.likely import likely, numbers
-from falkit_mock.outputs.lists import TIMED, is_of_rows, row, rows_of, several
 from falkit_mock.outputs.reading import (
     branches,
     chosen,
-    given,
+    example_of,
     least,
     refs_of,
+    required_of,
     says,
     type_of,
     within,
@@ -38,8 +40,7 @@ from falkit_mock.outputs.shapes import (
 )
 from falkit_mock.outputs.usual import USUAL
 from falkit_mock.outputs.values import (
-    Asks,
-    Echo,
+    OptionalOutputs,
     boolean,
     echoed,
     language,
@@ -51,6 +52,9 @@ from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import Object, copy_json, is_array, is_number, is_object
 
 _DEEPEST, _MOST_NODES, _MOST_ITEMS = 10, 2000, 64
+_LANGUAGES = frozenset(("language", "languages"))
+# Kinds of which an input asks for several files.
+_COUNTED = frozenset(("image", "video", "audio"))
 
 
 class Planner:
@@ -62,22 +66,24 @@ class Planner:
     def __init__(self, endpoint: Endpoint) -> None:
         self._root = endpoint.output_schema
         self._inputs = ordered(endpoint.input_schema)
-        self._asks = Asks(self._inputs, endpoint.input_schema)
+        self._optional = OptionalOutputs(self._inputs, endpoint.input_schema)
         fields = frozenset(self._inputs)
         self.makes: Kind = kind_made(endpoint.category, endpoint.id, fields)
         self._kind = kind_of(endpoint.id, fields)
-        self._clears, self._vectors = clears_ground(endpoint.id), makes_vectors(endpoint.id)
+        self._removes, self._vectors = removes_background(endpoint.id), makes_vectors(endpoint.id)
         self._nodes = 0
+        self._rows = False
         self.exampled: list[str] = []
         self.kinds: list[Kind] = []
 
     def plan(self) -> Step:
         """Return what writes an output."""
-        example = given(self._root, None)
+        example = example_of(self._root, None)
         if not example and type_of(self._root) in (None, "object") and not says(self._root):
             # As of models that stream, or answer bytes.
             self._root = USUAL[self._kind]
-        return self._value(self._root, (), example, frozenset())
+        step = self._value(self._root, (), example, frozenset())
+        return lists.times_told(step) if self._rows else step
 
     def _value(
         self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
@@ -91,7 +97,7 @@ class Planner:
         values = schema.get("enum")
         if is_array(values) and values:
             value = example if example in values else values[0]
-            if "language" in words(names[0].removesuffix("s") if names else ""):
+            if not _LANGUAGES.isdisjoint(words_of(names)):
                 return language(values)
             if "assistant" in values:
                 # Of all roles it is the one that answers.
@@ -127,8 +133,7 @@ class Planner:
         fields = ordered(schema)
         if not fields:
             return self._map(schema, names, example, above)
-        listed = schema.get("required")
-        required = listed if is_array(listed) else []
+        required = required_of(schema)
         steps = [
             (name, step)
             for name, node in fields.items()
@@ -163,7 +168,7 @@ class Planner:
         needed = name in required
         other = None if needed else _always(None) if nullable else _always(MISSING)
         shown = of_object.get(name) if is_object(of_object) else None
-        example = given(schema, shown)
+        example = example_of(schema, shown)
         if other is not None and ((refs | inner) & above or len(names) >= _DEEPEST - 2):
             # A schema within itself ends somewhere.
             return _always(copy_json(schema["default"])) if "default" in schema else other
@@ -172,13 +177,11 @@ class Planner:
         if other is None:
             return step
         kind = type_of(part)
-        if kind in ("object", "array") or is_file_text((name,), part, example):
-            wanted = self._asks.by(name)
-            if wanted is None:
-                return other if "debug" in words(name) else step
-            return lambda draft: step(draft) if wanted(draft.input) else other(draft)
-        if kind == "string" and (asked := self._asks.by(name)):
+        usual = kind in ("object", "array") or is_file_text((name,), part, example)
+        if (usual or kind == "string") and (asked := self._optional.condition(name)):
             return lambda draft: step(draft) if asked(draft.input) else other(draft)
+        if usual:
+            return other if "debug" in words(name) else step
         known = (
             name in self._inputs
             or "timings" in words(name)
@@ -193,12 +196,13 @@ class Planner:
     def _file(
         self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]
     ) -> Step:
-        shown = example if is_object(example) and "url" in example else {}
+        # Of a list of files the first shows what all are.
+        one = example[0] if is_array(example) and example else example
+        shown = one if is_object(one) and "url" in one else {}
         file = self._file_step(names, example, schema)
         # What is told beside its URL is of this file.
         makes, self.makes = self.makes, file.kind
-        listed = schema.get("required")
-        required = listed if is_array(listed) else []
+        required = required_of(schema)
         parts: list[Part] = []
         for name, node in ordered(schema).items():
             if name == "file_data":
@@ -216,10 +220,10 @@ class Planner:
     def _file_step(
         self, names: Sequence[str], example: JSON, schema: Object | None = None
     ) -> FileStep:
-        """Return what adds a file; of an endpoint that clears the ground it has none."""
+        """Return what adds a file; of one that removes backgrounds it has none."""
         file = FileStep.of(names, example, self.makes, schema)
         self.kinds.append(file.kind)
-        if self._clears and file.kind == "image" and not file.like:
+        if self._removes and file.kind == "image" and not file.like:
             return replace(file, like="clear")
         return replace(file, usual="svg") if self._vectors and file.named_no_format else file
 
@@ -229,14 +233,14 @@ class Planner:
         """Return what writes an object whose fields the document doesn't name."""
         node = schema.get("additionalProperties")
         inner = resolve(node, self._root) if is_object(node) else {}
-        if "timings" in words(names[0] if names else ""):
+        if "timings" in words_of(names):
             return _timings
         if inner:
             of = example if is_object(example) else {}
             keys: dict[str, Sequence[str]] = {key: (key, *names) for key in [*of][:_MOST_ITEMS]}
             if is_file(inner):
                 keys = keys or {self.makes: names}
-            part = chosen(branches(inner, self._root)[0], self._root)
+            part = self._branch(inner)
             steps = [(key, self._value(part, at, of.get(key), above)) for key, at in keys.items()]
             return lambda draft: {
                 key: value for key, step in steps if (value := step(draft)) is not MISSING
@@ -250,48 +254,32 @@ class Planner:
         if is_array(firsts) and firsts:
             return self._tuple(firsts, names, example, above)
         node = schema.get("items", {})
-        item, refs = resolve(node, self._root), refs_of(node)
-        part = chosen(branches(item, self._root)[0], self._root)
+        part, refs = self._branch(node), refs_of(node)
+        if refs & above:
+            return _always([])
+        above = above | refs
         few, many = (schema.get(key) for key in ("minItems", "maxItems"))
         low = int(few) if is_number(few) else 0
         high = min(int(many), _MOST_ITEMS) if is_number(many) else _MOST_ITEMS
         first = example[0] if is_array(example) and example else None
-        spelt = words(names[0] if names else "")
-        if refs & above:
-            return _always([])
-        above = above | refs
         if (timed := self._timed(part, names, first, above, low)) is not None:
             return timed
-        if not example and (part == {} or type_of(part) in ("number", "integer")):
-            listed = numbers(spelt, schema, part)
-            if listed is not None:
-                return listed
+        counts = not example and (part == {} or type_of(part) in ("number", "integer"))
+        if counts and (listed := numbers(words_of(names), schema, part)) is not None:
+            return listed
         described = schema.get("description")
         if is_file(part) and described:
             part = {**part, "description": described}
-        files = is_file(part) or (
-            type_of(part) == "string" and is_file_text(names, part, first or given(part, None))
-        )
-        if files or (type_of(part) == "boolean" and "nsfw" in spelt):
-            step = self._value(part, names, first if not is_file(part) else example, above)
-            # Of textures, say, there is one each, however many pictures are asked for.
-            each = len(names) == 1 and (not files or self._counted(names, part, example))
-            return several(step, low, high, each)
-        bare = type_of(part) in (None, "object") and not says(part)
-        if bare and example is None and is_file_text(names, {}, None):
-            # What the items are isn't said, only what they are called.
-            return several(self._anything(names, None), low, high, True)
+        if (item := self._counted(part, names, example, first, above)) is not None:
+            return lists.several(item[0], low, high, item[1])
         if not part:
             return self._shown(names, example) if is_array(example) else _always([])
-        if (
-            is_array(example)
-            and example
-            and type_of(part) != "object"
-            and not text(part, names, True)
-        ):
+        plain = is_array(example) and example and type_of(part) != "object"
+        if plain and not text(part, names, True):
             return self._echoed(schema, names, self._shown(names, example))
         step = self._value(part, names, first, above)
-        return self._echoed(schema, names, several(step, low, high, False))
+        step = lists.several(step, low, high, False, lists.counting(names, self._inputs))
+        return self._echoed(schema, names, step)
 
     def _timed(
         self, part: Object, names: Sequence[str], first: JSON, above: frozenset[str], low: int
@@ -299,36 +287,57 @@ class Planner:
         """Return what writes a list of what is said when; None for any other list."""
         name = names[0] if names else ""
         spelt = words(name)
-        if is_of_rows(part, self._root, spelt):
+        if lists.is_of_rows(part, self._root):
             step = self._value(part, names, first, above)
             by_word = "words" in spelt or "word" in spelt
-            step = rows_of(step, by_word=by_word, chunks="chunks" in spelt)
-            who = None if low else self._asks.who(name)
+            self._rows = True
+            step = lists.rows_of(step, by_word=by_word, chunks="chunks" in spelt)
+            who = None if low else self._optional.of_speakers(name)
             return step if who is None else lambda draft: step(draft) if who(draft.input) else []
         open_ = not says(part) and (not part or type_of(part) == "object")
-        if open_ and first is None and not TIMED.isdisjoint(spelt):
-            return rows_of(row, by_word=bool({"words", "timestamps"} & {*spelt}))
+        if open_ and first is None and not lists.TIMED.isdisjoint(spelt):
+            self._rows = True
+            return lists.rows_of(lists.row, by_word=bool({"words", "timestamps"} & {*spelt}))
         if type_of(part) in ("number", "integer") and "timestamp" in spelt:
-            return lambda draft: [draft.row.start, draft.row.end] if draft.row else [0, 0]
+            return lists.span
         return None
 
-    def _counted(self, names: Sequence[str], part: Object, example: JSON) -> bool:
-        return FileStep.of(names, example, self.makes, part).kind in ("image", "video", "audio")
+    def _counted(
+        self, part: Object, names: Sequence[str], example: JSON, first: JSON, above: frozenset[str]
+    ) -> tuple[Step, bool] | None:
+        """Return what writes an item of a list of files, or of flags about them; else None.
+
+        And whether the list has an item for each file that the input asks for.
+        """
+        files = is_file(part) or (
+            type_of(part) == "string" and is_file_text(names, part, first or example_of(part, None))
+        )
+        if files or (type_of(part) == "boolean" and "nsfw" in words_of(names)):
+            step = self._value(part, names, example if is_file(part) else first, above)
+            media = not files or FileStep.of(names, example, self.makes, part).kind in _COUNTED
+            # Of textures, say, there is one each, however many pictures are asked for.
+            return step, media and len(names) == 1
+        bare = type_of(part) in (None, "object") and not says(part)
+        if bare and example is None and is_file_text(names, {}, None):
+            # What the items are isn't said, only what they are called.
+            return self._anything(names, None), True
+        return None
+
+    def _branch(self, node: JSON) -> Object:
+        """Return what a value is by its schema, or by the branch of it that tells most."""
+        return chosen(branches(resolve(node, self._root), self._root)[0], self._root)
 
     def _tuple(
         self, firsts: list[JSON], names: Sequence[str], example: JSON, above: frozenset[str]
     ) -> Step:
-        if "timestamp" in words(names[0] if names else "") and len(firsts) == 2:
-            return lambda draft: [draft.row.start, draft.row.end] if draft.row else [0, 0]
-        shown = example if is_array(example) and len(example) == len(firsts) else [None] * 99
+        if "timestamp" in words_of(names) and len(firsts) == 2:
+            return lists.span
+        shown = (
+            example if is_array(example) and len(example) == len(firsts) else [None] * len(firsts)
+        )
         steps = [
-            self._value(
-                chosen(branches(resolve(n, self._root), self._root)[0], self._root),
-                names,
-                one,
-                above,
-            )
-            for n, one in zip(firsts[:_MOST_ITEMS], shown, strict=False)
+            self._value(self._branch(node), names, one, above)
+            for node, one in zip(firsts[:_MOST_ITEMS], shown, strict=False)
         ]
 
         def write(draft: Draft) -> JSON:
@@ -347,7 +356,7 @@ class Planner:
 
     def _anything(self, names: Sequence[str], example: JSON) -> Step:
         """Return what writes a value of which the document says nothing."""
-        if "timings" in words(names[0] if names else ""):
+        if "timings" in words_of(names):
             return _timings
         if is_file_text(names, {}, example):
             file = self._file_step(names, example)
@@ -356,15 +365,13 @@ class Planner:
                 for name in ("url", "content_type")
             ]
             return file_object(file, parts, {})
-        if names and "timings" in words(names[0]) and not example:
-            return _timings
         return self._shown(names, example)
 
     def _echoed(self, schema: Object, names: Sequence[str], step: Step) -> Step:
         """Return what writes the input's value of the same name, and else takes a step."""
         if len(names) != 1 or names[0] not in self._inputs:
             return step
-        echo: Echo = echoed(names[0], type_of(schema), schema)
+        echo = echoed(names[0], type_of(schema), schema)
         # It is an example no more, at least where the input has it.
         if names[0] in self.exampled:
             self.exampled.remove(names[0])

@@ -11,6 +11,7 @@ _NULL: Object = {"type": "null"}
 
 
 def says(schema: Object) -> bool:
+    """Tell whether an object's schema says what is in it."""
     return not {"properties", "additionalProperties", "anyOf", "oneOf", "allOf"}.isdisjoint(schema)
 
 
@@ -22,11 +23,13 @@ def least(schema: Object) -> JSON:
 
 
 def within(value: float, schema: Object) -> bool:
+    """Tell whether a number is within a schema's bounds."""
     low, high = schema.get("minimum"), schema.get("maximum")
     return not (is_number(low) and value < low) and not (is_number(high) and value > high)
 
 
 def type_of(schema: Object) -> JSON:
+    """Return a schema's type, the first that isn't null; None where it says nothing."""
     kind = schema.get("type")
     if is_array(kind):
         kind = next((one for one in kind if one != "null"), "null")
@@ -35,6 +38,12 @@ def type_of(schema: Object) -> JSON:
             if keyword in schema:
                 return implied
     return kind
+
+
+def required_of(schema: Object) -> list[JSON]:
+    """Return the names of the fields that an object must have."""
+    listed = schema.get("required")
+    return listed if is_array(listed) else []
 
 
 def branches(schema: Object, root: Object) -> tuple[list[Object], bool]:
@@ -78,7 +87,7 @@ def refs_of(node: JSON) -> frozenset[str]:
     return frozenset(found)
 
 
-def given(schema: Object, shown: JSON) -> JSON:
+def example_of(schema: Object, shown: JSON) -> JSON:
     """Return what the document shows of a value: the field's own example, or its object's."""
     examples = schema.get("examples")
     if is_array(examples) and examples:

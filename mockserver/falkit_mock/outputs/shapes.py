@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from falkit_mock.outputs.draft import MISSING, Draft, DraftFile, Step
 from falkit_mock.outputs.kinds import (
@@ -11,7 +12,6 @@ from falkit_mock.outputs.kinds import (
     MEDIA_TYPES,
     SURE,
     Kind,
-    clears_ground,
     example_in,
     extension,
     file_in,
@@ -19,7 +19,9 @@ from falkit_mock.outputs.kinds import (
     format_in,
     format_of_name,
     kind_of_file,
+    removes_background,
     words,
+    words_of,
 )
 from falkit_mock.outputs.measures import whole
 from falkit_spec import JSON
@@ -49,7 +51,7 @@ def _is_short(schema: Object) -> bool:
 
 def is_file_text(names: Sequence[str], schema: Object, example: JSON) -> bool:
     """Tell whether a text is a file's URL, by its name or the document's example."""
-    spelt = words(names[0]) if names else []
+    spelt = words_of(names)
     shown = example if isinstance(example, str) else ""
     if shown.startswith(("http://", "https://")) or schema.get("format") == "uri":
         return True
@@ -62,6 +64,8 @@ def is_file_text(names: Sequence[str], schema: Object, example: JSON) -> bool:
     return spelt[-1] in SURE or spelt[-1].removesuffix("s") in SURE
 
 
+# Words of a name that say nothing of how a picture looks.
+_PLAIN = frozenset(("image", "images", "picture", "file", "files", "url", "urls", "output"))
 # How a file differs from its kind's usual, by the words of its field.
 _LIKE: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset(("thumbnail", "thumbnails")), "small"),
@@ -112,9 +116,10 @@ class FileStep:
             letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-"
             for letter in stem
         )
-        spelt = words(names[0] if names else "")
+        # Of `masks[].image` the list says what it is of.
+        spelt = next((w for w in map(words, names) if not _PLAIN.issuperset(w)), list[str]())
         like = next((like for said, like in _LIKE if not said.isdisjoint(spelt)), "")
-        if not like and names and clears_ground(names[0]):
+        if not like and names and removes_background(names[0]):
             like = "clear"
         return cls(kind, fixed, usual, stem[:80].strip("-") or "output", known, bool(stem), like)
 
@@ -133,7 +138,7 @@ class FileStep:
         return f"{draft.media_base}{self.add(draft).path}"
 
 
-Told = Callable[[Draft, DraftFile], JSON]
+Told: TypeAlias = Callable[[DraftFile], JSON]
 _CODECS = {
     **dict.fromkeys(("mp4", "mov"), "h264"),
     **dict.fromkeys(("m4a", "aac"), "aac"),
@@ -144,31 +149,31 @@ _CODECS = {
 _CONTAINERS = {"m4a": "mp4", "opus": "ogg"}
 
 
-def _seconds(draft: Draft, file: DraftFile) -> JSON:
+def _seconds(file: DraftFile) -> JSON:
     wanted = file.wanted
     return wanted.seconds or whole(wanted.frames / wanted.fps)
 
 
-def _sample_rate(draft: Draft, file: DraftFile) -> JSON:
+def _sample_rate(file: DraftFile) -> JSON:
     from falkit_fixtures.sounds import rate_of
 
     return rate_of(file.wanted)
 
 
 _TOLD: Mapping[str, Told] = {
-    "content_type": lambda draft, file: MEDIA_TYPES[file.wanted.format],
-    "file_name": lambda draft, file: file.name,
-    "width": lambda draft, file: file.wanted.width,
-    "height": lambda draft, file: file.wanted.height,
-    "fps": lambda draft, file: file.wanted.fps,
-    "frame_rate": lambda draft, file: file.wanted.fps,
-    "num_frames": lambda draft, file: file.wanted.frames,
-    "frame_count": lambda draft, file: file.wanted.frames,
-    "codec": lambda draft, file: _CODECS.get(file.wanted.format, file.wanted.format),
-    "container": lambda draft, file: _CONTAINERS.get(file.wanted.format, file.wanted.format),
+    "content_type": lambda file: MEDIA_TYPES[file.wanted.format],
+    "file_name": lambda file: file.name,
+    "width": lambda file: file.wanted.width,
+    "height": lambda file: file.wanted.height,
+    "fps": lambda file: file.wanted.fps,
+    "frame_rate": lambda file: file.wanted.fps,
+    "num_frames": lambda file: file.wanted.frames,
+    "frame_count": lambda file: file.wanted.frames,
+    "codec": lambda file: _CODECS.get(file.wanted.format, file.wanted.format),
+    "container": lambda file: _CONTAINERS.get(file.wanted.format, file.wanted.format),
     "duration": _seconds,
     "sample_rate": _sample_rate,
-    "channels": lambda draft, file: file.wanted.channels,
+    "channels": lambda file: file.wanted.channels,
 }
 # What is told of a kind of file alone; of others it is null.
 _OF: Mapping[Kind, frozenset[str]] = {
@@ -201,9 +206,16 @@ def file_object(file: FileStep, parts: Sequence[Part], example: Mapping[str, JSO
     """Return what writes a file's object.
 
     Where an overlay says what the video is, the object has the fields that the example has; else
-    all that the schema has.
+    all that the schema has. An example that tells more of the file than its URL and its size shows
+    what is told at all: the rest is null, or left out, unless details are asked for.
     """
     shown = [part for part in parts if part.name in example or part.required] if example else parts
+    telling = not _TELLING.isdisjoint(example)
+    untold = {
+        part.name
+        for part in parts
+        if telling and not (part.required or part.name in example or part.name in _OF_ANY)
+    }
 
     def write(draft: Draft) -> JSON:
         added = file.add(draft)
@@ -225,8 +237,8 @@ def file_object(file: FileStep, parts: Sequence[Part], example: Mapping[str, JSO
             elif part.step is not None:
                 if (value := part.step(draft)) is not MISSING:
                     made[name] = value
-            elif part.told is not None:
-                made[name] = part.told(draft, added)
+            elif part.told is not None and (draft.details or name not in untold):
+                made[name] = part.told(added)
             elif part.nullable:
                 made[name] = None
         added.holder = made

@@ -26,18 +26,22 @@ _PART = 4.0
 MOST_PARTS = 200
 
 
+def noise(source: str, count: int) -> bytes:
+    """Return so many bytes that follow from a text."""
+    parts = range(-(-count // 64))
+    digests = (blake2b(f"{source} {part}".encode(), digest_size=64).digest() for part in parts)
+    return b"".join(digests)[:count]
+
+
 def made_up(source: str, count: int = 18) -> str:
     """Return sentences of so many words that follow from a text, such as a digest and a seed."""
-    noise = b"".join(
-        blake2b(f"{source} {part}".encode(), digest_size=64).digest()
-        for part in range(max(count, 1) // 64 + 1)
-    )
-    found = [_OF_BYTE[byte] for byte in noise[: max(count, 1)]]
+    numbers = noise(source, max(count, 1))
+    found = [_OF_BYTE[byte] for byte in numbers]
     sentences: list[str] = []
     at = 0
     while at < len(found):
         least, most = _SENTENCE
-        length = least + noise[at] % (most - least)
+        length = least + numbers[at] % (most - least)
         part = " ".join(found[at : at + length])
         sentences.append(f"{part[0].upper()}{part[1:]}.")
         at += length
@@ -53,7 +57,6 @@ def tokens(text: str) -> int:
 class Row:
     """A part of a spoken text, and when it is spoken, in seconds."""
 
-    place: int
     text: str
     start: float
     end: float
@@ -70,7 +73,7 @@ def rows(text: str, seconds: float, *, by_word: bool) -> Sequence[Row]:
     for place in range(count):
         first, last = (len(spoken) * (place + step) // count for step in (0, 1))
         start, end = (_hundredths(seconds * (place + step) / count) for step in (0, 1))
-        found.append(Row(place, " ".join(spoken[first:last]), start, end))
+        found.append(Row(" ".join(spoken[first:last]), start, end))
     return found
 
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.outputs.draft import MISSING, Draft, Missing, Step
-from falkit_mock.outputs.kinds import Kind, words
+from falkit_mock.outputs.kinds import Kind, words, words_of
 from falkit_mock.outputs.lists import hears
 from falkit_mock.outputs.measures import Size
 from falkit_spec import JSON
@@ -55,8 +55,8 @@ _SPEAKERS = frozenset(("speaker", "speakers", "diarization"))
 _GENERIC = frozenset(("output", "file", "url", "image", "video", "result"))
 
 
-class Asks:
-    """What in an input says which optional outputs there are: lists of names, and flags."""
+class OptionalOutputs:
+    """Which optional fields an output has, by what its input says: lists of names, and flags."""
 
     def __init__(self, inputs: Object, root: Object) -> None:
         self._lists: dict[str, str] = {}
@@ -74,7 +74,7 @@ class Asks:
                 if "boolean" in kinds if is_array(kinds) else kinds == "boolean":
                     self._flags.append((field, _stems(field)))
 
-    def by(self, name: str) -> Callable[[Mapping[str, JSON]], bool] | None:
+    def condition(self, name: str) -> Callable[[Mapping[str, JSON]], bool] | None:
         """Return what tells whether an input asks for an output; None where none says."""
         if (listed := self._lists.get(name)) is not None:
             return lambda input: name in _listed(input.get(listed))
@@ -82,9 +82,9 @@ class Asks:
         for flag, stems in self._flags if core else ():
             if core <= stems:
                 return _is_set(flag)
-        return self.who(name)
+        return self.of_speakers(name)
 
-    def who(self, name: str) -> Callable[[Mapping[str, JSON]], bool] | None:
+    def of_speakers(self, name: str) -> Callable[[Mapping[str, JSON]], bool] | None:
         """Return what tells whether an input asks who speaks, of an output that says it."""
         if _SPEAKERS.isdisjoint(words(name)):
             return None
@@ -106,7 +106,7 @@ def _listed(value: JSON) -> list[JSON]:
 
 def boolean(names: Sequence[str]) -> Step | None:
     """Return what writes a flag by its name; None where that says nothing."""
-    spelt = set(words(names[0] if names else ""))
+    spelt = set(words_of(names))
     if spelt & {"nsfw", "partial", "flagged", "truncated"}:
         return lambda draft: False
     return (lambda draft: True) if spelt & {"success", "succeeded", "ok", "done"} else None
@@ -241,7 +241,7 @@ def text(schema: Object, names: Sequence[str], exampled: bool) -> Step | None:
             return draft.heard if heard or hears(draft) else draft.text
 
         return _fitting(schema, write)
-    if "speaker" in spelt:
+    if "speaker" in spelt or "speakers" in spelt:
         return lambda draft: "SPEAKER_00"
     if name in ("finish_reason", "stop_reason"):
         return lambda draft: "stop"

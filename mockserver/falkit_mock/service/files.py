@@ -259,7 +259,7 @@ _MAKERS = ThreadPoolExecutor(2, thread_name_prefix="falkit files")
 _KEPT = 64 * 1024 * 1024
 
 
-class _Shelf:
+class _Cache:
     """Files that were made lately, so that a reader of ranges has them made once."""
 
     def __init__(self) -> None:
@@ -286,17 +286,17 @@ class _Shelf:
                 self._size -= len(oldest)
 
 
-_shelf = _Shelf()
+_cache = _Cache()
 
 
 def bytes_of(wanted: Wanted | Given) -> bytes:
     """Return the file that is described or there; may block for some tens of milliseconds."""
     if isinstance(wanted, Given):
         return given_bytes(wanted)
-    data = _shelf.get(wanted)
+    data = _cache.get(wanted)
     if data is None:
         data = making.make(wanted)
-        _shelf.put(wanted, data)
+        _cache.put(wanted, data)
     return data
 
 
@@ -360,7 +360,7 @@ class Media:
             return None
         record, expires = found
         wanted, run = record.wanted, asyncio.get_running_loop().run_in_executor
-        kept = not isinstance(wanted, Given) and _shelf.get(wanted) is not None
+        kept = not isinstance(wanted, Given) and _cache.get(wanted) is not None
         made = make(record) if kept else await run(_MAKERS, make, record)
         return made if expires == math.inf else replace(made, expires=expires)
 

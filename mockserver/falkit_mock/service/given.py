@@ -34,10 +34,16 @@ class GivenFile:
 
     @classmethod
     def of(cls, given: Given) -> GivenFile | None:
-        """Return the file as it is now; None if it is there no more."""
+        """Return the file as it is now; None if it is there no more.
+
+        Nor is it where a link has come to stand in its path, which was free of them.
+        """
         try:
             found = os.stat(given.path)
+            moved = os.path.realpath(given.path) != given.path
         except (OSError, ValueError):
+            return None
+        if moved:
             return None
         if not stat.S_ISREG(found.st_mode) or found.st_size > MOST:
             return None

@@ -7,13 +7,15 @@ from functools import lru_cache
 
 from falkit_mock.core import dumps
 from falkit_mock.outputs.kinds import kind_of
+from falkit_mock.outputs.openai import shape_of
 from falkit_mock.outputs.usual import USUAL
-from falkit_spec import JSON, Catalog, Document, Endpoint
+from falkit_spec import Catalog, Document, Endpoint
 from falkit_spec.document import is_id
+from falkit_spec.streams import WAYS
 from falkit_spec.types import Object, is_object
 
-# What may stand behind a known id without being another: ways to call it.
-_WAYS = ("stream", "realtime", "ws")
+# What may stand behind a known id without being another.
+_WAYS = (*WAYS, "ws")
 _GUESS = "a guess"
 _CATEGORIES: Mapping[str, str] = {
     "video": "text-to-video",
@@ -36,6 +38,8 @@ def may_be_endpoint(path: str, catalog: Catalog) -> bool:
 def guess(endpoint_id: str, input: object) -> Endpoint:
     """Return an endpoint that takes any object, and makes what its id and input sound like."""
     fields = frozenset(input if is_object(input) else ())
+    if shape_of(endpoint_id) is not None:
+        return _endpoint(endpoint_id, "text")
     return _endpoint(endpoint_id, kind_of(endpoint_id, fields))
 
 
@@ -53,17 +57,28 @@ def hint_of(endpoint: Endpoint) -> str:
 
 @lru_cache(maxsize=256)
 def _endpoint(endpoint_id: str, kind: str) -> Endpoint:
-    post: Object = {"requestBody": _content({"type": "object"})}
-    result: Object = {"get": {"responses": {"200": _content(USUAL[kind])}}}
-    named: Object = {"endpointId": endpoint_id, "category": _CATEGORIES[kind]}
+    category = _CATEGORIES[kind]
+    anything: Object = {"type": "object"}
+    # What OpenAI's clients call answers in OpenAI's shape, and no document's.
+    output = USUAL[kind] if shape_of(endpoint_id) is None else anything
+    return written(endpoint_id, anything, output, source=_GUESS, category=category)
+
+
+def written(
+    endpoint_id: str, input: Object, output: Object, *, source: str, category: str = ""
+) -> Endpoint:
+    """Return an endpoint whose document is written here, from the schemas of input and output."""
+    metadata: Object = {"endpointId": endpoint_id, "category": category}
     data: Object = {
-        "info": {"x-fal-metadata": named},
+        "info": {"x-fal-metadata": metadata},
         "paths": {
-            f"/{endpoint_id}": {"post": post},
-            f"/{endpoint_id}/requests/{{request_id}}": result,
+            f"/{endpoint_id}": {"post": {"requestBody": _content(input)}},
+            f"/{endpoint_id}/requests/{{request_id}}": {
+                "get": {"responses": {"200": _content(output)}}
+            },
         },
     }
-    return Endpoint(Document(dumps(data), source=_GUESS, endpoint_id=endpoint_id))
+    return Endpoint(Document(dumps(data), source=source, endpoint_id=endpoint_id))
 
 
 def is_guess(endpoint: Endpoint) -> bool:
@@ -71,5 +86,5 @@ def is_guess(endpoint: Endpoint) -> bool:
     return endpoint.document.source == _GUESS
 
 
-def _content(schema: JSON) -> Object:
+def _content(schema: Object) -> Object:
     return {"content": {"application/json": {"schema": schema}}}

@@ -10,6 +10,7 @@ from mimetypes import guess_type
 from falkit_fixtures.making import make
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.core.jobs import ParsedRequest
+from falkit_mock.outputs.reading import required_of
 from falkit_spec import JSON, Endpoint
 from falkit_spec.schema import ordered
 from falkit_spec.streams import Stream
@@ -20,12 +21,12 @@ _TEXTS, _OTHERS = 24, 3
 # Pixels of the longer side of the last preview.
 _SIDE = 256
 _WORD = re.compile(r"\S+\s*|\s+")
-# Whether an event is a part of the output, in the outputs of language models.
+# The field by which an event of a language model says whether more follows.
 PARTIAL = "partial"
 
 
 def partials(output: Mapping[str, JSON], parsed: ParsedRequest, request_id: str) -> list[Object]:
-    """Return the events that lead up to an output; it may take milliseconds.
+    """Return the events that lead up to an output; blocks for some milliseconds.
 
     A text grows word by word. Pictures come as previews in data URIs, each larger than the one
     before. Before all other files there are events that tell how far it is.
@@ -47,9 +48,8 @@ def partials(output: Mapping[str, JSON], parsed: ParsedRequest, request_id: str)
 
 def chunks(output: Mapping[str, JSON], input: Mapping[str, JSON]) -> list[Object]:
     """Return a chat completion as OpenAI streams it: chunks of its text, and the reason to stop."""
-    choices, options = output.get("choices"), input.get("stream_options")
-    told = choices[0] if is_array(choices) and choices else {}
-    message = told.get("message") if is_object(told) else {}
+    options = input.get("stream_options")
+    message = _first(output.get("choices")).get("message")
     text = message.get("content") if is_object(message) else ""
     shared = {name: output[name] for name in ("id", "created", "model") if name in output}
     chunk: Object = {**shared, "object": "chat.completion.chunk"}
@@ -67,12 +67,8 @@ def chunks(output: Mapping[str, JSON], input: Mapping[str, JSON]) -> list[Object
 
 def response_events(output: Mapping[str, JSON]) -> list[Object]:
     """Return an answer as OpenAI's responses stream it: its start, its text in pieces, its end."""
-    items = output.get("output")
-    item = items[0] if is_array(items) and items else {}
-    item = item if is_object(item) else {}
-    parts = item.get("content")
-    part = parts[0] if is_array(parts) and parts else {}
-    part = part if is_object(part) else {}
+    item = _first(output.get("output"))
+    part = _first(item.get("content"))
     text = str(part.get("text") or "")
     begun: Object = {**output, "status": "in_progress", "output": [], "usage": None}
     empty: Object = {**item, "status": "in_progress", "content": []}
@@ -96,6 +92,12 @@ def response_events(output: Mapping[str, JSON]) -> list[Object]:
     return [{**event, "sequence_number": place} for place, event in enumerate(events)]
 
 
+def _first(listed: JSON) -> Object:
+    """Return the first item of a list, if it is an object; else an empty one."""
+    first = listed[0] if is_array(listed) and listed else None
+    return first if is_object(first) else {}
+
+
 def last(output: Mapping[str, JSON], endpoint: Endpoint) -> Object:
     """Return the last event, which is the output; one that may be partial says that it isn't."""
     told = PARTIAL in output or PARTIAL in ordered(endpoint.output_schema)
@@ -112,9 +114,8 @@ def _growing(
         if isinstance(value, str) and value and input.get(name) != value
     }
     schema = endpoint.output_schema
-    required, fields = schema.get("required"), ordered(schema)
-    needed = set(map(str, required)) if is_array(required) else set[str]()
-    told: Object = {PARTIAL: True} if PARTIAL in output or PARTIAL in fields else {}
+    needed = required_of(schema)
+    told: Object = {PARTIAL: True} if PARTIAL in output or PARTIAL in ordered(schema) else {}
     # What is thought comes before what is said, wherever it stands.
     order = sorted(texts, key=lambda name: "reason" not in name.lower())
     words = [(name, word) for name in order for word in _WORD.findall(texts[name])]

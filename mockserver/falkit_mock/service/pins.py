@@ -1,4 +1,4 @@
-"""Outputs that rules pin, bound to an endpoint: their files found, their document asked."""
+"""Outputs that rules pin, bound to an endpoint: their files found, checked by its document."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _OTHER = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
 # It becomes a header of every reply with the file.
 _TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}(; *[\w.+-]{1,40}=[\w.+-]{1,40})?", re.A)
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
-# What stands for a file while an output is judged.
+# The URL of a file while its output is checked.
 _SAMPLE = "https://v3b.fal.media/files/b/00000000/output"
 # Problems of one output that are told, and fields that are named.
 _TOLD, _NAMED = 3, 8
@@ -124,12 +124,12 @@ def _bind(fixture: Fixture, endpoint: Endpoint) -> Pinned:
         _put(value, file.place, _SAMPLE)
         files.append(PinnedFile(file.place, path, _ODD.sub("_", shown)[-100:], kind))
     if fixture.check and not is_guess(endpoint):
-        _judge(fixture, endpoint, value)
+        _validate(fixture, endpoint, value)
     assert is_object(value)
     return Pinned(value, tuple(files))
 
 
-def _judge(fixture: Fixture, endpoint: Endpoint, value: JSON) -> None:
+def _validate(fixture: Fixture, endpoint: Endpoint, value: JSON) -> None:
     problems = endpoint.validate_output(value)
     if not problems:
         return
@@ -140,7 +140,7 @@ def _judge(fixture: Fixture, endpoint: Endpoint, value: JSON) -> None:
     told += others[:_TOLD]
     if (more := len(problems) - min(len(lacking), _NAMED) - min(len(others), _TOLD)) > 0:
         told.append(f"and {count(more, 'problem')} more")
-    fix = "mend it, or add check=false to have it answered all the same"
+    fix = "correct it, or add check=false to have it answered all the same"
     raise RuleError(
         "output",
         fixture.name or {**fixture.value},
@@ -230,14 +230,14 @@ class Watch:
             if stamps != now or read is not rule:
                 try:
                     rule = Rule.read(rule.table(), self._book.folders)
-                    self._book.judge(rule)
+                    self._book.validate(rule)
                 except RuleError as error:
                     problems.append(f"{error}; what it held before still counts")
                 else:
                     kept.rule = rule
                     now = self._stamps(rule)
                     if stamps != now:
-                        text = f"{rule.pin.given if rule.pin else ''}: changed"
+                        text = f"{rule.pin.source if rule.pin else ''}: changed"
                         changes.append(f"{text}, an output of {rule.matcher.endpoint}")
             self._known[kept.id] = (now, kept.rule)
         return changes, problems
@@ -245,7 +245,7 @@ class Watch:
     def _stamps(self, rule: Rule) -> list[tuple[int, int] | None]:
         pin = rule.pin
         assert pin is not None
-        place = str(pin.given)
+        place = str(pin.source)
         paths = {path for path, _, _ in pin.stamps} | self._pins.files(rule)
         return [
             _stamp(path) for path in sorted(paths | ({place} if os.path.isdir(place) else set()))

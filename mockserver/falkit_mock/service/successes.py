@@ -30,9 +30,9 @@ def complete(
     seen: Seen = NOTHING_SEEN,
     run: float = 0.0,
 ) -> Made:
-    """Return the model's success before its files are made: the output that the document says.
+    """Return the output of a success: the one that a rule pins, or one by the document.
 
-    Or the one that a rule has it answer.
+    `seen` is what its input's files are like, and `run` how many seconds its job takes.
     """
     if request.pinned is not None:
         return pinned_output(request.pinned, parsed, request, request_id, identity)
@@ -48,7 +48,7 @@ def complete(
 
 
 def fill(made: Made) -> None:
-    """Put into an output what only its files' bytes tell; blocks."""
+    """Write into an output what only its files' bytes tell; blocks."""
     if made.draft.needs_bytes:
         made.draft.fill(bytes_of)
 
@@ -80,7 +80,7 @@ def success(
 def seen_in(
     found: Sequence[tuple[MediaValue, Found]], reads: Mapping[Place, Callable[[], bytes] | None]
 ) -> Seen:
-    """Return what an output may follow from: what the first file of each kind is; blocks.
+    """Return what an output may follow from: the first file of each kind, as it is; blocks.
 
     `reads` returns the bytes of files, by their place, as far as they are here.
     """

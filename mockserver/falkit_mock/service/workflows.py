@@ -13,12 +13,12 @@ from falkit_mock.core import HINT, NotJson, dumps, header_text, parse_body
 from falkit_mock.core.fal_errors import error_text, refusal
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import ModelRequest, Outcome, ParsedRequest, Refused, as_input
-from falkit_mock.service.guesses import hint_of, is_guess
+from falkit_mock.service.guesses import hint_of, is_guess, written
 from falkit_mock.service.lengths import measured
 from falkit_mock.service.successes import complete, fill, success
 from falkit_mock.settings import Settings
 from falkit_mock.store import FileRecord
-from falkit_spec import JSON, BadOverlay, Document, Endpoint
+from falkit_spec import JSON, BadOverlay, Endpoint
 from falkit_spec.schema import ordered
 from falkit_spec.streams import Node, Workflow, fill_in
 from falkit_spec.types import Object, is_object
@@ -56,7 +56,7 @@ class Workflows:
         events: list[Object] = []
         files: list[FileRecord] = []
         hints: list[str] = []
-        known: dict[str, JSON] = {"input": _given(parsed, request)}
+        known: dict[str, JSON] = {"input": _input(parsed)}
         size = 0
         for number, node in enumerate(workflow.nodes, 1):
             endpoint = request.nodes[node.id]
@@ -151,22 +151,10 @@ def execution() -> Endpoint:
         "properties": {"input": anything, "workflow": anything},
     }
     output: Object = {**anything, "additionalProperties": True}
-    data: Object = {
-        "paths": {
-            f"/{EXECUTE}": {"post": {"requestBody": _content(input)}},
-            f"/{EXECUTE}/requests/{{request_id}}": {
-                "get": {"responses": {"200": _content(output)}}
-            },
-        }
-    }
-    return Endpoint(Document(dumps(data), source="falkit", endpoint_id=EXECUTE))
+    return written(EXECUTE, input, output, source="falkit")
 
 
-def _content(schema: Object) -> Object:
-    return {"content": {"application/json": {"schema": schema}}}
-
-
-def _given(parsed: ParsedRequest, request: ModelRequest) -> Object:
+def _input(parsed: ParsedRequest) -> Object:
     """Return the input that a workflow's steps refer to."""
     if parsed.endpoint.id != EXECUTE:
         return parsed.input
