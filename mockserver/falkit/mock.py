@@ -84,7 +84,7 @@ class Mock:
         return self
 
     def stop(self) -> None:
-        """End within a second, open streams included. Jobs and files are forgotten."""
+        """End within a second, open streams included. Without a state file all is forgotten."""
         server, self._server = self._server, None
         if server is not None:
             server.stop()

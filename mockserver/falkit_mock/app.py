@@ -22,10 +22,11 @@ from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import HostNotImitated, WireError, is_shortage, no_room
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE, WS
+from falkit_mock.core.settings import SettingsError
 from falkit_mock.gateway.gateway import Gateway
 from falkit_mock.hosts import RequestContext
 from falkit_mock.hosts.addresses import check_slash, find_address
-from falkit_mock.hosts.fal_run import FalRun
+from falkit_mock.hosts.fal_run import FalRun, request_again
 from falkit_mock.hosts.faults import ConnectionCut, IngressError, before_file, corrupt_reply, cut
 from falkit_mock.hosts.media import MediaHost
 from falkit_mock.hosts.options import IgnoredHeaders
@@ -46,7 +47,7 @@ from falkit_mock.hosts.websocket import WebSocketHost
 from falkit_mock.service.pins import check_outputs
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
-from falkit_mock.store import Store
+from falkit_mock.store import BadCopy, Store
 from falkit_spec import Catalog
 
 _log = logging.getLogger("falkit_mock")
@@ -68,6 +69,7 @@ EXPOSED_HEADERS = (
 )
 # What the mock's own routes raise that is an answer, or may be one.
 _REFUSALS = (HTTPException, WireError, MemoryError, OSError)
+_READS = ("GET", "HEAD", "OPTIONS")
 # Whether the mock is up, for whoever waits for it.
 _PROBES = ("/health", "/ready")
 # Where faults apply to a request that calls no model; those of a model's ask for its input first.
@@ -102,6 +104,14 @@ class MockApp:
             REST: Rest(service, catalog),
             API: self._platform_api,
         }
+        # What is to be done before the first request is answered.
+        self._begin: Callable[[], None] | None = None
+        if service.store.journal is not None:
+            # Lazy: most mocks forget everything.
+            from falkit_mock.service.lasting import Lasting
+
+            lasting = Lasting(service, self.request_log, partial(request_again, catalog=catalog))
+            self._begin = lasting.begin
         self._ignored_headers = IgnoredHeaders()
         self._own = self._own_routes()
         # Every page may use fal's hosts, as at fal, and none the control API.
@@ -119,16 +129,19 @@ class MockApp:
             await answer_handshake(self, scope, receive, send)
             return
         if scope["type"] != "http":
+            self.go_on()
             await self._own(scope, receive, send)
             return
         # Of a header that comes twice the first counts.
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         context = RequestContext(scope, headers, receive, self.service.clock.now())
+        if self._begin is not None:
+            self.go_on()
         record = context.record
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         try:
             if path in _PROBES or (path.startswith(ROOT) and is_control(path, headers)):
-                await self._own(scope, receive, _noting(context, send))
+                await self._own(scope, receive, self._noting(context, send))
             else:
                 await self._answer(context, send)
         finally:
@@ -183,7 +196,10 @@ class MockApp:
             self._ignored_headers.hint(context)
             if address.role in _FILES:
                 await before_file(service, context)
-            return await host(context)
+            reply = await host(context)
+            if service.store.journal is not None:
+                await self._kept(context.method, reply.headers.get(REQUEST_ID))
+            return reply
         except IngressError as error:
             # The ingress's own page has no header of ours.
             context.hints.clear()
@@ -191,6 +207,22 @@ class MockApp:
         except WireError as error:
             record.fal = record.fal or isinstance(error, HostNotImitated)
             return error_reply(error, service.identity.reply_id())
+
+    async def _kept(self, method: str, request_id: str | None) -> None:
+        """Return once all that a reply tells is on the disk; raise WireError 507 if it can't be.
+
+        What only reads waits for nothing but the job that it reads.
+        """
+        journal = self.service.store.journal
+        assert journal is not None, "it was looked at"
+        if method in _READS and not journal.unsaved(request_id):
+            return
+        try:
+            await journal.saved()
+        except OSError as error:
+            if method == "POST" and request_id is not None:
+                self.service.withdraw(request_id)
+            raise no_room(error) from None
 
     def _preflight(self, context: RequestContext) -> AnyReply | None:
         """Return the answer to OPTIONS of a browser that asks what it may send; else None."""
@@ -210,6 +242,39 @@ class MockApp:
         _log.error("%s %r failed", context.method, context.scope["path"], exc_info=error)
         detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
         return json_reply(detail, request_id=self.service.identity.reply_id(), status_code=500)
+
+    def _noting(self, context: RequestContext, send: Send) -> Send:
+        """Return what sends a reply of the mock's own routes, and notes its status.
+
+        What changes something is answered once that is on the disk, or 507.
+        """
+        journal = self.service.store.journal
+        waits = journal is not None and context.method not in _READS
+        refused: Reply | None = None
+
+        async def note(message: Message) -> None:
+            nonlocal refused
+            if refused is not None:
+                return
+            if message["type"] == "http.response.start":
+                if waits and journal is not None:
+                    try:
+                        await journal.saved()
+                    except OSError as error:
+                        refused = error_reply(no_room(error), self.service.identity.reply_id())
+                        context.record.status = refused.status_code
+                        await refused(context.scope, context.receive, send)
+                        return
+                context.record.status = message["status"]
+            await send(message)
+
+        return note
+
+    def go_on(self) -> None:
+        """Go on with what a state file has, once there is an event loop."""
+        begin, self._begin = self._begin, None
+        if begin is not None:
+            begin()
 
     def _own_routes(self) -> Starlette:
         """Return the probes and the control API, with refusals in JSON."""
@@ -249,17 +314,6 @@ class MockApp:
         )
 
 
-def _noting(context: RequestContext, send: Send) -> Send:
-    """Return what sends a reply of the mock's own routes, and notes its status."""
-
-    async def note(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            context.record.status = message["status"]
-        await send(message)
-
-    return note
-
-
 def create_app(
     settings: Settings | None = None,
     *,
@@ -270,7 +324,7 @@ def create_app(
     """Return the mock as an ASGI application.
 
     `clock` lets a test own the time; the default catalog is what the settings `documents` and
-    `as_of` choose, and the default store forgets everything at the end.
+    `as_of` choose, and the default store what the setting `state` says.
     """
     settings = settings or Settings()
     settings.check_catalog(catalog)
@@ -281,6 +335,19 @@ def create_app(
     return app_of(settings, catalog, clock=clock, store=store)
 
 
+def store_of(settings: Settings) -> Store:
+    """Return the store that settings choose; raise SettingsError for a file that can't be one."""
+    if settings.state is None:
+        return Store()
+    # Lazy: most mocks forget everything.
+    from falkit_mock.store.durable import DurableStore
+
+    try:
+        return DurableStore(settings.state)
+    except BadCopy as error:
+        raise SettingsError("state", str(error)) from None
+
+
 def app_of(
     settings: Settings, catalog: Catalog, *, clock: Clock | None = None, store: Store | None = None
 ) -> MockApp:
@@ -288,4 +355,10 @@ def app_of(
 
     Raise SettingsError for an output that its endpoint can't have.
     """
-    return MockApp(Service(settings, clock or settings.new_clock(), store or Store()), catalog)
+    kept = store or store_of(settings)
+    try:
+        return MockApp(Service(settings, clock or settings.new_clock(), kept), catalog)
+    except BaseException:
+        if store is None:
+            kept.close()
+        raise

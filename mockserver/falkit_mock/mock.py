@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.server import MockServer
     from falkit_mock.settings import Settings
+    from falkit_mock.store import Store
     from falkit_spec import Catalog
 
 # Seconds for a server in this process to start, to answer and to end.
@@ -40,6 +41,7 @@ class ServerThread:
         *,
         clock: Clock | None = None,
         catalog: Catalog | None = None,
+        store: Store | None = None,
     ) -> None:
         self._settings = settings
         self._listener = listener
@@ -47,6 +49,7 @@ class ServerThread:
         self._prepare = prepare
         self._clock = clock
         self._catalog = catalog
+        self._store = store
         self._app: MockApp | None = None
         self._server: MockServer | None = None
         self._error: BaseException | None = None
@@ -136,9 +139,9 @@ class ServerThread:
         from falkit_mock.server import MockServer
 
         if self._catalog is None:
-            app = create_app(self._settings, clock=self._clock)
+            app = create_app(self._settings, clock=self._clock, store=self._store)
         else:
-            app = app_of(self._settings, self._catalog, clock=self._clock)
+            app = app_of(self._settings, self._catalog, clock=self._clock, store=self._store)
         self._app = app
         if self._gateway is not None:
             app.gateway = self._gateway

@@ -338,6 +338,8 @@ class MockServer(uvicorn.Server):
             self.loop.call_soon_threadsafe(self._end.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        for act in self._service.hooks.opening:
+            await act()
         await super().startup(sockets)
         self.loop = asyncio.get_running_loop()
         # Nobody waits for it: what a killed server left is in nobody's way.
@@ -369,6 +371,8 @@ class MockServer(uvicorn.Server):
                 connection.check(now)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for act in self._service.hooks.ending:
+            await act()
         self._service.close()
         if self._gateway is not None:
             self._gateway.close()

@@ -12,6 +12,7 @@ from falkit_mock.core import checks
 from falkit_mock.core.network import parse_host_pattern
 from falkit_mock.core.settings import (
     Assumptions,
+    Keep,
     Realistic,
     Seconds,
     SettingsError,
@@ -78,6 +79,9 @@ class MockSettings(TypedDict, total=False):
     as_of: str | None
     documents: Iterable[str | PathLike[str]]
     unknown_endpoints: UnknownEndpoints
+    state: str | PathLike[str] | None
+    # An age, bytes, or both: `7d,500MB`.
+    keep: str | Keep
 
 
 class SettingsOptions(MockSettings, total=False):
@@ -151,6 +155,10 @@ class Settings:
     # them; and what a POST to an endpoint without a document gets: 404, or a made-up output.
     documents: tuple[str, ...] = ()
     unknown_endpoints: UnknownEndpoints = "refuse"
+    # A file in which all is kept, jobs, files, rules and time; None to forget it at the end.
+    state: str | None = None
+    # How old jobs and uploads become, and how many bytes of them there are; the oldest go first.
+    keep: Keep = field(default_factory=Keep)
 
     def __init__(self, **options: Unpack[SettingsOptions]) -> None:
         given: dict[str, Any] = {**options}
@@ -329,6 +337,13 @@ def _as_of(value: Any) -> Any:
     return value
 
 
+def _state(value: Any) -> str | None:
+    if value is None:
+        return None
+    good = isinstance(value, str | PathLike) and value != ""
+    return str(checks.text(fspath(checks.checked(value, good, "is no path; give a file"))))
+
+
 def _documents(value: Any) -> tuple[str, ...]:
     one = isinstance(value, str | PathLike)
     checks.checked(value, not one, f"is one place; give a list such as [{checks.shown(value)}]")
@@ -370,6 +385,8 @@ _READERS: dict[str, checks.Reader] = {
     "as_of": _as_of,
     "documents": _documents,
     "unknown_endpoints": checks.choice(UnknownEndpoints),
+    "state": _state,
+    "keep": lambda value: value if isinstance(value, Keep) else Keep.read(checks.text(value)),
 }
 _RENAMED = {"rules": "faults", "journal": "request_log"}
 _OPTIONS = {"fault": "faults", "output": "outputs", "api_key": "api_keys", "assume": "assumptions"}

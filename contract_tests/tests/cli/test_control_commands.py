@@ -24,13 +24,17 @@ class Command:
 
     def __call__(self, *words: str) -> str:
         """Return what a command that succeeds prints."""
-        main([words[0], "--base-url", self._url, *words[1:]])
+        main(self._with_url(words))
         return self._capsys.readouterr().out
+
+    def _with_url(self, words: tuple[str, ...]) -> list[str]:
+        name = 2 if words[0] == "state" else 1
+        return [*words[:name], "--base-url", self._url, *words[name:]]
 
     def refused(self, *words: str, code: int = 2) -> str:
         """Return the one line that a command which fails writes on stderr."""
         with pytest.raises(SystemExit) as exit:
-            main([words[0], "--base-url", self._url, *words[1:]])
+            main(self._with_url(words))
         captured = self._capsys.readouterr()
         assert (exit.value.code, captured.err.count("\n")) == (code, 1 if captured.err else 0)
         return captured.err
@@ -138,26 +142,28 @@ def test_every_command_prints_what_the_api_answers(
     for table in ("jobs", "requests", "deliveries"):
         assert table in json.loads(falkit(table, "--json"))
     file = str(tmp_path / "state.tar")
-    falkit("export", file)
+    falkit("state", "export", file)
     assert json.loads(falkit("reset", "--json"))["seed"] == 1
-    assert json.loads(falkit("import", file, "--json"))["jobs"] == 1
+    assert json.loads(falkit("state", "import", file, "--json"))["jobs"] == 1
 
 
 def test_a_state_goes_out_and_in(falkit: Command, manual: Mock, tmp_path: Path) -> None:
     job = manual.submit()
     file = tmp_path / "state.tar"
-    assert "bytes" in falkit("export", str(file))
+    assert "bytes" in falkit("state", "export", str(file))
     assert falkit("reset") == "the mock is empty; its seed is 1\n"
     assert manual.http.get(job["status_url"]).status_code == 404
-    assert falkit("import", str(file)) == "1 job, seed 1\n"
+    assert falkit("state", "import", str(file)) == "1 job, seed 1\n"
     assert manual.status(job)["status"] == "IN_QUEUE"
     assert [path.name for path in tmp_path.iterdir()] == ["state.tar"]
     file.write_bytes(b"no tar")
-    refused = falkit.refused("import", str(file))
+    refused = falkit.refused("state", "import", str(file))
     assert f"falkit: {file}: isn't an export of falkit: " in refused
     assert "nothing has changed" in refused
-    assert "can't be read" in falkit.refused("import", str(tmp_path / "none.tar"))
-    assert "can't be written" in falkit.refused("export", str(tmp_path / "no" / "state.tar"))
+    assert "can't be read" in falkit.refused("state", "import", str(tmp_path / "none.tar"))
+    assert "can't be written" in falkit.refused(
+        "state", "export", str(tmp_path / "no" / "state.tar")
+    )
 
 
 def test_a_state_is_written_for_its_owner_alone_and_replaces_files_only(
@@ -168,14 +174,14 @@ def test_a_state_is_written_for_its_owner_alone_and_replaces_files_only(
     file, link, pipe = tmp_path / "state.tar", tmp_path / "link", tmp_path / "pipe"
     before = os.umask(0)
     try:
-        falkit("export", str(file))
+        falkit("state", "export", str(file))
     finally:
         os.umask(before)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     link.symlink_to(file)
     os.mkfifo(pipe)
     for other in (link, pipe, Path("/dev/null")):
-        refused = falkit.refused("export", str(other))
+        refused = falkit.refused("state", "export", str(other))
         assert refused == f"falkit: {other}: is a link or no regular file; name another file\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "state.tar"]
 

@@ -22,6 +22,8 @@ from falkit_mock.cli import main
         (["trigger", "failed", "--format", "json"], "--format json is now called --json"),
         (["faults", "--format", "json"], "--format json is now called --json"),
         (["listen", "--format", "json"], "--format json is now called --json"),
+        (["export", "a.tar"], "'export' is now called 'state export'"),
+        (["import", "a.tar", "--json"], "'import' is now called 'state import'"),
         (["jurnal"], "no command 'jurnal'; did you mean requests?"),
         (["job"], "no command 'job'; did you mean jobs?"),
         (["xyzzy"], "no command 'xyzzy'; `falkit --help` lists the commands"),

@@ -9,7 +9,7 @@ import httpx
 
 from falkit import Settings, create_app
 from falkit_mock.core.identity import Identity
-from falkit_mock.store.sqlite import SqliteStore
+from falkit_mock.store.durable import DurableStore
 from serving import KEY, PROMPT, T2V, Mock
 
 
@@ -41,7 +41,7 @@ def test_a_random_seed_is_returned(manual: Mock) -> None:
 
 def test_a_store_that_was_kept_and_the_same_seed_make_new_ids(tmp_path: Path) -> None:
     async def submitted() -> str:
-        store = SqliteStore(str(tmp_path / "jobs.sqlite"))
+        store = DurableStore(str(tmp_path / "jobs.sqlite"))
         transport = httpx.ASGITransport(create_app(Settings(seed=1), store=store))
         async with httpx.AsyncClient(transport=transport, base_url="http://mock") as client:
             reply = await client.post(f"/queue.fal.run/{T2V}", json=PROMPT, headers=KEY)

@@ -17,6 +17,7 @@ from falkit_mock.core.clock import ManualClock
 from falkit_mock.core.jobs import Entry, Job, RequestOptions, moments
 from falkit_mock.service.queueing import Planner
 from falkit_mock.store import Store
+from falkit_mock.store.durable import DurableStore
 from falkit_mock.store.sqlite import SqliteStore
 
 
@@ -246,11 +247,12 @@ def test_a_place_in_the_queue_counts_who_comes_before(
 
 def test_a_store_that_is_opened_again_knows_who_waits(tmp_path: Path) -> None:
     file = str(tmp_path / "jobs.db")
-    world = World(1, 2, store=SqliteStore(file))
+    world = World(1, 2, store=DurableStore(file))
     for _ in range(3):
         world.submit(Submit())
     world.submit(Submit(key="l", entry="run"))
-    again = SqliteStore(file)
+    world.store.close()
+    again = DurableStore(file)
     for store in (world.store, again):
         waiting = store.queues.waiting(None, world.now)
         starts = {job.id: job.starts - world.now for job in waiting}

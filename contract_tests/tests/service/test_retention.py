@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from falkit import Settings
+from receiver import Receiver
 from serving import PROMPT, T2V, Mock, Serve
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -246,3 +247,41 @@ def test_a_path_without_a_file_stays_404(timed: Serve) -> None:
     mock = timed("instant")
     path = urlsplit(output(mock)).path
     assert mock.http.get(f"{path}x").status_code == 404
+
+
+def test_what_is_older_than_is_kept_is_forgotten_with_its_deliveries(
+    timed: Serve, receiver: Receiver
+) -> None:
+    mock = timed("instant", keep="2h", result_ttl="forever")
+    old = mock.submit(params={"fal_webhook": receiver.url})
+    receiver.wait(1)
+    mock.advance(HOUR)
+    young = mock.submit()
+    mock.advance(HOUR + 60)
+    mock.submit()
+    assert (mock.result(old).status_code, mock.result(young).status_code) == (404, 200)
+    assert mock.http.get("/__falkit/deliveries").json()["deliveries"] == []
+
+
+def test_the_oldest_go_while_there_are_more_bytes_than_are_kept(timed: Serve) -> None:
+    mock = timed("instant", keep="100KB")
+    jobs: list[dict[str, Any]] = []
+    for _ in range(12):
+        jobs.append(mock.submit({"prompt": "x" * 4900, "seed": 1}))
+        mock.advance(1)
+    held = mock.service.store.kept
+    for _ in range(40):
+        jobs.append(mock.submit({"prompt": "x" * 4900}))
+        mock.advance(1)
+    assert held < mock.service.store.kept <= 110_000
+    codes = [mock.result(job).status_code for job in jobs]
+    assert codes == sorted(codes, reverse=True)
+    assert (codes[0], codes[-1]) == (404, 200)
+
+
+def test_a_job_that_has_not_ended_stays_whatever_is_kept(timed: Serve) -> None:
+    mock = timed("0,10000", keep="1m,1KB")
+    jobs = [mock.submit({"prompt": "x" * 2000}) for _ in range(3)]
+    mock.advance(120)
+    mock.submit()
+    assert {mock.status(job)["status"] for job in jobs} == {"IN_PROGRESS", "IN_QUEUE"}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from falkit_mock.store import Store
+from falkit_mock.store.durable import DurableStore
 from falkit_mock.store.sqlite import SqliteStore
 
 
@@ -19,6 +20,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     elif request.param == "sqlite":
         made = SqliteStore()
     else:
-        made = SqliteStore(str(tmp_path / "jobs.sqlite"))
+        made = DurableStore(str(tmp_path / "jobs.sqlite"))
     yield made
     made.close()

@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 
 from falkit_mock.core.jobs import Job, RequestOptions
 from falkit_mock.store import Store
+from falkit_mock.store.durable import DurableStore
 from falkit_mock.store.sqlite import SqliteStore
 from store.items import added
 
@@ -82,10 +83,10 @@ def test_replanned_jobs_leave_no_old_entries(store: Store) -> None:
 
 def test_a_file_that_is_opened_again_knows_who_waits(tmp_path: Path) -> None:
     file = str(tmp_path / "jobs.sqlite")
-    store = SqliteStore(file)
+    store = DurableStore(file)
     waits, runs = added(store), added(store, starts=101.0)
     store.close()
-    again = SqliteStore(file)
+    again = DurableStore(file)
     assert [job.id for job in again.queues.waiting(None, 102.0)] == [waits.id]
     assert [job.id for job in again.queues.running(102.0)] == [runs.id]
     assert again.next_seq() == 3

@@ -23,8 +23,7 @@ _COMMANDS = {
     "requests": "falkit_mock.cli.control:requests",
     "deliveries": "falkit_mock.cli.webhooks:deliveries",
     "reset": "falkit_mock.cli.control:reset",
-    "export": "falkit_mock.cli.control:export",
-    "import": "falkit_mock.cli.control:import_",
+    "state": "falkit_mock.cli.state:state",
     "env": "falkit_mock.cli.gateway:env",
     "cert": "falkit_mock.cli.gateway:cert",
     "uninstall": "falkit_mock.cli.gateway:uninstall",
@@ -42,6 +41,8 @@ _RENAMED = {
     "--journal": "--request-log",
     "--outcome": "--status",
     "stand": "pause",
+    "export": "state export",
+    "import": "state import",
     "--format": "--json",
 }
 
@@ -49,7 +50,7 @@ _RENAMED = {
 def new_name(old: str, known: Container[str]) -> str | None:
     """Return what a word is called now, if it was renamed to one of those known here."""
     new = _RENAMED.get(old)
-    return new if new is not None and new in known else None
+    return new if new is not None and new.split()[0] in known else None
 
 
 class _Commands(click.Group):

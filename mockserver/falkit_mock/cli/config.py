@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from falkit_mock.cli import new_name
+from falkit_mock.cli.seeding import Seed
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.rulebook import read_output, read_rules
 from falkit_mock.faults.rules import Rule, parse_text
@@ -44,6 +45,7 @@ class Config:
     options: Mapping[str, Any]
     rules: tuple[Rule, ...]
     outputs: tuple[Rule, ...] = ()
+    seed: Seed = field(default_factory=lambda: Seed(""))
 
     @property
     def shown(self) -> str:
@@ -55,6 +57,7 @@ def read_config(path: Path) -> Config:
     """Read a file; raise ConfigError."""
     table = read_table(path)
     rules: Any = table.pop("rules", [])
+    seed = Seed.read(path, table.pop("uploads", []), table.pop("jobs", []))
     if not is_array(rules) or not all(is_object(each) or isinstance(each, str) for each in rules):
         raise ConfigError(f"{shown(path)}: rules: {_RULES}")
     outputs = table.pop("output", [])
@@ -68,7 +71,7 @@ def read_config(path: Path) -> Config:
         pinned = [rule for each in _as_list(outputs) for rule in read_output(each, folder)]
     except RuleError as error:
         raise ConfigError(f"{shown(path)}: {error}") from None
-    return Config(path, table, tuple(read), tuple(pinned))
+    return Config(path, table, tuple(read), tuple(pinned), seed)
 
 
 def _rule(source: str | Mapping[str, JSON], *, path: Path) -> Rule:
@@ -93,6 +96,12 @@ def config_of(ctx: click.Context) -> Config | None:
     """Return the file that was read, if one was."""
     found: Config | None = ctx.meta.get(_META)
     return found
+
+
+def seed_of_config() -> Seed:
+    """Return what the file that was read puts into a mock."""
+    config = config_of(click.get_current_context())
+    return Seed("") if config is None else config.seed
 
 
 def in_file(message: str) -> str:
@@ -126,7 +135,12 @@ def _defaults(ctx: click.Context, config: Config, known: Iterable[str]) -> dict[
             assert param.name is not None
             found[param.name] = _checked(ctx, config, key, param, value)
             if isinstance(param.type, click.Path):
-                found[param.name] = [beside(config.path, place) for place in found[param.name]]
+                places: Any = found[param.name]
+                found[param.name] = (
+                    [beside(config.path, place) for place in places]
+                    if param.multiple
+                    else beside(config.path, places)
+                )
     return found
 
 

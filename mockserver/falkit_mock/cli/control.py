@@ -1,13 +1,10 @@
-"""Commands for a running mock, by its control API: clock, jobs, requests, reset, export, import."""
+"""Commands for a running mock, by its control API: clock, jobs, requests, reset."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +12,7 @@ import click
 
 from falkit_mock.cli import new_name
 from falkit_mock.cli.running import RunningMock, json_option, note_empty, running_mock
-from falkit_mock.core import count, iso, parse_duration, printable, reason
+from falkit_mock.core import iso, parse_duration, printable
 
 
 class _Words(click.Choice[str]):
@@ -246,9 +243,6 @@ def _request_line(request: dict[str, Any]) -> str:
     return f"{line}\n       hint: {request['hint']}" if request["hint"] else line
 
 
-_STEP = 1 << 20
-
-
 @click.command()
 @running_mock
 @click.option("--keep-rules", is_flag=True, help="Keep the rules that were set since the start.")
@@ -258,64 +252,3 @@ def reset(mock: RunningMock, keep_rules: bool, as_json: bool) -> None:
     state = mock.post("/reset", {"keep_rules": keep_rules})
     line = f"the mock is empty; its seed is {state['seed']}"
     click.echo(json.dumps(state) if as_json else line)
-
-
-@click.command("export")
-@running_mock
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def export(mock: RunningMock, file: Path) -> None:
-    """Write a running mock's whole state to FILE.
-
-    Jobs, uploads, rules, clock and seed are in it.
-    """
-    if file.is_symlink() or (file.exists() and not file.is_file()):
-        raise click.UsageError(f"{file}: is a link or no regular file; name another file")
-    part: Path | None = None
-    try:
-        # Beside it first, so that what breaks off leaves an older file as it was; and for this
-        # user's eyes only, since keys are in it.
-        descriptor, made = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        part = Path(made)
-        with mock.open("GET", "/state") as reply, open(descriptor, "wb") as target:
-            for chunk in reply.iter_bytes(_STEP):
-                target.write(chunk)
-        size = part.stat().st_size
-        part.replace(file)
-    except OSError as error:
-        raise _file_error(file, "written", error, "name another file") from None
-    finally:
-        if part is not None:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-    click.echo(f"{file}: {size:,} bytes")
-
-
-@click.command("import")
-@running_mock
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@json_option
-def import_(mock: RunningMock, file: Path, as_json: bool) -> None:
-    """Have a running mock take the state that is in FILE.
-
-    It is one that `falkit export` wrote, and comes in place of the mock's own.
-    """
-    try:
-        source = file.open("rb")
-    except OSError as error:
-        fix = "name a file that falkit export has written"
-        raise _file_error(file, "read", error, fix) from None
-    chunks = iter(lambda: source.read(_STEP), b"")
-    try:
-        with source, mock.open("PUT", "/state", content=chunks) as reply:
-            state = json.loads(reply.read())
-    except click.UsageError as error:
-        # What the mock calls the body is this file.
-        why = error.message
-        mine = f"{file}: {why.removeprefix('body: ')}" if why.startswith("body: ") else why
-        raise click.UsageError(mine) from None
-    line = f"{count(state['jobs'], 'job')}, seed {state['seed']}"
-    click.echo(json.dumps(state) if as_json else line)
-
-
-def _file_error(file: Path, done: str, error: OSError, fix: str) -> click.UsageError:
-    return click.UsageError(f"{file}: can't be {done} ({reason(error)}); {fix}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from falkit_mock.cli.config import config_of, in_file, use_config
+from falkit_mock.cli.lasting import EXPORT, IMPORT, KEEP, STATE
 from falkit_mock.core import count, iso
 from falkit_mock.core.network import GATEWAY_PORT, PORT
 from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
@@ -18,7 +20,7 @@ from falkit_spec.cli.options import AS_OF, DOCUMENTS
 
 if TYPE_CHECKING:
     from falkit_mock.cli.console import Level
-    from falkit_mock.core.clock import SimulatedClock
+    from falkit_mock.core.clock import Clock, SimulatedClock
     from falkit_spec import JSON, Catalog
 
 _NAMES = "\n".join(
@@ -204,6 +206,10 @@ _MOCK = (
         help="Read rules and defaults of these options from FILE.  [default: the nearest "
         "falkit.toml, or pyproject.toml with tool.falkit]",
     ),
+    STATE,
+    KEEP,
+    IMPORT,
+    EXPORT,
     DOCUMENTS,
     AS_OF,
     click.Option(
@@ -295,7 +301,8 @@ _SPELLED = {
 def settings_of(chosen: Mapping[str, Any]) -> Settings:
     """Return the settings that a command's options make; a UsageError says which can't work."""
     config = config_of(click.get_current_context())
-    given = {str(option.name): chosen[str(option.name)] for option in _MOCK if option.expose_value}
+    names = [str(option.name) for option in _MOCK if option.expose_value]
+    given = {name: chosen[name] for name in names if name not in ("source", "target")}
     given["control_token"] = given["control_token"] or None
     given["assumptions"] = given.pop("assume")
     # The command line's rules come before the file's.
@@ -304,34 +311,32 @@ def settings_of(chosen: Mapping[str, Any]) -> Settings:
     given["faults"] = [*given["faults"], *(rule for rule in rules if rule.pin is None)]
     pins = [rule for rule in rules if rule.pin is not None]
     given["outputs"] = [*given["outputs"], *pins, *outputs]
+    with refusing():
+        return Settings(**cast(SettingsOptions, given))
+
+
+@contextmanager
+def refusing() -> Generator[None]:
+    """Raise a UsageError for a setting that can't work."""
     try:
-        settings = Settings(**cast(SettingsOptions, given))
+        yield
     except SettingsError as error:
-        raise _usage_error(error) from None
-    return settings
-
-
-def _usage_error(error: SettingsError) -> click.UsageError:
-    name = _SPELLED.get(error.field, error.field.replace("_", "-"))
-    return click.UsageError(in_file(f"{name}: {error.problem}"))
+        name = _SPELLED.get(error.field, error.field.replace("_", "-"))
+        raise click.UsageError(in_file(f"{name}: {error.problem}")) from None
 
 
 def catalog_of(settings: Settings) -> Catalog:
     """Return the documents that were chosen, after their notes; a UsageError says the fix."""
-    try:
+    with refusing():
         catalog = settings.read_catalog()
-    except SettingsError as error:
-        raise _usage_error(error) from None
     for line in catalog.notes:
         note(line, "warning", always=True)
     if settings.outputs or any(rule.pin for rule in settings.faults):
         # Lazy: it imports what looks into files.
         from falkit_mock.service.pins import check_outputs
 
-        try:
+        with refusing():
             check_outputs(settings, catalog)
-        except SettingsError as error:
-            raise _usage_error(error) from None
     for rule in (*settings.faults, *settings.outputs):
         note(_mismatch(rule, catalog), "warning")
     return catalog
@@ -367,12 +372,12 @@ def note(
     click.echo(line, err=True)
 
 
-def clock_line(clock: SimulatedClock | None, elsewhere: str = "") -> str:
+def clock_line(clock: Clock | None, elsewhere: str = "") -> str:
     """Return the line that says that time is paused, and how it is moved, or nothing.
 
     `elsewhere` is the mock's URL where a command in another terminal would not find it.
     """
-    if clock is None or clock.running:
+    if clock is None or getattr(clock, "running", True):
         return ""
     more = f", in another terminal with --base-url {elsewhere}" if elsewhere else ""
     command = "`falkit clock advance 15m` or the control API moves it"

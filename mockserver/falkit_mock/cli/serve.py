@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from falkit_mock.cli.config import in_file
+from falkit_mock.cli.config import in_file, seed_of_config
 from falkit_mock.cli.gateway import one_line
+from falkit_mock.cli.lasting import Carried, seed_line, store_of
 from falkit_mock.cli.options import (
     EPILOG,
     RUN_OPTIONS,
@@ -25,6 +26,7 @@ from falkit_mock.cli.options import (
     clock_of,
     config_line,
     note,
+    refusing,
     settings_of,
 )
 from falkit_mock.core import count, reason
@@ -93,11 +95,16 @@ def serve(
         listener = sockets.enter_context(listening(host, port))
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
-        note(clock_line(clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
         made = _token_for(listener) if settings.control_token is None else None
         settings = settings.replace(control_token=settings.control_token or made)
-        app = app_of(settings, catalog, clock=clock)
+        carried = Carried(chosen["source"], chosen["target"])
+        with refusing():
+            app = app_of(settings, catalog, clock=clock)
+        carried.attach(app)
+        seed_of_config().attach(app, url)
         service = app.service
+        note(clock_line(service.clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
+        note(seed_line(service), "warning")
         log_errors(log_format)
         if not quiet:
             service.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
@@ -114,6 +121,7 @@ def serve(
         if reload:
             sockets.enter_context(_reload(catalog, service))
         server.run(sockets=[listener])
+        carried.check()
 
 
 def _reload(catalog: Catalog, service: Service) -> Reload:
@@ -253,24 +261,40 @@ def run(
             added[VARIABLE] = os.pathsep.join(map(os.path.abspath, settings.documents))
         child = Child(command, {**os.environ, **added})
         summaries: list[Summary] = []
+        ctx = click.get_current_context()
+        carried, seed = Carried(chosen["source"], chosen["target"]), seed_of_config()
 
         def listen_to(app: MockApp) -> None:
             # Lazy: by now the program runs.
             from falkit_mock.cli.console import ConsoleLog
             from falkit_mock.cli.summary import Summary
 
+            carried.attach(app)
+            seed.attach(app, url)
+            with ctx.scope(cleanup=False):
+                note(seed_line(app.service), "warning")
             listeners = app.service.events.listeners
             summaries.append(Summary(app.service, app.catalog, gateway))
             listeners.append(summaries[0])
             if not quiet:
                 listeners.append(ConsoleLog(clock=app.service.clock, failures_only=not verbose))
 
-        server = ServerThread(settings, mock, gateway, listen_to, clock=clock, catalog=catalog)
-        server.broken = child.stop
-        with server:
-            started = f"mock at {url}; {clock_line(clock, url)}".removesuffix("; ")
-            code = _run(child, command[0], lambda: note(started))
-            summary = server.call(lambda: summaries[0].text(code))
+        with refusing():
+            server = ServerThread(
+                settings,
+                mock,
+                gateway,
+                listen_to,
+                clock=clock,
+                catalog=catalog,
+                store=store_of(settings),
+            )
+            server.broken = child.stop
+            with server:
+                started = f"mock at {url}; {clock_line(clock, url)}".removesuffix("; ")
+                code = _run(child, command[0], lambda: note(started))
+                summary = server.call(lambda: summaries[0].text(code))
+            carried.check()
         if code not in _NOT_RUN:
             note(summary)
     sys.exit(code)

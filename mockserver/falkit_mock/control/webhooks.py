@@ -27,7 +27,7 @@ from falkit_mock.service.service import Service
 from falkit_mock.service.successes import complete, fill, success
 from falkit_mock.store import KeyRecord
 from falkit_mock.webhooks import KeyInUse, NotDelivered, TargetRefused
-from falkit_mock.webhooks.delivery import PendingDelivery
+from falkit_mock.webhooks.pending import PendingDelivery
 from falkit_mock.webhooks.signing import sample, user_id
 from falkit_spec import JSON, Catalog, Endpoint, UnknownEndpoint
 

@@ -130,6 +130,11 @@ class SimulatedClock:
     def now(self) -> float:
         return time.time() + self._offset if self.running else self._paused_at
 
+    @property
+    def mark(self) -> tuple[bool, float]:
+        """Whether time passes by itself, and how far it is ahead or where it stands, seconds."""
+        return self.running, self._offset if self.running else self._paused_at
+
     def run(self) -> None:
         """Let time pass by itself from here on."""
         if not self.running:

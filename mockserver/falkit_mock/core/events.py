@@ -290,6 +290,12 @@ class RequestLog:
     def __iter__(self) -> Iterator[RequestRecord]:
         return iter(self._records)
 
+    def restore(self, records: Iterable[RequestRecord]) -> None:
+        """Have records of before, in order, in front of those to come."""
+        for record in records:
+            self._records.append(record)
+            self._number = record.number
+
     @property
     def last(self) -> int:
         """The number of the latest request; 0 before the first."""

@@ -69,10 +69,20 @@ class Identity:
         """Go on behind so many jobs, whose ids are taken."""
         self._counts["id"] = max(self._counts["id"], jobs)
 
+    @property
+    def mark(self) -> object:
+        """What differs once an id of the kinds that have to be others has been made."""
+        counts = [count for kind, count in self._counts.items() if kind != "reply"]
+        return len(self._eras), self.seed, counts
+
     def dump(self) -> dict[str, JSON]:
         """Return all that later ids follow from."""
         seeds: list[JSON] = [[era.after, era.seed] for era in self._eras]
         return {"seeds": seeds, "counts": {**self._counts}}
+
+    def begin_as(self, seed: int) -> None:
+        """Have a seed as that of the start."""
+        self._first = seed
 
     def load(self, seeds: Sequence[tuple[int, int]], counts: Mapping[str, int]) -> None:
         """Go on where a dump() was made; there is one seed at least."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, Literal, TypeAlias, cast, get_args, get_type_hints
+
+from falkit_mock.core import parse_duration
 
 # The queue's three statuses and nothing else exist at fal (wire.md §3.2).
 Progression: TypeAlias = Literal["clock", "polls", "held"]
@@ -197,6 +200,37 @@ def _split(word: str) -> tuple[str, str]:
     if not equals:
         raise SettingsError("assumptions", f"{word!r} is not of the form NAME=VALUE")
     return name, value
+
+
+_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([kmgt]?)i?b", re.I)
+_UNITS = ("", "k", "m", "g", "t")
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How old what is kept may become, seconds, and how many bytes of it there may be."""
+
+    # Stored payloads are kept for a month (wire.md §3.4).
+    age: float = 30 * 86_400.0
+    size: float = math.inf
+
+    @classmethod
+    def read(cls, text: str) -> Keep:
+        """Read `7d`, `500MB` or `7d,500MB`; raise SettingsError."""
+        found: dict[str, float] = {}
+        for word in text.split(","):
+            if size := _SIZE.fullmatch(word.strip()):
+                # A thousand or 1024: the difference is of no account here.
+                found["size"] = float(size[1]) * 1000 ** _UNITS.index(size[2].lower())
+                continue
+            try:
+                found["age"] = parse_duration(word.strip())
+            except ValueError:
+                found["age"] = 0.0
+        if len(found) != text.count(",") + 1 or min(found.values()) <= 0:
+            fix = "give an age, a number of bytes or both, such as 7d,500MB"
+            raise SettingsError("keep", f"{text!r} isn't what to keep; {fix}")
+        return cls(**found)
 
 
 # What follows a moment must have a year of four digits, too: 9999-01-01.

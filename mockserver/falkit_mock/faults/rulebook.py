@@ -162,6 +162,20 @@ class Rulebook:
         self._rules, self._named, self._count = rules, named, _count(value, "count")
         self.idle = not rules and not named
 
+    @property
+    def mark(self) -> object:
+        """What differs once something of what `dump` returns does."""
+        return [
+            (self._count, key, id(kept.rule), kept.matched, kept.applied)
+            for rules in (self._rules, self._named)
+            for key, kept in rules.items()
+        ] or self._count
+
+    @property
+    def first(self) -> list[JSON]:
+        """What the mock was started with, as tables."""
+        return [rule.table() for rule in self._first]
+
     def all(self) -> list[RuleState]:
         """Return the rules in the order in which they are tried."""
         return list(self._rules.values())

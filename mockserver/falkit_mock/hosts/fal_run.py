@@ -6,7 +6,7 @@ from asyncio import to_thread
 
 from falkit_mock.core import NotJson, parse_body
 from falkit_mock.core.errors import application_not_found, too_many_values, too_much_kept
-from falkit_mock.core.jobs import ModelRequest, ParsedRequest, Refused, RequestOptions
+from falkit_mock.core.jobs import Job, ModelRequest, ParsedRequest, Refused, RequestOptions
 from falkit_mock.core.limits import AT_ONCE, JSON_VALUES, REFUSED_AT_ONCE
 from falkit_mock.faults.rules import MARKS, NO_MAGIC
 from falkit_mock.hosts import SOCKET_INPUT, Host, RequestContext, authorize, unless_gone
@@ -106,6 +106,38 @@ async def _parsed(body: bytes) -> JSON | NotJson:
     if sum(map(body.count, (b",", b"[", b"{"))) > JSON_VALUES:
         raise too_many_values(JSON_VALUES)
     return await to_thread(parse_body, body)
+
+
+async def request_again(
+    job: Job, content_type: str, media_base: str, catalog: Catalog, service: Service
+) -> ModelRequest:
+    """Return the request of a job that was taken by a mock before this one."""
+    body, path = service.store.input(job.id), job.path
+    parsed_body = await to_thread(parse_body, body)
+    workflow, refusal, nodes = None, None, dict[str, Endpoint]()
+    endpoint = catalog.endpoints.get(path) or catalog.at(path)
+    if path in (EXECUTE, EXECUTE + _STREAM):
+        endpoint = execution()
+        workflow, refusal = await to_thread(executed, parsed_body, len(body), service.settings)
+    elif endpoint is None and _may_guess(path, catalog, service):
+        endpoint = guess(path, parsed_body)
+    elif path.startswith(_WORKFLOWS) and endpoint is not None:
+        workflow = endpoint.workflow
+    if workflow is not None:
+        nodes = await to_thread(_steps, workflow, catalog)
+    return ModelRequest(
+        workflow=workflow,
+        nodes=nodes,
+        path=path,
+        app=job.app,
+        endpoint=endpoint,
+        body=body,
+        parsed_body=parsed_body,
+        content_type=content_type,
+        media_base=media_base,
+        options=job.options,
+        checked=refusal,
+    )
 
 
 def check_app(context: RequestContext, catalog: Catalog, service: Service) -> None:

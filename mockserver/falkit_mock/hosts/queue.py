@@ -156,6 +156,8 @@ class Queue(Host):
                 body = await self._status_body(job, address, now, with_logs=with_logs)
             except ShuttingDown:
                 return
+            if service.store.journal is not None:
+                await service.store.journal.told(job.id)
             event = news.of(body)
             if event is not None:
                 yield b"data: " + dumps(event) + b"\n\n"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, cast
 
 from falkit_mock.core import NotJson, dumps, loads
@@ -28,6 +29,19 @@ class Resettable(Protocol):
     def load(self, value: JSON) -> None:
         """Take what dump() gave, in place of all there is; the store's tables are new by now."""
         ...
+
+
+Act: TypeAlias = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Hooks:
+    """What is done with a mock at certain moments, by whoever serves it."""
+
+    # Before it answers, before it ends, and after each reset.
+    opening: list[Act] = field(default_factory=list[Act])
+    ending: list[Act] = field(default_factory=list[Act])
+    replayed: list[Act] = field(default_factory=list[Act])
 
 
 Decision: TypeAlias = Literal["allow", "forbid", "hide"]

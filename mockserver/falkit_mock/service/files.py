@@ -177,8 +177,7 @@ async def _written(blobs: Blobs, chunks: AsyncIterator[bytes]) -> Piece:
                 if size >= _BATCH:
                     await asyncio.to_thread(sink.write, b"".join(batch))
                     batch, size = [], 0
-            await asyncio.to_thread(sink.write, b"".join(batch))
-            return sink.keep()
+            return await asyncio.to_thread(sink.keep, b"".join(batch))
         except BaseException:
             sink.drop()
             raise

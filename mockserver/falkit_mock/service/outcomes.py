@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Awaitable, Iterable
+from dataclasses import replace
 from hashlib import sha256
 from typing import cast
 
@@ -21,19 +20,14 @@ from falkit_mock.core.fal_errors import (
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
 from falkit_mock.core.limits import FILE_BYTES, FILE_SECONDS, FILES, NAMED_FIELDS
-from falkit_mock.service.checks import MOST, Rejected, check_size, check_source, download_failed
-from falkit_mock.service.containers import HEADERS, Found, Source
-from falkit_mock.service.data_uris import is_data_uri, read_data_uri, unknown_label
-from falkit_mock.service.files import MISSING, Media, OwnFile
+from falkit_mock.service.checks import Rejected
+from falkit_mock.service.containers import Found
+from falkit_mock.service.data_uris import is_data_uri, unknown_label
+from falkit_mock.service.files import Media
 from falkit_mock.service.hints import of_lax_values, of_refusal, of_unknown_fields
-from falkit_mock.service.inputs import (
-    check_data_uri,
-    check_download,
-    check_url,
-    in_pool,
-    unreachable,
-)
+from falkit_mock.service.inputs import in_pool, unreachable
 from falkit_mock.service.lengths import ASSUMED, measured
+from falkit_mock.service.looks import Look, first_look
 from falkit_mock.service.successes import complete, fill, seen_in, success
 from falkit_mock.service.workflows import Workflows
 from falkit_mock.settings import Settings
@@ -166,17 +160,6 @@ def _media(
     return tuple(media), hints
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A file that takes time to look at: how many bytes, about, and what judges it."""
-
-    medium: MediaValue
-    size: int
-    check: Callable[[], Awaitable[Found | None]]
-    # Returns all its bytes; None where they aren't here to stay.
-    read: Callable[[], bytes] | None = None
-
-
 def _look_at_media(
     parsed: ParsedRequest, settings: Settings, media: Media, media_base: str
 ) -> tuple[list[Rejected], list[Look]]:
@@ -190,51 +173,11 @@ def _look_at_media(
             # A public URL is taken on trust: nothing leaves the machine.
             continue
         try:
-            if look := _first_look(medium, settings, media, media_base):
+            if look := first_look(medium, settings, media, media_base):
                 later.append(look)
         except Rejected as error:
             rejected.append(error.bare())
     return rejected, later
-
-
-def _first_look(
-    medium: MediaValue, settings: Settings, media: Media, media_base: str
-) -> Look | None:
-    # In a thread: decoding a large picture takes longer than the event loop may stand still.
-    if is_data_uri(medium.value):
-        labels = settings.assumptions.data_uri_label == "checked"
-        return Look(
-            medium,
-            len(medium.value),
-            lambda: in_pool(check_data_uri, medium, labels=labels),
-            partial(read_data_uri, medium.value),
-        )
-    own = media.own_file(medium.value, media_base)
-    if own is MISSING:
-        raise download_failed(medium, "this mock has no such file")
-    if isinstance(own, OwnFile):
-        if own.size is not None:
-            check_size(medium, own.size)
-        most = MOST if medium.field.kind == "image" else HEADERS
-        size = _OUTPUT if own.size is None else min(own.size, most)
-        read = partial(own.read, 0, MOST)
-        return Look(medium, size, lambda: in_pool(_check_own, medium, own), read)
-    if check_url(medium, allow_private=settings.allow_private_inputs):
-        return Look(medium, 0, partial(check_download, medium))
-    return None
-
-
-# What an output that comes back as an input is taken to have, before it is made.
-_OUTPUT = 1024 * 1024
-
-
-def _check_own(medium: MediaValue, own: OwnFile) -> Found | None:
-    try:
-        if own.size is None:
-            return check_source(medium, Source.of(own.read(0, MOST)))
-        return check_source(medium, Source(own.size, own.read))
-    except (OSError, EOFError):
-        raise download_failed(medium, "the file was deleted before the job read it") from None
 
 
 def _refuse_media(parsed: ParsedRequest, rejected: list[Rejected], settings: Settings) -> Refused:
@@ -281,9 +224,35 @@ class Outcomes:
             made = complete(parsed, request, request_id, self._identity, self._settings, run=run)
             if not made.draft.needs_bytes and not request.runs_steps:
                 return self._keep(*success(made, parsed, request))
+        if self._store.journal is not None:
+            self._store.later[request_id] = dumps([request.content_type, request.media_base])
         look = self._look(request_id, parsed, request, rejected, later, run)
         self._late[request_id] = asyncio.get_running_loop().create_task(look)
         return None
+
+    def decide_again(self, job: Job, request: Awaitable[ModelRequest]) -> None:
+        """Decide the outcome of a job whose mock was stopped before it had."""
+        self._late[job.id] = asyncio.get_running_loop().create_task(self._again(job, request))
+
+    async def _again(self, job: Job, asked: Awaitable[ModelRequest]) -> Outcome:
+        rejected: list[Rejected] = []
+        later: list[Look] = []
+        try:
+            request = await asked
+            parsed = request.checked or await in_pool(read_request, request, self._settings)
+            if isinstance(parsed, ParsedRequest):
+                rejected, later = _look_at_media(
+                    parsed, self._settings, self._media, request.media_base
+                )
+                return await self._look(job.id, parsed, request, rejected, later, job.run)
+            assert isinstance(parsed, Refused), "it is one of the two"
+            outcome = _hinted(parsed)
+        except Exception:
+            _log.exception("the outcome of %s could not be decided again", job.id)
+            outcome = platform_error("internal_error")
+        self._late.pop(job.id, None)
+        self._store.decide(job.id, outcome)
+        return outcome
 
     def close(self) -> None:
         """Look no further; whoever waits for an outcome gets ShuttingDown."""

@@ -32,7 +32,7 @@ from falkit_mock.faults.resolve import USUAL, Resolution, resolve
 from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.faults.rules import NO_MAGIC, Magic
 from falkit_mock.outputs import kind_of_output, workload_of
-from falkit_mock.service import Resettable
+from falkit_mock.service import Hooks, Resettable
 from falkit_mock.service.files import Media, Uploads
 from falkit_mock.service.guesses import guess
 from falkit_mock.service.outcomes import Outcomes, read_request
@@ -78,6 +78,7 @@ class Service:
         self.parts: dict[str, Resettable] = {"webhooks": self.webhooks, "rules": self.rules}
         # What forgets all at a reset, and is neither exported nor imported.
         self.restarted = [self.job_events.restart, self._planner.restart]
+        self.hooks = Hooks()
         # What ends with the mock, such as a stream of its events.
         self.closed: list[Callable[[], None]] = []
 
@@ -94,8 +95,7 @@ class Service:
     def submit(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
         """Accept a request into its queue; bad input is accepted too (wire.md §3.6).
 
-        `magic` is what the request itself names. Raise WireError 429 if the caller would rather
-        not wait in such a queue.
+        `magic` is what the request itself names. Raise WireError 429 for too long a queue.
         """
         most = request.options.max_queue_length
         if most is not None:
@@ -154,6 +154,14 @@ class Service:
         """End a direct call that the model refuses; a fault takes its time."""
         if job.outcome is not None and not job.outcome.ok and job.faults.outcome is None:
             self._end(job)
+
+    def withdraw(self, request_id: str) -> None:
+        """Forget a job that was taken and could not be kept, if there is one; its webhook, too."""
+        job = self.store.get(request_id)
+        if job is not None:
+            self.webhooks.forget(request_id)
+            self._end(job, platform_error("internal_error"))
+            self.store.drop({request_id})
 
     def find(self, app: str, request_id: str, now: float) -> Job:
         """Return the queued job of an app; raise WireError 404 if it has none such."""
@@ -320,7 +328,7 @@ class Service:
             else:
                 job.starts, job.ends = moments(ready, run, job.start_by)
         job.outcome = resolution.outcome or self.outcomes.decide(job.id, parsed, request, run)
-        if now >= self.retention.next_purge:
+        if now >= self.retention.next_purge or self.store.kept > self.retention.most:
             self.retention.purge(now)
         self.store.add(job, request.body)
         self.job_events.accepted(job)

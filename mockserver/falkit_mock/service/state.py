@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import cast
 
 from falkit_mock.core import NotJson, dumps, loads
-from falkit_mock.core.clock import SimulatedClock
-from falkit_mock.core.settings import LAST_MOMENT
-from falkit_mock.service import USUAL_LIFECYCLE, BadLifecycle, Lifecycle
+from falkit_mock.service import USUAL_LIFECYCLE
+from falkit_mock.service.facts import BadFacts, Facts, check_facts, facts_of, take_facts, take_jobs
 from falkit_mock.service.service import Service
 from falkit_mock.store import BadCopy, Store, all_pieces
 from falkit_mock.store.blobs import Blobs, Piece
 from falkit_spec import JSON
 from falkit_spec.validation import describe_errors
 
-FORMAT = 2
-
+# Of an export; the tables in it have a version of their own (store/sqlite.py). Those from 2 on are
+# read.
+FORMAT, _OLDEST = 3, 2
 
 META, STORE, BLOBS = "meta.json", "store.sqlite", "blobs/"
 _BLOCK = 512
@@ -37,71 +37,18 @@ class BadArchive(ValueError):
     """A file that isn't an export, or a damaged one; the message says why."""
 
 
-class _ClockState(TypedDict):
-    # Unix seconds, and whether time passes by itself.
-    now: float
-    running: bool
-
-
-class _IdentityState(TypedDict):
-    # From which job on which seed counts, and how many ids there were of each kind.
-    seeds: list[tuple[int, int]]
-    counts: dict[str, int]
-
-
-class Meta(TypedDict):
+class Meta(Facts):
     """Everything that is in no table."""
 
     format: int
     # The version of falkit that wrote it, and the digest of the database beside it.
     falkit: str
     store: str
-    clock: _ClockState
-    # What signs tokens and URLs, as hex.
-    tokens: str
-    identity: _IdentityState
-    # As Lifecycle writes itself.
-    uploads: dict[str, JSON]
-    parts: dict[str, JSON]
 
 
 _SCHEMA: dict[str, JSON] = {
-    "required": ["falkit", "store", "clock", "tokens", "identity", "uploads", "parts"],
-    "properties": {
-        "falkit": {"type": "string"},
-        "store": {"type": "string"},
-        "clock": {
-            "type": "object",
-            "required": ["now", "running"],
-            "properties": {
-                "now": {"type": "number", "minimum": 0, "maximum": LAST_MOMENT},
-                "running": {"type": "boolean"},
-            },
-        },
-        "tokens": {"type": "string", "pattern": "^([0-9a-f]{2})+$"},
-        "identity": {
-            "type": "object",
-            "required": ["seeds", "counts"],
-            "properties": {
-                "seeds": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {
-                        "type": "array",
-                        "items": {"type": "integer"},
-                        "minItems": 2,
-                        "maxItems": 2,
-                    },
-                },
-                "counts": {
-                    "type": "object",
-                    "additionalProperties": {"type": "integer", "minimum": 0},
-                },
-            },
-        },
-        "uploads": {"type": "object"},
-        "parts": {"type": "object"},
-    },
+    "required": ["falkit", "store"],
+    "properties": {"falkit": {"type": "string"}, "store": {"type": "string"}},
 }
 
 
@@ -113,19 +60,15 @@ def _read_meta(data: bytes) -> Meta:
         raise BadArchive(f"{META} isn't JSON: {error.message}") from None
     if not isinstance(value, dict) or "format" not in value:
         raise BadArchive(f"{META} names no format: it isn't an export of falkit")
-    if value["format"] != FORMAT:
+    if value["format"] not in range(_OLDEST, FORMAT + 1):
         made_by = value.get("falkit")
         raise BadArchive(
             f"{META} has format {value['format']!r}, written by falkit {made_by}; this is "
-            f"falkit {version('falkit')}, which reads format {FORMAT}: import it with falkit "
-            f"{made_by}, or set the state up again and export it with this one"
+            f"falkit {version('falkit')}, which reads formats {_OLDEST} to {FORMAT}: import it "
+            f"with falkit {made_by}, or set the state up again and export it with this one"
         )
     if errors := describe_errors(_SCHEMA, value):
         raise BadArchive(f"{META} can't be used: {errors[0]}")
-    try:
-        Lifecycle.read(value["uploads"], USUAL_LIFECYCLE)
-    except BadLifecycle as error:
-        raise BadArchive(f"{META} has uploads.{error}") from None
     return cast(Meta, value)
 
 
@@ -255,6 +198,8 @@ async def reset_state(service: Service, *, keep_rules: bool) -> None:
         if not (keep_rules and name == RULES):
             part.reset()
     service.clock.notifier.ring()
+    for play in service.hooks.replayed:
+        await play()
     _give_back_memory()
 
 
@@ -282,20 +227,12 @@ async def export_state(service: Service) -> Export:
     from falkit_mock.store.sqlite import write_image
 
     await service.outcomes.settled()
-    clock = service.clock
     store, pieces = write_image(service.store), all_pieces(service.store)
     meta: Meta = {
         "format": FORMAT,
         "falkit": version("falkit"),
         "store": sha256(store).hexdigest(),
-        "clock": {
-            "now": clock.now(),
-            "running": clock.running if isinstance(clock, SimulatedClock) else True,
-        },
-        "tokens": service.tokens.key.hex(),
-        "identity": cast(_IdentityState, service.identity.dump()),
-        "uploads": service.uploads.defaults.as_json(),
-        "parts": {name: part.dump() for name, part in service.parts.items()},
+        **facts_of(service),
     }
     data = dumps(meta)
     size = archive_size(data, store, pieces)
@@ -312,7 +249,10 @@ async def restore_state(service: Service, path: Path) -> None:
     try:
         meta = _read_meta(contents.meta)
         copy = await asyncio.to_thread(_copied, contents, meta)
-        _check_parts(service, meta)
+        try:
+            check_facts(service, meta)
+        except BadFacts as error:
+            raise BadArchive(f"{META} {error}") from None
         await service.interrupt()
         old = all_pieces(service.store)
         service.store.take(copy, {name: piece.blob for name, piece in contents.blobs.items()})
@@ -322,7 +262,18 @@ async def restore_state(service: Service, path: Path) -> None:
             raise BadArchive(f"{STORE} {error}") from None
         raise
     blobs.remove(old)
-    _take_tables(service, meta)
+    take_facts(service, meta)
+    take_jobs(service, meta["parts"])
+
+
+def copied_from(path: Path, blobs: Blobs) -> tuple[Meta, Store]:
+    """Return what a file holds, its blobs in their place; blocks. Raise BadArchive."""
+    contents = read_archive(path, blobs)
+    meta = _read_meta(contents.meta)
+    try:
+        return meta, _copied(contents, meta)
+    except BadCopy as error:
+        raise BadArchive(f"{STORE} {error}") from None
 
 
 def _copied(contents: Contents, meta: Meta) -> Store:
@@ -333,31 +284,3 @@ def _copied(contents: Contents, meta: Meta) -> Store:
     copy = read_image(contents.store)
     check_archive(contents, all_pieces(copy))
     return copy
-
-
-def _check_parts(service: Service, meta: Meta) -> None:
-    if unknown := sorted(meta["parts"].keys() - service.parts.keys()):
-        raise BadArchive(f"{META} has {unknown[0]!r}, which this version doesn't know")
-    for name, value in meta["parts"].items():
-        try:
-            service.parts[name].check(value)
-        except ValueError as error:
-            raise BadArchive(f"{META} can't be used: {error}") from None
-
-
-def _take_tables(service: Service, meta: Meta) -> None:
-    clock = service.clock
-    if isinstance(clock, SimulatedClock):
-        clock.restore(meta["clock"]["now"], running=meta["clock"]["running"])
-    service.tokens.key = bytes.fromhex(meta["tokens"])
-    service.identity.load(**meta["identity"])
-    service.identity.skip(service.store.last_seq)
-    service.uploads.defaults = Lifecycle.read(meta["uploads"], USUAL_LIFECYCLE)
-    for restart in service.restarted:
-        restart()
-    for name, part in service.parts.items():
-        if name in meta["parts"]:
-            part.load(meta["parts"][name])
-        else:
-            part.reset()
-    clock.notifier.ring()

@@ -21,6 +21,7 @@ from falkit_mock.core.limits import AT_ONCE
 from falkit_mock.outputs.kinds import Kind
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
+from falkit_mock.store.keeping import forget
 from falkit_spec import JSON
 
 Change: TypeAlias = Literal["accepted", "started", "ended"]
@@ -151,7 +152,7 @@ _HOUR, _LARGE_FOR, _LARGE = 3600.0, 360.0, 10 * 1024
 # Seconds for which stored payloads are kept, and the bytes from which on they live no longer than
 # the result can be fetched; that 1 MB is a million is inferred (wire.md §3.4).
 _DAY = 86_400.0
-_MONTH, _NOT_STORED = 30 * _DAY, 1_000_000
+_NOT_STORED = 1_000_000
 
 
 class Retention:
@@ -159,6 +160,9 @@ class Retention:
 
     def __init__(self, settings: Settings, clock: Clock, store: Store) -> None:
         self._ttl = settings.result_ttl
+        self._keep = settings.keep
+        # Bytes of inputs and outcomes above which the oldest are forgotten.
+        self.most = settings.keep.size
         self._clock = clock
         self._store = store
         # When there may be something to forget again, unix seconds.
@@ -184,9 +188,9 @@ class Retention:
         return len(payload) <= _NOT_STORED or self._clock.now() < self.closes(job)
 
     def purge(self, now: float) -> None:
-        """Forget what ended a month ago; there is no need to ask again within a day."""
-        self.next_purge = now + _DAY
-        self._store.purge(now - _MONTH)
+        """Forget what is too old, or too much; there is no need to ask again for a while."""
+        self.next_purge = now + min(_DAY, self._keep.age / 10)
+        forget(self._store, self._keep, now)
 
 
 @dataclass(slots=True)

@@ -8,17 +8,19 @@ nothing is kept that isn't put into one, and what is changed in place is put int
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import dropwhile, islice
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.core.events import Delivery, Verdict
 from falkit_mock.core.jobs import Job, Moments, Outcome
 from falkit_mock.store.blobs import Blobs, Piece
 from falkit_mock.store.queues import Queues
+
+if TYPE_CHECKING:
+    from falkit_mock.store.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,9 @@ def bare(key: str, value: Any) -> Any:
 class UploadStore:
     """Uploads by id and by path, and the pieces of each by number."""
 
-    def __init__(self, table: MakeTable) -> None:
+    def __init__(self, table: MakeTable, blobs: Blobs | None = None) -> None:
         # Where the bytes of the pieces are.
-        self.blobs = Blobs()
+        self.blobs = blobs or Blobs()
         self._uploads: dict[str, Upload] = table("uploads", Upload)
         self._paths = {upload.path: id for id, upload in self._uploads.items()}
         self._pieces: dict[str, dict[int, Piece]] = table("pieces", bare)
@@ -139,6 +141,10 @@ class UploadStore:
         self._pieces.pop(upload_id, None)
         if (upload := self._uploads.pop(upload_id, None)) is not None:
             del self._paths[upload.path]
+
+    def all(self) -> list[Upload]:
+        """Return every upload, done or not."""
+        return [*self._uploads.values()]
 
     def due(self, now: float) -> list[str]:
         """Return the ids of the uploads that have expired."""
@@ -217,6 +223,12 @@ class DeliveryStore:
             default=None,
         )
 
+    def forget(self, request_ids: set[str]) -> None:
+        """Forget the attempts of some jobs."""
+        for id in request_ids & self._of_job.keys():
+            for delivery in self._of_job.pop(id):
+                del self._all[delivery.id]
+
     def keys(self) -> list[KeyRecord]:
         """Return every key, the oldest first."""
         return [self._keys[number] for number in sorted(self._keys)]
@@ -238,9 +250,12 @@ class DeliveryStore:
 class Store:
     """Jobs by id, in the order of submission, and files by path. Moments are unix seconds."""
 
-    def __init__(self, table: MakeTable = table_in_memory) -> None:
+    # Writes all this to a disk, and tells when it is there; None where nothing does.
+    journal: Journal | None = None
+
+    def __init__(self, table: MakeTable = table_in_memory, blobs: Blobs | None = None) -> None:
         # What clients have uploaded.
-        self.uploads = UploadStore(table)
+        self.uploads = UploadStore(table, blobs)
         # Which webhooks were delivered, and the keys that sign them.
         self.deliveries = DeliveryStore(table)
         self._jobs: dict[str, Job] = table("jobs", Job)
@@ -250,6 +265,8 @@ class Store:
         # Bytes of all inputs and outcomes.
         self.kept = sum(map(len, self._inputs.values())) + sum(map(_size, self._jobs.values()))
         self._files: dict[str, FileRecord] = table("files", FileRecord)
+        # What it takes to decide outcomes, beside their jobs, where a journal keeps it.
+        self.later: dict[str, bytes] = table("later", bare)
         # The place of the newest job in the order of submission; 0 while there was none.
         self.last_seq = max((job.seq for job in self._jobs.values()), default=0)
         # The jobs that are not done: who waits, and who runs until when.
@@ -297,6 +314,7 @@ class Store:
             self.kept += len(outcome.body) - _size(job)
             job.outcome = outcome
             self._jobs[request_id] = job
+            self.later.pop(request_id, None)
 
     def erase(self, request_id: str) -> None:
         """Forget what a known job was sent and answers, and its files; its moments stay."""
@@ -307,11 +325,16 @@ class Store:
         self._drop_files({request_id})
 
     def purge(self, before: float) -> None:
-        """Forget the jobs that ended before a moment: inputs, outcomes and files too."""
-        gone = {id for id, job in self._jobs.items() if job.ends < before}
+        """Forget the jobs that ended before a moment, and all that belongs to them."""
+        self.drop({id for id, job in self._jobs.items() if job.ends < before})
+
+    def drop(self, gone: set[str]) -> None:
+        """Forget known jobs that have ended: inputs, outcomes, files and deliveries too."""
         for id in gone:
             self.kept -= _size(self._jobs.pop(id)) + len(self._inputs.pop(id, b""))
+            self.later.pop(id, None)
         self._drop_files(gone)
+        self.deliveries.forget(gone)
 
     def add_file(self, record: FileRecord) -> None:
         """Store a file; one at the same path before it is gone."""
@@ -329,6 +352,7 @@ class Store:
         self._jobs.clear()
         self._inputs.clear()
         self._files.clear()
+        self.later.clear()
         self.queues.clear()
         self.uploads.clear()
         self.deliveries.clear()
@@ -344,13 +368,11 @@ class Store:
             self.add(job, other.input(job.id))
         for record in other.files():
             self.add_file(record)
-        for upload_id in other.uploads.due(math.inf):
-            upload = other.uploads.get(upload_id)
-            assert upload is not None, "its id was just listed"
+        for upload in other.uploads.all():
             self.uploads.add(upload)
-            for number, piece in other.uploads.pieces(upload_id).items():
+            for number, piece in other.uploads.pieces(upload.id).items():
                 here = replace(piece, blob=blobs.get(piece.blob, piece.blob))
-                self.uploads.put_piece(upload_id, number, here)
+                self.uploads.put_piece(upload.id, number, here)
         for delivery in other.deliveries.select():
             self.deliveries.add(delivery)
         keys = other.deliveries.keys()
@@ -374,4 +396,4 @@ def _size(job: Job) -> int:
 def all_pieces(store: Store) -> list[Piece]:
     """Return every piece of every upload of a store."""
     uploads = store.uploads
-    return [piece for id in uploads.due(math.inf) for piece in uploads.pieces(id).values()]
+    return [piece for one in uploads.all() for piece in uploads.pieces(one.id).values()]

@@ -73,8 +73,10 @@ class Piece:
 class Sink:
     """A blob while it is written; whoever opens it must either keep or drop it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lasting: bool = False) -> None:
         self._path = path
+        # Whether it is to be on the disk before anybody is told of it.
+        self._lasting = lasting
         self._file = FileIO(path, "xb")
         self._digest = sha256()
         self._size = 0
@@ -92,8 +94,14 @@ class Sink:
             self._digest.update(data)
             self._size += len(data)
 
-    def keep(self) -> Piece:
+    def keep(self, last: bytes = b"") -> Piece:
+        """End it, with these bytes; blocks for as long as the disk takes, where it is to last."""
+        if last:
+            self.write(last)
         with self._lock:
+            if self._lasting:
+                os.fsync(self._file.fileno())
+                sync_folder(self._path.parent)
             self._file.close()
         return Piece(self._path.name, self._size, self._digest.hexdigest()[:32])
 
@@ -101,6 +109,17 @@ class Sink:
         with self._lock:
             self._file.close()
             self._path.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where a system knows of that."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class Blobs:
@@ -164,7 +183,7 @@ class Blobs:
                 self.remove(doomed)
 
     def close(self) -> None:
-        """Delete the folder."""
+        """End; the folder is deleted."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
         if self._lock is not None:

@@ -1,23 +1,23 @@
-"""A store that outlasts its process, in one sqlite database; also the form that exports have."""
+"""A store in an sqlite database: the form that exports have, and state files (store/durable.py)."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import fields, is_dataclass
-from functools import partial
 from typing import Any
 
-import orjson
+from falkit_mock.core.jobs import Moments
+from falkit_mock.store import BadCopy, Store
+from falkit_mock.store.blobs import Blobs
+from falkit_mock.store.journal import Changes, Row, Statement
+from falkit_mock.store.rows import row_of
 
-from falkit_fixtures.wanted import Wanted
-from falkit_mock.core.jobs import NO_FAULTS, JobFaults, Moments, Outcome, RequestOptions
-from falkit_mock.store import BadCopy, Given, Store
-from falkit_mock.store.blobs import Piece
-
+# What tells a database of ours from others, and the version of its tables. Whoever changes a table
+# counts on, adds to `_MIGRATIONS`, and puts a state of the version before into the tests.
+APPLICATION, VERSION = int.from_bytes(b"falk"), 1
 # A column for each field of what is stored, in the same order. Types that begin with FALKIT are
-# read by `_CONVERTERS`.
+# read by the converters in store/rows.py.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY,
@@ -83,90 +83,49 @@ CREATE TABLE IF NOT EXISTS webhook_keys (
     withdrawn FALKIT_FLAG NOT NULL
 );
 """
-_PLAIN = RequestOptions()
+# What version 1 added: what is in no other table, by name, as JSON; what an outcome that is still
+# to be decided needs beside the job, by its id; and the newest requests.
+_SINCE_1 = """
+CREATE TABLE facts (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+);
+CREATE TABLE later (
+    id TEXT PRIMARY KEY,
+    request BLOB NOT NULL
+);
+CREATE TABLE requests (
+    number INTEGER PRIMARY KEY,
+    record BLOB NOT NULL
+);
+"""
+# What makes a version of the one before it.
+_MIGRATIONS = {1: _SINCE_1}
 
 
-def _write_options(options: RequestOptions) -> bytes:
-    """Write what is out of the ordinary in a caller's options."""
-    given = {option.name: getattr(options, option.name) for option in fields(options)}
-    return orjson.dumps({name: v for name, v in given.items() if v != getattr(_PLAIN, name)})
+class Table(dict[Any, Any]):
+    """A dictionary that is read from a table, and knows what of it is still to be written there.
 
+    `noted` is called with each change.
+    """
 
-def _read_options(data: bytes) -> RequestOptions:
-    given: dict[str, Any] = orjson.loads(data)
-    given.update({name: tuple(given[name]) for name in ("tags", "faults") if name in given})
-    return RequestOptions(**given)
-
-
-def _write_outcome(outcome: Outcome) -> bytes:
-    """Write an outcome as a line of JSON and the body after it."""
-    facts = (outcome.status_code, outcome.headers, outcome.error, outcome.error_type)
-    return orjson.dumps(facts) + b"\n" + outcome.body
-
-
-def _read_outcome(data: bytes) -> Outcome:
-    line, _, body = data.partition(b"\n")
-    status_code, headers, error, error_type = orjson.loads(line)
-    return Outcome(status_code, body, headers, error, error_type)
-
-
-def _read_pieces(data: bytes) -> dict[int, Piece]:
-    return {int(number): Piece(**facts) for number, facts in orjson.loads(data).items()}
-
-
-def _write_wanted(wanted: Wanted) -> bytes:
-    """Write a file's description as a line of JSON and its picture after it."""
-    facts = {one.name: getattr(wanted, one.name) for one in fields(wanted)}
-    del facts["picture"]
-    return orjson.dumps(facts) + b"\n" + wanted.picture
-
-
-def _write_given(given: Given) -> bytes:
-    return orjson.dumps({"given": given.path, "content_type": given.content_type})
-
-
-def _read_wanted(data: bytes) -> Wanted | Given:
-    line, _, picture = data.partition(b"\n")
-    facts = orjson.loads(line)
-    if "given" in facts:
-        return Given(facts["given"], facts["content_type"])
-    return Wanted(**facts, picture=picture)
-
-
-# How Python's values are written that sqlite doesn't know, by type, and read, by column type.
-_ADAPTERS: dict[type, Callable[[Any], object]] = {
-    dict: partial(orjson.dumps, option=orjson.OPT_NON_STR_KEYS),
-    tuple: orjson.dumps,
-    RequestOptions: _write_options,
-    Outcome: _write_outcome,
-    Wanted: _write_wanted,
-    Given: _write_given,
-    JobFaults: lambda faults: orjson.dumps(faults.to_json()),
-}
-_CONVERTERS: dict[str, Callable[[bytes], Any]] = {
-    "FALKIT_FLAG": lambda data: data == b"1",
-    "FALKIT_JSON": orjson.loads,
-    "FALKIT_PIECES": _read_pieces,
-    "FALKIT_WORDS": lambda data: tuple(orjson.loads(data)),
-    "FALKIT_OPTIONS": _read_options,
-    "FALKIT_OUTCOME": _read_outcome,
-    "FALKIT_WANTED": _read_wanted,
-    "FALKIT_FAULTS": lambda data: (
-        NO_FAULTS if data == b"{}" else JobFaults.from_json(orjson.loads(data))
-    ),
-}
-for _name, _convert in _CONVERTERS.items():
-    sqlite3.register_converter(_name, _convert)
-
-
-class _Table(dict[Any, Any]):
-    """A dictionary that is read from a table and writes to it what it gets, a row for each key."""
-
-    def __init__(self, db: sqlite3.Connection, name: str, kind: Callable[..., Any]) -> None:
-        found = db.execute(f"SELECT * FROM {name} ORDER BY rowid")
-        columns = [column[0] for column in found.description]
-        super().__init__((row[0], kind(*row)) for row in found)
-        self._db = db
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        noted: Callable[[], object],
+        name: str,
+        kind: Callable[..., Any],
+    ) -> None:
+        # Closed even where a row can't be read, or the database could not be closed.
+        with closing(db.execute(f"SELECT * FROM {name} ORDER BY rowid")) as found:
+            columns = [column[0] for column in found.description]
+            types = _types_of(db, name)
+            super().__init__((row[0], kind(*_checked(row, types, name))) for row in found)
+        self.name = name
+        self._noted = noted
+        # The keys of what was put or taken out, and whether all was taken out before.
+        self.changed: dict[Any, None] = {}
+        self.emptied = False
         marks = ", ".join("?" * len(columns))
         changes = ", ".join(f"{column} = excluded.{column}" for column in columns)
         key = columns[0]
@@ -177,45 +136,92 @@ class _Table(dict[Any, Any]):
         self._clear = f"DELETE FROM {name}"
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        row = [_ADAPTERS.get(type(fact), _same)(fact) for fact in _facts(key, value)]
-        self._db.execute(self._put, row)
         super().__setitem__(key, value)
+        self.changed[key] = None
+        self._noted()
 
     def __delitem__(self, key: Any) -> None:
-        self._db.execute(self._delete, (key,))
         super().__delitem__(key)
+        self.changed[key] = None
+        self._noted()
 
     def pop(self, key: Any, default: Any = None) -> Any:
-        self._db.execute(self._delete, (key,))
-        return super().pop(key, default)
+        if key in self:
+            default = super().pop(key)
+            self.changed[key] = None
+            self._noted()
+        return default
 
     def clear(self) -> None:
-        self._db.execute(self._clear)
         super().clear()
+        self.changed.clear()
+        self.emptied = True
+        self._noted()
+
+    def take_changes(self) -> Changes:
+        """Return what has changed since; by now it counts as written."""
+        changed, emptied = self.changed, self.emptied
+        self.changed, self.emptied = {}, False
+
+        def again() -> None:
+            if self.emptied:
+                return
+            self.changed = {**changed, **self.changed}
+            self.emptied = emptied
+
+        gone: list[Row] = []
+        rows: list[Row] = []
+        wrong: list[Exception] = []
+        for key in changed:
+            if key in self:
+                try:
+                    rows.append(row_of(key, self[key]))
+                except (TypeError, ValueError) as error:
+                    wrong.append(error)
+            elif not emptied:
+                gone.append((key,))
+        found: list[Statement] = [(self._clear, [()])] if emptied else []
+        found += [(self._delete, gone)] if gone else []
+        found += [(self._put, rows)] if rows else []
+        return Changes(found, again, wrong)
 
 
-def _facts(key: object, value: Any) -> list[object]:
-    """Return a record's fields, of which the first is its key, or the key and a bare value."""
-    if is_dataclass(value):
-        return [getattr(value, field.name) for field in fields(value)]
-    return [key, value]
+# What the columns of a type hold; a converter has checked those of all others.
+_HOLDS: dict[str, tuple[type, ...]] = {
+    "TEXT": (str,),
+    "INTEGER": (int,),
+    "REAL": (float, int),
+    "BLOB": (bytes,),
+}
 
 
-def _same(value: object) -> object:
-    return value
+def _types_of(db: sqlite3.Connection, name: str) -> list[tuple[type, ...]]:
+    """Return what each column of a table may hold."""
+    empty = type(None)
+    found: list[tuple[type, ...]] = []
+    for _, _, declared, filled, _, is_key in db.execute(f"PRAGMA table_info({name})"):
+        holds = _HOLDS.get(declared, (object,))
+        found.append(holds if filled or is_key else (*holds, empty))
+    return found
+
+
+def _checked(row: tuple[Any, ...], types: list[tuple[type, ...]], name: str) -> tuple[Any, ...]:
+    """Return a row; raise BadCopy for one of a damaged table, since sqlite takes any value."""
+    for value, holds in zip(row, types, strict=True):
+        if not isinstance(value, holds) or (value is None and type(None) not in holds):
+            raise BadCopy(f"is damaged: {name} has {value!r:.40} where it can't be")
+    return row
 
 
 class SqliteStore(Store):
     """A store that is read from a database and written to it, from one thread at a time."""
 
-    def __init__(self, database: str = ":memory:") -> None:
-        self._db = _connect(database)
-        if (found := _tables(self._db)) and found != _own_tables():
-            self._db.close()
-            fix = "use the version that wrote it, or another file"
-            raise BadCopy(f"{database} has other tables than this version of falkit; {fix}")
-        self._db.executescript(_SCHEMA)
-        super().__init__(partial(_Table, self._db))
+    def __init__(self, db: sqlite3.Connection | None = None, blobs: Blobs | None = None) -> None:
+        self.db = db or connect(":memory:")
+        if db is None:
+            make_tables(self.db)
+        self._tables: list[Table] = []
+        super().__init__(self._table, blobs)
 
     def reschedule(self, planned: Mapping[str, Moments]) -> None:
         with self._transaction():
@@ -236,28 +242,42 @@ class SqliteStore(Store):
             super().take(other, blobs)
 
     def close(self) -> None:
-        self._db.close()
+        self.db.close()
         super().close()
 
     def image(self) -> bytes:
         """Return the database as the bytes that a file of it has."""
-        return self._db.serialize()
+        return self.db.serialize()
+
+    def _table(self, name: str, kind: Callable[..., Any]) -> Table:
+        table = Table(self.db, self._noted, name, kind)
+        self._tables.append(table)
+        return table
+
+    def _noted(self) -> None:
+        """Write what has changed, at once."""
+        for table in self._tables:
+            changes = table.take_changes()
+            for sql, rows in changes.statements:
+                self.db.executemany(sql, rows)
+            for error in changes.wrong:
+                raise error
 
     @contextmanager
     def _transaction(self) -> Generator[None]:
         """Write all of the block or nothing; one may be inside another."""
-        self._db.execute("SAVEPOINT falkit")
+        self.db.execute("SAVEPOINT falkit")
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK TO falkit")
+            self.db.execute("ROLLBACK TO falkit")
             raise
         finally:
-            self._db.execute("RELEASE falkit")
+            self.db.execute("RELEASE falkit")
 
 
-def _connect(database: str) -> sqlite3.Connection:
-    # Autocommit: each statement stands for itself, so nothing accepted is lost.
+def connect(database: str) -> sqlite3.Connection:
+    """Open a database, and begin no transaction that nobody asks for."""
     # The thread that makes an application is often not the one that serves it.
     return sqlite3.connect(
         database,
@@ -267,15 +287,55 @@ def _connect(database: str) -> sqlite3.Connection:
     )
 
 
+def make_tables(db: sqlite3.Connection) -> None:
+    """Make the tables of an empty database, all of them or none."""
+    mark = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
+    db.executescript(f"BEGIN; {_SCHEMA} {''.join(_MIGRATIONS.values())} {mark} COMMIT;")
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring a database of this version or an older one up to date, all of it or nothing.
+
+    Raise BadCopy for a newer one, and for one that isn't ours.
+    """
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        fix = "use the version that wrote it, or a newer one"
+        raise BadCopy(f"was written by a newer falkit (format {version}, not {VERSION}); {fix}")
+    if version < VERSION:
+        steps = "".join(_MIGRATIONS[step] for step in range(version + 1, VERSION + 1))
+        mark = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
+        if _tables(db) != _own_tables(version):
+            raise BadCopy(_STRANGE)
+        db.executescript(f"BEGIN; {steps} {mark} COMMIT;")
+    if _tables(db) != _own_tables(VERSION):
+        raise BadCopy(_STRANGE)
+
+
+_STRANGE = "has other tables than falkit's; name a file that falkit has written"
+
+
+# The characters of an error that are shown.
+_LINE = 160
+
+
+def check_pages(db: sqlite3.Connection) -> None:
+    """Raise BadCopy for a damaged database."""
+    (check,) = db.execute("PRAGMA quick_check").fetchone()
+    if check != "ok":
+        raise BadCopy(f"is damaged: {check.splitlines()[-1]:.160}")
+
+
 def _tables(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
     """Return the statements that made a database; triggers and views are among them."""
     sql = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
     return db.execute(sql).fetchall()
 
 
-def _own_tables() -> list[tuple[Any, ...]]:
+def _own_tables(version: int) -> list[tuple[Any, ...]]:
+    steps = (_MIGRATIONS[step] for step in range(1, version + 1))
     with closing(sqlite3.connect(":memory:")) as db:
-        db.executescript(_SCHEMA)
+        db.executescript(_SCHEMA + "".join(steps))
         return _tables(db)
 
 
@@ -295,19 +355,28 @@ def write_image(store: Store) -> bytes:
 def read_image(data: bytes) -> Store:
     """Return what `write_image` wrote; raise BadCopy for anything else."""
     found = Store()
-    with closing(_connect(":memory:")) as db:
-        try:
-            db.deserialize(data)
-            if _tables(db) != _own_tables():
-                raise BadCopy("has other tables than this version of falkit; import it in its own")
-            (check,) = db.execute("PRAGMA quick_check").fetchone()
-            if check != "ok":
-                raise BadCopy(f"is damaged: {check}")
-            found.take(Store(partial(_Table, db)), {})
-        except (sqlite3.Error, OverflowError) as error:
-            raise BadCopy(f"is no sqlite database ({error})") from None
-        except BadCopy:
-            raise
-        except (AttributeError, TypeError, ValueError) as error:
-            raise BadCopy(f"has something that can't be read: {error!r}") from None
+    with closing(connect(":memory:")) as db, reading():
+        db.deserialize(data)
+        check_pages(db)
+        migrate(db)
+        found.take(SqliteStore(db), {})
     return found
+
+
+@contextmanager
+def reading() -> Generator[None]:
+    """Raise BadCopy where what the block reads is no database of ours, or a damaged one."""
+    try:
+        yield
+    except (sqlite3.Error, OverflowError) as error:
+        raise BadCopy(f"is no sqlite database, or a damaged one ({shown(error)})") from None
+    except BadCopy:
+        raise
+    except (AttributeError, TypeError, ValueError, KeyError, AssertionError) as error:
+        raise BadCopy(f"has something that can't be read: {shown(error)}") from None
+
+
+def shown(error: Exception) -> str:
+    """Return an error in one line, of which it may quote several."""
+    line = " ".join(str(error).split())
+    return line if len(line) <= _LINE else f"{line[:_LINE]}…"

@@ -7,17 +7,17 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from falkit_mock.core.clock import Clock, Notifier, Timer
+from falkit_mock.core.clock import Clock, Notifier
 from falkit_mock.core.errors import ShuttingDown
 from falkit_mock.core.events import Cause, Delivery, DeliveryAttempted, Events, Verdict
 from falkit_mock.core.identity import Identity
-from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults, Outcome
+from falkit_mock.core.jobs import Job, Outcome
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_mock.webhooks import SCHEDULES, NotDelivered, TargetRefused
+from falkit_mock.webhooks.pending import PendingDelivery
 from falkit_mock.webhooks.sender import Receivers
 from falkit_mock.webhooks.signing import KeyRing, body_of, sign_attempt, user_id
 from falkit_mock.webhooks.targets import Target, Targets
@@ -27,35 +27,6 @@ from falkit_spec import JSON
 _REPLY_WAITS = 5.0
 
 _T = TypeVar("_T")
-
-
-@dataclass(slots=True, eq=False)
-class PendingDelivery:
-    """How far the delivery of one webhook has come. Moments are unix seconds."""
-
-    request_id: str
-    target: Target
-    user_id: str
-    cause: Cause = "job"
-    faults: JobFaults = NO_FAULTS
-    # What is sent, the same at each attempt; nothing before the first one.
-    body: bytes = b""
-    # How many attempts were begun.
-    number: int = 0
-    # When the first attempt was made, and when the job's result expires; infinite while unknown.
-    first: float = math.inf
-    gone: float = math.inf
-    # When the next attempt is made: the first at the job's end. Infinite while that is unknown,
-    # and during an attempt.
-    next: float = math.inf
-    # What the delivery waits for; the timer sets it at that moment.
-    due: asyncio.Event = field(default_factory=asyncio.Event)
-    timer: Timer = field(default_factory=Timer)
-    # Whether the job has ended, and whether the receiver has acknowledged an attempt by hand.
-    ended: bool = False
-    acknowledged: bool = False
-    # Set when the first attempt is over, or there is none.
-    tried: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Deliveries:
@@ -133,6 +104,14 @@ class Deliveries:
     def pending(self) -> list[PendingDelivery]:
         """Return the webhooks that are still to be delivered, the next ones first."""
         return sorted(self._pending.values(), key=lambda pending: pending.next)
+
+    def forget(self, request_id: str) -> None:
+        """Drop the webhook of a job that is no more."""
+        pending = self._pending.pop(request_id, None)
+        if pending is not None:
+            pending.timer.cancel()
+            pending.acknowledged = True
+            pending.due.set()
 
     def hint(self, job: Job) -> str | None:
         """Say why the webhook that a job asked for won't be sent; None if it will."""
@@ -285,6 +264,9 @@ class Deliveries:
 
     async def _prepare(self, pending: PendingDelivery) -> bool:
         """Wait until the first attempt is due and write the body; tell whether there is one."""
+        if self._store.journal is not None:
+            # Nobody is to hear of a job that may not be known afterwards.
+            await self._store.journal.told(pending.request_id)
         job = self._store.get(pending.request_id)
         if job is None or (job.cancelled and self._assumptions.cancelled_webhook == "none"):
             return False

@@ -1,0 +1,224 @@
+"""falkit state verify and prune, and a state file that `falkit serve` is given."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import sys
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from falkit_mock.cli import main
+from falkit_mock.store.durable import DurableStore
+from processes import FALKIT, started
+from serving import KEY, PROMPT, T2V
+from store.items import DONE, added, delivery, file, upload
+
+EXPORT = Path(__file__).parents[1] / "store" / "states" / "export-2.tar.gz"
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A state with a job and an upload from an hour ago, and a job and an upload of today."""
+    path, now = tmp_path / "falkit.state", time.time()
+    with closing(DurableStore(path)) as store:
+        for number, ago in enumerate((100_000.0, 3600.0), 1):
+            at = now - ago
+            job = added(store, b"x" * 1000, at=at, starts=at, outcome=DONE)
+            store.add_file(file(f"/{number}.mp4", job.id))
+            store.deliveries.add(delivery(f"d{number}", job.id))
+            sink = store.uploads.blobs.sink()
+            piece = sink.keep(b"y" * 10_000)
+            made = replace(upload(f"u{number}"), created=at, done=True)
+            store.uploads.add(made)
+            store.uploads.put_piece(made.id, 1, piece)
+    return path
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as exit:
+        main([*words])
+    line = capsys.readouterr().err
+    assert (exit.value.code, line.count("\n")) == (2, 1)
+    return line.removeprefix("falkit: ").rstrip()
+
+
+def test_a_whole_state_is_told_of(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["state", "verify", str(state)])
+    assert capsys.readouterr().out == f"{state}: a whole state, 2 jobs and 2 uploads\n"
+
+
+def test_an_upload_that_is_not_what_was_sent_is_found(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blobs = state.with_name("falkit.state.uploads")
+    next(blobs.iterdir()).write_bytes(b"z" * 10_000)
+    line = refused(capsys, "state", "verify", str(state))
+    assert line.startswith(f"{state} is damaged: falkit.state.uploads/")
+    assert "is not what was uploaded" in line
+
+
+def test_an_export_is_verified_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "state.tar"
+    path.write_bytes(gzip.decompress(EXPORT.read_bytes()))
+    main(["state", "verify", str(path)])
+    assert capsys.readouterr().out == f"{path}: a whole export, 3 jobs and 1 upload\n"
+    path.write_bytes(path.read_bytes()[:20_000])
+    assert refused(capsys, "state", "verify", str(path)).startswith(f"{path}: ")
+    assert "can't be read" in refused(capsys, "state", "verify", str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("keep", "jobs", "uploads"),
+    [("1d", ["job-2"], ["u2"]), ("7d,13KB", ["job-2"], ["u2"]), ("2h", ["job-2"], ["u2"])],
+)
+def test_what_is_old_or_too_much_is_forgotten(
+    state: Path, keep: str, jobs: list[str], uploads: list[str]
+) -> None:
+    main(["state", "prune", str(state), "--keep", keep])
+    with closing(DurableStore(state)) as store:
+        assert [job.id for job in store.jobs()] == jobs
+        assert [one.id for one in store.uploads.all()] == uploads
+        assert [one.path for one in store.files()] == ["/2.mp4"]
+        assert [one.id for one in store.deliveries.select()] == ["d2"]
+        assert len([*store.uploads.blobs.folder.iterdir()]) == 1
+
+
+@pytest.mark.parametrize("keep", ["", "soon", "0d", "5", "7d,7d", "5XB", "-1GB", "7d,"])
+def test_what_is_to_be_kept_is_said_in_words_that_can_be_read(
+    state: Path, keep: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if keep == "5":
+        # Seconds, as everywhere.
+        main(["state", "prune", str(state), "--keep", keep])
+        return
+    line = refused(capsys, "state", "prune", str(state), f"--keep={keep}")
+    fix = "give an age, a number of bytes or both, such as 7d,500MB"
+    assert line == f"keep: {keep!r} isn't what to keep; {fix}"
+
+
+def test_there_is_nothing_to_prune_where_there_is_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "none.state"
+    line = refused(capsys, "state", "prune", str(place))
+    assert (line, place.exists()) == (
+        f"{place}: there is no such file; name a state file",
+        False,
+    )
+
+
+def test_a_mock_that_is_told_to_end_leaves_a_state_that_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "falkit.toml").write_text('state = "kept.state"\ntiming = "instant"\n')
+    ids: list[str] = []
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    command = [FALKIT, "serve", "--port", "0", "--config", str(tmp_path / "falkit.toml")]
+    for end in (signal.SIGTERM, signal.SIGINT):
+        with started(command, cwd=elsewhere, stderr=-1) as process:
+            assert process.stdout is not None
+            url = json.loads(process.stdout.readline())["url"]
+            reply = httpx.post(f"{url}/queue.fal.run/{T2V}", json=PROMPT, headers=KEY)
+            ids.append(reply.json()["request_id"])
+            jobs = httpx.get(f"{url}/__falkit/jobs").json()["jobs"]
+            assert [job["request_id"] for job in jobs][::-1] == ids
+            process.send_signal(end)
+            assert process.wait() == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "elsewhere",
+        "falkit.toml",
+        "kept.state",
+    ]
+
+
+def test_a_state_goes_on_with_its_own_seed_and_time_and_says_so(tmp_path: Path) -> None:
+    told: list[str] = []
+    for seed in ("5", "6"):
+        clock = ["--clock=manual", "--clock-start=2030-01-01"] if seed == "5" else []
+        command = [FALKIT, "serve", "--port=0", f"--state={tmp_path / 'a'}", f"--seed={seed}"]
+        with started([*command, *clock], stderr=-1) as process:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["seed"] == 5
+            process.send_signal(signal.SIGTERM)
+            told.append(process.communicate()[1])
+    assert "falkit: seed:" not in told[0]
+    assert "falkit: seed: the state goes on with 5, not 6; `falkit reset` begins with 6" in told[1]
+    assert all("falkit: time is paused at 2030-01-01T00:00:00" in each for each in told)
+
+
+def test_a_bad_state_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "notes.txt"
+    bad.write_text("notes")
+    why = f"{bad} is no state of falkit; name a file that falkit has written, or a new one"
+    for words in (["serve", "--port", "0"], ["run"]):
+        end = ["--", sys.executable, "-c", "1"] if words == ["run"] else []
+        line = refused(capsys, *words, "--state", str(bad), "--quiet", *end)
+        assert line == f"state: {why}"
+    assert bad.read_text() == "notes"
+
+
+def test_a_mock_begins_with_an_export_and_leaves_one(tmp_path: Path) -> None:
+    first, last = tmp_path / "first.tar", tmp_path / "last.tar"
+    first.write_bytes(gzip.decompress(EXPORT.read_bytes()))
+    for options, jobs in (
+        ([f"--import={first}", f"--export-on-exit={last}"], 3),
+        # The same file, which the second start begins with.
+        ([f"--import={last}", "--export-on-exit"], 4),
+        ([f"--import={last}"], 5),
+        # One that is still to be made.
+        ([f"--import={tmp_path / 'new.tar'}", "--export-on-exit"], 0),
+        ([f"--import={tmp_path / 'new.tar'}", f"--state={tmp_path / 'falkit.state'}"], 1),
+    ):
+        with started([FALKIT, "serve", "--port=0", *options], stderr=-1) as process:
+            assert process.stdout is not None
+            url = json.loads(process.stdout.readline())["url"]
+            assert len(httpx.get(f"{url}/__falkit/jobs").json()["jobs"]) == jobs
+            httpx.post(f"{url}/queue.fal.run/{T2V}", json=PROMPT, headers=KEY)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait() == 0
+    if sys.platform != "win32":
+        assert last.stat().st_mode & 0o077 == 0
+    with closing(DurableStore(tmp_path / "falkit.state")) as store:
+        assert len(store.jobs()) == 2
+
+
+def test_a_program_is_run_with_an_export(tmp_path: Path) -> None:
+    first, last = tmp_path / "first.tar", tmp_path / "last.tar"
+    first.write_bytes(gzip.decompress(EXPORT.read_bytes()))
+    program = (
+        "import httpx, os; u = os.environ['FALKIT_BASE_URL'];"
+        "print(len(httpx.get(u + '/__falkit/jobs').json()['jobs']))"
+    )
+    options = [f"--import={first}", f"--export-on-exit={last}", "--quiet"]
+    command = [FALKIT, "run", *options, "--", sys.executable, "-c", program]
+    with started(command) as process:
+        assert process.communicate()[0] == "3\n"
+    main(["state", "verify", str(last)])
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--import=none.tar"], "import: none.tar: there is no such file; name an export"),
+        (["--import=bad.tar"], "import: bad.tar: isn't an export of falkit: "),
+        (["--export-on-exit"], "export-on-exit: give a file, or name one with --import"),
+        (["--export-on-exit=no/a.tar"], "export-on-exit: no/a.tar: there is no folder no; make"),
+        (["--import=bad.tar", "--state=falkit.state"], "import: falkit.state has a state; leave"),
+    ],
+)
+def test_what_cannot_be_imported_or_exported_is_one_line(
+    state: Path,
+    options: list[str],
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(state.parent)
+    Path("bad.tar").write_text("bad")
+    assert refused(capsys, "serve", "--port=0", "--quiet", *options).startswith(line)

@@ -1,0 +1,158 @@
+"""falkit state: export and import a running mock's state, prune and verify files of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from falkit_mock.cli.lasting import KEEP, replacing
+from falkit_mock.cli.running import RunningMock, json_option, running_mock
+from falkit_mock.core import count, reason
+from falkit_mock.core.settings import Keep, SettingsError
+
+if TYPE_CHECKING:
+    from falkit_mock.store.durable import DurableStore
+
+_STEP = 1 << 20
+# With what an sqlite database begins.
+_DATABASE = b"SQLite format 3\0"
+
+
+@click.group()
+def state() -> None:
+    """Export, import, prune or verify what a mock keeps."""
+
+
+@state.command("export")
+@running_mock
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export(mock: RunningMock, file: Path) -> None:
+    """Write a running mock's whole state to FILE.
+
+    Jobs, uploads, rules, clock and seed are in it.
+    """
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        raise click.UsageError(f"{file}: is a link or no regular file; name another file")
+    try:
+        with replacing(file) as target, mock.open("GET", "/state") as reply:
+            for chunk in reply.iter_bytes(_STEP):
+                target.write(chunk)
+        size = file.stat().st_size
+    except OSError as error:
+        raise _file_error(file, "written", error, "name another file") from None
+    click.echo(f"{file}: {size:,} bytes")
+
+
+@state.command("import")
+@running_mock
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+def import_(mock: RunningMock, file: Path, as_json: bool) -> None:
+    """Have a running mock take the state that is in FILE.
+
+    It is one that `falkit state export` wrote, and comes in place of the mock's own.
+    """
+    try:
+        source = file.open("rb")
+    except OSError as error:
+        fix = "name a file that falkit state export has written"
+        raise _file_error(file, "read", error, fix) from None
+    chunks = iter(lambda: source.read(_STEP), b"")
+    try:
+        with source, mock.open("PUT", "/state", content=chunks) as reply:
+            state = json.loads(reply.read())
+    except click.UsageError as error:
+        # What the mock calls the body is this file.
+        why = error.message
+        mine = f"{file}: {why.removeprefix('body: ')}" if why.startswith("body: ") else why
+        raise click.UsageError(mine) from None
+    line = f"{count(state['jobs'], 'job')}, seed {state['seed']}"
+    click.echo(json.dumps(state) if as_json else line)
+
+
+def _file_error(file: Path, done: str, error: OSError, fix: str) -> click.UsageError:
+    return click.UsageError(f"{file}: can't be {done} ({reason(error)}); {fix}")
+
+
+@state.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def verify(file: Path) -> None:
+    """Read all of a state file or an export, and check it to the last byte.
+
+    The exit code is 2, and one line says why, where something is wrong.
+    """
+    try:
+        with file.open("rb") as source:
+            database = source.read(len(_DATABASE)) == _DATABASE
+    except OSError as error:
+        raise _file_error(file, "read", error, "name a state file or an export") from None
+    if not database:
+        click.echo(f"{file}: a whole export, {_exported(file)}")
+        return
+    with _opened(file) as store:
+        store.check_blobs()
+        click.echo(f"{file}: a whole state, {_contents(store)}")
+
+
+@state.command(params=[KEEP])
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def prune(file: Path, keep: str) -> None:
+    """Forget what is old in a state file, and make it smaller.
+
+    \b
+    falkit state prune falkit.state --keep 7d
+    falkit state prune falkit.state --keep 7d,500MB
+    """
+    try:
+        limits = Keep.read(keep)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+    # Lazy, like what is below.
+    from falkit_mock.service.lasting import now_in
+    from falkit_mock.store.keeping import forget
+
+    if not file.is_file():
+        raise click.UsageError(f"{file}: there is no such file; name a state file")
+    with _opened(file) as store:
+        before = file.stat().st_size
+        forget(store, limits, now_in(store.facts))
+        store.shrink()
+        left = _contents(store)
+    click.echo(f"{file}: {left}; {before:,} bytes are {file.stat().st_size:,} now")
+
+
+@contextmanager
+def _opened(file: Path) -> Generator[DurableStore]:
+    # Lazy: it imports sqlite.
+    from falkit_mock.store import BadCopy
+    from falkit_mock.store.durable import DurableStore
+
+    try:
+        with closing(DurableStore(file)) as store:
+            yield store
+    except BadCopy as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _contents(store: DurableStore) -> str:
+    jobs, uploads = len(store.jobs()), len(store.uploads.all())
+    return f"{count(jobs, 'job')} and {count(uploads, 'upload')}"
+
+
+def _exported(file: Path) -> str:
+    # Lazy, like the above.
+    from falkit_mock.service.state import BadArchive, copied_from
+    from falkit_mock.store.blobs import Blobs
+
+    with closing(Blobs()) as blobs:
+        try:
+            _, copy = copied_from(file, blobs)
+        except BadArchive as error:
+            raise click.UsageError(f"{file}: {error}") from None
+        jobs, uploads = len(copy.jobs()), len(copy.uploads.all())
+        return f"{count(jobs, 'job')} and {count(uploads, 'upload')}"

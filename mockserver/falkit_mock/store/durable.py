@@ -1,0 +1,248 @@
+"""A store that outlasts its process: an sqlite database, and a folder of uploads beside it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
+
+from falkit_mock.core import reason
+from falkit_mock.core.events import RequestRecord
+from falkit_mock.store import BadCopy, Store, all_pieces, bare
+from falkit_mock.store.blobs import Blobs, Piece, Sink, sync_folder
+from falkit_mock.store.journal import Journal
+from falkit_mock.store.rows import read_record
+from falkit_mock.store.sqlite import (
+    APPLICATION,
+    VERSION,
+    SqliteStore,
+    Table,
+    check_pages,
+    connect,
+    make_tables,
+    migrate,
+    reading,
+    shown,
+)
+
+_HEAD, _MAGIC = 100, b"SQLite format 3\0"
+_UPLOADS = ".uploads"
+_IN_USE = "is in use by another mock; stop that one, or name another file"
+# The files that this process has open: closing one that it opened twice would unlock it.
+_open: set[tuple[int, int]] = set()
+_opening = threading.Lock()
+
+
+class LastingBlobs(Blobs):
+    """A folder of blobs that stays. What is removed goes once its rows are gone from the disk."""
+
+    def __init__(self, folder: Path, after: Callable[[Callable[[], object]], object]) -> None:
+        super().__init__()
+        self._folder = folder
+        self._after = after
+
+    @property
+    def folder(self) -> Path:
+        """The folder, made when it is first needed."""
+        assert self._folder is not None
+        if not self._folder.exists():
+            self._folder.mkdir(mode=0o700)
+            sync_folder(self._folder.parent)
+        return self._folder
+
+    def sink(self) -> Sink:
+        return Sink(self.folder / token_hex(16), lasting=True)
+
+    def remove(self, pieces: Sequence[Piece]) -> None:
+        if pieces:
+            self._after(partial(super().remove, [*pieces]))
+
+    def close(self) -> None:
+        """Leave all as it is."""
+
+    def check(self, pieces: Sequence[Piece]) -> None:
+        """Raise BadCopy for a blob that is gone or has another size; delete those of no upload."""
+        known = {piece.blob: piece.size for piece in pieces}
+        found: dict[str, int] = {}
+        assert self._folder is not None
+        with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            found = {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+        for blob, size in known.items():
+            if found.get(blob) != size:
+                what = "lacks" if blob not in found else "has another size of"
+                fix = "copy it back from where the state was copied from"
+                raise BadCopy(f"{what} {self._folder.name}/{blob}, which was uploaded; {fix}")
+        for blob in found.keys() - known.keys():
+            (self._folder / blob).unlink(missing_ok=True)
+
+
+class DurableStore(SqliteStore):
+    """A store in a file, which no other process has meanwhile.
+
+    What changes is committed soon; `journal` tells when. `facts` is what is kept beside the tables.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open a state file, or make one; raise BadCopy, and leave it as it was, if it is none."""
+        self.path = Path(os.path.realpath(path))
+        self._id: tuple[int, int] | None = None
+        try:
+            with _opening, self._named():
+                self._open()
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _open(self) -> None:
+        new = not self.path.exists() or not self.path.stat().st_size
+        if not new:
+            stat = self.path.stat()
+            if (stat.st_dev, stat.st_ino) in _open:
+                raise BadCopy(_IN_USE)
+            _check_head(self.path)
+        db = _connect(self.path, new=new)
+        try:
+            stat = self.path.stat()
+            _open.add(id := (stat.st_dev, stat.st_ino))
+            self._id = id
+            if new:
+                make_tables(db)
+                sync_folder(self.path.parent)
+            with reading():
+                check_pages(db)
+                migrate(db)
+                # So that the file's head tells the version, and nothing is left beside it.
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self.journal = self._journal = Journal(db)
+                self._blobs = LastingBlobs(
+                    self.path.with_name(self.path.name + _UPLOADS), self._journal.after
+                )
+                super().__init__(db, self._blobs)
+                self.facts: dict[str, bytes] = self._table("facts", bare)
+                # The newest requests, by number.
+                self.records: dict[int, RequestRecord] = self._records(db)
+            self._blobs.check(all_pieces(self))
+        except BaseException:
+            db.close()
+            raise
+        for table in self._tables:
+            self._journal.watch(table)
+
+    def close(self) -> None:
+        self._journal.close()
+        with suppress(sqlite3.Error):
+            self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        super().close()
+        self._let_go()
+
+    def shrink(self) -> None:
+        """Give the disk back what is no longer used."""
+        self.db.execute("VACUUM")
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def check_blobs(self) -> None:
+        """Read every upload; raise BadCopy for one that isn't what was sent."""
+        for piece in all_pieces(self):
+            digest = sha256()
+            for data in self._blobs.read([piece], 0, piece.size):
+                digest.update(data)
+            if digest.hexdigest()[:32] != piece.etag:
+                why = f"{self._blobs.folder.name}/{piece.blob} is not what was uploaded"
+                raise BadCopy(f"{self.path} is damaged: {why}; restore a copy of it")
+
+    def drop(self, gone: set[str]) -> None:
+        with self._transaction():
+            super().drop(gone)
+
+    def clear(self) -> None:
+        with self._transaction():
+            Store.clear(self)
+            self.records.clear()
+
+    def _noted(self) -> None:
+        self._journal.noted()
+
+    def _records(self, db: sqlite3.Connection) -> Table:
+        table = Table(db, self._journal.noted_later, "requests", read_record)
+        self._tables.append(table)
+        return table
+
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        """Write all of the block in one commit."""
+        held = self._journal.hold()
+        try:
+            yield
+        finally:
+            if not held:
+                self._journal.release()
+
+    def _let_go(self) -> None:
+        if self._id is not None:
+            _open.discard(self._id)
+            self._id = None
+
+    @contextmanager
+    def _named(self) -> Generator[None]:
+        """Have what the block says of the file begin with its name."""
+        try:
+            yield
+        except BadCopy as error:
+            raise BadCopy(f"{self.path} {error}") from None
+        except sqlite3.OperationalError as error:
+            locked = "locked" in str(error)
+            raise BadCopy(f"{self.path} {_IN_USE if locked else _unread(error)}") from None
+        except OSError as error:
+            raise BadCopy(f"{self.path} {_unread(error)}") from None
+
+
+def _unread(error: Exception) -> str:
+    why = reason(error) if isinstance(error, OSError) else shown(error)
+    return f"can't be opened ({why}); name another file"
+
+
+def _check_head(path: Path) -> None:
+    """Raise BadCopy for a file that isn't one of ours, by its first bytes, which sqlite defines."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head[:16] != _MAGIC or len(head) < _HEAD:
+        raise BadCopy("is no state of falkit; name a file that falkit has written, or a new one")
+    version, application = (int.from_bytes(head[at : at + 4]) for at in (60, 68))
+    if application != APPLICATION:
+        raise BadCopy("is a database, but no state of falkit; name another file")
+    if version > VERSION:
+        fix = "use the version that wrote it, or a newer one"
+        raise BadCopy(f"was written by a newer falkit (format {version}, not {VERSION}); {fix}")
+
+
+def _connect(path: Path, *, new: bool) -> sqlite3.Connection:
+    """Open a file for this process alone."""
+    if new:
+        # For this user's eyes only: keys are in it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    db = connect(str(path))
+    try:
+        db.execute("PRAGMA busy_timeout = 0")
+        # Of the write-ahead log there is no index beside the file then, nor a second process.
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise sqlite3.OperationalError(f"its file system keeps a journal of mode {mode} alone")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("COMMIT")
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        db.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        raise BadCopy(f"is damaged ({shown(error)}); restore a copy of it") from None
+    except BaseException:
+        db.close()
+        raise
+    return db

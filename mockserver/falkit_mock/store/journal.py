@@ -1,0 +1,307 @@
+"""Group commit: all who wait for what they changed to be on the disk share one commit."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Container, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+_log = logging.getLogger("falkit_mock")
+# Seconds after which what the disk did not take is tried again, if nobody asks before.
+_AGAIN = 1.0
+# What sqlite raises for a single row that it can't hold, and not for want of a disk.
+_ROW = (sqlite3.IntegrityError, sqlite3.DataError, ValueError, TypeError, OverflowError)
+
+# An SQL statement, and the rows that it is to be executed with.
+Row: TypeAlias = Sequence[Any]
+Statement: TypeAlias = tuple[str, list[Row]]
+
+
+class Changes(NamedTuple):
+    """What is to be written of a table."""
+
+    statements: list[Statement]
+    # Notes it as still to be written.
+    again: Callable[[], None]
+    # What was wrong with rows that can't be.
+    wrong: list[Exception]
+
+
+class Changing(Protocol):
+    """A table, as far as a journal knows one."""
+
+    name: str
+    # The keys of what is still to be written, and whether all else is gone.
+    changed: dict[Any, None]
+    emptied: bool
+
+    def take_changes(self) -> Changes:
+        """Return what has changed since; by now it counts as written."""
+        ...
+
+
+class _Batch:
+    """What one commit is for."""
+
+    __slots__ = ("after", "again", "error", "jobs", "waiters")
+
+    def __init__(self) -> None:
+        self.waiters: list[asyncio.Future[None]] = []
+        # What is done once it is on the disk, and what notes it as still to be written.
+        self.after: list[Callable[[], object]] = []
+        self.again: list[Callable[[], None]] = []
+        # The ids of jobs in it.
+        self.jobs: Container[str | None] = ()
+        # What was wrong with a row that had to be left out.
+        self.error: Exception | None = None
+
+    def settle(self, error: OSError | None = None) -> None:
+        """Let everyone go on who waits for it."""
+        if error is None:
+            for action in self.after:
+                action()
+        if error is None and self.error is not None:
+            error = OSError(errno.EINVAL, str(self.error))
+        for waiter in self.waiters:
+            if waiter.done():
+                continue
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+
+
+class Journal:
+    """Writes what tables have noted, one commit after the other, and tells when it is on the disk.
+
+    Statements are executed on the event loop, where nothing changes meanwhile; the commit, which
+    waits for the disk, is a thread's. Without a running loop all is written at once.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._tables: list[Changing] = []
+        self._jobs: Changing | None = None
+        # Called before each write, to put what is kept outside of tables into one.
+        self.gather: Callable[[], object] = lambda: None
+        # What the next commit is for, and whether there is something; what is being committed.
+        self._next, self._planned = _Batch(), False
+        self._committing: _Batch | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._held = self._failing = self._waiting = self._closed = False
+        # How many commits there were.
+        self.commits = 0
+
+    def watch(self, table: Changing) -> None:
+        """Write what changes of a table from now on."""
+        self._tables.append(table)
+        if table.name == "jobs":
+            self._jobs = table
+
+    def noted(self) -> None:
+        """Write soon: a table has changed."""
+        if self._held or self._closed:
+            return
+        if self._loop is not None and self._loop.is_closed():
+            self._go_on()
+        if not self._planned:
+            self._plan()
+
+    def noted_later(self) -> None:
+        """Write with what comes next, and within a second or so: a table has changed."""
+        if not self._planned and not self._waiting and not self._closed:
+            with suppress(RuntimeError):
+                asyncio.get_running_loop().call_later(_AGAIN, self._waited)
+                self._waiting = True
+
+    def _waited(self) -> None:
+        self._waiting = False
+        self.noted()
+
+    def after(self, action: Callable[[], object]) -> None:
+        """Do something once all that has changed by now is on the disk."""
+        if self._planned or self._held or self._committing is not None:
+            self._next.after.append(action)
+            self.noted()
+        else:
+            action()
+
+    def unsaved(self, request_id: str | None) -> bool:
+        """Tell whether a job isn't on the disk as it is now."""
+        if self._committing is not None and request_id in self._committing.jobs:
+            return True
+        return self._planned and self._jobs is not None and request_id in self._jobs.changed
+
+    async def saved(self) -> None:
+        """Return once all that has changed by now is on the disk; raise OSError if it can't be."""
+        if not self._planned:
+            # What is outside of the tables may have changed alone.
+            self.gather()
+        batch = self._next if self._planned else self._committing
+        if batch is not None:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            batch.waiters.append(waiter)
+            await waiter
+
+    async def told(self, request_id: str) -> None:
+        """Return once a job is on the disk as it is now, or can't be: for who will tell of it."""
+        if self.unsaved(request_id):
+            with suppress(OSError):
+                await self.saved()
+
+    def hold(self) -> bool:
+        """Write nothing until `release`; tell whether it was held already."""
+        held, self._held = self._held, True
+        return held
+
+    def release(self) -> None:
+        """Write what has changed since `hold`."""
+        self._held = False
+        self.noted()
+
+    def close(self) -> None:
+        """Write what has changed, and end."""
+        self._go_on()
+        self._planned = True
+        try:
+            self._write_now()
+        except OSError as error:
+            _log.error("state: the last changes can't be written (%s)", error)
+        self._closed = True
+
+    def _plan(self) -> None:
+        self._planned = True
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+            self._write_now()
+            return
+        if self._committing is None:
+            self._loop.call_soon(self._write, self._loop)
+
+    def _write_now(self) -> None:
+        batch = self._begin()
+        try:
+            self._execute(batch)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._undo(batch)
+            raise _as_os_error(error) from None
+        batch.settle()
+
+    def _write(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._committing is not None or not self._planned or self._closed:
+            return
+        batch = self._committing = self._begin()
+        try:
+            self._execute(batch)
+        except sqlite3.Error as error:
+            self._over(loop, error)
+            return
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="falkit state")
+        done = loop.run_in_executor(self._thread, self._db.execute, "COMMIT")
+        done.add_done_callback(lambda done: self._committed(loop, batch, done))
+
+    def _begin(self) -> _Batch:
+        """Take what waits for the next commit."""
+        self.gather()
+        batch, self._next, self._planned = self._next, _Batch(), False
+        if self._jobs is not None:
+            batch.jobs = self._jobs.changed
+        return batch
+
+    def _execute(self, batch: _Batch) -> None:
+        statements: list[Statement] = []
+        for table in self._tables:
+            if table.changed or table.emptied:
+                changes = table.take_changes()
+                statements += changes.statements
+                batch.again.append(changes.again)
+                for error in changes.wrong:
+                    batch.error = error
+                    _log.error("state: a row of %s can't be kept: %r", table.name, error)
+        self._db.execute("BEGIN IMMEDIATE")
+        for sql, rows in statements:
+            try:
+                self._db.executemany(sql, rows)
+            except _ROW:
+                for row in rows:
+                    self._execute_one(batch, sql, row)
+
+    def _execute_one(self, batch: _Batch, sql: str, row: Row) -> None:
+        try:
+            self._db.execute(sql, row)
+        except _ROW as error:
+            _log.error("state: a row can't be kept: %r", error)
+            batch.error = error
+
+    def _committed(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: _Batch,
+        done: asyncio.Future[sqlite3.Cursor],
+    ) -> None:
+        if not done.cancelled() and self._committing is batch:
+            self._over(loop, done.exception())
+
+    def _over(self, loop: asyncio.AbstractEventLoop, error: BaseException | None) -> None:
+        """Go on after a commit, or what came in its place."""
+        batch, self._committing = self._committing, None
+        assert batch is not None, "it was under way"
+        if error is None:
+            self.commits += 1
+            self._failing = False
+            batch.settle()
+            if self._planned:
+                self._write(loop)
+            return
+        if not self._failing:
+            _log.error("state: can't be written (%s); trying again each second", error)
+        self._failing = True
+        self._undo(batch)
+        why = _as_os_error(error)
+        batch.settle(why)
+        later, self._next.waiters = self._next.waiters, []
+        self._planned = False
+        for waiter in later:
+            if not waiter.done():
+                waiter.set_exception(why)
+        loop.call_later(_AGAIN, self.noted)
+
+    def _undo(self, batch: _Batch) -> None:
+        """Have what a failed commit was for written by the next one."""
+        with suppress(sqlite3.Error):
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        for again in batch.again:
+            again()
+        self._next.after = [*batch.after, *self._next.after]
+
+    def _go_on(self) -> None:
+        """End a commit whose event loop is no more."""
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
+        batch, self._committing = self._committing, None
+        self._loop, self._planned = None, False
+        if batch is not None:
+            with suppress(sqlite3.Error):
+                if self._db.in_transaction:
+                    self._db.execute("COMMIT")
+            batch.waiters = []
+            batch.settle()
+
+
+def _as_os_error(error: BaseException) -> OSError:
+    """Return an error of sqlite's as one of the machine's."""
+    code = errno.ENOSPC if "full" in str(error) else errno.EIO
+    return OSError(code, os.strerror(code) if code == errno.ENOSPC else str(error))
