@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import respx
 from benchmarks.figures import Figure, Spread, shown
-from benchmarks.servers import FLOOR, HEADERS, INPUT, SERVE, SUBMIT, pinned, served
+from benchmarks.servers import FLOOR, HEADERS, INPUT, PYTHON, SERVE, SUBMIT, pinned, served
 
 from falkit import Settings, create_app
 
@@ -189,14 +189,7 @@ asyncio.run(main())
 
 
 async def _loop(script: Path) -> float:
-    command = [
-        *pinned(0),
-        SERVE[0].replace("falkit", "python"),
-        "-c",
-        _LOOP,
-        str(script),
-        f"{WEBHOOKS}",
-    ]
+    command = [*pinned(0), PYTHON, "-c", _LOOP, str(script), f"{WEBHOOKS}"]
     run: Awaitable[asyncio.subprocess.Process] = asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE
     )

@@ -23,7 +23,7 @@ from falkit_mock.core.errors import HostNotImitated, WireError, is_shortage, no_
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE, WS
 from falkit_mock.gateway.gateway import Gateway
-from falkit_mock.hosts import RequestContext
+from falkit_mock.hosts import SEND_WHOLE, RequestContext
 from falkit_mock.hosts.addresses import check_slash, find_address
 from falkit_mock.hosts.fal_run import FalRun
 from falkit_mock.hosts.faults import ConnectionCut, IngressError, before_file, corrupt_reply, cut
@@ -159,11 +159,15 @@ class MockApp:
         record.status = reply.status_code
         record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
         record.cut = context.reply_fault is not None
+        whole = context.scope.get(SEND_WHOLE)
         if b"origin" in context.headers:
+            whole = None
             page = Headers(scope=context.scope)
             send = partial(self._cors.send, send=send, request_headers=page)
         if context.reply_fault is None:
-            await reply(context.scope, context.receive, send)
+            sent = whole is not None and type(reply) is Reply
+            if not sent or not whole(reply.status_code, reply.headers, reply.body):
+                await reply(context.scope, context.receive, send)
         else:
             await corrupt_reply(context, context.reply_fault, reply, send)
         if failed is not None:

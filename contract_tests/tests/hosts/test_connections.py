@@ -17,7 +17,8 @@ from starlette.types import Message
 
 from falkit import Settings
 from falkit_mock.hosts import unless_gone
-from falkit_mock.server import ConnectionProtocol, MockServer
+from falkit_mock.connections import ConnectionProtocol
+from falkit_mock.server import MockServer
 from serving import KEY, PATIENCE, T2V, Mock, Serve, WatchedClock, running
 
 KIB = 1024

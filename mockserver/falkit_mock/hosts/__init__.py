@@ -33,6 +33,8 @@ from falkit_spec.types import is_object
 
 # Where the server puts the connection that a request came by.
 CONNECTION = "falkit.connection"
+# And what sends a whole reply, given its code, headers and body; it returns False if it can't.
+SEND_WHOLE = "falkit.send_whole"
 # In the scope of an input that came by a WebSocket.
 SOCKET_INPUT = "falkit.input"
 # What the handshake of a model's socket may ask for.
