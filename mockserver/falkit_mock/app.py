@@ -35,6 +35,7 @@ from falkit_mock.hosts.replies import (
     REQUEST_ID,
     AnyReply,
     Reply,
+    SendWhole,
     add_hints,
     error_reply,
     json_reply,
@@ -159,14 +160,13 @@ class MockApp:
         record.status = reply.status_code
         record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
         record.cut = context.reply_fault is not None
-        whole = context.scope.get(SEND_WHOLE)
+        whole: SendWhole | None = context.scope.get(SEND_WHOLE)
         if b"origin" in context.headers:
             whole = None
             page = Headers(scope=context.scope)
             send = partial(self._cors.send, send=send, request_headers=page)
         if context.reply_fault is None:
-            sent = whole is not None and type(reply) is Reply
-            if not sent or not whole(reply.status_code, reply.headers, reply.body):
+            if whole is None or not isinstance(reply, Reply) or not reply.send_by(whole):
                 await reply(context.scope, context.receive, send)
         else:
             await corrupt_reply(context, context.reply_fault, reply, send)

@@ -8,12 +8,12 @@ import re
 import socket
 import struct
 import sys
-from collections.abc import Mapping
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http import httptools_impl
 
 from falkit_mock.core.errors import WireError
@@ -23,7 +23,7 @@ from falkit_mock.hosts.addresses import find_address, speaks_websocket
 from falkit_mock.settings import Settings
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application
+    from uvicorn._types import ASGI3Application, HTTPScope
 
 # To close at once and throw away what was not sent yet: the other side reads a reset.
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -74,24 +74,9 @@ _READING = 256 * 1024
 
 # A URL that needs no parser: a path, and perhaps a query.
 _PLAIN = re.compile(rb"/(?!/)[^%#]*(\?|\Z)")
-# Names that a header of a reply may have without a look at its letters.
-_NAMES = frozenset(
-    (
-        "x-fal-request-id",
-        "content-type",
-        "x-falkit-hint",
-        "x-fal-billable-units",
-        "x-fal-error-type",
-        "x-fal-retryable",
-        "x-fal-needs-retry",
-        "x-fal-request-timeout-type",
-        "accept-ranges",
-        "cache-control",
-        "content-range",
-        "content-length",
-        "etag",
-    )
-)
+_LAST = b"connection: close\r\n\r\n"
+# Bytes of a body that are copied behind the head, which is quicker than to send two pieces.
+_JOINED = 4096
 
 
 class Cycle(httptools_impl.RequestResponseCycle):
@@ -112,34 +97,24 @@ class Cycle(httptools_impl.RequestResponseCycle):
             on_response=protocol.on_response_complete,
         )
 
-    def send_whole(self, status_code: int, headers: Mapping[str, str], body: bytes) -> bool:
-        """Send a reply whose body is there; False, and nothing is sent, if it isn't a plain one."""
-        if self.response_started or self.flow.write_paused or not headers.keys() <= _NAMES:
+    def send_whole(self, status_code: int, lines: str, body: bytes) -> bool:
+        """Send a reply whose body is there, and whose headers are lines; False if it can't now."""
+        if self.response_started or self.flow.write_paused:
             return False
-        lines: list[str] = []
-        for name, value in headers.items():
-            if not value.isprintable():
-                return False
-            lines.append(f"{name}: {value}\r\n")
-        if "content-length" not in headers:
-            if status_code == 304:
-                return False
-            lines.append(f"content-length: {len(body)}\r\n")
-        elif self.scope["method"] != "HEAD" and headers["content-length"] != str(len(body)):
-            return False
-        if not self.keep_alive:
-            lines.append("connection: close\r\n")
         if self.disconnected:
             return True
         head = [httptools_impl.STATUS_LINE[status_code]]
         for pair in self.default_headers:
             head.append(b"%s: %s\r\n" % pair)
-        head += ("".join(lines).encode("latin-1"), b"\r\n")
-        if self.scope["method"] != "HEAD":
-            head.append(body)
+        head += (lines.encode("latin-1"), b"\r\n" if self.keep_alive else _LAST)
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        self.transport.write(b"".join(head))
+        if self.scope["method"] == "HEAD":
+            body = b""
+        if len(body) > _JOINED:
+            self.transport.writelines((b"".join(head), body))
+        else:
+            self.transport.write(b"".join((*head, body)))
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
@@ -159,10 +134,15 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
     def __init__(self, limits: Settings, **options: Any) -> None:
         super().__init__(**options)
         self._limits = limits
+        # What looks for a proxy's headers is asked where there are any.
+        app = cast("object", self.app)
+        bare: object = app.app if isinstance(app, ProxyHeadersMiddleware) else app
+        self._app = cast("ASGI3Application", bare)
+        self._forwarded = False
         self._awaits = _Awaits.HEAD
         # Bytes of the present head, and the moments, on the loop's clock, at which the caller
         # last sent what was awaited and since which it takes nothing of a reply.
-        self._head = 0
+        self._head = self._size = 0
         self._since = self._blocked_since = 0.0
         # Why a request is refused before it reaches the application.
         self._refusal = (400, "Invalid HTTP request received.")
@@ -223,9 +203,23 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
                 self._end(*self._too_long())
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope[CONNECTION] = self._connection  # type: ignore[literal-required]  # as extensions do
-        self._awaits, self._head, self._since = _Awaits.HEAD, 0, self.loop.time()
+        # As uvicorn's own.
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+            CONNECTION: self._connection,
+        }
+        self.scope = cast("HTTPScope", scope)
+        self._forwarded = False
+        self._awaits, self._head, self._size, self._since = _Awaits.HEAD, 0, 0, self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._awaits is _Awaits.BODY:
@@ -233,6 +227,9 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
+        elif name.startswith(b"x-forwarded-"):
+            self._forwarded = True
+        self._size += len(name) + len(value) + 4
         self.headers.append((name, value))
 
     def on_body(self, body: bytes) -> None:
@@ -240,28 +237,29 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
         self._silent, self._since = 0, self.loop.time()
 
     def on_headers_complete(self) -> None:
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > self._limits.max_head:
+        if len(self.url) + self._size > self._limits.max_head:
             self._refusal = self._too_long()
             raise ValueError("the parser stops at any error")
-        url, parser, path = self.url, self.parser, self.url.partition(b"?")
-        if parser.should_upgrade() or not _PLAIN.match(url) or self.limit_concurrency is not None:
+        parser, (path, _, query) = self.parser, self.url.partition(b"?")
+        assert parser is not None, "it is what calls"
+        if parser.should_upgrade() or self._forwarded or not _PLAIN.match(self.url):
             super().on_headers_complete()
         else:
-            # As uvicorn's own, for what nearly all requests are: it takes half the time.
-            version, scope = parser.get_http_version(), self.scope
+            # As uvicorn's own, for what nearly all requests are, in half the time.
+            version, scope = parser.get_http_version(), cast("dict[str, Any]", self.scope)
             scope["method"] = parser.get_method().decode("ascii")
             scope["http_version"] = version
-            scope["path"] = path[0].decode("ascii")
-            scope["raw_path"], scope["query_string"] = path[0], path[2]
+            scope["path"] = path.decode("ascii")
+            scope["raw_path"], scope["query_string"] = path, query
             keep_alive = version != "1.0" and parser.should_keep_alive()
-            before, self.cycle = self.cycle, Cycle(self, keep_alive=keep_alive)
-            scope[SEND_WHOLE] = self.cycle.send_whole  # type: ignore[literal-required]
+            before = cast("httptools_impl.RequestResponseCycle | None", self.cycle)
+            self.cycle = cycle = Cycle(self, keep_alive=keep_alive)
+            scope[SEND_WHOLE] = cycle.send_whole
             if before is None or before.response_complete:
-                self._start_asgi_task(self.cycle, self.app)
+                self._start_asgi_task(cycle, self._app)
             else:
                 self.flow.pause_reading()
-                self.pipeline.appendleft((self.cycle, self.app))
+                self.pipeline.appendleft((cycle, self._app))
         self._awaits, self._since, self._silent = _Awaits.BODY, self.loop.time(), 0
 
     def on_message_complete(self) -> None:
@@ -272,7 +270,9 @@ class ConnectionProtocol(httptools_impl.HttpToolsProtocol):
         self, cycle: httptools_impl.RequestResponseCycle, app: ASGI3Application
     ) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        task = self.loop.create_task(cycle.run_asgi(app))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def on_response_complete(self) -> None:
         self._since = self.loop.time()

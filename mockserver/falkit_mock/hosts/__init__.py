@@ -33,7 +33,7 @@ from falkit_spec.types import is_object
 
 # Where the server puts the connection that a request came by.
 CONNECTION = "falkit.connection"
-# And what sends a whole reply, given its code, headers and body; it returns False if it can't.
+# And what sends a whole reply (replies.SendWhole).
 SEND_WHOLE = "falkit.send_whole"
 # In the scope of an input that came by a WebSocket.
 SOCKET_INPUT = "falkit.input"
