@@ -160,7 +160,8 @@ class MockApp:
         record.status = reply.status_code
         record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
         record.cut = context.reply_fault is not None
-        whole: SendWhole | None = context.scope.get(SEND_WHOLE)
+        # Taken out, or scope and server hold each other until the garbage collector comes.
+        whole: SendWhole | None = context.scope.pop(SEND_WHOLE, None)
         if b"origin" in context.headers:
             whole = None
             page = Headers(scope=context.scope)
