@@ -256,14 +256,29 @@ Listener: TypeAlias = Callable[[Event], None]
 
 
 class Events:
-    """Tells its listeners what happened, in order, on the mock's event loop."""
+    """Tells its listeners what happened, in order, on the mock's event loop.
+
+    A listener that hears of some kinds alone says so by `hears`.
+    """
 
     def __init__(self) -> None:
         self.listeners: list[Listener] = []
+        # Those that hear of a kind of event, and of how many listeners they were chosen.
+        self._of: dict[type, list[Listener]] = {}
+        self._chosen = 0
 
     def emit(self, event: Event) -> None:
         """Tell every listener; one must neither wait nor raise."""
-        for listener in self.listeners:
+        if self._chosen != len(self.listeners):
+            self._of.clear()
+            self._chosen = len(self.listeners)
+        kind = type(event)
+        listeners = self._of.get(kind)
+        if listeners is None:
+            listeners = self._of[kind] = [
+                one for one in self.listeners if kind in getattr(one, "hears", (kind,))
+            ]
+        for listener in listeners:
             listener(event)
 
 
@@ -272,6 +287,8 @@ class RequestLog:
 
     Its notifier rings at arrivals and at answers.
     """
+
+    hears: ClassVar[tuple[type, ...]] = (RequestArrived, RequestAnswered)
 
     def __init__(self, size: int) -> None:
         self.notifier = Notifier()
@@ -284,8 +301,6 @@ class RequestLog:
             self._number += 1
             event.record.number = self._number
             self._records.append(event.record)
-        elif not isinstance(event, RequestAnswered):
-            return
         self.notifier.ring()
 
     def __iter__(self) -> Iterator[RequestRecord]:
@@ -310,6 +325,13 @@ class RequestLog:
 
 class EventLog:
     """Keeps the newest events, numbered from 1, for those who follow them; a listener."""
+
+    hears: ClassVar[tuple[type, ...]] = (
+        RequestAnswered,
+        JobChanged,
+        DeliveryAttempted,
+        HostContacted,
+    )
 
     def __init__(self, size: int = 1000) -> None:
         self.notifier = Notifier()

@@ -169,6 +169,9 @@ def check(authorization: str, app: str | None, api_keys: frozenset[str]) -> None
     With no `api_keys` any key is taken, also one without the colon that fal's have; with
     some, the key must be one of them.
     """
+    if not api_keys and authorization[:4] == "Key " and authorization[4:].strip():
+        # As nearly all are.
+        return
     scheme, _, credential = authorization.strip().partition(" ")
     credential, scheme = credential.strip(), scheme.lower()
     if credential and scheme == "key":
@@ -194,6 +197,8 @@ def check_hub_token(authorization: str, api_keys: frozenset[str]) -> None:
 
 def key_id(authorization: str) -> str:
     """Return whose key a header names: the part before the colon, never the secret."""
+    if authorization[:4] == "Key ":
+        return authorization[4:].strip().partition(":")[0]
     scheme, _, credential = authorization.strip().partition(" ")
     return credential.strip().partition(":")[0] if scheme.lower() == "key" else scheme.lower()
 

@@ -52,6 +52,9 @@ async def read_model_request(
     if posts and service.store.kept + len(body) > service.settings.max_kept:
         raise too_much_kept(service.settings.max_kept)
     parsed_body = await _parsed(body)
+    if endpoint is not None and endpoint.id == path and endpoint.app == app:
+        # Every job keeps them: the same texts for all.
+        path, app = endpoint.id, endpoint.app
     if guessing:
         endpoint = guess(path, parsed_body)
         hint = hint_of(endpoint)

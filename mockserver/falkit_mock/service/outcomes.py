@@ -21,8 +21,7 @@ from falkit_mock.core.fal_errors import (
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
 from falkit_mock.core.limits import FILE_BYTES, FILE_SECONDS, FILES, NAMED_FIELDS
-from falkit_mock.outputs import Made
-from falkit_mock.outputs.figures import NOTHING_SEEN, Seen
+from falkit_mock.outputs.figures import NOTHING_SEEN
 from falkit_mock.service.checks import MOST, Rejected, check_size, check_source, download_failed
 from falkit_mock.service.containers import HEADERS, Found, Source
 from falkit_mock.service.data_uris import is_data_uri, read_data_uri, unknown_label
@@ -132,7 +131,9 @@ def _parsed(
         # Files are looked at later, and public ones never.
         figures = endpoint.figures(filled, dict.fromkeys(endpoint.measured, ASSUMED))
     media, more = _media(endpoint, filled)
-    hints = [hint, of_unknown_fields(endpoint, filled), *more]
+    unknown = of_unknown_fields(endpoint, filled)
+    if unknown or more:
+        hint = "; ".join(filter(None, (hint, unknown, *more))) or None
     return ParsedRequest(
         endpoint=endpoint,
         input=filled,
@@ -140,7 +141,7 @@ def _parsed(
         media=media,
         video=figures.video,
         units=figures.units,
-        hint="; ".join(filter(None, hints)) or None,
+        hint=hint,
     )
 
 
@@ -280,7 +281,9 @@ class Outcomes:
             if rejected:
                 return _hinted(_refuse_media(parsed, rejected, self._settings))
             parsed = measured(parsed, {})
-            made = self._complete(request_id, parsed, request, NOTHING_SEEN, run)
+            made = complete(
+                parsed, request, request_id, self._identity, self._settings, NOTHING_SEEN, run
+            )
             if not made.draft.needs_bytes and not request.runs_steps:
                 return self._keep(*success(made, parsed, request))
         look = self._look(request_id, parsed, request, rejected, later, run)
@@ -354,7 +357,9 @@ class Outcomes:
                     ran = await in_pool(self.workflows.run, request_id, parsed, request)
                     outcome = self._keep(ran.outcome, ran.files)
                 else:
-                    made = self._complete(request_id, parsed, request, seen, run)
+                    made = complete(
+                        parsed, request, request_id, self._identity, self._settings, seen, run
+                    )
                     if made.draft.needs_bytes:
                         await in_pool(fill, made)
                     outcome = self._keep(*success(made, parsed, request))
@@ -368,16 +373,6 @@ class Outcomes:
         if job is not None and job.outcome is None:
             self._store.decide(request_id, outcome)
         return outcome
-
-    def _complete(
-        self,
-        request_id: str,
-        parsed: ParsedRequest,
-        request: ModelRequest,
-        seen: Seen,
-        run: float,
-    ) -> Made:
-        return complete(parsed, request, request_id, self._identity, self._settings, seen, run)
 
     def _keep(self, outcome: Outcome, files: Iterable[FileRecord]) -> Outcome:
         for record in files:

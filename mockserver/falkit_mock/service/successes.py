@@ -61,8 +61,10 @@ def success(
     headers: dict[str, str] = {}
     if parsed.units is not None and endpoint.pricing is not None and endpoint.pricing.counted:
         headers[BILLED_UNITS] = f"{parsed.units:f}"
-    if hint := "; ".join(filter(None, (request.hint, parsed.hint, made.hint, *made.draft.hints))):
-        headers[HINT] = header_text(hint)
+    if request.hint or parsed.hint or made.hint or made.draft.hints:
+        said = (request.hint, parsed.hint, made.hint, *made.draft.hints)
+        if hint := "; ".join(filter(None, said)):
+            headers[HINT] = header_text(hint)
     lifetime = None if options.media_for == math.inf else options.media_for
     records = [
         FileRecord(
