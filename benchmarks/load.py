@@ -68,8 +68,8 @@ def load(url: str, *, post: bool, seconds: float, headers: Mapping[str, str]) ->
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write("\n".join(lines))
         script.flush()
-        # wrk takes whole seconds, and more connections than one thread has cost nothing.
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "-s", script.name, url]
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "--timeout", "60s"]
+        command += ["-s", script.name, url]
         output = subprocess.check_output([*pinned(1), *command], text=True)
     if "Non-2xx" in output or "Socket errors" in output:
         raise RuntimeError(f"{url} failed under load:\n{output}")

@@ -30,9 +30,11 @@ def main() -> None:
     found: dict[str, JSON] = {"machine": machine(), "requests": requests(count, seconds, quick)}
     if quick:
         return
-    found["beside"] = [one.to_json() for one in (*beside.measured(), *many.measured())]
-    (HERE / "results.json").write_text(json.dumps(found, indent=1) + "\n")
     (HERE / "results.svg").write_text(plot.drawn(found))
+    # Written down as it comes: it takes minutes.
+    for part, figures in (("beside", beside.measured()), ("many", many.measured())):
+        found[part] = [one.to_json() for one in figures]
+        (HERE / "results.json").write_text(json.dumps(found, indent=1) + "\n")
     print(f"\nwritten: {HERE / 'results.json'} and results.svg")
 
 

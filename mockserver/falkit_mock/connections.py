@@ -23,7 +23,7 @@ from falkit_mock.hosts.addresses import find_address, speaks_websocket
 from falkit_mock.settings import Settings
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application, HTTPScope
+    from uvicorn._types import ASGI3Application, ASGIReceiveEvent, HTTPScope
 
 # To close at once and throw away what was not sent yet: the other side reads a reset.
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -96,6 +96,19 @@ class Cycle(httptools_impl.RequestResponseCycle):
             keep_alive=keep_alive,
             on_response=protocol.on_response_complete,
         )
+        # Whether all of the body was handed out.
+        self._given = False
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """Return what came of the body; at once where all of it is there, as it mostly is."""
+        waits = self.more_body or self.waiting_for_100_continue or self._given
+        if waits or self.disconnected or self.response_complete:
+            return await super().receive()
+        self._given = True
+        self.flow.resume_reading()
+        self.message_event.clear()
+        body, self.body = bytes(self.body), bytearray()
+        return {"type": "http.request", "body": body, "more_body": False}
 
     def send_whole(self, status_code: int, lines: str, body: bytes) -> bool:
         """Send a reply whose body is there, and whose headers are lines; False if it can't now."""

@@ -339,14 +339,15 @@ class EventLog:
         self._kept: deque[LoggedEvent] = deque(maxlen=size)
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, RequestArrived):
-            return
-        # Requests for the control API are those of the followers themselves.
-        if isinstance(event, RequestAnswered) and not event.record.fal:
-            return
-        if isinstance(event, DeliveryAttempted):
-            # Bodies may be large, and are with the deliveries.
-            event = DeliveryAttempted(replace(event.delivery, body=b"", response_body=b""))
+        if not isinstance(event, JobChanged):
+            if isinstance(event, RequestArrived):
+                return
+            # Requests for the control API are those of the followers themselves.
+            if isinstance(event, RequestAnswered) and not event.record.fal:
+                return
+            if isinstance(event, DeliveryAttempted):
+                # Bodies may be large, and are with the deliveries.
+                event = DeliveryAttempted(replace(event.delivery, body=b"", response_body=b""))
         self.last += 1
         self._kept.append(event)
         self.notifier.ring()

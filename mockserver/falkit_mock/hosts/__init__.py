@@ -66,6 +66,8 @@ class RequestContext:
         self.scope = scope
         # By lower-case name; of one that comes twice the first counts.
         self.headers = headers
+        # Those of fal's, and of the mock's own.
+        self.named = [name for name in headers if name.startswith(b"x-fal")]
         self.receive = receive
         # The mock's time when the request came, unix seconds.
         self.now = now

@@ -51,14 +51,15 @@ async def read_model_request(
     body = await context.body(service.settings.max_body)
     if posts and service.store.kept + len(body) > service.settings.max_kept:
         raise too_much_kept(service.settings.max_kept)
-    parsed_body = await _parsed(body)
+    parsed_body = parse_body(body) if len(body) <= AT_ONCE else await _parsed(body)
     if endpoint is not None and endpoint.id == path and endpoint.app == app:
         # Every job keeps them: the same texts for all.
         path, app = endpoint.id, endpoint.app
     if guessing:
         endpoint = guess(path, parsed_body)
         hint = hint_of(endpoint)
-    workflow, refusal, nodes = None, None, dict[str, Endpoint]()
+    workflow, refusal = None, None
+    nodes: dict[str, Endpoint] = {}
     if executing:
         workflow, refusal = await to_thread(executed, parsed_body, len(body), service.settings)
     elif path.startswith(_WORKFLOWS) and endpoint is not None:
@@ -103,8 +104,6 @@ def _steps(workflow: Workflow, catalog: Catalog) -> dict[str, Endpoint]:
 
 
 async def _parsed(body: bytes) -> JSON | NotJson:
-    if len(body) <= AT_ONCE:
-        return parse_body(body)
     if sum(map(body.count, (b",", b"[", b"{"))) > JSON_VALUES:
         raise too_many_values(JSON_VALUES)
     return await to_thread(parse_body, body)

@@ -280,7 +280,8 @@ class Outcomes:
         if not later:
             if rejected:
                 return _hinted(_refuse_media(parsed, rejected, self._settings))
-            parsed = measured(parsed, {})
+            if parsed.endpoint.measured:
+                parsed = measured(parsed, {})
             made = complete(
                 parsed, request, request_id, self._identity, self._settings, NOTHING_SEEN, run
             )
