@@ -1,6 +1,6 @@
 """Count the instructions that a request takes of a server, which no busy machine changes.
 
-`instructions.py [WORK ...]`: needs valgrind. What the system itself does for a socket isn't
+Given names such as `submit`, those alone; needs valgrind. What the system itself does for a socket isn't
 counted, so ratios here are lower than those of processor time.
 """
 
