@@ -1,7 +1,7 @@
 """Count the instructions that a request takes of a server, which no busy machine changes.
 
-Given names such as `submit`, those alone; needs valgrind. What the system itself does for a socket isn't
-counted, so ratios here are lower than those of processor time.
+Given names such as `submit`, those alone; needs valgrind. What the system itself does for a socket
+isn't counted.
 """
 
 from __future__ import annotations

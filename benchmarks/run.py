@@ -1,6 +1,7 @@
 """Measure the mock beside floors and peers, print the ratios, and write them down as JSON and SVG.
 
-Given two numbers, so many rounds of so many seconds; `--quick` measures requests alone, without peers, and writes nothing.
+Given two numbers, so many rounds of so many seconds; `--quick` measures requests alone, without
+peers, and writes nothing.
 """
 
 from __future__ import annotations
