@@ -10,6 +10,7 @@ _BAR, _ROW, _NAMES, _ONE = 16, 26, 190, 420
 _WIDTH = 760
 _MET, _MISSED, _OTHER = "#2f7d4f", "#b5532b", "#8a94a6"
 _STYLE = "font-family='sans-serif' font-size='13' fill='#222'"
+_SMALL = _STYLE.replace("13", "11")
 
 
 def drawn(found: dict[str, Any]) -> str:
@@ -26,15 +27,15 @@ def drawn(found: dict[str, Any]) -> str:
         f"<rect width='{_WIDTH}' height='{height}' fill='#fff'/>",
         f"<text x='16' y='26' {_STYLE} font-weight='bold'>Requests per second of processor time, "
         "beside bare Starlette with the same bytes (1)</text>",
-        f"<text x='16' y='46' {_STYLE} font-size='11'>bar: median; line: least and most of all "
+        f"<text x='16' y='46' {_SMALL}>bar: median; line: least and most of all "
         "rounds; mark: the target</text>",
     ]
+    parts += _axis(top, top + _ROW * len(rows))
     for number, (name, ratio, target) in enumerate(rows):
         parts += _row(name, ratio, target, top + number * _ROW)
-    parts += _axis(top, top + _ROW * len(rows))
     about = found["machine"]
     parts.append(
-        f"<text x='16' y='{height - 12}' {_STYLE} font-size='11'>"
+        f"<text x='16' y='{height - 12}' {_SMALL}>"
         f"{escape(about['processor'])}, a core each for server and load, "
         f"Python {about['python']}</text></svg>"
     )
@@ -64,7 +65,7 @@ def _axis(top: int, bottom: int) -> list[str]:
         parts.append(
             f"<path d='M{x:.0f} {top - 6}V{bottom}' stroke='#bbb' stroke-dasharray='2 3'/>"
         )
-        label = f"<text x='{x:.0f}' y='{bottom + 16}' {_STYLE} font-size='11' text-anchor='middle'>"
+        label = f"<text x='{x:.0f}' y='{bottom + 16}' {_SMALL} text-anchor='middle'>"
         parts.append(f"{label}{tenth / 10:g}</text>")
     return parts
 
