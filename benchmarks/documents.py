@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.run import HEADERS, SERVE, announced
+from benchmarks.servers import HEADERS, SERVE, announced, resident
 
 from falkit_spec import Catalog, Document, Endpoint
 
@@ -70,14 +70,6 @@ def start(folder: Path) -> tuple[float, float, float, float]:
             calls.append(time.perf_counter() - sent)
         connection.close()
     return ready * 1000, memory, calls[0] * 1000, calls[1] * 1000
-
-
-def resident(pid: int) -> float:
-    """Return a process's memory in MiB, where the system tells (Linux); else NaN."""
-    status = Path(f"/proc/{pid}/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    kilobytes = [line.split()[1] for line in lines if line.startswith("VmRSS")]
-    return int(kilobytes[0]) / 1024 if kilobytes else float("nan")
 
 
 def report(name: str, rounds: list[tuple[float, float]]) -> None:

@@ -1,136 +1,90 @@
-"""Measure the mock beside a bare Starlette application under the same server, in one run.
+"""Measure the mock beside floors and peers, print the ratios, and write them down as JSON and SVG.
 
-Needs wrk. Server and load get a core each; each figure is the median of three rounds, and the
-ratio is to the floor measured in the same round, since machines are noisy.
+Given two numbers, so many rounds of so many seconds; `--quick` measures requests alone, without
+peers, and writes nothing.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
+import platform
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
+from benchmarks import beside, many, plot
+from benchmarks.load import MOCK, STARLETTE, TARGETS, Sample, ratios, rounds, start
+from benchmarks.servers import HERE, Unavailable
 
-HERE = Path(__file__).parent
-PYTHON = sys.executable
-FALKIT = str(Path(sys.executable).with_name("falkit"))
-SERVE = [FALKIT, "serve", "--port", "0", "--timing", "instant", "--quiet"]
-FLOOR = [PYTHON, str(HERE / "floor.py")]
-INPUT = json.dumps({"prompt": "a quiet harbour", "image_url": "https://example.com/photo.png"})
-HEADERS = {"authorization": "Key falkit", "content-type": "application/json"}
-SUBMIT = "/queue.fal.run/fal-ai/ltx-2/image-to-video/fast"
-ROUNDS, SECONDS, CONNECTIONS = 3, 4, 32
-
-
-@dataclass(frozen=True)
-class Load:
-    """One kind of request, at the mock and at the floor."""
-
-    name: str
-    url: str
-    floor_url: str
-    post: bool = False
+from falkit_spec import JSON
 
 
 def main() -> None:
-    print(f"cold start to the first answered submit: {cold_start() * 1000:.0f} ms (median of 5)")
-    with served(SERVE) as mock, served(FLOOR) as floor:
-        made = httpx.post(mock + SUBMIT, content=INPUT, headers=HEADERS).json()
-        result = httpx.get(made["response_url"], headers=HEADERS).json()
-        loads = [
-            Load("submit", mock + SUBMIT, f"{floor}/submit", post=True),
-            Load("status", made["status_url"], f"{floor}/status"),
-            Load("result", made["response_url"], f"{floor}/status"),
-            Load("media", result["video"]["url"], f"{floor}/media"),
-        ]
-        print(f"\n{CONNECTIONS} connections   mock/s   floor/s   ratio")
-        for load in loads:
-            report(load)
+    numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
+    count, seconds = (*numbers, *(5, 3)[len(numbers) :])[:2]
+    quick = "--quick" in sys.argv
+    found: dict[str, JSON] = {"machine": machine(), "requests": requests(count, seconds, quick)}
+    if quick:
+        return
+    (HERE / "results.svg").write_text(plot.drawn(found))
+    # Written down as it comes: it takes minutes.
+    for part, figures in (("beside", beside.measured()), ("many", many.measured())):
+        found[part] = [one.to_json() for one in figures]
+        (HERE / "results.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(f"\nwritten: {HERE / 'results.json'} and results.svg")
 
 
-def report(load: Load) -> None:
-    """Measure mock and floor in turn and print the medians."""
-    rounds = [(wrk(load.url, load.post), wrk(load.floor_url, load.post)) for _ in range(ROUNDS)]
-    mock = statistics.median(ours for ours, _ in rounds)
-    floor = statistics.median(theirs for _, theirs in rounds)
-    ratio = statistics.median(ours / theirs for ours, theirs in rounds)
-    print(f"{load.name:<16} {mock:>8,.0f}  {floor:>8,.0f}   {ratio:.2f}x", flush=True)
+def requests(count: int, seconds: float, quick: bool) -> JSON:
+    """Measure requests over sockets; return what was found."""
+    print(f"requests: {count} rounds of {seconds} s each, in turn", flush=True)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        samples = rounds(start(stack, Path(folder), peers=not quick), count, seconds)
+    table: dict[str, Any] = {}
+    for name, by_server in samples.items():
+        table[name] = report(name, by_server)
+    return table
 
 
-def wrk(url: str, post: bool) -> float:
-    """Return requests per second; fail if a reply was not a success."""
-    lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in HEADERS.items()]
-    if post:
-        lines += ['wrk.method = "POST"', f"wrk.body = {json.dumps(INPUT)}"]
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write("\n".join(lines))
-        script.flush()
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", script.name, url]
-        output = subprocess.check_output([*pinned(1), *command], text=True)
-    assert "Non-2xx" not in output, output
-    found = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    assert found is not None, output
-    return float(found[1])
+def report(name: str, samples: Mapping[str, list[Sample]]) -> JSON:
+    """Print and return how the mock compares with each server at one kind of request."""
+    ours = statistics.median(one.micros for one in samples[MOCK])
+    rate = statistics.median(one.rate for one in samples[MOCK])
+    target = TARGETS[name]
+    print(f"\n{name}: {ours:.1f} µs of processor time, {rate:,.0f}/s", flush=True)
+    others: dict[str, JSON] = {}
+    for other in samples:
+        if other == MOCK:
+            continue
+        micros = statistics.median(one.micros for one in samples[other])
+        time, throughput = ratios(samples, other)
+        aim = f"  target {target}" if target and other == STARLETTE else ""
+        print(f"  of {other:<11} {micros:6.1f} µs: processor time {time}, ", end="")
+        print(f"throughput {throughput}{aim}")
+        others[other] = {
+            "micros": round(micros, 2),
+            "processor_time": {**time.to_json()},
+            "throughput": {**throughput.to_json()},
+        }
+    return {"micros": round(ours, 2), "rate": round(rate), "target": target, "of": others}
 
 
-def cold_start() -> float:
-    """Return seconds from starting the process to the reply of its first submit."""
-    times: list[float] = []
-    for _ in range(5):
-        began = time.perf_counter()
-        with served(SERVE) as url:
-            httpx_free_submit(url)
-            times.append(time.perf_counter() - began)
-    return statistics.median(times)
-
-
-def httpx_free_submit(url: str) -> None:
-    """Submit over a plain socket: a client's own set-up is not the server's start."""
-    import http.client
-
-    connection = http.client.HTTPConnection(url.removeprefix("http://"))
-    connection.request("POST", SUBMIT, INPUT, HEADERS)
-    assert connection.getresponse().status == 200
-    connection.close()
-
-
-@contextmanager
-def served(command: list[str]) -> Generator[str]:
-    """Run a server on the first core for the length of the block; yield its URL."""
-    with announced(command) as ready:
-        yield ready["url"]
-
-
-@contextmanager
-def announced(command: list[str]) -> Generator[dict[str, Any]]:
-    """Run a server as `served` does; yield its first line, read as JSON."""
-    process = subprocess.Popen(
-        [*pinned(0), *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdout is not None
-    try:
-        yield json.loads(process.stdout.readline())
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
-
-
-def pinned(core: int) -> list[str]:
-    """Return what runs a command on one core, where that can be said and there are two."""
-    return ["taskset", "-c", str(core)] if (os.cpu_count() or 1) > 1 and os.name == "posix" else []
+def machine() -> JSON:
+    """Return what it was measured on."""
+    model = platform.processor() or platform.machine()
+    place = Path("/proc/cpuinfo")
+    if place.exists():
+        named = [line for line in place.read_text().splitlines() if line.startswith("model name")]
+        model = named[0].partition(":")[2].strip() if named else model
+    return {"processor": model, "cores": os.cpu_count(), "python": platform.python_version()}
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Unavailable as error:
+        sys.exit(f"error: {error}")

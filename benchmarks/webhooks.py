@@ -14,7 +14,7 @@ import statistics
 import time
 
 import httpx
-from benchmarks.run import HEADERS, INPUT, SERVE, SUBMIT, served
+from benchmarks.servers import HEADERS, INPUT, SERVE, SUBMIT, served
 
 JOBS, CONNECTIONS = 10_000, 16
 # Seconds after which what has not come counts as lost.
@@ -124,10 +124,10 @@ def ends_of(mock: str) -> dict[str, float]:
 
 
 def main() -> None:
-    with served(SERVE) as mock:
+    with served(SERVE) as server:
         if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
             os.sched_setaffinity(0, {1})
-        asyncio.run(run(mock))
+        asyncio.run(run(server.url))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, R
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE, WS
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.gateway.gateway import Gateway
-from falkit_mock.hosts import RequestContext
+from falkit_mock.hosts import SEND_WHOLE, RequestContext
 from falkit_mock.hosts.addresses import check_slash, find_address
 from falkit_mock.hosts.fal_run import FalRun, request_again
 from falkit_mock.hosts.faults import ConnectionCut, IngressError, before_file, corrupt_reply, cut
@@ -36,6 +36,7 @@ from falkit_mock.hosts.replies import (
     REQUEST_ID,
     AnyReply,
     Reply,
+    SendWhole,
     add_hints,
     error_reply,
     json_reply,
@@ -172,11 +173,15 @@ class MockApp:
         record.status = reply.status_code
         record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
         record.cut = context.reply_fault is not None
+        # Taken out, or scope and server hold each other until the garbage collector comes.
+        whole: SendWhole | None = context.scope.pop(SEND_WHOLE, None)
         if b"origin" in context.headers:
+            whole = None
             page = Headers(scope=context.scope)
             send = partial(self._cors.send, send=send, request_headers=page)
         if context.reply_fault is None:
-            await reply(context.scope, context.receive, send)
+            if whole is None or not isinstance(reply, Reply) or not reply.send_by(whole):
+                await reply(context.scope, context.receive, send)
         else:
             await corrupt_reply(context, context.reply_fault, reply, send)
         if failed is not None:

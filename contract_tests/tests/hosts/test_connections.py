@@ -11,14 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from falkit import Settings
-from falkit_mock.hosts import unless_gone
-from falkit_mock.server import ConnectionProtocol, MockServer
-from serving import KEY, PATIENCE, T2V, Mock, Serve, WatchedClock, running
+from falkit_mock.connections import ConnectionProtocol, Cycle
+from falkit_mock.hosts import RequestContext, unless_gone
+from falkit_mock.server import MockServer
+from serving import KEY, PATIENCE, PROMPT, T2V, Mock, Serve, WatchedClock, running
 
 KIB = 1024
 HEALTH = b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n"
@@ -317,3 +319,58 @@ def test_work_that_fails_once_its_caller_has_gone_leaves_no_error() -> None:
         return heard
 
     assert asyncio.run(call()) == []
+
+
+def test_requests_leave_nothing_to_the_garbage_collector(served: Mock) -> None:
+    made = served.submit()
+    with httpx.Client(headers=KEY) as client:
+        urls = [made["status_url"], f"{made['status_url']}?logs=1", made["response_url"]]
+        for url in urls:
+            client.get(url)
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            for url in urls:
+                client.get(url)
+            gc.collect()
+            left = [type(one) for one in gc.garbage if isinstance(one, Cycle | RequestContext)]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+    assert left == []
+
+
+def asked(mock: Mock, request: bytes) -> tuple[list[bytes], bytes]:
+    """Return the lines of a reply's head, in order of name, and its body."""
+    with connected(mock) as connection:
+        connection.sendall(request)
+        head, _, body = everything(connection).partition(b"\r\n\r\n")
+    return sorted(line for line in head.split(b"\r\n") if not line.startswith(b"date:")), body
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("version", [b"HTTP/1.0\r\n", b"HTTP/1.1\r\nconnection: close\r\n"])
+def test_a_reply_sent_in_one_go_is_the_one_that_goes_by_the_server(
+    served: Mock, method: bytes, version: bytes
+) -> None:
+    path = served.submit()["status_url"].removeprefix(served.url).encode()
+    host = served.url.removeprefix("http://").encode()
+    rest = b"host: " + host + b"\r\nauthorization: Key a:b\r\n"
+    request = b"%s %s %s%s" % (method, path, version, rest)
+    head, body = asked(served, request + b"\r\n")
+    # A page's request goes through the middleware for pages.
+    other_head, other_body = asked(served, request + b"origin: http://localhost\r\n\r\n")
+    of_pages = (b"access-control-", b"vary")
+    assert head == [line for line in other_head if not line.startswith(of_pages)]
+    assert body == other_body
+    assert (body == b"") == (method == b"HEAD")
+    assert b"connection: close" in head
+
+
+def test_what_a_proxy_on_this_machine_says_of_the_scheme_counts(served: Mock) -> None:
+    reply = httpx.post(
+        f"{served.url}/queue.fal.run/{T2V}",
+        json=PROMPT,
+        headers={**KEY, "x-forwarded-proto": "https"},
+    )
+    assert reply.json()["status_url"].startswith("https://")

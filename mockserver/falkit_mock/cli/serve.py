@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import socket
@@ -120,6 +121,10 @@ def serve(
         )
         if reload:
             sockets.enter_context(_reload(catalog, service))
+        # What is there by now stays, and jobs stay too: looking through them again and again is a
+        # tenth of a submit's time. Few at once, so that nobody waits for it.
+        gc.freeze()
+        gc.set_threshold(10_000, 3, 1000)
         server.run(sockets=[listener])
         carried.check()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from falkit_mock.core.jobs import Job, ModelRequest, Outcome, ParsedRequest, Ref
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.resolve import outcome_as
 from falkit_mock.hosts.replies import Reply, json_reply
-from falkit_mock.service.billing import Entry, charge, readable
+from falkit_mock.service.billing import TURN, Entry, charge, readable
 from falkit_mock.service.outcomes import read_request
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
@@ -136,6 +137,10 @@ def job_operations(service: Service, catalog: Catalog) -> dict[str, Operation]:
     }
 
 
+# After so many jobs that are only looked at others have their turn.
+_LOOKED = 10 * TURN
+
+
 class Jobs:
     """The operations on jobs."""
 
@@ -147,12 +152,21 @@ class Jobs:
         limit: int = call.fields["limit"]
         before: float = call.fields.get("cursor", math.inf)
         wanted = self._wanted(call.fields)
-        newest = reversed(self._service.store.jobs())
-        found = [job for job in newest if job.seq < before and wanted(job)]
-        page = found[:limit]
-        more = str(page[-1].seq) if len(found) > limit else None
-        shown = [job_summary(job, self._service, self._catalog) for job in page]
-        return answer(self._service, {"jobs": [*shown], "next_cursor": more})
+        found, shown = list[Job](), list[JSON]()
+        for place, job in enumerate(reversed(self._service.store.jobs())):
+            if place % _LOOKED == _LOOKED - 1:
+                await asyncio.sleep(0)
+            if job.seq < before and wanted(job):
+                found.append(job)
+                # One more tells that there are more.
+                if len(found) > limit:
+                    break
+        for place, job in enumerate(found[:limit]):
+            if place % TURN == TURN - 1:
+                await asyncio.sleep(0)
+            shown.append(job_summary(job, self._service, self._catalog))
+        more = str(found[limit - 1].seq) if len(found) > limit else None
+        return answer(self._service, {"jobs": shown, "next_cursor": more})
 
     async def one(self, call: Call) -> Reply:
         job = self._known(call)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -175,37 +175,51 @@ async def _billing(
 ) -> dict[str, JSON]:
     """Return what fal would have charged for the jobs that a query asks for."""
     glob, key = fields.get("endpoint"), fields.get("key")
-    records = [
-        BillingRecord(entry, charge(entry, catalog))
-        async for entry in entries(service, catalog)
-        if (not glob or fnmatchcase(entry.endpoint_id, glob))
-        and (not key or entry.job.options.key == key)
-    ]
+    every, records = _Sum(), list[JSON]()
+    endpoints, keys = dict[str, _Sum](), dict[str, _Sum]()
+    async for entry in entries(service, catalog):
+        used = entry.job.options.key
+        if (glob and not fnmatchcase(entry.endpoint_id, glob)) or (key and used != key):
+            continue
+        record = BillingRecord(entry, charge(entry, catalog))
+        for one in (
+            every,
+            endpoints.setdefault(entry.endpoint_id, _Sum()),
+            keys.setdefault(used, _Sum()),
+        ):
+            one.add(record)
+        if fields["records"]:
+            records.append(record.as_json())
     body: dict[str, JSON] = {
         "currency": "USD",
-        **_sum(records),
-        "endpoints": _grouped(records, "endpoint_id"),
-        "keys": _grouped(records, "key"),
+        **every.to_json(),
+        "endpoints": [{"endpoint_id": id, **endpoints[id].to_json()} for id in sorted(endpoints)],
+        "keys": [{"key": used, **keys[used].to_json()} for used in sorted(keys)],
     }
     if fields["records"]:
-        body["records"] = [record.as_json() for record in records]
+        body["records"] = records
     return body
 
 
-def _grouped(records: Iterable[BillingRecord], name: str) -> list[JSON]:
-    groups: dict[str, list[BillingRecord]] = {}
-    for record in records:
-        groups.setdefault(str(record.as_json()[name]), []).append(record)
-    return [{name: value, **_sum(group)} for value, group in sorted(groups.items())]
+class _Sum:
+    """Billing records, added up."""
 
+    def __init__(self) -> None:
+        self._jobs = self._billed = self._unpriced = 0
+        self._cost = Decimal(0)
 
-def _sum(records: Iterable[BillingRecord]) -> dict[str, JSON]:
-    every = list(records)
-    paid = [record.charge.cost for record in every if record.charge is not None]
-    return {
-        "jobs": len(every),
-        "billed": len(paid),
+    def add(self, record: BillingRecord) -> None:
+        self._jobs += 1
         # Done, but without a known price, or with its input deleted.
-        "unpriced": sum(1 for record in every if record.unpriced),
-        "cost": f"{sum(paid, Decimal(0)):f}",
-    }
+        self._unpriced += record.unpriced
+        if record.charge is not None:
+            self._billed += 1
+            self._cost += record.charge.cost
+
+    def to_json(self) -> dict[str, JSON]:
+        return {
+            "jobs": self._jobs,
+            "billed": self._billed,
+            "unpriced": self._unpriced,
+            "cost": f"{self._cost:f}",
+        }

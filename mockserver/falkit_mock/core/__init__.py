@@ -84,7 +84,9 @@ def _children(value: JSON) -> Collection[JSON]:
 def dumps(value: Mapping[str, Any] | JSON, *, sort_keys: bool = False) -> bytes:
     """Write JSON; numbers beyond 64 bits and lone surrogates are written as Python does."""
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None)
+        written = orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None)
+        # A copy, since what orjson returns may hold kilobytes of room behind its end.
+        return bytes(memoryview(written))
     except (TypeError, orjson.JSONEncodeError):
         return json.dumps(value, separators=(",", ":"), sort_keys=sort_keys).encode()
 

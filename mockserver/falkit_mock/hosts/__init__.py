@@ -33,6 +33,8 @@ from falkit_spec.types import is_object
 
 # Where the server puts the connection that a request came by.
 CONNECTION = "falkit.connection"
+# And what sends a whole reply (replies.SendWhole).
+SEND_WHOLE = "falkit.send_whole"
 # In the scope of an input that came by a WebSocket.
 SOCKET_INPUT = "falkit.input"
 # What the handshake of a model's socket may ask for.
@@ -64,6 +66,8 @@ class RequestContext:
         self.scope = scope
         # By lower-case name; of one that comes twice the first counts.
         self.headers = headers
+        # Those of fal's, and of the mock's own.
+        self.named = [name for name in headers if name.startswith(b"x-fal")]
         self.receive = receive
         # The mock's time when the request came, unix seconds.
         self.now = now

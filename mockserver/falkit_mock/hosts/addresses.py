@@ -67,7 +67,7 @@ def find_address(
     bare, colon, port = authority.partition(":")
     name = bare.lower().rstrip(".")
     target = headers.get(b"x-fal-target-url")
-    if target is None and is_router(name) and path.startswith(ROUTED):
+    if target is None and path.startswith(ROUTED) and is_router(name):
         return _routed(path, scope["query_string"].decode("latin-1"), _media(scope, media_host))
     if target is None and name not in ROLES and not (name.endswith(DOMAINS) and is_fal(name)):
         named, _, rest = path[1:].partition("/")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, TypeAlias, TypeVar
@@ -13,17 +14,21 @@ from starlette.datastructures import QueryParams
 
 from falkit_mock.core import iso, loads
 from falkit_mock.core.errors import invalid, missing
+from falkit_mock.core.jobs import Job
 from falkit_mock.hosts import RequestContext
 from falkit_mock.hosts.fields import FieldError, Fields
 from falkit_mock.service.billing import (
+    TURN,
     Charge,
     Entry,
+    Lines,
     Timeframe,
     balance,
     bucket,
     charge,
     entries,
-    lines,
+    entry_of,
+    newest,
     usual_timeframe,
 )
 from falkit_mock.service.service import Service
@@ -202,19 +207,21 @@ class Requests:
         now = self._service.clock.now()
         start = _moment(query, "start", now - (90 * _DAY if request_id else _DAY))
         end = _moment(query, "end", float("inf"))
-        found = [
-            entry
-            async for entry in entries(self._service, self._catalog)
-            if entry.endpoint_id in ids
-            and start <= entry.job.created < end
-            and result in (None, entry.result)
-            and request_id in (None, entry.job.id)
-        ]
-        by_duration = query.get("sort_by") == "duration"
-        found.sort(key=_duration if by_duration else _ended, reverse=True)
-        page, more = page_of(found, query)
+        key = _duration if query.get("sort_by") == "duration" else _ended
+        found, keys = list[Job](), list[float]()
+        async for entry in entries(self._service, self._catalog):
+            if (
+                entry.endpoint_id in ids
+                and start <= entry.job.created < end
+                and result in (None, entry.result)
+                and request_id in (None, entry.job.id)
+            ):
+                found.append(entry.job)
+                keys.append(key(entry))
+        page, more = page_of(await newest(found, keys), query)
         payloads = "payloads" in query.get("expand", [])
-        return {"items": [entry.as_json(payloads=payloads) for entry in page], **more}
+        shown = [await entry_of(job, now, self._service, self._catalog) for job in page]
+        return {"items": [entry.as_json(payloads=payloads) for entry in shown], **more}
 
     async def usage(self, call: Call) -> dict[str, JSON]:
         query = call.query
@@ -226,27 +233,37 @@ class Requests:
         timeframe: Timeframe = query.get("timeframe") or usual_timeframe(min(end, now) - start)
         if query.get("bound_to_timeframe") != "false":
             start = _bound(start, timeframe, zone)
-        charges = await self._charges(query, start, end)
         body: dict[str, JSON] = {}
-        buckets: dict[str, list[Charge]] = {}
-        for one in charges:
-            buckets.setdefault(bucket(one.entry.ended, timeframe, zone), []).append(one)
+        buckets, summary = dict[str, Lines](), Lines()
+        async for one in self._charges(query, start, end):
+            buckets.setdefault(bucket(one.entry.ended, timeframe, zone), Lines()).add(one)
+            summary.add(one)
         page, more = page_of(sorted(buckets), query)
         if "time_series" in expand:
-            body["time_series"] = [{"bucket": at, "results": lines(buckets[at])} for at in page]
+            series: list[JSON] = [{"bucket": at, "results": buckets[at].to_json()} for at in page]
+            body["time_series"] = series
         if "summary" in expand:
-            body["summary"] = lines(charges)
+            body["summary"] = summary.to_json()
         return {**body, **more}
 
     async def billing_events(self, call: Call) -> dict[str, JSON]:
         query = call.query
         wanted = query.get("request_id")
         start = _moment(query, "start", self._service.clock.now() - _DAY)
-        charges = await self._charges(query, start, _moment(query, "end", float("inf")))
-        found = [one for one in charges if not wanted or one.entry.job.id in wanted]
-        found.sort(key=lambda one: one.entry.ended, reverse=True)
-        page, more = page_of(found, query)
-        return {"billing_events": [_event(one) for one in page], **more}
+        found, keys = list[Job](), list[float]()
+        async for one in self._charges(query, start, _moment(query, "end", float("inf"))):
+            if not wanted or one.entry.job.id in wanted:
+                found.append(one.entry.job)
+                keys.append(one.entry.ended)
+        page, more = page_of(await newest(found, keys), query)
+        now, shown = self._service.clock.now(), list[JSON]()
+        for place, job in enumerate(page):
+            if place % TURN == TURN - 1:
+                await asyncio.sleep(0)
+            entry = await entry_of(job, now, self._service, self._catalog)
+            if paid := charge(entry, self._catalog):
+                shown.append(_event(paid))
+        return {"billing_events": shown, **more}
 
     async def account(self, call: Call) -> dict[str, JSON]:
         """Name the account; tell what it has left if that is asked for (wire.md §10)."""
@@ -283,15 +300,14 @@ class Requests:
         results: list[JSON] = [] if link is None else [{"link": link, "exception": None}]
         return {"cdn_delete_results": results}
 
-    async def _charges(self, query: Mapping[str, Any], start: float, end: float) -> list[Charge]:
+    async def _charges(
+        self, query: Mapping[str, Any], start: float, end: float
+    ) -> AsyncGenerator[Charge]:
         ids = known_ids(query, self._catalog)
-        return [
-            one
-            async for entry in entries(self._service, self._catalog)
-            if start <= entry.ended < end
-            and (not ids or entry.endpoint_id in ids)
-            and (one := charge(entry, self._catalog))
-        ]
+        async for entry in entries(self._service, self._catalog):
+            wanted = start <= entry.ended < end and (not ids or entry.endpoint_id in ids)
+            if wanted and (one := charge(entry, self._catalog)):
+                yield one
 
 
 def _ended(entry: Entry) -> float:

@@ -52,18 +52,24 @@ async def read_model_request(
     body = await context.body(service.settings.max_body)
     if posts and service.store.kept + len(body) > service.settings.max_kept:
         raise too_much_kept(service.settings.max_kept)
-    parsed_body = await _parsed(body)
+    parsed_body = parse_body(body) if len(body) <= AT_ONCE else await _parsed(body)
+    if endpoint is not None and endpoint.id == path and endpoint.app == app:
+        # Every job keeps them: the same texts for all.
+        path, app = endpoint.id, endpoint.app
     if guessing:
         endpoint = guess(path, parsed_body)
         hint = hint_of(endpoint)
     workflow, refusal = None, None
+    nodes: dict[str, Endpoint] = {}
     if executing:
         workflow, refusal = await to_thread(executed, parsed_body, len(body), service.settings)
     elif path.startswith(_WORKFLOWS) and endpoint is not None:
         workflow = endpoint.workflow
+    if workflow is not None:
+        nodes = await to_thread(_steps, workflow, catalog)
     request = ModelRequest(
         workflow=workflow,
-        nodes=await to_thread(_steps, workflow, catalog) if workflow else {},
+        nodes=nodes,
         path=path,
         app=app,
         endpoint=endpoint,
@@ -101,8 +107,6 @@ def _steps(workflow: Workflow, catalog: Catalog) -> dict[str, Endpoint]:
 
 
 async def _parsed(body: bytes) -> JSON | NotJson:
-    if len(body) <= AT_ONCE:
-        return parse_body(body)
     if sum(map(body.count, (b",", b"[", b"{"))) > JSON_VALUES:
         raise too_many_values(JSON_VALUES)
     return await to_thread(parse_body, body)

@@ -271,7 +271,7 @@ def _serve(
         "content-security-policy": _policy(content_type),
         "x-content-type-options": "nosniff",
     }
-    if _matches(context.header(b"if-none-match"), etag):
+    if b"if-none-match" in context.headers and _matches(context.header(b"if-none-match"), etag):
         return Reply(b"", 304, headers)
     code, start, end = 200, 0, size
     if part := _part(context, etag, size):
@@ -307,7 +307,7 @@ def _part(context: RequestContext, etag: str, size: int) -> tuple[int, int] | No
     at once among them, and requires it where If-Range names another version. Only GET has
     ranges at all.
     """
-    if context.method != "GET":
+    if context.method != "GET" or b"range" not in context.headers:
         return None
     match = _RANGE.fullmatch(context.header(b"range").replace(" ", ""))
     if match is None or context.headers.get(b"if-range", etag.encode()).decode("latin-1") != etag:

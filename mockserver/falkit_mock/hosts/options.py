@@ -40,11 +40,9 @@ def read_options(context: RequestContext, service: Service) -> RequestOptions:
     """Return what a request to a model asks for; raise WireError 400, or 422 for the query."""
     # What the account's settings say of output files.
     media = service.uploads.defaults
-    given = {
-        name.decode("latin-1"): value.decode("latin-1").strip()
-        for name, value in context.headers.items()
-        if name.startswith(b"x-fal")
-    }
+    given: dict[str, str] = {}
+    for name in context.named:
+        given[name.decode("latin-1")] = context.headers[name].decode("latin-1").strip()
     query: Mapping[str, str] = _query(context) if context.address.query else {}
     if not given and not query and media is USUAL_LIFECYCLE:
         return _usual_options(context.record.key)
@@ -248,7 +246,7 @@ class IgnoredHeaders:
 
     def hint(self, context: RequestContext) -> None:
         """Let a reply's hint name headers `X-Fal-…` that fal doesn't know, or ignores."""
-        for name in context.headers:
+        for name in context.named:
             if not name.startswith(b"x-fal-") or (name in _KNOWN and name != _RETRY_CONFIG):
                 continue
             # Who sends ever new names is told of the first thousand.

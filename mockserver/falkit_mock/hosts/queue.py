@@ -95,7 +95,10 @@ class Queue(Host):
             **_job_urls(context.address, job),
             "logs": None,
             "metrics": {},
-            "queue_position": service.place(job, service.clock.now()),
+            # What took no time has no place.
+            "queue_position": 0
+            if job.ends <= job.created
+            else service.place(job, service.clock.now()),
         }
         return json_reply(body, request_id=job.id, headers={HINT: hint} if hint else None)
 

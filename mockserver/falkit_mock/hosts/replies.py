@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import TypeAlias, cast
 
@@ -19,6 +19,31 @@ REQUEST_ID = "x-fal-request-id"
 JSON_TYPE = "application/json"
 
 
+# Sends a code, lines of headers and a body; False, and nothing is sent, if it can't now.
+SendWhole: TypeAlias = Callable[[int, str, bytes], bool]
+# Names that a header may have without a look at its letters.
+_NAMES = frozenset(
+    (
+        "x-fal-request-id",
+        "content-type",
+        "x-falkit-hint",
+        "x-fal-billable-units",
+        "x-fal-error-type",
+        "x-fal-retryable",
+        "x-fal-needs-retry",
+        "x-fal-request-timeout-type",
+        "accept-ranges",
+        "access-control-allow-origin",
+        "content-security-policy",
+        "x-content-type-options",
+        "cache-control",
+        "content-range",
+        "content-length",
+        "etag",
+    )
+)
+
+
 class Reply:
     """A reply whose body is there, as an ASGI application.
 
@@ -31,6 +56,22 @@ class Reply:
         self.body = body
         self.status_code = status_code
         self.headers = headers
+
+    def send_by(self, send: SendWhole) -> bool:
+        """Send it in one go; False, and nothing is sent, if the server has to look closer."""
+        headers = self.headers
+        if self.status_code == 304 or not headers.keys() <= _NAMES:
+            return False
+        lines = ""
+        for name, value in headers.items():
+            if not value.isprintable():
+                return False
+            lines += f"{name}: {value}\r\n"
+        if "content-length" not in headers:
+            lines += f"content-length: {len(self.body)}\r\n"
+        elif self.body and headers["content-length"] != str(len(self.body)):
+            return False
+        return send(self.status_code, lines, self.body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -97,7 +138,8 @@ def json_reply(
     """Return a JSON reply; every one carries `x-fal-request-id` (wire.md §6.3)."""
     every = {REQUEST_ID: request_id, "content-type": JSON_TYPE}
     if headers:
-        every.update((name.lower(), value) for name, value in headers.items())
+        for name, value in headers.items():
+            every[name.lower()] = value
     try:
         return Reply(orjson.dumps(body), status_code, every)
     except TypeError:
@@ -115,7 +157,8 @@ def raw_reply(
     """Return a reply whose JSON is already written."""
     every = {REQUEST_ID: request_id, "content-type": JSON_TYPE}
     if headers:
-        every.update((name.lower(), value) for name, value in headers.items())
+        for name, value in headers.items():
+            every[name.lower()] = value
     return Reply(body, status_code, every)
 
 

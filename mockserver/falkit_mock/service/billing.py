@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -94,16 +95,36 @@ class Charge:
         return self.cost / self.quantity if self.quantity else Decimal(0)
 
 
+# After so many jobs of a list others have their turn: a few milliseconds' worth.
+TURN = 250
+
+
 async def entries(service: Service, catalog: Catalog) -> AsyncGenerator[Entry]:
-    """Yield every job in the order of submission, with the outcomes of those that are done."""
+    """Yield every job in the order of submission, with the outcomes of those that are done.
+
+    Others are served meanwhile, so whoever goes through many keeps sums, and no list of them.
+    """
     now = service.clock.now()
-    for job in service.store.jobs():
-        endpoint = catalog.at(job.path)
-        endpoint_id = job.path if endpoint is None else endpoint.id
-        done = job.status(now) == "COMPLETED"
-        outcome = await service.outcome(job) if done else None
-        input = partial(service.store.input, job.id)
-        yield Entry(job, endpoint_id, outcome, input, partial(service.retention.keeps, job))
+    for place, job in enumerate(service.store.jobs()):
+        if place % TURN == TURN - 1:
+            await asyncio.sleep(0)
+        yield await entry_of(job, now, service, catalog)
+
+
+async def entry_of(job: Job, now: float, service: Service, catalog: Catalog) -> Entry:
+    """Return a job with its outcome, if it is done."""
+    endpoint = catalog.at(job.path)
+    endpoint_id = job.path if endpoint is None else endpoint.id
+    outcome = await service.outcome(job) if job.status(now) == "COMPLETED" else None
+    input = partial(service.store.input, job.id)
+    return Entry(job, endpoint_id, outcome, input, partial(service.retention.keeps, job))
+
+
+async def newest(jobs: list[Job], keys: list[float]) -> list[Job]:
+    """Return jobs by their keys, the greatest first; those that are equal stay as they are."""
+    # In a thread, since many take longer than the event loop may stand still.
+    order = await asyncio.to_thread(sorted, range(len(jobs)), key=keys.__getitem__, reverse=True)
+    return [jobs[place] for place in order]
 
 
 def charge(entry: Entry, catalog: Catalog) -> Charge | None:
@@ -136,28 +157,33 @@ async def balance(service: Service, catalog: Catalog) -> float:
     return float(left)
 
 
-def lines(charges: Iterable[Charge]) -> list[JSON]:
-    """Add charges up, a line for each model and unit price, as `GET /models/usage` has them."""
-    sums: dict[tuple[str, str, Decimal], tuple[Decimal, Decimal]] = {}
-    for one in charges:
+class Lines:
+    """Charges added up, a line for each model and unit price, as `GET /models/usage` has them."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str, Decimal], tuple[Decimal, Decimal]] = {}
+
+    def add(self, one: Charge) -> None:
         key = (one.entry.endpoint_id, one.unit, one.unit_price)
-        quantity, cost = sums.get(key, (Decimal(0), Decimal(0)))
-        sums[key] = (quantity + one.quantity, cost + one.cost)
-    return [
-        {
-            "endpoint_id": endpoint_id,
-            "unit": unit,
-            "quantity": float(quantity),
-            "unit_price": float(price),
-            "percent_discount": None,
-            "cost_subtotal": float(cost),
-            "cost_discount": 0.0,
-            "cost_total": float(cost),
-            "cost": float(cost),
-            "currency": "USD",
-        }
-        for (endpoint_id, unit, price), (quantity, cost) in sorted(sums.items())
-    ]
+        quantity, cost = self._sums.get(key, (Decimal(0), Decimal(0)))
+        self._sums[key] = (quantity + one.quantity, cost + one.cost)
+
+    def to_json(self) -> list[JSON]:
+        return [
+            {
+                "endpoint_id": endpoint_id,
+                "unit": unit,
+                "quantity": float(quantity),
+                "unit_price": float(price),
+                "percent_discount": None,
+                "cost_subtotal": float(cost),
+                "cost_discount": 0.0,
+                "cost_total": float(cost),
+                "cost": float(cost),
+                "currency": "USD",
+            }
+            for (endpoint_id, unit, price), (quantity, cost) in sorted(self._sums.items())
+        ]
 
 
 def usual_timeframe(seconds: float) -> Timeframe:

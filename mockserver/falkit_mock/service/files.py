@@ -300,15 +300,16 @@ def bytes_of(wanted: Wanted | Given) -> bytes:
     return data
 
 
-def make(record: FileRecord) -> MediaFile:
-    """Return the file of a record, but for its end: the same bytes for the same record, always."""
+def make(record: FileRecord, kept: bytes | None = None) -> MediaFile:
+    """Return the file of a record, but for its end: always the same, of which `kept` are bytes."""
     wanted = record.wanted
     if isinstance(wanted, Given):
         etag = f'"{record.request_id}"'
         return MediaFile(bytes_of(wanted), wanted.content_type, etag, acl=record.acl)
     # Everything in the file follows from the record, and the request id is unique.
     etag = f'"{record.request_id}-{wanted.digest[:16]}-{wanted.index}"'
-    return MediaFile(bytes_of(wanted), MEDIA_TYPES[wanted.format], etag, acl=record.acl)
+    data = bytes_of(wanted) if kept is None else kept
+    return MediaFile(data, MEDIA_TYPES[wanted.format], etag, acl=record.acl)
 
 
 class _Missing(Enum):
@@ -359,9 +360,10 @@ class Media:
         if (found := self.record(path)) is None:
             return None
         record, expires = found
-        wanted, run = record.wanted, asyncio.get_running_loop().run_in_executor
-        kept = not isinstance(wanted, Given) and _cache.get(wanted) is not None
-        made = make(record) if kept else await run(_MAKERS, make, record)
+        wanted = record.wanted
+        kept = None if isinstance(wanted, Given) else _cache.get(wanted)
+        run = asyncio.get_running_loop().run_in_executor
+        made = await run(_MAKERS, make, record) if kept is None else make(record, kept)
         return made if expires == math.inf else replace(made, expires=expires)
 
     def set_acl(self, path: str, acl: Acl) -> None:

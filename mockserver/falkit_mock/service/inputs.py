@@ -154,6 +154,15 @@ class Unreachable:
 
 def unreachable(url: str) -> Unreachable | None:
     """Return why fal could not fetch a URL, or None if it may."""
+    # Most programs send the same few again and again.
+    return _remembered(url) if len(url) < _SHORT else _unreachable(url)
+
+
+# Characters of a URL whose verdict is remembered.
+_SHORT = 256
+
+
+def _unreachable(url: str) -> Unreachable | None:
     # Before anything that takes longer the longer it is, or keeps what it was given.
     if len(url) > URL_LENGTH:
         return Unreachable(f"the URL is longer than {URL_LENGTH} characters", private=False)
@@ -178,6 +187,9 @@ def unreachable(url: str) -> Unreachable | None:
     if _is_private(host):
         return Unreachable(f"fal can't reach {host}, which is on your machine or network", True)
     return None
+
+
+_remembered = lru_cache(maxsize=1024)(_unreachable)
 
 
 @lru_cache(maxsize=256)

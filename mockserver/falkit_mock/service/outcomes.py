@@ -20,6 +20,7 @@ from falkit_mock.core.fal_errors import (
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
 from falkit_mock.core.limits import FILE_BYTES, FILE_SECONDS, FILES, NAMED_FIELDS
+from falkit_mock.outputs.figures import NOTHING_SEEN
 from falkit_mock.service.checks import Rejected
 from falkit_mock.service.containers import Found
 from falkit_mock.service.data_uris import is_data_uri, unknown_label
@@ -124,7 +125,9 @@ def _parsed(
         # Files are looked at later, and public ones never.
         figures = endpoint.figures(filled, dict.fromkeys(endpoint.measured, ASSUMED))
     media, more = _media(endpoint, filled)
-    hints = [hint, of_unknown_fields(endpoint, filled), *more]
+    unknown = of_unknown_fields(endpoint, filled)
+    if unknown or more:
+        hint = "; ".join(filter(None, (hint, unknown, *more))) or None
     return ParsedRequest(
         endpoint=endpoint,
         input=filled,
@@ -132,7 +135,7 @@ def _parsed(
         media=media,
         video=figures.video,
         units=figures.units,
-        hint="; ".join(filter(None, hints)) or None,
+        hint=hint,
     )
 
 
@@ -220,8 +223,11 @@ class Outcomes:
         if not later:
             if rejected:
                 return _hinted(_refuse_media(parsed, rejected, self._settings))
-            parsed = measured(parsed, {})
-            made = complete(parsed, request, request_id, self._identity, self._settings, run=run)
+            if parsed.endpoint.measured:
+                parsed = measured(parsed, {})
+            made = complete(
+                parsed, request, request_id, self._identity, self._settings, NOTHING_SEEN, run
+            )
             if not made.draft.needs_bytes and not request.runs_steps:
                 return self._keep(*success(made, parsed, request))
         if self._store.journal is not None:

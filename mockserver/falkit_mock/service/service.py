@@ -304,7 +304,8 @@ class Service:
             if resolution.pin is not None and isinstance(parsed, ParsedRequest):
                 request, parsed = self._pinned(request, parsed, resolution)
         queue, run = self._duration(request_id, parsed, entry)
-        ready = now + queue + stuck
+        # The same numbers where they are equal: each job keeps them.
+        ready = now + queue + stuck if queue or stuck else now
         job = Job(
             id=request_id,
             seq=self.store.next_seq(),
@@ -314,7 +315,7 @@ class Service:
             progression=progression,
             created=now,
             starts=ready,
-            ends=ready + run,
+            ends=ready + run if run else ready,
             run=run,
             ready=ready,
             options=request.options,

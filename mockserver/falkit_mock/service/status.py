@@ -225,6 +225,12 @@ class JobEvents:
     def accepted(self, job: Job) -> None:
         """Tell of a new job, and follow it; what is due at once is told at once."""
         self._emit("accepted", job, job.created)
+        outcome = job.outcome
+        if outcome is not None and job.starts <= job.ends <= job.created:
+            # It took no time, and there is nothing to follow.
+            self._emit("started", job, job.starts)
+            self._emit("ended", job, job.ends, outcome)
+            return
         self._open[job.id] = _Open()
         self._look(job)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 from falkit_mock.core import HINT, dumps, header_text
 from falkit_mock.core.fal_errors import BILLED_UNITS
@@ -58,11 +59,13 @@ def success(
 ) -> tuple[Outcome, list[FileRecord]]:
     """Return the outcome of a success, and the files to keep."""
     endpoint, options = parsed.endpoint, request.options
-    headers: dict[str, str] = {}
-    if parsed.units is not None and endpoint.pricing is not None and endpoint.pricing.counted:
-        headers[BILLED_UNITS] = f"{parsed.units:f}"
-    if hint := "; ".join(filter(None, (request.hint, parsed.hint, made.hint, *made.draft.hints))):
-        headers[HINT] = header_text(hint)
+    counted = endpoint.pricing is not None and endpoint.pricing.counted
+    units = f"{parsed.units:f}" if parsed.units is not None and counted else None
+    headers = _headers(units)
+    if request.hint or parsed.hint or made.hint or made.draft.hints:
+        said = (request.hint, parsed.hint, made.hint, *made.draft.hints)
+        if hint := "; ".join(filter(None, said)):
+            headers = {**headers, HINT: header_text(hint)}
     lifetime = None if options.media_for == math.inf else options.media_for
     records = [
         FileRecord(
@@ -75,6 +78,12 @@ def success(
         for file in made.draft.files
     ]
     return Outcome(200, dumps(made.output), headers), records
+
+
+@lru_cache(maxsize=1024)
+def _headers(units: str | None) -> dict[str, str]:
+    """Return the headers of a success, the same for all that take as many units."""
+    return {} if units is None else {BILLED_UNITS: units}
 
 
 def seen_in(
