@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from processes import FALKIT
+from processes import FALKIT, started
 from serving import KEY, PATIENCE, PROMPT, T2V
 
 
@@ -195,6 +195,20 @@ def test_startup_errors_are_json_too() -> None:
     line = json.loads(done.stderr)
     assert (done.returncode, line["level"]) == (2, "error")
     assert "no.such.host.invalid" in line["message"]
+
+
+def test_it_stops_with_its_stdin_where_it_is_told_to() -> None:
+    command = [FALKIT, "serve", "--port", "0", "--stop-with-stdin"]
+    pipe = subprocess.PIPE
+    with started(command, stdin=pipe, stderr=pipe) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        url = json.loads(process.stdout.readline())["url"]
+        process.stdin.write("no end yet\n")
+        process.stdin.flush()
+        assert httpx.get(f"{url}/health", trust_env=False).status_code == 200
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 0
 
 
 def test_an_assumption_can_be_chosen(serve: Callable[..., Served]) -> None:

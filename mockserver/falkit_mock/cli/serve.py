@@ -8,7 +8,8 @@ import json
 import os
 import socket
 import sys
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, suppress
 from ipaddress import ip_address
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from falkit_mock.gateway import Policy
     from falkit_mock.gateway.environment import Child
     from falkit_mock.gateway.gateway import Gateway
+    from falkit_mock.server import MockServer
     from falkit_mock.service.service import Service
     from falkit_spec import JSON, Catalog
 
@@ -66,9 +68,20 @@ class _Serve(click.Command):
 
 
 _WIDTH = {"max_content_width": 100}
+# For who starts it, so it is in no file of settings.
+_STOP_WITH_STDIN = click.Option(
+    ["--stop-with-stdin"],
+    is_flag=True,
+    help="Stop once stdin ends, as it does when the program that holds its other end is gone.",
+)
 
 
-@click.command(cls=_Serve, params=[*SERVE_OPTIONS], epilog=EPILOG, context_settings=_WIDTH)
+@click.command(
+    cls=_Serve,
+    params=[*SERVE_OPTIONS, _STOP_WITH_STDIN],
+    epilog=EPILOG,
+    context_settings=_WIDTH,
+)
 def serve(
     host: str,
     port: int,
@@ -78,6 +91,7 @@ def serve(
     reload: bool,
     log_format: Format,
     quiet: bool,
+    stop_with_stdin: bool,
     **chosen: Any,
 ) -> None:
     """Serve the mock until Ctrl-C.
@@ -119,6 +133,8 @@ def serve(
             lambda: _announce(url, app, chosen["timing"], made),
             app.gateway,
         )
+        if stop_with_stdin:
+            threading.Thread(target=_stop_with_stdin, args=[server], daemon=True).start()
         if reload:
             sockets.enter_context(_reload(catalog, service))
         # What is there by now stays, and jobs stay too: looking through them again and again is a
@@ -127,6 +143,14 @@ def serve(
         gc.set_threshold(10_000, 3, 1000)
         server.run(sockets=[listener])
         carried.check()
+
+
+def _stop_with_stdin(server: MockServer) -> None:
+    # Without a stdin there is none that could end later.
+    with suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    server.stop()
 
 
 def _reload(catalog: Catalog, service: Service) -> Reload:
