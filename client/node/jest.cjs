@@ -1,0 +1,16 @@
+"use strict";
+// Tests of jest live in a realm of their own, where `require` takes no ESM and process.env is a
+// copy. falkit lives outside of it, once for all files that a worker runs.
+
+const vm = require("node:vm");
+
+const { getBuiltinModule } = vm.runInThisContext("process");
+const load = getBuiltinModule("node:module").createRequire(__filename);
+const { setup } = load("./lib/hooks.js");
+
+exports.setupFal = (options) => {
+  const here = globalThis;
+  const { beforeAll, afterEach, afterAll } = here.beforeAll ? here : require("@jest/globals");
+  const hooks = { before: beforeAll, afterEach, after: afterAll };
+  return setup(options, hooks, { parse: JSON.parse, env: process.env });
+};

@@ -1,0 +1,4 @@
+/** Something of falkit's own that can't work; the message says what to do. */
+export class FalkitError extends Error {
+  name = "FalkitError";
+}

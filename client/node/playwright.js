@@ -1,0 +1,25 @@
+import { test as base } from "@playwright/test";
+
+import { Fal } from "./lib/fal.js";
+
+export { expect } from "@playwright/test";
+
+export const test = base.extend({
+  falOptions: [{}, { option: true, scope: "worker" }],
+  falServer: [
+    async ({ falOptions }, use) => {
+      const fal = await new Fal(falOptions).start();
+      await use(fal);
+      await fal.close();
+    },
+    { scope: "worker", timeout: 150_000 },
+  ],
+  fal: async ({ falServer }, use) => {
+    await use(falServer);
+    await falServer.reset();
+  },
+  // The pages' calls to fal's names end at the gateway, whose certificate no browser knows.
+  proxy: async ({ falServer }, use) =>
+    use({ server: falServer.gateway, bypass: "localhost,127.0.0.1,[::1]" }),
+  ignoreHTTPSErrors: true,
+});
