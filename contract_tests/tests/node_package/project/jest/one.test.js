@@ -1,0 +1,12 @@
+const { setupFal } = require("falkit/jest");
+
+const { checks } = require("../checks.cjs");
+
+const fal = setupFal({ timing: "instant" });
+
+for (const [name, check] of Object.entries(checks)) test(name, () => check(fal));
+
+test("what the mock answers is of this realm", async () => {
+  expect(await fal.jobs.list()).toStrictEqual([]);
+  expect(await fal.clock.now()).toBeInstanceOf(Object);
+});

@@ -1,0 +1,170 @@
+"""falkit's npm package in each test runner, with what docs/javascript.md shows, word by word."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from falkit_mock.cli.options import SERVE_OPTIONS
+from falkit_mock.core.network import listen
+from node_package.installed import HERE, PAGE, blocks, environ, passed, run
+from processes import FALKIT, found
+
+NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
+BIN = HERE / "node_modules"
+VITEST = BIN / "vitest" / "vitest.mjs"
+JEST = BIN / "jest" / "bin" / "jest.js"
+PLAYWRIGHT = BIN / "@playwright" / "test" / "cli.js"
+CHECKS = 9
+# Whether workers can share a mock.
+TENANTS = any("--tenants" in option.opts for option in SERVE_OPTIONS)
+
+
+class Counted:
+    """The Python command, which writes down each time that it is started."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self._log = folder / "started.txt"
+        command = folder / "counted.sh"
+        command.write_text(f'#!/bin/sh\necho x >> "{self._log}"\nexec "{FALKIT}" "$@"\n')
+        command.chmod(0o755)
+        self.environ = environ(home, FALKIT_COMMAND=f'"{command}"')
+
+    def times(self) -> int:
+        return self._log.read_text().count("x")
+
+
+@pytest.fixture
+def counted(tmp_path: Path, authority_folder: Path) -> Counted:
+    folder = tmp_path / "with a space"
+    folder.mkdir()
+    return Counted(folder, authority_folder)
+
+
+def twice(project: Path, runner: str) -> None:
+    """Have a runner run its file twice, beside itself."""
+    one = project / runner / "one.test.js"
+    one.with_name("two.test.js").write_text(one.read_text())
+
+
+def test_vitest_runs_forks_and_threads_on_one_mock(project: Path, counted: Counted) -> None:
+    twice(project, "vitest")
+    (project / "fal-documents").mkdir()
+    named = [name for name in blocks() if name.endswith(".test.js") and "-node" not in name]
+    assert {"video.test.js", "nock.test.js", "msw.test.js", "vi-mock.test.js"} <= {*named}
+    files = ["vitest/*.test.js", *named]
+    pools = [
+        {"test": {"name": "forks", "pool": "forks", "include": files}},
+        {"test": {"name": "threads", "pool": "threads", "include": ["vitest/*.test.js"]}},
+    ]
+    config = {"test": {"projects": pools, "globalSetup": "./fal-setup.js"}}
+    (project / "vitest.config.js").write_text(f"export default {json.dumps(config)}")
+    printed = passed(run(project, VITEST, "run", "--maxWorkers=2", env=counted.environ))
+    assert re.search(rf"Test Files +{4 + len(named)} passed", printed), printed
+    assert counted.times() == (1 if TENANTS else 8)
+
+
+def test_jest_starts_one_mock_for_each_worker(project: Path, counted: Counted) -> None:
+    twice(project, "jest")
+    (project / "jest" / "package.json").write_text("{}")
+    match = ["**/jest/*.test.js", "**/*.test.cjs"]
+    (project / "jest.config.json").write_text(json.dumps({"testMatch": match}))
+    printed = passed(
+        run(project, JEST, "--config", "jest.config.json", "--maxWorkers=2", env=counted.environ)
+    )
+    assert f"Tests:       {2 * (CHECKS + 1) + 1} passed" in printed
+    assert counted.times() <= 2
+
+
+def test_node_runs_its_own_tests(project: Path, authority_folder: Path) -> None:
+    # The system's, which is older than the one that comes with the development tools.
+    program = found("node", package="nodejs")
+    version = subprocess.check_output([program, "--version"], text=True).strip("v\n")
+    if tuple(map(int, version.split("."))) < (20, 19, 0):
+        pytest.skip(f"Node {version} is older than 20.19")
+    files = ["node/one.test.js", "video-node.test.js"]
+    done = run(project, "--test", *files, env=environ(authority_folder), program=program)
+    assert f"# pass {CHECKS + 1}\n" in passed(done)
+
+
+def test_pages_in_chromium_call_the_mock(project: Path, authority_folder: Path) -> None:
+    with listen("127.0.0.1", 0) as listener:
+        port = str(listener.getsockname()[1])
+    chromium = found("chromium", "chromium-browser", package="chromium")
+    options = {"executablePath": chromium, "args": ["--no-sandbox", "--disable-gpu"]}
+    launch = f"use: {{ launchOptions: {json.dumps(options)},"
+    config = project / "playwright.config.js"
+    config.write_text(config.read_text().replace("use: {", launch, 1))
+    for file in (config, project / "app.js"):
+        file.write_text(file.read_text().replace("3000", port))
+    shown = [name for name in blocks() if name.endswith(".spec.js")]
+    assert {"video.spec.js", "routes.spec.js", "falkit.spec.js"} == {*shown}
+    env = environ(authority_folder)
+    printed = passed(
+        run(project, PLAYWRIGHT, "test", "spec", "--workers=1", "--reporter=line", env=env)
+    )
+    assert "5 passed" in printed
+
+
+def test_the_types_are_strict_and_fit_what_the_page_shows(
+    project: Path, authority_folder: Path
+) -> None:
+    options: dict[str, object] = {"strict": True, "noEmit": True, "checkJs": True}
+    options |= {"module": "nodenext", "target": "esnext", "lib": ["esnext", "dom"]}
+    options |= {"types": ["node"], "skipLibCheck": False}
+    # jest's types are a package of their own.
+    files = [name for name in blocks() if not name.endswith(".cjs")]
+    config = {"compilerOptions": options, "files": ["types.ts", *files]}
+    (project / "tsconfig.json").write_text(json.dumps(config))
+    tsc = BIN / "typescript" / "bin" / "tsc"
+    assert passed(run(project, tsc, env=environ(authority_folder))) == ""
+
+
+def test_the_script_of_the_page_prints_a_clip_and_its_price(
+    project: Path, authority_folder: Path
+) -> None:
+    printed = passed(run(project, "script.ts", env=environ(authority_folder)))
+    assert re.fullmatch(r"https://v3b\.fal\.media/\S+\.mp4 0\.36\n", printed), printed
+
+
+def test_the_page_names_entries_that_exist() -> None:
+    package = json.loads((HERE.parents[2] / "client" / "node" / "package.json").read_text())
+    named = {f"./{name}" for name in re.findall(r'"falkit/([a-z-]+)"', PAGE)}
+    assert named == {*package["exports"]} - {".", "./package.json"}
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="the same checks by other ways to start: nightly")
+@pytest.mark.parametrize("pool", ["forks", "threads", "vmThreads"])
+def test_vitest_without_a_global_set_up(project: Path, counted: Counted, pool: str) -> None:
+    twice(project, "vitest")
+    done = run(project, VITEST, "run", "vitest", f"--pool={pool}", env=counted.environ)
+    assert f"Tests  {2 * CHECKS} passed" in passed(done)
+    assert counted.times() == 2
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="the same checks by other ways to start: nightly")
+def test_jest_shares_one_mock(project: Path, counted: Counted) -> None:
+    twice(project, "jest")
+    (project / "jest" / "package.json").write_text("{}")
+    config = {"globalSetup": "./fal-setup.js", "testMatch": ["**/jest/*.test.js"]}
+    (project / "jest.config.json").write_text(json.dumps(config))
+    (project / "fal-documents").mkdir()
+    passed(run(project, JEST, "--config=jest.config.json", "--maxWorkers=2", env=counted.environ))
+    assert counted.times() == 1
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="the same checks by other ways to start: nightly")
+def test_node_shares_one_mock(project: Path, counted: Counted) -> None:
+    for file in (project / "node").glob("*.js"):
+        file.write_text(file.read_text().replace('{ timing: "instant" }', ""))
+    twice(project, "node")
+    (option,) = re.findall(r"--test-global-setup=\S+\.js", PAGE)
+    files = ["node/one.test.js", "node/two.test.js"]
+    printed = passed(run(project, "--test", option, *files, env=counted.environ))
+    assert f"pass {2 * CHECKS}\n" in printed
+    assert counted.times() == 1
