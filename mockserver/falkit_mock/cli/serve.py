@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from falkit_mock.gateway import Policy
     from falkit_mock.gateway.environment import Child
     from falkit_mock.gateway.gateway import Gateway
-    from falkit_mock.server import MockServer
     from falkit_mock.service.service import Service
     from falkit_spec import JSON, Catalog
 
@@ -134,7 +133,7 @@ def serve(
             app.gateway,
         )
         if stop_with_stdin:
-            threading.Thread(target=_stop_with_stdin, args=[server], daemon=True).start()
+            threading.Thread(target=_at_end_of_stdin, args=[server.stop], daemon=True).start()
         if reload:
             sockets.enter_context(_reload(catalog, service))
         # What is there by now stays, and jobs stay too: looking through them again and again is a
@@ -143,14 +142,6 @@ def serve(
         gc.set_threshold(10_000, 3, 1000)
         server.run(sockets=[listener])
         carried.check()
-
-
-def _stop_with_stdin(server: MockServer) -> None:
-    # Without a stdin there is none that could end later.
-    with suppress(OSError):
-        while os.read(0, 4096):
-            pass
-    server.stop()
 
 
 def _reload(catalog: Catalog, service: Service) -> Reload:
@@ -169,6 +160,14 @@ def _reload(catalog: Catalog, service: Service) -> Reload:
             note(line, level, always=level == "warning")
 
     return Reload(catalog, say, outputs=Watch(service.rules, service.pins).check)
+
+
+def _at_end_of_stdin(act: Callable[[], None]) -> None:
+    # Without a stdin there is none that could end later.
+    with suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    act()
 
 
 def _gateway(gate: socket.socket, mock: socket.socket, egress: Policy) -> Gateway:
