@@ -59,8 +59,8 @@ export class Fal {
     const { parse, env } = this.#realm;
     const control = new Control({ ...server, key, token, parse });
     const environ = environOf(server, key);
-    const { gateway, ca } = server;
-    const unlead = lead({ gateway, ca: readFileSync(ca, "utf8"), egress: environ.FALKIT_EGRESS });
+    const { gateway } = server;
+    const unlead = lead({ gateway, ca: certificate(server), egress: environ.FALKIT_EGRESS });
     const restore = [...new Set([process.env, env])].map((each) => set(each, environ));
     this.#running = { server, key, control, environ, undo: [unlead, ...restore] };
     try {
@@ -175,6 +175,12 @@ async function attached(url, options) {
       `falkit: ${name} is of a mock that is started, and url names one that runs; give one of them`,
     );
   }
+  if (!/^http:\/\/[^/]/.test(url) || !URL.canParse(url)) {
+    const good = "give a mock's, such as http://127.0.0.1:4325";
+    throw new FalkitError(
+      `falkit: url: ${JSON.stringify(url)} doesn't begin with http://; ${good}`,
+    );
+  }
   // That of the programs that call it already, whose jobs are meant.
   const owner = key ?? process.env.FAL_KEY ?? KEY;
   const control = new Control({ url, key: owner, token: process.env.FALKIT_CONTROL_TOKEN });
@@ -183,6 +189,16 @@ async function attached(url, options) {
     return { url, gateway: gateway.url, ca: gateway.ca, egress, key: owner };
   } finally {
     control.close();
+  }
+}
+
+function certificate({ url, ca }) {
+  try {
+    return readFileSync(ca, "utf8");
+  } catch (error) {
+    throw new FalkitError(
+      `falkit: the certificate of ${url} can't be read (${error.message}); it has to be a mock of this machine and user`,
+    );
   }
 }
 

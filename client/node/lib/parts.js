@@ -99,7 +99,7 @@ export const webhooks = (control) => ({
     const answer = last && (last.error ?? `answered ${last.response?.status_code}`);
     const seen = last
       ? `the last attempt, at ${last.url}: ${last.status}, ${answer}`
-      : "none was sent; was webhookUrl given, and has the job ended?";
+      : "none was sent; was webhookUrl given, and has the job ended? With the timing polls it takes looks";
     throw new FalkitError(
       `falkit: ${deliveries.length} of ${count} webhooks ${status} within ${timeout} s; ${seen}`,
     );

@@ -187,6 +187,7 @@ def test_a_mock_that_runs_already_is_used(script: Callable[..., str], tmp_path: 
         import { startFal } from "falkit";
         const { URL: url } = process.env;
         await startFal({ url, timing: "polls" }).TOLD
+        await startFal({ url: "127.0.0.1:4325" }).TOLD
         const mock = await startFal({ url });
         console.log((await submit()).status, (await mock.jobs.list()).length);
         await mock.close();
@@ -196,7 +197,8 @@ def test_a_mock_that_runs_already_is_used(script: Callable[..., str], tmp_path: 
         assert httpx.get(f"{url}/__falkit/jobs").json()["jobs"]
         end(server)
     assert printed[0].startswith("falkit: timing is of a mock that is started")
-    assert printed[1] == "200 1"
+    assert printed[1].startswith('falkit: url: "127.0.0.1:4325" doesn\'t begin with http://; give')
+    assert printed[2] == "200 1"
 
 
 START = f'import {{ startFal }} from "falkit"; await startFal(OPTIONS).{TOLD}'

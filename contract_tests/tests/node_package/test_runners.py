@@ -57,7 +57,7 @@ def test_vitest_runs_forks_and_threads_on_one_mock(project: Path, counted: Count
     (project / "fal-documents").mkdir()
     named = [name for name in blocks() if name.endswith(".test.js") and "-node" not in name]
     assert {"video.test.js", "nock.test.js", "msw.test.js", "vi-mock.test.js"} <= {*named}
-    files = ["vitest/*.test.js", *named]
+    files = ["vitest/*.test.js", "beside/*.test.js", *named]
     pools = [
         {"test": {"name": "forks", "pool": "forks", "include": files}},
         {"test": {"name": "threads", "pool": "threads", "include": ["vitest/*.test.js"]}},
@@ -65,8 +65,8 @@ def test_vitest_runs_forks_and_threads_on_one_mock(project: Path, counted: Count
     config = {"test": {"projects": pools, "globalSetup": "./fal-setup.js"}}
     (project / "vitest.config.js").write_text(f"export default {json.dumps(config)}")
     printed = passed(run(project, VITEST, "run", "--maxWorkers=2", env=counted.environ))
-    assert re.search(rf"Test Files +{4 + len(named)} passed", printed), printed
-    assert counted.times() == (1 if TENANTS else 8)
+    assert re.search(rf"Test Files +{6 + len(named)} passed", printed), printed
+    assert counted.times() == (1 if TENANTS else 10)
 
 
 def test_jest_starts_one_mock_for_each_worker(project: Path, counted: Counted) -> None:
@@ -160,11 +160,26 @@ def test_jest_shares_one_mock(project: Path, counted: Counted) -> None:
 
 @pytest.mark.skipif(not NIGHTLY, reason="the same checks by other ways to start: nightly")
 def test_node_shares_one_mock(project: Path, counted: Counted) -> None:
-    for file in (project / "node").glob("*.js"):
-        file.write_text(file.read_text().replace('{ timing: "instant" }', ""))
     twice(project, "node")
-    (option,) = re.findall(r"--test-global-setup=\S+\.js", PAGE)
+    (project / "fal-documents").mkdir()
     files = ["node/one.test.js", "node/two.test.js"]
-    printed = passed(run(project, "--test", option, *files, env=counted.environ))
+    setup = "--test-global-setup=fal-setup.js"
+    printed = passed(run(project, "--test", setup, *files, env=counted.environ))
     assert f"pass {2 * CHECKS}\n" in printed
     assert counted.times() == 1
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="the same checks by other ways to start: nightly")
+def test_jest_runs_its_own_modules(project: Path, counted: Counted) -> None:
+    test = (project / "jest" / "one.test.js").read_text()
+    for line in ('{ setupFal } = require("falkit/jest")', '{ checks } = require("../checks.cjs")'):
+        names, _, module = line.partition(" = ")
+        assert f"const {line};" in test
+        told = f"import {names} from {module.removeprefix('require').strip('()')};"
+        test = test.replace(f"const {line};", told)
+    (project / "jest" / "one.test.js").unlink()
+    (project / "jest" / "one.test.mjs").write_text(test)
+    (project / "jest.config.json").write_text('{"testMatch": ["**/jest/*.test.mjs"]}')
+    env = {**counted.environ, "NODE_OPTIONS": "--experimental-vm-modules"}
+    printed = passed(run(project, JEST, "--config=jest.config.json", env=env))
+    assert f"{CHECKS + 1} passed" in printed
