@@ -76,6 +76,7 @@ async function served(child, name, patience) {
     ready = JSON.parse(line);
   } catch {
     if (line === undefined) said = `nothing within ${patience / 1000} s`;
+    child.stdin.end();
     child.kill();
     const why = told(said) || line || ending(child);
     throw new FalkitError(`falkit: \`${name} serve\` did not start: ${why}`);

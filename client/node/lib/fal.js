@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { startServer } from "./command.js";
 import { Control } from "./control.js";
 import { FalkitError } from "./errors.js";
-import { lead } from "./lead.js";
+import { lead, passProxies } from "./lead.js";
 import { clock, faults, jobs, requests, webhooks } from "./parts.js";
 
 /** The variable in which a global set-up tells workers of the mock that they share. */
@@ -61,6 +61,7 @@ export class Fal {
     const environ = environOf(server, key);
     const { gateway } = server;
     const unlead = lead({ gateway, ca: certificate(server), egress: environ.FALKIT_EGRESS });
+    passProxies(env);
     const restore = [...new Set([process.env, env])].map((each) => set(each, environ));
     this.#running = { server, key, control, environ, undo: [unlead, ...restore] };
     try {

@@ -2,12 +2,16 @@
 // undici, https, axios, ws and the rest all end up in Socket.connect and tls.connect, above which
 // nothing notices. The same names as in the preload of `falkit run`.
 
+import https from "node:https";
 import { syncBuiltinESMExports } from "node:module";
 import net from "node:net";
 import tls from "node:tls";
 
 const FAL = /((^|\.)(fal\.ai|fal\.run|fal\.media|falrun\.com)|^router\.huggingface\.co)\.?$/i;
 const HERE = /^(localhost|.*\.localhost|127(\.\d+){3}|0\.0\.0\.0|::1?|::ffff:127(\.\d+){3})\.?$/i;
+
+const NAMES = ["fal.ai", "fal.run", "fal.media", "falrun.com", "router.huggingface.co"];
+const PROXIES = ["http_proxy", "https_proxy", "all_proxy"];
 
 // The newest counts.
 const leads = [];
@@ -35,9 +39,25 @@ export function lead({ gateway, ca, egress }) {
   };
 }
 
+/**
+ * Have libraries ask no proxy for fal's names, if an environment has one: it would lead out.
+ *
+ * That stays, as does what refuses calls that come late.
+ */
+export function passProxies(env) {
+  if (![...PROXIES, ...PROXIES.map((name) => name.toUpperCase())].some((name) => env[name])) return;
+  const before = (env.no_proxy ?? env.NO_PROXY ?? "").split(",").filter(Boolean);
+  const names = NAMES.flatMap((name) => [name, `.${name}`]);
+  env.NO_PROXY = env.no_proxy = [...new Set([...before, ...names])].join();
+  // Which has read the environment at Node's start.
+  const { options } = https.globalAgent;
+  if (options.proxyEnv) https.globalAgent = new https.Agent({ ...options, proxyEnv: env });
+}
+
 function install() {
   if (installed) return;
   installed = true;
+  passProxies(process.env);
   const connect = net.Socket.prototype.connect;
   const secure = tls.connect;
 

@@ -133,6 +133,22 @@ def test_after_its_end_fal_is_refused_and_the_environment_as_before(
     ]
 
 
+def test_no_proxy_leads_past_the_mock(script: Callable[..., str]) -> None:
+    code = """
+    import { startFal } from "falkit";
+    import https from "node:https";
+    const url = "https://fal.run/health";
+    const mock = await startFal();
+    console.log((await fetch(url)).status, await new Promise((resolve, reject) => {
+      https.get(url, (reply) => resolve(reply.resume().statusCode)).on("error", reject);
+    }));
+    await mock.close();
+    await fetch(url).TOLD
+    """.replace("TOLD", TOLD)
+    printed = script(code, NODE_USE_ENV_PROXY="1", HTTPS_PROXY="http://127.0.0.1:9", NO_PROXY="x")
+    assert printed == "200 200\nfalkit let nothing out to fal.run:443: the mock has ended\n"
+
+
 def test_two_mocks_follow_one_another_on_connections_that_are_kept(
     script: Callable[..., str],
 ) -> None:
