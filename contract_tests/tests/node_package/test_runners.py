@@ -20,7 +20,7 @@ BIN = HERE / "node_modules"
 VITEST = BIN / "vitest" / "vitest.mjs"
 JEST = BIN / "jest" / "bin" / "jest.js"
 PLAYWRIGHT = BIN / "@playwright" / "test" / "cli.js"
-CHECKS = 9
+CHECKS = 10
 # Whether workers can share a mock.
 TENANTS = any("--tenants" in option.opts for option in SERVE_OPTIONS)
 

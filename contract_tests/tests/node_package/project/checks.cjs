@@ -7,7 +7,7 @@ const { once } = require("node:events");
 const http = require("node:http");
 const https = require("node:https");
 
-const { fal: client } = require("@fal-ai/client");
+const { createFalClient, fal: client } = require("@fal-ai/client");
 
 const ENDPOINT = "fal-ai/ltx-2/text-to-video";
 const input = { prompt: `Rain over ${process.pid}` };
@@ -72,6 +72,13 @@ const checks = {
     await fal.pin(ENDPOINT, { video }, { times: 1 });
     assert.deepEqual((await subscribe()).data, { video });
     assert.notDeepEqual((await subscribe()).data, { video });
+  },
+
+  "a client that is led by nothing is told where to go": async (fal) => {
+    const page = createFalClient({ suppressLocalCredentialsWarning: true, ...fal.config });
+    const { data } = await page.run(ENDPOINT, { input });
+    assert.ok(data.video.url);
+    assert.equal((await fal.jobs.list()).length, 1);
   },
 
   "a webhook is tried again when time goes on": async (fal) => {
