@@ -10,7 +10,7 @@ const { setup } = load("./lib/hooks.js");
 
 exports.setupFal = (options) => {
   const here = globalThis;
-  const { beforeAll, afterEach, afterAll } = here.beforeAll ? here : require("@jest/globals");
-  const hooks = { before: beforeAll, afterEach, after: afterAll };
+  const { beforeAll, beforeEach, afterAll } = here.beforeAll ? here : require("@jest/globals");
+  const hooks = { before: beforeAll, beforeEach, after: afterAll };
   return setup(options, hooks, { parse: JSON.parse, env: process.env });
 };

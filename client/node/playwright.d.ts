@@ -18,7 +18,7 @@ export interface FalWorker {
   falServer: Fal;
 }
 
-/** Playwright's `test`, whose pages' calls to fal end at a mock; `fal` is it, reset after each test. */
+/** Playwright's `test`, whose pages' calls to fal end at a mock; `fal` is it, reset before each test. */
 export const test: TestType<
   PlaywrightTestArgs & PlaywrightTestOptions & { fal: Fal },
   PlaywrightWorkerArgs & PlaywrightWorkerOptions & FalWorker

@@ -14,10 +14,14 @@ export const test = base.extend({
     },
     { scope: "worker", timeout: 150_000 },
   ],
-  fal: async ({ falServer }, use) => {
-    await use(falServer);
-    await falServer.reset();
-  },
+  // For tests, too, that have a page alone.
+  fal: [
+    async ({ falServer }, use) => {
+      await falServer.reset();
+      await use(falServer);
+    },
+    { auto: true },
+  ],
   // The pages' calls to fal's names end at the gateway, whose certificate no browser knows.
   proxy: async ({ falServer }, use) =>
     use({ server: falServer.gateway, bypass: "localhost,127.0.0.1,[::1]" }),

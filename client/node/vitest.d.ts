@@ -1,4 +1,4 @@
 import type { Fal, FalOptions } from "./index.js";
 
-/** Return a mock for this file's tests: started before them, reset after each, ended after all. */
+/** Return a mock for this file's tests: started before them, reset before each, ended after all. */
 export function setupFal(options?: FalOptions): Fal;

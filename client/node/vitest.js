@@ -1,6 +1,6 @@
-import { afterAll, afterEach, beforeAll } from "vitest";
+import { afterAll, beforeAll, beforeEach } from "vitest";
 
 import { setup } from "./lib/hooks.js";
 
 export const setupFal = (options) =>
-  setup(options, { before: beforeAll, afterEach, after: afterAll });
+  setup(options, { before: beforeAll, beforeEach, after: afterAll });

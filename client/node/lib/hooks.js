@@ -3,13 +3,14 @@ import { Fal } from "./fal.js";
 // Milliseconds, more than the command's own, which says what is wrong.
 const PATIENCE = 150_000;
 
-/** Return a mock that a test runner's hooks start, reset after each test, and end. */
-export function setup(options, { before, afterEach, after }, realm) {
+/** Return a mock that a test runner's hooks start, reset before each test, and end. */
+export function setup(options, { before, beforeEach, after }, realm) {
   const fal = new Fal(options, { keep: true, realm });
   // Runners take what a hook returns for more than it is.
   before(async () => void (await fal.start()), PATIENCE);
-  // Where it did not start, that error is enough.
-  afterEach(async () => void (fal.running && (await fal.reset())));
+  // Not after each: what a test has left is there for hooks that look at it. Where it did not start,
+  // that error is enough.
+  beforeEach(async () => void (fal.running && (await fal.reset())));
   after(async () => void (await fal.close()));
   return fal;
 }
