@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 
 from starlette.applications import Starlette
@@ -18,7 +19,6 @@ from starlette.types import Message, Receive, Scope, Send
 
 from falkit_mock.control.routes import ROOT, Guard, control_router, is_control
 from falkit_mock.core import HINT
-from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import HostNotImitated, WireError, is_shortage, no_room
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE, WS
@@ -72,7 +72,7 @@ EXPOSED_HEADERS = (
 _REFUSALS = (HTTPException, WireError, MemoryError, OSError)
 _READS = ("GET", "HEAD", "OPTIONS")
 # Whether the mock is up, for whoever waits for it.
-_PROBES = ("/health", "/ready")
+PROBES = ("/health", "/ready")
 # Where faults apply to a request that calls no model; those of a model's ask for its input first.
 _FILES = (MEDIA, REST)
 
@@ -94,6 +94,8 @@ class MockApp:
         self.request_log = RequestLog(service.settings.request_log)
         self.event_log = EventLog()
         service.events.listeners += [self.request_log, self.event_log]
+        # For whoever only watches, and all that happens.
+        self.events = service.events
         service.restarted.append(self.request_log.restart)
         run = FalRun(service, catalog)
         self._hosts: dict[str, Host] = {
@@ -141,7 +143,7 @@ class MockApp:
         record = context.record
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         try:
-            if path in _PROBES or (path.startswith(ROOT) and is_control(path, headers)):
+            if path in PROBES or (path.startswith(ROOT) and is_control(path, headers)):
                 await self._own(scope, receive, self._noting(context, send))
             else:
                 await self._answer(context, send)
@@ -281,6 +283,19 @@ class MockApp:
         if begin is not None:
             begin()
 
+    def attend(self, act: Callable[[MockApp, str | None], object]) -> None:
+        """Do something with this mock; or with each of its tenants, and their keys' ids."""
+        act(self, None)
+
+    def services(self) -> list[Service]:
+        """Return those that have jobs: this mock's own, or its tenants'."""
+        return [self.service]
+
+    def close(self) -> None:
+        """Let go of everyone who waits, and of what is kept."""
+        self.service.close()
+        self.service.store.close()
+
     def _own_routes(self) -> Starlette:
         """Return the probes and the control API, with refusals in JSON."""
         service = self.service
@@ -302,68 +317,36 @@ class MockApp:
         @asynccontextmanager
         async def lifespan(app: Starlette) -> AsyncGenerator[None]:
             yield
-            service.close()
-            service.store.close()
+            self.close()
 
-        router = control_router(
+        self.control = control_router(
             service, self.catalog, self.request_log, self.event_log, lambda: self.gateway
         )
-        control = Guard(router, service.settings.control_token)
+        self.guard = Guard(self.control, service.settings.control_token)
         return Starlette(
             routes=[
-                *(Route(path, health) for path in _PROBES),
-                Mount("", control),
+                *(Route(path, health) for path in PROBES),
+                Mount("", self.guard),
             ],
             exception_handlers=dict.fromkeys(_REFUSALS, refused),  # type: ignore[arg-type]
             lifespan=lifespan,
         )
 
 
-def create_app(
-    settings: Settings | None = None,
-    *,
-    clock: Clock | None = None,
-    catalog: Catalog | None = None,
-    store: Store | None = None,
-) -> MockApp:
-    """Return the mock as an ASGI application.
+def store_of(settings: Settings, tenant: str | None = None) -> Store:
+    """Return the store that settings choose, of all or of one tenant by its file's name.
 
-    `clock` lets a test own the time; the default catalog is what the settings `documents` and
-    `as_of` choose, and the default store what the setting `state` says.
+    Raise SettingsError for a file that can't be one.
     """
-    settings = settings or Settings()
-    settings.check_catalog(catalog)
-    if catalog is None:
-        catalog = settings.read_catalog()
-        for line in catalog.notes:
-            _log.warning("%s", line)
-    return app_of(settings, catalog, clock=clock, store=store)
-
-
-def store_of(settings: Settings) -> Store:
-    """Return the store that settings choose; raise SettingsError for a file that can't be one."""
     if settings.state is None:
         return Store()
     # Lazy: most mocks forget everything.
     from falkit_mock.store.durable import DurableStore
 
     try:
-        return DurableStore(settings.state)
+        path = Path(settings.state)
+        if tenant is None and path.is_dir():
+            raise BadCopy(f"{path} is a folder, as --tenants has one; give that, or name a file")
+        return DurableStore(path if tenant is None else path / tenant)
     except BadCopy as error:
         raise SettingsError("state", str(error)) from None
-
-
-def app_of(
-    settings: Settings, catalog: Catalog, *, clock: Clock | None = None, store: Store | None = None
-) -> MockApp:
-    """Return the application of settings whose documents were read already.
-
-    Raise SettingsError for an output that its endpoint can't have.
-    """
-    kept = store or store_of(settings)
-    try:
-        return MockApp(Service(settings, clock or settings.new_clock(), kept), catalog)
-    except BaseException:
-        if store is None:
-            kept.close()
-        raise

@@ -98,6 +98,8 @@ class UploadStore:
         self._uploads: dict[str, Upload] = table("uploads", Upload)
         self._paths = {upload.path: id for id, upload in self._uploads.items()}
         self._pieces: dict[str, dict[int, Piece]] = table("pieces", bare)
+        # Bytes of all pieces.
+        self.kept = sum(one.size for pieces in self._pieces.values() for one in pieces.values())
 
     def add(self, upload: Upload) -> None:
         self._uploads[upload.id] = upload
@@ -121,6 +123,7 @@ class UploadStore:
         before = pieces.get(number)
         pieces[number] = piece
         self._pieces[upload_id] = pieces
+        self.kept += piece.size - (0 if before is None else before.size)
         if before is not None:
             self.blobs.remove([before])
 
@@ -133,6 +136,7 @@ class UploadStore:
         pieces = self._pieces.get(upload_id, {})
         other = [pieces.pop(number) for number in pieces.keys() - numbers]
         self._pieces[upload_id] = pieces
+        self.kept -= sum(piece.size for piece in other)
         self.blobs.remove(other)
 
     def remove(self, upload_id: str) -> None:
@@ -152,6 +156,7 @@ class UploadStore:
 
     def clear(self) -> None:
         """Forget every upload; the blobs stay."""
+        self.kept = 0
         self._uploads.clear()
         self._paths.clear()
         self._pieces.clear()
@@ -201,15 +206,9 @@ class DeliveryStore:
         )
         return [*islice(found, limit)][::-1]
 
-    def count(
-        self,
-        *,
-        request_id: str | None = None,
-        url: str | None = None,
-        verdict: Verdict | None = None,
-    ) -> int:
-        """Return how many deliveries match."""
-        return len(self.select(request_id=request_id, url=url, verdict=verdict))
+    def count(self, **filters: Any) -> int:
+        """Return how many deliveries match; the filters are those of select()."""
+        return len(self.select(**filters))
 
     def last(self, request_id: str) -> Delivery | None:
         """Return the newest attempt that a job's end caused, whatever copies of it came after.
@@ -291,6 +290,10 @@ class Store:
     def input(self, request_id: str) -> bytes:
         """Return the body that asked for a known job; nothing once it was erased."""
         return self._inputs.get(request_id, b"")
+
+    def count(self) -> int:
+        """Return how many jobs there are."""
+        return len(self._jobs)
 
     def jobs(self) -> list[Job]:
         """Return every job, in the order of submission."""
@@ -384,8 +387,7 @@ class Store:
         self.uploads.blobs.close()
 
     def _drop_files(self, owners: set[str]) -> None:
-        paths = [path for path, file in self._files.items() if file.request_id in owners]
-        for path in paths:
+        for path in [path for path, file in self._files.items() if file.request_id in owners]:
             del self._files[path]
 
 
@@ -395,5 +397,4 @@ def _size(job: Job) -> int:
 
 def all_pieces(store: Store) -> list[Piece]:
     """Return every piece of every upload of a store."""
-    uploads = store.uploads
-    return [piece for one in uploads.all() for piece in uploads.pieces(one.id).values()]
+    return [piece for one in store.uploads.all() for piece in store.uploads.pieces(one.id).values()]
