@@ -259,8 +259,9 @@ class Store:
         # Which webhooks were delivered, and the keys that sign them.
         self.deliveries = DeliveryStore(table)
         self._jobs: dict[str, Job] = table("jobs", Job)
-        # The dictionary's own, since every request about a job asks for one.
+        # The dictionary's own, since every request about a job asks for one; how many there are.
         self.get: Callable[[str], Job | None] = self._jobs.get
+        self.count: Callable[[], int] = self._jobs.__len__
         self._inputs: dict[str, bytes] = table("inputs", bare)
         # Bytes of all inputs and outcomes.
         self.kept = sum(map(len, self._inputs.values())) + sum(map(_size, self._jobs.values()))

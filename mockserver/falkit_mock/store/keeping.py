@@ -16,7 +16,7 @@ def forget(store: Store, limits: Keep, now: float) -> None:
     for upload in store.uploads.all():
         if upload.done and upload.created < before:
             store.uploads.remove(upload.id)
-    total = store.kept + sum(_size(store, upload.id) for upload in store.uploads.all())
+    total = store.kept + uploaded(store)
     if total <= limits.size:
         return
     oldest = [(job.ends, job.id, True) for job in store.jobs() if job.ends <= now]
@@ -34,6 +34,11 @@ def forget(store: Store, limits: Keep, now: float) -> None:
             total -= _size(store, id)
             store.uploads.remove(id)
     store.drop(jobs)
+
+
+def uploaded(store: Store) -> int:
+    """Return the bytes of all uploads, done or not."""
+    return sum(_size(store, upload.id) for upload in store.uploads.all())
 
 
 def _size(store: Store, upload_id: str) -> int:
