@@ -216,6 +216,8 @@ class Metrics:
         labels = (("version", version()), ("python", python), ("platform", sys.platform))
         yield ("falkit_build_info", "gauge", "What runs; always 1.", [("", labels, 1)])
         yield _one("falkit_tasks", "Tasks of the event loop.", len(all_tasks()))
+        timers = sum(one.clock.timers for one in self._services())
+        yield _one("falkit_timers", "Moments that are waited for on the mock's clock.", timers)
         yield _one("process_start_time_seconds", "When it began, unix seconds.", self._began)
         times = os.times()
         yield _one(
