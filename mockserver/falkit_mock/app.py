@@ -40,11 +40,14 @@ from falkit_mock.hosts.replies import (
     add_hints,
     error_reply,
     json_reply,
+    raw_reply,
 )
 from falkit_mock.hosts.rest import Rest
 from falkit_mock.hosts.site import Site
 from falkit_mock.hosts.sockets import answer_handshake
 from falkit_mock.hosts.websocket import WebSocketHost
+from falkit_mock.metrics import CONTENT_TYPE, PROBES, Metrics
+from falkit_mock.service import ENDING
 from falkit_mock.service.pins import check_outputs
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
@@ -71,8 +74,6 @@ EXPOSED_HEADERS = (
 # What the mock's own routes raise that is an answer, or may be one.
 _REFUSALS = (HTTPException, WireError, MemoryError, OSError)
 _READS = ("GET", "HEAD", "OPTIONS")
-# Whether the mock is up, for whoever waits for it.
-_PROBES = ("/health", "/ready")
 # Where faults apply to a request that calls no model; those of a model's ask for its input first.
 _FILES = (MEDIA, REST)
 
@@ -93,7 +94,8 @@ class MockApp:
         self.gateway: Gateway | None = None
         self.request_log = RequestLog(service.settings.request_log)
         self.event_log = EventLog()
-        service.events.listeners += [self.request_log, self.event_log]
+        self.metrics = Metrics(lambda: [service], self.event_log)
+        service.events.listeners += [self.request_log, self.event_log, self.metrics]
         service.restarted.append(self.request_log.restart)
         run = FalRun(service, catalog)
         self._hosts: dict[str, Host] = {
@@ -141,7 +143,7 @@ class MockApp:
         record = context.record
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         try:
-            if path in _PROBES or (path.startswith(ROOT) and is_control(path, headers)):
+            if path in PROBES or (path.startswith(ROOT) and is_control(path, headers)):
                 await self._own(scope, receive, self._noting(context, send))
             else:
                 await self._answer(context, send)
@@ -275,6 +277,14 @@ class MockApp:
 
         return note
 
+    def _unready(self) -> str | None:
+        """Say why a submit would not be taken; None if it would."""
+        service = self.service
+        if service.closing:
+            return ENDING
+        journal = service.store.journal
+        return service.hooks.unready or (None if journal is None else journal.trouble)
+
     def go_on(self) -> None:
         """Go on with what a state file has, once there is an event loop."""
         begin, self._begin = self._begin, None
@@ -287,6 +297,18 @@ class MockApp:
 
         async def health(request: Request) -> Reply:
             return json_reply({"status": "ok"}, request_id=service.identity.reply_id())
+
+        async def ready(request: Request) -> Reply:
+            why, id = self._unready(), service.identity.reply_id()
+            if why is None:
+                return json_reply({"status": "ready"}, request_id=id)
+            body = {"status": "not ready", "reason": why}
+            return json_reply(body, request_id=id, status_code=503)
+
+        async def measured(request: Request) -> Reply:
+            headers = {"content-type": CONTENT_TYPE}
+            id = service.identity.reply_id()
+            return raw_reply(self.metrics.text(), request_id=id, headers=headers)
 
         async def refused(request: Request, error: Exception) -> Reply:
             if is_shortage(error):
@@ -311,7 +333,7 @@ class MockApp:
         control = Guard(router, service.settings.control_token)
         return Starlette(
             routes=[
-                *(Route(path, health) for path in _PROBES),
+                *map(Route, PROBES, (health, ready, measured)),
                 Mount("", control),
             ],
             exception_handlers=dict.fromkeys(_REFUSALS, refused),  # type: ignore[arg-type]

@@ -32,6 +32,7 @@ from falkit_mock.cli.options import (
 )
 from falkit_mock.core import count, reason
 from falkit_mock.core.network import GATEWAY_PORT, PORT, listen, reached
+from falkit_mock.waiting import WaitingRoom
 from falkit_spec.sources import VARIABLE
 
 if TYPE_CHECKING:
@@ -87,18 +88,21 @@ def serve(
     settings = settings_of(chosen)
     clock = clock_of(settings)
     note(config_line())
-    catalog = catalog_of(settings)
-    from falkit_mock.app import app_of
-    from falkit_mock.cli.console import ConsoleLog, log_errors
-    from falkit_mock.server import MockServer
-
     with ExitStack() as sockets:
         listener = sockets.enter_context(listening(host, port))
+        room = sockets.enter_context(WaitingRoom(listener))
+        room.why = "documents are being read"
+        catalog = catalog_of(settings)
+        from falkit_mock.app import app_of
+        from falkit_mock.cli.console import ConsoleLog, log_errors
+        from falkit_mock.server import MockServer
+
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
         made = _token_for(listener) if settings.control_token is None else None
         settings = settings.replace(control_token=settings.control_token or made)
         carried = Carried(chosen["source"], chosen["target"])
+        room.why = "its state is being read"
         with refusing():
             app = app_of(settings, catalog, clock=clock)
         carried.attach(app)
@@ -118,6 +122,7 @@ def serve(
             service,
             lambda: _announce(url, app, chosen["timing"], made),
             app.gateway,
+            room,
         )
         if reload:
             sockets.enter_context(_reload(catalog, service))

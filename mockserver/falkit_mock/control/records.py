@@ -122,20 +122,25 @@ class EventControl:
 
     async def _events(self, since: int, kind: str | None) -> AsyncGenerator[bytes]:
         """Yield the events after a number as they come, until the mock ends."""
-        yield b": falkit\n\n"
-        while not self._closed:
-            waiter = self._log.notifier.waiter()
-            for number, event in self._log.after(since):
-                if number > since + 1:
-                    yield _frame(number - 1, "gap", {"missing": number - 1 - since})
-                since = number
-                if kind in (None, event.kind):
-                    yield _frame(number, event.kind, event.to_json())
-            try:
-                async with asyncio.timeout(KEEP_ALIVE):
-                    await waiter.wait()
-            except TimeoutError:
-                yield b": keep-alive\n\n"
+        read, me = self._log.read, object()
+        read[me] = since
+        try:
+            yield b": falkit\n\n"
+            while not self._closed:
+                waiter = self._log.notifier.waiter()
+                for number, event in self._log.after(since):
+                    if number > since + 1:
+                        yield _frame(number - 1, "gap", {"missing": number - 1 - since})
+                    since = read[me] = number
+                    if kind in (None, event.kind):
+                        yield _frame(number, event.kind, event.to_json())
+                try:
+                    async with asyncio.timeout(KEEP_ALIVE):
+                        await waiter.wait()
+                except TimeoutError:
+                    yield b": keep-alive\n\n"
+        finally:
+            del read[me]
 
     def _close(self) -> None:
         self._closed = True

@@ -79,6 +79,11 @@ class Clock(Protocol):
         """
         ...
 
+    @property
+    def timers(self) -> int:
+        """How many moments are waited for, some that were cancelled among them."""
+        ...
+
     async def sleep_until(self, moment: float) -> None:
         """Return once it is `moment`. No notifier wakes a sleeper, so many may sleep at once."""
         ...
@@ -159,6 +164,10 @@ class SimulatedClock:
         if self._timers and self._timers[0][0] <= now:
             self._call_due()
         return timer
+
+    @property
+    def timers(self) -> int:
+        return len(self._timers)
 
     async def sleep_until(self, moment: float) -> None:
         if moment > self.now():

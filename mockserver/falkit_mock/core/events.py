@@ -342,6 +342,8 @@ class EventLog:
     def __init__(self, size: int = 1000) -> None:
         self.notifier = Notifier()
         self.last = 0
+        # The number that each follower has read to, by what stands for it.
+        self.read: dict[object, int] = {}
         self._kept: deque[LoggedEvent] = deque(maxlen=size)
 
     def __call__(self, event: Event) -> None:

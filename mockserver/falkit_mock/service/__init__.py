@@ -31,6 +31,8 @@ class Resettable(Protocol):
         ...
 
 
+# Why a mock that is about to end isn't ready.
+ENDING = "it is shutting down"
 Act: TypeAlias = Callable[[], Awaitable[None]]
 
 
@@ -42,6 +44,8 @@ class Hooks:
     opening: list[Act] = field(default_factory=list[Act])
     ending: list[Act] = field(default_factory=list[Act])
     replayed: list[Act] = field(default_factory=list[Act])
+    # Why it should be asked nothing more; None while it may be.
+    unready: str | None = None
 
 
 Decision: TypeAlias = Literal["allow", "forbid", "hide"]
