@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
-from falkit_mock.control.routes import ROOT, version
+from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.events import (
     VERDICTS,
     DeliveryAttempted,
@@ -30,14 +30,11 @@ from falkit_mock.core.events import (
     RequestAnswered,
     RequestRecord,
 )
-from falkit_mock.core.network import API, MEDIA, QUEUE, REST, ROLES, RUN, SITE, WS
+from falkit_mock.core.network import API, CONTROL, MEDIA, PROBES, QUEUE, REST, ROLES, RUN, SITE, WS
 from falkit_mock.service.service import Service
 from falkit_mock.store.keeping import uploaded
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-PATH = "/metrics"
-# Whether the mock is up, for whoever waits for it.
-PROBES = ("/health", "/ready", PATH)
 
 Value: TypeAlias = float
 Labels: TypeAlias = tuple[tuple[str, object], ...]
@@ -56,8 +53,8 @@ def operation_of(record: RequestRecord) -> str:
     """Return the name of what a request asks, by its host and the shape of its path."""
     if not record.fal:
         path = record.path
-        if path.startswith(ROOT):
-            return "events" if path == f"{ROOT}/events" else "control"
+        if path.startswith(CONTROL):
+            return "events" if path == f"{CONTROL}/events" else "control"
         return "probe" if path in PROBES else "other"
     role = ROLES.get(record.host)
     if role == QUEUE:
@@ -212,11 +209,14 @@ class Metrics:
         yield _one("falkit_store_failing", "1 while the state can't be written, else 0.", failing)
 
     def _process(self) -> Iterator[Family]:
+        from falkit_mock.control.routes import version
+
         python = platform.python_version()
         labels = (("version", version()), ("python", python), ("platform", sys.platform))
         yield ("falkit_build_info", "gauge", "What runs; always 1.", [("", labels, 1)])
         yield _one("falkit_tasks", "Tasks of the event loop.", len(all_tasks()))
-        timers = sum(one.clock.timers for one in self._services())
+        clocks = (one.clock for one in self._services())
+        timers = sum(each.timers for each in clocks if isinstance(each, SimulatedClock))
         yield _one("falkit_timers", "Moments that are waited for on the mock's clock.", timers)
         yield _one("process_start_time_seconds", "When it began, unix seconds.", self._began)
         times = os.times()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -137,6 +136,9 @@ def replacing(file: Path) -> Generator[IO[bytes]]:
     """
     part: Path | None = None
     try:
+        # Lazy: most mocks write nothing at their end.
+        import tempfile
+
         descriptor, made = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
         part = Path(made)
         with open(descriptor, "wb") as target:

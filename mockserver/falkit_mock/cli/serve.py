@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from falkit_mock.cli.config import in_file, seed_of_config
-from falkit_mock.cli.gateway import one_line
 from falkit_mock.cli.lasting import Carried, seed_line, store_of
 from falkit_mock.cli.options import (
     EPILOG,
@@ -94,7 +93,6 @@ def serve(
         room.why = "documents are being read"
         catalog = catalog_of(settings)
         from falkit_mock.app import app_of
-        from falkit_mock.cli.console import ConsoleLog, log_errors
         from falkit_mock.server import MockServer
 
         shown = f"[{host}]" if ":" in host else host
@@ -106,12 +104,18 @@ def serve(
         with refusing():
             app = app_of(settings, catalog, clock=clock)
         carried.attach(app)
-        seed_of_config().attach(app, url)
+        if seed := seed_of_config():
+            seed.attach(app, url)
         service = app.service
         note(clock_line(service.clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
         note(seed_line(service), "warning")
-        log_errors(log_format)
+        if log_format == "json":
+            from falkit_mock.cli.console import log_errors
+
+            log_errors()
         if not quiet:
+            from falkit_mock.cli.console import ConsoleLog
+
             service.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
         if with_gateway:
             gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
@@ -154,6 +158,7 @@ def _reload(catalog: Catalog, service: Service) -> Reload:
 
 def _gateway(gate: socket.socket, mock: socket.socket, egress: Policy) -> Gateway:
     # Lazy: most mocks that serve have none.
+    from falkit_mock.cli.gateway import one_line
     from falkit_mock.gateway import Egress
     from falkit_mock.gateway.gateway import Gateway
 
@@ -255,6 +260,7 @@ def run(
     clock = clock_of(settings)
     note(config_line())
     catalog = catalog_of(settings)
+    from falkit_mock.cli.gateway import one_line
     from falkit_mock.gateway.environment import KEY, TOKEN, Child, variables
     from falkit_mock.mock import ServerThread
 
@@ -280,7 +286,8 @@ def run(
             from falkit_mock.cli.summary import Summary
 
             carried.attach(app)
-            seed.attach(app, url)
+            if seed is not None:
+                seed.attach(app, url)
             with ctx.scope(cleanup=False):
                 note(seed_line(app.service), "warning")
             listeners = app.service.events.listeners

@@ -13,7 +13,8 @@ from falkit_mock.control import Call, Operation, answer
 from falkit_mock.core import dumps
 from falkit_mock.core.events import EventLog, RequestLog, RequestRecord
 from falkit_mock.hosts import unless_gone
-from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply, Stream
+from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
+from falkit_mock.hosts.stream_reply import Stream
 from falkit_mock.service.billing import Charge, Entry, charge, entries
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
