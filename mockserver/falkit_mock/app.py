@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from functools import cached_property, partial
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from falkit_mock.core import HINT
-from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import HostNotImitated, WireError, is_shortage, no_room
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
 from falkit_mock.core.network import (
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from starlette.middleware.cors import CORSMiddleware
     from starlette.types import Message, Receive, Scope, Send
 
+    from falkit_mock.control.routes import ControlRouter, Guard
     from falkit_mock.faults.rules import Rule
     from falkit_mock.gateway.gateway import Gateway
 
@@ -97,8 +98,10 @@ class MockApp:
         self.gateway: Gateway | None = None
         self.request_log = RequestLog(service.settings.request_log)
         self.event_log = EventLog()
-        self.metrics = Metrics(lambda: [service], self.event_log)
+        self.metrics = Metrics(self.services, self.event_log)
         service.events.listeners += [self.request_log, self.event_log, self.metrics]
+        # For whoever only watches, and all that happens.
+        self.events = service.events
         service.restarted.append(self.request_log.restart)
         # Made and imported when they are first called, all but two.
         self._run = FalRun(service, catalog)
@@ -318,14 +321,26 @@ class MockApp:
         if rule.pin is not None:
             self.service.pins.check(rule, self.catalog)
 
+    def attend(self, act: Callable[[MockApp, str | None], object]) -> None:
+        """Do something with this mock; or with each of its tenants, and their keys' ids."""
+        act(self, None)
+
+    def services(self) -> list[Service]:
+        """Return those that have jobs: this mock's own, or its tenants'."""
+        return [self.service]
+
+    def close(self) -> None:
+        """Let go of everyone who waits, and of what is kept."""
+        self.service.close()
+        self.service.store.close()
+
     async def _live(self, receive: Receive, send: Send) -> None:
         """Begin and end with the server that has the application (ASGI's lifespan)."""
         await receive()
         self.go_on()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self.service.close()
-        self.service.store.close()
+        self.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     @cached_property
@@ -333,10 +348,22 @@ class MockApp:
         """The probes and the control API."""
         from falkit_mock.control.own import own_routes
 
+        return own_routes(self.service, self.guard, self.metrics, self._unready)
+
+    @cached_property
+    def control(self) -> ControlRouter:
+        """The control API."""
+        from falkit_mock.control.routes import control_router
+
         logs = (self.request_log, self.event_log)
-        return own_routes(
-            self.service, self.catalog, *logs, lambda: self.gateway, self.metrics, self._unready
-        )
+        return control_router(self.service, self.catalog, *logs, lambda: self.gateway)
+
+    @cached_property
+    def guard(self) -> Guard:
+        """What keeps the control API for those who may use it."""
+        from falkit_mock.control.routes import Guard
+
+        return Guard(self.control, self.service.settings.control_token)
 
     @cached_property
     def _cors(self) -> CORSMiddleware:
@@ -353,51 +380,20 @@ class MockApp:
         )
 
 
-def create_app(
-    settings: Settings | None = None,
-    *,
-    clock: Clock | None = None,
-    catalog: Catalog | None = None,
-    store: Store | None = None,
-) -> MockApp:
-    """Return the mock as an ASGI application.
+def store_of(settings: Settings, tenant: str | None = None) -> Store:
+    """Return the store that settings choose, of all or of one tenant by its file's name.
 
-    `clock` lets a test own the time; the default catalog is what the settings `documents` and
-    `as_of` choose, and the default store what the setting `state` says.
+    Raise SettingsError for a file that can't be one.
     """
-    settings = settings or Settings()
-    settings.check_catalog(catalog)
-    if catalog is None:
-        catalog = settings.read_catalog()
-        for line in catalog.notes:
-            _log.warning("%s", line)
-    return app_of(settings, catalog, clock=clock, store=store)
-
-
-def store_of(settings: Settings) -> Store:
-    """Return the store that settings choose; raise SettingsError for a file that can't be one."""
     if settings.state is None:
         return Store()
     # Lazy: most mocks forget everything.
     from falkit_mock.store.durable import DurableStore
 
     try:
-        return DurableStore(settings.state)
+        path = Path(settings.state)
+        if tenant is None and path.is_dir():
+            raise BadCopy(f"{path} is a folder, as --tenants has one; give that, or name a file")
+        return DurableStore(path if tenant is None else path / tenant)
     except BadCopy as error:
         raise SettingsError("state", str(error)) from None
-
-
-def app_of(
-    settings: Settings, catalog: Catalog, *, clock: Clock | None = None, store: Store | None = None
-) -> MockApp:
-    """Return the application of settings whose documents were read already.
-
-    Raise SettingsError for an output that its endpoint can't have.
-    """
-    kept = store or store_of(settings)
-    try:
-        return MockApp(Service(settings, clock or settings.new_clock(), kept), catalog)
-    except BaseException:
-        if store is None:
-            kept.close()
-        raise

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
+from falkit_mock.core import version
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.events import (
     VERDICTS,
@@ -32,7 +33,6 @@ from falkit_mock.core.events import (
 )
 from falkit_mock.core.network import API, CONTROL, MEDIA, PROBES, QUEUE, REST, ROLES, RUN, SITE, WS
 from falkit_mock.service.service import Service
-from falkit_mock.store.keeping import uploaded
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -181,7 +181,7 @@ class Metrics:
     def _kept(self) -> Iterator[Family]:
         services = self._services()
         kept = sum(one.store.kept for one in services)
-        files = sum(uploaded(one.store) for one in services)
+        files = sum(one.store.uploads.kept for one in services)
         jobs = sum(one.store.count() for one in services)
         yield _one("falkit_jobs_kept", "Jobs that are known.", jobs)
         yield (
@@ -209,8 +209,6 @@ class Metrics:
         yield _one("falkit_store_failing", "1 while the state can't be written, else 0.", failing)
 
     def _process(self) -> Iterator[Family]:
-        from falkit_mock.control.routes import version
-
         python = platform.python_version()
         labels = (("version", version()), ("python", python), ("platform", sys.platform))
         yield ("falkit_build_info", "gauge", "What runs; always 1.", [("", labels, 1)])

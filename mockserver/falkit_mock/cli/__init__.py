@@ -24,6 +24,7 @@ _COMMANDS = {
     "deliveries": "falkit_mock.cli.webhooks:deliveries",
     "reset": "falkit_mock.cli.control:reset",
     "state": "falkit_mock.cli.state:state",
+    "tenants": "falkit_mock.cli.tenants:tenants",
     "env": "falkit_mock.cli.gateway:env",
     "cert": "falkit_mock.cli.gateway:cert",
     "uninstall": "falkit_mock.cli.gateway:uninstall",

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from falkit_mock.gateway import Policy
     from falkit_mock.gateway.environment import Child
     from falkit_mock.gateway.gateway import Gateway
-    from falkit_mock.service.service import Service
     from falkit_spec import JSON, Catalog
 
 
@@ -92,7 +91,7 @@ def serve(
         room = sockets.enter_context(WaitingRoom(listener))
         room.why = "documents are being read"
         catalog = catalog_of(settings)
-        from falkit_mock.app import app_of
+        from falkit_mock.assembly import app_of
         from falkit_mock.server import MockServer
 
         shown = f"[{host}]" if ":" in host else host
@@ -102,7 +101,8 @@ def serve(
         carried = Carried(chosen["source"], chosen["target"])
         room.why = "its state is being read"
         with refusing():
-            app = app_of(settings, catalog, clock=clock)
+            # Tenants have clocks of their own.
+            app = app_of(settings, catalog, clock=None if settings.tenants else clock)
         carried.attach(app)
         if seed := seed_of_config():
             seed.attach(app, url)
@@ -116,11 +116,11 @@ def serve(
         if not quiet:
             from falkit_mock.cli.console import ConsoleLog
 
-            service.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
+            app.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
         if with_gateway:
             gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
             app.gateway = _gateway(gate, listener, egress)
-            app.gateway.egress.heard = service.events.emit
+            app.gateway.egress.heard = app.events.emit
         server = MockServer(
             app,
             service,
@@ -129,7 +129,7 @@ def serve(
             room,
         )
         if reload:
-            sockets.enter_context(_reload(catalog, service))
+            sockets.enter_context(_reload(catalog, app))
         # What is there by now stays, and jobs stay too: looking through them again and again is a
         # tenth of a submit's time. Few at once, so that nobody waits for it.
         gc.freeze()
@@ -138,12 +138,12 @@ def serve(
         carried.check()
 
 
-def _reload(catalog: Catalog, service: Service) -> Reload:
+def _reload(catalog: Catalog, app: MockApp) -> Reload:
     from falkit_mock.cli.reload import Reload
     from falkit_mock.service.pins import Watch
 
     ctx = click.get_current_context()
-    pins = any(kept.rule.pin is not None for kept in service.rules.all())
+    pins = any(kept.rule.pin is not None for kept in app.service.rules.all())
     if not ctx.params["documents"] and not pins:
         fix = "give it folders or files with --documents or --output"
         raise click.UsageError(in_file(f"reload: there are no documents of yours to watch; {fix}"))
@@ -153,7 +153,17 @@ def _reload(catalog: Catalog, service: Service) -> Reload:
         with ctx.scope(cleanup=False):
             note(line, level, always=level == "warning")
 
-    return Reload(catalog, say, outputs=Watch(service.rules, service.pins).check)
+    watches: list[Watch] = []
+    app.attend(lambda one, key: watches.append(Watch(one.service.rules, one.service.pins)))
+
+    def outputs() -> tuple[list[str], list[str]]:
+        # What all tenants have is said once.
+        found = [watch.check() for watch in [*watches]]
+        changes = dict.fromkeys(line for lines, _ in found for line in lines)
+        problems = dict.fromkeys(line for _, lines in found for line in lines)
+        return [*changes], [*problems]
+
+    return Reload(catalog, say, outputs=outputs)
 
 
 def _gateway(gate: socket.socket, mock: socket.socket, egress: Policy) -> Gateway:
@@ -290,8 +300,8 @@ def run(
                 seed.attach(app, url)
             with ctx.scope(cleanup=False):
                 note(seed_line(app.service), "warning")
-            listeners = app.service.events.listeners
-            summaries.append(Summary(app.service, app.catalog, gateway))
+            listeners = app.events.listeners
+            summaries.append(Summary(app.service, app.catalog, gateway, app.services))
             listeners.append(summaries[0])
             if not quiet:
                 listeners.append(ConsoleLog(clock=app.service.clock, failures_only=not verbose))
@@ -302,7 +312,7 @@ def run(
                 mock,
                 gateway,
                 listen_to,
-                clock=clock,
+                clock=None if settings.tenants else clock,
                 catalog=catalog,
                 store=store_of(settings),
             )

@@ -10,30 +10,22 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Mount, Route
 
-from falkit_mock.control.routes import Guard, control_router
+from falkit_mock.control.routes import Guard
 from falkit_mock.core.errors import WireError, is_shortage, no_room
-from falkit_mock.core.events import EventLog, RequestLog
 from falkit_mock.core.network import PROBES
 from falkit_mock.hosts.replies import Reply, error_reply, json_reply, raw_reply
 from falkit_mock.metrics import CONTENT_TYPE, Metrics
 from falkit_mock.service.service import Service
-from falkit_spec import Catalog
 
 if TYPE_CHECKING:
-    from falkit_mock.gateway.gateway import Gateway
+    pass
 
 # What the mock's own routes raise that is an answer, or may be one.
 _REFUSALS = (HTTPException, WireError, MemoryError, OSError)
 
 
 def own_routes(
-    service: Service,
-    catalog: Catalog,
-    request_log: RequestLog,
-    event_log: EventLog,
-    gateway: Callable[[], Gateway | None],
-    metrics: Metrics,
-    unready: Callable[[], str | None],
+    service: Service, guard: Guard, metrics: Metrics, unready: Callable[[], str | None]
 ) -> Starlette:
     """Return the probes and the control API, with refusals in JSON.
 
@@ -66,9 +58,7 @@ def own_routes(
             raise error
         return error_reply(error, service.identity.reply_id())
 
-    router = control_router(service, catalog, request_log, event_log, gateway)
-    control = Guard(router, service.settings.control_token)
     return Starlette(
-        routes=[*map(Route, PROBES, (health, ready, measured)), Mount("", control)],
+        routes=[*map(Route, PROBES, (health, ready, measured)), Mount("", guard)],
         exception_handlers=dict.fromkeys(_REFUSALS, refused),  # type: ignore[arg-type]
     )

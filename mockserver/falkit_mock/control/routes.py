@@ -31,7 +31,7 @@ from falkit_mock.control.jobs import job_operations
 from falkit_mock.control.records import record_operations
 from falkit_mock.control.state import rule_operations, state_operations
 from falkit_mock.control.webhooks import webhook_operations
-from falkit_mock.core import dumps
+from falkit_mock.core import dumps, version
 from falkit_mock.core.events import EventLog, RequestLog
 from falkit_mock.core.network import CONTROL, host_name, is_this_machine
 from falkit_mock.hosts import ClientDisconnect
@@ -61,7 +61,7 @@ class ControlRouter:
     The routes are those of the document, which is read for the first request.
     """
 
-    def __init__(self, operations: Mapping[str, Operation], limit: int) -> None:
+    def __init__(self, operations: dict[str, Operation], limit: int) -> None:
         # By the document's operationId.
         self.operations = operations
         self._limit = limit
@@ -85,7 +85,7 @@ class ControlRouter:
     def _route(self, path: str, item: Mapping[str, Any]) -> Route:
         found = {
             method.upper(): (
-                Signature(method, item, limit=self._limit),
+                _signature(method, path, self._limit),
                 self.operations[item[method]["operationId"]],
             )
             for method in METHODS
@@ -97,6 +97,13 @@ class ControlRouter:
             return await operation(await signature.read(request))
 
         return Route(path, dispatch, methods=[*found])
+
+
+@cache
+def _signature(method: str, path: str, limit: int) -> Signature:
+    # One for all mocks of this process.
+    paths = document()["paths"]
+    return Signature(method, paths.get(path) or paths[f"{path}/"], limit=limit)
 
 
 def _moved(old: str, new: str) -> Callable[[Request], Awaitable[AnyReply]]:
@@ -154,7 +161,16 @@ def mock_operations(
             return answer(service, {"detail": "This mock was started without --gateway"}, 404)
         return answer(service, _gateway(found))
 
-    return {"index": index, "document": described, "health": health, "gateway": beside}
+    async def tenants(call: Call) -> Reply:
+        return answer(service, {"detail": "This mock was started without --tenants"}, 404)
+
+    return {
+        "index": index,
+        "document": described,
+        "health": health,
+        "gateway": beside,
+        "tenants": tenants,
+    }
 
 
 def _gateway(gateway: Gateway) -> dict[str, JSON]:
@@ -168,15 +184,6 @@ def _gateway(gateway: Gateway) -> dict[str, JSON]:
         ],
         "attempts": [attempt._asdict() for attempt in gateway.egress.attempts],
     }
-
-
-@cache
-def version() -> str:
-    """Return falkit's version."""
-    # Lazy: it reads the disk.
-    from importlib.metadata import version as installed
-
-    return installed("falkit")
 
 
 # Secrets are only counted; rules have operations of their own.
@@ -214,13 +221,17 @@ class Guard:
         self._app = app
         self._token = token
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def check(self, scope: Scope) -> None:
+        """Raise the refusal of whoever isn't let in."""
         headers = Headers(scope=scope)
         if self._token is not None:
             _check_token(headers, self._token)
         else:
             _check_machine(scope, headers)
             _check_page(scope, headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.check(scope)
         # A caller that hangs up while it waits gets no answer.
         with contextlib.suppress(ClientDisconnect, StarletteDisconnect):
             await self._app(scope, receive, send)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import to_thread
 
 from falkit_mock.core import NotJson, parse_body
-from falkit_mock.core.errors import application_not_found, too_many_values, too_much_kept
+from falkit_mock.core.errors import application_not_found, too_many_values
 from falkit_mock.core.jobs import Job, ModelRequest, ParsedRequest, Refused, RequestOptions
 from falkit_mock.core.limits import AT_ONCE, JSON_VALUES, REFUSED_AT_ONCE
 from falkit_mock.faults.rules import MARKS, NO_MAGIC
@@ -52,8 +52,6 @@ async def read_model_request(
     # Before the body, which may be long; after the method, where it is the wrong one.
     options = read_options(context, service) if posts else RequestOptions()
     body = await context.body(service.settings.max_body)
-    if posts and service.store.kept + len(body) > service.settings.max_kept:
-        raise too_much_kept(service.settings.max_kept)
     parsed_body = parse_body(body) if len(body) <= AT_ONCE else await _parsed(body)
     if endpoint is not None and endpoint.id == path and endpoint.app == app:
         # Every job keeps them: the same texts for all.
@@ -86,6 +84,9 @@ async def read_model_request(
         marked=bool(options.faults) or _LOWER in body or _UPPER in body or _TITLE in body,
     )
     request.checked = refusal or await _checked(request, service.settings)
+    if posts:
+        # Behind the last wait, so that none slips in between.
+        service.retention.check_room(len(body), jobs=1)
     return request
 
 

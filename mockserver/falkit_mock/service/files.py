@@ -170,13 +170,14 @@ async def _written(blobs: Blobs, chunks: AsyncIterator[bytes]) -> Piece:
         sink = blobs.sink()
         try:
             batch: list[bytes] = []
-            size = 0
+            size = written = 0
             async for chunk in chunks:
                 batch.append(chunk)
                 size += len(chunk)
+                blobs.check_room(written + size)
                 if size >= _BATCH:
                     await asyncio.to_thread(sink.write, b"".join(batch))
-                    batch, size = [], 0
+                    batch, size, written = [], 0, written + size
             return await asyncio.to_thread(sink.keep, b"".join(batch))
         except BaseException:
             sink.drop()

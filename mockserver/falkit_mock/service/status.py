@@ -14,10 +14,11 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from falkit_mock.core import NotJson, parse_body, span
 from falkit_mock.core.clock import Clock, Timer
-from falkit_mock.core.errors import ShuttingDown
+from falkit_mock.core.errors import ShuttingDown, quota_used_up, too_much_kept
 from falkit_mock.core.events import Events, JobChanged, JobError
 from falkit_mock.core.jobs import Job, Moments, Outcome
 from falkit_mock.core.limits import AT_ONCE
+from falkit_mock.core.settings import NO_QUOTA
 from falkit_mock.outputs.kinds import Kind
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
@@ -159,6 +160,7 @@ class Retention:
     """Says which results can still be had, and clears away what nobody can ask for any more."""
 
     def __init__(self, settings: Settings, clock: Clock, store: Store) -> None:
+        self._limits = settings
         self._ttl = settings.result_ttl
         self._keep = settings.keep
         # Bytes of inputs and outcomes above which the oldest are forgotten.
@@ -187,6 +189,30 @@ class Retention:
         if not job.options.keep_payloads:
             return False
         return len(payload) <= _NOT_STORED or self._clock.now() < self.closes(job)
+
+    def check_room(self, size: int, jobs: int = 0) -> None:
+        """Raise WireError where more bytes, and jobs, would be too many.
+
+        507 for what a mock keeps of jobs, 403 for a tenant's quota.
+        """
+        store, limits = self._store, self._limits
+        if jobs and store.kept + size > limits.max_kept:
+            raise too_much_kept(limits.max_kept)
+        if limits.quota == NO_QUOTA or not (used := self._over(size, jobs)):
+            return
+        if (now := self._clock.now()) >= self.next_purge:
+            self.purge(now)
+            used = self._over(size, jobs)
+        if used:
+            raise quota_used_up(used)
+
+    def _over(self, size: int, jobs: int) -> str:
+        """Say what there is of which the quota has no more; "" while it has."""
+        store, quota = self._store, self._limits.quota
+        if store.count() + jobs > quota.jobs:
+            return f"{store.count()} of {quota.jobs:.0f} jobs"
+        kept = store.kept + store.uploads.kept
+        return f"{kept} of {quota.bytes:.0f} bytes" if kept + size > quota.bytes else ""
 
     def purge(self, now: float) -> None:
         """Forget some of what is too old, or too much; the next call goes on with it."""

@@ -85,12 +85,7 @@ def _remove(store: Store, upload_id: str) -> int:
 
 
 def _total(store: Store) -> int:
-    return store.kept + uploaded(store)
-
-
-def uploaded(store: Store) -> int:
-    """Return the bytes of all uploads, done or not."""
-    return sum(_size(store, upload.id) for upload in store.uploads.all())
+    return store.kept + store.uploads.kept
 
 
 def _size(store: Store, upload_id: str) -> int:

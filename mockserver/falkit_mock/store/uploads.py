@@ -35,6 +35,10 @@ class UploadStore:
         self._uploads: dict[str, Upload] = table("uploads", Upload)
         self._paths = {upload.path: id for id, upload in self._uploads.items()}
         self._pieces: dict[str, dict[int, Piece]] = table("pieces", bare)
+        # Bytes of all pieces.
+        self.kept: int = sum(
+            one.size for pieces in self._pieces.values() for one in pieces.values()
+        )
 
     def add(self, upload: Upload) -> None:
         self._uploads[upload.id] = upload
@@ -58,6 +62,7 @@ class UploadStore:
         before = pieces.get(number)
         pieces[number] = piece
         self._pieces[upload_id] = pieces
+        self.kept += piece.size - (0 if before is None else before.size)
         if before is not None:
             self.blobs.remove([before])
 
@@ -70,6 +75,7 @@ class UploadStore:
         pieces = self._pieces.get(upload_id, {})
         other = [pieces.pop(number) for number in pieces.keys() - numbers]
         self._pieces[upload_id] = pieces
+        self.kept -= sum(piece.size for piece in other)
         self.blobs.remove(other)
 
     def remove(self, upload_id: str) -> None:
@@ -89,6 +95,7 @@ class UploadStore:
 
     def clear(self) -> None:
         """Forget every upload; the blobs stay."""
+        self.kept = 0
         self._uploads.clear()
         self._paths.clear()
         self._pieces.clear()
