@@ -32,8 +32,10 @@ ORDER = (
     *("core", "store", "faults", "outputs", "settings", "gateway", "webhooks", "service"),
     *(
         "hosts",
+        "metrics",
         "control",
         "upgrade",
+        "waiting",
         "connections",
         "server",
         "app",

@@ -15,15 +15,14 @@ from urllib.parse import parse_qsl, quote, urlencode
 from starlette.datastructures import QueryParams
 from starlette.types import Message, Receive, Scope, Send
 
-from falkit_mock.app import PROBES, MockApp, store_of
+from falkit_mock.app import MockApp, store_of
 from falkit_mock.control import Call, ControlError, Unknown, answer
-from falkit_mock.control.routes import ROOT, is_control
 from falkit_mock.core import reason
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import Unauthenticated, WireError, too_many_tenants
 from falkit_mock.core.events import Events
 from falkit_mock.core.identity import Tokens, check, check_hub_token, issuer_of, key_id
-from falkit_mock.core.network import MEDIA
+from falkit_mock.core.network import CONTROL, MEDIA, PROBES, is_control
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.hosts import RequestContext
 from falkit_mock.hosts.addresses import Address, find_address
@@ -42,7 +41,7 @@ TENANT_HEADER = b"x-falkit-tenant"
 _REFUSAL = "falkit.refusal"
 # What is the same for all: the control API's operations without a key, and those that take none.
 _SHARED = ("index", "document", "health", "gateway", "faults", "tenants")
-_KEYLESS = tuple(f"{ROOT}{path}" for path in ("", "/", "/openapi.json", "/gateway", "/tenants"))
+_KEYLESS = tuple(f"{CONTROL}{path}" for path in ("", "/", "/openapi.json", "/gateway", "/tenants"))
 _FILE = re.compile(r"/files/b/([0-9a-f]{8})/")
 
 
@@ -89,6 +88,8 @@ class Tenants(MockApp):
         service.webhooks.keys = _AllKeys(service, self._tenants)
         service.closed.append(self._let_go)
         self.events = Events()
+        service.events.listeners.remove(self.metrics)
+        self.events.listeners.append(self.metrics)
         service.events.listeners.append(self.events.emit)
         operations = self.control.operations
         for name in operations.keys() - set(_SHARED):
@@ -121,7 +122,7 @@ class Tenants(MockApp):
             return
         tenant, path = None, scope["path"].removeprefix(scope.get("root_path", ""))
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
-        controls = path.startswith(ROOT) and is_control(path, headers)
+        controls = path.startswith(CONTROL) and is_control(path, headers)
         try:
             if controls:
                 tenant = self._controlled(scope, path, headers)
@@ -176,6 +177,10 @@ class Tenants(MockApp):
         super().close()
         for tenant in self.tenants:
             tenant.app.close()
+
+    def _unready(self) -> str | None:
+        found = (super()._unready(), *(tenant.app._unready() for tenant in self.tenants))
+        return next(filter(None, found), None)
 
     def _let_go(self) -> None:
         for tenant in self.tenants:

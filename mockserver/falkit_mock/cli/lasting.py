@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -101,7 +100,7 @@ class Carried:
             fix = "--state keeps all tenants; `falkit state` takes --key for one"
             raise click.UsageError(f"{name}: has no effect on tenants; {fix}")
         if self._source is not None:
-            if service.store.jobs() or service.store.uploads.all():
+            if service.store.count() or service.store.uploads.all():
                 fix = "leave out --import, or name a new state file"
                 raise click.UsageError(f"import: {service.settings.state} has a state; {fix}")
             service.hooks.opening.append(lambda: self._take(app))
@@ -146,6 +145,9 @@ def replacing(file: Path) -> Generator[IO[bytes]]:
     """
     part: Path | None = None
     try:
+        # Lazy: most mocks write nothing at their end.
+        import tempfile
+
         descriptor, made = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
         part = Path(made)
         with open(descriptor, "wb") as target:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from falkit_mock.cli.config import in_file, seed_of_config
-from falkit_mock.cli.gateway import one_line
 from falkit_mock.cli.lasting import Carried, seed_line, store_of
 from falkit_mock.cli.options import (
     EPILOG,
@@ -32,6 +31,7 @@ from falkit_mock.cli.options import (
 )
 from falkit_mock.core import count, reason
 from falkit_mock.core.network import GATEWAY_PORT, PORT, listen, reached
+from falkit_mock.waiting import WaitingRoom
 from falkit_spec.sources import VARIABLE
 
 if TYPE_CHECKING:
@@ -86,31 +86,38 @@ def serve(
     settings = settings_of(chosen)
     clock = clock_of(settings)
     note(config_line())
-    catalog = catalog_of(settings)
-    from falkit_mock.assembly import app_of
-    from falkit_mock.cli.console import ConsoleLog, log_errors
-    from falkit_mock.server import MockServer
-
     with ExitStack() as sockets:
         listener = sockets.enter_context(listening(host, port))
+        room = sockets.enter_context(WaitingRoom(listener))
+        room.why = "documents are being read"
+        catalog = catalog_of(settings)
+        from falkit_mock.assembly import app_of
+        from falkit_mock.server import MockServer
+
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
         made = _token_for(listener) if settings.control_token is None else None
         settings = settings.replace(control_token=settings.control_token or made)
         carried = Carried(chosen["source"], chosen["target"])
+        room.why = "its state is being read"
         with refusing():
             # Tenants have clocks of their own.
             app = app_of(settings, catalog, clock=None if settings.tenants else clock)
         carried.attach(app)
-        seed_of_config().attach(app, url)
+        if seed := seed_of_config():
+            seed.attach(app, url)
         service = app.service
         note(clock_line(service.clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
         note(seed_line(service), "warning")
-        log_errors(log_format)
+        if log_format == "json":
+            from falkit_mock.cli.console import log_errors
+
+            log_errors()
         if not quiet:
-            app.events.listeners.append(
-                ConsoleLog(log_format, clock=service.clock, keys=settings.tenants)
-            )
+            from falkit_mock.cli.console import ConsoleLog
+
+            log = ConsoleLog(log_format, clock=service.clock, keys=settings.tenants)
+            app.events.listeners.append(log)
         if with_gateway:
             gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
             app.gateway = _gateway(gate, listener, egress)
@@ -120,6 +127,7 @@ def serve(
             service,
             lambda: _announce(url, app, chosen["timing"], made),
             app.gateway,
+            room,
         )
         if reload:
             sockets.enter_context(_reload(catalog, app))
@@ -161,6 +169,7 @@ def _reload(catalog: Catalog, app: MockApp) -> Reload:
 
 def _gateway(gate: socket.socket, mock: socket.socket, egress: Policy) -> Gateway:
     # Lazy: most mocks that serve have none.
+    from falkit_mock.cli.gateway import one_line
     from falkit_mock.gateway import Egress
     from falkit_mock.gateway.gateway import Gateway
 
@@ -263,6 +272,7 @@ def run(
     clock = clock_of(settings)
     note(config_line())
     catalog = catalog_of(settings)
+    from falkit_mock.cli.gateway import one_line
     from falkit_mock.gateway.environment import KEY, TOKEN, Child, variables
     from falkit_mock.mock import ServerThread
 
@@ -288,7 +298,8 @@ def run(
             from falkit_mock.cli.summary import Summary
 
             carried.attach(app)
-            seed.attach(app, url)
+            if seed is not None:
+                seed.attach(app, url)
             with ctx.scope(cleanup=False):
                 note(seed_line(app.service), "warning")
             listeners = app.events.listeners

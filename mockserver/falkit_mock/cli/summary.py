@@ -236,7 +236,7 @@ class Summary:
         unsent, time_stands = 0, False
         for service in self._services():
             now = service.clock.now()
-            left = {job.id for job in service.store.jobs() if job.status(now) != "COMPLETED"}
+            left = {job.id for job in service.store.open(now)}
             open_jobs |= left
             time_stands = time_stands or (bool(left) and is_paused(service.clock))
             for pending in service.webhooks.pending():

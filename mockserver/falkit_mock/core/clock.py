@@ -160,6 +160,10 @@ class SimulatedClock:
             self._call_due()
         return timer
 
+    @property
+    def timers(self) -> int:
+        return len(self._timers)
+
     async def sleep_until(self, moment: float) -> None:
         if moment > self.now():
             woken = asyncio.Event()

@@ -10,10 +10,9 @@ import secrets
 import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from random import Random
-from typing import Literal, TypeAlias, cast
+from typing import Literal, NamedTuple, TypeAlias, cast
 
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import Unauthenticated
@@ -27,8 +26,7 @@ _EPOCH_MS = 1_767_225_600_000
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}(-[0-9a-f]{4}){2}-[0-9a-f]{12}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Era:
+class _Era(NamedTuple):
     """A seed, and the number of jobs that there had been when it came."""
 
     after: int

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, Literal, TypeAlias, cast, get_args, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args, get_type_hints
 
 from falkit_mock.core import parse_duration
 
@@ -25,8 +25,7 @@ class SettingsError(ValueError):
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(NamedTuple):
     """What a job makes, as far as it bears on how long that takes."""
 
     seconds: float = 0.0
@@ -38,8 +37,7 @@ Work: TypeAlias = Callable[[], Workload]
 Dice: TypeAlias = Callable[[], Random]
 
 
-@dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(NamedTuple):
     """Seconds before a free runner takes a job, and seconds it then runs."""
 
     queue: float

@@ -14,14 +14,13 @@ from falkit_mock.hosts.addresses import split_app
 from falkit_mock.hosts.faults import before_alias, before_model, note_job
 from falkit_mock.hosts.options import OPERATIONS, read_options
 from falkit_mock.hosts.replies import AnyReply, outcome_reply
-from falkit_mock.hosts.streams import is_streamed, streamed
+from falkit_mock.outputs.openai import CHAT, RESPONSES
 from falkit_mock.service.guesses import guess, hint_of, may_be_endpoint
 from falkit_mock.service.outcomes import read_at_once, read_request
 from falkit_mock.service.service import Service
-from falkit_mock.service.workflows import EXECUTE, executed, execution
 from falkit_mock.settings import Settings
 from falkit_spec import JSON, Catalog, Endpoint
-from falkit_spec.streams import STREAM, WAYS, Workflow
+from falkit_spec.streams import EXECUTE, STREAM, WAYS, Workflow
 
 _LOWER, _UPPER, _TITLE = MARKS
 _STREAM, _WORKFLOWS = f"/{STREAM}", "workflows/"
@@ -41,6 +40,9 @@ async def read_model_request(
         endpoint = catalog.at(path)
     executing = path in (EXECUTE, EXECUTE + _STREAM)
     if executing:
+        # Lazy: few workflows are called.
+        from falkit_mock.service.workflows import execution
+
         endpoint = execution()
     guessing = endpoint is None and posts and _may_guess(path, catalog, service)
     if endpoint is None and not catalog.has_app(app):
@@ -60,6 +62,8 @@ async def read_model_request(
     workflow, refusal = None, None
     nodes: dict[str, Endpoint] = {}
     if executing:
+        from falkit_mock.service.workflows import executed
+
         workflow, refusal = await to_thread(executed, parsed_body, len(body), service.settings)
     elif path.startswith(_WORKFLOWS) and endpoint is not None:
         workflow = endpoint.workflow
@@ -122,6 +126,8 @@ async def request_again(
     workflow, refusal, nodes = None, None, dict[str, Endpoint]()
     endpoint = catalog.endpoints.get(path) or catalog.at(path)
     if path in (EXECUTE, EXECUTE + _STREAM):
+        from falkit_mock.service.workflows import executed, execution
+
         endpoint = execution()
         workflow, refusal = await to_thread(executed, parsed_body, len(body), service.settings)
     elif endpoint is None and _may_guess(path, catalog, service):
@@ -176,6 +182,14 @@ def _nothing_there(catalog: Catalog, app: str, path: str) -> str:
     return unknown
 
 
+def _is_streamed(request: ModelRequest) -> bool:
+    """Tell whether a call is answered by events."""
+    path = request.path
+    if path.endswith((CHAT, RESPONSES)):
+        return request.endpoint is not None and request.input.get("stream") is True
+    return path.endswith(_STREAM) and request.endpoint is not None
+
+
 class FalRun(Host):
     """POST /{endpoint id}.
 
@@ -191,7 +205,10 @@ class FalRun(Host):
             context.allow("POST")
         if request.marked or not service.rules.idle:
             magic = await before_model(service, context, request, "run")
-        if is_streamed(request):
+        if _is_streamed(request):
+            # Lazy: most calls are answered by a reply.
+            from falkit_mock.hosts.streams import streamed
+
             return await streamed(service, context, request, magic)
         job = service.start(request, magic)
         if job.outcome is None or service.clock.now() < job.ends:

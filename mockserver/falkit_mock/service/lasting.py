@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Mapping
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable
+from typing import Protocol, cast
 
 from falkit_mock.core import dumps, loads
 from falkit_mock.core.clock import SimulatedClock
@@ -15,19 +15,8 @@ from falkit_mock.core.settings import SettingsError
 from falkit_mock.service.facts import BadFacts, Facts, check_facts, facts_of, take_facts, take_jobs
 from falkit_mock.service.service import Service
 from falkit_mock.store.durable import DurableStore
+from falkit_mock.store.keeping import now_in
 from falkit_spec import JSON
-
-
-def now_in(facts: Mapping[str, bytes]) -> float:
-    """Return what the time is in a state file, unix seconds."""
-    if "clock" not in facts:
-        return time.time()
-    clock = cast("dict[str, Any]", loads(facts["clock"]))
-    now: float = clock["now"]
-    if clock["running"]:
-        # It went on while nobody looked, and never goes back.
-        now += max(time.time() - cast(float, loads(facts["machine"])), 0.0)
-    return now
 
 
 class _RequestAgain(Protocol):
@@ -69,13 +58,14 @@ class Lasting:
             content_type, media_base = cast("list[str]", loads(data))
             again = self._request_again(job, content_type, media_base, service=service)
             service.outcomes.decide_again(job, again)
-        for job in store.jobs():
+        for job in store.open(service.clock.now()):
             if job.entry == "run":
                 # Its caller has gone with the mock that it called.
                 service.leave(job)
-            elif job.outcome is None and job.id not in store.later:
+        for job in store.undecided():
+            if job.outcome is None and job.entry == "queue" and job.id not in store.later:
                 store.decide(job.id, platform_error("internal_error"))
-        if store.jobs() or self._parts:
+        if store.last_seq or self._parts:
             take_jobs(service, self._parts)
         self._request_log.restore(records)
 

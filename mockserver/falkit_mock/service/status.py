@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from falkit_mock.core.settings import NO_QUOTA
 from falkit_mock.outputs.kinds import Kind
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-from falkit_mock.store.keeping import forget
+from falkit_mock.store.keeping import forgetting
 from falkit_spec import JSON
 
 Change: TypeAlias = Literal["accepted", "started", "ended"]
@@ -169,6 +169,7 @@ class Retention:
         self._store = store
         # When there may be something to forget again, unix seconds.
         self.next_purge = -math.inf
+        self._under_way: Iterator[None] | None = None
 
     def closes(self, job: Job) -> float:
         """Return until when a job's result can be fetched, unix seconds."""
@@ -214,9 +215,11 @@ class Retention:
         return f"{kept} of {quota.bytes:.0f} bytes" if kept + size > quota.bytes else ""
 
     def purge(self, now: float) -> None:
-        """Forget what is too old, or too much; there is no need to ask again for a while."""
-        self.next_purge = now + min(_DAY, self._keep.age / 10)
-        forget(self._store, self._keep, now)
+        """Forget some of what is too old, or too much; the next call goes on with it."""
+        if self._under_way is None:
+            self._under_way = forgetting(self._store, self._keep, now)
+        if next(self._under_way, self) is self:
+            self._under_way, self.next_purge = None, now + min(_DAY, self._keep.age / 10)
 
 
 @dataclass(slots=True)
@@ -269,10 +272,9 @@ class JobEvents:
         """Follow the jobs that the store has now, as after a reset or an import."""
         self.close()
         now = self._clock.now()
-        for job in self._store.jobs():
-            if now < job.ends:
-                self._open[job.id] = _Open(started=now >= job.starts)
-                self._look(job)
+        for job in self._store.open(now):
+            self._open[job.id] = _Open(started=now >= job.starts)
+            self._look(job)
 
     def close(self) -> None:
         """Follow no job any longer."""

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from time import perf_counter
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 _log = logging.getLogger("falkit_mock")
@@ -31,6 +32,8 @@ class Changes(NamedTuple):
     again: Callable[[], None]
     # What was wrong with rows that can't be.
     wrong: list[Exception]
+    # Notes that it is written.
+    written: Callable[[], None]
 
 
 class Changing(Protocol):
@@ -49,22 +52,26 @@ class Changing(Protocol):
 class _Batch:
     """What one commit is for."""
 
-    __slots__ = ("after", "again", "error", "jobs", "waiters")
+    __slots__ = ("after", "again", "began", "error", "jobs", "waiters", "written")
 
     def __init__(self) -> None:
         self.waiters: list[asyncio.Future[None]] = []
-        # What is done once it is on the disk, and what notes it as still to be written.
+        # What is done once it is on the disk, what notes that, and what notes it as still to be
+        # written.
         self.after: list[Callable[[], object]] = []
+        self.written: list[Callable[[], None]] = []
         self.again: list[Callable[[], None]] = []
         # The ids of jobs in it.
         self.jobs: Container[str | None] = ()
         # What was wrong with a row that had to be left out.
         self.error: Exception | None = None
+        # When its writing began.
+        self.began = 0.0
 
     def settle(self, error: OSError | None = None) -> None:
         """Let everyone go on who waits for it."""
         if error is None:
-            for action in self.after:
+            for action in (*self.written, *self.after):
                 action()
         if error is None and self.error is not None:
             error = OSError(errno.EINVAL, str(self.error))
@@ -95,9 +102,12 @@ class Journal:
         self._committing: _Batch | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: ThreadPoolExecutor | None = None
-        self._held = self._failing = self._waiting = self._closed = False
-        # How many commits there were.
-        self.commits = 0
+        self._held = self._waiting = self._closed = False
+        # How many commits there were, and the seconds that they took in all.
+        self.commits, self.seconds = 0, 0.0
+        # Why nothing can be written at present, None while it can; and when that was last seen.
+        self.trouble: str | None = None
+        self._failed = 0.0
 
     def watch(self, table: Changing) -> None:
         """Write what changes of a table from now on."""
@@ -215,6 +225,7 @@ class Journal:
         """Take what waits for the next commit."""
         self.gather()
         batch, self._next, self._planned = self._next, _Batch(), False
+        batch.began = perf_counter()
         if self._jobs is not None:
             batch.jobs = self._jobs.changed
         return batch
@@ -226,6 +237,7 @@ class Journal:
                 changes = table.take_changes()
                 statements += changes.statements
                 batch.again.append(changes.again)
+                batch.written.append(changes.written)
                 for error in changes.wrong:
                     batch.error = error
                     _log.error("state: a row of %s can't be kept: %r", table.name, error)
@@ -259,14 +271,18 @@ class Journal:
         assert batch is not None, "it was under way"
         if error is None:
             self.commits += 1
-            self._failing = False
+            self.seconds += perf_counter() - batch.began
+            # What is small may find room where nothing else does.
+            if batch.waiters or loop.time() >= self._failed + _AGAIN:
+                self.trouble = None
             batch.settle()
             if self._planned:
                 self._write(loop)
             return
-        if not self._failing:
+        if self.trouble is None:
             _log.error("state: can't be written (%s); trying again each second", error)
-        self._failing = True
+        self._failed = loop.time()
+        self.trouble = f"the state can't be written ({error})"
         self._undo(batch)
         why = _as_os_error(error)
         batch.settle(why)

@@ -88,8 +88,8 @@ class Deliveries:
     def load(self, value: JSON) -> None:
         """Deliver what the store, now another mock's, says is undelivered."""
         self.reset()
-        for job in self._store.jobs():
-            last = self._store.deliveries.last(job.id) if job.options.webhook else None
+        for job in self._store.hooked():
+            last = self._store.deliveries.last(job.id)
             if last is None:
                 self.expect(job)
             elif last.next is not None and not self._taken_by_hand(last):
@@ -104,6 +104,11 @@ class Deliveries:
     def pending(self) -> list[PendingDelivery]:
         """Return the webhooks that are still to be delivered, the next ones first."""
         return sorted(self._pending.values(), key=lambda pending: pending.next)
+
+    @property
+    def undelivered(self) -> int:
+        """How many webhooks are still to be delivered."""
+        return len(self._pending)
 
     def forget(self, request_id: str) -> None:
         """Drop the webhook of a job that is no more."""
