@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import QueryParams
@@ -30,7 +29,7 @@ from falkit_mock.hosts.replies import AnyReply, Reply, error_reply
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import BadCopy, KeyRecord, Store
-from falkit_mock.store.folder import file_of, names_in, note_key, opened
+from falkit_mock.store.folder import note_key, opened, state_of, states_in
 from falkit_mock.webhooks.signing import KeyRing
 from falkit_spec import JSON, Catalog
 
@@ -106,13 +105,13 @@ class Tenants(MockApp):
         if settings.state is None:
             return
         try:
-            names = names_in(Path(settings.state))
+            states = states_in(settings.state)
         except BadCopy as error:
             raise SettingsError("state", str(error)) from None
-        if len(names) > settings.max_tenants:
-            problem = f"{settings.state} has {len(names)} tenants; give at least so many"
+        if len(states) > settings.max_tenants:
+            problem = f"{settings.state} has {len(states)} tenants; give at least so many"
             raise SettingsError("max_tenants", problem)
-        for key, store in opened(names, partial(store_of, settings)):
+        for key, store in opened(settings.state, states, partial(store_of, settings)):
             self._make(key, store)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -154,7 +153,7 @@ class Tenants(MockApp):
         if len(self._tenants) >= settings.max_tenants:
             raise too_many_tenants(settings.max_tenants)
         try:
-            return self._make(key, store_of(settings, file_of(key)))
+            return self._make(key, store_of(settings, state_of(settings.state or "", key)))
         except (SettingsError, OSError) as error:
             why = error.problem if isinstance(error, SettingsError) else reason(error)
             detail = {"detail": f"This mock can't keep anything for another key: {why}"}

@@ -274,6 +274,8 @@ class TestState:
             PythonMock(tenants=True, state=file).start()
         with pytest.raises(SettingsError, match="folder is a folder, as --tenants has one"):
             PythonMock(state=folder).start()
+        with pytest.raises(SettingsError, match="is a URL; with --tenants name a folder"):
+            PythonMock(tenants=True, state="redis://127.0.0.1:1").start()
         (folder / "a.state").write_bytes(b"x" * 200)
         with pytest.raises(SettingsError, match=r"a\.state is no state of falkit"):
             PythonMock(tenants=True, state=folder).start()

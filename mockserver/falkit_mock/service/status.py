@@ -160,7 +160,7 @@ class Retention:
     """Says which results can still be had, and clears away what nobody can ask for any more."""
 
     def __init__(self, settings: Settings, clock: Clock, store: Store) -> None:
-        self._limits = settings
+        self._max_kept, self._quota = settings.max_kept, settings.quota
         self._ttl = settings.result_ttl
         self._keep = settings.keep
         # Bytes of inputs and outcomes above which the oldest are forgotten.
@@ -195,12 +195,12 @@ class Retention:
 
         507 for what a mock keeps of jobs, 403 for a tenant's quota.
         """
-        store, limits = self._store, self._limits
-        if jobs and store.kept + size > limits.max_kept:
-            raise too_much_kept(limits.max_kept)
-        if limits.quota == NO_QUOTA or not (used := self._over(size, jobs)):
+        if jobs and self._store.kept + size > self._max_kept:
+            raise too_much_kept(self._max_kept)
+        if self._quota is NO_QUOTA or not (used := self._over(size, jobs)):
             return
-        if (now := self._clock.now()) >= self.next_purge:
+        now = self._clock.now()
+        while used and now >= self.next_purge:
             self.purge(now)
             used = self._over(size, jobs)
         if used:
@@ -208,7 +208,7 @@ class Retention:
 
     def _over(self, size: int, jobs: int) -> str:
         """Say what there is of which the quota has no more; "" while it has."""
-        store, quota = self._store, self._limits.quota
+        store, quota = self._store, self._quota
         if store.count() + jobs > quota.jobs:
             return f"{store.count()} of {quota.jobs:.0f} jobs"
         kept = store.kept + store.uploads.kept
