@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from falkit_mock.core.jobs import Job, Moments, Outcome
 from falkit_mock.store.blobs import Blobs, Piece
 from falkit_mock.store.deliveries import DeliveryStore, KeyRecord
-from falkit_mock.store.packing import Packed, Packing
+from falkit_mock.store.packing import Packing
 from falkit_mock.store.queues import Queues
 from falkit_mock.store.records import FileRecord, Given
 from falkit_mock.store.tables import BadCopy, MakeTable, bare, table_in_memory
@@ -283,7 +283,7 @@ class Store:
             if not isinstance(job, Job) or job.outcome is None or self.queues.has(id):
                 continue
             files = [file for path in loose[id] if (file := self.file(path)) is not None]
-            data = self._packing.pack(Packed(job, self._inputs.get(id, b""), files))
+            data = self._packing.pack(job, self._inputs.get(id, b""), files)
             if data is not None:
                 self._jobs[id] = data
                 self._inputs.pop(id, None)
@@ -297,17 +297,17 @@ class Store:
         found = self._jobs.get(id)
         if not isinstance(found, bytes):
             return found
-        packed = self._packing.all(id, found)
-        self._jobs[id], self._inputs[id] = packed.job, packed.input
-        self._loose[id] = [file.path for file in packed.files]
-        for file in packed.files:
+        job, files = self._packing.job(id, found), self._packing.files(id, found)
+        self._jobs[id], self._inputs[id] = job, self._packing.input(found)
+        self._loose[id] = [file.path for file in files]
+        for file in files:
             self._files[file.path] = file
-        return packed.job
+        return job
 
     def _packed_file(self, path: str, owner: str) -> FileRecord:
         packed = self._jobs[owner]
         assert isinstance(packed, bytes), "its file is in it"
-        return next(one for one in self._packing.all(owner, packed).files if one.path == path)
+        return next(one for one in self._packing.files(owner, packed) if one.path == path)
 
     def _drop_files(self, owner: str) -> None:
         for path in self._loose.get(owner, ()):
