@@ -137,10 +137,6 @@ def job_operations(service: Service, catalog: Catalog) -> dict[str, Operation]:
     }
 
 
-# After so many jobs that are only looked at others have their turn.
-_LOOKED = 10 * TURN
-
-
 class Jobs:
     """The operations on jobs."""
 
@@ -153,20 +149,25 @@ class Jobs:
         before: float = call.fields.get("cursor", math.inf)
         wanted = self._wanted(call.fields)
         found, shown = list[Job](), list[JSON]()
-        for place, job in enumerate(reversed(self._service.store.jobs())):
-            if place % _LOOKED == _LOOKED - 1:
-                await asyncio.sleep(0)
-            if job.seq < before and wanted(job):
-                found.append(job)
-                # One more tells that there are more.
-                if len(found) > limit:
-                    break
+        # One more tells that there are more.
+        while len(found) <= limit and (page := self._page(call.fields, before)):
+            before = page[-1].seq
+            found += filter(wanted, page)
+            await asyncio.sleep(0)
         for place, job in enumerate(found[:limit]):
             if place % TURN == TURN - 1:
                 await asyncio.sleep(0)
             shown.append(job_summary(job, self._service, self._catalog))
         more = str(found[limit - 1].seq) if len(found) > limit else None
         return answer(self._service, {"jobs": shown, "next_cursor": more})
+
+    def _page(self, fields: Mapping[str, Any], before: float) -> list[Job]:
+        """Return the newest jobs before a place in the order, some that weren't asked for too."""
+        store = self._service.store
+        if fields.get("status") in ("IN_QUEUE", "IN_PROGRESS"):
+            jobs = store.open(self._service.clock.now())
+            return [job for job in reversed(jobs) if job.seq < before][:TURN]
+        return store.before(before, min(TURN, fields["limit"] + 1))
 
     async def one(self, call: Call) -> Reply:
         job = self._known(call)

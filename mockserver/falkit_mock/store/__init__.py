@@ -73,9 +73,9 @@ class Store:
         self.last_seq = 0
         # The jobs that are not done: who waits, and who runs until when.
         self.queues = Queues()
-        # The ids of known jobs that have changed or are gone, for whoever keeps sums of jobs and
-        # empties it; None where nobody does, or where there were too many.
-        self.edited: dict[str, None] | None = None
+        # The ids of known jobs that have changed or are gone, and their places in the order, for
+        # whoever keeps sums of jobs and empties it; None where nobody does, or for too many.
+        self.edited: dict[str, int] | None = None
         self._packing = Packing()
         # The paths of their files, by the ids of jobs that aren't packed.
         self._loose: dict[str, list[str]] = {}
@@ -146,7 +146,7 @@ class Store:
     def update(self, job: Job) -> None:
         """Store all that may change of a known job but its outcome: its moments, its faults..."""
         if self._loosened(job.id) is not None:
-            self._edit(job.id)
+            self._edit(job)
             self._jobs[job.id] = job
             self.queues.note(job)
 
@@ -162,7 +162,7 @@ class Store:
     def decide(self, request_id: str, outcome: Outcome) -> None:
         """Store what a known job answers."""
         if (job := self._loosened(request_id)) is not None:
-            self._edit(request_id)
+            self._edit(job)
             self.kept += len(outcome.body) - _size(job)
             job.outcome = outcome
             self._jobs[request_id] = job
@@ -170,8 +170,10 @@ class Store:
 
     def erase(self, request_id: str) -> None:
         """Forget what a known job was sent and answers, and its files; its moments stay."""
-        job = self._loosened(request_id)
-        if job is not None and job.outcome is not None:
+        if (job := self._loosened(request_id)) is None:
+            return
+        self._edit(job)
+        if job.outcome is not None:
             self.decide(request_id, replace(job.outcome, body=b""))
         self.kept -= len(self._inputs.pop(request_id, b""))
         self._drop_files(request_id)
@@ -182,7 +184,7 @@ class Store:
         for id in gone:
             if (job := self._loosened(id)) is None:
                 continue
-            self._edit(id)
+            self._edit(job)
             known.add(id)
             self.kept -= _size(job) + len(self._inputs.pop(id, b""))
             self.later.pop(id, None)
@@ -249,9 +251,9 @@ class Store:
     def close(self) -> None:
         self.uploads.blobs.close()
 
-    def _edit(self, id: str) -> None:
+    def _edit(self, job: Job) -> None:
         if self.edited is not None:
-            self.edited[id] = None
+            self.edited[job.id] = job.seq
             if len(self.edited) > _EDITED:
                 self.edited = None
 

@@ -55,8 +55,7 @@ class Packing:
         )
         # 25 and 25.0 are equal, and two things.
         number = self._number(common, (type(options.start_within), type(options.media_for)))
-        if number is None:
-            number = (*common[:-1], _OPTIONS(options))
+        shared = (*common[:-1], _OPTIONS(options)) if number is None else number
         try:
             rows = [self._file(record, job.id) for record in files]
             if rows:
@@ -66,7 +65,7 @@ class Packing:
                     body = (self._text(before), self._text(after))
             faults = None if job.faults is NO_FAULTS else _faults_row(job.faults)
             moments = (job.created, job.starts, job.ends, job.run, job.ready)
-            return marshal.dumps((number, job.seq, *moments, faults, input, body, *rows))
+            return marshal.dumps((shared, job.seq, *moments, faults, input, body, *rows))
         except ValueError:
             # Something has a subclass of a plain type in it, or half a character.
             return None
