@@ -137,6 +137,14 @@ def job_operations(service: Service, catalog: Catalog) -> dict[str, Operation]:
     }
 
 
+def _page(fields: Mapping[str, Any], before: float, service: Service) -> list[Job]:
+    """Return the newest jobs before a place in the order, some that weren't asked for too."""
+    if fields.get("status") in ("IN_QUEUE", "IN_PROGRESS"):
+        jobs = service.store.open(service.clock.now())
+        return [job for job in reversed(jobs) if job.seq < before][:TURN]
+    return service.store.before(before, min(TURN, fields["limit"] + 1))
+
+
 class Jobs:
     """The operations on jobs."""
 
@@ -150,7 +158,7 @@ class Jobs:
         wanted = self._wanted(call.fields)
         found, shown = list[Job](), list[JSON]()
         # One more tells that there are more.
-        while len(found) <= limit and (page := self._page(call.fields, before)):
+        while len(found) <= limit and (page := _page(call.fields, before, self._service)):
             before = page[-1].seq
             found += filter(wanted, page)
             await asyncio.sleep(0)
@@ -160,14 +168,6 @@ class Jobs:
             shown.append(job_summary(job, self._service, self._catalog))
         more = str(found[limit - 1].seq) if len(found) > limit else None
         return answer(self._service, {"jobs": shown, "next_cursor": more})
-
-    def _page(self, fields: Mapping[str, Any], before: float) -> list[Job]:
-        """Return the newest jobs before a place in the order, some that weren't asked for too."""
-        store = self._service.store
-        if fields.get("status") in ("IN_QUEUE", "IN_PROGRESS"):
-            jobs = store.open(self._service.clock.now())
-            return [job for job in reversed(jobs) if job.seq < before][:TURN]
-        return store.before(before, min(TURN, fields["limit"] + 1))
 
     async def one(self, call: Call) -> Reply:
         job = self._known(call)
