@@ -92,7 +92,7 @@ class Carried:
         """Have an application do it; raise a UsageError where it has a state of its own."""
         service = app.service
         if self._source is not None:
-            if service.store.jobs() or service.store.uploads.all():
+            if service.store.count() or service.store.uploads.all():
                 fix = "leave out --import, or name a new state file"
                 raise click.UsageError(f"import: {service.settings.state} has a state; {fix}")
             service.hooks.opening.append(lambda: self._take(app))
