@@ -336,7 +336,9 @@ def _logs(service: Service) -> tuple[RequestLog, EventLog]:
     from falkit_mock.core.telling import SharedEventLog, SharedRequestLog
 
     noted = store.journal.noted_later
-    return SharedRequestLog(size, noted, store.sharing.listed), SharedEventLog(noted)
+    sharing = store.sharing
+    requests = SharedRequestLog(size, noted, sharing.forget_requests, sharing.listed)
+    return requests, SharedEventLog(noted)
 
 
 def create_app(

@@ -53,6 +53,9 @@ class Following:
     def tell_requests(self, records: Sequence[RequestRecord]) -> None:
         self._requests.put(records)
 
+    def forget_requests(self) -> None:
+        self._requests.restart()
+
     def _follow(self, ids: Collection[str]) -> None:
         """Go by jobs that others have taken or moved."""
         service = self._service

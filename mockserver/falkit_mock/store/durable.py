@@ -15,6 +15,7 @@ from secrets import token_hex
 
 from falkit_mock.core import reason
 from falkit_mock.core.events import RequestRecord
+from falkit_mock.core.settings import SettingsError
 from falkit_mock.store import Store, all_pieces
 from falkit_mock.store.blobs import Blobs, Piece, Sink, locked, sync_folder
 from falkit_mock.store.journal import Journal
@@ -132,7 +133,7 @@ class DurableStore(SqliteStore):
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self.journal = self._journal = Journal(db)
                 self._blobs = LastingBlobs(self._folder, self._journal.after)
-                super().__init__(db, self._blobs, db if _ALONE else _reader(self.path))
+                super().__init__(db, self._blobs, db if _ALONE else open_reader(self.path))
                 # The newest requests, by number.
                 self.records: dict[int, RequestRecord] = self._records(db)
                 if size <= _READ:
@@ -166,6 +167,11 @@ class DurableStore(SqliteStore):
         """Give the disk back what is no longer used."""
         self.db.execute("VACUUM")
         self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def forget_changes(self) -> None:
+        """Begin anew what processes that share the file tell one another."""
+        self.db.execute("DELETE FROM changes")
+        self.db.execute("DELETE FROM claims")
 
     def check_blobs(self) -> None:
         """Read every upload; raise BadCopy for one that isn't what was sent."""
@@ -225,6 +231,26 @@ class DurableStore(SqliteStore):
             raise BadCopy(f"{self.path} {_unread(error)}") from None
 
 
+@contextmanager
+def alone(path: str | os.PathLike[str]) -> Generator[None]:
+    """Check a state file, or make one, and have it for the processes that the block starts.
+
+    Raise SettingsError for what can't be one, and for one that others have.
+    """
+    try:
+        store = DurableStore(path)
+        store.forget_changes()
+        store.close()
+        lock = _lock(store.path.with_name(store.path.name + _UPLOADS))
+    except BadCopy as error:
+        raise SettingsError("state", str(error)) from None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
 def _unread(error: Exception) -> str:
     why = reason(error) if isinstance(error, OSError) else shown(error)
     return f"can't be opened ({why}); name another file"
@@ -259,7 +285,7 @@ def _lock(folder: Path) -> int | None:
     return lock
 
 
-def _reader(path: Path) -> sqlite3.Connection:
+def open_reader(path: Path) -> sqlite3.Connection:
     """Return a connection that reads what is committed."""
     db = connect(str(path))
     db.execute("PRAGMA query_only = ON")

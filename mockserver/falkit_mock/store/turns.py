@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 if sys.platform != "win32":
     import fcntl
@@ -23,7 +23,7 @@ class Turns:
         self._lock = lock
         self._begin = begin
         self._end = end
-        self._held = False
+        self.held = False
         # Whose blocks are inside, and who waits for the lock.
         self._blocks: set[asyncio.Task[object] | None] = set()
         self._waiting: list[asyncio.Future[None]] = []
@@ -37,7 +37,7 @@ class Turns:
         if task in self._blocks:
             yield
             return
-        if not self._held and not self._take():
+        if not self.held and not self._take():
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             self._ask()
@@ -52,23 +52,22 @@ class Turns:
 
     def soon(self) -> None:
         """Have a turn as soon as can be, with no block in it."""
-        if not self._held:
+        if not self.held:
             if self._take():
                 self._release()
             else:
                 self._ask()
 
-    def now(self, act: Callable[[], None]) -> None:
-        """Do something in a turn of its own; blocks until it can."""
-        if self._held:
-            act()
-            return
-        fcntl.lockf(self._lock, fcntl.LOCK_EX)
-        self._start()
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Have the lock for the block, without beginning or ending a turn; blocks until it can."""
+        if not self.held:
+            fcntl.lockf(self._lock, fcntl.LOCK_EX)
         try:
-            act()
+            yield
         finally:
-            self._let_go()
+            if not self.held:
+                fcntl.lockf(self._lock, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Wait for no turn any more."""
@@ -88,7 +87,7 @@ class Turns:
         return True
 
     def _start(self) -> None:
-        self._held = True
+        self.held = True
         try:
             self._begin()
         except BaseException:
@@ -126,12 +125,12 @@ class Turns:
 
     def _release(self) -> None:
         """End the turn, unless a block is inside that has to wait for something."""
-        if self._held and not self._blocks:
+        if self.held and not self._blocks:
             try:
                 self._end()
             finally:
                 self._let_go()
 
     def _let_go(self) -> None:
-        self._held = False
+        self.held = False
         fcntl.lockf(self._lock, fcntl.LOCK_UN)
