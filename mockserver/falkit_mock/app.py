@@ -88,6 +88,7 @@ class MockApp:
     def __init__(self, service: Service, catalog: Catalog) -> None:
         self.service = service
         self.catalog = catalog
+        self._sharing = service.store.sharing
         if service.settings.faults or service.settings.outputs:
             # Lazy: most mocks pin nothing.
             from falkit_mock.service.pins import check_outputs
@@ -96,8 +97,7 @@ class MockApp:
         service.rules.validate = self._check_pins
         # The gateway beside it, once there is one.
         self.gateway: Gateway | None = None
-        self.request_log = RequestLog(service.settings.request_log)
-        self.event_log = EventLog()
+        self.request_log, self.event_log = _logs(service)
         self.metrics = Metrics(self.services, self.event_log)
         service.events.listeners += [self.request_log, self.event_log, self.metrics]
         # For whoever only watches, and all that happens.
@@ -114,6 +114,11 @@ class MockApp:
 
             lasting = Lasting(service, self.request_log, partial(request_again, catalog=catalog))
             self._begin = lasting.begin
+            if service.store.sharing is not None:
+                from falkit_mock.service.following import begin_shared
+
+                self._begin = begin_shared(service, lasting, self.request_log, self.event_log)
+                service.hooks.opening.append(self._begin_now)
         self._ignored_headers = IgnoredHeaders()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,6 +131,10 @@ class MockApp:
         if scope["type"] != "http":
             await self._live(receive, send)
             return
+        if self._sharing is not None:
+            if self._begin is not None:
+                self.go_on()
+            await self._sharing.sync()
         # Of a header that comes twice the first counts.
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         context = RequestContext(scope, headers, receive, self.service.clock.now())
@@ -327,6 +336,14 @@ class MockApp:
         if begin is not None:
             begin()
 
+    async def _begin_now(self) -> None:
+        """Have clock, seed and rules where the replicas that come later find them."""
+        self.go_on()
+        journal = self.service.store.journal
+        assert journal is not None, "what is shared has one"
+        journal.noted()
+        await journal.saved()
+
     def _check_pins(self, rule: Rule) -> None:
         if rule.pin is not None:
             self.service.pins.check(rule, self.catalog)
@@ -389,6 +406,20 @@ class MockApp:
             expose_headers=EXPOSED_HEADERS,
             max_age=86400,
         )
+
+
+def _logs(service: Service) -> tuple[RequestLog, EventLog]:
+    """Return the request log and the log of events, which replicas of a shared state share."""
+    size, store = service.settings.request_log, service.store
+    if store.sharing is None or store.journal is None:
+        return RequestLog(size), EventLog()
+    # Lazy: most mocks are alone.
+    from falkit_mock.core.telling import SharedEventLog, SharedRequestLog
+
+    noted = store.journal.noted_later
+    sharing = store.sharing
+    requests = SharedRequestLog(size, noted, sharing.forget_requests, sharing.listed)
+    return requests, SharedEventLog(noted)
 
 
 def store_of(settings: Settings, of_tenant: str | None = None) -> Store:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from falkit_mock.service.service import Service
     from falkit_mock.settings import Settings
     from falkit_mock.store import Store
+    from falkit_mock.store.shared_journal import Link
 
 STATE = click.Option(
     ["--state"],
@@ -61,6 +62,19 @@ def store_of(settings: Settings) -> Store | None:
     from falkit_mock.app import store_of
 
     return store_of(settings)
+
+
+def shared_store(settings: Settings, link: Link) -> Store:
+    """Return a worker's store of a state file that others have, too; raise SettingsError."""
+    # Lazy, like the above.
+    from falkit_mock.core.settings import SettingsError
+    from falkit_mock.store import BadCopy
+    from falkit_mock.store.shared import SharedStore
+
+    try:
+        return SharedStore(settings.state or "", link)
+    except BadCopy as error:
+        raise SettingsError("state", str(error)) from None
 
 
 def seed_line(service: Service) -> str:

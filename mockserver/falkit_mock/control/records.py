@@ -17,6 +17,7 @@ from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
 from falkit_mock.hosts.stream_reply import Stream
 from falkit_mock.service.ledger import Kind, ledger_of
 from falkit_mock.service.service import Service
+from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog
 
 
@@ -52,6 +53,7 @@ class RequestControl:
         if fields["wait"]:
             waited = self._waited(wanted, fields["count"], fields["wait"])
             await unless_gone(call.request.receive, waited)
+        await self._hear_all()
         found = [record for record in self._log if wanted(record)]
         # A caller with `since` wants the next ones, one without it the newest.
         page = found[:limit] if follows else found[-limit:]
@@ -59,7 +61,14 @@ class RequestControl:
         return answer(self._service, {"requests": [one.as_json() for one in page], "last": last})
 
     async def clear(self, call: Call) -> Reply:
-        return answer(self._service, {"cleared": self._log.clear()})
+        await self._hear_all()
+        async with turn(self._service.store):
+            return answer(self._service, {"cleared": self._log.clear()})
+
+    async def _hear_all(self) -> None:
+        sharing = self._service.store.sharing
+        if sharing is not None:
+            await sharing.hear_all()
 
     async def _waited(
         self, wanted: Callable[[RequestRecord], bool], count: int, seconds: float

@@ -27,6 +27,7 @@ from falkit_mock.store.uploads import Upload, UploadStore
 
 if TYPE_CHECKING:
     from falkit_mock.store.journal import Journal
+    from falkit_mock.store.sharing import Sharing
 
 # How many jobs that are over stay as they are, since they are the likeliest to be asked for.
 _LOOSE = 512
@@ -54,6 +55,9 @@ class Store:
 
     # Writes all this to a disk, and tells when it is there; None where nothing does.
     journal: Journal | None = None
+    # How other processes have the same state; of so many places in the order one is ours.
+    sharing: Sharing | None = None
+    step, number = 1, 0
 
     def __init__(self, table: MakeTable = table_in_memory, blobs: Blobs | None = None) -> None:
         # What clients have uploaded.
@@ -86,7 +90,7 @@ class Store:
 
     def next_seq(self) -> int:
         """Return the place in the order of submission that the next job takes."""
-        self.last_seq += 1
+        self.last_seq += 1 + (self.number - self.last_seq - 1) % self.step
         return self.last_seq
 
     def add(self, job: Job, input: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import dropwhile, islice
 
@@ -25,8 +26,7 @@ class DeliveryStore:
         self._all: dict[str, Delivery] = table("deliveries", Delivery)
         self._keys: dict[int, KeyRecord] = table("webhook_keys", KeyRecord)
         self._of_job: dict[str, list[Delivery]] = {}
-        for delivery in self._all.values():
-            self._of_job.setdefault(delivery.request_id, []).append(delivery)
+        self.reloaded()
 
     def add(self, delivery: Delivery) -> None:
         self._all[delivery.id] = delivery
@@ -89,6 +89,20 @@ class DeliveryStore:
         for id in request_ids & self._of_job.keys():
             for delivery in self._of_job.pop(id):
                 del self._all[delivery.id]
+
+    def refreshed(self, before: Iterable[Delivery | None], ids: Iterable[str]) -> None:
+        """Go by attempts that another process has stored or forgotten."""
+        for gone in before:
+            if gone is not None and gone in self._of_job.get(gone.request_id, ()):
+                self._of_job[gone.request_id].remove(gone)
+        for id in ids:
+            if (found := self._all.get(id)) is not None:
+                self._of_job.setdefault(found.request_id, []).append(found)
+
+    def reloaded(self) -> None:
+        """Go by attempts that are all others."""
+        self._of_job = {}
+        self.refreshed((), self._all)
 
     def keys(self) -> list[KeyRecord]:
         """Return every key, the oldest first."""

@@ -15,6 +15,7 @@ from secrets import token_hex
 
 from falkit_mock.core import reason
 from falkit_mock.core.events import RequestRecord
+from falkit_mock.core.settings import SettingsError
 from falkit_mock.store import Store, all_pieces
 from falkit_mock.store.blobs import Blobs, Piece, Sink, locked, sync_folder
 from falkit_mock.store.journal import Journal
@@ -136,7 +137,7 @@ class DurableStore(SqliteStore):
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self.journal = self._journal = Journal(db)
                 self._blobs = LastingBlobs(self._folder, self._journal.after)
-                super().__init__(db, self._blobs, db if ALONE else _reader(self.path))
+                super().__init__(db, self._blobs, db if ALONE else open_reader(self.path))
                 # The newest requests, by number.
                 self.records: dict[int, RequestRecord] = self._records(db)
                 if size <= _READ:
@@ -177,6 +178,11 @@ class DurableStore(SqliteStore):
             check_pages(self.db)
         self.read_all()
 
+    def forget_changes(self) -> None:
+        """Begin anew what processes that share the file tell one another."""
+        self.db.execute("DELETE FROM changes")
+        self.db.execute("DELETE FROM claims")
+
     def check_blobs(self) -> None:
         """Read every upload; raise BadCopy for one that isn't what was sent."""
         for piece in all_pieces(self):
@@ -214,12 +220,8 @@ class DurableStore(SqliteStore):
         if self._id is not None:
             _open.discard(self._id)
             self._id = None
-        if self._lock is not None:
-            with suppress(OSError):
-                # Nothing was uploaded.
-                self._folder.rmdir()
-            os.close(self._lock)
-            self._lock = None
+        lock, self._lock = self._lock, None
+        _unlock(self._folder, lock)
 
     @contextmanager
     def _named(self) -> Generator[None]:
@@ -238,6 +240,26 @@ class DurableStore(SqliteStore):
 def uploads_of(path: Path) -> Path:
     """Return the folder of the uploads of a state file."""
     return path.with_name(path.name + _UPLOADS)
+
+
+@contextmanager
+def alone(path: str | os.PathLike[str]) -> Generator[None]:
+    """Check a state file, or make one, and have it for the processes that the block starts.
+
+    Raise SettingsError for what can't be one, and for one that others have.
+    """
+    try:
+        store = DurableStore(path)
+        store.forget_changes()
+        store.close()
+        folder = uploads_of(store.path)
+        lock = _lock(folder)
+    except BadCopy as error:
+        raise SettingsError("state", str(error)) from None
+    try:
+        yield
+    finally:
+        _unlock(folder, lock)
 
 
 def _unread(error: Exception) -> str:
@@ -274,7 +296,15 @@ def _lock(folder: Path) -> int | None:
     return lock
 
 
-def _reader(path: Path) -> sqlite3.Connection:
+def _unlock(folder: Path, lock: int | None) -> None:
+    if lock is not None:
+        with suppress(OSError):
+            # Nothing was uploaded.
+            folder.rmdir()
+        os.close(lock)
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
     """Return a connection that reads what is committed."""
     db = connect(str(path))
     db.execute("PRAGMA query_only = ON")

@@ -49,7 +49,7 @@ class Changing(Protocol):
         ...
 
 
-class _Batch:
+class Batch:
     """What one commit is for."""
 
     __slots__ = ("after", "again", "began", "error", "jobs", "waiters", "written")
@@ -98,8 +98,8 @@ class Journal:
         # Called before each write, to put what is kept outside of tables into one.
         self.gather: Callable[[], object] = lambda: None
         # What the next commit is for, and whether there is something; what is being committed.
-        self._next, self._planned = _Batch(), False
-        self._committing: _Batch | None = None
+        self._next, self._planned = Batch(), False
+        self._committing: Batch | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._held = self._waiting = self._closed = False
@@ -107,7 +107,7 @@ class Journal:
         self.commits, self.seconds = 0, 0.0
         # Why nothing can be written at present, None while it can; and when that was last seen.
         self.trouble: str | None = None
-        self._failed = 0.0
+        self._failed_at = 0.0
 
     def watch(self, table: Changing) -> None:
         """Write what changes of a table from now on."""
@@ -137,7 +137,7 @@ class Journal:
 
     def after(self, action: Callable[[], object]) -> None:
         """Do something once all that has changed by now is on the disk."""
-        if self._planned or self._held or self._committing is not None:
+        if self._planned or self._held or self._under_way():
             self._next.after.append(action)
             self.noted()
         else:
@@ -145,7 +145,7 @@ class Journal:
 
     def unsaved(self, request_id: str | None) -> bool:
         """Tell whether a job isn't on the disk as it is now."""
-        if self._committing is not None and request_id in self._committing.jobs:
+        if any(request_id in batch.jobs for batch in self._under_way()):
             return True
         return self._planned and self._jobs is not None and request_id in self._jobs.changed
 
@@ -154,7 +154,8 @@ class Journal:
         if not self._planned:
             # What is outside of the tables may have changed alone.
             self.gather()
-        batch = self._next if self._planned else self._committing
+        under_way = self._under_way()
+        batch = self._next if self._planned else under_way[-1] if under_way else None
         if batch is not None:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             batch.waiters.append(waiter)
@@ -186,6 +187,10 @@ class Journal:
             _log.error("state: the last changes can't be written (%s)", error)
         self._closed = True
 
+    def _under_way(self) -> Sequence[Batch]:
+        """Return what is being committed."""
+        return () if self._committing is None else (self._committing,)
+
     def _plan(self) -> None:
         self._planned = True
         try:
@@ -204,7 +209,7 @@ class Journal:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._undo(batch)
-            raise _as_os_error(error) from None
+            raise as_os_error(error) from None
         batch.settle()
 
     def _write(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -221,16 +226,16 @@ class Journal:
         done = loop.run_in_executor(self._thread, self._db.execute, "COMMIT")
         done.add_done_callback(lambda done: self._committed(loop, batch, done))
 
-    def _begin(self) -> _Batch:
+    def _begin(self) -> Batch:
         """Take what waits for the next commit."""
         self.gather()
-        batch, self._next, self._planned = self._next, _Batch(), False
+        batch, self._next, self._planned = self._next, Batch(), False
         batch.began = perf_counter()
         if self._jobs is not None:
             batch.jobs = self._jobs.changed
         return batch
 
-    def _execute(self, batch: _Batch) -> None:
+    def _execute(self, batch: Batch) -> None:
         statements: list[Statement] = []
         for table in self._tables:
             if table.changed or table.emptied:
@@ -249,7 +254,7 @@ class Journal:
                 for row in rows:
                     self._execute_one(batch, sql, row)
 
-    def _execute_one(self, batch: _Batch, sql: str, row: Row) -> None:
+    def _execute_one(self, batch: Batch, sql: str, row: Row) -> None:
         try:
             self._db.execute(sql, row)
         except _ROW as error:
@@ -259,7 +264,7 @@ class Journal:
     def _committed(
         self,
         loop: asyncio.AbstractEventLoop,
-        batch: _Batch,
+        batch: Batch,
         done: asyncio.Future[sqlite3.Cursor],
     ) -> None:
         if not done.cancelled() and self._committing is batch:
@@ -273,7 +278,7 @@ class Journal:
             self.commits += 1
             self.seconds += perf_counter() - batch.began
             # What is small may find room where nothing else does.
-            if batch.waiters or loop.time() >= self._failed + _AGAIN:
+            if batch.waiters or loop.time() >= self._failed_at + _AGAIN:
                 self.trouble = None
             batch.settle()
             if self._planned:
@@ -281,10 +286,10 @@ class Journal:
             return
         if self.trouble is None:
             _log.error("state: can't be written (%s); trying again each second", error)
-        self._failed = loop.time()
+        self._failed_at = loop.time()
         self.trouble = f"the state can't be written ({error})"
         self._undo(batch)
-        why = _as_os_error(error)
+        why = as_os_error(error)
         batch.settle(why)
         later, self._next.waiters = self._next.waiters, []
         self._planned = False
@@ -293,7 +298,7 @@ class Journal:
                 waiter.set_exception(why)
         loop.call_later(_AGAIN, self.noted)
 
-    def _undo(self, batch: _Batch) -> None:
+    def _undo(self, batch: Batch) -> None:
         """Have what a failed commit was for written by the next one."""
         with suppress(sqlite3.Error):
             if self._db.in_transaction:
@@ -317,7 +322,7 @@ class Journal:
             batch.settle()
 
 
-def _as_os_error(error: BaseException) -> OSError:
+def as_os_error(error: BaseException) -> OSError:
     """Return an error of sqlite's as one of the machine's."""
     code = errno.ENOSPC if "full" in str(error) else errno.EIO
     return OSError(code, os.strerror(code) if code == errno.ENOSPC else str(error))

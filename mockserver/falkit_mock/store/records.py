@@ -26,3 +26,12 @@ class FileRecord:
     # Seconds that it lasts after its job's end, None for ever; and its access rules (wire.md §3.1).
     lifetime: float | None = None
     acl: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Which replica makes which attempt at a job's webhook."""
+
+    request_id: str
+    number: int
+    replica: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -60,6 +60,14 @@ class Rows:
 
     def written(self) -> None:
         """Note that what was last taken is in the database."""
+
+    def refresh(self, keys: Iterable[Any]) -> None:
+        """Go by rows that another process has written, but for what is to be written here."""
+        raise NotImplementedError
+
+    def reload(self) -> None:
+        """Go by all rows, which may be others, but for what is to be written here."""
+        raise NotImplementedError
 
     def note(self, key: Any) -> None:
         """Have what is stored by a key written."""
@@ -133,6 +141,33 @@ class Table(Rows, dict[Any, Any]):
 
     def found(self, key: Any) -> Any:
         return self.get(key)
+
+    def refresh(self, keys: Iterable[Any]) -> None:
+        keys = [key for key in keys if key not in self.changed]
+        for start in range(0, len(keys), _STEP):
+            step = keys[start : start + _STEP]
+            marks = ", ".join("?" * len(step))
+            sql = f"SELECT * FROM {self.name} WHERE {self._key} IN ({marks}) ORDER BY rowid"
+            with closing(self.db.execute(sql, step)) as found:
+                rows = {row[0]: self._kind(*self._checked(row)) for row in found}
+            for key in step:
+                if key not in rows:
+                    super().pop(key, None)
+            self.update(rows)
+        # What is still to be written comes behind what others have.
+        for key in self.changed:
+            if key in self:
+                super().__setitem__(key, super().pop(key))
+
+    def reload(self) -> None:
+        own = {key: self.get(key) for key in self.changed}
+        super().clear()
+        with closing(self.db.execute(f"SELECT * FROM {self.name} ORDER BY rowid")) as found:
+            self.update((row[0], self._kind(*self._checked(row))) for row in found)
+        for key, value in own.items():
+            super().pop(key, None)
+            if value is not None:
+                super().__setitem__(key, value)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
@@ -209,10 +244,13 @@ class Shelf(Rows, MutableMapping[Any, Any]):
         found: int = rows
         return found
 
-    def refresh(self, key: Any) -> None:
-        """Forget what is at hand of what another process has written."""
-        if key not in self.changed and key not in self._writing:
-            self.at_hand.pop(key, None)
+    def refresh(self, keys: Iterable[Any]) -> None:
+        for key in keys:
+            if key not in self.changed and key not in self._writing:
+                self.at_hand.pop(key, None)
+
+    def reload(self) -> None:
+        self.at_hand = {key: self.at_hand.get(key) for key in self.changed}
 
     def take_changes(self) -> Changes:
         self._writing = self.changed

@@ -12,7 +12,7 @@ from falkit_mock.core.jobs import Job, Moments
 from falkit_mock.store import FileRecord, Store
 from falkit_mock.store.blobs import Blobs
 from falkit_mock.store.shelf import Shelf, Table
-from falkit_mock.store.tables import UNREADABLE, BadCopy, shown
+from falkit_mock.store.tables import SHARED, UNREADABLE, BadCopy, shown
 
 # What tells a database of ours from others, and the version of its tables. Whoever changes a table
 # counts on, adds to `_MIGRATIONS`, and puts a state of the version before into the tests.
@@ -111,7 +111,7 @@ CREATE INDEX files_by_job ON files (request_id);
 CREATE INDEX deliveries_by_job ON deliveries (request_id);
 """
 # What makes a version of the one before it.
-_MIGRATIONS = {1: _SINCE_1, 2: _SINCE_2}
+_MIGRATIONS = {1: _SINCE_1, 2: _SINCE_2 + SHARED}
 
 
 # The tables of which nothing is read before it is asked for.

@@ -34,3 +34,18 @@ def table_in_memory(name: str, kind: Callable[..., Any]) -> dict[Any, Any]:
 def bare(key: str, value: Any) -> Any:
     """Return what is stored by a key and has no other fields."""
     return value
+
+
+# Where processes share a file: what each commit changed, and who makes an attempt at a webhook.
+SHARED = """
+CREATE TABLE changes (
+    number INTEGER PRIMARY KEY,
+    replica INTEGER NOT NULL,
+    change BLOB NOT NULL
+);
+CREATE TABLE claims (
+    id TEXT PRIMARY KEY,
+    number INTEGER NOT NULL,
+    replica INTEGER NOT NULL
+);
+"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from falkit_mock.store.blobs import Blobs, Piece
@@ -33,12 +34,11 @@ class UploadStore:
         # Where the bytes of the pieces are.
         self.blobs = blobs or Blobs()
         self._uploads: dict[str, Upload] = table("uploads", Upload)
-        self._paths = {upload.path: id for id, upload in self._uploads.items()}
+        self._paths: dict[str, str] = {}
         self._pieces: dict[str, dict[int, Piece]] = table("pieces", bare)
         # Bytes of all pieces.
-        self.kept: int = sum(
-            one.size for pieces in self._pieces.values() for one in pieces.values()
-        )
+        self.kept = 0
+        self.refreshed(self._uploads)
 
     def add(self, upload: Upload) -> None:
         self._uploads[upload.id] = upload
@@ -83,7 +83,21 @@ class UploadStore:
         self.keep_pieces(upload_id, set())
         self._pieces.pop(upload_id, None)
         if (upload := self._uploads.pop(upload_id, None)) is not None:
-            del self._paths[upload.path]
+            self._paths.pop(upload.path, None)
+
+    def refreshed(self, ids: Collection[str]) -> None:
+        """Go by uploads that are there by now, as another process has stored them."""
+        for id in ids:
+            if (upload := self._uploads.get(id)) is not None:
+                self._paths[upload.path] = id
+        if ids:
+            self.kept = sum(one.size for pieces in self._pieces.values() for one in pieces.values())
+
+    def reloaded(self) -> None:
+        """Go by uploads that are all others."""
+        self._paths.clear()
+        self.kept = 0
+        self.refreshed(self._uploads)
 
     def all(self) -> list[Upload]:
         """Return every upload, done or not."""
