@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import ClassVar, TypeAlias
 
 from falkit_mock.control.routes import ROOT, version
+from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.events import (
     VERDICTS,
     DeliveryAttempted,
@@ -216,7 +217,8 @@ class Metrics:
         labels = (("version", version()), ("python", python), ("platform", sys.platform))
         yield ("falkit_build_info", "gauge", "What runs; always 1.", [("", labels, 1)])
         yield _one("falkit_tasks", "Tasks of the event loop.", len(all_tasks()))
-        timers = sum(one.clock.timers for one in self._services())
+        clocks = [one.clock for one in self._services()]
+        timers = sum(one.timers for one in clocks if isinstance(one, SimulatedClock))
         yield _one("falkit_timers", "Moments that are waited for on the mock's clock.", timers)
         yield _one("process_start_time_seconds", "When it began, unix seconds.", self._began)
         times = os.times()

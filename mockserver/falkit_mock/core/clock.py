@@ -79,11 +79,6 @@ class Clock(Protocol):
         """
         ...
 
-    @property
-    def timers(self) -> int:
-        """How many moments are waited for, some that were cancelled among them."""
-        ...
-
     async def sleep_until(self, moment: float) -> None:
         """Return once it is `moment`. No notifier wakes a sleeper, so many may sleep at once."""
         ...
@@ -167,6 +162,7 @@ class SimulatedClock:
 
     @property
     def timers(self) -> int:
+        """How many moments are waited for, some that were cancelled among them."""
         return len(self._timers)
 
     async def sleep_until(self, moment: float) -> None:

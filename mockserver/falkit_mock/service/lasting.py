@@ -6,28 +6,53 @@ import time
 from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol, cast
 
-from falkit_mock.core import dumps, loads
+from falkit_mock.core import NotJson, dumps, loads
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.events import Event, RequestAnswered, RequestLog
 from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.jobs import Job, ModelRequest
-from falkit_mock.core.settings import SettingsError
-from falkit_mock.service.facts import BadFacts, Facts, check_facts, facts_of, take_facts, take_jobs
+from falkit_mock.core.settings import LAST_MOMENT, SettingsError
+from falkit_mock.service.facts import (
+    BadFacts,
+    Facts,
+    check_facts,
+    check_shape,
+    facts_of,
+    take_facts,
+    take_jobs,
+)
 from falkit_mock.service.service import Service
+from falkit_mock.store import BadCopy
 from falkit_mock.store.durable import DurableStore
 from falkit_spec import JSON
 
+_KEPT = "what is kept of clock, seed or rules"
 
-def now_in(facts: Mapping[str, bytes]) -> float:
-    """Return what the time is in a state file, unix seconds."""
-    if "clock" not in facts:
+
+def facts_in(store: DurableStore) -> dict[str, Any]:
+    """Return the facts that a state file has, none if it is new; raise BadCopy for what is none."""
+    try:
+        facts = {name: loads(value) for name, value in store.facts.items()}
+        if facts:
+            check_shape(facts)
+            if not isinstance(facts.get("machine"), int | float) or "first" not in facts:
+                raise BadFacts("lack when they were written, or which rules came first")
+    except (NotJson, BadFacts) as error:
+        why = f"aren't JSON: {error.message}" if isinstance(error, NotJson) else error
+        raise BadCopy(f"{store.path}: {_KEPT} {why}") from None
+    return facts
+
+
+def now_in(facts: Mapping[str, Any]) -> float:
+    """Return what the time is by a state file's facts, unix seconds."""
+    if not facts:
         return time.time()
-    clock = cast("dict[str, Any]", loads(facts["clock"]))
+    clock = facts["clock"]
     now: float = clock["now"]
     if clock["running"]:
         # It went on while nobody looked, and never goes back.
-        now += max(time.time() - cast(float, loads(facts["machine"])), 0.0)
-    return now
+        now += max(time.time() - facts["machine"], 0.0)
+    return min(now, LAST_MOMENT)
 
 
 class _RequestAgain(Protocol):
@@ -50,9 +75,11 @@ class Lasting:
         self._request_again = request_again
         self._parts: dict[str, JSON] = {}
         self._written: object = None
-        facts = {name: loads(value) for name, value in self._store.facts.items()}
-        if facts:
-            self._take(facts)
+        try:
+            if facts := facts_in(self._store):
+                self._take(facts)
+        except BadCopy as error:
+            raise SettingsError("state", str(error)) from None
         assert service.store.journal is not None, "it has one"
         service.store.journal.gather = self._gather
         service.events.listeners.append(self._listen)
@@ -79,8 +106,8 @@ class Lasting:
             take_jobs(service, self._parts)
         self._request_log.restore(records)
 
-    def _take(self, facts: dict[str, JSON]) -> None:
-        service, first = self._service, facts.pop("first")
+    def _take(self, facts: dict[str, Any]) -> None:
+        service, now, first = self._service, now_in(facts), facts.pop("first")
         facts.pop("machine")
         known = cast(Facts, facts)
         try:
@@ -88,10 +115,9 @@ class Lasting:
                 # The rules of the settings are others now.
                 known["parts"].pop("rules", None)
             check_facts(service, known)
-        except (BadFacts, KeyError, TypeError, AttributeError) as error:
-            why = f"{self._store.path}: what is kept of clock, seed or rules {error}"
-            raise SettingsError("state", why) from None
-        known["clock"]["now"] = now_in(self._store.facts)
+        except BadFacts as error:
+            raise BadCopy(f"{self._store.path}: {_KEPT} {error}") from None
+        known["clock"]["now"] = now
         take_facts(service, known)
         if service.settings.seed is None:
             service.identity.begin_as(known["identity"]["seeds"][0][1])

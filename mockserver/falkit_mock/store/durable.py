@@ -115,7 +115,6 @@ class DurableStore(SqliteStore):
                 make_tables(db)
                 sync_folder(self.path.parent)
             with reading():
-                check_pages(db)
                 migrate(db)
                 # So that the file's head tells the version, and nothing is left beside it.
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -231,6 +230,8 @@ def _connect(path: Path, *, new: bool) -> sqlite3.Connection:
         db.execute("PRAGMA busy_timeout = 0")
         # Of the write-ahead log there is no index beside the file then, nor a second process.
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        # Before the next line, which changes a file that has another mode.
+        check_pages(db)
         (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise sqlite3.OperationalError(f"its file system keeps a journal of mode {mode} alone")

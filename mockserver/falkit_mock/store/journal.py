@@ -268,7 +268,7 @@ class Journal:
             self.commits += 1
             self.seconds += perf_counter() - batch.began
             # What is small may find room where nothing else does.
-            if batch.waiters or loop.time() >= self._failed + _AGAIN:
+            if loop.time() >= self._failed + _AGAIN:
                 self.trouble = None
             batch.settle()
             if self._planned:
