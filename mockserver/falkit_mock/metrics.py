@@ -51,6 +51,16 @@ _BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 _QUEUE_READS = {"status": "queue_status", "stream": "queue_stream", "cancel": "queue_cancel"}
 _RUNS = {"stream": "stream", "realtime": "realtime"}
 _OTHERS = {WS: "websocket", REST: "rest", API: "platform_api", SITE: "site"}
+# All that requests are told apart by.
+OPERATIONS = frozenset(
+    (
+        *("queue_submit", "queue_result", "run", "media", "upload"),
+        *("control", "events", "probe", "other"),
+        *_QUEUE_READS.values(),
+        *_RUNS.values(),
+        *_OTHERS.values(),
+    )
+)
 
 
 def operation_of(record: RequestRecord) -> str:
