@@ -94,7 +94,7 @@ class MockApp:
         self.gateway: Gateway | None = None
         self.request_log = RequestLog(service.settings.request_log)
         self.event_log = EventLog()
-        self.metrics = Metrics(lambda: [service], self.event_log)
+        self.metrics = Metrics(lambda: [service], lambda: [self.event_log])
         service.events.listeners += [self.request_log, self.event_log, self.metrics]
         service.restarted.append(self.request_log.restart)
         run = FalRun(service, catalog)

@@ -98,9 +98,12 @@ class Metrics:
 
     hears: ClassVar[tuple[type, ...]] = (RequestAnswered, JobChanged, DeliveryAttempted)
 
-    def __init__(self, services: Callable[[], Sequence[Service]], event_log: EventLog) -> None:
+    def __init__(
+        self, services: Callable[[], Sequence[Service]], logs: Callable[[], Sequence[EventLog]]
+    ) -> None:
+        """Measure services, totals over all, and who follows their events."""
         self._services = services
-        self._event_log = event_log
+        self._logs = logs
         self._requests: dict[str, _Requests] = {}
         self._accepted = 0
         self._ended = dict.fromkeys(("ok", "failed", "cancelled"), 0)
@@ -206,10 +209,10 @@ class Metrics:
         )
         pending = sum(one.webhooks.undelivered for one in services)
         yield _one("falkit_webhooks_pending", "Webhooks still to be delivered.", pending)
-        read = [*self._event_log.read.values()]
-        yield _one("falkit_event_listeners", "Callers that follow /__falkit/events.", len(read))
-        behind = self._event_log.last - min(read, default=self._event_log.last)
-        yield _one("falkit_event_listeners_behind", "Events that the slowest has to read.", behind)
+        behind = [log.last - read for log in self._logs() for read in log.read.values()]
+        yield _one("falkit_event_listeners", "Callers that follow /__falkit/events.", len(behind))
+        most = max(behind, default=0)
+        yield _one("falkit_event_listeners_behind", "Events that the slowest has to read.", most)
 
     def _written(self) -> Iterator[Family]:
         journals = [one.store.journal for one in self._services() if one.store.journal is not None]
