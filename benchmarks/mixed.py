@@ -16,6 +16,8 @@ import httpx
 from benchmarks.servers import HEADERS
 from websockets.asyncio.client import connect
 
+from falkit_spec import JSON
+
 MODELS = (
     "fal-ai/ltx-2/image-to-video/fast",
     "fal-ai/ltx-2/text-to-video",
@@ -255,7 +257,7 @@ class Load:
         return {"prompt": words, "image_url": "https://example.com/photo.png"}
 
 
-def _file_in(output: Any) -> str | None:
+def _file_in(output: JSON) -> str | None:
     """Return the URL of the first file in an output."""
     if isinstance(output, dict):
         if isinstance(url := output.get("url"), str):
