@@ -10,7 +10,7 @@ SDK := contract_tests/tests/clients/sdk
 PEERS := benchmarks/peers
 
 .PHONY: help demo test check format lint typecheck typecheck-here typecheck-windows typecheck-macos \
-	types catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
+	types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
 	seeds bench soak clean
 .DEFAULT_GOAL := help
 
@@ -87,6 +87,9 @@ typecheck-windows typecheck-macos: .venv/.ready
 
 types: .venv/.ready ## generate the client's typed inputs and outputs of LTX-2 from the documents
 	$(V)/python scripts/build_types.py
+
+overlays: .venv/.ready ## write falkit's own overlays down as JSON, which is read sooner than YAML
+	$(V)/python scripts/build_overlays.py
 
 catalogue: .venv/.ready ## make the vendored documents from fal's: DOCS=a folder with one for each date
 	$(V)/python scripts/build_catalogue.py $(DOCS)

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from falkit import Settings
-from falkit_mock.app import MockApp, create_app
+from falkit_mock.app import MockApp
+from falkit_mock.assembly import create_app
 from falkit_mock.core.network import listen, reached
 from falkit_mock.server import MockServer
 from falkit_mock.waiting import WaitingRoom

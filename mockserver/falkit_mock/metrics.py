@@ -20,25 +20,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
-from falkit_mock.control.routes import ROOT, version
+from falkit_mock.core import version
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.events import (
     VERDICTS,
     DeliveryAttempted,
     Event,
-    EventLog,
     JobChanged,
     RequestAnswered,
     RequestRecord,
 )
-from falkit_mock.core.network import API, MEDIA, QUEUE, REST, ROLES, RUN, SITE, WS
+from falkit_mock.core.network import API, CONTROL, MEDIA, PROBES, QUEUE, REST, ROLES, RUN, SITE, WS
 from falkit_mock.service.service import Service
-from falkit_mock.store.keeping import uploaded
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-PATH = "/metrics"
-# Whether the mock is up, for whoever waits for it.
-PROBES = ("/health", "/ready", PATH)
 
 Value: TypeAlias = float
 Labels: TypeAlias = tuple[tuple[str, object], ...]
@@ -67,8 +62,8 @@ def operation_of(record: RequestRecord) -> str:
     """Return the name of what a request asks, by its host and the shape of its path."""
     if not record.fal:
         path = record.path
-        if path.startswith(ROOT):
-            return "events" if path == f"{ROOT}/events" else "control"
+        if path.startswith(CONTROL):
+            return "events" if path == f"{CONTROL}/events" else "control"
         return "probe" if path in PROBES else "other"
     role = ROLES.get(record.host)
     if role == QUEUE:
@@ -98,12 +93,9 @@ class Metrics:
 
     hears: ClassVar[tuple[type, ...]] = (RequestAnswered, JobChanged, DeliveryAttempted)
 
-    def __init__(
-        self, services: Callable[[], Sequence[Service]], logs: Callable[[], Sequence[EventLog]]
-    ) -> None:
-        """Measure services, totals over all, and who follows their events."""
+    def __init__(self, services: Callable[[], Sequence[Service]]) -> None:
+        """Measure services: totals over all."""
         self._services = services
-        self._logs = logs
         self._requests: dict[str, _Requests] = {}
         self._accepted = 0
         self._ended = dict.fromkeys(("ok", "failed", "cancelled"), 0)
@@ -198,7 +190,7 @@ class Metrics:
     def _kept(self) -> Iterator[Family]:
         services = self._services()
         kept = sum(one.store.kept for one in services)
-        files = sum(uploaded(one.store) for one in services)
+        files = sum(one.store.uploads.kept for one in services)
         jobs = sum(one.store.count() for one in services)
         yield _one("falkit_jobs_kept", "Jobs that are known.", jobs)
         yield (
@@ -209,7 +201,7 @@ class Metrics:
         )
         pending = sum(one.webhooks.undelivered for one in services)
         yield _one("falkit_webhooks_pending", "Webhooks still to be delivered.", pending)
-        behind = [log.last - read for log in self._logs() for read in log.read.values()]
+        behind = [each() for one in services for each in one.events.behind.values()]
         yield _one("falkit_event_listeners", "Callers that follow /__falkit/events.", len(behind))
         most = max(behind, default=0)
         yield _one("falkit_event_listeners_behind", "Events that the slowest has to read.", most)
@@ -230,8 +222,8 @@ class Metrics:
         labels = (("version", version()), ("python", python), ("platform", sys.platform))
         yield ("falkit_build_info", "gauge", "What runs; always 1.", [("", labels, 1)])
         yield _one("falkit_tasks", "Tasks of the event loop.", len(all_tasks()))
-        clocks = [one.clock for one in self._services()]
-        timers = sum(one.timers for one in clocks if isinstance(one, SimulatedClock))
+        clocks = (one.clock for one in self._services())
+        timers = sum(each.timers for each in clocks if isinstance(each, SimulatedClock))
         yield _one("falkit_timers", "Moments that are waited for on the mock's clock.", timers)
         yield _one("process_start_time_seconds", "When it began, unix seconds.", self._began)
         times = os.times()

@@ -12,7 +12,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.protocols.http import httptools_impl
 
 from falkit_mock.connections import ConnectionProtocol
@@ -21,6 +20,8 @@ from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import sweep
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.waiting import WaitingRoom
 

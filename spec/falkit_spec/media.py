@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field as made
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from falkit_spec.overlay import ARRAY, EVIDENCE, OBJECT, Shape, expect, having
 from falkit_spec.types import (
@@ -49,8 +48,10 @@ _MEDIA_INPUT: Shape = {
 _STEPS = 100_000
 
 
-@dataclass(frozen=True)
-class MediaInput:
+_NO_BOUNDS: Mapping[str, float] = {}
+
+
+class MediaInput(NamedTuple):
     """An input field that takes a file, by URL or data URI."""
 
     field: str
@@ -70,7 +71,7 @@ class MediaInput:
     max_seconds: float | None = None
     timeout: float | None = None
     """Seconds in which the file has to be there; None where nothing says so."""
-    bounds: Mapping[str, float] = made(default_factory=dict[str, float])
+    bounds: Mapping[str, float] = _NO_BOUNDS
     """Of width and height (pixels), aspect ratio and frames per second: `min_width` and so on."""
     default: JSON = None
     """What the document itself gives; that isn't judged."""

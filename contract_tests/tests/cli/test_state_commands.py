@@ -230,10 +230,10 @@ def test_what_cannot_be_imported_or_exported_is_one_line(
 
 IDENTITY = b'{"seeds": [[0, 1]], "counts": {}}'
 FACTS = {
-    "not JSON": (b"{", "aren't JSON"),
-    "another shape": (b'{"now": "soon", "running": true}', "can't be used: "),
-    "deep": (b"[" * 100_000, "aren't JSON"),
-    "nothing else": (None, "is a required property"),
+    "not JSON": (b"{", "can't be read"),
+    "another shape": (b'{"now": 1, "running": 7}', "seed or rules can't be used: "),
+    "deep": (b"[" * 100_000, "can't be read"),
+    "nothing else": (None, "seed or rules can't be used: "),
 }
 
 
@@ -247,9 +247,7 @@ def test_facts_that_cannot_be_had_are_refused_and_stay(
             store.facts[name] = {"tokens": b'"00"', "identity": IDENTITY}.get(name, b"{}")
     before = state.read_bytes()
     for words in (["state", "verify"], ["state", "prune", "--keep", "1d"], ["serve", "--state"]):
-        line = refused(capsys, *words, str(state))
-        assert why in line
-        assert "what is kept of clock, seed or rules" in line
+        assert why in refused(capsys, *words, str(state))
         assert state.read_bytes() == before
 
 

@@ -45,13 +45,12 @@ def json_line(level: Level, facts: Mapping[str, JSON], now: float | None = None)
     return json.dumps({"time": at, "level": level, **facts})
 
 
-def log_errors(form: Format) -> None:
-    """Have falkit's own errors written to stderr in a format; Python itself writes text."""
-    if form == "json":
-        handler = logging.StreamHandler()
-        handler.setFormatter(_JsonFormatter())
-        for name in ("falkit_mock", "falkit_spec"):
-            logging.getLogger(name).addHandler(handler)
+def log_errors() -> None:
+    """Have falkit's own errors written to stderr in JSON; Python itself writes text."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonFormatter())
+    for name in ("falkit_mock", "falkit_spec"):
+        logging.getLogger(name).addHandler(handler)
 
 
 class _JsonFormatter(logging.Formatter):

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from falkit_mock.cli.config import in_file, seed_of_config
-from falkit_mock.cli.gateway import one_line
 from falkit_mock.cli.lasting import Carried, seed_line, store_of
 from falkit_mock.cli.options import (
     EPILOG,
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from falkit_mock.gateway import Policy
     from falkit_mock.gateway.environment import Child
     from falkit_mock.gateway.gateway import Gateway
-    from falkit_mock.service.service import Service
     from falkit_spec import JSON, Catalog
 
 
@@ -93,8 +91,7 @@ def serve(
         room = sockets.enter_context(WaitingRoom(listener))
         room.why = "documents are being read"
         catalog = catalog_of(settings)
-        from falkit_mock.app import app_of
-        from falkit_mock.cli.console import ConsoleLog, log_errors
+        from falkit_mock.assembly import app_of
         from falkit_mock.server import MockServer
 
         shown = f"[{host}]" if ":" in host else host
@@ -104,19 +101,26 @@ def serve(
         carried = Carried(chosen["source"], chosen["target"])
         room.why = "its state is being read"
         with refusing():
-            app = app_of(settings, catalog, clock=clock)
+            # Tenants have clocks of their own.
+            app = app_of(settings, catalog, clock=None if settings.tenants else clock)
         carried.attach(app)
-        seed_of_config().attach(app, url)
+        if seed := seed_of_config():
+            seed.attach(app, url)
         service = app.service
         note(clock_line(service.clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
         note(seed_line(service), "warning")
-        log_errors(log_format)
+        if log_format == "json":
+            from falkit_mock.cli.console import log_errors
+
+            log_errors()
         if not quiet:
-            service.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
+            from falkit_mock.cli.console import ConsoleLog
+
+            app.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
         if with_gateway:
             gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
             app.gateway = _gateway(gate, listener, egress)
-            app.gateway.egress.heard = service.events.emit
+            app.gateway.egress.heard = app.events.emit
         server = MockServer(
             app,
             service,
@@ -125,7 +129,7 @@ def serve(
             room,
         )
         if reload:
-            sockets.enter_context(_reload(catalog, service))
+            sockets.enter_context(_reload(catalog, app))
         # What is there by now stays, and jobs stay too: looking through them again and again is a
         # tenth of a submit's time. Few at once, so that nobody waits for it.
         gc.freeze()
@@ -134,12 +138,12 @@ def serve(
         carried.check()
 
 
-def _reload(catalog: Catalog, service: Service) -> Reload:
+def _reload(catalog: Catalog, app: MockApp) -> Reload:
     from falkit_mock.cli.reload import Reload
     from falkit_mock.service.pins import Watch
 
     ctx = click.get_current_context()
-    pins = any(kept.rule.pin is not None for kept in service.rules.all())
+    pins = any(kept.rule.pin is not None for kept in app.service.rules.all())
     if not ctx.params["documents"] and not pins:
         fix = "give it folders or files with --documents or --output"
         raise click.UsageError(in_file(f"reload: there are no documents of yours to watch; {fix}"))
@@ -149,11 +153,22 @@ def _reload(catalog: Catalog, service: Service) -> Reload:
         with ctx.scope(cleanup=False):
             note(line, level, always=level == "warning")
 
-    return Reload(catalog, say, outputs=Watch(service.rules, service.pins).check)
+    watches: list[Watch] = []
+    app.attend(lambda one, key: watches.append(Watch(one.service.rules, one.service.pins)))
+
+    def outputs() -> tuple[list[str], list[str]]:
+        # What all tenants have is said once.
+        found = [watch.check() for watch in [*watches]]
+        changes = dict.fromkeys(line for lines, _ in found for line in lines)
+        problems = dict.fromkeys(line for _, lines in found for line in lines)
+        return [*changes], [*problems]
+
+    return Reload(catalog, say, outputs=outputs)
 
 
 def _gateway(gate: socket.socket, mock: socket.socket, egress: Policy) -> Gateway:
     # Lazy: most mocks that serve have none.
+    from falkit_mock.cli.gateway import one_line
     from falkit_mock.gateway import Egress
     from falkit_mock.gateway.gateway import Gateway
 
@@ -255,6 +270,7 @@ def run(
     clock = clock_of(settings)
     note(config_line())
     catalog = catalog_of(settings)
+    from falkit_mock.cli.gateway import one_line
     from falkit_mock.gateway.environment import KEY, TOKEN, Child, variables
     from falkit_mock.mock import ServerThread
 
@@ -280,11 +296,12 @@ def run(
             from falkit_mock.cli.summary import Summary
 
             carried.attach(app)
-            seed.attach(app, url)
+            if seed is not None:
+                seed.attach(app, url)
             with ctx.scope(cleanup=False):
                 note(seed_line(app.service), "warning")
-            listeners = app.service.events.listeners
-            summaries.append(Summary(app.service, app.catalog, gateway))
+            listeners = app.events.listeners
+            summaries.append(Summary(app.service, app.catalog, gateway, app.services))
             listeners.append(summaries[0])
             if not quiet:
                 listeners.append(ConsoleLog(clock=app.service.clock, failures_only=not verbose))
@@ -295,7 +312,7 @@ def run(
                 mock,
                 gateway,
                 listen_to,
-                clock=clock,
+                clock=None if settings.tenants else clock,
                 catalog=catalog,
                 store=store_of(settings),
             )

@@ -117,14 +117,15 @@ def prune(file: Path, keep: str) -> None:
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     # Lazy, like what is below.
-    from falkit_mock.service.lasting import facts_in, now_in
-    from falkit_mock.store.keeping import forget
+    from falkit_mock.service.lasting import facts_in
+    from falkit_mock.store.keeping import forget, now_in
 
     if not file.is_file():
         raise click.UsageError(f"{file}: there is no such file; name a state file")
     with _opened(file) as store:
         before = file.stat().st_size
-        forget(store, limits, now_in(facts_in(store)))
+        facts_in(store)
+        forget(store, limits, now_in(store.facts))
         store.shrink()
         left = _contents(store)
     click.echo(f"{file}: {left}; {before:,} bytes are {file.stat().st_size:,} now")
@@ -144,7 +145,7 @@ def _opened(file: Path) -> Generator[DurableStore]:
 
 
 def _contents(store: DurableStore) -> str:
-    jobs, uploads = len(store.jobs()), len(store.uploads.all())
+    jobs, uploads = store.count(), len(store.uploads.all())
     return f"{count(jobs, 'job')} and {count(uploads, 'upload')}"
 
 
@@ -170,5 +171,5 @@ def _exported(file: Path) -> str:
             check_facts(_service(), meta)
         except (BadArchive, BadFacts) as error:
             raise click.UsageError(f"{file}: {error}") from None
-        jobs, uploads = len(copy.jobs()), len(copy.uploads.all())
+        jobs, uploads = copy.count(), len(copy.uploads.all())
         return f"{count(jobs, 'job')} and {count(uploads, 'upload')}"

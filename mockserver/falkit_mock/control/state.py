@@ -22,7 +22,8 @@ from falkit_mock.core.settings import LAST_MOMENT
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rulebook import RuleState
-from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply, Stream
+from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
+from falkit_mock.hosts.stream_reply import Stream
 from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import Piece
 from falkit_spec import JSON, Catalog
@@ -164,7 +165,7 @@ class StateControl:
 
     def _summary(self) -> AnyReply:
         service = self._service
-        jobs = len(service.store.jobs())
+        jobs = service.store.count()
         return answer(service, {"seed": service.identity.seed, "jobs": jobs})
 
 

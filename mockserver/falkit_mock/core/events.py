@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Literal, TypeAlias, get_args
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 from falkit_mock.core import masked
 from falkit_mock.core.clock import Notifier
@@ -164,8 +164,7 @@ class RequestAnswered:
         return self.record.as_json()
 
 
-@dataclass(frozen=True, slots=True)
-class JobError:
+class JobError(NamedTuple):
     """Why a job failed: `field` is empty where no field of the input is to blame."""
 
     status_code: int
@@ -200,7 +199,7 @@ class JobChanged:
         }
         if self.change == "ended":
             body["cancelled"] = self.cancelled
-            body["error"] = None if self.error is None else asdict(self.error)
+            body["error"] = None if self.error is None else self.error._asdict()
         return body
 
 
@@ -229,8 +228,7 @@ class DeliveryAttempted:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class HostContacted:
+class HostContacted(NamedTuple):
     """A program called a host that is neither fal's nor this machine, and was let out or not."""
 
     host: str
@@ -263,6 +261,8 @@ class Events:
 
     def __init__(self) -> None:
         self.listeners: list[Listener] = []
+        # How many events each follower of a log has still to read, by what stands for it.
+        self.behind: dict[object, Callable[[], int]] = {}
         # Those that hear of a kind of event, and of how many listeners they were chosen.
         self._of: dict[type, list[Listener]] = {}
         self._chosen = 0
@@ -342,8 +342,6 @@ class EventLog:
     def __init__(self, size: int = 1000) -> None:
         self.notifier = Notifier()
         self.last = 0
-        # The number that each follower has read to, by what stands for it.
-        self.read: dict[object, int] = {}
         self._kept: deque[LoggedEvent] = deque(maxlen=size)
 
     def __call__(self, event: Event) -> None:

@@ -22,7 +22,7 @@ from falkit_mock.core.identity import BadToken, check
 from falkit_mock.faults.rulebook import TriggeredFault
 from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object
 from falkit_mock.hosts.faults import corrupted, of_media, slowly
-from falkit_mock.hosts.replies import AnyReply, Reply, Stream
+from falkit_mock.hosts.replies import AnyReply, Reply
 from falkit_mock.service import Acl
 from falkit_mock.service.files import MediaFile
 from falkit_mock.service.given import GivenFile
@@ -284,6 +284,9 @@ def _serve(
     content = b"" if context.method == "HEAD" else body(start, end)
     if isinstance(content, bytes):
         return Reply(content, code, headers)
+    # Lazy: most files are small.
+    from falkit_mock.hosts.stream_reply import Stream
+
     return Stream(content, code, headers)
 
 

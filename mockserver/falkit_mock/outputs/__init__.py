@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from falkit_mock.core import shortened
@@ -36,8 +37,7 @@ _TAKES: Mapping[Kind | None, float] = {"model": 30.0, "weights": 150.0}
 """Seconds of a clip that take as long to make as a file of a kind; of others 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How an endpoint's outputs are written; worked out once."""
 
     write: Step

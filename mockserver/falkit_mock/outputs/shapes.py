@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from falkit_mock.outputs.draft import MISSING, Draft, DraftFile, Step
 from falkit_mock.outputs.kinds import (
@@ -75,8 +74,7 @@ _LIKE: tuple[tuple[frozenset[str], str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FileStep:
+class FileStep(NamedTuple):
     """Adds one file to an output, always of one kind."""
 
     kind: Kind
@@ -189,8 +187,7 @@ _OF: Mapping[Kind, frozenset[str]] = {
 _OF_ANY = frozenset(("content_type", "file_name"))
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One field of a file's object."""
 
     name: str

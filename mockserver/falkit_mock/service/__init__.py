@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias, cast
+from typing import Literal, NamedTuple, Protocol, TypeAlias, cast
 
 from falkit_mock.core import NotJson, dumps, loads
 from falkit_spec import JSON
@@ -64,8 +64,7 @@ class BadLifecycle(ValueError):
         self.fix = fix
 
 
-@dataclass(frozen=True, slots=True)
-class Acl:
+class Acl(NamedTuple):
     """Who may read a file: a decision for everybody, and one each for named users."""
 
     default: Decision = "allow"
@@ -99,8 +98,7 @@ class Acl:
         return "" if self == Acl() else dumps(self.as_json()).decode()
 
 
-@dataclass(frozen=True, slots=True)
-class Lifecycle:
+class Lifecycle(NamedTuple):
     """A preference: seconds to live (None for ever) and the access rules to begin with."""
 
     seconds: float | None = None

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from hashlib import sha256
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from falkit_fixtures import making
@@ -38,8 +39,7 @@ _CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]{1,120}/[\w!#$&^.+-]{1,120}(\s*;[ -~]{0
 _BINARY = "application/octet-stream"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A finished upload as it is served."""
 
     upload: Upload
@@ -170,13 +170,14 @@ async def _written(blobs: Blobs, chunks: AsyncIterator[bytes]) -> Piece:
         sink = blobs.sink()
         try:
             batch: list[bytes] = []
-            size = 0
+            size = written = 0
             async for chunk in chunks:
                 batch.append(chunk)
                 size += len(chunk)
+                blobs.check_room(written + size)
                 if size >= _BATCH:
                     await asyncio.to_thread(sink.write, b"".join(batch))
-                    batch, size = [], 0
+                    batch, size, written = [], 0, written + size
             return await asyncio.to_thread(sink.keep, b"".join(batch))
         except BaseException:
             sink.drop()
@@ -240,8 +241,7 @@ def path_of(url: str) -> str | None:
     return match["path"] if match else None
 
 
-@dataclass(frozen=True, slots=True)
-class MediaFile:
+class MediaFile(NamedTuple):
     """Bytes as they are served."""
 
     data: bytes
@@ -364,7 +364,7 @@ class Media:
         kept = None if isinstance(wanted, Given) else _cache.get(wanted)
         run = asyncio.get_running_loop().run_in_executor
         made = await run(_MAKERS, make, record) if kept is None else make(record, kept)
-        return made if expires == math.inf else replace(made, expires=expires)
+        return made if expires == math.inf else made._replace(expires=expires)
 
     def set_acl(self, path: str, acl: Acl) -> None:
         """Change who may read an output."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Mapping
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable
+from typing import Protocol, cast
 
 from falkit_mock.core import NotJson, dumps, loads
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.events import Event, RequestAnswered, RequestLog
 from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.jobs import Job, ModelRequest
-from falkit_mock.core.settings import LAST_MOMENT, SettingsError
+from falkit_mock.core.settings import SettingsError
 from falkit_mock.service.facts import (
     BadFacts,
     Facts,
@@ -24,12 +24,13 @@ from falkit_mock.service.facts import (
 from falkit_mock.service.service import Service
 from falkit_mock.store import BadCopy
 from falkit_mock.store.durable import DurableStore
+from falkit_mock.store.keeping import now_in
 from falkit_spec import JSON
 
 _KEPT = "what is kept of clock, seed or rules"
 
 
-def facts_in(store: DurableStore) -> dict[str, Any]:
+def facts_in(store: DurableStore) -> dict[str, JSON]:
     """Return the facts that a state file has, none if it is new; raise BadCopy for what is none."""
     try:
         facts = {name: loads(value) for name, value in store.facts.items()}
@@ -41,18 +42,6 @@ def facts_in(store: DurableStore) -> dict[str, Any]:
         why = f"aren't JSON: {error.message}" if isinstance(error, NotJson) else error
         raise BadCopy(f"{store.path}: {_KEPT} {why}") from None
     return facts
-
-
-def now_in(facts: Mapping[str, Any]) -> float:
-    """Return what the time is by a state file's facts, unix seconds."""
-    if not facts:
-        return time.time()
-    clock = facts["clock"]
-    now: float = clock["now"]
-    if clock["running"]:
-        # It went on while nobody looked, and never goes back.
-        now += max(time.time() - facts["machine"], 0.0)
-    return min(now, LAST_MOMENT)
 
 
 class _RequestAgain(Protocol):
@@ -96,18 +85,19 @@ class Lasting:
             content_type, media_base = cast("list[str]", loads(data))
             again = self._request_again(job, content_type, media_base, service=service)
             service.outcomes.decide_again(job, again)
-        for job in store.jobs():
+        for job in store.open(service.clock.now()):
             if job.entry == "run":
                 # Its caller has gone with the mock that it called.
                 service.leave(job)
-            elif job.outcome is None and job.id not in store.later:
+        for job in store.undecided():
+            if job.outcome is None and job.entry == "queue" and job.id not in store.later:
                 store.decide(job.id, platform_error("internal_error"))
-        if store.jobs() or self._parts:
+        if store.last_seq or self._parts:
             take_jobs(service, self._parts)
         self._request_log.restore(records)
 
-    def _take(self, facts: dict[str, Any]) -> None:
-        service, now, first = self._service, now_in(facts), facts.pop("first")
+    def _take(self, facts: dict[str, JSON]) -> None:
+        service, first = self._service, facts.pop("first")
         facts.pop("machine")
         known = cast(Facts, facts)
         try:
@@ -117,7 +107,7 @@ class Lasting:
             check_facts(service, known)
         except BadFacts as error:
             raise BadCopy(f"{self._store.path}: {_KEPT} {error}") from None
-        known["clock"]["now"] = now
+        known["clock"]["now"] = now_in(self._store.facts)
         take_facts(service, known)
         if service.settings.seed is None:
             service.identity.begin_as(known["identity"]["seeds"][0][1])

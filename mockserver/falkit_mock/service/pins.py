@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,6 +13,7 @@ from falkit_fixtures.wanted import Wanted
 from falkit_mock.core import count, shortened
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import ModelRequest, ParsedRequest, Pinned, PinnedFile
+from falkit_mock.core.limits import FILE_MOST as MOST
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.pins import Fixture, is_within
@@ -24,7 +24,6 @@ from falkit_mock.outputs.draft import Draft, DraftFile
 from falkit_mock.outputs.fields import fields_of
 from falkit_mock.outputs.figures import Figures
 from falkit_mock.outputs.pinned import file_places
-from falkit_mock.service.checks import MOST
 from falkit_mock.service.given import GivenFile, content_type_of, facts_of
 from falkit_mock.service.guesses import is_guess
 from falkit_mock.settings import Settings
@@ -53,9 +52,9 @@ _BOUND = WeakKeyDictionary[Endpoint, WeakKeyDictionary[Fixture, Pinned]]()
 class Pins:
     """Binds outputs to endpoints; knows which files of this machine they have."""
 
-    def __init__(self) -> None:
+    def __init__(self, paths: set[str] | None = None) -> None:
         # Real paths; no other file is served, whatever a state says that was imported.
-        self.paths: set[str] = set()
+        self.paths = set[str]() if paths is None else paths
 
     def check(self, rule: Rule, catalog: Catalog) -> None:
         """Raise RuleError unless all endpoints of a rule can answer what it pins."""
@@ -75,7 +74,7 @@ class Pins:
         if found is None:
             found = of_endpoint[fixture] = _bind(fixture, endpoint)
         self.paths.update(file.path for file in found.files)
-        return replace(found, hint=hint)
+        return found._replace(hint=hint)
 
     def files(self, rule: Rule) -> set[str]:
         """Return the real paths of the files that a rule's outputs have, as far as any is bound."""

@@ -6,9 +6,9 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from random import Random
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from falkit_mock.core import errors
 from falkit_mock.core.clock import Clock
@@ -36,13 +36,15 @@ from falkit_mock.service import Hooks, Resettable
 from falkit_mock.service.files import Media, Uploads
 from falkit_mock.service.guesses import guess
 from falkit_mock.service.outcomes import Outcomes, read_request
-from falkit_mock.service.pins import Pins
 from falkit_mock.service.queueing import Planner
 from falkit_mock.service.status import JobEvents, Retention, next_line, window
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_mock.webhooks.delivery import Deliveries
 from falkit_spec import JSON, Endpoint
+
+if TYPE_CHECKING:
+    from falkit_mock.service.pins import Pins
 
 Cancellation: TypeAlias = Literal["CANCELLATION_REQUESTED", "OK", "ALREADY_COMPLETED"]
 
@@ -59,9 +61,9 @@ class Service:
         self.identity.skip(store.last_seq)
         self.tokens = Tokens(self.identity.secret("tokens"), clock)
         self.uploads = Uploads(store.uploads, clock, self.identity)
-        # What rules have models answer, and the files of this machine that it has.
-        self.pins = Pins()
-        self.media = Media(store, self.uploads, clock, self.pins.paths)
+        # The files of this machine that outputs have which rules pin.
+        self._given: set[str] = set()
+        self.media = Media(store, self.uploads, clock, self._given)
         # What happens here, for whoever listens.
         self.events = Events()
         self.closing = False
@@ -81,6 +83,14 @@ class Service:
         self.hooks = Hooks()
         # What ends with the mock, such as a stream of its events.
         self.closed: list[Callable[[], None]] = []
+
+    @cached_property
+    def pins(self) -> Pins:
+        """What rules have models answer, and the files of this machine that it has."""
+        # Lazy: most mocks pin nothing.
+        from falkit_mock.service.pins import Pins
+
+        return Pins(self._given)
 
     def close(self) -> None:
         """Let go of everyone who waits, so that streams and held calls end."""

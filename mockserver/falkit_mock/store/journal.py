@@ -32,6 +32,8 @@ class Changes(NamedTuple):
     again: Callable[[], None]
     # What was wrong with rows that can't be.
     wrong: list[Exception]
+    # Notes that it is written.
+    written: Callable[[], None]
 
 
 class Changing(Protocol):
@@ -50,12 +52,14 @@ class Changing(Protocol):
 class _Batch:
     """What one commit is for."""
 
-    __slots__ = ("after", "again", "began", "error", "jobs", "waiters")
+    __slots__ = ("after", "again", "began", "error", "jobs", "waiters", "written")
 
     def __init__(self) -> None:
         self.waiters: list[asyncio.Future[None]] = []
-        # What is done once it is on the disk, and what notes it as still to be written.
+        # What is done once it is on the disk, what notes that, and what notes it as still to be
+        # written.
         self.after: list[Callable[[], object]] = []
+        self.written: list[Callable[[], None]] = []
         self.again: list[Callable[[], None]] = []
         # The ids of jobs in it.
         self.jobs: Container[str | None] = ()
@@ -67,7 +71,7 @@ class _Batch:
     def settle(self, error: OSError | None = None) -> None:
         """Let everyone go on who waits for it."""
         if error is None:
-            for action in self.after:
+            for action in (*self.written, *self.after):
                 action()
         if error is None and self.error is not None:
             error = OSError(errno.EINVAL, str(self.error))
@@ -233,6 +237,7 @@ class Journal:
                 changes = table.take_changes()
                 statements += changes.statements
                 batch.again.append(changes.again)
+                batch.written.append(changes.written)
                 for error in changes.wrong:
                     batch.error = error
                     _log.error("state: a row of %s can't be kept: %r", table.name, error)

@@ -88,8 +88,8 @@ class Deliveries:
     def load(self, value: JSON) -> None:
         """Deliver what the store, now another mock's, says is undelivered."""
         self.reset()
-        for job in self._store.jobs():
-            last = self._store.deliveries.last(job.id) if job.options.webhook else None
+        for job in self._store.hooked():
+            last = self._store.deliveries.last(job.id)
             if last is None:
                 self.expect(job)
             elif last.next is not None and not self._taken_by_hand(last):
