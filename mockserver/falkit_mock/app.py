@@ -196,7 +196,9 @@ class MockApp:
             host = self._hosts.get(role) or self._open(role, address.host)
             check_slash(address)
             self._ignored_headers.hint(context)
-            if address.role in _FILES:
+            if address.role in _FILES and (
+                not service.rules.idle or b"x-falkit-fault" in context.headers
+            ):
                 await before_file(service, context)
             reply = await host(context)
             if service.store.journal is not None:
@@ -380,10 +382,10 @@ class MockApp:
         )
 
 
-def store_of(settings: Settings, tenant: str | None = None) -> Store:
-    """Return the store that settings choose, of all or of one tenant by its file's name.
+def store_of(settings: Settings, of_tenant: str | None = None) -> Store:
+    """Return the store that settings choose, or a tenant's, whose state is named then.
 
-    Raise SettingsError for a file that can't be one.
+    Raise SettingsError for a state that can't be had.
     """
     if settings.state is None:
         return Store()
@@ -391,9 +393,9 @@ def store_of(settings: Settings, tenant: str | None = None) -> Store:
     from falkit_mock.store.durable import DurableStore
 
     try:
-        path = Path(settings.state)
-        if tenant is None and path.is_dir():
-            raise BadCopy(f"{path} is a folder, as --tenants has one; give that, or name a file")
-        return DurableStore(path if tenant is None else path / tenant)
+        if of_tenant is None and Path(settings.state).is_dir():
+            why = "is a folder, as --tenants has one; give that, or name a file"
+            raise BadCopy(f"{settings.state} {why}")
+        return DurableStore(of_tenant or settings.state)
     except BadCopy as error:
         raise SettingsError("state", str(error)) from None

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import QueryParams
@@ -30,7 +29,7 @@ from falkit_mock.hosts.replies import AnyReply, Reply, error_reply
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import BadCopy, KeyRecord, Store
-from falkit_mock.store.folder import file_of, names_in, note_key, opened
+from falkit_mock.store.folder import note_key, opened, state_of, states_in
 from falkit_mock.webhooks.signing import KeyRing
 from falkit_spec import JSON, Catalog
 
@@ -106,13 +105,13 @@ class Tenants(MockApp):
         if settings.state is None:
             return
         try:
-            names = names_in(Path(settings.state))
+            states = states_in(settings.state)
         except BadCopy as error:
             raise SettingsError("state", str(error)) from None
-        if len(names) > settings.max_tenants:
-            problem = f"{settings.state} has {len(names)} tenants; give at least so many"
+        if len(states) > settings.max_tenants:
+            problem = f"{settings.state} has {len(states)} tenants; give at least so many"
             raise SettingsError("max_tenants", problem)
-        for key, store in opened(names, partial(store_of, settings)):
+        for key, store in opened(settings.state, states, partial(store_of, settings)):
             self._make(key, store)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -154,7 +153,7 @@ class Tenants(MockApp):
         if len(self._tenants) >= settings.max_tenants:
             raise too_many_tenants(settings.max_tenants)
         try:
-            return self._make(key, store_of(settings, file_of(key)))
+            return self._make(key, store_of(settings, state_of(settings.state or "", key)))
         except (SettingsError, OSError) as error:
             why = error.problem if isinstance(error, SettingsError) else reason(error)
             detail = {"detail": f"This mock can't keep anything for another key: {why}"}
@@ -177,6 +176,10 @@ class Tenants(MockApp):
         super().close()
         for tenant in self.tenants:
             tenant.app.close()
+
+    def _unready(self) -> str | None:
+        found = (super()._unready(), *(tenant.app._unready() for tenant in self.tenants))
+        return next(filter(None, found), None)
 
     def _let_go(self) -> None:
         for tenant in self.tenants:
@@ -223,6 +226,10 @@ class Tenants(MockApp):
         if match is None:
             return self._by_tag.get(issuer_of(authorization.partition(" ")[2]))
         tenant = self._by_tag.get(match[1])
+        if tenant is None or not _has(tenant, address.path):
+            # Of a state that was imported, whose paths are those of the mock that made them.
+            holder = next((one for one in self.tenants if _has(one, address.path)), None)
+            tenant = holder or tenant
         named = authorization[:4].lower() == "key "
         if tenant is not None and named and key_id(authorization) != tenant.key:
             # A key opens nothing of another's: whoever has it is anybody there.
@@ -283,6 +290,13 @@ class Tenants(MockApp):
         tenants: list[JSON] = [_summary(tenant) for tenant in self.tenants]
         most = self.service.settings.max_tenants
         return answer(self.service, {"tenants": tenants, "max_tenants": most})
+
+
+def _has(tenant: Tenant, path: str) -> bool:
+    """Tell whether a tenant has the file or the upload at a path."""
+    store = tenant.app.service.store
+    upload = path.partition("/multipart/")[0]
+    return store.file(path) is not None or store.uploads.at(upload) is not None
 
 
 def _summary(tenant: Tenant) -> JSON:

@@ -14,6 +14,7 @@ from hypothesis import given, strategies as st
 from falkit import Settings, create_app
 from falkit_mock.app import MockApp
 from falkit_spec import Catalog
+from falkit_spec.types import is_array, is_object
 from serving import I2V_FAST, PROMPT, START, T2V
 
 CATALOG = Catalog.vendored()
@@ -64,9 +65,9 @@ class Caller:
 
 def plain(value: Any) -> Any:
     """Return JSON without what is of real time."""
-    if isinstance(value, dict):
+    if is_object(value):
         return {name: plain(each) for name, each in value.items() if name not in REAL}
-    return [plain(each) for each in value] if isinstance(value, list) else value
+    return [plain(each) for each in value] if is_array(value) else value
 
 
 ACTIONS = (

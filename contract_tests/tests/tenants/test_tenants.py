@@ -166,6 +166,18 @@ def test_receivers_fetch_the_keys_of_all_tenants(shared: Mock) -> None:
     assert len(everyone) == 3, made
 
 
+def test_a_state_of_a_mock_without_tenants_is_taken_by_one(serve: Serve, shared: Mock) -> None:
+    before = serve("instant", seed=3)
+    job = before.submit()
+    paths = [before.result(job).json()["video"]["url"], upload(before)]
+    state = before.http.get("/__falkit/state", headers=CLIENT).content
+    shared.submit(headers=OTHER)
+    taken = shared.http.put("/__falkit/state", content=state)
+    assert (taken.status_code, shared.jobs()[0]["request_id"]) == (200, job["request_id"])
+    for url in paths:
+        assert httpx.get(url.replace(before.url, shared.url), headers=NOBODY).status_code == 200
+
+
 class TestQuota:
     def test_so_many_jobs(self, serve: Serve) -> None:
         mock = serve("instant", tenants=True, quota="jobs=2")
@@ -262,6 +274,8 @@ class TestState:
             PythonMock(tenants=True, state=file).start()
         with pytest.raises(SettingsError, match="folder is a folder, as --tenants has one"):
             PythonMock(state=folder).start()
+        with pytest.raises(SettingsError, match="is a URL; with --tenants name a folder"):
+            PythonMock(tenants=True, state="redis://127.0.0.1:1").start()
         (folder / "a.state").write_bytes(b"x" * 200)
         with pytest.raises(SettingsError, match=r"a\.state is no state of falkit"):
             PythonMock(tenants=True, state=folder).start()

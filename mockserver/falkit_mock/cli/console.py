@@ -180,7 +180,10 @@ class ConsoleLog:
         clock: Clock | None = None,
         *,
         failures_only: bool = False,
+        keys: bool = False,
     ) -> None:
+        # Whether lines say whose a request was.
+        self._keys = keys
         self._form = form
         self._file = file or sys.stderr
         self._clock = clock
@@ -254,6 +257,8 @@ class ConsoleLog:
         # A caller that hung up got no status.
         text = f"{_clock(time.time())} {status or '---'} {record.method:<4} {_target(record)}"
         text += f"  {ms:.1f} ms"
+        if self._keys and record.key:
+            text += f"  key {quote(record.key)}"
         if record.hint:
             new = self._recent.is_new(record.hint) or len(record.hint) <= _REMINDER
             text += f"{_INDENT}hint: {record.hint if new else record.hint[:_REMINDER] + _AGAIN}"

@@ -116,7 +116,8 @@ def serve(
         if not quiet:
             from falkit_mock.cli.console import ConsoleLog
 
-            app.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
+            log = ConsoleLog(log_format, clock=service.clock, keys=settings.tenants)
+            app.events.listeners.append(log)
         if with_gateway:
             gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
             app.gateway = _gateway(gate, listener, egress)
@@ -209,10 +210,11 @@ def _announce(url: str, app: MockApp, timing: str, made_token: str | None) -> No
     rules = f", {count(number, 'rule')}" if number else ""
     date = f", as of {service.settings.as_of}" if service.settings.as_of else ""
     own = f", {count(len(app.catalog.own), 'document')} of yours" if app.catalog.own else ""
+    tenants = ", a mock for each key" if service.settings.tenants else ""
     title = f"falkit stands in for fal.ai at {url}"
     banner = f"""
   {title}
-  (timing {timing}, seed {service.identity.seed}{date}{own}{rules})
+  (timing {timing}, seed {service.identity.seed}{date}{own}{rules}{tenants})
 
     in place of https://        {url}/queue.fal.run/…
     proxyUrl of @fal-ai/client  {url}/api/fal/proxy

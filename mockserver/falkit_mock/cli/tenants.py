@@ -35,7 +35,7 @@ TENANTS = (
 @running_mock
 @json_option
 def tenants(mock: RunningMock, as_json: bool) -> None:
-    """List the keys that have a mock of their own, in one with --tenants.
+    """List the keys that have a mock of their own (--tenants).
 
     \b
     falkit jobs --key ID            what is in one

@@ -17,30 +17,35 @@ _ENDING = ".state"
 _FACT = "tenant"
 
 
-def file_of(key: str) -> str:
-    """Return the name of a key's file; two keys never have the same, whatever they are."""
+def state_of(folder: str, key: str) -> str:
+    """Return the path of a key's file; two keys never have the same, whatever they are."""
     digest = blake2b(key.encode(), digest_size=10).hexdigest()
-    return f"{_UNSAFE.sub('_', key)[:32]}-{digest}{_ENDING}"
+    return os.path.join(folder, f"{_UNSAFE.sub('_', key)[:32]}-{digest}{_ENDING}")
 
 
-def names_in(folder: Path) -> list[str]:
-    """Return the names of the files in a folder, which is made if need be; raise BadCopy."""
+def states_in(folder: str) -> list[str]:
+    """Return the paths of the files in a folder, which is made if need be; raise BadCopy."""
+    fix = "with --tenants name a folder, which has a file for each key"
+    if "://" in folder:
+        raise BadCopy(f"{folder} is a URL; {fix}")
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return sorted(name for name in os.listdir(folder) if name.endswith(_ENDING))
+        Path(folder).mkdir(mode=0o700, exist_ok=True)
+        names = sorted(name for name in os.listdir(folder) if name.endswith(_ENDING))
+        return [os.path.join(folder, name) for name in names]
     except FileExistsError:
-        fix = "with --tenants name a folder, which has a file for each key"
         raise BadCopy(f"{folder} is a file; {fix}") from None
     except OSError as error:
         raise BadCopy(f"{folder} can't be read ({reason(error)}); name another folder") from None
 
 
-def opened(names: list[str], open: Callable[[str], Store]) -> Iterator[tuple[str, Store]]:
-    """Yield keys and the stores of their files."""
-    for name in names:
-        store = open(name)
+def opened(
+    folder: str, states: list[str], open: Callable[[str], Store]
+) -> Iterator[tuple[str, Store]]:
+    """Yield keys and their stores."""
+    for state in states:
+        store = open(state)
         key = str(loads(_facts(store).get(_FACT, b'""')))
-        if file_of(key) == name:
+        if state_of(folder, key) == state:
             yield key, store
         else:
             # Its mock ended before anything was answered; or it is somebody's copy.
@@ -48,7 +53,7 @@ def opened(names: list[str], open: Callable[[str], Store]) -> Iterator[tuple[str
 
 
 def note_key(store: Store, key: str) -> None:
-    """Have a file say whose it is, from its first commit on."""
+    """Have a state say whose it is, from its first commit on."""
     facts = _facts(store)
     if _FACT not in facts:
         facts[_FACT] = dumps(key)
