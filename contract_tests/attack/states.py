@@ -33,7 +33,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as 
 from attack.documents import bound_memory, most_memory
 from attack.surfaces import mangled
 from attack.target import MIB
-from falkit_mock.app import MockApp, create_app
+from falkit_mock.app import MockApp
+from falkit_mock.assembly import create_app
 from falkit_mock.cli import main as falkit
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.settings import Settings

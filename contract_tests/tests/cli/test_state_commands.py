@@ -230,16 +230,17 @@ def test_what_cannot_be_imported_or_exported_is_one_line(
 
 IDENTITY = b'{"seeds": [[0, 1]], "counts": {}}'
 FACTS = {
-    "not JSON": (b"{", "can't be read"),
-    "another shape": (b'{"now": 1, "running": 7}', "seed or rules can't be used: "),
-    "deep": (b"[" * 100_000, "can't be read"),
-    "nothing else": (None, "seed or rules can't be used: "),
+    "not JSON": b"{",
+    "deep": b"[" * 100_000,
+    "another shape": b'{"now": 1, "running": 7}',
+    "no moment": b'{"now": "soon", "running": true}',
+    "nothing else": None,
 }
 
 
-@pytest.mark.parametrize(("value", "why"), FACTS.values(), ids=FACTS)
+@pytest.mark.parametrize("value", FACTS.values(), ids=FACTS)
 def test_facts_that_cannot_be_had_are_refused_and_stay(
-    state: Path, capsys: pytest.CaptureFixture[str], value: bytes | None, why: str
+    state: Path, capsys: pytest.CaptureFixture[str], value: bytes | None
 ) -> None:
     with closing(DurableStore(state)) as store:
         store.facts["clock"] = value or b'{"now": 1, "running": true}'
@@ -247,7 +248,7 @@ def test_facts_that_cannot_be_had_are_refused_and_stay(
             store.facts[name] = {"tokens": b'"00"', "identity": IDENTITY}.get(name, b"{}")
     before = state.read_bytes()
     for words in (["state", "verify"], ["state", "prune", "--keep", "1d"], ["serve", "--state"]):
-        assert why in refused(capsys, *words, str(state))
+        assert "can't be" in refused(capsys, *words, str(state))
         assert state.read_bytes() == before
 
 
