@@ -157,6 +157,8 @@ class MockApp:
         except Exception as error:
             if is_shortage(error):
                 reply = error_reply(no_room(error), self.service.identity.reply_id())
+            elif isinstance(error, BadCopy):
+                reply = error_reply(self._damaged(error), self.service.identity.reply_id())
             else:
                 failed, reply = error, self._internal_error(context, error)
         if context.hints:
@@ -277,6 +279,12 @@ class MockApp:
         detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
         return json_reply(detail, request_id=self.service.identity.reply_id(), status_code=500)
 
+    def _damaged(self, error: BadCopy) -> WireError:
+        """Say that the state file has something in it that can't be read."""
+        _log.error("state: %s %s; restore a copy of it", self.service.settings.state, error)
+        hint = f"the state file {error}"
+        return WireError({"detail": "Internal Server Error"}, status_code=500, hint=hint)
+
     def _noting(self, context: RequestContext, send: Send) -> Send:
         """Return what sends a reply of the mock's own routes, and notes its status.
 
@@ -347,7 +355,8 @@ class MockApp:
         """The probes and the control API."""
         from falkit_mock.control.own import own_routes
 
-        return own_routes(self.service, self.guard, self.metrics, self._unready)
+        told = (self._unready, self._damaged)
+        return own_routes(self.service, self.guard, self.metrics, *told)
 
     @cached_property
     def control(self) -> ControlRouter:
