@@ -41,7 +41,6 @@ from falkit_mock.hosts.replies import (
     json_reply,
 )
 from falkit_mock.metrics import Metrics
-from falkit_mock.service import ENDING
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import BadCopy, Store
@@ -98,7 +97,7 @@ class MockApp:
         # The gateway beside it, once there is one.
         self.gateway: Gateway | None = None
         self.request_log, self.event_log = _logs(service)
-        self.metrics = Metrics(self.services, self.event_log)
+        self.metrics = Metrics(self.services)
         service.events.listeners += [self.request_log, self.event_log, self.metrics]
         # For whoever only watches, and all that happens.
         self.events = service.events
@@ -324,11 +323,9 @@ class MockApp:
 
     def _unready(self) -> str | None:
         """Say why a submit would not be taken; None if it would."""
-        service = self.service
-        if service.closing:
-            return ENDING
-        journal = service.store.journal
-        return service.hooks.unready or (None if journal is None else journal.trouble)
+        journals = (one.store.journal for one in self.services())
+        troubles = (one.trouble for one in journals if one is not None)
+        return self.service.hooks.unready or next(filter(None, troubles), None)
 
     def go_on(self) -> None:
         """Go on with what a state file has, once there is an event loop."""

@@ -16,6 +16,7 @@ from falkit_mock.core import count, reason
 from falkit_mock.core.settings import Keep, SettingsError
 
 if TYPE_CHECKING:
+    from falkit_mock.service.service import Service
     from falkit_mock.store.durable import DurableStore
 
 _STEP = 1 << 20
@@ -96,11 +97,12 @@ def verify(file: Path) -> None:
         click.echo(f"{file}: a whole export, {_exported(file)}")
         return
     # Lazy: it imports sqlite.
+    from falkit_mock.service.lasting import facts_in
     from falkit_mock.store import BadCopy
     from falkit_mock.store.verifying import verify as read
 
     try:
-        jobs, uploads = read(file)
+        jobs, uploads = read(file, facts_in)
     except BadCopy as error:
         raise click.UsageError(str(error)) from None
     click.echo(f"{file}: a whole state, {count(jobs, 'job')} and {count(uploads, 'upload')}")
@@ -120,12 +122,14 @@ def prune(file: Path, keep: str) -> None:
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     # Lazy, like what is below.
+    from falkit_mock.service.lasting import facts_in
     from falkit_mock.store.keeping import forget, now_in
 
     if not file.is_file():
         raise click.UsageError(f"{file}: there is no such file; name a state file")
     with _opened(file) as store:
         before = file.stat().st_size
+        facts_in(store)
         forget(store, limits, now_in(store.facts))
         store.shrink()
         left = _contents(store)
@@ -150,15 +154,27 @@ def _contents(store: DurableStore) -> str:
     return f"{count(jobs, 'job')} and {count(uploads, 'upload')}"
 
 
+def _service() -> Service:
+    """Return a service that knows which facts can be taken."""
+    from falkit_mock.core.clock import SimulatedClock
+    from falkit_mock.service.service import Service
+    from falkit_mock.settings import Settings
+    from falkit_mock.store import Store
+
+    return Service(Settings(), SimulatedClock(), Store())
+
+
 def _exported(file: Path) -> str:
     # Lazy, like the above.
+    from falkit_mock.service.facts import BadFacts, check_facts
     from falkit_mock.service.state import BadArchive, copied_from
     from falkit_mock.store.blobs import Blobs
 
     with closing(Blobs()) as blobs:
         try:
-            _, copy = copied_from(file, blobs)
-        except BadArchive as error:
+            meta, copy = copied_from(file, blobs)
+            check_facts(_service(), meta)
+        except (BadArchive, BadFacts) as error:
             raise click.UsageError(f"{file}: {error}") from None
         jobs, uploads = copy.count(), len(copy.uploads.all())
         return f"{count(jobs, 'job')} and {count(uploads, 'upload')}"

@@ -275,6 +275,8 @@ class Events:
 
     def __init__(self) -> None:
         self.listeners: list[Listener] = []
+        # How many events each follower of a log has still to read, by what stands for it.
+        self.behind: dict[object, Callable[[], int]] = {}
         # Those that hear of a kind of event, and of how many listeners they were chosen.
         self._of: dict[type, list[Listener]] = {}
         self._chosen = 0
@@ -354,8 +356,6 @@ class EventLog:
     def __init__(self, size: int = 1000) -> None:
         self.notifier = Notifier()
         self.last = 0
-        # The number that each follower has read to, by what stands for it.
-        self.read: dict[object, int] = {}
         self.kept: deque[LoggedEvent | ToldEvent] = deque(maxlen=size)
 
     def __call__(self, event: Event) -> None:

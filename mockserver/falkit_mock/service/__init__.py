@@ -31,8 +31,6 @@ class Resettable(Protocol):
         ...
 
 
-# Why a mock that is about to end isn't ready.
-ENDING = "it is shutting down"
 Act: TypeAlias = Callable[[], Awaitable[None]]
 
 
