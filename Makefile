@@ -31,6 +31,7 @@ check: lint typecheck-here ## format, lint and two strict type checkers
 	@echo "Installing falkit in .venv, once"
 	@$(PYTHON) -m venv .venv
 	@$(V)/python -m pip $(QUIET) install --editable . --constraint constraints.txt
+	@$(V)/python -m compileall -q $(SHIPPED)
 	@touch $@
 
 # The development tools; dependency groups need pip 25.1.
@@ -143,6 +144,7 @@ $(PEERS)/node_modules/.ready: $(PEERS)/package-lock.json | .venv/.ready
 
 bench: .venv/.ready $(PEERS)/node_modules/.ready ## speed beside bare Starlette, aimock and Prism; writes benchmarks/results.*
 	@scripts/tools.sh wrk redis-server
+	$(V)/python -m compileall -q $(SHIPPED)
 	$(V)/python -m benchmarks.run
 	$(V)/python -m benchmarks.webhooks
 	$(V)/python -m benchmarks.durable

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from functools import cached_property, partial
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,6 @@ from falkit_mock.core.network import (
     WS,
     is_control,
 )
-from falkit_mock.core.settings import SettingsError
 from falkit_mock.hosts import HANDSHAKE, SEND_WHOLE, ClientDisconnect, RequestContext
 from falkit_mock.hosts.addresses import check_slash, find_address
 from falkit_mock.hosts.fal_run import FalRun, request_again
@@ -43,8 +41,7 @@ from falkit_mock.hosts.replies import (
 from falkit_mock.metrics import Metrics
 from falkit_mock.service import ENDING
 from falkit_mock.service.service import Service
-from falkit_mock.settings import Settings
-from falkit_mock.store import BadCopy, Store
+from falkit_mock.store import BadCopy
 from falkit_spec import Catalog
 
 if TYPE_CHECKING:
@@ -158,6 +155,8 @@ class MockApp:
         except Exception as error:
             if is_shortage(error):
                 reply = error_reply(no_room(error), self.service.identity.reply_id())
+            elif isinstance(error, BadCopy):
+                reply = error_reply(self._damaged(error), self.service.identity.reply_id())
             else:
                 failed, reply = error, self._internal_error(context, error)
         if context.hints:
@@ -196,7 +195,9 @@ class MockApp:
             host = self._hosts.get(role) or self._open(role, address.host)
             check_slash(address)
             self._ignored_headers.hint(context)
-            if address.role in _FILES:
+            if address.role in _FILES and (
+                not service.rules.idle or b"x-falkit-fault" in context.headers
+            ):
                 await before_file(service, context)
             reply = await host(context)
             if service.store.journal is not None:
@@ -276,6 +277,12 @@ class MockApp:
         detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
         return json_reply(detail, request_id=self.service.identity.reply_id(), status_code=500)
 
+    def _damaged(self, error: BadCopy) -> WireError:
+        """Say that the state file has something in it that can't be read."""
+        _log.error("state: %s %s; restore a copy of it", self.service.settings.state, error)
+        hint = f"the state file {error}"
+        return WireError({"detail": "Internal Server Error"}, status_code=500, hint=hint)
+
     def _noting(self, context: RequestContext, send: Send) -> Send:
         """Return what sends a reply of the mock's own routes, and notes its status.
 
@@ -348,7 +355,8 @@ class MockApp:
         """The probes and the control API."""
         from falkit_mock.control.own import own_routes
 
-        return own_routes(self.service, self.guard, self.metrics, self._unready)
+        told = (self._unready, self._damaged)
+        return own_routes(self.service, self.guard, self.metrics, *told)
 
     @cached_property
     def control(self) -> ControlRouter:
@@ -378,22 +386,3 @@ class MockApp:
             expose_headers=EXPOSED_HEADERS,
             max_age=86400,
         )
-
-
-def store_of(settings: Settings, of_tenant: str | None = None) -> Store:
-    """Return the store that settings choose, or a tenant's, whose state is named then.
-
-    Raise SettingsError for a state that can't be had.
-    """
-    if settings.state is None:
-        return Store()
-    # Lazy: most mocks forget everything.
-    from falkit_mock.store.durable import DurableStore
-
-    try:
-        if of_tenant is None and Path(settings.state).is_dir():
-            why = "is a folder, as --tenants has one; give that, or name a file"
-            raise BadCopy(f"{settings.state} {why}")
-        return DurableStore(of_tenant or settings.state)
-    except BadCopy as error:
-        raise SettingsError("state", str(error)) from None

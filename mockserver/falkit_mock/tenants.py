@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from starlette.datastructures import QueryParams
 from starlette.types import Message, Receive, Scope, Send
 
-from falkit_mock.app import MockApp, store_of
+from falkit_mock.app import MockApp
 from falkit_mock.control import Call, ControlError, Unknown, answer
 from falkit_mock.core import reason
 from falkit_mock.core.clock import Clock
@@ -31,6 +31,7 @@ from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import BadCopy, KeyRecord, Store
 from falkit_mock.store.folder import note_key, opened, state_of, states_in
+from falkit_mock.stores import store_of
 from falkit_mock.webhooks.signing import KeyRing
 from falkit_spec import JSON, Catalog
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from falkit_spec.combinations import LIMIT, Combination, Combinations
 from falkit_spec.document import Document, input_of, output_of, submit_path
@@ -32,7 +33,8 @@ NAMESPACES = ("workflows", "comfy")
 """First segments that stand before the owner, as the official clients know them [PY, JS]."""
 
 
-class Figures(NamedTuple):
+@dataclass(frozen=True)
+class Figures:
     """What follows from an input: whether it keeps the rules between fields, and what it makes."""
 
     legal: bool

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from dataclasses import dataclass, field as field_of
+from typing import Any, Literal, TypeAlias, get_args
 
 from falkit_spec.overlay import ARRAY, EVIDENCE, OBJECT, Shape, expect, having
 from falkit_spec.types import (
@@ -48,10 +49,8 @@ _MEDIA_INPUT: Shape = {
 _STEPS = 100_000
 
 
-_NO_BOUNDS: Mapping[str, float] = {}
-
-
-class MediaInput(NamedTuple):
+@dataclass(frozen=True)
+class MediaInput:
     """An input field that takes a file, by URL or data URI."""
 
     field: str
@@ -71,7 +70,7 @@ class MediaInput(NamedTuple):
     max_seconds: float | None = None
     timeout: float | None = None
     """Seconds in which the file has to be there; None where nothing says so."""
-    bounds: Mapping[str, float] = _NO_BOUNDS
+    bounds: Mapping[str, float] = field_of(default_factory=dict[str, float])
     """Of width and height (pixels), aspect ratio and frames per second: `min_width` and so on."""
     default: JSON = None
     """What the document itself gives; that isn't judged."""

@@ -61,7 +61,14 @@ class InputFiles:
         steps = iter(range(10_000))
         for wanted in self.fields:
             name = wanted.path[0]
-            if name is None or (name in defaults and full.get(name) == defaults[name]):
+            if name is None or (given := full.get(name)) is None:
+                continue
+            if name in defaults and given == defaults[name]:
+                continue
+            if len(wanted.path) == 1:
+                # As most are.
+                if isinstance(given, str) and given != wanted.default:
+                    yield wanted, (name,), given
                 continue
             for place, value in wanted.values(full, steps):
                 if value != wanted.default:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,20 +15,23 @@ from falkit_mock.core.network import PROBES
 from falkit_mock.hosts.replies import Reply, error_reply, json_reply, raw_reply
 from falkit_mock.metrics import CONTENT_TYPE, Metrics
 from falkit_mock.service.service import Service
-
-if TYPE_CHECKING:
-    pass
+from falkit_mock.store import BadCopy
 
 # What the mock's own routes raise that is an answer, or may be one.
-_REFUSALS = (HTTPException, WireError, MemoryError, OSError)
+_REFUSALS = (HTTPException, WireError, MemoryError, OSError, BadCopy)
 
 
 def own_routes(
-    service: Service, guard: Guard, metrics: Metrics, unready: Callable[[], str | None]
+    service: Service,
+    guard: Guard,
+    metrics: Metrics,
+    unready: Callable[[], str | None],
+    damaged: Callable[[BadCopy], WireError],
 ) -> Starlette:
     """Return the probes and the control API, with refusals in JSON.
 
-    `unready` tells why no submit is answered; None where it would be.
+    `unready` tells why no submit is answered, None where it would be; `damaged` what is said of a
+    state file that can't be read.
     """
 
     async def health(request: Request) -> Reply:
@@ -50,6 +52,8 @@ def own_routes(
     async def refused(request: Request, error: Exception) -> Reply:
         if is_shortage(error):
             error = no_room(error)
+        elif isinstance(error, BadCopy):
+            error = damaged(error)
         elif isinstance(error, HTTPException):
             # Starlette's own refusals are plain text without an id.
             detail, code = {"detail": error.detail}, error.status_code

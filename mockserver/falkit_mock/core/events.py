@@ -265,8 +265,8 @@ class Events:
         self._of: dict[type, list[Listener]] = {}
         self._chosen = 0
 
-    def emit(self, event: Event) -> None:
-        """Tell every listener; one must neither wait nor raise."""
+    def emit(self, event: Event, *more: Event) -> None:
+        """Tell every listener, also of more events of the kind; one must neither wait nor raise."""
         if self._chosen != len(self.listeners):
             self._of.clear()
             self._chosen = len(self.listeners)
@@ -278,6 +278,9 @@ class Events:
             ]
         for listener in listeners:
             listener(event)
+        for event in more:
+            for listener in listeners:
+                listener(event)
 
 
 class RequestLog:
@@ -295,11 +298,12 @@ class RequestLog:
 
     def __call__(self, event: Event) -> None:
         """Keep a request that arrives; it is filled in when it is answered."""
-        if isinstance(event, RequestArrived):
+        if type(event) is RequestArrived:
             self._number += 1
             event.record.number = self._number
             self._records.append(event.record)
-        self.notifier.ring()
+        if self.notifier.waited_for:
+            self.notifier.ring()
 
     def __iter__(self) -> Iterator[RequestRecord]:
         return iter(self._records)
@@ -356,7 +360,8 @@ class EventLog:
                 event = DeliveryAttempted(replace(event.delivery, body=b"", response_body=b""))
         self.last += 1
         self._kept.append(event)
-        self.notifier.ring()
+        if self.notifier.waited_for:
+            self.notifier.ring()
 
     def after(self, number: int) -> Iterator[tuple[int, LoggedEvent]]:
         """Yield the events after a number, each with its own; those too old are missing."""

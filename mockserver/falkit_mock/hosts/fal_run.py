@@ -83,21 +83,28 @@ async def read_model_request(
         options=options,
         marked=bool(options.faults) or _LOWER in body or _UPPER in body or _TITLE in body,
     )
-    request.checked = refusal or await _checked(request, service.settings)
+    request.checked = refusal or _checked(request, service.settings)
+    if request.checked is None and not _is_quick(request):
+        request.checked = await to_thread(read_request, request, service.settings)
     if posts:
         # Behind the last wait, so that none slips in between.
         service.retention.check_room(len(body), jobs=1)
     return request
 
 
-async def _checked(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused | None:
-    """Check an input here, or in a thread if it may take long; None where it can wait."""
-    size, endpoint, checked = len(request.body), request.endpoint, None
-    if size <= AT_ONCE:
-        if endpoint is None or (endpoint.has_model and size <= REFUSED_AT_ONCE):
-            return None
-        checked = read_at_once(request, settings)
-    return checked or await to_thread(read_request, request, settings)
+def _checked(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused | None:
+    """Check an input that is plainly valid; None for any other, and for one that may take long."""
+    if request.endpoint is None or len(request.body) > AT_ONCE:
+        return None
+    return read_at_once(request, settings)
+
+
+def _is_quick(request: ModelRequest) -> bool:
+    """Tell whether an input that isn't plainly valid can be checked while all else waits."""
+    size, endpoint = len(request.body), request.endpoint
+    if endpoint is None:
+        return size <= AT_ONCE
+    return endpoint.has_model and size <= REFUSED_AT_ONCE
 
 
 def _steps(workflow: Workflow, catalog: Catalog) -> dict[str, Endpoint]:

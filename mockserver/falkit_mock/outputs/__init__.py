@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from falkit_mock.core import shortened
@@ -37,7 +36,8 @@ _TAKES: Mapping[Kind | None, float] = {"model": 30.0, "weights": 150.0}
 """Seconds of a clip that take as long to make as a file of a kind; of others 1."""
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Plan:
     """How an endpoint's outputs are written; worked out once."""
 
     write: Step

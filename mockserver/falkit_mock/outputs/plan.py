@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from falkit_mock.outputs import lists
 from falkit_mock.outputs.draft import MISSING, Draft, Missing, Step
@@ -223,8 +224,8 @@ class Planner:
         file = FileStep.of(names, example, self.makes, schema)
         self.kinds.append(file.kind)
         if self._removes and file.kind == "image" and not file.like:
-            return file._replace(like="clear")
-        return file._replace(usual="svg") if self._vectors and file.named_no_format else file
+            return replace(file, like="clear")
+        return replace(file, usual="svg") if self._vectors and file.named_no_format else file
 
     def _map(
         self, schema: Object, names: Sequence[str], example: JSON, above: frozenset[str]

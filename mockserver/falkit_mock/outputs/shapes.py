@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from falkit_mock.outputs.draft import MISSING, Draft, DraftFile, Step
 from falkit_mock.outputs.kinds import (
@@ -74,7 +75,8 @@ _LIKE: tuple[tuple[frozenset[str], str], ...] = (
 )
 
 
-class FileStep(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FileStep:
     """Adds one file to an output, always of one kind."""
 
     kind: Kind
@@ -187,7 +189,8 @@ _OF: Mapping[Kind, frozenset[str]] = {
 _OF_ANY = frozenset(("content_type", "file_name"))
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Part:
     """One field of a file's object."""
 
     name: str

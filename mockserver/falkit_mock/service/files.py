@@ -357,15 +357,14 @@ class Media:
         expires = ends + record.lifetime
         return (record, expires) if expires > self._clock.now() else None
 
-    async def file(self, path: str) -> MediaFile | None:
-        """Return the output at a path; in a thread, unless it was made lately."""
-        if (found := self.record(path)) is None:
-            return None
-        record, expires = found
+    async def file(self, record: FileRecord, expires: float) -> MediaFile:
+        """Return an output that is there until a moment; in a thread, unless it was made lately."""
         wanted = record.wanted
         kept = None if isinstance(wanted, Given) else _cache.get(wanted)
-        run = asyncio.get_running_loop().run_in_executor
-        made = await run(_MAKERS, make, record) if kept is None else make(record, kept)
+        if kept is None:
+            made = await asyncio.get_running_loop().run_in_executor(_MAKERS, make, record)
+        else:
+            made = make(record, kept)
         return made if expires == math.inf else made._replace(expires=expires)
 
     def set_acl(self, path: str, acl: Acl) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.core import count, shortened
+from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.identity import Identity
-from falkit_mock.core.jobs import ModelRequest, ParsedRequest, Pinned, PinnedFile
+from falkit_mock.core.jobs import ModelRequest, ParsedRequest, Pinned, PinnedFile, Refused
 from falkit_mock.core.limits import FILE_MOST as MOST
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.pins import Fixture, is_within
+from falkit_mock.faults.resolve import Resolution
 from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.faults.rules import Rule
 from falkit_mock.outputs import Made
@@ -75,6 +78,19 @@ class Pins:
             found = of_endpoint[fixture] = _bind(fixture, endpoint)
         self.paths.update(file.path for file in found.files)
         return found._replace(hint=hint)
+
+    def applied(
+        self, request: ModelRequest, parsed: ParsedRequest, resolution: Resolution
+    ) -> tuple[ModelRequest, ParsedRequest | Refused]:
+        """Return a request with the output that it has; refused if that can't be had any more."""
+        assert resolution.pin is not None
+        try:
+            pinned = self.bind(resolution.pin, parsed.endpoint, resolution.pin_hint)
+        except RuleError as error:
+            # A document or a file has changed since it was checked.
+            hint = f"falkit refused this, not fal: {error}"
+            return request, Refused(platform_error("internal_error"), hint)
+        return replace(request, pinned=pinned), parsed
 
     def files(self, rule: Rule) -> set[str]:
         """Return the real paths of the files that a rule's outputs have, as far as any is bound."""

@@ -27,8 +27,7 @@ from falkit_mock.core.jobs import (
     moments,
 )
 from falkit_mock.core.settings import Seconds, Workload
-from falkit_mock.faults import RuleError
-from falkit_mock.faults.resolve import USUAL, Resolution, resolve
+from falkit_mock.faults.resolve import USUAL, resolve
 from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.faults.rules import NO_MAGIC, Magic
 from falkit_mock.outputs import kind_of_output, workload_of
@@ -44,6 +43,7 @@ from falkit_mock.webhooks.delivery import Deliveries
 from falkit_spec import JSON, Endpoint
 
 if TYPE_CHECKING:
+    from falkit_mock.service.ledger import Ledger
     from falkit_mock.service.pins import Pins
 
 Cancellation: TypeAlias = Literal["CANCELLATION_REQUESTED", "OK", "ALREADY_COMPLETED"]
@@ -81,6 +81,8 @@ class Service:
         # What forgets all at a reset, and is neither exported nor imported.
         self.restarted = [self.job_events.restart, self._planner.restart]
         self.hooks = Hooks()
+        # Lists and sums of jobs, once somebody has asked for one.
+        self.ledger: Ledger | None = None
         # What ends with the mock, such as a stream of its events.
         self.closed: list[Callable[[], None]] = []
 
@@ -312,7 +314,7 @@ class Service:
             progression = resolution.progression(progression)
             stuck = resolution.faults.stuck
             if resolution.pin is not None and isinstance(parsed, ParsedRequest):
-                request, parsed = self._pinned(request, parsed, resolution)
+                request, parsed = self.pins.applied(request, parsed, resolution)
         queue, run = self._duration(request_id, parsed, entry)
         # The same numbers where they are equal: each job keeps them.
         ready = now + queue + stuck if queue or stuck else now
@@ -347,19 +349,6 @@ class Service:
             # It takes a place that one of those who wait might have had.
             self._planner.replan(job)
         return job
-
-    def _pinned(
-        self, request: ModelRequest, parsed: ParsedRequest, resolution: Resolution
-    ) -> tuple[ModelRequest, ParsedRequest | Refused]:
-        """Return a request with the output that it has; refused if that can't be had any more."""
-        assert resolution.pin is not None
-        try:
-            pinned = self.pins.bind(resolution.pin, parsed.endpoint, resolution.pin_hint)
-        except RuleError as error:
-            # A document or a file has changed since it was checked.
-            hint = f"falkit refused this, not fal: {error}"
-            return request, Refused(platform_error("internal_error"), hint)
-        return replace(request, pinned=pinned), parsed
 
     def _duration(
         self, request_id: str, parsed: ParsedRequest | Refused, entry: Entry

@@ -253,13 +253,19 @@ class JobEvents:
 
     def accepted(self, job: Job) -> None:
         """Tell of a new job, and follow it; what is due at once is told at once."""
-        self._emit("accepted", job, job.created)
         outcome = job.outcome
         if outcome is not None and job.starts <= job.ends <= job.created:
             # It took no time, and there is nothing to follow.
-            self._emit("started", job, job.starts)
-            self._emit("ended", job, job.ends, outcome)
+            error = None if outcome.status_code < 400 else _error_of(outcome)
+            id, path, key = job.id, job.path, job.options.key
+            webhook, over = job.options.webhook is not None, job.cancelled
+            self._events.emit(
+                JobChanged("accepted", id, path, key, job.created, webhook, over),
+                JobChanged("started", id, path, key, job.starts, webhook, over),
+                JobChanged("ended", id, path, key, job.ends, webhook, over, error),
+            )
             return
+        self._emit("accepted", job, job.created)
         self._open[job.id] = _Open()
         self._look(job)
 

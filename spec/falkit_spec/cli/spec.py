@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -249,7 +250,7 @@ def _shown(endpoint: Endpoint) -> dict[str, Any]:
         **_listed(endpoint),
         "rules": rules,
         "ways": [*_ways(endpoint)],
-        "files": [medium._asdict() for medium in endpoint.file_fields],
+        "files": [asdict(medium) for medium in endpoint.file_fields],
         "input": endpoint.input_schema,
         "output": endpoint.output_schema,
     }
