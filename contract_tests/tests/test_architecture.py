@@ -38,6 +38,7 @@ ORDER = (
         "waiting",
         "connections",
         "server",
+        "stores",
         "app",
         "tenants",
         "assembly",

@@ -342,6 +342,8 @@ class Media:
         self._store = store
         self._uploads = uploads
         self._clock = clock
+        # Finds a file of the media host that isn't this mock's.
+        self.elsewhere: Callable[[str], OwnFile | None] = lambda path: None
 
     def record(self, path: str) -> tuple[FileRecord, float] | None:
         """Return the output at a path, `/files/b/…`, and when it is gone; None if it is."""
@@ -382,12 +384,12 @@ class Media:
         match = _OUTPUT.match(url.strip())
         if match is None:
             return None
-        found = self._own(match["path"])
-        if found is not None:
+        if found := self.at(match["path"]) or self.elsewhere(match["path"]):
             return found
         return MISSING if match["origin"] and url.startswith(f"{media_base}/") else None
 
-    def _own(self, path: str) -> OwnFile | None:
+    def at(self, path: str) -> OwnFile | None:
+        """Return the output or upload at a path, as an input has it."""
         if found := self.record(path):
             wanted = found[0].wanted
             if isinstance(wanted, Given):
