@@ -39,7 +39,7 @@ IN_USE = "is in use by another mock; stop that one, or name another file"
 # Where no folder can be locked sqlite locks the file, and nothing else can read it then.
 ALONE = sys.platform == "win32"
 # Up to so many bytes a file's pages are checked when it is opened, and its rows are read.
-_CHECKED, _READ = 64 << 20, 2 << 20
+CHECKED, READ = 64 << 20, 2 << 20
 # The files that this process has open: closing one that it opened twice would unlock it.
 _open: set[tuple[int, int]] = set()
 _opening = threading.Lock()
@@ -129,7 +129,7 @@ class DurableStore(SqliteStore):
                 make_tables(db)
                 sync_folder(self.path.parent)
             with reading():
-                if size <= _CHECKED:
+                if size <= CHECKED:
                     check_pages(db)
                 migrate(db)
                 # So that the file's head tells the version, and nothing is left beside it.
@@ -139,7 +139,7 @@ class DurableStore(SqliteStore):
                 super().__init__(db, self._blobs, db if ALONE else _reader(self.path))
                 # The newest requests, by number.
                 self.records: dict[int, RequestRecord] = self._records(db)
-                if size <= _READ:
+                if size <= READ:
                     self.read_all()
             self._blobs.check(all_pieces(self), tidy=not self._lent)
         except BaseException:
