@@ -42,6 +42,8 @@ class Hooks:
     opening: list[Act] = field(default_factory=list[Act])
     ending: list[Act] = field(default_factory=list[Act])
     replayed: list[Act] = field(default_factory=list[Act])
+    # Lists and sums of jobs (ledger), once somebody has asked for one.
+    ledger: object = None
 
 
 Decision: TypeAlias = Literal["allow", "forbid", "hide"]

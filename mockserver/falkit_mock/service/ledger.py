@@ -285,9 +285,10 @@ class Ledger:
 
 def ledger_of(service: Service, catalog: Catalog) -> Ledger:
     """Return the ledger of a service; it is made when it is first asked for."""
-    if service.ledger is None:
-        service.ledger = Ledger(service, catalog)
-    return service.ledger
+    found = service.hooks.ledger
+    if not isinstance(found, Ledger):
+        found = service.hooks.ledger = Ledger(service, catalog)
+    return found
 
 
 def _kind(
