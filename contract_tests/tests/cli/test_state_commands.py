@@ -25,6 +25,7 @@ from serving import KEY, PROMPT, T2V
 from store.items import DONE, added, delivery, file, upload
 
 EXPORT = Path(__file__).parents[1] / "store" / "states" / "export-2.tar.gz"
+OLD_STATE = EXPORT.with_name("state-1.sqlite.gz")
 
 
 @pytest.fixture
@@ -56,6 +57,29 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_a_whole_state_is_told_of(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["state", "verify", str(state)])
     assert capsys.readouterr().out == f"{state}: a whole state, 2 jobs and 2 uploads\n"
+
+
+def test_what_is_verified_stays_as_it_is(tmp_path: Path) -> None:
+    """A state of an older version, with a blob of no upload beside it."""
+    path, blobs = tmp_path / "falkit.state", tmp_path / "falkit.state.uploads"
+    path.write_bytes(gzip.decompress(OLD_STATE.read_bytes()))
+    blobs.mkdir()
+    for name in ("a", "b", "stray"):
+        (blobs / name).write_bytes(b"123")
+    before = contents(tmp_path)
+    with pytest.raises(SystemExit):
+        # Its uploads are none that were ever sent.
+        main(["state", "verify", str(path)])
+    assert contents(tmp_path) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_a_mock_has_is_not_verified(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(DurableStore(state)):
+        assert "is in use by another mock" in refused(capsys, "state", "verify", str(state))
 
 
 def test_an_upload_that_is_not_what_was_sent_is_found(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import sqlite3
 import tarfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,28 @@ def test_an_outcome_that_was_not_decided_yet_is_decided_then(state: str) -> None
     with kept(state) as mock:
         after = mock.http.get(same(job["response_url"], mock))
         assert (after.status_code, after.json()) == (before.status_code, before.json())
+
+
+def test_a_damaged_row_is_an_error_in_one_line(
+    state: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with kept(state) as mock:
+        bad, good = mock.submit(), mock.submit()
+        pass_time(mock, 60)
+    with closing(sqlite3.connect(state)) as db:
+        db.execute("UPDATE jobs SET options = '{' WHERE id = ?", (bad["request_id"],))
+        db.commit()
+    monkeypatch.setattr("falkit_mock.store.durable.READ", 0)
+    with kept(state) as mock:
+        assert mock.http.get(same(good["status_url"], mock)).status_code == 200
+        for url in (same(bad["status_url"], mock), "/__falkit/jobs"):
+            caplog.clear()
+            reply = mock.http.get(url)
+            assert (reply.status_code, reply.json()) == (500, {"detail": "Internal Server Error"})
+            assert "the state file has something in jobs" in reply.headers["x-falkit-hint"]
+            (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
+            assert line.exc_info is None
+            assert line.getMessage().startswith(f"state: {state} has something in jobs that can't")
 
 
 def test_a_direct_call_ends_with_its_mock(state: str) -> None:

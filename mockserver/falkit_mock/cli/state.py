@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from falkit_mock.store.durable import DurableStore
 
 _STEP = 1 << 20
+# How often what was forgotten is committed: each time it has to reach the disk.
+_COMMIT = 50
 # With what an sqlite database begins.
 _DATABASE = b"SQLite format 3\0"
 
@@ -123,14 +125,20 @@ def prune(file: Path, keep: str) -> None:
         raise click.UsageError(str(error)) from None
     # Lazy, like what is below.
     from falkit_mock.service.lasting import facts_in
-    from falkit_mock.store.keeping import forget, now_in
+    from falkit_mock.store.keeping import forgetting, now_in
 
     if not file.is_file():
         raise click.UsageError(f"{file}: there is no such file; name a state file")
     with _opened(file) as store:
         before = file.stat().st_size
         facts_in(store)
-        forget(store, limits, now_in(store.facts))
+        assert store.journal is not None, "it has one"
+        store.journal.hold()
+        for step, _ in enumerate(forgetting(store, limits, now_in(store.facts))):
+            if step % _COMMIT == 0:
+                store.journal.release()
+                store.journal.hold()
+        store.journal.release()
         store.shrink()
         left = _contents(store)
     click.echo(f"{file}: {left}; {before:,} bytes are {file.stat().st_size:,} now")

@@ -44,6 +44,8 @@ class Hooks:
     replayed: list[Act] = field(default_factory=list[Act])
     # Why it should be asked nothing more; None while it may be.
     unready: str | None = None
+    # Lists and sums of jobs (ledger), once somebody has asked for one.
+    ledger: object = None
 
 
 Decision: TypeAlias = Literal["allow", "forbid", "hide"]

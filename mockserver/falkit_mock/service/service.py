@@ -43,7 +43,6 @@ from falkit_mock.webhooks.delivery import Deliveries
 from falkit_spec import JSON, Endpoint
 
 if TYPE_CHECKING:
-    from falkit_mock.service.ledger import Ledger
     from falkit_mock.service.pins import Pins
 
 Cancellation: TypeAlias = Literal["CANCELLATION_REQUESTED", "OK", "ALREADY_COMPLETED"]
@@ -86,8 +85,6 @@ class Service:
         # What forgets all at a reset, and is neither exported nor imported.
         self.restarted = [self.job_events.restart, self._planner.restart]
         self.hooks = Hooks()
-        # Lists and sums of jobs, once somebody has asked for one.
-        self.ledger: Ledger | None = None
         # What ends with the mock, such as a stream of its events.
         self.closed: list[Callable[[], None]] = []
 

@@ -40,7 +40,7 @@ IN_USE = "is in use by another mock; stop that one, or name another file"
 # Where no folder can be locked sqlite locks the file, and nothing else can read it then.
 ALONE = sys.platform == "win32"
 # Up to so many bytes a file's pages are checked when it is opened, and its rows are read.
-_CHECKED, _READ = 64 << 20, 2 << 20
+CHECKED, READ = 64 << 20, 2 << 20
 # The files that this process has open: closing one that it opened twice would unlock it.
 _open: set[tuple[int, int]] = set()
 _opening = threading.Lock()
@@ -121,7 +121,7 @@ class DurableStore(SqliteStore):
                 raise BadCopy(IN_USE)
             _check_head(self.path)
         self._lock = None if self._lent else _lock(self._folder)
-        db = _connect(self.path, new=not size, check=0 < size <= _CHECKED)
+        db = _connect(self.path, new=not size, check=0 < size <= CHECKED)
         try:
             stat = self.path.stat()
             _open.add(id := (stat.st_dev, stat.st_ino))
@@ -138,7 +138,7 @@ class DurableStore(SqliteStore):
                 super().__init__(db, self._blobs, db if ALONE else open_reader(self.path))
                 # The newest requests, by number.
                 self.records: dict[int, RequestRecord] = self._records(db)
-                if size <= _READ:
+                if size <= READ:
                     self.read_all()
             self._blobs.check(all_pieces(self), tidy=not self._lent)
         except BaseException:
