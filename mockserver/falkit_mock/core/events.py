@@ -360,12 +360,13 @@ class EventLog:
 
     def __call__(self, event: Event) -> None:
         if not isinstance(event, JobChanged):
-            if isinstance(event, RequestArrived):
+            if isinstance(event, RequestAnswered):
+                # Requests for the control API are those of the followers themselves.
+                if not event.record.fal:
+                    return
+            elif isinstance(event, RequestArrived):
                 return
-            # Requests for the control API are those of the followers themselves.
-            if isinstance(event, RequestAnswered) and not event.record.fal:
-                return
-            if isinstance(event, DeliveryAttempted):
+            elif isinstance(event, DeliveryAttempted):
                 # Bodies may be large, and are with the deliveries.
                 event = DeliveryAttempted(replace(event.delivery, body=b"", response_body=b""))
         self.keep(event)

@@ -311,7 +311,7 @@ def make(record: FileRecord, kept: bytes | None = None) -> MediaFile:
     # Everything in the file follows from the record, and the request id is unique.
     etag = f'"{record.request_id}-{wanted.digest[:16]}-{wanted.index}"'
     data = bytes_of(wanted) if kept is None else kept
-    return MediaFile(data, MEDIA_TYPES[wanted.format], etag, acl=record.acl)
+    return MediaFile(data, MEDIA_TYPES[wanted.format], etag, math.inf, record.acl)
 
 
 class _Missing(Enum):

@@ -339,20 +339,22 @@ class Service:
         # The same numbers where they are equal: each job keeps them.
         ready = now + queue + stuck if queue or stuck else now
         job = Job(
-            id=request_id,
-            seq=self.store.next_seq(),
-            path=request.path,
-            app=request.app,
-            entry=entry,
-            progression=progression,
-            created=now,
-            starts=ready,
-            ends=ready + run if run else ready,
-            run=run,
-            ready=ready,
-            options=request.options,
-            attempts=resolution.attempts,
-            faults=resolution.faults,
+            request_id,
+            self.store.next_seq(),
+            request.path,
+            request.app,
+            entry,
+            progression,
+            now,
+            ready,
+            ready + run if run else ready,
+            run,
+            ready,
+            None,
+            False,
+            request.options,
+            resolution.attempts,
+            resolution.faults,
         )
         if run or ready > now:
             # What waits for nothing and takes no time needs no place.
