@@ -391,8 +391,7 @@ def config_line() -> str:
     if (config := config_of(click.get_current_context())) is None:
         return ""
     number = len(config.rules) + len(config.outputs)
-    rules = f", with {count(number, 'rule')}" if number else ""
-    return f"settings from {config.shown}{rules}"
+    return f"settings from {config.shown}" + (f", with {count(number, 'rule')}" if number else "")
 
 
 def _mismatch(rule: Rule, catalog: Catalog) -> str:
