@@ -32,7 +32,7 @@ class _Several(Server):
 
     def seconds(self) -> float:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return sum(Server(self.url, int(pid)).seconds() for pid in (self.pid, *children))
+        return sum(Server(self.url, int(pid)).seconds() for pid in (str(self.pid), *children))
 
 
 @contextmanager
