@@ -46,8 +46,8 @@ class Following:
         self._interrupting = asyncio.get_running_loop().create_task(interrupt(service))
         self._kept.take_up()
 
-    def untold(self) -> tuple[Sequence[Told], Sequence[RequestRecord]]:
-        return self._events.untold(), self._requests.untold()
+    def untold(self, *, all: bool) -> tuple[Sequence[Told], Sequence[RequestRecord]]:
+        return self._events.untold(), self._requests.untold(all=all)
 
     def tell(self, first: int, events: Sequence[Told]) -> None:
         self._events.put(first, events)

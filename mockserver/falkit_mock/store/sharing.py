@@ -59,10 +59,11 @@ class Replica(Protocol):
         """Go by tables that are others, as after a reset, an import, or when news were missed."""
         ...
 
-    def untold(self) -> tuple[Sequence[Told], Sequence[RequestRecord]]:
-        """Return what happened and which requests came since this was asked, for the commit.
+    def untold(self, *, all: bool) -> tuple[Sequence[Told], Sequence[RequestRecord]]:
+        """Return what happened and which requests were answered since this was asked, for a commit.
 
-        A request that has a number was told before, and is answered now.
+        With `all` requests that are still to be answered are among them. A request that has a
+        number was told before.
         """
         ...
 
@@ -147,7 +148,10 @@ class Sharing(Protocol):
 class MayBeShared(Protocol):
     """A store."""
 
-    sharing: Sharing | None
+    @property
+    def sharing(self) -> Sharing | None:
+        """What it has in common with others; None where there are none."""
+        ...
 
 
 def turn(store: MayBeShared) -> AbstractAsyncContextManager[None]:
