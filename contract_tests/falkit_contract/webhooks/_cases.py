@@ -17,10 +17,10 @@ _VERIFY = "verify before anything else (falkit_client.webhooks.verify, docs/webh
 
 
 def error_null(trial: Trial) -> Flow[None]:
-    job = yield from trial.job()
+    fetched, job = trial.mock.fetches(), (yield from trial.job())
     answer = yield from trial.deliver("an output, with `error: null`", trial.mock.sign(job))
     if not answer.ok:
-        raise (yield from _why_refused(trial, job))
+        raise (yield from _why_refused(trial, job, fetched))
     if trial.given.get("stored") and (yield from trial.stored(job)) is None:
         other = yield from trial.job()
         sent = trial.mock.sign(other, without_error(other.body()))
@@ -47,7 +47,7 @@ def _error_null_is_an_error(trial: Trial) -> Exception:
     )
 
 
-def _why_refused(trial: Trial, job: Job) -> Flow[Exception]:
+def _why_refused(trial: Trial, job: Job, fetched: int) -> Flow[Exception]:
     """Find out why a delivery as fal sends it isn't taken."""
     wanted, fal = "2xx", _NOT_AGAIN
     plain = job.body()
@@ -57,8 +57,8 @@ def _why_refused(trial: Trial, job: Job) -> Flow[Exception]:
     if (yield from trial.deliver("the same without `error`", sent)).ok:
         return _error_null_is_an_error(trial)
     keys = f"the keys are at {trial.mock.jwks_url}"
-    if not trial.mock.fetches():
-        keys += ", where nobody has asked for them: see docs/webhook-tests.md#keys"
+    if trial.mock.fetches() == fetched:
+        keys += ", where nobody has asked for them now: see docs/webhook-tests.md#keys"
     return trial.finding(
         "a delivery as fal sends it is refused",
         wanted,
@@ -127,7 +127,7 @@ def duplicate(trial: Trial) -> Flow[None]:
                 "2xx each time, and nothing done again",
                 fal,
                 mend,
-                stored=f"{shown(before)}, then {shown(after)}",
+                stored=f"{shown(before)}\nthen {shown(after)}",
             )
 
 
@@ -187,7 +187,7 @@ def lost(trial: Trial) -> Flow[None]:
     yield from _good(trial, job, "the webhook, after all", trial.mock.sign(job))
     if (after := (yield from trial.stored_other_than(before, job))) != before:
         problem = "what was finished already is done again by its webhook"
-        stored = f"{shown(before)}, then {shown(after)}"
+        stored = f"{shown(before)}\nthen {shown(after)}"
         raise trial.finding(problem, "2xx, and nothing done again", fal, mend, stored=stored)
     broken = yield from trial.job("content_policy_violation")
     yield from trial.call(reconcile)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypedDict, TypeVar, cast
 
-from falkit_contract import BadArgument
+from falkit_contract import BadArgument, Finding
 from falkit_contract.webhooks._reaching import Answer, Handler, handler_of
 from falkit_contract.webhooks._sent import (
     ENDPOINT,
@@ -49,7 +49,7 @@ class Options(TypedDict, total=False):
 _NAMES = tuple(Options.__annotations__)
 
 
-class WebhookFinding(AssertionError):
+class WebhookFinding(Finding):
     """A handler does with a delivery what it shouldn't; the message says what, and how to mend it.
 
     `case` is the case's id, `problem` what is wrong in one line, `curl` the command that sends the
@@ -58,13 +58,10 @@ class WebhookFinding(AssertionError):
 
     def __init__(self, case: str, problem: str, lines: Mapping[str, str], curl: str) -> None:
         self.case = case
-        self.problem = problem
         self.curl = curl
         # Whether it would also come of a handler that takes no delivery at all.
         self.by_refusal = False
-        width = max(map(len, lines))
-        told = [f"  {name:<{width}}  {text}" for name, text in lines.items()]
-        super().__init__("\n".join([f"{case}: {problem}", *told, f"  {curl}"]))
+        super().__init__(case, problem, lines, curl)
 
 
 class NotJudged(Exception):
@@ -162,8 +159,7 @@ class Trial:
     ) -> WebhookFinding:
         """Return what is to be raised where a handler is wrong."""
         lines = {
-            "sent": "; ".join(what for what, _, _ in self._sent) or "nothing",
-            "answered": "; ".join(str(answer) for _, _, answer in self._sent) or "-",
+            "sent": "\n".join(f"{what}: {answer}" for what, _, answer in self._sent) or "nothing",
             **more,
             "wanted": wanted,
             "at fal": fal,
@@ -212,20 +208,19 @@ def shape(value: object, depth: int = _DEPTH) -> object:
         return value if depth else repr(value)
     if isinstance(value, Mapping):
         pairs = cast("Mapping[object, object]", value).items()
-        return "mapping", sorted((repr(key), shape(item, depth - 1)) for key, item in pairs)
+        return {str(key): shape(item, depth - 1) for key, item in pairs}
     if isinstance(value, list | tuple):
-        return "list", [shape(item, depth - 1) for item in cast("list[object]", value)]
+        return [shape(item, depth - 1) for item in cast("list[object]", value)]
     if isinstance(value, set | frozenset):
-        return "set", sorted(repr(item) for item in cast("set[object]", value))
+        return sorted(repr(item) for item in cast("set[object]", value))
     if is_dataclass(value) and not isinstance(value, type):
-        named = {one.name: getattr(value, one.name) for one in fields(value)}
-        return type(value).__name__, shape(named, depth - 1)
+        return shape({one.name: getattr(value, one.name) for one in fields(value)}, depth)
     public = {
         name: item
         for name, item in getattr(value, "__dict__", {}).items()
         if not name.startswith("_")
     }
-    return (type(value).__name__, shape(public, depth - 1)) if public else repr(value)
+    return shape(public, depth) if public else repr(value)
 
 
 def shown(form: object) -> str:
