@@ -99,7 +99,7 @@ class CrashStep:
 
     def check(
         self,
-        command: Sequence[str] | str,
+        command: Sequence[str | os.PathLike[str]] | str,
         *,
         stored: Callable[[], object] | None = None,
         submits: int = 1,
@@ -122,7 +122,8 @@ class CrashStep:
         ContractError if it can't be tried.
         """
         __tracebackhide__ = True
-        words = shlex.split(command) if isinstance(command, str) else [*command]
+        given = shlex.split(command) if isinstance(command, str) else command
+        words = [os.fspath(word) for word in given]
         if not words:
             raise BadArgument("command", command, "give the words of a command")
         if not hasattr(signal, "SIGKILL"):

@@ -85,6 +85,8 @@ class StandIn:
         self.older_key: int = published[0]
         # Never published, so that nobody can have signed with it but a stranger.
         self.strange_key = 0
+        # How often a key was rotated.
+        self.rotations = 0
 
     @property
     def jwks_url(self) -> str:
@@ -124,6 +126,7 @@ class StandIn:
 
     def rotate(self) -> int:
         """Have the mock publish a new key; return its number."""
+        self.rotations += 1
         reply = self._ask("POST", f"{self.base}/__falkit/webhooks/rotate")
         keys: list[dict[str, int]] = reply.json()["keys"]
         return next(key["number"] for key in keys if key["signs"])
