@@ -1,12 +1,14 @@
 """fal's webhooks against your own handler: each thing that can go wrong with them as a case.
 
-import pytest
-from backend import app, videos
-from falkit_contract.webhooks import webhook_cases
+One test is enough:
 
-@pytest.mark.parametrize("case", webhook_cases)
-def test_fal_webhook(case):
-    case.check(app, "/fal", stored=videos.get)
+    import pytest
+    from backend import app, videos
+    from falkit_contract.webhooks import webhook_cases
+
+    @pytest.mark.parametrize("case", webhook_cases)
+    def test_fal_webhook(case):
+        case.check(app, "/fal", stored=videos.get)
 """
 
 from __future__ import annotations

@@ -22,8 +22,9 @@ from falkit_contract.webhooks._sent import Sent
 
 # Seconds that a receiver has to answer (wire.md §5.3).
 PATIENCE = 15.0
-# Where an application is taken to be served, in the URLs that it sees and that are shown.
-_HERE = "http://localhost:8000"
+# Where an application is taken to be served in what is shown, and the host that it is told: the one
+# that Django's tests allow, and Starlette's client sends.
+_HERE, _HOST = "http://localhost:8000", "testserver"
 Scope = dict[str, Any]
 
 
@@ -43,7 +44,8 @@ class Answer:
         said = [str(self.status) if self.status is not None else "nothing"]
         said += [f"after it raised {self.error}"] if self.error and self.status else []
         said += [f"({self.error})"] if self.error and not self.status else []
-        said += [f"({self.body[:120]!r})"] if self.body and not self.error else []
+        text = " ".join(self.body.split())
+        said += [f"({text[:120]!r})"] if text and not self.error else []
         return " ".join(said)
 
 
@@ -53,6 +55,7 @@ class Handler:
     def __init__(self, url: str) -> None:
         self.url = url
         self.parts: SplitResult = urlsplit(url)
+        self.host = _HOST if url.startswith(_HERE) else self.parts.netloc
 
     @property
     def here(self) -> bool:
@@ -167,11 +170,11 @@ class Wsgi(Handler):
             "SCRIPT_NAME": "",
             "PATH_INFO": unquote(self.parts.path or "/"),
             "QUERY_STRING": self.parts.query,
-            "SERVER_NAME": self.parts.hostname,
+            "SERVER_NAME": self.host.partition(":")[0],
             "SERVER_PORT": str(self.parts.port or 80),
             "SERVER_PROTOCOL": "HTTP/1.1",
             "REMOTE_ADDR": "127.0.0.1",
-            "HTTP_HOST": self.parts.netloc,
+            "HTTP_HOST": self.host,
             "CONTENT_TYPE": heads.pop("HTTP_CONTENT_TYPE", ""),
             "CONTENT_LENGTH": str(len(sent.body)),
             "wsgi.version": (1, 0),
@@ -213,7 +216,7 @@ class Asgi(Handler):
 
     async def post_async(self, sent: Sent) -> Answer:
         heads = {name.lower(): text for name, text in sent.headers.items()}
-        heads |= {"host": self.parts.netloc, "content-length": str(len(sent.body))}
+        heads |= {"host": self.host, "content-length": str(len(sent.body))}
         scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -226,7 +229,7 @@ class Asgi(Handler):
             "root_path": "",
             "headers": [(name.encode(), text.encode("latin-1")) for name, text in heads.items()],
             "client": ("127.0.0.1", 50_000),
-            "server": (self.parts.hostname, self.parts.port or 80),
+            "server": (self.host.partition(":")[0], self.parts.port or 80),
             "state": {**self._state},
         }
         unread, ended = [sent.body], anyio.Event()

@@ -104,4 +104,4 @@ def test_a_worker_that_never_ends_after_the_restart_is_told(tmp_path: Path) -> N
     (tmp_path / "worker.py").write_text(f"{AFTER_A_CRASH} and threading.Event().wait()\n{PLAIN}")
     command, stored = [sys.executable, "worker.py"], (tmp_path / "clip.mp4").exists
     with pytest.raises(CrashFinding, match="it doesn't come to its end after the restart"):
-        STEPS["replied"].check(command, cwd=tmp_path, stored=stored, timeout=3.0, egress="block")
+        STEPS["replied"].check(command, cwd=tmp_path, stored=stored, timeout=8.0, egress="block")
