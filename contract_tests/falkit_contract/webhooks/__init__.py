@@ -32,8 +32,9 @@ from falkit_contract.webhooks._trial import (
     Flow,
     NotJudged,
     Options,
-    Pause,
+    Step,
     Trial,
+    Twice,
     WebhookFinding,
     awaitable,
     called,
@@ -83,6 +84,8 @@ class WebhookCase:
                 if isinstance(step, Deliver):
                     with _later(step.later):
                         answer = door.post(step.sent)
+                elif isinstance(step, Twice):
+                    answer = door.twice(step.sent)
                 elif isinstance(step, Ask):
                     answer = called(step)
                     if (waits := awaitable(answer)) is not None:
@@ -107,6 +110,8 @@ class WebhookCase:
                 if isinstance(step, Deliver):
                     with _later(step.later):
                         answer = await trial.handler.post_async(step.sent)
+                elif isinstance(step, Twice):
+                    answer = await trial.handler.twice_async(step.sent)
                 elif isinstance(step, Ask):
                     answer = called(step)
                     if (waits := awaitable(answer)) is not None:
@@ -123,7 +128,7 @@ class WebhookCase:
             raise
 
 
-def _next(flow: Flow[None], answer: object) -> Deliver | Ask | Pause | None:
+def _next(flow: Flow[None], answer: object) -> Step | None:
     """Return a flow's next step, given what came of the last one; None at its end."""
     __tracebackhide__ = True
     try:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
-from falkit_contract.webhooks._reaching import Answer
-from falkit_contract.webhooks._sent import Job, Sent, forgotten, rewritten, without_error
-from falkit_contract.webhooks._trial import Flow, NotJudged, Trial, shown
+from falkit_contract.webhooks._sent import Job, forgotten, without_error
+from falkit_contract.webhooks._trial import NOT_AGAIN, Flow, NotJudged, Trial, shown
+from falkit_contract.webhooks._verifying import (
+    forged,
+    reserialised,
+    rotated_key,
+    stale,
+    takes_rewritten,
+    tampered,
+    verifies_rewritten,
+)
 
 Steps = Callable[[Trial], Flow[None]]
-# Seconds by which a stale delivery is off, as those of the mock's fault, and by which keys are old.
-_STALE = 600.0
-_A_DAY = 86_400.0 + 60.0
-_NOT_AGAIN = "what isn't answered 2xx is sent again, for two hours"
-_VERIFY = "verify before anything else (falkit_client.webhooks.verify, docs/webhooks.md)"
 
 
 def error_null(trial: Trial) -> Flow[None]:
@@ -31,7 +35,7 @@ def error_null(trial: Trial) -> Flow[None]:
             "an output is acknowledged and not stored",
             "2xx, and the output stored",
             "a webhook that was acknowledged isn't sent again",
-            f"store it before you answer, or give wait= if it is done later{_unknown(trial)}",
+            f"store it before you answer, or give wait= if it is done later{trial.unknown}",
             stored="nothing",
         )
     if (yield from trial.failed(job)) is not None:
@@ -49,10 +53,10 @@ def _error_null_is_an_error(trial: Trial) -> Exception:
 
 def _why_refused(trial: Trial, job: Job, fetched: int) -> Flow[Exception]:
     """Find out why a delivery as fal sends it isn't taken."""
-    wanted, fal = "2xx", _NOT_AGAIN
+    wanted, fal = "2xx", NOT_AGAIN
     plain = job.body()
-    if (yield from _verifies_rewritten(trial, job)):
-        return _rewritten(trial)
+    if (yield from verifies_rewritten(trial, job)):
+        return takes_rewritten(trial)
     sent = trial.mock.sign(job, without_error(plain))
     if (yield from trial.deliver("the same without `error`", sent)).ok:
         return _error_null_is_an_error(trial)
@@ -63,13 +67,8 @@ def _why_refused(trial: Trial, job: Job, fetched: int) -> Flow[Exception]:
         "a delivery as fal sends it is refused",
         wanted,
         fal,
-        f"the body must be verified raw, as it came; {keys}{_unknown(trial)}",
+        f"the body must be verified raw, as it came; {keys}{trial.unknown}",
     )
-
-
-def _unknown(trial: Trial) -> str:
-    hint = "; if it takes only jobs that it knows, give submitted="
-    return "" if trial.given.get("submitted") else hint
 
 
 def error_payload(trial: Trial) -> Flow[None]:
@@ -78,7 +77,7 @@ def error_payload(trial: Trial) -> Flow[None]:
     mend = 'look at status before payload: with "ERROR", payload is the error\'s body'
     fal = "a job that failed has a webhook like any other (docs/wire.md §5.1)"
     if not answer.ok:
-        raise trial.refusal("an error is not acknowledged", "2xx", f"{fal}; {_NOT_AGAIN}", mend)
+        raise trial.refusal("an error is not acknowledged", "2xx", f"{fal}; {NOT_AGAIN}", mend)
     if (form := (yield from trial.stored(job))) is not None:
         raise trial.finding(
             "an error is stored as an output", "no output", fal, mend, stored=shown(form)
@@ -95,12 +94,12 @@ def payload_null(trial: Trial) -> Flow[None]:
     done = yield from trial.job()
     sent = trial.mock.sign(done, done.not_json(200))
     if not (yield from trial.deliver("OK, with `payload: null`", sent)).ok:
-        raise trial.refusal("`payload: null` is not taken", "2xx", f"{fal}; {_NOT_AGAIN}", mend)
+        raise trial.refusal("`payload: null` is not taken", "2xx", f"{fal}; {NOT_AGAIN}", mend)
     broken = yield from trial.job()
     sent = trial.mock.sign(broken, broken.not_json(404))
     if not (yield from trial.deliver("ERROR, with `payload: null`", sent)).ok:
         problem = "an error with `payload: null` is not taken"
-        raise trial.refusal(problem, "2xx", f"{fal}; {_NOT_AGAIN}", mend)
+        raise trial.refusal(problem, "2xx", f"{fal}; {NOT_AGAIN}", mend)
     if (form := (yield from trial.stored(broken))) is not None:
         problem = "an error with `payload: null` is stored as an output"
         raise trial.finding(problem, "no output", fal, mend, stored=shown(form))
@@ -109,7 +108,7 @@ def payload_null(trial: Trial) -> Flow[None]:
 def duplicate(trial: Trial) -> Flow[None]:
     job = yield from trial.job()
     sent = trial.mock.sign(job)
-    yield from _good(trial, job, "an output", sent)
+    yield from trial.good(job, "an output", sent)
     before = yield from trial.stored(job)
     fal = "the same webhook may come more than once (docs/wire.md §5.3)"
     mend = "keep the request ids that are done, written together with the work; answer 200 to these"
@@ -120,7 +119,7 @@ def duplicate(trial: Trial) -> Flow[None]:
         answer = yield from trial.deliver(what, again)
         if not answer.ok:
             problem = "a repetition is not acknowledged"
-            raise trial.finding(problem, "2xx each time", f"{fal}; {_NOT_AGAIN}", mend)
+            raise trial.finding(problem, "2xx each time", f"{fal}; {NOT_AGAIN}", mend)
         if (after := (yield from trial.stored_other_than(before, job))) != before:
             raise trial.finding(
                 "a repetition is acted on",
@@ -129,6 +128,27 @@ def duplicate(trial: Trial) -> Flow[None]:
                 mend,
                 stored=f"{shown(before)}\nthen {shown(after)}",
             )
+
+
+def at_once(trial: Trial) -> Flow[None]:
+    alone, job = (yield from trial.job()), (yield from trial.job())
+    yield from trial.good(alone, "an output", trial.mock.sign(alone))
+    done = yield from trial.stored(alone)
+    fal = "the same webhook may come more than once (docs/wire.md §5.3), at the same time as well"
+    mend = "let the database decide: a unique request id, inserted before the work is done"
+    answers = yield from trial.twice("one of two at the same time", trial.mock.sign(job))
+    if not any(answer.ok for answer in answers):
+        problem = "of two that come at the same time neither is taken"
+        raise trial.refusal(problem, "2xx for one of them", fal, mend)
+    form = yield from trial.stored(job)
+    if _count(form) > _count(done):
+        problem = "two that come at the same time are both acted on"
+        raise trial.finding(problem, "nothing done twice", fal, mend, stored=shown(form))
+
+
+def _count(form: object) -> int:
+    """Return how much was done, as far as a list tells: a number may also be the id of a row."""
+    return len(cast("list[object]", form)) if isinstance(form, list) else 0
 
 
 def out_of_order(trial: Trial) -> Flow[None]:
@@ -141,9 +161,9 @@ def out_of_order(trial: Trial) -> Flow[None]:
     if answer.ok and (form := (yield from trial.stored(first))) is not None:
         problem = "the output of a later job is stored for an earlier one"
         raise trial.finding(problem, "each for its own job", fal, mend, stored=shown(form))
-    yield from _taken(trial, second, answer)
+    yield from trial.taken(second, answer)
     before = yield from trial.stored(second)
-    yield from _good(trial, first, "then that of the first", trial.mock.sign(first))
+    yield from trial.good(first, "then that of the first", trial.mock.sign(first))
     after = (yield from trial.stored(first)), (yield from trial.stored(second))
     if not trial.given.get("stored"):
         return
@@ -184,7 +204,7 @@ def lost(trial: Trial) -> Flow[None]:
     if before is None:
         problem = "a job whose webhook never came is not found"
         raise trial.finding(problem, "its output stored", fal, mend, stored="nothing")
-    yield from _good(trial, job, "the webhook, after all", trial.mock.sign(job))
+    yield from trial.good(job, "the webhook, after all", trial.mock.sign(job))
     if (after := (yield from trial.stored_other_than(before, job))) != before:
         problem = "what was finished already is done again by its webhook"
         stored = f"{shown(before)}\nthen {shown(after)}"
@@ -221,154 +241,12 @@ def before_reply(trial: Trial) -> Flow[None]:
         raise trial.refusal(problem, wanted, fal, mend, stored="nothing")
 
 
-def tampered(trial: Trial) -> Flow[None]:
-    job, other = (yield from trial.job()), (yield from trial.job())
-    good = trial.mock.sign(job)
-    changed = Sent(good.headers, good.body[:-1] + b', "tampered": true}')
-    moved = {**good.headers, "X-Fal-Webhook-Request-Id": other.request_id}
-    fal = "the signature is over the headers and the raw body (docs/wire.md §5.2)"
-    yield from _forged(trial, "a body that was changed after it was signed", changed, job, fal)
-    yield from _forged(trial, "the headers of another job", Sent(moved, good.body), other, fal)
-    yield from _still_good(trial, job)
-
-
-def forged(trial: Trial) -> Flow[None]:
-    job = yield from trial.job()
-    good = trial.mock.sign(job)
-    bare = {name: text for name, text in good.headers.items() if not name.startswith("X-Fal-")}
-    fal = "everybody can call a public URL; fal signs, by a key that it publishes"
-    yield from _forged(trial, "without a signature", Sent(bare, good.body), job, fal)
-    strange = trial.mock.sign(job, key=trial.mock.strange_key)
-    yield from _forged(trial, "signed with a key that isn't published", strange, job, fal)
-    yield from _still_good(trial, job)
-
-
-def stale(trial: Trial) -> Flow[None]:
-    job = yield from trial.job()
-    fal = "300 s are allowed, either way (docs/wire.md §5.2)"
-    mend = "compare X-Fal-Webhook-Timestamp with the time; falkit_client.webhooks.verify does"
-    for what, ago in (("signed 600 s ago", _STALE), ("signed 600 s from now", -_STALE)):
-        yield from _forged(trial, what, trial.mock.sign(job, ago=ago), job, fal, mend)
-    yield from _still_good(trial, job)
-
-
-def reserialised(trial: Trial) -> Flow[None]:
-    job = yield from trial.job()
-    good = trial.mock.sign(job)
-    answer = yield from _bad(
-        trial, "other bytes of the same JSON", Sent(good.headers, rewritten(good.body))
-    )
-    if answer.ok or (yield from _verifies_rewritten(trial, job)):
-        raise _rewritten(trial)
-    yield from _still_good(trial, job)
-
-
-def _verifies_rewritten(trial: Trial, job: Job) -> Flow[bool]:
-    """Tell whether a handler takes what is signed as JavaScript would write it again."""
-    plain = job.body()
-    headers = trial.mock.sign(job, rewritten(plain)).headers
-    sent = Sent(headers, plain)
-    return (yield from trial.deliver("signed over other bytes of the same JSON", sent)).ok
-
-
-def _rewritten(trial: Trial) -> Exception:
-    return trial.finding(
-        "it verifies JSON that it has written again, or nothing at all",
-        "4xx: these bytes are not the signed ones",
-        "the signature is over the bytes; its JSON has spaces and sorted keys (docs/wire.md §5.1)",
-        "verify the raw body (`await request.body()`, `request.get_data()`), then parse it",
-    )
-
-
-def rotated_key(trial: Trial) -> Flow[None]:
-    fal = "any of the published keys may sign, and they are kept for a day at most"
-    job = yield from trial.job()
-    yield from _good(trial, job, "an output", trial.mock.sign(job))
-    job = yield from trial.job()
-    sent = trial.mock.sign(job, key=trial.mock.older_key)
-    if not (yield from trial.deliver("signed with the other published key", sent)).ok:
-        mend = "try each key of the list, not the first alone"
-        raise trial.refusal("only one of the published keys is tried", "2xx", fal, mend)
-    key, job = trial.mock.rotate(), (yield from trial.job())
-    sent = trial.mock.sign(job, key=key)
-    if (yield from trial.deliver("signed with a new key", sent)).ok:
-        return
-    # What keeps keys for a day, as fal allows, takes it once that is over.
-    expire = trial.given.get("expire")
-    if expire is not None:
-        yield from trial.call(expire)
-    elif not trial.handler.here:
-        raise NotJudged("it keeps fal's keys, as is allowed for a day: give expire= to empty that")
-    # One more for each time: a handler that was tried before got its keys a day from now.
-    later = _A_DAY * trial.mock.rotations
-    sent = trial.mock.sign(job, ago=-later, key=key)
-    if (yield from trial.deliver("a day later", sent, later)).ok:
-        return
-    sent = trial.mock.sign(job, key=key)
-    if (yield from trial.deliver("a day later, signed by another clock", sent)).ok:
-        return
-    mend = "fetch the keys again after a day, or when none fits, and not twice in a minute"
-    if expire is None:
-        mend += "; if it does by another clock than time.time(), give expire="
-    raise trial.refusal("a new key of fal's is never believed", "2xx, a day later", fal, mend)
-
-
-def _good(trial: Trial, job: Job, what: str, sent: Sent) -> Flow[None]:
-    """Deliver what has to be taken, and stored, in any case."""
-    yield from _taken(trial, job, (yield from trial.deliver(what, sent)))
-
-
-def _taken(trial: Trial, job: Job, answer: Answer) -> Flow[None]:
-    wanted, mend = "2xx, and the output stored", f"take it{_unknown(trial)}"
-    if not answer.ok:
-        raise trial.refusal("a good delivery is refused", wanted, _NOT_AGAIN, mend)
-    if trial.given.get("stored") and (yield from trial.stored(job)) is None:
-        problem = "an output is acknowledged and not stored"
-        raise trial.refusal(problem, wanted, "it isn't sent again", mend, stored="nothing")
-
-
-def _bad(trial: Trial, what: str, sent: Sent) -> Flow[Answer]:
-    """Deliver what has to be refused; raise where it is answered neither 2xx nor 4xx."""
-    answer = yield from trial.deliver(what, sent)
-    if not answer.ok and not (answer.status and 400 <= answer.status < 500):
-        raise trial.refusal(
-            "it breaks on what isn't fal's",
-            "4xx, and nothing done",
-            "anybody may send anything to a public URL",
-            f"{_VERIFY}, and answer 4xx where that fails",
-        )
-    return answer
-
-
-def _forged(
-    trial: Trial, what: str, sent: Sent, job: Job, fal: str, mend: str = _VERIFY
-) -> Flow[None]:
-    answer = yield from _bad(trial, what, sent)
-    if answer.ok:
-        raise trial.finding(f"it is taken: {what}", "4xx, and nothing done", fal, mend)
-    if (form := (yield from trial.stored_other_than(None, job))) is not None:
-        problem = "it is refused, and acted on all the same"
-        raise trial.finding(problem, "4xx, and nothing done", fal, mend, stored=shown(form))
-
-
-def _still_good(trial: Trial, job: Job) -> Flow[None]:
-    """Have what was refused not stand in the way of what fal sends."""
-    answer = yield from trial.deliver("then fal's own", trial.mock.sign(job))
-    stored = (yield from trial.stored(job)) if answer.ok else None
-    if not answer.ok or (trial.given.get("stored") and stored is None):
-        raise trial.refusal(
-            "what a stranger sent keeps fal's own from being taken",
-            "2xx, and the output stored",
-            "a delivery is known to be fal's only once it is verified",
-            "note a request id as done after it is verified, not before",
-        )
-
-
 CASES: dict[str, tuple[str, Steps]] = {
     "error-null": ("an output, with `error: null` as fal writes it", error_null),
     "error-payload": ("a job that failed: ERROR, and the error's body as payload", error_payload),
     "payload-null": ("an output, or an error, that isn't JSON", payload_null),
     "duplicate": ("the same webhook again, and signed anew", duplicate),
+    "at-once": ("the same webhook twice at the same time", at_once),
     "out-of-order": ("the second of two jobs first", out_of_order),
     "late": ("two hours after the submit", late),
     "lost": ("never", lost),

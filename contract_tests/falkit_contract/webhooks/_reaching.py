@@ -65,7 +65,7 @@ class Handler:
     @contextmanager
     def open(self) -> Generator[Door]:
         """Yield what calls it, from a test that doesn't run on an event loop."""
-        yield Door(self.post, _run)
+        yield Door(self.post, self.twice, _run)
 
     @abstractmethod
     def post(self, sent: Sent) -> Answer:
@@ -75,12 +75,29 @@ class Handler:
         """Deliver from an event loop, which isn't held up."""
         return await anyio.to_thread.run_sync(self.post, sent)
 
+    def twice(self, sent: Sent) -> list[Answer]:
+        """Deliver the same twice at the same time, as far as the handler can be called so."""
+        return anyio.run(self.twice_async, sent)
+
+    async def twice_async(self, sent: Sent) -> list[Answer]:
+        """As twice(), from an event loop."""
+        answers: list[Answer] = []
+
+        async def post() -> None:
+            answers.append(await self.post_async(sent))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(post)
+            group.start_soon(post)
+        return answers
+
 
 @dataclass(frozen=True, slots=True)
 class Door:
     """How a handler is called, and how what a function of the team's returns is awaited."""
 
     post: Callable[[Sent], Answer]
+    twice: Callable[[Sent], list[Answer]]
     wait: Callable[[Awaitable[object]], object]
 
 
@@ -126,7 +143,7 @@ class Remote(Handler):
     @contextmanager
     def open(self) -> Generator[Door]:
         with self._http:
-            yield Door(self.post, _run)
+            yield Door(self.post, self.twice, _run)
 
     def post(self, sent: Sent) -> Answer:
         try:
@@ -160,6 +177,13 @@ class Wsgi(Handler):
         except Exception as error:
             return Answer(500, error=_told(error))
         return Answer(status[0] if status else 500, _text(body.getvalue()))
+
+    def twice(self, sent: Sent) -> list[Answer]:
+        # One after the other, since what it has open may belong to the thread of the test.
+        return [self.post(sent), self.post(sent)]
+
+    async def twice_async(self, sent: Sent) -> list[Answer]:
+        return await anyio.to_thread.run_sync(self.twice, sent)
 
     def _environ(self, sent: Sent) -> dict[str, Any]:
         heads = {
@@ -206,6 +230,7 @@ class Asgi(Handler):
             try:
                 yield Door(
                     lambda sent: portal.call(self.post_async, sent),
+                    lambda sent: portal.call(self.twice_async, sent),
                     lambda result: portal.call(_awaited, result),
                 )
             finally:

@@ -25,6 +25,7 @@ _BETWEEN_LOOKS = 0.02
 # How deep the objects are looked into that a probe returns.
 _DEPTH = 12
 _T = TypeVar("_T")
+NOT_AGAIN = "what isn't answered 2xx is sent again, for two hours"
 Probe = Callable[[str], object]
 
 
@@ -77,6 +78,13 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class Twice:
+    """Have the handler receive this twice at the same time."""
+
+    sent: Sent
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Call a function of the team's."""
 
@@ -91,7 +99,8 @@ class Pause:
     seconds: float
 
 
-Flow = Generator[Deliver | Ask | Pause, Any, _T]
+Step = Deliver | Twice | Ask | Pause
+Flow = Generator[Step, Any, _T]
 
 
 class Trial:
@@ -134,6 +143,12 @@ class Trial:
         self._sent.append((what, sent, answer))
         return answer
 
+    def twice(self, what: str, sent: Sent) -> Flow[list[Answer]]:
+        """Deliver the same twice at once, and note both."""
+        answers: list[Answer] = yield Twice(sent)
+        self._sent += [(what, sent, answer) for answer in answers]
+        return answers
+
     def stored(self, job: Job) -> Flow[object]:
         """Return what is stored for a job, once there is something or the time to wait is over."""
         return (yield from self._seen("stored", job, lambda form: form is not None))
@@ -153,6 +168,25 @@ class Trial:
         return answer.ok and not (
             self.given.get("stored") and (yield from self.stored(job)) is None
         )
+
+    def good(self, job: Job, what: str, sent: Sent) -> Flow[None]:
+        """Deliver what has to be taken, and stored, in any case."""
+        yield from self.taken(job, (yield from self.deliver(what, sent)))
+
+    def taken(self, job: Job, answer: Answer) -> Flow[None]:
+        """Raise unless a good delivery was taken, and stored."""
+        wanted, mend = "2xx, and the output stored", f"take it{self.unknown}"
+        if not answer.ok:
+            raise self.refusal("a good delivery is refused", wanted, NOT_AGAIN, mend)
+        if self.given.get("stored") and (yield from self.stored(job)) is None:
+            problem = "an output is acknowledged and not stored"
+            raise self.refusal(problem, wanted, "it isn't sent again", mend, stored="nothing")
+
+    @property
+    def unknown(self) -> str:
+        """What to add to advice where a handler may not know the jobs."""
+        hint = "; if it takes only jobs that it knows, give submitted="
+        return "" if self.given.get("submitted") else hint
 
     def finding(
         self, problem: str, wanted: str, fal: str, mend: str, **more: str

@@ -88,7 +88,7 @@ def test_a_webhook_finding_looks_as_the_page_shows(webhooks: Path) -> None:
     )
     backend.write_text(backend.read_text().replace(right, wrong))
     said = outcome(webhooks, "test_fal_webhook.py")
-    assert "1 failed, 11 passed, 1 skipped" in said
+    assert "1 failed, 12 passed, 1 skipped" in said
     for line in shown(WEBHOOKS):
         assert line in said
 

@@ -68,6 +68,15 @@ def test_the_right_handler_passes(case: WebhookCase) -> None:
 # By case: what is written in the place of what, and what is then said.
 MISTAKES = {
     "duplicate": ("    seen.add(request_id)\n", "", "a repetition is acted on"),
+    "at-once": (
+        "    act(delivery)\n    return Response()\n",
+        "    if delivery['request_id'] in seen:\n        return Response()\n"
+        "    import asyncio\n\n"
+        "    await asyncio.sleep(0)\n"
+        "    seen.discard(delivery['request_id'])\n"
+        "    act(delivery)\n    return Response()\n",
+        "two that come at the same time are both acted on",
+    ),
     "stale": ("> 300", "> 30000", "it is taken: signed 600 s ago"),
     "rotated-key": (
         'if time.time() >= kept["until"]:',
@@ -138,7 +147,10 @@ NOT_JUDGED = "not judged, since a plain delivery isn't taken and stored either"
 ALSO = {
     "error-null": dict.fromkeys(CASES, NOT_JUDGED),
     "out-of-order": dict.fromkeys(CASES, NOT_JUDGED),
-    "duplicate": {"lost": "what was finished already is done again by its webhook"},
+    "duplicate": {
+        "at-once": "two that come at the same time are both acted on",
+        "lost": "what was finished already is done again by its webhook",
+    },
 }
 
 
