@@ -40,7 +40,8 @@ class Watched:
             url, authority = reached(listener), Authority.open()
             gateway = Gateway(listen("127.0.0.1", 0), url, Egress(self._egress), authority)
             around = {name: text for name, text in os.environ.items() if name not in _OF_KEYS}
-            self.environ = variables(gateway.url, authority, self._egress, around, KEY, url)
+            key = min(self._settings.api_keys, default=KEY)
+            self.environ = variables(gateway.url, authority, self._egress, around, key, url)
             self._server = stack.enter_context(
                 ServerThread(self._settings, listener, gateway, self._prepare)
             )
@@ -64,9 +65,10 @@ class Watched:
         """Return the jobs as they are."""
         return self._server.call(lambda: read_jobs(self._app.service, self._app.catalog))
 
-    def go_on(self) -> int:
-        """Have nothing go wrong any longer; return how many requests were answered so far."""
-        self._server.inside(self._app.service.rules.clear)
+    def go_on(self, rules: int) -> int:
+        """Remove the first so many rules; return how many requests were answered so far."""
+        book = self._app.service.rules
+        self._server.inside(lambda: [book.remove(state.id) for state in book.all()[:rules]])
         return len(self._answered)
 
     def seen(self, kind: Kind, status: int | None = None) -> bool:

@@ -88,6 +88,21 @@ def test_a_step_to_which_a_worker_never_comes_is_skipped(tmp_path: Path) -> None
         STEPS["downloading"].check(command, cwd=tmp_path, stored=stored, timing="0,0.1")
 
 
+def test_the_mock_has_settings_and_faults_of_the_tests_own(tmp_path: Path) -> None:
+    (tmp_path / "worker.py").write_text(WORKER)
+    command, stored = [sys.executable, "worker.py"], (tmp_path / "clip.mp4").exists
+    # It takes the first refusal for the job's end, in the first run as in the second.
+    with pytest.raises(CrashFinding, match="the result is lost: it is never stored"):
+        STEPS["before-submit"].check(
+            command,
+            cwd=tmp_path,
+            stored=stored,
+            egress="block",
+            timing="instant",
+            faults=["content_policy_violation"],
+        )
+
+
 def test_what_can_not_be_tried_is_told(tmp_path: Path) -> None:
     step = STEPS["polling"]
     with pytest.raises(ContractError, match=r"(?s)nothing: it ended with exit code 1.*no such key"):
@@ -96,6 +111,8 @@ def test_what_can_not_be_tried_is_told(tmp_path: Path) -> None:
         step.check("/no/such/program")
     with pytest.raises(ContractError, match="submits nothing: it did not end in time"):
         step.check("sleep 60", timeout=0.5)
+    with pytest.raises(ContractError, match="submits nothing: it ended with exit code 0"):
+        STEPS["finished"].check("true")
     with pytest.raises(BadArgument, match=r"^command is ''"):
         step.check("")
 
