@@ -197,8 +197,11 @@ def test_startup_errors_are_json_too() -> None:
     assert "no.such.host.invalid" in line["message"]
 
 
-def test_it_stops_with_its_stdin_where_it_is_told_to() -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_stops_with_its_stdin_where_it_is_told_to(workers: int, tmp_path: Path) -> None:
     command = [FALKIT, "serve", "--port", "0", "--stop-with-stdin"]
+    if workers > 1:
+        command += ["--workers", str(workers), "--state", str(tmp_path / "falkit.state")]
     pipe = subprocess.PIPE
     with started(command, stdin=pipe, stderr=pipe) as process:
         assert process.stdout is not None

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from falkit_mock.cli.options import SERVE_OPTIONS
 from falkit_mock.core.network import listen
 from node_package.installed import HERE, PAGE, blocks, environ, passed, run
 from processes import FALKIT, found
@@ -21,8 +20,6 @@ VITEST = BIN / "vitest" / "vitest.mjs"
 JEST = BIN / "jest" / "bin" / "jest.js"
 PLAYWRIGHT = BIN / "@playwright" / "test" / "cli.js"
 CHECKS = 10
-# Whether workers can share a mock.
-TENANTS = any("--tenants" in option.opts for option in SERVE_OPTIONS)
 
 
 class Counted:
@@ -66,7 +63,7 @@ def test_vitest_runs_forks_and_threads_on_one_mock(project: Path, counted: Count
     (project / "vitest.config.js").write_text(f"export default {json.dumps(config)}")
     printed = passed(run(project, VITEST, "run", "--maxWorkers=2", env=counted.environ))
     assert re.search(rf"Test Files +{5 + len(named)} passed", printed), printed
-    assert counted.times() == (1 if TENANTS else 9)
+    assert counted.times() == 1
 
 
 def test_jest_starts_one_mock_for_each_worker(project: Path, counted: Counted) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from falkit_mock.cli.config import config_of, in_file, use_config
-from falkit_mock.cli.lasting import EXPORT, IMPORT, KEEP, STATE
+from falkit_mock.cli.lasting import LASTING, WORKERS
+from falkit_mock.cli.tenants import TENANTS
 from falkit_mock.core import count, iso
 from falkit_mock.core.network import GATEWAY_PORT, PORT
 from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
@@ -90,7 +91,7 @@ _MOCK = (
     click.Option(
         ["--allow-private-inputs"],
         is_flag=True,
-        help="Fetch and check input URLs on this machine or network, which fal can't reach.",
+        help="Fetch and check input URLs of this machine or network, which fal can't reach.",
     ),
     click.Option(
         ["--media-host"],
@@ -206,10 +207,8 @@ _MOCK = (
         help="Read rules and defaults of these options from FILE.  [default: the nearest "
         "falkit.toml, or pyproject.toml with tool.falkit]",
     ),
-    STATE,
-    KEEP,
-    IMPORT,
-    EXPORT,
+    *LASTING,
+    *TENANTS,
     DOCUMENTS,
     AS_OF,
     click.Option(
@@ -257,6 +256,7 @@ SERVE_OPTIONS = (
         help="Port of the gateway; 0 takes a free one.",
     ),
     _EGRESS,
+    WORKERS,
     click.Option(
         ["--reload"],
         is_flag=True,
@@ -289,7 +289,7 @@ RUN_OPTIONS = (
 )
 
 
-# How the command line spells what is called otherwise in Settings.
+# What the command line spells otherwise than Settings.
 _SPELLED = {
     "api_keys": "api-key",
     "faults": "--fault",
@@ -344,8 +344,9 @@ def catalog_of(settings: Settings) -> Catalog:
 
 def clock_of(settings: Settings) -> SimulatedClock | None:
     """Return the clock that was chosen, None for the machine's."""
-    plain = settings.clock == "real" and settings.clock_start is None
-    return None if plain else settings.new_clock()
+    return (
+        settings.new_clock() if (settings.clock, settings.clock_start) != ("real", None) else None
+    )
 
 
 def note(
@@ -386,12 +387,10 @@ def clock_line(clock: Clock | None, elsewhere: str = "") -> str:
 
 def config_line() -> str:
     """Return the line that says which file was read, or nothing."""
-    config = config_of(click.get_current_context())
-    if config is None:
+    if (config := config_of(click.get_current_context())) is None:
         return ""
     number = len(config.rules) + len(config.outputs)
-    rules = f", with {count(number, 'rule')}" if number else ""
-    return f"settings from {config.shown}{rules}"
+    return f"settings from {config.shown}" + (f", with {count(number, 'rule')}" if number else "")
 
 
 def _mismatch(rule: Rule, catalog: Catalog) -> str:

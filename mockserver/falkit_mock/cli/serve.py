@@ -6,10 +6,10 @@ import errno
 import gc
 import json
 import os
+import signal
 import socket
 import sys
-import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from ipaddress import ip_address
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from falkit_mock.cli.config import in_file, seed_of_config
-from falkit_mock.cli.gateway import one_line
-from falkit_mock.cli.lasting import Carried, seed_line, store_of
+from falkit_mock.cli.lasting import Carried, seed_line, shared_store, store_of
 from falkit_mock.cli.options import (
     EPILOG,
     RUN_OPTIONS,
@@ -31,8 +30,10 @@ from falkit_mock.cli.options import (
     refusing,
     settings_of,
 )
+from falkit_mock.cli.stdin import STOP_WITH_STDIN, at_end_of_stdin
 from falkit_mock.core import count, reason
 from falkit_mock.core.network import GATEWAY_PORT, PORT, listen, reached
+from falkit_mock.waiting import WaitingRoom
 from falkit_spec.sources import VARIABLE
 
 if TYPE_CHECKING:
@@ -42,10 +43,12 @@ if TYPE_CHECKING:
     from falkit_mock.cli.console import Format, Level
     from falkit_mock.cli.reload import Reload
     from falkit_mock.cli.summary import Summary
+    from falkit_mock.cli.workers import Serve
     from falkit_mock.gateway import Policy
     from falkit_mock.gateway.environment import Child
     from falkit_mock.gateway.gateway import Gateway
-    from falkit_mock.service.service import Service
+    from falkit_mock.settings import Settings
+    from falkit_mock.store.link import Link
     from falkit_spec import JSON, Catalog
 
 
@@ -67,26 +70,17 @@ class _Serve(click.Command):
 
 
 _WIDTH = {"max_content_width": 100}
-# For who starts it, so it is in no file of settings.
-_STOP_WITH_STDIN = click.Option(
-    ["--stop-with-stdin"],
-    is_flag=True,
-    help="Stop once stdin ends, as it does when the program that holds its other end is gone.",
-)
+_SERVE = [*SERVE_OPTIONS, STOP_WITH_STDIN]
 
 
-@click.command(
-    cls=_Serve,
-    params=[*SERVE_OPTIONS, _STOP_WITH_STDIN],
-    epilog=EPILOG,
-    context_settings=_WIDTH,
-)
+@click.command(cls=_Serve, params=_SERVE, epilog=EPILOG, context_settings=_WIDTH)
 def serve(
     host: str,
     port: int,
     with_gateway: bool,
     gateway_port: int,
     egress: Policy,
+    workers: int,
     reload: bool,
     log_format: Format,
     quiet: bool,
@@ -98,58 +92,130 @@ def serve(
     The first line on stdout is JSON with the URLs; everything else goes to stderr.
     """
     settings = settings_of(chosen)
+    if workers > 1:
+        _check_workers(settings, {**chosen, "with_gateway": with_gateway})
     clock = clock_of(settings)
     note(config_line())
-    catalog = catalog_of(settings)
-    from falkit_mock.app import app_of
-    from falkit_mock.cli.console import ConsoleLog, log_errors
-    from falkit_mock.server import MockServer
-
     with ExitStack() as sockets:
         listener = sockets.enter_context(listening(host, port))
+        room = None
+        if workers == 1:
+            room = sockets.enter_context(WaitingRoom(listener))
+            room.why = "documents are being read"
+        catalog = catalog_of(settings)
+        from falkit_mock.assembly import app_of
+        from falkit_mock.server import MockServer
+
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
         made = _token_for(listener) if settings.control_token is None else None
         settings = settings.replace(control_token=settings.control_token or made)
         carried = Carried(chosen["source"], chosen["target"])
-        with refusing():
-            app = app_of(settings, catalog, clock=clock)
-        carried.attach(app)
-        seed_of_config().attach(app, url)
-        service = app.service
-        note(clock_line(service.clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
-        note(seed_line(service), "warning")
-        log_errors(log_format)
-        if not quiet:
-            service.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
-        if with_gateway:
-            gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
-            app.gateway = _gateway(gate, listener, egress)
-            app.gateway.egress.heard = service.events.emit
-        server = MockServer(
-            app,
-            service,
-            lambda: _announce(url, app, chosen["timing"], made),
-            app.gateway,
-        )
-        if stop_with_stdin:
-            threading.Thread(target=_at_end_of_stdin, args=[server.stop], daemon=True).start()
-        if reload:
-            sockets.enter_context(_reload(catalog, service))
-        # What is there by now stays, and jobs stay too: looking through them again and again is a
-        # tenth of a submit's time. Few at once, so that nobody waits for it.
-        gc.freeze()
-        gc.set_threshold(10_000, 3, 1000)
-        server.run(sockets=[listener])
-        carried.check()
+        if log_format == "json":
+            from falkit_mock.cli.console import log_errors
+
+            log_errors()
+        timing: str = chosen["timing"]
+        facts = {"timing": timing, "workers": workers}
+
+        def work(
+            listener: socket.socket,
+            link: Link | None = None,
+            tell: Callable[[dict[str, Any]], None] = lambda facts: None,
+        ) -> None:
+            """Answer on a socket until the end; as one of several workers if there is a link."""
+            if room is not None:
+                room.why = "its state is being read"
+            with refusing():
+                store = None if link is None else shared_store(settings, link)
+                # Tenants have clocks of their own.
+                time = None if settings.tenants else clock
+                app = app_of(settings, catalog, clock=time, store=store)
+            first = link is None or link.number == 1
+            if first:
+                carried.attach(app)
+            if seed := seed_of_config():
+                seed.attach(app, url)
+            service = app.service
+            if first:
+                note(clock_line(service.clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
+                note(seed_line(service), "warning")
+            if not quiet:
+                from falkit_mock.cli.console import ConsoleLog
+
+                log = ConsoleLog(log_format, clock=service.clock, keys=settings.tenants)
+                app.events.listeners.append(log)
+            if with_gateway:
+                gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
+                app.gateway = _gateway(gate, listener, egress)
+                app.gateway.egress.heard = app.events.emit
+
+            def answers() -> None:
+                if link is None:
+                    _announce(
+                        url, settings, catalog, facts, service.identity.seed, app.gateway, made
+                    )
+                else:
+                    link.watch_parent(server.stop)
+                    tell({"seed": service.identity.seed})
+
+            server = MockServer(app, service, answers, app.gateway, room)
+            if stop_with_stdin and link is None:
+                at_end_of_stdin(server.stop)
+            if reload:
+                sockets.enter_context(_reload(catalog, app))
+            # What is there by now stays, and jobs stay too: looking through them again and again
+            # is a tenth of a submit's time. Few at once, so that nobody waits for it.
+            gc.freeze()
+            gc.set_threshold(10_000, 3, 1000)
+            server.run(sockets=[listener])
+
+        if workers == 1:
+            work(listener)
+            carried.check()
+            return
+
+        def started(told: dict[str, Any]) -> None:
+            if stop_with_stdin:
+                at_end_of_stdin(lambda: os.kill(os.getpid(), signal.SIGTERM))
+            _announce(url, settings, catalog, facts, told["seed"], None, made)
+
+        sys.exit(_several(settings, listener, workers, work, started))
 
 
-def _reload(catalog: Catalog, service: Service) -> Reload:
+def _check_workers(settings: Settings, chosen: dict[str, Any]) -> None:
+    if sys.platform == "win32":
+        raise click.UsageError(in_file("workers: Windows can't copy a process; leave it out"))
+    # Lazy, here and below: most mocks are one process.
+    from falkit_mock.cli.workers import check_workers
+
+    check_workers(settings, chosen)
+
+
+def _several(
+    settings: Settings,
+    listener: socket.socket,
+    count: int,
+    work: Serve,
+    started: Callable[[dict[str, Any]], None],
+) -> int:
+    """Have several workers answer until the end; return the exit code."""
+    from falkit_mock.cli.workers import Workers, listening_too
+
+    listeners = listening_too(listener, count)
+    try:
+        return Workers(settings, listeners, work).run(started)
+    finally:
+        for other in listeners:
+            other.close()
+
+
+def _reload(catalog: Catalog, app: MockApp) -> Reload:
     from falkit_mock.cli.reload import Reload
     from falkit_mock.service.pins import Watch
 
     ctx = click.get_current_context()
-    pins = any(kept.rule.pin is not None for kept in service.rules.all())
+    pins = any(kept.rule.pin is not None for kept in app.service.rules.all())
     if not ctx.params["documents"] and not pins:
         fix = "give it folders or files with --documents or --output"
         raise click.UsageError(in_file(f"reload: there are no documents of yours to watch; {fix}"))
@@ -159,19 +225,22 @@ def _reload(catalog: Catalog, service: Service) -> Reload:
         with ctx.scope(cleanup=False):
             note(line, level, always=level == "warning")
 
-    return Reload(catalog, say, outputs=Watch(service.rules, service.pins).check)
+    watches: list[Watch] = []
+    app.attend(lambda one, key: watches.append(Watch(one.service.rules, one.service.pins)))
 
+    def outputs() -> tuple[list[str], list[str]]:
+        # What all tenants have is said once.
+        found = [watch.check() for watch in [*watches]]
+        changes = dict.fromkeys(line for lines, _ in found for line in lines)
+        problems = dict.fromkeys(line for _, lines in found for line in lines)
+        return [*changes], [*problems]
 
-def _at_end_of_stdin(act: Callable[[], None]) -> None:
-    # Without a stdin there is none that could end later.
-    with suppress(OSError):
-        while os.read(0, 4096):
-            pass
-    act()
+    return Reload(catalog, say, outputs=outputs)
 
 
 def _gateway(gate: socket.socket, mock: socket.socket, egress: Policy) -> Gateway:
     # Lazy: most mocks that serve have none.
+    from falkit_mock.cli.gateway import one_line
     from falkit_mock.gateway import Egress
     from falkit_mock.gateway.gateway import Gateway
 
@@ -186,15 +255,23 @@ def _token_for(listener: socket.socket) -> str | None:
     return token_urlsafe(24)
 
 
-def _announce(url: str, app: MockApp, timing: str, made_token: str | None) -> None:
+def _announce(
+    url: str,
+    settings: Settings,
+    catalog: Catalog,
+    facts: dict[str, Any],
+    seed: int,
+    gateway: Gateway | None,
+    made_token: str | None,
+) -> None:
     """Say that requests are answered: to programs on stdout, to people on stderr."""
-    service, gateway = app.service, app.gateway
+    timing, workers = facts["timing"], facts["workers"]
     ready: dict[str, JSON] = {
         "url": url,
         "fal_run": f"{url}/fal.run",
         "queue": f"{url}/queue.fal.run",
         "control": f"{url}/__falkit",
-        "seed": service.identity.seed,
+        "seed": seed,
         "pid": os.getpid(),
     }
     more = ""
@@ -208,14 +285,16 @@ def _announce(url: str, app: MockApp, timing: str, made_token: str | None) -> No
     if made_token is not None:
         more += f"\n    token of the control API    {made_token}"
     print(json.dumps(ready | token), flush=True)
-    number = len(service.settings.faults) + len(service.settings.outputs)
+    number = len(settings.faults) + len(settings.outputs)
     rules = f", {count(number, 'rule')}" if number else ""
-    date = f", as of {service.settings.as_of}" if service.settings.as_of else ""
-    own = f", {count(len(app.catalog.own), 'document')} of yours" if app.catalog.own else ""
+    date = f", as of {settings.as_of}" if settings.as_of else ""
+    own = f", {count(len(catalog.own), 'document')} of yours" if catalog.own else ""
+    processes = f", {workers} workers" if workers > 1 else ""
+    tenants = ", a mock for each key" if settings.tenants else ""
     title = f"falkit stands in for fal.ai at {url}"
     banner = f"""
   {title}
-  (timing {timing}, seed {service.identity.seed}{date}{own}{rules})
+  (timing {timing}, seed {seed}{date}{own}{rules}{processes}{tenants})
 
     in place of https://        {url}/queue.fal.run/…
     proxyUrl of @fal-ai/client  {url}/api/fal/proxy
@@ -273,6 +352,7 @@ def run(
     clock = clock_of(settings)
     note(config_line())
     catalog = catalog_of(settings)
+    from falkit_mock.cli.gateway import one_line
     from falkit_mock.gateway.environment import KEY, TOKEN, Child, variables
     from falkit_mock.mock import ServerThread
 
@@ -298,11 +378,12 @@ def run(
             from falkit_mock.cli.summary import Summary
 
             carried.attach(app)
-            seed.attach(app, url)
+            if seed is not None:
+                seed.attach(app, url)
             with ctx.scope(cleanup=False):
                 note(seed_line(app.service), "warning")
-            listeners = app.service.events.listeners
-            summaries.append(Summary(app.service, app.catalog, gateway))
+            listeners = app.events.listeners
+            summaries.append(Summary(app.service, app.catalog, gateway, app.services))
             listeners.append(summaries[0])
             if not quiet:
                 listeners.append(ConsoleLog(clock=app.service.clock, failures_only=not verbose))
@@ -313,7 +394,7 @@ def run(
                 mock,
                 gateway,
                 listen_to,
-                clock=clock,
+                clock=None if settings.tenants else clock,
                 catalog=catalog,
                 store=store_of(settings),
             )

@@ -22,9 +22,11 @@ from falkit_mock.core.settings import LAST_MOMENT
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rulebook import RuleState
-from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply, Stream
+from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
+from falkit_mock.hosts.stream_reply import Stream
 from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import Piece
+from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog
 
 # Seconds of one jump: ten years.
@@ -117,7 +119,7 @@ class StateControl:
         # Lazy, here and below: it imports what reads archives, and many mocks never do.
         from falkit_mock.service.state import reset_state
 
-        async with self._turn:
+        async with self._turn, turn(self._service.store):
             await reset_state(self._service, keep_rules=call.fields["keep_rules"])
         return self._summary()
 
@@ -152,7 +154,7 @@ class StateControl:
             async for chunk in call.request.stream():
                 await asyncio.to_thread(sink.write, chunk)
             piece = sink.keep()
-            async with self._turn:
+            async with self._turn, turn(self._service.store):
                 await restore_state(self._service, blobs.folder / piece.blob)
         except BadArchive as error:
             raise InvalidRequest(f"body: {error}; nothing has changed") from None
@@ -164,7 +166,7 @@ class StateControl:
 
     def _summary(self) -> AnyReply:
         service = self._service
-        jobs = len(service.store.jobs())
+        jobs = service.store.count()
         return answer(service, {"seed": service.identity.seed, "jobs": jobs})
 
 

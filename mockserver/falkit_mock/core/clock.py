@@ -12,6 +12,7 @@ from contextlib import (
     AbstractContextManager,
     asynccontextmanager,
     contextmanager,
+    nullcontext,
     suppress,
 )
 from itertools import count
@@ -27,19 +28,20 @@ class Notifier:
     """Wakes every waiter at each ring; a waiter takes its event before it looks."""
 
     def __init__(self) -> None:
-        self._event: asyncio.Event | None = None
+        # The event that the next ring sets; None while nobody has taken one.
+        self.waited_for: asyncio.Event | None = None
 
     def waiter(self) -> asyncio.Event:
         """Return the event that the next ring sets."""
-        if self._event is None:
-            self._event = asyncio.Event()
-        return self._event
+        if self.waited_for is None:
+            self.waited_for = asyncio.Event()
+        return self.waited_for
 
     def ring(self) -> None:
         """Wake all who took their event before now."""
-        if self._event is not None:
-            self._event.set()
-            self._event = None
+        if self.waited_for is not None:
+            self.waited_for.set()
+            self.waited_for = None
 
 
 class Timer:
@@ -109,6 +111,9 @@ class SimulatedClock:
 
     def __init__(self, start: float | None = None, *, running: bool = True) -> None:
         self.notifier = Notifier()
+        # In which a jump goes to the next moment, so that all that is due there is begun by whoever
+        # jumps, and not by another process that shares this time.
+        self.step: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         # Whether time passes by itself.
         self.running = running
         # While it runs: seconds ahead of the machine's clock. While it is paused: the moment.
@@ -160,6 +165,11 @@ class SimulatedClock:
             self._call_due()
         return timer
 
+    @property
+    def timers(self) -> int:
+        """How many moments are waited for, some that were cancelled among them."""
+        return len(self._timers)
+
     async def sleep_until(self, moment: float) -> None:
         if moment > self.now():
             woken = asyncio.Event()
@@ -203,10 +213,13 @@ class SimulatedClock:
         async with self._jump:
             return await self._move(self.now() + seconds)
 
-    def restore(self, moment: float, *, running: bool) -> None:
-        """Be at a moment, earlier or later, with nothing on the way: for a state read back."""
+    def restore(self, moment: float, *, running: bool, at: float | None = None) -> None:
+        """Be at a moment, earlier or later, with nothing on the way: for a state read back.
+
+        With `at` it was so when the machine's clock said that, and time has gone on if it runs.
+        """
         self.running = running
-        self._set(moment)
+        self._set(moment, at)
 
     async def _move(self, moment: float) -> int:
         met = 0
@@ -268,26 +281,31 @@ class SimulatedClock:
             self._alarm = loop.call_later(left, self._call_due)
 
     async def _jump_to(self, moment: float) -> None:
-        self._set(max(moment, self.now()))
+        async with self.step():
+            self._set(max(moment, self.now()))
+            await _some_turns()
         await self._settle()
 
-    def _set(self, moment: float) -> None:
-        self._offset, self._paused_at = moment - time.time(), moment
+    def _set(self, moment: float, at: float | None = None) -> None:
+        self._offset, self._paused_at = moment - (time.time() if at is None else at), moment
         self.notifier.ring()
         self._call_due(moment)
 
     async def _settle(self) -> None:
         """Let all who were woken do their work, as far as it needs no more time to pass."""
-        # Each turn lets a task that was woken take one step: look, begin, wait again.
-        for _ in range(8):
-            await asyncio.sleep(0)
+        await _some_turns()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.patience):
                 while self._at_work:
                     self._idle.clear()
                     await self._idle.wait()
-                    for _ in range(8):
-                        await asyncio.sleep(0)
+                    await _some_turns()
+
+
+async def _some_turns() -> None:
+    """Let tasks that were woken take some steps: look, begin, wait again."""
+    for _ in range(8):
+        await asyncio.sleep(0)
 
 
 class ManualClock(SimulatedClock):

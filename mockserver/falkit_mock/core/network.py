@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
+from collections.abc import Mapping
 from ipaddress import ip_address
 
 RUN = "fal.run"
@@ -65,12 +67,24 @@ def is_router(host: str) -> bool:
     return host.lower().rstrip(".") == ROUTER
 
 
+# What the paths of the control API begin with; and the probes, which tell whether the mock is up.
+CONTROL, PROBES = "/__falkit", ("/health", "/ready", "/metrics")
+
+
+def is_control(path: str, headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a request is for the control API, and not for a host of fal's."""
+    if path != CONTROL and not path.startswith(f"{CONTROL}/"):
+        return False
+    host = headers.get(b"host", b"").decode("latin-1").partition(":")[0]
+    return b"x-fal-target-url" not in headers and not is_fal(host)
+
+
 PORT = 4325
 GATEWAY_PORT = 4326
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; raise OSError.
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Return a listening socket, beside others of this user's if it is shared; raise OSError.
 
     Its protocol is named because asyncio switches Nagle's delay off only where it is.
     """
@@ -80,6 +94,8 @@ def listen(host: str, port: int) -> socket.socket:
         if os.name == "posix":
             # On Windows it would let two servers have the same port.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared and sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
         listener.listen(1024)
     except OSError:

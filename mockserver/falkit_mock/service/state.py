@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 import tarfile
 from collections.abc import AsyncGenerator, Iterable
@@ -104,12 +105,23 @@ class Contents:
     blobs: dict[str, Piece]
 
 
+class _Bounded(io.BufferedReader):
+    """Reads no more at once than there is, and allocates no more: heads announce any size."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = path.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(size if size is None else min(size, self._size))
+
+
 def read_archive(path: Path, blobs: Blobs) -> Contents:
     """Read an archive; blocks. Raise BadArchive, and leave nothing behind then."""
     parts: dict[str, bytes] = {}
     found: dict[str, Piece] = {}
     try:
-        with tarfile.open(path, "r:") as tar:
+        with _Bounded(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
                 if not member.isfile() or member.issparse():
                     raise BadArchive(f"has {member.name!r}, which isn't a plain file")
@@ -181,12 +193,23 @@ def _padding(size: int) -> int:
 RULES = "rules"
 
 
+async def interrupt(service: Service) -> None:
+    """Let go of everyone who waits, as close() does, and go on; webhooks are left alone."""
+    service.closing = True
+    service.outcomes.close()
+    service.clock.notifier.ring()
+    # Each turn lets a task that was woken take one step: look, and answer its caller.
+    for _ in range(20):
+        await asyncio.sleep(0)
+    service.closing = False
+
+
 async def reset_state(service: Service, *, keep_rules: bool) -> None:
     """Be as at the start, but for the time and the keys of webhooks; later ids are those again.
 
     Who still waits for a job is let go of, since it is no more.
     """
-    await service.interrupt()
+    await interrupt(service)
     old = all_pieces(service.store)
     service.store.clear()
     service.store.uploads.blobs.remove(old)
@@ -253,7 +276,7 @@ async def restore_state(service: Service, path: Path) -> None:
             check_facts(service, meta)
         except BadFacts as error:
             raise BadArchive(f"{META} {error}") from None
-        await service.interrupt()
+        await interrupt(service)
         old = all_pieces(service.store)
         service.store.take(copy, {name: piece.blob for name, piece in contents.blobs.items()})
     except BaseException as error:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -31,7 +31,7 @@ def sweep() -> None:
             continue
         if folder.name.startswith(_NEW) and young:
             continue
-        if (lock := _locked(folder)) is not None:
+        if (lock := locked(folder)) is not None:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
 
@@ -39,11 +39,11 @@ def sweep() -> None:
 def _new_folder() -> tuple[Path, int | None]:
     """Return a new folder under its own name, and the descriptor that locks it."""
     made = Path(tempfile.mkdtemp(prefix=_NEW))
-    lock = _locked(made)
+    lock = locked(made)
     return made.rename(made.with_name(made.name.replace(_NEW, _PREFIX))), lock
 
 
-def _locked(folder: Path) -> int | None:
+def locked(folder: Path) -> int | None:
     """Return a descriptor that locks a folder; None if another process does, or nobody can."""
     if sys.platform == "win32":
         return None
@@ -129,6 +129,8 @@ class Blobs:
     """
 
     def __init__(self) -> None:
+        # Raises what refuses one of so many bytes.
+        self.check_room: Callable[[int], object] = lambda size: None
         self._folder: Path | None = None
         self._lock: int | None = None
         self._held = 0

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from time import perf_counter
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 _log = logging.getLogger("falkit_mock")
@@ -31,6 +32,8 @@ class Changes(NamedTuple):
     again: Callable[[], None]
     # What was wrong with rows that can't be.
     wrong: list[Exception]
+    # Notes that it is written.
+    written: Callable[[], None]
 
 
 class Changing(Protocol):
@@ -46,25 +49,29 @@ class Changing(Protocol):
         ...
 
 
-class _Batch:
+class Batch:
     """What one commit is for."""
 
-    __slots__ = ("after", "again", "error", "jobs", "waiters")
+    __slots__ = ("after", "again", "began", "error", "jobs", "waiters", "written")
 
     def __init__(self) -> None:
         self.waiters: list[asyncio.Future[None]] = []
-        # What is done once it is on the disk, and what notes it as still to be written.
+        # What is done once it is on the disk, what notes that, and what notes it as still to be
+        # written.
         self.after: list[Callable[[], object]] = []
+        self.written: list[Callable[[], None]] = []
         self.again: list[Callable[[], None]] = []
         # The ids of jobs in it.
         self.jobs: Container[str | None] = ()
         # What was wrong with a row that had to be left out.
         self.error: Exception | None = None
+        # When its writing began.
+        self.began = 0.0
 
     def settle(self, error: OSError | None = None) -> None:
         """Let everyone go on who waits for it."""
         if error is None:
-            for action in self.after:
+            for action in (*self.written, *self.after):
                 action()
         if error is None and self.error is not None:
             error = OSError(errno.EINVAL, str(self.error))
@@ -91,13 +98,16 @@ class Journal:
         # Called before each write, to put what is kept outside of tables into one.
         self.gather: Callable[[], object] = lambda: None
         # What the next commit is for, and whether there is something; what is being committed.
-        self._next, self._planned = _Batch(), False
-        self._committing: _Batch | None = None
+        self._next, self._planned = Batch(), False
+        self._committing: Batch | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: ThreadPoolExecutor | None = None
-        self._held = self._failing = self._waiting = self._closed = False
-        # How many commits there were.
-        self.commits = 0
+        self._held = self._waiting = self._closed = False
+        # How many commits there were, and the seconds that they took in all.
+        self.commits, self.seconds = 0, 0.0
+        # Why nothing can be written at present, None while it can; and when that was last seen.
+        self.trouble: str | None = None
+        self._failed_at = 0.0
 
     def watch(self, table: Changing) -> None:
         """Write what changes of a table from now on."""
@@ -127,7 +137,7 @@ class Journal:
 
     def after(self, action: Callable[[], object]) -> None:
         """Do something once all that has changed by now is on the disk."""
-        if self._planned or self._held or self._committing is not None:
+        if self._planned or self._held or self._under_way():
             self._next.after.append(action)
             self.noted()
         else:
@@ -135,7 +145,7 @@ class Journal:
 
     def unsaved(self, request_id: str | None) -> bool:
         """Tell whether a job isn't on the disk as it is now."""
-        if self._committing is not None and request_id in self._committing.jobs:
+        if any(request_id in batch.jobs for batch in self._under_way()):
             return True
         return self._planned and self._jobs is not None and request_id in self._jobs.changed
 
@@ -144,7 +154,8 @@ class Journal:
         if not self._planned:
             # What is outside of the tables may have changed alone.
             self.gather()
-        batch = self._next if self._planned else self._committing
+        under_way = self._under_way()
+        batch = self._next if self._planned else under_way[-1] if under_way else None
         if batch is not None:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             batch.waiters.append(waiter)
@@ -176,6 +187,10 @@ class Journal:
             _log.error("state: the last changes can't be written (%s)", error)
         self._closed = True
 
+    def _under_way(self) -> Sequence[Batch]:
+        """Return what is being committed."""
+        return () if self._committing is None else (self._committing,)
+
     def _plan(self) -> None:
         self._planned = True
         try:
@@ -194,7 +209,7 @@ class Journal:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._undo(batch)
-            raise _as_os_error(error) from None
+            raise as_os_error(error) from None
         batch.settle()
 
     def _write(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -211,21 +226,23 @@ class Journal:
         done = loop.run_in_executor(self._thread, self._db.execute, "COMMIT")
         done.add_done_callback(lambda done: self._committed(loop, batch, done))
 
-    def _begin(self) -> _Batch:
+    def _begin(self) -> Batch:
         """Take what waits for the next commit."""
         self.gather()
-        batch, self._next, self._planned = self._next, _Batch(), False
+        batch, self._next, self._planned = self._next, Batch(), False
+        batch.began = perf_counter()
         if self._jobs is not None:
             batch.jobs = self._jobs.changed
         return batch
 
-    def _execute(self, batch: _Batch) -> None:
+    def _execute(self, batch: Batch) -> None:
         statements: list[Statement] = []
         for table in self._tables:
             if table.changed or table.emptied:
                 changes = table.take_changes()
                 statements += changes.statements
                 batch.again.append(changes.again)
+                batch.written.append(changes.written)
                 for error in changes.wrong:
                     batch.error = error
                     _log.error("state: a row of %s can't be kept: %r", table.name, error)
@@ -237,7 +254,7 @@ class Journal:
                 for row in rows:
                     self._execute_one(batch, sql, row)
 
-    def _execute_one(self, batch: _Batch, sql: str, row: Row) -> None:
+    def _execute_one(self, batch: Batch, sql: str, row: Row) -> None:
         try:
             self._db.execute(sql, row)
         except _ROW as error:
@@ -247,7 +264,7 @@ class Journal:
     def _committed(
         self,
         loop: asyncio.AbstractEventLoop,
-        batch: _Batch,
+        batch: Batch,
         done: asyncio.Future[sqlite3.Cursor],
     ) -> None:
         if not done.cancelled() and self._committing is batch:
@@ -259,16 +276,20 @@ class Journal:
         assert batch is not None, "it was under way"
         if error is None:
             self.commits += 1
-            self._failing = False
+            self.seconds += perf_counter() - batch.began
+            # What is small may find room where nothing else does.
+            if loop.time() >= self._failed_at + _AGAIN:
+                self.trouble = None
             batch.settle()
             if self._planned:
                 self._write(loop)
             return
-        if not self._failing:
+        if self.trouble is None:
             _log.error("state: can't be written (%s); trying again each second", error)
-        self._failing = True
+        self._failed_at = loop.time()
+        self.trouble = f"the state can't be written ({error})"
         self._undo(batch)
-        why = _as_os_error(error)
+        why = as_os_error(error)
         batch.settle(why)
         later, self._next.waiters = self._next.waiters, []
         self._planned = False
@@ -277,7 +298,7 @@ class Journal:
                 waiter.set_exception(why)
         loop.call_later(_AGAIN, self.noted)
 
-    def _undo(self, batch: _Batch) -> None:
+    def _undo(self, batch: Batch) -> None:
         """Have what a failed commit was for written by the next one."""
         with suppress(sqlite3.Error):
             if self._db.in_transaction:
@@ -301,7 +322,7 @@ class Journal:
             batch.settle()
 
 
-def _as_os_error(error: BaseException) -> OSError:
+def as_os_error(error: BaseException) -> OSError:
     """Return an error of sqlite's as one of the machine's."""
     code = errno.ENOSPC if "full" in str(error) else errno.EIO
     return OSError(code, os.strerror(code) if code == errno.ENOSPC else str(error))
