@@ -10,7 +10,7 @@ SDK := contract_tests/tests/clients/sdk
 PEERS := benchmarks/peers
 
 .PHONY: help demo test check format lint typecheck typecheck-here typecheck-windows typecheck-macos \
-	types catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
+	types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
 	seeds bench clean
 .DEFAULT_GOAL := help
 
@@ -31,6 +31,7 @@ check: lint typecheck-here ## format, lint and two strict type checkers
 	@echo "Installing falkit in .venv, once"
 	@$(PYTHON) -m venv .venv
 	@$(V)/python -m pip $(QUIET) install --editable . --constraint constraints.txt
+	@$(V)/python -m compileall -q $(SHIPPED)
 	@touch $@
 
 # The development tools; dependency groups need pip 25.1.
@@ -88,6 +89,9 @@ typecheck-windows typecheck-macos: .venv/.ready
 types: .venv/.ready ## generate the client's typed inputs and outputs of LTX-2 from the documents
 	$(V)/python scripts/build_types.py
 
+overlays: .venv/.ready ## write falkit's own overlays down as JSON, which is read sooner than YAML
+	$(V)/python scripts/build_overlays.py
+
 catalogue: .venv/.ready ## make the vendored documents from fal's: DOCS=a folder with one for each date
 	$(V)/python scripts/build_catalogue.py $(DOCS)
 
@@ -140,6 +144,7 @@ $(PEERS)/node_modules/.ready: $(PEERS)/package-lock.json | .venv/.ready
 
 bench: .venv/.ready $(PEERS)/node_modules/.ready ## speed beside bare Starlette, aimock and Prism; writes benchmarks/results.*
 	@scripts/tools.sh wrk redis-server
+	$(V)/python -m compileall -q $(SHIPPED)
 	$(V)/python -m benchmarks.run
 	$(V)/python -m benchmarks.webhooks
 	$(V)/python -m benchmarks.durable

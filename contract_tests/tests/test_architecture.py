@@ -30,7 +30,20 @@ ALLOWED: dict[str, set[str]] = {
 # The mock's folders and modules, ground first: each imports only what stands before it.
 ORDER = (
     *("core", "store", "faults", "outputs", "settings", "gateway", "webhooks", "service"),
-    *("hosts", "control", "upgrade", "connections", "server", "app", "mock", "cli"),
+    *(
+        "hosts",
+        "metrics",
+        "control",
+        "upgrade",
+        "waiting",
+        "connections",
+        "server",
+        "app",
+        "tenants",
+        "assembly",
+        "mock",
+        "cli",
+    ),
 )
 # What knows no HTTP: the service can be driven without a server.
 WITHOUT_HTTP = ("core", "store", "faults", "outputs", "webhooks", "service")

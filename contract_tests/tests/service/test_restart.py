@@ -17,6 +17,7 @@ from control.test_state import CLIENT, upload
 from falkit import Mock as PythonMock, Settings
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.settings import SettingsError
+from falkit_mock.store import journal
 from falkit_mock.store.durable import DurableStore
 from receiver import Receiver, Reply, receiving
 from serving import I2V_FAST, START, T2V, Mock, running
@@ -176,7 +177,11 @@ def test_a_direct_call_ends_with_its_mock(state: str) -> None:
         assert (listed["status"], listed["status_code"]) == ("COMPLETED", 499)
 
 
-def test_a_full_disk_is_507_and_nothing_accepted_is_lost(state: str, receiver: Receiver) -> None:
+def test_a_full_disk_is_507_and_nothing_accepted_is_lost(
+    state: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is tried again by itself is small, and may find room.
+    monkeypatch.setattr(journal, "_AGAIN", 600.0)
     with kept(state) as mock:
         store = mock.service.store
         assert isinstance(store, DurableStore)
@@ -199,6 +204,11 @@ def test_a_full_disk_is_507_and_nothing_accepted_is_lost(state: str, receiver: R
             else:
                 kept_ids.append(reply.json()["request_id"])
         assert refused == 3
+        reply = mock.http.get("/ready")
+        assert (reply.status_code, reply.json()["status"]) == (503, "not ready")
+        assert "can't be written" in reply.json()["reason"]
+        assert "falkit_store_failing 1\n" in mock.http.get("/metrics").text
+        assert mock.http.get("/health").status_code == 200
         listed = mock.http.get("/__falkit/jobs?limit=1000").json()["jobs"]
         assert [one["request_id"] for one in listed][::-1] == kept_ids
         rule = {"rule": f"generation_timeout endpoint={'a' * 1900}"}
@@ -207,6 +217,8 @@ def test_a_full_disk_is_507_and_nothing_accepted_is_lost(state: str, receiver: R
         assert mock.http.get("/__falkit/rules").status_code == 200
         room(1_000_000)
         kept_ids.append(mock.submit()["request_id"])
+        assert mock.http.get("/ready").json() == {"status": "ready"}
+        assert "falkit_store_failing 0\n" in mock.http.get("/metrics").text
     with kept(state) as mock:
         listed = mock.http.get("/__falkit/jobs?limit=1000").json()["jobs"]
         assert [one["request_id"] for one in listed][::-1] == kept_ids

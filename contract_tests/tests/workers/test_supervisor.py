@@ -48,6 +48,7 @@ def _refused(*options: str, cwd: Path | None = None) -> str:
     ("options", "why"),
     [
         ([], "workers: they need a state that they share; add --state FILE"),
+        (["--state", "a", "--tenants"], "tenants: they are of one process"),
         (["--state", "a", "--gateway"], "gateway: it is of one process"),
         (["--state", "a", "--export-on-exit", "b"], "export-on-exit: the state file has all"),
         (["--state", "/nowhere/a"], "state: /nowhere/a can't be opened"),

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Literal, TypeAlias, get_args
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 from falkit_mock.core import masked
 from falkit_mock.core.clock import Notifier
@@ -164,8 +164,7 @@ class RequestAnswered:
         return self.record.as_json()
 
 
-@dataclass(frozen=True, slots=True)
-class JobError:
+class JobError(NamedTuple):
     """Why a job failed: `field` is empty where no field of the input is to blame."""
 
     status_code: int
@@ -200,7 +199,7 @@ class JobChanged:
         }
         if self.change == "ended":
             body["cancelled"] = self.cancelled
-            body["error"] = None if self.error is None else asdict(self.error)
+            body["error"] = None if self.error is None else self.error._asdict()
         return body
 
 
@@ -229,8 +228,7 @@ class DeliveryAttempted:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class HostContacted:
+class HostContacted(NamedTuple):
     """A program called a host that is neither fal's nor this machine, and was let out or not."""
 
     host: str
@@ -281,8 +279,8 @@ class Events:
         self._of: dict[type, list[Listener]] = {}
         self._chosen = 0
 
-    def emit(self, event: Event) -> None:
-        """Tell every listener; one must neither wait nor raise."""
+    def emit(self, event: Event, *more: Event) -> None:
+        """Tell every listener, also of more events of the kind; one must neither wait nor raise."""
         if self._chosen != len(self.listeners):
             self._of.clear()
             self._chosen = len(self.listeners)
@@ -294,6 +292,9 @@ class Events:
             ]
         for listener in listeners:
             listener(event)
+        for event in more:
+            for listener in listeners:
+                listener(event)
 
 
 class RequestLog:
@@ -312,11 +313,12 @@ class RequestLog:
 
     def __call__(self, event: Event) -> None:
         """Keep a request that arrives; it is filled in when it is answered."""
-        if isinstance(event, RequestArrived):
+        if type(event) is RequestArrived:
             self.last += 1
             event.record.number = self.last
             self._records.append(event.record)
-        self.notifier.ring()
+        if self.notifier.waited_for:
+            self.notifier.ring()
 
     def __iter__(self) -> Iterator[RequestRecord]:
         return iter(self._records)
@@ -352,6 +354,8 @@ class EventLog:
     def __init__(self, size: int = 1000) -> None:
         self.notifier = Notifier()
         self.last = 0
+        # The number that each follower has read to, by what stands for it.
+        self.read: dict[object, int] = {}
         self._kept: deque[LoggedEvent] = deque(maxlen=size)
 
     def __call__(self, event: Event) -> None:
@@ -370,7 +374,8 @@ class EventLog:
         """Keep an event that followers hear of."""
         self.last += 1
         self._kept.append(event)
-        self.notifier.ring()
+        if self.notifier.waited_for:
+            self.notifier.ring()
 
     def after(self, number: int) -> Iterator[tuple[int, LoggedEvent | ToldEvent]]:
         """Yield the events after a number, each with its own; those too old are missing."""

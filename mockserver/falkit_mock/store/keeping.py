@@ -85,7 +85,7 @@ def _remove(store: Store, upload_id: str) -> int:
 
 
 def _total(store: Store) -> int:
-    return store.kept + sum(_size(store, upload.id) for upload in store.uploads.all())
+    return store.kept + store.uploads.kept
 
 
 def _size(store: Store, upload_id: str) -> int:

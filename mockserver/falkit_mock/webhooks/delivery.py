@@ -101,6 +101,11 @@ class Deliveries:
         """Return the webhooks that are still to be delivered, the next ones first."""
         return sorted(self._pending.values(), key=lambda pending: pending.next)
 
+    @property
+    def undelivered(self) -> int:
+        """How many webhooks are still to be delivered."""
+        return len(self._pending)
+
     def forget(self, request_id: str) -> None:
         """Drop the webhook of a job that is no more."""
         if (pending := self._pending.get(request_id)) is not None:
