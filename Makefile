@@ -11,7 +11,7 @@ PEERS := benchmarks/peers
 
 .PHONY: help demo test check format lint typecheck typecheck-here typecheck-windows typecheck-macos \
 	types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
-	seeds bench clean
+	seeds bench soak clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -114,6 +114,8 @@ nightly: planted oldest-pydantic ## the contract tests at length: a million inpu
 		contract_tests/tests/clients/test_every_document.py
 	PYTHONPATH=contract_tests $(V)/python -m attack --minutes 1 --least 250 --seed 1
 	PYTHONPATH=contract_tests $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
+	PYTHONPATH=contract_tests $(V)/python -m attack.states --minutes 1 --least 100 --seed 1
+	$(V)/python -m benchmarks.soak --seconds 20 --hours 0.05 --no-write
 
 # As old as pyproject.toml allows; its wheels are for Python up to 3.12.
 OLDEST := .venv/oldest-pydantic
@@ -125,9 +127,13 @@ oldest-pydantic: $(OLDEST)/.ready ## the words of refusals by the oldest Pydanti
 	PYTHONPATH=$(OLDEST) $(V)/pytest -q -p no:xdist contract_tests/tests/spec/test_words_for_other_shapes.py \
 		contract_tests/tests/spec/test_validation.py contract_tests/tests/spec/test_odd_documents.py
 
-attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, archives, documents
+attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, archives, documents, states
 	PYTHONPATH=contract_tests $(V)/python -m attack
 	PYTHONPATH=contract_tests $(V)/python -m attack.documents
+	PYTHONPATH=contract_tests $(V)/python -m attack.states
+
+soak: .venv/.ready ## mixed load for ten minutes, and for an hour of manual time: does anything grow? writes benchmarks/soak.*
+	$(V)/python -m benchmarks.soak
 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
 	$(V)/python scripts/try_wheel.py

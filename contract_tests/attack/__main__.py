@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as 
 from attack.outputs import OUTPUTS, documents
 from attack.surfaces import SURFACES, Surface, request
 from attack.target import MIB, PATIENCE, Target, attacked, exchange
+from attack.tenants import TENANTS
 
 # What the mock is held to: seconds of a stall, cases of each surface.
 STALL, LEAST = 0.25, 10_000
@@ -31,7 +32,7 @@ _OVER, _GRACE = 2.0, 20.0
 _ASKED = re.compile(rb"x-falkit-fault|\[falkit:|falkit\.test|x-fal-request-(start-)?timeout", re.I)
 
 
-EVERY = [*SURFACES, *OUTPUTS]
+EVERY = [*SURFACES, *OUTPUTS, *TENANTS]
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from functools import cached_property, partial
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,6 @@ from falkit_mock.core.network import (
     WS,
     is_control,
 )
-from falkit_mock.core.settings import SettingsError
 from falkit_mock.hosts import HANDSHAKE, SEND_WHOLE, ClientDisconnect, RequestContext
 from falkit_mock.hosts.addresses import check_slash, find_address
 from falkit_mock.hosts.fal_run import FalRun, request_again
@@ -41,10 +39,8 @@ from falkit_mock.hosts.replies import (
     json_reply,
 )
 from falkit_mock.metrics import Metrics
-from falkit_mock.service import ENDING
 from falkit_mock.service.service import Service
-from falkit_mock.settings import Settings
-from falkit_mock.store import BadCopy, Store
+from falkit_mock.store import BadCopy
 from falkit_spec import Catalog
 
 if TYPE_CHECKING:
@@ -60,19 +56,6 @@ _log = logging.getLogger("falkit_mock")
 
 Host = Callable[[RequestContext], Awaitable[AnyReply]]
 
-# What a browser may read of a reply, beyond the few headers it always may (wire.md §12 row 31).
-EXPOSED_HEADERS = (
-    "x-fal-request-id",
-    "x-fal-billable-units",
-    "x-fal-error-type",
-    "x-fal-needs-retry",
-    "x-fal-request-timeout-type",
-    "x-fal-retryable",
-    "x-falkit-hint",
-    "content-length",
-    "content-range",
-    "etag",
-)
 _READS = ("GET", "HEAD", "OPTIONS")
 # Where faults apply to a request that calls no model; those of a model's ask for its input first.
 _FILES = (MEDIA, REST)
@@ -97,8 +80,13 @@ class MockApp:
         service.rules.validate = self._check_pins
         # The gateway beside it, once there is one.
         self.gateway: Gateway | None = None
-        self.request_log, self.event_log = _logs(service)
-        self.metrics = Metrics(self.services, self.event_log)
+        self.request_log, self.event_log = RequestLog(service.settings.request_log), EventLog()
+        if self._sharing is not None:
+            # Lazy: most mocks are alone.
+            from falkit_mock.service.following import shared_logs
+
+            self.request_log, self.event_log = shared_logs(service, self._sharing)
+        self.metrics = Metrics(self.services)
         service.events.listeners += [self.request_log, self.event_log, self.metrics]
         # For whoever only watches, and all that happens.
         self.events = service.events
@@ -324,11 +312,9 @@ class MockApp:
 
     def _unready(self) -> str | None:
         """Say why a submit would not be taken; None if it would."""
-        service = self.service
-        if service.closing:
-            return ENDING
-        journal = service.store.journal
-        return service.hooks.unready or (None if journal is None else journal.trouble)
+        journals = (one.store.journal for one in self.services())
+        troubles = (one.trouble for one in journals if one is not None)
+        return self.service.hooks.unready or next(filter(None, troubles), None)
 
     def go_on(self) -> None:
         """Go on with what a state file has, once there is an event loop."""
@@ -396,46 +382,6 @@ class MockApp:
     @cached_property
     def _cors(self) -> CORSMiddleware:
         """What pages are told: any may use fal's hosts, as at fal, and none the control API."""
-        from starlette.middleware.cors import CORSMiddleware
+        from falkit_mock.control.own import with_cors
 
-        return CORSMiddleware(
-            self._own,
-            allow_origins=["*"],
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=EXPOSED_HEADERS,
-            max_age=86400,
-        )
-
-
-def _logs(service: Service) -> tuple[RequestLog, EventLog]:
-    """Return the request log and the log of events, which replicas of a shared state share."""
-    size, store = service.settings.request_log, service.store
-    if store.sharing is None or store.journal is None:
-        return RequestLog(size), EventLog()
-    # Lazy: most mocks are alone.
-    from falkit_mock.core.telling import SharedEventLog, SharedRequestLog
-
-    noted = store.journal.noted_later
-    sharing = store.sharing
-    requests = SharedRequestLog(size, noted, sharing.forget_requests, sharing.listed)
-    return requests, SharedEventLog(noted)
-
-
-def store_of(settings: Settings, of_tenant: str | None = None) -> Store:
-    """Return the store that settings choose, or a tenant's, whose state is named then.
-
-    Raise SettingsError for a state that can't be had.
-    """
-    if settings.state is None:
-        return Store()
-    # Lazy: most mocks forget everything.
-    from falkit_mock.store.durable import DurableStore
-
-    try:
-        if of_tenant is None and Path(settings.state).is_dir():
-            why = "is a folder, as --tenants has one; give that, or name a file"
-            raise BadCopy(f"{settings.state} {why}")
-        return DurableStore(of_tenant or settings.state)
-    except BadCopy as error:
-        raise SettingsError("state", str(error)) from None
+        return with_cors(self._own)

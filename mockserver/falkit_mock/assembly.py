@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from falkit_mock.app import MockApp, store_of
+from falkit_mock.app import MockApp
 from falkit_mock.core.clock import Clock
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
+from falkit_mock.stores import store_of
 from falkit_spec import Catalog
 
 _log = logging.getLogger("falkit_mock")

@@ -26,7 +26,6 @@ from falkit_mock.core.events import (
     VERDICTS,
     DeliveryAttempted,
     Event,
-    EventLog,
     JobChanged,
     RequestAnswered,
     RequestRecord,
@@ -47,6 +46,16 @@ _BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 _QUEUE_READS = {"status": "queue_status", "stream": "queue_stream", "cancel": "queue_cancel"}
 _RUNS = {"stream": "stream", "realtime": "realtime"}
 _OTHERS = {WS: "websocket", REST: "rest", API: "platform_api", SITE: "site"}
+# All that requests are told apart by.
+OPERATIONS = frozenset(
+    (
+        *("queue_submit", "queue_result", "run", "media", "upload"),
+        *("control", "events", "probe", "other"),
+        *_QUEUE_READS.values(),
+        *_RUNS.values(),
+        *_OTHERS.values(),
+    )
+)
 
 
 def operation_of(record: RequestRecord) -> str:
@@ -84,9 +93,9 @@ class Metrics:
 
     hears: ClassVar[tuple[type, ...]] = (RequestAnswered, JobChanged, DeliveryAttempted)
 
-    def __init__(self, services: Callable[[], Sequence[Service]], event_log: EventLog) -> None:
+    def __init__(self, services: Callable[[], Sequence[Service]]) -> None:
+        """Measure services: totals over all."""
         self._services = services
-        self._event_log = event_log
         self._requests: dict[str, _Requests] = {}
         self._accepted = 0
         self._ended = dict.fromkeys(("ok", "failed", "cancelled"), 0)
@@ -192,10 +201,10 @@ class Metrics:
         )
         pending = sum(one.webhooks.undelivered for one in services)
         yield _one("falkit_webhooks_pending", "Webhooks still to be delivered.", pending)
-        read = [*self._event_log.read.values()]
-        yield _one("falkit_event_listeners", "Callers that follow /__falkit/events.", len(read))
-        behind = self._event_log.last - min(read, default=self._event_log.last)
-        yield _one("falkit_event_listeners_behind", "Events that the slowest has to read.", behind)
+        behind = [each() for one in services for each in one.events.behind.values()]
+        yield _one("falkit_event_listeners", "Callers that follow /__falkit/events.", len(behind))
+        most = max(behind, default=0)
+        yield _one("falkit_event_listeners_behind", "Events that the slowest has to read.", most)
 
     def _written(self) -> Iterator[Family]:
         journals = [one.store.journal for one in self._services() if one.store.journal is not None]

@@ -15,7 +15,6 @@ import uvicorn
 from uvicorn.protocols.http import httptools_impl
 
 from falkit_mock.connections import ConnectionProtocol
-from falkit_mock.service import ENDING
 from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import sweep
 
@@ -112,7 +111,7 @@ class MockServer(uvicorn.Server):
                 connection.check(now)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._service.hooks.unready = ENDING
+        self._service.hooks.unready = "it is shutting down"
         for act in self._service.hooks.ending:
             await act()
         self._service.close()

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from starlette.datastructures import QueryParams
 from starlette.types import Message, Receive, Scope, Send
 
-from falkit_mock.app import MockApp, store_of
+from falkit_mock.app import MockApp
 from falkit_mock.control import Call, ControlError, Unknown, answer
 from falkit_mock.core import reason
 from falkit_mock.core.clock import Clock
@@ -26,10 +26,12 @@ from falkit_mock.core.settings import SettingsError
 from falkit_mock.hosts import RequestContext
 from falkit_mock.hosts.addresses import Address, find_address
 from falkit_mock.hosts.replies import AnyReply, Reply, error_reply
+from falkit_mock.service.files import OwnFile
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import BadCopy, KeyRecord, Store
 from falkit_mock.store.folder import note_key, opened, state_of, states_in
+from falkit_mock.stores import store_of
 from falkit_mock.webhooks.signing import KeyRing
 from falkit_spec import JSON, Catalog
 
@@ -273,11 +275,21 @@ class Tenants(MockApp):
             store.close()
             raise
         store.uploads.blobs.check_room = service.retention.check_room
+        service.media.elsewhere = partial(self._public, service)
         app.events.listeners.append(self.events.emit)
         for act in self._attending:
             act(app, key)
         tenant = self._tenants[key] = self._by_tag[tag] = Tenant(key, app)
         return tenant
+
+    def _public(self, asking: Service, path: str) -> OwnFile | None:
+        """Return another tenant's file as an input: its URL is public, unless rules say other."""
+        match = _FILE.match(path)
+        tenant = self._by_tag.get(match[1]) if match else None
+        if tenant is None or (service := tenant.app.service) is asking:
+            return None
+        known = service.store.file(path) or service.store.uploads.at(path)
+        return None if known is None or known.acl else service.media.at(path)
 
     async def _opened(self, tenant: Tenant) -> None:
         """Return once what a file of settings puts into a new mock is there."""

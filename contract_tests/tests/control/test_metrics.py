@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -139,7 +140,7 @@ def test_no_path_id_or_key_is_a_label(mock: Mock) -> None:
         for tail in ("status", "stream", "realtime", "cancel", "x", "", "../..")
         for fal in (True, False)
     }
-    assert len(operations) <= 16
+    assert operations <= metrics.OPERATIONS
 
 
 def test_labels_and_help_are_escaped() -> None:
@@ -157,8 +158,13 @@ def test_promtool_has_nothing_to_say(mock: Mock) -> None:
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
-def test_names_follow_the_conventions(mock: Mock) -> None:
-    text = mock.http.get("/metrics").text
-    for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M):
+def test_names_follow_the_conventions_and_the_page_has_them(serve: Serve, tmp_path: Path) -> None:
+    mock = serve(state=tmp_path / "falkit.state")
+    found = re.findall(r"^# TYPE (\S+) (\S+)$", mock.http.get("/metrics").text, re.M)
+    for name, kind in found:
         assert re.fullmatch(r"(falkit|process)_[a-z_]+", name)
         assert name.endswith("_total") == (kind == "counter"), name
+    page = (Path(__file__).parents[3] / "docs" / "monitoring.md").read_text()
+    rows = "".join(re.findall(r"^\| (`(?:falkit|process)_.*?) \|", page, re.M))
+    assert sorted(re.findall(r"`([a-z_]+)`", rows)) == sorted(name for name, _ in found)
+    assert set(metrics.OPERATIONS) <= set(re.findall(r"`([a-z_]+)`", page))

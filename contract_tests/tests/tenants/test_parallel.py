@@ -16,7 +16,7 @@ from serving import Mock, running
 from tenants.suite import SETTINGS, Report, Suite
 
 TEN = [f"worker-{number}" for number in range(10)]
-ROUNDS = 20 if os.environ.get("FALKIT_NIGHTLY") == "1" else 1
+ROUNDS = 5 if os.environ.get("FALKIT_NIGHTLY") == "1" else 1
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def together(mock: Mock, keys: list[str]) -> dict[str, Report]:
             return dict(zip(keys, pool.map(Suite.run, suites), strict=True))
 
 
+@pytest.mark.timeout(120 * ROUNDS)
 def test_ten_tenants_run_one_suite_in_parallel(shared: Mock) -> None:
     reports = dict[str, Report]()
     for _ in range(ROUNDS):

@@ -14,7 +14,7 @@ from falkit import Mock as PythonMock, Settings
 from falkit_mock.cli import main
 from falkit_mock.core.settings import SettingsError
 from receiver import Receiver, Reply, receiving
-from serving import KEY, PROMPT, START, T2V, Mock, Serve, running
+from serving import KEY, PROMPT, RETAKE, START, T2V, Mock, Serve, running
 
 OTHER = {"authorization": "Key other:secret"}
 NOBODY = {"authorization": ""}
@@ -81,6 +81,22 @@ def test_a_key_opens_no_file_of_another_that_is_closed_to_others(shared: Mock) -
     url = upload(shared, lifecycle=closed)
     told = [httpx.get(url, headers=one).status_code for one in (KEY, OTHER, NOBODY)]
     assert told == [200, 403, 403]
+
+
+def test_another_keys_file_is_an_input_unless_it_is_closed(shared: Mock) -> None:
+    shared.submit(headers=OTHER)
+    closed = json.dumps({"initial_acl": {"default": "forbid"}})
+    clip = shared.result(shared.submit()).json()["video"]["url"]
+    text, own = upload(shared), upload(shared, lifecycle=closed)
+
+    def refused(url: str, headers: dict[str, str]) -> str:
+        reply = shared.run({**PROMPT, "video_url": url}, RETAKE, headers=headers)
+        return "" if reply.status_code == 200 else str(reply.json()["detail"][0]["type"])
+
+    assert refused(clip, OTHER) == refused(clip, KEY) == ""
+    # It is no video, whoever looks.
+    assert refused(text, OTHER) == refused(text, KEY) != ""
+    assert refused(own, OTHER) == "file_download_error" != refused(own, KEY)
 
 
 def test_a_token_is_its_issuers(shared: Mock) -> None:

@@ -66,7 +66,7 @@ def store_of(settings: Settings) -> Store | None:
     if settings.state is None or settings.tenants:
         return None
     # Lazy: it imports what a mock needs.
-    from falkit_mock.app import store_of
+    from falkit_mock.stores import store_of
 
     return store_of(settings)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.routing import Mount, Route
 
@@ -17,6 +18,19 @@ from falkit_mock.metrics import CONTENT_TYPE, Metrics
 from falkit_mock.service.service import Service
 from falkit_mock.store import BadCopy
 
+# What a browser may read of a reply, beyond the few headers it always may (wire.md §12 row 31).
+EXPOSED_HEADERS = (
+    "x-fal-request-id",
+    "x-fal-billable-units",
+    "x-fal-error-type",
+    "x-fal-needs-retry",
+    "x-fal-request-timeout-type",
+    "x-fal-retryable",
+    "x-falkit-hint",
+    "content-length",
+    "content-range",
+    "etag",
+)
 # What the mock's own routes raise that is an answer, or may be one.
 _REFUSALS = (HTTPException, WireError, MemoryError, OSError, BadCopy)
 
@@ -65,4 +79,16 @@ def own_routes(
     return Starlette(
         routes=[*map(Route, PROBES, (health, ready, measured)), Mount("", guard)],
         exception_handlers=dict.fromkeys(_REFUSALS, refused),  # type: ignore[arg-type]
+    )
+
+
+def with_cors(own: Starlette) -> CORSMiddleware:
+    """Return what answers pages that ask what they may read of fal's hosts."""
+    return CORSMiddleware(
+        own,
+        allow_origins=["*"],
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED_HEADERS,
+        max_age=86400,
     )

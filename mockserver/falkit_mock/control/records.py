@@ -132,8 +132,8 @@ class EventControl:
 
     async def _events(self, since: int, kind: str | None) -> AsyncGenerator[bytes]:
         """Yield the events after a number as they come, until the mock ends."""
-        read, me = self._log.read, object()
-        read[me] = since
+        behind, me = self._service.events.behind, object()
+        behind[me] = lambda: self._log.last - since
         try:
             yield b": falkit\n\n"
             while not self._closed:
@@ -141,7 +141,7 @@ class EventControl:
                 for number, event in self._log.after(since):
                     if number > since + 1:
                         yield _frame(number - 1, "gap", {"missing": number - 1 - since})
-                    since = read[me] = number
+                    since = number
                     if kind in (None, event.kind):
                         yield _frame(number, event.kind, event.to_json())
                 try:
@@ -150,7 +150,7 @@ class EventControl:
                 except TimeoutError:
                     yield b": keep-alive\n\n"
         finally:
-            del read[me]
+            del behind[me]
 
     def _close(self) -> None:
         self._closed = True

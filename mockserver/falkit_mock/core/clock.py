@@ -167,6 +167,7 @@ class SimulatedClock:
 
     @property
     def timers(self) -> int:
+        """How many moments are waited for, some that were cancelled among them."""
         return len(self._timers)
 
     async def sleep_until(self, moment: float) -> None:

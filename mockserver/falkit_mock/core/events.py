@@ -275,6 +275,8 @@ class Events:
 
     def __init__(self) -> None:
         self.listeners: list[Listener] = []
+        # How many events each follower of a log has still to read, by what stands for it.
+        self.behind: dict[object, Callable[[], int]] = {}
         # Those that hear of a kind of event, and of how many listeners they were chosen.
         self._of: dict[type, list[Listener]] = {}
         self._chosen = 0
@@ -354,18 +356,17 @@ class EventLog:
     def __init__(self, size: int = 1000) -> None:
         self.notifier = Notifier()
         self.last = 0
-        # The number that each follower has read to, by what stands for it.
-        self.read: dict[object, int] = {}
         self._kept: deque[LoggedEvent] = deque(maxlen=size)
 
     def __call__(self, event: Event) -> None:
         if not isinstance(event, JobChanged):
-            if isinstance(event, RequestArrived):
+            if isinstance(event, RequestAnswered):
+                # Requests for the control API are those of the followers themselves.
+                if not event.record.fal:
+                    return
+            elif isinstance(event, RequestArrived):
                 return
-            # Requests for the control API are those of the followers themselves.
-            if isinstance(event, RequestAnswered) and not event.record.fal:
-                return
-            if isinstance(event, DeliveryAttempted):
+            elif isinstance(event, DeliveryAttempted):
                 # Bodies may be large, and are with the deliveries.
                 event = DeliveryAttempted(replace(event.delivery, body=b"", response_body=b""))
         self.keep(event)

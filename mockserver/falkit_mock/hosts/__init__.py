@@ -88,12 +88,12 @@ class RequestContext:
         self.reply_fault: str | None = None
         client = scope.get("client")
         self.record = RequestRecord(
-            time=now,
-            method=self.method,
-            host=headers.get(b"host", b"").decode("latin-1"),
-            path=scope["path"],
-            key=key_id(self.authorization),
-            client=f"{client[0]}:{client[1]}" if client else "",
+            now,
+            self.method,
+            headers.get(b"host", b"").decode("latin-1"),
+            scope["path"],
+            key_id(self.authorization),
+            f"{client[0]}:{client[1]}" if client else "",
         )
 
     @cached_property

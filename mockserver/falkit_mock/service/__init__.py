@@ -31,8 +31,6 @@ class Resettable(Protocol):
         ...
 
 
-# Why a mock that is about to end isn't ready.
-ENDING = "it is shutting down"
 Act: TypeAlias = Callable[[], Awaitable[None]]
 
 
@@ -46,6 +44,8 @@ class Hooks:
     replayed: list[Act] = field(default_factory=list[Act])
     # Why it should be asked nothing more; None while it may be.
     unready: str | None = None
+    # Lists and sums of jobs (ledger), once somebody has asked for one.
+    ledger: object = None
 
 
 Decision: TypeAlias = Literal["allow", "forbid", "hide"]

@@ -311,7 +311,7 @@ def make(record: FileRecord, kept: bytes | None = None) -> MediaFile:
     # Everything in the file follows from the record, and the request id is unique.
     etag = f'"{record.request_id}-{wanted.digest[:16]}-{wanted.index}"'
     data = bytes_of(wanted) if kept is None else kept
-    return MediaFile(data, MEDIA_TYPES[wanted.format], etag, acl=record.acl)
+    return MediaFile(data, MEDIA_TYPES[wanted.format], etag, math.inf, record.acl)
 
 
 class _Missing(Enum):
@@ -342,6 +342,8 @@ class Media:
         self._store = store
         self._uploads = uploads
         self._clock = clock
+        # Finds a file of the media host that isn't this mock's.
+        self.elsewhere: Callable[[str], OwnFile | None] = lambda path: None
 
     def record(self, path: str) -> tuple[FileRecord, float] | None:
         """Return the output at a path, `/files/b/…`, and when it is gone; None if it is."""
@@ -382,18 +384,17 @@ class Media:
         match = _OUTPUT.match(url.strip())
         if match is None:
             return None
-        found = self._own(match["path"])
-        if found is not None:
+        if found := self.at(match["path"]) or self.elsewhere(match["path"]):
             return found
         return MISSING if match["origin"] and url.startswith(f"{media_base}/") else None
 
-    def _own(self, path: str) -> OwnFile | None:
+    def at(self, path: str) -> OwnFile | None:
+        """Return the output or upload at a path, as an input has it."""
         if found := self.record(path):
             wanted = found[0].wanted
             if isinstance(wanted, Given):
                 given = GivenFile.of(wanted)
                 return OwnFile(given.size, given.read_now) if given else None
             return OwnFile(None, lambda start, end: bytes_of(wanted)[start:end])
-        if stored := self._uploads.file(path):
-            return OwnFile(stored.size, partial(self._uploads.read_now, stored))
-        return None
+        stored = self._uploads.file(path)
+        return OwnFile(stored.size, partial(self._uploads.read_now, stored)) if stored else None

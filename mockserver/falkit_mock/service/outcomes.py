@@ -134,13 +134,13 @@ def _parsed(
     if unknown or more:
         hint = "; ".join(filter(None, (hint, unknown, *more))) or None
     return ParsedRequest(
-        endpoint=endpoint,
-        input=filled,
-        digest=sha256(dumps(filled, sort_keys=True)).hexdigest(),
-        media=media,
-        video=figures.video,
-        units=figures.units,
-        hint=hint,
+        endpoint,
+        filled,
+        sha256(dumps(filled, sort_keys=True)).hexdigest(),
+        media,
+        figures.video,
+        figures.units,
+        hint,
     )
 
 

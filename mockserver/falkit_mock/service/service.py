@@ -43,7 +43,6 @@ from falkit_mock.webhooks.delivery import Deliveries
 from falkit_spec import JSON, Endpoint
 
 if TYPE_CHECKING:
-    from falkit_mock.service.ledger import Ledger
     from falkit_mock.service.pins import Pins
 
 Cancellation: TypeAlias = Literal["CANCELLATION_REQUESTED", "OK", "ALREADY_COMPLETED"]
@@ -86,8 +85,6 @@ class Service:
         # What forgets all at a reset, and is neither exported nor imported.
         self.restarted = [self.job_events.restart, self._planner.restart]
         self.hooks = Hooks()
-        # Lists and sums of jobs, once somebody has asked for one.
-        self.ledger: Ledger | None = None
         # What ends with the mock, such as a stream of its events.
         self.closed: list[Callable[[], None]] = []
 
@@ -342,20 +339,22 @@ class Service:
         # The same numbers where they are equal: each job keeps them.
         ready = now + queue + stuck if queue or stuck else now
         job = Job(
-            id=request_id,
-            seq=self.store.next_seq(),
-            path=request.path,
-            app=request.app,
-            entry=entry,
-            progression=progression,
-            created=now,
-            starts=ready,
-            ends=ready + run if run else ready,
-            run=run,
-            ready=ready,
-            options=request.options,
-            attempts=resolution.attempts,
-            faults=resolution.faults,
+            request_id,
+            self.store.next_seq(),
+            request.path,
+            request.app,
+            entry,
+            progression,
+            now,
+            ready,
+            ready + run if run else ready,
+            run,
+            ready,
+            None,
+            False,
+            request.options,
+            resolution.attempts,
+            resolution.faults,
         )
         if run or ready > now:
             # What waits for nothing and takes no time needs no place.

@@ -40,7 +40,7 @@ IN_USE = "is in use by another mock; stop that one, or name another file"
 # Where no folder can be locked sqlite locks the file, and nothing else can read it then.
 ALONE = sys.platform == "win32"
 # Up to so many bytes a file's pages are checked when it is opened, and its rows are read.
-_CHECKED, _READ = 64 << 20, 2 << 20
+CHECKED, READ = 64 << 20, 2 << 20
 # The files that this process has open: closing one that it opened twice would unlock it.
 _open: set[tuple[int, int]] = set()
 _opening = threading.Lock()
@@ -121,7 +121,7 @@ class DurableStore(SqliteStore):
                 raise BadCopy(IN_USE)
             _check_head(self.path)
         self._lock = None if self._lent else _lock(self._folder)
-        db = _connect(self.path, new=not size)
+        db = _connect(self.path, new=not size, check=0 < size <= CHECKED)
         try:
             stat = self.path.stat()
             _open.add(id := (stat.st_dev, stat.st_ino))
@@ -130,8 +130,6 @@ class DurableStore(SqliteStore):
                 make_tables(db)
                 sync_folder(self.path.parent)
             with reading():
-                if size <= _CHECKED:
-                    check_pages(db)
                 migrate(db)
                 # So that the file's head tells the version, and nothing is left beside it.
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -140,7 +138,7 @@ class DurableStore(SqliteStore):
                 super().__init__(db, self._blobs, db if ALONE else open_reader(self.path))
                 # The newest requests, by number.
                 self.records: dict[int, RequestRecord] = self._records(db)
-                if size <= _READ:
+                if size <= READ:
                     self.read_all()
             self._blobs.check(all_pieces(self), tidy=not self._lent)
         except BaseException:
@@ -273,9 +271,11 @@ def _check_head(path: Path) -> None:
         head = file.read(_HEAD)
     if head[:16] != _MAGIC or len(head) < _HEAD:
         raise BadCopy("is no state of falkit; name a file that falkit has written, or a new one")
-    version, application = (int.from_bytes(head[at : at + 4]) for at in (60, 68))
+    encoding, version, application = (int.from_bytes(head[at : at + 4]) for at in (56, 60, 68))
     if application != APPLICATION:
         raise BadCopy("is a database, but no state of falkit; name another file")
+    if encoding != 1:
+        raise BadCopy("is damaged: its text isn't UTF-8; restore a copy of it")
     if version > VERSION:
         fix = "use the version that wrote it, or a newer one"
         raise BadCopy(f"was written by a newer falkit (format {version}, not {VERSION}); {fix}")
@@ -311,14 +311,17 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _connect(path: Path, *, new: bool) -> sqlite3.Connection:
-    """Open a file to write to it."""
+def _connect(path: Path, *, new: bool, check: bool) -> sqlite3.Connection:
+    """Open a file to write to it, once its pages are checked."""
     if new:
         # For this user's eyes only: keys are in it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     db = connect(str(path))
     try:
         db.execute("PRAGMA busy_timeout = 0")
+        if check:
+            # Before the mode is set, which would change a file that has another one.
+            check_pages(db)
         if ALONE:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
         (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()

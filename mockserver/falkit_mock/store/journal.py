@@ -278,7 +278,7 @@ class Journal:
             self.commits += 1
             self.seconds += perf_counter() - batch.began
             # What is small may find room where nothing else does.
-            if batch.waiters or loop.time() >= self._failed_at + _AGAIN:
+            if loop.time() >= self._failed_at + _AGAIN:
                 self.trouble = None
             batch.settle()
             if self._planned:

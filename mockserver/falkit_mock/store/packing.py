@@ -81,8 +81,8 @@ class Packing:
             *found, given = number
             options = RequestOptions(*given)
         path, app, entry, progression, cancelled, attempts, code, headers, error, kind = found
-        if isinstance(body, tuple):
-            before, after = (self._common[each] if isinstance(each, int) else each for each in body)
+        if not isinstance(body, bytes):
+            before, after = map(self._whole, body)
             body = before + files[0][1].encode() + after
         return Job(
             id,
@@ -135,6 +135,10 @@ class Packing:
         format, endpoint, *rest = look
         wanted = Wanted(format, endpoint, id if owner is None else owner, digest, *rest)
         return FileRecord(path, id, wanted, lifetime, acl)
+
+    def _whole(self, text: bytes | int) -> bytes:
+        found: bytes = self._common[text] if isinstance(text, int) else text
+        return found
 
     def _text(self, text: bytes) -> bytes | int:
         number = self._number(text, None) if len(text) <= _TEXT else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,10 +15,11 @@ from falkit_mock.store.durable import ALONE, IN_USE, DurableStore, uploads_of
 from falkit_mock.store.tables import BadCopy
 
 
-def verify(path: Path) -> tuple[int, int]:
+def verify(path: Path, also: Callable[[DurableStore], object]) -> tuple[int, int]:
     """Read all of a state file and its uploads; return how many jobs and uploads it has.
 
-    Raise BadCopy where something is wrong. A copy is what is opened, since that migrates it.
+    Raise BadCopy where something is wrong, as `also` does for what only a service can tell. A copy
+    is what is opened, since that migrates it.
     """
     path = copy = Path(os.path.realpath(path))
     folder = uploads_of(path)
@@ -30,7 +32,7 @@ def verify(path: Path) -> tuple[int, int]:
             for name in (path.name, f"{path.name}-wal"):
                 if path.with_name(name).exists():
                     shutil.copyfile(path.with_name(name), copy.with_name(name))
-            return _read(copy, folder)
+            return _read(copy, folder, also)
     except BadCopy as error:
         raise BadCopy(str(error).replace(os.path.realpath(copy), str(path))) from None
     except OSError as error:
@@ -40,8 +42,9 @@ def verify(path: Path) -> tuple[int, int]:
             os.close(lock)
 
 
-def _read(copy: Path, uploads: Path) -> tuple[int, int]:
+def _read(copy: Path, uploads: Path, also: Callable[[DurableStore], object]) -> tuple[int, int]:
     with closing(DurableStore(copy, uploads=uploads)) as store:
+        also(store)
         try:
             store.check_all()
             store.check_blobs()
