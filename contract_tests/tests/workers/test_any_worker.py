@@ -6,7 +6,6 @@ import http.client
 import json
 from collections.abc import Generator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,12 +25,18 @@ def instant(tmp_path_factory: pytest.TempPathFactory) -> Generator[Several]:
         yield mock
 
 
-@pytest.fixture
-def timed(tmp_path: Path) -> Generator[Several]:
-    """A mock of two workers whose jobs take 1 and 10 s of a clock that stands, one at a time."""
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Generator[Several]:
     options = ("--timing", "1,10", "--runners", "1", "--concurrency", "0", "--clock", "manual")
-    with several(tmp_path / "falkit.state", *options) as mock:
+    with several(tmp_path_factory.mktemp("state") / "falkit.state", *options) as mock:
         yield mock
+
+
+@pytest.fixture
+def timed(slow: Several) -> Several:
+    """A mock of two workers whose jobs take 1 and 10 s of a clock that stands, one at a time."""
+    slow.control("POST", "/reset", {})
+    return slow
 
 
 def test_a_job_is_known_to_all_as_soon_as_it_is_answered(instant: Several) -> None:

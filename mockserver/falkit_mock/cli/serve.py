@@ -127,7 +127,7 @@ def serve(
                 # Tenants have clocks of their own.
                 time = None if settings.tenants else clock
                 app = app_of(settings, catalog, clock=time, store=store)
-            first = link is None or link.number == 1
+            first = link is None or (link.number == 1 and not link.again)
             if first:
                 carried.attach(app)
             if seed := seed_of_config():
