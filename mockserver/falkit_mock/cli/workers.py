@@ -25,7 +25,9 @@ from falkit_mock.settings import Settings
 from falkit_mock.store.link import Link
 
 # How many workers may die within so many seconds before it is given up.
-_MOST_DEATHS, _WITHIN = 10, 60.0
+_MOST_DEATHS, _WITHIN = 30, 60.0
+# How often one may end while it starts.
+_TRIES = 3
 # Seconds for a worker to end that was told to.
 _PATIENCE = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -132,15 +134,16 @@ class Workers:
 
     def _replace(self, number: int, how: str) -> bool:
         """Start a worker in the place of one that has ended; False if too many have."""
-        while True:
+        for _ in range(_TRIES):
             self._deaths.append(time.monotonic())
             if len(self._deaths) == _MOST_DEATHS and self._lately():
-                note(f"worker {number} {how}, and others did before; giving up", "error")
-                return False
+                break
             note(f"worker {number} {how}; another takes its place", "warning", always=True)
             if self._start(number, again=True) is not None:
                 return True
             how = "ended while it started"
+        note(f"worker {number} {how}, and others did before; giving up", "error")
+        return False
 
     def _lately(self) -> bool:
         return self._deaths[-1] - self._deaths[0] < _WITHIN
