@@ -19,7 +19,7 @@ from falkit_mock.store.durable import DurableStore, LastingBlobs, open_reader
 from falkit_mock.store.link import Link
 from falkit_mock.store.records import Claim
 from falkit_mock.store.rows import read_record
-from falkit_mock.store.shared_journal import SharedJournal
+from falkit_mock.store.shared_journal import OWN_FACTS, SharedJournal
 from falkit_mock.store.sharing import MOST, Claims, Replica, turn
 from falkit_mock.store.sqlite import SqliteStore, connect, reading
 
@@ -31,6 +31,8 @@ _HAS_TOLD = 128
 
 class SharedStore(DurableStore):
     """A state file that other processes have, too. It was checked by the one that started them."""
+
+    edited: dict[str, int] | None
 
     def __init__(self, path: str, link: Link) -> None:
         self.step, self.number = MOST, link.number
@@ -170,6 +172,8 @@ class FileSharing:
                 while self._asked:
                     await self._heard.waiter().wait()
         own.sync()
+        # Counts of ids, which are told to nobody else.
+        self._store.refresh({"facts": {f"{OWN_FACTS}{number}": None for number in self._link.ears}})
 
     def forget_requests(self) -> None:
         self._store.own.forget_requests()

@@ -37,7 +37,7 @@ _SOON = 0.05
 # writes meanwhile, so that the log begins anew.
 _COMMITS, _PAGES = 500, 16_000
 # Counts of ids, which each worker has for itself.
-_OWN_FACTS = "counts."
+OWN_FACTS = "counts."
 
 
 class _Kept(Protocol):
@@ -305,7 +305,7 @@ class SharedJournal(Journal):
     def _keys(self, table: Changing) -> list[Any]:
         """Return the keys of changed rows that others have to know of."""
         if table.name == "facts":
-            return [name for name in table.changed if not name.startswith(_OWN_FACTS)]
+            return [name for name in table.changed if not name.startswith(OWN_FACTS)]
         if table.name == "jobs":
             return [id for id in table.changed if self._matters(id)]
         fresh = self._store.fresh
