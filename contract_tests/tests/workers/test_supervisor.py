@@ -49,6 +49,7 @@ def _refused(*options: str, cwd: Path | None = None) -> str:
     [
         ([], "workers: they need a state that they share; add --state FILE"),
         (["--state", "a", "--gateway"], "gateway: it is of one process"),
+        (["--state", "a", "--tenants"], "tenants: their mocks are of one process"),
         (["--state", "a", "--export-on-exit", "b"], "export-on-exit: the state file has all"),
         (["--state", "/nowhere/a"], "state: /nowhere/a can't be opened"),
     ],

@@ -40,6 +40,8 @@ def check_workers(settings: Settings, chosen: Mapping[str, Any]) -> None:
     why = ""
     if settings.state is None:
         why = "workers: they need a state that they share; add --state FILE"
+    elif settings.tenants:
+        why = "tenants: their mocks are of one process; leave out --tenants or --workers"
     elif chosen["with_gateway"]:
         why = "gateway: it is of one process; leave it out, or leave out --workers"
     elif chosen["target"] is not None:
