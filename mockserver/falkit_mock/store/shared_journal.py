@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Protocol
 
 import orjson
@@ -46,12 +47,17 @@ class _Kept(Protocol):
     path: Path
     kept: int
     last_seq: int
-    # The ids of jobs that were added since the last commit.
-    fresh: set[str]
+    # The places of jobs that were added, and changed, since the last commit, by id.
+    fresh: dict[str, int]
+    edits: dict[str, int]
 
     def get(self, request_id: str) -> Job | None: ...
 
     def file(self, path: str) -> FileRecord | None: ...
+
+    def heard(self, edits: Mapping[str, int], first: int | None) -> None:
+        """Note the places of jobs that others have changed, and of their first new one."""
+        ...
 
     def refresh(self, changed: Mapping[str, Mapping[Any, None]]) -> None:
         """Take up rows that others have committed, by table and key."""
@@ -157,10 +163,13 @@ class SharedJournal(Journal):
                 changed.setdefault(name, {}).update(dict.fromkeys(keys))
             store.kept += change["kept"]
             self._told += change["kept"]
+            store.heard(change["edits"], change["fresh"])
             store.last_seq = max(store.last_seq, change["seq"])
         if anew:
+            untold = store.kept - self._told
             store.reload()
             self._told = store.kept
+            store.kept += untold
         elif changed:
             store.refresh(changed)
         if "claims" in changed or anew:
@@ -202,7 +211,9 @@ class SharedJournal(Journal):
         batch, calls = self._begin(), self.at_commit
         self.at_commit = []
         try:
-            if self._has_news() or any(table.changed or table.emptied for table in self._tables):
+            changed = any(table.changed or table.emptied for table in self._tables)
+            # While there is trouble only a commit shows that it is over.
+            if self._has_news() or changed or self.trouble is not None:
                 self._commit_rows(batch)
             self._written.append(batch)
         except sqlite3.Error as error:
@@ -232,6 +243,8 @@ class SharedJournal(Journal):
             "anew": anew,
             "seq": self._store.last_seq,
             "kept": self._store.kept - self._told,
+            "fresh": min(self._store.fresh.values(), default=None),
+            "edits": self._store.edits,
             "first": self._events + 1,
             "last": self._events + len(self._news),
             "requests": last + len(new),
@@ -266,11 +279,11 @@ class SharedJournal(Journal):
         self.everything = False
         self._told = self._store.kept
         self._store.fresh.clear()
+        self._store.edits.clear()
         self._events = change["last"]
         self._requests = change["requests"]
         self._news, self._records, self._forget = [], {}, False
         self.commits += 1
-        self._failing = False
         for act in batch.written:
             act()
         batch.written = []
@@ -328,11 +341,9 @@ class SharedJournal(Journal):
 
     def _flush(self) -> None:
         """Have what was committed on the disk, and tell those who wait for it."""
-        if self._flushing or not self._written:
+        if self._flushing or not self._written or self._loop is None or self._loop.is_closed():
             return
         self._flushing, self._written = self._written, []
-        if self._loop is None or self._loop.is_closed():
-            return
         if not any(batch.again for batch in self._flushing):
             # Nothing that anybody was told to be kept.
             self._loop.call_soon(self._flushed, None)
@@ -347,6 +358,11 @@ class SharedJournal(Journal):
             return
         error = None if done is None else done.exception()
         flushed, self._flushing = self._flushing, []
+        self.seconds += sum(perf_counter() - batch.began for batch in flushed if batch.again)
+        if error is None:
+            self._works()
+        elif self._loop is not None:
+            self._fails(self._loop, error)
         for batch in flushed:
             batch.settle(None if error is None else as_os_error(error))
         self._flush()
