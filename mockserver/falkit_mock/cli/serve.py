@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import json
 import os
 import socket
 import sys
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from falkit_mock.cli.announcing import announce
 from falkit_mock.cli.config import in_file, seed_of_config
 from falkit_mock.cli.lasting import Carried, seed_line, shared_store, store_of
 from falkit_mock.cli.options import (
@@ -29,8 +29,8 @@ from falkit_mock.cli.options import (
     refusing,
     settings_of,
 )
-from falkit_mock.core import count, reason
-from falkit_mock.core.network import GATEWAY_PORT, PORT, listen, reached
+from falkit_mock.core import reason
+from falkit_mock.core.network import PORT, listen, reached
 from falkit_mock.waiting import WaitingRoom
 from falkit_spec.sources import VARIABLE
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.settings import Settings
     from falkit_mock.store.link import Link
-    from falkit_spec import JSON, Catalog
+    from falkit_spec import Catalog
 
 
 # Addresses of other machines, or of another family than this one has.
@@ -148,7 +148,7 @@ def serve(
 
             def answers() -> None:
                 if link is None:
-                    _announce(
+                    announce(
                         url, settings, catalog, facts, service.identity.seed, app.gateway, made
                     )
                 else:
@@ -170,7 +170,7 @@ def serve(
             return
 
         def started(told: dict[str, Any]) -> None:
-            _announce(url, settings, catalog, facts, told["seed"], None, made)
+            announce(url, settings, catalog, facts, told["seed"], None, made)
 
         sys.exit(_several(settings, listener, workers, work, started))
 
@@ -245,56 +245,6 @@ def _token_for(listener: socket.socket) -> str | None:
     if ip_address(listener.getsockname()[0]).is_loopback:
         return None
     return token_urlsafe(24)
-
-
-def _announce(
-    url: str,
-    settings: Settings,
-    catalog: Catalog,
-    facts: dict[str, Any],
-    seed: int,
-    gateway: Gateway | None,
-    made_token: str | None,
-) -> None:
-    """Say that requests are answered: to programs on stdout, to people on stderr."""
-    timing, workers = facts["timing"], facts["workers"]
-    ready: dict[str, JSON] = {
-        "url": url,
-        "fal_run": f"{url}/fal.run",
-        "queue": f"{url}/queue.fal.run",
-        "control": f"{url}/__falkit",
-        "seed": seed,
-        "pid": os.getpid(),
-    }
-    more = ""
-    if gateway is not None:
-        ready |= {"gateway": gateway.url, "ca": str(gateway.authority.certificate)}
-        port = gateway.url.rpartition(":")[2]
-        option = "" if port == str(GATEWAY_PORT) else f" --gateway-port {port}"
-        more = f'\n    for unmodified programs     eval "$(falkit env{option})"'
-    # A log may be kept where a token should not be.
-    token = {} if made_token is None else {"control_token": made_token}
-    if made_token is not None:
-        more += f"\n    token of the control API    {made_token}"
-    print(json.dumps(ready | token), flush=True)
-    number = len(settings.faults) + len(settings.outputs)
-    rules = f", {count(number, 'rule')}" if number else ""
-    date = f", as of {settings.as_of}" if settings.as_of else ""
-    own = f", {count(len(catalog.own), 'document')} of yours" if catalog.own else ""
-    processes = f", {workers} workers" if workers > 1 else ""
-    tenants = ", a mock for each key" if settings.tenants else ""
-    title = f"falkit stands in for fal.ai at {url}"
-    banner = f"""
-  {title}
-  (timing {timing}, seed {seed}{date}{own}{rules}{processes}{tenants})
-
-    in place of https://        {url}/queue.fal.run/…
-    proxyUrl of @fal-ai/client  {url}/api/fal/proxy
-    receivers of webhooks       FALKIT_BASE_URL={url}{more}
-    stop                        Ctrl-C
-"""
-    as_json = click.get_current_context().params["log_format"] == "json"
-    note(title if as_json else banner, facts={"timing": timing, **ready})
 
 
 def listening(host: str, port: int, option: str = "port") -> socket.socket:

@@ -31,11 +31,12 @@ from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.faults.rules import NO_MAGIC, Magic
 from falkit_mock.outputs import kind_of_output
 from falkit_mock.service import Hooks, Resettable
-from falkit_mock.service.files import Media, Uploads
+from falkit_mock.service.files import Media
 from falkit_mock.service.guesses import guess
 from falkit_mock.service.outcomes import Outcomes, read_request
 from falkit_mock.service.queueing import Planner, duration
 from falkit_mock.service.status import JobEvents, Retention, next_line, window
+from falkit_mock.service.uploads import Uploads
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_mock.store.sharing import turn
