@@ -48,7 +48,20 @@ def pair(
     file = tmp_path / "lock"
     with alone(state), file.open("wb") as first, file.open("wb") as second:
         made = [
-            SharedStore(str(state), Link(n, 2, lock.fileno(), ears[n], mouths, 0, memory, 100))
+            SharedStore(
+                str(state),
+                Link(
+                    number=n,
+                    workers=2,
+                    again=False,
+                    lock=lock.fileno(),
+                    ear=ears[n],
+                    ears=mouths,
+                    parent=0,
+                    memory=memory,
+                    requests=100,
+                ),
+            )
             for n, lock in ((1, first), (2, second))
         ]
         yield made[0], made[1]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from falkit_mock.cli.announcing import announce
+from falkit_mock.cli.banner import announce
 from falkit_mock.cli.config import in_file, seed_of_config
 from falkit_mock.cli.lasting import Carried, seed_line, shared_store, store_of
 from falkit_mock.cli.options import (
@@ -127,7 +127,7 @@ def serve(
                 # Tenants have clocks of their own.
                 time = None if settings.tenants else clock
                 app = app_of(settings, catalog, clock=time, store=store)
-            first = link is None or link.number == 1
+            first = link is None or (link.number == 1 and not link.again)
             if first:
                 carried.attach(app)
             if seed := seed_of_config():

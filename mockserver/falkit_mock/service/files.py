@@ -188,6 +188,5 @@ class Media:
                 given = GivenFile.of(wanted)
                 return OwnFile(given.size, given.read_now) if given else None
             return OwnFile(None, lambda start, end: bytes_of(wanted)[start:end])
-        if stored := self._uploads.file(path):
-            return OwnFile(stored.size, partial(self._uploads.read_now, stored))
-        return None
+        stored = self._uploads.file(path)
+        return OwnFile(stored.size, partial(self._uploads.read_now, stored)) if stored else None

@@ -112,8 +112,8 @@ class SharedStore(DurableStore):
         """Take up all rows, which may be others."""
         for table in self._tables:
             table.reload()
-        self.queues.clear()
         self.edited = None
+        self.queues.clear()
         own = self._shelf.own()
         SqliteStore._begin(self)
         self._shelf.at_hand.update(own)

@@ -243,6 +243,7 @@ class SharedJournal(Journal):
             "anew": anew,
             "seq": self._store.last_seq,
             "kept": self._store.kept - self._told,
+            # For whoever keeps sums.
             "fresh": min(self._store.fresh.values(), default=None),
             "edits": self._store.edits,
             "first": self._events + 1,

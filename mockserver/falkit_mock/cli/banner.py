@@ -1,4 +1,4 @@
-"""What falkit serve says once it answers."""
+"""What `falkit serve` says once requests are answered."""
 
 from __future__ import annotations
 
