@@ -130,10 +130,15 @@ class Metrics:
         """Return all metrics as they stand now."""
         lines: list[str] = []
         families = (self._counted(), self._jobs(), self._kept(), self._written(), self._process())
+        # Whichever replica of a shared state answers tells of itself.
+        sharing = next((one.store.sharing for one in self._services()), None)
+        own: Labels = () if sharing is None else (("worker", sharing.number),)
         for family in families:
             for name, kind, about, samples in family:
                 lines += (f"# HELP {name} {_escaped(about)}", f"# TYPE {name} {kind}")
-                lines += (_line(name + end, labels, value) for end, labels, value in samples)
+                lines += (
+                    _line(name + end, (*labels, *own), value) for end, labels, value in samples
+                )
         return ("\n".join(lines) + "\n").encode()
 
     def _counted(self) -> Iterator[Family]:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
 
 from receiver import Receiver
 from serving import I2V_FAST, T2V
@@ -89,6 +90,19 @@ def _put(mock: Several, url: str, token: str, number: int) -> dict[str, Any]:
     reply = mock.ask("PUT", f"{url}/{number}?{token}", str(number).encode())
     assert reply.status == 200, reply.body
     return {"partNumber": number, "etag": reply.headers["etag"]}
+
+
+def test_metrics_name_the_worker_whose_they_are(instant: Several) -> None:
+    instant.submit()
+    kept: dict[str, float] = {}
+    for _ in range(OFTEN):
+        text = instant.ask("GET", "/metrics").body.decode()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                assert sample.labels["worker"] in ("1", "2"), sample
+                if sample.name == "falkit_jobs_kept":
+                    kept[sample.labels["worker"]] = sample.value
+    assert kept["1"] == kept["2"] > 0
 
 
 def test_the_request_log_has_all_requests_once_whoever_lists_it(instant: Several) -> None:

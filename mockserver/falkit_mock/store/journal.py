@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 _log = logging.getLogger("falkit_mock")
@@ -277,17 +277,12 @@ class Journal:
         if error is None:
             self.commits += 1
             self.seconds += perf_counter() - batch.began
-            # What is small may find room where nothing else does.
-            if loop.time() >= self._failed_at + _AGAIN:
-                self.trouble = None
+            self._works()
             batch.settle()
             if self._planned:
                 self._write(loop)
             return
-        if self.trouble is None:
-            _log.error("state: can't be written (%s); trying again each second", error)
-        self._failed_at = loop.time()
-        self.trouble = f"the state can't be written ({error})"
+        self._fails(loop, error)
         self._undo(batch)
         why = as_os_error(error)
         batch.settle(why)
@@ -296,6 +291,19 @@ class Journal:
         for waiter in later:
             if not waiter.done():
                 waiter.set_exception(why)
+
+    def _works(self) -> None:
+        """Note that the disk has taken something."""
+        # What is small may find room where nothing else does.
+        if monotonic() >= self._failed_at + _AGAIN:
+            self.trouble = None
+
+    def _fails(self, loop: asyncio.AbstractEventLoop, error: BaseException) -> None:
+        """Say that the disk has not taken something, and try again."""
+        if self.trouble is None:
+            _log.error("state: can't be written (%s); trying again each second", error)
+        self._failed_at = monotonic()
+        self.trouble = f"the state can't be written ({error})"
         loop.call_later(_AGAIN, self.noted)
 
     def _undo(self, batch: Batch) -> None:

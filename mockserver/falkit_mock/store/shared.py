@@ -15,6 +15,7 @@ from typing import Any, cast
 from falkit_mock.core.clock import Notifier
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
+from falkit_mock.store import Store
 from falkit_mock.store.durable import DurableStore, LastingBlobs, open_reader
 from falkit_mock.store.link import Link
 from falkit_mock.store.records import Claim
@@ -37,7 +38,8 @@ class SharedStore(DurableStore):
     def __init__(self, path: str, link: Link) -> None:
         self.step, self.number = MOST, link.number
         self._link = link
-        self.fresh: set[str] = set()
+        self.fresh: dict[str, int] = {}
+        self.edits: dict[str, int] = {}
         super().__init__(path)
 
     def _open(self) -> None:
@@ -64,7 +66,7 @@ class SharedStore(DurableStore):
             self._journal.watch(table)
 
     def add(self, job: Job, input: bytes) -> None:
-        self.fresh.add(job.id)
+        self.fresh[job.id] = job.seq
         super().add(job, input)
 
     def clear(self) -> None:
@@ -77,24 +79,29 @@ class SharedStore(DurableStore):
         rows = self._reader.execute("SELECT number, record FROM requests ORDER BY number")
         return [read_record(*row) for row in rows.fetchall()]
 
+    def heard(self, edits: Mapping[str, int], first: int | None) -> None:
+        """Note the places of jobs that others have changed, and of their first new one."""
+        for id, seq in edits.items():
+            Store._edit(self, id, seq)
+        if first is not None:
+            self.late = min(self.late, first)
+
     def refresh(self, changed: Mapping[str, Mapping[Any, None]]) -> None:
         """Take up rows that others have committed, by table and key."""
         deliveries = changed.get("deliveries", {})
         before = [self.deliveries.get(id) for id in deliveries]
         moved = changed.get("jobs", {})
-        at_hand = [self._shelf.at_hand.get(id) for id in moved]
+        known = [self._shelf.at_hand.get(id) for id in moved]
+        pieces = changed.get("pieces", {})
+        bytes_before = self.uploads.size(pieces)
         for table in self._tables:
             if keys := changed.get(table.name):
                 table.refresh(keys)
         self.deliveries.refreshed(before, deliveries)
         self.uploads.refreshed(changed.get("uploads", {}))
-        for id, old in zip(moved, at_hand, strict=True):
+        self.uploads.kept += self.uploads.size(pieces) - bytes_before
+        for id, old in zip(moved, known, strict=True):
             job = self.get(id)
-            if isinstance(known := job or old, Job):
-                self._edit(known)
-            else:
-                # It is gone, and nobody here knows from where.
-                self.edited = None
             if job is None and isinstance(old, Job) and self.queues.has(id):
                 # It is gone, and waits for nothing.
                 old.starts = old.ends = 0.0
@@ -109,12 +116,21 @@ class SharedStore(DurableStore):
             table.reload()
         self.edited = None
         self.queues.clear()
+        own = self._shelf.own()
         SqliteStore._begin(self)
-        for job in self._shelf.own().values():
-            if job is not None and job.ends > job.created:
-                self.queues.note(job)
+        self._shelf.at_hand.update(own)
+        for job in own.values():
+            if job is not None:
+                self.last_seq = max(self.last_seq, job.seq)
+                if job.ends > job.created:
+                    self.queues.note(job)
         self.deliveries.reloaded()
         self.uploads.reloaded()
+
+    def _edit(self, id: str, seq: int) -> None:
+        super()._edit(id, seq)
+        if id not in self.fresh:
+            self.edits[id] = seq
 
     def close(self) -> None:
         self._shared.close()

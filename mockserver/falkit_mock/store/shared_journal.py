@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Protocol
 
 import orjson
@@ -46,14 +47,17 @@ class _Kept(Protocol):
     path: Path
     kept: int
     last_seq: int
-    # The ids of jobs that were added since the last commit.
-    fresh: set[str]
-    # Changed jobs, for whoever keeps sums.
-    edited: dict[str, int] | None
+    # The places of jobs that were added, and changed, since the last commit, by id.
+    fresh: dict[str, int]
+    edits: dict[str, int]
 
     def get(self, request_id: str) -> Job | None: ...
 
     def file(self, path: str) -> FileRecord | None: ...
+
+    def heard(self, edits: Mapping[str, int], first: int | None) -> None:
+        """Note the places of jobs that others have changed, and of their first new one."""
+        ...
 
     def refresh(self, changed: Mapping[str, Mapping[Any, None]]) -> None:
         """Take up rows that others have committed, by table and key."""
@@ -157,14 +161,15 @@ class SharedJournal(Journal):
             anew = anew or change["anew"]
             for name, keys in change["rows"].items():
                 changed.setdefault(name, {}).update(dict.fromkeys(keys))
-            if store.edited is not None:
-                store.edited.update(change["new"])
             store.kept += change["kept"]
             self._told += change["kept"]
+            store.heard(change["edits"], change["fresh"])
             store.last_seq = max(store.last_seq, change["seq"])
         if anew:
+            untold = store.kept - self._told
             store.reload()
             self._told = store.kept
+            store.kept += untold
         elif changed:
             store.refresh(changed)
         if "claims" in changed or anew:
@@ -206,7 +211,9 @@ class SharedJournal(Journal):
         batch, calls = self._begin(), self.at_commit
         self.at_commit = []
         try:
-            if self._has_news() or any(table.changed or table.emptied for table in self._tables):
+            changed = any(table.changed or table.emptied for table in self._tables)
+            # While there is trouble only a commit shows that it is over.
+            if self._has_news() or changed or self.trouble is not None:
                 self._commit_rows(batch)
             self._written.append(batch)
         except sqlite3.Error as error:
@@ -235,9 +242,10 @@ class SharedJournal(Journal):
             "rows": {name: keys for name, keys in rows.items() if keys},
             "anew": anew,
             "seq": self._store.last_seq,
-            # Those that nobody has to look at, for whoever keeps sums.
-            "new": self._new_jobs(),
             "kept": self._store.kept - self._told,
+            # For whoever keeps sums.
+            "fresh": min(self._store.fresh.values(), default=None),
+            "edits": self._store.edits,
             "first": self._events + 1,
             "last": self._events + len(self._news),
             "requests": last + len(new),
@@ -272,11 +280,11 @@ class SharedJournal(Journal):
         self.everything = False
         self._told = self._store.kept
         self._store.fresh.clear()
+        self._store.edits.clear()
         self._events = change["last"]
         self._requests = change["requests"]
         self._news, self._records, self._forget = [], {}, False
         self.commits += 1
-        self._failing = False
         for act in batch.written:
             act()
         batch.written = []
@@ -316,11 +324,6 @@ class SharedJournal(Journal):
             return [path for path, file in files if file is None or file.request_id not in fresh]
         return [*table.changed]
 
-    def _new_jobs(self) -> dict[str, int]:
-        """Return the places in the order of submission of new jobs, by id."""
-        jobs = (self._store.get(id) for id in self._store.fresh)
-        return {job.id: job.seq for job in jobs if job is not None}
-
     def _matters(self, id: str) -> bool:
         """Tell whether others have to look at a job: not at one that has come and is over."""
         job = self._store.get(id) if id in self._store.fresh else None
@@ -339,11 +342,9 @@ class SharedJournal(Journal):
 
     def _flush(self) -> None:
         """Have what was committed on the disk, and tell those who wait for it."""
-        if self._flushing or not self._written:
+        if self._flushing or not self._written or self._loop is None or self._loop.is_closed():
             return
         self._flushing, self._written = self._written, []
-        if self._loop is None or self._loop.is_closed():
-            return
         if not any(batch.again for batch in self._flushing):
             # Nothing that anybody was told to be kept.
             self._loop.call_soon(self._flushed, None)
@@ -358,6 +359,11 @@ class SharedJournal(Journal):
             return
         error = None if done is None else done.exception()
         flushed, self._flushing = self._flushing, []
+        self.seconds += sum(perf_counter() - batch.began for batch in flushed if batch.again)
+        if error is None:
+            self._works()
+        elif self._loop is not None:
+            self._fails(self._loop, error)
         for batch in flushed:
             batch.settle(None if error is None else as_os_error(error))
         self._flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import closing
+from itertools import islice
 from typing import Any
 
 from falkit_mock.core.jobs import Job
@@ -238,12 +239,6 @@ class Shelf(Rows, MutableMapping[Any, Any]):
         if len(self.at_hand) > self._most:
             self._let_go()
 
-    def counted(self) -> int:
-        """Return how many rows the database has."""
-        (rows,) = self.db.execute(f"SELECT count(*) FROM {self.name}").fetchone()
-        found: int = rows
-        return found
-
     def refresh(self, keys: Iterable[Any]) -> None:
         for key in keys:
             if key not in self.changed and key not in self._writing:
@@ -330,7 +325,17 @@ class Shelf(Rows, MutableMapping[Any, Any]):
         yield from [key for key, value in own.items() if value is not None]
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        own = self.own()
+        rows = 0 if self.hidden else self._counted("")
+        for start in range(0, 0 if self.hidden else len(own), _STEP):
+            step = [*islice(own, start, start + _STEP)]
+            rows -= self._counted(f" WHERE {self._key} IN ({', '.join('?' * len(step))})", *step)
+        return rows + sum(value is not None for value in own.values())
+
+    def _counted(self, clause: str, *values: object) -> int:
+        sql = f"SELECT count(*) FROM {self.name}{clause}"
+        rows: int = self.db.execute(sql, values).fetchone()[0]
+        return rows
 
     def _let_go(self) -> None:
         """Have no more at hand than it takes."""

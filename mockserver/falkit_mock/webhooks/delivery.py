@@ -228,17 +228,9 @@ class Deliveries:
         """Go on with a delivery whose last attempt was another mock's."""
         # The other mock may have allowed what is refused here.
         with suppress(TargetRefused):
-            pending = PendingDelivery(
-                job.id,
-                self._find(job.id, last.url, "job"),
-                user_id(job.options.key),
-                faults=job.faults,
-                body=last.body,
-                number=last.number,
-                first=self._store.deliveries.select(request_id=job.id)[0].sent,
-                gone=self._closes(job),
-                ended=True,
-            )
+            target = self._find(job.id, last.url, "job")
+            first = self._store.deliveries.select(request_id=job.id)[0].sent
+            pending = PendingDelivery.after(last, job, target, first, self._closes(job))
             self._add(pending)
             self._plan(pending, moment)
 

@@ -12,6 +12,7 @@ from falkit_mock.core.events import Cause, Delivery, Verdict
 from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults
 from falkit_mock.store import Store
 from falkit_mock.webhooks.sender import Answer
+from falkit_mock.webhooks.signing import user_id
 from falkit_mock.webhooks.targets import Target
 
 
@@ -44,6 +45,23 @@ class PendingDelivery:
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     # What delivers it.
     task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def after(
+        cls, last: Delivery, job: Job, target: Target, first: float, gone: float
+    ) -> PendingDelivery:
+        """Return how far a delivery has come whose last attempt another mock has made."""
+        return cls(
+            job.id,
+            target,
+            user_id(job.options.key),
+            faults=job.faults,
+            body=last.body,
+            number=last.number,
+            first=first,
+            gone=gone,
+            ended=True,
+        )
 
     def attempted(
         self,

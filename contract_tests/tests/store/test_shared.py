@@ -1,0 +1,230 @@
+"""What one worker has of a state file after another has written to it, both in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from falkit import Settings, create_app
+from falkit_mock.app import MockApp
+from falkit_mock.service.ledger import ledger_of
+from falkit_mock.store import Upload
+from falkit_mock.store.blobs import Piece
+from falkit_mock.store.keeping import forget
+from serving import KEY, PROMPT, T2V
+from store.items import DONE, added
+
+if sys.platform == "win32":
+    pytest.skip("no process is copied there", allow_module_level=True)
+
+import fcntl
+
+from falkit_mock.store.durable import alone
+from falkit_mock.store.link import Link
+from falkit_mock.store.shared import SharedStore
+
+
+@pytest.fixture
+def pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Generator[tuple[SharedStore, SharedStore]]:
+    """The stores of two workers."""
+    # A lock of lockf is a process's, and both are in one; that of flock is an open file's.
+    monkeypatch.setattr(fcntl, "lockf", fcntl.flock)
+    state, memory = tmp_path / "falkit.state", memoryview(bytearray(64)).cast("q")
+    ears, mouths = dict[int, int](), dict[int, int]()
+    for number in (1, 2):
+        ears[number], mouths[number] = os.pipe()
+        os.set_blocking(ears[number], False)
+        os.set_blocking(mouths[number], False)
+    file = tmp_path / "lock"
+    with alone(state), file.open("wb") as first, file.open("wb") as second:
+        made = [
+            SharedStore(
+                str(state),
+                Link(
+                    number=n,
+                    workers=2,
+                    again=False,
+                    lock=lock.fileno(),
+                    ear=ears[n],
+                    ears=mouths,
+                    parent=0,
+                    memory=memory,
+                    requests=100,
+                ),
+            )
+            for n, lock in ((1, first), (2, second))
+        ]
+        yield made[0], made[1]
+        for store in made:
+            store.close()
+    for descriptor in (*ears.values(), *mouths.values()):
+        os.close(descriptor)
+
+
+@contextmanager
+def commit(store: SharedStore) -> Generator[None]:
+    """Have one commit of the block, as the event loop does of a handler."""
+    store.own.hold()
+    yield
+    store.own.release()
+
+
+def synced(*stores: SharedStore) -> None:
+    for store in stores:
+        store.own.sync()
+
+
+def test_what_is_kept_and_counted_is_what_all_have(pair: tuple[SharedStore, SharedStore]) -> None:
+    one, other = pair
+    with commit(one):
+        first = added(one, b"12345", run=0.0, outcome=DONE)
+    with commit(other):
+        added(other, b"123", run=0.0, outcome=DONE)
+    synced(one, other)
+    kept = 8 + 2 * len(DONE.body)
+    assert (one.kept, one.count()) == (other.kept, other.count()) == (kept, 2)
+    with commit(other):
+        other.drop([first.id])
+    synced(one)
+    assert (one.kept, one.count()) == (other.kept, other.count()) == (kept - 5 - len(DONE.body), 1)
+
+
+def test_pieces_of_uploads_are_counted_by_all(pair: tuple[SharedStore, SharedStore]) -> None:
+    one, other = pair
+    one.uploads.add(Upload("u", "/files/b/u", "text/plain", 1.0, 9.0, None, "", done=False))
+    one.uploads.put_piece("u", 1, Piece("a", 5, "e"))
+    synced(other)
+    assert other.uploads.kept == 5
+    one.uploads.put_piece("u", 2, Piece("b", 7, "e"))
+    synced(other)
+    assert other.uploads.kept == 12
+    other.uploads.remove("u")
+    synced(one)
+    assert one.uploads.kept == other.uploads.kept == 0
+
+
+def test_what_was_taken_during_a_reset_elsewhere_keeps_place_and_size(
+    pair: tuple[SharedStore, SharedStore],
+) -> None:
+    one, other = pair
+    with commit(other):
+        old = added(other, run=0.0, outcome=DONE)
+    synced(one)
+    with commit(one):
+        mine = added(one, b"12345", run=0.0, outcome=DONE)
+        other.clear()
+    synced(other)
+    for store in pair:
+        assert store.get(old.id) is None
+        assert [job.id for job in store.jobs()] == [mine.id]
+        assert store.kept == 5 + len(DONE.body)
+    assert one.next_seq() > mine.seq
+
+
+def test_the_ledger_goes_by_what_others_do(pair: tuple[SharedStore, SharedStore]) -> None:
+    async def run() -> None:
+        settings = Settings(timing="instant")
+        apps = [create_app(settings, store=store) for store in pair]
+        clients = [
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1", headers=KEY
+            )
+            for app in apps
+        ]
+
+        async def submit(client: httpx.AsyncClient) -> str:
+            reply = await client.post(f"/queue.fal.run/{T2V}", json=PROMPT)
+            id: str = reply.json()["request_id"]
+            return id
+
+        async def sums(app: MockApp) -> int:
+            store = app.service.store
+            assert store.sharing is not None
+            await store.sharing.sync()
+            return sum(jobs for _, jobs in await ledger_of(app.service, app.catalog).sums())
+
+        one, other = apps
+        store, late = one.service.store, other.service.store
+        for app in apps:
+            app.go_on()
+            assert await sums(app) == 0
+        ids = [await submit(clients[n % 2]) for n in range(4)]
+        assert [await sums(app) for app in apps] == [4, 4]
+        # The second is behind in the order, and comes after the ledger has the first.
+        late.next_seq()
+        behind = late.last_seq
+        ahead = store.get(await submit(clients[0]))
+        assert ahead is not None
+        late.last_seq = behind - 64
+        assert await sums(one) == 5
+        found = added(late, run=0.0, starts=100.0, outcome=DONE)
+        assert found.seq == behind
+        await pair[1].own.saved()
+        assert await sums(one) == 6
+        forget(late, Settings(keep="1h").keep, late.get(ids[0]).created + 9e9)  # type: ignore[union-attr]
+        await pair[1].own.saved()
+        assert [await sums(app) for app in apps] == [0, 0]
+        await submit(clients[0])
+        await clients[1].post("/__falkit/reset", json={})
+        assert [await sums(app) for app in apps] == [0, 0]
+        for client in clients:
+            await client.aclose()
+        for app in apps:
+            app.service.close()
+        for each in pair:
+            # Or the loop ends while one has the turn that the other asks for.
+            async with each.own.turns.turn():
+                pass
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+
+
+def test_a_disk_that_takes_it_again_makes_a_worker_ready(
+    pair: tuple[SharedStore, SharedStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        store, journal = pair[0], pair[0].own
+        added(store)
+        await journal.saved()
+        assert journal.trouble is None
+        assert journal.commits == 1
+        assert journal.seconds > 0
+        monkeypatch.setattr("falkit_mock.store.journal._AGAIN", 0.0)
+
+        def full(file: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("falkit_mock.store.shared_journal._to_disk", full)
+            added(store)
+            with pytest.raises(OSError, match="No space"):
+                await journal.saved()
+            assert journal.trouble is not None
+        journal.noted()
+        await journal.saved()
+        assert journal.trouble is None
+
+    asyncio.run(run())
+
+
+def test_what_was_written_without_a_loop_is_no_obstacle(
+    pair: tuple[SharedStore, SharedStore],
+) -> None:
+    async def run() -> None:
+        store = pair[0]
+        await asyncio.to_thread(added, store)
+        added(store)
+        await asyncio.wait_for(store.own.saved(), 10)
+
+    asyncio.run(run())
