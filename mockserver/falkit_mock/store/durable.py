@@ -16,7 +16,7 @@ from falkit_mock.core import reason
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.store import BadCopy, Store, all_pieces, bare
 from falkit_mock.store.blobs import Blobs, Piece, Sink, sync_folder
-from falkit_mock.store.journal import Journal
+from falkit_mock.store.journal import FileJournal
 from falkit_mock.store.rows import read_record
 from falkit_mock.store.sqlite import (
     APPLICATION,
@@ -119,7 +119,7 @@ class DurableStore(SqliteStore):
                 migrate(db)
                 # So that the file's head tells the version, and nothing is left beside it.
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                self.journal = self._journal = Journal(db)
+                self.journal = self._journal = FileJournal(db)
                 self._blobs = LastingBlobs(
                     self.path.with_name(self.path.name + _UPLOADS), self._journal.after
                 )
