@@ -87,12 +87,12 @@ class MockApp:
     def __init__(self, service: Service, catalog: Catalog) -> None:
         self.service = service
         self.catalog = catalog
+        self._sharing = service.store.sharing
         check_outputs(service.settings, catalog, service.pins)
         service.rules.validate = partial(service.pins.check, catalog=catalog)
         # The gateway beside it, once there is one.
         self.gateway: Gateway | None = None
-        self.request_log = RequestLog(service.settings.request_log)
-        self.event_log = EventLog()
+        self.request_log, self.event_log = _logs(service)
         service.events.listeners += [self.request_log, self.event_log]
         service.restarted.append(self.request_log.restart)
         run = FalRun(service, catalog)
@@ -113,6 +113,10 @@ class MockApp:
 
             lasting = Lasting(service, self.request_log, partial(request_again, catalog=catalog))
             self._begin = lasting.begin
+            if service.store.sharing is not None:
+                from falkit_mock.service.following import begin_shared
+
+                self._begin = begin_shared(service, lasting, self.request_log, self.event_log)
         self._ignored_headers = IgnoredHeaders()
         self._own = self._own_routes()
         # Every page may use fal's hosts, as at fal, and none the control API.
@@ -133,6 +137,10 @@ class MockApp:
             self.go_on()
             await self._own(scope, receive, send)
             return
+        if self._sharing is not None:
+            if self._begin is not None:
+                self.go_on()
+            await self._sharing.sync()
         # Of a header that comes twice the first counts.
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         context = RequestContext(scope, headers, receive, self.service.clock.now())
@@ -317,6 +325,18 @@ class MockApp:
             exception_handlers=dict.fromkeys(_REFUSALS, refused),  # type: ignore[arg-type]
             lifespan=lifespan,
         )
+
+
+def _logs(service: Service) -> tuple[RequestLog, EventLog]:
+    """Return the request log and the log of events, which replicas of a shared state share."""
+    size, store = service.settings.request_log, service.store
+    if store.sharing is None or store.journal is None:
+        return RequestLog(size), EventLog()
+    # Lazy: most mocks are alone.
+    from falkit_mock.core.telling import SharedEventLog, SharedRequestLog
+
+    noted = store.journal.noted_later
+    return SharedRequestLog(size, noted, store.sharing.listed), SharedEventLog(noted)
 
 
 def create_app(

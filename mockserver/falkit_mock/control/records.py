@@ -51,6 +51,9 @@ class RequestControl:
         if fields["wait"]:
             waited = self._waited(wanted, fields["count"], fields["wait"])
             await unless_gone(call.request.receive, waited)
+        sharing = self._service.store.sharing
+        if sharing is not None:
+            await sharing.hear_all()
         found = [record for record in self._log if wanted(record)]
         # A caller with `since` wants the next ones, one without it the newest.
         page = found[:limit] if follows else found[-limit:]

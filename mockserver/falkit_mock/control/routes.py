@@ -36,6 +36,7 @@ from falkit_mock.core.events import EventLog, RequestLog
 from falkit_mock.core.network import host_name, is_fal, is_this_machine
 from falkit_mock.hosts.replies import AnyReply, Reply, raw_reply
 from falkit_mock.service.service import Service
+from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog
 
 if TYPE_CHECKING:
@@ -122,7 +123,26 @@ def control_router(
         **record_operations(service, catalog, request_log, event_log),
         **webhook_operations(service, catalog),
     }
+    if service.store.sharing is not None:
+        operations |= {id: _in_turn(service, operations[id]) for id in _IN_TURN}
     return ControlRouter(operations, service.settings.max_body)
+
+
+# What changes what other replicas of a shared state may change, too, without waiting for anything;
+# reset and import take a turn themselves.
+_IN_TURN = (
+    *("putSeed", "runClock", "pauseClock", "rotateKeys", "withdrawKey", "clearRequests"),
+    *("holdJob", "releaseJob", "failJob", "completeJob"),
+    *("addRule", "replaceRules", "clearRules", "replaceRule", "removeRule"),
+)
+
+
+def _in_turn(service: Service, operation: Operation) -> Operation:
+    async def taken(call: Call) -> AnyReply:
+        async with turn(service.store):
+            return await operation(call)
+
+    return taken
 
 
 def is_control(path: str, headers: Mapping[bytes, bytes]) -> bool:

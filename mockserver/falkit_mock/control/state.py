@@ -25,6 +25,7 @@ from falkit_mock.faults.rulebook import RuleState
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply, Stream
 from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import Piece
+from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog
 
 # Seconds of one jump: ten years.
@@ -117,7 +118,7 @@ class StateControl:
         # Lazy, here and below: it imports what reads archives, and many mocks never do.
         from falkit_mock.service.state import reset_state
 
-        async with self._turn:
+        async with self._turn, turn(self._service.store):
             await reset_state(self._service, keep_rules=call.fields["keep_rules"])
         return self._summary()
 
@@ -152,7 +153,7 @@ class StateControl:
             async for chunk in call.request.stream():
                 await asyncio.to_thread(sink.write, chunk)
             piece = sink.keep()
-            async with self._turn:
+            async with self._turn, turn(self._service.store):
                 await restore_state(self._service, blobs.folder / piece.blob)
         except BadArchive as error:
             raise InvalidRequest(f"body: {error}; nothing has changed") from None

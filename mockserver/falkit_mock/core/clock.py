@@ -203,10 +203,13 @@ class SimulatedClock:
         async with self._jump:
             return await self._move(self.now() + seconds)
 
-    def restore(self, moment: float, *, running: bool) -> None:
-        """Be at a moment, earlier or later, with nothing on the way: for a state read back."""
+    def restore(self, moment: float, *, running: bool, at: float | None = None) -> None:
+        """Be at a moment, earlier or later, with nothing on the way: for a state read back.
+
+        With `at` it was so when the machine's clock said that, and time has gone on if it runs.
+        """
         self.running = running
-        self._set(moment)
+        self._set(moment, at)
 
     async def _move(self, moment: float) -> int:
         met = 0
@@ -271,8 +274,8 @@ class SimulatedClock:
         self._set(max(moment, self.now()))
         await self._settle()
 
-    def _set(self, moment: float) -> None:
-        self._offset, self._paused_at = moment - time.time(), moment
+    def _set(self, moment: float, at: float | None = None) -> None:
+        self._offset, self._paused_at = moment - (time.time() if at is None else at), moment
         self.notifier.ring()
         self._call_due(moment)
 

@@ -252,6 +252,20 @@ class HostContacted:
 # The events that are kept for those who follow them, and all that listeners get.
 LoggedEvent: TypeAlias = RequestAnswered | JobChanged | DeliveryAttempted | HostContacted
 Event: TypeAlias = RequestArrived | LoggedEvent
+
+
+@dataclass(frozen=True, slots=True)
+class ToldEvent:
+    """An event as the stream of events has it, of whichever process."""
+
+    kind: str
+    fields: JSON
+
+    def to_json(self) -> JSON:
+        """Return its fields."""
+        return self.fields
+
+
 Listener: TypeAlias = Callable[[Event], None]
 
 
@@ -293,13 +307,14 @@ class RequestLog:
     def __init__(self, size: int) -> None:
         self.notifier = Notifier()
         self._records: deque[RequestRecord] = deque(maxlen=size)
-        self._number = 0
+        # The number of the latest request; 0 before the first.
+        self.last = 0
 
     def __call__(self, event: Event) -> None:
         """Keep a request that arrives; it is filled in when it is answered."""
         if isinstance(event, RequestArrived):
-            self._number += 1
-            event.record.number = self._number
+            self.last += 1
+            event.record.number = self.last
             self._records.append(event.record)
         self.notifier.ring()
 
@@ -310,12 +325,7 @@ class RequestLog:
         """Have records of before, in order, in front of those to come."""
         for record in records:
             self._records.append(record)
-            self._number = record.number
-
-    @property
-    def last(self) -> int:
-        """The number of the latest request; 0 before the first."""
-        return self._number
+            self.last = record.number
 
     def clear(self) -> int:
         """Forget all; return how many there were. The numbers go on."""
@@ -326,7 +336,7 @@ class RequestLog:
     def restart(self) -> None:
         """Forget all, and number from 1 again."""
         self.clear()
-        self._number = 0
+        self.last = 0
 
 
 class EventLog:
@@ -342,7 +352,7 @@ class EventLog:
     def __init__(self, size: int = 1000) -> None:
         self.notifier = Notifier()
         self.last = 0
-        self._kept: deque[LoggedEvent] = deque(maxlen=size)
+        self.kept: deque[LoggedEvent | ToldEvent] = deque(maxlen=size)
 
     def __call__(self, event: Event) -> None:
         if not isinstance(event, JobChanged):
@@ -354,13 +364,17 @@ class EventLog:
             if isinstance(event, DeliveryAttempted):
                 # Bodies may be large, and are with the deliveries.
                 event = DeliveryAttempted(replace(event.delivery, body=b"", response_body=b""))
+        self.keep(event)
+
+    def keep(self, event: LoggedEvent) -> None:
+        """Keep an event that followers hear of."""
         self.last += 1
-        self._kept.append(event)
+        self.kept.append(event)
         self.notifier.ring()
 
-    def after(self, number: int) -> Iterator[tuple[int, LoggedEvent]]:
+    def after(self, number: int) -> Iterator[tuple[int, LoggedEvent | ToldEvent]]:
         """Yield the events after a number, each with its own; those too old are missing."""
-        first = self.last - len(self._kept) + 1
-        for place, event in enumerate([*self._kept], first):
+        first = self.last - len(self.kept) + 1
+        for place, event in enumerate([*self.kept], first):
             if place > number:
                 yield place, event

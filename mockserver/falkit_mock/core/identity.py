@@ -54,6 +54,8 @@ class Identity:
         self._eras: list[_Era] = []
         # How many ids there were of each kind.
         self._counts: Counter[str] = Counter()
+        # Of how many counts one is ours, and which: other replicas of a shared state have theirs.
+        self._step, self._number = 1, 0
         self.restart()
 
     @property
@@ -70,6 +72,10 @@ class Identity:
         """Take another seed from here on; jobs keep what follows from the one before."""
         self._eras.append(_Era.of(self._counts["id"], seed))
 
+    def deal(self, step: int, number: int) -> None:
+        """Count by one number of so many alone, so that others who count give other ids."""
+        self._step, self._number = step, number
+
     def skip(self, jobs: int) -> None:
         """Go on behind so many jobs, whose ids are taken."""
         self._counts["id"] = max(self._counts["id"], jobs)
@@ -79,6 +85,11 @@ class Identity:
         """What differs once an id of the kinds that have to be others has been made."""
         counts = [count for kind, count in self._counts.items() if kind != "reply"]
         return len(self._eras), self.seed, counts
+
+    @property
+    def seeds(self) -> object:
+        """What differs once another seed counts."""
+        return [(era.after, era.seed) for era in self._eras]
 
     def dump(self) -> dict[str, JSON]:
         """Return all that later ids follow from."""
@@ -128,7 +139,9 @@ class Identity:
         return self._digest(b"secret " + purpose.encode(), 32)
 
     def _next(self, kind: str) -> str:
-        count = self._counts[kind] = self._counts[kind] + 1
+        count = self._counts[kind]
+        count += 1 + (self._number - count - 1) % self._step
+        self._counts[kind] = count
         return self._uuid(kind.encode(), count)
 
     def _uuid(self, purpose: bytes, count: int, key: bytes | None = None) -> str:

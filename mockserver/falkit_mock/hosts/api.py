@@ -35,6 +35,7 @@ from falkit_mock.service import Acl, BadLifecycle, Lifecycle
 from falkit_mock.service.billing import charge, entries
 from falkit_mock.service.files import path_of
 from falkit_mock.service.service import Service
+from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog, Endpoint
 from falkit_spec.types import dig
 
@@ -176,10 +177,11 @@ class Storage:
             acl = Acl.read(call.body, "acl")
         except BadLifecycle as error:
             raise invalid(str(error)) from None
-        if stored := self._service.uploads.file(path):
-            self._service.uploads.set_acl(stored.upload, acl)
-        else:
-            self._service.media.set_acl(path, acl)
+        async with turn(self._service.store):
+            if stored := self._service.uploads.file(path):
+                self._service.uploads.set_acl(stored.upload, acl)
+            else:
+                self._service.media.set_acl(path, acl)
         return acl.as_json()
 
     async def sign(self, call: Call) -> dict[str, JSON]:
@@ -197,10 +199,11 @@ class Storage:
 
     async def set_settings(self, call: Call) -> dict[str, JSON]:
         uploads = self._service.uploads
-        try:
-            uploads.defaults = Lifecycle.read(call.body, uploads.defaults)
-        except BadLifecycle as error:
-            raise invalid(str(error)) from None
+        async with turn(self._service.store):
+            try:
+                uploads.defaults = Lifecycle.read(call.body, uploads.defaults)
+            except BadLifecycle as error:
+                raise invalid(str(error)) from None
         return uploads.defaults.as_json()
 
     def _file(self, query: Mapping[str, Any]) -> tuple[str, str]:

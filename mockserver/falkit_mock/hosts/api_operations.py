@@ -32,6 +32,7 @@ from falkit_mock.service.billing import (
     usual_timeframe,
 )
 from falkit_mock.service.service import Service
+from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog, Endpoint, UnknownEndpoint
 from falkit_spec.types import dig
 
@@ -296,7 +297,8 @@ class Requests:
         outcome = await self._service.outcome(job)
         output = loads(outcome.body) if outcome.body else None
         link = dig(output, "video", "url") if outcome.ok else None
-        self._service.store.erase(request_id)
+        async with turn(self._service.store):
+            self._service.store.erase(request_id)
         results: list[JSON] = [] if link is None else [{"link": link, "exception": None}]
         return {"cdn_delete_results": results}
 

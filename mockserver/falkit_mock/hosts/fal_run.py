@@ -8,7 +8,7 @@ from falkit_mock.core import NotJson, parse_body
 from falkit_mock.core.errors import application_not_found, too_many_values, too_much_kept
 from falkit_mock.core.jobs import Job, ModelRequest, ParsedRequest, Refused, RequestOptions
 from falkit_mock.core.limits import AT_ONCE, JSON_VALUES, REFUSED_AT_ONCE
-from falkit_mock.faults.rules import MARKS, NO_MAGIC
+from falkit_mock.faults.rules import MARKS, NO_MAGIC, Magic
 from falkit_mock.hosts import SOCKET_INPUT, Host, RequestContext, authorize, unless_gone
 from falkit_mock.hosts.addresses import split_app
 from falkit_mock.hosts.faults import before_alias, before_model, note_job
@@ -20,11 +20,20 @@ from falkit_mock.service.outcomes import read_at_once, read_request
 from falkit_mock.service.service import Service
 from falkit_mock.service.workflows import EXECUTE, executed, execution
 from falkit_mock.settings import Settings
+from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog, Endpoint
 from falkit_spec.streams import STREAM, WAYS, Workflow
 
 _LOWER, _UPPER, _TITLE = MARKS
 _STREAM, _WORKFLOWS = f"/{STREAM}", "workflows/"
+
+
+async def started(service: Service, request: ModelRequest, magic: Magic) -> Job:
+    """Take a direct call, as Service.start does, in a turn if need be."""
+    if not service.needs_turn(magic):
+        return service.start(request, magic)
+    async with turn(service.store):
+        return service.start(request, magic)
 
 
 async def read_model_request(
@@ -44,7 +53,7 @@ async def read_model_request(
         endpoint = execution()
     guessing = endpoint is None and posts and _may_guess(path, catalog, service)
     if endpoint is None and not catalog.has_app(app):
-        before_alias(service, context, path, OPERATIONS[context.address.role])
+        await before_alias(service, context, path, OPERATIONS[context.address.role])
     if endpoint is None and not guessing:
         hint = _nothing_there(catalog, app, path)
     # Before the body, which may be long; after the method, where it is the wrong one.
@@ -192,7 +201,7 @@ class FalRun(Host):
             magic = await before_model(service, context, request, "run")
         if is_streamed(request):
             return await streamed(service, context, request, magic)
-        job = service.start(request, magic)
+        job = await started(service, request, magic)
         if job.outcome is None or service.clock.now() < job.ends:
             job = await unless_gone(context.receive, service.finish(job))
         note_job(context, job)

@@ -36,6 +36,7 @@ from falkit_mock.hosts import RequestContext
 from falkit_mock.hosts.replies import HalfSent, half
 from falkit_mock.service.files import MediaFile
 from falkit_mock.service.service import Service
+from falkit_mock.store.sharing import turn
 
 # Nothing that begins so is a reply; the null bytes are for those who look no further.
 _GARBAGE = b"\x16\x00\x00falkit: this is no HTTP\x00\xff\xfe\r\n\r\n" + bytes(range(256))
@@ -192,14 +193,15 @@ async def before_model(
     return magic
 
 
-def before_alias(
+async def before_alias(
     service: Service, context: RequestContext, path: str, operation: Operation
 ) -> None:
     """Redirect a call by a name that no app has and a rule leads elsewhere: an alias."""
     match = MatchContext(operation, path, context.record.key, named_by(context, operation))
     if service.rules.idle and not match.named:
         return
-    triggered = _chosen(service, context, "answer", match, _leads_elsewhere)
+    async with turn(service.store):
+        triggered = _chosen(service, context, "answer", match, _leads_elsewhere)
     if triggered is not None and triggered.text("to"):
         raise _refusal(service, context, triggered, match)
 
@@ -220,10 +222,13 @@ async def before_file(service: Service, context: RequestContext) -> None:
         await _apply(service, context, match)
 
 
-def of_media(service: Service, context: RequestContext) -> TriggeredFault | None:
+async def of_media(service: Service, context: RequestContext) -> TriggeredFault | None:
     """Return what is wrong with a file that is asked for."""
     match = _about_file(service, context, "media")
-    triggered = None if match is None else _chosen(service, context, "media", match)
+    if match is None:
+        return None
+    async with turn(service.store):
+        triggered = _chosen(service, context, "media", match)
     if triggered is not None and triggered.name != "media_missing":
         context.add_hint(triggered.hint)
     return triggered
@@ -275,13 +280,16 @@ def _about_file(
 
 async def _apply(service: Service, context: RequestContext, match: MatchContext) -> None:
     """Delay a request, refuse it, or cut its connection, as the rules have it."""
-    if late := _chosen(service, context, "latency", match):
+    async with turn(service.store):
+        late = _chosen(service, context, "latency", match)
+    if late:
         context.add_hint(late.hint)
         seconds = service.rules.draw(late, "seconds")
         await wait(service, context, service.clock.now() + seconds)
     # Who followed a redirect has arrived, or it would go round and round.
     arrived = REDIRECTED.encode() in context.scope["query_string"]
-    triggered = _chosen(service, context, "answer", match, _may_follow if arrived else None)
+    async with turn(service.store):
+        triggered = _chosen(service, context, "answer", match, _may_follow if arrived else None)
     if triggered is None:
         return
     if triggered.fault.family != "connection":

@@ -94,7 +94,8 @@ class MediaHost(Host):
         except BaseException:
             uploads.discard(upload)
             raise
-        uploads.finish(upload)
+        async with uploads.turn():
+            uploads.finish(upload)
         return self.reply({"access_url": access_url})
 
     async def _signed(self, context: RequestContext) -> Reply:
@@ -103,7 +104,8 @@ class MediaHost(Host):
         if upload.path != context.address.path:
             raise forbidden("the URL is signed for another file")
         piece = await self._service.uploads.receive(upload, 1, context.stream(), again=True)
-        self._service.uploads.finish(upload)
+        async with self._service.uploads.turn():
+            self._service.uploads.finish(upload)
         return self.reply({}, headers={"etag": f'"{piece.etag}"'})
 
     async def _multipart(self, context: RequestContext, upload_id: str, rest: str) -> Reply:
@@ -148,7 +150,7 @@ class MediaHost(Host):
         if found := service.media.record(path):
             record, expires = found
             check_reader(service, context, record.acl)
-            triggered = of_media(service, context)
+            triggered = await of_media(service, context)
             if isinstance(record.wanted, Given):
                 given = GivenFile.of(record.wanted)
                 if given is None:
@@ -250,7 +252,8 @@ async def complete(service: Service, context: RequestContext, upload: Upload) ->
             loc: list[JSON] = ["body", "parts", place, "partNumber"]
             raise bad_field("missing", loc, "Field required", part)
         named.append((int(number), part["etag"].removeprefix("W/").strip('"')))
-    service.uploads.finish(upload, named)
+    async with service.uploads.turn():
+        service.uploads.finish(service.uploads.get(upload.id), named)
 
 
 def _serve(

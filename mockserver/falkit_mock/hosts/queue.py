@@ -23,6 +23,7 @@ from falkit_mock.hosts.replies import (
     json_reply,
     outcome_reply,
 )
+from falkit_mock.store.sharing import turn
 from falkit_spec import JSON
 
 # Seconds between the comments that keep a silent stream open (wire.md §3.3).
@@ -79,7 +80,11 @@ class Queue(Host):
         service, magic = self._service, NO_MAGIC
         if request.marked or not service.rules.idle:
             magic = await before_model(service, context, request, "queue")
-        job = service.submit(request, magic)
+        if service.needs_turn(magic):
+            async with turn(service.store):
+                job = service.submit(request, magic)
+        else:
+            job = service.submit(request, magic)
         if job.faults is not NO_FAULTS:
             note_job(context, job)
         if job.options.webhook is not None:
@@ -106,7 +111,7 @@ class Queue(Host):
         with_logs = context.address.query != "" and _wants_logs(context)
         body = await self._status_body(job, context.address, context.now, with_logs=with_logs)
         if job.progression == "polls":
-            self._service.looked_at(job)
+            await self._looked_at(job)
         # Some clients read nothing but this code (wire.md §3.2, §12).
         code = 200 if body["status"] == "COMPLETED" else 202
         return json_reply(body, request_id=job.id, status_code=code)
@@ -170,14 +175,16 @@ class Queue(Host):
                 silent_since = clock.now()
             if body["status"] == "COMPLETED":
                 return
-            service.looked_at(job)
+            if job.progression == "polls":
+                await self._looked_at(job)
+                job = service.store.get(job.id) or job
             change = service.next_change(job, with_logs=with_logs)
             await clock.wait(min(change, silent_since + KEEP_ALIVE), waiter)
 
     async def _result(self, job: Job, context: RequestContext) -> Reply:
         service, over = self._service, context.now >= job.ends
         if job.progression == "polls":
-            service.looked_at(job)
+            await self._looked_at(job)
         if not over:
             context.record.early = True
             raise still_in_progress(job.id, _job_urls(context.address, job))
@@ -189,8 +196,15 @@ class Queue(Host):
             note_outcome(context, job)
         return outcome_reply(job, outcome)
 
+    async def _looked_at(self, job: Job) -> None:
+        service = self._service
+        async with turn(service.store):
+            service.looked_at(service.store.get(job.id) or job)
+
     async def _cancel(self, job: Job, context: RequestContext) -> Reply:
-        answer = self._service.cancel(job)
+        service = self._service
+        async with turn(service.store):
+            answer = service.cancel(service.store.get(job.id) or job)
         return json_reply({"status": answer}, request_id=job.id, status_code=_CANCEL_CODES[answer])
 
 

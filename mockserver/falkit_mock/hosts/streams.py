@@ -22,6 +22,7 @@ from falkit_mock.service.outcomes import read_request
 from falkit_mock.service.partials import chunks, last, partials, response_events
 from falkit_mock.service.service import Service
 from falkit_mock.service.workflows import failed
+from falkit_mock.store.sharing import turn
 from falkit_spec.streams import STREAM
 from falkit_spec.types import Object, is_object
 
@@ -46,7 +47,9 @@ async def streamed(
 ) -> AnyReply:
     """Answer a call by events; what is refused at once is answered as elsewhere, in JSON."""
     parsed = request.checked or read_request(request, service.settings)
-    job = service.start(replace(request, checked=parsed), magic)
+    request = replace(request, checked=parsed)
+    async with turn(service.store):
+        job = service.start(request, magic)
     outcome = job.outcome
     if outcome is None:
         # Whether there will be a stream isn't known before its files have been looked at.

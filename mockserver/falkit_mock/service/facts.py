@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TypedDict, cast
 
 from falkit_mock.core.clock import SimulatedClock
@@ -110,15 +111,19 @@ def check_facts(service: Service, facts: Facts) -> None:
             raise BadFacts(f"can't be used: {error}") from None
 
 
-def take_facts(service: Service, facts: Facts) -> None:
-    """Have these facts in the place of the mock's own, but for its parts."""
-    clock = service.clock
-    if isinstance(clock, SimulatedClock):
+def take_facts(service: Service, facts: Facts, names: Container[str] | None = None) -> None:
+    """Have these facts in the place of the mock's own, but for its parts; all, or some by name."""
+    clock, all = service.clock, names is None
+    names = names or ()
+    if isinstance(clock, SimulatedClock) and (all or "clock" in names):
         clock.restore(facts["clock"]["now"], running=facts["clock"]["running"])
-    service.tokens.key = bytes.fromhex(facts["tokens"])
-    service.identity.load(**facts["identity"])
-    service.identity.skip(service.store.last_seq)
-    service.uploads.defaults = Lifecycle.read(facts["uploads"], USUAL_LIFECYCLE)
+    if all or "tokens" in names:
+        service.tokens.key = bytes.fromhex(facts["tokens"])
+    if all or "identity" in names:
+        service.identity.load(**facts["identity"])
+        service.identity.skip(service.store.last_seq)
+    if all or "uploads" in names:
+        service.uploads.defaults = Lifecycle.read(facts["uploads"], USUAL_LIFECYCLE)
 
 
 def take_jobs(service: Service, parts: dict[str, JSON]) -> None:

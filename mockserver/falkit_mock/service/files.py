@@ -10,7 +10,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
@@ -66,6 +66,7 @@ class Uploads:
         self._identity = identity
         # What an upload gets that says nothing of its own (PUT /storage/settings, wire.md §10).
         self.defaults = USUAL_LIFECYCLE
+        self.turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
 
     def open(self, file_name: str, content_type: str, lifecycle: Lifecycle) -> Upload:
         """Make room for a file; it can be read once it is finished."""
@@ -111,13 +112,14 @@ class Uploads:
         """
         piece = await _written(self._store.blobs, chunks)
         try:
-            # A part that comes too late must not change the file that others read already.
-            if self.get(upload.id).done and not again:
-                raise upload_not_found(upload.id)
+            async with self.turn():
+                # A part that comes too late must not change the file that others read already.
+                if self.get(upload.id).done and not again:
+                    raise upload_not_found(upload.id)
+                self._store.put_piece(upload.id, number, piece)
         except WireError:
             self._store.blobs.remove([piece])
             raise
-        self._store.put_piece(upload.id, number, piece)
         return piece
 
     def finish(self, upload: Upload, named: Sequence[tuple[int, str]] | None = None) -> Upload:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Collection, Mapping, MutableMapping
 from typing import Any, Protocol, cast
 
 from falkit_mock.core import dumps, loads
 from falkit_mock.core.clock import SimulatedClock
-from falkit_mock.core.events import Event, RequestAnswered, RequestLog
+from falkit_mock.core.events import Event, RequestAnswered, RequestLog, RequestRecord
 from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.jobs import Job, ModelRequest
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.service.facts import BadFacts, Facts, check_facts, facts_of, take_facts, take_jobs
 from falkit_mock.service.service import Service
-from falkit_mock.store.durable import DurableStore
 from falkit_spec import JSON
 
 
@@ -30,6 +30,21 @@ def now_in(facts: Mapping[str, bytes]) -> float:
     return now
 
 
+# What the names of counts begin with that replicas of a shared state have for themselves.
+_COUNTS = "counts."
+
+
+class LastingStore(Protocol):
+    """A store that outlasts its process, as far as that goes beyond `Store`."""
+
+    # What names it in messages.
+    path: object
+    # What is kept beside the tables, as JSON by name.
+    facts: MutableMapping[str, bytes]
+    # The newest requests, by number.
+    records: MutableMapping[int, RequestRecord]
+
+
 class _RequestAgain(Protocol):
     def __call__(
         self, job: Job, content_type: str, media_base: str, *, service: Service
@@ -43,33 +58,40 @@ class Lasting:
         self, service: Service, request_log: RequestLog, request_again: _RequestAgain
     ) -> None:
         """Take the facts that the store has; raise SettingsError for such as can't be had."""
-        assert isinstance(service.store, DurableStore), "others have no journal"
         self._service = service
         self._store = service.store
+        self._kept = cast(LastingStore, service.store)
+        self._sharing = service.store.sharing
         self._request_log = request_log
         self._request_again = request_again
         self._parts: dict[str, JSON] = {}
-        self._written: object = None
-        facts = {name: loads(value) for name, value in self._store.facts.items()}
-        if facts:
-            self._take(facts)
+        # What the facts that were written followed from, by their names.
+        self._written: dict[str, object] = {}
+        if self._kept.facts:
+            self._take()
         assert service.store.journal is not None, "it has one"
-        service.store.journal.gather = self._gather
-        service.events.listeners.append(self._listen)
+        self._journal = service.store.journal
+        self._journal.gather = self._gather
+        if self._sharing is None:
+            service.events.listeners.append(self._listen)
 
     def begin(self) -> None:
         """Go on with the jobs that the store has, in the mock's event loop."""
         service, store = self._service, self._store
-        records = [*store.records.values()]
+        records = [*self._kept.records.values()]
         for id, data in [*store.later.items()]:
             job = store.get(id)
             if job is None or job.outcome is not None:
                 del store.later[id]
                 continue
+            if not self._ours(job):
+                continue
             content_type, media_base = cast("list[str]", loads(data))
             again = self._request_again(job, content_type, media_base, service=service)
             service.outcomes.decide_again(job, again)
         for job in store.jobs():
+            if not self._ours(job):
+                continue
             if job.entry == "run":
                 # Its caller has gone with the mock that it called.
                 service.leave(job)
@@ -79,51 +101,128 @@ class Lasting:
             take_jobs(service, self._parts)
         self._request_log.restore(records)
 
-    def _take(self, facts: dict[str, JSON]) -> None:
-        service, first = self._service, facts.pop("first")
+    def take_up(self, names: Collection[Any] | None = None) -> None:
+        """Take facts that others have changed, by their names, or all, with the parts."""
+        service, facts = self._service, self._read()
+        if names is None:
+            # Counted anew, here too.
+            facts["identity"]["counts"] = {}
+            take_facts(service, facts)
+            take_jobs(service, facts["parts"])
+            names = [*facts]
+            self._journal.noted()
+        else:
+            own = Counter(cast("dict[str, int]", service.identity.dump()["counts"]))
+            facts["identity"]["counts"] = {**(own | Counter(facts["identity"]["counts"]))}
+            take_facts(service, facts, {*names} - {"clock"})
+            if "parts" in names:
+                service.rules.load(facts["parts"]["rules"])
+        if "clock" in names:
+            self._take_clock()
+        marks = self._marks()
+        self._written.update((name, marks[name]) for name in names if name in marks)
+
+    def _take_clock(self) -> None:
+        """Go by the clock of the store, to the very moment; time never goes back."""
+        clock = self._service.clock
+        if not isinstance(clock, SimulatedClock):
+            return
+        kept = cast("dict[str, Any]", loads(self._kept.facts["clock"]))
+        machine = cast(float, loads(self._kept.facts["machine"]))
+        if now_in(self._kept.facts) >= clock.now() or kept["running"] != clock.running:
+            clock.restore(kept["now"], running=kept["running"], at=machine)
+
+    def _ours(self, job: Job) -> bool:
+        return self._sharing is None or self._sharing.looks_after(job)
+
+    def _read(self) -> Facts:
+        """Return the facts as they are in the store, the ids of all replicas counted."""
+        facts = {name: loads(value) for name, value in self._kept.facts.items()}
+        facts["clock"] = {
+            **cast("dict[str, JSON]", facts["clock"]),
+            "now": now_in(self._kept.facts),
+        }
+        identity = cast("dict[str, Any]", facts["identity"])
+        counts = Counter[str](identity["counts"])
+        for name in [name for name in facts if name.startswith(_COUNTS)]:
+            counts |= Counter(cast("dict[str, int]", facts.pop(name)))
+        identity["counts"] = {**counts}
         facts.pop("machine")
-        known = cast(Facts, facts)
+        facts.pop("first")
+        return cast(Facts, facts)
+
+    def _take(self) -> None:
+        service = self._service
         try:
+            first, known = loads(self._kept.facts["first"]), self._read()
             if first != service.rules.first:
                 # The rules of the settings are others now.
                 known["parts"].pop("rules", None)
             check_facts(service, known)
         except (BadFacts, KeyError, TypeError, AttributeError) as error:
-            why = f"{self._store.path}: what is kept of clock, seed or rules {error}"
+            why = f"{self._kept.path}: what is kept of clock, seed or rules {error}"
             raise SettingsError("state", why) from None
-        known["clock"]["now"] = now_in(self._store.facts)
         take_facts(service, known)
+        if self._sharing is not None:
+            self._take_clock()
         if service.settings.seed is None:
             service.identity.begin_as(known["identity"]["seeds"][0][1])
         self._parts = known["parts"]
         if "rules" not in self._parts:
             self._parts["rules"] = service.rules.dump()
 
-    def _gather(self) -> None:
-        """Put the facts into their table, if they are others than those that it has."""
+    def _marks(self) -> dict[str, object]:
+        """Return what the facts follow from, by their names."""
+        service = self._service
+        clock, identity = service.clock, service.identity
+        time_mark = clock.mark if isinstance(clock, SimulatedClock) else None
+        marks = {
+            "clock": time_mark,
+            "machine": time_mark,
+            "tokens": service.tokens.key,
+            "identity": identity.mark if self._sharing is None else identity.seeds,
+            "uploads": service.uploads.defaults,
+            "parts": service.rules.mark,
+            "first": None,
+        }
+        if self._sharing is not None:
+            # Each replica has counts of its own.
+            marks[f"{_COUNTS}{self._sharing.number}"] = identity.mark
+        return marks
+
+    def _shared(self) -> dict[str, JSON]:
+        """Return what other replicas go by: this one's counts, and the clock to the moment."""
+        assert self._sharing is not None, "it was looked at"
         service = self._service
         clock = service.clock
-        mark = (
-            clock.mark if isinstance(clock, SimulatedClock) else None,
-            service.identity.mark,
-            service.tokens.key,
-            service.uploads.defaults,
-            service.rules.mark,
-        )
-        if self._store.records and not any(True for _ in self._request_log):
-            self._store.records.clear()
-        if mark == self._written:
+        found = {f"{_COUNTS}{self._sharing.number}": service.identity.dump()["counts"]}
+        if isinstance(clock, SimulatedClock) and clock.running:
+            now, ahead = clock.now(), clock.mark[1]
+            found |= {"clock": {"now": now, "running": True}, "machine": now - ahead}
+        return found
+
+    def _gather(self) -> None:
+        """Put facts into their table that are others than those that it has."""
+        if self._kept.records and not any(True for _ in self._request_log):
+            self._kept.records.clear()
+        marks = self._marks()
+        changed = [name for name, mark in marks.items() if self._written.get(name, self) != mark]
+        if not changed:
             return
-        self._written = mark
-        facts = {**facts_of(service), "machine": time.time(), "first": service.rules.first}
-        for name, value in facts.items():
-            data = dumps(cast(JSON, value))
-            if self._store.facts.get(name) != data:
-                self._store.facts[name] = data
+        self._written = marks
+        facts = {**cast("dict[str, JSON]", facts_of(self._service))}
+        facts["first"] = self._service.rules.first
+        facts["machine"] = time.time()
+        if self._sharing is not None:
+            facts |= self._shared()
+        for name in changed:
+            data = dumps(facts[name])
+            if self._kept.facts.get(name) != data:
+                self._kept.facts[name] = data
 
     def _listen(self, event: Event) -> None:
         """Keep a request that was answered, and no more of them than the request log does."""
         if isinstance(event, RequestAnswered) and event.record.number:
-            records, number = self._store.records, event.record.number
+            records, number = self._kept.records, event.record.number
             records[number] = event.record
             records.pop(number - self._service.settings.request_log, None)

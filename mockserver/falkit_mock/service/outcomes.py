@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import cast
 
 from falkit_mock.core import HINT, NotJson, dumps, header_text
+from falkit_mock.core.clock import Notifier
 from falkit_mock.core.errors import ShuttingDown
 from falkit_mock.core.fal_errors import (
     NOT_BILLED,
@@ -33,6 +34,7 @@ from falkit_mock.service.successes import complete, fill, seen_in, success
 from falkit_mock.service.workflows import Workflows
 from falkit_mock.settings import Settings
 from falkit_mock.store import FileRecord, Store
+from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Endpoint, Figures
 
 
@@ -205,6 +207,8 @@ class Outcomes:
         self.workflows = Workflows(settings, identity, read_request)
         # Outcomes that wait on a file being decoded or downloaded, by request id.
         self._late: dict[str, asyncio.Task[Outcome]] = {}
+        # Rings where another replica of a shared state may have decided one.
+        self.elsewhere = Notifier()
 
     def decide(
         self,
@@ -257,7 +261,8 @@ class Outcomes:
             _log.exception("the outcome of %s could not be decided again", job.id)
             outcome = platform_error("internal_error")
         self._late.pop(job.id, None)
-        self._store.decide(job.id, outcome)
+        async with turn(self._store):
+            self._store.decide(job.id, outcome)
         return outcome
 
     def close(self) -> None:
@@ -275,6 +280,9 @@ class Outcomes:
         Raise ShuttingDown if the mock is stopped meanwhile.
         """
         found = job.outcome
+        if found is None and job.id not in self._late and self._store.sharing is not None:
+            looked = asyncio.get_running_loop().create_task(self._decided_elsewhere(job.id))
+            self._late[job.id] = looked
         if found is None and (task := self._late.get(job.id)):
             try:
                 # A shield, since other requests may wait on the same look.
@@ -339,10 +347,22 @@ class Outcomes:
             outcome = platform_error("internal_error")
         finally:
             del self._late[request_id]
-        job = self._store.get(request_id)
-        if job is not None and job.outcome is None:
-            self._store.decide(request_id, outcome)
+        async with turn(self._store):
+            job = self._store.get(request_id)
+            if job is not None and job.outcome is None:
+                self._store.decide(request_id, outcome)
         return outcome
+
+    async def _decided_elsewhere(self, request_id: str) -> Outcome:
+        """Return an outcome once the replica that looks at the job's files has decided it."""
+        try:
+            while (job := self._store.get(request_id)) is not None:
+                if job.outcome is not None:
+                    return job.outcome
+                await self.elsewhere.waiter().wait()
+        finally:
+            self._late.pop(request_id, None)
+        raise ShuttingDown(request_id)
 
     def _keep(self, outcome: Outcome, files: Iterable[FileRecord]) -> Outcome:
         for record in files:

@@ -8,9 +8,13 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from falkit_mock.core.clock import Clock
-from falkit_mock.core.jobs import Job, Moments, moments
+from falkit_mock.core.identity import Identity
+from falkit_mock.core.jobs import Entry, Job, Moments, ParsedRequest, Refused, moments
+from falkit_mock.core.settings import Seconds, Timing, Workload
+from falkit_mock.outputs import workload_of
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 
@@ -341,6 +345,31 @@ class Planner:
             self._store.reschedule(changed)
             self.moved(changed)
             self._clock.notifier.ring()
+
+
+def duration(
+    timing: Timing,
+    identity: Identity,
+    request_id: str,
+    parsed: ParsedRequest | Refused,
+    entry: Entry,
+) -> tuple[float, float]:
+    """Return seconds before a free runner takes a job, and seconds it then runs."""
+    if isinstance(timing, Seconds):
+        queue, run = timing.queue, timing.run
+    elif entry == "run" and timing.progression == "polls":
+        # There is nothing to poll: the answer is the reply.
+        return 0.0, 0.0
+    else:
+        takes = timing.duration(
+            partial(workload_of, parsed) if isinstance(parsed, ParsedRequest) else Workload,
+            lambda: identity.random(request_id, "duration"),
+        )
+        queue, run = takes.queue, takes.run
+        if timing.progression != "clock":
+            return queue, run
+    # What a model refuses costs a runner no time, and a direct call does not queue.
+    return queue if entry == "queue" else 0.0, 0.0 if isinstance(parsed, Refused) else run
 
 
 def _changed(jobs: Iterable[Job], planned: Mapping[str, Moments]) -> dict[str, Moments]:

@@ -26,21 +26,22 @@ from falkit_mock.core.jobs import (
     Status,
     moments,
 )
-from falkit_mock.core.settings import Seconds, Workload
+from falkit_mock.core.settings import Seconds
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.resolve import USUAL, Resolution, resolve
 from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.faults.rules import NO_MAGIC, Magic
-from falkit_mock.outputs import kind_of_output, workload_of
+from falkit_mock.outputs import kind_of_output
 from falkit_mock.service import Hooks, Resettable
 from falkit_mock.service.files import Media, Uploads
 from falkit_mock.service.guesses import guess
 from falkit_mock.service.outcomes import Outcomes, read_request
 from falkit_mock.service.pins import Pins
-from falkit_mock.service.queueing import Planner
+from falkit_mock.service.queueing import Planner, duration
 from falkit_mock.service.status import JobEvents, Retention, next_line, window
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
+from falkit_mock.store.sharing import turn
 from falkit_mock.webhooks.delivery import Deliveries
 from falkit_spec import JSON, Endpoint
 
@@ -56,6 +57,7 @@ class Service:
         self.store = store
         self.identity = Identity(settings.seed)
         # A store that was kept has jobs with the first ids already.
+        self.identity.deal(store.step, store.number)
         self.identity.skip(store.last_seq)
         self.tokens = Tokens(self.identity.secret("tokens"), clock)
         self.uploads = Uploads(store.uploads, clock, self.identity)
@@ -74,6 +76,10 @@ class Service:
         self.job_events = JobEvents(clock, store, self.events, self.outcome)
         self.rules = Rulebook(self.identity, (*settings.faults, *settings.outputs))
         self._planner.moved = self._moved
+        self._instant = settings.timing == Seconds(0.0, 0.0)
+        self.uploads.turn = partial(turn, store)
+        # What is still to be done for callers that have gone.
+        self._leaving: set[asyncio.Task[None]] = set()
         # What is kept beside jobs and files, by name: emptied, exported and imported with them.
         self.parts: dict[str, Resettable] = {"webhooks": self.webhooks, "rules": self.rules}
         # What forgets all at a reset, and is neither exported nor imported.
@@ -91,6 +97,19 @@ class Service:
         self.clock.notifier.ring()
         for close in self.closed:
             close()
+
+    def follow(self, moments: Mapping[str, Moments]) -> None:
+        """Go by jobs that another replica has taken or moved, by id."""
+        self.identity.skip(self.store.last_seq)
+        self._planner.restart()
+        self._moved(moments)
+        self.outcomes.elsewhere.ring()
+
+    def needs_turn(self, magic: Magic) -> bool:
+        """Tell whether a call does more to a shared state than add: it moves others or counts."""
+        return self.store.sharing is not None and (
+            not self._instant or magic is not NO_MAGIC or not self.rules.idle
+        )
 
     def submit(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
         """Accept a request into its queue; bad input is accepted too (wire.md §3.6).
@@ -111,8 +130,10 @@ class Service:
         """Do what a fault wants done before the reply to a submit: deliver its webhook."""
         if self.webhooks.wants_first(job):
             await self.outcome(job)
-            if job.status(self.clock.now()) != "COMPLETED":
-                self.settle(job)
+            async with turn(self.store):
+                job = self.store.get(job.id) or job
+                if job.status(self.clock.now()) != "COMPLETED":
+                    self.settle(job)
             await self.webhooks.before_reply(job)
 
     def start(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
@@ -134,7 +155,9 @@ class Service:
         """
         try:
             await self.outcome(job)
-            self._refuse_at_once(job)
+            async with turn(self.store):
+                job = self.store.get(job.id) or job
+                self._refuse_at_once(job)
             while self.clock.now() < job.ends:
                 if self.closing:
                     raise errors.ShuttingDown(job.id)
@@ -147,8 +170,19 @@ class Service:
 
     def leave(self, job: Job) -> None:
         """End a direct call whose caller has hung up: nobody can ask for it again."""
-        if self.clock.now() < job.ends:
+        if self.store.sharing is not None:
+            # Nobody waits for it, and whoever calls this may not.
+            task = asyncio.get_running_loop().create_task(self._leave_in_turn(job.id))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+        elif self.clock.now() < job.ends:
             self._end(job, platform_error("client_disconnected"))
+
+    async def _leave_in_turn(self, request_id: str) -> None:
+        async with turn(self.store):
+            job = self.store.get(request_id)
+            if job is not None and self.clock.now() < job.ends:
+                self._end(job, platform_error("client_disconnected"))
 
     def _refuse_at_once(self, job: Job) -> None:
         """End a direct call that the model refuses; a fault takes its time."""
@@ -280,16 +314,6 @@ class Service:
             job.faults = replace(job.faults, outcome="chosen by hand", rule=None)
         self._end(job, outcome)
 
-    async def interrupt(self) -> None:
-        """Let go of everyone who waits, as close() does, and go on; webhooks are left alone."""
-        self.closing = True
-        self.outcomes.close()
-        self.clock.notifier.ring()
-        # Each turn lets a task that was woken take one step: look, and answer its caller.
-        for _ in range(20):
-            await asyncio.sleep(0)
-        self.closing = False
-
     def _take(self, request: ModelRequest, magic: Magic, entry: Entry) -> Job:
         now = self.clock.now()
         request_id = self.identity.request_id()
@@ -303,7 +327,7 @@ class Service:
             stuck = resolution.faults.stuck
             if resolution.pin is not None and isinstance(parsed, ParsedRequest):
                 request, parsed = self._pinned(request, parsed, resolution)
-        queue, run = self._duration(request_id, parsed, entry)
+        queue, run = duration(self.settings.timing, self.identity, request_id, parsed, entry)
         # The same numbers where they are equal: each job keeps them.
         ready = now + queue + stuck if queue or stuck else now
         job = Job(
@@ -350,30 +374,6 @@ class Service:
             hint = f"falkit refused this, not fal: {error}"
             return request, Refused(platform_error("internal_error"), hint)
         return replace(request, pinned=pinned), parsed
-
-    def _duration(
-        self, request_id: str, parsed: ParsedRequest | Refused, entry: Entry
-    ) -> tuple[float, float]:
-        """Return seconds before a free runner takes a job, and seconds it then runs."""
-        timing = self.settings.timing
-        if isinstance(timing, Seconds):
-            queue, run = timing.queue, timing.run
-        elif entry == "run" and timing.progression == "polls":
-            # There is nothing to poll: the answer is the reply.
-            return 0.0, 0.0
-        else:
-            takes = timing.duration(
-                partial(workload_of, parsed) if isinstance(parsed, ParsedRequest) else Workload,
-                lambda: self.identity.random(request_id, "duration"),
-            )
-            queue, run = takes.queue, takes.run
-            if timing.progression != "clock":
-                return queue, run
-        # What a model refuses costs a runner no time, and a direct call does not queue.
-        return (
-            queue if entry == "queue" else 0.0,
-            0.0 if isinstance(parsed, Refused) else run,
-        )
 
     def _script(self, job: Job) -> Random:
         return self.identity.random(job.id, "logs")

@@ -242,9 +242,9 @@ class JobEvents:
     def restart(self) -> None:
         """Follow the jobs that the store has now, as after a reset or an import."""
         self.close()
-        now = self._clock.now()
+        now, sharing = self._clock.now(), self._store.sharing
         for job in self._store.jobs():
-            if now < job.ends:
+            if now < job.ends and (sharing is None or sharing.looks_after(job)):
                 self._open[job.id] = _Open(started=now >= job.starts)
                 self._look(job)
 

@@ -21,6 +21,7 @@ from falkit_mock.store.queues import Queues
 
 if TYPE_CHECKING:
     from falkit_mock.store.journal import Journal
+    from falkit_mock.store.sharing import Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +253,8 @@ class Store:
 
     # Writes all this to a disk, and tells when it is there; None where nothing does.
     journal: Journal | None = None
+    sharing: Sharing | None = None
+    step, number = 1, 0
 
     def __init__(self, table: MakeTable = table_in_memory, blobs: Blobs | None = None) -> None:
         # What clients have uploaded.
@@ -276,7 +279,7 @@ class Store:
 
     def next_seq(self) -> int:
         """Return the place in the order of submission that the next job takes."""
-        self.last_seq += 1
+        self.last_seq += 1 + (self.number - self.last_seq - 1) % self.step
         return self.last_seq
 
     def add(self, job: Job, input: bytes) -> None:
@@ -384,8 +387,7 @@ class Store:
         self.uploads.blobs.close()
 
     def _drop_files(self, owners: set[str]) -> None:
-        paths = [path for path, file in self._files.items() if file.request_id in owners]
-        for path in paths:
+        for path in [path for path, file in self._files.items() if file.request_id in owners]:
             del self._files[path]
 
 
@@ -395,5 +397,4 @@ def _size(job: Job) -> int:
 
 def all_pieces(store: Store) -> list[Piece]:
     """Return every piece of every upload of a store."""
-    uploads = store.uploads
-    return [piece for one in uploads.all() for piece in uploads.pieces(one.id).values()]
+    return [piece for one in store.uploads.all() for piece in store.uploads.pieces(one.id).values()]

@@ -17,7 +17,7 @@ from falkit_mock.core.jobs import Job, Outcome
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_mock.webhooks import SCHEDULES, NotDelivered, TargetRefused
-from falkit_mock.webhooks.pending import PendingDelivery
+from falkit_mock.webhooks.pending import PendingDelivery, undelivered
 from falkit_mock.webhooks.sender import Receivers
 from falkit_mock.webhooks.signing import KeyRing, body_of, sign_attempt, user_id
 from falkit_mock.webhooks.targets import Target, Targets
@@ -60,6 +60,8 @@ class Deliveries:
         # with the machine's clock, as it would at fal, whatever the time of the mock is.
         by_mock = settings.webhook_timestamps == "mock"
         self.signed_at: Callable[[], float] = clock.now if by_mock else time.time
+        # Who else may deliver; None where there is nobody.
+        self._claims = None if store.sharing is None else store.sharing.claims
         # By request id.
         self._pending: dict[str, PendingDelivery] = {}
         # The one that waits until another has overtaken it.
@@ -88,18 +90,12 @@ class Deliveries:
     def load(self, value: JSON) -> None:
         """Deliver what the store, now another mock's, says is undelivered."""
         self.reset()
-        for job in self._store.jobs():
-            last = self._store.deliveries.last(job.id) if job.options.webhook else None
+        sharing = self._store.sharing
+        for job, last in undelivered(self._store):
             if last is None:
-                self.expect(job)
-            elif last.next is not None and not self._taken_by_hand(last):
+                self.expect(job, ours=sharing is None or sharing.looks_after(job))
+            elif last.next is not None:
                 self._resume(job, last, last.next)
-
-    def _taken_by_hand(self, last: Delivery) -> bool:
-        """Tell whether the receiver has since acknowledged a delivery that somebody asked for."""
-        taken = self._store.deliveries.select(request_id=last.request_id, verdict="acknowledged")
-        by_hand = (each for each in taken if each.cause != "job" and each.url == last.url)
-        return any(each.sent >= last.sent for each in by_hand)
 
     def pending(self) -> list[PendingDelivery]:
         """Return the webhooks that are still to be delivered, the next ones first."""
@@ -107,11 +103,14 @@ class Deliveries:
 
     def forget(self, request_id: str) -> None:
         """Drop the webhook of a job that is no more."""
-        pending = self._pending.pop(request_id, None)
-        if pending is not None:
-            pending.timer.cancel()
-            pending.acknowledged = True
-            pending.due.set()
+        if (pending := self._pending.get(request_id)) is not None:
+            self._drop(pending)
+
+    def _drop(self, pending: PendingDelivery) -> None:
+        del self._pending[pending.request_id]
+        pending.timer.cancel()
+        if pending.task is not None:
+            pending.task.cancel()
 
     def hint(self, job: Job) -> str | None:
         """Say why the webhook that a job asked for won't be sent; None if it will."""
@@ -123,15 +122,37 @@ class Deliveries:
                 return f"fal_webhook: {refused.why}"
         return None
 
-    def expect(self, job: Job) -> None:
-        """Deliver a new job's webhook at its end, if it asked for one in the queue."""
+    def expect(self, job: Job, *, ours: bool = True) -> None:
+        """Deliver a new job's webhook at its end, if it asked; `ours` if we took the job."""
         url = job.options.webhook
         if url is None or job.entry != "queue":
             return
         with suppress(TargetRefused):
-            target = self._find(job.id, url, "job")
+            target = self._find(job.id, url, "job") if ours else self.targets.find(url)
+            if ours and self._claims is not None and job.ends <= self._clock.now():
+                self._claims.reserve(job.id)
             self._add(PendingDelivery(job.id, target, user_id(job.options.key)))
             self.moved({job.id: (job.starts, job.ends)})
+
+    def follow(self, job: Job) -> None:
+        """Deliver a job's webhook, too, that another replica has taken."""
+        if job.id not in self._pending and self._store.deliveries.last(job.id) is None:
+            self.expect(job, ours=False)
+
+    def heard(self, delivery: Delivery) -> None:
+        """Go by an attempt that another replica has made."""
+        self.recorded.ring()
+        pending = self._pending.get(delivery.request_id)
+        if pending is not None and delivery.cause != "job":
+            self._taken(delivery, pending)
+        elif pending is not None:
+            last = self._store.deliveries.last(delivery.request_id)
+            job = self._store.get(delivery.request_id)
+            # Unless it is a copy of an earlier attempt.
+            if last is not None and job is not None and not 0 < last.number < pending.number:
+                self._drop(pending)
+                if last.next is not None:
+                    self._resume(job, last, last.next)
 
     def moved(self, moments: Mapping[str, tuple[float, float]]) -> None:
         """Note when jobs start and end now, by request id; pass over those without a webhook."""
@@ -189,13 +210,18 @@ class Deliveries:
         await asyncio.wait({attempt})
         if attempt.cancelled():
             raise NotDelivered("the mock was emptied or stopped before the receiver had answered")
-        delivery, waiting = attempt.result(), self._pending.get(request_id)
-        acknowledged = delivery.status == "acknowledged"
-        if acknowledged and waiting and waiting.number and waiting.target.url == url:
+        delivery = attempt.result()
+        if (waiting := self._pending.get(request_id)) is not None:
+            self._taken(delivery, waiting)
+        return delivery
+
+    def _taken(self, made: Delivery, waiting: PendingDelivery) -> None:
+        """End the retries of a webhook that its receiver has acknowledged by hand."""
+        acknowledged = made.status == "acknowledged"
+        if acknowledged and waiting.number and waiting.target.url == made.url:
             waiting.acknowledged = True
             waiting.due.set()
-            del self._pending[request_id]
-        return delivery
+            del self._pending[made.request_id]
 
     def _resume(self, job: Job, last: Delivery, moment: float) -> None:
         """Go on with a delivery whose last attempt was another mock's."""
@@ -217,7 +243,7 @@ class Deliveries:
 
     def _add(self, pending: PendingDelivery) -> None:
         self._pending[pending.request_id] = pending
-        self._start(self._deliver(pending))
+        pending.task = self._start(self._deliver(pending))
 
     def _start(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         """Run a coroutine that ends when the mock is emptied or stopped."""
@@ -231,9 +257,12 @@ class Deliveries:
         try:
             await pending.due.wait()
             pending.ended = True
-            if not pending.number and not await self._prepare(pending):
-                return
             while not pending.acknowledged:
+                if self._claims is not None:
+                    # Another replica's attempt, where it has one, ends this task.
+                    await self._claims.take(pending.request_id, pending.number + 1)
+                if not pending.number and not await self._prepare(pending):
+                    return
                 pending.number += 1
                 pending.next = math.inf
                 delivery = await self._attempt(pending, self.schedule.timeout_of(pending.number))
@@ -337,23 +366,11 @@ class Deliveries:
             number, code, first=pending.first, now=counted, gone=pending.gone, once=once
         )
         return self._record(
-            Delivery(
-                id=self._identity.delivery_id(),
-                request_id=pending.request_id,
-                url=pending.target.url,
-                cause=pending.cause,
-                number=number,
-                sent=sent,
-                seconds=took,
-                headers=headers,
-                body=body,
-                status_code=None if answer is None else answer.status_code,
-                response_headers={} if answer is None else answer.headers,
-                response_body=b"" if answer is None else answer.body,
-                error=error,
-                status=verdict,
-                next=after,
-                faults=(*pending.faults.delivery(), *faults),
+            pending.attempted(
+                (self._identity.delivery_id(), number, sent, took, verdict, after),
+                (headers, body),
+                (answer, error),
+                (*pending.faults.delivery(), *faults),
             )
         )
 
@@ -375,6 +392,8 @@ class Deliveries:
     def _record(self, delivery: Delivery) -> Delivery:
         """Store an attempt that is over, and tell all who listen."""
         self._store.deliveries.add(delivery)
+        if self._claims is not None and delivery.cause == "job":
+            self._claims.end(delivery.request_id)
         self.recorded.ring()
         self._events.emit(DeliveryAttempted(delivery))
         return delivery

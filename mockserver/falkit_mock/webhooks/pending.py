@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from falkit_mock.core.clock import Timer
-from falkit_mock.core.events import Cause
-from falkit_mock.core.jobs import NO_FAULTS, JobFaults
+from falkit_mock.core.events import Cause, Delivery, Verdict
+from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults
+from falkit_mock.store import Store
+from falkit_mock.webhooks.sender import Answer
 from falkit_mock.webhooks.targets import Target
 
 
@@ -39,3 +42,53 @@ class PendingDelivery:
     acknowledged: bool = False
     # Set when the first attempt is over, or there is none.
     tried: asyncio.Event = field(default_factory=asyncio.Event)
+    # What delivers it.
+    task: asyncio.Task[None] | None = None
+
+    def attempted(
+        self,
+        facts: tuple[str, int, float, float, Verdict, float | None],
+        sent: tuple[dict[str, str], bytes],
+        answered: tuple[Answer | None, str | None],
+        faults: tuple[str, ...],
+    ) -> Delivery:
+        """Return the record of an attempt that is over.
+
+        `facts` are id, number, when it was sent, real seconds, verdict, when it is tried again.
+        """
+        id, number, moment, seconds, verdict, after = facts
+        answer, error = answered
+        return Delivery(
+            id=id,
+            request_id=self.request_id,
+            url=self.target.url,
+            cause=self.cause,
+            number=number,
+            sent=moment,
+            seconds=seconds,
+            headers=sent[0],
+            body=sent[1],
+            status_code=None if answer is None else answer.status_code,
+            response_headers={} if answer is None else answer.headers,
+            response_body=b"" if answer is None else answer.body,
+            error=error,
+            status=verdict,
+            next=after,
+            faults=faults,
+        )
+
+
+def undelivered(store: Store) -> Iterator[tuple[Job, Delivery | None]]:
+    """Yield the jobs whose webhooks may still be to be delivered, each with its last attempt."""
+    for job in store.jobs():
+        if job.options.webhook is not None:
+            last = store.deliveries.last(job.id)
+            if last is None or not _taken_by_hand(store, last):
+                yield job, last
+
+
+def _taken_by_hand(store: Store, last: Delivery) -> bool:
+    """Tell whether the receiver has since acknowledged a delivery that somebody asked for."""
+    taken = store.deliveries.select(request_id=last.request_id, verdict="acknowledged")
+    by_hand = (each for each in taken if each.cause != "job" and each.url == last.url)
+    return any(each.sent >= last.sent for each in by_hand)

@@ -1,0 +1,100 @@
+"""The request log and the log of events where several replicas share a state: numbered at commits.
+
+What happens here is kept back until the next commit, which gives it a number; what happens at other
+replicas comes with theirs. So all replicas list the same, in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from falkit_mock.core.events import (
+    Event,
+    EventLog,
+    LoggedEvent,
+    RequestArrived,
+    RequestLog,
+    RequestRecord,
+    ToldEvent,
+)
+from falkit_spec import JSON
+
+
+class SharedEventLog(EventLog):
+    """The newest events of all replicas; `noted` is called when there is one to be told."""
+
+    def __init__(self, noted: Callable[[], object]) -> None:
+        super().__init__()
+        self._noted = noted
+        self._untold: list[tuple[str, JSON]] = []
+
+    def keep(self, event: LoggedEvent) -> None:
+        self._untold.append((event.kind, event.to_json()))
+        self._noted()
+
+    def untold(self) -> list[tuple[str, JSON]]:
+        """Return what happened here since this was asked."""
+        untold, self._untold = self._untold, []
+        return untold
+
+    def put(self, first: int, events: Sequence[tuple[str, JSON]]) -> None:
+        """List events from a number on; what is missing before it is missed."""
+        if first != self.last + 1:
+            self.kept.clear()
+        self.kept.extend(ToldEvent(kind, fields) for kind, fields in events)
+        self.last = first + len(events) - 1
+        self.notifier.ring()
+
+
+class SharedRequestLog(RequestLog):
+    """The newest requests of all replicas; `noted` is called when there is one to be told.
+
+    Where `read` is given, it returns those that were told, and nothing of them is kept here.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        noted: Callable[[], object],
+        read: Callable[[], Iterable[RequestRecord]] | None = None,
+    ) -> None:
+        super().__init__(size)
+        self._size = size
+        self._noted = noted
+        self._read = read
+        self._told: dict[int, RequestRecord] = {}
+        # By their identity: one may come and be answered before it is told.
+        self._untold: dict[int, RequestRecord] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Note a request that arrives or is answered as still to be told."""
+        record = getattr(event, "record", None)
+        if record is not None and (isinstance(event, RequestArrived) or record.fal):
+            self._untold[id(record)] = record
+            self._noted()
+
+    def untold(self) -> list[RequestRecord]:
+        """Return the requests that came or were answered since this was asked."""
+        untold = [*self._untold.values()]
+        self._untold.clear()
+        return untold
+
+    def put(self, records: Iterable[RequestRecord]) -> None:
+        """List requests by their numbers; one with a number that is there takes its place."""
+        for record in records:
+            self.last = max(self.last, record.number)
+            if self._read is None:
+                self._told[record.number] = record
+                self._told.pop(record.number - self._size, None)
+        self.notifier.ring()
+
+    def __iter__(self) -> Iterator[RequestRecord]:
+        return iter([*self._told.values()] if self._read is None else self._read())
+
+    def restore(self, records: Iterable[RequestRecord]) -> None:
+        self.put(records)
+
+    def clear(self) -> int:
+        count = sum(1 for _ in self)
+        self._told.clear()
+        return count
