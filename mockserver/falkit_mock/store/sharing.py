@@ -26,14 +26,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_spec import JSON
-
-if TYPE_CHECKING:
-    from falkit_mock.store import Store
 
 # How many replicas there may be. A replica has the places in the order of submission and the
 # counts of ids whose remainder is its number, so that no two give the same.
@@ -135,6 +132,12 @@ class Sharing(Protocol):
         ...
 
 
-def turn(store: Store) -> AbstractAsyncContextManager[None]:
+class MayBeShared(Protocol):
+    """A store."""
+
+    sharing: Sharing | None
+
+
+def turn(store: MayBeShared) -> AbstractAsyncContextManager[None]:
     """Take a turn where a store is shared; elsewhere there is nobody to wait for."""
     return nullcontext() if store.sharing is None else store.sharing.turn()
