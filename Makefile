@@ -41,7 +41,7 @@ check: lint typecheck-here ## format, lint and two strict type checkers
 	@touch $@
 
 tools: ## install ffmpeg, chromium, node and curl, which the tests use, where they are missing
-	@scripts/tools.sh
+	@scripts/tools.sh redis-server
 
 javascript: $(JS)/node_modules/.ready ## install the JavaScript clients, which the tests run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from time import perf_counter
 
@@ -19,10 +19,15 @@ from starlette.types import Message, Receive, Scope, Send
 from falkit_mock.control.routes import ROOT, Guard, control_router, is_control
 from falkit_mock.core import HINT
 from falkit_mock.core.clock import Clock
-from falkit_mock.core.errors import HostNotImitated, WireError, is_shortage, no_room
+from falkit_mock.core.errors import (
+    HostNotImitated,
+    StateAway,
+    WireError,
+    is_shortage,
+    no_room,
+)
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE, WS
-from falkit_mock.core.settings import SettingsError
 from falkit_mock.gateway.gateway import Gateway
 from falkit_mock.hosts import SEND_WHOLE, RequestContext
 from falkit_mock.hosts.addresses import check_slash, find_address
@@ -48,7 +53,7 @@ from falkit_mock.hosts.websocket import WebSocketHost
 from falkit_mock.service.pins import check_outputs
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
-from falkit_mock.store import BadCopy, Store
+from falkit_mock.store import Store
 from falkit_spec import Catalog
 
 _log = logging.getLogger("falkit_mock")
@@ -140,7 +145,8 @@ class MockApp:
         if self._sharing is not None:
             if self._begin is not None:
                 self.go_on()
-            await self._sharing.sync()
+            with suppress(StateAway):
+                await self._sharing.sync()
         # Of a header that comes twice the first counts.
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         context = RequestContext(scope, headers, receive, self.service.clock.now())
@@ -171,7 +177,10 @@ class MockApp:
             await cut(context, error.fault)
             return
         except Exception as error:
-            if is_shortage(error):
+            if isinstance(error, StateAway):
+                # Fal's clients try this again, and no reply that has an id.
+                reply = IngressError(503).reply()
+            elif is_shortage(error):
                 reply = error_reply(no_room(error), self.service.identity.reply_id())
             else:
                 failed, reply = error, self._internal_error(context, error)
@@ -206,6 +215,8 @@ class MockApp:
             if host is None:
                 raise HostNotImitated(address.host)
             check_slash(address)
+            if self._sharing is not None and self._sharing.away and record.method not in _READS:
+                raise self._sharing.away
             self._ignored_headers.hint(context)
             if address.role in _FILES:
                 await before_file(service, context)
@@ -235,7 +246,7 @@ class MockApp:
         except OSError as error:
             if method == "POST" and request_id is not None:
                 self.service.withdraw(request_id)
-            raise no_room(error) from None
+            raise (error if isinstance(error, StateAway) else no_room(error)) from None
 
     def _preflight(self, context: RequestContext) -> AnyReply | None:
         """Return the answer to OPTIONS of a browser that asks what it may send; else None."""
@@ -311,6 +322,8 @@ class MockApp:
         async def lifespan(app: Starlette) -> AsyncGenerator[None]:
             yield
             service.close()
+            if self._sharing is not None:
+                await self._sharing.stop()
             service.store.close()
 
         router = control_router(
@@ -329,14 +342,12 @@ class MockApp:
 
 def _logs(service: Service) -> tuple[RequestLog, EventLog]:
     """Return the request log and the log of events, which replicas of a shared state share."""
-    size, store = service.settings.request_log, service.store
-    if store.sharing is None or store.journal is None:
-        return RequestLog(size), EventLog()
+    if service.store.sharing is None:
+        return RequestLog(service.settings.request_log), EventLog()
     # Lazy: most mocks are alone.
-    from falkit_mock.core.telling import SharedEventLog, SharedRequestLog
+    from falkit_mock.service.following import shared_logs
 
-    noted = store.journal.noted_later
-    return SharedRequestLog(size, noted, store.sharing.listed), SharedEventLog(noted)
+    return shared_logs(service)
 
 
 def create_app(
@@ -360,17 +371,13 @@ def create_app(
     return app_of(settings, catalog, clock=clock, store=store)
 
 
-def store_of(settings: Settings) -> Store:
-    """Return the store that settings choose; raise SettingsError for a file that can't be one."""
+def _store_of(settings: Settings) -> Store:
     if settings.state is None:
         return Store()
     # Lazy: most mocks forget everything.
-    from falkit_mock.store.durable import DurableStore
+    from falkit_mock.service.lasting import store_of
 
-    try:
-        return DurableStore(settings.state)
-    except BadCopy as error:
-        raise SettingsError("state", str(error)) from None
+    return store_of(settings.state, settings.request_log)
 
 
 def app_of(
@@ -380,7 +387,7 @@ def app_of(
 
     Raise SettingsError for an output that its endpoint can't have.
     """
-    kept = store or store_of(settings)
+    kept = store or _store_of(settings)
     try:
         return MockApp(Service(settings, clock or settings.new_clock(), kept), catalog)
     except BaseException:

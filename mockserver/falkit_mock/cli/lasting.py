@@ -54,9 +54,9 @@ def store_of(settings: Settings) -> Store | None:
     if settings.state is None:
         return None
     # Lazy: it imports what a mock needs.
-    from falkit_mock.app import store_of
+    from falkit_mock.service.lasting import store_of
 
-    return store_of(settings)
+    return store_of(settings.state, settings.request_log)
 
 
 def seed_line(service: Service) -> str:

@@ -38,11 +38,15 @@ class Following:
                 service.webhooks.heard(delivery)
         service.clock.notifier.ring()
 
-    def began_anew(self) -> None:
+    def began_anew(self, *, missed: bool = False) -> None:
         service = self._service
         # Who waits here for a job that is no more is let go of, as where it was reset.
         self._interrupting = asyncio.get_running_loop().create_task(interrupt(service))
-        self._kept.take_up()
+        self._kept.take_up(missed=missed)
+
+    def renumbered(self) -> None:
+        service = self._service
+        service.identity.deal(service.store.step, service.store.number)
 
     def untold(self) -> tuple[Sequence[Told], Sequence[RequestRecord]]:
         return self._events.untold(), self._requests.untold()
@@ -83,3 +87,12 @@ def begin_shared(
         sharing.begin(replica)
 
     return begin
+
+
+def shared_logs(service: Service) -> tuple[SharedRequestLog, SharedEventLog]:
+    """Return the request log and the log of events that a replica has."""
+    store = service.store
+    assert store.sharing is not None, "it is shared"
+    assert store.journal is not None, "it lasts"
+    size, noted = service.settings.request_log, store.journal.noted_later
+    return SharedRequestLog(size, noted, store.sharing.listed), SharedEventLog(noted)

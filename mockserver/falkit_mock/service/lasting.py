@@ -15,7 +15,24 @@ from falkit_mock.core.jobs import Job, ModelRequest
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.service.facts import BadFacts, Facts, check_facts, facts_of, take_facts, take_jobs
 from falkit_mock.service.service import Service
+from falkit_mock.store import BadCopy, Store
+from falkit_mock.store.redis.address import is_url
 from falkit_spec import JSON
+
+
+def store_of(state: str, request_log: int) -> Store:
+    """Return the store of a state file or a Redis; raise SettingsError if it can't be one."""
+    try:
+        if is_url(state):
+            # Lazy, like the other: it imports redis-py.
+            from falkit_mock.store.redis.store import RedisStore
+
+            return RedisStore(state, request_log)
+        from falkit_mock.store.durable import DurableStore
+
+        return DurableStore(state)
+    except BadCopy as error:
+        raise SettingsError("state", str(error)) from None
 
 
 def now_in(facts: Mapping[str, bytes]) -> float:
@@ -101,19 +118,22 @@ class Lasting:
             take_jobs(service, self._parts)
         self._request_log.restore(records)
 
-    def take_up(self, names: Collection[Any] | None = None) -> None:
-        """Take facts that others have changed, by their names, or all, with the parts."""
+    def take_up(self, names: Collection[Any] | None = None, *, missed: bool = False) -> None:
+        """Take facts that others have changed, by their names, or all, with the parts.
+
+        Of all, ids are counted anew, unless news were missed.
+        """
         service, facts = self._service, self._read()
+        own = Counter(cast("dict[str, int]", service.identity.dump()["counts"]))
+        facts["identity"]["counts"] = {**(own | Counter(facts["identity"]["counts"]))}
         if names is None:
-            # Counted anew, here too.
-            facts["identity"]["counts"] = {}
+            if not missed:
+                facts["identity"]["counts"] = {}
             take_facts(service, facts)
             take_jobs(service, facts["parts"])
             names = [*facts]
             self._journal.noted()
         else:
-            own = Counter(cast("dict[str, int]", service.identity.dump()["counts"]))
-            facts["identity"]["counts"] = {**(own | Counter(facts["identity"]["counts"]))}
             take_facts(service, facts, {*names} - {"clock"})
             if "parts" in names:
                 service.rules.load(facts["parts"]["rules"])

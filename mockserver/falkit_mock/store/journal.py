@@ -38,7 +38,7 @@ class Changing(Protocol):
 
     name: str
     # The keys of what is still to be written, and whether all else is gone.
-    changed: dict[Any, None]
+    changed: dict[Any, Any]
     emptied: bool
 
     def take_changes(self) -> Changes:

@@ -119,8 +119,8 @@ class Table(dict[Any, Any]):
         # Closed even where a row can't be read, or the database could not be closed.
         with closing(db.execute(f"SELECT * FROM {name} ORDER BY rowid")) as found:
             columns = [column[0] for column in found.description]
-            types = _types_of(db, name)
-            super().__init__((row[0], kind(*_checked(row, types, name))) for row in found)
+            types = types_of(db, name)
+            super().__init__((row[0], kind(*checked(row, types, name))) for row in found)
         self.name = name
         self._noted = noted
         # The keys of what was put or taken out, and whether all was taken out before.
@@ -195,7 +195,7 @@ _HOLDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def _types_of(db: sqlite3.Connection, name: str) -> list[tuple[type, ...]]:
+def types_of(db: sqlite3.Connection, name: str) -> list[tuple[type, ...]]:
     """Return what each column of a table may hold."""
     empty = type(None)
     found: list[tuple[type, ...]] = []
@@ -205,7 +205,7 @@ def _types_of(db: sqlite3.Connection, name: str) -> list[tuple[type, ...]]:
     return found
 
 
-def _checked(row: tuple[Any, ...], types: list[tuple[type, ...]], name: str) -> tuple[Any, ...]:
+def checked(row: tuple[Any, ...], types: list[tuple[type, ...]], name: str) -> tuple[Any, ...]:
     """Return a row; raise BadCopy for one of a damaged table, since sqlite takes any value."""
     for value, holds in zip(row, types, strict=True):
         if not isinstance(value, holds) or (value is None and type(None) not in holds):
