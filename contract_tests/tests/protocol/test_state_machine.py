@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 
 from hypothesis import HealthCheck, settings
@@ -31,13 +32,12 @@ TestQueue.settings = settings(
 class CopyingStore(SqliteStore):
     """Gives copies of its jobs, so that a change counts only once `update` is called."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        own = self.get
-        self.get = lambda id: None if (job := own(id)) is None else replace(job)
+    def get(self, request_id: str) -> Job | None:
+        found = super().get(request_id)
+        return None if found is None else replace(found)
 
-    def jobs(self) -> list[Job]:
-        return [replace(job) for job in super().jobs()]
+    def walk(self) -> Iterator[Job]:
+        return map(replace, super().walk())
 
 
 class OnSqlite(QueueMachine):

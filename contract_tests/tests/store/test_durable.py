@@ -104,7 +104,7 @@ def _short_blob(path: Path) -> None:
         (_torn, "damaged"),
         (_cut, "damaged"),
         (_head_alone, "is no state of falkit"),
-        (_wrong_row, "has something that can't be read"),
+        (_wrong_row, "has something in jobs that can't be read"),
         (_wrong_type, "is damaged: jobs has 'soon' where it can't be"),
         (_no_blob, r"lacks falkit\.state\.uploads/a, which was uploaded"),
         (_short_blob, r"has another size of falkit\.state\.uploads/a"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from falkit_mock.core.settings import Keep
 from falkit_mock.store import Store
+from falkit_mock.store.keeping import forget
 from store.items import DONE, FAILED, FAULTS, OPTIONS, added, file, job
 
 
@@ -79,11 +81,11 @@ def test_an_erased_job_keeps_its_moments_and_no_payload(store: Store) -> None:
     )
 
 
-def test_a_purge_forgets_what_ended_before(store: Store) -> None:
+def test_what_is_old_is_forgotten(store: Store) -> None:
     old, edge, open_ = added(store), added(store, starts=115.0), added(store, ends=math.inf)
     for each in (old, edge, open_):
         store.add_file(file(f"/{each.id}.mp4", each.id))
-    store.purge(120.0)
+    forget(store, Keep.read("20s"), 140.0)
     assert [each.id for each in store.jobs()] == [edge.id, open_.id]
     assert (store.input(old.id), store.file(f"/{old.id}.mp4")) == (b"", None)
     assert [each.path for each in store.files()] == [f"/{edge.id}.mp4", f"/{open_.id}.mp4"]

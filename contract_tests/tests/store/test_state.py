@@ -58,7 +58,7 @@ def test_all_that_is_done_to_a_store_survives(tmp_path: Path) -> None:
     store.reschedule({decided.id: (112.0, 117.0), erased.id: (113.0, 118.0)})
     gone.ends = 101.0
     store.update(gone)
-    store.purge(102.0)
+    store.drop({gone.id})
     store.uploads.update(replace(upload("one"), done=True))
     store.uploads.add(upload("two"))
     for number in (1, 2, 3):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from falkit_mock.service.service import Service
     from falkit_mock.settings import Settings
     from falkit_mock.store import Store
+    from falkit_mock.store.shared_journal import Link
 
 STATE = click.Option(
     ["--state"],
@@ -59,6 +60,19 @@ def store_of(settings: Settings) -> Store | None:
     return store_of(settings.state, settings.request_log)
 
 
+def shared_store(settings: Settings, link: Link) -> Store:
+    """Return a worker's store of a state file that others have, too; raise SettingsError."""
+    # Lazy, like the above.
+    from falkit_mock.core.settings import SettingsError
+    from falkit_mock.store import BadCopy
+    from falkit_mock.store.shared import SharedStore
+
+    try:
+        return SharedStore(settings.state or "", link)
+    except BadCopy as error:
+        raise SettingsError("state", str(error)) from None
+
+
 def seed_line(service: Service) -> str:
     """Return the line that says that a state goes on with a seed of its own, or nothing."""
     asked, has = service.settings.seed, service.identity.seed
@@ -92,7 +106,7 @@ class Carried:
         """Have an application do it; raise a UsageError where it has a state of its own."""
         service = app.service
         if self._source is not None:
-            if service.store.jobs() or service.store.uploads.all():
+            if service.store.count() or service.store.uploads.all():
                 fix = "leave out --import, or name a new state file"
                 raise click.UsageError(f"import: {service.settings.state} has a state; {fix}")
             service.hooks.opening.append(lambda: self._take(app))

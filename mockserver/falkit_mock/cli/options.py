@@ -258,6 +258,13 @@ SERVE_OPTIONS = (
     ),
     _EGRESS,
     click.Option(
+        ["--workers"],
+        default=1,
+        show_default=True,
+        type=click.IntRange(1, 32),
+        help="How many processes answer; with more than one all is in the file of --state.",
+    ),
+    click.Option(
         ["--reload"],
         is_flag=True,
         help="Take what changes in --documents and --output while serving, about once a second.",

@@ -102,7 +102,7 @@ class Seed:
             await self._play(app, url)
 
         async def play_first() -> None:
-            if not service.store.jobs() and not service.store.uploads.all():
+            if not service.store.count() and not service.store.uploads.all():
                 await play()
 
         service.hooks.opening.append(play_first)

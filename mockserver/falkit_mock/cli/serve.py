@@ -17,7 +17,7 @@ import click
 
 from falkit_mock.cli.config import in_file, seed_of_config
 from falkit_mock.cli.gateway import one_line
-from falkit_mock.cli.lasting import Carried, seed_line, store_of
+from falkit_mock.cli.lasting import Carried, seed_line, shared_store, store_of
 from falkit_mock.cli.options import (
     EPILOG,
     RUN_OPTIONS,
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from falkit_mock.gateway.environment import Child
     from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.service.service import Service
+    from falkit_mock.settings import Settings
+    from falkit_mock.store.shared_journal import Link
     from falkit_spec import JSON, Catalog
 
 
@@ -75,6 +77,7 @@ def serve(
     with_gateway: bool,
     gateway_port: int,
     egress: Policy,
+    workers: int,
     reload: bool,
     log_format: Format,
     quiet: bool,
@@ -85,6 +88,10 @@ def serve(
     The first line on stdout is JSON with the URLs; everything else goes to stderr.
     """
     settings = settings_of(chosen)
+    if workers > 1:
+        from falkit_mock.cli.workers import Workers, check_workers, listening_too
+
+        check_workers(settings, {**chosen, "with_gateway": with_gateway})
     clock = clock_of(settings)
     note(config_line())
     catalog = catalog_of(settings)
@@ -99,34 +106,64 @@ def serve(
         made = _token_for(listener) if settings.control_token is None else None
         settings = settings.replace(control_token=settings.control_token or made)
         carried = Carried(chosen["source"], chosen["target"])
-        with refusing():
-            app = app_of(settings, catalog, clock=clock)
-        carried.attach(app)
-        seed_of_config().attach(app, url)
-        service = app.service
-        note(clock_line(service.clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
-        note(seed_line(service), "warning")
         log_errors(log_format)
-        if not quiet:
-            service.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
-        if with_gateway:
-            gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
-            app.gateway = _gateway(gate, listener, egress)
-            app.gateway.egress.heard = service.events.emit
-        server = MockServer(
-            app,
-            service,
-            lambda: _announce(url, app, chosen["timing"], made),
-            app.gateway,
-        )
-        if reload:
-            sockets.enter_context(_reload(catalog, service))
-        # What is there by now stays, and jobs stay too: looking through them again and again is a
-        # tenth of a submit's time. Few at once, so that nobody waits for it.
-        gc.freeze()
-        gc.set_threshold(10_000, 3, 1000)
-        server.run(sockets=[listener])
-        carried.check()
+        timing: str = chosen["timing"]
+        facts = {"timing": timing, "workers": workers}
+
+        def work(
+            listener: socket.socket,
+            link: Link | None = None,
+            tell: Callable[[dict[str, Any]], None] = lambda facts: None,
+        ) -> None:
+            """Answer on a socket until the end; as one of several workers if there is a link."""
+            with refusing():
+                store = None if link is None else shared_store(settings, link)
+                app = app_of(settings, catalog, clock=clock, store=store)
+            first = link is None or link.number == 1
+            if first:
+                carried.attach(app)
+            seed_of_config().attach(app, url)
+            service = app.service
+            if first:
+                note(clock_line(service.clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
+                note(seed_line(service), "warning")
+            if not quiet:
+                service.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
+            if with_gateway:
+                gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
+                app.gateway = _gateway(gate, listener, egress)
+                app.gateway.egress.heard = service.events.emit
+
+            def answers() -> None:
+                if link is None:
+                    _announce(
+                        url, settings, catalog, facts, service.identity.seed, app.gateway, made
+                    )
+                else:
+                    link.watch_parent(server.stop)
+                    tell({"seed": service.identity.seed})
+
+            server = MockServer(app, service, answers, app.gateway)
+            if reload:
+                sockets.enter_context(_reload(catalog, service))
+            # What is there by now stays, and jobs stay too: looking through them again and again
+            # is a tenth of a submit's time. Few at once, so that nobody waits for it.
+            gc.freeze()
+            gc.set_threshold(10_000, 3, 1000)
+            server.run(sockets=[listener])
+
+        if workers == 1:
+            work(listener)
+            carried.check()
+            return
+        listeners = listening_too(listener, workers)
+        for other in listeners[1:]:
+            sockets.enter_context(other)
+
+        def started(told: dict[str, Any]) -> None:
+            _announce(url, settings, catalog, facts, told["seed"], None, made)
+
+        sys.exit(Workers(settings, listeners, work).run(started))
 
 
 def _reload(catalog: Catalog, service: Service) -> Reload:
@@ -163,15 +200,23 @@ def _token_for(listener: socket.socket) -> str | None:
     return token_urlsafe(24)
 
 
-def _announce(url: str, app: MockApp, timing: str, made_token: str | None) -> None:
+def _announce(
+    url: str,
+    settings: Settings,
+    catalog: Catalog,
+    facts: dict[str, Any],
+    seed: int,
+    gateway: Gateway | None,
+    made_token: str | None,
+) -> None:
     """Say that requests are answered: to programs on stdout, to people on stderr."""
-    service, gateway = app.service, app.gateway
+    timing, workers = facts["timing"], facts["workers"]
     ready: dict[str, JSON] = {
         "url": url,
         "fal_run": f"{url}/fal.run",
         "queue": f"{url}/queue.fal.run",
         "control": f"{url}/__falkit",
-        "seed": service.identity.seed,
+        "seed": seed,
         "pid": os.getpid(),
     }
     more = ""
@@ -185,14 +230,15 @@ def _announce(url: str, app: MockApp, timing: str, made_token: str | None) -> No
     if made_token is not None:
         more += f"\n    token of the control API    {made_token}"
     print(json.dumps(ready | token), flush=True)
-    number = len(service.settings.faults) + len(service.settings.outputs)
+    number = len(settings.faults) + len(settings.outputs)
     rules = f", {count(number, 'rule')}" if number else ""
-    date = f", as of {service.settings.as_of}" if service.settings.as_of else ""
-    own = f", {count(len(app.catalog.own), 'document')} of yours" if app.catalog.own else ""
+    date = f", as of {settings.as_of}" if settings.as_of else ""
+    own = f", {count(len(catalog.own), 'document')} of yours" if catalog.own else ""
+    processes = f", {workers} workers" if workers > 1 else ""
     title = f"falkit stands in for fal.ai at {url}"
     banner = f"""
   {title}
-  (timing {timing}, seed {service.identity.seed}{date}{own}{rules})
+  (timing {timing}, seed {seed}{date}{own}{rules}{processes})
 
     in place of https://        {url}/queue.fal.run/…
     proxyUrl of @fal-ai/client  {url}/api/fal/proxy

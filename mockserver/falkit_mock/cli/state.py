@@ -113,8 +113,7 @@ def prune(file: Path, keep: str) -> None:
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     # Lazy, like what is below.
-    from falkit_mock.service.lasting import now_in
-    from falkit_mock.store.keeping import forget
+    from falkit_mock.store.keeping import forget, now_in
 
     if not file.is_file():
         raise click.UsageError(f"{file}: there is no such file; name a state file")
@@ -140,7 +139,7 @@ def _opened(file: Path) -> Generator[DurableStore]:
 
 
 def _contents(store: DurableStore) -> str:
-    jobs, uploads = len(store.jobs()), len(store.uploads.all())
+    jobs, uploads = store.count(), len(store.uploads.all())
     return f"{count(jobs, 'job')} and {count(uploads, 'upload')}"
 
 
@@ -154,5 +153,5 @@ def _exported(file: Path) -> str:
             _, copy = copied_from(file, blobs)
         except BadArchive as error:
             raise click.UsageError(f"{file}: {error}") from None
-        jobs, uploads = len(copy.jobs()), len(copy.uploads.all())
+        jobs, uploads = copy.count(), len(copy.uploads.all())
         return f"{count(jobs, 'job')} and {count(uploads, 'upload')}"

@@ -218,7 +218,7 @@ class Summary:
         """Return what is left to do: jobs that have not ended, webhooks not taken."""
         service = self._service
         now = service.clock.now()
-        open_jobs = {job.id for job in service.store.jobs() if job.status(now) != "COMPLETED"}
+        open_jobs = {job.id for job in service.store.open(now)}
         undelivered: Counter[str] = Counter()
         unsent = 0
         for pending in service.webhooks.pending():

@@ -165,7 +165,7 @@ class StateControl:
 
     def _summary(self) -> AnyReply:
         service = self._service
-        jobs = len(service.store.jobs())
+        jobs = service.store.count()
         return answer(service, {"seed": service.identity.seed, "jobs": jobs})
 
 

@@ -69,8 +69,8 @@ PORT = 4325
 GATEWAY_PORT = 4326
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; raise OSError.
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Return a listening socket, beside others of this user's if it is shared; raise OSError.
 
     Its protocol is named because asyncio switches Nagle's delay off only where it is.
     """
@@ -80,6 +80,8 @@ def listen(host: str, port: int) -> socket.socket:
         if os.name == "posix":
             # On Windows it would let two servers have the same port.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
         listener.listen(1024)
     except OSError:

@@ -56,11 +56,14 @@ class SharedRequestLog(RequestLog):
         self,
         size: int,
         noted: Callable[[], object],
+        forget: Callable[[], object],
         read: Callable[[], Iterable[RequestRecord]] | None = None,
     ) -> None:
         super().__init__(size)
         self._size = size
         self._noted = noted
+        # Has no replica list what was told.
+        self._forget = forget
         self._read = read
         self._told: dict[int, RequestRecord] = {}
         # By their identity: one may come and be answered before it is told.
@@ -89,7 +92,11 @@ class SharedRequestLog(RequestLog):
         self.notifier.ring()
 
     def __iter__(self) -> Iterator[RequestRecord]:
-        return iter([*self._told.values()] if self._read is None else self._read())
+        if self._read is None:
+            return iter([*self._told.values()])
+        records = [*self._read()][-self._size :] if self._size else []
+        self.last = records[-1].number if records else self.last
+        return iter(records)
 
     def restore(self, records: Iterable[RequestRecord]) -> None:
         self.put(records)
@@ -97,4 +104,10 @@ class SharedRequestLog(RequestLog):
     def clear(self) -> int:
         count = sum(1 for _ in self)
         self._told.clear()
+        self._forget()
         return count
+
+    def restart(self) -> None:
+        self._told.clear()
+        self._untold.clear()
+        self.last = 0

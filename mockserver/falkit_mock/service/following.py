@@ -57,6 +57,9 @@ class Following:
     def tell_requests(self, records: Sequence[RequestRecord]) -> None:
         self._requests.put(records)
 
+    def forget_requests(self) -> None:
+        self._requests.restart()
+
     def _follow(self, ids: Collection[str]) -> None:
         """Go by jobs that others have taken or moved."""
         service = self._service
@@ -95,4 +98,6 @@ def shared_logs(service: Service) -> tuple[SharedRequestLog, SharedEventLog]:
     assert store.sharing is not None, "it is shared"
     assert store.journal is not None, "it lasts"
     size, noted = service.settings.request_log, store.journal.noted_later
-    return SharedRequestLog(size, noted, store.sharing.listed), SharedEventLog(noted)
+    sharing = store.sharing
+    requests = SharedRequestLog(size, noted, sharing.forget_requests, sharing.listed)
+    return requests, SharedEventLog(noted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Collection, Mapping, MutableMapping
+from collections.abc import Awaitable, Collection, Iterable, MutableMapping
 from typing import Any, Protocol, cast
 
 from falkit_mock.core import dumps, loads
@@ -16,6 +16,7 @@ from falkit_mock.core.settings import SettingsError
 from falkit_mock.service.facts import BadFacts, Facts, check_facts, facts_of, take_facts, take_jobs
 from falkit_mock.service.service import Service
 from falkit_mock.store import BadCopy, Store
+from falkit_mock.store.keeping import now_in
 from falkit_mock.store.redis.address import is_url
 from falkit_spec import JSON
 
@@ -35,18 +36,6 @@ def store_of(state: str, request_log: int) -> Store:
         raise SettingsError("state", str(error)) from None
 
 
-def now_in(facts: Mapping[str, bytes]) -> float:
-    """Return what the time is in a state file, unix seconds."""
-    if "clock" not in facts:
-        return time.time()
-    clock = cast("dict[str, Any]", loads(facts["clock"]))
-    now: float = clock["now"]
-    if clock["running"]:
-        # It went on while nobody looked, and never goes back.
-        now += max(time.time() - cast(float, loads(facts["machine"])), 0.0)
-    return now
-
-
 # What the names of counts begin with that replicas of a shared state have for themselves.
 _COUNTS = "counts."
 
@@ -60,6 +49,10 @@ class LastingStore(Protocol):
     facts: MutableMapping[str, bytes]
     # The newest requests, by number.
     records: MutableMapping[int, RequestRecord]
+
+    def undecided(self) -> Iterable[Job]:
+        """Return the jobs that have no outcome yet."""
+        ...
 
 
 class _RequestAgain(Protocol):
@@ -106,15 +99,18 @@ class Lasting:
             content_type, media_base = cast("list[str]", loads(data))
             again = self._request_again(job, content_type, media_base, service=service)
             service.outcomes.decide_again(job, again)
-        for job in store.jobs():
+        for job in store.open(service.clock.now()):
             if not self._ours(job):
                 continue
             if job.entry == "run":
                 # Its caller has gone with the mock that it called.
                 service.leave(job)
-            elif job.outcome is None and job.id not in store.later:
+        for job in self._kept.undecided():
+            if not self._ours(job):
+                continue
+            if job.outcome is None and job.entry == "queue" and job.id not in store.later:
                 store.decide(job.id, platform_error("internal_error"))
-        if store.jobs() or self._parts:
+        if store.last_seq or self._parts:
             take_jobs(service, self._parts)
         self._request_log.restore(records)
 
@@ -149,7 +145,10 @@ class Lasting:
             return
         kept = cast("dict[str, Any]", loads(self._kept.facts["clock"]))
         machine = cast(float, loads(self._kept.facts["machine"]))
-        if now_in(self._kept.facts) >= clock.now() or kept["running"] != clock.running:
+        running, own = clock.mark
+        ahead = kept["now"] - machine if running else kept["now"]
+        # Of a clock that runs all are to be the same, and differ by some microseconds at first.
+        if kept["running"] != running or ahead >= own - (0.001 if running else 0.0):
             clock.restore(kept["now"], running=kept["running"], at=machine)
 
     def _ours(self, job: Job) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from falkit_mock.core.limits import AT_ONCE
 from falkit_mock.outputs.kinds import Kind
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
-from falkit_mock.store.keeping import forget
+from falkit_mock.store.keeping import forgetting
 from falkit_spec import JSON
 
 Change: TypeAlias = Literal["accepted", "started", "ended"]
@@ -167,6 +167,7 @@ class Retention:
         self._store = store
         # When there may be something to forget again, unix seconds.
         self.next_purge = -math.inf
+        self._under_way: Iterator[None] | None = None
 
     def closes(self, job: Job) -> float:
         """Return until when a job's result can be fetched, unix seconds."""
@@ -188,9 +189,11 @@ class Retention:
         return len(payload) <= _NOT_STORED or self._clock.now() < self.closes(job)
 
     def purge(self, now: float) -> None:
-        """Forget what is too old, or too much; there is no need to ask again for a while."""
-        self.next_purge = now + min(_DAY, self._keep.age / 10)
-        forget(self._store, self._keep, now)
+        """Forget some of what is too old, or too much; the next call goes on with it."""
+        if self._under_way is None:
+            self._under_way = forgetting(self._store, self._keep, now)
+        if next(self._under_way, self) is self:
+            self._under_way, self.next_purge = None, now + min(_DAY, self._keep.age / 10)
 
 
 @dataclass(slots=True)
@@ -243,8 +246,8 @@ class JobEvents:
         """Follow the jobs that the store has now, as after a reset or an import."""
         self.close()
         now, sharing = self._clock.now(), self._store.sharing
-        for job in self._store.jobs():
-            if now < job.ends and (sharing is None or sharing.looks_after(job)):
+        for job in self._store.open(now):
+            if sharing is None or sharing.looks_after(job):
                 self._open[job.id] = _Open(started=now >= job.starts)
                 self._look(job)
 

@@ -31,7 +31,7 @@ def sweep() -> None:
             continue
         if folder.name.startswith(_NEW) and young:
             continue
-        if (lock := _locked(folder)) is not None:
+        if (lock := locked(folder)) is not None:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
 
@@ -39,11 +39,11 @@ def sweep() -> None:
 def _new_folder() -> tuple[Path, int | None]:
     """Return a new folder under its own name, and the descriptor that locks it."""
     made = Path(tempfile.mkdtemp(prefix=_NEW))
-    lock = _locked(made)
+    lock = locked(made)
     return made.rename(made.with_name(made.name.replace(_NEW, _PREFIX))), lock
 
 
-def _locked(folder: Path) -> int | None:
+def locked(folder: Path) -> int | None:
     """Return a descriptor that locks a folder; None if another process does, or nobody can."""
     if sys.platform == "win32":
         return None

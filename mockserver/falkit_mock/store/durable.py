@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import sha256
@@ -14,26 +15,32 @@ from secrets import token_hex
 
 from falkit_mock.core import reason
 from falkit_mock.core.events import RequestRecord
-from falkit_mock.store import BadCopy, Store, all_pieces, bare
-from falkit_mock.store.blobs import Blobs, Piece, Sink, sync_folder
+from falkit_mock.core.settings import SettingsError
+from falkit_mock.store import Store, all_pieces
+from falkit_mock.store.blobs import Blobs, Piece, Sink, locked, sync_folder
 from falkit_mock.store.journal import FileJournal
+from falkit_mock.store.keeping import now_in
 from falkit_mock.store.rows import read_record
+from falkit_mock.store.shelf import Table
 from falkit_mock.store.sqlite import (
     APPLICATION,
     VERSION,
     SqliteStore,
-    Table,
     check_pages,
     connect,
     make_tables,
     migrate,
     reading,
-    shown,
 )
+from falkit_mock.store.tables import BadCopy, bare, shown
 
 _HEAD, _MAGIC = 100, b"SQLite format 3\0"
 _UPLOADS = ".uploads"
 _IN_USE = "is in use by another mock; stop that one, or name another file"
+# Where no folder can be locked sqlite locks the file, and nothing else can read it then.
+_ALONE = sys.platform == "win32"
+# Up to so many bytes a file's pages are checked when it is opened, and its rows are read.
+_CHECKED, _READ = 64 << 20, 2 << 20
 # The files that this process has open: closing one that it opened twice would unlock it.
 _open: set[tuple[int, int]] = set()
 _opening = threading.Lock()
@@ -86,12 +93,15 @@ class DurableStore(SqliteStore):
     """A store in a file, which no other process has meanwhile.
 
     What changes is committed soon; `journal` tells when. `facts` is what is kept beside the tables.
+    What is over is read from a connection of its own, for which nobody's commit is in the way.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open a state file, or make one; raise BadCopy, and leave it as it was, if it is none."""
         self.path = Path(os.path.realpath(path))
+        self._folder = self.path.with_name(self.path.name + _UPLOADS)
         self._id: tuple[int, int] | None = None
+        self._lock: int | None = None
         try:
             with _opening, self._named():
                 self._open()
@@ -100,35 +110,38 @@ class DurableStore(SqliteStore):
             raise
 
     def _open(self) -> None:
-        new = not self.path.exists() or not self.path.stat().st_size
-        if not new:
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size:
             stat = self.path.stat()
             if (stat.st_dev, stat.st_ino) in _open:
                 raise BadCopy(_IN_USE)
             _check_head(self.path)
-        db = _connect(self.path, new=new)
+        self._lock = _lock(self._folder)
+        db = _connect(self.path, new=not size)
         try:
             stat = self.path.stat()
             _open.add(id := (stat.st_dev, stat.st_ino))
             self._id = id
-            if new:
+            if not size:
                 make_tables(db)
                 sync_folder(self.path.parent)
             with reading():
-                check_pages(db)
+                if size <= _CHECKED:
+                    check_pages(db)
                 migrate(db)
                 # So that the file's head tells the version, and nothing is left beside it.
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self.journal = self._journal = FileJournal(db)
-                self._blobs = LastingBlobs(
-                    self.path.with_name(self.path.name + _UPLOADS), self._journal.after
-                )
-                super().__init__(db, self._blobs)
-                self.facts: dict[str, bytes] = self._table("facts", bare)
+                self._blobs = LastingBlobs(self._folder, self._journal.after)
+                super().__init__(db, self._blobs, db if _ALONE else open_reader(self.path))
                 # The newest requests, by number.
                 self.records: dict[int, RequestRecord] = self._records(db)
+                if size <= _READ:
+                    self.read_all()
             self._blobs.check(all_pieces(self))
         except BaseException:
+            with suppress(AttributeError):
+                self._reader.close()
             db.close()
             raise
         for table in self._tables:
@@ -136,15 +149,29 @@ class DurableStore(SqliteStore):
 
     def close(self) -> None:
         self._journal.close()
+        self._reader.close()
         with suppress(sqlite3.Error):
             self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         super().close()
         self._let_go()
 
+    def _begin(self) -> None:
+        # What is kept beside the tables, by name.
+        self.facts: MutableMapping[str, bytes] = self._table("facts", bare)
+        super()._begin()
+
+    def _now(self) -> float:
+        return now_in(self.facts) if "clock" in self.facts else super()._now()
+
     def shrink(self) -> None:
         """Give the disk back what is no longer used."""
         self.db.execute("VACUUM")
         self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def forget_changes(self) -> None:
+        """Begin anew what processes that share the file tell one another."""
+        self.db.execute("DELETE FROM changes")
+        self.db.execute("DELETE FROM claims")
 
     def check_blobs(self) -> None:
         """Read every upload; raise BadCopy for one that isn't what was sent."""
@@ -155,10 +182,6 @@ class DurableStore(SqliteStore):
             if digest.hexdigest()[:32] != piece.etag:
                 why = f"{self._blobs.folder.name}/{piece.blob} is not what was uploaded"
                 raise BadCopy(f"{self.path} is damaged: {why}; restore a copy of it")
-
-    def drop(self, gone: set[str]) -> None:
-        with self._transaction():
-            super().drop(gone)
 
     def clear(self) -> None:
         with self._transaction():
@@ -187,6 +210,12 @@ class DurableStore(SqliteStore):
         if self._id is not None:
             _open.discard(self._id)
             self._id = None
+        if self._lock is not None:
+            with suppress(OSError):
+                # Nothing was uploaded.
+                self._folder.rmdir()
+            os.close(self._lock)
+            self._lock = None
 
     @contextmanager
     def _named(self) -> Generator[None]:
@@ -200,6 +229,26 @@ class DurableStore(SqliteStore):
             raise BadCopy(f"{self.path} {_IN_USE if locked else _unread(error)}") from None
         except OSError as error:
             raise BadCopy(f"{self.path} {_unread(error)}") from None
+
+
+@contextmanager
+def alone(path: str | os.PathLike[str]) -> Generator[None]:
+    """Check a state file, or make one, and have it for the processes that the block starts.
+
+    Raise SettingsError for what can't be one, and for one that others have.
+    """
+    try:
+        store = DurableStore(path)
+        store.forget_changes()
+        store.close()
+        lock = _lock(store.path.with_name(store.path.name + _UPLOADS))
+    except BadCopy as error:
+        raise SettingsError("state", str(error)) from None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 def _unread(error: Exception) -> str:
@@ -221,16 +270,38 @@ def _check_head(path: Path) -> None:
         raise BadCopy(f"was written by a newer falkit (format {version}, not {VERSION}); {fix}")
 
 
+def _lock(folder: Path) -> int | None:
+    """Have a folder for this process alone; raise BadCopy if another one has it."""
+    if _ALONE:
+        return None
+    folder.mkdir(mode=0o700, exist_ok=True)
+    lock = locked(folder)
+    if lock is None:
+        raise BadCopy(_IN_USE)
+    if not folder.exists() or folder.stat().st_ino != os.fstat(lock).st_ino:
+        # Whoever had it has just ended.
+        os.close(lock)
+        raise BadCopy(_IN_USE)
+    return lock
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Return a connection that reads what is committed."""
+    db = connect(str(path))
+    db.execute("PRAGMA query_only = ON")
+    return db
+
+
 def _connect(path: Path, *, new: bool) -> sqlite3.Connection:
-    """Open a file for this process alone."""
+    """Open a file to write to it."""
     if new:
         # For this user's eyes only: keys are in it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     db = connect(str(path))
     try:
         db.execute("PRAGMA busy_timeout = 0")
-        # Of the write-ahead log there is no index beside the file then, nor a second process.
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        if _ALONE:
+            db.execute("PRAGMA locking_mode = EXCLUSIVE")
         (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise sqlite3.OperationalError(f"its file system keeps a journal of mode {mode} alone")

@@ -31,6 +31,8 @@ class Changes(NamedTuple):
     again: Callable[[], None]
     # What was wrong with rows that can't be.
     wrong: list[Exception]
+    # Notes that it is written.
+    written: Callable[[], None]
 
 
 class Changing(Protocol):
@@ -49,12 +51,14 @@ class Changing(Protocol):
 class Batch:
     """What one commit is for."""
 
-    __slots__ = ("after", "again", "error", "jobs", "waiters")
+    __slots__ = ("after", "again", "error", "jobs", "waiters", "written")
 
     def __init__(self) -> None:
         self.waiters: list[asyncio.Future[None]] = []
-        # What is done once it is on the disk, and what notes it as still to be written.
+        # What is done once it is on the disk, what notes that, and what notes it as still to be
+        # written.
         self.after: list[Callable[[], object]] = []
+        self.written: list[Callable[[], None]] = []
         self.again: list[Callable[[], None]] = []
         # The ids of jobs in it.
         self.jobs: Container[str | None] = ()
@@ -64,7 +68,7 @@ class Batch:
     def settle(self, error: OSError | None = None) -> None:
         """Let everyone go on who waits for it."""
         if error is None:
-            for action in self.after:
+            for action in (*self.written, *self.after):
                 action()
         if error is None and self.error is not None:
             error = OSError(errno.EINVAL, str(self.error))
@@ -124,7 +128,7 @@ class Journal:
 
     def after(self, action: Callable[[], object]) -> None:
         """Do something once all that has changed by now is on the disk."""
-        if self._planned or self._held or self._committing is not None:
+        if self._planned or self._held or self._under_way():
             self._next.after.append(action)
             self.noted()
         else:
@@ -132,7 +136,7 @@ class Journal:
 
     def unsaved(self, request_id: str | None) -> bool:
         """Tell whether a job isn't on the disk as it is now."""
-        if self._committing is not None and request_id in self._committing.jobs:
+        if any(request_id in batch.jobs for batch in self._under_way()):
             return True
         return self._planned and self._jobs is not None and request_id in self._jobs.changed
 
@@ -141,7 +145,8 @@ class Journal:
         if not self._planned:
             # What is outside of the tables may have changed alone.
             self.gather()
-        batch = self._next if self._planned else self._committing
+        under_way = self._under_way()
+        batch = self._next if self._planned else under_way[-1] if under_way else None
         if batch is not None:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             batch.waiters.append(waiter)
@@ -173,6 +178,10 @@ class Journal:
             _log.error("state: the last changes can't be written (%s)", error)
         self._closed = True
 
+    def _under_way(self) -> Sequence[Batch]:
+        """Return what is being committed."""
+        return () if self._committing is None else (self._committing,)
+
     def _plan(self) -> None:
         self._planned = True
         try:
@@ -189,7 +198,7 @@ class Journal:
             return
         batch = self._committing = self._begin()
         try:
-            done = self._commit(loop, batch)
+            done = self._begin_commit(loop, batch)
         except sqlite3.Error as error:
             self._over(loop, error)
             return
@@ -227,7 +236,7 @@ class Journal:
             _log.error("state: can't be written (%s); trying again each second", error)
         self._failing = True
         self._undo(batch)
-        why = _as_os_error(error)
+        why = as_os_error(error)
         batch.settle(why)
         later, self._next.waiters = self._next.waiters, []
         self._planned = False
@@ -257,7 +266,7 @@ class Journal:
         """Write what waits, and return when it is kept; raise OSError."""
         raise NotImplementedError
 
-    def _commit(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> asyncio.Future[Any]:
+    def _begin_commit(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> asyncio.Future[Any]:
         """Begin to write what tables have noted; raise what the future may."""
         raise NotImplementedError
 
@@ -272,6 +281,7 @@ class Journal:
                 changes = table.take_changes()
                 found.append((table.name, changes))
                 batch.again.append(changes.again)
+                batch.written.append(changes.written)
                 for error in changes.wrong:
                     batch.error = error
                     _log.error("state: a row of %s can't be kept: %r", table.name, error)
@@ -297,10 +307,10 @@ class FileJournal(Journal):
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._undo(batch)
-            raise _as_os_error(error) from None
+            raise as_os_error(error) from None
         batch.settle()
 
-    def _commit(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> asyncio.Future[Any]:
+    def _begin_commit(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> asyncio.Future[Any]:
         self._execute(batch)
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="falkit state")
@@ -342,7 +352,7 @@ class FileJournal(Journal):
                 self._db.execute("COMMIT")
 
 
-def _as_os_error(error: BaseException) -> OSError:
+def as_os_error(error: BaseException) -> OSError:
     """Return an error of sqlite's as one of the machine's."""
     if isinstance(error, OSError):
         return error

@@ -43,6 +43,15 @@ class Queues:
         self._lines.clear()
         self._changes.clear()
 
+    def has(self, id: str) -> bool:
+        """Tell whether a job counts as open: it may have ended since anybody last asked."""
+        return id in self._open
+
+    def open(self, now: float) -> list[Job]:
+        """Return the jobs that have not ended, in the order of submission."""
+        self._advance(now)
+        return sorted(self._open.values(), key=_by_seq)
+
     def note(self, job: Job) -> None:
         """Take notice of a job that is new or has changed."""
         id = job.id
@@ -146,6 +155,10 @@ class Queues:
             line.next = None
             if not line.order:
                 del self._lines[job.path]
+
+
+def _by_seq(job: Job) -> int:
+    return job.seq
 
 
 def _leaves(job: Job) -> float:

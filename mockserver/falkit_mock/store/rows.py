@@ -15,6 +15,7 @@ from falkit_mock.core.events import Delivery, RequestRecord
 from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults, Outcome, RequestOptions
 from falkit_mock.store import FileRecord, Given, KeyRecord, Upload
 from falkit_mock.store.blobs import Piece
+from falkit_mock.store.records import Claim
 
 
 def _names(kind: type[Any]) -> tuple[str, ...]:
@@ -24,7 +25,7 @@ def _names(kind: type[Any]) -> tuple[str, ...]:
 # The fields of what is written, by name, and what options are where nobody asks for others.
 _FIELDS: dict[type, tuple[str, ...]] = {
     kind: _names(kind)
-    for kind in (Job, FileRecord, Upload, Delivery, KeyRecord, RequestOptions, RequestRecord)
+    for kind in (Job, FileRecord, Upload, Delivery, KeyRecord, RequestOptions, RequestRecord, Claim)
 }
 _OPTIONS = [(name, getattr(RequestOptions(), name)) for name in _FIELDS[RequestOptions]]
 _WANTED = tuple(name for name in _names(Wanted) if name != "picture")

@@ -5,13 +5,14 @@ committed before its reply (`Store.journal`). What replicas do at once must not 
 other. Most requests only add rows under keys of their own; whatever else is done in a `turn`, which
 one replica has at a time, so that nothing has to be repaired afterwards.
 
-An implementation is a store with three things: `Store.sharing`, an object as `Sharing` says;
-`Store.journal`, with the methods that `journal.Journal` has for others (`saved`, `unsaved`, `told`,
-`after`, `noted`, `gather`), which also passes on what it committed; and `Store.number`, the same as
-`sharing.number`, by which places in the order of submission are dealt out. What it hears of others
-it puts into the tables (`Table.refresh`, which notes nothing as ours, then `Store.refreshed` for
-the indexes), and then tells the `Replica`, which is `service/following.py`. `store/shared.py` does
-so over a state file.
+An implementation is a store with these beside its tables: `Store.sharing`, an object as `Sharing`
+says; `Store.journal`, with the methods that `journal.Journal` has for others (`saved`, `unsaved`,
+`told`, `after`, `noted`, `noted_later`, `gather`), which passes on what it committed; `Store.step`
+and `Store.number`, MOST and the replica's number, by which places in the order of submission and
+ids are dealt out; and `facts`, `records` and `path` (`service/lasting.py`). What it hears of others
+it puts into the tables, without noting it as ours, and into the indexes beside them (`queues`,
+`last_seq`, `kept`, `deliveries.refreshed`, `uploads.refreshed`), and then it tells the `Replica`,
+which is `service/following.py`. `store/shared.py` does so over a state file.
 
 What must hold, whatever the implementation:
 
@@ -78,7 +79,14 @@ class Replica(Protocol):
         ...
 
     def tell_requests(self, records: Sequence[RequestRecord]) -> None:
-        """List requests, of this replica or another, by the numbers that the commit gave."""
+        """List requests, of this replica or another, by the numbers that the commit gave.
+
+        Where `Sharing.listed` has them there is nothing to hand over, but that there are some.
+        """
+        ...
+
+    def forget_requests(self) -> None:
+        """List none of the requests that were told."""
         ...
 
 
@@ -151,6 +159,10 @@ class Sharing(Protocol):
         """
         ...
 
+    def forget_requests(self) -> None:
+        """Have no request listed any more, at any replica, from the next commit on."""
+        ...
+
     async def hear_all(self) -> None:
         """Return once others have told what they may keep back: requests that changed nothing."""
         ...
@@ -159,7 +171,10 @@ class Sharing(Protocol):
 class MayBeShared(Protocol):
     """A store."""
 
-    sharing: Sharing | None
+    @property
+    def sharing(self) -> Sharing | None:
+        """What other processes with the same state are told by, and tell."""
+        ...
 
 
 def turn(store: MayBeShared) -> AbstractAsyncContextManager[None]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
-from falkit_mock.core.jobs import Moments
-from falkit_mock.store import BadCopy, Store
+from falkit_mock.core.jobs import Job, Moments
+from falkit_mock.store import FileRecord, Store
 from falkit_mock.store.blobs import Blobs
-from falkit_mock.store.journal import Changes, Row, Statement
-from falkit_mock.store.rows import row_of
+from falkit_mock.store.shelf import Shelf, Table
+from falkit_mock.store.tables import SHARED, UNREADABLE, BadCopy, shown
 
 # What tells a database of ours from others, and the version of its tables. Whoever changes a table
 # counts on, adds to `_MIGRATIONS`, and puts a state of the version before into the tests.
-APPLICATION, VERSION = int.from_bytes(b"falk"), 1
+APPLICATION, VERSION = int.from_bytes(b"falk"), 2
 # A column for each field of what is stored, in the same order. Types that begin with FALKIT are
 # read by the converters in store/rows.py.
 _SCHEMA = """
@@ -99,137 +100,80 @@ CREATE TABLE requests (
     record BLOB NOT NULL
 );
 """
+# What version 2 added: rows are found without reading all, by the order of submission, by their
+# end, by their job; and few jobs have no outcome yet, or a webhook (whose options name it).
+_SINCE_2 = """
+CREATE INDEX jobs_by_seq ON jobs (seq);
+CREATE INDEX jobs_by_end ON jobs (ends);
+CREATE INDEX jobs_undecided ON jobs (id) WHERE outcome IS NULL;
+CREATE INDEX jobs_hooked ON jobs (seq) WHERE instr(options, x'22776562686f6f6b22') > 0;
+CREATE INDEX files_by_job ON files (request_id);
+CREATE INDEX deliveries_by_job ON deliveries (request_id);
+"""
 # What makes a version of the one before it.
-_MIGRATIONS = {1: _SINCE_1}
+_MIGRATIONS = {1: _SINCE_1, 2: _SINCE_2 + SHARED}
 
 
-class Table(dict[Any, Any]):
-    """A dictionary that is read from a table, and knows what of it is still to be written there.
-
-    `noted` is called with each change.
-    """
-
-    def __init__(
-        self,
-        db: sqlite3.Connection,
-        noted: Callable[[], object],
-        name: str,
-        kind: Callable[..., Any],
-    ) -> None:
-        # Closed even where a row can't be read, or the database could not be closed.
-        with closing(db.execute(f"SELECT * FROM {name} ORDER BY rowid")) as found:
-            columns = [column[0] for column in found.description]
-            types = types_of(db, name)
-            super().__init__((row[0], kind(*checked(row, types, name))) for row in found)
-        self.name = name
-        self._noted = noted
-        # The keys of what was put or taken out, and whether all was taken out before.
-        self.changed: dict[Any, None] = {}
-        self.emptied = False
-        marks = ", ".join("?" * len(columns))
-        changes = ", ".join(f"{column} = excluded.{column}" for column in columns)
-        key = columns[0]
-        self._put = (
-            f"INSERT INTO {name} VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {changes}"
-        )
-        self._delete = f"DELETE FROM {name} WHERE {key} = ?"
-        self._clear = f"DELETE FROM {name}"
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(key, value)
-        self.changed[key] = None
-        self._noted()
-
-    def __delitem__(self, key: Any) -> None:
-        super().__delitem__(key)
-        self.changed[key] = None
-        self._noted()
-
-    def pop(self, key: Any, default: Any = None) -> Any:
-        if key in self:
-            default = super().pop(key)
-            self.changed[key] = None
-            self._noted()
-        return default
-
-    def clear(self) -> None:
-        super().clear()
-        self.changed.clear()
-        self.emptied = True
-        self._noted()
-
-    def take_changes(self) -> Changes:
-        """Return what has changed since; by now it counts as written."""
-        changed, emptied = self.changed, self.emptied
-        self.changed, self.emptied = {}, False
-
-        def again() -> None:
-            if self.emptied:
-                return
-            self.changed = {**changed, **self.changed}
-            self.emptied = emptied
-
-        gone: list[Row] = []
-        rows: list[Row] = []
-        wrong: list[Exception] = []
-        for key in changed:
-            if key in self:
-                try:
-                    rows.append(row_of(key, self[key]))
-                except (TypeError, ValueError) as error:
-                    wrong.append(error)
-            elif not emptied:
-                gone.append((key,))
-        found: list[Statement] = [(self._clear, [()])] if emptied else []
-        found += [(self._delete, gone)] if gone else []
-        found += [(self._put, rows)] if rows else []
-        return Changes(found, again, wrong)
-
-
-# What the columns of a type hold; a converter has checked those of all others.
-_HOLDS: dict[str, tuple[type, ...]] = {
-    "TEXT": (str,),
-    "INTEGER": (int,),
-    "REAL": (float, int),
-    "BLOB": (bytes,),
-}
-
-
-def types_of(db: sqlite3.Connection, name: str) -> list[tuple[type, ...]]:
-    """Return what each column of a table may hold."""
-    empty = type(None)
-    found: list[tuple[type, ...]] = []
-    for _, _, declared, filled, _, is_key in db.execute(f"PRAGMA table_info({name})"):
-        holds = _HOLDS.get(declared, (object,))
-        found.append(holds if filled or is_key else (*holds, empty))
-    return found
-
-
-def checked(row: tuple[Any, ...], types: list[tuple[type, ...]], name: str) -> tuple[Any, ...]:
-    """Return a row; raise BadCopy for one of a damaged table, since sqlite takes any value."""
-    for value, holds in zip(row, types, strict=True):
-        if not isinstance(value, holds) or (value is None and type(None) not in holds):
-            raise BadCopy(f"is damaged: {name} has {value!r:.40} where it can't be")
-    return row
+# The tables of which nothing is read before it is asked for.
+_SHELVES = ("jobs", "inputs", "files")
+# Bytes of all inputs and of the bodies of all outcomes, which come after a line (store/rows.py).
+_KEPT = """
+SELECT (SELECT total(length(input)) FROM inputs)
+    + (SELECT total(length(outcome) - instr(outcome, x'0a')) FROM jobs)
+"""
+# The jobs with a webhook whose last attempt, as `DeliveryStore.last` has it, isn't the end of it.
+_HOOKED = """
+WHERE instr(options, x'22776562686f6f6b22') > 0 AND (
+    SELECT next IS NULL FROM deliveries WHERE request_id = jobs.id AND cause = 'job'
+    ORDER BY number = 0 DESC, number DESC, next IS NOT NULL DESC LIMIT 1
+) IS NOT 1 ORDER BY seq
+"""
 
 
 class SqliteStore(Store):
     """A store that is read from a database and written to it, from one thread at a time."""
 
-    def __init__(self, db: sqlite3.Connection | None = None, blobs: Blobs | None = None) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection | None = None,
+        blobs: Blobs | None = None,
+        reader: sqlite3.Connection | None = None,
+    ) -> None:
+        """Take up what a database has; a `reader` of it sees what is committed, and only that."""
         self.db = db or connect(":memory:")
+        self._reader = reader or self.db
         if db is None:
             make_tables(self.db)
-        self._tables: list[Table] = []
+        self._tables: list[Table | Shelf] = []
         super().__init__(self._table, blobs)
+        self._begin()
+
+    def count(self) -> int:
+        own = self._shelf.own()
+        return len(self._shelf) if own or self._shelf.hidden else self._shelf.counted()
+
+    def after(self, seq: float, limit: int) -> list[Job]:
+        return self._page(seq, limit, ">", "ASC")
+
+    def before(self, seq: float, limit: int) -> list[Job]:
+        return self._page(seq, limit, "<", "DESC")
+
+    def hooked(self) -> Iterable[Job]:
+        if self._shelf.hidden or self._shelf.own():
+            return super().hooked()
+        return [self._at_hand(job) for job in self._shelf.selected(_HOOKED)]
+
+    def undecided(self) -> list[Job]:
+        """Return the jobs in the database that have no outcome yet."""
+        return [*map(self._at_hand, self._shelf.selected("WHERE outcome IS NULL ORDER BY seq"))]
 
     def reschedule(self, planned: Mapping[str, Moments]) -> None:
         with self._transaction():
             super().reschedule(planned)
 
-    def purge(self, before: float) -> None:
+    def drop(self, gone: Iterable[str]) -> None:
         with self._transaction():
-            super().purge(before)
+            super().drop(gone)
 
     def clear(self) -> None:
         with self._transaction():
@@ -249,10 +193,86 @@ class SqliteStore(Store):
         """Return the database as the bytes that a file of it has."""
         return self.db.serialize()
 
-    def _table(self, name: str, kind: Callable[..., Any]) -> Table:
-        table = Table(self.db, self._noted, name, kind)
+    def _table(self, name: str, kind: Callable[..., Any]) -> Table | Shelf:
+        table: Table | Shelf
+        if name in _SHELVES:
+            table = Shelf(self._reader, self._noted, name, kind)
+        else:
+            table = Table(self.db, self._noted, name, kind)
         self._tables.append(table)
         return table
+
+    def _begin(self) -> None:
+        """Take up the jobs that may be open, and what all others come to."""
+        self._shelf.pinned = self.queues.has
+        (kept,) = self._reader.execute(_KEPT).fetchone()
+        (last,) = self._reader.execute("SELECT max(seq) FROM jobs").fetchone()
+        self.kept, self.last_seq = int(kept), last or 0
+        for job in self._shelf.selected("WHERE ends > ? ORDER BY seq", self._now()):
+            self.queues.note(job)
+            self._shelf.hold(job.id, job)
+
+    def _now(self) -> float:
+        """Return a moment that has come, unix seconds: what ended before it is over."""
+        return -math.inf
+
+    @property
+    def _shelf(self) -> Shelf:
+        assert isinstance(self._jobs, Shelf), "it was made so"
+        return self._jobs
+
+    def _page(self, seq: float, limit: int, beyond: str, order: str) -> list[Job]:
+        shelf, newest_first = self._shelf, order == "DESC"
+        # No number of sqlite's is beyond these.
+        seq = max(min(seq, 2.0**62), -1.0)
+        clause = f"WHERE seq {beyond} ? ORDER BY seq {order} LIMIT {limit}"
+        rows: list[Job] = [] if shelf.hidden else shelf.selected(clause, seq)
+        own = shelf.own()
+        found = [self._at_hand(job) for job in rows if job.id not in own]
+        last = rows[-1].seq if len(rows) == limit else math.inf * (-1 if newest_first else 1)
+        for job in own.values():
+            if job is None:
+                continue
+            within = last <= job.seq < seq if newest_first else seq < job.seq <= last
+            if within:
+                found.append(job)
+        found.sort(key=_by_seq, reverse=newest_first)
+        return found[:limit]
+
+    def _at_hand(self, job: Job) -> Job:
+        """Return the job of a row, the one that is at hand if there is one."""
+        found = self._shelf.at_hand.get(job.id, job)
+        assert isinstance(found, Job), "what is gone is of no row"
+        return found
+
+    def read_all(self) -> None:
+        """Read every row that is read on demand otherwise; raise BadCopy for a damaged one."""
+        for table in self._tables:
+            for key in table if isinstance(table, Shelf) else ():
+                table.get(key)
+
+    def _added(self, job: Job) -> None:
+        """Leave the order to the database, and pack nothing."""
+
+    def _loosened(self, id: str) -> Job | None:
+        found: Job | None = self._shelf.get(id)
+        return found
+
+    def _drop_job(self, id: str) -> None:
+        del self._jobs[id]
+
+    def add_file(self, record: FileRecord) -> None:
+        self._files[record.path] = record
+
+    def _drop_files(self, owner: str) -> None:
+        files = self._files
+        assert isinstance(files, Shelf), "it was made so"
+        rows = [] if files.hidden else files.selected("WHERE request_id = ?", owner)
+        paths = {record.path for record in (*rows, *files.own().values()) if record is not None}
+        for path in paths:
+            found = self.file(path)
+            if found is not None and found.request_id == owner:
+                del files[path]
 
     def _noted(self) -> None:
         """Write what has changed, at once."""
@@ -260,6 +280,7 @@ class SqliteStore(Store):
             changes = table.take_changes()
             for sql, rows in changes.statements:
                 self.db.executemany(sql, rows)
+            changes.written()
             for error in changes.wrong:
                 raise error
 
@@ -274,6 +295,10 @@ class SqliteStore(Store):
             raise
         finally:
             self.db.execute("RELEASE falkit")
+
+
+def _by_seq(job: Job) -> int:
+    return job.seq
 
 
 def connect(database: str) -> sqlite3.Connection:
@@ -313,10 +338,6 @@ def migrate(db: sqlite3.Connection) -> None:
 
 
 _STRANGE = "has other tables than falkit's; name a file that falkit has written"
-
-
-# The characters of an error that are shown.
-_LINE = 160
 
 
 def check_pages(db: sqlite3.Connection) -> None:
@@ -372,11 +393,5 @@ def reading() -> Generator[None]:
         raise BadCopy(f"is no sqlite database, or a damaged one ({shown(error)})") from None
     except BadCopy:
         raise
-    except (AttributeError, TypeError, ValueError, KeyError, AssertionError) as error:
+    except UNREADABLE as error:
         raise BadCopy(f"has something that can't be read: {shown(error)}") from None
-
-
-def shown(error: Exception) -> str:
-    """Return an error in one line, of which it may quote several."""
-    line = " ".join(str(error).split())
-    return line if len(line) <= _LINE else f"{line[:_LINE]}…"

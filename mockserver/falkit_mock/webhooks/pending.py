@@ -80,11 +80,10 @@ class PendingDelivery:
 
 def undelivered(store: Store) -> Iterator[tuple[Job, Delivery | None]]:
     """Yield the jobs whose webhooks may still be to be delivered, each with its last attempt."""
-    for job in store.jobs():
-        if job.options.webhook is not None:
-            last = store.deliveries.last(job.id)
-            if last is None or not _taken_by_hand(store, last):
-                yield job, last
+    for job in store.hooked():
+        last = store.deliveries.last(job.id)
+        if last is None or not _taken_by_hand(store, last):
+            yield job, last
 
 
 def _taken_by_hand(store: Store, last: Delivery) -> bool:

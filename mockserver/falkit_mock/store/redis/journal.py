@@ -120,7 +120,7 @@ class RedisJournal(Journal):
         self.replicas.committed(Committed(*reply))
         batch.settle()
 
-    def _commit(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> asyncio.Future[Any]:
+    def _begin_commit(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> asyncio.Future[Any]:
         if self.replica is not None:
             events, requests = self.replica.untold()
             self._events += events

@@ -18,7 +18,7 @@ from falkit_mock.store.redis.feed import Feed
 from falkit_mock.store.redis.journal import RedisJournal
 from falkit_mock.store.redis.server import Command, Refused, Server
 from falkit_mock.store.redis.state import LEASE, do, made_again, read_rows, replica_key, take_number
-from falkit_mock.store.redis.tables import RedisTable
+from falkit_mock.store.redis.tables import REQUESTS, RedisTable
 from falkit_mock.store.sharing import MOST, Changed, Replica, Told
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class SharedStore(Protocol):
     number: int
     tables: list[RedisTable]
     facts: dict[str, bytes]
+    records: dict[int, RequestRecord]
     redis_journal: RedisJournal
 
     def also(self, command: Command) -> None:
@@ -290,6 +291,8 @@ class RedisSharing:
         changed = self._store.have(changes)
         if self._replica is None:
             return
+        if any(change.table == REQUESTS and change.emptied for change in changes):
+            self._replica.forget_requests()
         if changed is None:
             self._replica.began_anew()
         else:
@@ -301,6 +304,10 @@ class RedisSharing:
                 self._replica.tell(first, events)
             if requests:
                 self._replica.tell_requests(requests)
+
+    def forget_requests(self) -> None:
+        """Have no request listed any more, at any replica, from the next commit on."""
+        self._store.records.clear()
 
     async def hear_all(self) -> None:
         """Return once others have told what they may keep back: requests that changed nothing."""

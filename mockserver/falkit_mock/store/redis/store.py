@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any
@@ -24,7 +24,7 @@ from falkit_mock.store.redis.state import (
     replica_key,
     take_number,
 )
-from falkit_mock.store.redis.tables import REQUESTS, Layout, RedisTable
+from falkit_mock.store.redis.tables import REQUESTS, Layout, Quiet, RedisTable
 from falkit_mock.store.rows import read_record
 from falkit_mock.store.sharing import MOST
 
@@ -44,7 +44,9 @@ class RedisStore(Store):
         self._token = token_hex(8)
         self._layout = Layout()
         self.tables: list[RedisTable] = []
-        self.quiet = False
+        self._quiet = Quiet()
+        # The ids of jobs that had no outcome when all was read.
+        self._undecided: list[str] = []
         try:
             self._open()
         except OSError as error:
@@ -63,7 +65,7 @@ class RedisStore(Store):
         blobs = RedisBlobs(self._server, self.also, self.redis_journal.also_later)
         super().__init__(self._table, blobs)
         # What may be kept otherwise than it is written.
-        whole = {"jobs": self.get, "inputs": self.input, "files": self.file}
+        whole = {"jobs": self.get, "inputs": self._whole_input, "files": self.file}
         for table in self.tables:
             table.whole = whole.get(table.name, table.whole)
         self.facts: dict[str, bytes] = self._table("facts", bare)
@@ -88,7 +90,12 @@ class RedisStore(Store):
         with self._at_once():
             super().reschedule(planned)
 
-    def drop(self, gone: set[str]) -> None:
+    def undecided(self) -> Iterable[Job]:
+        """Return the jobs that had no outcome yet when all was read."""
+        jobs = [job for id in self._undecided if (job := self.get(id)) is not None]
+        return [job for job in jobs if job.outcome is None]
+
+    def drop(self, gone: Iterable[str]) -> None:
         with self._at_once():
             super().drop(gone)
 
@@ -108,7 +115,7 @@ class RedisStore(Store):
 
     def also(self, command: Command) -> None:
         """Have a command done together with the next commit, unless others have seen to it."""
-        if not self.quiet:
+        if not self._quiet.on:
             self.redis_journal.also(command)
 
     def replace(self, rows: dict[str, dict[Any, Any]]) -> None:
@@ -116,11 +123,12 @@ class RedisStore(Store):
         for table in self.tables:
             table.doubtful()
             for key in table.changed:
-                if key in table:
-                    rows[table.name][key] = table.whole(key)
+                if (value := table.whole(key)) is not None:
+                    rows[table.name][key] = value
                 else:
                     rows[table.name].pop(key, None)
-        with self._quiet():
+        self._undecided = [job.id for job in rows["jobs"].values() if job.outcome is None]
+        with self._quietly():
             Store.clear(self)
             self.deliveries.forget_keys()
             self._have_all(rows)
@@ -140,7 +148,7 @@ class RedisStore(Store):
                     gone[table.name].append(key)
                 elif key not in table.changed:
                     found[table.name][key] = table.read(str(key).encode(), data)[1]
-        with self._quiet():
+        with self._quietly():
             if "jobs" in emptied:
                 Store.clear(self)
             if "webhook_keys" in emptied:
@@ -206,7 +214,7 @@ class RedisStore(Store):
                 table.pop(key, None)
 
     def _table(self, name: str, kind: Callable[..., Any]) -> RedisTable:
-        table = RedisTable(name, kind, self._layout, self._noted)
+        table = RedisTable(name, kind, self._layout, self._noted, self._quiet)
         self.tables.append(table)
         return table
 
@@ -214,17 +222,26 @@ class RedisStore(Store):
         self.redis_journal.noted()
 
     @contextmanager
-    def _quiet(self) -> Generator[None]:
+    def _quietly(self) -> Generator[None]:
         """Note nothing of what the block changes: it is in Redis already."""
-        for table in self.tables:
-            table.quiet = True
-        self.quiet = True
+        before, self._quiet.on = self._quiet.on, True
         try:
             yield
         finally:
-            self.quiet = False
-            for table in self.tables:
-                table.quiet = False
+            self._quiet.on = before
+
+    def _pack(self) -> None:
+        with self._quietly():
+            super()._pack()
+
+    def _loosened(self, id: str) -> Job | None:
+        with self._quietly():
+            return super()._loosened(id)
+
+    def _whole_input(self, request_id: str) -> bytes | None:
+        if request_id in self._inputs or isinstance(self._jobs.get(request_id), bytes):
+            return self.input(request_id)
+        return None
 
     @contextmanager
     def _at_once(self) -> Generator[None]:

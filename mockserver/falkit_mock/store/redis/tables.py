@@ -9,7 +9,8 @@ from typing import Any
 
 from falkit_mock.store.journal import Changes, Row, Statement
 from falkit_mock.store.rows import converter, row_of
-from falkit_mock.store.sqlite import checked, connect, make_tables, reading, types_of
+from falkit_mock.store.shelf import checked, types_of
+from falkit_mock.store.sqlite import connect, make_tables, reading
 
 REQUESTS = "requests"
 # It has no types.
@@ -52,20 +53,32 @@ class Layout:
             return checked(values, self._types[name], name)
 
 
+class Quiet:
+    """Whether what is put into tables is to be noted nowhere."""
+
+    def __init__(self) -> None:
+        self.on = False
+
+
 class RedisTable(dict[Any, Any]):
     """A dictionary that knows what of it is still to be written.
 
-    `noted` is called with each change. What is put in while it is `quiet` is there already.
-    `whole` returns a value as it is written, where the dictionary may have another.
+    `noted` is called with each change. What is put in while it is `quiet` is in Redis already.
+    `whole` returns a value as it is written, where the dictionary may have another, or None.
     """
 
     def __init__(
-        self, name: str, kind: Callable[..., Any], layout: Layout, noted: Callable[[], object]
+        self,
+        name: str,
+        kind: Callable[..., Any],
+        layout: Layout,
+        noted: Callable[[], object],
+        quiet: Quiet,
     ) -> None:
         super().__init__()
         self.name = name
-        self.quiet = False
-        self.whole: Callable[[Any], Any] = self.__getitem__
+        self.whole: Callable[[Any], Any] = self.get
+        self._quiet = quiet
         self._kind = kind
         self._layout = layout
         self._noted = noted
@@ -75,15 +88,15 @@ class RedisTable(dict[Any, Any]):
         self.emptied = False
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if not self.quiet:
+        if not self._quiet.on:
             self.changed[key] = self.changed.get(key, False) or key not in self
         super().__setitem__(key, value)
-        if not self.quiet:
+        if not self._quiet.on:
             self._noted()
 
     def __delitem__(self, key: Any) -> None:
         super().__delitem__(key)
-        if not self.quiet:
+        if not self._quiet.on:
             self.changed[key] = False
             self._noted()
 
@@ -95,7 +108,7 @@ class RedisTable(dict[Any, Any]):
 
     def clear(self) -> None:
         super().clear()
-        if not self.quiet:
+        if not self._quiet.on:
             self.changed.clear()
             self.emptied = True
             self._noted()
@@ -136,9 +149,10 @@ class RedisTable(dict[Any, Any]):
         drops: list[Row] = []
         wrong: list[Exception] = []
         for key, new in changed.items():
-            if key in self:
+            value = self.whole(key)
+            if value is not None:
                 try:
-                    row = row_of(key, self.whole(key))
+                    row = row_of(key, value)
                     puts.append((key, pack(row), new))
                 except (TypeError, ValueError, OverflowError) as error:
                     wrong.append(error)
@@ -147,4 +161,8 @@ class RedisTable(dict[Any, Any]):
         statements: list[Statement] = [("empty", [])] if emptied else []
         statements += [("drop", drops)] if drops else []
         statements += [("put", puts)] if puts else []
-        return Changes(statements, again, wrong)
+        return Changes(statements, again, wrong, _nothing)
+
+
+def _nothing() -> None:
+    """Do nothing once it is written."""
