@@ -61,14 +61,20 @@ def store_of(settings: Settings) -> Store | None:
 
 
 def shared_store(settings: Settings, link: Link) -> Store:
-    """Return a worker's store of a state file that others have, too; raise SettingsError."""
+    """Return a worker's store of a state that others have, too; raise SettingsError."""
     # Lazy, like the above.
     from falkit_mock.core.settings import SettingsError
+    from falkit_mock.service.lasting import store_of
     from falkit_mock.store import BadCopy
+    from falkit_mock.store.redis.address import is_url
     from falkit_mock.store.shared import SharedStore
 
+    state = settings.state or ""
+    if is_url(state):
+        # As if each were alone on a machine.
+        return store_of(state, settings.request_log)
     try:
-        return SharedStore(settings.state or "", link)
+        return SharedStore(state, link)
     except BadCopy as error:
         raise SettingsError("state", str(error)) from None
 

@@ -76,6 +76,15 @@ class Committed(NamedTuple):
     added: list[bytes]
 
 
+class Ours(NamedTuple):
+    """What a commit of this replica's is told of, once all before it is here."""
+
+    events: Sequence[Told] = ()
+    requests: Sequence[RequestRecord] = ()
+    # The ids of attempts that it stored.
+    deliveries: Sequence[str] = ()
+
+
 class Change(NamedTuple):
     """What a commit did to a table: whether it was emptied first, and rows by their keys.
 

@@ -53,7 +53,8 @@ class Feed:
         self._waiters: list[asyncio.Future[None]] = []
         self._catching: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
-        self._reading = asyncio.Lock()
+        # Nothing of ours is committed while all is read anew.
+        self.exclusive = asyncio.Lock()
 
     async def sync(self) -> None:
         """Return once all is applied that was committed by the time of the call; raise OSError.
@@ -111,15 +112,17 @@ class Feed:
     async def catch_up(self) -> None:
         """Apply all that others have committed so far."""
         keys = (self._server.key("format"), self._server.key("at"))
+        # Ours may be committed while we ask.
+        known = self.position
         state, at = await self._server.ask("MGET", *keys)
         number = int(at or 0)
-        if state != self.state or number < self.position:
+        if state != self.state or number < known:
             await self._anew(same=state == self.state)
         while self.position < number:
             await self._take(await self._read())
 
     async def _anew(self, *, same: bool) -> None:
-        async with self._reading:
+        async with self.exclusive:
             self.position = await self._follower.anew(same=same)
 
     async def _read(self, *block: str | int) -> list[Entry]:
@@ -140,7 +143,11 @@ class Feed:
                 await self._anew(same=True)
                 return
             self.position = entry.number
-            self._follower.apply(entry)
+            try:
+                self._follower.apply(entry)
+            except Exception:
+                # What comes later is to be had all the same.
+                _log.exception("state: commit %d can't be taken up", entry.number)
 
     async def _follow(self) -> None:
         while True:

@@ -17,6 +17,7 @@ from falkit_mock.store.redis.commits import (
     COMMIT,
     KEPT,
     Committed,
+    Ours,
     commands_of,
     entry_of,
     flat,
@@ -36,12 +37,7 @@ class Replicas(Protocol):
     claims: RedisClaims
     feed: Feed
 
-    def committed(
-        self,
-        made: Committed,
-        events: Sequence[Told] = (),
-        requests: Sequence[RequestRecord] = (),
-    ) -> None:
+    def committed(self, made: Committed, ours: Ours) -> None:
         """Note a commit of ours, and what it told."""
         ...
 
@@ -74,6 +70,8 @@ class RedisJournal(Journal):
         # What the replica has told for commits that failed.
         self._events: list[Told] = []
         self._requests: list[RequestRecord] = []
+        # The attempts that the commit under way stores.
+        self._deliveries: list[str] = []
         self.replica: Replica | None = None
         # The number of our latest commit.
         self.last = 0
@@ -117,7 +115,7 @@ class RedisJournal(Journal):
         except OSError:
             self._undo(batch)
             raise
-        self.replicas.committed(Committed(*reply))
+        self.replicas.committed(Committed(*reply), Ours())
         batch.settle()
 
     def _begin_commit(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> asyncio.Future[Any]:
@@ -129,10 +127,13 @@ class RedisJournal(Journal):
 
     async def _send(self, keys: list[str], arguments: list[Any]) -> None:
         replicas = self.replicas
-        events, requests = self._events, self._requests
+        events, requests, deliveries = self._events, self._requests, self._deliveries
         self._events, self._requests = [], []
         try:
-            reply = await self._server.run(COMMIT, keys, *arguments)
+            async with replicas.feed.exclusive:
+                made = Committed(*await self._server.run(COMMIT, keys, *arguments))
+                self.last = made.number
+                replicas.committed(made, Ours(events, requests, deliveries))
         except BaseException as error:
             self._events, self._requests = events, requests
             replicas.claims.committed(None)
@@ -141,9 +142,6 @@ class RedisJournal(Journal):
             elif isinstance(error, StateAway):
                 replicas.feed.gone(error)
             raise
-        made = Committed(*reply)
-        self.last = made.number
-        replicas.committed(made, events, requests)
 
     def _undo(self, batch: Batch) -> None:
         super()._undo(batch)
@@ -172,6 +170,13 @@ class RedisJournal(Journal):
         taken = self._take_changes(batch)
         also, self._also = self._also, []
         batch.again.append(lambda: self._also.extend(also))
+        self._deliveries = [
+            row[0]
+            for name, changes in taken
+            for what, rows in changes.statements
+            for row in rows
+            if name == "deliveries" and what == "put"
+        ]
         commands = [*commands_of(self._server, taken), *self._following(taken), *also]
         feed = self.replicas.feed
         told, new = write_requests(self._requests)

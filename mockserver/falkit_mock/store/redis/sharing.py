@@ -13,7 +13,7 @@ from falkit_mock.core.errors import StateAway
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_mock.store.redis.claims import RedisClaims
-from falkit_mock.store.redis.commits import Change, Committed, Entry, table_key
+from falkit_mock.store.redis.commits import Change, Committed, Entry, Ours, table_key
 from falkit_mock.store.redis.feed import Feed
 from falkit_mock.store.redis.journal import RedisJournal
 from falkit_mock.store.redis.server import Command, Refused, Server
@@ -49,6 +49,10 @@ class SharedStore(Protocol):
 
     def have(self, changes: Sequence[Change]) -> Changed | None:
         """Have what another replica has committed; return the keys, or None if all is other."""
+        ...
+
+    def reorder(self, deliveries: Iterable[str]) -> None:
+        """Have attempts be the last ones."""
         ...
 
     def replace(self, rows: dict[str, dict[Any, Any]]) -> None:
@@ -95,7 +99,7 @@ class RedisSharing:
         # Rows that may be others than here, by table; None in it where all may be.
         self._doubted: dict[str | None, set[Any]] = {}
         # What our commits told that came before others' that aren't here yet, by their numbers.
-        self._later: dict[int, tuple[Committed, Sequence[Told], Sequence[RequestRecord]]] = {}
+        self._later: dict[int, tuple[int, Ours]] = {}
         # By the tokens of others: the number of their latest commit.
         self._heard: dict[bytes, int] = {}
         self._hearing = asyncio.Event()
@@ -194,27 +198,22 @@ class RedisSharing:
 
     # What the journal tells.
 
-    def committed(
-        self,
-        made: Committed,
-        events: Sequence[Told] = (),
-        requests: Sequence[RequestRecord] = (),
-    ) -> None:
+    def committed(self, made: Committed, ours: Ours) -> None:
         """Note a commit of ours, and what it told."""
         self.claims.committed(made.added)
         number = made.request
-        for record in requests:
+        for record in ours.requests:
             if not record.number:
                 record.number, number = number, number + 1
         if made.number == self.feed.position + 1:
             self.feed.position = made.number
-            self._tell(made.event, events, requests)
+            self._tell_ours(made.event, ours)
         elif made.number > self.feed.position:
             # It comes after some of others' that are still to come.
-            self._later[made.number] = made, events, requests
+            self._later[made.number] = made.event, ours
         else:
             # The feed had it before its answer came, and told copies of the requests.
-            self._tell(made.event, (), requests)
+            self._tell(made.event, (), ours.requests)
 
     def refused(self, error: Refused) -> None:
         """Go on where a commit wasn't taken: the state is another, or our number another's."""
@@ -239,10 +238,11 @@ class RedisSharing:
     def apply(self, entry: Entry) -> None:
         """Have what another replica has committed, or tell now what we did."""
         if entry.by == self._token.encode():
-            _, events, requests = self._later.pop(
-                entry.number, (None, entry.events, entry.requests)
-            )
-            self._tell(entry.event, events, requests)
+            stored = [
+                row[0] for one in entry.changes if one.table == "deliveries" for row in one.rows
+            ]
+            known = (entry.event, Ours(entry.events, entry.requests, stored))
+            self._tell_ours(*self._later.pop(entry.number, known))
             return
         self._heard[entry.by] = entry.number
         self._hearing.set()
@@ -298,6 +298,11 @@ class RedisSharing:
         else:
             self._replica.took(changed)
 
+    def _tell_ours(self, first: int, ours: Ours) -> None:
+        # Attempts are listed in the order of the commits, ours as others'.
+        self._store.reorder(ours.deliveries)
+        self._tell(first, ours.events, ours.requests)
+
     def _tell(self, first: int, events: Sequence[Told], requests: Sequence[RequestRecord]) -> None:
         if self._replica is not None:
             if events:
@@ -311,9 +316,8 @@ class RedisSharing:
 
     async def hear_all(self) -> None:
         """Return once others have told what they may keep back: requests that changed nothing."""
+        await self._look_around()
         others = {*self._alive} - {self.number}
-        if not others:
-            return
         asked = await self._store.redis_journal.ask()
         with suppress(TimeoutError):
             async with asyncio.timeout(_HEARD):
@@ -329,6 +333,14 @@ class RedisSharing:
             await asyncio.sleep(_BEAT)
 
     async def _look(self) -> None:
+        await self._look_around()
+        if self._lock is not None:
+            await self._server.kept(self._lock)
+        await self._settle()
+        await self.claims.beat()
+
+    async def _look_around(self) -> None:
+        """Tell that we live, and see who else does."""
         server = self._server
         keys = [replica_key(server, number) for number in range(1, MOST + 1)]
         holders = await server.ask("MGET", *keys)
@@ -337,10 +349,6 @@ class RedisSharing:
             await server.ask("SET", keys[self.number - 1], self._token, "PX", LEASE)
         alive = {number for number, holder in enumerate(holders, 1) if holder is not None}
         self._alive = alive | {self.number}
-        if self._lock is not None:
-            await server.kept(self._lock)
-        await self._settle()
-        await self.claims.beat()
 
     async def _settle(self) -> None:
         """Read again what is in doubt."""

@@ -122,7 +122,7 @@ class RedisStore(Store):
         """Have rows in place of all there are, but for those that are new here."""
         for table in self.tables:
             table.doubtful()
-            for key in table.changed:
+            for key in table.ours():
                 if (value := table.whole(key)) is not None:
                     rows[table.name][key] = value
                 else:
@@ -143,10 +143,11 @@ class RedisStore(Store):
         found: dict[str, dict[Any, Any]] = {table.name: {} for table in self.tables}
         gone: dict[str, list[Any]] = {table.name: [] for table in self.tables}
         for table in self.tables:
+            ours = {*table.ours()}
             for key, data in rows.get(table.name, {}).items():
                 if not isinstance(data, bytes):
                     gone[table.name].append(key)
-                elif key not in table.changed:
+                elif key not in ours:
                     found[table.name][key] = table.read(str(key).encode(), data)[1]
         with self._quietly():
             if "jobs" in emptied:
@@ -158,6 +159,14 @@ class RedisStore(Store):
         if "jobs" in emptied:
             return None
         return {name: [*found[name], *gone[name]] for name in rows}
+
+    def reorder(self, deliveries: Iterable[str]) -> None:
+        """Have attempts be the last ones: in the order in which all replicas have them."""
+        table = next(table for table in self.tables if table.name == "deliveries")
+        with self._quietly():
+            for id in deliveries:
+                if (attempt := table.pop(id)) is not None:
+                    table[id] = attempt
 
     def _have_all(self, rows: Mapping[str, Mapping[Any, Any]]) -> None:
         for table in (self.facts, self.records):

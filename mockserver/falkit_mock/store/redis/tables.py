@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from importlib import import_module
 from typing import Any
@@ -86,6 +86,8 @@ class RedisTable(dict[Any, Any]):
         # out before.
         self.changed: dict[Any, bool] = {}
         self.emptied = False
+        # What was taken for a commit that is under way.
+        self._flying: dict[Any, bool] = {}
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if not self._quiet.on:
@@ -121,6 +123,10 @@ class RedisTable(dict[Any, Any]):
         row = self._layout.read(self.name, data)
         return row[0], self._kind(*row)
 
+    def ours(self) -> Iterable[Any]:
+        """Return the keys of rows that Redis may not have yet as they are here."""
+        return {**self._flying, **self.changed}
+
     def doubtful(self) -> list[Any]:
         """Return the keys of rows that are changed and not new; they count as written now."""
         keys = [key for key, new in self.changed.items() if not new and key in self]
@@ -136,8 +142,10 @@ class RedisTable(dict[Any, Any]):
         """
         changed, emptied = self.changed, self.emptied
         self.changed, self.emptied = {}, False
+        self._flying = changed
 
         def again() -> None:
+            self._flying = {}
             if self.emptied:
                 return
             since, self.changed = self.changed, dict(changed)
@@ -161,8 +169,7 @@ class RedisTable(dict[Any, Any]):
         statements: list[Statement] = [("empty", [])] if emptied else []
         statements += [("drop", drops)] if drops else []
         statements += [("put", puts)] if puts else []
-        return Changes(statements, again, wrong, _nothing)
+        return Changes(statements, again, wrong, self._landed)
 
-
-def _nothing() -> None:
-    """Do nothing once it is written."""
+    def _landed(self) -> None:
+        self._flying = {}
