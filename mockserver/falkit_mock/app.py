@@ -122,6 +122,7 @@ class MockApp:
                 from falkit_mock.service.following import begin_shared
 
                 self._begin = begin_shared(service, lasting, self.request_log, self.event_log)
+                service.hooks.opening.append(self._begin_now)
         self._ignored_headers = IgnoredHeaders()
         self._own = self._own_routes()
         # Every page may use fal's hosts, as at fal, and none the control API.
@@ -299,6 +300,14 @@ class MockApp:
         begin, self._begin = self._begin, None
         if begin is not None:
             begin()
+
+    async def _begin_now(self) -> None:
+        """Have clock, seed and rules where the replicas that come later find them."""
+        self.go_on()
+        journal = self.service.store.journal
+        assert journal is not None, "what is shared has one"
+        journal.noted()
+        await journal.saved()
 
     def _own_routes(self) -> Starlette:
         """Return the probes and the control API, with refusals in JSON."""

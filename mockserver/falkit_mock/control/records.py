@@ -16,6 +16,7 @@ from falkit_mock.hosts import unless_gone
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply, Stream
 from falkit_mock.service.billing import Charge, Entry, charge, entries
 from falkit_mock.service.service import Service
+from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog
 
 
@@ -51,9 +52,7 @@ class RequestControl:
         if fields["wait"]:
             waited = self._waited(wanted, fields["count"], fields["wait"])
             await unless_gone(call.request.receive, waited)
-        sharing = self._service.store.sharing
-        if sharing is not None:
-            await sharing.hear_all()
+        await self._hear_all()
         found = [record for record in self._log if wanted(record)]
         # A caller with `since` wants the next ones, one without it the newest.
         page = found[:limit] if follows else found[-limit:]
@@ -61,7 +60,14 @@ class RequestControl:
         return answer(self._service, {"requests": [one.as_json() for one in page], "last": last})
 
     async def clear(self, call: Call) -> Reply:
-        return answer(self._service, {"cleared": self._log.clear()})
+        await self._hear_all()
+        async with turn(self._service.store):
+            return answer(self._service, {"cleared": self._log.clear()})
+
+    async def _hear_all(self) -> None:
+        sharing = self._service.store.sharing
+        if sharing is not None:
+            await sharing.hear_all()
 
     async def _waited(
         self, wanted: Callable[[RequestRecord], bool], count: int, seconds: float

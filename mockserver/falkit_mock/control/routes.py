@@ -131,7 +131,7 @@ def control_router(
 # What changes what other replicas of a shared state may change, too, without waiting for anything;
 # reset and import take a turn themselves.
 _IN_TURN = (
-    *("putSeed", "runClock", "pauseClock", "rotateKeys", "withdrawKey", "clearRequests"),
+    *("putSeed", "runClock", "pauseClock", "rotateKeys", "withdrawKey"),
     *("holdJob", "releaseJob", "failJob", "completeJob"),
     *("addRule", "replaceRules", "clearRules", "replaceRule", "removeRule"),
 )

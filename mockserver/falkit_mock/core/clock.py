@@ -12,6 +12,7 @@ from contextlib import (
     AbstractContextManager,
     asynccontextmanager,
     contextmanager,
+    nullcontext,
     suppress,
 )
 from itertools import count
@@ -109,6 +110,9 @@ class SimulatedClock:
 
     def __init__(self, start: float | None = None, *, running: bool = True) -> None:
         self.notifier = Notifier()
+        # In which a jump goes to the next moment, so that all that is due there is begun by whoever
+        # jumps, and not by another process that shares this time.
+        self.step: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         # Whether time passes by itself.
         self.running = running
         # While it runs: seconds ahead of the machine's clock. While it is paused: the moment.
@@ -271,7 +275,9 @@ class SimulatedClock:
             self._alarm = loop.call_later(left, self._call_due)
 
     async def _jump_to(self, moment: float) -> None:
-        self._set(max(moment, self.now()))
+        async with self.step():
+            self._set(max(moment, self.now()))
+            await _some_turns()
         await self._settle()
 
     def _set(self, moment: float, at: float | None = None) -> None:
@@ -281,16 +287,19 @@ class SimulatedClock:
 
     async def _settle(self) -> None:
         """Let all who were woken do their work, as far as it needs no more time to pass."""
-        # Each turn lets a task that was woken take one step: look, begin, wait again.
-        for _ in range(8):
-            await asyncio.sleep(0)
+        await _some_turns()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.patience):
                 while self._at_work:
                     self._idle.clear()
                     await self._idle.wait()
-                    for _ in range(8):
-                        await asyncio.sleep(0)
+                    await _some_turns()
+
+
+async def _some_turns() -> None:
+    """Let tasks that were woken take some steps: look, begin, wait again."""
+    for _ in range(8):
+        await asyncio.sleep(0)
 
 
 class ManualClock(SimulatedClock):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
+from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.events import EventLog, RequestLog, RequestRecord
 from falkit_mock.core.telling import SharedEventLog, SharedRequestLog
 from falkit_mock.service.lasting import Lasting
 from falkit_mock.service.service import Service
 from falkit_mock.service.state import interrupt
-from falkit_mock.store.sharing import Changed, Told
+from falkit_mock.store.sharing import Changed, Told, turn
 
 
 class Following:
@@ -83,6 +85,8 @@ def begin_shared(
     assert sharing is not None, "it is shared"
     assert isinstance(requests, SharedRequestLog), "as the state is"
     assert isinstance(events, SharedEventLog), "as the state is"
+    if isinstance(service.clock, SimulatedClock):
+        service.clock.step = partial(turn, service.store)
     replica = Following(service, kept, requests, events)
 
     def begin() -> None:
