@@ -19,13 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from falkit_mock.control.routes import ROOT, Guard, control_router, is_control
 from falkit_mock.core import HINT
 from falkit_mock.core.clock import Clock
-from falkit_mock.core.errors import (
-    HostNotImitated,
-    StateAway,
-    WireError,
-    is_shortage,
-    no_room,
-)
+from falkit_mock.core.errors import HostNotImitated, StateAway, WireError, is_shortage, no_room
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
 from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE, WS
 from falkit_mock.gateway.gateway import Gateway

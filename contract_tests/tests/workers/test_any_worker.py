@@ -1,36 +1,50 @@
-"""Several workers over one state file are one mock, whichever of them answers."""
+"""Several workers over one state are one mock, whichever of them answers."""
 
 from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
-from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from receiver import Receiver
+from redis_servers import served_redis
 from serving import T2V
 from several import OFTEN, Several, at_once, several
 
 _INITIATE = "/rest.fal.ai/storage/upload/initiate"
 
 
+@pytest.fixture(scope="module", params=["a file", "Redis"])
+def new_state(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Callable[[], str]]:
+    """Name states that aren't there yet, of both kinds."""
+    folder = tmp_path_factory.mktemp("state")
+    if request.param == "a file":
+        yield lambda: str(folder / token_hex(4))
+        return
+    with served_redis(folder) as redis:
+        yield lambda: f"{redis.url}?prefix={token_hex(4)}"
+
+
 @pytest.fixture(scope="module")
-def instant(tmp_path_factory: pytest.TempPathFactory) -> Generator[Several]:
+def instant(new_state: Callable[[], str]) -> Generator[Several]:
     """A mock of two workers whose jobs take no time."""
-    with several(tmp_path_factory.mktemp("state") / "falkit.state", "--timing", "instant") as mock:
+    with several(new_state(), "--timing", "instant") as mock:
         yield mock
 
 
 @pytest.fixture
-def timed(tmp_path: Path) -> Generator[Several]:
+def timed(new_state: Callable[[], str]) -> Generator[Several]:
     """A mock of two workers whose jobs take 1 and 10 s of a clock that stands, one at a time."""
     options = ("--timing", "1,10", "--runners", "1", "--concurrency", "0", "--clock", "manual")
-    with several(tmp_path / "falkit.state", *options) as mock:
+    with several(new_state(), *options) as mock:
         yield mock
 
 
