@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -12,6 +13,8 @@ from falkit_mock.store.redis.commits import Entry, read_entry
 from falkit_mock.store.redis.server import Server
 
 _log = logging.getLogger("falkit_mock")
+# Seconds after which whoever reads goes on without an answer, which may still come.
+_PATIENCE = 2.5
 # Milliseconds for which Redis holds back an answer while nothing happens; entries read at a time.
 _BLOCK, _COUNT = 2000, 200
 # Seconds between two attempts to reach a Redis that is away.
@@ -67,7 +70,11 @@ class Feed:
         self._waiters.append(waiter)
         if self._catching is None:
             self._catching = asyncio.create_task(self._catch_up())
-        await waiter
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await waiter
+        except TimeoutError:
+            raise StateAway(errno.EAGAIN, "Redis takes long to answer") from None
 
     def start(self) -> None:
         """Follow in the background, from now on."""

@@ -336,7 +336,7 @@ class RedisSharing:
         await self._look_around()
         if self._lock is not None:
             await self._server.kept(self._lock)
-        await self._settle()
+        await self.settle()
         await self.claims.beat()
 
     async def _look_around(self) -> None:
@@ -350,7 +350,7 @@ class RedisSharing:
         alive = {number for number, holder in enumerate(holders, 1) if holder is not None}
         self._alive = alive | {self.number}
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
         """Read again what is in doubt."""
         if not self._doubted or self.feed.away is not None:
             return

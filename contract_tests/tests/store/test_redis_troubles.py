@@ -1,0 +1,170 @@
+"""Mocks that share a Redis, while it is away, hangs, is full, or comes back empty."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from falkit import Settings
+from falkit_mock.core.settings import SettingsError
+from falkit_mock.store.redis import feed
+from receiver import Receiver
+from redis_servers import KEEPS, RedisServer, served_redis
+from serving import Mock, running
+
+_INITIATE = "/rest.fal.ai/storage/upload/initiate?storage_type=fal-cdn-v3"
+
+
+@contextmanager
+def _pair(redis: RedisServer) -> Generator[tuple[Mock, Mock]]:
+    settings = Settings(timing="instant", state=redis.url)
+    with running(settings) as one, running(settings) as other:
+        yield one, other
+
+
+def _until(done: Callable[[], bool]) -> None:
+    """Ask until something is so; the time limit of the test ends it otherwise."""
+    while not done():
+        pass
+
+
+def _post(mock: Mock) -> Any:
+    return mock.http.post("/queue.fal.run/fal-ai/ltx-2/text-to-video", json={"prompt": "a kite"})
+
+
+def _back(*mocks: Mock) -> None:
+    for mock in mocks:
+        _until(lambda mock=mock: _post(mock).status_code == 200)
+
+
+def test_while_redis_is_away_what_only_reads_is_answered(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    with served_redis(tmp_path, *KEEPS) as redis, _pair(redis) as (one, other):
+        job = one.submit()
+        redis.kill()
+        for mock in (one, other):
+            reply = _post(mock)
+            # As fal's ingress, whose answer all its clients try again.
+            assert (reply.status_code, reply.headers["server"]) == (503, "nginx")
+            assert "x-fal-request-id" not in reply.headers
+            assert mock.http.post(_INITIATE, json={"file_name": "a"}).status_code == 503
+            assert mock.http.get("/health").status_code == 200
+            assert mock.status(job)["status"] == "COMPLETED"
+            assert mock.result(job).status_code == 200
+            assert [each["request_id"] for each in mock.jobs()] == [job["request_id"]]
+            refused = mock.http.post("/__falkit/rules", json={"rule": "generation_timeout"})
+            assert refused.status_code == 503
+            assert "can't be reached: the Redis at redis://127.0.0.1" in refused.json()["detail"]
+            assert mock.http.get("/__falkit/rules").json() == {"rules": []}
+        redis.start()
+        _back(one, other)
+        later = other.submit()
+        for mock in (one, other):
+            assert mock.result(later).status_code == mock.result(job).status_code == 200
+            # What was refused never came to be.
+            assert len({each["request_id"] for each in mock.jobs()}) == len(one.jobs())
+        params = {"fal_webhook": receiver.url}
+        path = "/queue.fal.run/fal-ai/ltx-2/text-to-video"
+        id = one.http.post(path, json={"prompt": "a"}, params=params).json()["request_id"]
+        assert receiver.wait(1)[0].json["request_id"] == id
+
+
+def test_a_redis_that_hangs_holds_nobody_up_who_only_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "_PATIENCE", 0.2)
+    with served_redis(tmp_path) as redis, _pair(redis) as (one, other):
+        job = one.submit()
+        assert other.result(job).status_code == 200
+        redis.signal(signal.SIGSTOP)
+        try:
+            for mock in (one, other):
+                assert mock.http.get("/health").status_code == 200
+                assert mock.result(job).status_code == 200
+        finally:
+            redis.signal(signal.SIGCONT)
+        _back(one, other)
+
+
+def test_a_full_redis_takes_no_job_and_loses_none(tmp_path: Path) -> None:
+    with served_redis(tmp_path) as redis, _pair(redis) as (one, other):
+        job = one.submit()
+        redis.ask("CONFIG", "SET", "maxmemory", 1)
+        for mock in (one, other):
+            reply = _post(mock)
+            assert reply.status_code == 507
+            assert "takes no more" in reply.json()["detail"]
+            assert mock.result(job).status_code == 200
+        redis.ask("CONFIG", "SET", "maxmemory", "512mb")
+        _back(one, other)
+        assert all(len(mock.jobs()) == 3 for mock in (one, other))
+        assert all(mock.result(job).status_code == 200 for mock in (one, other))
+
+
+def test_a_redis_that_comes_back_empty_empties_the_mock(tmp_path: Path) -> None:
+    with served_redis(tmp_path) as redis, _pair(redis) as (one, other):
+        rule = one.http.post("/__falkit/rules", json={"rule": "generation_timeout times=1"})
+        assert rule.status_code < 300
+        seed = one.http.get("/__falkit/seed").json()
+        one.http.delete("/__falkit/rules")
+        job = one.submit()
+        other.http.post("/__falkit/clock/advance", json={"seconds": 3600})
+        redis.kill()
+        redis.start()
+        _back(one, other)
+        for mock in (one, other):
+            assert mock.http.get(job["status_url"]).status_code == 404
+            assert mock.http.get("/__falkit/seed").json() == seed
+            # Time goes on, and no id comes twice.
+            assert job["request_id"] not in {each["request_id"] for each in mock.jobs()}
+            assert mock.clock.now() > time.time() + 3000
+        _until(lambda: one.jobs() == other.jobs())
+
+
+def test_a_mock_is_not_started_without_its_redis(tmp_path: Path) -> None:
+    with served_redis(tmp_path) as redis:
+        redis.kill()
+        with pytest.raises(SettingsError) as refused, running(Settings(state=redis.url)):
+            pass
+        assert "state: redis://127.0.0.1" in str(refused.value)
+        assert "can't be opened" in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+def test_a_password_is_needed_and_never_shown(tmp_path: Path) -> None:
+    with served_redis(tmp_path, "--requirepass", "s3cret") as redis:
+        where = redis.url.partition("://")[2]
+        for who in ("", ":wrong@"):
+            with (
+                pytest.raises(SettingsError) as refused,
+                running(Settings(state=f"redis://{who}{where}")),
+            ):
+                pass
+            assert "wrong" not in str(refused.value)
+        with running(Settings(timing="instant", state=f"redis://:s3cret@{where}")) as mock:
+            assert mock.submit()["status"] == "IN_QUEUE"
+            shown = mock.http.get("/__falkit/settings")
+            assert "s3cret" not in shown.text
+
+
+def test_an_upload_of_many_chunks_is_read_from_another(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 12_000
+    with served_redis(tmp_path) as redis, _pair(redis) as (one, other):
+        asked = {"file_name": "a.bin", "content_type": "application/octet-stream"}
+        opened = one.http.post(_INITIATE, json=asked).json()
+        assert other.http.put(opened["upload_url"], content=data).status_code == 200
+        read = one.http.get(opened["file_url"])
+        assert read.content == data
+        part = one.http.get(opened["file_url"], headers={"range": "bytes=1048570-1048590"})
+        assert part.content == data[1048570:1048591]
+        blobs = redis.ask("KEYS", "falkit:blob:*")
+        assert [redis.ask("TTL", blob) for blob in blobs] == [-1], "it stays"
+        one.http.post("/__falkit/reset", json={})
+        assert redis.ask("KEYS", "falkit:blob:*") == []
