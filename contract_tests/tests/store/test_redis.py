@@ -91,7 +91,10 @@ def test_an_attempt_is_taken_once_and_what_a_dead_replica_left_is_taken_over(
 
     async def attempts() -> None:
         also: list[Command] = []
-        one, other = (RedisClaims(server, name, also.append) for name in ("one", "other"))
+        one, other = (
+            RedisClaims(server, name, also.append, lambda id: False, lambda id, number: False)
+            for name in ("one", "other")
+        )
         await server.ask("ZADD", server.key("due"), 100.5, "job#1")
         await one.take("job", 1)
         waits = asyncio.ensure_future(other.take("job", 1))

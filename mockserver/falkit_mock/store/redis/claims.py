@@ -38,10 +38,23 @@ return found
 class RedisClaims:
     """The attempts of one replica. `also` has a command done together with the next commit."""
 
-    def __init__(self, server: Server, consumer: str, also: Callable[[Command], object]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        consumer: str,
+        also: Callable[[Command], object],
+        is_new: Callable[[str], bool],
+        is_over: Callable[[str, int], bool],
+    ) -> None:
+        """Take what tells whether a job is still to be committed, and whether an attempt was made.
+
+        One of a job that is no more is over, too.
+        """
         self._server = server
         self._consumer = consumer
         self._also = also
+        self._is_new = is_new
+        self._is_over = is_over
         self._due, self._deliver = server.key("due"), server.key("deliveries")
         # Our entries in the stream, by request id: the attempt and the entry.
         self._ours: dict[str, tuple[str, bytes]] = {}
@@ -55,7 +68,8 @@ class RedisClaims:
 
     def reserve(self, request_id: str) -> None:
         """Have the first attempt, with the commit of a job that this replica has just taken."""
-        self._reserved.add(_attempt(request_id, 1))
+        if self._is_new(request_id):
+            self._reserved.add(_attempt(request_id, 1))
 
     async def take(self, request_id: str, number: int) -> None:
         """Return once this replica is the one that makes an attempt; the first is 1."""
@@ -99,7 +113,7 @@ class RedisClaims:
                 *("COUNT", _COUNT),
             )
             for entry, fields in found:
-                self._have(fields[b"attempt"].decode(), entry)
+                self._take_over(fields[b"attempt"].decode(), entry)
             if start == b"0-0":
                 break
         # What was not to be had yet, or could not be asked for, may be there now.
@@ -171,6 +185,13 @@ class RedisClaims:
             pass
         finally:
             self._asking = None
+
+    def _take_over(self, name: str, entry: bytes) -> None:
+        """Have an attempt that another left, unless there is nothing left to do."""
+        id, _, number = name.rpartition("#")
+        self._have(name, entry)
+        if self._is_over(id, int(number)):
+            self.end(id)
 
     def _have(self, name: str, entry: bytes) -> None:
         self._ours[name.rpartition("#")[0]] = name, entry

@@ -79,6 +79,9 @@ class RedisJournal(Journal):
         self._asks = False
         # What a commit in a turn is done under; empty outside of one.
         self.turn = ""
+        # Whether the latest one was, and what sends it.
+        self._in_turn = False
+        self._sending: asyncio.Task[None] | None = None
 
     def also(self, command: Command) -> None:
         """Have a command done together with the next commit, on the event loop if there is one."""
@@ -123,7 +126,14 @@ class RedisJournal(Journal):
             events, requests = self.replica.untold()
             self._events += events
             self._requests += requests
-        return loop.create_task(self._send(self._keys(), self._arguments(batch)))
+        self._in_turn = bool(self.turn)
+        self._sending = loop.create_task(self._send(self._keys(), self._arguments(batch)))
+        return self._sending
+
+    async def sent(self) -> None:
+        """Return once no commit is under way that was begun before."""
+        if self._sending is not None:
+            await asyncio.wait({self._sending})
 
     async def _send(self, keys: list[str], arguments: list[Any]) -> None:
         replicas = self.replicas
@@ -145,7 +155,7 @@ class RedisJournal(Journal):
 
     def _undo(self, batch: Batch) -> None:
         super()._undo(batch)
-        if not self.turn:
+        if not self._in_turn:
             return
         # Others may have had a turn meanwhile: what they share is as they left it.
         for table in self._redis_tables:

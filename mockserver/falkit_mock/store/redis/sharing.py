@@ -51,6 +51,14 @@ class SharedStore(Protocol):
         """Have what another replica has committed; return the keys, or None if all is other."""
         ...
 
+    def is_new(self, request_id: str) -> bool:
+        """Tell whether a job is still to be committed for the first time."""
+        ...
+
+    def is_over(self, request_id: str, number: int) -> bool:
+        """Tell whether an attempt at a job's webhook was made, or the job is no more."""
+        ...
+
     def reorder(self, deliveries: Iterable[str]) -> None:
         """Have attempts be the last ones."""
         ...
@@ -88,7 +96,7 @@ class RedisSharing:
         self.listed: Callable[[], Iterable[RequestRecord]] | None = None
         self._running: asyncio.Task[None] | None = None
         self._mending: asyncio.Task[None] | None = None
-        self.claims = RedisClaims(server, token, store.also)
+        self.claims = RedisClaims(server, token, store.also, store.is_new, store.is_over)
         self.feed = Feed(server, self, state)
         self._beating: asyncio.Task[None] | None = None
         self._turn: _Turn | None = None
@@ -192,6 +200,8 @@ class RedisSharing:
         finally:
             was, self._lock, journal.turn = self._lock, None, ""
             if was is not None:
+                # What is sent in it comes before its end.
+                await journal.sent()
                 await self._server.unlocked(was)
             self._turn = None
             turn.over.set()

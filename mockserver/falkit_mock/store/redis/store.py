@@ -160,6 +160,17 @@ class RedisStore(Store):
             return None
         return {name: [*found[name], *gone[name]] for name in rows}
 
+    def is_new(self, request_id: str) -> bool:
+        """Tell whether a job is still to be committed for the first time."""
+        jobs = next(table for table in self.tables if table.name == "jobs")
+        return jobs.changed.get(request_id, False)
+
+    def is_over(self, request_id: str, number: int) -> bool:
+        """Tell whether an attempt at a job's webhook was made, or the job is no more."""
+        last = self.deliveries.last(request_id)
+        made = last is not None and (last.number >= number or not last.number)
+        return made or self.get(request_id) is None
+
     def reorder(self, deliveries: Iterable[str]) -> None:
         """Have attempts be the last ones: in the order in which all replicas have them."""
         table = next(table for table in self.tables if table.name == "deliveries")
