@@ -50,7 +50,7 @@ class Several:
         path: str,
         body: Any = None,
         query: dict[str, Any] | None = None,
-        **headers: str,
+        headers: dict[str, str] | None = None,
     ) -> Answer:
         address = urlsplit(self.url)
         assert address.hostname is not None
@@ -62,7 +62,7 @@ class Several:
         path = path.removeprefix(self.url)
         path += f"?{urlencode(query)}" if query else ""
         try:
-            connection.request(method, path, data, {**KEY, **kind, **headers})
+            connection.request(method, path, data, {**KEY, **kind, **(headers or {})})
             reply = connection.getresponse()
             told = {name.lower(): value for name, value in reply.getheaders()}
             return Answer(reply.status, told, reply.read())

@@ -68,7 +68,7 @@ EXPOSED_HEADERS = (
     "etag",
 )
 # What the mock's own routes raise that is an answer, or may be one.
-_REFUSALS = (HTTPException, WireError, MemoryError, OSError)
+_REFUSALS = (HTTPException, WireError, MemoryError, OSError, BadCopy)
 _READS = ("GET", "HEAD", "OPTIONS")
 # Whether the mock is up, for whoever waits for it.
 _PROBES = ("/health", "/ready")
@@ -177,6 +177,8 @@ class MockApp:
                 reply = IngressError(503).reply()
             elif is_shortage(error):
                 reply = error_reply(no_room(error), self.service.identity.reply_id())
+            elif isinstance(error, BadCopy):
+                reply = error_reply(self._damaged(error), self.service.identity.reply_id())
             else:
                 failed, reply = error, self._internal_error(context, error)
         if context.hints:
@@ -262,6 +264,12 @@ class MockApp:
         detail = {"detail": "Internal Server Error", "error_type": "internal_error"}
         return json_reply(detail, request_id=self.service.identity.reply_id(), status_code=500)
 
+    def _damaged(self, error: BadCopy) -> WireError:
+        """Say that the state file has something in it that can't be read."""
+        _log.error("state: %s %s; restore a copy of it", self.service.settings.state, error)
+        hint = f"the state file {error}"
+        return WireError({"detail": "Internal Server Error"}, status_code=500, hint=hint)
+
     def _noting(self, context: RequestContext, send: Send) -> Send:
         """Return what sends a reply of the mock's own routes, and notes its status.
 
@@ -313,6 +321,8 @@ class MockApp:
         async def refused(request: Request, error: Exception) -> Reply:
             if is_shortage(error):
                 error = no_room(error)
+            elif isinstance(error, BadCopy):
+                error = self._damaged(error)
             elif isinstance(error, HTTPException):
                 # Starlette's own refusals are plain text without an id.
                 detail, code = {"detail": error.detail}, error.status_code

@@ -137,8 +137,12 @@ def job_operations(service: Service, catalog: Catalog) -> dict[str, Operation]:
     }
 
 
-# After so many jobs that are only looked at others have their turn.
-_LOOKED = 10 * TURN
+def _page(fields: Mapping[str, Any], before: float, service: Service) -> list[Job]:
+    """Return the newest jobs before a place in the order, some that weren't asked for too."""
+    if fields.get("status") in ("IN_QUEUE", "IN_PROGRESS"):
+        jobs = service.store.open(service.clock.now())
+        return [job for job in reversed(jobs) if job.seq < before][:TURN]
+    return service.store.before(before, min(TURN, fields["limit"] + 1))
 
 
 class Jobs:
@@ -153,14 +157,11 @@ class Jobs:
         before: float = call.fields.get("cursor", math.inf)
         wanted = self._wanted(call.fields)
         found, shown = list[Job](), list[JSON]()
-        for place, job in enumerate(reversed(self._service.store.jobs())):
-            if place % _LOOKED == _LOOKED - 1:
-                await asyncio.sleep(0)
-            if job.seq < before and wanted(job):
-                found.append(job)
-                # One more tells that there are more.
-                if len(found) > limit:
-                    break
+        # One more tells that there are more.
+        while len(found) <= limit and (page := _page(call.fields, before, self._service)):
+            before = page[-1].seq
+            found += filter(wanted, page)
+            await asyncio.sleep(0)
         for place, job in enumerate(found[:limit]):
             if place % TURN == TURN - 1:
                 await asyncio.sleep(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any
@@ -12,9 +11,10 @@ from typing import Any
 from falkit_mock.control import Call, Operation, answer
 from falkit_mock.core import dumps
 from falkit_mock.core.events import EventLog, RequestLog, RequestRecord
+from falkit_mock.core.jobs import Job
 from falkit_mock.hosts import unless_gone
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply, Stream
-from falkit_mock.service.billing import Charge, Entry, charge, entries
+from falkit_mock.service.ledger import Kind, ledger_of
 from falkit_mock.service.service import Service
 from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog
@@ -155,28 +155,18 @@ def _frame(number: int, kind: str, data: JSON) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, kind.encode(), dumps(data))
 
 
-@dataclass(frozen=True, slots=True)
-class BillingRecord:
-    """One job, and what it cost if it is done, is billed and has a known price."""
-
-    entry: Entry
-    charge: Charge | None
-
-    @property
-    def unpriced(self) -> bool:
-        return self.charge is None and self.entry.billed
-
-    def as_json(self) -> dict[str, JSON]:
-        paid = self.charge
-        return {
-            "request_id": self.entry.job.id,
-            "endpoint_id": self.entry.endpoint_id,
-            "key": self.entry.job.options.key,
-            "result": self.entry.result,
-            "quantity": None if paid is None else f"{paid.quantity:f}",
-            "unit": None if paid is None else paid.unit,
-            "cost": None if paid is None else f"{paid.cost:f}",
-        }
+def _record(job: Job, kind: Kind) -> dict[str, JSON]:
+    """Return one job, and what it cost if it is done, is billed and has a known price."""
+    charged = kind.unit is not None
+    return {
+        "request_id": job.id,
+        "endpoint_id": kind.endpoint_id,
+        "key": kind.key,
+        "result": kind.result,
+        "quantity": f"{kind.quantity:f}" if charged else None,
+        "unit": kind.unit,
+        "cost": f"{kind.cost:f}" if charged else None,
+    }
 
 
 async def _billing(
@@ -184,21 +174,21 @@ async def _billing(
 ) -> dict[str, JSON]:
     """Return what fal would have charged for the jobs that a query asks for."""
     glob, key = fields.get("endpoint"), fields.get("key")
-    every, records = _Sum(), list[JSON]()
+    ledger = ledger_of(service, catalog)
+
+    def wanted(kind: Kind) -> bool:
+        return (not glob or fnmatchcase(kind.endpoint_id, glob)) and (not key or kind.key == key)
+
+    every = _Sum()
     endpoints, keys = dict[str, _Sum](), dict[str, _Sum]()
-    async for entry in entries(service, catalog):
-        used = entry.job.options.key
-        if (glob and not fnmatchcase(entry.endpoint_id, glob)) or (key and used != key):
-            continue
-        record = BillingRecord(entry, charge(entry, catalog))
-        for one in (
-            every,
-            endpoints.setdefault(entry.endpoint_id, _Sum()),
-            keys.setdefault(used, _Sum()),
-        ):
-            one.add(record)
-        if fields["records"]:
-            records.append(record.as_json())
+    for kind, jobs in await ledger.sums():
+        if wanted(kind):
+            for one in (
+                every,
+                endpoints.setdefault(kind.endpoint_id, _Sum()),
+                keys.setdefault(kind.key, _Sum()),
+            ):
+                one.add(kind, jobs)
     body: dict[str, JSON] = {
         "currency": "USD",
         **every.to_json(),
@@ -206,24 +196,33 @@ async def _billing(
         "keys": [{"key": used, **keys[used].to_json()} for used in sorted(keys)],
     }
     if fields["records"]:
+        limit: int = fields["limit"]
+        # One more tells that there are more.
+        rows = await ledger.rows(wanted, fields.get("cursor", -1), limit + 1)
+        kinds = dict(rows[:limit])
+        records: list[JSON] = []
+        async for job in ledger.jobs(kinds):
+            records.append(_record(job, kinds[job.seq]))
         body["records"] = records
+        body["next_cursor"] = str(rows[limit - 1][0]) if len(rows) > limit else None
     return body
 
 
 class _Sum:
-    """Billing records, added up."""
+    """Jobs and what they cost, added up."""
 
     def __init__(self) -> None:
         self._jobs = self._billed = self._unpriced = 0
         self._cost = Decimal(0)
 
-    def add(self, record: BillingRecord) -> None:
-        self._jobs += 1
-        # Done, but without a known price, or with its input deleted.
-        self._unpriced += record.unpriced
-        if record.charge is not None:
-            self._billed += 1
-            self._cost += record.charge.cost
+    def add(self, kind: Kind, jobs: int) -> None:
+        self._jobs += jobs
+        if kind.unit is not None:
+            self._billed += jobs
+            self._cost += jobs * kind.cost
+        elif kind.billed:
+            # Done, but without a known price, or with its input deleted.
+            self._unpriced += jobs
 
     def to_json(self) -> dict[str, JSON]:
         return {

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, TypeAlias, TypeVar
@@ -14,23 +13,18 @@ from starlette.datastructures import QueryParams
 
 from falkit_mock.core import iso, loads
 from falkit_mock.core.errors import invalid, missing
-from falkit_mock.core.jobs import Job
 from falkit_mock.hosts import RequestContext
 from falkit_mock.hosts.fields import FieldError, Fields
 from falkit_mock.service.billing import (
-    TURN,
     Charge,
-    Entry,
     Lines,
     Timeframe,
-    balance,
     bucket,
     charge,
-    entries,
     entry_of,
-    newest,
     usual_timeframe,
 )
+from falkit_mock.service.ledger import Kind, Ledger, ledger_of
 from falkit_mock.service.service import Service
 from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog, Endpoint, UnknownEndpoint
@@ -207,22 +201,19 @@ class Requests:
         result, request_id = query.get("status"), query.get("request_id")
         now = self._service.clock.now()
         start = _moment(query, "start", now - (90 * _DAY if request_id else _DAY))
-        end = _moment(query, "end", float("inf"))
-        key = _duration if query.get("sort_by") == "duration" else _ended
-        found, keys = list[Job](), list[float]()
-        async for entry in entries(self._service, self._catalog):
-            if (
-                entry.endpoint_id in ids
-                and start <= entry.job.created < end
-                and result in (None, entry.result)
-                and request_id in (None, entry.job.id)
-            ):
-                found.append(entry.job)
-                keys.append(key(entry))
-        page, more = page_of(await newest(found, keys), query)
+        found = await self._ledger.newest(
+            lambda kind: kind.endpoint_id in ids and result in (None, kind.result),
+            created=(start, _moment(query, "end", float("inf"))),
+            ids=None if request_id is None else [request_id],
+            by_duration=query.get("sort_by") == "duration",
+        )
+        page, more = page_of(found, query)
         payloads = "payloads" in query.get("expand", [])
-        shown = [await entry_of(job, now, self._service, self._catalog) for job in page]
-        return {"items": [entry.as_json(payloads=payloads) for entry in shown], **more}
+        items: list[JSON] = []
+        async for job in self._ledger.jobs(page):
+            entry = await entry_of(job, now, self._service, self._catalog)
+            items.append(entry.as_json(payloads=payloads))
+        return {"items": items, **more}
 
     async def usage(self, call: Call) -> dict[str, JSON]:
         query = call.query
@@ -236,9 +227,13 @@ class Requests:
             start = _bound(start, timeframe, zone)
         body: dict[str, JSON] = {}
         buckets, summary = dict[str, Lines](), Lines()
-        async for one in self._charges(query, start, end):
-            buckets.setdefault(bucket(one.entry.ended, timeframe, zone), Lines()).add(one)
-            summary.add(one)
+        counted = await self._ledger.minutes(self._charged(query), start, end)
+        for (minute, kind), jobs in counted.items():
+            assert kind.unit is not None, "it was charged"
+            line = (kind.endpoint_id, (kind.unit, kind.unit_price))
+            sums = (jobs * kind.quantity, jobs * kind.cost)
+            buckets.setdefault(bucket(minute * 60.0, timeframe, zone), Lines()).add(*line, sums)
+            summary.add(*line, sums)
         page, more = page_of(sorted(buckets), query)
         if "time_series" in expand:
             series: list[JSON] = [{"bucket": at, "results": buckets[at].to_json()} for at in page]
@@ -249,18 +244,15 @@ class Requests:
 
     async def billing_events(self, call: Call) -> dict[str, JSON]:
         query = call.query
-        wanted = query.get("request_id")
         start = _moment(query, "start", self._service.clock.now() - _DAY)
-        found, keys = list[Job](), list[float]()
-        async for one in self._charges(query, start, _moment(query, "end", float("inf"))):
-            if not wanted or one.entry.job.id in wanted:
-                found.append(one.entry.job)
-                keys.append(one.entry.ended)
-        page, more = page_of(await newest(found, keys), query)
+        found = await self._ledger.newest(
+            self._charged(query),
+            ended=(start, _moment(query, "end", float("inf"))),
+            ids=query.get("request_id") or None,
+        )
+        page, more = page_of(found, query)
         now, shown = self._service.clock.now(), list[JSON]()
-        for place, job in enumerate(page):
-            if place % TURN == TURN - 1:
-                await asyncio.sleep(0)
+        async for job in self._ledger.jobs(page):
             entry = await entry_of(job, now, self._service, self._catalog)
             if paid := charge(entry, self._catalog):
                 shown.append(_event(paid))
@@ -270,7 +262,7 @@ class Requests:
         """Name the account; tell what it has left if that is asked for (wire.md §10)."""
         body: dict[str, JSON] = {"username": "falkit"}
         if "credits" in call.query.get("expand", []):
-            left = await balance(self._service, self._catalog)
+            left = await self._ledger.balance()
             body["credits"] = {"current_balance": left, "currency": "USD"}
         return body
 
@@ -302,22 +294,14 @@ class Requests:
         results: list[JSON] = [] if link is None else [{"link": link, "exception": None}]
         return {"cdn_delete_results": results}
 
-    async def _charges(
-        self, query: Mapping[str, Any], start: float, end: float
-    ) -> AsyncGenerator[Charge]:
+    @property
+    def _ledger(self) -> Ledger:
+        return ledger_of(self._service, self._catalog)
+
+    def _charged(self, query: Mapping[str, Any]) -> Callable[[Kind], bool]:
+        """Return what tells whether jobs of a kind are charged, and of a model asked for."""
         ids = known_ids(query, self._catalog)
-        async for entry in entries(self._service, self._catalog):
-            wanted = start <= entry.ended < end and (not ids or entry.endpoint_id in ids)
-            if wanted and (one := charge(entry, self._catalog)):
-                yield one
-
-
-def _ended(entry: Entry) -> float:
-    return entry.ended
-
-
-def _duration(entry: Entry) -> float:
-    return entry.duration or 0.0
+        return lambda kind: kind.unit is not None and (not ids or kind.endpoint_id in ids)
 
 
 def _event(one: Charge) -> JSON:

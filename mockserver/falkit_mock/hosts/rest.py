@@ -10,7 +10,6 @@ from falkit_mock.core.identity import check
 from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object
 from falkit_mock.hosts.media import complete, part_number, signed_url
 from falkit_mock.hosts.replies import Reply
-from falkit_mock.service.billing import balance
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog, Object
 
@@ -80,7 +79,10 @@ class Rest(Host):
         """What the account has left: a bare number (wire.md §2)."""
         context.allow("GET", "HEAD")
         check(context.authorization, None, self._service.settings.api_keys)
-        return self.reply(await balance(self._service, self._catalog))
+        # Lazy: few ask.
+        from falkit_mock.service.ledger import ledger_of
+
+        return self.reply(await ledger_of(self._service, self._catalog).balance())
 
     async def _cdn_token(self, context: RequestContext) -> Reply:
         _storage(context, _CDN)

@@ -105,7 +105,7 @@ async def entries(service: Service, catalog: Catalog) -> AsyncGenerator[Entry]:
     Others are served meanwhile, so whoever goes through many keeps sums, and no list of them.
     """
     now = service.clock.now()
-    for place, job in enumerate(service.store.jobs()):
+    for place, job in enumerate(service.store.walk()):
         if place % TURN == TURN - 1:
             await asyncio.sleep(0)
         yield await entry_of(job, now, service, catalog)
@@ -118,13 +118,6 @@ async def entry_of(job: Job, now: float, service: Service, catalog: Catalog) -> 
     outcome = await service.outcome(job) if job.status(now) == "COMPLETED" else None
     input = partial(service.store.input, job.id)
     return Entry(job, endpoint_id, outcome, input, partial(service.retention.keeps, job))
-
-
-async def newest(jobs: list[Job], keys: list[float]) -> list[Job]:
-    """Return jobs by their keys, the greatest first; those that are equal stay as they are."""
-    # In a thread, since many take longer than the event loop may stand still.
-    order = await asyncio.to_thread(sorted, range(len(jobs)), key=keys.__getitem__, reverse=True)
-    return [jobs[place] for place in order]
 
 
 def charge(entry: Entry, catalog: Catalog) -> Charge | None:
@@ -144,29 +137,19 @@ def charge(entry: Entry, catalog: Catalog) -> Charge | None:
     return Charge(entry, endpoint.pricing.unit, quantity, cost)
 
 
-# What the account has at the start, US dollars; an assumption of docs/fidelity.md.
-_CREDIT = Decimal(100)
-
-
-async def balance(service: Service, catalog: Catalog) -> float:
-    """Return what is left of the account's credit, after all that was billed since the start."""
-    left = _CREDIT
-    async for entry in entries(service, catalog):
-        if one := charge(entry, catalog):
-            left -= one.cost
-    return float(left)
-
-
 class Lines:
     """Charges added up, a line for each model and unit price, as `GET /models/usage` has them."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, str, Decimal], tuple[Decimal, Decimal]] = {}
 
-    def add(self, one: Charge) -> None:
-        key = (one.entry.endpoint_id, one.unit, one.unit_price)
+    def add(
+        self, endpoint_id: str, price: tuple[str, Decimal], sums: tuple[Decimal, Decimal]
+    ) -> None:
+        """Add a quantity and what it cost, given its unit and the price of one."""
+        key = (endpoint_id, *price)
         quantity, cost = self._sums.get(key, (Decimal(0), Decimal(0)))
-        self._sums[key] = (quantity + one.quantity, cost + one.cost)
+        self._sums[key] = (quantity + sums[0], cost + sums[1])
 
     def to_json(self) -> list[JSON]:
         return [

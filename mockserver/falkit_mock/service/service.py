@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from random import Random
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from falkit_mock.core import errors
 from falkit_mock.core.clock import Clock
@@ -44,6 +44,9 @@ from falkit_mock.store import Store
 from falkit_mock.store.sharing import turn
 from falkit_mock.webhooks.delivery import Deliveries
 from falkit_spec import JSON, Endpoint
+
+if TYPE_CHECKING:
+    from falkit_mock.service.ledger import Ledger
 
 Cancellation: TypeAlias = Literal["CANCELLATION_REQUESTED", "OK", "ALREADY_COMPLETED"]
 
@@ -85,6 +88,8 @@ class Service:
         # What forgets all at a reset, and is neither exported nor imported.
         self.restarted = [self.job_events.restart, self._planner.restart]
         self.hooks = Hooks()
+        # Lists and sums of jobs, once somebody has asked for one.
+        self.ledger: Ledger | None = None
         # What ends with the mock, such as a stream of its events.
         self.closed: list[Callable[[], None]] = []
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from falkit_mock.core.jobs import Job, Moments, Outcome
 from falkit_mock.store.blobs import Blobs, Piece
 from falkit_mock.store.deliveries import DeliveryStore, KeyRecord
-from falkit_mock.store.packing import Packed, Packing
+from falkit_mock.store.packing import Packing
 from falkit_mock.store.queues import Queues
 from falkit_mock.store.records import FileRecord, Given
 from falkit_mock.store.tables import BadCopy, MakeTable, bare, table_in_memory
@@ -77,9 +77,9 @@ class Store:
         self.last_seq = 0
         # The jobs that are not done: who waits, and who runs until when.
         self.queues = Queues()
-        # The ids of known jobs that have changed or are gone, for whoever keeps sums of jobs and
-        # empties it; None where nobody does, or where there were too many.
-        self.edited: dict[str, None] | None = None
+        # The ids of known jobs that have changed or are gone, and their places in the order, for
+        # whoever keeps sums of jobs and empties it; None where nobody does, or for too many.
+        self.edited: dict[str, int] | None = None
         self._packing = Packing()
         # The paths of their files, by the ids of jobs that aren't packed.
         self._loose: dict[str, list[str]] = {}
@@ -150,7 +150,7 @@ class Store:
     def update(self, job: Job) -> None:
         """Store all that may change of a known job but its outcome: its moments, its faults..."""
         if self._loosened(job.id) is not None:
-            self._edit(job.id)
+            self._edit(job)
             self._jobs[job.id] = job
             self.queues.note(job)
 
@@ -166,7 +166,7 @@ class Store:
     def decide(self, request_id: str, outcome: Outcome) -> None:
         """Store what a known job answers."""
         if (job := self._loosened(request_id)) is not None:
-            self._edit(request_id)
+            self._edit(job)
             self.kept += len(outcome.body) - _size(job)
             job.outcome = outcome
             self._jobs[request_id] = job
@@ -174,8 +174,10 @@ class Store:
 
     def erase(self, request_id: str) -> None:
         """Forget what a known job was sent and answers, and its files; its moments stay."""
-        job = self._loosened(request_id)
-        if job is not None and job.outcome is not None:
+        if (job := self._loosened(request_id)) is None:
+            return
+        self._edit(job)
+        if job.outcome is not None:
             self.decide(request_id, replace(job.outcome, body=b""))
         self.kept -= len(self._inputs.pop(request_id, b""))
         self._drop_files(request_id)
@@ -186,7 +188,7 @@ class Store:
         for id in gone:
             if (job := self._loosened(id)) is None:
                 continue
-            self._edit(id)
+            self._edit(job)
             known.add(id)
             self.kept -= _size(job) + len(self._inputs.pop(id, b""))
             self.later.pop(id, None)
@@ -253,9 +255,9 @@ class Store:
     def close(self) -> None:
         self.uploads.blobs.close()
 
-    def _edit(self, id: str) -> None:
+    def _edit(self, job: Job) -> None:
         if self.edited is not None:
-            self.edited[id] = None
+            self.edited[job.id] = job.seq
             if len(self.edited) > _EDITED:
                 self.edited = None
 
@@ -287,7 +289,7 @@ class Store:
             if not isinstance(job, Job) or job.outcome is None or self.queues.has(id):
                 continue
             files = [file for path in loose[id] if (file := self.file(path)) is not None]
-            data = self._packing.pack(Packed(job, self._inputs.get(id, b""), files))
+            data = self._packing.pack(job, self._inputs.get(id, b""), files)
             if data is not None:
                 self._jobs[id] = data
                 self._inputs.pop(id, None)
@@ -301,17 +303,17 @@ class Store:
         found = self._jobs.get(id)
         if not isinstance(found, bytes):
             return found
-        packed = self._packing.all(id, found)
-        self._jobs[id], self._inputs[id] = packed.job, packed.input
-        self._loose[id] = [file.path for file in packed.files]
-        for file in packed.files:
+        job, files = self._packing.job(id, found), self._packing.files(id, found)
+        self._jobs[id], self._inputs[id] = job, self._packing.input(found)
+        self._loose[id] = [file.path for file in files]
+        for file in files:
             self._files[file.path] = file
-        return packed.job
+        return job
 
     def _packed_file(self, path: str, owner: str) -> FileRecord:
         packed = self._jobs[owner]
         assert isinstance(packed, bytes), "its file is in it"
-        return next(one for one in self._packing.all(owner, packed).files if one.path == path)
+        return next(one for one in self._packing.files(owner, packed) if one.path == path)
 
     def _drop_files(self, owner: str) -> None:
         for path in self._loose.get(owner, ()):

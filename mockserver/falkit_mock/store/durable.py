@@ -210,12 +210,8 @@ class DurableStore(SqliteStore):
         if self._id is not None:
             _open.discard(self._id)
             self._id = None
-        if self._lock is not None:
-            with suppress(OSError):
-                # Nothing was uploaded.
-                self._folder.rmdir()
-            os.close(self._lock)
-            self._lock = None
+        lock, self._lock = self._lock, None
+        _unlock(self._folder, lock)
 
     @contextmanager
     def _named(self) -> Generator[None]:
@@ -241,14 +237,14 @@ def alone(path: str | os.PathLike[str]) -> Generator[None]:
         store = DurableStore(path)
         store.forget_changes()
         store.close()
-        lock = _lock(store.path.with_name(store.path.name + _UPLOADS))
+        folder = store.path.with_name(store.path.name + _UPLOADS)
+        lock = _lock(folder)
     except BadCopy as error:
         raise SettingsError("state", str(error)) from None
     try:
         yield
     finally:
-        if lock is not None:
-            os.close(lock)
+        _unlock(folder, lock)
 
 
 def _unread(error: Exception) -> str:
@@ -283,6 +279,14 @@ def _lock(folder: Path) -> int | None:
         os.close(lock)
         raise BadCopy(_IN_USE)
     return lock
+
+
+def _unlock(folder: Path, lock: int | None) -> None:
+    if lock is not None:
+        with suppress(OSError):
+            # Nothing was uploaded.
+            folder.rmdir()
+        os.close(lock)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

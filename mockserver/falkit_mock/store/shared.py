@@ -46,7 +46,7 @@ class SharedStore(DurableStore):
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA wal_autocheckpoint = 0")
             self.journal = self._journal = self.own = SharedJournal(db, self, self._link)
-            self.sharing = FileSharing(self, self._link)
+            self.sharing = self._shared = FileSharing(self, self._link)
             self._blobs = LastingBlobs(self._folder, self._journal.after)
             with self.own.turns.alone(), reading():
                 SqliteStore.__init__(self, db, self._blobs, open_reader(self.path))
@@ -108,6 +108,7 @@ class SharedStore(DurableStore):
         self.uploads.reloaded()
 
     def close(self) -> None:
+        self._shared.close()
         self.own.close()
         self._reader.close()
         self.db.close()
@@ -125,11 +126,13 @@ class FileSharing:
         self._link = link
         # The workers that are still to tell what they keep back, and who waits for them.
         self._asked: set[int] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._heard = Notifier()
 
     def begin(self, replica: Replica) -> None:
         self._store.own.tell(replica)
-        asyncio.get_running_loop().add_reader(self._link.ear, self._called)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._link.ear, self._called)
         self._claims.begin()
 
     @property
@@ -139,6 +142,10 @@ class FileSharing:
 
     async def stop(self) -> None:
         """Leave all to the store, which is closed."""
+
+    def close(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._link.ear)
 
     async def sync(self) -> None:
         self._store.own.sync_now()

@@ -51,12 +51,14 @@ class Turns:
                 asyncio.get_running_loop().call_soon(self._release)
 
     def soon(self) -> None:
-        """Have a turn as soon as can be, with no block in it."""
-        if not self.held:
-            if self._take():
-                self._release()
-            else:
-                self._ask()
+        """Have a turn as soon as can be, or end what was done of this one by a block that waits."""
+        if self.held:
+            if self._blocks:
+                self._end()
+        elif self._take():
+            self._release()
+        else:
+            self._ask()
 
     @contextmanager
     def alone(self) -> Generator[None]:
