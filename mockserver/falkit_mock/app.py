@@ -32,6 +32,7 @@ from falkit_mock.hosts.options import IgnoredHeaders
 from falkit_mock.hosts.queue import Queue
 from falkit_mock.hosts.realtime import RealtimeHost
 from falkit_mock.hosts.replies import (
+    EXPOSED_HEADERS,
     REQUEST_ID,
     AnyReply,
     Reply,
@@ -47,26 +48,13 @@ from falkit_mock.hosts.websocket import WebSocketHost
 from falkit_mock.service.pins import check_outputs
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
-from falkit_mock.store import Store
+from falkit_mock.store import BadCopy, Store
 from falkit_spec import Catalog
 
 _log = logging.getLogger("falkit_mock")
 
 Host = Callable[[RequestContext], Awaitable[AnyReply]]
 
-# What a browser may read of a reply, beyond the few headers it always may (wire.md §12 row 31).
-EXPOSED_HEADERS = (
-    "x-fal-request-id",
-    "x-fal-billable-units",
-    "x-fal-error-type",
-    "x-fal-needs-retry",
-    "x-fal-request-timeout-type",
-    "x-fal-retryable",
-    "x-falkit-hint",
-    "content-length",
-    "content-range",
-    "etag",
-)
 # What the mock's own routes raise that is an answer, or may be one.
 _REFUSALS = (HTTPException, WireError, MemoryError, OSError, BadCopy)
 _READS = ("GET", "HEAD", "OPTIONS")

@@ -126,7 +126,11 @@ class Feed:
         if state != self.state or number < known:
             await self._anew(same=state == self.state)
         while self.position < number:
-            await self._take(await self._read())
+            entries = await self._read()
+            if not entries and self.position < number:
+                # None is left of what we lack.
+                await self._anew(same=True)
+            await self._take(entries)
 
     async def _anew(self, *, same: bool) -> None:
         async with self.exclusive:
