@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from falkit_mock.core.errors import StateAway
+from falkit_mock.core.settings import is_url
 from falkit_mock.store import BadCopy
-from falkit_mock.store.redis.address import Address, is_url
+from falkit_mock.store.redis.address import Address
 from falkit_mock.store.redis.claims import RedisClaims
 from falkit_mock.store.redis.server import Command, Server
 from falkit_mock.store.redis.state import made

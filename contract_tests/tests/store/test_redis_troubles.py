@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from click.testing import CliRunner, Result
 
 from falkit import Settings
+from falkit_mock.cli.state import state
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.store.redis import feed
 from receiver import Receiver
@@ -168,3 +171,63 @@ def test_an_upload_of_many_chunks_is_read_from_another(tmp_path: Path) -> None:
         assert [redis.ask("TTL", blob) for blob in blobs] == [-1], "it stays"
         one.http.post("/__falkit/reset", json={})
         assert redis.ask("KEYS", "falkit:blob:*") == []
+
+
+def test_a_state_in_redis_is_verified_pruned_exported_and_imported(tmp_path: Path) -> None:
+    def falkit(*words: str) -> Result:
+        return CliRunner().invoke(state, [*words])
+
+    with served_redis(tmp_path) as redis, _pair(redis) as (one, other):
+        asked = {"file_name": "a.bin", "content_type": "application/octet-stream"}
+        opened = one.http.post(_INITIATE, json=asked).json()
+        other.http.put(opened["upload_url"], content=b"an upload")
+        jobs = [mock.submit() for mock in (one, other)]
+        shown = falkit("verify", redis.url).output
+        assert shown == f"{redis.url}: a whole state, 2 jobs and 1 upload\n"
+        empty = falkit("verify", f"{redis.url}?prefix=none")
+        assert (empty.exit_code, "has no state" in empty.output) == (2, True)
+        exported = one.http.get("/__falkit/state", headers={"x-falkit-client": "test"})
+        one.http.post("/__falkit/clock/advance", json={"seconds": 7200})
+        shown = falkit("prune", redis.url, "--keep", "1h").output
+        assert shown == f"{redis.url}: 0 jobs and 0 uploads\n"
+        for mock in (one, other):
+            assert mock.http.get(jobs[0]["status_url"]).status_code == 404
+            assert mock.http.get(opened["file_url"]).status_code == 404
+        restored = other.http.put("/__falkit/state", content=exported.content)
+        assert restored.json()["jobs"] == 2, restored.text
+        for mock in (one, other):
+            assert all(mock.result(job).status_code == 200 for job in jobs)
+            assert mock.http.get(opened["file_url"]).content == b"an upload"
+        (blob,) = redis.ask("KEYS", "falkit:blob:*")
+        redis.ask("HSET", blob, 0, "another up")
+        damaged = falkit("verify", redis.url)
+        assert (damaged.exit_code, "is not what was uploaded" in damaged.output) == (2, True)
+
+
+def test_uploads_may_be_in_a_folder_that_all_see(tmp_path: Path) -> None:
+    with served_redis(tmp_path / "redis") as redis:
+        folder = tmp_path / "uploads"
+        settings = Settings(timing="instant", state=f"{redis.url}?uploads={folder}")
+        with pytest.raises(SettingsError, match="there is no folder"), running(settings):
+            pass
+        folder.mkdir()
+        with running(settings) as one, running(settings) as other:
+            asked = {"file_name": "a.bin", "content_type": "application/octet-stream"}
+            opened = one.http.post(_INITIATE, json=asked).json()
+            assert other.http.put(opened["upload_url"], content=b"bytes").status_code == 200
+            assert one.http.get(opened["file_url"]).content == b"bytes"
+            assert [file.read_bytes() for file in folder.iterdir()] == [b"bytes"]
+            other.http.post("/__falkit/reset", json={})
+            assert [*folder.iterdir()] == []
+
+
+def test_no_reply_comes_before_its_commit(tmp_path: Path) -> None:
+    with served_redis(tmp_path) as redis, _pair(redis) as (one, _):
+        one.submit()
+        redis.ask("CLIENT", "PAUSE", 60_000, "WRITE")
+        with pytest.raises(httpx.ReadTimeout):
+            one.http.post(
+                "/queue.fal.run/fal-ai/ltx-2/text-to-video", json={"prompt": "a"}, timeout=0.5
+            )
+        redis.ask("CLIENT", "UNPAUSE")
+        _back(one)

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 STATE = click.Option(
     ["--state"],
     type=click.Path(dir_okay=False),
-    metavar="FILE",
+    metavar="FILE|redis://…",
     help="Keep everything in FILE, and uploads in FILE.uploads: jobs, files, rules, deliveries and "
-    "time are there again after a restart.  [default: forget it at the end]",
+    "time are there again after a restart. Mocks on several machines share redis://HOST:PORT/DB "
+    "(pip install 'falkit[redis]').  [default: forget it at the end]",
 )
 KEEP = click.Option(
     ["--keep"],
@@ -63,10 +64,9 @@ def store_of(settings: Settings) -> Store | None:
 def shared_store(settings: Settings, link: Link) -> Store:
     """Return a worker's store of a state that others have, too; raise SettingsError."""
     # Lazy, like the above.
-    from falkit_mock.core.settings import SettingsError
+    from falkit_mock.core.settings import SettingsError, is_url
     from falkit_mock.service.lasting import store_of
     from falkit_mock.store import BadCopy
-    from falkit_mock.store.redis.address import is_url
     from falkit_mock.store.shared import SharedStore
 
     state = settings.state or ""

@@ -85,8 +85,8 @@ class Workers:
         `started` is called once all answer, with what the first one says.
         """
         # Lazy: it imports what a store needs.
+        from falkit_mock.core.settings import is_url
         from falkit_mock.store.durable import alone
-        from falkit_mock.store.redis.address import is_url
 
         state = self._settings.state or ""
         with refusing(), self._stack, nullcontext() if is_url(state) else alone(state):

@@ -12,12 +12,11 @@ from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.events import Event, RequestAnswered, RequestLog, RequestRecord
 from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.jobs import Job, ModelRequest
-from falkit_mock.core.settings import SettingsError
+from falkit_mock.core.settings import SettingsError, is_url
 from falkit_mock.service.facts import BadFacts, Facts, check_facts, facts_of, take_facts, take_jobs
 from falkit_mock.service.service import Service
 from falkit_mock.store import BadCopy, Store
 from falkit_mock.store.keeping import now_in
-from falkit_mock.store.redis.address import is_url
 from falkit_spec import JSON
 
 

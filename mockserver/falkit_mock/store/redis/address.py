@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from falkit_mock.store import BadCopy
+from falkit_mock.store.tables import BadCopy
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _SCHEMES = ("redis", "rediss", "unix")
 # What redis-py reads in a query, as far as it is of use here.
 _PASSED_ON = {
@@ -17,11 +16,6 @@ _PASSED_ON = {
 }
 _OWN = ("prefix", "uploads")
 _PREFIX = re.compile(r"[A-Za-z0-9._:{}-]{1,64}")
-
-
-def is_url(state: str) -> bool:
-    """Tell whether a state is named by a URL, and not by the path of a file."""
-    return _URL.match(state) is not None
 
 
 @dataclass(frozen=True, slots=True)

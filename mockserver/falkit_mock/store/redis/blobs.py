@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, closing
 from hashlib import sha256
 from secrets import token_hex
 
@@ -34,6 +35,9 @@ class RedisBlobs(Blobs):
 
     def sink(self) -> Sink:
         return _RedisSink(self._server, self.key(token_hex(16)), self._later)
+
+    def scratch(self) -> AbstractContextManager[Blobs]:
+        return closing(Blobs())
 
     def read(
         self, pieces: Sequence[Piece], start: int, end: int, step: int = 1 << 20

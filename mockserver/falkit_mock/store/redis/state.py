@@ -41,8 +41,11 @@ return ARGV[1]
 Flow: TypeAlias = Generator[Command, Any, Any]
 
 
-def check_state(server: Server, tables: Iterable[str]) -> None:
-    """Raise BadCopy, and change nothing, for keys of another program or a newer falkit."""
+def check_state(server: Server, tables: Iterable[str]) -> bool:
+    """Tell whether there is a state.
+
+    Raise BadCopy, and change nothing, for keys of another program or a newer falkit.
+    """
     name = server.address.shown
     keys = [server.key(key) for key in ("at", "changes", "due", "deliveries", "turn")]
     keys += [table_key(server, table) for table in tables]
@@ -53,7 +56,7 @@ def check_state(server: Server, tables: Iterable[str]) -> None:
         what = f"has keys that begin with {server.address.prefix!r} and are no state of falkit"
         raise BadCopy(f"{name} {what}; {fix}")
     if state is None:
-        return
+        return False
     found = _STATE.fullmatch(state)
     if found is None:
         raise BadCopy(f"{name} has a key {server.key('format')} that isn't falkit's; {fix}")
@@ -61,6 +64,7 @@ def check_state(server: Server, tables: Iterable[str]) -> None:
     if version > VERSION:
         why = f"was written by a newer falkit (format {version}, not {VERSION})"
         raise BadCopy(f"{name} {why}; use the version that wrote it, or {fix}")
+    return True
 
 
 def made(server: Server) -> bytes:

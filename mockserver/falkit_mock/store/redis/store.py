@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job, Moments
-from falkit_mock.store import BadCopy, Store, bare
+from falkit_mock.store import BadCopy, Store, all_pieces, bare
+from falkit_mock.store.blobs import Blobs
+from falkit_mock.store.durable import LastingBlobs
 from falkit_mock.store.redis.address import Address
 from falkit_mock.store.redis.blobs import RedisBlobs
 from falkit_mock.store.redis.commits import Change
@@ -35,8 +39,11 @@ class RedisStore(Store):
     `facts` is what is kept beside the tables, `records` the newest requests when it was opened.
     """
 
-    def __init__(self, url: str, request_log: int = 1000) -> None:
-        """Open a state, or make one; raise BadCopy, and leave all as it was, if it can't be had."""
+    def __init__(self, url: str, request_log: int = 1000, *, new: bool = True) -> None:
+        """Open a state, or make one if it may be `new`.
+
+        Raise BadCopy, and leave all as it was, if it can't be had.
+        """
         address = Address.read(url)
         self.path = address.shown
         self.request_log = request_log
@@ -48,22 +55,24 @@ class RedisStore(Store):
         # The ids of jobs that had no outcome when all was read.
         self._undecided: list[str] = []
         try:
-            self._open()
+            self._open(new=new)
         except OSError as error:
+            self._server.close()
             raise BadCopy(f"{self.path} can't be opened ({error.strerror}); start it") from None
         except BadCopy as error:
+            self._server.close()
             text = str(error)
             raise BadCopy(text if text.startswith(self.path) else f"{self.path} {text}") from None
 
-    def _open(self) -> None:
-        check_state(self._server, self._layout.names)
+    def _open(self, *, new: bool) -> None:
+        if not check_state(self._server, self._layout.names) and not new:
+            raise BadCopy("has no state; name the URL that a mock was given")
         self.number: int = do_now(self._server, take_number(self._server, self._token))
         self.step = MOST
         self.journal = self.redis_journal = RedisJournal(
             self._server, self, self.tables, self._token, self.request_log
         )
-        blobs = RedisBlobs(self._server, self.also, self.redis_journal.also_later)
-        super().__init__(self._table, blobs)
+        super().__init__(self._table, self._uploads_of(self._server.address.uploads))
         # What may be kept otherwise than it is written.
         whole = {"jobs": self.get, "inputs": self._whole_input, "files": self.file}
         for table in self.tables:
@@ -79,6 +88,26 @@ class RedisStore(Store):
         self.replace(rows)
         for table in self.tables:
             self.redis_journal.watch(table)
+
+    def _uploads_of(self, folder: str | None) -> Blobs:
+        if folder is None:
+            return RedisBlobs(self._server, self.also, self.redis_journal.also_later)
+        if not Path(folder).is_dir():
+            why = f"there is no folder {folder}; make it, on a disk that all replicas see"
+            raise BadCopy(f"{self.path}: uploads: {why}")
+        return LastingBlobs(Path(folder), self.redis_journal.after)
+
+    def check_blobs(self) -> None:
+        """Read every upload; raise BadCopy for one that isn't what was sent."""
+        for piece in all_pieces(self):
+            digest = sha256()
+            try:
+                for data in self.uploads.blobs.read([piece], 0, piece.size):
+                    digest.update(data)
+            except (EOFError, FileNotFoundError):
+                raise BadCopy(f"{self.path} lacks {piece.blob}, which was uploaded") from None
+            if digest.hexdigest()[:32] != piece.etag:
+                raise BadCopy(f"{self.path} is damaged: {piece.blob} is not what was uploaded")
 
     def close(self) -> None:
         self.redis_journal.close()
