@@ -104,7 +104,8 @@ def test_an_attempt_is_taken_once_and_what_a_dead_replica_left_is_taken_over(
         # It is as if the first had not been heard of for a while.
         monkeypatch.setattr("falkit_mock.store.redis.claims.LEFT", 0.0)
         await other.beat()
-        await waits
+        await asyncio.sleep(0)
+        assert waits.done()
         other.end("job")
         for command in also:
             assert await server.ask(*command) == 1

@@ -82,10 +82,12 @@ def test_whoever_missed_too_much_reads_all_anew(redis_server: RedisServer, redis
         theirs, ours = added(one), added(other)
         await one.redis_journal.saved()
         redis_server.ask("XTRIM", f"{Address.read(redis_url).prefix}:changes", "MAXLEN", 0)
+        other.redis_journal.hold()
         unsaved = added(other)
         await other.sharing.sync()
         known = [other.get(job.id) for job in (theirs, ours, unsaved)]
         assert known == [theirs, ours, unsaved]
+        other.redis_journal.release()
         await other.redis_journal.saved()
         await one.sharing.sync()
         assert {job.id for job in one.jobs()} == {theirs.id, ours.id, unsaved.id}
