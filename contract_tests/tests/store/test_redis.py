@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from falkit_mock.core.errors import StateAway
 from falkit_mock.core.settings import is_url
 from falkit_mock.store import BadCopy
+from falkit_mock.store.redis import state
 from falkit_mock.store.redis.address import Address
 from falkit_mock.store.redis.claims import RedisClaims
 from falkit_mock.store.redis.server import Command, Server
@@ -83,6 +85,31 @@ def test_keys_of_others_are_left_as_they_are(
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
     assert redis_server.ask("KEYS", f"{prefix}:*") == [f"{prefix}:{key}".encode()]
+
+
+def test_an_older_state_is_brought_up_to_date_while_nobody_has_it(
+    redis_server: RedisServer, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = Address.read(redis_url).prefix
+
+    def rewrite(server: Server) -> None:
+        server.ask_now("SET", server.key("rewritten"), "yes")
+
+    with closing(RedisStore(redis_url)) as store:
+        store.facts["seed"] = b"7"
+        before = redis_server.ask("GET", f"{prefix}:format")
+        monkeypatch.setattr(state, "VERSION", 2)
+        monkeypatch.setitem(state.MIGRATIONS, 2, rewrite)
+        with pytest.raises(BadCopy, match=r"older falkit .* in use; stop all its mocks"):
+            RedisStore(redis_url)
+        assert redis_server.ask("GET", f"{prefix}:format") == before
+    with closing(RedisStore(redis_url)) as store:
+        assert store.facts == {"seed": b"7"}
+    assert redis_server.ask("GET", f"{prefix}:rewritten") == b"yes"
+    assert redis_server.ask("GET", f"{prefix}:format") == before.replace(b" 1 ", b" 2 ")
+    monkeypatch.undo()
+    with pytest.raises(BadCopy, match=r"newer falkit \(format 2, not 1\)"):
+        RedisStore(redis_url)
 
 
 def test_an_attempt_is_taken_once_and_what_a_dead_replica_left_is_taken_over(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from secrets import token_hex
 from typing import Any, TypeAlias
 
@@ -14,9 +14,10 @@ from falkit_mock.store.redis.server import Command, Server
 from falkit_mock.store.redis.tables import RedisTable
 from falkit_mock.store.sharing import MOST
 
-# The version of the keys and rows. Whoever changes a table or a key counts on, and adds a step to
-# `_MIGRATIONS`.
+# The version of keys and rows, whose columns are those of store/sqlite.py. Whoever changes one
+# counts on, and adds what makes it of the version before.
 VERSION = 1
+MIGRATIONS: dict[int, Callable[[Server], None]] = {}
 _STATE = re.compile(rb"falkit ([0-9]+) [0-9a-f]{16}")
 # Milliseconds for which a replica counts as alive without a sign of life.
 LEASE = 10_000
@@ -42,9 +43,10 @@ Flow: TypeAlias = Generator[Command, Any, Any]
 
 
 def check_state(server: Server, tables: Iterable[str]) -> bool:
-    """Tell whether there is a state.
+    """Tell whether there is a state, and bring one of an older falkit up to date.
 
-    Raise BadCopy, and change nothing, for keys of another program or a newer falkit.
+    Raise BadCopy, and change nothing, for keys of another program or a newer falkit, and for an
+    older one that is in use.
     """
     name = server.address.shown
     keys = [server.key(key) for key in ("at", "changes", "due", "deliveries", "turn")]
@@ -64,7 +66,25 @@ def check_state(server: Server, tables: Iterable[str]) -> bool:
     if version > VERSION:
         why = f"was written by a newer falkit (format {version}, not {VERSION})"
         raise BadCopy(f"{name} {why}; use the version that wrote it, or {fix}")
+    if version < VERSION:
+        _migrate(server, version, state.rpartition(b" ")[2])
     return True
+
+
+def _migrate(server: Server, version: int, token: bytes) -> None:
+    """Bring a state up to date, with nobody else at it."""
+    turn, lasts = server.key("turn"), 60_000
+    replicas = [replica_key(server, number) for number in range(1, MOST + 1)]
+    if server.ask_now("EXISTS", *replicas) or not server.ask_now(
+        "SET", turn, "migration", "NX", "PX", lasts
+    ):
+        why = f"was written by an older falkit (format {version}, not {VERSION}) and is in use"
+        raise BadCopy(f"{server.address.shown} {why}; stop all its mocks, then start this one")
+    for step in range(version + 1, VERSION + 1):
+        MIGRATIONS[step](server)
+    # What reads all anew now, and no older falkit takes, is another state.
+    server.ask_now("SET", server.key("format"), f"falkit {VERSION} {token.decode()}")
+    server.ask_now("DEL", turn)
 
 
 def made(server: Server) -> bytes:
