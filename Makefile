@@ -143,6 +143,7 @@ bench: .venv/.ready $(PEERS)/node_modules/.ready ## speed beside bare Starlette,
 	$(V)/python -m benchmarks.run
 	$(V)/python -m benchmarks.webhooks
 	$(V)/python -m benchmarks.durable
+	$(V)/python -m benchmarks.workers
 	$(V)/python -m benchmarks.documents
 	$(V)/python -m benchmarks.media
 

@@ -6,12 +6,12 @@ import http.client
 import json
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from processes import started
@@ -19,6 +19,7 @@ from serving import KEY, PROMPT, T2V
 
 # As `falkit` does, but of the code that this test was taken from.
 PROGRAM = [sys.executable, "-c", "from falkit_mock.cli import main; main()"]
+T = TypeVar("T")
 # How often something is asked, each time over a connection of its own, so that both of two workers
 # have answered: they are told apart once in 2^16 times at most.
 OFTEN = 16
@@ -104,7 +105,7 @@ def several(state: Path | str, *options: str, workers: int = 2, **popen: Any) ->
         yield Several(json.loads(line)["url"], process)
 
 
-def at_once(count: int, call: Any) -> list[Any]:
+def at_once(count: int, call: Callable[[], T]) -> list[T]:
     """Return what so many calls at once return."""
     with ThreadPoolExecutor(count) as pool:
-        return [*pool.map(lambda _: call(), range(count))]
+        return [made.result() for made in [pool.submit(call) for _ in range(count)]]

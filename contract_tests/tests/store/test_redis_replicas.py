@@ -43,7 +43,7 @@ def test_what_one_commits_the_other_has(redis_url: str) -> None:
         one.deliveries.add(delivery("a-delivery", small.id))
         one.later[large.id] = b"later"
         await one.redis_journal.saved()
-        await other.sharing.sync()
+        await other.replicas.sync()
         assert [other.get(small.id), other.get(large.id)] == [small, large]
         assert other.input(large.id) == b"x" * 100_000
         assert (other.kept, other.last_seq) == (one.kept, large.seq)
@@ -55,14 +55,15 @@ def test_what_one_commits_the_other_has(redis_url: str) -> None:
         one.uploads.remove("an-upload")
         del one.later[large.id]
         await one.redis_journal.saved()
-        await other.sharing.sync()
-        assert other.get(small.id) is other.uploads.get("an-upload") is None
+        await other.replicas.sync()
+        assert other.get(small.id) is None
+        assert other.uploads.get("an-upload") is None
         assert other.get(large.id) == large
         assert (other.deliveries.select(), other.later, other.kept) == ([], {}, one.kept)
         assert other.redis_journal.commits == 0, "it has nothing of its own to write"
         one.clear()
         await one.redis_journal.saved()
-        await other.sharing.sync()
+        await other.replicas.sync()
         assert (other.jobs(), other.kept) == ([], 0)
 
     _with_two(redis_url, check)
@@ -84,12 +85,12 @@ def test_whoever_missed_too_much_reads_all_anew(redis_server: RedisServer, redis
         redis_server.ask("XTRIM", f"{Address.read(redis_url).prefix}:changes", "MAXLEN", 0)
         other.redis_journal.hold()
         unsaved = added(other)
-        await other.sharing.sync()
+        await other.replicas.sync()
         known = [other.get(job.id) for job in (theirs, ours, unsaved)]
         assert known == [theirs, ours, unsaved]
         other.redis_journal.release()
         await other.redis_journal.saved()
-        await one.sharing.sync()
+        await one.replicas.sync()
         assert {job.id for job in one.jobs()} == {theirs.id, ours.id, unsaved.id}
 
     _with_two(redis_url, check)
@@ -100,7 +101,7 @@ def test_a_turn_is_had_by_one_at_a_time(redis_url: str) -> None:
         told: list[str] = []
 
         async def counted(store: RedisStore) -> None:
-            async with store.sharing.turn():
+            async with store.replicas.turn():
                 before = int(store.facts.get("count", b"0"))
                 told.append("in")
                 await asyncio.sleep(0)
@@ -110,8 +111,8 @@ def test_a_turn_is_had_by_one_at_a_time(redis_url: str) -> None:
         await asyncio.gather(*(counted(store) for store in (one, other) for _ in range(1)))
         assert told == ["in", "out", "in", "out"]
         await asyncio.gather(*(counted(store) for store in (one, other)))
-        await one.sharing.sync()
-        await other.sharing.sync()
+        await one.replicas.sync()
+        await other.replicas.sync()
         assert one.facts["count"] == other.facts["count"] == b"4"
 
     _with_two(redis_url, check)
@@ -123,20 +124,20 @@ def test_what_is_done_in_a_turn_that_is_over_is_undone(
     async def check(one: RedisStore, other: RedisStore) -> None:
         one.facts["count"] = b"1"
         await one.redis_journal.saved()
-        await other.sharing.sync()
+        await other.replicas.sync()
 
         async def too_long() -> None:
-            async with one.sharing.turn():
+            async with one.replicas.turn():
                 one.facts["count"] = b"2"
                 # As where it took too long.
                 redis_server.ask("DEL", f"{Address.read(redis_url).prefix}:turn")
 
         with pytest.raises(StateAway, match="the turn is over"):
             await too_long()
-        async with other.sharing.turn():
+        async with other.replicas.turn():
             other.facts["count"] = b"3"
         await one.replicas.settle()
-        await one.sharing.sync()
+        await one.replicas.sync()
         assert one.facts["count"] == b"3"
 
     _with_two(redis_url, check)

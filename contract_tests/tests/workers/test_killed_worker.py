@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from serving import KEY, T2V
 from several import Several, several
 
 KILLS = 20 if os.environ.get("FALKIT_NIGHTLY") == "1" else 3
+if sys.platform == "win32":
+    pytest.skip("there are no workers", allow_module_level=True)
 # Callers at once, and how many jobs each has after each kill.
 _CALLERS, _JOBS = 12, 15
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from falkit_mock.service.service import Service
     from falkit_mock.settings import Settings
     from falkit_mock.store import Store
-    from falkit_mock.store.shared_journal import Link
+    from falkit_mock.store.link import Link
 
 STATE = click.Option(
     ["--state"],
@@ -26,6 +26,13 @@ STATE = click.Option(
     help="Keep everything in FILE, and uploads in FILE.uploads: jobs, files, rules, deliveries and "
     "time are there again after a restart. Mocks on several machines share redis://HOST:PORT/DB "
     "(pip install 'falkit[redis]').  [default: forget it at the end]",
+)
+WORKERS = click.Option(
+    ["--workers"],
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 32),
+    help="How many processes answer; more than one need a --state, which they share.",
 )
 KEEP = click.Option(
     ["--keep"],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from falkit_mock.cli.config import config_of, in_file, use_config
-from falkit_mock.cli.lasting import EXPORT, IMPORT, KEEP, STATE
+from falkit_mock.cli.lasting import EXPORT, IMPORT, KEEP, STATE, WORKERS
 from falkit_mock.core import count, iso
 from falkit_mock.core.network import GATEWAY_PORT, PORT
 from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
@@ -90,7 +90,7 @@ _MOCK = (
     click.Option(
         ["--allow-private-inputs"],
         is_flag=True,
-        help="Fetch and check input URLs on this machine or network, which fal can't reach.",
+        help="Fetch and check input URLs of this machine or network, which fal can't reach.",
     ),
     click.Option(
         ["--media-host"],
@@ -257,13 +257,7 @@ SERVE_OPTIONS = (
         help="Port of the gateway; 0 takes a free one.",
     ),
     _EGRESS,
-    click.Option(
-        ["--workers"],
-        default=1,
-        show_default=True,
-        type=click.IntRange(1, 32),
-        help="How many processes answer; with more than one all is in the file of --state.",
-    ),
+    WORKERS,
     click.Option(
         ["--reload"],
         is_flag=True,
@@ -296,7 +290,7 @@ RUN_OPTIONS = (
 )
 
 
-# How the command line spells what is called otherwise in Settings.
+# What the command line spells otherwise than Settings.
 _SPELLED = {
     "api_keys": "api-key",
     "faults": "--fault",
@@ -351,8 +345,9 @@ def catalog_of(settings: Settings) -> Catalog:
 
 def clock_of(settings: Settings) -> SimulatedClock | None:
     """Return the clock that was chosen, None for the machine's."""
-    plain = settings.clock == "real" and settings.clock_start is None
-    return None if plain else settings.new_clock()
+    return (
+        settings.new_clock() if (settings.clock, settings.clock_start) != ("real", None) else None
+    )
 
 
 def note(
@@ -393,12 +388,10 @@ def clock_line(clock: Clock | None, elsewhere: str = "") -> str:
 
 def config_line() -> str:
     """Return the line that says which file was read, or nothing."""
-    config = config_of(click.get_current_context())
-    if config is None:
+    if (config := config_of(click.get_current_context())) is None:
         return ""
     number = len(config.rules) + len(config.outputs)
-    rules = f", with {count(number, 'rule')}" if number else ""
-    return f"settings from {config.shown}{rules}"
+    return f"settings from {config.shown}" + (f", with {count(number, 'rule')}" if number else "")
 
 
 def _mismatch(rule: Rule, catalog: Catalog) -> str:

@@ -41,12 +41,13 @@ if TYPE_CHECKING:
     from falkit_mock.cli.console import Format, Level
     from falkit_mock.cli.reload import Reload
     from falkit_mock.cli.summary import Summary
+    from falkit_mock.cli.workers import Serve
     from falkit_mock.gateway import Policy
     from falkit_mock.gateway.environment import Child
     from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.service.service import Service
     from falkit_mock.settings import Settings
-    from falkit_mock.store.shared_journal import Link
+    from falkit_mock.store.link import Link
     from falkit_spec import JSON, Catalog
 
 
@@ -89,9 +90,7 @@ def serve(
     """
     settings = settings_of(chosen)
     if workers > 1:
-        from falkit_mock.cli.workers import Workers, check_workers, listening_too
-
-        check_workers(settings, {**chosen, "with_gateway": with_gateway})
+        _check_workers(settings, {**chosen, "with_gateway": with_gateway})
     clock = clock_of(settings)
     note(config_line())
     catalog = catalog_of(settings)
@@ -156,14 +155,38 @@ def serve(
             work(listener)
             carried.check()
             return
-        listeners = listening_too(listener, workers)
-        for other in listeners[1:]:
-            sockets.enter_context(other)
 
         def started(told: dict[str, Any]) -> None:
             _announce(url, settings, catalog, facts, told["seed"], None, made)
 
-        sys.exit(Workers(settings, listeners, work).run(started))
+        sys.exit(_several(settings, listener, workers, work, started))
+
+
+def _check_workers(settings: Settings, chosen: dict[str, Any]) -> None:
+    if sys.platform == "win32":
+        raise click.UsageError(in_file("workers: Windows can't copy a process; leave it out"))
+    # Lazy, here and below: most mocks are one process.
+    from falkit_mock.cli.workers import check_workers
+
+    check_workers(settings, chosen)
+
+
+def _several(
+    settings: Settings,
+    listener: socket.socket,
+    count: int,
+    work: Serve,
+    started: Callable[[dict[str, Any]], None],
+) -> int:
+    """Have several workers answer until the end; return the exit code."""
+    from falkit_mock.cli.workers import Workers, listening_too
+
+    listeners = listening_too(listener, count)
+    try:
+        return Workers(settings, listeners, work).run(started)
+    finally:
+        for other in listeners:
+            other.close()
 
 
 def _reload(catalog: Catalog, service: Service) -> Reload:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ from falkit_mock.cli.config import in_file
 from falkit_mock.cli.options import note, refusing
 from falkit_mock.core.network import listen
 from falkit_mock.settings import Settings
-from falkit_mock.store.shared_journal import Link
+from falkit_mock.store.link import Link
 
 # How many workers may die within so many seconds before it is given up.
 _MOST_DEATHS, _WITHIN = 10, 60.0
@@ -37,9 +38,7 @@ Serve = Callable[[socket.socket, Link, Callable[[dict[str, Any]], None]], None]
 def check_workers(settings: Settings, chosen: Mapping[str, Any]) -> None:
     """Raise a UsageError for what several workers can't do."""
     why = ""
-    if sys.platform == "win32":
-        why = "workers: Windows can't share a socket so; leave it out"
-    elif settings.state is None:
+    if settings.state is None:
         why = "workers: they need a state that they share; add --state FILE"
     elif chosen["with_gateway"]:
         why = "gateway: it is of one process; leave it out, or leave out --workers"
@@ -72,18 +71,23 @@ class Workers:
         # By process id.
         self._numbers: dict[int, int] = {}
         self._deaths: deque[float] = deque(maxlen=_MOST_DEATHS)
-        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        # Which signals waited before there were workers.
+        self._mask: set[signal.Signals | int] = set()
         self._stack = ExitStack()
         # Ends of pipes: by which workers notice that this process is gone, and by which each
         # hears of the others, by number.
         self._life, self._ears, self._mouths = (0, 0), dict[int, int](), dict[int, int]()
         self._lock = 0
+        # Memory that all share, of some whole numbers.
+        self._memory = memoryview(mmap.mmap(-1, 64)).cast("q")
 
     def run(self, started: Callable[[dict[str, Any]], None]) -> int:
         """Have workers serve until a signal ends them; return the exit code.
 
         `started` is called once all answer, with what the first one says.
         """
+        if sys.platform == "win32":
+            raise NotImplementedError
         # Lazy: it imports what a store needs.
         from falkit_mock.core.settings import is_url
         from falkit_mock.store.durable import alone
@@ -103,6 +107,8 @@ class Workers:
                 signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def _open(self) -> None:
+        if sys.platform == "win32":
+            raise NotImplementedError
         self._life = os.pipe()
         file = tempfile.TemporaryFile()  # noqa: SIM115
         self._lock = self._stack.enter_context(file).fileno()
@@ -113,6 +119,8 @@ class Workers:
 
     def _watch(self) -> int:
         """Replace workers that die until somebody ends this; return the exit code."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         while True:
             if signal.sigwait((*_SIGNALS, signal.SIGCHLD)) in _SIGNALS:
                 return 0
@@ -129,6 +137,8 @@ class Workers:
 
     def _ended(self) -> list[tuple[int, str]]:
         """Return the numbers of workers that have ended, and how each did."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         found: list[tuple[int, str]] = []
         while self._numbers:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -142,6 +152,8 @@ class Workers:
 
     def _start(self, number: int) -> dict[str, Any]:
         """Start a worker; return what it says once it answers, or raise what is wrong with it."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         ready, told = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -160,6 +172,8 @@ class Workers:
 
     def _work(self, number: int, told: int) -> NoReturn:
         """Be a worker."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         code = 1
         try:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -180,6 +194,7 @@ class Workers:
                 ear=self._ears[number],
                 ears=self._mouths,
                 parent=self._life[0],
+                memory=self._memory,
                 requests=self._settings.request_log,
             )
             try:
@@ -200,6 +215,8 @@ class Workers:
 
     def _stop(self) -> None:
         """End all workers."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         until = time.monotonic() + _PATIENCE
         for pid in self._numbers:
             with suppress(ProcessLookupError):

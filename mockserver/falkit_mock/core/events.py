@@ -352,7 +352,7 @@ class EventLog:
     def __init__(self, size: int = 1000) -> None:
         self.notifier = Notifier()
         self.last = 0
-        self.kept: deque[LoggedEvent | ToldEvent] = deque(maxlen=size)
+        self._kept: deque[LoggedEvent] = deque(maxlen=size)
 
     def __call__(self, event: Event) -> None:
         if not isinstance(event, JobChanged):
@@ -369,12 +369,12 @@ class EventLog:
     def keep(self, event: LoggedEvent) -> None:
         """Keep an event that followers hear of."""
         self.last += 1
-        self.kept.append(event)
+        self._kept.append(event)
         self.notifier.ring()
 
     def after(self, number: int) -> Iterator[tuple[int, LoggedEvent | ToldEvent]]:
         """Yield the events after a number, each with its own; those too old are missing."""
-        first = self.last - len(self.kept) + 1
-        for place, event in enumerate([*self.kept], first):
+        first = self.last - len(self._kept) + 1
+        for place, event in enumerate([*self._kept], first):
             if place > number:
                 yield place, event

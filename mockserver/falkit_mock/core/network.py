@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
 from ipaddress import ip_address
 
 RUN = "fal.run"
@@ -80,7 +81,7 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
         if os.name == "posix":
             # On Windows it would let two servers have the same port.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
+        if shared and sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
         listener.listen(1024)

@@ -6,6 +6,7 @@ replicas comes with theirs. So all replicas list the same, in the same order.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from falkit_mock.core.events import (
@@ -19,6 +20,9 @@ from falkit_mock.core.events import (
 )
 from falkit_spec import JSON
 
+# How many events there are for those who follow late, at least.
+_KEPT = 1000
+
 
 class SharedEventLog(EventLog):
     """The newest events of all replicas; `noted` is called when there is one to be told."""
@@ -27,6 +31,8 @@ class SharedEventLog(EventLog):
         super().__init__()
         self._noted = noted
         self._untold: list[tuple[str, JSON]] = []
+        # Those that were told, with the number of the first of each commit.
+        self._told: deque[tuple[int, Sequence[tuple[str, JSON]]]] = deque()
 
     def keep(self, event: LoggedEvent) -> None:
         self._untold.append((event.kind, event.to_json()))
@@ -40,10 +46,19 @@ class SharedEventLog(EventLog):
     def put(self, first: int, events: Sequence[tuple[str, JSON]]) -> None:
         """List events from a number on; what is missing before it is missed."""
         if first != self.last + 1:
-            self.kept.clear()
-        self.kept.extend(ToldEvent(kind, fields) for kind, fields in events)
+            self._told.clear()
+        self._told.append((first, events))
         self.last = first + len(events) - 1
+        while self._told[0][0] + len(self._told[0][1]) <= self.last - _KEPT:
+            self._told.popleft()
         self.notifier.ring()
+
+    def after(self, number: int) -> Iterator[tuple[int, LoggedEvent | ToldEvent]]:
+        for first, events in [*self._told]:
+            if first + len(events) > number + 1:
+                for place, (kind, fields) in enumerate(events, first):
+                    if place > number:
+                        yield place, ToldEvent(kind, fields)
 
 
 class SharedRequestLog(RequestLog):
@@ -76,10 +91,11 @@ class SharedRequestLog(RequestLog):
             self._untold[id(record)] = record
             self._noted()
 
-    def untold(self) -> list[RequestRecord]:
-        """Return the requests that came or were answered since this was asked."""
-        untold = [*self._untold.values()]
-        self._untold.clear()
+    def untold(self, *, all: bool) -> list[RequestRecord]:
+        """Return the requests that were answered since this was asked; `all` that came, too."""
+        untold = [one for one in self._untold.values() if all or one.status is not None]
+        for one in untold:
+            del self._untold[id(one)]
         return untold
 
     def put(self, records: Iterable[RequestRecord]) -> None:

@@ -50,8 +50,8 @@ class Following:
         service = self._service
         service.identity.deal(service.store.step, service.store.number)
 
-    def untold(self) -> tuple[Sequence[Told], Sequence[RequestRecord]]:
-        return self._events.untold(), self._requests.untold()
+    def untold(self, *, all: bool) -> tuple[Sequence[Told], Sequence[RequestRecord]]:
+        return self._events.untold(), self._requests.untold(all=all)
 
     def tell(self, first: int, events: Sequence[Told]) -> None:
         self._events.put(first, events)

@@ -17,9 +17,10 @@ from falkit_mock.core.errors import StateAway
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_mock.store.durable import DurableStore, LastingBlobs, open_reader
+from falkit_mock.store.link import Link
 from falkit_mock.store.records import Claim
 from falkit_mock.store.rows import read_record
-from falkit_mock.store.shared_journal import Link, SharedJournal
+from falkit_mock.store.shared_journal import SharedJournal
 from falkit_mock.store.sharing import MOST, Claims, Replica, turn
 from falkit_mock.store.sqlite import SqliteStore, connect, reading
 
@@ -46,7 +47,8 @@ class SharedStore(DurableStore):
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA wal_autocheckpoint = 0")
             self.journal = self._journal = self.own = SharedJournal(db, self, self._link)
-            self.sharing = self._shared = FileSharing(self, self._link)
+            self._shared = FileSharing(self, self._link)
+            self.sharing = self._shared
             self._blobs = LastingBlobs(self._folder, self._journal.after)
             with self.own.turns.alone(), reading():
                 SqliteStore.__init__(self, db, self._blobs, open_reader(self.path))
@@ -148,7 +150,7 @@ class FileSharing:
             self._loop.remove_reader(self._link.ear)
 
     async def sync(self) -> None:
-        self._store.own.sync_now()
+        self._store.own.sync()
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         return self._store.own.turns.turn()
@@ -163,13 +165,14 @@ class FileSharing:
         self._asked |= {*self._link.others()}
         for number in self._asked:
             self._link.call(number, self.number)
+        own.everything = True
         own.noted()
         await own.saved()
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
                 while self._asked:
                     await self._heard.waiter().wait()
-        own.sync_now()
+        own.sync()
 
     def forget_requests(self) -> None:
         self._store.own.forget_requests()
@@ -181,11 +184,12 @@ class FileSharing:
         except BlockingIOError:
             return
         own = self._store.own
-        own.sync_now()
+        own.sync()
         asking = [number for number in data if 0 < number < _HAS_TOLD]
         for number in asking:
             own.at_commit.append(partial(self._link.call, number, self.number + _HAS_TOLD))
         if asking:
+            own.everything = True
             own.noted()
         self._asked -= {number - _HAS_TOLD for number in data}
         self._heard.ring()

@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +22,8 @@ from falkit_mock.core.clock import Notifier
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_mock.store.journal import Batch, Changing, FileJournal, as_os_error
+from falkit_mock.store.link import Link, ToldEvents
+from falkit_mock.store.records import FileRecord
 from falkit_mock.store.rows import row_of
 from falkit_mock.store.sharing import Replica, Told
 from falkit_mock.store.sqlite import connect
@@ -39,41 +40,6 @@ _COMMITS, _PAGES = 500, 16_000
 _OWN_FACTS = "counts."
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """What a worker has of its siblings: made by the process that starts them."""
-
-    # From 1, and how many workers there are.
-    number: int
-    workers: int
-    # A file that is locked for a turn, and this worker's end of a pipe; the others' by number.
-    lock: int
-    ear: int
-    ears: dict[int, int]
-    # A pipe that ends with the process that made all this.
-    parent: int
-    # How many requests the request log lists.
-    requests: int
-
-    def call(self, number: int, message: int) -> None:
-        """Send a worker a byte; one that has too many unread is awake anyway."""
-        with suppress(OSError):
-            os.write(self.ears[number], bytes([message]))
-
-    def watch_parent(self, gone: Callable[[], object]) -> None:
-        """Call something once the process that made all this is gone; call it on the loop."""
-        loop = asyncio.get_running_loop()
-
-        def noticed() -> None:
-            loop.remove_reader(self.parent)
-            gone()
-
-        loop.add_reader(self.parent, noticed)
-
-    def others(self) -> list[int]:
-        return [number for number in self.ears if number != self.number]
-
-
 class _Kept(Protocol):
     """The store, as far as its journal knows it."""
 
@@ -84,6 +50,8 @@ class _Kept(Protocol):
     fresh: set[str]
 
     def get(self, request_id: str) -> Job | None: ...
+
+    def file(self, path: str) -> FileRecord | None: ...
 
     def refresh(self, changed: Mapping[str, Mapping[Any, None]]) -> None:
         """Take up rows that others have committed, by table and key."""
@@ -111,19 +79,21 @@ class SharedJournal(FileJournal):
         # What others committed before there was a replica to be told.
         self._missed: dict[str, dict[Any, None]] = {}
         self._missed_all = False
-        # The newest change that was taken up, and the version of the file as of then.
-        self._seen, self._version = 0, -1
+        # The newest change that was taken up.
+        self._seen = 0
         # The numbers of the newest event and request, and the bytes kept that others know of.
         self._events = self._requests = self._told = 0
         # What is to be told with the next commit, and whether requests are to be forgotten.
         self._news: list[Told] = []
         self._records: dict[int, RequestRecord] = {}
         self._forget = False
+        # Whether requests are told that are still to be answered.
+        self.everything = False
         # Commits that aren't on the disk yet; those that a thread waits for.
         self._written: list[Batch] = []
         self._flushing: list[Batch] = []
         self._wal = -1
-        self._too_long = False
+        self._too_long = self._calling = False
 
     def begin(self, reader: sqlite3.Connection) -> None:
         """Know where others are by now; call it with the lock."""
@@ -132,8 +102,7 @@ class SharedJournal(FileJournal):
         self._wal = os.open(f"{self._store.path}-wal", os.O_RDWR)
         newest = "SELECT number, change FROM changes ORDER BY number DESC LIMIT 1"
         for number, data in reader.execute(newest).fetchall():
-            change = orjson.loads(data)
-            self._seen, self._events = number, change["first"] - 1 + len(change["events"])
+            self._seen, self._events = number, orjson.loads(data)["last"]
         (last,) = reader.execute("SELECT max(number) FROM requests").fetchone()
         self._requests = last or 0
 
@@ -159,17 +128,18 @@ class SharedJournal(FileJournal):
                 asyncio.get_running_loop().call_later(_SOON, self._waited)
                 self._waiting = True
 
+    def sync(self) -> None:
+        """Take up what others had committed when this was called."""
+        if self._link.newest() != self._seen:
+            self.sync_now()
+
     def sync_now(self) -> None:
-        """Take up what others have committed since this was called."""
-        (version,) = self._reader.execute("PRAGMA data_version").fetchone()
-        if version == self._version:
-            return
-        self._version = version
-        newer = "SELECT number, change FROM changes WHERE number > ? ORDER BY number"
+        """Take up what is committed, whatever is known of it."""
+        newer = "SELECT number, change, events FROM changes WHERE number > ? ORDER BY number"
         if rows := self._reader.execute(newer, (self._seen,)).fetchall():
             anew = rows[0][0] != self._seen + 1
             self._seen = rows[-1][0]
-            self._take_up([orjson.loads(data) for _, data in rows], anew=anew)
+            self._take_up([(orjson.loads(change), events) for _, change, events in rows], anew=anew)
 
     def close(self) -> None:
         self.turns.close()
@@ -178,10 +148,10 @@ class SharedJournal(FileJournal):
             os.close(self._wal)
             self._wal = -1
 
-    def _take_up(self, changes: list[dict[str, Any]], *, anew: bool) -> None:
+    def _take_up(self, changes: list[tuple[dict[str, Any], bytes]], *, anew: bool) -> None:
         store, replica = self._store, self._replica
         changed: dict[str, dict[Any, None]] = {}
-        for change in changes:
+        for change, _ in changes:
             anew = anew or change["anew"]
             for name, keys in change["rows"].items():
                 changed.setdefault(name, {}).update(dict.fromkeys(keys))
@@ -195,8 +165,8 @@ class SharedJournal(FileJournal):
             store.refresh(changed)
         if "claims" in changed or anew:
             self.freed.ring()
-        self._events = changes[-1]["first"] - 1 + len(changes[-1]["events"])
-        self._requests = changes[-1]["requests"]
+        newest = changes[-1][0]
+        self._events, self._requests = newest["last"], newest["requests"]
         if replica is None:
             self._missed_all = self._missed_all or anew
             for name, keys in changed.items():
@@ -206,9 +176,9 @@ class SharedJournal(FileJournal):
             replica.began_anew()
         elif changed:
             replica.took(changed)
-        for change in changes:
-            if change["events"]:
-                replica.tell(change["first"], change["events"])
+        for change, events in changes:
+            if change["last"] >= change["first"]:
+                replica.tell(change["first"], ToldEvents(events, change))
         replica.tell_requests(())
 
     def _under_way(self) -> Sequence[Batch]:
@@ -245,7 +215,7 @@ class SharedJournal(FileJournal):
     def _has_news(self) -> bool:
         """Collect what is to be told; tell whether there is something."""
         if self._replica is not None:
-            events, records = self._replica.untold()
+            events, records = self._replica.untold(all=self.everything)
             self._news += events
             self._records.update((id(record), record) for record in records)
         return bool(self._news or self._records or self._forget)
@@ -263,7 +233,7 @@ class SharedJournal(FileJournal):
             "seq": self._store.last_seq,
             "kept": self._store.kept - self._told,
             "first": self._events + 1,
-            "events": self._news,
+            "last": self._events + len(self._news),
             "requests": last + len(new),
         }
         for number, record in enumerate(new, last + 1):
@@ -275,8 +245,9 @@ class SharedJournal(FileJournal):
             records = [row_of(record.number, record) for record in self._records.values()]
             self._db.executemany("INSERT OR REPLACE INTO requests VALUES (?, ?)", records)
             number = self._seen + 1
-            row = (number, self._link.number, orjson.dumps(change))
-            self._db.execute("INSERT INTO changes VALUES (?, ?, ?)", row)
+            events = orjson.dumps(self._news)
+            row = (number, self._link.number, orjson.dumps(change), events)
+            self._db.execute("INSERT INTO changes VALUES (?, ?, ?, ?)", row)
             if number % _COMMITS == 0:
                 self._db.execute("DELETE FROM changes WHERE number <= ?", (number - _CHANGES,))
                 oldest = self._requests + len(new) - self._link.requests
@@ -286,14 +257,16 @@ class SharedJournal(FileJournal):
             for record in new:
                 record.number = 0
             raise
-        self._committed_rows(batch, change)
+        self._committed_rows(batch, change, events)
 
-    def _committed_rows(self, batch: Batch, change: dict[str, Any]) -> None:
+    def _committed_rows(self, batch: Batch, change: dict[str, Any], events: bytes) -> None:
         """Go on after a commit, which others see by now."""
         self._seen += 1
+        self._link.tell_newest(self._seen)
+        self.everything = False
         self._told = self._store.kept
         self._store.fresh.clear()
-        self._events += len(change["events"])
+        self._events = change["last"]
         self._requests = change["requests"]
         self._news, self._records, self._forget = [], {}, False
         self.commits += 1
@@ -301,11 +274,15 @@ class SharedJournal(FileJournal):
         for act in batch.written:
             act()
         batch.written = []
-        for other in self._link.others():
-            self._link.call(other, 0)
+        if change["rows"] or change["anew"] or self._loop is None:
+            self._call_others()
+        elif not self._calling:
+            # They have nothing to do but to tell of it.
+            self._calling = True
+            self._loop.call_later(_SOON, self._call_others)
         if self._replica is not None:
-            if change["events"]:
-                self._replica.tell(change["first"], change["events"])
+            if change["last"] >= change["first"]:
+                self._replica.tell(change["first"], ToldEvents(events, change))
             self._replica.tell_requests(())
         if self._too_long:
             # Nobody writes meanwhile, so the next commit begins the log anew.
@@ -314,12 +291,23 @@ class SharedJournal(FileJournal):
         elif self._seen % _COMMITS == 0 and self._loop is not None:
             self._loop.run_in_executor(None, self._checkpoint)
 
+    def _call_others(self) -> None:
+        self._calling = False
+        for other in self._link.others():
+            self._link.call(other, 0)
+
     def _keys(self, table: Changing) -> list[Any]:
         """Return the keys of changed rows that others have to know of."""
         if table.name == "facts":
             return [name for name in table.changed if not name.startswith(_OWN_FACTS)]
         if table.name == "jobs":
             return [id for id in table.changed if self._matters(id)]
+        fresh = self._store.fresh
+        if table.name == "inputs":
+            return [id for id in table.changed if id not in fresh]
+        if table.name == "files":
+            files = ((path, self._store.file(path)) for path in table.changed)
+            return [path for path, file in files if file is None or file.request_id not in fresh]
         return [*table.changed]
 
     def _matters(self, id: str) -> bool:

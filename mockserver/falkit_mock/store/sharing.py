@@ -67,10 +67,11 @@ class Replica(Protocol):
         """Count by the number that the store has now: ours is another replica's."""
         ...
 
-    def untold(self) -> tuple[Sequence[Told], Sequence[RequestRecord]]:
-        """Return what happened and which requests came since this was asked, for the commit.
+    def untold(self, *, all: bool) -> tuple[Sequence[Told], Sequence[RequestRecord]]:
+        """Return what happened and which requests were answered since this was asked, for a commit.
 
-        A request that has a number was told before, and is answered now.
+        With `all` requests that are still to be answered are among them. A request that has a
+        number was told before.
         """
         ...
 
@@ -173,7 +174,7 @@ class MayBeShared(Protocol):
 
     @property
     def sharing(self) -> Sharing | None:
-        """What other processes with the same state are told by, and tell."""
+        """What it has in common with others; None where there are none."""
         ...
 
 

@@ -41,7 +41,8 @@ SHARED = """
 CREATE TABLE changes (
     number INTEGER PRIMARY KEY,
     replica INTEGER NOT NULL,
-    change BLOB NOT NULL
+    change BLOB NOT NULL,
+    events BLOB NOT NULL
 );
 CREATE TABLE claims (
     id TEXT PRIMARY KEY,

@@ -8,9 +8,6 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 
-if sys.platform != "win32":
-    import fcntl
-
 
 class Turns:
     """One worker's side: whoever of it waits shares a turn, which is over once the loop goes on.
@@ -64,12 +61,12 @@ class Turns:
     def alone(self) -> Generator[None]:
         """Have the lock for the block, without beginning or ending a turn; blocks until it can."""
         if not self.held:
-            fcntl.lockf(self._lock, fcntl.LOCK_EX)
+            _lock(self._lock)
         try:
             yield
         finally:
             if not self.held:
-                fcntl.lockf(self._lock, fcntl.LOCK_UN)
+                _unlock(self._lock)
 
     def close(self) -> None:
         """Wait for no turn any more."""
@@ -82,7 +79,7 @@ class Turns:
         if self._asking:
             return False
         try:
-            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._lock, wait=False)
         except OSError:
             return False
         self._start()
@@ -103,7 +100,7 @@ class Turns:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="falkit turn")
         loop = asyncio.get_running_loop()
-        asked = loop.run_in_executor(self._thread, fcntl.lockf, self._lock, fcntl.LOCK_EX)
+        asked = loop.run_in_executor(self._thread, _lock, self._lock)
         asked.add_done_callback(self._given)
 
     def _given(self, asked: asyncio.Future[None]) -> None:
@@ -135,4 +132,19 @@ class Turns:
 
     def _let_go(self) -> None:
         self.held = False
-        fcntl.lockf(self._lock, fcntl.LOCK_UN)
+        _unlock(self._lock)
+
+
+def _lock(file: int, *, wait: bool = True) -> None:
+    """Lock a file for this process; raise OSError if another has it and it isn't waited for."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.lockf(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _unlock(file: int) -> None:
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.lockf(file, fcntl.LOCK_UN)

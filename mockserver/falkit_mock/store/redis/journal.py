@@ -77,6 +77,8 @@ class RedisJournal(Journal):
         self.last = 0
         # Whether the next commit asks others for what they keep back.
         self._asks = False
+        # Whether it has requests that are still to be answered.
+        self._tells_all = False
         # What a commit in a turn is done under; empty outside of one.
         self.turn = ""
         # Whether the latest one was, and what sends it.
@@ -94,13 +96,14 @@ class RedisJournal(Journal):
 
     async def ask(self) -> int:
         """Ask others for what they keep back; return the number of the commit that does."""
-        self._asks = True
+        self._asks = self._tells_all = True
         self.noted()
         await self.saved()
         return self.last
 
     def answer(self) -> None:
         """Tell soon what is kept back, as another has asked."""
+        self._tells_all = True
         self.noted()
 
     def drop_changes(self) -> None:
@@ -123,7 +126,8 @@ class RedisJournal(Journal):
 
     def _begin_commit(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> asyncio.Future[Any]:
         if self.replica is not None:
-            events, requests = self.replica.untold()
+            events, requests = self.replica.untold(all=self._tells_all)
+            self._tells_all = False
             self._events += events
             self._requests += requests
         self._in_turn = bool(self.turn)
