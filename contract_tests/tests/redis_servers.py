@@ -24,6 +24,7 @@ class RedisServer:
     """A redis-server that can be killed, stopped and started again where it was."""
 
     def __init__(self, folder: Path, *options: str) -> None:
+        """Take options of redis-server, in which PORT stands for the port."""
         # Another that speaks the same, such as Valkey's, may be named.
         self._program = os.environ.get("FALKIT_REDIS_SERVER") or found(
             "redis-server", package="redis-server"
@@ -38,9 +39,10 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, and return once it answers."""
+        options = [option.replace("PORT", str(self.port)) for option in self._options]
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
         self._process = subprocess.Popen(
-            [self._program, *arguments, "--maxmemory", "512mb", *self._options],
+            [self._program, *arguments, "--maxmemory", "512mb", *options],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -59,10 +61,6 @@ class RedisServer:
         assert self._process is not None
         self._process.kill()
         self._ended(self._process)
-
-    def signal(self, number: int) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
 
     def close(self) -> None:
         if self._process is not None:

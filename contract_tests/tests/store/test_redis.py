@@ -140,3 +140,23 @@ def test_an_attempt_is_taken_once_and_what_a_dead_replica_left_is_taken_over(
         await server.aclose()
 
     asyncio.run(attempts())
+
+
+def test_a_replica_that_ends_gives_its_attempts_back(server: Server) -> None:
+    made(server)
+
+    async def attempts() -> None:
+        also: list[Command] = []
+        one, other = (
+            RedisClaims(server, name, also.append, lambda id: False, lambda id, number: False)
+            for name in ("one", "other")
+        )
+        await server.ask("ZADD", server.key("due"), 100.5, "job#1")
+        await one.take("job", 1)
+        one.give_back()
+        for command in also:
+            assert await server.ask(*command) == 1
+        await other.take("job", 1)
+        await server.aclose()
+
+    asyncio.run(attempts())

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from click.testing import CliRunner, Result
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from falkit import Settings
 from falkit_mock.cli.state import state
@@ -82,13 +86,11 @@ def test_a_redis_that_hangs_holds_nobody_up_who_only_reads(
     with served_redis(tmp_path) as redis, _pair(redis) as (one, other):
         job = one.submit()
         assert other.result(job).status_code == 200
-        redis.signal(signal.SIGSTOP)
-        try:
-            for mock in (one, other):
-                assert mock.http.get("/health").status_code == 200
-                assert mock.result(job).status_code == 200
-        finally:
-            redis.signal(signal.SIGCONT)
+        # It answers nobody for so many milliseconds.
+        redis.ask("CLIENT", "PAUSE", 2000, "ALL")
+        for mock in (one, other):
+            assert mock.http.get("/health").status_code == 200
+            assert mock.result(job).status_code == 200
         _back(one, other)
 
 
@@ -151,6 +153,44 @@ def test_a_password_is_needed_and_never_shown(tmp_path: Path) -> None:
             assert mock.submit()["status"] == "IN_QUEUE"
             shown = mock.http.get("/__falkit/settings")
             assert "s3cret" not in shown.text
+
+
+def test_redis_may_speak_tls(tmp_path: Path) -> None:
+    key, cert = str(tmp_path / "key.pem"), str(tmp_path / "cert.pem")
+    _certify(key, cert)
+    files = ("--tls-key-file", key, "--tls-cert-file", cert, "--tls-ca-cert-file", cert)
+    options = ("--port", "0", "--tls-port", "PORT", *files, "--tls-auth-clients", "no")
+    with served_redis(tmp_path / "redis", *options) as redis:
+        url = f"rediss://127.0.0.1:{redis.port}/0"
+        settings = Settings(timing="instant", state=f"{url}?ssl_ca_certs={cert}")
+        with running(settings) as one, running(settings) as other:
+            assert other.result(one.submit()).status_code == 200
+        with (
+            pytest.raises(SettingsError, match=r"can't be asked.*certificate verify failed"),
+            running(Settings(state=url)),
+        ):
+            pass
+
+
+def _certify(key_file: str, cert_file: str) -> None:
+    """Write a key and a certificate of this machine's address, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "redis")])
+    now = datetime.now(UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    written = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    Path(key_file).write_bytes(written)
+    Path(cert_file).write_bytes(made.public_bytes(pem))
 
 
 def test_an_upload_of_many_chunks_is_read_from_another(tmp_path: Path) -> None:

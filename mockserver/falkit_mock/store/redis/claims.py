@@ -92,6 +92,12 @@ class RedisClaims:
             self._also(("XACK", self._deliver, _GROUP, ours[1]))
             self._also(("XDEL", self._deliver, ours[1]))
 
+    def give_back(self) -> None:
+        """Have others make our attempts, with the last commit."""
+        for request_id, (name, _) in [*self._ours.items()]:
+            self.end(request_id)
+            self._also(("ZADD", self._due, 0, name))
+
     def forget(self) -> None:
         """Have no attempts: the state is another."""
         self._ours.clear()

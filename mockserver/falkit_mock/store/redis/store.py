@@ -39,6 +39,8 @@ class RedisStore(Store):
     `facts` is what is kept beside the tables, `records` the newest requests when it was opened.
     """
 
+    kept: int
+
     def __init__(self, url: str, request_log: int = 1000, *, new: bool = True) -> None:
         """Open a state, or make one if it may be `new`.
 
@@ -110,6 +112,7 @@ class RedisStore(Store):
                 raise BadCopy(f"{self.path} is damaged: {piece.blob} is not what was uploaded")
 
     def close(self) -> None:
+        self.replicas.claims.give_back()
         self.redis_journal.close()
         # Others needn't wait until it is seen that we are gone.
         self._server.leave(replica_key(self._server, self.number), self._token)
