@@ -51,6 +51,8 @@ class RedisServer:
             if "Ready to accept connections" in line:
                 break
         else:
+            self._process.wait()
+            self._process.stdout.close()
             raise AssertionError("redis-server did not start")
         # Nobody reads what else it says, and a full pipe would hold it up.
         self._drain = threading.Thread(target=self._process.stdout.read, daemon=True)
