@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from falkit_mock.core.errors import StateAway
 from falkit_mock.store.redis.commits import Entry, read_entry
-from falkit_mock.store.redis.server import Server
+from falkit_mock.store.redis.server import Server, end
 
 _log = logging.getLogger("falkit_mock")
 # Seconds after which whoever reads goes on without an answer, which may still come.
@@ -83,10 +83,8 @@ class Feed:
 
     async def stop(self) -> None:
         """Follow no longer."""
-        for task in (self._following, self._catching):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait({task})
+        await end(self._following)
+        await end(self._catching)
         self._following = self._catching = None
 
     def gone(self, error: StateAway) -> None:

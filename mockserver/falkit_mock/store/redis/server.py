@@ -170,3 +170,13 @@ class Server:
     def close(self) -> None:
         """Let go of the connections that threads use."""
         self._waiting.close()
+
+
+async def end(task: asyncio.Task[Any] | None) -> None:
+    """Cancel a task, and return once it is over.
+
+    More than once if need be: an answer that comes at the same time makes redis-py miss it.
+    """
+    while task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.1)

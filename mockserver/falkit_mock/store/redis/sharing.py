@@ -16,7 +16,7 @@ from falkit_mock.store.redis.claims import RedisClaims
 from falkit_mock.store.redis.commits import Change, Committed, Entry, Ours, table_key
 from falkit_mock.store.redis.feed import Feed
 from falkit_mock.store.redis.journal import RedisJournal
-from falkit_mock.store.redis.server import Command, Refused, Server
+from falkit_mock.store.redis.server import Command, Refused, Server, end
 from falkit_mock.store.redis.state import LEASE, do, made_again, read_rows, replica_key, take_number
 from falkit_mock.store.redis.tables import REQUESTS, RedisTable
 from falkit_mock.store.sharing import MOST, Changed, Replica, Told
@@ -120,9 +120,8 @@ class RedisSharing:
 
     async def stop(self) -> None:
         """End, and let others have what was ours."""
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.wait({self._beating})
+        for task in (self._beating, self._mending, self._running):
+            await end(task)
         await self.feed.stop()
         await self._server.aclose()
 
