@@ -10,8 +10,8 @@ SDK := contract_tests/tests/clients/sdk
 PEERS := benchmarks/peers
 
 .PHONY: help demo test check format lint typecheck typecheck-here typecheck-windows typecheck-macos \
-	types catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
-	seeds bench clean
+	types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
+	seeds bench soak clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -31,6 +31,7 @@ check: lint typecheck-here ## format, lint and two strict type checkers
 	@echo "Installing falkit in .venv, once"
 	@$(PYTHON) -m venv .venv
 	@$(V)/python -m pip $(QUIET) install --editable . --constraint constraints.txt
+	@$(V)/python -m compileall -q $(SHIPPED)
 	@touch $@
 
 # The development tools; dependency groups need pip 25.1.
@@ -88,6 +89,9 @@ typecheck-windows typecheck-macos: .venv/.ready
 types: .venv/.ready ## generate the client's typed inputs and outputs of LTX-2 from the documents
 	$(V)/python scripts/build_types.py
 
+overlays: .venv/.ready ## write falkit's own overlays down as JSON, which is read sooner than YAML
+	$(V)/python scripts/build_overlays.py
+
 catalogue: .venv/.ready ## make the vendored documents from fal's: DOCS=a folder with one for each date
 	$(V)/python scripts/build_catalogue.py $(DOCS)
 
@@ -110,6 +114,8 @@ nightly: planted oldest-pydantic ## the contract tests at length: a million inpu
 		contract_tests/tests/clients/test_every_document.py
 	PYTHONPATH=contract_tests $(V)/python -m attack --minutes 1 --least 250 --seed 1
 	PYTHONPATH=contract_tests $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
+	PYTHONPATH=contract_tests $(V)/python -m attack.states --minutes 1 --least 100 --seed 1
+	$(V)/python -m benchmarks.soak --seconds 20 --hours 0.05 --no-write
 
 # As old as pyproject.toml allows; its wheels are for Python up to 3.12.
 OLDEST := .venv/oldest-pydantic
@@ -121,9 +127,13 @@ oldest-pydantic: $(OLDEST)/.ready ## the words of refusals by the oldest Pydanti
 	PYTHONPATH=$(OLDEST) $(V)/pytest -q -p no:xdist contract_tests/tests/spec/test_words_for_other_shapes.py \
 		contract_tests/tests/spec/test_validation.py contract_tests/tests/spec/test_odd_documents.py
 
-attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, archives, documents
+attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, archives, documents, states
 	PYTHONPATH=contract_tests $(V)/python -m attack
 	PYTHONPATH=contract_tests $(V)/python -m attack.documents
+	PYTHONPATH=contract_tests $(V)/python -m attack.states
+
+soak: .venv/.ready ## mixed load for ten minutes, and for an hour of manual time: does anything grow? writes benchmarks/soak.*
+	$(V)/python -m benchmarks.soak
 
 wheel: .venv/.ready ## build the wheel and use it in a clean environment
 	$(V)/python scripts/try_wheel.py
@@ -140,6 +150,7 @@ $(PEERS)/node_modules/.ready: $(PEERS)/package-lock.json | .venv/.ready
 
 bench: .venv/.ready $(PEERS)/node_modules/.ready ## speed beside bare Starlette, aimock and Prism; writes benchmarks/results.*
 	@scripts/tools.sh wrk redis-server
+	$(V)/python -m compileall -q $(SHIPPED)
 	$(V)/python -m benchmarks.run
 	$(V)/python -m benchmarks.webhooks
 	$(V)/python -m benchmarks.durable

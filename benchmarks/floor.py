@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -17,8 +18,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-
-from falkit_mock.core.network import listen
 
 MEDIA_TYPES = {"media": "video/mp4"}
 
@@ -76,7 +75,7 @@ FLOORS = {"starlette": starlette, "asgi": asgi}
 def main() -> None:
     kind, folder = sys.argv[1:]
     replies = {file.name: file.read_bytes() for file in Path(folder).iterdir() if file.is_file()}
-    with listen("127.0.0.1", 0) as listener:
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         print(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}"}), flush=True)
         config = uvicorn.Config(
             FLOORS[kind](replies), http="httptools", access_log=False, log_level="critical"

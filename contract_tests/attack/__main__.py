@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as 
 from attack.outputs import OUTPUTS, documents
 from attack.surfaces import SURFACES, Surface, request
 from attack.target import MIB, PATIENCE, Target, attacked, exchange
+from attack.tenants import TENANTS
 
 # What the mock is held to: seconds of a stall, cases of each surface.
 STALL, LEAST = 0.25, 10_000
@@ -23,12 +25,14 @@ _UNHEEDED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filte
 # Bytes of an answer that are read where another request follows from it.
 _LEAST_READ = 1 << 20
 # Cases between two looks at the clock.
-_BATCH = 250
+_BATCH = 100
+# How often its share of the time a surface may take to come to its least, and seconds on top.
+_OVER, _GRACE = 2.0, 20.0
 # A request that may ask for any server error: by a fault, or by its start timeout.
 _ASKED = re.compile(rb"x-falkit-fault|\[falkit:|falkit\.test|x-fal-request-(start-)?timeout", re.I)
 
 
-EVERY = [*SURFACES, *OUTPUTS]
+EVERY = [*SURFACES, *OUTPUTS, *TENANTS]
 
 
 @dataclass
@@ -41,11 +45,29 @@ class Report:
     broken: list[str] = field(default_factory=list[str])
     stall: float = 0.0
     peak: int = 0
+    seconds: float = 0.0
+
+    def row(self, name: str, least: int) -> str:
+        """Return it as a line of the table."""
+        codes = " ".join(f"{code}:{count}" for code, count in sorted(self.codes.items()))
+        faults = len([each for each in self.broken if re.match(r"5\d\d:", each)])
+        held = f"{f'{self.stall * 1000:.0f} ms':>9}{self.peak:>6}{self.seconds:>7.0f} s"
+        short = f"; cut off, {least} were asked for" if self.cases < least else ""
+        return f"{name:<12}{self.cases:>8}{self.unanswered:>11}{faults:>6}{held}  {codes}{short}"
+
+
+_HEAD = (
+    f"{'surface':<12}{'cases':>8}{'no answer':>11}{'5xx':>6}{'stall':>9}{'MiB':>6}{'took':>9}"
+    "  codes"
+)
 
 
 def attack(target: Target, surface: Surface, seconds: float, number: int, least: int) -> Report:
-    """Send a surface's cases until the time is up and there were enough; look at every answer."""
-    report = Report()
+    """Send a surface's cases until the time is up and there were enough; look at every answer.
+
+    What takes long, such as bytes that nothing answers, is cut off before there were enough.
+    """
+    report, began = Report(), time.monotonic()
     target.forget_peak()
     address = target.gateway if surface.gateway else target.http
     prober = subprocess.Popen(
@@ -58,8 +80,9 @@ def attack(target: Target, surface: Surface, seconds: float, number: int, least:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends or report.cases < least:
+    while (took := time.monotonic() - began) < seconds or report.cases < least:
+        if took > _OVER * seconds + _GRACE:
+            break
         number += 1
 
         def send(data: bytes, least: int) -> bytes:
@@ -93,6 +116,7 @@ def attack(target: Target, surface: Surface, seconds: float, number: int, least:
             report.broken.append("the mock has ended")
             break
         report.peak = target.peak_memory() // MIB
+    report.seconds = time.monotonic() - began
     told, _ = prober.communicate(b"", PATIENCE)
     report.stall = float(told or 0)
     if report.stall > STALL:
@@ -121,26 +145,41 @@ def judge(report: Report, surface: Surface, data: bytes, answer: bytes) -> None:
 def run(
     seconds: float, number: int, least: int, names: list[str], plant: str = ""
 ) -> tuple[dict[str, Report], list[str]]:
-    """Attack a mock of its own; return a report for each surface, and what broke as a whole."""
-    reports: dict[str, Report] = {}
+    """Attack mocks of its own, one for all surfaces with the same options; tell what broke.
+
+    Return a report for each surface; its row is printed as soon as it is over.
+    """
+    reports, broken = dict[str, Report](), list[str]()
     chosen = [each for each in EVERY if not names or each.name in names]
-    with attacked(plant, documents=documents()) as target:
-        exchange(target.http, request("GET", "/health"))
-        files = target.files()
-        for surface in chosen:
-            reports[surface.name] = attack(target, surface, seconds / len(chosen), number, least)
-        broken = [f"{name}: {each}" for name, found in reports.items() for each in found.broken]
-        if target.process.poll() is None:
-            exchange(target.http, request("POST", "/__falkit/reset"))
-            left = target.files() - files
-            broken += [f"children left: {target.children()}"] if target.children() else []
-            broken += [f"{left} files left open"] if left > 20 else []
-            print(f"memory: {target.memory() / MIB:.0f} MiB at the end")
-            broken += [f"ended with {code}"] if (code := target.end()) else []
-        printed, leftovers = target.tracebacks(), target.leftovers()
-        broken += [f"printed: {printed[:5]}"] if printed else []
-        broken += [f"left behind: {leftovers}"] if leftovers else []
+    ends = time.monotonic() + seconds
+    print(_HEAD, flush=True)
+    for options, surfaces in groupby(chosen, lambda each: each.options):
+        with attacked(plant, options, documents()) as target:
+            exchange(target.http, request("GET", "/health"))
+            files = target.files()
+            for surface in surfaces:
+                share = max(0.0, ends - time.monotonic()) / (len(chosen) - len(reports))
+                found = reports[surface.name] = attack(target, surface, share, number, least)
+                broken += [f"{surface.name}: {each}" for each in found.broken]
+                print(found.row(surface.name, least), flush=True)
+            broken += look_after(target, files)
     return reports, broken
+
+
+def look_after(target: Target, files: int) -> list[str]:
+    """Return what is wrong with a mock that was attacked, and had so many files open before."""
+    broken: list[str] = []
+    if target.process.poll() is None:
+        exchange(target.http, request("POST", "/__falkit/reset"))
+        left = target.files() - files
+        broken += [f"children left: {target.children()}"] if target.children() else []
+        broken += [f"{left} files left open"] if left > 20 else []
+        print(f"memory: {target.memory() / MIB:.0f} MiB at the end")
+        broken += [f"ended with {code}"] if (code := target.end()) else []
+    printed, leftovers = target.tracebacks(), target.leftovers()
+    broken += [f"printed: {printed[:5]}"] if printed else []
+    broken += [f"left behind: {leftovers}"] if leftovers else []
+    return broken
 
 
 def main() -> None:
@@ -151,13 +190,7 @@ def main() -> None:
     parser.add_argument("surfaces", nargs="*", help="by name; all without any")
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}", flush=True)
-    reports, broken = run(chosen.minutes * 60, chosen.seed, chosen.least, chosen.surfaces)
-    print(f"{'surface':<12}{'cases':>8}{'no answer':>11}{'5xx':>6}{'stall':>9}{'MiB':>6}  codes")
-    for name, found in reports.items():
-        codes = " ".join(f"{code}:{count}" for code, count in sorted(found.codes.items()))
-        faults = len([each for each in found.broken if re.match(r"5\d\d:", each)])
-        held = f"{f'{found.stall * 1000:.0f} ms':>9}{found.peak:>6}"
-        print(f"{name:<12}{found.cases:>8}{found.unanswered:>11}{faults:>6}{held}  {codes}")
+    _, broken = run(chosen.minutes * 60, chosen.seed, chosen.least, chosen.surfaces)
     for each in broken[:20]:
         print(each)
     print(f"{len(broken)} broken" if broken else "nothing broke")

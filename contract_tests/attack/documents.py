@@ -253,7 +253,7 @@ def attack(seconds: float, number: int, least: int) -> tuple[Counter[str], list[
     return found, broken
 
 
-def _bound_memory() -> None:
+def bound_memory() -> None:
     if sys.platform == "win32":
         sys.exit("memory can't be bounded here")
     else:
@@ -262,7 +262,7 @@ def _bound_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (CEILING, CEILING))
 
 
-def _most_memory() -> int:
+def most_memory() -> int:
     if sys.platform == "win32":
         return 0
     import resource
@@ -277,10 +277,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**9)
     parser.add_argument("-v", action="store_true", help="stop at the first that breaks")
     chosen = parser.parse_args()
-    _bound_memory()
+    bound_memory()
     print(f"seed {chosen.seed}", flush=True)
     found, broken = attack(chosen.minutes * 60, chosen.seed, chosen.least)
-    memory = _most_memory()
+    memory = most_memory()
     broken += [f"{memory / MIB:.0f} MiB of memory"] if memory > MEMORY else []
     print(", ".join(f"{count} {name}" for name, count in found.items()), f"{memory / MIB:.0f} MiB")
     print(*broken[:20], f"{len(broken)} broken" if broken else "nothing broke", sep="\n")

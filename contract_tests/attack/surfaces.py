@@ -376,6 +376,8 @@ class Surface:
     then: Then | None = None
     # MiB that the mock may have in memory meanwhile.
     memory: int = 200
+    # What the mock is started with; those with the same options share one.
+    options: tuple[str, ...] = ()
 
 
 _SOCKET = handshake("/fal.run/acme/canvas/realtime?max_buffering=3")

@@ -1,14 +1,19 @@
-"""Contract tests for whatever speaks fal's protocol: Hypothesis strategies from the documents.
+"""Contract tests for whatever speaks fal's protocol: Hypothesis strategies from the documents,
+cases for handlers of webhooks, and crashes for workers.
 
 ContractError: what these tools refuse, always at the call and never while examples are drawn
 ├── BadArgument          .name  .value                    (ValueError)
 └── UnsupportedSchema    .endpoint_id  .path  .reason     (NotImplementedError)
+Finding: what is wrong with a program of yours            (AssertionError)
+├── webhooks.WebhookFinding    .case  .problem  .curl
+└── crashes.CrashFinding       .step  .problem
 """
 
 from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -71,3 +76,16 @@ class UnsupportedSchema(ContractError, NotImplementedError):
         self.path = path
         self.reason = reason
         super().__init__(f"{endpoint_id}: input{path}: {reason}")
+
+
+class Finding(AssertionError):
+    """What is wrong with a program: in one line, `problem`, and then by what it was seen."""
+
+    def __init__(self, place: str, problem: str, lines: Mapping[str, str], last: str = "") -> None:
+        self.problem = problem
+        width = max(map(len, lines))
+        below = "\n" + " " * (width + 4)
+        told = [f"  {name:<{width}}  {text}".replace("\n", below) for name, text in lines.items()]
+        super().__init__(
+            "\n".join([f"{place}: {problem}", *told, *([f"  {last}"] if last else [])])
+        )

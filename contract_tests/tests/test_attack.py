@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
 
-from attack import documents
+from attack import documents, states
 from attack.__main__ import EVERY, run
+from falkit_mock.store import durable
 from falkit_spec import Endpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks at /proc")
@@ -69,3 +71,34 @@ def test_a_fault_in_what_is_read_of_a_folder_is_found(
     found, broken = documents.attack(0, 1, 1)
     assert (found["folders"], found["notes"] > 0) == (1, True) or words
     assert [one.startswith(words) for one in broken] == [True] * bool(words)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (LookupError("planted"), "use_state: LookupError: planted"),
+        (None, "AssertionError: it was changed"),
+    ],
+    ids=["an error", "a changed file"],
+)
+def test_a_fault_in_what_is_read_of_a_state_is_found(
+    fault: Exception | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planted(path: Path) -> None:
+        if fault is not None:
+            raise fault
+        path.write_bytes(b"emptied")
+
+    monkeypatch.setattr(states, "STATES", st.just(b"a diary, which is long enough to be a head"))
+    monkeypatch.setattr(states, "exports", lambda: st.just(b"no export"))
+    monkeypatch.setattr(durable, "_check_head", planted)
+    found, broken = states.attack(0, 1, 20)
+    assert found["files"] >= 20
+    assert any(words in one for one in broken), broken
+
+
+def test_states_and_exports_are_read_and_refused() -> None:
+    found, broken = states.attack(0, 1, 60)
+    assert broken == []
+    assert found["served"] > 5
+    assert found["refused"] > 20

@@ -42,7 +42,7 @@ def test_pillow_is_compiled_without_its_gpl_part() -> None:
 
 def test_the_closure_goes_past_the_direct_dependencies() -> None:
     named = {re.split(r"[<>=;\[]", line)[0].strip() for line in PROJECT["dependencies"]}
-    assert {"httpcore", "anyio", "rpds-py", "cffi"} <= BROUGHT.keys() - named
+    assert {"httpcore", "rpds-py", "cffi"} <= BROUGHT.keys() - named
     assert BROUGHT.keys() >= named - {"uvloop"}
 
 

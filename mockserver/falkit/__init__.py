@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from falkit.mock import Mock
     from falkit_client import AsyncClient, Client, webhooks
-    from falkit_mock.app import create_app
+    from falkit_mock.assembly import create_app
     from falkit_mock.settings import Settings
 
     __version__: str
@@ -20,7 +20,7 @@ else:
         "Client": "falkit_client",
         "Mock": "falkit.mock",
         "Settings": "falkit_mock.settings",
-        "create_app": "falkit_mock.app",
+        "create_app": "falkit_mock.assembly",
     }
 
     def __getattr__(name: str) -> object:

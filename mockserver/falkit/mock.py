@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from os import PathLike, fspath
 from types import TracebackType
-from typing import TYPE_CHECKING, Unpack, cast
+from typing import TYPE_CHECKING, Unpack
 
-from falkit.views import Clock, FaultRule, Faults, Job, Webhooks, read_jobs, wait_until
+from falkit.parts import Parts, Tenant
 from falkit_mock.core import reason
 from falkit_mock.core.network import listen, reached
 from falkit_mock.core.settings import SettingsError
@@ -24,15 +21,14 @@ if TYPE_CHECKING:
 
     from falkit_mock.app import MockApp
     from falkit_mock.core.clock import Clock as ClockObject
-    from falkit_mock.core.events import RequestRecord
     from falkit_mock.gateway.gateway import Gateway
-    from falkit_spec import JSON, Catalog
+    from falkit_spec import Catalog
 
 _LOOPBACK = "127.0.0.1"
 _KEYS = ("FAL_KEY", "FAL_KEY_ID", "FAL_KEY_SECRET")
 
 
-class Mock:
+class Mock(Parts):
     """Serves from the block's beginning to its end: `with falkit.Mock(timing="instant") as mock:`.
 
     Settings come as one object, by name, or both; a SettingsError, which is a ValueError, says
@@ -150,62 +146,33 @@ class Mock:
             found[TOKEN] = self.settings.control_token
         return found
 
-    @property
-    def jobs(self) -> list[Job]:
-        """The jobs as they are now, the newest last."""
-        server, app = self._running()
-        return server.call(lambda: read_jobs(app.service, app.catalog))
+    def tenant(self, key: str) -> Tenant:
+        """Return the mock that a key has to itself, by the key or its id, with `tenants=True`.
 
-    @property
-    def requests(self) -> list[RequestRecord]:
-        """The newest requests, as many as the setting `request_log` says, the newest last."""
-        server, app = self._running()
-        return server.inside(lambda: [replace(one) for one in app.request_log])
-
-    @property
-    def webhooks(self) -> Webhooks:
-        """The deliveries of webhooks, to list, wait for and send again."""
-        return Webhooks(*self._running())
-
-    @property
-    def faults(self) -> Faults:
-        """The rules that make things go wrong, to list, add and remove."""
-        return Faults(*self._running())
-
-    @property
-    def clock(self) -> Clock:
-        """The mock's time, to read and move."""
-        return Clock(*self._running())
-
-    def pin(
-        self, endpoint: str, output: str | PathLike[str] | Mapping[str, JSON], **matching: JSON
-    ) -> FaultRule:
-        """Have an endpoint answer an output: JSON, or the path of its file or of a folder of them.
-
-        `endpoint` is an id or a glob, `matching` as a rule has it: `times=2`, `prompt="cat"`. The
-        rule is one of `mock.faults`, the last. Raise a ValueError that names what can't work.
+        It has `jobs`, `clock`, `reset()` and the rest for that key alone. Raise a ValueError for a
+        key that this mock doesn't take.
         """
-        given: JSON = {**output} if isinstance(output, Mapping) else _path_of(output)
-        return self.faults.add({"output": given, "endpoint": endpoint, **matching})
-
-    def reset(self, *, keep_faults: bool = False) -> None:
-        """Forget jobs, files, requests and webhooks, and have the rules of the settings again.
-
-        Ids are those of the start again. The time and the keys of webhooks stay.
-        """
-        # Lazy: it imports what reads archives.
-        from falkit_mock.service.state import reset_state
+        # Lazy: most mocks have one for all.
+        from falkit_mock.core.errors import WireError
+        from falkit_mock.tenants import Tenants
 
         server, app = self._running()
-        with self._turn:
-            server.call(lambda: reset_state(app.service, keep_rules=keep_faults))
+        if not isinstance(app, Tenants):
+            raise RuntimeError("this mock is one for all keys; make it with tenants=True")
+        id = key.partition(":")[0]
+        known = {one.partition(":")[0] for one in self.settings.api_keys}
+        if known and id not in known:
+            raise ValueError(f"key: {id!r} isn't one of this mock's; those are in api_keys")
+        try:
+            return Tenant(server, server.inside(lambda: app.tenant(id).app))
+        except WireError as error:
+            raise ValueError(f"key: {error.hint or error.body['detail']}") from None
 
-    def wait_for(self, condition: Callable[[], object], timeout: float = 5.0) -> None:
-        """Return once `condition()` holds: `mock.wait_for(lambda: len(mock.jobs) == 2)`.
-
-        Raise TimeoutError after `timeout` real seconds.
-        """
-        wait_until(condition, timeout, lambda: "the condition did not hold")
+    def _own(self) -> tuple[ServerThread, MockApp]:
+        if self.settings.tenants:
+            fix = "ask mock.tenant(KEY) for it"
+            raise RuntimeError(f"each key has a mock of its own here; {fix}")
+        return self._running()
 
     def _running(self) -> tuple[ServerThread, MockApp]:
         server = self._server
@@ -247,13 +214,6 @@ def _own(clock: ClockObject) -> ClockObject:
         return clock
     fix = "give 'real' or 'manual', or an object with the methods of one"
     raise SettingsError("clock", f"{clock!r} isn't a clock; {fix}")
-
-
-def _path_of(output: object) -> str:
-    if isinstance(output, str | PathLike):
-        return fspath(cast("str | PathLike[str]", output))
-    fix = "give an output's object, or the path of a file or folder"
-    raise SettingsError("output", f"{output!r} is no output; {fix}")
 
 
 def _checked_port(port: object) -> int:

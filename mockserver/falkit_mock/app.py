@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from functools import partial
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import cached_property, partial
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
-from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.routing import Mount, Route
-from starlette.types import Message, Receive, Scope, Send
-
-from falkit_mock.control.routes import ROOT, Guard, control_router, is_control
 from falkit_mock.core import HINT
-from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import HostNotImitated, StateAway, WireError, is_shortage, no_room
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
-from falkit_mock.core.network import API, MEDIA, QUEUE, REST, RUN, SITE, WS
-from falkit_mock.gateway.gateway import Gateway
-from falkit_mock.hosts import SEND_WHOLE, RequestContext
+from falkit_mock.core.network import (
+    API,
+    CONTROL,
+    MEDIA,
+    PROBES,
+    QUEUE,
+    REST,
+    RUN,
+    SITE,
+    WS,
+    is_control,
+)
+from falkit_mock.hosts import HANDSHAKE, SEND_WHOLE, ClientDisconnect, RequestContext
 from falkit_mock.hosts.addresses import check_slash, find_address
 from falkit_mock.hosts.fal_run import FalRun, request_again
 from falkit_mock.hosts.faults import ConnectionCut, IngressError, before_file, corrupt_reply, cut
-from falkit_mock.hosts.media import MediaHost
 from falkit_mock.hosts.options import IgnoredHeaders
 from falkit_mock.hosts.queue import Queue
-from falkit_mock.hosts.realtime import RealtimeHost
 from falkit_mock.hosts.replies import (
-    EXPOSED_HEADERS,
     REQUEST_ID,
     AnyReply,
     Reply,
@@ -41,25 +39,25 @@ from falkit_mock.hosts.replies import (
     error_reply,
     json_reply,
 )
-from falkit_mock.hosts.rest import Rest
-from falkit_mock.hosts.site import Site
-from falkit_mock.hosts.sockets import answer_handshake
-from falkit_mock.hosts.websocket import WebSocketHost
-from falkit_mock.service.pins import check_outputs
+from falkit_mock.metrics import Metrics
 from falkit_mock.service.service import Service
-from falkit_mock.settings import Settings
-from falkit_mock.store import BadCopy, Store
+from falkit_mock.store import BadCopy
 from falkit_spec import Catalog
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.middleware.cors import CORSMiddleware
+    from starlette.types import Message, Receive, Scope, Send
+
+    from falkit_mock.control.routes import ControlRouter, Guard
+    from falkit_mock.faults.rules import Rule
+    from falkit_mock.gateway.gateway import Gateway
 
 _log = logging.getLogger("falkit_mock")
 
 Host = Callable[[RequestContext], Awaitable[AnyReply]]
 
-# What the mock's own routes raise that is an answer, or may be one.
-_REFUSALS = (HTTPException, WireError, MemoryError, OSError, BadCopy)
 _READS = ("GET", "HEAD", "OPTIONS")
-# Whether the mock is up, for whoever waits for it.
-_PROBES = ("/health", "/ready")
 # Where faults apply to a request that calls no model; those of a model's ask for its input first.
 _FILES = (MEDIA, REST)
 
@@ -75,23 +73,28 @@ class MockApp:
         self.service = service
         self.catalog = catalog
         self._sharing = service.store.sharing
-        check_outputs(service.settings, catalog, service.pins)
-        service.rules.validate = partial(service.pins.check, catalog=catalog)
+        if service.settings.faults or service.settings.outputs:
+            # Lazy: most mocks pin nothing.
+            from falkit_mock.service.pins import check_outputs
+
+            check_outputs(service.settings, catalog, service.pins)
+        service.rules.validate = self._check_pins
         # The gateway beside it, once there is one.
         self.gateway: Gateway | None = None
-        self.request_log, self.event_log = _logs(service)
-        service.events.listeners += [self.request_log, self.event_log]
+        self.request_log, self.event_log = RequestLog(service.settings.request_log), EventLog()
+        if self._sharing is not None:
+            # Lazy: most mocks are alone.
+            from falkit_mock.service.following import shared_logs
+
+            self.request_log, self.event_log = shared_logs(service, self._sharing)
+        self.metrics = Metrics(self.services)
+        service.events.listeners += [self.request_log, self.event_log, self.metrics]
+        # For whoever only watches, and all that happens.
+        self.events = service.events
         service.restarted.append(self.request_log.restart)
-        run = FalRun(service, catalog)
-        self._hosts: dict[str, Host] = {
-            RUN: RealtimeHost(service, catalog, self, run),
-            WS: WebSocketHost(service, catalog, self, run),
-            QUEUE: Queue(service, catalog),
-            MEDIA: MediaHost(service, catalog),
-            SITE: Site(service, catalog),
-            REST: Rest(service, catalog),
-            API: self._platform_api,
-        }
+        # Made and imported when they are first called, all but two.
+        self._run = FalRun(service, catalog)
+        self._hosts: dict[str, Host] = {QUEUE: Queue(service, catalog), RUN: self._run}
         # What is to be done before the first request is answered.
         self._begin: Callable[[], None] | None = None
         if service.store.journal is not None:
@@ -106,24 +109,16 @@ class MockApp:
                 self._begin = begin_shared(service, lasting, self.request_log, self.event_log)
                 service.hooks.opening.append(self._begin_now)
         self._ignored_headers = IgnoredHeaders()
-        self._own = self._own_routes()
-        # Every page may use fal's hosts, as at fal, and none the control API.
-        self._cors = CORSMiddleware(
-            self._own,
-            allow_origins=["*"],
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=EXPOSED_HEADERS,
-            max_age=86400,
-        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
+            # Lazy: most mocks have no such caller.
+            from falkit_mock.hosts.sockets import answer_handshake
+
             await answer_handshake(self, scope, receive, send)
             return
         if scope["type"] != "http":
-            self.go_on()
-            await self._own(scope, receive, send)
+            await self._live(receive, send)
             return
         if self._sharing is not None:
             if self._begin is not None:
@@ -138,7 +133,7 @@ class MockApp:
         record = context.record
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         try:
-            if path in _PROBES or (path.startswith(ROOT) and is_control(path, headers)):
+            if path in PROBES or (path.startswith(CONTROL) and is_control(path, headers)):
                 await self._own(scope, receive, self._noting(context, send))
             else:
                 await self._answer(context, send)
@@ -178,6 +173,9 @@ class MockApp:
         # Taken out, or scope and server hold each other until the garbage collector comes.
         whole: SendWhole | None = context.scope.pop(SEND_WHOLE, None)
         if b"origin" in context.headers:
+            # Lazy, as all of Starlette is, which takes an eighth of the start and no submit needs.
+            from starlette.datastructures import Headers
+
             whole = None
             page = Headers(scope=context.scope)
             send = partial(self._cors.send, send=send, request_headers=page)
@@ -196,14 +194,17 @@ class MockApp:
             context.address = address
             record.fal, record.host, record.path = True, address.host, address.path
             service.events.emit(RequestArrived(record))
-            host = self._hosts.get(address.role)
-            if host is None:
-                raise HostNotImitated(address.host)
+            role = address.role
+            if role == RUN and HANDSHAKE in context.scope:
+                role = HANDSHAKE
+            host = self._hosts.get(role) or self._open(role, address.host)
             check_slash(address)
             if self._sharing is not None and self._sharing.away and record.method not in _READS:
                 raise self._sharing.away
             self._ignored_headers.hint(context)
-            if address.role in _FILES:
+            if address.role in _FILES and (
+                not service.rules.idle or b"x-falkit-fault" in context.headers
+            ):
                 await before_file(service, context)
             reply = await host(context)
             if service.store.journal is not None:
@@ -237,14 +238,45 @@ class MockApp:
         """Return the answer to OPTIONS of a browser that asks what it may send; else None."""
         if not {b"access-control-request-method", b"origin"} <= context.headers.keys():
             return None
+        from starlette.datastructures import Headers
+
         return self._cors.preflight_response(Headers(scope=context.scope))
 
-    async def _platform_api(self, context: RequestContext) -> AnyReply:
-        # Lazy: most runs never ask api.fal.ai.
-        from falkit_mock.hosts.api import Api
+    def _open(self, role: str, name: str) -> Host:
+        """Return what answers for a host of fal's; raise HostNotImitated if nothing does.
 
-        api = self._hosts[API] = Api(self.service, self.catalog)
-        return await api(context)
+        Its module is imported here: a mock that is called for the first time is to answer soon.
+        """
+        service, catalog = self.service, self.catalog
+        host: Host
+        if role == MEDIA:
+            from falkit_mock.hosts.media import MediaHost
+
+            host = MediaHost(service, catalog)
+        elif role == REST:
+            from falkit_mock.hosts.rest import Rest
+
+            host = Rest(service, catalog)
+        elif role == SITE:
+            from falkit_mock.hosts.site import Site
+
+            host = Site(service, catalog)
+        elif role == API:
+            from falkit_mock.hosts.api import Api
+
+            host = Api(service, catalog)
+        elif role == HANDSHAKE:
+            from falkit_mock.hosts.realtime import RealtimeHost
+
+            host = RealtimeHost(service, catalog, self, self._run)
+        elif role == WS:
+            from falkit_mock.hosts.websocket import WebSocketHost
+
+            host = WebSocketHost(service, catalog, self, self._run)
+        else:
+            raise HostNotImitated(name)
+        self._hosts[role] = host
+        return host
 
     def _internal_error(self, context: RequestContext, error: Exception) -> Reply:
         # A mistake of falkit's own. Uvicorn's log level would hide it.
@@ -285,6 +317,12 @@ class MockApp:
 
         return note
 
+    def _unready(self) -> str | None:
+        """Say why a submit would not be taken; None if it would."""
+        journals = (one.store.journal for one in self.services())
+        troubles = (one.trouble for one in journals if one is not None)
+        return self.service.hooks.unready or next(filter(None, troubles), None)
+
     def go_on(self) -> None:
         """Go on with what a state file has, once there is an event loop."""
         begin, self._begin = self._begin, None
@@ -299,99 +337,64 @@ class MockApp:
         journal.noted()
         await journal.saved()
 
-    def _own_routes(self) -> Starlette:
-        """Return the probes and the control API, with refusals in JSON."""
-        service = self.service
+    def _check_pins(self, rule: Rule) -> None:
+        if rule.pin is not None:
+            self.service.pins.check(rule, self.catalog)
 
-        async def health(request: Request) -> Reply:
-            return json_reply({"status": "ok"}, request_id=service.identity.reply_id())
+    def attend(self, act: Callable[[MockApp, str | None], object]) -> None:
+        """Do something with this mock; or with each of its tenants, and their keys' ids."""
+        act(self, None)
 
-        async def refused(request: Request, error: Exception) -> Reply:
-            if is_shortage(error):
-                error = no_room(error)
-            elif isinstance(error, BadCopy):
-                error = self._damaged(error)
-            elif isinstance(error, HTTPException):
-                # Starlette's own refusals are plain text without an id.
-                detail, code = {"detail": error.detail}, error.status_code
-                error = WireError(detail, status_code=code, headers=error.headers)
-            if not isinstance(error, WireError):
-                raise error
-            return error_reply(error, service.identity.reply_id())
+    def services(self) -> list[Service]:
+        """Return those that have jobs: this mock's own, or its tenants'."""
+        return [self.service]
 
-        @asynccontextmanager
-        async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-            yield
-            service.close()
-            if self._sharing is not None:
-                await self._sharing.stop()
-            service.store.close()
+    async def stop(self) -> None:
+        """Hear no more of other replicas: before the end, on the event loop."""
+        if self._sharing is not None:
+            await self._sharing.stop()
 
-        router = control_router(
-            service, self.catalog, self.request_log, self.event_log, lambda: self.gateway
-        )
-        control = Guard(router, service.settings.control_token)
-        return Starlette(
-            routes=[
-                *(Route(path, health) for path in _PROBES),
-                Mount("", control),
-            ],
-            exception_handlers=dict.fromkeys(_REFUSALS, refused),  # type: ignore[arg-type]
-            lifespan=lifespan,
-        )
+    def close(self) -> None:
+        """Let go of everyone who waits, and of what is kept."""
+        self.service.close()
+        self.service.store.close()
 
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Begin and end with the server that has the application (ASGI's lifespan)."""
+        await receive()
+        self.go_on()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.stop()
+        self.close()
+        await send({"type": "lifespan.shutdown.complete"})
 
-def _logs(service: Service) -> tuple[RequestLog, EventLog]:
-    """Return the request log and the log of events, which replicas of a shared state share."""
-    if service.store.sharing is None:
-        return RequestLog(service.settings.request_log), EventLog()
-    # Lazy: most mocks are alone.
-    from falkit_mock.service.following import shared_logs
+    @cached_property
+    def _own(self) -> Starlette:
+        """The probes and the control API."""
+        from falkit_mock.control.own import own_routes
 
-    return shared_logs(service)
+        told = (self._unready, self._damaged)
+        return own_routes(self.service, self.guard, self.metrics, *told)
 
+    @cached_property
+    def control(self) -> ControlRouter:
+        """The control API."""
+        from falkit_mock.control.routes import control_router
 
-def create_app(
-    settings: Settings | None = None,
-    *,
-    clock: Clock | None = None,
-    catalog: Catalog | None = None,
-    store: Store | None = None,
-) -> MockApp:
-    """Return the mock as an ASGI application.
+        logs = (self.request_log, self.event_log)
+        return control_router(self.service, self.catalog, *logs, lambda: self.gateway)
 
-    `clock` lets a test own the time; the default catalog is what the settings `documents` and
-    `as_of` choose, and the default store what the setting `state` says.
-    """
-    settings = settings or Settings()
-    settings.check_catalog(catalog)
-    if catalog is None:
-        catalog = settings.read_catalog()
-        for line in catalog.notes:
-            _log.warning("%s", line)
-    return app_of(settings, catalog, clock=clock, store=store)
+    @cached_property
+    def guard(self) -> Guard:
+        """What keeps the control API for those who may use it."""
+        from falkit_mock.control.routes import Guard
 
+        return Guard(self.control, self.service.settings.control_token)
 
-def _store_of(settings: Settings) -> Store:
-    if settings.state is None:
-        return Store()
-    # Lazy: most mocks forget everything.
-    from falkit_mock.service.lasting import store_of
+    @cached_property
+    def _cors(self) -> CORSMiddleware:
+        """What pages are told: any may use fal's hosts, as at fal, and none the control API."""
+        from falkit_mock.control.own import with_cors
 
-    return store_of(settings.state, settings.request_log)
-
-
-def app_of(
-    settings: Settings, catalog: Catalog, *, clock: Clock | None = None, store: Store | None = None
-) -> MockApp:
-    """Return the application of settings whose documents were read already.
-
-    Raise SettingsError for an output that its endpoint can't have.
-    """
-    kept = store or _store_of(settings)
-    try:
-        return MockApp(Service(settings, clock or settings.new_clock(), kept), catalog)
-    except BaseException:
-        if store is None:
-            kept.close()
-        raise
+        return with_cors(self._own)

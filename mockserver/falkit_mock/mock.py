@@ -119,7 +119,7 @@ class ServerThread:
         app = self.wait()
         assert self._server is not None
         server = self._server
-        gateway.egress.heard = app.service.events.emit
+        gateway.egress.heard = app.events.emit
         self.call(lambda: server.open_gateway(gateway))
         app.gateway = gateway
 
@@ -135,7 +135,7 @@ class ServerThread:
 
     def _made(self) -> MockServer:
         # Lazy: whoever starts the thread can go on while it imports what a mock needs.
-        from falkit_mock.app import app_of, create_app
+        from falkit_mock.assembly import app_of, create_app
         from falkit_mock.server import MockServer
 
         if self._catalog is None:
@@ -145,7 +145,7 @@ class ServerThread:
         self._app = app
         if self._gateway is not None:
             app.gateway = self._gateway
-            self._gateway.egress.heard = app.service.events.emit
+            self._gateway.egress.heard = app.events.emit
         if self._prepare is not None:
             self._prepare(app)
         return MockServer(app, app.service, self._ready.set, self._gateway)

@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.protocols.http import httptools_impl
 
 from falkit_mock.connections import ConnectionProtocol
@@ -20,7 +19,10 @@ from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import sweep
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from falkit_mock.gateway.gateway import Gateway
+    from falkit_mock.waiting import WaitingRoom
 
 # The reason phrase is what @fal-ai/client shows as an error's message (wire.md §11), and
 # Python 3.13 renamed this one. 499 is nginx's, which Python doesn't know.
@@ -36,6 +38,7 @@ class MockServer(uvicorn.Server):
         service: Service,
         ready: Callable[[], None],
         gateway: Gateway | None = None,
+        room: WaitingRoom | None = None,
     ) -> None:
         for code, phrase in _PHRASES.items():
             httptools_impl.STATUS_LINE[code] = b"HTTP/1.1 %d %s\r\n" % (code, phrase)
@@ -59,6 +62,8 @@ class MockServer(uvicorn.Server):
         self._service = service
         self._ready = ready
         self._gateway = gateway
+        # Who connected before it ran.
+        self._room = room
         # Once it runs: its loop, and what wakes it when it is to end.
         self.loop: asyncio.AbstractEventLoop | None = None
         self._end = asyncio.Event()
@@ -72,8 +77,11 @@ class MockServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         for act in self._service.hooks.opening:
             await act()
+        waiting = [] if self._room is None else self._room.close()
         await super().startup(sockets)
         self.loop = asyncio.get_running_loop()
+        for connection in waiting:
+            await self.loop.connect_accepted_socket(self._serving, connection)
         # Nobody waits for it: what a killed server left is in nobody's way.
         self.loop.run_in_executor(None, sweep)
         if self._gateway is not None:
@@ -103,6 +111,7 @@ class MockServer(uvicorn.Server):
                 connection.check(now)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.hooks.unready = "it is shutting down"
         for act in self._service.hooks.ending:
             await act()
         self._service.close()
@@ -113,10 +122,14 @@ class MockServer(uvicorn.Server):
     def _from_gateway(self) -> httptools_impl.HttpToolsProtocol:
         """Return what serves one of the gateway's connections; it ends with the others."""
         assert self._gateway is not None
+        return self._serving(self._gateway.state)
+
+    def _serving(self, state: Mapping[str, Any] | None = None) -> httptools_impl.HttpToolsProtocol:
+        """Return what serves a connection that somebody else has accepted."""
         return self._protocol(
             config=self.config,
             server_state=self.server_state,
-            app_state={**self.lifespan.state, **self._gateway.state},
+            app_state={**self.lifespan.state, **(state or {})},
             _loop=asyncio.get_running_loop(),
         )
 

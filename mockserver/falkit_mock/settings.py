@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from os import PathLike, fspath
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 from falkit_mock.core import checks
 from falkit_mock.core.network import parse_host_pattern
 from falkit_mock.core.settings import (
+    NO_QUOTA,
     Assumptions,
     Keep,
+    Quota,
     Realistic,
     Seconds,
     SettingsError,
@@ -82,6 +83,10 @@ class MockSettings(TypedDict, total=False):
     state: str | PathLike[str] | None
     # An age, bytes, or both: `7d,500MB`.
     keep: str | Keep
+    tenants: bool
+    max_tenants: int
+    # Jobs, bytes, or both: `jobs=10000,bytes=500MB`.
+    quota: str | Quota | None
 
 
 class SettingsOptions(MockSettings, total=False):
@@ -155,10 +160,15 @@ class Settings:
     # them; and what a POST to an endpoint without a document gets: 404, or a made-up output.
     documents: tuple[str, ...] = ()
     unknown_endpoints: UnknownEndpoints = "refuse"
-    # A file in which all is kept, jobs, files, rules and time; None to forget it at the end.
+    # A file in which all is kept, jobs, files, rules and time; None to forget it at the end. With
+    # `tenants` a folder that has such a file for each.
     state: str | None = None
     # How old jobs and uploads become, and how many bytes of them there are; the oldest go first.
     keep: Keep = field(default_factory=Keep)
+    # Whether each key has a mock of its own, how many there may be, and how much each may keep.
+    tenants: bool = False
+    max_tenants: int = 256
+    quota: Quota = NO_QUOTA
 
     def __init__(self, **options: Unpack[SettingsOptions]) -> None:
         given: dict[str, Any] = {**options}
@@ -175,6 +185,8 @@ class Settings:
         if self.as_of is not None and not self.documents:
             # A user's own may be older than the vendored ones.
             _read("as_of", self.as_of, date_in_force)
+        if self.quota != NO_QUOTA and not self.tenants:
+            raise SettingsError("quota", "is each tenant's; there are none without --tenants")
 
     def replace(self, **options: Unpack[SettingsOptions]) -> Settings:
         """Return these settings with some of them replaced; raise SettingsError."""
@@ -233,22 +245,6 @@ def check_choice(name: str, value: object, choices: object) -> None:
         raise SettingsError(name, str(error)) from None
 
 
-def _seed(value: Any) -> Any:
-    whole = value is None or checks.is_whole(value)
-    return checks.checked(value, whole, "isn't a whole number; give one such as 7")
-
-
-def _result_ttl(value: Any) -> float | None:
-    if value is None or value == "fal":
-        return None
-    if value == "forever":
-        return math.inf
-    seconds = checks.length(value)
-    fix = "give fal, forever, seconds above 0, or a length such as 2h"
-    checks.checked(value, seconds > 0, f"isn't a time to fetch a result in; {fix}")
-    return seconds
-
-
 def _keys(value: Any) -> frozenset[str]:
     keys = checks.texts(value)
     for key in keys:
@@ -261,15 +257,6 @@ def _patterns(value: Any) -> tuple[str, ...]:
     for pattern in patterns:
         parse_host_pattern(pattern)
     return patterns
-
-
-def _token(value: Any) -> Any:
-    # The value is a secret, and isn't shown.
-    if value == "":
-        raise ValueError("is empty; give a token, or None for none")
-    if value is not None and not checks.fits_header(checks.text(value)):
-        raise ValueError("a header can't hold it; use ASCII without spaces")
-    return value
 
 
 def _faults(value: Any) -> tuple[Rule, ...]:
@@ -344,6 +331,12 @@ def _state(value: Any) -> str | None:
     return str(checks.text(fspath(checks.checked(value, good, "is no path; give a file"))))
 
 
+def _quota(value: Any) -> Quota:
+    if value is None or isinstance(value, Quota):
+        return value or NO_QUOTA
+    return Quota.read(checks.text(value))
+
+
 def _documents(value: Any) -> tuple[str, ...]:
     one = isinstance(value, str | PathLike)
     checks.checked(value, not one, f"is one place; give a list such as [{checks.shown(value)}]")
@@ -360,10 +353,10 @@ _READERS: dict[str, checks.Reader] = {
     "timing": _timing,
     "runners": checks.whole(1),
     "concurrency": checks.whole(0),
-    "result_ttl": _result_ttl,
+    "result_ttl": checks.result_ttl,
     "clock": checks.choice(ClockMode),
     "clock_start": lambda value: value if value is None else parse_moment("clock_start", value),
-    "seed": _seed,
+    "seed": checks.seed,
     "api_keys": _keys,
     "max_body": checks.whole(1),
     "max_kept": checks.whole(1),
@@ -375,7 +368,7 @@ _READERS: dict[str, checks.Reader] = {
     "media_host": checks.choice(MediaHost),
     "log_window": checks.whole(1),
     "request_log": checks.whole(0),
-    "control_token": _token,
+    "control_token": checks.token,
     "webhook_schedule": checks.choice(ScheduleName),
     "webhook_allow": _patterns,
     "webhook_timestamps": checks.choice(Timestamps),
@@ -387,6 +380,9 @@ _READERS: dict[str, checks.Reader] = {
     "unknown_endpoints": checks.choice(UnknownEndpoints),
     "state": _state,
     "keep": lambda value: value if isinstance(value, Keep) else Keep.read(checks.text(value)),
+    "tenants": checks.flag,
+    "max_tenants": checks.whole(1),
+    "quota": _quota,
 }
 _RENAMED = {"rules": "faults", "journal": "request_log"}
 _OPTIONS = {"fault": "faults", "output": "outputs", "api_key": "api_keys", "assume": "assumptions"}

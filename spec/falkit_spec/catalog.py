@@ -6,10 +6,10 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date as Date
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from falkit_spec.document import Document
 from falkit_spec.endpoint import Endpoint
@@ -28,8 +28,7 @@ _log = logging.getLogger("falkit_spec")
 _MOST_NOTES, _NAMED, _TRIED = 100, 3, 50
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """An endpoint found at the front of a path, and what follows it without a leading slash."""
 
     endpoint: Endpoint

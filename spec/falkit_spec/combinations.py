@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from typing import NamedTuple
 
 from falkit_spec.facts import Rule
 from falkit_spec.schema import ordered, resolve
@@ -17,8 +17,7 @@ LIMIT = 10_000
 """More combinations than this are counted, or taken one by one, not listed."""
 
 
-@dataclass(frozen=True)
-class Combination:
+class Combination(NamedTuple):
     """One choice per enumerated input; the other inputs keep their defaults."""
 
     values: Object

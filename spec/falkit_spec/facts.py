@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
+from typing import NamedTuple
 
 from falkit_spec.errors import BadOverlay
 from falkit_spec.lookup import NO_LENGTHS, Lengths, Lookup
@@ -105,8 +106,7 @@ def _properties(schema: JSON) -> set[str]:
     }
 
 
-@dataclass(frozen=True)
-class Pricing:
+class Pricing(NamedTuple):
     """A price per unit and how many units a request takes."""
 
     unit: str
@@ -159,8 +159,7 @@ class Pricing:
         return None if units is None or rate is None else units * rate
 
 
-@dataclass(frozen=True)
-class VideoFacts:
+class VideoFacts(NamedTuple):
     """The video that an input asks for: pixels, frames per second, seconds."""
 
     width: int
@@ -171,8 +170,7 @@ class VideoFacts:
     audio: bool
 
 
-@dataclass(frozen=True)
-class Video:
+class Video(NamedTuple):
     """How the output video's figures follow from the input."""
 
     size: Lookup

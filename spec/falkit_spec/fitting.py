@@ -137,7 +137,7 @@ def _of_file(field: str, fact: JSON, where: str) -> Iterable[str]:
 
 
 def _of_lookups(fact: Pricing | Video) -> Iterable[str]:
-    lookups = [value for value in vars(fact).values() if isinstance(value, Lookup)]
+    lookups = [value for value in fact if isinstance(value, Lookup)]
     return [name for one in lookups for name in (*one.reads, *one.measures)]
 
 

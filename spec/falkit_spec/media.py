@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field as made
+from dataclasses import dataclass, field as field_of
 from typing import Any, Literal, TypeAlias, get_args
 
 from falkit_spec.overlay import ARRAY, EVIDENCE, OBJECT, Shape, expect, having
@@ -70,7 +70,7 @@ class MediaInput:
     max_seconds: float | None = None
     timeout: float | None = None
     """Seconds in which the file has to be there; None where nothing says so."""
-    bounds: Mapping[str, float] = made(default_factory=dict[str, float])
+    bounds: Mapping[str, float] = field_of(default_factory=dict[str, float])
     """Of width and height (pixels), aspect ratio and frames per second: `min_width` and so on."""
     default: JSON = None
     """What the document itself gives; that isn't judged."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field as made, replace
+from typing import NamedTuple
 
 from falkit_spec.errors import BadOverlay
 from falkit_spec.media import (
@@ -61,7 +61,14 @@ class InputFiles:
         steps = iter(range(10_000))
         for wanted in self.fields:
             name = wanted.path[0]
-            if name is None or (name in defaults and full.get(name) == defaults[name]):
+            if name is None or (given := full.get(name)) is None:
+                continue
+            if name in defaults and given == defaults[name]:
+                continue
+            if len(wanted.path) == 1:
+                # As most are.
+                if isinstance(given, str) and given != wanted.default:
+                    yield wanted, (name,), given
                 continue
             for place, value in wanted.values(full, steps):
                 if value != wanted.default:
@@ -131,8 +138,10 @@ def files_of(schema: Object) -> dict[str, MediaInput]:
     return finder.found
 
 
-@dataclass(frozen=True)
-class _Above:
+_NO_LIMITS: Mapping[str, JSON] = {}
+
+
+class _Above(NamedTuple):
     """What stands above a schema: names, and limits that go for all below."""
 
     path: tuple[Step, ...]
@@ -140,7 +149,7 @@ class _Above:
     """The field, or that of the list that it is in."""
     owner: str = ""
     """The field with the object that has this one."""
-    limits: Mapping[str, JSON] = made(default_factory=dict[str, JSON])
+    limits: Mapping[str, JSON] = _NO_LIMITS
     ui: JSON = None
     or_file: bool = False
     """Whether an object with a URL may stand in the same place."""
@@ -168,7 +177,7 @@ class _Finder:
             said = one.get("x-fal")
             limits = {**limits, **said} if is_object(said) else limits
         or_file = any("url" in ordered(part) for part in parts)
-        within = replace(above, limits=limits, ui=ui, or_file=or_file)
+        within = above._replace(limits=limits, ui=ui, or_file=or_file)
         if any(part.get("type") == "string" for part in parts):
             self._text(schema, parts, within)
         for raw, part in zip(branches(schema) or [node], parts, strict=True):
@@ -177,13 +186,13 @@ class _Finder:
             elif is_object(part.get("properties")):
                 self.properties(part, above.path, f"{_shape(raw)}_{above.name}")
             elif is_object(part.get("additionalProperties")):
-                inner = replace(within, path=(*above.path, None))
+                inner = within._replace(path=(*above.path, None))
                 self.field(part["additionalProperties"], inner)
 
     def _items(self, schema: Object, above: _Above) -> None:
         listed = schema.get("prefixItems")
         for node in [schema.get("items"), *(listed if is_array(listed) else ())]:
-            self.field(node, replace(above, path=(*above.path, None)))
+            self.field(node, above._replace(path=(*above.path, None)))
 
     def _text(self, schema: Object, parts: list[Object], above: _Above) -> None:
         if any("enum" in one or "const" in one for one in (schema, *parts)):

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from falkit_spec.document import is_id
 from falkit_spec.errors import BadOverlay
@@ -33,13 +33,14 @@ from falkit_spec.types import JSON, Object, is_array, is_object
 STREAM, REALTIME = "stream", "realtime"
 WAYS = (STREAM, REALTIME)
 """Last segments by which an endpoint is called in another way."""
+EXECUTE = "workflows/execute"
+"""The endpoint that is sent a workflow's definition."""
 _MOST_NODES = 100
 # A whole text of this form stands for what the input or a node before has there.
 _REFERENCE = re.compile(r"\$([\w-]+)((?:\.[^.\s]+)*)")
 
 
-@dataclass(frozen=True)
-class Stream:
+class Stream(NamedTuple):
     """How a stream of events comes."""
 
     text: Literal["so_far", "new"] = "so_far"
@@ -60,8 +61,7 @@ class Stream:
         return cls(read.get("text", "so_far"), read.get("events"))
 
 
-@dataclass(frozen=True)
-class Realtime:
+class Realtime(NamedTuple):
     """How a model answers on a socket of its own."""
 
     timings: bool = False
@@ -86,8 +86,7 @@ class Realtime:
         return cls(read.get("timings", False), read.get("idle"), read.get("images", "content"))
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """A step of a workflow: a call of an endpoint."""
 
     id: str

@@ -11,7 +11,6 @@ X-Fal-Webhook-Request-Id is missing: the request is not fal's, or a proxy left i
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +25,7 @@ from falkit_client.webhooks.signature import (
     KeyRing,
     Now,
     Signed,
+    clock,
     jwks_url,
     read_jwks,
 )
@@ -56,7 +56,7 @@ def verify(
     keys: Keys | None = None,
     base_url: str | None = None,
     leeway: float = LEEWAY,
-    now: Now = time.time,
+    now: Now = clock,
 ) -> Delivery:
     """Return a delivery, once it is proven to be fal's (wire.md §5.2).
 
@@ -87,7 +87,7 @@ async def verify_async(
     keys: Keys | None = None,
     base_url: str | None = None,
     leeway: float = LEEWAY,
-    now: Now = time.time,
+    now: Now = clock,
 ) -> Delivery:
     """As `verify`, for asynchronous programs: fetching the keys leaves the event loop free."""
     signed = Signed.read(headers, body)

@@ -49,6 +49,14 @@ _FORMS = {
 Text = str | bytes
 
 
+def clock() -> float:
+    """Return the machine's time, Unix seconds: time.time as it is when this is called.
+
+    So that a test which replaces it moves the time of this module, too.
+    """
+    return time.time()
+
+
 @runtime_checkable
 class _Items(Protocol):
     # Werkzeug's headers have `items` without being a Mapping.
@@ -272,7 +280,7 @@ class KeyRing:
             WeakKeyDictionary()
         )
 
-    def check(self, signed: Signed, now: Now = time.time) -> None:
+    def check(self, signed: Signed, now: Now = clock) -> None:
         """Raise WrongSignature, or KeysUnavailable, unless one of the keys made the signature."""
         if self._settled(signed, now):
             return
@@ -283,7 +291,7 @@ class KeyRing:
                 self._keep(self._fetch(self.url), now)
         self._verify(signed)
 
-    async def check_async(self, signed: Signed, now: Now = time.time) -> None:
+    async def check_async(self, signed: Signed, now: Now = clock) -> None:
         """As `check`; fetching the keys leaves the event loop free."""
         if self._settled(signed, now):
             return

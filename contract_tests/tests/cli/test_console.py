@@ -70,7 +70,7 @@ def test_jobs_that_did_not_fail_have_no_line() -> None:
 
 
 def test_a_message_cannot_forge_a_line() -> None:
-    forged = replace(WRONG, message="a\n12:00:00 200 GET  \x1b[2Jx")
+    forged = WRONG._replace(message="a\n12:00:00 200 GET  \x1b[2Jx")
     assert job_failure(forged) == "duration: a 12:00:00 200 GET   [2Jx"
     assert len(log(replace(FAILED, error=forged, endpoint_id="a\nb"))) == 2
 
@@ -150,9 +150,7 @@ def test_falkits_own_errors_are_json_where_the_log_is(
     logger = logging.getLogger("falkit_mock")
     before = [*logger.handlers]
     try:
-        log_errors("text")
-        assert logger.handlers == before
-        log_errors("json")
+        log_errors()
         try:
             raise RuntimeError("no more\nfiles")
         except RuntimeError:

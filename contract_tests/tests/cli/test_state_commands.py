@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import signal
 import sys
+import tarfile
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -21,6 +25,7 @@ from serving import KEY, PROMPT, T2V
 from store.items import DONE, added, delivery, file, upload
 
 EXPORT = Path(__file__).parents[1] / "store" / "states" / "export-2.tar.gz"
+OLD_STATE = EXPORT.with_name("state-1.sqlite.gz")
 
 
 @pytest.fixture
@@ -52,6 +57,29 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_a_whole_state_is_told_of(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["state", "verify", str(state)])
     assert capsys.readouterr().out == f"{state}: a whole state, 2 jobs and 2 uploads\n"
+
+
+def test_what_is_verified_stays_as_it_is(tmp_path: Path) -> None:
+    """A state of an older version, with a blob of no upload beside it."""
+    path, blobs = tmp_path / "falkit.state", tmp_path / "falkit.state.uploads"
+    path.write_bytes(gzip.decompress(OLD_STATE.read_bytes()))
+    blobs.mkdir()
+    for name in ("a", "b", "stray"):
+        (blobs / name).write_bytes(b"123")
+    before = contents(tmp_path)
+    with pytest.raises(SystemExit):
+        # Its uploads are none that were ever sent.
+        main(["state", "verify", str(path)])
+    assert contents(tmp_path) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_a_mock_has_is_not_verified(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(DurableStore(state)):
+        assert "is in use by another mock" in refused(capsys, "state", "verify", str(state))
 
 
 def test_an_upload_that_is_not_what_was_sent_is_found(
@@ -222,3 +250,90 @@ def test_what_cannot_be_imported_or_exported_is_one_line(
     monkeypatch.chdir(state.parent)
     Path("bad.tar").write_text("bad")
     assert refused(capsys, "serve", "--port=0", "--quiet", *options).startswith(line)
+
+
+IDENTITY = b'{"seeds": [[0, 1]], "counts": {}}'
+FACTS = {
+    "not JSON": b"{",
+    "deep": b"[" * 100_000,
+    "another shape": b'{"now": 1, "running": 7}',
+    "no moment": b'{"now": "soon", "running": true}',
+    "nothing else": None,
+}
+
+
+@pytest.mark.parametrize("value", FACTS.values(), ids=FACTS)
+def test_facts_that_cannot_be_had_are_refused_and_stay(
+    state: Path, capsys: pytest.CaptureFixture[str], value: bytes | None
+) -> None:
+    with closing(DurableStore(state)) as store:
+        store.facts["clock"] = value or b'{"now": 1, "running": true}'
+        for name in ("tokens", "identity", "uploads", "parts") if value else ():
+            store.facts[name] = {"tokens": b'"00"', "identity": IDENTITY}.get(name, b"{}")
+    before = state.read_bytes()
+    for words in (["state", "verify"], ["state", "prune", "--keep", "1d"], ["serve", "--state"]):
+        assert "can't be" in refused(capsys, *words, str(state))
+        assert state.read_bytes() == before
+
+
+def test_a_damaged_file_of_another_mode_stays_as_it_is(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray(state.read_bytes())
+    # A rollback journal in place of WAL, and a free page that isn't there.
+    data[18:20], data[32:36] = b"\1\1", b"\0\2\xb9\0"
+    state.write_bytes(data)
+    assert "damaged" in refused(capsys, "state", "verify", str(state))
+    assert state.read_bytes() == data
+
+
+def changed(archive: bytes, act: Callable[[dict[str, bytes]], object]) -> bytes:
+    """Return an export with something done to its members."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        files = {one.name: tar.extractfile(one) for one in tar}
+        parts = {name: file.read() for name, file in files.items() if file is not None}
+    act(parts)
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, data in parts.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def no_store(parts: dict[str, bytes]) -> None:
+    meta = json.loads(parts["meta.json"])
+    parts["meta.json"] = json.dumps(meta | {"store": sha256(b"").hexdigest()}).encode()
+    parts["store.sqlite"] = b""
+
+
+def no_identity(parts: dict[str, bytes]) -> None:
+    meta = json.loads(parts["meta.json"])
+    del meta["identity"]
+    parts["meta.json"] = json.dumps(meta).encode()
+
+
+@pytest.mark.parametrize(
+    ("act", "why"), [(no_store, "store.sqlite is empty"), (no_identity, "'identity' is a required")]
+)
+def test_an_export_that_a_mock_would_refuse_is_found(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    act: Callable[[dict[str, bytes]], object],
+    why: str,
+) -> None:
+    path = tmp_path / "state.tar"
+    path.write_bytes(changed(gzip.decompress(EXPORT.read_bytes()), act))
+    assert why in refused(capsys, "state", "verify", str(path))
+
+
+def test_what_an_export_announces_is_not_allocated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "state.tar"
+    for name, kind in (("store.sqlite", tarfile.REGTYPE), ("x", tarfile.XHDTYPE)):
+        info = tarfile.TarInfo(name)
+        info.size, info.type = 2**62, kind
+        path.write_bytes(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+        assert "isn't an export of falkit: " in refused(capsys, "state", "verify", str(path))

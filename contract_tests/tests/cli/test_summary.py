@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from falkit import Settings
-from falkit_mock.app import MockApp, create_app
+from falkit_mock.app import MockApp
+from falkit_mock.assembly import create_app
 from falkit_mock.cli.summary import Summary
 from falkit_mock.core.events import (
     Delivery,

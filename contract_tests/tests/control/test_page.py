@@ -12,7 +12,8 @@ import pytest
 
 from falkit import Settings
 from falkit_mock.control import document
-from falkit_mock.control.routes import METHODS, ROOT
+from falkit_mock.control.routes import METHODS
+from falkit_mock.core.network import CONTROL
 from processes import FALKIT
 from serving import PATIENCE, Mock, WatchedClock, running
 
@@ -53,7 +54,7 @@ def run(script: str, mock: Mock, folder: Path, code: int = 0) -> str:
 
 def test_the_table_has_every_operation_in_the_documents_order() -> None:
     wanted = [
-        f"| `{method.upper()} {path.removeprefix(ROOT)}` | {item[method]['summary']} |"
+        f"| `{method.upper()} {path.removeprefix(CONTROL)}` | {item[method]['summary']} |"
         for path, item in document()["paths"].items()
         for method in METHODS
         if method in item
@@ -77,7 +78,7 @@ def test_an_example_runs(script: str, steered: Mock, tmp_path: Path) -> None:
 
 def test_the_clock_answers_with_the_fields_shown(steered: Mock) -> None:
     (shown,) = [json.loads(shown) for _, shown in EXAMPLES if '"events"' in shown]
-    reply = steered.http.post(f"{ROOT}/clock/advance", json={"seconds": 0})
+    reply = steered.http.post(f"{CONTROL}/clock/advance", json={"seconds": 0})
     assert reply.json().keys() == shown.keys()
 
 
@@ -101,5 +102,5 @@ def test_the_failures_shown_are_accepted(steered: Mock) -> None:
     assert len(bodies) == 2
     for body in bodies:
         request_id = steered.submit()["request_id"]
-        reply = steered.http.post(f"{ROOT}/jobs/{request_id}/fail", content=body)
+        reply = steered.http.post(f"{CONTROL}/jobs/{request_id}/fail", content=body)
         assert reply.status_code == 200, reply.text

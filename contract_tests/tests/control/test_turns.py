@@ -63,7 +63,7 @@ async def turns(app: MockApp, path: str) -> tuple[int, httpx.Response]:
 )
 def test_a_list_of_many_jobs_gives_others_their_turn(app: MockApp, path: str) -> None:
     few, _ = asyncio.run(turns(app, "/__falkit/health"))
-    app.service.ledger = None
+    app.service.hooks.ledger = None
     had, reply = asyncio.run(turns(app, path))
     assert reply.status_code == 200, reply.text
     assert had >= few + 3

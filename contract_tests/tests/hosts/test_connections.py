@@ -13,12 +13,11 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from falkit import Settings
 from falkit_mock.connections import ConnectionProtocol, Cycle
-from falkit_mock.hosts import RequestContext, unless_gone
+from falkit_mock.hosts import ClientDisconnect, RequestContext, unless_gone
 from falkit_mock.server import MockServer
 from serving import KEY, PATIENCE, PROMPT, T2V, Mock, Serve, WatchedClock, running
 

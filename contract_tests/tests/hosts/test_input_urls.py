@@ -7,7 +7,7 @@ import tracemalloc
 import httpx
 import pytest
 
-from falkit_mock.service.inputs import unreachable
+from falkit_mock.service.urls import unreachable
 from serving import I2V_FAST, PROMPT, RETAKE, Mock, Serve
 
 PRIVATE = [

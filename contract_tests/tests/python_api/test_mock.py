@@ -79,7 +79,7 @@ class TestLife:
         def fail(*args: object, **options: object) -> None:
             raise RuntimeError("no mock today")
 
-        monkeypatch.setattr("falkit_mock.app.create_app", fail)
+        monkeypatch.setattr("falkit_mock.assembly.create_app", fail)
         with pytest.raises(RuntimeError, match="no mock today"):
             falkit.Mock().start()
 

@@ -63,7 +63,7 @@ def test_every_program_of_the_page_is_run() -> None:
 def test_the_tables_name_what_there_is() -> None:
     assert set(table("name")) == set(falkit.__all__)
     assert table("setting") == [each.name for each in fields(falkit.Settings)]
-    members = {name for name in vars(falkit.Mock) if not name.startswith("_")}
+    members = {name for name in dir(falkit.Mock) if not name.startswith("_")}
     assert set(table("attribute")) == members - {"start", "stop"} | {"settings"}
     arguments = {*signature(falkit.Mock).parameters} - {"options"}
     assert set(table("argument")) == arguments

@@ -9,7 +9,7 @@ import pytest
 
 from falkit import Settings
 from falkit_fixtures.images import sample
-from falkit_mock.app import create_app
+from falkit_mock.assembly import create_app
 from falkit_spec import JSON, Catalog
 from own_documents import PAINT, answering, data_of, write
 from serving import running

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import sqlite3
 import tarfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from control.test_state import CLIENT, upload
 from falkit import Mock as PythonMock, Settings
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.settings import SettingsError
+from falkit_mock.store import journal
 from falkit_mock.store.durable import DurableStore
 from receiver import Receiver, Reply, receiving
 from serving import I2V_FAST, START, T2V, Mock, running
@@ -163,6 +165,28 @@ def test_an_outcome_that_was_not_decided_yet_is_decided_then(state: str) -> None
         assert (after.status_code, after.json()) == (before.status_code, before.json())
 
 
+def test_a_damaged_row_is_an_error_in_one_line(
+    state: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with kept(state) as mock:
+        bad, good = mock.submit(), mock.submit()
+        pass_time(mock, 60)
+    with closing(sqlite3.connect(state)) as db:
+        db.execute("UPDATE jobs SET options = '{' WHERE id = ?", (bad["request_id"],))
+        db.commit()
+    monkeypatch.setattr("falkit_mock.store.durable.READ", 0)
+    with kept(state) as mock:
+        assert mock.http.get(same(good["status_url"], mock)).status_code == 200
+        for url in (same(bad["status_url"], mock), "/__falkit/jobs"):
+            caplog.clear()
+            reply = mock.http.get(url)
+            assert (reply.status_code, reply.json()) == (500, {"detail": "Internal Server Error"})
+            assert "the state file has something in jobs" in reply.headers["x-falkit-hint"]
+            (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
+            assert line.exc_info is None
+            assert line.getMessage().startswith(f"state: {state} has something in jobs that can't")
+
+
 def test_a_direct_call_ends_with_its_mock(state: str) -> None:
     with kept(state) as mock:
         mock.submit()
@@ -176,7 +200,11 @@ def test_a_direct_call_ends_with_its_mock(state: str) -> None:
         assert (listed["status"], listed["status_code"]) == ("COMPLETED", 499)
 
 
-def test_a_full_disk_is_507_and_nothing_accepted_is_lost(state: str, receiver: Receiver) -> None:
+def test_a_full_disk_is_507_and_nothing_accepted_is_lost(
+    state: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is small may find room, which is no sign of more.
+    monkeypatch.setattr(journal, "_AGAIN", 600.0)
     with kept(state) as mock:
         store = mock.service.store
         assert isinstance(store, DurableStore)
@@ -199,6 +227,11 @@ def test_a_full_disk_is_507_and_nothing_accepted_is_lost(state: str, receiver: R
             else:
                 kept_ids.append(reply.json()["request_id"])
         assert refused == 3
+        reply = mock.http.get("/ready")
+        assert (reply.status_code, reply.json()["status"]) == (503, "not ready")
+        assert "can't be written" in reply.json()["reason"]
+        assert "falkit_store_failing 1\n" in mock.http.get("/metrics").text
+        assert mock.http.get("/health").status_code == 200
         listed = mock.http.get("/__falkit/jobs?limit=1000").json()["jobs"]
         assert [one["request_id"] for one in listed][::-1] == kept_ids
         rule = {"rule": f"generation_timeout endpoint={'a' * 1900}"}
@@ -206,7 +239,10 @@ def test_a_full_disk_is_507_and_nothing_accepted_is_lost(state: str, receiver: R
         assert codes == {201, 507} or codes == {507}
         assert mock.http.get("/__falkit/rules").status_code == 200
         room(1_000_000)
+        monkeypatch.setattr(journal, "_AGAIN", 0.0)
         kept_ids.append(mock.submit()["request_id"])
+        assert mock.http.get("/ready").json() == {"status": "ready"}
+        assert "falkit_store_failing 0\n" in mock.http.get("/metrics").text
     with kept(state) as mock:
         listed = mock.http.get("/__falkit/jobs?limit=1000").json()["jobs"]
         assert [one["request_id"] for one in listed][::-1] == kept_ids

@@ -279,6 +279,15 @@ def test_the_oldest_go_while_there_are_more_bytes_than_are_kept(timed: Serve) ->
     assert (codes[0], codes[-1]) == (404, 200)
 
 
+def test_many_old_jobs_go_a_hundred_at_a_time(timed: Serve) -> None:
+    mock = timed("instant", keep="2h", result_ttl="forever")
+    jobs = [mock.submit() for _ in range(250)]
+    mock.advance(3 * HOUR)
+    left = [mock.submit() and mock.service.store.count() for _ in range(4)]
+    assert left == [151, 52, 3, 4]
+    assert {mock.result(job).status_code for job in jobs} == {404}
+
+
 def test_a_job_that_has_not_ended_stays_whatever_is_kept(timed: Serve) -> None:
     mock = timed("0,10000", keep="1m,1KB")
     jobs = [mock.submit({"prompt": "x" * 2000}) for _ in range(3)]

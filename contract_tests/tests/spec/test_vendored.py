@@ -17,6 +17,7 @@ import pytest
 import falkit_spec
 from falkit_spec import JSON, Catalog, Document, Object
 from falkit_spec.origin import Origin, origin
+from falkit_spec.overlay import PARSED
 from falkit_spec.types import is_array, is_object
 
 REPO = Path(__file__).parents[3]
@@ -26,8 +27,8 @@ EVERY = list(Catalog.vendored())
 EXAMPLES = ("https://example.com/", "https://storage.googleapis.com/falserverless/")
 
 
-def script() -> ModuleType:
-    spec = spec_from_file_location("build_catalogue", REPO / "scripts" / "build_catalogue.py")
+def script(name: str) -> ModuleType:
+    spec = spec_from_file_location(name, REPO / "scripts" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
@@ -35,7 +36,7 @@ def script() -> ModuleType:
     return module
 
 
-build_catalogue = script()
+build_catalogue = script("build_catalogue")
 
 
 def test_no_document_has_changed() -> None:
@@ -204,3 +205,7 @@ def test_the_script_makes_the_documents_from_fals() -> None:
     by_hand = {path for path in ROOT.rglob("*.json") if "fal-ai/ltx-2/" in path.as_posix()}
     assert {*made} == {*ROOT.rglob("*.json")} - by_hand
     assert all(path.read_bytes() == raw for path, raw in made.items())
+
+
+def test_what_overlays_say_is_written_down_as_it_is_now() -> None:
+    assert script("build_overlays").build() == PARSED.read_bytes(), "run `make overlays`"

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from falkit_mock.core.jobs import Job
-from falkit_mock.store import BadCopy, all_pieces
+from falkit_mock.store import BadCopy, all_pieces, durable
 from falkit_mock.store.blobs import Piece
 from falkit_mock.store.durable import DurableStore
 from falkit_mock.store.sqlite import VERSION
+from falkit_mock.store.verifying import verify
 from processes import started
 from store.items import added, everything, fill
 
@@ -122,6 +123,38 @@ def test_a_file_that_is_no_state_is_refused_in_one_line_and_left_as_it_is(
     assert hashlib.sha256(state.read_bytes()).digest() == before
     with pytest.raises(BadCopy, match=why):
         DurableStore(state)
+
+
+def test_a_damaged_row_of_a_large_file_is_told_of_when_it_is_read(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(DurableStore(state)) as store:
+        store.facts["clock"] = b'{"now": 1000, "running": false}'
+    with closing(sqlite3.connect(state)) as db:
+        db.execute("UPDATE jobs SET starts = 'soon' WHERE id = 'job-1'")
+        db.commit()
+    monkeypatch.setattr(durable, "READ", 0)
+    with closing(DurableStore(state)) as store:
+        assert store.count() > 0
+        with pytest.raises(BadCopy, match="is damaged: jobs has 'soon' where it can't be"):
+            store.get("job-1")
+        assert store.input("job-1") == b'{"prompt": "a"}'
+    with pytest.raises(BadCopy, match=rf"^{state} is damaged: jobs has 'soon'"):
+        verify(state, lambda store: None)
+
+
+def test_the_pages_of_a_very_large_file_are_not_checked(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(durable, "READ", 0)
+    monkeypatch.setattr(durable, "CHECKED", 0)
+    checked: list[object] = []
+    monkeypatch.setattr(durable, "check_pages", checked.append)
+    with closing(DurableStore(state)):
+        assert checked == []
+    with pytest.raises(BadCopy, match="is not what was uploaded"):
+        verify(state, lambda store: None)
+    assert len(checked) == 1
 
 
 def _spoiled(data: bytes, dice: random.Random) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
+import io
 import json
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
@@ -11,10 +13,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 
 from receiver import Receiver
 from redis_servers import served_redis
-from serving import T2V
+from serving import I2V_FAST, T2V
 from several import OFTEN, Several, at_once, several
 
 _INITIATE = "/rest.fal.ai/storage/upload/initiate"
@@ -40,12 +43,18 @@ def instant(new_state: Callable[[], str]) -> Generator[Several]:
         yield mock
 
 
-@pytest.fixture
-def timed(new_state: Callable[[], str]) -> Generator[Several]:
-    """A mock of two workers whose jobs take 1 and 10 s of a clock that stands, one at a time."""
+@pytest.fixture(scope="module")
+def slow(new_state: Callable[[], str]) -> Generator[Several]:
     options = ("--timing", "1,10", "--runners", "1", "--concurrency", "0", "--clock", "manual")
     with several(new_state(), *options) as mock:
         yield mock
+
+
+@pytest.fixture
+def timed(slow: Several) -> Several:
+    """A mock of two workers whose jobs take 1 and 10 s of a clock that stands, one at a time."""
+    slow.control("POST", "/reset", {})
+    return slow
 
 
 def test_a_job_is_known_to_all_as_soon_as_it_is_answered(instant: Several) -> None:
@@ -272,3 +281,26 @@ def test_webhooks_of_all_workers_are_met_by_a_jump(timed: Several, receiver: Rec
     assert met["events"] >= OFTEN
     sent = [one.json["request_id"] for one in receiver.received]
     assert sent == [job["request_id"] for job in jobs], "each once, in order, before the reply"
+
+
+def test_each_look_moves_a_job_on_whichever_worker_is_asked(
+    new_state: Callable[[], str],
+) -> None:
+    with several(new_state(), "--timing", "polls") as mock:
+        for _ in range(OFTEN):
+            job = mock.submit()
+            seen = [mock.status(job)["status"] for _ in range(3)]
+            assert seen == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+            assert mock.ask("GET", job["response_url"]).status == 200
+
+
+def test_a_file_that_one_worker_looks_at_is_waited_for_by_all(instant: Several) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (1280, 720), "teal").save(picture, "PNG")
+    url = f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"
+    for _ in range(OFTEN):
+        asked = {"prompt": "a kite", "image_url": url}
+        job = instant.ask("POST", f"/queue.fal.run/{I2V_FAST}", asked).json
+        results = at_once(4, lambda: instant.ask("GET", job["response_url"]))  # noqa: B023
+        assert [one.status for one in results] == [200] * 4
+        assert len({one.body for one in results}) == 1

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import re
 import sys
 from collections.abc import Container
-from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -24,6 +24,7 @@ _COMMANDS = {
     "deliveries": "falkit_mock.cli.webhooks:deliveries",
     "reset": "falkit_mock.cli.control:reset",
     "state": "falkit_mock.cli.state:state",
+    "tenants": "falkit_mock.cli.tenants:tenants",
     "env": "falkit_mock.cli.gateway:env",
     "cert": "falkit_mock.cli.gateway:cert",
     "uninstall": "falkit_mock.cli.gateway:uninstall",
@@ -61,6 +62,9 @@ class _Commands(click.Group):
         if new := new_name(cmd_name, _COMMANDS):
             raise click.UsageError(f"{cmd_name!r} is now called {new!r}")
         if cmd_name not in _COMMANDS:
+            # Lazy: for mistakes alone.
+            from difflib import get_close_matches
+
             near = get_close_matches(cmd_name, [*_COMMANDS, *_RENAMED], n=1)
             meant = new_name(near[0], _COMMANDS) or near[0] if near else None
             fix = f"did you mean {meant}?" if meant else "`falkit --help` lists the commands"
@@ -83,6 +87,8 @@ def falkit() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; an error is one line on stderr and exit code 2."""
+    # What is imported stays; to look through it again and again is a tenth of a start.
+    gc.set_threshold(100_000)
     _open_streams()
     try:
         falkit.main(argv, prog_name="falkit", standalone_mode=False)

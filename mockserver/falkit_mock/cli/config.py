@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 from click.core import ParameterSource
 
 from falkit_mock.cli import new_name
-from falkit_mock.cli.seeding import Seed
 from falkit_mock.core.settings import is_url
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.rulebook import read_output, read_rules
@@ -22,6 +20,9 @@ from falkit_spec import JSON
 from falkit_spec.cli.project import ConfigError, beside, find_config, read_table, shown
 from falkit_spec.errors import near_misses
 from falkit_spec.types import is_array, is_object
+
+if TYPE_CHECKING:
+    from falkit_mock.cli.seeding import Seed
 
 _META = "falkit.config"
 _RULES = "write each as [[rules]] with fault = NAME"
@@ -37,8 +38,7 @@ _NOT_HERE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """What a file says."""
 
     path: Path
@@ -46,7 +46,7 @@ class Config:
     options: Mapping[str, Any]
     rules: tuple[Rule, ...]
     outputs: tuple[Rule, ...] = ()
-    seed: Seed = field(default_factory=lambda: Seed(""))
+    seed: Seed | None = None
 
     @property
     def shown(self) -> str:
@@ -58,6 +58,9 @@ def read_config(path: Path) -> Config:
     """Read a file; raise ConfigError."""
     table = read_table(path)
     rules: Any = table.pop("rules", [])
+    # Lazy: most mocks have no file.
+    from falkit_mock.cli.seeding import Seed
+
     seed = Seed.read(path, table.pop("uploads", []), table.pop("jobs", []))
     if not is_array(rules) or not all(is_object(each) or isinstance(each, str) for each in rules):
         raise ConfigError(f"{shown(path)}: rules: {_RULES}")
@@ -99,10 +102,10 @@ def config_of(ctx: click.Context) -> Config | None:
     return found
 
 
-def seed_of_config() -> Seed:
-    """Return what the file that was read puts into a mock."""
+def seed_of_config() -> Seed | None:
+    """Return what the file that was read puts into a mock, if one was."""
     config = config_of(click.get_current_context())
-    return Seed("") if config is None else config.seed
+    return None if config is None else config.seed
 
 
 def in_file(message: str) -> str:

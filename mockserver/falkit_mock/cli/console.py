@@ -45,13 +45,12 @@ def json_line(level: Level, facts: Mapping[str, JSON], now: float | None = None)
     return json.dumps({"time": at, "level": level, **facts})
 
 
-def log_errors(form: Format) -> None:
-    """Have falkit's own errors written to stderr in a format; Python itself writes text."""
-    if form == "json":
-        handler = logging.StreamHandler()
-        handler.setFormatter(_JsonFormatter())
-        for name in ("falkit_mock", "falkit_spec"):
-            logging.getLogger(name).addHandler(handler)
+def log_errors() -> None:
+    """Have falkit's own errors written to stderr in JSON; Python itself writes text."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonFormatter())
+    for name in ("falkit_mock", "falkit_spec"):
+        logging.getLogger(name).addHandler(handler)
 
 
 class _JsonFormatter(logging.Formatter):
@@ -181,7 +180,10 @@ class ConsoleLog:
         clock: Clock | None = None,
         *,
         failures_only: bool = False,
+        keys: bool = False,
     ) -> None:
+        # Whether lines say whose a request was.
+        self._keys = keys
         self._form = form
         self._file = file or sys.stderr
         self._clock = clock
@@ -255,6 +257,8 @@ class ConsoleLog:
         # A caller that hung up got no status.
         text = f"{_clock(time.time())} {status or '---'} {record.method:<4} {_target(record)}"
         text += f"  {ms:.1f} ms"
+        if self._keys and record.key:
+            text += f"  key {quote(record.key)}"
         if record.hint:
             new = self._recent.is_new(record.hint) or len(record.hint) <= _REMINDER
             text += f"{_INDENT}hint: {record.hint if new else record.hint[:_REMINDER] + _AGAIN}"

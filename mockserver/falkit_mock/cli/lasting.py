@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,11 +20,12 @@ if TYPE_CHECKING:
 
 STATE = click.Option(
     ["--state"],
-    type=click.Path(dir_okay=False),
+    type=click.Path(),
     metavar="FILE|redis://…",
     help="Keep everything in FILE, and uploads in FILE.uploads: jobs, files, rules, deliveries and "
-    "time are there again after a restart. Mocks on several machines share redis://HOST:PORT/DB "
-    "(pip install 'falkit[redis]').  [default: forget it at the end]",
+    "time are there again after a restart. With --tenants it is a folder, of a file for each. "
+    "Mocks on several machines share redis://HOST:PORT/DB (pip install 'falkit[redis]').  "
+    "[default: forget it at the end]",
 )
 WORKERS = click.Option(
     ["--workers"],
@@ -56,30 +56,34 @@ EXPORT = click.Option(
     metavar="[FILE]",
     help="Write the state to FILE at the end.  [without FILE: that of --import, which may be new]",
 )
+LASTING = (STATE, KEEP, IMPORT, EXPORT)
 
 
 def store_of(settings: Settings) -> Store | None:
-    """Return the store of a state file, None where nothing is kept; raise SettingsError."""
-    if settings.state is None:
+    """Return the store of a state file, None where nothing is kept; raise SettingsError.
+
+    Tenants have files of their own.
+    """
+    if settings.state is None or settings.tenants:
         return None
     # Lazy: it imports what a mock needs.
-    from falkit_mock.service.lasting import store_of
+    from falkit_mock.stores import store_of
 
-    return store_of(settings.state, settings.request_log)
+    return store_of(settings)
 
 
 def shared_store(settings: Settings, link: Link) -> Store:
     """Return a worker's store of a state that others have, too; raise SettingsError."""
     # Lazy, like the above.
     from falkit_mock.core.settings import SettingsError, is_url
-    from falkit_mock.service.lasting import store_of
     from falkit_mock.store import BadCopy
     from falkit_mock.store.shared import SharedStore
+    from falkit_mock.stores import store_of
 
     state = settings.state or ""
     if is_url(state):
         # As if each were alone on a machine.
-        return store_of(state, settings.request_log)
+        return store_of(settings)
     try:
         return SharedStore(state, link)
     except BadCopy as error:
@@ -118,6 +122,10 @@ class Carried:
     def attach(self, app: MockApp) -> None:
         """Have an application do it; raise a UsageError where it has a state of its own."""
         service = app.service
+        if service.settings.tenants and (self._source or self._target):
+            name = "import" if self._source else "export-on-exit"
+            fix = "--state keeps all tenants; `falkit state` takes --key for one"
+            raise click.UsageError(f"{name}: has no effect on tenants; {fix}")
         if self._source is not None:
             if service.store.count() or service.store.uploads.all():
                 fix = "leave out --import, or name a new state file"
@@ -164,6 +172,9 @@ def replacing(file: Path) -> Generator[IO[bytes]]:
     """
     part: Path | None = None
     try:
+        # Lazy: most mocks write nothing at their end.
+        import tempfile
+
         descriptor, made = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
         part = Path(made)
         with open(descriptor, "wb") as target:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from falkit_mock.cli.config import config_of, in_file, use_config
-from falkit_mock.cli.lasting import EXPORT, IMPORT, KEEP, STATE, WORKERS
+from falkit_mock.cli.lasting import LASTING, WORKERS
+from falkit_mock.cli.tenants import TENANTS
 from falkit_mock.core import count, iso
 from falkit_mock.core.network import GATEWAY_PORT, PORT
 from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
@@ -206,10 +207,8 @@ _MOCK = (
         help="Read rules and defaults of these options from FILE.  [default: the nearest "
         "falkit.toml, or pyproject.toml with tool.falkit]",
     ),
-    STATE,
-    KEEP,
-    IMPORT,
-    EXPORT,
+    *LASTING,
+    *TENANTS,
     DOCUMENTS,
     AS_OF,
     click.Option(

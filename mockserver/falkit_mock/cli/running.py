@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import unquote
 
 import click
 
@@ -40,6 +42,14 @@ _TOKEN = click.option(
     metavar="TOKEN",
     help="Its token, which one bound beyond this machine asks for.",
 )
+_KEY = click.option(
+    "--key",
+    "tenant",
+    envvar="FAL_KEY",
+    show_envvar=True,
+    metavar="ID",
+    help="Whose mock is meant, in one with --tenants.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,8 @@ class RunningMock:
 
     url: str
     token: str | None = None
+    # The id of the key whose mock is meant, where there are tenants.
+    key: str | None = None
 
     def get(self, path: str, query: Mapping[str, str | int | float] | None = None) -> Any:
         """Return the JSON at a path below /__falkit, such as "/jobs"."""
@@ -85,7 +97,9 @@ class RunningMock:
 
         headers = {"x-falkit-client": "falkit"}
         if self.token:
-            headers["authorization"] = f"Bearer {self.token}"
+            headers["x-falkit-token"] = self.token
+        if self.key:
+            headers["authorization"] = f"Key {self.key}"
         timeout = httpx.Timeout(None, connect=_PATIENCE)
         url = f"{self.url.rstrip('/')}/__falkit{path}"
         try:
@@ -95,6 +109,9 @@ class RunningMock:
             ):
                 if reply.status_code >= 400:
                     raise click.UsageError(_refusal(reply))
+                if tenant := reply.headers.get("x-falkit-tenant"):
+                    # Which of them FAL_KEY chose is easily forgotten.
+                    click.echo(f"falkit: of the key {unquote(tenant)}", err=True)
                 yield reply
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             words = _ERRNO.sub("", str(error).rstrip(".").lower())
@@ -112,16 +129,32 @@ json_option = click.option(
 
 
 def running_mock(command: _Command) -> _Command:
-    """Add --base-url and --control-token to a command, which gets them as `mock`."""
+    """Add --base-url, --control-token and --key to a command, which gets them as `mock`.
+
+    A command's own --key, which filters what is listed, chooses a tenant as well.
+    """
+    own = any(param.name == "key" for param in getattr(command, "__click_params__", ()))
 
     @functools.wraps(command)
-    def with_mock(*args: Any, base_url: str, control_token: str | None, **options: Any) -> Any:
+    def with_mock(
+        *args: Any,
+        base_url: str,
+        control_token: str | None,
+        tenant: str | None = None,
+        **options: Any,
+    ) -> Any:
+        if own:
+            tenant = os.environ.get("FAL_KEY")
+        # The mock need not know the secret.
+        key = (tenant or "").strip().partition(":")[0]
+        if not key.isascii() or not key.isprintable():
+            raise click.UsageError(f"key: {key!r} can't be a key; use ASCII without spaces")
         if not base_url.lower().startswith(("http://", "https://")):
             fix = f"give a URL such as http://127.0.0.1:{PORT}"
             raise click.UsageError(f"base-url: {base_url!r} doesn't begin with http://; {fix}")
-        return command(*args, mock=RunningMock(base_url, control_token), **options)
+        return command(*args, mock=RunningMock(base_url, control_token, key), **options)
 
-    return cast("_Command", _BASE(_TOKEN(with_mock)))
+    return cast("_Command", _BASE(_TOKEN(with_mock if own else _KEY(with_mock))))
 
 
 def _refusal(reply: httpx.Response) -> str:

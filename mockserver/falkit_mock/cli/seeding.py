@@ -96,10 +96,17 @@ class Seed:
         """Have an application made so at its start, unless it has a state, and at each reset."""
         if not self.uploads and not self.jobs:
             return
-        service = app.service
+        app.attend(lambda one, key: self._attach(one, url, key))
+
+    def _attach(self, app: MockApp, url: str, key: str | None) -> None:
+        service, api_keys = app.service, app.service.settings.api_keys
+        if key is None:
+            key = min(api_keys, default="falkit")
+        else:
+            key = next((one for one in api_keys if one.partition(":")[0] == key), key)
 
         async def play() -> None:
-            await self._play(app, url)
+            await self._play(app, url, key)
 
         async def play_first() -> None:
             if not service.store.count() and not service.store.uploads.all():
@@ -108,12 +115,11 @@ class Seed:
         service.hooks.opening.append(play_first)
         service.hooks.replayed.append(play)
 
-    async def _play(self, app: MockApp, url: str) -> None:
+    async def _play(self, app: MockApp, url: str, key: str) -> None:
         """Upload and submit, as a client of the mock at a URL does."""
         # Lazy: most mocks begin empty.
         import httpx
 
-        key = min(app.service.settings.api_keys, default="falkit")
         urls: dict[str, str] = {}
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import json
 import os
 import socket
 import sys
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from falkit_mock.cli.banner import announce
 from falkit_mock.cli.config import in_file, seed_of_config
-from falkit_mock.cli.gateway import one_line
 from falkit_mock.cli.lasting import Carried, seed_line, shared_store, store_of
 from falkit_mock.cli.options import (
     EPILOG,
@@ -30,8 +29,9 @@ from falkit_mock.cli.options import (
     refusing,
     settings_of,
 )
-from falkit_mock.core import count, reason
-from falkit_mock.core.network import GATEWAY_PORT, PORT, listen, reached
+from falkit_mock.core import reason
+from falkit_mock.core.network import PORT, listen, reached
+from falkit_mock.waiting import WaitingRoom
 from falkit_spec.sources import VARIABLE
 
 if TYPE_CHECKING:
@@ -45,10 +45,9 @@ if TYPE_CHECKING:
     from falkit_mock.gateway import Policy
     from falkit_mock.gateway.environment import Child
     from falkit_mock.gateway.gateway import Gateway
-    from falkit_mock.service.service import Service
     from falkit_mock.settings import Settings
     from falkit_mock.store.link import Link
-    from falkit_spec import JSON, Catalog
+    from falkit_spec import Catalog
 
 
 # Addresses of other machines, or of another family than this one has.
@@ -93,19 +92,25 @@ def serve(
         _check_workers(settings, {**chosen, "with_gateway": with_gateway})
     clock = clock_of(settings)
     note(config_line())
-    catalog = catalog_of(settings)
-    from falkit_mock.app import app_of
-    from falkit_mock.cli.console import ConsoleLog, log_errors
-    from falkit_mock.server import MockServer
-
     with ExitStack() as sockets:
         listener = sockets.enter_context(listening(host, port))
+        room = None
+        if workers == 1:
+            room = sockets.enter_context(WaitingRoom(listener))
+            room.why = "documents are being read"
+        catalog = catalog_of(settings)
+        from falkit_mock.assembly import app_of
+        from falkit_mock.server import MockServer
+
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
         made = _token_for(listener) if settings.control_token is None else None
         settings = settings.replace(control_token=settings.control_token or made)
         carried = Carried(chosen["source"], chosen["target"])
-        log_errors(log_format)
+        if log_format == "json":
+            from falkit_mock.cli.console import log_errors
+
+            log_errors()
         timing: str = chosen["timing"]
         facts = {"timing": timing, "workers": workers}
 
@@ -115,36 +120,44 @@ def serve(
             tell: Callable[[dict[str, Any]], None] = lambda facts: None,
         ) -> None:
             """Answer on a socket until the end; as one of several workers if there is a link."""
+            if room is not None:
+                room.why = "its state is being read"
             with refusing():
                 store = None if link is None else shared_store(settings, link)
-                app = app_of(settings, catalog, clock=clock, store=store)
-            first = link is None or link.number == 1
+                # Tenants have clocks of their own.
+                time = None if settings.tenants else clock
+                app = app_of(settings, catalog, clock=time, store=store)
+            first = link is None or (link.number == 1 and not link.again)
             if first:
                 carried.attach(app)
-            seed_of_config().attach(app, url)
+            if seed := seed_of_config():
+                seed.attach(app, url)
             service = app.service
             if first:
                 note(clock_line(service.clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
                 note(seed_line(service), "warning")
             if not quiet:
-                service.events.listeners.append(ConsoleLog(log_format, clock=service.clock))
+                from falkit_mock.cli.console import ConsoleLog
+
+                log = ConsoleLog(log_format, clock=service.clock, keys=settings.tenants)
+                app.events.listeners.append(log)
             if with_gateway:
                 gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
                 app.gateway = _gateway(gate, listener, egress)
-                app.gateway.egress.heard = service.events.emit
+                app.gateway.egress.heard = app.events.emit
 
             def answers() -> None:
                 if link is None:
-                    _announce(
+                    announce(
                         url, settings, catalog, facts, service.identity.seed, app.gateway, made
                     )
                 else:
                     link.watch_parent(server.stop)
                     tell({"seed": service.identity.seed})
 
-            server = MockServer(app, service, answers, app.gateway)
+            server = MockServer(app, service, answers, app.gateway, room)
             if reload:
-                sockets.enter_context(_reload(catalog, service))
+                sockets.enter_context(_reload(catalog, app))
             # What is there by now stays, and jobs stay too: looking through them again and again
             # is a tenth of a submit's time. Few at once, so that nobody waits for it.
             gc.freeze()
@@ -157,7 +170,7 @@ def serve(
             return
 
         def started(told: dict[str, Any]) -> None:
-            _announce(url, settings, catalog, facts, told["seed"], None, made)
+            announce(url, settings, catalog, facts, told["seed"], None, made)
 
         sys.exit(_several(settings, listener, workers, work, started))
 
@@ -189,12 +202,12 @@ def _several(
             other.close()
 
 
-def _reload(catalog: Catalog, service: Service) -> Reload:
+def _reload(catalog: Catalog, app: MockApp) -> Reload:
     from falkit_mock.cli.reload import Reload
     from falkit_mock.service.pins import Watch
 
     ctx = click.get_current_context()
-    pins = any(kept.rule.pin is not None for kept in service.rules.all())
+    pins = any(kept.rule.pin is not None for kept in app.service.rules.all())
     if not ctx.params["documents"] and not pins:
         fix = "give it folders or files with --documents or --output"
         raise click.UsageError(in_file(f"reload: there are no documents of yours to watch; {fix}"))
@@ -204,11 +217,22 @@ def _reload(catalog: Catalog, service: Service) -> Reload:
         with ctx.scope(cleanup=False):
             note(line, level, always=level == "warning")
 
-    return Reload(catalog, say, outputs=Watch(service.rules, service.pins).check)
+    watches: list[Watch] = []
+    app.attend(lambda one, key: watches.append(Watch(one.service.rules, one.service.pins)))
+
+    def outputs() -> tuple[list[str], list[str]]:
+        # What all tenants have is said once.
+        found = [watch.check() for watch in [*watches]]
+        changes = dict.fromkeys(line for lines, _ in found for line in lines)
+        problems = dict.fromkeys(line for _, lines in found for line in lines)
+        return [*changes], [*problems]
+
+    return Reload(catalog, say, outputs=outputs)
 
 
 def _gateway(gate: socket.socket, mock: socket.socket, egress: Policy) -> Gateway:
     # Lazy: most mocks that serve have none.
+    from falkit_mock.cli.gateway import one_line
     from falkit_mock.gateway import Egress
     from falkit_mock.gateway.gateway import Gateway
 
@@ -221,55 +245,6 @@ def _token_for(listener: socket.socket) -> str | None:
     if ip_address(listener.getsockname()[0]).is_loopback:
         return None
     return token_urlsafe(24)
-
-
-def _announce(
-    url: str,
-    settings: Settings,
-    catalog: Catalog,
-    facts: dict[str, Any],
-    seed: int,
-    gateway: Gateway | None,
-    made_token: str | None,
-) -> None:
-    """Say that requests are answered: to programs on stdout, to people on stderr."""
-    timing, workers = facts["timing"], facts["workers"]
-    ready: dict[str, JSON] = {
-        "url": url,
-        "fal_run": f"{url}/fal.run",
-        "queue": f"{url}/queue.fal.run",
-        "control": f"{url}/__falkit",
-        "seed": seed,
-        "pid": os.getpid(),
-    }
-    more = ""
-    if gateway is not None:
-        ready |= {"gateway": gateway.url, "ca": str(gateway.authority.certificate)}
-        port = gateway.url.rpartition(":")[2]
-        option = "" if port == str(GATEWAY_PORT) else f" --gateway-port {port}"
-        more = f'\n    for unmodified programs     eval "$(falkit env{option})"'
-    # A log may be kept where a token should not be.
-    token = {} if made_token is None else {"control_token": made_token}
-    if made_token is not None:
-        more += f"\n    token of the control API    {made_token}"
-    print(json.dumps(ready | token), flush=True)
-    number = len(settings.faults) + len(settings.outputs)
-    rules = f", {count(number, 'rule')}" if number else ""
-    date = f", as of {settings.as_of}" if settings.as_of else ""
-    own = f", {count(len(catalog.own), 'document')} of yours" if catalog.own else ""
-    processes = f", {workers} workers" if workers > 1 else ""
-    title = f"falkit stands in for fal.ai at {url}"
-    banner = f"""
-  {title}
-  (timing {timing}, seed {seed}{date}{own}{rules}{processes})
-
-    in place of https://        {url}/queue.fal.run/…
-    proxyUrl of @fal-ai/client  {url}/api/fal/proxy
-    receivers of webhooks       FALKIT_BASE_URL={url}{more}
-    stop                        Ctrl-C
-"""
-    as_json = click.get_current_context().params["log_format"] == "json"
-    note(title if as_json else banner, facts={"timing": timing, **ready})
 
 
 def listening(host: str, port: int, option: str = "port") -> socket.socket:
@@ -319,6 +294,7 @@ def run(
     clock = clock_of(settings)
     note(config_line())
     catalog = catalog_of(settings)
+    from falkit_mock.cli.gateway import one_line
     from falkit_mock.gateway.environment import KEY, TOKEN, Child, variables
     from falkit_mock.mock import ServerThread
 
@@ -344,11 +320,12 @@ def run(
             from falkit_mock.cli.summary import Summary
 
             carried.attach(app)
-            seed.attach(app, url)
+            if seed is not None:
+                seed.attach(app, url)
             with ctx.scope(cleanup=False):
                 note(seed_line(app.service), "warning")
-            listeners = app.service.events.listeners
-            summaries.append(Summary(app.service, app.catalog, gateway))
+            listeners = app.events.listeners
+            summaries.append(Summary(app.service, app.catalog, gateway, app.services))
             listeners.append(summaries[0])
             if not quiet:
                 listeners.append(ConsoleLog(clock=app.service.clock, failures_only=not verbose))
@@ -359,7 +336,7 @@ def run(
                 mock,
                 gateway,
                 listen_to,
-                clock=clock,
+                clock=None if settings.tenants else clock,
                 catalog=catalog,
                 store=store_of(settings),
             )

@@ -16,11 +16,14 @@ from falkit_mock.core import count, reason
 from falkit_mock.core.settings import Keep, SettingsError, is_url
 
 if TYPE_CHECKING:
+    from falkit_mock.service.service import Service
     from falkit_mock.store import Store
     from falkit_mock.store.durable import DurableStore
     from falkit_mock.store.redis.store import RedisStore
 
 _STEP = 1 << 20
+# How often what was forgotten is committed: each time it has to reach the disk.
+_COMMIT = 50
 # With what an sqlite database begins.
 _DATABASE = b"SQLite format 3\0"
 
@@ -86,6 +89,7 @@ def _file_error(file: Path, done: str, error: OSError, fix: str) -> click.UsageE
 def verify(file: str) -> None:
     """Read all of a state file, an export or a state in Redis, and check it to the last byte.
 
+    Neither is changed.
     The exit code is 2, and one line says why, where something is wrong.
     """
     if is_url(file):
@@ -105,9 +109,16 @@ def _verify_file(file: Path) -> None:
     if not database:
         click.echo(f"{file}: a whole export, {_exported(file)}")
         return
-    with _opened(file) as store:
-        store.check_blobs()
-        click.echo(f"{file}: a whole state, {_contents(store)}")
+    # Lazy: it imports sqlite.
+    from falkit_mock.service.lasting import facts_in
+    from falkit_mock.store import BadCopy
+    from falkit_mock.store.verifying import verify as read
+
+    try:
+        jobs, uploads = read(file, facts_in)
+    except BadCopy as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(f"{file}: a whole state, {count(jobs, 'job')} and {count(uploads, 'upload')}")
 
 
 @state.command(params=[KEEP])
@@ -125,11 +136,13 @@ def prune(file: str, keep: str) -> None:
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     # Lazy, like what is below.
-    from falkit_mock.store.keeping import forget, now_in
+    from falkit_mock.service.lasting import facts_in
+    from falkit_mock.store.keeping import forgetting, now_in
 
     if is_url(file):
         with _opened_url(file) as shared:
-            forget(shared, limits, now_in(shared.facts))
+            for _ in forgetting(shared, limits, now_in(shared.facts)):
+                pass
             click.echo(f"{shared.path}: {_contents(shared)}")
         return
     path = Path(file)
@@ -137,7 +150,14 @@ def prune(file: str, keep: str) -> None:
         raise click.UsageError(f"{file}: there is no such file; name a state file")
     with _opened(path) as store:
         before = path.stat().st_size
-        forget(store, limits, now_in(store.facts))
+        facts_in(store)
+        assert store.journal is not None, "it has one"
+        store.journal.hold()
+        for step, _ in enumerate(forgetting(store, limits, now_in(store.facts))):
+            if step % _COMMIT == 0:
+                store.journal.release()
+                store.journal.hold()
+        store.journal.release()
         store.shrink()
         left = _contents(store)
     click.echo(f"{file}: {left}; {before:,} bytes are {path.stat().st_size:,} now")
@@ -174,15 +194,27 @@ def _contents(store: Store) -> str:
     return f"{count(jobs, 'job')} and {count(uploads, 'upload')}"
 
 
+def _service() -> Service:
+    """Return a service that knows which facts can be taken."""
+    from falkit_mock.core.clock import SimulatedClock
+    from falkit_mock.service.service import Service
+    from falkit_mock.settings import Settings
+    from falkit_mock.store import Store
+
+    return Service(Settings(), SimulatedClock(), Store())
+
+
 def _exported(file: Path) -> str:
     # Lazy, like the above.
+    from falkit_mock.service.facts import BadFacts, check_facts
     from falkit_mock.service.state import BadArchive, copied_from
     from falkit_mock.store.blobs import Blobs
 
     with closing(Blobs()) as blobs:
         try:
-            _, copy = copied_from(file, blobs)
-        except BadArchive as error:
+            meta, copy = copied_from(file, blobs)
+            check_facts(_service(), meta)
+        except (BadArchive, BadFacts) as error:
             raise click.UsageError(f"{file}: {error}") from None
         jobs, uploads = copy.count(), len(copy.uploads.all())
         return f"{count(jobs, 'job')} and {count(uploads, 'upload')}"

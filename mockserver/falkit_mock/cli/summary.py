@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import AsyncGenerator, Callable
 from decimal import Decimal
 from textwrap import wrap
 from urllib.parse import quote
@@ -20,9 +21,10 @@ from falkit_mock.core.events import (
 )
 from falkit_mock.core.network import MEDIA, QUEUE, ROLES, RUN
 from falkit_mock.faults.catalogue import FAULTS
+from falkit_mock.faults.rulebook import RuleState
 from falkit_mock.gateway.gateway import EarlyEnd, Gateway
 from falkit_mock.outputs import kind_of_output
-from falkit_mock.service.billing import charge, entries
+from falkit_mock.service.billing import Entry, charge, entries
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog
 
@@ -59,8 +61,16 @@ _UNREAD = {
 class Summary:
     """Counts what happens in a mock and its gateway; a listener."""
 
-    def __init__(self, service: Service, catalog: Catalog, gateway: Gateway | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        catalog: Catalog,
+        gateway: Gateway | None = None,
+        services: Callable[[], list[Service]] | None = None,
+    ) -> None:
         self._service = service
+        # Those that have jobs, as they are at the end.
+        self._services = services or (lambda: [service])
         self._catalog = catalog
         self._gateway = gateway
         # Those that are for one of fal's hosts.
@@ -187,7 +197,7 @@ class Summary:
         ended: Counter[str] = Counter()
         jobs = unpriced = 0
         dollars = refused = Decimal(0)
-        async for entry in entries(self._service, self._catalog):
+        async for entry in self._entries():
             jobs += 1
             # None of an endpoint without a known price, or with its input deleted.
             paid = charge(entry, self._catalog)
@@ -207,6 +217,11 @@ class Summary:
         kinds = {kind: ended[kind] for kind in ("done", "failed", "cancelled")}
         return [_counted(jobs, "job", kinds, ": "), f"would have cost {price}"]
 
+    async def _entries(self) -> AsyncGenerator[Entry]:
+        for service in self._services():
+            async for entry in entries(service, self._catalog):
+                yield entry
+
     def _failed_job_lines(self) -> list[str]:
         lines: list[str] = []
         for (what, why), times in self._failed_jobs.most_common():
@@ -216,20 +231,23 @@ class Summary:
 
     def _undone(self) -> list[str]:
         """Return what is left to do: jobs that have not ended, webhooks not taken."""
-        service = self._service
-        now = service.clock.now()
-        open_jobs = {job.id for job in service.store.open(now)}
         undelivered: Counter[str] = Counter()
-        unsent = 0
-        for pending in service.webhooks.pending():
-            if pending.request_id in open_jobs:
-                unsent += 1
-                continue
-            why = self._retried.get(pending.request_id, "nobody had answered yet")
-            undelivered[f"{shown_url(pending.target.url)}: {why}"] += 1
+        open_jobs: set[str] = set()
+        unsent, time_stands = 0, False
+        for service in self._services():
+            now = service.clock.now()
+            left = {job.id for job in service.store.open(now)}
+            open_jobs |= left
+            time_stands = time_stands or (bool(left) and is_paused(service.clock))
+            for pending in service.webhooks.pending():
+                if pending.request_id in left:
+                    unsent += 1
+                    continue
+                why = self._retried.get(pending.request_id, "nobody had answered yet")
+                undelivered[f"{shown_url(pending.target.url)}: {why}"] += 1
         lines: list[str] = []
         if open_jobs:
-            paused = ", as time is paused" if is_paused(service.clock) else ""
+            paused = ", as time is paused" if time_stands else ""
             not_sent = f"; {count(unsent, 'webhook')} not sent" if unsent else ""
             lines.append(f"  {count(len(open_jobs), 'job')} not done at the end{paused}{not_sent}")
         lines += _grouped("  webhook refused:", self._refused)
@@ -238,14 +256,22 @@ class Summary:
         return lines + _grouped("  webhook not taken:", undelivered)
 
     def _idle_rules(self) -> list[str]:
-        rules = self._service.rules
+        # Those of the settings are each tenant's.
+        found: dict[tuple[str, str], list[RuleState]] = {}
+        used: set[tuple[str, str]] = set()
+        for service in self._services():
+            for kept in service.rules.all():
+                known = kept.id, kept.rule.text()
+                found.setdefault(known, []).append(kept)
+                if kept.id in service.rules.used:
+                    used.add(known)
         lines: list[str] = []
-        for kept in rules.all():
-            if kept.id not in rules.used:
-                times = count(kept.matched, "time")
-                matched = f", though it matched {times}" if kept.matched else ""
-                option = "--fault " if kept.rule.pin is None else ""
-                lines.append(f"  never applied: {option}'{kept.rule.text()}'{matched}")
+        for (id, text), states in found.items():
+            if (id, text) not in used:
+                matched = sum(kept.matched for kept in states)
+                though = f", though it matched {count(matched, 'time')}" if matched else ""
+                option = "--fault " if states[0].rule.pin is None else ""
+                lines.append(f"  never applied: {option}'{text}'{though}")
         return lines
 
 

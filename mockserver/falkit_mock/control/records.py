@@ -13,7 +13,8 @@ from falkit_mock.core import dumps
 from falkit_mock.core.events import EventLog, RequestLog, RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_mock.hosts import unless_gone
-from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply, Stream
+from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
+from falkit_mock.hosts.stream_reply import Stream
 from falkit_mock.service.ledger import Kind, ledger_of
 from falkit_mock.service.service import Service
 from falkit_mock.store.sharing import turn
@@ -131,20 +132,25 @@ class EventControl:
 
     async def _events(self, since: int, kind: str | None) -> AsyncGenerator[bytes]:
         """Yield the events after a number as they come, until the mock ends."""
-        yield b": falkit\n\n"
-        while not self._closed:
-            waiter = self._log.notifier.waiter()
-            for number, event in self._log.after(since):
-                if number > since + 1:
-                    yield _frame(number - 1, "gap", {"missing": number - 1 - since})
-                since = number
-                if kind in (None, event.kind):
-                    yield _frame(number, event.kind, event.to_json())
-            try:
-                async with asyncio.timeout(KEEP_ALIVE):
-                    await waiter.wait()
-            except TimeoutError:
-                yield b": keep-alive\n\n"
+        behind, me = self._service.events.behind, object()
+        behind[me] = lambda: self._log.last - since
+        try:
+            yield b": falkit\n\n"
+            while not self._closed:
+                waiter = self._log.notifier.waiter()
+                for number, event in self._log.after(since):
+                    if number > since + 1:
+                        yield _frame(number - 1, "gap", {"missing": number - 1 - since})
+                    since = number
+                    if kind in (None, event.kind):
+                        yield _frame(number, event.kind, event.to_json())
+                try:
+                    async with asyncio.timeout(KEEP_ALIVE):
+                        await waiter.wait()
+                except TimeoutError:
+                    yield b": keep-alive\n\n"
+        finally:
+            del behind[me]
 
     def _close(self) -> None:
         self._closed = True

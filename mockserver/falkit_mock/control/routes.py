@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import cache
 from hmac import compare_digest
 from ipaddress import ip_address
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect as StarletteDisconnect, Request
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -31,9 +31,10 @@ from falkit_mock.control.jobs import job_operations
 from falkit_mock.control.records import record_operations
 from falkit_mock.control.state import rule_operations, state_operations
 from falkit_mock.control.webhooks import webhook_operations
-from falkit_mock.core import dumps
+from falkit_mock.core import dumps, version
 from falkit_mock.core.events import EventLog, RequestLog
-from falkit_mock.core.network import host_name, is_fal, is_this_machine
+from falkit_mock.core.network import CONTROL, host_name, is_this_machine
+from falkit_mock.hosts import ClientDisconnect
 from falkit_mock.hosts.replies import AnyReply, Reply, raw_reply
 from falkit_mock.service.service import Service
 from falkit_mock.store.sharing import turn
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from falkit_mock.gateway.gateway import Gateway
 
 METHODS = ("get", "put", "post", "delete", "patch")
-ROOT = "/__falkit"
 
 
 def operations() -> list[JSON]:
@@ -62,7 +62,7 @@ class ControlRouter:
     The routes are those of the document, which is read for the first request.
     """
 
-    def __init__(self, operations: Mapping[str, Operation], limit: int) -> None:
+    def __init__(self, operations: dict[str, Operation], limit: int) -> None:
         # By the document's operationId.
         self.operations = operations
         self._limit = limit
@@ -79,14 +79,14 @@ class ControlRouter:
         for path, item in paths.items():
             yield self._route(path, item)
         # The index is there without its slash, too.
-        yield self._route(ROOT, paths[f"{ROOT}/"])
+        yield self._route(CONTROL, paths[f"{CONTROL}/"])
         for old, new in renamed.items():
             yield Route(old, _moved(old, new), methods=[method.upper() for method in METHODS])
 
     def _route(self, path: str, item: Mapping[str, Any]) -> Route:
         found = {
             method.upper(): (
-                Signature(method, item, limit=self._limit),
+                _signature(method, path, self._limit),
                 self.operations[item[method]["operationId"]],
             )
             for method in METHODS
@@ -98,6 +98,13 @@ class ControlRouter:
             return await operation(await signature.read(request))
 
         return Route(path, dispatch, methods=[*found])
+
+
+@cache
+def _signature(method: str, path: str, limit: int) -> Signature:
+    # One for all mocks of this process.
+    paths = document()["paths"]
+    return Signature(method, paths.get(path) or paths[f"{path}/"], limit=limit)
 
 
 def _moved(old: str, new: str) -> Callable[[Request], Awaitable[AnyReply]]:
@@ -145,14 +152,6 @@ def _in_turn(service: Service, operation: Operation) -> Operation:
     return taken
 
 
-def is_control(path: str, headers: Mapping[bytes, bytes]) -> bool:
-    """Tell whether a request is for the control API, and not for a host of fal's."""
-    if path != ROOT and not path.startswith(f"{ROOT}/"):
-        return False
-    host = headers.get(b"host", b"").decode("latin-1").partition(":")[0]
-    return b"x-fal-target-url" not in headers and not is_fal(host)
-
-
 def mock_operations(
     service: Service, gateway: Callable[[], Gateway | None]
 ) -> dict[str, Operation]:
@@ -182,7 +181,16 @@ def mock_operations(
             return answer(service, {"detail": "This mock was started without --gateway"}, 404)
         return answer(service, _gateway(found))
 
-    return {"index": index, "document": described, "health": health, "gateway": beside}
+    async def tenants(call: Call) -> Reply:
+        return answer(service, {"detail": "This mock was started without --tenants"}, 404)
+
+    return {
+        "index": index,
+        "document": described,
+        "health": health,
+        "gateway": beside,
+        "tenants": tenants,
+    }
 
 
 def _gateway(gateway: Gateway) -> dict[str, JSON]:
@@ -194,17 +202,8 @@ def _gateway(gateway: Gateway) -> dict[str, JSON]:
             {"host": host, "how": how, "times": times}
             for (host, how), times in gateway.early_ends.items()
         ],
-        "attempts": [asdict(attempt) for attempt in gateway.egress.attempts],
+        "attempts": [attempt._asdict() for attempt in gateway.egress.attempts],
     }
-
-
-@cache
-def version() -> str:
-    """Return falkit's version."""
-    # Lazy: it reads the disk.
-    from importlib.metadata import version as installed
-
-    return installed("falkit")
 
 
 # Secrets are only counted; rules have operations of their own.
@@ -242,15 +241,19 @@ class Guard:
         self._app = app
         self._token = token
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def check(self, scope: Scope) -> None:
+        """Raise the refusal of whoever isn't let in."""
         headers = Headers(scope=scope)
         if self._token is not None:
             _check_token(headers, self._token)
         else:
             _check_machine(scope, headers)
             _check_page(scope, headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.check(scope)
         # A caller that hangs up while it waits gets no answer.
-        with contextlib.suppress(ClientDisconnect):
+        with contextlib.suppress(ClientDisconnect, StarletteDisconnect):
             await self._app(scope, receive, send)
 
 

@@ -22,7 +22,8 @@ from falkit_mock.core.settings import LAST_MOMENT
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rulebook import RuleState
-from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply, Stream
+from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
+from falkit_mock.hosts.stream_reply import Stream
 from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import Blobs, Piece
 from falkit_mock.store.sharing import turn

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, cast
 
 import orjson
@@ -204,3 +205,12 @@ def header_text(text: str) -> str:
     """Return a hint as a header can carry it: one line of printable ASCII, not too long."""
     plain = printable(text.replace("…", "...").encode("ascii", "replace").decode())
     return plain if len(plain) <= HINT_LENGTH else f"{plain[: HINT_LENGTH - 3]}..."
+
+
+@cache
+def version() -> str:
+    """Return falkit's version."""
+    # Lazy: it reads the disk.
+    from importlib.metadata import version as installed
+
+    return installed("falkit")

@@ -76,6 +76,33 @@ def length(value: Any) -> float:
         return math.nan
 
 
+def seed(value: Any) -> Any:
+    """Take a whole number, or None."""
+    whole = value is None or is_whole(value)
+    return checked(value, whole, "isn't a whole number; give one such as 7")
+
+
+def result_ttl(value: Any) -> float | None:
+    """Take how long a result can be fetched, seconds; None for as long as at fal."""
+    if value is None or value == "fal":
+        return None
+    if value == "forever":
+        return math.inf
+    found = length(value)
+    fix = "give fal, forever, seconds above 0, or a length such as 2h"
+    checked(value, found > 0, f"isn't a time to fetch a result in; {fix}")
+    return found
+
+
+def token(value: Any) -> Any:
+    """Take a secret, which isn't shown, or None."""
+    if value == "":
+        raise ValueError("is empty; give a token, or None for none")
+    if value is not None and not fits_header(text(value)):
+        raise ValueError("a header can't hold it; use ASCII without spaces")
+    return value
+
+
 def texts(value: Any) -> tuple[str, ...]:
     """Take a list of texts that aren't empty."""
     checked(value, not isinstance(value, str), f"is a string; give a list such as [{value!r}]")

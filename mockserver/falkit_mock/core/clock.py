@@ -28,19 +28,20 @@ class Notifier:
     """Wakes every waiter at each ring; a waiter takes its event before it looks."""
 
     def __init__(self) -> None:
-        self._event: asyncio.Event | None = None
+        # The event that the next ring sets; None while nobody has taken one.
+        self.waited_for: asyncio.Event | None = None
 
     def waiter(self) -> asyncio.Event:
         """Return the event that the next ring sets."""
-        if self._event is None:
-            self._event = asyncio.Event()
-        return self._event
+        if self.waited_for is None:
+            self.waited_for = asyncio.Event()
+        return self.waited_for
 
     def ring(self) -> None:
         """Wake all who took their event before now."""
-        if self._event is not None:
-            self._event.set()
-            self._event = None
+        if self.waited_for is not None:
+            self.waited_for.set()
+            self.waited_for = None
 
 
 class Timer:
@@ -163,6 +164,11 @@ class SimulatedClock:
         if self._timers and self._timers[0][0] <= now:
             self._call_due()
         return timer
+
+    @property
+    def timers(self) -> int:
+        """How many moments are waited for, some that were cancelled among them."""
+        return len(self._timers)
 
     async def sleep_until(self, moment: float) -> None:
         if moment > self.now():

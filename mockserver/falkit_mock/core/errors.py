@@ -331,6 +331,24 @@ def too_much_kept(limit: int) -> WireError:
     return WireError(detail, status_code=507, hint=hint)
 
 
+def quota_used_up(used: str) -> WireError:
+    """Return the refusal of what is more than a tenant may keep: as fal's of an account without
+    balance, which no client sends again (wire.md §2).
+    """
+    error = account_locked("exhausted_balance")
+    error.hint = (
+        f"falkit's own limit: this key has {used}; --quota changes it, `falkit reset --key ID` and "
+        "--keep free it"
+    )
+    return error
+
+
+def too_many_tenants(most: int) -> WireError:
+    """Return the refusal of one more key than there may be."""
+    hint = f"there are {most} keys with a mock of their own already; --max-tenants changes it"
+    return WireError({"detail": "This mock has as many keys as it may"}, status_code=507, hint=hint)
+
+
 def api_error(code: int, error_type: str, message: str, hint: str | None = None) -> WireError:
     """Return a refusal of the Platform API (wire.md §10)."""
     body: dict[str, JSON] = {"error": {"type": error_type, "message": message}}

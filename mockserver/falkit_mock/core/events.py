@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Literal, TypeAlias, get_args
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 from falkit_mock.core import masked
 from falkit_mock.core.clock import Notifier
@@ -164,8 +164,7 @@ class RequestAnswered:
         return self.record.as_json()
 
 
-@dataclass(frozen=True, slots=True)
-class JobError:
+class JobError(NamedTuple):
     """Why a job failed: `field` is empty where no field of the input is to blame."""
 
     status_code: int
@@ -200,7 +199,7 @@ class JobChanged:
         }
         if self.change == "ended":
             body["cancelled"] = self.cancelled
-            body["error"] = None if self.error is None else asdict(self.error)
+            body["error"] = None if self.error is None else self.error._asdict()
         return body
 
 
@@ -229,8 +228,7 @@ class DeliveryAttempted:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class HostContacted:
+class HostContacted(NamedTuple):
     """A program called a host that is neither fal's nor this machine, and was let out or not."""
 
     host: str
@@ -277,12 +275,14 @@ class Events:
 
     def __init__(self) -> None:
         self.listeners: list[Listener] = []
+        # How many events each follower of a log has still to read, by what stands for it.
+        self.behind: dict[object, Callable[[], int]] = {}
         # Those that hear of a kind of event, and of how many listeners they were chosen.
         self._of: dict[type, list[Listener]] = {}
         self._chosen = 0
 
-    def emit(self, event: Event) -> None:
-        """Tell every listener; one must neither wait nor raise."""
+    def emit(self, event: Event, *more: Event) -> None:
+        """Tell every listener, also of more events of the kind; one must neither wait nor raise."""
         if self._chosen != len(self.listeners):
             self._of.clear()
             self._chosen = len(self.listeners)
@@ -294,6 +294,9 @@ class Events:
             ]
         for listener in listeners:
             listener(event)
+        for event in more:
+            for listener in listeners:
+                listener(event)
 
 
 class RequestLog:
@@ -312,11 +315,12 @@ class RequestLog:
 
     def __call__(self, event: Event) -> None:
         """Keep a request that arrives; it is filled in when it is answered."""
-        if isinstance(event, RequestArrived):
+        if type(event) is RequestArrived:
             self.last += 1
             event.record.number = self.last
             self._records.append(event.record)
-        self.notifier.ring()
+        if self.notifier.waited_for:
+            self.notifier.ring()
 
     def __iter__(self) -> Iterator[RequestRecord]:
         return iter(self._records)
@@ -356,12 +360,13 @@ class EventLog:
 
     def __call__(self, event: Event) -> None:
         if not isinstance(event, JobChanged):
-            if isinstance(event, RequestArrived):
+            if isinstance(event, RequestAnswered):
+                # Requests for the control API are those of the followers themselves.
+                if not event.record.fal:
+                    return
+            elif isinstance(event, RequestArrived):
                 return
-            # Requests for the control API are those of the followers themselves.
-            if isinstance(event, RequestAnswered) and not event.record.fal:
-                return
-            if isinstance(event, DeliveryAttempted):
+            elif isinstance(event, DeliveryAttempted):
                 # Bodies may be large, and are with the deliveries.
                 event = DeliveryAttempted(replace(event.delivery, body=b"", response_body=b""))
         self.keep(event)
@@ -370,7 +375,8 @@ class EventLog:
         """Keep an event that followers hear of."""
         self.last += 1
         self._kept.append(event)
-        self.notifier.ring()
+        if self.notifier.waited_for:
+            self.notifier.ring()
 
     def after(self, number: int) -> Iterator[tuple[int, LoggedEvent | ToldEvent]]:
         """Yield the events after a number, each with its own; those too old are missing."""

@@ -10,10 +10,9 @@ import secrets
 import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from random import Random
-from typing import Literal, TypeAlias, cast
+from typing import Literal, NamedTuple, TypeAlias, cast
 
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import Unauthenticated
@@ -27,8 +26,7 @@ _EPOCH_MS = 1_767_225_600_000
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}(-[0-9a-f]{4}){2}-[0-9a-f]{12}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Era:
+class _Era(NamedTuple):
     """A seed, and the number of jobs that there had been when it came."""
 
     after: int
@@ -50,6 +48,8 @@ class Identity:
     """Request ids in order, and per-job tokens, from one seed, or from one after the other."""
 
     def __init__(self, seed: int | None) -> None:
+        # 8 hex digits that are in all paths of files, by which a tenant is known; or nothing.
+        self.tag = ""
         self._first = secrets.randbits(32) if seed is None else seed
         self._eras: list[_Era] = []
         # How many ids there were of each kind.
@@ -99,6 +99,11 @@ class Identity:
     def begin_as(self, seed: int) -> None:
         """Have a seed as that of the start."""
         self._first = seed
+
+    def become(self, seed: int, tag: str) -> None:
+        """Begin again as a tenant's, whose ids follow from a seed of its own."""
+        self._first, self.tag = seed, tag
+        self.restart()
 
     def load(self, seeds: Sequence[tuple[int, int]], counts: Mapping[str, int]) -> None:
         """Go on where a dump() was made; there is one seed at least."""
@@ -170,7 +175,7 @@ class Identity:
             made.update(b" %d" % place)
         noise = made.digest()
         stem = noise[:16].translate(_LETTERS).decode()
-        return f"/files/b/{noise[16:].hex()}/{stem}_{file_name}"
+        return f"/files/b/{self.tag or noise[16:].hex()}/{stem}_{file_name}"
 
     def _digest(self, message: bytes, size: int, key: bytes | None = None) -> bytes:
         return blake2b(message, digest_size=size, key=key or self._eras[-1].key).digest()
@@ -237,15 +242,18 @@ class BadToken(Exception):
 class Tokens:
     """JSON Web Tokens (HS256) on the mock's clock."""
 
-    def __init__(self, key: bytes, clock: Clock) -> None:
+    def __init__(self, key: bytes, clock: Clock, tag: str = "") -> None:
         self.key = key
         self._clock = clock
+        # Who issues them, for whoever can't read what they are signed with.
+        self._issuer: dict[str, JSON] = {"iss": tag} if tag else {}
 
     def issue(self, purpose: Purpose, seconds: float, **claims: JSON) -> str:
         """Return a token that is good for `seconds` from now."""
         head = _encode({"alg": "HS256", "typ": "JWT"})
         now = self._clock.now()
-        body = _encode({**claims, "aud": purpose, "iat": now, "exp": now + seconds})
+        told = {**claims, **self._issuer, "aud": purpose, "iat": now, "exp": now + seconds}
+        body = _encode(told)
         return f"{head}.{body}.{self._signature(f'{head}.{body}')}"
 
     def read(self, token: str, purpose: Purpose) -> dict[str, JSON]:
@@ -263,6 +271,15 @@ class Tokens:
     def _signature(self, text: str) -> str:
         digest = hmac.new(self.key, text.encode("utf-8", "surrogateescape"), sha256).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def issuer_of(token: str) -> str:
+    """Return the tag of whoever issued a token, as it says itself; "" where it says none."""
+    try:
+        claims = _decode(token.strip().split(".")[1])
+        return str(claims.get("iss", ""))
+    except (IndexError, ValueError, AttributeError):
+        return ""
 
 
 def _encode(value: dict[str, JSON]) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from falkit_mock.core import NotJson
 from falkit_mock.core.settings import Progression
@@ -279,8 +279,7 @@ def as_input(value: JSON | NotJson) -> Mapping[str, JSON]:
     return value if isinstance(value, dict) else {}
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedFile:
+class PinnedFile(NamedTuple):
     """A file of the user's in an output that a rule pins."""
 
     # Its place there, that of its URL.
@@ -291,8 +290,7 @@ class PinnedFile:
     content_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pinned:
+class Pinned(NamedTuple):
     """An output that a rule has a model answer, and its files, which have no URLs yet."""
 
     value: Mapping[str, JSON]
@@ -358,8 +356,7 @@ class ParsedRequest:
     hint: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """A request that the model answers at once with an error."""
 
     outcome: Outcome

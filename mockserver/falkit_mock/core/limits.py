@@ -18,6 +18,8 @@ URL_LENGTH, HOST_LENGTH = 65_536, 253
 PIXELS, DECODED_PIXELS = 89_478_485, 4_000_000
 # How often a picture is gone through, and pieces that one may be of.
 SCANS, PIECES = 100, 10_000
+# What is read of a file whose document sets no limit, in bytes.
+FILE_MOST = 256 * 1024 * 1024
 # Files of an input that are looked at, bytes of them, and seconds for it; more are taken on trust.
 FILES, FILE_BYTES, FILE_SECONDS = 256, 1 << 30, 60.0
 # How many rules an input or a header may name, among how many of its values, and the characters of

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import sys
+from collections.abc import Mapping
 from ipaddress import ip_address
 
 RUN = "fal.run"
@@ -64,6 +65,18 @@ def is_fal(host: str) -> bool:
 def is_router(host: str) -> bool:
     """Tell whether a host name, however it is written, is that of Hugging Face's router."""
     return host.lower().rstrip(".") == ROUTER
+
+
+# What the paths of the control API begin with; and the probes, which tell whether the mock is up.
+CONTROL, PROBES = "/__falkit", ("/health", "/ready", "/metrics")
+
+
+def is_control(path: str, headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a request is for the control API, and not for a host of fal's."""
+    if path != CONTROL and not path.startswith(f"{CONTROL}/"):
+        return False
+    host = headers.get(b"host", b"").decode("latin-1").partition(":")[0]
+    return b"x-fal-target-url" not in headers and not is_fal(host)
 
 
 PORT = 4325

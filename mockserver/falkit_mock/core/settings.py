@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, Literal, TypeAlias, cast, get_args, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args, get_type_hints
 
 from falkit_mock.core import parse_duration
 
@@ -33,8 +33,7 @@ class SettingsError(ValueError):
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(NamedTuple):
     """What a job makes, as far as it bears on how long that takes."""
 
     seconds: float = 0.0
@@ -46,8 +45,7 @@ Work: TypeAlias = Callable[[], Workload]
 Dice: TypeAlias = Callable[[], Random]
 
 
-@dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(NamedTuple):
     """Seconds before a free runner takes a job, and seconds it then runs."""
 
     queue: float
@@ -212,6 +210,7 @@ def _split(word: str) -> tuple[str, str]:
 
 _SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([kmgt]?)i?b", re.I)
 _UNITS = ("", "k", "m", "g", "t")
+_WHOLE = re.compile(r"[0-9]{1,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +226,8 @@ class Keep:
         """Read `7d`, `500MB` or `7d,500MB`; raise SettingsError."""
         found: dict[str, float] = {}
         for word in text.split(","):
-            if size := _SIZE.fullmatch(word.strip()):
-                # A thousand or 1024: the difference is of no account here.
-                found["size"] = float(size[1]) * 1000 ** _UNITS.index(size[2].lower())
+            if size := _bytes(word):
+                found["size"] = size
                 continue
             try:
                 found["age"] = parse_duration(word.strip())
@@ -239,6 +237,37 @@ class Keep:
             fix = "give an age, a number of bytes or both, such as 7d,500MB"
             raise SettingsError("keep", f"{text!r} isn't what to keep; {fix}")
         return cls(**found)
+
+
+def _bytes(word: str) -> float:
+    """Return how many bytes a word such as `500MB` names; 0 where it names none."""
+    size = _SIZE.fullmatch(word.strip())
+    # A thousand or 1024: the difference is of no account here.
+    return float(size[1]) * 1000 ** _UNITS.index(size[2].lower()) if size else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many jobs, and bytes of inputs, outcomes and uploads, a tenant may keep."""
+
+    jobs: float = math.inf
+    bytes: float = math.inf
+
+    @classmethod
+    def read(cls, text: str) -> Quota:
+        """Read `jobs=10000`, `bytes=500MB` or both with a comma; raise SettingsError."""
+        found: dict[str, float] = {}
+        for word in text.split(","):
+            name, _, value = (part.strip() for part in word.partition("="))
+            number = float(value) if _WHOLE.fullmatch(value) else 0.0
+            found[name] = (number or _bytes(value)) if name == "bytes" else number
+        if not found.keys() <= {"jobs", "bytes"} or min(found.values()) <= 0:
+            fix = "give jobs, bytes or both, such as jobs=10000,bytes=500MB"
+            raise SettingsError("quota", f"{text!r} isn't a quota; {fix}")
+        return cls(**found)
+
+
+NO_QUOTA = Quota()
 
 
 # What follows a moment must have a year of four digits, too: 9999-01-01.

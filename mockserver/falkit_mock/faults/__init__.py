@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from falkit_mock.core import figure, shortened
 from falkit_spec import JSON
@@ -157,8 +157,7 @@ _FORMS = (
 _SEPARATORS = {"uniform": "..", "normal": ",", "lognormal": ","}
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(NamedTuple):
     """Seconds: drawn by a form of `_SEPARATORS`, or exact where the form is empty.
 
     `first` and `second` are the bounds, or mean and deviation, or median and sigma.

@@ -6,9 +6,8 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 from falkit_mock.faults import (
     OPERATIONS,
@@ -27,8 +26,7 @@ from falkit_spec import JSON
 Input = Callable[[], Mapping[str, JSON]]
 
 
-@dataclass(frozen=True, slots=True)
-class MatchContext:
+class MatchContext(NamedTuple):
     """One request as rules see it; of a request about a job, that job's endpoint, input and key."""
 
     operation: Operation
@@ -51,8 +49,7 @@ _ABOUT_INPUTS = ("endpoint", "prompt", "input")
 _NO_MODEL = ("initiate", "upload", "token")
 
 
-@dataclass(frozen=True, slots=True)
-class Matcher:
+class Matcher(NamedTuple):
     """All that a rule asks of a request; what it leaves out holds for every request.
 
     `nth` are places among the matches, from 1; `every` counts the matches; both begin behind

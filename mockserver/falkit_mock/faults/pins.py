@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from falkit_mock.core import NotJson, loads, reason
 from falkit_mock.faults import JOBS, Fault, Parameter, RuleError, shortened_json
@@ -53,8 +54,7 @@ class Fixture:
     check: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(NamedTuple):
     """What a rule has endpoints answer: one output, or several in turn."""
 
     # As the rule has it: a file's or folder's path, or the output itself.

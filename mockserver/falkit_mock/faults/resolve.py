@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from falkit_mock.core import HINT, header_text, parse_body
 from falkit_mock.core.fal_errors import error_text, model_error, platform_error, refusal
@@ -152,8 +153,7 @@ def _place(concerns: Concern, parsed: ParsedRequest | Refused) -> str:
 MOST_ATTEMPTS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """What was decided; by default nothing, so that the job goes its usual way."""
 
     # How the job ends; None for as the model has it.
@@ -180,7 +180,10 @@ class Resolution:
             return Refused(self.outcome)
         if self.hint is None:
             return parsed
-        return replace(parsed, hint="; ".join(filter(None, (parsed.hint, self.hint))))
+        hint = "; ".join(filter(None, (parsed.hint, self.hint)))
+        if isinstance(parsed, Refused):
+            return parsed._replace(hint=hint)
+        return replace(parsed, hint=hint)
 
 
 USUAL = Resolution()
@@ -202,7 +205,7 @@ def named_faults(request: ModelRequest, entry: Entry) -> Magic:
     if not request.marked:
         return NO_MAGIC
     found = find_magic(request.input, operation_of(entry))
-    return replace(found, texts=(*header, *found.texts))
+    return found._replace(texts=(*header, *found.texts))
 
 
 def match_context(request: ModelRequest, entry: Entry, named: tuple[str, ...]) -> MatchContext:
@@ -237,7 +240,7 @@ def resolve(
         pin, told = None, ""
         if isinstance(parsed, ParsedRequest):
             # By the endpoint's own id, which a stream's path goes on behind.
-            about = replace(context, endpoint=parsed.endpoint.id)
+            about = context._replace(endpoint=parsed.endpoint.id)
             if (output := book.choose("output", about)) is not None:
                 pin, told = output.pinned()
                 faults = replace(faults, output=output.id)

@@ -7,6 +7,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from falkit_mock.core.identity import Identity
 from falkit_mock.faults import (
@@ -58,8 +59,7 @@ class RuleState:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class TriggeredFault:
+class TriggeredFault(NamedTuple):
     """A fault that now happens: which rule said so, and with which parameters."""
 
     rule: Rule

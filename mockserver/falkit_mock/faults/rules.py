@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import islice
+from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from falkit_mock.core import shortened
@@ -275,8 +276,7 @@ _TOKEN = re.compile(r"\[falkit:\s*", re.I)
 ORDINARY = "ok"
 
 
-@dataclass(frozen=True, slots=True)
-class Magic:
+class Magic(NamedTuple):
     """The rules that a request names itself, as text, and hints about those that do nothing."""
 
     texts: tuple[str, ...] = ()

@@ -6,11 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from functools import cached_property
 from time import perf_counter
-from typing import Protocol, TypeVar, cast
-
-from starlette.datastructures import QueryParams
-from starlette.requests import ClientDisconnect, Request
-from starlette.types import Receive, Scope
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from falkit_mock.core import NotJson, loads
 from falkit_mock.core.errors import (
@@ -31,14 +27,24 @@ from falkit_spec import JSON, Catalog, Fault, Object
 from falkit_spec.schema import Compiled
 from falkit_spec.types import is_object
 
+if TYPE_CHECKING:
+    from starlette.datastructures import QueryParams
+    from starlette.types import Receive, Scope
+
 # Where the server puts the connection that a request came by.
 CONNECTION = "falkit.connection"
 # And what sends a whole reply (replies.SendWhole).
 SEND_WHOLE = "falkit.send_whole"
+# Where the scope of a WebSocket's handshake, which is read as a GET, has its messages.
+HANDSHAKE = "falkit.handshake"
 # In the scope of an input that came by a WebSocket.
 SOCKET_INPUT = "falkit.input"
 # What the handshake of a model's socket may ask for.
 MAX_BUFFERING = "max_buffering"
+
+
+class ClientDisconnect(Exception):
+    """The caller has hung up; nobody waits for a reply."""
 
 
 class Connection(Protocol):
@@ -82,17 +88,20 @@ class RequestContext:
         self.reply_fault: str | None = None
         client = scope.get("client")
         self.record = RequestRecord(
-            time=now,
-            method=self.method,
-            host=headers.get(b"host", b"").decode("latin-1"),
-            path=scope["path"],
-            key=key_id(self.authorization),
-            client=f"{client[0]}:{client[1]}" if client else "",
+            now,
+            self.method,
+            headers.get(b"host", b"").decode("latin-1"),
+            scope["path"],
+            key_id(self.authorization),
+            f"{client[0]}:{client[1]}" if client else "",
         )
 
     @cached_property
     def query(self) -> QueryParams:
         """The query, parsed when it is first asked for: most requests have none."""
+        # Lazy: a mock's first answers are about no query.
+        from starlette.datastructures import QueryParams
+
         return QueryParams(self.address.query)
 
     def header(self, name: bytes) -> str:
@@ -119,9 +128,16 @@ class RequestContext:
                 )
             raise method_not_allowed(*methods, hint=hint)
 
-    def stream(self) -> AsyncGenerator[bytes]:
+    async def stream(self) -> AsyncGenerator[bytes]:
         """Yield the body as it comes; raise ClientDisconnect if the caller hangs up."""
-        return Request(self.scope, self.receive).stream()
+        more = True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            more = message.get("more_body", False)
+            if piece := message.get("body"):
+                yield piece
 
     async def body(self, limit: int) -> bytes:
         """Return the body; raise BodyTooLarge past `limit` bytes, before reading it all."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
-from urllib.parse import unquote, urlencode, urlsplit
-
-from starlette.datastructures import QueryParams
-from starlette.types import Scope
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from falkit_mock.core.errors import HostNotImitated, WireError, missing, no_fal_host, not_found
 from falkit_mock.core.network import (
@@ -26,6 +23,9 @@ from falkit_mock.core.network import (
 )
 from falkit_mock.settings import MediaHost
 from falkit_spec.streams import REALTIME
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
 
 # Where the official server proxy answers by default (wire.md §1.4); the header counts anywhere.
 PROXY_ROUTE = "/api/fal/proxy"
@@ -101,7 +101,7 @@ def _media(scope: Scope, media_host: MediaHost, real: str = f"https://{MEDIA}") 
 
 def _routed(path: str, query: str, media: str) -> Address:
     """Return where Hugging Face's router hands a request on: fal's reply comes back as it is."""
-    parts = QueryParams(query).multi_items()
+    parts = parse_qsl(query, keep_blank_values=True)
     subdomain = next((value for name, value in parts if name == "_subdomain"), "")
     host = f"{subdomain}.{RUN}" if subdomain else RUN
     if host not in ROLES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import to_thread
 
 from falkit_mock.core import NotJson, parse_body
-from falkit_mock.core.errors import application_not_found, too_many_values, too_much_kept
+from falkit_mock.core.errors import application_not_found, too_many_values
 from falkit_mock.core.jobs import Job, ModelRequest, ParsedRequest, Refused, RequestOptions
 from falkit_mock.core.limits import AT_ONCE, JSON_VALUES, REFUSED_AT_ONCE
 from falkit_mock.faults.rules import MARKS, NO_MAGIC, Magic
@@ -14,15 +14,14 @@ from falkit_mock.hosts.addresses import split_app
 from falkit_mock.hosts.faults import before_alias, before_model, note_job
 from falkit_mock.hosts.options import OPERATIONS, read_options
 from falkit_mock.hosts.replies import AnyReply, outcome_reply
-from falkit_mock.hosts.streams import is_streamed, streamed
+from falkit_mock.outputs.openai import CHAT, RESPONSES
 from falkit_mock.service.guesses import guess, hint_of, may_be_endpoint
 from falkit_mock.service.outcomes import read_at_once, read_request
 from falkit_mock.service.service import Service
-from falkit_mock.service.workflows import EXECUTE, executed, execution
 from falkit_mock.settings import Settings
 from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog, Endpoint
-from falkit_spec.streams import STREAM, WAYS, Workflow
+from falkit_spec.streams import EXECUTE, STREAM, WAYS, Workflow
 
 _LOWER, _UPPER, _TITLE = MARKS
 _STREAM, _WORKFLOWS = f"/{STREAM}", "workflows/"
@@ -50,6 +49,9 @@ async def read_model_request(
         endpoint = catalog.at(path)
     executing = path in (EXECUTE, EXECUTE + _STREAM)
     if executing:
+        # Lazy: few workflows are called.
+        from falkit_mock.service.workflows import execution
+
         endpoint = execution()
     guessing = endpoint is None and posts and _may_guess(path, catalog, service)
     if endpoint is None and not catalog.has_app(app):
@@ -59,8 +61,6 @@ async def read_model_request(
     # Before the body, which may be long; after the method, where it is the wrong one.
     options = read_options(context, service) if posts else RequestOptions()
     body = await context.body(service.settings.max_body)
-    if posts and service.store.kept + len(body) > service.settings.max_kept:
-        raise too_much_kept(service.settings.max_kept)
     parsed_body = parse_body(body) if len(body) <= AT_ONCE else await _parsed(body)
     if endpoint is not None and endpoint.id == path and endpoint.app == app:
         # Every job keeps them: the same texts for all.
@@ -71,37 +71,53 @@ async def read_model_request(
     workflow, refusal = None, None
     nodes: dict[str, Endpoint] = {}
     if executing:
+        from falkit_mock.service.workflows import executed
+
         workflow, refusal = await to_thread(executed, parsed_body, len(body), service.settings)
     elif path.startswith(_WORKFLOWS) and endpoint is not None:
         workflow = endpoint.workflow
     if workflow is not None:
         nodes = await to_thread(_steps, workflow, catalog)
+    # By place: a class that is called with names makes a dictionary of them, and takes ten times as
+    # long. So do the other objects that each submit makes.
     request = ModelRequest(
-        workflow=workflow,
-        nodes=nodes,
-        path=path,
-        app=app,
-        endpoint=endpoint,
-        body=body,
-        parsed_body=parsed_body,
-        content_type=context.headers.get(b"content-type", b"").decode("latin-1"),
-        media_base=context.address.media_base,
-        hint=hint,
-        options=options,
-        marked=bool(options.faults) or _LOWER in body or _UPPER in body or _TITLE in body,
+        path,
+        app,
+        endpoint,
+        body,
+        parsed_body,
+        context.headers.get(b"content-type", b"").decode("latin-1"),
+        context.address.media_base,
+        hint,
+        options,
+        bool(options.faults) or _LOWER in body or _UPPER in body or _TITLE in body,
+        refusal,
+        workflow,
+        nodes,
     )
-    request.checked = refusal or await _checked(request, service.settings)
+    if refusal is None:
+        request.checked = _checked(request, service.settings)
+    if request.checked is None and not _is_quick(request):
+        request.checked = await to_thread(read_request, request, service.settings)
+    if posts:
+        # Behind the last wait, so that none slips in between.
+        service.retention.check_room(len(body), jobs=1)
     return request
 
 
-async def _checked(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused | None:
-    """Check an input here, or in a thread if it may take long; None where it can wait."""
-    size, endpoint, checked = len(request.body), request.endpoint, None
-    if size <= AT_ONCE:
-        if endpoint is None or (endpoint.has_model and size <= REFUSED_AT_ONCE):
-            return None
-        checked = read_at_once(request, settings)
-    return checked or await to_thread(read_request, request, settings)
+def _checked(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused | None:
+    """Check an input that is plainly valid; None for any other, and for one that may take long."""
+    if request.endpoint is None or len(request.body) > AT_ONCE:
+        return None
+    return read_at_once(request, settings)
+
+
+def _is_quick(request: ModelRequest) -> bool:
+    """Tell whether an input that isn't plainly valid can be checked while all else waits."""
+    size, endpoint = len(request.body), request.endpoint
+    if endpoint is None:
+        return size <= AT_ONCE
+    return endpoint.has_model and size <= REFUSED_AT_ONCE
 
 
 def _steps(workflow: Workflow, catalog: Catalog) -> dict[str, Endpoint]:
@@ -130,6 +146,8 @@ async def request_again(
     workflow, refusal, nodes = None, None, dict[str, Endpoint]()
     endpoint = catalog.endpoints.get(path) or catalog.at(path)
     if path in (EXECUTE, EXECUTE + _STREAM):
+        from falkit_mock.service.workflows import executed, execution
+
         endpoint = execution()
         workflow, refusal = await to_thread(executed, parsed_body, len(body), service.settings)
     elif endpoint is None and _may_guess(path, catalog, service):
@@ -184,6 +202,14 @@ def _nothing_there(catalog: Catalog, app: str, path: str) -> str:
     return unknown
 
 
+def _is_streamed(request: ModelRequest) -> bool:
+    """Tell whether a call is answered by events."""
+    path = request.path
+    if path.endswith((CHAT, RESPONSES)):
+        return request.endpoint is not None and request.input.get("stream") is True
+    return path.endswith(_STREAM) and request.endpoint is not None
+
+
 class FalRun(Host):
     """POST /{endpoint id}.
 
@@ -199,7 +225,10 @@ class FalRun(Host):
             context.allow("POST")
         if request.marked or not service.rules.idle:
             magic = await before_model(service, context, request, "run")
-        if is_streamed(request):
+        if _is_streamed(request):
+            # Lazy: most calls are answered by a reply.
+            from falkit_mock.hosts.streams import streamed
+
             return await streamed(service, context, request, magic)
         job = await started(service, request, magic)
         if job.outcome is None or service.clock.now() < job.ends:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import replace
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-from starlette.requests import ClientDisconnect
-from starlette.responses import Response
-from starlette.types import ASGIApp, Send
 
 from falkit_mock.core.errors import (
     ShuttingDown,
@@ -32,11 +28,14 @@ from falkit_mock.faults.matching import MatchContext
 from falkit_mock.faults.resolve import input_of, match_context, named_faults
 from falkit_mock.faults.rulebook import TriggeredFault
 from falkit_mock.faults.rules import Magic, Rule, parse_texts
-from falkit_mock.hosts import RequestContext
-from falkit_mock.hosts.replies import HalfSent, half
+from falkit_mock.hosts import ClientDisconnect, RequestContext
+from falkit_mock.hosts.replies import HalfSent, Reply, half
 from falkit_mock.service.files import MediaFile
 from falkit_mock.service.service import Service
 from falkit_mock.store.sharing import turn
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Send
 
 # Nothing that begins so is a reply; the null bytes are for those who look no further.
 _GARBAGE = b"\x16\x00\x00falkit: this is no HTTP\x00\xff\xfe\r\n\r\n" + bytes(range(256))
@@ -60,7 +59,7 @@ class IngressError(WireError):
         super().__init__({})
         self.code = code
 
-    def reply(self) -> Response:
+    def reply(self) -> Reply:
         """Return the page, to the letter of nginx's."""
         phrase = HTTPStatus(self.code).phrase
         # nginx has words of its own for two of them.
@@ -71,7 +70,7 @@ class IngressError(WireError):
             f"<center><h1>{title}</h1></center>\r\n<hr><center>nginx</center>\r\n"
             "</body>\r\n</html>\r\n"
         )
-        return Response(page, self.code, {"server": "nginx", "content-type": "text/html"})
+        return Reply(page.encode(), self.code, {"server": "nginx", "content-type": "text/html"})
 
 
 async def cut(context: RequestContext, fault: str) -> None:
@@ -123,7 +122,7 @@ def corrupted(file: MediaFile, triggered: TriggeredFault | None) -> MediaFile:
             raise error
         case "media_truncated":
             size = int(len(file.data) * triggered.number("share"))
-            return replace(file, data=file.data[:size], etag=etag)
+            return file._replace(data=file.data[:size], etag=etag)
         case "media_wrong_type":
             return MediaFile(_PAGE, triggered.text("content_type"), etag)
         case "media_slow":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import AsyncGenerator, Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeAlias, cast
 from urllib.parse import quote, unquote
 
@@ -22,7 +22,7 @@ from falkit_mock.core.identity import BadToken, check
 from falkit_mock.faults.rulebook import TriggeredFault
 from falkit_mock.hosts import Host, RequestContext, read_lifecycle, read_object
 from falkit_mock.hosts.faults import corrupted, of_media, slowly
-from falkit_mock.hosts.replies import AnyReply, Reply, Stream
+from falkit_mock.hosts.replies import AnyReply, Reply
 from falkit_mock.service import Acl
 from falkit_mock.service.files import MediaFile
 from falkit_mock.service.given import GivenFile
@@ -73,7 +73,7 @@ class MediaHost(Host):
         if path in ("/files/upload", "/files/upload/multipart"):
             context.allow("POST")
             return await self._open(context)
-        if match := _MULTIPART.fullmatch(path):
+        if "/multipart/" in path and (match := _MULTIPART.fullmatch(path)):
             return await self._multipart(context, match["id"], match["rest"][1:])
         if context.method == "PUT":
             return await self._signed(context)
@@ -150,7 +150,8 @@ class MediaHost(Host):
         if found := service.media.record(path):
             record, expires = found
             check_reader(service, context, record.acl)
-            triggered = await of_media(service, context)
+            idle = service.rules.idle and b"x-falkit-fault" not in context.headers
+            triggered = None if idle else await of_media(service, context)
             if isinstance(record.wanted, Given):
                 given = GivenFile.of(record.wanted)
                 if given is None:
@@ -161,8 +162,8 @@ class MediaHost(Host):
                     cache = self._cache(expires, record.acl)
                     kind = given.content_type
                     return _serve(context, given.etag, kind, given.size, given.read, cache)
-            if file := await service.media.file(path):
-                return self._output(context, file, triggered)
+            file = await service.media.file(record, expires)
+            return self._output(context, file, triggered)
         stored = service.uploads.file(path)
         if stored is None:
             raise file_not_found()
@@ -175,7 +176,8 @@ class MediaHost(Host):
     def _output(
         self, context: RequestContext, file: MediaFile, triggered: TriggeredFault | None
     ) -> AnyReply:
-        file = corrupted(file, triggered)
+        if triggered is not None:
+            file = corrupted(file, triggered)
         data = file.data
 
         def body(start: int, end: int) -> bytes | AsyncGenerator[bytes]:
@@ -208,6 +210,9 @@ def check_reader(service: Service, context: RequestContext, acl: str) -> None:
     Whoever has a key is the file's owner here: the mock knows one account. A URL that
     `POST /storage/files/sign` made lets anybody in (wire.md §7.4).
     """
+    if not acl:
+        # Everybody may read it.
+        return
     decision = Acl.stored(acl).default
     if decision == "allow" or service.settings.assumptions.file_acl == "ignored":
         return
@@ -287,12 +292,16 @@ def _serve(
     content = b"" if context.method == "HEAD" else body(start, end)
     if isinstance(content, bytes):
         return Reply(content, code, headers)
+    # Lazy: most files are small.
+    from falkit_mock.hosts.stream_reply import Stream
+
     return Stream(content, code, headers)
 
 
 _SHOWN = re.compile(r"(image/(?!svg)|video/|audio/)", re.I)
 
 
+@lru_cache(maxsize=256)
 def _policy(content_type: str) -> str:
     """Return what a browser may let a file do: a page runs nothing, and loads nothing."""
     return "sandbox" if _SHOWN.match(content_type) else "sandbox; default-src 'none'"

@@ -19,7 +19,6 @@ from falkit_mock.hosts.replies import (
     REQUEST_ID,
     AnyReply,
     Reply,
-    Stream,
     json_reply,
     outcome_reply,
 )
@@ -146,6 +145,9 @@ class Queue(Host):
 
     async def _stream(self, job: Job, context: RequestContext) -> AnyReply:
         events = self._events(job, context.address, with_logs=_wants_logs(context))
+        # Lazy: most jobs are polled.
+        from falkit_mock.hosts.stream_reply import Stream
+
         headers = {REQUEST_ID: job.id, "cache-control": "no-store"}
         return Stream(events, headers=headers, media_type="text/event-stream")
 

@@ -10,9 +10,7 @@ import asyncio
 import base64
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, cast
-
-from starlette.types import ASGIApp, Message, Scope
+from typing import TYPE_CHECKING, Any, cast
 
 from falkit_fixtures import images
 from falkit_mock.core import NotJson, count, dumps, loads, parse_body
@@ -30,6 +28,9 @@ from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog, Endpoint
 from falkit_spec.streams import Realtime
 from falkit_spec.types import is_array, is_object
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Scope
 
 _LEAST, _MOST = 1, 60
 # Bytes of a picture that is sent in a message.

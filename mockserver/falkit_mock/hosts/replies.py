@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import aclosing
-from typing import TypeAlias, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 import orjson
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
 
 from falkit_mock.core import HINT, dumps, header_text
 from falkit_mock.core.errors import WireError
 from falkit_mock.core.jobs import Job, Outcome
 from falkit_spec import JSON
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+    from starlette.types import Message, Receive, Scope, Send
 
 REQUEST_ID = "x-fal-request-id"
 JSON_TYPE = "application/json"
@@ -99,18 +100,6 @@ class Reply:
         await send({"type": "http.response.body", "body": self.body})
 
 
-class Stream(StreamingResponse):
-    """A reply whose body comes in pieces; what they are read from is closed at its end.
-
-    Starlette leaves that to the garbage collector where the caller has gone.
-    """
-
-    async def stream_response(self, send: Send) -> None:
-        # All that is streamed here is generated, and can be closed.
-        async with aclosing(cast("AsyncGenerator[bytes]", self.body_iterator)):
-            await super().stream_response(send)
-
-
 class HalfSent(Exception):
     """Half of a reply was sent, which is as much as is to be."""
 
@@ -139,7 +128,7 @@ def half(send: Send) -> Send:
 
 
 # What a host answers with.
-AnyReply: TypeAlias = Reply | Response
+AnyReply: TypeAlias = "Reply | Response"
 
 
 def json_reply(

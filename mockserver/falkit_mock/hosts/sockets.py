@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import MutableMapping
-from typing import Any
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocketClose
+from typing import TYPE_CHECKING, Any
 
 from falkit_mock.core.errors import WireError
-from falkit_mock.hosts import SOCKET_INPUT, RequestContext
+from falkit_mock.hosts import HANDSHAKE, SOCKET_INPUT, RequestContext
 from falkit_mock.hosts.addresses import find_address, speaks_websocket
 from falkit_mock.hosts.replies import REQUEST_ID, Reply
 from falkit_mock.service.service import Service
 
-# Where the scope of a handshake has its conversation.
-_HANDSHAKE = "falkit.handshake"
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 # Inputs that may wait for the one before; those behind them are not read yet.
 _MOST_WAITING, _MOST_BYTES = 64, 1 << 20
 # What a handshake says of itself, and an input is not to inherit.
@@ -36,7 +34,7 @@ async def answer_handshake(app: ASGIApp, scope: Scope, receive: Receive, send: S
     except WireError:
         speaks = False
     if not speaks or "websocket.http.response" not in scope.get("extensions", {}):
-        await WebSocketClose()(scope, receive, send)
+        await send({"type": "websocket.close", "code": 1000, "reason": ""})
         return
 
     async def nothing() -> Message:
@@ -46,12 +44,12 @@ async def answer_handshake(app: ASGIApp, scope: Scope, receive: Receive, send: S
         kind = message["type"]
         await send({**message, "type": kind.replace("http.", "websocket.http.", 1)})
 
-    await app({**request, _HANDSHAKE: Inbox(receive, send)}, nothing, refuse)
+    await app({**request, HANDSHAKE: Inbox(receive, send)}, nothing, refuse)
 
 
 def inbox_of(context: RequestContext) -> Inbox | None:
     """Return the messages behind a handshake; None for a request that is none."""
-    found = context.scope.get(_HANDSHAKE)
+    found = context.scope.get(HANDSHAKE)
     return found if isinstance(found, Inbox) else None
 
 
@@ -144,7 +142,7 @@ def post_of(scope: Scope) -> Scope:
         (name, value) for name, value in scope["headers"] if not name.startswith(_OF_HANDSHAKE)
     ]
     headers.append((b"content-type", b"application/json"))
-    rest = {name: value for name, value in scope.items() if name != _HANDSHAKE}
+    rest = {name: value for name, value in scope.items() if name != HANDSHAKE}
     # Of HTTP's own version: a stream is to listen for its caller's end, as it does there.
     asgi = {**scope.get("asgi", {}), "spec_version": "2.3"}
     return {**rest, "asgi": asgi, "method": "POST", "headers": headers, SOCKET_INPUT: True}

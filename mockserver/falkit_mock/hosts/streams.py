@@ -7,15 +7,14 @@ from asyncio import CancelledError, to_thread
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
-from starlette.requests import ClientDisconnect
-
 from falkit_mock.core import HINT, NotJson, dumps, parse_body
 from falkit_mock.core.errors import ShuttingDown
 from falkit_mock.core.jobs import Job, ModelRequest, Outcome, ParsedRequest
 from falkit_mock.faults.rules import Magic
-from falkit_mock.hosts import RequestContext, unless_gone
+from falkit_mock.hosts import ClientDisconnect, RequestContext, unless_gone
 from falkit_mock.hosts.faults import note_job
-from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Stream, outcome_reply
+from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, outcome_reply
+from falkit_mock.hosts.stream_reply import Stream
 from falkit_mock.outputs.openai import CHAT, RESPONSES
 from falkit_mock.service.inputs import in_pool
 from falkit_mock.service.outcomes import read_request
@@ -23,18 +22,10 @@ from falkit_mock.service.partials import chunks, last, partials, response_events
 from falkit_mock.service.service import Service
 from falkit_mock.service.workflows import failed
 from falkit_mock.store.sharing import turn
-from falkit_spec.streams import STREAM
 from falkit_spec.types import Object, is_object
 
 # Seconds between the comments that keep a silent stream open (wire.md §3.3).
 KEEP_ALIVE = 15.0
-
-
-def is_streamed(request: ModelRequest) -> bool:
-    """Tell whether a call is answered by events."""
-    return request.endpoint is not None and (
-        request.path.endswith(f"/{STREAM}") or streams_openai(request)
-    )
 
 
 def streams_openai(request: ModelRequest) -> bool:

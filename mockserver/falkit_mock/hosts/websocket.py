@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from starlette.types import ASGIApp, Message, Scope, Send
+from typing import TYPE_CHECKING, cast
 
 from falkit_mock.core import dumps
 from falkit_mock.core.errors import websocket_only
@@ -14,6 +12,9 @@ from falkit_mock.hosts.replies import REQUEST_ID, AnyReply
 from falkit_mock.hosts.sockets import Conversation, Inbox, inbox_of, post_of
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Scope, Send
 
 _JSON_ONLY = 1003
 

@@ -89,8 +89,9 @@ def output_of(
         media_base,
         run,
         details,
-        files=[],
-        hints=figures.hints,
+        [],
+        False,
+        figures.hints,
     )
     output = plan.write(draft)
     draft.counted()

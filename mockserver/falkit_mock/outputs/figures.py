@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from falkit_mock.core.jobs import MediaValue
 from falkit_mock.outputs.fields import Fields
@@ -47,8 +48,7 @@ _SQUARES = frozenset(("size", "image_size", "output_size", "target_size"))
 """Sizes that may be a number: the side of a square."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What is known of the files in an input that falkit has."""
 
     picture: Size | None = None

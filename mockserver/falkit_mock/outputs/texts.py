@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from math import floor
+from typing import NamedTuple
 
 _WORDS = (
     *("the", "a", "one", "every", "some", "quiet", "early", "small"),
@@ -53,8 +53,7 @@ def tokens(text: str) -> int:
     return -(-len(text) // 4)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A part of a spoken text, and when it is spoken, in seconds."""
 
     text: str

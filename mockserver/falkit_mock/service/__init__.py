@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias, cast
+from typing import Literal, NamedTuple, Protocol, TypeAlias, cast
 
 from falkit_mock.core import NotJson, dumps, loads
 from falkit_spec import JSON
@@ -42,6 +42,10 @@ class Hooks:
     opening: list[Act] = field(default_factory=list[Act])
     ending: list[Act] = field(default_factory=list[Act])
     replayed: list[Act] = field(default_factory=list[Act])
+    # Why it should be asked nothing more; None while it may be.
+    unready: str | None = None
+    # Lists and sums of jobs (ledger), once somebody has asked for one.
+    ledger: object = None
 
 
 Decision: TypeAlias = Literal["allow", "forbid", "hide"]
@@ -60,8 +64,7 @@ class BadLifecycle(ValueError):
         self.fix = fix
 
 
-@dataclass(frozen=True, slots=True)
-class Acl:
+class Acl(NamedTuple):
     """Who may read a file: a decision for everybody, and one each for named users."""
 
     default: Decision = "allow"
@@ -95,8 +98,7 @@ class Acl:
         return "" if self == Acl() else dumps(self.as_json()).decode()
 
 
-@dataclass(frozen=True, slots=True)
-class Lifecycle:
+class Lifecycle(NamedTuple):
     """A preference: seconds to live (None for ever) and the access rules to begin with."""
 
     seconds: float | None = None

@@ -7,7 +7,7 @@ import struct
 
 from falkit_mock.core.fal_errors import input_error
 from falkit_mock.core.jobs import MediaValue
-from falkit_mock.core.limits import PIXELS
+from falkit_mock.core.limits import FILE_MOST as MOST, PIXELS
 from falkit_mock.service import archives, containers, sounds
 from falkit_mock.service.containers import HEAD, PICTURES, Found, Source, Unreadable
 from falkit_mock.service.images import TooManyPixels, read_image
@@ -15,8 +15,6 @@ from falkit_spec import JSON
 from falkit_spec.media import MediaKind
 
 _READERS = {**containers.READERS, **sounds.READERS}
-# What is read of a file whose document sets no limit, in bytes.
-MOST = 256 * 1024 * 1024
 # Kinds of which no more is known than that there has to be a file.
 UNREAD: tuple[MediaKind, ...] = ("weights", "document", "file")
 

@@ -12,7 +12,8 @@ _BEFORE_SCHEME = "".join(map(chr, range(33)))
 
 def is_data_uri(url: str) -> bool:
     """Tell whether a URL holds its file itself."""
-    return url.lstrip(_BEFORE_SCHEME)[:5].lower() == "data:"
+    # Most are addresses, which need no closer look.
+    return not url.startswith("http") and url.lstrip(_BEFORE_SCHEME)[:5].lower() == "data:"
 
 
 # Labels that a model of fal's has refused, though they are common (wire.md §7.4).

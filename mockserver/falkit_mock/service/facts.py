@@ -94,10 +94,15 @@ def facts_of(service: Service) -> Facts:
     }
 
 
-def check_facts(service: Service, facts: Facts) -> None:
-    """Raise BadFacts for what `take_facts` could not take."""
+def check_shape(facts: object) -> None:
+    """Raise BadFacts for what can't be facts, whatever the service is like."""
     if errors := describe_errors(_SCHEMA, cast(JSON, facts)):
         raise BadFacts(f"can't be used: {errors[0]}")
+
+
+def check_facts(service: Service, facts: Facts) -> None:
+    """Raise BadFacts for what `take_facts` could not take."""
+    check_shape(facts)
     try:
         Lifecycle.read(facts["uploads"], USUAL_LIFECYCLE)
     except BadLifecycle as error:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from hashlib import sha256
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from falkit_fixtures import making
@@ -38,8 +39,7 @@ _CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]{1,120}/[\w!#$&^.+-]{1,120}(\s*;[ -~]{0
 _BINARY = "application/octet-stream"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A finished upload as it is served."""
 
     upload: Upload
@@ -172,13 +172,14 @@ async def _written(blobs: Blobs, chunks: AsyncIterator[bytes]) -> Piece:
         sink = blobs.sink()
         try:
             batch: list[bytes] = []
-            size = 0
+            size = written = 0
             async for chunk in chunks:
                 batch.append(chunk)
                 size += len(chunk)
+                blobs.check_room(written + size)
                 if size >= _BATCH:
                     await asyncio.to_thread(sink.write, b"".join(batch))
-                    batch, size = [], 0
+                    batch, size, written = [], 0, written + size
             return await asyncio.to_thread(sink.keep, b"".join(batch))
         except BaseException:
             sink.drop()
@@ -242,8 +243,7 @@ def path_of(url: str) -> str | None:
     return match["path"] if match else None
 
 
-@dataclass(frozen=True, slots=True)
-class MediaFile:
+class MediaFile(NamedTuple):
     """Bytes as they are served."""
 
     data: bytes
@@ -311,7 +311,7 @@ def make(record: FileRecord, kept: bytes | None = None) -> MediaFile:
     # Everything in the file follows from the record, and the request id is unique.
     etag = f'"{record.request_id}-{wanted.digest[:16]}-{wanted.index}"'
     data = bytes_of(wanted) if kept is None else kept
-    return MediaFile(data, MEDIA_TYPES[wanted.format], etag, acl=record.acl)
+    return MediaFile(data, MEDIA_TYPES[wanted.format], etag, math.inf, record.acl)
 
 
 class _Missing(Enum):
@@ -342,6 +342,8 @@ class Media:
         self._store = store
         self._uploads = uploads
         self._clock = clock
+        # Finds a file of the media host that isn't this mock's.
+        self.elsewhere: Callable[[str], OwnFile | None] = lambda path: None
 
     def record(self, path: str) -> tuple[FileRecord, float] | None:
         """Return the output at a path, `/files/b/…`, and when it is gone; None if it is."""
@@ -357,16 +359,15 @@ class Media:
         expires = ends + record.lifetime
         return (record, expires) if expires > self._clock.now() else None
 
-    async def file(self, path: str) -> MediaFile | None:
-        """Return the output at a path; in a thread, unless it was made lately."""
-        if (found := self.record(path)) is None:
-            return None
-        record, expires = found
+    async def file(self, record: FileRecord, expires: float) -> MediaFile:
+        """Return an output that is there until a moment; in a thread, unless it was made lately."""
         wanted = record.wanted
         kept = None if isinstance(wanted, Given) else _cache.get(wanted)
-        run = asyncio.get_running_loop().run_in_executor
-        made = await run(_MAKERS, make, record) if kept is None else make(record, kept)
-        return made if expires == math.inf else replace(made, expires=expires)
+        if kept is None:
+            made = await asyncio.get_running_loop().run_in_executor(_MAKERS, make, record)
+        else:
+            made = make(record, kept)
+        return made if expires == math.inf else made._replace(expires=expires)
 
     def set_acl(self, path: str, acl: Acl) -> None:
         """Change who may read an output."""
@@ -383,18 +384,17 @@ class Media:
         match = _OUTPUT.match(url.strip())
         if match is None:
             return None
-        found = self._own(match["path"])
-        if found is not None:
+        if found := self.at(match["path"]) or self.elsewhere(match["path"]):
             return found
         return MISSING if match["origin"] and url.startswith(f"{media_base}/") else None
 
-    def _own(self, path: str) -> OwnFile | None:
+    def at(self, path: str) -> OwnFile | None:
+        """Return the output or upload at a path, as an input has it."""
         if found := self.record(path):
             wanted = found[0].wanted
             if isinstance(wanted, Given):
                 given = GivenFile.of(wanted)
                 return OwnFile(given.size, given.read_now) if given else None
             return OwnFile(None, lambda start, end: bytes_of(wanted)[start:end])
-        if stored := self._uploads.file(path):
-            return OwnFile(stored.size, partial(self._uploads.read_now, stored))
-        return None
+        stored = self._uploads.file(path)
+        return OwnFile(stored.size, partial(self._uploads.read_now, stored)) if stored else None

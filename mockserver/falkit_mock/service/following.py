@@ -12,7 +12,7 @@ from falkit_mock.core.telling import SharedEventLog, SharedRequestLog
 from falkit_mock.service.lasting import Lasting
 from falkit_mock.service.service import Service
 from falkit_mock.service.state import interrupt
-from falkit_mock.store.sharing import Changed, Told, turn
+from falkit_mock.store.sharing import Changed, Sharing, Told, turn
 
 
 class Following:
@@ -96,12 +96,9 @@ def begin_shared(
     return begin
 
 
-def shared_logs(service: Service) -> tuple[SharedRequestLog, SharedEventLog]:
-    """Return the request log and the log of events that a replica has."""
-    store = service.store
-    assert store.sharing is not None, "it is shared"
-    assert store.journal is not None, "it lasts"
-    size, noted = service.settings.request_log, store.journal.noted_later
-    sharing = store.sharing
-    requests = SharedRequestLog(size, noted, sharing.forget_requests, sharing.listed)
-    return requests, SharedEventLog(noted)
+def shared_logs(service: Service, sharing: Sharing) -> tuple[RequestLog, EventLog]:
+    """Return the request log and the log of events, which replicas of a shared state share."""
+    size, journal = service.settings.request_log, service.store.journal
+    assert journal is not None, "what is shared has one"
+    requests = SharedRequestLog(size, journal.noted_later, sharing.forget_requests, sharing.listed)
+    return requests, SharedEventLog(journal.noted_later)

@@ -7,24 +7,23 @@ import mimetypes
 import os
 import stat
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
+from falkit_mock.core.limits import FILE_MOST as MOST
 from falkit_mock.outputs.kinds import MEDIA_TYPES, extension
 from falkit_mock.outputs.measures import whole
-from falkit_mock.service.checks import MOST, identify
-from falkit_mock.service.containers import PICTURES, Found, Source, Unreadable
-from falkit_mock.service.images import TooManyPixels, read_image
 from falkit_mock.store import Given
 from falkit_spec import JSON
 
+if TYPE_CHECKING:
+    from falkit_mock.service.containers import Found
+
 # Bytes that are read at a time.
 _STEP = 1 << 20
-# Without the machine's own list, so that all machines know the same.
-_TYPES = mimetypes.MimeTypes(filenames=())
 
 
-@dataclass(frozen=True, slots=True)
-class GivenFile:
+class GivenFile(NamedTuple):
     """A file that is there, as it is served."""
 
     path: str
@@ -74,10 +73,16 @@ def given_bytes(given: Given) -> bytes:
     return file.read_now(0, file.size)
 
 
+@cache
+def _types() -> mimetypes.MimeTypes:
+    """Return what names say, without the machine's own list, so that all machines know the same."""
+    return mimetypes.MimeTypes(filenames=())
+
+
 def content_type_of(name: str) -> str:
     """Return the media type that a file's name says."""
     known = MEDIA_TYPES.get(extension(name) or "")
-    return known or _TYPES.guess_type(name)[0] or "application/octet-stream"
+    return known or _types().guess_type(name)[0] or "application/octet-stream"
 
 
 def facts_of(file: GivenFile, name: str) -> Mapping[str, JSON]:
@@ -101,6 +106,11 @@ def facts_of(file: GivenFile, name: str) -> Mapping[str, JSON]:
 
 
 def _found(file: GivenFile) -> Found | None:
+    # Lazy: most mocks have no such file.
+    from falkit_mock.service.checks import identify
+    from falkit_mock.service.containers import PICTURES, Source, Unreadable
+    from falkit_mock.service.images import TooManyPixels, read_image
+
     try:
         try:
             found = identify(Source(file.size, file.read_now))

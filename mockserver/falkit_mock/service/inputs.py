@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from falkit_mock.core.jobs import MediaValue
-from falkit_mock.core.limits import HOST_LENGTH, URL_LENGTH
-from falkit_mock.service.checks import MOST, check_bytes, download_failed, rejected
+from falkit_mock.core.limits import FILE_MOST as MOST
+from falkit_mock.service.checks import check_bytes, download_failed, rejected
 from falkit_mock.service.containers import Found
 from falkit_mock.service.data_uris import read_data_uri, unknown_label
+from falkit_mock.service.urls import embedded, unreachable
 
 if TYPE_CHECKING:
     import httpx
@@ -90,7 +89,7 @@ async def _kept_from(url: str) -> str | None:
         # Whoever fetches it says so.
         return None
     for *_, where in found:
-        address = _embedded(ipaddress.ip_address(str(where[0]).partition("%")[0]))
+        address = embedded(ipaddress.ip_address(str(where[0]).partition("%")[0]))
         if address.is_link_local or address.is_multicast or address in _CLOUDS:
             return f"leads to {address}, where clouds keep what machines may know: never fetched"
     return None
@@ -106,9 +105,6 @@ async def _read(reply: httpx.Response, medium: MediaValue, url: str) -> bytes:
         if len(data) > (medium.field.max_bytes or MOST):
             break
     return bytes(data)
-
-
-_LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 def check_data_uri(medium: MediaValue, *, labels: bool = False) -> Found | None:
@@ -142,88 +138,3 @@ def check_url(medium: MediaValue, *, allow_private: bool) -> bool:
         return True
     fix = "; upload it or send a data URI, or start falkit with --allow-private-inputs"
     raise download_failed(medium, why.text + (fix if why.private else ""))
-
-
-@dataclass(frozen=True, slots=True)
-class Unreachable:
-    """Why fal's servers could not fetch a URL, and whether this machine perhaps could."""
-
-    text: str
-    private: bool
-
-
-def unreachable(url: str) -> Unreachable | None:
-    """Return why fal could not fetch a URL, or None if it may."""
-    # Most programs send the same few again and again.
-    return _remembered(url) if len(url) < _SHORT else _unreachable(url)
-
-
-# Characters of a URL whose verdict is remembered.
-_SHORT = 256
-
-
-def _unreachable(url: str) -> Unreachable | None:
-    # Before anything that takes longer the longer it is, or keeps what it was given.
-    if len(url) > URL_LENGTH:
-        return Unreachable(f"the URL is longer than {URL_LENGTH} characters", private=False)
-    try:
-        parts = urlsplit(url.strip())
-        named = parts.hostname or ""
-        if len(named) > HOST_LENGTH:
-            raise ValueError(f"its host is longer than {HOST_LENGTH} characters")
-        # Browsers and fetchers read full-width letters as plain ones.
-        host = unicodedata.normalize("NFKC", named).rstrip(".").lower()
-        _ = parts.port
-    except ValueError as error:
-        return Unreachable(f"the URL is malformed ({error})", private=False)
-    if parts.scheme not in ("http", "https"):
-        text = "a file is given as a URL that begins with http: or https:, or as a data URI"
-        return Unreachable(text, private=False)
-    text = url.strip()
-    # Before a backslash some readers see the host's end and others a user's name.
-    if not host or " " in text or not text.isprintable() or "\\" in parts.netloc:
-        why = "no host, or white space, a control character or a backslash in it"
-        return Unreachable(f"the URL is malformed ({why})", private=False)
-    if _is_private(host):
-        return Unreachable(f"fal can't reach {host}, which is on your machine or network", True)
-    return None
-
-
-_remembered = lru_cache(maxsize=1024)(_unreachable)
-
-
-@lru_cache(maxsize=256)
-def _is_private(host: str) -> bool:
-    if host == "localhost" or host.endswith(_LOCAL_SUFFIXES):
-        return True
-    address = _address(host)
-    if address is None:
-        # A name without a dot resolves on a local network, if anywhere.
-        return "." not in host
-    return not _embedded(address).is_global
-
-
-_Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
-# Addresses of version 4 written as such of version 6: by translation, and in an older form.
-_CARRIERS = [ipaddress.IPv6Network(net) for net in ("64:ff9b::/96", "::/96")]
-
-
-def _embedded(address: _Address) -> _Address:
-    """Return the address of version 4 that one of version 6 stands for; else the address."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    if any(address in net for net in _CARRIERS) and int(address) > 1:
-        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address.ipv4_mapped or address.sixtofour or address
-
-
-def _address(host: str) -> _Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        pass
-    try:
-        # The older spellings that resolvers still take: 127.1, 0x7f.1, 2130706433.
-        return ipaddress.IPv4Address(socket.inet_aton(host))
-    except (OSError, ValueError):
-        return None

@@ -7,34 +7,27 @@ from collections import Counter
 from collections.abc import Awaitable, Collection, Iterable, MutableMapping
 from typing import Any, Protocol, cast
 
-from falkit_mock.core import dumps, loads
+from falkit_mock.core import NotJson, dumps, loads
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.events import Event, RequestAnswered, RequestLog, RequestRecord
 from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.jobs import Job, ModelRequest
-from falkit_mock.core.settings import SettingsError, is_url
-from falkit_mock.service.facts import BadFacts, Facts, check_facts, facts_of, take_facts, take_jobs
+from falkit_mock.core.settings import SettingsError
+from falkit_mock.service.facts import (
+    BadFacts,
+    Facts,
+    check_facts,
+    check_shape,
+    facts_of,
+    take_facts,
+    take_jobs,
+)
 from falkit_mock.service.service import Service
-from falkit_mock.store import BadCopy, Store
+from falkit_mock.store import BadCopy
 from falkit_mock.store.keeping import now_in
 from falkit_spec import JSON
 
-
-def store_of(state: str, request_log: int) -> Store:
-    """Return the store of a state file or a Redis; raise SettingsError if it can't be one."""
-    try:
-        if is_url(state):
-            # Lazy, like the other: it imports redis-py.
-            from falkit_mock.store.redis.store import RedisStore
-
-            return RedisStore(state, request_log)
-        from falkit_mock.store.durable import DurableStore
-
-        return DurableStore(state)
-    except BadCopy as error:
-        raise SettingsError("state", str(error)) from None
-
-
+_KEPT = "what is kept of clock, seed or rules"
 # What the names of counts begin with that replicas of a shared state have for themselves.
 _COUNTS = "counts."
 
@@ -42,16 +35,38 @@ _COUNTS = "counts."
 class LastingStore(Protocol):
     """A store that outlasts its process, as far as that goes beyond `Store`."""
 
-    # What names it in messages.
-    path: object
-    # What is kept beside the tables, as JSON by name.
-    facts: MutableMapping[str, bytes]
-    # The newest requests, by number.
-    records: MutableMapping[int, RequestRecord]
+    @property
+    def path(self) -> object:
+        """What names it in messages."""
+        ...
+
+    @property
+    def facts(self) -> MutableMapping[str, bytes]:
+        """What is kept beside the tables, as JSON by name."""
+        ...
+
+    @property
+    def records(self) -> MutableMapping[int, RequestRecord]:
+        """The newest requests, by number."""
+        ...
 
     def undecided(self) -> Iterable[Job]:
         """Return the jobs that have no outcome yet."""
         ...
+
+
+def facts_in(store: LastingStore) -> dict[str, JSON]:
+    """Return the facts that a state has, none if it is new; raise BadCopy for what is none."""
+    try:
+        facts = {name: loads(value) for name, value in store.facts.items()}
+        if facts:
+            check_shape(facts)
+            if not isinstance(facts.get("machine"), int | float) or "first" not in facts:
+                raise BadFacts("lack when they were written, or which rules came first")
+    except (NotJson, BadFacts) as error:
+        why = f"aren't JSON: {error.message}" if isinstance(error, NotJson) else error
+        raise BadCopy(f"{store.path}: {_KEPT} {why}") from None
+    return facts
 
 
 class _RequestAgain(Protocol):
@@ -76,8 +91,11 @@ class Lasting:
         self._parts: dict[str, JSON] = {}
         # What the facts that were written followed from, by their names.
         self._written: dict[str, object] = {}
-        if self._kept.facts:
-            self._take()
+        try:
+            if facts_in(self._kept):
+                self._take()
+        except BadCopy as error:
+            raise SettingsError("state", str(error)) from None
         assert service.store.journal is not None, "it has one"
         self._journal = service.store.journal
         self._journal.gather = self._gather
@@ -177,9 +195,8 @@ class Lasting:
                 # The rules of the settings are others now.
                 known["parts"].pop("rules", None)
             check_facts(service, known)
-        except (BadFacts, KeyError, TypeError, AttributeError) as error:
-            why = f"{self._kept.path}: what is kept of clock, seed or rules {error}"
-            raise SettingsError("state", why) from None
+        except BadFacts as error:
+            raise BadCopy(f"{self._kept.path}: {_KEPT} {error}") from None
         take_facts(service, known)
         if self._sharing is not None:
             self._take_clock()

@@ -184,11 +184,12 @@ class Ledger:
                 self._begin()
                 edited = {}
             store.edited, last = {}, store.last_seq
+            newest = self._seqs[-1] if self._seqs else -1
             for turn, (id, seq) in enumerate([*edited.items(), *_swapped(self._open)]):
                 if turn % TURN == TURN - 1:
                     await asyncio.sleep(0)
-                await self._look(seq, self._job(id))
-            newest = self._seqs[-1] if self._seqs else -1
+                if seq <= newest:
+                    await self._look(seq, self._job(id))
             while newest < last and (page := store.after(newest, TURN)):
                 for job in page:
                     if not self._seen(job):
@@ -284,9 +285,10 @@ class Ledger:
 
 def ledger_of(service: Service, catalog: Catalog) -> Ledger:
     """Return the ledger of a service; it is made when it is first asked for."""
-    if service.ledger is None:
-        service.ledger = Ledger(service, catalog)
-    return service.ledger
+    found = service.hooks.ledger
+    if not isinstance(found, Ledger):
+        found = service.hooks.ledger = Ledger(service, catalog)
+    return found
 
 
 def _kind(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
 from falkit_mock.core.jobs import MediaValue
-from falkit_mock.service.checks import MOST, check_size, check_source, download_failed
+from falkit_mock.core.limits import FILE_MOST as MOST
+from falkit_mock.service.checks import Rejected, check_size, check_source, download_failed
 from falkit_mock.service.containers import HEADERS, Found, Source
 from falkit_mock.service.data_uris import is_data_uri, read_data_uri
 from falkit_mock.service.files import MISSING, Media, OwnFile
@@ -26,7 +27,22 @@ class Look:
     read: Callable[[], bytes] | None = None
 
 
-def first_look(
+def first_looks(
+    given: Iterable[MediaValue], settings: Settings, media: Media, media_base: str
+) -> tuple[list[Rejected], list[Look]]:
+    """Check files; return the refusals, and what takes time."""
+    rejected: list[Rejected] = []
+    later: list[Look] = []
+    for medium in given:
+        try:
+            if look := _first_look(medium, settings, media, media_base):
+                later.append(look)
+        except Rejected as error:
+            rejected.append(error.bare())
+    return rejected, later
+
+
+def _first_look(
     medium: MediaValue, settings: Settings, media: Media, media_base: str
 ) -> Look | None:
     """Return how a file is looked at, if it needs a look; raise Rejected for a bad one."""

@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Iterable
 from dataclasses import replace
+from functools import cached_property
 from hashlib import sha256
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from falkit_mock.core import HINT, NotJson, dumps, header_text
 from falkit_mock.core.clock import Notifier
@@ -22,20 +23,22 @@ from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
 from falkit_mock.core.limits import FILE_BYTES, FILE_SECONDS, FILES, NAMED_FIELDS
 from falkit_mock.outputs.figures import NOTHING_SEEN
-from falkit_mock.service.checks import Rejected
-from falkit_mock.service.containers import Found
 from falkit_mock.service.data_uris import is_data_uri, unknown_label
 from falkit_mock.service.files import Media
 from falkit_mock.service.hints import of_lax_values, of_refusal, of_unknown_fields
-from falkit_mock.service.inputs import in_pool, unreachable
 from falkit_mock.service.lengths import ASSUMED, measured
-from falkit_mock.service.looks import Look, first_look
 from falkit_mock.service.successes import complete, fill, seen_in, success
-from falkit_mock.service.workflows import Workflows
+from falkit_mock.service.urls import unreachable
 from falkit_mock.settings import Settings
 from falkit_mock.store import FileRecord, Store
 from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Endpoint, Figures
+
+if TYPE_CHECKING:
+    from falkit_mock.service.checks import Rejected
+    from falkit_mock.service.containers import Found
+    from falkit_mock.service.looks import Look
+    from falkit_mock.service.workflows import Workflows
 
 
 def read_request(request: ModelRequest, settings: Settings) -> ParsedRequest | Refused:
@@ -131,13 +134,13 @@ def _parsed(
     if unknown or more:
         hint = "; ".join(filter(None, (hint, unknown, *more))) or None
     return ParsedRequest(
-        endpoint=endpoint,
-        input=filled,
-        digest=sha256(dumps(filled, sort_keys=True)).hexdigest(),
-        media=media,
-        video=figures.video,
-        units=figures.units,
-        hint=hint,
+        endpoint,
+        filled,
+        sha256(dumps(filled, sort_keys=True)).hexdigest(),
+        media,
+        figures.video,
+        figures.units,
+        hint,
     )
 
 
@@ -168,21 +171,21 @@ def _media(
 def _look_at_media(
     parsed: ParsedRequest, settings: Settings, media: Media, media_base: str
 ) -> tuple[list[Rejected], list[Look]]:
-    """Check an input's files; return the refusals, and what takes time."""
-    rejected: list[Rejected] = []
-    later: list[Look] = []
-    for medium in parsed.media:
-        value = medium.value
-        plain = "/files/" not in value and not is_data_uri(value)
-        if plain and unreachable(value) is None:
-            # A public URL is taken on trust: nothing leaves the machine.
-            continue
-        try:
-            if look := first_look(medium, settings, media, media_base):
-                later.append(look)
-        except Rejected as error:
-            rejected.append(error.bare())
-    return rejected, later
+    """Check an input's files; return the refusals, and what takes time.
+
+    A public URL is taken on trust: nothing leaves the machine.
+    """
+    given = [medium for medium in parsed.media if not _is_public(medium.value)]
+    if not given:
+        return [], []
+    # Lazy: it imports all that reads files.
+    from falkit_mock.service.looks import first_looks
+
+    return first_looks(given, settings, media, media_base)
+
+
+def _is_public(value: str) -> bool:
+    return "/files/" not in value and not is_data_uri(value) and unreachable(value) is None
 
 
 def _refuse_media(parsed: ParsedRequest, rejected: list[Rejected], settings: Settings) -> Refused:
@@ -204,11 +207,18 @@ class Outcomes:
         self._store = store
         self._media = media
         self._identity = identity
-        self.workflows = Workflows(settings, identity, read_request)
         # Outcomes that wait on a file being decoded or downloaded, by request id.
         self._late: dict[str, asyncio.Task[Outcome]] = {}
         # Rings where another replica of a shared state may have decided one.
         self.elsewhere = Notifier()
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        """What runs workflows."""
+        # Lazy: few are called.
+        from falkit_mock.service.workflows import Workflows
+
+        return Workflows(self._settings, self._identity, read_request)
 
     def decide(
         self,
@@ -245,6 +255,8 @@ class Outcomes:
         self._late[job.id] = asyncio.get_running_loop().create_task(self._again(job, request))
 
     async def _again(self, job: Job, asked: Awaitable[ModelRequest]) -> Outcome:
+        from falkit_mock.service.inputs import in_pool
+
         rejected: list[Rejected] = []
         later: list[Look] = []
         try:
@@ -310,6 +322,10 @@ class Outcomes:
         later: list[Look],
         run: float,
     ) -> Outcome:
+        # Lazy: most inputs name public files.
+        from falkit_mock.service.checks import Rejected
+        from falkit_mock.service.inputs import in_pool
+
         found: list[tuple[MediaValue, Found]] = []
         loop = asyncio.get_running_loop()
         until, room = loop.time() + FILE_SECONDS, FILE_BYTES

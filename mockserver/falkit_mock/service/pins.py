@@ -12,11 +12,14 @@ from weakref import WeakKeyDictionary
 
 from falkit_fixtures.wanted import Wanted
 from falkit_mock.core import count, shortened
+from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.identity import Identity
-from falkit_mock.core.jobs import ModelRequest, ParsedRequest, Pinned, PinnedFile
+from falkit_mock.core.jobs import ModelRequest, ParsedRequest, Pinned, PinnedFile, Refused
+from falkit_mock.core.limits import FILE_MOST as MOST
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.pins import Fixture, is_within
+from falkit_mock.faults.resolve import Resolution
 from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.faults.rules import Rule
 from falkit_mock.outputs import Made
@@ -24,7 +27,6 @@ from falkit_mock.outputs.draft import Draft, DraftFile
 from falkit_mock.outputs.fields import fields_of
 from falkit_mock.outputs.figures import Figures
 from falkit_mock.outputs.pinned import file_places
-from falkit_mock.service.checks import MOST
 from falkit_mock.service.given import GivenFile, content_type_of, facts_of
 from falkit_mock.service.guesses import is_guess
 from falkit_mock.settings import Settings
@@ -53,9 +55,9 @@ _BOUND = WeakKeyDictionary[Endpoint, WeakKeyDictionary[Fixture, Pinned]]()
 class Pins:
     """Binds outputs to endpoints; knows which files of this machine they have."""
 
-    def __init__(self) -> None:
+    def __init__(self, paths: set[str] | None = None) -> None:
         # Real paths; no other file is served, whatever a state says that was imported.
-        self.paths: set[str] = set()
+        self.paths = set[str]() if paths is None else paths
 
     def check(self, rule: Rule, catalog: Catalog) -> None:
         """Raise RuleError unless all endpoints of a rule can answer what it pins."""
@@ -75,7 +77,20 @@ class Pins:
         if found is None:
             found = of_endpoint[fixture] = _bind(fixture, endpoint)
         self.paths.update(file.path for file in found.files)
-        return replace(found, hint=hint)
+        return found._replace(hint=hint)
+
+    def applied(
+        self, request: ModelRequest, parsed: ParsedRequest, resolution: Resolution
+    ) -> tuple[ModelRequest, ParsedRequest | Refused]:
+        """Return a request with the output that it has; refused if that can't be had any more."""
+        assert resolution.pin is not None
+        try:
+            pinned = self.bind(resolution.pin, parsed.endpoint, resolution.pin_hint)
+        except RuleError as error:
+            # A document or a file has changed since it was checked.
+            hint = f"falkit refused this, not fal: {error}"
+            return request, Refused(platform_error("internal_error"), hint)
+        return replace(request, pinned=pinned), parsed
 
     def files(self, rule: Rule) -> set[str]:
         """Return the real paths of the files that a rule's outputs have, as far as any is bound."""

@@ -7,8 +7,8 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.identity import Identity
@@ -19,8 +19,7 @@ from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How many jobs run at once: of one endpoint, and of one key. Infinite for no limit."""
 
     runners: float

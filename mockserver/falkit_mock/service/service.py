@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from random import Random
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -22,13 +22,11 @@ from falkit_mock.core.jobs import (
     Moments,
     Outcome,
     ParsedRequest,
-    Refused,
     Status,
     moments,
 )
 from falkit_mock.core.settings import Seconds
-from falkit_mock.faults import RuleError
-from falkit_mock.faults.resolve import USUAL, Resolution, resolve
+from falkit_mock.faults.resolve import USUAL, resolve
 from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.faults.rules import NO_MAGIC, Magic
 from falkit_mock.outputs import kind_of_output
@@ -36,7 +34,6 @@ from falkit_mock.service import Hooks, Resettable
 from falkit_mock.service.files import Media, Uploads
 from falkit_mock.service.guesses import guess
 from falkit_mock.service.outcomes import Outcomes, read_request
-from falkit_mock.service.pins import Pins
 from falkit_mock.service.queueing import Planner, duration
 from falkit_mock.service.status import JobEvents, Retention, next_line, window
 from falkit_mock.settings import Settings
@@ -46,7 +43,7 @@ from falkit_mock.webhooks.delivery import Deliveries
 from falkit_spec import JSON, Endpoint
 
 if TYPE_CHECKING:
-    from falkit_mock.service.ledger import Ledger
+    from falkit_mock.service.pins import Pins
 
 Cancellation: TypeAlias = Literal["CANCELLATION_REQUESTED", "OK", "ALREADY_COMPLETED"]
 
@@ -64,9 +61,9 @@ class Service:
         self.identity.skip(store.last_seq)
         self.tokens = Tokens(self.identity.secret("tokens"), clock)
         self.uploads = Uploads(store.uploads, clock, self.identity)
-        # What rules have models answer, and the files of this machine that it has.
-        self.pins = Pins()
-        self.media = Media(store, self.uploads, clock, self.pins.paths)
+        # The files of this machine that outputs have which rules pin.
+        self._given: set[str] = set()
+        self.media = Media(store, self.uploads, clock, self._given)
         # What happens here, for whoever listens.
         self.events = Events()
         self.closing = False
@@ -88,10 +85,16 @@ class Service:
         # What forgets all at a reset, and is neither exported nor imported.
         self.restarted = [self.job_events.restart, self._planner.restart]
         self.hooks = Hooks()
-        # Lists and sums of jobs, once somebody has asked for one.
-        self.ledger: Ledger | None = None
         # What ends with the mock, such as a stream of its events.
         self.closed: list[Callable[[], None]] = []
+
+    @cached_property
+    def pins(self) -> Pins:
+        """What rules have models answer, and the files of this machine that it has."""
+        # Lazy: most mocks pin nothing.
+        from falkit_mock.service.pins import Pins
+
+        return Pins(self._given)
 
     def close(self) -> None:
         """Let go of everyone who waits, so that streams and held calls end."""
@@ -331,25 +334,27 @@ class Service:
             progression = resolution.progression(progression)
             stuck = resolution.faults.stuck
             if resolution.pin is not None and isinstance(parsed, ParsedRequest):
-                request, parsed = self._pinned(request, parsed, resolution)
+                request, parsed = self.pins.applied(request, parsed, resolution)
         queue, run = duration(self.settings.timing, self.identity, request_id, parsed, entry)
         # The same numbers where they are equal: each job keeps them.
         ready = now + queue + stuck if queue or stuck else now
         job = Job(
-            id=request_id,
-            seq=self.store.next_seq(),
-            path=request.path,
-            app=request.app,
-            entry=entry,
-            progression=progression,
-            created=now,
-            starts=ready,
-            ends=ready + run if run else ready,
-            run=run,
-            ready=ready,
-            options=request.options,
-            attempts=resolution.attempts,
-            faults=resolution.faults,
+            request_id,
+            self.store.next_seq(),
+            request.path,
+            request.app,
+            entry,
+            progression,
+            now,
+            ready,
+            ready + run if run else ready,
+            run,
+            ready,
+            None,
+            False,
+            request.options,
+            resolution.attempts,
+            resolution.faults,
         )
         if run or ready > now:
             # What waits for nothing and takes no time needs no place.
@@ -366,19 +371,6 @@ class Service:
             # It takes a place that one of those who wait might have had.
             self._planner.replan(job)
         return job
-
-    def _pinned(
-        self, request: ModelRequest, parsed: ParsedRequest, resolution: Resolution
-    ) -> tuple[ModelRequest, ParsedRequest | Refused]:
-        """Return a request with the output that it has; refused if that can't be had any more."""
-        assert resolution.pin is not None
-        try:
-            pinned = self.pins.bind(resolution.pin, parsed.endpoint, resolution.pin_hint)
-        except RuleError as error:
-            # A document or a file has changed since it was checked.
-            hint = f"falkit refused this, not fal: {error}"
-            return request, Refused(platform_error("internal_error"), hint)
-        return replace(request, pinned=pinned), parsed
 
     def _script(self, job: Job) -> Random:
         return self.identity.random(job.id, "logs")

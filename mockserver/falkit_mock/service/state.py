@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 import tarfile
 from collections.abc import AsyncGenerator, Iterable
@@ -104,12 +105,23 @@ class Contents:
     blobs: dict[str, Piece]
 
 
+class _Bounded(io.BufferedReader):
+    """Reads no more at once than there is, and allocates no more: heads announce any size."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = path.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(size if size is None else min(size, self._size))
+
+
 def read_archive(path: Path, blobs: Blobs) -> Contents:
     """Read an archive; blocks. Raise BadArchive, and leave nothing behind then."""
     parts: dict[str, bytes] = {}
     found: dict[str, Piece] = {}
     try:
-        with tarfile.open(path, "r:") as tar:
+        with _Bounded(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
                 if not member.isfile() or member.issparse():
                     raise BadArchive(f"has {member.name!r}, which isn't a plain file")

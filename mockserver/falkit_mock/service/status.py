@@ -14,10 +14,11 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from falkit_mock.core import NotJson, parse_body, span
 from falkit_mock.core.clock import Clock, Timer
-from falkit_mock.core.errors import ShuttingDown
+from falkit_mock.core.errors import ShuttingDown, quota_used_up, too_much_kept
 from falkit_mock.core.events import Events, JobChanged, JobError
 from falkit_mock.core.jobs import Job, Moments, Outcome
 from falkit_mock.core.limits import AT_ONCE
+from falkit_mock.core.settings import NO_QUOTA
 from falkit_mock.outputs.kinds import Kind
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
@@ -159,6 +160,7 @@ class Retention:
     """Says which results can still be had, and clears away what nobody can ask for any more."""
 
     def __init__(self, settings: Settings, clock: Clock, store: Store) -> None:
+        self._max_kept, self._quota = settings.max_kept, settings.quota
         self._ttl = settings.result_ttl
         self._keep = settings.keep
         # Bytes of inputs and outcomes above which the oldest are forgotten.
@@ -187,6 +189,30 @@ class Retention:
         if not job.options.keep_payloads:
             return False
         return len(payload) <= _NOT_STORED or self._clock.now() < self.closes(job)
+
+    def check_room(self, size: int, jobs: int = 0) -> None:
+        """Raise WireError where more bytes, and jobs, would be too many.
+
+        507 for what a mock keeps of jobs, 403 for a tenant's quota.
+        """
+        if jobs and self._store.kept + size > self._max_kept:
+            raise too_much_kept(self._max_kept)
+        if self._quota is NO_QUOTA or not (used := self._over(size, jobs)):
+            return
+        now = self._clock.now()
+        while used and now >= self.next_purge:
+            self.purge(now)
+            used = self._over(size, jobs)
+        if used:
+            raise quota_used_up(used)
+
+    def _over(self, size: int, jobs: int) -> str:
+        """Say what there is of which the quota has no more; "" while it has."""
+        store, quota = self._store, self._quota
+        if store.count() + jobs > quota.jobs:
+            return f"{store.count()} of {quota.jobs:.0f} jobs"
+        kept = store.kept + store.uploads.kept
+        return f"{kept} of {quota.bytes:.0f} bytes" if kept + size > quota.bytes else ""
 
     def purge(self, now: float) -> None:
         """Forget some of what is too old, or too much; the next call goes on with it."""
@@ -227,13 +253,19 @@ class JobEvents:
 
     def accepted(self, job: Job) -> None:
         """Tell of a new job, and follow it; what is due at once is told at once."""
-        self._emit("accepted", job, job.created)
         outcome = job.outcome
         if outcome is not None and job.starts <= job.ends <= job.created:
             # It took no time, and there is nothing to follow.
-            self._emit("started", job, job.starts)
-            self._emit("ended", job, job.ends, outcome)
+            error = None if outcome.status_code < 400 else _error_of(outcome)
+            id, path, key = job.id, job.path, job.options.key
+            webhook, over = job.options.webhook is not None, job.cancelled
+            self._events.emit(
+                JobChanged("accepted", id, path, key, job.created, webhook, over),
+                JobChanged("started", id, path, key, job.starts, webhook, over),
+                JobChanged("ended", id, path, key, job.ends, webhook, over, error),
+            )
             return
+        self._emit("accepted", job, job.created)
         self._open[job.id] = _Open()
         self._look(job)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from falkit_mock.core import HINT, dumps, header_text
 from falkit_mock.core.fal_errors import BILLED_UNITS
@@ -13,13 +14,13 @@ from falkit_mock.core.jobs import MediaValue, ModelRequest, Outcome, ParsedReque
 from falkit_mock.outputs import Made, output_of
 from falkit_mock.outputs.figures import NOTHING_SEEN, Seen
 from falkit_mock.outputs.measures import Size
-from falkit_mock.service.containers import Found
 from falkit_mock.service.files import bytes_of
-from falkit_mock.service.images import small
-from falkit_mock.service.pins import pinned_output
 from falkit_mock.settings import Settings
 from falkit_mock.store import FileRecord
 from falkit_spec.media import Place
+
+if TYPE_CHECKING:
+    from falkit_mock.service.containers import Found
 
 
 def complete(
@@ -36,6 +37,9 @@ def complete(
     `seen` is what its input's files are like, and `run` how many seconds its job takes.
     """
     if request.pinned is not None:
+        # Lazy: most mocks pin nothing.
+        from falkit_mock.service.pins import pinned_output
+
         return pinned_output(request.pinned, parsed, request, request_id, identity)
     return output_of(
         parsed,
@@ -93,6 +97,9 @@ def seen_in(
 
     `reads` returns the bytes of files, by their place, as far as they are here.
     """
+    # Lazy: most inputs name public files, which nobody looks at.
+    from falkit_mock.service.images import small
+
     first: dict[str, tuple[MediaValue, Found]] = {}
     # A mask says least of what comes out.
     for one in sorted(found, key=lambda pair: "mask" in pair[0].name):

@@ -20,11 +20,9 @@ from falkit_mock.settings import Settings
 from falkit_mock.store import FileRecord
 from falkit_spec import JSON, BadOverlay, Endpoint
 from falkit_spec.schema import ordered
-from falkit_spec.streams import Node, Workflow, fill_in
+from falkit_spec.streams import EXECUTE, Node, Workflow, fill_in
 from falkit_spec.types import Object, is_object
 
-EXECUTE = "workflows/execute"
-"""The endpoint that is sent a workflow's definition."""
 _MOST_REFERENCES = 1000
 _MOST_BYTES = 64 * 1024 * 1024
 

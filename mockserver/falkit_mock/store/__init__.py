@@ -337,5 +337,4 @@ def _size(job: Job) -> int:
 
 def all_pieces(store: Store) -> list[Piece]:
     """Return every piece of every upload of a store."""
-    uploads = store.uploads
-    return [piece for one in uploads.all() for piece in uploads.pieces(one.id).values()]
+    return [piece for one in store.uploads.all() for piece in store.uploads.pieces(one.id).values()]

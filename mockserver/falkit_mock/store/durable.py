@@ -36,11 +36,11 @@ from falkit_mock.store.tables import BadCopy, bare, shown
 
 _HEAD, _MAGIC = 100, b"SQLite format 3\0"
 _UPLOADS = ".uploads"
-_IN_USE = "is in use by another mock; stop that one, or name another file"
+IN_USE = "is in use by another mock; stop that one, or name another file"
 # Where no folder can be locked sqlite locks the file, and nothing else can read it then.
-_ALONE = sys.platform == "win32"
+ALONE = sys.platform == "win32"
 # Up to so many bytes a file's pages are checked when it is opened, and its rows are read.
-_CHECKED, _READ = 64 << 20, 2 << 20
+CHECKED, READ = 64 << 20, 2 << 20
 # The files that this process has open: closing one that it opened twice would unlock it.
 _open: set[tuple[int, int]] = set()
 _opening = threading.Lock()
@@ -73,7 +73,7 @@ class LastingBlobs(Blobs):
     def close(self) -> None:
         """Leave all as it is."""
 
-    def check(self, pieces: Sequence[Piece]) -> None:
+    def check(self, pieces: Sequence[Piece], *, tidy: bool) -> None:
         """Raise BadCopy for a blob that is gone or has another size; delete those of no upload."""
         known = {piece.blob: piece.size for piece in pieces}
         found: dict[str, int] = {}
@@ -85,7 +85,7 @@ class LastingBlobs(Blobs):
                 what = "lacks" if blob not in found else "has another size of"
                 fix = "copy it back from where the state was copied from"
                 raise BadCopy(f"{what} {self._folder.name}/{blob}, which was uploaded; {fix}")
-        for blob in found.keys() - known.keys():
+        for blob in found.keys() - known.keys() if tidy else ():
             (self._folder / blob).unlink(missing_ok=True)
 
 
@@ -96,10 +96,14 @@ class DurableStore(SqliteStore):
     What is over is read from a connection of its own, for which nobody's commit is in the way.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Open a state file, or make one; raise BadCopy, and leave it as it was, if it is none."""
+    def __init__(self, path: str | os.PathLike[str], *, uploads: Path | None = None) -> None:
+        """Open a state file, or make one; raise BadCopy, and leave it as it was, if it is none.
+
+        A folder of uploads that is given belongs to another file, and is left as it is.
+        """
         self.path = Path(os.path.realpath(path))
-        self._folder = self.path.with_name(self.path.name + _UPLOADS)
+        self._lent = uploads is not None
+        self._folder = uploads or uploads_of(self.path)
         self._id: tuple[int, int] | None = None
         self._lock: int | None = None
         try:
@@ -114,10 +118,10 @@ class DurableStore(SqliteStore):
         if size:
             stat = self.path.stat()
             if (stat.st_dev, stat.st_ino) in _open:
-                raise BadCopy(_IN_USE)
+                raise BadCopy(IN_USE)
             _check_head(self.path)
-        self._lock = _lock(self._folder)
-        db = _connect(self.path, new=not size)
+        self._lock = None if self._lent else _lock(self._folder)
+        db = _connect(self.path, new=not size, check=0 < size <= CHECKED)
         try:
             stat = self.path.stat()
             _open.add(id := (stat.st_dev, stat.st_ino))
@@ -126,19 +130,17 @@ class DurableStore(SqliteStore):
                 make_tables(db)
                 sync_folder(self.path.parent)
             with reading():
-                if size <= _CHECKED:
-                    check_pages(db)
                 migrate(db)
                 # So that the file's head tells the version, and nothing is left beside it.
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self.journal = self._journal = FileJournal(db)
                 self._blobs = LastingBlobs(self._folder, self._journal.after)
-                super().__init__(db, self._blobs, db if _ALONE else open_reader(self.path))
+                super().__init__(db, self._blobs, db if ALONE else open_reader(self.path))
                 # The newest requests, by number.
                 self.records: dict[int, RequestRecord] = self._records(db)
-                if size <= _READ:
+                if size <= READ:
                     self.read_all()
-            self._blobs.check(all_pieces(self))
+            self._blobs.check(all_pieces(self), tidy=not self._lent)
         except BaseException:
             with suppress(AttributeError):
                 self._reader.close()
@@ -168,6 +170,12 @@ class DurableStore(SqliteStore):
         self.db.execute("VACUUM")
         self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def check_all(self) -> None:
+        """Read every page and row; raise BadCopy for one that can't be."""
+        with reading():
+            check_pages(self.db)
+        self.read_all()
+
     def forget_changes(self) -> None:
         """Begin anew what processes that share the file tell one another."""
         self.db.execute("DELETE FROM changes")
@@ -180,8 +188,8 @@ class DurableStore(SqliteStore):
             for data in self._blobs.read([piece], 0, piece.size):
                 digest.update(data)
             if digest.hexdigest()[:32] != piece.etag:
-                why = f"{self._blobs.folder.name}/{piece.blob} is not what was uploaded"
-                raise BadCopy(f"{self.path} is damaged: {why}; restore a copy of it")
+                why = f"{self._folder.name}/{piece.blob} is not what was uploaded"
+                raise BadCopy(f"is damaged: {why}; restore a copy of it")
 
     def clear(self) -> None:
         with self._transaction():
@@ -222,9 +230,14 @@ class DurableStore(SqliteStore):
             raise BadCopy(f"{self.path} {error}") from None
         except sqlite3.OperationalError as error:
             locked = "locked" in str(error)
-            raise BadCopy(f"{self.path} {_IN_USE if locked else _unread(error)}") from None
+            raise BadCopy(f"{self.path} {IN_USE if locked else _unread(error)}") from None
         except OSError as error:
             raise BadCopy(f"{self.path} {_unread(error)}") from None
+
+
+def uploads_of(path: Path) -> Path:
+    """Return the folder of the uploads of a state file."""
+    return path.with_name(path.name + _UPLOADS)
 
 
 @contextmanager
@@ -237,7 +250,7 @@ def alone(path: str | os.PathLike[str]) -> Generator[None]:
         store = DurableStore(path)
         store.forget_changes()
         store.close()
-        folder = store.path.with_name(store.path.name + _UPLOADS)
+        folder = uploads_of(store.path)
         lock = _lock(folder)
     except BadCopy as error:
         raise SettingsError("state", str(error)) from None
@@ -258,9 +271,11 @@ def _check_head(path: Path) -> None:
         head = file.read(_HEAD)
     if head[:16] != _MAGIC or len(head) < _HEAD:
         raise BadCopy("is no state of falkit; name a file that falkit has written, or a new one")
-    version, application = (int.from_bytes(head[at : at + 4]) for at in (60, 68))
+    encoding, version, application = (int.from_bytes(head[at : at + 4]) for at in (56, 60, 68))
     if application != APPLICATION:
         raise BadCopy("is a database, but no state of falkit; name another file")
+    if encoding != 1:
+        raise BadCopy("is damaged: its text isn't UTF-8; restore a copy of it")
     if version > VERSION:
         fix = "use the version that wrote it, or a newer one"
         raise BadCopy(f"was written by a newer falkit (format {version}, not {VERSION}); {fix}")
@@ -268,16 +283,16 @@ def _check_head(path: Path) -> None:
 
 def _lock(folder: Path) -> int | None:
     """Have a folder for this process alone; raise BadCopy if another one has it."""
-    if _ALONE:
+    if ALONE:
         return None
     folder.mkdir(mode=0o700, exist_ok=True)
     lock = locked(folder)
     if lock is None:
-        raise BadCopy(_IN_USE)
+        raise BadCopy(IN_USE)
     if not folder.exists() or folder.stat().st_ino != os.fstat(lock).st_ino:
         # Whoever had it has just ended.
         os.close(lock)
-        raise BadCopy(_IN_USE)
+        raise BadCopy(IN_USE)
     return lock
 
 
@@ -296,15 +311,18 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _connect(path: Path, *, new: bool) -> sqlite3.Connection:
-    """Open a file to write to it."""
+def _connect(path: Path, *, new: bool, check: bool) -> sqlite3.Connection:
+    """Open a file to write to it, once its pages are checked."""
     if new:
         # For this user's eyes only: keys are in it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     db = connect(str(path))
     try:
         db.execute("PRAGMA busy_timeout = 0")
-        if _ALONE:
+        if check:
+            # Before the mode is set, which would change a file that has another one.
+            check_pages(db)
+        if ALONE:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
         (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from time import perf_counter
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 _log = logging.getLogger("falkit_mock")
@@ -51,7 +52,7 @@ class Changing(Protocol):
 class Batch:
     """What one commit is for."""
 
-    __slots__ = ("after", "again", "error", "jobs", "waiters", "written")
+    __slots__ = ("after", "again", "began", "error", "jobs", "waiters", "written")
 
     def __init__(self) -> None:
         self.waiters: list[asyncio.Future[None]] = []
@@ -64,6 +65,8 @@ class Batch:
         self.jobs: Container[str | None] = ()
         # What was wrong with a row that had to be left out.
         self.error: Exception | None = None
+        # When its writing began.
+        self.began = 0.0
 
     def settle(self, error: OSError | None = None) -> None:
         """Let everyone go on who waits for it."""
@@ -96,9 +99,12 @@ class Journal:
         self._next, self._planned = Batch(), False
         self._committing: Batch | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._held = self._failing = self._waiting = self._closed = False
-        # How many commits there were.
-        self.commits = 0
+        self._held = self._waiting = self._closed = False
+        # How many commits there were, and the seconds that they took in all.
+        self.commits, self.seconds = 0, 0.0
+        # Why nothing can be written at present, None while it can; and when that was last seen.
+        self.trouble: str | None = None
+        self._failed_at = 0.0
 
     def watch(self, table: Changing) -> None:
         """Write what changes of a table from now on."""
@@ -208,6 +214,7 @@ class Journal:
         """Take what waits for the next commit."""
         self.gather()
         batch, self._next, self._planned = self._next, Batch(), False
+        batch.began = perf_counter()
         if self._jobs is not None:
             batch.jobs = self._jobs.changed
         return batch
@@ -227,14 +234,18 @@ class Journal:
         assert batch is not None, "it was under way"
         if error is None:
             self.commits += 1
-            self._failing = False
+            self.seconds += perf_counter() - batch.began
+            # What is small may find room where nothing else does.
+            if loop.time() >= self._failed_at + _AGAIN:
+                self.trouble = None
             batch.settle()
             if self._planned:
                 self._write(loop)
             return
-        if not self._failing:
+        if self.trouble is None:
             _log.error("state: can't be written (%s); trying again each second", error)
-        self._failing = True
+        self._failed_at = loop.time()
+        self.trouble = f"the state can't be written ({error})"
         self._undo(batch)
         why = as_os_error(error)
         batch.settle(why)

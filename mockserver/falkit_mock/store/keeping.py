@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from falkit_mock.core import loads
 from falkit_mock.core.jobs import Job
-from falkit_mock.core.settings import Keep
+from falkit_mock.core.settings import LAST_MOMENT, Keep
 from falkit_mock.store import Store
 
 # How far below the most bytes it is gone at once, so that not every submit has to.
@@ -26,7 +26,7 @@ def now_in(facts: Mapping[str, bytes]) -> float:
     if clock["running"]:
         # It went on while nobody looked, and never goes back.
         now += max(time.time() - cast(float, loads(facts["machine"])), 0.0)
-    return now
+    return min(now, LAST_MOMENT)
 
 
 def forget(store: Store, limits: Keep, now: float) -> None:
@@ -85,7 +85,7 @@ def _remove(store: Store, upload_id: str) -> int:
 
 
 def _total(store: Store) -> int:
-    return store.kept + sum(_size(store, upload.id) for upload in store.uploads.all())
+    return store.kept + store.uploads.kept
 
 
 def _size(store: Store, upload_id: str) -> int:

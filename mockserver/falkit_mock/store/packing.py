@@ -58,7 +58,7 @@ class Packing:
         shared = (*common[:-1], _OPTIONS(options)) if number is None else number
         try:
             rows = [self._file(record, job.id) for record in files]
-            if rows:
+            if rows and files[0].path:
                 # Mostly the body of one job is that of the next, but for the path of its file.
                 before, path, after = outcome.body.partition(files[0].path.encode())
                 if path:
@@ -81,8 +81,8 @@ class Packing:
             *found, given = number
             options = RequestOptions(*given)
         path, app, entry, progression, cancelled, attempts, code, headers, error, kind = found
-        if isinstance(body, tuple):
-            before, after = (self._common[each] if isinstance(each, int) else each for each in body)
+        if not isinstance(body, bytes):
+            before, after = map(self._whole, body)
             body = before + files[0][1].encode() + after
         return Job(
             id,
@@ -116,10 +116,10 @@ class Packing:
         wanted, digest, owner = record.wanted, "", None
         if isinstance(wanted, Given):
             look: _Values = (wanted.path, wanted.content_type)
-            kinds: _Values = ()
+            kinds: _Values = (type(record.lifetime),)
         else:
             look, digest = _LOOK(wanted), wanted.digest
-            kinds = (type(wanted.fps), type(wanted.seconds))
+            kinds = (type(record.lifetime), type(wanted.fps), type(wanted.seconds))
             owner = None if wanted.request_id == id else wanted.request_id
         common = (look, record.lifetime, record.acl)
         pictured = not isinstance(wanted, Given) and wanted.picture
@@ -135,6 +135,10 @@ class Packing:
         format, endpoint, *rest = look
         wanted = Wanted(format, endpoint, id if owner is None else owner, digest, *rest)
         return FileRecord(path, id, wanted, lifetime, acl)
+
+    def _whole(self, text: bytes | int) -> bytes:
+        found: bytes = self._common[text] if isinstance(text, int) else text
+        return found
 
     def _text(self, text: bytes) -> bytes | int:
         number = self._number(text, None) if len(text) <= _TEXT else None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 from falkit_mock.core.jobs import Job, Moments
 
@@ -20,6 +22,17 @@ class _Line:
         self.order: list[tuple[bool, int, str]] = []
         # When the next one leaves; None while nobody has looked.
         self.next: float | None = None
+
+
+class Load(NamedTuple):
+    """How many jobs are open: those that wait, run on a runner, or are direct calls."""
+
+    waiting: int
+    running: int
+    direct: int
+    # Those that wait, and that run, at the endpoint with the most of them.
+    longest: int
+    busiest: int
 
 
 class Queues:
@@ -112,6 +125,15 @@ class Queues:
         """Return the jobs that are in progress, direct calls among them."""
         self._advance(now)
         return [*self._running.values()]
+
+    def load(self, now: float) -> Load:
+        """Return how many jobs are open, in all."""
+        self._advance(now)
+        lines = [len(line.order) for line in self._lines.values()]
+        busy = Counter(job.path for job in self._running.values() if job.entry == "queue")
+        running, most = busy.total(), max(busy.values(), default=0)
+        direct = len(self._open) - sum(lines) - running
+        return Load(sum(lines), running, direct, max(lines, default=0), most)
 
     def in_progress(self, key: str, now: float) -> int:
         """Count a key's jobs that are in progress, queued or direct."""

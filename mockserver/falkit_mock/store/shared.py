@@ -81,14 +81,19 @@ class SharedStore(DurableStore):
         deliveries = changed.get("deliveries", {})
         before = [self.deliveries.get(id) for id in deliveries]
         moved = changed.get("jobs", {})
-        known = [self._shelf.at_hand.get(id) for id in moved]
+        at_hand = [self._shelf.at_hand.get(id) for id in moved]
         for table in self._tables:
             if keys := changed.get(table.name):
                 table.refresh(keys)
         self.deliveries.refreshed(before, deliveries)
         self.uploads.refreshed(changed.get("uploads", {}))
-        for id, old in zip(moved, known, strict=True):
+        for id, old in zip(moved, at_hand, strict=True):
             job = self.get(id)
+            if isinstance(known := job or old, Job):
+                self._edit(known)
+            else:
+                # It is gone, and nobody here knows from where.
+                self.edited = None
             if job is None and isinstance(old, Job) and self.queues.has(id):
                 # It is gone, and waits for nothing.
                 old.starts = old.ends = 0.0
@@ -101,6 +106,7 @@ class SharedStore(DurableStore):
         """Take up all rows, which may be others."""
         for table in self._tables:
             table.reload()
+        self.edited = None
         self.queues.clear()
         SqliteStore._begin(self)
         for job in self._shelf.own().values():

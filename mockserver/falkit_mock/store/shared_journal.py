@@ -48,6 +48,8 @@ class _Kept(Protocol):
     last_seq: int
     # The ids of jobs that were added since the last commit.
     fresh: set[str]
+    # Changed jobs, for whoever keeps sums.
+    edited: dict[str, int] | None
 
     def get(self, request_id: str) -> Job | None: ...
 
@@ -155,6 +157,8 @@ class SharedJournal(FileJournal):
             anew = anew or change["anew"]
             for name, keys in change["rows"].items():
                 changed.setdefault(name, {}).update(dict.fromkeys(keys))
+            if store.edited is not None:
+                store.edited.update(change["new"])
             store.kept += change["kept"]
             self._told += change["kept"]
             store.last_seq = max(store.last_seq, change["seq"])
@@ -231,6 +235,8 @@ class SharedJournal(FileJournal):
             "rows": {name: keys for name, keys in rows.items() if keys},
             "anew": anew,
             "seq": self._store.last_seq,
+            # Those that nobody has to look at, for whoever keeps sums.
+            "new": self._new_jobs(),
             "kept": self._store.kept - self._told,
             "first": self._events + 1,
             "last": self._events + len(self._news),
@@ -309,6 +315,11 @@ class SharedJournal(FileJournal):
             files = ((path, self._store.file(path)) for path in table.changed)
             return [path for path, file in files if file is None or file.request_id not in fresh]
         return [*table.changed]
+
+    def _new_jobs(self) -> dict[str, int]:
+        """Return the places in the order of submission of new jobs, by id."""
+        jobs = (self._store.get(id) for id in self._store.fresh)
+        return {job.id: job.seq for job in jobs if job is not None}
 
     def _matters(self, id: str) -> bool:
         """Tell whether others have to look at a job: not at one that has come and is over."""

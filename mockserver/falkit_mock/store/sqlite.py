@@ -375,6 +375,9 @@ def write_image(store: Store) -> bytes:
 
 def read_image(data: bytes) -> Store:
     """Return what `write_image` wrote; raise BadCopy for anything else."""
+    if not data:
+        # Python takes it for a lack of memory.
+        raise BadCopy("is empty")
     found = Store()
     with closing(connect(":memory:")) as db, reading():
         db.deserialize(data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from falkit_mock.store.blobs import Blobs, Piece
@@ -36,6 +36,8 @@ class UploadStore:
         self._uploads: dict[str, Upload] = table("uploads", Upload)
         self._paths: dict[str, str] = {}
         self._pieces: dict[str, dict[int, Piece]] = table("pieces", bare)
+        # Bytes of all pieces.
+        self.kept = 0
         self.refreshed(self._uploads)
 
     def add(self, upload: Upload) -> None:
@@ -60,6 +62,7 @@ class UploadStore:
         before = pieces.get(number)
         pieces[number] = piece
         self._pieces[upload_id] = pieces
+        self.kept += piece.size - (0 if before is None else before.size)
         if before is not None:
             self.blobs.remove([before])
 
@@ -72,6 +75,7 @@ class UploadStore:
         pieces = self._pieces.get(upload_id, {})
         other = [pieces.pop(number) for number in pieces.keys() - numbers]
         self._pieces[upload_id] = pieces
+        self.kept -= sum(piece.size for piece in other)
         self.blobs.remove(other)
 
     def remove(self, upload_id: str) -> None:
@@ -81,15 +85,18 @@ class UploadStore:
         if (upload := self._uploads.pop(upload_id, None)) is not None:
             self._paths.pop(upload.path, None)
 
-    def refreshed(self, ids: Iterable[str]) -> None:
+    def refreshed(self, ids: Collection[str]) -> None:
         """Go by uploads that are there by now, as another process has stored them."""
         for id in ids:
             if (upload := self._uploads.get(id)) is not None:
                 self._paths[upload.path] = id
+        if ids:
+            self.kept = sum(one.size for pieces in self._pieces.values() for one in pieces.values())
 
     def reloaded(self) -> None:
         """Go by uploads that are all others."""
         self._paths.clear()
+        self.kept = 0
         self.refreshed(self._uploads)
 
     def all(self) -> list[Upload]:
@@ -102,6 +109,7 @@ class UploadStore:
 
     def clear(self) -> None:
         """Forget every upload; the blobs stay."""
+        self.kept = 0
         self._uploads.clear()
         self._paths.clear()
         self._pieces.clear()

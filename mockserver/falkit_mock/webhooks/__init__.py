@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 from falkit_mock.core import masked
 from falkit_mock.core.events import Verdict
@@ -31,8 +31,7 @@ class KeyInUse(Exception):
     """A key can't be withdrawn: it signs, or there is no such key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(NamedTuple):
     """When attempts at a webhook are made, and how long a receiver has to answer.
 
     fal documents only bounds (wire.md §5.3). The moments between them are our assumption.

@@ -56,13 +56,10 @@ class Deliveries:
         self._outcome = outcome
         self._closes = closes
         self.receivers = Receivers(clock)
-        # Gives the moment, in unix seconds, for which a webhook is signed. A receiver compares it
-        # with the machine's clock, as it would at fal, whatever the time of the mock is.
+        # For which moment a webhook is signed, unix seconds: receivers look at the machine's clock.
         by_mock = settings.webhook_timestamps == "mock"
         self.signed_at: Callable[[], float] = clock.now if by_mock else time.time
-        # Who else may deliver; None where there is nobody.
         self._claims = None if store.sharing is None else store.sharing.claims
-        # By request id.
         self._pending: dict[str, PendingDelivery] = {}
         # The one that waits until another has overtaken it.
         self._held_back: PendingDelivery | None = None
@@ -100,6 +97,11 @@ class Deliveries:
     def pending(self) -> list[PendingDelivery]:
         """Return the webhooks that are still to be delivered, the next ones first."""
         return sorted(self._pending.values(), key=lambda pending: pending.next)
+
+    @property
+    def undelivered(self) -> int:
+        """How many webhooks are still to be delivered."""
+        return len(self._pending)
 
     def forget(self, request_id: str) -> None:
         """Drop the webhook of a job that is no more."""
@@ -217,8 +219,7 @@ class Deliveries:
 
     def _taken(self, made: Delivery, waiting: PendingDelivery) -> None:
         """End the retries of a webhook that its receiver has acknowledged by hand."""
-        acknowledged = made.status == "acknowledged"
-        if acknowledged and waiting.number and waiting.target.url == made.url:
+        if made.status == "acknowledged" and waiting.number and waiting.target.url == made.url:
             waiting.acknowledged = True
             waiting.due.set()
             del self._pending[made.request_id]
@@ -259,8 +260,7 @@ class Deliveries:
             pending.ended = True
             while not pending.acknowledged:
                 if self._claims is not None:
-                    # Another replica's attempt, where it has one, ends this task.
-                    with self._clock.busy():
+                    with self._clock.busy():  # another replica's attempt ends this task
                         await self._claims.take(pending.request_id, pending.number + 1)
                 if not pending.number and not await self._prepare(pending):
                     return

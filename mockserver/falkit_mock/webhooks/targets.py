@@ -6,11 +6,11 @@ import os
 import sys
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from falkit_mock.core.network import parse_host_pattern
@@ -22,8 +22,7 @@ _LOCALHOST = ("127.0.0.1", "::1")
 _PLAIN = "/%:@!$&'()*+,;=~-._?[]"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A receiver that may be called."""
 
     url: str
