@@ -131,19 +131,22 @@ class Lasting:
             take_jobs(service, self._parts)
         self._request_log.restore(records)
 
-    def take_up(self, names: Collection[Any] | None = None) -> None:
-        """Take facts that others have changed, by their names, or all, with the parts."""
+    def take_up(self, names: Collection[Any] | None = None, *, missed: bool = False) -> None:
+        """Take facts that others have changed, by their names, or all, with the parts.
+
+        Of all, ids are counted anew, unless news were missed.
+        """
         service, facts = self._service, self._read()
+        own = Counter(cast("dict[str, int]", service.identity.dump()["counts"]))
+        facts["identity"]["counts"] = {**(own | Counter(facts["identity"]["counts"]))}
         if names is None:
-            # Counted anew, here too.
-            facts["identity"]["counts"] = {}
+            if not missed:
+                facts["identity"]["counts"] = {}
             take_facts(service, facts)
             take_jobs(service, facts["parts"])
             names = [*facts]
             self._journal.noted()
         else:
-            own = Counter(cast("dict[str, int]", service.identity.dump()["counts"]))
-            facts["identity"]["counts"] = {**(own | Counter(facts["identity"]["counts"]))}
             take_facts(service, facts, {*names} - {"clock"})
             if "parts" in names:
                 service.rules.load(facts["parts"]["rules"])

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, cast
 
 from falkit_mock.core.clock import Notifier
+from falkit_mock.core.errors import StateAway
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_mock.store import Store
@@ -159,6 +160,14 @@ class FileSharing:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._link.ear, self._called)
         self._claims.begin()
+
+    @property
+    def away(self) -> StateAway | None:
+        """The file is always there."""
+        return None
+
+    async def stop(self) -> None:
+        """Leave all to the store, which is closed."""
 
     def close(self) -> None:
         if self._loop is not None and not self._loop.is_closed():

@@ -22,7 +22,7 @@ import orjson
 from falkit_mock.core.clock import Notifier
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
-from falkit_mock.store.journal import Batch, Changing, Journal, as_os_error
+from falkit_mock.store.journal import Batch, Changing, FileJournal, as_os_error
 from falkit_mock.store.link import Link, ToldEvents
 from falkit_mock.store.records import FileRecord
 from falkit_mock.store.rows import row_of
@@ -68,7 +68,7 @@ class _Kept(Protocol):
         ...
 
 
-class SharedJournal(Journal):
+class SharedJournal(FileJournal):
     """Commits in turns, and tells other workers which rows."""
 
     def __init__(self, db: sqlite3.Connection, store: _Kept, link: Link) -> None:
