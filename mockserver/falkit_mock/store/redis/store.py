@@ -233,7 +233,7 @@ class RedisStore(Store):
             if (before := self.get(id)) is None:
                 if job.seq < self.last_seq:
                     # Whoever keeps sums looks only behind the newest.
-                    self._edit(job)
+                    self._edit(job.id, job.seq)
                 self.add(job, rows["inputs"].get(id, b""))
                 self.last_seq = max(self.last_seq, job.seq)
             else:
