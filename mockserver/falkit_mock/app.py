@@ -319,9 +319,10 @@ class MockApp:
 
     def _unready(self) -> str | None:
         """Say why a submit would not be taken; None if it would."""
-        journals = (one.store.journal for one in self.services())
-        troubles = (one.trouble for one in journals if one is not None)
-        return self.service.hooks.unready or next(filter(None, troubles), None)
+        if self._sharing is not None and self._sharing.away is not None:
+            return str(self._sharing.away.strerror)
+        journals = filter(None, (one.store.journal for one in self.services()))
+        return self.service.hooks.unready or next(filter(None, (j.trouble for j in journals)), None)
 
     def go_on(self) -> None:
         """Go on with what a state file has, once there is an event loop."""
@@ -349,11 +350,6 @@ class MockApp:
         """Return those that have jobs: this mock's own, or its tenants'."""
         return [self.service]
 
-    async def stop(self) -> None:
-        """Hear no more of other replicas: before the end, on the event loop."""
-        if self._sharing is not None:
-            await self._sharing.stop()
-
     def close(self) -> None:
         """Let go of everyone who waits, and of what is kept."""
         self.service.close()
@@ -365,7 +361,8 @@ class MockApp:
         self.go_on()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self.stop()
+        if self._sharing is not None:
+            await self._sharing.stop()
         self.close()
         await send({"type": "lifespan.shutdown.complete"})
 

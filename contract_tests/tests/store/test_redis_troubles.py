@@ -59,6 +59,7 @@ def test_while_redis_is_away_what_only_reads_is_answered(
             assert "x-fal-request-id" not in reply.headers
             assert mock.http.post(_INITIATE, json={"file_name": "a"}).status_code == 503
             assert mock.http.get("/health").status_code == 200
+            assert mock.http.get("/ready").status_code == 503
             assert mock.status(job)["status"] == "COMPLETED"
             assert mock.result(job).status_code == 200
             assert [each["request_id"] for each in mock.jobs()] == [job["request_id"]]
@@ -68,6 +69,7 @@ def test_while_redis_is_away_what_only_reads_is_answered(
             assert mock.http.get("/__falkit/rules").json() == {"rules": []}
         redis.start()
         _back(one, other)
+        assert one.http.get("/ready").status_code == 200
         later = other.submit()
         for mock in (one, other):
             assert mock.result(later).status_code == mock.result(job).status_code == 200
