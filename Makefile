@@ -41,8 +41,8 @@ check: lint typecheck-here ## format, lint and two strict type checkers
 	@$(V)/python -m pip $(QUIET) install --group dev --constraint constraints.txt
 	@touch $@
 
-tools: ## install ffmpeg, chromium, node and curl, which the tests use, where they are missing
-	@scripts/tools.sh
+tools: ## install ffmpeg, chromium, node, curl and redis-server, which the tests use, where they are missing
+	@scripts/tools.sh redis-server
 
 javascript: $(JS)/node_modules/.ready ## install the JavaScript clients, which the tests run
 

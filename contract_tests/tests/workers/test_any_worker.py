@@ -1,4 +1,4 @@
-"""Several workers over one state file are one mock, whichever of them answers."""
+"""Several workers over one state are one mock, whichever of them answers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import base64
 import http.client
 import io
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
-from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,23 +17,37 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from receiver import Receiver
+from redis_servers import served_redis
 from serving import I2V_FAST, T2V
 from several import OFTEN, Several, at_once, several
 
 _INITIATE = "/rest.fal.ai/storage/upload/initiate"
 
 
+@pytest.fixture(scope="module", params=["a file", "Redis"])
+def new_state(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Callable[[], str]]:
+    """Name states that aren't there yet, of both kinds."""
+    folder = tmp_path_factory.mktemp("state")
+    if request.param == "a file":
+        yield lambda: str(folder / token_hex(4))
+        return
+    with served_redis(folder) as redis:
+        yield lambda: f"{redis.url}?prefix={token_hex(4)}"
+
+
 @pytest.fixture(scope="module")
-def instant(tmp_path_factory: pytest.TempPathFactory) -> Generator[Several]:
+def instant(new_state: Callable[[], str]) -> Generator[Several]:
     """A mock of two workers whose jobs take no time."""
-    with several(tmp_path_factory.mktemp("state") / "falkit.state", "--timing", "instant") as mock:
+    with several(new_state(), "--timing", "instant") as mock:
         yield mock
 
 
 @pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> Generator[Several]:
+def slow(new_state: Callable[[], str]) -> Generator[Several]:
     options = ("--timing", "1,10", "--runners", "1", "--concurrency", "0", "--clock", "manual")
-    with several(tmp_path_factory.mktemp("state") / "falkit.state", *options) as mock:
+    with several(new_state(), *options) as mock:
         yield mock
 
 
@@ -283,8 +297,10 @@ def test_webhooks_of_all_workers_are_met_by_a_jump(timed: Several, receiver: Rec
     assert sent == [job["request_id"] for job in jobs], "each once, in order, before the reply"
 
 
-def test_each_look_moves_a_job_on_whichever_worker_is_asked(tmp_path: Path) -> None:
-    with several(tmp_path / "falkit.state", "--timing", "polls") as mock:
+def test_each_look_moves_a_job_on_whichever_worker_is_asked(
+    new_state: Callable[[], str],
+) -> None:
+    with several(new_state(), "--timing", "polls") as mock:
         for _ in range(OFTEN):
             job = mock.submit()
             seen = [mock.status(job)["status"] for _ in range(3)]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from receiver import Receiver
 from serving import PATIENCE, T2V
 from several import OFTEN, PROGRAM, Several, several
 
@@ -156,6 +157,24 @@ def test_what_a_file_puts_into_a_mock_is_there_once(tmp_path: Path) -> None:
 def _once(mock: Several) -> None:
     for _ in range(OFTEN):
         assert len(mock.control("GET", "/jobs")["jobs"]) == 1
+
+
+def test_ids_go_on_behind_those_of_all_workers_where_an_export_is_imported(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    instant = ("--timing", "instant")
+    with several(tmp_path / "a.state", *instant, workers=3) as mock:
+        for _ in range(2 * OFTEN):
+            mock.submit(fal_webhook=receiver.url)
+        mock.control("GET", "/deliveries", count=2 * OFTEN, wait=30)
+        exported = mock.ask("GET", "/__falkit/state", headers={"x-falkit-client": "test"})
+        (tmp_path / "a.tar").write_bytes(exported.body)
+    options = (*instant, "--import", str(tmp_path / "a.tar"))
+    with several(tmp_path / "b.state", *options, workers=1) as mock:
+        for _ in range(20 * OFTEN):
+            mock.submit(fal_webhook=receiver.url)
+        listed = mock.control("GET", "/deliveries", count=22 * OFTEN, wait=30, limit=1000)
+        assert listed["total"] == 22 * OFTEN, "none took the place of another"
 
 
 def test_an_export_is_imported_once(tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 STATE = click.Option(
     ["--state"],
     type=click.Path(),
-    metavar="FILE",
+    metavar="FILE|redis://…",
     help="Keep everything in FILE, and uploads in FILE.uploads: jobs, files, rules, deliveries and "
-    "time are there again after a restart. With --tenants it is a folder, of a file for each.  "
+    "time are there again after a restart. With --tenants it is a folder, of a file for each. "
+    "Mocks on several machines share redis://HOST:PORT/DB (pip install 'falkit[redis]').  "
     "[default: forget it at the end]",
 )
 WORKERS = click.Option(
@@ -72,14 +73,19 @@ def store_of(settings: Settings) -> Store | None:
 
 
 def shared_store(settings: Settings, link: Link) -> Store:
-    """Return a worker's store of a state file that others have, too; raise SettingsError."""
+    """Return a worker's store of a state that others have, too; raise SettingsError."""
     # Lazy, like the above.
-    from falkit_mock.core.settings import SettingsError
+    from falkit_mock.core.settings import SettingsError, is_url
     from falkit_mock.store import BadCopy
     from falkit_mock.store.shared import SharedStore
+    from falkit_mock.stores import store_of
 
+    state = settings.state or ""
+    if is_url(state):
+        # As if each were alone on a machine.
+        return store_of(settings)
     try:
-        return SharedStore(settings.state or "", link)
+        return SharedStore(state, link)
     except BadCopy as error:
         raise SettingsError("state", str(error)) from None
 

@@ -157,7 +157,7 @@ def serve(
 
             server = MockServer(app, service, answers, app.gateway, room)
             if reload:
-                sockets.enter_context(_reload(catalog, app))
+                sockets.enter_context(_reload(catalog, app, tells=link is None or link.number == 1))
             # What is there by now stays, and jobs stay too: looking through them again and again
             # is a tenth of a submit's time. Few at once, so that nobody waits for it.
             gc.freeze()
@@ -202,7 +202,7 @@ def _several(
             other.close()
 
 
-def _reload(catalog: Catalog, app: MockApp) -> Reload:
+def _reload(catalog: Catalog, app: MockApp, *, tells: bool) -> Reload:
     from falkit_mock.cli.reload import Reload
     from falkit_mock.service.pins import Watch
 
@@ -214,6 +214,8 @@ def _reload(catalog: Catalog, app: MockApp) -> Reload:
 
     def say(line: str, level: Level) -> None:
         # Click's context is of the thread that began.
+        if not tells:
+            return
         with ctx.scope(cleanup=False):
             note(line, level, always=level == "warning")
 

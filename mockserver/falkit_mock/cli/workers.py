@@ -13,7 +13,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from typing import Any, NoReturn
 
 import click
@@ -93,9 +93,11 @@ class Workers:
         if sys.platform == "win32":
             raise NotImplementedError
         # Lazy: it imports what a store needs.
+        from falkit_mock.core.settings import is_url
         from falkit_mock.store.durable import alone
 
-        with refusing(), self._stack, alone(self._settings.state or ""):
+        state = self._settings.state or ""
+        with refusing(), self._stack, nullcontext() if is_url(state) else alone(state):
             self._open()
             signal.signal(signal.SIGCHLD, _noticed)
             self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_SIGNALS, signal.SIGCHLD))

@@ -16,6 +16,14 @@ from falkit_mock.core import parse_duration
 Progression: TypeAlias = Literal["clock", "polls", "held"]
 
 
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+def is_url(state: str) -> bool:
+    """Tell whether a state is named by a URL, and not by the path of a file."""
+    return _URL.match(state) is not None
+
+
 class SettingsError(ValueError):
     """A setting that can't work. `problem` says what is wrong with the value, and the fix."""
 

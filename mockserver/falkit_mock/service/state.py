@@ -6,6 +6,7 @@ import asyncio
 import io
 import sys
 import tarfile
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +17,16 @@ from typing import cast
 
 from falkit_mock.core import NotJson, dumps, loads
 from falkit_mock.service import USUAL_LIFECYCLE
-from falkit_mock.service.facts import BadFacts, Facts, check_facts, facts_of, take_facts, take_jobs
+from falkit_mock.service.facts import (
+    BadFacts,
+    Facts,
+    KeepsFacts,
+    check_facts,
+    counts_in,
+    facts_of,
+    take_facts,
+    take_jobs,
+)
 from falkit_mock.service.service import Service
 from falkit_mock.store import BadCopy, Store, all_pieces
 from falkit_mock.store.blobs import Blobs, Piece
@@ -250,12 +260,19 @@ async def export_state(service: Service) -> Export:
     from falkit_mock.store.sqlite import write_image
 
     await service.outcomes.settled()
+    counts = Counter[str]()
+    if service.store.sharing is not None:
+        # Ids go on behind those of all replicas.
+        await service.store.sharing.hear_all()
+        counts = counts_in(cast(KeepsFacts, service.store).facts)
+    facts = facts_of(service)
+    facts["identity"]["counts"] = {**(counts | Counter(facts["identity"]["counts"]))}
     store, pieces = write_image(service.store), all_pieces(service.store)
     meta: Meta = {
         "format": FORMAT,
         "falkit": version("falkit"),
         "store": sha256(store).hexdigest(),
-        **facts_of(service),
+        **facts,
     }
     data = dumps(meta)
     size = archive_size(data, store, pieces)

@@ -18,7 +18,7 @@ from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.store import Store, all_pieces
 from falkit_mock.store.blobs import Blobs, Piece, Sink, locked, sync_folder
-from falkit_mock.store.journal import Journal
+from falkit_mock.store.journal import FileJournal
 from falkit_mock.store.keeping import now_in
 from falkit_mock.store.rows import read_record
 from falkit_mock.store.shelf import Table
@@ -133,7 +133,7 @@ class DurableStore(SqliteStore):
                 migrate(db)
                 # So that the file's head tells the version, and nothing is left beside it.
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                self.journal = self._journal = Journal(db)
+                self.journal = self._journal = FileJournal(db)
                 self._blobs = LastingBlobs(self._folder, self._journal.after)
                 super().__init__(db, self._blobs, db if ALONE else open_reader(self.path))
                 # The newest requests, by number.

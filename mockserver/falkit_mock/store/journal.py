@@ -41,7 +41,7 @@ class Changing(Protocol):
 
     name: str
     # The keys of what is still to be written, and whether all else is gone.
-    changed: dict[Any, None]
+    changed: dict[Any, Any]
     emptied: bool
 
     def take_changes(self) -> Changes:
@@ -85,14 +85,12 @@ class Batch:
 
 
 class Journal:
-    """Writes what tables have noted, one commit after the other, and tells when it is on the disk.
+    """Writes what tables have noted, one commit after the other, and tells when it is kept.
 
-    Statements are executed on the event loop, where nothing changes meanwhile; the commit, which
-    waits for the disk, is a thread's. Without a running loop all is written at once.
+    Without a running loop all is written at once.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    def __init__(self) -> None:
         self._tables: list[Changing] = []
         self._jobs: Changing | None = None
         # Called before each write, to put what is kept outside of tables into one.
@@ -101,7 +99,6 @@ class Journal:
         self._next, self._planned = Batch(), False
         self._committing: Batch | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: ThreadPoolExecutor | None = None
         self._held = self._waiting = self._closed = False
         # How many commits there were, and the seconds that they took in all.
         self.commits, self.seconds = 0, 0.0
@@ -202,28 +199,15 @@ class Journal:
         if self._committing is None:
             self._loop.call_soon(self._write, self._loop)
 
-    def _write_now(self) -> None:
-        batch = self._begin()
-        try:
-            self._execute(batch)
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._undo(batch)
-            raise as_os_error(error) from None
-        batch.settle()
-
     def _write(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._committing is not None or not self._planned or self._closed:
             return
         batch = self._committing = self._begin()
         try:
-            self._execute(batch)
+            done = self._begin_commit(loop, batch)
         except sqlite3.Error as error:
             self._over(loop, error)
             return
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="falkit state")
-        done = loop.run_in_executor(self._thread, self._db.execute, "COMMIT")
         done.add_done_callback(lambda done: self._committed(loop, batch, done))
 
     def _begin(self) -> Batch:
@@ -235,37 +219,11 @@ class Journal:
             batch.jobs = self._jobs.changed
         return batch
 
-    def _execute(self, batch: Batch) -> None:
-        statements: list[Statement] = []
-        for table in self._tables:
-            if table.changed or table.emptied:
-                changes = table.take_changes()
-                statements += changes.statements
-                batch.again.append(changes.again)
-                batch.written.append(changes.written)
-                for error in changes.wrong:
-                    batch.error = error
-                    _log.error("state: a row of %s can't be kept: %r", table.name, error)
-        self._db.execute("BEGIN IMMEDIATE")
-        for sql, rows in statements:
-            try:
-                self._db.executemany(sql, rows)
-            except _ROW:
-                for row in rows:
-                    self._execute_one(batch, sql, row)
-
-    def _execute_one(self, batch: Batch, sql: str, row: Row) -> None:
-        try:
-            self._db.execute(sql, row)
-        except _ROW as error:
-            _log.error("state: a row can't be kept: %r", error)
-            batch.error = error
-
     def _committed(
         self,
         loop: asyncio.AbstractEventLoop,
         batch: Batch,
-        done: asyncio.Future[sqlite3.Cursor],
+        done: asyncio.Future[Any],
     ) -> None:
         if not done.cancelled() and self._committing is batch:
             self._over(loop, done.exception())
@@ -308,29 +266,114 @@ class Journal:
 
     def _undo(self, batch: Batch) -> None:
         """Have what a failed commit was for written by the next one."""
-        with suppress(sqlite3.Error):
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
         for again in batch.again:
             again()
         self._next.after = [*batch.after, *self._next.after]
 
     def _go_on(self) -> None:
         """End a commit whose event loop is no more."""
-        if self._thread is not None:
-            self._thread.shutdown()
-            self._thread = None
         batch, self._committing = self._committing, None
         self._loop, self._planned = None, False
         if batch is not None:
-            with suppress(sqlite3.Error):
-                if self._db.in_transaction:
-                    self._db.execute("COMMIT")
+            self._end(batch)
             batch.waiters = []
             batch.settle()
+
+    # What differs by where it is kept.
+
+    def _write_now(self) -> None:
+        """Write what waits, and return when it is kept; raise OSError."""
+        raise NotImplementedError
+
+    def _begin_commit(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> asyncio.Future[Any]:
+        """Begin to write what tables have noted; raise what the future may."""
+        raise NotImplementedError
+
+    def _end(self, batch: Batch) -> None:
+        """End a commit whose event loop is no more, one way or the other."""
+
+    def _take_changes(self, batch: Batch) -> list[tuple[str, Changes]]:
+        """Return what tables have noted for a commit, by their names."""
+        found: list[tuple[str, Changes]] = []
+        for table in self._tables:
+            if table.changed or table.emptied:
+                changes = table.take_changes()
+                found.append((table.name, changes))
+                batch.again.append(changes.again)
+                batch.written.append(changes.written)
+                for error in changes.wrong:
+                    batch.error = error
+                    _log.error("state: a row of %s can't be kept: %r", table.name, error)
+        return found
+
+
+class FileJournal(Journal):
+    """Writes to an sqlite database.
+
+    Statements are executed on the event loop, where nothing changes meanwhile; the commit, which
+    waits for the disk, is a thread's.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        super().__init__()
+        self._db = db
+        self._thread: ThreadPoolExecutor | None = None
+
+    def _write_now(self) -> None:
+        batch = self._begin()
+        try:
+            self._execute(batch)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._undo(batch)
+            raise as_os_error(error) from None
+        batch.settle()
+
+    def _begin_commit(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> asyncio.Future[Any]:
+        self._execute(batch)
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="falkit state")
+        return loop.run_in_executor(self._thread, self._db.execute, "COMMIT")
+
+    def _execute(self, batch: Batch) -> None:
+        taken = self._take_changes(batch)
+        statements = [statement for _, changes in taken for statement in changes.statements]
+        self._db.execute("BEGIN IMMEDIATE")
+        for sql, rows in statements:
+            try:
+                self._db.executemany(sql, rows)
+            except _ROW:
+                for row in rows:
+                    self._execute_one(batch, sql, row)
+
+    def _execute_one(self, batch: Batch, sql: str, row: Row) -> None:
+        try:
+            self._db.execute(sql, row)
+        except _ROW as error:
+            _log.error("state: a row can't be kept: %r", error)
+            batch.error = error
+
+    def _undo(self, batch: Batch) -> None:
+        with suppress(sqlite3.Error):
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        super()._undo(batch)
+
+    def _go_on(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
+        super()._go_on()
+
+    def _end(self, batch: Batch) -> None:
+        with suppress(sqlite3.Error):
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
 
 
 def as_os_error(error: BaseException) -> OSError:
     """Return an error of sqlite's as one of the machine's."""
+    if isinstance(error, OSError):
+        return error
     code = errno.ENOSPC if "full" in str(error) else errno.EIO
     return OSError(code, os.strerror(code) if code == errno.ENOSPC else str(error))

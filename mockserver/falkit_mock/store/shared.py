@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, cast
 
 from falkit_mock.core.clock import Notifier
+from falkit_mock.core.errors import StateAway
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_mock.store import Store
@@ -20,7 +21,7 @@ from falkit_mock.store.durable import DurableStore, LastingBlobs, open_reader
 from falkit_mock.store.link import Link
 from falkit_mock.store.records import Claim
 from falkit_mock.store.rows import read_record
-from falkit_mock.store.shared_journal import SharedJournal
+from falkit_mock.store.shared_journal import OWN_FACTS, SharedJournal
 from falkit_mock.store.sharing import MOST, Claims, Replica, turn
 from falkit_mock.store.sqlite import SqliteStore, connect, reading
 
@@ -32,6 +33,8 @@ _HAS_TOLD = 128
 
 class SharedStore(DurableStore):
     """A state file that other processes have, too. It was checked by the one that started them."""
+
+    edited: dict[str, int] | None
 
     def __init__(self, path: str, link: Link) -> None:
         self.step, self.number = MOST, link.number
@@ -158,6 +161,14 @@ class FileSharing:
         self._loop.add_reader(self._link.ear, self._called)
         self._claims.begin()
 
+    @property
+    def away(self) -> StateAway | None:
+        """The file is always there."""
+        return None
+
+    async def stop(self) -> None:
+        """Leave all to the store, which is closed."""
+
     def close(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.remove_reader(self._link.ear)
@@ -186,6 +197,8 @@ class FileSharing:
                 while self._asked:
                     await self._heard.waiter().wait()
         own.sync()
+        # Counts of ids, which are told to nobody else.
+        self._store.refresh({"facts": {f"{OWN_FACTS}{number}": None for number in self._link.ears}})
 
     def forget_requests(self) -> None:
         self._store.own.forget_requests()

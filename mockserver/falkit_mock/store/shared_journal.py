@@ -22,7 +22,7 @@ import orjson
 from falkit_mock.core.clock import Notifier
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
-from falkit_mock.store.journal import Batch, Changing, Journal, as_os_error
+from falkit_mock.store.journal import Batch, Changing, FileJournal, as_os_error
 from falkit_mock.store.link import Link, ToldEvents
 from falkit_mock.store.records import FileRecord
 from falkit_mock.store.rows import row_of
@@ -38,7 +38,7 @@ _SOON = 0.05
 # writes meanwhile, so that the log begins anew.
 _COMMITS, _PAGES = 500, 16_000
 # Counts of ids, which each worker has for itself.
-_OWN_FACTS = "counts."
+OWN_FACTS = "counts."
 
 
 class _Kept(Protocol):
@@ -68,7 +68,7 @@ class _Kept(Protocol):
         ...
 
 
-class SharedJournal(Journal):
+class SharedJournal(FileJournal):
     """Commits in turns, and tells other workers which rows."""
 
     def __init__(self, db: sqlite3.Connection, store: _Kept, link: Link) -> None:
@@ -313,7 +313,7 @@ class SharedJournal(Journal):
     def _keys(self, table: Changing) -> list[Any]:
         """Return the keys of changed rows that others have to know of."""
         if table.name == "facts":
-            return [name for name in table.changed if not name.startswith(_OWN_FACTS)]
+            return [name for name in table.changed if not name.startswith(OWN_FACTS)]
         if table.name == "jobs":
             return [id for id in table.changed if self._matters(id)]
         fresh = self._store.fresh

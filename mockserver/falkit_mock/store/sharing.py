@@ -29,6 +29,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol, TypeAlias
 
+from falkit_mock.core.errors import StateAway
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_spec import JSON
@@ -55,8 +56,15 @@ class Replica(Protocol):
         """Go by rows that others have changed; the tables have them, and lack those that went."""
         ...
 
-    def began_anew(self) -> None:
-        """Go by tables that are others, as after a reset, an import, or when news were missed."""
+    def began_anew(self, *, missed: bool = False) -> None:
+        """Go by tables that are others, as after a reset or an import, or because news were missed.
+
+        Ids are counted anew, but where news were missed.
+        """
+        ...
+
+    def renumbered(self) -> None:
+        """Count by the number that the store has now: ours is another replica's."""
         ...
 
     def untold(self, *, all: bool) -> tuple[Sequence[Told], Sequence[RequestRecord]]:
@@ -108,16 +116,32 @@ class Sharing(Protocol):
 
     # This replica's, from 1 to MOST, unlike those of all others that live.
     number: int
-    claims: Claims
     # Returns the requests that were told, where a replica needn't keep them itself.
     listed: Callable[[], Iterable[RequestRecord]] | None
+
+    @property
+    def claims(self) -> Claims:
+        """Who makes which attempt at a webhook."""
+        ...
+
+    @property
+    def away(self) -> StateAway | None:
+        """Why nothing can be asked or committed now; None while it can."""
+        ...
 
     def begin(self, replica: Replica) -> None:
         """Tell a replica from now on; called once, on the event loop, before the first request."""
         ...
 
+    async def stop(self) -> None:
+        """Hear no more: called on the event loop, before the store is closed."""
+        ...
+
     async def sync(self) -> None:
-        """Return once all that others had committed by now is here, and was told."""
+        """Return once all that others had committed by now is here, and was told.
+
+        Raise StateAway where that can't be known now.
+        """
         ...
 
     def turn(self) -> AbstractAsyncContextManager[None]:

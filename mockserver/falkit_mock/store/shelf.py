@@ -45,7 +45,7 @@ class Rows:
         self.emptied = False
         with closing(db.execute(f"SELECT * FROM {name} LIMIT 0")) as found:
             columns = [column[0] for column in found.description]
-        self._types = _types_of(db, name)
+        self._types = types_of(db, name)
         marks = ", ".join("?" * len(columns))
         changes = ", ".join(f"{column} = excluded.{column}" for column in columns)
         self._key = key = columns[0]
@@ -119,11 +119,7 @@ class Rows:
             raise BadCopy(why) from None
 
     def _checked(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return a row; raise BadCopy for one of a damaged table: sqlite takes any value."""
-        for value, holds in zip(row, self._types, strict=True):
-            if not isinstance(value, holds) or (value is None and type(None) not in holds):
-                raise BadCopy(f"is damaged: {self.name} has {value!r:.40} where it can't be")
-        return row
+        return checked(row, self._types, self.name)
 
 
 class Table(Rows, dict[Any, Any]):
@@ -357,7 +353,15 @@ def _light(value: object) -> bool:
     return not isinstance(value, bytes) or len(value) <= _LIGHT
 
 
-def _types_of(db: sqlite3.Connection, name: str) -> list[tuple[type, ...]]:
+def checked(row: tuple[Any, ...], types: list[tuple[type, ...]], name: str) -> tuple[Any, ...]:
+    """Return a row; raise BadCopy for one of a damaged table: sqlite takes any value."""
+    for value, holds in zip(row, types, strict=True):
+        if not isinstance(value, holds) or (value is None and type(None) not in holds):
+            raise BadCopy(f"is damaged: {name} has {value!r:.40} where it can't be")
+    return row
+
+
+def types_of(db: sqlite3.Connection, name: str) -> list[tuple[type, ...]]:
     """Return what each column of a table may hold."""
     empty = type(None)
     found: list[tuple[type, ...]] = []

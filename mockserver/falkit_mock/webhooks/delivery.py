@@ -252,8 +252,8 @@ class Deliveries:
             pending.ended = True
             while not pending.acknowledged:
                 if self._claims is not None:
-                    # Another replica's attempt, where it has one, ends this task.
-                    await self._claims.take(pending.request_id, pending.number + 1)
+                    with self._clock.busy():  # another replica's attempt ends this task
+                        await self._claims.take(pending.request_id, pending.number + 1)
                 if not pending.number and not await self._prepare(pending):
                     return
                 pending.number += 1

@@ -1,0 +1,161 @@
+"""Two replicas of a state in Redis, each without a mock around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from falkit_mock.core.errors import StateAway
+from falkit_mock.store.redis.address import Address
+from falkit_mock.store.redis.store import RedisStore
+from redis_servers import RedisServer
+from store.items import added, delivery, upload
+
+Pair = Callable[[RedisStore, RedisStore], Awaitable[None]]
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncGenerator[RedisStore]:
+    store = RedisStore(url)
+    try:
+        yield store
+    finally:
+        await store.replicas.stop()
+        store.close()
+
+
+def _with_two(url: str, check: Pair) -> None:
+    async def both() -> None:
+        async with _opened(url) as one, _opened(url) as other:
+            await check(one, other)
+
+    asyncio.run(both())
+
+
+def test_what_one_commits_the_other_has(redis_url: str) -> None:
+    async def check(one: RedisStore, other: RedisStore) -> None:
+        # Larger than what the stream of changes has in it, too.
+        small, large = added(one, b"{}"), added(one, b"x" * 100_000)
+        one.uploads.add(upload("an-upload"))
+        one.deliveries.add(delivery("a-delivery", small.id))
+        one.later[large.id] = b"later"
+        await one.redis_journal.saved()
+        await other.replicas.sync()
+        assert [other.get(small.id), other.get(large.id)] == [small, large]
+        assert other.input(large.id) == b"x" * 100_000
+        assert (other.kept, other.last_seq) == (one.kept, large.seq)
+        assert other.uploads.get("an-upload") == one.uploads.get("an-upload")
+        assert other.deliveries.last(small.id) == one.deliveries.last(small.id)
+        large.ends = large.starts = 1.0
+        one.update(large)
+        one.drop({small.id})
+        one.uploads.remove("an-upload")
+        del one.later[large.id]
+        await one.redis_journal.saved()
+        await other.replicas.sync()
+        assert other.get(small.id) is None
+        assert other.uploads.get("an-upload") is None
+        assert other.get(large.id) == large
+        assert (other.deliveries.select(), other.later, other.kept) == ([], {}, one.kept)
+        assert other.redis_journal.commits == 0, "it has nothing of its own to write"
+        one.clear()
+        await one.redis_journal.saved()
+        await other.replicas.sync()
+        assert (other.jobs(), other.kept) == ([], 0)
+
+    _with_two(redis_url, check)
+
+
+def test_places_in_the_order_of_submission_are_dealt_out(redis_url: str) -> None:
+    async def check(one: RedisStore, other: RedisStore) -> None:
+        assert [one.number, other.number] == [1, 2]
+        jobs = [added(store) for store in (one, other, one, other)]
+        assert [job.seq for job in jobs] == [1, 2, 65, 66]
+
+    _with_two(redis_url, check)
+
+
+def test_whoever_missed_too_much_reads_all_anew(redis_server: RedisServer, redis_url: str) -> None:
+    async def check(one: RedisStore, other: RedisStore) -> None:
+        theirs, ours = added(one), added(other)
+        await one.redis_journal.saved()
+        redis_server.ask("XTRIM", f"{Address.read(redis_url).prefix}:changes", "MAXLEN", 0)
+        other.redis_journal.hold()
+        unsaved = added(other)
+        await other.replicas.sync()
+        known = [other.get(job.id) for job in (theirs, ours, unsaved)]
+        assert known == [theirs, ours, unsaved]
+        other.redis_journal.release()
+        await other.redis_journal.saved()
+        await one.replicas.sync()
+        assert {job.id for job in one.jobs()} == {theirs.id, ours.id, unsaved.id}
+
+    _with_two(redis_url, check)
+
+
+def test_a_turn_is_had_by_one_at_a_time(redis_url: str) -> None:
+    async def check(one: RedisStore, other: RedisStore) -> None:
+        told: list[str] = []
+
+        async def counted(store: RedisStore) -> None:
+            async with store.replicas.turn():
+                before = int(store.facts.get("count", b"0"))
+                told.append("in")
+                await asyncio.sleep(0)
+                store.facts["count"] = b"%d" % (before + 1)
+                told.append("out")
+
+        await asyncio.gather(*(counted(store) for store in (one, other) for _ in range(1)))
+        assert told == ["in", "out", "in", "out"]
+        await asyncio.gather(*(counted(store) for store in (one, other)))
+        await one.replicas.sync()
+        await other.replicas.sync()
+        assert one.facts["count"] == other.facts["count"] == b"4"
+
+    _with_two(redis_url, check)
+
+
+def test_what_is_done_in_a_turn_that_is_over_is_undone(
+    redis_server: RedisServer, redis_url: str
+) -> None:
+    async def check(one: RedisStore, other: RedisStore) -> None:
+        one.facts["count"] = b"1"
+        await one.redis_journal.saved()
+        await other.replicas.sync()
+
+        async def too_long() -> None:
+            async with one.replicas.turn():
+                one.facts["count"] = b"2"
+                # As where it took too long.
+                redis_server.ask("DEL", f"{Address.read(redis_url).prefix}:turn")
+
+        with pytest.raises(StateAway, match="the turn is over"):
+            await too_long()
+        async with other.replicas.turn():
+            other.facts["count"] = b"3"
+        await one.replicas.settle()
+        await one.replicas.sync()
+        assert one.facts["count"] == b"3"
+
+    _with_two(redis_url, check)
+
+
+def test_a_replica_whose_number_is_anothers_takes_the_next(
+    redis_server: RedisServer, redis_url: str
+) -> None:
+    async def check(one: RedisStore, other: RedisStore) -> None:
+        redis_server.ask("SET", f"{Address.read(redis_url).prefix}:replica:1", "somebody")
+        added(one)
+        with pytest.raises(StateAway, match="another replica has the number"):
+            await one.redis_journal.saved()
+        while one.number == 1:
+            await asyncio.sleep(0)
+        assert one.number == one.replicas.number == 3
+        job = added(one)
+        await one.redis_journal.saved()
+        assert job.seq % 64 == 3
+
+    _with_two(redis_url, check)
