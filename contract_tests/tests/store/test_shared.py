@@ -84,6 +84,20 @@ def synced(*stores: SharedStore) -> None:
         store.own.sync()
 
 
+async def ended(
+    clients: list[httpx.AsyncClient], apps: list[MockApp], stores: tuple[SharedStore, SharedStore]
+) -> None:
+    for client in clients:
+        await client.aclose()
+    for app in apps:
+        app.service.close()
+    for each in stores:
+        # Or the loop ends while one has the turn that the other asks for.
+        async with each.own.turns.turn():
+            pass
+        await asyncio.sleep(0)
+
+
 def test_what_is_kept_and_counted_is_what_all_have(pair: tuple[SharedStore, SharedStore]) -> None:
     one, other = pair
     with commit(one):
@@ -177,15 +191,36 @@ def test_the_ledger_goes_by_what_others_do(pair: tuple[SharedStore, SharedStore]
         await submit(clients[0])
         await clients[1].post("/__falkit/reset", json={})
         assert [await sums(app) for app in apps] == [0, 0]
-        for client in clients:
-            await client.aclose()
+        await ended(clients, apps, pair)
+
+    asyncio.run(run())
+
+
+def test_what_is_too_much_is_forgotten_once(pair: tuple[SharedStore, SharedStore]) -> None:
+    async def run() -> None:
+        settings = Settings(timing="instant", keep="10KB")
+        apps = [create_app(settings, store=store) for store in pair]
+        clients = [
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1", headers=KEY
+            )
+            for app in apps
+        ]
         for app in apps:
-            app.service.close()
-        for each in pair:
-            # Or the loop ends while one has the turn that the other asks for.
-            async with each.own.turns.turn():
-                pass
-            await asyncio.sleep(0)
+            app.go_on()
+        for _ in range(20):
+            asked = [client.post(f"/queue.fal.run/{T2V}", json=PROMPT) for client in clients * 4]
+            assert {reply.status_code for reply in await asyncio.gather(*asked)} == {200}
+        for store in pair:
+            await store.own.saved()
+        synced(*pair)
+        for store in pair:
+            outcomes = [job.outcome for job in store.jobs()]
+            bodies = sum(len(one.body) for one in outcomes if one is not None)
+            inputs = sum(len(store.input(job.id)) for job in store.jobs())
+            assert store.kept == bodies + inputs
+            assert store.kept < 20_000
+        await ended(clients, apps, pair)
 
     asyncio.run(run())
 
