@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from itertools import chain, islice
@@ -23,7 +22,7 @@ from falkit_mock.store.blobs import Blobs, Piece
 from falkit_mock.store.deliveries import DeliveryStore, KeyRecord
 from falkit_mock.store.packing import Packing
 from falkit_mock.store.queues import Queues
-from falkit_mock.store.records import FileRecord, Given
+from falkit_mock.store.records import FileRecord, Given, by_owner
 from falkit_mock.store.tables import BadCopy, MakeTable, bare, table_in_memory
 from falkit_mock.store.uploads import Upload, UploadStore
 
@@ -241,9 +240,7 @@ class Store:
         """
         self.clear()
         self.deliveries.forget_keys()
-        files = defaultdict[str, list[FileRecord]](list)
-        for record in other.files():
-            files[record.request_id].append(record)
+        files = by_owner(other.files())
         for job in other.walk():
             # Before the job, which may be packed at once.
             for record in files.pop(job.id, ()):

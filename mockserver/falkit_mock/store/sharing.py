@@ -11,8 +11,9 @@ says; `Store.journal`, with the methods that `journal.Journal` has for others (`
 and `Store.number`, MOST and the replica's number, by which places in the order of submission and
 ids are dealt out; and `facts`, `records` and `path` (`service/lasting.py`). What it hears of others
 it puts into the tables, without noting it as ours, and into the indexes beside them (`queues`,
-`last_seq`, `kept`, `deliveries.refreshed`, `uploads.refreshed`), and then it tells the `Replica`,
-which is `service/following.py`. `store/shared.py` does so over a state file.
+`last_seq`, `kept`, `uploads.kept`, `edited` and `late`, `deliveries.refreshed`,
+`uploads.refreshed`), and then it tells the `Replica`, which is `service/following.py`.
+`store/shared.py` does so over a state file.
 
 What must hold, whatever the implementation:
 

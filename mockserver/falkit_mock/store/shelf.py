@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import closing
-from itertools import islice
 from typing import Any
 
 from falkit_mock.core.jobs import Job
@@ -322,16 +321,14 @@ class Shelf(Rows, MutableMapping[Any, Any]):
 
     def __len__(self) -> int:
         own = self.own()
-        rows = 0 if self.hidden else self._counted("")
-        for start in range(0, 0 if self.hidden else len(own), _STEP):
-            step = [*islice(own, start, start + _STEP)]
-            rows -= self._counted(f" WHERE {self._key} IN ({', '.join('?' * len(step))})", *step)
-        return rows + sum(value is not None for value in own.values())
-
-    def _counted(self, clause: str, *values: object) -> int:
-        sql = f"SELECT count(*) FROM {self.name}{clause}"
-        rows: int = self.db.execute(sql, values).fetchone()[0]
-        return rows
+        if self.hidden or len(own) > _STEP:
+            return sum(1 for _ in self)
+        # In one statement, since a commit may come between two.
+        held = f"SELECT count(*) FROM {self.name}"
+        ours = f"{held} WHERE {self._key} IN ({', '.join('?' * len(own))})"
+        (others,) = self.db.execute(f"SELECT ({held}) - ({ours})", [*own]).fetchone()
+        found: int = others + sum(value is not None for value in own.values())
+        return found
 
     def _let_go(self) -> None:
         """Have no more at hand than it takes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -14,6 +15,7 @@ from falkit_mock.core.jobs import Job, Moments
 from falkit_mock.store import BadCopy, Store, all_pieces, bare
 from falkit_mock.store.blobs import Blobs
 from falkit_mock.store.durable import LastingBlobs
+from falkit_mock.store.records import by_owner
 from falkit_mock.store.redis.address import Address
 from falkit_mock.store.redis.blobs import RedisBlobs
 from falkit_mock.store.redis.commits import Change
@@ -227,18 +229,21 @@ class RedisStore(Store):
 
     def _have(self, rows: Mapping[str, Mapping[Any, Any]]) -> None:
         """Have rows as others have written them, by their tables."""
-        for record in rows["files"].values():
-            self.add_file(record)
+        files = by_owner(rows["files"].values())
         for id, job in rows["jobs"].items():
+            # Before the job, which may be packed at once.
+            for record in files.pop(id, ()):
+                self.add_file(record)
             if (before := self.get(id)) is None:
                 if job.seq < self.last_seq:
-                    # Whoever keeps sums looks only behind the newest.
-                    self._edit(job.id, job.seq)
+                    self.late = min(self.late, job.seq)
                 self.add(job, rows["inputs"].get(id, b""))
                 self.last_seq = max(self.last_seq, job.seq)
             else:
                 self.kept += _size(job) - _size(before)
                 self.update(job)
+        for record in chain(*files.values()):
+            self.add_file(record)
         for upload in rows["uploads"].values():
             if self.uploads.get(upload.id) is None:
                 self.uploads.add(upload)
