@@ -99,7 +99,7 @@ catalogue: .venv/.ready ## make the vendored documents from fal's: DOCS=a folder
 tests: .venv/.ready tools javascript sdk ## the tests alone
 	$(V)/pytest -q -n $$($(V)/python -c "import os; print((os.cpu_count() or 1) + 1)")
 
-planted-quick: .venv/.ready # those that the state machine has to find take longer than all others
+planted-quick: .venv/.ready # those that walks or several processes have to find take longer than all others
 	$(V)/python contract_tests/tests/planted.py --quick
 
 planted: .venv/.ready ## plant faults in copies of the code; each must fail the test named for it

@@ -3,7 +3,8 @@
     python contract_tests/tests/planted.py [--quick] [--write] [WORD …]
 
 Without words all faults are planted, else those whose name or file holds one of them. `--quick`
-leaves out those that the state machine has to find, which take longer than all others together.
+leaves out those that a walk of the state machine or several processes have to find, which take
+longer than all others together.
 `--write` puts the table into docs/planted-faults.md. The work tree itself is never touched.
 """
 
@@ -29,14 +30,16 @@ LISTS = ROOT / "contract_tests" / "tests" / "contract" / "planted"
 PAGE = ROOT / "docs" / "planted-faults.md"
 FOLDERS = ("spec", "fixtures", "client", "mockserver", "contract_tests")
 ROOTS = (*FOLDERS, "contract_tests/tests")
+# Tests in whose names these are take long.
+_LONG = ("test_state_machine.py", "tests/workers/", "test_redis")
 HEAD = """\
 # Planted faults
 
 What tests are worth shows when the code is wrong. Each of these faults is planted in a copy of the
 code, alone, and the test named for it must fail there. The list is in
 `contract_tests/tests/contract/planted/`; `make planted` runs all of it and rewrites this page.
-`make test` leaves out those that the state machine has to find by itself, for their time;
-`make nightly` has them.
+`make test` leaves out those that the state machine or several processes have to find, for their
+time; `make nightly` has them.
 """
 
 
@@ -52,8 +55,8 @@ class Fault:
 
     @property
     def takes_long(self) -> bool:
-        """Whether a walk of the state machine has to come upon it."""
-        return "test_state_machine.py" in self.test
+        """Whether a walk of the state machine has to come upon it, or several processes."""
+        return any(part in self.test for part in _LONG)
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Plant the faults; 0 if each was caught."""
     parser = argparse.ArgumentParser(description="Plant faults and see that each is caught.")
     parser.add_argument("--write", action="store_true", help="rewrite docs/planted-faults.md")
-    parser.add_argument("--quick", action="store_true", help="leave out the state machine's")
+    parser.add_argument("--quick", action="store_true", help="leave out those that take long")
     parser.add_argument("words", nargs="*", help="plant only what has one of these in it")
     chosen = parser.parse_args(arguments)
     faults = [

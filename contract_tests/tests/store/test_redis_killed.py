@@ -26,7 +26,7 @@ from serving import KEY, T2V
 _INITIATE = "/rest.fal.ai/storage/upload/initiate?storage_type=fal-cdn-v3"
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 # How often something is killed, and how many answers come in between.
-KILLS, BETWEEN = (60, 200) if NIGHTLY else (4, 60)
+KILLS, BETWEEN = (60, 200) if NIGHTLY else (2, 60)
 
 
 @dataclass
