@@ -243,6 +243,8 @@ class Metrics:
 
 def _system() -> Iterator[Family]:
     """Yield what the system tells of this process: on Linux alone."""
+    if sys.platform != "linux":
+        return
     here = Path("/proc/self")
     try:
         pages = [int(word) for word in (here / "statm").read_text().split()[:2]]

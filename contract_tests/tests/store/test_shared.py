@@ -185,7 +185,9 @@ def test_the_ledger_goes_by_what_others_do(pair: tuple[SharedStore, SharedStore]
         assert found.seq == behind
         await pair[1].own.saved()
         assert await sums(one) == 6
-        forget(late, Settings(keep="1h").keep, late.get(ids[0]).created + 9e9)  # type: ignore[union-attr]
+        first = late.get(ids[0])
+        assert first is not None
+        forget(late, Settings(keep="1h").keep, first.created + 9e9)
         await pair[1].own.saved()
         assert [await sums(app) for app in apps] == [0, 0]
         await submit(clients[0])
