@@ -25,7 +25,7 @@ from serving import KEY, T2V
 
 _INITIATE = "/rest.fal.ai/storage/upload/initiate?storage_type=fal-cdn-v3"
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
-ROUNDS = 100 if NIGHTLY else 4
+ROUNDS = 100 if NIGHTLY else 3
 
 
 @dataclass
