@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,24 @@ if TYPE_CHECKING:
     from falkit_mock.settings import Settings
     from falkit_mock.store import Store
     from falkit_mock.store.link import Link
+
+
+class Bytes(click.IntRange):
+    """A number of bytes, which may have a unit, as in --keep."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; fail with what would do."""
+        # Lazy, as below.
+        from falkit_mock.core.settings import parse_bytes
+
+        if isinstance(value, str) and not value.strip().lstrip("-").isdecimal():
+            value = int(parse_bytes(value)) or self.fail(
+                f"{value!r} isn't a number of bytes; give one such as 500000000 or 500MB",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
 
 STATE = click.Option(
     ["--state"],

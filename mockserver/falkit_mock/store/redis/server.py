@@ -31,6 +31,10 @@ class Refused(StateAway):
     """What one of our scripts answered in place of doing anything."""
 
 
+class NotLetIn(StateAway):
+    """A Redis that asks for a password, or for another."""
+
+
 class Server:
     """Calls to one Redis. All raise OSError: StateAway, ENOSPC where it is full, or EIO."""
 
@@ -122,6 +126,11 @@ class Server:
         if text.startswith("FALKIT"):
             return Refused(errno.EAGAIN, text)
         exceptions = self._errors
+        if isinstance(error, exceptions.AuthenticationError) or text.startswith("NOAUTH"):
+            # In place of Redis' own words, which go on about its configuration.
+            unasked = text.startswith("AUTH <password> called without any password")
+            why = "it asks for no password, and was given one" if unasked else text
+            return NotLetIn(errno.EAGAIN, f"the Redis at {name} can't be asked ({why})")
         if isinstance(error, exceptions.OutOfMemoryError) or text.startswith(_FULL):
             return OSError(errno.ENOSPC, f"the Redis at {name} takes no more ({text})")
         away = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ReadOnlyError)
