@@ -81,6 +81,14 @@ def test_a_redis_may_be_at_a_socket_of_this_machine() -> None:
             server.close()
 
 
+def test_where_in_a_script_redis_refused_is_nobodys_business(server: Server) -> None:
+    with pytest.raises(OSError, match="refused") as refused:
+        server.run_now("return redis.call('DEL')", ())
+    assert str(refused.value.strerror).endswith(
+        "(Wrong number of args calling Redis command from script)"
+    )
+
+
 def test_a_redis_that_is_not_there_is_away(tmp_path: Path) -> None:
     with served_redis(tmp_path) as gone:
         gone.kill()

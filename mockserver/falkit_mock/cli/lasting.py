@@ -27,13 +27,12 @@ class Bytes(click.IntRange):
         # Lazy, as below.
         from falkit_mock.core.settings import parse_bytes
 
-        if isinstance(value, str) and not value.strip().lstrip("-").isdecimal():
-            value = int(parse_bytes(value)) or self.fail(
-                f"{value!r} isn't a number of bytes; give one such as 500000000 or 500MB",
-                param,
-                ctx,
-            )
-        return super().convert(value, param, ctx)
+        if not isinstance(value, str) or value.strip().lstrip("-").isdecimal():
+            return super().convert(value, param, ctx)
+        if not (size := int(parse_bytes(value))):
+            fix = "give one such as 500000000 or 500MB"
+            self.fail(f"{value!r} isn't a number of bytes; {fix}", param, ctx)
+        return super().convert(size, param, ctx)
 
 
 STATE = click.Option(

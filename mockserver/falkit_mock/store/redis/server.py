@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -25,6 +26,10 @@ _CONNECTS, _ANSWERS = 2.0, 5.0
 # What of a Redis' own refusals tells that it has no room, and that it can't be asked for now.
 _FULL = ("OOM", "MISCONF")
 _AWAY = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH", "BUSY")
+
+
+# Where in a script it was refused, as Redis adds.
+_SCRIPT = re.compile(r"\.? script: [0-9a-f]{40}, on @user_script:[0-9]+\.?$")
 
 
 class Refused(StateAway):
@@ -121,7 +126,7 @@ class Server:
 
     def as_os_error(self, error: Exception) -> OSError:
         """Return what redis-py raised as what it is to us."""
-        text = " ".join(str(error).split())[:200]
+        text = _SCRIPT.sub("", " ".join(str(error).split()))[:200]
         name = self.address.shown
         if text.startswith("FALKIT"):
             return Refused(errno.EAGAIN, text)
