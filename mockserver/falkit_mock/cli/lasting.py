@@ -27,8 +27,9 @@ class Bytes(click.IntRange):
         # Lazy, as below.
         from falkit_mock.core.settings import parse_bytes
 
+        known: Any = value
         if not isinstance(value, str) or value.strip().lstrip("-").isdecimal():
-            return super().convert(value, param, ctx)
+            return super().convert(known, param, ctx)
         if not (size := int(parse_bytes(value))):
             fix = "give one such as 500000000 or 500MB"
             self.fail(f"{value!r} isn't a number of bytes; {fix}", param, ctx)
