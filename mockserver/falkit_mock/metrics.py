@@ -218,6 +218,10 @@ class Metrics:
         commits = sum(each.commits for each in journals)
         seconds = sum(each.seconds for each in journals)
         failing = sum(each.trouble is not None for each in journals)
+        shared = (one.store.sharing for one in self._services())
+        if not failing and any(each is not None and each.away is not None for each in shared):
+            # Nobody has tried to write anything since it went away.
+            failing = 1
         yield _one("falkit_store_commits_total", "Commits to the state file.", commits)
         yield _one("falkit_store_commit_seconds_total", "Seconds that commits took.", seconds)
         yield _one("falkit_store_failing", "1 while the state can't be written, else 0.", failing)

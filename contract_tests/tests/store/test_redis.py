@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from falkit_mock.core.errors import StateAway
-from falkit_mock.core.settings import is_url
+from falkit_mock.core.settings import SettingsError, is_url
+from falkit_mock.settings import Settings
 from falkit_mock.store import BadCopy
 from falkit_mock.store.redis import state
 from falkit_mock.store.redis.address import Address
@@ -18,7 +20,7 @@ from falkit_mock.store.redis.claims import RedisClaims
 from falkit_mock.store.redis.server import Command, Server
 from falkit_mock.store.redis.state import made
 from falkit_mock.store.redis.store import RedisStore
-from redis_servers import RedisServer, served_redis
+from redis_servers import FORGETS, RedisServer, served_redis
 
 
 @pytest.fixture
@@ -54,8 +56,37 @@ def test_a_url_says_which_keys_are_ours_and_never_shows_its_password() -> None:
     assert address.url == "rediss://me:s%40cret@h:1/2?ssl_ca_certs=%2Fca.pem"
     assert (address.prefix, address.shown) == ("team", "rediss://me:***@h:1/2")
     assert Address.read("redis://h").prefix == "falkit"
+    # Where the colon before a password was forgotten.
+    assert Address.read("redis://s3cret@h").shown == "redis://***@h"
+    assert Address.read("unix:///run/redis.sock?db=1").url == "unix:///run/redis.sock?db=1"
     assert is_url("redis://h")
     assert not is_url("redis.state")
+
+
+def test_a_url_that_lacks_its_slashes_or_its_scheme_makes_no_file() -> None:
+    for where in ("redis:h:6379", "redis:/h", "rediss:h", "127.0.0.1:6379", "redis.local:6379/0"):
+        with pytest.raises(SettingsError, match=r"state: .*write redis://HOST:PORT/DB, or \./"):
+            Settings(state=where)
+    for where in ("./127.0.0.1:6379", "C:6379", "a:b", "redis.state", "unix:///run/redis.sock"):
+        assert Settings(state=where).state == where
+
+
+def test_a_redis_may_be_at_a_socket_of_this_machine() -> None:
+    # Such a path may have 107 bytes.
+    with TemporaryDirectory(prefix="falkit-", dir="/tmp") as folder:
+        socket = f"{folder}/socket"
+        with served_redis(Path(folder), *FORGETS, "--unixsocket", socket):
+            server = Server(Address.read(f"unix://{socket}?db=1"))
+            assert server.ask_now("PING")
+            server.close()
+
+
+def test_where_in_a_script_redis_refused_is_nobodys_business(server: Server) -> None:
+    with pytest.raises(OSError, match="refused") as refused:
+        server.run_now("return redis.call('DEL')", ())
+    assert str(refused.value.strerror).endswith(
+        "(Wrong number of args calling Redis command from script)"
+    )
 
 
 def test_a_redis_that_is_not_there_is_away(tmp_path: Path) -> None:

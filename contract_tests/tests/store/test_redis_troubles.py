@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -60,6 +61,8 @@ def test_while_redis_is_away_what_only_reads_is_answered(
             assert mock.http.post(_INITIATE, json={"file_name": "a"}).status_code == 503
             assert mock.http.get("/health").status_code == 200
             assert mock.http.get("/ready").status_code == 503
+            assert "falkit_store_failing{" in (told := mock.http.get("/metrics").text)
+            assert re.search(r"^falkit_store_failing\{.*\} 1$", told, re.MULTILINE)
             assert mock.status(job)["status"] == "COMPLETED"
             assert mock.result(job).status_code == 200
             assert [each["request_id"] for each in mock.jobs()] == [job["request_id"]]
@@ -141,16 +144,38 @@ def test_a_mock_is_not_started_without_its_redis(tmp_path: Path) -> None:
         assert "\n" not in str(refused.value)
 
 
+_ALONE = "redis://:PASSWORD@… without a user"
+
+
+def test_a_password_that_nobody_asked_for_is_told_of(tmp_path: Path) -> None:
+    with served_redis(tmp_path) as redis:
+        where = redis.url.partition("://")[2]
+        why = f"asks for no password, and was given one.*{_ALONE}"
+        with (
+            pytest.raises(SettingsError, match=why),
+            running(Settings(state=f"redis://:a@{where}")),
+        ):
+            pass
+        base = redis.url.rpartition("/")[0]
+        with (
+            pytest.raises(SettingsError, match=r"out of range.*name another database"),
+            running(Settings(state=f"{base}/99")),
+        ):
+            pass
+
+
 def test_a_password_is_needed_and_never_shown(tmp_path: Path) -> None:
     with served_redis(tmp_path, "--requirepass", "s3cret") as redis:
         where = redis.url.partition("://")[2]
-        for who in ("", ":wrong@"):
+        for who in ("", ":wrong@", "wrong@", "wrong:wrong@"):
             with (
                 pytest.raises(SettingsError) as refused,
                 running(Settings(state=f"redis://{who}{where}")),
             ):
                 pass
-            assert "wrong" not in str(refused.value)
+            told = str(refused.value).replace("redis://wrong:***@", "")
+            assert "wrong" not in told
+            assert told.endswith("; write redis://USER:PASSWORD@HOST:PORT/DB, or " + _ALONE)
         with running(Settings(timing="instant", state=f"redis://:s3cret@{where}")) as mock:
             assert mock.submit()["status"] == "IN_QUEUE"
             shown = mock.http.get("/__falkit/settings")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,24 @@ if TYPE_CHECKING:
     from falkit_mock.settings import Settings
     from falkit_mock.store import Store
     from falkit_mock.store.link import Link
+
+
+class Bytes(click.IntRange):
+    """A number of bytes, which may have a unit, as in --keep."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; fail with what would do."""
+        # Lazy, as below.
+        from falkit_mock.core.settings import parse_bytes
+
+        known: Any = value
+        if not isinstance(value, str) or value.strip().lstrip("-").isdecimal():
+            return super().convert(known, param, ctx)
+        if not (size := int(parse_bytes(value))):
+            fix = "give one such as 500000000 or 500MB"
+            self.fail(f"{value!r} isn't a number of bytes; {fix}", param, ctx)
+        return super().convert(size, param, ctx)
+
 
 STATE = click.Option(
     ["--state"],

@@ -85,7 +85,7 @@ def _file_error(file: Path, done: str, error: OSError, fix: str) -> click.UsageE
 
 
 @state.command()
-@click.argument("file", type=click.Path(dir_okay=False))
+@click.argument("file")
 def verify(file: str) -> None:
     """Read all of a state file, an export or a state in Redis, and check it to the last byte.
 
@@ -100,7 +100,14 @@ def verify(file: str) -> None:
     _verify_file(Path(file))
 
 
+def _refuse_folder(file: Path) -> None:
+    if file.is_dir():
+        fix = "name a file in it: with --tenants each key has one, KEY-….state"
+        raise click.UsageError(f"{file} is a folder; {fix}")
+
+
 def _verify_file(file: Path) -> None:
+    _refuse_folder(file)
     try:
         with file.open("rb") as source:
             database = source.read(len(_DATABASE)) == _DATABASE
@@ -122,7 +129,7 @@ def _verify_file(file: Path) -> None:
 
 
 @state.command(params=[KEEP])
-@click.argument("file", type=click.Path(dir_okay=False))
+@click.argument("file")
 def prune(file: str, keep: str) -> None:
     """Forget what is old in a state file, and make it smaller, or in a Redis, mocks or not.
 
@@ -146,6 +153,7 @@ def prune(file: str, keep: str) -> None:
             click.echo(f"{shared.path}: {_contents(shared)}")
         return
     path = Path(file)
+    _refuse_folder(path)
     if not path.is_file():
         raise click.UsageError(f"{file}: there is no such file; name a state file")
     with _opened(path) as store:

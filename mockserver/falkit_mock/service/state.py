@@ -40,6 +40,8 @@ FORMAT, _OLDEST = 3, 2
 META, STORE, BLOBS = "meta.json", "store.sqlite", "blobs/"
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
+# What a state file begins with, which is often taken for an export.
+_DATABASE = b"SQLite format 3\0"
 # Bytes that are copied at a time, and the most that `meta.json` may have.
 _STEP, _META_MOST = 1 << 20, 64 << 20
 
@@ -141,7 +143,10 @@ def read_archive(path: Path, blobs: Blobs) -> Contents:
                 raise BadArchive(f"has no {name}")
     except (tarfile.TarError, EOFError) as error:
         blobs.remove([*found.values()])
-        raise BadArchive(f"isn't an export of falkit: {error}") from None
+        with path.open("rb") as start:
+            is_state = start.read(len(_DATABASE)) == _DATABASE
+        why = "it is a state file; begin with it by --state" if is_state else error
+        raise BadArchive(f"isn't an export of falkit: {why}") from None
     except BaseException:
         blobs.remove([*found.values()])
         raise

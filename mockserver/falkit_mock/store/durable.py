@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import sys
@@ -262,7 +263,11 @@ def alone(path: str | os.PathLike[str]) -> Generator[None]:
 
 def _unread(error: Exception) -> str:
     why = reason(error) if isinstance(error, OSError) else shown(error)
-    return f"can't be opened ({why}); name another file"
+    # Of a full disk sqlite says either, by which file had no room.
+    full = (errno.ENOSPC, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    code = getattr(error, "sqlite_errorcode", getattr(error, "errno", None)) or 0
+    fix = "see whether its disk is full, or name" if code & 0xFF in full else "name"
+    return f"can't be opened ({why}); {fix} another file"
 
 
 def _check_head(path: Path) -> None:

@@ -258,10 +258,11 @@ class Journal:
 
     def _fails(self, loop: asyncio.AbstractEventLoop, error: BaseException) -> None:
         """Say that the disk has not taken something, and try again."""
+        why = getattr(error, "strerror", None) or error
         if self.trouble is None:
-            _log.error("state: can't be written (%s); trying again each second", error)
+            _log.error("state: can't be written (%s); trying again each second", why)
         self._failed_at = monotonic()
-        self.trouble = f"the state can't be written ({error})"
+        self.trouble = f"the state can't be written ({why})"
         loop.call_later(_AGAIN, self.noted)
 
     def _undo(self, batch: Batch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from falkit_mock.store.tables import BadCopy
 
@@ -60,7 +60,9 @@ class Address:
             raise BadCopy(f"{shown}: the prefix {prefix!r} {why}")
         if uploads == "":
             raise BadCopy(f"{shown}: uploads must name a folder that all replicas see")
-        url = urlunsplit(parts._replace(query=urlencode(query)))
+        # Not by urlunsplit, which drops the two slashes of unix:///path.
+        where = text.partition("#")[0].partition("?")[0]
+        url = f"{where}?{urlencode(query)}" if query else where
         return cls(url, prefix, uploads, shown)
 
 
@@ -68,9 +70,12 @@ _FORM = "write redis://HOST:PORT/DB, with ?prefix=NAME for a state of its own"
 
 
 def _masked(text: str) -> str:
-    """Return a URL without its password and its query."""
+    """Return a URL without its password and its query.
+
+    A user without a password is a password whose colon was forgotten.
+    """
     head, mark, rest = text.partition("://")
     rest = rest.partition("?")[0]
     who, at, where = rest.rpartition("@")
     name, colon, _ = who.partition(":")
-    return f"{head}{mark}{name}{colon and ':***'}{at}{where}"
+    return f"{head}{mark}{f'{name}:***' if colon else at and '***'}{at}{where}"

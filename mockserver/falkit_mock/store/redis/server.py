@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -27,8 +28,16 @@ _FULL = ("OOM", "MISCONF")
 _AWAY = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH", "BUSY")
 
 
+# Where in a script it was refused, as Redis adds.
+_SCRIPT = re.compile(r"\.? script: [0-9a-f]{40}, on @user_script:[0-9]+\.?$")
+
+
 class Refused(StateAway):
     """What one of our scripts answered in place of doing anything."""
+
+
+class NotLetIn(StateAway):
+    """A Redis that asks for a password, or for another."""
 
 
 class Server:
@@ -117,11 +126,16 @@ class Server:
 
     def as_os_error(self, error: Exception) -> OSError:
         """Return what redis-py raised as what it is to us."""
-        text = " ".join(str(error).split())[:200]
+        text = _SCRIPT.sub("", " ".join(str(error).split()))[:200]
         name = self.address.shown
         if text.startswith("FALKIT"):
             return Refused(errno.EAGAIN, text)
         exceptions = self._errors
+        if isinstance(error, exceptions.AuthenticationError) or text.startswith("NOAUTH"):
+            # In place of Redis' own words, which go on about its configuration.
+            unasked = text.startswith("AUTH <password> called without any password")
+            why = "it asks for no password, and was given one" if unasked else text
+            return NotLetIn(errno.EAGAIN, f"the Redis at {name} can't be asked ({why})")
         if isinstance(error, exceptions.OutOfMemoryError) or text.startswith(_FULL):
             return OSError(errno.ENOSPC, f"the Redis at {name} takes no more ({text})")
         away = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ReadOnlyError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -10,6 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from falkit_mock.core.errors import StateAway
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job, Moments
 from falkit_mock.store import BadCopy, Store, all_pieces, bare
@@ -20,7 +22,7 @@ from falkit_mock.store.redis.address import Address
 from falkit_mock.store.redis.blobs import RedisBlobs
 from falkit_mock.store.redis.commits import Change
 from falkit_mock.store.redis.journal import RedisJournal
-from falkit_mock.store.redis.server import Command, Server
+from falkit_mock.store.redis.server import Command, NotLetIn, Server
 from falkit_mock.store.redis.sharing import RedisSharing
 from falkit_mock.store.redis.state import (
     check_state,
@@ -62,7 +64,9 @@ class RedisStore(Store):
             self._open(new=new)
         except OSError as error:
             self._server.close()
-            raise BadCopy(f"{self.path} can't be opened ({error.strerror}); start it") from None
+            raise BadCopy(
+                f"{self.path} can't be opened ({error.strerror}); {_fix(error)}"
+            ) from None
         except BadCopy as error:
             self._server.close()
             text = str(error)
@@ -316,3 +320,12 @@ class RedisStore(Store):
 
 def _size(job: Job) -> int:
     return 0 if job.outcome is None else len(job.outcome.body)
+
+
+def _fix(error: OSError) -> str:
+    """Return what to do about a Redis that doesn't let us in."""
+    if isinstance(error, NotLetIn):
+        return "write redis://USER:PASSWORD@HOST:PORT/DB, or redis://:PASSWORD@… without a user"
+    if isinstance(error, StateAway):
+        return "start it, or name the one that runs"
+    return "make room in it" if error.errno == errno.ENOSPC else "name another database"
