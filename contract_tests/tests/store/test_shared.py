@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
+import io
 import os
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from falkit import Settings, create_app
 from falkit_mock.app import MockApp
+from falkit_mock.core.errors import StateAway
+from falkit_mock.service import outcomes
 from falkit_mock.service.ledger import ledger_of
 from falkit_mock.store import Upload
 from falkit_mock.store.blobs import Piece
 from falkit_mock.store.keeping import forget
-from serving import KEY, PROMPT, T2V
+from falkit_mock.store.sharing import turn
+from serving import I2V_FAST, KEY, PROMPT, T2V
 from store.items import DONE, added
 
 if sys.platform == "win32":
@@ -261,5 +267,46 @@ def test_what_was_written_without_a_loop_is_no_obstacle(
         await asyncio.to_thread(added, store)
         added(store)
         await asyncio.wait_for(store.own.saved(), 10)
+
+    asyncio.run(run())
+
+
+def test_a_file_is_waited_for_until_its_outcome_is_stored(
+    pair: tuple[SharedStore, SharedStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (1280, 720), "teal").save(picture, "PNG")
+    url = f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"
+
+    async def run() -> None:
+        asked, due = list[object](), asyncio.Event()
+
+        @asynccontextmanager
+        async def late(store: SharedStore) -> AsyncGenerator[None]:
+            asked.append(store)
+            if len(asked) == 1:
+                raise StateAway(errno.EAGAIN, "another replica doesn't end its turn")
+            await due.wait()
+            async with turn(store):
+                yield
+
+        monkeypatch.setattr(outcomes, "turn", late)
+        monkeypatch.setattr(outcomes, "_AGAIN", 0.0)
+        app = create_app(Settings(timing="instant"), store=pair[0])
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1", headers=KEY
+        )
+        app.go_on()
+        input = {"prompt": "a kite", "image_url": url}
+        job = (await client.post(f"/queue.fal.run/{I2V_FAST}", json=input)).json()
+        while len(asked) < 2:
+            await asyncio.sleep(0)
+        result = asyncio.create_task(client.get(job["response_url"]))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not result.done()
+        due.set()
+        assert (await asyncio.wait_for(result, 10)).status_code == 200
+        await ended([client], [app], pair)
 
     asyncio.run(run())
