@@ -131,7 +131,7 @@ def serve(
             if first:
                 carried.attach(app)
             if seed := seed_of_config():
-                seed.attach(app, url)
+                seed.attach(app, url, again=link is not None and link.again)
             service = app.service
             if first:
                 note(clock_line(service.clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
