@@ -6,10 +6,12 @@ import asyncio
 import base64
 import errno
 import io
+import json
 import os
+import sqlite3
 import sys
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -149,6 +151,20 @@ def test_what_was_taken_during_a_reset_elsewhere_keeps_place_and_size(
         assert [job.id for job in store.jobs()] == [mine.id]
         assert store.kept == 5 + len(DONE.body)
     assert one.next_seq() > mine.seq
+
+
+def test_where_all_is_read_anew_no_row_is_named(pair: tuple[SharedStore, SharedStore]) -> None:
+    one, other = pair
+    added(one)
+    with commit(one):
+        one.clear()
+        kept = added(one)
+    with closing(sqlite3.connect(one.path)) as db:
+        newest = "SELECT change FROM changes ORDER BY number DESC LIMIT 1"
+        (told,) = db.execute(newest).fetchone()
+    assert (json.loads(told)["anew"], json.loads(told)["rows"]) == (True, {})
+    synced(other)
+    assert [job.id for job in other.jobs()] == [kept.id]
 
 
 def test_the_ledger_goes_by_what_others_do(pair: tuple[SharedStore, SharedStore]) -> None:
