@@ -27,6 +27,7 @@ from falkit_mock.store import Upload
 from falkit_mock.store.blobs import Piece
 from falkit_mock.store.keeping import forget
 from falkit_mock.store.sharing import turn
+from receiver import Receiver
 from serving import I2V_FAST, KEY, PROMPT, T2V
 from store.items import DONE, added
 
@@ -37,7 +38,7 @@ import fcntl
 
 from falkit_mock.store.durable import alone
 from falkit_mock.store.link import Link
-from falkit_mock.store.shared import SharedStore
+from falkit_mock.store.shared import FileClaims, SharedStore
 
 
 @pytest.fixture
@@ -165,6 +166,29 @@ def test_where_all_is_read_anew_no_row_is_named(pair: tuple[SharedStore, SharedS
     assert (json.loads(told)["anew"], json.loads(told)["rows"]) == (True, {})
     synced(other)
     assert [job.id for job in other.jobs()] == [kept.id]
+
+
+def test_a_copy_of_a_webhook_gives_up_no_claim(
+    pair: tuple[SharedStore, SharedStore], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up: list[str] = []
+    monkeypatch.setattr(FileClaims, "end", lambda claims, id: given_up.append(id))
+
+    async def run() -> None:
+        settings = Settings(timing="instant", faults=["webhook_duplicate copies=3 seconds=0"])
+        app = create_app(settings, store=pair[0])
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1", headers=KEY
+        )
+        app.go_on()
+        query = {"fal_webhook": receiver.url}
+        job = (await client.post(f"/queue.fal.run/{T2V}", json=PROMPT, params=query)).json()
+        while pair[0].deliveries.count(request_id=job["request_id"]) < 3:
+            await asyncio.sleep(0.001)
+        assert given_up == [job["request_id"]]
+        await ended([client], [app], pair)
+
+    asyncio.run(run())
 
 
 def test_the_ledger_goes_by_what_others_do(pair: tuple[SharedStore, SharedStore]) -> None:
