@@ -88,7 +88,7 @@ class MockApp:
 
             self.request_log, self.event_log = shared_logs(service, self._sharing)
         self.metrics = Metrics(self.services)
-        service.events.listeners += [self.request_log, self.event_log, self.metrics]
+        service.events.listen(self.request_log, self.event_log, self.metrics)
         # For whoever only watches, and all that happens.
         self.events = service.events
         service.restarted.append(self.request_log.restart)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from falkit import Settings
 from falkit_mock.cli.state import state
-from falkit_mock.core.settings import SettingsError
+from falkit_mock.core.settings import Assumptions, SettingsError
 from falkit_mock.store.redis import feed
 from receiver import Receiver
 from redis_servers import KEEPS, RedisServer, served_redis
@@ -294,3 +294,27 @@ def test_no_reply_comes_before_its_commit(tmp_path: Path) -> None:
             )
         redis.ask("CLIENT", "UNPAUSE")
         _back(one)
+
+
+def test_nobody_waits_for_a_webhook_that_a_cancelled_job_does_not_get(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    with served_redis(tmp_path) as redis:
+        settings = Settings(
+            timing="60,60",
+            clock="manual",
+            state=redis.url,
+            assumptions=Assumptions(cancelled_webhook="none"),
+        )
+        with running(settings) as one, running(settings) as other:
+            for mock in (one, other):
+                job = mock.submit(params={"fal_webhook": receiver.url})
+                assert redis.ask("ZCARD", "falkit:due") == 1
+                assert mock.cancel(job).status_code == 202
+                for each in (one, other):
+                    assert each.status(job)["status"] == "COMPLETED"
+                    while each.service.webhooks.undelivered:
+                        pass
+                while redis.ask("ZCARD", "falkit:due") or redis.ask("XLEN", "falkit:deliveries"):
+                    pass
+            assert other.http.get("/__falkit/deliveries").json()["deliveries"] == []

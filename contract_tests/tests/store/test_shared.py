@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
+import io
+import json
 import os
+import sqlite3
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from falkit import Settings, create_app
 from falkit_mock.app import MockApp
+from falkit_mock.core.errors import StateAway
+from falkit_mock.service import outcomes
 from falkit_mock.service.ledger import ledger_of
 from falkit_mock.store import Upload
 from falkit_mock.store.blobs import Piece
 from falkit_mock.store.keeping import forget
-from serving import KEY, PROMPT, T2V
+from falkit_mock.store.sharing import turn
+from receiver import Receiver
+from serving import I2V_FAST, KEY, PROMPT, T2V
 from store.items import DONE, added
 
 if sys.platform == "win32":
@@ -29,7 +38,7 @@ import fcntl
 
 from falkit_mock.store.durable import alone
 from falkit_mock.store.link import Link
-from falkit_mock.store.shared import SharedStore
+from falkit_mock.store.shared import FileClaims, SharedStore
 
 
 @pytest.fixture
@@ -143,6 +152,43 @@ def test_what_was_taken_during_a_reset_elsewhere_keeps_place_and_size(
         assert [job.id for job in store.jobs()] == [mine.id]
         assert store.kept == 5 + len(DONE.body)
     assert one.next_seq() > mine.seq
+
+
+def test_where_all_is_read_anew_no_row_is_named(pair: tuple[SharedStore, SharedStore]) -> None:
+    one, other = pair
+    added(one)
+    with commit(one):
+        one.clear()
+        kept = added(one)
+    with closing(sqlite3.connect(one.path)) as db:
+        newest = "SELECT change FROM changes ORDER BY number DESC LIMIT 1"
+        (told,) = db.execute(newest).fetchone()
+    assert (json.loads(told)["anew"], json.loads(told)["rows"]) == (True, {})
+    synced(other)
+    assert [job.id for job in other.jobs()] == [kept.id]
+
+
+def test_a_copy_of_a_webhook_gives_up_no_claim(
+    pair: tuple[SharedStore, SharedStore], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up: list[str] = []
+    monkeypatch.setattr(FileClaims, "end", lambda claims, id: given_up.append(id))
+
+    async def run() -> None:
+        settings = Settings(timing="instant", faults=["webhook_duplicate copies=3 seconds=0"])
+        app = create_app(settings, store=pair[0])
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1", headers=KEY
+        )
+        app.go_on()
+        query = {"fal_webhook": receiver.url}
+        job = (await client.post(f"/queue.fal.run/{T2V}", json=PROMPT, params=query)).json()
+        while pair[0].deliveries.count(request_id=job["request_id"]) < 3:
+            await asyncio.sleep(0.001)
+        assert given_up == [job["request_id"]]
+        await ended([client], [app], pair)
+
+    asyncio.run(run())
 
 
 def test_the_ledger_goes_by_what_others_do(pair: tuple[SharedStore, SharedStore]) -> None:
@@ -263,5 +309,46 @@ def test_what_was_written_without_a_loop_is_no_obstacle(
         await asyncio.to_thread(added, store)
         added(store)
         await asyncio.wait_for(store.own.saved(), 10)
+
+    asyncio.run(run())
+
+
+def test_a_file_is_waited_for_until_its_outcome_is_stored(
+    pair: tuple[SharedStore, SharedStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (1280, 720), "teal").save(picture, "PNG")
+    url = f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"
+
+    async def run() -> None:
+        asked, due = list[object](), asyncio.Event()
+
+        @asynccontextmanager
+        async def late(store: SharedStore) -> AsyncGenerator[None]:
+            asked.append(store)
+            if len(asked) == 1:
+                raise StateAway(errno.EAGAIN, "another replica doesn't end its turn")
+            await due.wait()
+            async with turn(store):
+                yield
+
+        monkeypatch.setattr(outcomes, "turn", late)
+        monkeypatch.setattr(outcomes, "_AGAIN", 0.0)
+        app = create_app(Settings(timing="instant"), store=pair[0])
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1", headers=KEY
+        )
+        app.go_on()
+        input = {"prompt": "a kite", "image_url": url}
+        job = (await client.post(f"/queue.fal.run/{I2V_FAST}", json=input)).json()
+        while len(asked) < 2:
+            await asyncio.sleep(0)
+        result = asyncio.create_task(client.get(job["response_url"]))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not result.done()
+        due.set()
+        assert (await asyncio.wait_for(result, 10)).status_code == 200
+        await ended([client], [app], pair)
 
     asyncio.run(run())

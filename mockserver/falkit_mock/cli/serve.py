@@ -131,7 +131,7 @@ def serve(
             if first:
                 carried.attach(app)
             if seed := seed_of_config():
-                seed.attach(app, url)
+                seed.attach(app, url, again=link is not None and link.again)
             service = app.service
             if first:
                 note(clock_line(service.clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
@@ -140,7 +140,7 @@ def serve(
                 from falkit_mock.cli.console import ConsoleLog
 
                 log = ConsoleLog(log_format, clock=service.clock, keys=settings.tenants)
-                app.events.listeners.append(log)
+                app.events.listen(log)
             if with_gateway:
                 gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
                 app.gateway = _gateway(gate, listener, egress)
@@ -326,11 +326,11 @@ def run(
                 seed.attach(app, url)
             with ctx.scope(cleanup=False):
                 note(seed_line(app.service), "warning")
-            listeners = app.events.listeners
             summaries.append(Summary(app.service, app.catalog, gateway, app.services))
-            listeners.append(summaries[0])
+            app.events.listen(summaries[0])
             if not quiet:
-                listeners.append(ConsoleLog(clock=app.service.clock, failures_only=not verbose))
+                log = ConsoleLog(clock=app.service.clock, failures_only=not verbose)
+                app.events.listen(log)
 
         with refusing():
             server = ServerThread(

@@ -43,8 +43,9 @@ class Following:
     def began_anew(self, *, missed: bool = False) -> None:
         service = self._service
         # Who waits here for a job that is no more is let go of, as where it was reset.
-        self._interrupting = asyncio.get_running_loop().create_task(interrupt(service))
+        self._interrupting = asyncio.get_running_loop().create_task(interrupt(service, gone=missed))
         self._kept.take_up(missed=missed)
+        service.outcomes.elsewhere.ring()
 
     def renumbered(self) -> None:
         service = self._service

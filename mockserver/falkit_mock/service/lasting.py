@@ -100,7 +100,7 @@ class Lasting:
         self._journal = service.store.journal
         self._journal.gather = self._gather
         if self._sharing is None:
-            service.events.listeners.append(self._listen)
+            service.events.listen(self._listen)
 
     def begin(self) -> None:
         """Go on with the jobs that the store has, in the mock's event loop."""

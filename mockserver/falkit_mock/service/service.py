@@ -112,7 +112,6 @@ class Service:
         self.identity.skip(self.store.last_seq)
         self._planner.restart()
         self._moved(moments)
-        self.outcomes.elsewhere.ring()
 
     def needs_turn(self, magic: Magic) -> bool:
         """Tell whether a call does more to a shared state than add: it moves, counts or forgets."""
@@ -388,6 +387,7 @@ class Service:
         self._store(job)
 
     def _moved(self, moments: Mapping[str, Moments]) -> None:
+        self.outcomes.elsewhere.ring()
         self.webhooks.moved(moments)
         self.job_events.moved(moments)
 

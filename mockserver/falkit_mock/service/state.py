@@ -208,10 +208,13 @@ def _padding(size: int) -> int:
 RULES = "rules"
 
 
-async def interrupt(service: Service) -> None:
-    """Let go of everyone who waits, as close() does, and go on; webhooks are left alone."""
+async def interrupt(service: Service, *, gone: bool = False) -> None:
+    """Let go of everyone who waits, as close() does, and go on; webhooks are left alone.
+
+    With `gone` the files of jobs that there still are go on being looked at.
+    """
     service.closing = True
-    service.outcomes.close()
+    service.outcomes.close(gone=gone)
     service.clock.notifier.ring()
     # Each turn lets a task that was woken take one step: look, and answer its caller.
     for _ in range(20):

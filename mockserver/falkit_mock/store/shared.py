@@ -252,3 +252,6 @@ class FileClaims:
 
     def end(self, request_id: str) -> None:
         self._store.claims.pop(request_id, None)
+
+    def drop(self, request_id: str, *, ours: bool) -> None:
+        self.end(request_id)

@@ -235,7 +235,9 @@ class SharedJournal(FileJournal):
         anew = any(table.emptied for table in self._tables)
         if anew or self._forget:
             self._requests = 0 if anew else self._requests
-        rows = {table.name: self._keys(table) for table in self._tables if table.changed}
+        # Where all is read anew nobody asks for names.
+        named = () if anew else self._tables
+        rows = {table.name: self._keys(table) for table in named if table.changed}
         new = [record for record in self._records.values() if not record.number]
         last = self._requests
         change = {

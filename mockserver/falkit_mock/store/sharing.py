@@ -111,6 +111,10 @@ class Claims(Protocol):
         """Give up what was taken: the attempt is over, and its row goes with the same commit."""
         ...
 
+    def drop(self, request_id: str, *, ours: bool) -> None:
+        """Have nobody make the first attempt; `ours` if this replica is to see to it."""
+        ...
+
 
 class Sharing(Protocol):
     """What replicas of a state have in common."""

@@ -17,7 +17,7 @@ from falkit_mock.core.jobs import Job, Outcome
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_mock.webhooks import SCHEDULES, NotDelivered, TargetRefused
-from falkit_mock.webhooks.pending import PendingDelivery, undelivered
+from falkit_mock.webhooks.pending import PendingDelivery, gets_none, undelivered
 from falkit_mock.webhooks.sender import Receivers
 from falkit_mock.webhooks.signing import KeyRing, body_of, sign_attempt, user_id
 from falkit_mock.webhooks.targets import Target, Targets
@@ -250,6 +250,8 @@ class Deliveries:
         try:
             await pending.due.wait()
             pending.ended = True
+            if gets_none(pending.request_id, self._store, self._assumptions):
+                return
             while not pending.acknowledged:
                 if self._claims is not None:
                     with self._clock.busy():  # another replica's attempt ends this task
@@ -290,7 +292,7 @@ class Deliveries:
             # Nobody is to hear of a job that may not be known afterwards.
             await self._store.journal.told(pending.request_id)
         job = self._store.get(pending.request_id)
-        if job is None or (job.cancelled and self._assumptions.cancelled_webhook == "none"):
+        if job is None or gets_none(job.id, self._store, self._assumptions):
             return False
         pending.faults = job.faults
         if "lost" in job.faults.webhook:
@@ -354,9 +356,9 @@ class Deliveries:
             faults += ("slow",)
             error = f"answered, but counted as no answer within {timeout:g} s"
             code, counted = None, sent + timeout
-        once = once or pending.acknowledged
+        last = once or pending.acknowledged
         verdict, after = self.schedule.decide(
-            number, code, first=pending.first, now=counted, gone=pending.gone, once=once
+            number, code, first=pending.first, now=counted, gone=pending.gone, once=last
         )
         return self._record(
             pending.attempted(
@@ -364,7 +366,8 @@ class Deliveries:
                 (headers, body),
                 (answer, error),
                 (*pending.faults.delivery(), *faults),
-            )
+            ),
+            claimed=not once,
         )
 
     def _find(self, request_id: str, url: str, cause: Cause) -> Target:
@@ -382,10 +385,10 @@ class Deliveries:
         id, now = self._identity.delivery_id(), self._clock.now()
         self._record(Delivery.unsent(id, request_id, url, cause, now, status, why, faults))
 
-    def _record(self, delivery: Delivery) -> Delivery:
-        """Store an attempt that is over, and tell all who listen."""
+    def _record(self, delivery: Delivery, *, claimed: bool = True) -> Delivery:
+        """Store an attempt that is over, and tell all who listen; nobody claims a copy."""
         self._store.deliveries.add(delivery)
-        if self._claims is not None and delivery.cause == "job":
+        if self._claims is not None and delivery.cause == "job" and claimed:
             self._claims.end(delivery.request_id)
         self.recorded.ring()
         self._events.emit(DeliveryAttempted(delivery))

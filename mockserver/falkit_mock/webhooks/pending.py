@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from falkit_mock.core.clock import Timer
 from falkit_mock.core.events import Cause, Delivery, Verdict
 from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults
+from falkit_mock.core.settings import Assumptions
 from falkit_mock.store import Store
 from falkit_mock.webhooks.sender import Answer
 from falkit_mock.webhooks.signing import user_id
@@ -109,3 +110,13 @@ def _taken_by_hand(store: Store, last: Delivery) -> bool:
     taken = store.deliveries.select(request_id=last.request_id, verdict="acknowledged")
     by_hand = (each for each in taken if each.cause != "job" and each.url == last.url)
     return any(each.sent >= last.sent for each in by_hand)
+
+
+def gets_none(request_id: str, store: Store, assumptions: Assumptions) -> bool:
+    """Tell whether a job gets no webhook, being cancelled; nobody makes an attempt then."""
+    job, sharing = store.get(request_id), store.sharing
+    if job is None or not job.cancelled or assumptions.cancelled_webhook != "none":
+        return False
+    if sharing is not None:
+        sharing.claims.drop(request_id, ours=sharing.looks_after(job))
+    return True

@@ -92,6 +92,12 @@ class RedisClaims:
             self._also(("XACK", self._deliver, _GROUP, ours[1]))
             self._also(("XDEL", self._deliver, ours[1]))
 
+    def drop(self, request_id: str, *, ours: bool) -> None:
+        """Have nobody make the first attempt; `ours` if this replica is to see to it."""
+        self.end(request_id)
+        if ours:
+            self._also(("ZREM", self._due, _attempt(request_id, 1)))
+
     def give_back(self) -> None:
         """Have others make our attempts, with the last commit."""
         for request_id, (name, _) in [*self._ours.items()]:
