@@ -6,8 +6,8 @@ import asyncio
 import errno
 import os
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -19,8 +19,8 @@ from falkit_mock.service.ledger import ledger_of
 from falkit_mock.store import Upload
 from falkit_mock.store.blobs import Piece
 from falkit_mock.store.keeping import forget
-from serving import KEY, PROMPT, T2V
-from store.items import DONE, added
+from serving import I2V_FAST, KEY, PROMPT, T2V
+from store.items import DONE, added, delivery
 
 if sys.platform == "win32":
     pytest.skip("no process is copied there", allow_module_level=True)
@@ -261,5 +261,62 @@ def test_what_was_written_without_a_loop_is_no_obstacle(
         await asyncio.to_thread(added, store)
         added(store)
         await asyncio.wait_for(store.own.saved(), 10)
+
+    asyncio.run(run())
+
+
+def test_attempts_are_listed_in_one_order(pair: tuple[SharedStore, SharedStore]) -> None:
+    one, other = pair
+    with commit(other):
+        job = added(other, run=0.0, outcome=DONE)
+    synced(one)
+    with commit(one):
+        one.deliveries.add(delivery("first", job.id))
+        # It isn't committed yet, so what is by now comes before it.
+        with commit(other):
+            other.deliveries.add(delivery("second", job.id))
+        synced(one)
+        for asked in (None, job.id):
+            listed = one.deliveries.select(request_id=asked, placed=True)
+            assert [each.id for each in listed] == ["second"]
+            assert one.deliveries.count(request_id=asked, placed=True) == 1
+            known = [each.id for each in one.deliveries.select(request_id=asked)]
+            assert known == ["second", "first"]
+    synced(other)
+    for store in pair:
+        for asked in (None, job.id):
+            listed = store.deliveries.select(request_id=asked, placed=True)
+            assert [each.id for each in listed] == ["second", "first"]
+
+
+def test_who_asks_while_an_outcome_is_put_down_has_it(
+    pair: tuple[SharedStore, SharedStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        waits, goes_on = asyncio.Event(), asyncio.Event()
+
+        @asynccontextmanager
+        async def late(store: SharedStore) -> AsyncGenerator[None]:
+            waits.set()
+            await goes_on.wait()
+            yield
+
+        # As where another has the turn in which the outcome is to be put down.
+        monkeypatch.setattr("falkit_mock.service.outcomes.turn", late)
+        app = create_app(Settings(timing="instant"), store=pair[0])
+        app.go_on()
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1", headers=KEY
+        )
+        asked = {"prompt": "a kite", "image_url": "data:image/png;base64,AAAA"}
+        job = (await client.post(f"/queue.fal.run/{I2V_FAST}", json=asked)).json()
+        await waits.wait()
+        result = asyncio.create_task(client.get(job["response_url"]))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        goes_on.set()
+        reply = await asyncio.wait_for(result, 10)
+        assert reply.status_code == 422
+        await ended([client], [app], pair)
 
     asyncio.run(run())

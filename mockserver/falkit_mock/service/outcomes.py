@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from falkit_mock.core import HINT, NotJson, dumps, header_text
 from falkit_mock.core.clock import Notifier
@@ -246,13 +246,21 @@ class Outcomes:
                 return self._keep(*success(made, parsed, request))
         if self._store.journal is not None:
             self._store.later[request_id] = dumps([request.content_type, request.media_base])
-        look = self._look(request_id, parsed, request, rejected, later, run)
-        self._late[request_id] = asyncio.get_running_loop().create_task(look)
+        self._begin(request_id, self._look(request_id, parsed, request, rejected, later, run))
         return None
 
     def decide_again(self, job: Job, request: Awaitable[ModelRequest]) -> None:
         """Decide the outcome of a job whose mock was stopped before it had."""
-        self._late[job.id] = asyncio.get_running_loop().create_task(self._again(job, request))
+        self._begin(job.id, self._again(job, request))
+
+    def _begin(self, request_id: str, work: Coroutine[Any, Any, Outcome]) -> None:
+        """Have an outcome decided; who asks for it before it is stored finds what does that."""
+        task = self._late[request_id] = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(partial(self._over, request_id))
+
+    def _over(self, request_id: str, task: asyncio.Task[Outcome]) -> None:
+        if self._late.get(request_id) is task:
+            del self._late[request_id]
 
     async def _again(self, job: Job, asked: Awaitable[ModelRequest]) -> Outcome:
         from falkit_mock.service.inputs import in_pool
@@ -272,7 +280,6 @@ class Outcomes:
         except Exception:
             _log.exception("the outcome of %s could not be decided again", job.id)
             outcome = platform_error("internal_error")
-        self._late.pop(job.id, None)
         async with turn(self._store):
             self._store.decide(job.id, outcome)
         return outcome
@@ -293,8 +300,7 @@ class Outcomes:
         """
         found = job.outcome
         if found is None and job.id not in self._late and self._store.sharing is not None:
-            looked = asyncio.get_running_loop().create_task(self._decided_elsewhere(job.id))
-            self._late[job.id] = looked
+            self._begin(job.id, self._decided_elsewhere(job.id))
         if found is None and (task := self._late.get(job.id)):
             try:
                 # A shield, since other requests may wait on the same look.
@@ -303,8 +309,7 @@ class Outcomes:
                 if task.cancelled():
                     raise ShuttingDown(job.id) from None
                 raise
-        stored = self._store.get(job.id)
-        if stored is not None and stored.outcome is not None:
+        if (stored := self._store.get(job.id)) is not None and stored.outcome is not None:
             # A cancellation may have decided it in the meantime.
             found = stored.outcome
         if found is None:
@@ -361,8 +366,6 @@ class Outcomes:
             # No caller waits for it: the job has to end all the same.
             _log.exception("the inputs of %s could not be checked", request_id)
             outcome = platform_error("internal_error")
-        finally:
-            del self._late[request_id]
         async with turn(self._store):
             job = self._store.get(request_id)
             if job is not None and job.outcome is None:
@@ -371,13 +374,10 @@ class Outcomes:
 
     async def _decided_elsewhere(self, request_id: str) -> Outcome:
         """Return an outcome once the replica that looks at the job's files has decided it."""
-        try:
-            while (job := self._store.get(request_id)) is not None:
-                if job.outcome is not None:
-                    return job.outcome
-                await self.elsewhere.waiter().wait()
-        finally:
-            self._late.pop(request_id, None)
+        while (job := self._store.get(request_id)) is not None:
+            if job.outcome is not None:
+                return job.outcome
+            await self.elsewhere.waiter().wait()
         raise ShuttingDown(request_id)
 
     def _keep(self, outcome: Outcome, files: Iterable[FileRecord]) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
@@ -241,6 +241,13 @@ class RedisSharing:
     def doubt(self, table: str | None, keys: Iterable[Any] = ()) -> None:
         """Read rows again that we could not write in our turn; None for all there are."""
         self._doubted.setdefault(table, set()).update(keys)
+
+    def unplaced(self, deliveries: RedisTable) -> Container[str]:
+        """Return the ids of our attempts that may still come behind others'."""
+        return {
+            *deliveries.ours(),
+            *(id for _, ours in self._later.values() for id in ours.deliveries),
+        }
 
     # What the feed tells.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -90,6 +91,8 @@ class RedisStore(Store):
         self.replace(rows)
         for table in self.tables:
             self.redis_journal.watch(table)
+            if table.name == "deliveries":
+                self.deliveries.unplaced = partial(self.replicas.unplaced, table)
 
     def _uploads_of(self, folder: str | None) -> Blobs:
         if folder is None:
@@ -205,11 +208,8 @@ class RedisStore(Store):
 
     def reorder(self, deliveries: Iterable[str]) -> None:
         """Have attempts be the last ones: in the order in which all replicas have them."""
-        table = next(table for table in self.tables if table.name == "deliveries")
         with self._quietly():
-            for id in deliveries:
-                if (attempt := table.pop(id)) is not None:
-                    table[id] = attempt
+            self.deliveries.come_last(deliveries)
 
     def _have_all(self, rows: Mapping[str, Mapping[Any, Any]]) -> None:
         for table in (self.facts, self.records):
