@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
@@ -24,7 +25,7 @@ from falkit_mock.store.sharing import MOST, Changed, Replica, Told
 if TYPE_CHECKING:
     from redis.asyncio.lock import Lock
 
-
+_log = logging.getLogger("falkit_mock")
 # Seconds between two signs of life; for which a turn is ours without one; between two attempts to
 # have it; and after which it is given up.
 _BEAT, _TURN, _POLL, _WAITS = 2.0, 6.0, 0.004, 15.0
@@ -344,8 +345,13 @@ class RedisSharing:
     async def _beat(self) -> None:
         """Tell that we live, see who else does, and take over what others left."""
         while True:
-            with suppress(OSError):
+            try:
                 await self._look()
+            except OSError:
+                # The feed says so.
+                pass
+            except Exception:
+                _log.exception("state: a sign of life failed")
             await asyncio.sleep(_BEAT)
 
     async def _look(self) -> None:

@@ -173,7 +173,8 @@ class RedisStore(Store):
 
         Return the keys of changed rows by their tables, or None where all are others.
         """
-        rows = {change.table: dict(change.rows) for change in changes}
+        known = {table.name for table in self.tables}
+        rows = {change.table: dict(change.rows) for change in changes if change.table in known}
         emptied = {change.table for change in changes if change.emptied}
         found: dict[str, dict[Any, Any]] = {table.name: {} for table in self.tables}
         gone: dict[str, list[Any]] = {table.name: [] for table in self.tables}
