@@ -14,7 +14,7 @@ from falkit_mock.store.redis.address import Address
 from falkit_mock.store.redis.store import RedisStore
 from falkit_mock.store.redis.tables import pack
 from redis_servers import RedisServer
-from store.items import added, delivery, upload
+from store.items import DONE, OPTIONS, added, delivery, upload
 
 Pair = Callable[[RedisStore, RedisStore], Awaitable[None]]
 
@@ -285,5 +285,33 @@ def test_attempts_are_listed_in_one_order(redis_url: str) -> None:
             for asked in (None, job.id):
                 listed = store.deliveries.select(request_id=asked, placed=True)
                 assert [each.id for each in listed] == ["second", "first"]
+
+    _with_two(redis_url, check)
+
+
+def test_who_makes_an_attempt_keeps_it(
+    redis_server: RedisServer, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("falkit_mock.store.redis.claims.LEFT", 0.2)
+
+    async def check(one: RedisStore, other: RedisStore) -> None:
+        stream = f"{Address.read(redis_url).prefix}:deliveries"
+        job = added(one, run=0.0, outcome=DONE, options=OPTIONS)
+        one.replicas.claims.reserve(job.id)
+        await one.redis_journal.saved()
+        await one.replicas.claims.take(job.id, 1)
+
+        def holder() -> Any:
+            return redis_server.ask("XPENDING", stream, "falkit")["consumers"]
+
+        first = holder()
+        for _ in range(4):
+            await asyncio.sleep(0.1)
+            await one.replicas.claims.beat()
+            await other.replicas.claims.beat()
+            assert holder() == first
+        await asyncio.sleep(0.3)
+        await other.replicas.claims.beat()
+        assert holder() != first, "it gave no sign of life"
 
     _with_two(redis_url, check)

@@ -118,9 +118,7 @@ class RedisClaims:
         ours = [entry for _, entry in self._ours.values()]
         for at in range(0, len(ours), _COUNT):
             some = ours[at : at + _COUNT]
-            await self._server.ask(
-                "XCLAIM", self._deliver, _GROUP, self._consumer, 0, *some, "JUSTID"
-            )
+            await self._server.ask("XCLAIM", self._deliver, _GROUP, self._consumer, 0, *some)
         start: bytes | str = "0-0"
         while True:
             start, found, _ = await self._server.ask(
