@@ -299,6 +299,7 @@ def test_who_makes_an_attempt_keeps_it(
         job = added(one, run=0.0, outcome=DONE, options=OPTIONS)
         one.replicas.claims.reserve(job.id)
         await one.redis_journal.saved()
+        await other.replicas.sync()
         await one.replicas.claims.take(job.id, 1)
 
         def holder() -> Any:

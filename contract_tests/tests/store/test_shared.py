@@ -320,3 +320,21 @@ def test_who_asks_while_an_outcome_is_put_down_has_it(
         await ended([client], [app], pair)
 
     asyncio.run(run())
+
+
+def test_what_cannot_be_done_after_a_commit_holds_nobody_up(
+    pair: tuple[SharedStore, SharedStore],
+) -> None:
+    async def run() -> None:
+        store, done = pair[0], list[str]()
+
+        def fails() -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        added(store)
+        store.own.after(fails)
+        store.own.after(lambda: done.append("next"))
+        await asyncio.wait_for(store.own.saved(), 10)
+        assert done == ["next"]
+
+    asyncio.run(run())

@@ -124,6 +124,7 @@ class RedisSharing:
         for task in (self._beating, self._mending, self._running):
             await end(task)
         await self.feed.stop()
+        await self._store.redis_journal.sent()
         await self._server.aclose()
 
     @property
