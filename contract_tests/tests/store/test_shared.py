@@ -29,7 +29,7 @@ from falkit_mock.store.keeping import forget
 from falkit_mock.store.sharing import turn
 from receiver import Receiver
 from serving import I2V_FAST, KEY, PROMPT, T2V
-from store.items import DONE, added
+from store.items import DONE, added, delivery
 
 if sys.platform == "win32":
     pytest.skip("no process is copied there", allow_module_level=True)
@@ -350,5 +350,47 @@ def test_a_file_is_waited_for_until_its_outcome_is_stored(
         due.set()
         assert (await asyncio.wait_for(result, 10)).status_code == 200
         await ended([client], [app], pair)
+
+    asyncio.run(run())
+
+
+def test_attempts_are_listed_in_one_order(pair: tuple[SharedStore, SharedStore]) -> None:
+    one, other = pair
+    with commit(other):
+        job = added(other, run=0.0, outcome=DONE)
+    synced(one)
+    with commit(one):
+        one.deliveries.add(delivery("first", job.id))
+        # It isn't committed yet, so what is by now comes before it.
+        with commit(other):
+            other.deliveries.add(delivery("second", job.id))
+        synced(one)
+        for asked in (None, job.id):
+            listed = one.deliveries.select(request_id=asked, placed=True)
+            assert [each.id for each in listed] == ["second"]
+            assert one.deliveries.count(request_id=asked, placed=True) == 1
+            known = [each.id for each in one.deliveries.select(request_id=asked)]
+            assert known == ["second", "first"]
+    synced(other)
+    for store in pair:
+        for asked in (None, job.id):
+            listed = store.deliveries.select(request_id=asked, placed=True)
+            assert [each.id for each in listed] == ["second", "first"]
+
+
+def test_what_cannot_be_done_after_a_commit_holds_nobody_up(
+    pair: tuple[SharedStore, SharedStore],
+) -> None:
+    async def run() -> None:
+        store, done = pair[0], list[str]()
+
+        def fails() -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        added(store)
+        store.own.after(fails)
+        store.own.after(lambda: done.append("next"))
+        await asyncio.wait_for(store.own.saved(), 10)
+        assert done == ["next"]
 
     asyncio.run(run())

@@ -72,7 +72,11 @@ class Batch:
         """Let everyone go on who waits for it."""
         if error is None:
             for action in (*self.written, *self.after):
-                action()
+                try:
+                    action()
+                except OSError as why:
+                    # Such as a file that can't be deleted: all is kept, and more than that.
+                    _log.error("state: %s", why)
         if error is None and self.error is not None:
             error = OSError(errno.EINVAL, str(self.error))
         for waiter in self.waiters:

@@ -65,6 +65,8 @@ class SharedStore(DurableStore):
             raise
         for table in self._tables:
             self._journal.watch(table)
+            if table.name == "deliveries":
+                self.deliveries.unplaced = partial(getattr, table, "changed")
 
     def add(self, job: Job, input: bytes) -> None:
         self.fresh[job.id] = job.seq

@@ -111,12 +111,20 @@ class RedisClaims:
 
     async def beat(self) -> None:
         """Tell that we live, and take over what others have left; raise OSError."""
+        try:
+            await self._renew()
+        except OSError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            # Somebody has deleted it.
+            for command in setup(self._server):
+                await self._server.ask(*command)
+
+    async def _renew(self) -> None:
         ours = [entry for _, entry in self._ours.values()]
         for at in range(0, len(ours), _COUNT):
             some = ours[at : at + _COUNT]
-            await self._server.ask(
-                "XCLAIM", self._deliver, _GROUP, self._consumer, 0, *some, "JUSTID"
-            )
+            await self._server.ask("XCLAIM", self._deliver, _GROUP, self._consumer, 0, *some)
         start: bytes | str = "0-0"
         while True:
             start, found, _ = await self._server.ask(
@@ -125,7 +133,7 @@ class RedisClaims:
                 *("COUNT", _COUNT),
             )
             for entry, fields in found:
-                self._take_over(fields[b"attempt"].decode(), entry)
+                self._take_over(fields.get(b"attempt", b"").decode(errors="replace"), entry)
             if start == b"0-0":
                 break
         # What was not to be had yet, or could not be asked for, may be there now.
@@ -202,7 +210,7 @@ class RedisClaims:
         """Have an attempt that another left, unless there is nothing left to do."""
         id, _, number = name.rpartition("#")
         self._have(name, entry)
-        if self._is_over(id, int(number)):
+        if not (number.isascii() and number.isdigit()) or self._is_over(id, int(number)):
             self.end(id)
 
     def _have(self, name: str, entry: bytes) -> None:

@@ -17,6 +17,7 @@ from falkit_mock.store.redis.server import Command, Server
 from falkit_mock.store.redis.tables import pack, unpack
 from falkit_mock.store.rows import read_record, row_of
 from falkit_mock.store.sharing import Told
+from falkit_mock.store.sqlite import reading
 
 # The entries of the stream that are kept at least: who is further behind reads all rows anew.
 KEPT = 4096
@@ -61,8 +62,15 @@ for n = 0, new - 1 do
   redis.call('HSET', KEYS[7], request + n, ARGV[14 + n])
   redis.call('HDEL', KEYS[7], request + n - tonumber(ARGV[11]))
 end
-redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[6], last .. '-0', 'by', ARGV[2], 'rows', ARGV[7],
-  'events', ARGV[8], 'event', event, 'requests', ARGV[10], 'request', request, 'asks', ARGV[13])
+local entry = {'XADD', KEYS[5], 'MAXLEN', '~', ARGV[6], last .. '-0', 'by', ARGV[2],
+  'rows', ARGV[7], 'events', ARGV[8], 'event', event, 'requests', ARGV[10], 'request', request,
+  'asks', ARGV[13]}
+local told = redis.pcall(unpack(entry))
+if type(told) == 'table' and told.err then
+  -- It is no stream of ours any more. Whoever finds nothing in a new one reads all rows.
+  redis.call('UNLINK', KEYS[5])
+  redis.call(unpack(entry))
+end
 return {last, event, request, added}
 """
 
@@ -157,25 +165,26 @@ def write_requests(records: Iterable[RequestRecord]) -> tuple[bytes, list[bytes]
 
 
 def read_entry(id: bytes, fields: dict[bytes, bytes]) -> Entry:
-    """Read an entry of the stream of changes."""
-    changes = [
-        Change(name, emptied, [(key, row) for key, row in rows])
-        for name, emptied, rows in unpack(fields[b"rows"])
-    ]
-    next_number = int(fields[b"request"])
-    requests: list[RequestRecord] = []
-    for number, row in unpack(fields[b"requests"]):
-        requests.append(read_record(number or next_number, row))
-        next_number += not number
-    return Entry(
-        number_of(id),
-        fields[b"by"],
-        changes,
-        [(kind, told) for kind, told in orjson.loads(fields[b"events"])],
-        int(fields[b"event"]),
-        requests,
-        fields[b"asks"] == b"1",
-    )
+    """Read an entry of the stream of changes; raise BadCopy for what is none."""
+    with reading():
+        changes = [
+            Change(name, emptied, [(key, row) for key, row in rows])
+            for name, emptied, rows in unpack(fields[b"rows"])
+        ]
+        next_number = int(fields[b"request"])
+        requests: list[RequestRecord] = []
+        for number, row in unpack(fields[b"requests"]):
+            requests.append(read_record(number or next_number, row))
+            next_number += not number
+        return Entry(
+            number_of(id),
+            fields[b"by"],
+            changes,
+            [(kind, told) for kind, told in orjson.loads(fields[b"events"])],
+            int(fields[b"event"]),
+            requests,
+            fields[b"asks"] == b"1",
+        )
 
 
 def number_of(id: bytes) -> int:

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from falkit_mock.core.errors import StateAway
+from falkit_mock.store import BadCopy
 from falkit_mock.store.redis.commits import Entry, read_entry
 from falkit_mock.store.redis.server import Server, end
+from falkit_mock.store.sqlite import reading
+from falkit_mock.store.tables import shown
 
 _log = logging.getLogger("falkit_mock")
 # Seconds after which whoever reads goes on without an answer, which may still come.
@@ -100,10 +103,8 @@ class Feed:
                 error: OSError | None = None
                 try:
                     await self.catch_up()
-                except OSError as why:
-                    error = why
-                    if isinstance(why, StateAway):
-                        self.gone(why)
+                except Exception as why:
+                    error = self._troubled(why)
                 for waiter in waiters:
                     if waiter.done():
                         continue
@@ -114,21 +115,34 @@ class Feed:
         finally:
             self._catching = None
 
+    def _troubled(self, why: Exception) -> StateAway:
+        """Note what keeps us from following; return it as who asks is told of it."""
+        if isinstance(why, StateAway):
+            self.gone(why)
+            return why
+        if self.away is None and not isinstance(why, (OSError, ValueError)):
+            _log.error("state: following others failed", exc_info=why)
+        away = StateAway(errno.EIO, f"it can't be followed ({shown(why)})")
+        self.gone(away)
+        return away
+
     async def catch_up(self) -> None:
         """Apply all that others have committed so far."""
         keys = (self._server.key("format"), self._server.key("at"))
         # Ours may be committed while we ask.
         known = self.position
         state, at = await self._server.ask("MGET", *keys)
-        number = int(at or 0)
+        with reading():
+            number = int(at or 0)
         if state != self.state or number < known:
             await self._anew(same=state == self.state)
         while self.position < number:
-            entries = await self._read()
-            if not entries and self.position < number:
+            before = self.position
+            await self._take(await self._read())
+            if self.position == before:
                 # None is left of what we lack.
                 await self._anew(same=True)
-            await self._take(entries)
+                return
 
     async def _anew(self, *, same: bool) -> None:
         async with self.exclusive:
@@ -140,7 +154,13 @@ class Feed:
         found: Any = await self._server.ask(
             "XREAD", "COUNT", _COUNT, *block, "STREAMS", changes, after
         )
-        return [read_entry(id, fields) for _, entries in found for id, fields in entries]
+        try:
+            return [read_entry(id, fields) for _, entries in found for id, fields in entries]
+        except BadCopy as error:
+            # Rows are what counts.
+            _log.error("state: %s %s; reading all of it", changes, error)
+            await self._anew(same=True)
+            return []
 
     async def _take(self, entries: list[Entry]) -> None:
         await self._follower.whole(entries)
@@ -154,21 +174,29 @@ class Feed:
             self.position = entry.number
             try:
                 self._follower.apply(entry)
-            except Exception:
-                # What comes later is to be had all the same.
-                _log.exception("state: commit %d can't be taken up", entry.number)
+            except Exception as error:
+                known = error if not isinstance(error, BadCopy) else None
+                _log.error(
+                    "state: commit %d can't be taken up (%s); reading all of it",
+                    *(entry.number, shown(error)),
+                    exc_info=known,
+                )
+                await self._anew(same=True)
+                return
 
     async def _follow(self) -> None:
         while True:
             try:
                 if self.away is not None or self._run is None:
                     await self._come_back()
-                await self._take(await self._read("BLOCK", _BLOCK))
-            except StateAway as error:
-                self.gone(error)
-                await asyncio.sleep(_AGAIN)
-            except OSError as error:
-                _log.error("state: %s", error.strerror)
+                before = self.position
+                entries = await self._read("BLOCK", _BLOCK)
+                await self._take(entries)
+                if entries and self.position <= before:
+                    # There is something that nobody committed.
+                    await asyncio.sleep(_AGAIN)
+            except Exception as error:
+                self._troubled(error)
                 await asyncio.sleep(_AGAIN)
 
     async def _come_back(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -153,7 +154,7 @@ class RedisJournal(Journal):
             replicas.claims.committed(None)
             if isinstance(error, Refused):
                 replicas.refused(error)
-            elif isinstance(error, StateAway):
+            elif isinstance(error, StateAway) and error.errno != errno.EIO:
                 replicas.feed.gone(error)
             raise
 

@@ -41,7 +41,10 @@ class NotLetIn(StateAway):
 
 
 class Server:
-    """Calls to one Redis. All raise OSError: StateAway, ENOSPC where it is full, or EIO."""
+    """Calls to one Redis. All raise OSError: StateAway, or ENOSPC where it is full.
+
+    A StateAway with EIO is of one that answers, but has no keys of ours where it should.
+    """
 
     def __init__(self, address: Address) -> None:
         """Take an address; raise BadCopy without redis-py, or for what that can't read."""
@@ -141,7 +144,7 @@ class Server:
         away = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ReadOnlyError)
         if isinstance(error, away) or text.startswith(_AWAY):
             return StateAway(errno.EAGAIN, f"the Redis at {name} can't be asked ({text})")
-        return OSError(errno.EIO, f"the Redis at {name} refused a command ({text})")
+        return StateAway(errno.EIO, f"the Redis at {name} refused a command ({text})")
 
     def lock(self, name: str, lasts: float, poll: float) -> Lock:
         """Return a lock that all replicas share; it lasts so many seconds unless it is `kept`."""

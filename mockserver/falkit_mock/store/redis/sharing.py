@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+import logging
+from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,7 +25,7 @@ from falkit_mock.store.sharing import MOST, Changed, Replica, Told
 if TYPE_CHECKING:
     from redis.asyncio.lock import Lock
 
-
+_log = logging.getLogger("falkit_mock")
 # Seconds between two signs of life; for which a turn is ours without one; between two attempts to
 # have it; and after which it is given up.
 _BEAT, _TURN, _POLL, _WAITS = 2.0, 6.0, 0.004, 15.0
@@ -123,6 +124,7 @@ class RedisSharing:
         for task in (self._beating, self._mending, self._running):
             await end(task)
         await self.feed.stop()
+        await self._store.redis_journal.sent()
         await self._server.aclose()
 
     @property
@@ -242,6 +244,13 @@ class RedisSharing:
         """Read rows again that we could not write in our turn; None for all there are."""
         self._doubted.setdefault(table, set()).update(keys)
 
+    def unplaced(self, deliveries: RedisTable) -> Container[str]:
+        """Return the ids of our attempts that may still come behind others'."""
+        return {
+            *deliveries.ours(),
+            *(id for _, ours in self._later.values() for id in ours.deliveries),
+        }
+
     # What the feed tells.
 
     def apply(self, entry: Entry) -> None:
@@ -337,8 +346,13 @@ class RedisSharing:
     async def _beat(self) -> None:
         """Tell that we live, see who else does, and take over what others left."""
         while True:
-            with suppress(OSError):
+            try:
                 await self._look()
+            except OSError:
+                # The feed says so.
+                pass
+            except Exception:
+                _log.exception("state: a sign of life failed")
             await asyncio.sleep(_BEAT)
 
     async def _look(self) -> None:

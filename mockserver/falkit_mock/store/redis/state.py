@@ -13,6 +13,7 @@ from falkit_mock.store.redis.commits import flat, table_key
 from falkit_mock.store.redis.server import Command, Server
 from falkit_mock.store.redis.tables import RedisTable
 from falkit_mock.store.sharing import MOST
+from falkit_mock.store.sqlite import reading
 
 # The version of keys and rows, whose columns are those of store/sqlite.py. Whoever changes one
 # counts on, and adds what makes it of the version before.
@@ -116,7 +117,9 @@ def take_number(server: Server, token: str) -> Flow:
 
 def read_rows(server: Server, tables: Iterable[RedisTable]) -> Flow:
     """Return the number of a commit, and rows by table that are as they were then or newer."""
-    number = int((yield ("GET", server.key("at"))) or 0)
+    at = yield ("GET", server.key("at"))
+    with reading():
+        number = int(at or 0)
     found: dict[str, dict[Any, Any]] = {}
     for table in tables:
         rows = found[table.name] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -96,6 +97,8 @@ class RedisStore(Store):
         self.replace(rows)
         for table in self.tables:
             self.redis_journal.watch(table)
+            if table.name == "deliveries":
+                self.deliveries.unplaced = partial(self.replicas.unplaced, table)
 
     def _uploads_of(self, folder: str | None) -> Blobs:
         if folder is None:
@@ -176,7 +179,8 @@ class RedisStore(Store):
 
         Return the keys of changed rows by their tables, or None where all are others.
         """
-        rows = {change.table: dict(change.rows) for change in changes}
+        known = {table.name for table in self.tables}
+        rows = {change.table: dict(change.rows) for change in changes if change.table in known}
         emptied = {change.table for change in changes if change.emptied}
         found: dict[str, dict[Any, Any]] = {table.name: {} for table in self.tables}
         gone: dict[str, list[Any]] = {table.name: [] for table in self.tables}
@@ -211,11 +215,8 @@ class RedisStore(Store):
 
     def reorder(self, deliveries: Iterable[str]) -> None:
         """Have attempts be the last ones: in the order in which all replicas have them."""
-        table = next(table for table in self.tables if table.name == "deliveries")
         with self._quietly():
-            for id in deliveries:
-                if (attempt := table.pop(id)) is not None:
-                    table[id] = attempt
+            self.deliveries.come_last(deliveries)
 
     def _have_all(self, rows: Mapping[str, Mapping[Any, Any]]) -> None:
         for table in (self.facts, self.records):

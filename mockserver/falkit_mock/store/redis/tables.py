@@ -116,12 +116,13 @@ class RedisTable(dict[Any, Any]):
             self._noted()
 
     def read(self, field: bytes, data: bytes) -> tuple[Any, Any]:
-        """Read a row; return its key and its value."""
-        if self.name == REQUESTS:
-            # Their numbers come with their commits.
-            return int(field), self._kind(int(field), data)
-        row = self._layout.read(self.name, data)
-        return row[0], self._kind(*row)
+        """Read a row; return its key and its value; raise BadCopy for a damaged one."""
+        with reading():
+            if self.name == REQUESTS:
+                # Their numbers come with their commits.
+                return int(field), self._kind(int(field), data)
+            row = self._layout.read(self.name, data)
+            return row[0], self._kind(*row)
 
     def ours(self) -> Iterable[Any]:
         """Return the keys of rows that Redis may not have yet as they are here."""
