@@ -394,3 +394,25 @@ def test_what_cannot_be_done_after_a_commit_holds_nobody_up(
         assert done == ["next"]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("instead", [None, b"another"])
+def test_nothing_is_accepted_into_a_file_that_is_gone(
+    pair: tuple[SharedStore, SharedStore], tmp_path: Path, instead: bytes | None
+) -> None:
+    async def run() -> None:
+        store, state, aside = pair[0], tmp_path / "falkit.state", tmp_path / "aside"
+        added(store)
+        await store.own.saved()
+        state.rename(aside)
+        if instead is not None:
+            state.write_bytes(instead)
+        added(store)
+        with pytest.raises(OSError, match=r"No such file|another file"):
+            await store.own.saved()
+        assert store.own.trouble is not None
+        aside.replace(state)
+        store.own.noted()
+        await store.own.saved()
+
+    asyncio.run(run())

@@ -323,6 +323,9 @@ class FileJournal(Journal):
         super().__init__()
         self._db = db
         self._thread: ThreadPoolExecutor | None = None
+        # Where the file is, if there is one, and which file that was at first.
+        self._file: str = db.execute("PRAGMA database_list").fetchone()[2]
+        self._known: os.stat_result | None = None
 
     def _write_now(self) -> None:
         batch = self._begin()
@@ -343,6 +346,7 @@ class FileJournal(Journal):
     def _execute(self, batch: Batch) -> None:
         taken = self._take_changes(batch)
         statements = [statement for _, changes in taken for statement in changes.statements]
+        self._look_for_file()
         self._db.execute("BEGIN IMMEDIATE")
         for sql, rows in statements:
             try:
@@ -350,6 +354,19 @@ class FileJournal(Journal):
             except _ROW:
                 for row in rows:
                     self._execute_one(batch, sql, row)
+
+    def _look_for_file(self) -> None:
+        """Raise an error of sqlite's where what is written now would be gone with the process."""
+        if not self._file:
+            return
+        try:
+            found = os.stat(self._file)
+        except OSError as error:
+            raise sqlite3.OperationalError(f"{self._file}: {error.strerror}") from None
+        if self._known is None:
+            self._known = found
+        elif not os.path.samestat(found, self._known):
+            raise sqlite3.OperationalError(f"{self._file} is another file by now")
 
     def _execute_one(self, batch: Batch, sql: str, row: Row) -> None:
         try:
