@@ -39,6 +39,7 @@ import fcntl
 from falkit_mock.store.durable import alone
 from falkit_mock.store.link import Link
 from falkit_mock.store.shared import FileClaims, SharedStore
+from falkit_mock.store.shared_journal import SharedJournal
 
 
 @pytest.fixture
@@ -172,7 +173,11 @@ def test_a_copy_of_a_webhook_gives_up_no_claim(
     pair: tuple[SharedStore, SharedStore], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_up: list[str] = []
-    monkeypatch.setattr(FileClaims, "end", lambda claims, id: given_up.append(id))
+
+    def end(claims: FileClaims, request_id: str) -> None:
+        given_up.append(request_id)
+
+    monkeypatch.setattr(FileClaims, "end", end)
 
     async def run() -> None:
         settings = Settings(timing="instant", faults=["webhook_duplicate copies=3 seconds=0"])
@@ -299,6 +304,36 @@ def test_a_disk_that_takes_it_again_makes_a_worker_ready(
         assert journal.trouble is None
 
     asyncio.run(run())
+
+
+def test_whoever_waits_is_told_what_keeps_a_commit_from_being_made(
+    pair: tuple[SharedStore, SharedStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = pair
+    monkeypatch.setattr("falkit_mock.store.journal._AGAIN", 0.0)
+
+    def wrong(journal: SharedJournal, batch: object) -> None:
+        raise RuntimeError("something else")
+
+    async def run() -> None:
+        with closing(sqlite3.connect(one.path)) as db:
+            db.execute("ALTER TABLE changes RENAME TO gone")
+            added(one)
+            with pytest.raises(OSError, match="no such table"):
+                await one.own.saved()
+            db.execute("ALTER TABLE gone RENAME TO changes")
+        with monkeypatch.context() as patch:
+            patch.setattr(SharedJournal, "_commit_rows", wrong)
+            added(one)
+            with pytest.raises(OSError, match="something else"):
+                await one.own.saved()
+        one.own.noted()
+        await one.own.saved()
+        assert one.own.trouble is None
+        other.own.sync()
+        assert len(other.jobs()) == 2
+
+    asyncio.run(asyncio.wait_for(run(), 10))
 
 
 def test_what_was_written_without_a_loop_is_no_obstacle(

@@ -209,7 +209,7 @@ class Journal:
         batch = self._committing = self._begin()
         try:
             done = self._begin_commit(loop, batch)
-        except sqlite3.Error as error:
+        except Exception as error:
             self._over(loop, error)
             return
         done.add_done_callback(lambda done: self._committed(loop, batch, done))

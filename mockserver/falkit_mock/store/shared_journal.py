@@ -75,7 +75,7 @@ class SharedJournal(FileJournal):
         super().__init__(db)
         self._store = store
         self._link = link
-        self.turns = Turns(link.lock, self.sync_now, self._commit)
+        self.turns = Turns(link.lock, self.sync_now, self._commit, self._not_begun)
         # Rings where another worker's claim may be no more.
         self.freed = Notifier()
         # What is called after the next commit, or once there is nothing to commit.
@@ -208,15 +208,16 @@ class SharedJournal(FileJournal):
 
     def _commit(self) -> None:
         """Write what there is to write, at the end of a turn."""
-        batch, calls = self._begin(), self.at_commit
-        self.at_commit = []
+        calls, self.at_commit = self.at_commit, []
+        batch: Batch | None = None
         try:
+            batch = self._begin()
             changed = any(table.changed or table.emptied for table in self._tables)
             # While there is trouble only a commit shows that it is over.
             if self._has_news() or changed or self.trouble is not None:
                 self._commit_rows(batch)
             self._written.append(batch)
-        except sqlite3.Error as error:
+        except Exception as error:
             self._failed(batch, error)
         finally:
             for call in calls:
@@ -335,7 +336,13 @@ class SharedJournal(FileJournal):
             or not (job.ends <= job.created and job.options.webhook is None)
         )
 
-    def _failed(self, batch: Batch, error: sqlite3.Error) -> None:
+    def _not_begun(self, error: Exception) -> None:
+        if self._planned:
+            self._failed(None, error)
+
+    def _failed(self, batch: Batch | None, error: Exception) -> None:
+        if batch is None:
+            batch, self._next, self._planned = self._next, Batch(), False
         if self._loop is None:
             self._undo(batch)
             raise as_os_error(error) from None
