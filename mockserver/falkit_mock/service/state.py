@@ -7,7 +7,7 @@ import io
 import sys
 import tarfile
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -92,15 +92,16 @@ def archive_size(meta: bytes, store: bytes, pieces: Iterable[Piece]) -> int:
 
 
 async def archive_bytes(
-    meta: bytes, store: bytes, pieces: Iterable[Piece], blobs: Blobs
+    meta: bytes, store: bytes, pieces: Sequence[Piece], blobs: Blobs
 ) -> AsyncGenerator[bytes]:
-    """Yield an archive; blobs are not removed before its end."""
-    with blobs.held():
+    """Yield nothing, once blobs are not removed any more before the end, and then an archive."""
+    with blobs.held(pieces) as held:
+        yield b""
         for name, data in ((META, meta), (STORE, store)):
             yield _head(name, len(data)) + data + bytes(_padding(len(data)))
-        for piece in pieces:
+        for piece, kept in zip(pieces, held, strict=True):
             yield _head(f"{BLOBS}{piece.blob}", piece.size)
-            steps = blobs.read([piece], 0, piece.size, _STEP)
+            steps = blobs.read([kept], 0, piece.size, _STEP)
             while data := await asyncio.to_thread(next, steps, b""):
                 yield data
             yield bytes(_padding(piece.size))
@@ -284,7 +285,9 @@ async def export_state(service: Service) -> Export:
     }
     data = dumps(meta)
     size = archive_size(data, store, pieces)
-    return Export(size, archive_bytes(data, store, pieces, service.store.uploads.blobs))
+    chunks = archive_bytes(data, store, pieces, service.store.uploads.blobs)
+    await anext(chunks)
+    return Export(size, chunks)
 
 
 async def restore_state(service: Service, path: Path) -> None:

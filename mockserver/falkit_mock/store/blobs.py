@@ -177,11 +177,14 @@ class Blobs:
             (self.folder / piece.blob).unlink(missing_ok=True)
 
     @contextmanager
-    def held(self) -> Generator[None]:
-        """Put off every removal to the block's end, for somebody who reads for a while."""
+    def held(self, pieces: Sequence[Piece]) -> Generator[Sequence[Piece]]:
+        """Put off every removal to the block's end, for somebody who reads pieces for a while.
+
+        Yield them as they are to be read.
+        """
         self._held += 1
         try:
-            yield
+            yield pieces
         finally:
             self._held -= 1
             if not self._held:

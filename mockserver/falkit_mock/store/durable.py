@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -70,6 +71,27 @@ class LastingBlobs(Blobs):
     def remove(self, pieces: Sequence[Piece]) -> None:
         if pieces:
             self._after(partial(super().remove, [*pieces]))
+
+    @contextmanager
+    def held(self, pieces: Sequence[Piece]) -> Generator[Sequence[Piece]]:
+        # Other processes put off nothing: each blob has a second name meanwhile.
+        links = [replace(piece, blob=token_hex(16)) for piece in pieces]
+        with super().held(pieces):
+            try:
+                for piece, link in zip(pieces, links, strict=True):
+                    os.link(self.folder / piece.blob, self.folder / link.blob)
+            except OSError:
+                # Not every file system has second names.
+                self._unlink(links)
+                links = []
+            try:
+                yield links or pieces
+            finally:
+                self._unlink(links)
+
+    def _unlink(self, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            (self.folder / piece.blob).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Leave all as it is."""
