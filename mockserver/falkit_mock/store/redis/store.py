@@ -327,6 +327,6 @@ def _fix(error: OSError) -> str:
     """Return what to do about a Redis that doesn't let us in."""
     if isinstance(error, NotLetIn):
         return "write redis://USER:PASSWORD@HOST:PORT/DB, or redis://:PASSWORD@… without a user"
-    if isinstance(error, StateAway):
+    if isinstance(error, StateAway) and error.errno != errno.EIO:
         return "start it, or name the one that runs"
     return "make room in it" if error.errno == errno.ENOSPC else "name another database"
