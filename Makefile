@@ -95,9 +95,9 @@ overlays: .venv/.ready ## write falkit's own overlays down as JSON, which is rea
 catalogue: .venv/.ready ## make the vendored documents from fal's: DOCS=a folder with one for each date
 	$(V)/python scripts/build_catalogue.py $(DOCS)
 
-# One worker more than there are cores, since many tests wait for a program that they started.
+# Two workers more than there are cores, since many tests wait for programs that they started.
 tests: .venv/.ready tools javascript sdk ## the tests alone
-	$(V)/pytest -q -n $$($(V)/python -c "import os; print((os.cpu_count() or 1) + 1)")
+	$(V)/pytest -q -n $$($(V)/python -c "import os; print((os.cpu_count() or 1) + 2)")
 
 planted-quick: .venv/.ready # those that walks or several processes have to find take longer than all others
 	$(V)/python contract_tests/tests/planted.py --quick

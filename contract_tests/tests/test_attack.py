@@ -44,7 +44,7 @@ def test_a_planted_fault_is_found(fault: str, words: str) -> None:
 
 
 def test_every_surface_is_reached() -> None:
-    reports, _ = run(0, 1, 25, [])
+    reports, _ = run(0, 1, 45, [])
     assert [*reports] == [surface.name for surface in EVERY]
     for name, report in reports.items():
         assert report.cases - report.unanswered >= 15, name

@@ -89,10 +89,7 @@ class Batch:
 
 
 class Journal:
-    """Writes what tables have noted, one commit after the other, and tells when it is kept.
-
-    Without a running loop all is written at once.
-    """
+    """Writes what tables noted, commit after commit, and tells when; at once without a loop."""
 
     def __init__(self) -> None:
         self._tables: list[Changing] = []
