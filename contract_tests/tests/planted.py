@@ -3,7 +3,7 @@
     python contract_tests/tests/planted.py [--quick] [--write] [WORD …]
 
 Without words all faults are planted, else those whose name or file holds one of them. `--quick`
-leaves out those that a walk of the state machine or several processes have to find, which take
+leaves out those that the state machine, several processes or tenants have to find, which take
 longer than all others together.
 `--write` puts the table into docs/planted-faults.md. The work tree itself is never touched.
 """
@@ -31,15 +31,15 @@ PAGE = ROOT / "docs" / "planted-faults.md"
 FOLDERS = ("spec", "fixtures", "client", "mockserver", "contract_tests")
 ROOTS = (*FOLDERS, "contract_tests/tests")
 # Tests in whose names these are take long.
-_LONG = ("test_state_machine.py", "tests/workers/", "test_redis")
+_LONG = ("test_state_machine.py", "tests/workers/", "test_redis", "tests/tenants/")
 HEAD = """\
 # Planted faults
 
 What tests are worth shows when the code is wrong. Each of these faults is planted in a copy of the
 code, alone, and the test named for it must fail there. The list is in
 `contract_tests/tests/contract/planted/`; `make planted` runs all of it and rewrites this page.
-`make test` leaves out those that the state machine or several processes have to find, for their
-time; `make nightly` has them.
+`make test` leaves out those that the state machine, several processes or tenants have to find, for
+their time; `make nightly` has them.
 """
 
 
