@@ -16,13 +16,13 @@ def store_of(settings: Settings, of_tenant: str | None = None) -> Store:
     """
     if settings.state is None:
         return Store()
-    # Lazy: most mocks forget everything.
     try:
         if is_url(settings.state):
             if of_tenant is not None:
                 raise BadCopy(
                     "tenants can't be kept in Redis; name a folder, or leave out --tenants"
                 )
+            # Lazy, as below: most mocks forget everything.
             from falkit_mock.store.redis.store import RedisStore
 
             return RedisStore(settings.state, settings.request_log)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from falkit_mock.store.durable import DurableStore
 from falkit_mock.store.redis.store import RedisStore
 from falkit_mock.store.sqlite import SqliteStore
 from redis_servers import RedisServer, served_redis
+
+if TYPE_CHECKING:
+    from falkit_mock.store.shared import SharedStore
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +47,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         made = DurableStore(str(tmp_path / "jobs.sqlite"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[SharedStore, SharedStore]]:
+    """The stores of two workers."""
+    from store.pairs import two_stores
+
+    with two_stores(tmp_path, monkeypatch) as stores:
+        yield stores

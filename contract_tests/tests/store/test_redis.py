@@ -143,6 +143,15 @@ def test_an_older_state_is_brought_up_to_date_while_nobody_has_it(
         RedisStore(redis_url)
 
 
+def _claims(server: Server, also: list[Command]) -> tuple[RedisClaims, RedisClaims]:
+    """Return the claims of two replicas, which put into `also` what a commit would do."""
+    one, other = (
+        RedisClaims(server, name, also.append, lambda id: False, lambda id, number: False)
+        for name in ("one", "other")
+    )
+    return one, other
+
+
 def test_an_attempt_is_taken_once_and_what_a_dead_replica_left_is_taken_over(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,10 +159,7 @@ def test_an_attempt_is_taken_once_and_what_a_dead_replica_left_is_taken_over(
 
     async def attempts() -> None:
         also: list[Command] = []
-        one, other = (
-            RedisClaims(server, name, also.append, lambda id: False, lambda id, number: False)
-            for name in ("one", "other")
-        )
+        one, other = _claims(server, also)
         await server.ask("ZADD", server.key("due"), 100.5, "job#1")
         await one.take("job", 1)
         waits = asyncio.ensure_future(other.take("job", 1))
@@ -178,10 +184,7 @@ def test_a_replica_that_ends_gives_its_attempts_back(server: Server) -> None:
 
     async def attempts() -> None:
         also: list[Command] = []
-        one, other = (
-            RedisClaims(server, name, also.append, lambda id: False, lambda id, number: False)
-            for name in ("one", "other")
-        )
+        one, other = _claims(server, also)
         await server.ask("ZADD", server.key("due"), 100.5, "job#1")
         await one.take("job", 1)
         one.give_back()

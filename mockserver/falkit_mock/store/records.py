@@ -1,4 +1,4 @@
-"""Output files before they are made."""
+"""What a store keeps of output files, before they are made, and of attempts at webhooks."""
 
 from __future__ import annotations
 
