@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
@@ -54,6 +55,8 @@ def pair(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[SharedStore, SharedStore]]:
     """The stores of two workers."""
+    if sys.platform == "win32":
+        pytest.skip("no process is copied there")
     from store.pairs import two_stores
 
     with two_stores(tmp_path, monkeypatch) as stores:
