@@ -11,7 +11,7 @@ SDK := contract_tests/tests/clients/sdk
 PEERS := benchmarks/peers
 
 .PHONY: help demo test check format lint typecheck typecheck-here typecheck-windows typecheck-macos \
-	types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
+	typecheck-elsewhere types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
 	seeds bench soak clean
 .DEFAULT_GOAL := help
 
@@ -21,9 +21,11 @@ help: ## list these commands
 demo: .venv/.installed ## start the mock, send the LTX-2 Fast example, save the clip in out/
 	@$(V)/python scripts/demo.py
 
-test: .venv/.ready ## everything that CI runs; with DOCS=folder, fal's documents in it are tested too
-	@$(MAKE) --no-print-directory -j3 check typecheck tools javascript sdk
-	@$(MAKE) --no-print-directory tests planted-quick wheel
+# What takes longest to install comes first; each waits for what it needs itself.
+test: ## everything that CI runs; with DOCS=folder, fal's documents in it are tested too
+	@$(MAKE) --no-print-directory -j3 sdk tools .venv/.ready javascript check typecheck
+	@$(MAKE) --no-print-directory tests
+	@$(MAKE) --no-print-directory -j2 planted-quick wheel
 
 check: lint typecheck-here ## format, lint and two strict type checkers
 
@@ -42,8 +44,8 @@ check: lint typecheck-here ## format, lint and two strict type checkers
 	@$(V)/python -m pip $(QUIET) install --group dev --constraint constraints.txt
 	@touch $@
 
-tools: ## install ffmpeg, chromium, node and curl, which the tests use, where they are missing
-	@scripts/tools.sh
+tools: ## install ffmpeg, chromium, node, curl and redis-server, which the tests use, where they are missing
+	@scripts/tools.sh redis-server
 
 javascript: $(JS)/node_modules/.ready $(RUNNERS)/node_modules/.ready ## install the JavaScript clients and test runners, which the tests run
 
@@ -79,13 +81,17 @@ typecheck-here: .venv/.ready
 	$(V)/mypy
 	$(V)/basedpyright
 
-# With the newest Python, where the code here is checked for the running one. The second checker
-# keeps nothing between two runs, so it is spared the tests, which take it longest.
-typecheck-windows: SYSTEM := win32 Windows
-typecheck-macos: SYSTEM := darwin Darwin
+# With the newest Python, where the code here is checked for the running one.
+typecheck-windows: SYSTEM := win32
+typecheck-macos: SYSTEM := darwin
 typecheck-windows typecheck-macos: .venv/.ready
-	$(V)/mypy --python-version 3.14 --platform $(word 1,$(SYSTEM)) --cache-dir .mypy_cache/$(word 1,$(SYSTEM))
-	$(V)/basedpyright --pythonversion 3.14 --pythonplatform $(word 2,$(SYSTEM)) $(SHIPPED) scripts
+	$(V)/mypy --python-version 3.14 --platform $(SYSTEM) --cache-dir .mypy_cache/$(SYSTEM)
+
+# The second checker keeps nothing between two runs: it reads for other systems by night, and is
+# spared the tests, which take it longest.
+typecheck-elsewhere: .venv/.ready
+	$(V)/basedpyright --pythonversion 3.14 --pythonplatform Windows $(SHIPPED) scripts
+	$(V)/basedpyright --pythonversion 3.14 --pythonplatform Darwin $(SHIPPED) scripts
 
 types: .venv/.ready ## generate the client's typed inputs and outputs of LTX-2 from the documents
 	$(V)/python scripts/build_types.py
@@ -96,18 +102,18 @@ overlays: .venv/.ready ## write falkit's own overlays down as JSON, which is rea
 catalogue: .venv/.ready ## make the vendored documents from fal's: DOCS=a folder with one for each date
 	$(V)/python scripts/build_catalogue.py $(DOCS)
 
-# One worker more than there are cores, since many tests wait for a program that they started.
+# Two workers more than there are cores, since many tests wait for programs that they started.
 tests: .venv/.ready tools javascript sdk ## the tests alone
-	$(V)/pytest -q -n $$($(V)/python -c "import os; print((os.cpu_count() or 1) + 1)")
+	$(V)/pytest -q -n $$($(V)/python -c "import os; print((os.cpu_count() or 1) + 2)")
 
-planted-quick: .venv/.ready # those that the state machine has to find take longer than all others
+planted-quick: .venv/.ready # one for each file of tests
 	$(V)/python contract_tests/tests/planted.py --quick
 
 planted: .venv/.ready ## plant faults in copies of the code; each must fail the test named for it
 	$(V)/python contract_tests/tests/planted.py --write
 
 # DOCS names a folder of fal's documents, on which words of refusals and clients are tried too.
-nightly: planted oldest-pydantic ## the contract tests at length: a million inputs, thousands of walks of the state machine
+nightly: planted oldest-pydantic typecheck-elsewhere ## the contract tests at length: a million inputs, thousands of walks of the state machine
 	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto --timeout 3000 -o faulthandler_timeout=3300 \
 		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
 		contract_tests/tests/store contract_tests/tests/node_package \

@@ -7,7 +7,7 @@ jobs are copies of one that was submitted. Processor time, and this process's me
 from __future__ import annotations
 
 import asyncio
-import resource
+import mmap
 import sys
 import time
 from contextlib import suppress
@@ -113,11 +113,14 @@ async def _list(client: httpx.AsyncClient, path: str) -> tuple[float, float]:
 
 def memory() -> float:
     with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+        return int(file.read().split()[1]) * mmap.PAGESIZE / 2**20
 
 
 def main() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
     state = sys.argv[2] if len(sys.argv) > 2 else None
     app = create_app(Settings(timing="instant", state=state))
     assert isinstance(app, MockApp)

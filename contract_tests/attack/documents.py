@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -270,22 +271,28 @@ def most_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m attack.documents", description=__doc__)
+def command(
+    name: str,
+    about: str | None,
+    attack: Callable[[float, int, int], tuple[Counter[str], list[str]]],
+    what: str,
+    most: int,
+) -> None:
+    """Run an attack on files in this process, whose memory is bounded; exit 1 if one breaks it."""
+    parser = argparse.ArgumentParser(prog=f"python -m attack.{name}", description=about)
     parser.add_argument("--minutes", type=float, default=2.0)
-    parser.add_argument("--least", type=int, default=500, help="folders [500]")
+    parser.add_argument("--least", type=int, default=500, help=f"{what} [500]")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**9)
-    parser.add_argument("-v", action="store_true", help="stop at the first that breaks")
     chosen = parser.parse_args()
     bound_memory()
     print(f"seed {chosen.seed}", flush=True)
     found, broken = attack(chosen.minutes * 60, chosen.seed, chosen.least)
     memory = most_memory()
-    broken += [f"{memory / MIB:.0f} MiB of memory"] if memory > MEMORY else []
+    broken += [f"{memory / MIB:.0f} MiB of memory"] if memory > most else []
     print(", ".join(f"{count} {name}" for name, count in found.items()), f"{memory / MIB:.0f} MiB")
     print(*broken[:20], f"{len(broken)} broken" if broken else "nothing broke", sep="\n")
     sys.exit(bool(broken))
 
 
 if __name__ == "__main__":
-    main()
+    command("documents", __doc__, attack, "folders", MEMORY)

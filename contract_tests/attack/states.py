@@ -6,7 +6,6 @@ nothing else is raised, nothing takes long, and memory is bounded. What is read 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import gzip
@@ -15,11 +14,9 @@ import json
 import shutil
 import sqlite3
 import struct
-import sys
 import tarfile
 import tempfile
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -30,7 +27,7 @@ from pathlib import Path
 import httpx
 from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
 
-from attack.documents import bound_memory, most_memory
+from attack.documents import command
 from attack.surfaces import mangled
 from attack.target import MIB
 from falkit_mock.app import MockApp
@@ -347,9 +344,7 @@ def judge(data: bytes, use: Callable[[Path, bytes], str], found: Counter[str]) -
     assert took < SLOWEST, f"took {took:.1f} s"
 
 
-def attack(
-    seconds: float, number: int, least: int, *, stop: bool = False
-) -> tuple[Counter[str], list[str]]:
+def attack(seconds: float, number: int, least: int) -> tuple[Counter[str], list[str]]:
     """Use files until the time is up and there were enough; return counts and what broke."""
     found, broken = Counter[str](), list[str]()
     ends = time.monotonic() + seconds
@@ -361,9 +356,6 @@ def attack(
             try:
                 judge(*case, found)
             except Exception as error:
-                if stop:
-                    traceback.print_exc()
-                    sys.exit(1)
                 broken.append(f"{case[1].__name__}: {type(error).__name__}: {error}"[:300])
 
         cases = st.tuples(STATES, st.just(use_state)) | st.tuples(exports(), st.just(use_export))
@@ -378,22 +370,5 @@ def attack(
     return found, broken
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m attack.states", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=2.0)
-    parser.add_argument("--least", type=int, default=500, help="files [500]")
-    parser.add_argument("--seed", type=int, default=time.time_ns() % 10**9)
-    parser.add_argument("-v", action="store_true", help="stop at the first that breaks")
-    chosen = parser.parse_args()
-    bound_memory()
-    print(f"seed {chosen.seed}", flush=True)
-    found, broken = attack(chosen.minutes * 60, chosen.seed, chosen.least, stop=chosen.v)
-    memory = most_memory()
-    broken += [f"{memory / MIB:.0f} MiB of memory"] if memory > MEMORY else []
-    print(", ".join(f"{count} {name}" for name, count in found.items()), f"{memory / MIB:.0f} MiB")
-    print(*broken[:20], f"{len(broken)} broken" if broken else "nothing broke", sep="\n")
-    sys.exit(bool(broken))
-
-
 if __name__ == "__main__":
-    main()
+    command("states", __doc__, attack, "files", MEMORY)

@@ -21,7 +21,7 @@ from serving import START, Mock, Serve, WatchedClock, running
 
 # The same inputs in every `make test`, so that it is never red for what nobody changed; new ones,
 # and more of them, by night.
-settings.register_profile("daily", max_examples=60, derandomize=True, deadline=None)
+settings.register_profile("daily", max_examples=40, derandomize=True, deadline=None)
 settings.register_profile("nightly", max_examples=300, deadline=None)
 # A planted fault is to be found, not made small; and many run at once, each of them slowly.
 settings.register_profile(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 import av
 
@@ -25,6 +26,8 @@ class Measured:
     """How long the sound is; 0 without any."""
 
 
+# The same combination is asked for in many ways, and has the same file each time.
+@lru_cache(maxsize=512)
 def measure(data: bytes) -> Measured:
     """Walk all packets of a file."""
     with av.open(io.BytesIO(data), "r") as container:

@@ -3,7 +3,8 @@
     python contract_tests/tests/planted.py [--quick] [--write] [WORD …]
 
 Without words all faults are planted, else those whose name or file holds one of them. `--quick`
-leaves out those that the state machine has to find, which take longer than all others together.
+plants the first fault of each file of tests, without those that the state machine, several
+processes or tenants have to find, which take longer than all others together.
 `--write` puts the table into docs/planted-faults.md. The work tree itself is never touched.
 """
 
@@ -29,14 +30,16 @@ LISTS = ROOT / "contract_tests" / "tests" / "contract" / "planted"
 PAGE = ROOT / "docs" / "planted-faults.md"
 FOLDERS = ("spec", "fixtures", "client", "mockserver", "contract_tests")
 ROOTS = (*FOLDERS, "contract_tests/tests")
+# Tests in whose names these are take long.
+_LONG = ("test_state_machine.py", "tests/workers/", "test_redis", "tests/tenants/")
 HEAD = """\
 # Planted faults
 
 What tests are worth shows when the code is wrong. Each of these faults is planted in a copy of the
 code, alone, and the test named for it must fail there. The list is in
 `contract_tests/tests/contract/planted/`; `make planted` runs all of it and rewrites this page.
-`make test` leaves out those that the state machine has to find by itself, for their time;
-`make nightly` has them.
+`make test` plants the first fault of each file of tests, without those that the state machine,
+several processes or tenants have to find, for their time; `make nightly` plants all.
 """
 
 
@@ -52,8 +55,8 @@ class Fault:
 
     @property
     def takes_long(self) -> bool:
-        """Whether a walk of the state machine has to come upon it."""
-        return "test_state_machine.py" in self.test
+        """Whether a walk of the state machine has to come upon it, or several processes."""
+        return any(part in self.test for part in _LONG)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,12 @@ def listed() -> list[Fault]:
 def _unwrapped(text: str) -> str:
     # A literal of several lines begins on a line of its own, for the indentation's sake.
     return text.removeprefix("\n")
+
+
+def quick(faults: Sequence[Fault]) -> list[Fault]:
+    """Return the first fault of each file of tests that takes no long time."""
+    first = {fault.test.partition("::")[0]: fault for fault in reversed(faults)}
+    return [fault for fault in faults if fault in first.values() and not fault.takes_long]
 
 
 def lost(faults: Sequence[Fault]) -> list[str]:
@@ -162,14 +171,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Plant the faults; 0 if each was caught."""
     parser = argparse.ArgumentParser(description="Plant faults and see that each is caught.")
     parser.add_argument("--write", action="store_true", help="rewrite docs/planted-faults.md")
-    parser.add_argument("--quick", action="store_true", help="leave out the state machine's")
+    parser.add_argument("--quick", action="store_true", help="one for each file of tests")
     parser.add_argument("words", nargs="*", help="plant only what has one of these in it")
     chosen = parser.parse_args(arguments)
     faults = [
         fault
-        for fault in listed()
-        if not (chosen.quick and fault.takes_long)
-        and (not chosen.words or any(word in f"{fault.name} {fault.file}" for word in chosen.words))
+        for fault in (quick(listed()) if chosen.quick else listed())
+        if not chosen.words or any(word in f"{fault.name} {fault.file}" for word in chosen.words)
     ]
     if not faults:
         parser.error(f"no fault's name or file holds {' or '.join(chosen.words)}")
@@ -177,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(troubles))
         return 1
     started = time.perf_counter()
-    with ThreadPoolExecutor(max(os.cpu_count() or 1, 2)) as pool:
+    with ThreadPoolExecutor((os.cpu_count() or 1) + 2) as pool:
         basis = pool.submit(sound, faults)
         verdicts = list(pool.map(planted, faults))
     if trouble := basis.result():

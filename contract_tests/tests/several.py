@@ -95,7 +95,7 @@ class Several:
 
 
 @contextmanager
-def several(state: Path, *options: str, workers: int = 2, **popen: Any) -> Generator[Several]:
+def several(state: Path | str, *options: str, workers: int = 2, **popen: Any) -> Generator[Several]:
     """Serve a mock of several workers for the length of the block."""
     command = [*PROGRAM, "serve", "--port", "0", "--state", str(state), "--quiet"]
     with started([*command, "--workers", str(workers), *options], **popen) as process:

@@ -44,10 +44,10 @@ def test_a_planted_fault_is_found(fault: str, words: str) -> None:
 
 
 def test_every_surface_is_reached() -> None:
-    reports, _ = run(0, 1, 60, [])
+    reports, _ = run(0, 1, 20, [])
     assert [*reports] == [surface.name for surface in EVERY]
     for name, report in reports.items():
-        assert report.cases - report.unanswered >= 15, name
+        assert report.cases - report.unanswered >= 5, name
 
 
 def fail(_endpoint: Endpoint) -> None:
@@ -98,7 +98,7 @@ def test_a_fault_in_what_is_read_of_a_state_is_found(
 
 
 def test_states_and_exports_are_read_and_refused() -> None:
-    found, broken = states.attack(0, 1, 60)
+    found, broken = states.attack(0, 1, 40)
     assert broken == []
     assert found["served"] > 5
     assert found["refused"] > 20

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import cached_property, partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from falkit_mock.core import HINT
-from falkit_mock.core.errors import HostNotImitated, WireError, is_shortage, no_room
+from falkit_mock.core.errors import HostNotImitated, StateAway, WireError, is_shortage, no_room
 from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
 from falkit_mock.core.network import (
     API,
@@ -87,7 +88,7 @@ class MockApp:
 
             self.request_log, self.event_log = shared_logs(service, self._sharing)
         self.metrics = Metrics(self.services)
-        service.events.listeners += [self.request_log, self.event_log, self.metrics]
+        service.events.listen(self.request_log, self.event_log, self.metrics)
         # For whoever only watches, and all that happens.
         self.events = service.events
         service.restarted.append(self.request_log.restart)
@@ -122,7 +123,8 @@ class MockApp:
         if self._sharing is not None:
             if self._begin is not None:
                 self.go_on()
-            await self._sharing.sync()
+            with suppress(StateAway):
+                await self._sharing.sync()
         # Of a header that comes twice the first counts.
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         context = RequestContext(scope, headers, receive, self.service.clock.now())
@@ -153,7 +155,10 @@ class MockApp:
             await cut(context, error.fault)
             return
         except Exception as error:
-            if is_shortage(error):
+            if isinstance(error, StateAway):
+                # Fal's clients try this again, and no reply that has an id.
+                reply = IngressError(503).reply()
+            elif is_shortage(error):
                 reply = error_reply(no_room(error), self.service.identity.reply_id())
             elif isinstance(error, BadCopy):
                 reply = error_reply(self._damaged(error), self.service.identity.reply_id())
@@ -194,6 +199,8 @@ class MockApp:
                 role = HANDSHAKE
             host = self._hosts.get(role) or self._open(role, address.host)
             check_slash(address)
+            if self._sharing is not None and self._sharing.away and record.method not in _READS:
+                raise self._sharing.away
             self._ignored_headers.hint(context)
             if address.role in _FILES and (
                 not service.rules.idle or b"x-falkit-fault" in context.headers
@@ -225,7 +232,7 @@ class MockApp:
         except OSError as error:
             if method == "POST" and request_id is not None:
                 self.service.withdraw(request_id)
-            raise no_room(error) from None
+            raise (error if isinstance(error, StateAway) else no_room(error)) from None
 
     def _preflight(self, context: RequestContext) -> AnyReply | None:
         """Return the answer to OPTIONS of a browser that asks what it may send; else None."""
@@ -312,9 +319,10 @@ class MockApp:
 
     def _unready(self) -> str | None:
         """Say why a submit would not be taken; None if it would."""
-        journals = (one.store.journal for one in self.services())
-        troubles = (one.trouble for one in journals if one is not None)
-        return self.service.hooks.unready or next(filter(None, troubles), None)
+        if self._sharing is not None and self._sharing.away is not None:
+            return str(self._sharing.away.strerror)
+        journals = filter(None, (one.store.journal for one in self.services()))
+        return self.service.hooks.unready or next(filter(None, (j.trouble for j in journals)), None)
 
     def go_on(self) -> None:
         """Go on with what a state file has, once there is an event loop."""
@@ -353,6 +361,8 @@ class MockApp:
         self.go_on()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._sharing is not None:
+            await self._sharing.stop()
         self.close()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -130,10 +130,15 @@ class Metrics:
         """Return all metrics as they stand now."""
         lines: list[str] = []
         families = (self._counted(), self._jobs(), self._kept(), self._written(), self._process())
+        # Whichever replica of a shared state answers tells of itself.
+        sharing = next((one.store.sharing for one in self._services()), None)
+        own: Labels = () if sharing is None else (("worker", sharing.number),)
         for family in families:
             for name, kind, about, samples in family:
                 lines += (f"# HELP {name} {_escaped(about)}", f"# TYPE {name} {kind}")
-                lines += (_line(name + end, labels, value) for end, labels, value in samples)
+                lines += (
+                    _line(name + end, (*labels, *own), value) for end, labels, value in samples
+                )
         return ("\n".join(lines) + "\n").encode()
 
     def _counted(self) -> Iterator[Family]:
@@ -213,6 +218,10 @@ class Metrics:
         commits = sum(each.commits for each in journals)
         seconds = sum(each.seconds for each in journals)
         failing = sum(each.trouble is not None for each in journals)
+        shared = (one.store.sharing for one in self._services())
+        if not failing and any(each is not None and each.away is not None for each in shared):
+            # Nobody has tried to write anything since it went away.
+            failing = 1
         yield _one("falkit_store_commits_total", "Commits to the state file.", commits)
         yield _one("falkit_store_commit_seconds_total", "Seconds that commits took.", seconds)
         yield _one("falkit_store_failing", "1 while the state can't be written, else 0.", failing)
@@ -238,6 +247,8 @@ class Metrics:
 
 def _system() -> Iterator[Family]:
     """Yield what the system tells of this process: on Linux alone."""
+    if sys.platform != "linux":
+        return
     here = Path("/proc/self")
     try:
         pages = [int(word) for word in (here / "statm").read_text().split()[:2]]

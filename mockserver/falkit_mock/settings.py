@@ -19,6 +19,7 @@ from falkit_mock.core.settings import (
     SettingsError,
     Stepped,
     Timing,
+    is_almost_url,
     parse_moment,
     parse_timing,
 )
@@ -328,7 +329,9 @@ def _state(value: Any) -> str | None:
     if value is None:
         return None
     good = isinstance(value, str | PathLike) and value != ""
-    return str(checks.text(fspath(checks.checked(value, good, "is no path; give a file"))))
+    path = str(checks.text(fspath(checks.checked(value, good, "is no path; give a file"))))
+    fix = f"is neither a path nor a URL; write redis://HOST:PORT/DB, or ./{path} for a file"
+    return str(checks.checked(path, not is_almost_url(path), fix))
 
 
 def _quota(value: Any) -> Quota:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from falkit_mock.core.settings import SettingsError
+from falkit_mock.core.settings import SettingsError, is_url
 from falkit_mock.settings import Settings
 from falkit_mock.store import BadCopy, Store
 
@@ -16,10 +16,18 @@ def store_of(settings: Settings, of_tenant: str | None = None) -> Store:
     """
     if settings.state is None:
         return Store()
-    # Lazy: most mocks forget everything.
-    from falkit_mock.store.durable import DurableStore
-
     try:
+        if is_url(settings.state):
+            if of_tenant is not None:
+                raise BadCopy(
+                    "tenants can't be kept in Redis; name a folder, or leave out --tenants"
+                )
+            # Lazy, as below: most mocks forget everything.
+            from falkit_mock.store.redis.store import RedisStore
+
+            return RedisStore(settings.state, settings.request_log)
+        from falkit_mock.store.durable import DurableStore
+
         if of_tenant is None and Path(settings.state).is_dir():
             why = "is a folder, as --tenants has one; give that, or name a file"
             raise BadCopy(f"{settings.state} {why}")

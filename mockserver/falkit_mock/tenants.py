@@ -89,9 +89,9 @@ class Tenants(MockApp):
         service.webhooks.keys = _AllKeys(service, self._tenants)
         service.closed.append(self._let_go)
         self.events = Events()
-        service.events.listeners.remove(self.metrics)
-        self.events.listeners.append(self.metrics)
-        service.events.listeners.append(self.events.emit)
+        service.events.leave(self.metrics)
+        self.events.listen(self.metrics)
+        service.events.listen(self.events.emit)
         operations = self.control.operations
         for name in operations.keys() - set(_SHARED):
             operations[name] = _needs_key
@@ -276,7 +276,7 @@ class Tenants(MockApp):
             raise
         store.uploads.blobs.check_room = service.retention.check_room
         service.media.elsewhere = partial(self._public, service)
-        app.events.listeners.append(self.events.emit)
+        app.events.listen(self.events.emit)
         for act in self._attending:
             act(app, key)
         tenant = self._tenants[key] = self._by_tag[tag] = Tenant(key, app)

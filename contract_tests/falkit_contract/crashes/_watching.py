@@ -53,7 +53,7 @@ class Watched:
         self._open.close()
 
     def _prepare(self, app: MockApp) -> None:
-        app.service.events.listeners.insert(0, self._hear)
+        app.service.events.listen(self._hear, first=True)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, RequestAnswered) and event.record.fal:

@@ -168,8 +168,10 @@ def test_an_impossible_option_is_reported_with_the_fix(option: str, value: str, 
     assert f"{option[2:]}: " in done.output
 
 
-def test_a_rule_for_an_endpoint_that_is_not_there_is_warned_of() -> None:
-    command = ["--fault", "hang endpoint=fal-ai/no-such*", "--host", "999.1.1.1"]
+def test_a_rule_for_an_endpoint_that_is_not_there_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "state").write_bytes(b"none of falkit's")
+    state = ["--port", "0", "--state", str(tmp_path / "state")]
+    command = ["--fault", "hang endpoint=fal-ai/no-such*", *state]
     assert "no endpoint of this mock fits" in CliRunner().invoke(serve, command).output
     told = Rule.read("hang endpoint=fal-ai/ltx2/*").missed(["fal-ai/ltx-2/a", "x"])
     assert (

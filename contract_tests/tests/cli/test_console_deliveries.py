@@ -97,7 +97,7 @@ def asked(form: Literal["text", "json"], path: str, *, running: bool = False) ->
     """Return what is logged of a direct call that has to wait until the clock is moved."""
     told, clock = io.StringIO(), WatchedClock()
     app = create_app(clock=clock)
-    app.service.events.listeners.append(Log(form, told, clock))
+    app.service.events.listen(Log(form, told, clock))
 
     async def ask() -> None:
         if running:

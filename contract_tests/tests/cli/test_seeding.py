@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Generator
@@ -11,7 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from falkit import Settings, create_app
 from falkit_mock.cli import main
+from falkit_mock.cli.seeding import Seed, SeedJob
 from processes import FALKIT, started
 from serving import KEY, PROMPT, T2V
 
@@ -135,3 +138,18 @@ def test_what_cannot_be_made_is_one_line(
     told = capsys.readouterr().err
     assert (exit.value.code, told.count("\n")) == (2, 1)
     assert told.startswith(f"falkit: falkit.toml: {line}")
+
+
+def test_who_takes_the_place_of_another_begins_with_what_is_there() -> None:
+    async def jobs_of(*, again: bool) -> int:
+        app = create_app(Settings(timing="instant"))
+        seed = Seed("falkit.toml", jobs=(SeedJob(T2V, PROMPT, None),))
+        seed.attach(app, "http://127.0.0.1", again=again)
+        for act in app.service.hooks.opening:
+            await act()
+        found = app.service.store.count()
+        app.close()
+        return found
+
+    assert asyncio.run(jobs_of(again=False)) == 1
+    assert asyncio.run(jobs_of(again=True)) == 0

@@ -249,6 +249,11 @@ def test_a_taken_port_of_the_gateway_is_one_line(
         (["--port", "x"], "x"),
         (["--runners", "0"], "0"),
         (["--max-body", "0"], "0"),
+        (
+            ["--max-kept", "1XB"],
+            "'1XB' isn't a number of bytes; give one such as 500000000 or 500MB",
+        ),
+        (["--max-head", "1kB"], "1000 is not in the range"),
         (["--seed", "x"], "x"),
         (["--log-format", "xml"], "xml"),
         (["--assume", "x=y"], "'x'"),

@@ -131,6 +131,14 @@ def test_what_is_to_be_kept_is_said_in_words_that_can_be_read(
     assert line == f"keep: {keep!r} isn't what to keep; {fix}"
 
 
+def test_a_folder_of_tenants_is_told_from_a_state(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("verify", "prune"):
+        line = refused(capsys, "state", command, str(tmp_path))
+        assert line.startswith(f"{tmp_path} is a folder; name a file in it: with --tenants each")
+
+
 def test_there_is_nothing_to_prune_where_there_is_no_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -235,6 +243,10 @@ def test_a_program_is_run_with_an_export(tmp_path: Path) -> None:
     [
         (["--import=none.tar"], "import: none.tar: there is no such file; name an export"),
         (["--import=bad.tar"], "import: bad.tar: isn't an export of falkit: "),
+        (
+            ["--import=falkit.state"],
+            "import: falkit.state: isn't an export of falkit: it is a state file; begin with it by",
+        ),
         (["--export-on-exit"], "export-on-exit: give a file, or name one with --import"),
         (["--export-on-exit=no/a.tar"], "export-on-exit: no/a.tar: there is no folder no; make"),
         (["--import=bad.tar", "--state=falkit.state"], "import: falkit.state has a state; leave"),

@@ -68,7 +68,7 @@ def around(folder: Path, *rules: str, clock: WatchedClock | None = None) -> Gene
 
         def prepare(app: MockApp) -> None:
             summaries.append(Summary(app.service, app.catalog, gateway))
-            app.service.events.listeners.append(summaries[0])
+            app.service.events.listen(summaries[0])
 
         client = httpx.Client(
             base_url=reached(mock), headers=KEY, timeout=PATIENCE, trust_env=False

@@ -221,7 +221,7 @@ def deliveries_alone(log: ConsoleLog) -> Listener:
 
 def test_the_log_has_a_line_for_each_attempt(mock: Mock) -> None:
     told = io.StringIO()
-    mock.service.events.listeners.append(deliveries_alone(ConsoleLog(file=told)))
+    mock.service.events.listen(deliveries_alone(ConsoleLog(file=told)))
     codes = iter([500, 200])
     with receiving(lambda _: Reply(next(codes))) as receiver:
         submit(mock, receiver.url)
@@ -239,7 +239,7 @@ def test_the_log_has_a_line_for_each_attempt(mock: Mock) -> None:
 
 def test_the_json_log_has_an_object_for_each_attempt(mock: Mock, receiver: Receiver) -> None:
     told = io.StringIO()
-    mock.service.events.listeners.append(deliveries_alone(ConsoleLog("json", told)))
+    mock.service.events.listen(deliveries_alone(ConsoleLog("json", told)))
     job = submit(mock, receiver.url)
     settled(mock)
     line = json.loads(told.getvalue())

@@ -37,7 +37,7 @@ def test_a_mock_that_cannot_be_made_ends_the_program_and_says_why(
     def fail(*args: object, **options: object) -> None:
         raise RuntimeError("no mock today")
 
-    monkeypatch.setattr("falkit_mock.app.create_app", fail)
+    monkeypatch.setattr("falkit_mock.assembly.create_app", fail)
     child = Child(["sleep", "60"], {"PATH": "/usr/bin:/bin"})
     with listen("127.0.0.1", 0) as mock, listen("127.0.0.1", 0) as gate:
         authority = Authority.open(authority_folder)

@@ -48,10 +48,10 @@ def test_a_call_without_an_origin_gets_no_cors_headers(mock: Mock) -> None:
     assert "access-control-allow-origin" not in mock.run(PROMPT).headers
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready"])
-def test_health_and_readiness_need_no_key(mock: Mock, path: str) -> None:
+@pytest.mark.parametrize(("path", "status"), [("/health", "ok"), ("/ready", "ready")])
+def test_health_and_readiness_need_no_key(mock: Mock, path: str, status: str) -> None:
     reply = mock.http.get(path, headers={"authorization": ""})
-    assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
+    assert (reply.status_code, reply.json()) == (200, {"status": status})
     assert reply.headers["x-fal-request-id"]
 
 

@@ -150,7 +150,7 @@ def test_the_summary_says_it_and_that_no_price_is_known() -> None:
     with running(Settings(timing="instant", unknown_endpoints="guess")) as mock:
         app = mock.server.wait()
         summary = Summary(app.service, app.catalog)
-        app.service.events.listeners.append(summary)
+        app.service.events.listen(summary)
         assert mock.run({}, FLUX).status_code == 200
         text = mock.server.call(summary.text)
     assert "1 job: 1 done; would have cost an unknown price" in text

@@ -266,7 +266,7 @@ def test_what_the_machine_is_short_of_is_507_and_no_fault_of_the_mocks(
         raise error
 
     monkeypatch.setattr(mock.service.media, "record", broken)
-    monkeypatch.setattr(mock.service.store, "jobs", broken)
+    monkeypatch.setattr(mock.service.store, "before", broken)
     for path in ("/v3b.fal.media/files/b/x", "/__falkit/jobs"):
         if isinstance(error, ImportError) and path.startswith("/__"):
             continue

@@ -23,7 +23,7 @@ def follow(mock: Mock) -> list[JobChanged]:
         if isinstance(event, JobChanged):
             heard.append(event)
 
-    mock.service.events.listeners.append(listen)
+    mock.service.events.listen(listen)
     return heard
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from falkit_mock.service.state import archive_bytes, archive_size
 from falkit_mock.store.blobs import Blobs, sweep
+from falkit_mock.store.durable import LastingBlobs
 
 
 @pytest.fixture
@@ -59,3 +62,21 @@ def test_a_truncated_blob_is_an_error(blobs: Blobs) -> None:
     (blobs.folder / piece.blob).write_bytes(b"he")
     with pytest.raises(EOFError, match=piece.blob):
         list(blobs.read([piece], 0, 5))
+
+
+def test_an_export_has_what_another_process_removes_meanwhile(tmp_path: Path) -> None:
+    one, other = (LastingBlobs(tmp_path / "blobs", lambda act: act()) for _ in range(2))
+    sink = one.sink()
+    sink.write(b"an upload")
+    piece = sink.keep()
+
+    async def exported() -> bytes:
+        chunks = archive_bytes(b"{}", b"", [piece], one)
+        assert await anext(chunks) == b""
+        other.remove([piece])
+        return b"".join([chunk async for chunk in chunks])
+
+    data = asyncio.run(exported())
+    assert len(data) == archive_size(b"{}", b"", [piece])
+    assert b"an upload" in data
+    assert [*one.folder.iterdir()] == []

@@ -192,6 +192,19 @@ def test_a_place_where_no_file_can_be_is_refused(tmp_path: Path) -> None:
             DurableStore(place)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_a_disk_without_room_is_no_reason_to_name_another_file(state: Path) -> None:
+    program = """
+import resource, sys
+from falkit_mock.store.durable import DurableStore
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+DurableStore(sys.argv[1])
+"""
+    with started([sys.executable, "-c", program, str(state)], stderr=-1) as full:
+        _, told = full.communicate()
+    assert "can't be opened (disk i/o error); see whether its disk is full" in told.lower()
+
+
 def test_one_process_has_a_file(state: Path) -> None:
     program = "import sys; from falkit_mock.store.durable import DurableStore as D; D(sys.argv[1])"
     with closing(DurableStore(state)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import replace
 
 from falkit_mock.core.settings import Keep
@@ -99,3 +100,22 @@ def test_a_file_takes_the_place_of_one_at_its_path(store: Store) -> None:
     store.add_file(other)
     assert (store.file("/one.mp4"), store.files()) == (other, [other])
     assert store.file("/other.mp4") is None
+
+
+def test_what_a_store_takes_is_packed_as_what_it_is_given_is() -> None:
+    given = Store()
+    for n in range(3000):
+        done = added(given, run=0.0, starts=100.0, outcome=DONE)
+        given.add_file(file(f"/files/b/{n}", done.id))
+    taken = Store()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        taken.take(given, {})
+        size = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    # Not packed it would be three times as much.
+    assert size < 3000 * 600, size
+    assert taken.jobs() == given.jobs()
+    assert taken.files() == given.files()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -299,6 +301,19 @@ class TestState:
             (folder / f"{name}.state").write_bytes(b"")
         with pytest.raises(SettingsError, match=r"max_tenants: .*folder has 3 tenants"):
             PythonMock(tenants=True, state=folder, max_tenants=2).start()
+
+    def test_a_state_that_cannot_say_whose_it_is_is_refused(self, tmp_path: Path) -> None:
+        settings = Settings(tenants=True, state=tmp_path / "states")
+        with running(settings) as mock:
+            mock.submit()
+        (file,) = (tmp_path / "states").glob("*.state")
+        with closing(sqlite3.connect(file)) as db:
+            db.execute("UPDATE facts SET value = x'ff' WHERE name = 'tenant'")
+            db.commit()
+        # Twice, since the first may leave nothing locked.
+        for _ in range(2):
+            with pytest.raises(SettingsError, match=r"\.state: whose it is can't be read"):
+                PythonMock(tenants=True, state=tmp_path / "states").start()
 
 
 def _listed(mock: Mock) -> list[dict[str, Any]]:

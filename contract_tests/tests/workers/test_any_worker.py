@@ -1,37 +1,61 @@
-"""Several workers over one state file are one mock, whichever of them answers."""
+"""Several workers over one state are one mock, whichever of them answers."""
 
 from __future__ import annotations
 
+import base64
 import http.client
+import io
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
-from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
 
 from receiver import Receiver
-from serving import T2V
+from redis_servers import served_redis
+from serving import I2V_FAST, T2V
 from several import OFTEN, Several, at_once, several
 
 _INITIATE = "/rest.fal.ai/storage/upload/initiate"
 
 
+@pytest.fixture(scope="module", params=["a file", "Redis"])
+def new_state(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Callable[[], str]]:
+    """Name states that aren't there yet, of both kinds."""
+    folder = tmp_path_factory.mktemp("state")
+    if request.param == "a file":
+        yield lambda: str(folder / token_hex(4))
+        return
+    with served_redis(folder) as redis:
+        yield lambda: f"{redis.url}?prefix={token_hex(4)}"
+
+
 @pytest.fixture(scope="module")
-def instant(tmp_path_factory: pytest.TempPathFactory) -> Generator[Several]:
+def instant(new_state: Callable[[], str]) -> Generator[Several]:
     """A mock of two workers whose jobs take no time."""
-    with several(tmp_path_factory.mktemp("state") / "falkit.state", "--timing", "instant") as mock:
+    with several(new_state(), "--timing", "instant") as mock:
+        yield mock
+
+
+@pytest.fixture(scope="module")
+def slow(new_state: Callable[[], str]) -> Generator[Several]:
+    options = ("--timing", "1,10", "--runners", "1", "--concurrency", "0", "--clock", "manual")
+    with several(new_state(), *options) as mock:
         yield mock
 
 
 @pytest.fixture
-def timed(tmp_path: Path) -> Generator[Several]:
+def timed(slow: Several) -> Several:
     """A mock of two workers whose jobs take 1 and 10 s of a clock that stands, one at a time."""
-    options = ("--timing", "1,10", "--runners", "1", "--concurrency", "0", "--clock", "manual")
-    with several(tmp_path / "falkit.state", *options) as mock:
-        yield mock
+    slow.control("POST", "/reset", {})
+    return slow
 
 
 def test_a_job_is_known_to_all_as_soon_as_it_is_answered(instant: Several) -> None:
@@ -80,6 +104,19 @@ def _put(mock: Several, url: str, token: str, number: int) -> dict[str, Any]:
     reply = mock.ask("PUT", f"{url}/{number}?{token}", str(number).encode())
     assert reply.status == 200, reply.body
     return {"partNumber": number, "etag": reply.headers["etag"]}
+
+
+def test_metrics_name_the_worker_whose_they_are(instant: Several) -> None:
+    instant.submit()
+    kept: dict[str, float] = {}
+    for _ in range(OFTEN):
+        text = instant.ask("GET", "/metrics").body.decode()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                assert sample.labels["worker"] in ("1", "2"), sample
+                if sample.name == "falkit_jobs_kept":
+                    kept[sample.labels["worker"]] = sample.value
+    assert kept["1"] == kept["2"] > 0
 
 
 def test_the_request_log_has_all_requests_once_whoever_lists_it(instant: Several) -> None:
@@ -258,3 +295,26 @@ def test_webhooks_of_all_workers_are_met_by_a_jump(timed: Several, receiver: Rec
     assert met["events"] >= OFTEN
     sent = [one.json["request_id"] for one in receiver.received]
     assert sent == [job["request_id"] for job in jobs], "each once, in order, before the reply"
+
+
+def test_each_look_moves_a_job_on_whichever_worker_is_asked(
+    new_state: Callable[[], str],
+) -> None:
+    with several(new_state(), "--timing", "polls") as mock:
+        for _ in range(OFTEN):
+            job = mock.submit()
+            seen = [mock.status(job)["status"] for _ in range(3)]
+            assert seen == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+            assert mock.ask("GET", job["response_url"]).status == 200
+
+
+def test_a_file_that_one_worker_looks_at_is_waited_for_by_all(instant: Several) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (1280, 720), "teal").save(picture, "PNG")
+    url = f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"
+    for _ in range(OFTEN):
+        asked = {"prompt": "a kite", "image_url": url}
+        job = instant.ask("POST", f"/queue.fal.run/{I2V_FAST}", asked).json
+        results = at_once(4, lambda: instant.ask("GET", job["response_url"]))  # noqa: B023
+        assert [one.status for one in results] == [200] * 4
+        assert len({one.body for one in results}) == 1

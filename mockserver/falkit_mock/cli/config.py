@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from falkit_mock.cli import new_name
+from falkit_mock.core.settings import is_url
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.rulebook import read_output, read_rules
 from falkit_mock.faults.rules import Rule, parse_text
@@ -142,6 +143,8 @@ def _defaults(ctx: click.Context, config: Config, known: Iterable[str]) -> dict[
                 found[param.name] = (
                     [beside(config.path, place) for place in places]
                     if param.multiple
+                    else places
+                    if is_url(places)
                     else beside(config.path, places)
                 )
     return found

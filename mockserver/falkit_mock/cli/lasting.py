@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -18,12 +18,31 @@ if TYPE_CHECKING:
     from falkit_mock.store import Store
     from falkit_mock.store.link import Link
 
+
+class Bytes(click.IntRange):
+    """A number of bytes, which may have a unit, as in --keep."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; fail with what would do."""
+        # Lazy, as below.
+        from falkit_mock.core.settings import parse_bytes
+
+        known: Any = value
+        if not isinstance(value, str) or value.strip().lstrip("-").isdecimal():
+            return super().convert(known, param, ctx)
+        if not (size := int(parse_bytes(value))):
+            fix = "give one such as 500000000 or 500MB"
+            self.fail(f"{value!r} isn't a number of bytes; {fix}", param, ctx)
+        return super().convert(size, param, ctx)
+
+
 STATE = click.Option(
     ["--state"],
     type=click.Path(),
-    metavar="FILE",
+    metavar="FILE|redis://…",
     help="Keep everything in FILE, and uploads in FILE.uploads: jobs, files, rules, deliveries and "
-    "time are there again after a restart. With --tenants it is a folder, of a file for each.  "
+    "time are there again after a restart. With --tenants it is a folder, of a file for each. "
+    "Mocks on several machines share redis://HOST:PORT/DB (pip install 'falkit[redis]').  "
     "[default: forget it at the end]",
 )
 WORKERS = click.Option(
@@ -72,14 +91,19 @@ def store_of(settings: Settings) -> Store | None:
 
 
 def shared_store(settings: Settings, link: Link) -> Store:
-    """Return a worker's store of a state file that others have, too; raise SettingsError."""
+    """Return a worker's store of a state that others have, too; raise SettingsError."""
     # Lazy, like the above.
-    from falkit_mock.core.settings import SettingsError
+    from falkit_mock.core.settings import SettingsError, is_url
     from falkit_mock.store import BadCopy
     from falkit_mock.store.shared import SharedStore
+    from falkit_mock.stores import store_of
 
+    state = settings.state or ""
+    if is_url(state):
+        # As if each were alone on a machine.
+        return store_of(settings)
     try:
-        return SharedStore(settings.state or "", link)
+        return SharedStore(state, link)
     except BadCopy as error:
         raise SettingsError("state", str(error)) from None
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from falkit_mock.cli.config import config_of, in_file, use_config
-from falkit_mock.cli.lasting import LASTING, WORKERS
+from falkit_mock.cli.lasting import LASTING, WORKERS, Bytes
 from falkit_mock.cli.tenants import TENANTS
 from falkit_mock.core import count, iso
 from falkit_mock.core.network import GATEWAY_PORT, PORT
@@ -127,7 +127,7 @@ _MOCK = (
         ["--max-body"],
         default=64 * MiB,
         show_default=True,
-        type=click.IntRange(1),
+        type=Bytes(1),
         metavar="BYTES",
         help="Largest request body; a larger one is answered 413.",
     ),
@@ -135,7 +135,7 @@ _MOCK = (
         ["--max-kept"],
         default=2048 * MiB,
         show_default=True,
-        type=click.IntRange(1),
+        type=Bytes(1),
         metavar="BYTES",
         help="What inputs and outputs of all jobs may take; more is answered 507.",
     ),
@@ -143,7 +143,7 @@ _MOCK = (
         ["--max-head"],
         default=64 * 1024,
         show_default=True,
-        type=click.IntRange(1024),
+        type=Bytes(1024),
         metavar="BYTES",
         help="Longest URL and headers together; longer ones are answered 414 or 431.",
     ),

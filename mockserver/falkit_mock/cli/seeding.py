@@ -92,13 +92,16 @@ class Seed:
             asked.append(SeedJob(cast(str, endpoint).strip("/"), input, cast("str | None", hook)))
         return cls(where, tuple(made), tuple(asked))
 
-    def attach(self, app: MockApp, url: str) -> None:
-        """Have an application made so at its start, unless it has a state, and at each reset."""
+    def attach(self, app: MockApp, url: str, *, again: bool = False) -> None:
+        """Have an application made so at its start, unless it has a state, and at each reset.
+
+        One that takes the place of another, `again`, has begun already.
+        """
         if not self.uploads and not self.jobs:
             return
-        app.attend(lambda one, key: self._attach(one, url, key))
+        app.attend(lambda one, key: self._attach(one, url, key, again=again))
 
-    def _attach(self, app: MockApp, url: str, key: str | None) -> None:
+    def _attach(self, app: MockApp, url: str, key: str | None, *, again: bool) -> None:
         service, api_keys = app.service, app.service.settings.api_keys
         if key is None:
             key = min(api_keys, default="falkit")
@@ -112,7 +115,8 @@ class Seed:
             if not service.store.count() and not service.store.uploads.all():
                 await play()
 
-        service.hooks.opening.append(play_first)
+        if not again:
+            service.hooks.opening.append(play_first)
         service.hooks.replayed.append(play)
 
     async def _play(self, app: MockApp, url: str, key: str) -> None:

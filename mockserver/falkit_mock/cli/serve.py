@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import json
 import os
 import signal
 import socket
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from falkit_mock.cli.banner import announce
 from falkit_mock.cli.config import in_file, seed_of_config
 from falkit_mock.cli.lasting import Carried, seed_line, shared_store, store_of
 from falkit_mock.cli.options import (
@@ -31,8 +31,8 @@ from falkit_mock.cli.options import (
     settings_of,
 )
 from falkit_mock.cli.stdin import STOP_WITH_STDIN, at_end_of_stdin
-from falkit_mock.core import count, reason
-from falkit_mock.core.network import GATEWAY_PORT, PORT, listen, reached
+from falkit_mock.core import reason
+from falkit_mock.core.network import PORT, listen, reached
 from falkit_mock.waiting import WaitingRoom
 from falkit_spec.sources import VARIABLE
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.settings import Settings
     from falkit_mock.store.link import Link
-    from falkit_spec import JSON, Catalog
+    from falkit_spec import Catalog
 
 
 # Addresses of other machines, or of another family than this one has.
@@ -131,11 +131,11 @@ def serve(
                 # Tenants have clocks of their own.
                 time = None if settings.tenants else clock
                 app = app_of(settings, catalog, clock=time, store=store)
-            first = link is None or link.number == 1
+            first = link is None or (link.number == 1 and not link.again)
             if first:
                 carried.attach(app)
             if seed := seed_of_config():
-                seed.attach(app, url)
+                seed.attach(app, url, again=link is not None and link.again)
             service = app.service
             if first:
                 note(clock_line(service.clock, "" if url == f"http://127.0.0.1:{PORT}" else url))
@@ -144,7 +144,7 @@ def serve(
                 from falkit_mock.cli.console import ConsoleLog
 
                 log = ConsoleLog(log_format, clock=service.clock, keys=settings.tenants)
-                app.events.listeners.append(log)
+                app.events.listen(log)
             if with_gateway:
                 gate = sockets.enter_context(listening(host, gateway_port, "gateway-port"))
                 app.gateway = _gateway(gate, listener, egress)
@@ -152,7 +152,7 @@ def serve(
 
             def answers() -> None:
                 if link is None:
-                    _announce(
+                    announce(
                         url, settings, catalog, facts, service.identity.seed, app.gateway, made
                     )
                 else:
@@ -163,7 +163,7 @@ def serve(
             if stop_with_stdin and link is None:
                 at_end_of_stdin(server.stop)
             if reload:
-                sockets.enter_context(_reload(catalog, app))
+                sockets.enter_context(_reload(catalog, app, tells=link is None or link.number == 1))
             # What is there by now stays, and jobs stay too: looking through them again and again
             # is a tenth of a submit's time. Few at once, so that nobody waits for it.
             gc.freeze()
@@ -178,7 +178,7 @@ def serve(
         def started(told: dict[str, Any]) -> None:
             if stop_with_stdin:
                 at_end_of_stdin(lambda: os.kill(os.getpid(), signal.SIGTERM))
-            _announce(url, settings, catalog, facts, told["seed"], None, made)
+            announce(url, settings, catalog, facts, told["seed"], None, made)
 
         sys.exit(_several(settings, listener, workers, work, started))
 
@@ -210,7 +210,7 @@ def _several(
             other.close()
 
 
-def _reload(catalog: Catalog, app: MockApp) -> Reload:
+def _reload(catalog: Catalog, app: MockApp, *, tells: bool) -> Reload:
     from falkit_mock.cli.reload import Reload
     from falkit_mock.service.pins import Watch
 
@@ -222,6 +222,8 @@ def _reload(catalog: Catalog, app: MockApp) -> Reload:
 
     def say(line: str, level: Level) -> None:
         # Click's context is of the thread that began.
+        if not tells:
+            return
         with ctx.scope(cleanup=False):
             note(line, level, always=level == "warning")
 
@@ -253,56 +255,6 @@ def _token_for(listener: socket.socket) -> str | None:
     if ip_address(listener.getsockname()[0]).is_loopback:
         return None
     return token_urlsafe(24)
-
-
-def _announce(
-    url: str,
-    settings: Settings,
-    catalog: Catalog,
-    facts: dict[str, Any],
-    seed: int,
-    gateway: Gateway | None,
-    made_token: str | None,
-) -> None:
-    """Say that requests are answered: to programs on stdout, to people on stderr."""
-    timing, workers = facts["timing"], facts["workers"]
-    ready: dict[str, JSON] = {
-        "url": url,
-        "fal_run": f"{url}/fal.run",
-        "queue": f"{url}/queue.fal.run",
-        "control": f"{url}/__falkit",
-        "seed": seed,
-        "pid": os.getpid(),
-    }
-    more = ""
-    if gateway is not None:
-        ready |= {"gateway": gateway.url, "ca": str(gateway.authority.certificate)}
-        port = gateway.url.rpartition(":")[2]
-        option = "" if port == str(GATEWAY_PORT) else f" --gateway-port {port}"
-        more = f'\n    for unmodified programs     eval "$(falkit env{option})"'
-    # A log may be kept where a token should not be.
-    token = {} if made_token is None else {"control_token": made_token}
-    if made_token is not None:
-        more += f"\n    token of the control API    {made_token}"
-    print(json.dumps(ready | token), flush=True)
-    number = len(settings.faults) + len(settings.outputs)
-    rules = f", {count(number, 'rule')}" if number else ""
-    date = f", as of {settings.as_of}" if settings.as_of else ""
-    own = f", {count(len(catalog.own), 'document')} of yours" if catalog.own else ""
-    processes = f", {workers} workers" if workers > 1 else ""
-    tenants = ", a mock for each key" if settings.tenants else ""
-    title = f"falkit stands in for fal.ai at {url}"
-    banner = f"""
-  {title}
-  (timing {timing}, seed {seed}{date}{own}{rules}{processes}{tenants})
-
-    in place of https://        {url}/queue.fal.run/…
-    proxyUrl of @fal-ai/client  {url}/api/fal/proxy
-    receivers of webhooks       FALKIT_BASE_URL={url}{more}
-    stop                        Ctrl-C
-"""
-    as_json = click.get_current_context().params["log_format"] == "json"
-    note(title if as_json else banner, facts={"timing": timing, **ready})
 
 
 def listening(host: str, port: int, option: str = "port") -> socket.socket:
@@ -382,11 +334,11 @@ def run(
                 seed.attach(app, url)
             with ctx.scope(cleanup=False):
                 note(seed_line(app.service), "warning")
-            listeners = app.events.listeners
             summaries.append(Summary(app.service, app.catalog, gateway, app.services))
-            listeners.append(summaries[0])
+            app.events.listen(summaries[0])
             if not quiet:
-                listeners.append(ConsoleLog(clock=app.service.clock, failures_only=not verbose))
+                log = ConsoleLog(clock=app.service.clock, failures_only=not verbose)
+                app.events.listen(log)
 
         with refusing():
             server = ServerThread(

@@ -13,11 +13,13 @@ import click
 from falkit_mock.cli.lasting import KEEP, replacing
 from falkit_mock.cli.running import RunningMock, json_option, running_mock
 from falkit_mock.core import count, reason
-from falkit_mock.core.settings import Keep, SettingsError
+from falkit_mock.core.settings import Keep, SettingsError, is_url
 
 if TYPE_CHECKING:
     from falkit_mock.service.service import Service
+    from falkit_mock.store import Store
     from falkit_mock.store.durable import DurableStore
+    from falkit_mock.store.redis.store import RedisStore
 
 _STEP = 1 << 20
 # How often what was forgotten is committed: each time it has to reach the disk.
@@ -83,13 +85,29 @@ def _file_error(file: Path, done: str, error: OSError, fix: str) -> click.UsageE
 
 
 @state.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def verify(file: Path) -> None:
-    """Read all of a state file or an export, and check it to the last byte.
+@click.argument("file")
+def verify(file: str) -> None:
+    """Read all of a state file, an export or a state in Redis, and check it to the last byte.
 
     Neither is changed.
     The exit code is 2, and one line says why, where something is wrong.
     """
+    if is_url(file):
+        with _opened_url(file) as store:
+            store.check_blobs()
+            click.echo(f"{store.path}: a whole state, {_contents(store)}")
+        return
+    _verify_file(Path(file))
+
+
+def _refuse_folder(file: Path) -> None:
+    if file.is_dir():
+        fix = "name a file in it: with --tenants each key has one, KEY-….state"
+        raise click.UsageError(f"{file} is a folder; {fix}")
+
+
+def _verify_file(file: Path) -> None:
+    _refuse_folder(file)
     try:
         with file.open("rb") as source:
             database = source.read(len(_DATABASE)) == _DATABASE
@@ -111,12 +129,13 @@ def verify(file: Path) -> None:
 
 
 @state.command(params=[KEEP])
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def prune(file: Path, keep: str) -> None:
-    """Forget what is old in a state file, and make it smaller.
+@click.argument("file")
+def prune(file: str, keep: str) -> None:
+    """Forget what is old in a state file, and make it smaller, or in a Redis, mocks or not.
 
     \b
     falkit state prune falkit.state --keep 7d
+    falkit state prune redis://10.0.0.5:6379/0 --keep 7d
     falkit state prune falkit.state --keep 7d,500MB
     """
     try:
@@ -127,10 +146,18 @@ def prune(file: Path, keep: str) -> None:
     from falkit_mock.service.lasting import facts_in
     from falkit_mock.store.keeping import forgetting, now_in
 
-    if not file.is_file():
+    if is_url(file):
+        with _opened_url(file) as shared:
+            for _ in forgetting(shared, limits, now_in(shared.facts)):
+                pass
+            click.echo(f"{shared.path}: {_contents(shared)}")
+        return
+    path = Path(file)
+    _refuse_folder(path)
+    if not path.is_file():
         raise click.UsageError(f"{file}: there is no such file; name a state file")
-    with _opened(file) as store:
-        before = file.stat().st_size
+    with _opened(path) as store:
+        before = path.stat().st_size
         facts_in(store)
         assert store.journal is not None, "it has one"
         store.journal.hold()
@@ -141,7 +168,7 @@ def prune(file: Path, keep: str) -> None:
         store.journal.release()
         store.shrink()
         left = _contents(store)
-    click.echo(f"{file}: {left}; {before:,} bytes are {file.stat().st_size:,} now")
+    click.echo(f"{file}: {left}; {before:,} bytes are {path.stat().st_size:,} now")
 
 
 @contextmanager
@@ -157,7 +184,20 @@ def _opened(file: Path) -> Generator[DurableStore]:
         raise click.UsageError(str(error)) from None
 
 
-def _contents(store: DurableStore) -> str:
+@contextmanager
+def _opened_url(url: str) -> Generator[RedisStore]:
+    # Lazy, like the above.
+    from falkit_mock.store import BadCopy
+    from falkit_mock.store.redis.store import RedisStore
+
+    try:
+        with closing(RedisStore(url, new=False)) as store:
+            yield store
+    except BadCopy as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _contents(store: Store) -> str:
     jobs, uploads = store.count(), len(store.uploads.all())
     return f"{count(jobs, 'job')} and {count(uploads, 'upload')}"
 

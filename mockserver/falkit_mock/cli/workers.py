@@ -13,7 +13,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from typing import Any, NoReturn
 
 import click
@@ -25,7 +25,9 @@ from falkit_mock.settings import Settings
 from falkit_mock.store.link import Link
 
 # How many workers may die within so many seconds before it is given up.
-_MOST_DEATHS, _WITHIN = 10, 60.0
+_MOST_DEATHS, _WITHIN = 30, 60.0
+# How often one may end while it starts.
+_TRIES = 3
 # Seconds for a worker to end that was told to.
 _PATIENCE = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -40,6 +42,8 @@ def check_workers(settings: Settings, chosen: Mapping[str, Any]) -> None:
     why = ""
     if settings.state is None:
         why = "workers: they need a state that they share; add --state FILE"
+    elif settings.tenants:
+        why = "tenants: they are of one process; leave it out, or leave out --workers"
     elif chosen["with_gateway"]:
         why = "gateway: it is of one process; leave it out, or leave out --workers"
     elif chosen["target"] is not None:
@@ -89,15 +93,19 @@ class Workers:
         if sys.platform == "win32":
             raise NotImplementedError
         # Lazy: it imports what a store needs.
+        from falkit_mock.core.settings import is_url
         from falkit_mock.store.durable import alone
 
-        with refusing(), self._stack, alone(self._settings.state or ""):
+        state = self._settings.state or ""
+        with refusing(), self._stack, nullcontext() if is_url(state) else alone(state):
             self._open()
             signal.signal(signal.SIGCHLD, _noticed)
             self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_SIGNALS, signal.SIGCHLD))
             try:
                 # The first one alone, since it may fill the state.
                 facts = [self._start(number) for number in range(1, len(self._listeners) + 1)]
+                if facts[0] is None or None in facts:
+                    raise click.UsageError("workers: one ended while it started; start it again")
                 started(facts[0])
                 return self._watch()
             finally:
@@ -123,12 +131,21 @@ class Workers:
             if signal.sigwait((*_SIGNALS, signal.SIGCHLD)) in _SIGNALS:
                 return 0
             for number, how in self._ended():
-                self._deaths.append(time.monotonic())
-                if len(self._deaths) == _MOST_DEATHS and self._lately():
-                    note(f"worker {number} {how}, and others did before; giving up", "error")
+                if not self._replace(number, how):
                     return 1
-                note(f"worker {number} {how}; another takes its place", "warning", always=True)
-                self._start(number)
+
+    def _replace(self, number: int, how: str) -> bool:
+        """Start a worker in the place of one that has ended; False if too many have."""
+        for _ in range(_TRIES):
+            self._deaths.append(time.monotonic())
+            if len(self._deaths) == _MOST_DEATHS and self._lately():
+                break
+            note(f"worker {number} {how}; another takes its place", "warning", always=True)
+            if self._start(number, again=True) is not None:
+                return True
+            how = "ended while it started"
+        note(f"worker {number} {how}, and others did before; giving up", "error")
+        return False
 
     def _lately(self) -> bool:
         return self._deaths[-1] - self._deaths[0] < _WITHIN
@@ -148,8 +165,11 @@ class Workers:
                 found.append((number, how))
         return found
 
-    def _start(self, number: int) -> dict[str, Any]:
-        """Start a worker; return what it says once it answers, or raise what is wrong with it."""
+    def _start(self, number: int, *, again: bool = False) -> dict[str, Any] | None:
+        """Start a worker; return what it says once it answers, None if it ends before that.
+
+        Raise a UsageError with what it finds wrong.
+        """
         if sys.platform == "win32":
             raise NotImplementedError
         ready, told = os.pipe()
@@ -158,17 +178,21 @@ class Workers:
         pid = os.fork()
         if not pid:
             os.close(ready)
-            self._work(number, told)
+            self._work(number, told, again=again)
         os.close(told)
         self._numbers[pid] = number
         with open(ready, "rb") as pipe:
             said = pipe.read()
-        facts: dict[str, Any] = json.loads(said) if said else {"error": f"worker {number} ended"}
+        if not said:
+            os.waitpid(pid, 0)
+            del self._numbers[pid]
+            return None
+        facts: dict[str, Any] = json.loads(said)
         if "error" in facts:
             raise click.UsageError(facts["error"])
         return facts
 
-    def _work(self, number: int, told: int) -> NoReturn:
+    def _work(self, number: int, told: int, *, again: bool) -> NoReturn:
         """Be a worker."""
         if sys.platform == "win32":
             raise NotImplementedError
@@ -188,6 +212,7 @@ class Workers:
             link = Link(
                 number=number,
                 workers=len(self._listeners),
+                again=again,
                 lock=self._lock,
                 ear=self._ears[number],
                 ears=self._mouths,

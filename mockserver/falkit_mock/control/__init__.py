@@ -67,8 +67,9 @@ class TokenNeeded(ControlError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the control API of this mock needs its token: send Authorization: Bearer TOKEN; "
-            "falkit serve prints it at the start, --control-token sets it"
+            "the control API of this mock needs its token: send Authorization: Bearer TOKEN, "
+            "or set FALKIT_CONTROL_TOKEN for the commands; falkit serve prints it at the "
+            "start, --control-token sets it"
         )
         self.headers["www-authenticate"] = 'Bearer realm="falkit"'
 

@@ -13,24 +13,17 @@ from starlette.routing import Mount, Route
 from falkit_mock.control.routes import Guard
 from falkit_mock.core.errors import WireError, is_shortage, no_room
 from falkit_mock.core.network import PROBES
-from falkit_mock.hosts.replies import Reply, error_reply, json_reply, raw_reply
+from falkit_mock.hosts.replies import (
+    EXPOSED_HEADERS,
+    Reply,
+    error_reply,
+    json_reply,
+    raw_reply,
+)
 from falkit_mock.metrics import CONTENT_TYPE, Metrics
 from falkit_mock.service.service import Service
 from falkit_mock.store import BadCopy
 
-# What a browser may read of a reply, beyond the few headers it always may (wire.md §12 row 31).
-EXPOSED_HEADERS = (
-    "x-fal-request-id",
-    "x-fal-billable-units",
-    "x-fal-error-type",
-    "x-fal-needs-retry",
-    "x-fal-request-timeout-type",
-    "x-fal-retryable",
-    "x-falkit-hint",
-    "content-length",
-    "content-range",
-    "etag",
-)
 # What the mock's own routes raise that is an answer, or may be one.
 _REFUSALS = (HTTPException, WireError, MemoryError, OSError, BadCopy)
 

@@ -25,7 +25,7 @@ from falkit_mock.faults.rulebook import RuleState
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
 from falkit_mock.hosts.stream_reply import Stream
 from falkit_mock.service.service import Service
-from falkit_mock.store.blobs import Piece
+from falkit_mock.store.blobs import Blobs, Piece
 from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog
 
@@ -145,9 +145,13 @@ class StateControl:
             )
 
     async def restore(self, call: Call) -> AnyReply:
+        with self._service.store.uploads.blobs.scratch() as blobs:
+            await self._restore(call, blobs)
+        return self._summary()
+
+    async def _restore(self, call: Call, blobs: Blobs) -> None:
         from falkit_mock.service.state import BadArchive, restore_state
 
-        blobs = self._service.store.uploads.blobs
         sink = blobs.sink()
         piece: Piece | None = None
         try:
@@ -162,7 +166,6 @@ class StateControl:
             raise storage_full(error) from None
         finally:
             sink.drop()
-        return self._summary()
 
     def _summary(self) -> AnyReply:
         service = self._service

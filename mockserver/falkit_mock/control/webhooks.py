@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from falkit_mock.control import (
@@ -62,12 +63,13 @@ class DeliveryControl:
             raise InvalidField("cursor", before, "is not the next_cursor of a reply of this mock")
         if fields["wait"]:
             await unless_gone(call.request.receive, self._waited(fields))
+        await self._placed()
         filters = _filters(fields)
-        found = self._store.select(**filters, before=before, limit=limit + 1)
+        found = self._store.select(**filters, before=before, limit=limit + 1, placed=True)
         page = found[-limit:]
         body: dict[str, JSON] = {
             "deliveries": [described(one) for one in page],
-            "total": self._store.count(**filters),
+            "total": self._store.count(**filters, placed=True),
             "next_cursor": page[0].id if len(found) > limit else None,
         }
         return answer(self._service, body)
@@ -100,6 +102,15 @@ class DeliveryControl:
             fix = "isn't a delivery of this mock; GET /__falkit/deliveries lists its deliveries"
             raise Unknown("delivery_id", delivery_id, fix)
         return found
+
+    async def _placed(self) -> None:
+        """Return once all that there is by now has its place among what others have made."""
+        store = self._service.store
+        if store.journal is not None and store.sharing is not None:
+            # While nothing can be kept, what is known to all is listed.
+            with suppress(OSError):
+                await store.journal.saved()
+                await store.sharing.sync()
 
     async def _waited(self, fields: Mapping[str, Any]) -> None:
         """Return once there are `count` deliveries, or `wait` real seconds have passed."""

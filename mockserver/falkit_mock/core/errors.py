@@ -297,22 +297,28 @@ def storage_full(error: OSError) -> WireError:
     return WireError({"detail": f"The file can't be kept: {reason}"}, status_code=507)
 
 
+class StateAway(ConnectionError):
+    """What several mocks share can't be asked for now; the message says why."""
+
+
 _SHORT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
 
 
 def is_shortage(error: Exception) -> bool:
-    """Tell whether an error says that this machine lacks memory, files or room on its disk."""
+    """Tell whether an error says that this machine lacks memory, files, room or a shared state."""
     if isinstance(error, ImportError):
         # A library that is loaded on first use; Python says no more than the loader's words.
         return os.strerror(errno.EMFILE) in str(error)
-    return isinstance(error, MemoryError) or (
+    return isinstance(error, MemoryError | StateAway) or (
         isinstance(error, OSError) and error.errno in _SHORT_OF
     )
 
 
 def no_room(error: Exception) -> WireError:
-    """Return the refusal of what this machine has no memory, files or room for."""
+    """Return the refusal of what this machine has no memory, files, room or shared state for."""
     what = getattr(error, "strerror", None) or str(error) or "out of memory"
+    if isinstance(error, StateAway):
+        return WireError({"detail": f"The state can't be reached: {what}"}, status_code=503)
     return WireError(
         {"detail": f"This mock's machine is short of something: {what}"}, status_code=507
     )

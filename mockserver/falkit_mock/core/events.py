@@ -274,23 +274,30 @@ class Events:
     """
 
     def __init__(self) -> None:
-        self.listeners: list[Listener] = []
+        self._listeners: list[Listener] = []
         # How many events each follower of a log has still to read, by what stands for it.
         self.behind: dict[object, Callable[[], int]] = {}
-        # Those that hear of a kind of event, and of how many listeners they were chosen.
+        # Those that hear of a kind of event.
         self._of: dict[type, list[Listener]] = {}
-        self._chosen = 0
+
+    def listen(self, *listeners: Listener, first: bool = False) -> None:
+        """Tell listeners from now on, before or after those that there are."""
+        place = 0 if first else len(self._listeners)
+        self._listeners[place:place] = listeners
+        self._of.clear()
+
+    def leave(self, listener: Listener) -> None:
+        """Tell a listener nothing any more; raise ValueError if it is none."""
+        self._listeners.remove(listener)
+        self._of.clear()
 
     def emit(self, event: Event, *more: Event) -> None:
         """Tell every listener, also of more events of the kind; one must neither wait nor raise."""
-        if self._chosen != len(self.listeners):
-            self._of.clear()
-            self._chosen = len(self.listeners)
         kind = type(event)
         listeners = self._of.get(kind)
         if listeners is None:
             listeners = self._of[kind] = [
-                one for one in self.listeners if kind in getattr(one, "hears", (kind,))
+                one for one in self._listeners if kind in getattr(one, "hears", (kind,))
             ]
         for listener in listeners:
             listener(event)

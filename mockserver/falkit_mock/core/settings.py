@@ -16,6 +16,23 @@ from falkit_mock.core import parse_duration
 Progression: TypeAlias = Literal["clock", "polls", "held"]
 
 
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+def is_url(state: str) -> bool:
+    """Tell whether a state is named by a URL, and not by the path of a file."""
+    return _URL.match(state) is not None
+
+
+# redis:host, redis:/host, host:6379 and host:6379/0; a drive of Windows has one letter.
+_ALMOST = re.compile(r"(rediss?|unix):(?!//)|[a-z0-9.-]{2,}:[0-9]{2,5}(/[0-9]*)?$", re.IGNORECASE)
+
+
+def is_almost_url(state: str) -> bool:
+    """Tell whether a path is likely meant as the URL of a Redis."""
+    return _ALMOST.match(state) is not None
+
+
 class SettingsError(ValueError):
     """A setting that can't work. `problem` says what is wrong with the value, and the fix."""
 
@@ -218,7 +235,7 @@ class Keep:
         """Read `7d`, `500MB` or `7d,500MB`; raise SettingsError."""
         found: dict[str, float] = {}
         for word in text.split(","):
-            if size := _bytes(word):
+            if size := parse_bytes(word):
                 found["size"] = size
                 continue
             try:
@@ -231,7 +248,7 @@ class Keep:
         return cls(**found)
 
 
-def _bytes(word: str) -> float:
+def parse_bytes(word: str) -> float:
     """Return how many bytes a word such as `500MB` names; 0 where it names none."""
     size = _SIZE.fullmatch(word.strip())
     # A thousand or 1024: the difference is of no account here.
@@ -252,7 +269,7 @@ class Quota:
         for word in text.split(","):
             name, _, value = (part.strip() for part in word.partition("="))
             number = float(value) if _WHOLE.fullmatch(value) else 0.0
-            found[name] = (number or _bytes(value)) if name == "bytes" else number
+            found[name] = (number or parse_bytes(value)) if name == "bytes" else number
         if not found.keys() <= {"jobs", "bytes"} or min(found.values()) <= 0:
             fix = "give jobs, bytes or both, such as jobs=10000,bytes=500MB"
             raise SettingsError("quota", f"{text!r} isn't a quota; {fix}")

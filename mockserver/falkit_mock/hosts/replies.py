@@ -19,6 +19,20 @@ if TYPE_CHECKING:
 REQUEST_ID = "x-fal-request-id"
 JSON_TYPE = "application/json"
 
+# What a browser may read of a reply, beyond the few headers it always may (wire.md §12 row 31).
+EXPOSED_HEADERS = (
+    "x-fal-request-id",
+    "x-fal-billable-units",
+    "x-fal-error-type",
+    "x-fal-needs-retry",
+    "x-fal-request-timeout-type",
+    "x-fal-retryable",
+    "x-falkit-hint",
+    "content-length",
+    "content-range",
+    "etag",
+)
+
 
 # Sends a code, lines of headers and a body; False, and nothing is sent, if it can't now.
 SendWhole: TypeAlias = Callable[[int, str, bytes], bool]

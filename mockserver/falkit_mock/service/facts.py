@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
-from typing import TypedDict, cast
+from collections import Counter
+from collections.abc import Container, Mapping, MutableMapping
+from typing import Protocol, TypedDict, cast
 
+from falkit_mock.core import loads
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.settings import LAST_MOMENT
 from falkit_mock.service import USUAL_LIFECYCLE, BadLifecycle, Lifecycle
 from falkit_mock.service.service import Service
 from falkit_spec import JSON
 from falkit_spec.validation import describe_errors
+
+# What the names of counts begin with that replicas of a shared state have for themselves.
+COUNTS = "counts."
+
+
+class KeepsFacts(Protocol):
+    """A store that outlasts its process."""
+
+    # What is kept beside the tables, as JSON by name.
+    facts: MutableMapping[str, bytes]
 
 
 class BadFacts(ValueError):
@@ -77,6 +89,15 @@ _SCHEMA: dict[str, JSON] = {
         "parts": {"type": "object"},
     },
 }
+
+
+def counts_in(facts: Mapping[str, bytes]) -> Counter[str]:
+    """Return how many ids the replicas of a shared state have given, by kind."""
+    found = Counter[str]()
+    for name, data in facts.items():
+        if name.startswith(COUNTS):
+            found |= Counter(cast("dict[str, int]", loads(data)))
+    return found
 
 
 def facts_of(service: Service) -> Facts:

@@ -40,11 +40,16 @@ class Following:
                 service.webhooks.heard(delivery)
         service.clock.notifier.ring()
 
-    def began_anew(self) -> None:
+    def began_anew(self, *, missed: bool = False) -> None:
         service = self._service
         # Who waits here for a job that is no more is let go of, as where it was reset.
-        self._interrupting = asyncio.get_running_loop().create_task(interrupt(service))
-        self._kept.take_up()
+        self._interrupting = asyncio.get_running_loop().create_task(interrupt(service, gone=missed))
+        self._kept.take_up(missed=missed)
+        service.outcomes.elsewhere.ring()
+
+    def renumbered(self) -> None:
+        service = self._service
+        service.identity.deal(service.store.step, service.store.number)
 
     def untold(self, *, all: bool) -> tuple[Sequence[Told], Sequence[RequestRecord]]:
         return self._events.untold(), self._requests.untold(all=all)

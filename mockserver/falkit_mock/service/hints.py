@@ -101,3 +101,8 @@ def _unknown(endpoint: Endpoint, name: str, missing: tuple[str, ...]) -> str:
     known = ordered(endpoint.input_schema)
     near = near_misses(name, missing) or near_misses(name, known)
     return f"{shortened(name)} (did you mean {near[0]}?)" if near else shortened(name)
+
+
+def joined(hint: str | None, more: str) -> str:
+    """Return what a hint says, if there is one, and more."""
+    return f"{hint}; {more}" if hint else more

@@ -14,10 +14,12 @@ from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.jobs import Job, ModelRequest
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.service.facts import (
+    COUNTS,
     BadFacts,
     Facts,
     check_facts,
     check_shape,
+    counts_in,
     facts_of,
     take_facts,
     take_jobs,
@@ -28,8 +30,6 @@ from falkit_mock.store.keeping import now_in
 from falkit_spec import JSON
 
 _KEPT = "what is kept of clock, seed or rules"
-# What the names of counts begin with that replicas of a shared state have for themselves.
-_COUNTS = "counts."
 
 
 class LastingStore(Protocol):
@@ -100,7 +100,7 @@ class Lasting:
         self._journal = service.store.journal
         self._journal.gather = self._gather
         if self._sharing is None:
-            service.events.listeners.append(self._listen)
+            service.events.listen(self._listen)
 
     def begin(self) -> None:
         """Go on with the jobs that the store has, in the mock's event loop."""
@@ -131,19 +131,22 @@ class Lasting:
             take_jobs(service, self._parts)
         self._request_log.restore(records)
 
-    def take_up(self, names: Collection[Any] | None = None) -> None:
-        """Take facts that others have changed, by their names, or all, with the parts."""
+    def take_up(self, names: Collection[Any] | None = None, *, missed: bool = False) -> None:
+        """Take facts that others have changed, by their names, or all, with the parts.
+
+        Of all, ids are counted anew, unless news were missed.
+        """
         service, facts = self._service, self._read()
+        own = Counter(cast("dict[str, int]", service.identity.dump()["counts"]))
+        facts["identity"]["counts"] = {**(own | Counter(facts["identity"]["counts"]))}
         if names is None:
-            # Counted anew, here too.
-            facts["identity"]["counts"] = {}
+            if not missed:
+                facts["identity"]["counts"] = {}
             take_facts(service, facts)
             take_jobs(service, facts["parts"])
             names = [*facts]
             self._journal.noted()
         else:
-            own = Counter(cast("dict[str, int]", service.identity.dump()["counts"]))
-            facts["identity"]["counts"] = {**(own | Counter(facts["identity"]["counts"]))}
             take_facts(service, facts, {*names} - {"clock"})
             if "parts" in names:
                 service.rules.load(facts["parts"]["rules"])
@@ -176,10 +179,9 @@ class Lasting:
             "now": now_in(self._kept.facts),
         }
         identity = cast("dict[str, Any]", facts["identity"])
-        counts = Counter[str](identity["counts"])
-        for name in [name for name in facts if name.startswith(_COUNTS)]:
-            counts |= Counter(cast("dict[str, int]", facts.pop(name)))
-        identity["counts"] = {**counts}
+        identity["counts"] = {**(Counter[str](identity["counts"]) | counts_in(self._kept.facts))}
+        for name in [name for name in facts if name.startswith(COUNTS)]:
+            del facts[name]
         facts.pop("machine")
         facts.pop("first")
         return cast(Facts, facts)
@@ -219,7 +221,7 @@ class Lasting:
         }
         if self._sharing is not None:
             # Each replica has counts of its own.
-            marks[f"{_COUNTS}{self._sharing.number}"] = identity.mark
+            marks[f"{COUNTS}{self._sharing.number}"] = identity.mark
         return marks
 
     def _shared(self) -> dict[str, JSON]:
@@ -227,7 +229,7 @@ class Lasting:
         assert self._sharing is not None, "it was looked at"
         service = self._service
         clock = service.clock
-        found = {f"{_COUNTS}{self._sharing.number}": service.identity.dump()["counts"]}
+        found = {f"{COUNTS}{self._sharing.number}": service.identity.dump()["counts"]}
         if isinstance(clock, SimulatedClock) and clock.running:
             now, ahead = clock.now(), clock.mark[1]
             found |= {"clock": {"now": now, "running": True}, "machine": now - ahead}

@@ -69,7 +69,7 @@ class Ledger:
         self._counts: list[int] = []
         # The ids of jobs that were not done, by their places in the order of submission.
         self._open: dict[int, str] = {}
-        self._service.store.edited = {}
+        self._service.store.edited, self._service.store.late = {}, math.inf
 
     async def sums(self) -> list[tuple[Kind, int]]:
         """Return the kinds that there are, and how many jobs are of each."""
@@ -185,30 +185,42 @@ class Ledger:
                 edited = {}
             store.edited, last = {}, store.last_seq
             newest = self._seqs[-1] if self._seqs else -1
+            first, store.late = store.late, math.inf
             for turn, (id, seq) in enumerate([*edited.items(), *_swapped(self._open)]):
                 if turn % TURN == TURN - 1:
                     await asyncio.sleep(0)
                 if seq <= newest:
                     await self._look(seq, self._job(id))
+            if first <= newest:
+                newest = int(first) - 1
             while newest < last and (page := store.after(newest, TURN)):
                 for job in page:
-                    if not self._seen(job):
+                    if not self._has(job.seq) and not self._seen(job):
                         await self._look(job.seq, job)
                 newest = page[-1].seq
                 await asyncio.sleep(0)
 
     def _seen(self, job: Job) -> bool:
-        """Make the row of the newest job, if it is over and one like it was seen before."""
+        """Make the row of a job that has none, if it is over and one like it was seen before."""
         number = self._known.get(self._likeness(job), -1)
         if number < 0 or self._service.clock.now() < job.ends:
             return False
-        self._seqs.append(job.seq)
-        self._created.append(job.created)
-        self._ended.append(job.ends)
-        self._durations.append(round(job.ends - job.starts, 6))
-        self._kinds.append(number)
-        self._counts[number] += 1
+        self._insert(job, job.ends, round(job.ends - job.starts, 6), number)
         return True
+
+    def _insert(self, job: Job, ended: float, duration: float, kind: int) -> None:
+        at = bisect_left(self._seqs, job.seq)
+        self._seqs.insert(at, job.seq)
+        self._created.insert(at, job.created)
+        self._ended.insert(at, ended)
+        self._durations.insert(at, duration)
+        self._kinds.insert(at, kind)
+        self._counts[kind] += 1
+
+    def _has(self, seq: int) -> bool:
+        """Tell whether the job at a place has a row."""
+        at = bisect_left(self._seqs, seq)
+        return at < len(self._seqs) and self._seqs[at] == seq
 
     def _likeness(self, job: Job) -> tuple[object, ...] | None:
         """Return what jobs that are over have in common if they cost the same; None for unknown."""
@@ -220,8 +232,7 @@ class Ledger:
 
     async def _look(self, seq: int, job: Job | None) -> None:
         """Make the row of a job, or make it anew, or have it go."""
-        at = bisect_left(self._seqs, seq)
-        new = at == len(self._seqs) or self._seqs[at] != seq
+        at, new = bisect_left(self._seqs, seq), not self._has(seq)
         if job is None:
             self._open.pop(seq, None)
             if not new and self._kinds[at] >= 0:
@@ -250,16 +261,12 @@ class Ledger:
             self._open.pop(seq, None)
             if len(self._known) < _KNOWN and (likeness := self._likeness(job)):
                 self._known[likeness] = number
+        if new:
+            self._insert(job, entry.ended, entry.duration or 0.0, number)
+            return
         # While an outcome was waited for, others may have come.
         at = bisect_left(self._seqs, seq)
         self._counts[number] += 1
-        if new:
-            self._seqs.insert(at, seq)
-            self._created.insert(at, job.created)
-            self._ended.insert(at, entry.ended)
-            self._durations.insert(at, entry.duration or 0.0)
-            self._kinds.insert(at, number)
-            return
         if self._kinds[at] >= 0:
             self._counts[self._kinds[at]] -= 1
         else:

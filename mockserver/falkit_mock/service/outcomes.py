@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from falkit_mock.core import HINT, NotJson, dumps, header_text
 from falkit_mock.core.clock import Notifier
-from falkit_mock.core.errors import ShuttingDown
-from falkit_mock.core.fal_errors import (
-    NOT_BILLED,
-    error_text,
-    platform_error,
-    refusal,
-)
+from falkit_mock.core.errors import ShuttingDown, StateAway
+from falkit_mock.core.fal_errors import NOT_BILLED, error_text, platform_error, refusal
 from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import Job, MediaValue, ModelRequest, Outcome, ParsedRequest, Refused
 from falkit_mock.core.limits import FILE_BYTES, FILE_SECONDS, FILES, NAMED_FIELDS
 from falkit_mock.outputs.figures import NOTHING_SEEN
 from falkit_mock.service.data_uris import is_data_uri, unknown_label
 from falkit_mock.service.files import Media
-from falkit_mock.service.hints import of_lax_values, of_refusal, of_unknown_fields
+from falkit_mock.service.hints import joined, of_lax_values, of_refusal, of_unknown_fields
 from falkit_mock.service.lengths import ASSUMED, measured
 from falkit_mock.service.successes import complete, fill, seen_in, success
 from falkit_mock.service.urls import unreachable
@@ -197,6 +193,9 @@ def _refuse_media(parsed: ParsedRequest, rejected: list[Rejected], settings: Set
 
 
 _log = logging.getLogger("falkit_mock")
+# Seconds after which a turn is asked for again that was not to be had.
+_AGAIN = 0.5
+_ENOUGH = "not all files were looked at, since there are too many bytes of them"
 
 
 class Outcomes:
@@ -209,7 +208,7 @@ class Outcomes:
         self._identity = identity
         # Outcomes that wait on a file being decoded or downloaded, by request id.
         self._late: dict[str, asyncio.Task[Outcome]] = {}
-        # Rings where another replica of a shared state may have decided one.
+        # Rings where a call, or another replica of a shared state, may have decided one.
         self.elsewhere = Notifier()
 
     @cached_property
@@ -247,18 +246,25 @@ class Outcomes:
         if self._store.journal is not None:
             self._store.later[request_id] = dumps([request.content_type, request.media_base])
         look = self._look(request_id, parsed, request, rejected, later, run)
-        self._late[request_id] = asyncio.get_running_loop().create_task(look)
+        self._wait_for(request_id, look)
         return None
 
     def decide_again(self, job: Job, request: Awaitable[ModelRequest]) -> None:
         """Decide the outcome of a job whose mock was stopped before it had."""
-        self._late[job.id] = asyncio.get_running_loop().create_task(self._again(job, request))
+        self._wait_for(job.id, self._again(job, request))
+
+    def _wait_for(self, request_id: str, work: Coroutine[Any, Any, Outcome]) -> None:
+        """Have whoever asks for an outcome wait for what decides it, until it is stored."""
+        task = self._late[request_id] = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(partial(self._over, request_id))
+
+    def _over(self, request_id: str, task: asyncio.Task[Outcome]) -> None:
+        if self._late.get(request_id) is task:
+            del self._late[request_id]
 
     async def _again(self, job: Job, asked: Awaitable[ModelRequest]) -> Outcome:
         from falkit_mock.service.inputs import in_pool
 
-        rejected: list[Rejected] = []
-        later: list[Look] = []
         try:
             request = await asked
             parsed = request.checked or await in_pool(read_request, request, self._settings)
@@ -272,15 +278,13 @@ class Outcomes:
         except Exception:
             _log.exception("the outcome of %s could not be decided again", job.id)
             outcome = platform_error("internal_error")
-        self._late.pop(job.id, None)
-        async with turn(self._store):
-            self._store.decide(job.id, outcome)
-        return outcome
+        return await self._decided(job.id, outcome)
 
-    def close(self) -> None:
-        """Look no further; whoever waits for an outcome gets ShuttingDown."""
-        for task in self._late.values():
-            task.cancel()
+    def close(self, *, gone: bool = False) -> None:
+        """Look no further, at jobs that are no more or at all; who waits gets ShuttingDown."""
+        for request_id, task in self._late.items():
+            if not gone or self._store.get(request_id) is None:
+                task.cancel()
 
     async def settled(self) -> None:
         """Return once all that is looked at now has been decided."""
@@ -293,8 +297,7 @@ class Outcomes:
         """
         found = job.outcome
         if found is None and job.id not in self._late and self._store.sharing is not None:
-            looked = asyncio.get_running_loop().create_task(self._decided_elsewhere(job.id))
-            self._late[job.id] = looked
+            self._wait_for(job.id, self._decided_elsewhere(job.id))
         if found is None and (task := self._late.get(job.id)):
             try:
                 # A shield, since other requests may wait on the same look.
@@ -333,7 +336,7 @@ class Outcomes:
             for look in later:
                 room -= look.size
                 if room < 0 or loop.time() > until:
-                    parsed = replace(parsed, hint=_and(parsed.hint, _ENOUGH))
+                    parsed = replace(parsed, hint=joined(parsed.hint, _ENOUGH))
                     break
                 try:
                     if (one := await look.check()) is not None:
@@ -361,23 +364,26 @@ class Outcomes:
             # No caller waits for it: the job has to end all the same.
             _log.exception("the inputs of %s could not be checked", request_id)
             outcome = platform_error("internal_error")
-        finally:
-            del self._late[request_id]
-        async with turn(self._store):
-            job = self._store.get(request_id)
-            if job is not None and job.outcome is None:
-                self._store.decide(request_id, outcome)
-        return outcome
+        return await self._decided(request_id, outcome)
+
+    async def _decided(self, request_id: str, outcome: Outcome) -> Outcome:
+        """Store an outcome that was decided here, unless the job has one or is no more."""
+        while True:
+            with suppress(StateAway):
+                async with turn(self._store):
+                    job = self._store.get(request_id)
+                    if job is not None and job.outcome is None:
+                        self._store.decide(request_id, outcome)
+                return outcome
+            # Nobody else decides it.
+            await asyncio.sleep(_AGAIN)
 
     async def _decided_elsewhere(self, request_id: str) -> Outcome:
         """Return an outcome once the replica that looks at the job's files has decided it."""
-        try:
-            while (job := self._store.get(request_id)) is not None:
-                if job.outcome is not None:
-                    return job.outcome
-                await self.elsewhere.waiter().wait()
-        finally:
-            self._late.pop(request_id, None)
+        while (job := self._store.get(request_id)) is not None:
+            if job.outcome is not None:
+                return job.outcome
+            await self.elsewhere.waiter().wait()
         raise ShuttingDown(request_id)
 
     def _keep(self, outcome: Outcome, files: Iterable[FileRecord]) -> Outcome:
@@ -386,15 +392,8 @@ class Outcomes:
         return outcome
 
 
-_ENOUGH = "not all files were looked at, since there are too many bytes of them"
-
-
-def _and(hint: str | None, more: str) -> str:
-    return f"{hint}; {more}" if hint else more
-
-
 def _hinted(refused: Refused) -> Outcome:
-    outcome = refused.outcome
-    if refused.hint is None:
+    outcome, hint = refused.outcome, refused.hint
+    if hint is None:
         return outcome
-    return replace(outcome, headers={**outcome.headers, HINT: header_text(refused.hint)})
+    return replace(outcome, headers={**outcome.headers, HINT: header_text(hint)})

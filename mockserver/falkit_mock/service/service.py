@@ -31,11 +31,12 @@ from falkit_mock.faults.rulebook import Rulebook
 from falkit_mock.faults.rules import NO_MAGIC, Magic
 from falkit_mock.outputs import kind_of_output
 from falkit_mock.service import Hooks, Resettable
-from falkit_mock.service.files import Media, Uploads
+from falkit_mock.service.files import Media
 from falkit_mock.service.guesses import guess
 from falkit_mock.service.outcomes import Outcomes, read_request
 from falkit_mock.service.queueing import Planner, duration
 from falkit_mock.service.status import JobEvents, Retention, next_line, window
+from falkit_mock.service.uploads import Uploads
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_mock.store.sharing import turn
@@ -111,12 +112,14 @@ class Service:
         self.identity.skip(self.store.last_seq)
         self._planner.restart()
         self._moved(moments)
-        self.outcomes.elsewhere.ring()
 
     def needs_turn(self, magic: Magic) -> bool:
-        """Tell whether a call does more to a shared state than add: it moves others or counts."""
+        """Tell whether a call does more to a shared state than add: it moves, counts or forgets."""
         return self.store.sharing is not None and (
-            not self._instant or magic is not NO_MAGIC or not self.rules.idle
+            not self._instant
+            or magic is not NO_MAGIC
+            or not self.rules.idle
+            or self.retention.due(self.clock.now())
         )
 
     def submit(self, request: ModelRequest, magic: Magic = NO_MAGIC) -> Job:
@@ -363,7 +366,7 @@ class Service:
             else:
                 job.starts, job.ends = moments(ready, run, job.start_by)
         job.outcome = resolution.outcome or self.outcomes.decide(job.id, parsed, request, run)
-        if now >= self.retention.next_purge or self.store.kept > self.retention.most:
+        if self.retention.due(now):
             self.retention.purge(now)
         self.store.add(job, request.body)
         self.job_events.accepted(job)
@@ -384,6 +387,7 @@ class Service:
         self._store(job)
 
     def _moved(self, moments: Mapping[str, Moments]) -> None:
+        self.outcomes.elsewhere.ring()
         self.webhooks.moved(moments)
         self.job_events.moved(moments)
 

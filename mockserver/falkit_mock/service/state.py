@@ -6,7 +6,8 @@ import asyncio
 import io
 import sys
 import tarfile
-from collections.abc import AsyncGenerator, Iterable
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,7 +17,16 @@ from typing import cast
 
 from falkit_mock.core import NotJson, dumps, loads
 from falkit_mock.service import USUAL_LIFECYCLE
-from falkit_mock.service.facts import BadFacts, Facts, check_facts, facts_of, take_facts, take_jobs
+from falkit_mock.service.facts import (
+    BadFacts,
+    Facts,
+    KeepsFacts,
+    check_facts,
+    counts_in,
+    facts_of,
+    take_facts,
+    take_jobs,
+)
 from falkit_mock.service.service import Service
 from falkit_mock.store import BadCopy, Store, all_pieces
 from falkit_mock.store.blobs import Blobs, Piece
@@ -30,6 +40,8 @@ FORMAT, _OLDEST = 3, 2
 META, STORE, BLOBS = "meta.json", "store.sqlite", "blobs/"
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
+# What a state file begins with, which is often taken for an export.
+_DATABASE = b"SQLite format 3\0"
 # Bytes that are copied at a time, and the most that `meta.json` may have.
 _STEP, _META_MOST = 1 << 20, 64 << 20
 
@@ -80,15 +92,16 @@ def archive_size(meta: bytes, store: bytes, pieces: Iterable[Piece]) -> int:
 
 
 async def archive_bytes(
-    meta: bytes, store: bytes, pieces: Iterable[Piece], blobs: Blobs
+    meta: bytes, store: bytes, pieces: Sequence[Piece], blobs: Blobs
 ) -> AsyncGenerator[bytes]:
-    """Yield an archive; blobs are not removed before its end."""
-    with blobs.held():
+    """Yield nothing, once blobs are not removed any more before the end, and then an archive."""
+    with blobs.held(pieces) as held:
+        yield b""
         for name, data in ((META, meta), (STORE, store)):
             yield _head(name, len(data)) + data + bytes(_padding(len(data)))
-        for piece in pieces:
+        for piece, kept in zip(pieces, held, strict=True):
             yield _head(f"{BLOBS}{piece.blob}", piece.size)
-            steps = blobs.read([piece], 0, piece.size, _STEP)
+            steps = blobs.read([kept], 0, piece.size, _STEP)
             while data := await asyncio.to_thread(next, steps, b""):
                 yield data
             yield bytes(_padding(piece.size))
@@ -131,7 +144,10 @@ def read_archive(path: Path, blobs: Blobs) -> Contents:
                 raise BadArchive(f"has no {name}")
     except (tarfile.TarError, EOFError) as error:
         blobs.remove([*found.values()])
-        raise BadArchive(f"isn't an export of falkit: {error}") from None
+        with path.open("rb") as start:
+            is_state = start.read(len(_DATABASE)) == _DATABASE
+        why = "it is a state file; begin with it by --state" if is_state else error
+        raise BadArchive(f"isn't an export of falkit: {why}") from None
     except BaseException:
         blobs.remove([*found.values()])
         raise
@@ -193,10 +209,13 @@ def _padding(size: int) -> int:
 RULES = "rules"
 
 
-async def interrupt(service: Service) -> None:
-    """Let go of everyone who waits, as close() does, and go on; webhooks are left alone."""
+async def interrupt(service: Service, *, gone: bool = False) -> None:
+    """Let go of everyone who waits, as close() does, and go on; webhooks are left alone.
+
+    With `gone` the files of jobs that there still are go on being looked at.
+    """
     service.closing = True
-    service.outcomes.close()
+    service.outcomes.close(gone=gone)
     service.clock.notifier.ring()
     # Each turn lets a task that was woken take one step: look, and answer its caller.
     for _ in range(20):
@@ -250,16 +269,25 @@ async def export_state(service: Service) -> Export:
     from falkit_mock.store.sqlite import write_image
 
     await service.outcomes.settled()
+    counts = Counter[str]()
+    if service.store.sharing is not None:
+        # Ids go on behind those of all replicas.
+        await service.store.sharing.hear_all()
+        counts = counts_in(cast(KeepsFacts, service.store).facts)
+    facts = facts_of(service)
+    facts["identity"]["counts"] = {**(counts | Counter(facts["identity"]["counts"]))}
     store, pieces = write_image(service.store), all_pieces(service.store)
     meta: Meta = {
         "format": FORMAT,
         "falkit": version("falkit"),
         "store": sha256(store).hexdigest(),
-        **facts_of(service),
+        **facts,
     }
     data = dumps(meta)
     size = archive_size(data, store, pieces)
-    return Export(size, archive_bytes(data, store, pieces, service.store.uploads.blobs))
+    chunks = archive_bytes(data, store, pieces, service.store.uploads.blobs)
+    await anext(chunks)
+    return Export(size, chunks)
 
 
 async def restore_state(service: Service, path: Path) -> None:

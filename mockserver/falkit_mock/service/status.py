@@ -163,8 +163,6 @@ class Retention:
         self._max_kept, self._quota = settings.max_kept, settings.quota
         self._ttl = settings.result_ttl
         self._keep = settings.keep
-        # Bytes of inputs and outcomes above which the oldest are forgotten.
-        self.most = settings.keep.size
         self._clock = clock
         self._store = store
         # When there may be something to forget again, unix seconds.
@@ -213,6 +211,10 @@ class Retention:
             return f"{store.count()} of {quota.jobs:.0f} jobs"
         kept = store.kept + store.uploads.kept
         return f"{kept} of {quota.bytes:.0f} bytes" if kept + size > quota.bytes else ""
+
+    def due(self, now: float) -> bool:
+        """Tell whether there may be something to forget."""
+        return now >= self.next_purge or self._store.kept > self._keep.size
 
     def purge(self, now: float) -> None:
         """Forget some of what is too old, or too much; the next call goes on with it."""

@@ -9,11 +9,12 @@ that isn't put into one, and what is changed in place is put into it again.
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from falkit_mock.core.jobs import Job, Moments, Outcome
@@ -21,7 +22,7 @@ from falkit_mock.store.blobs import Blobs, Piece
 from falkit_mock.store.deliveries import DeliveryStore, KeyRecord
 from falkit_mock.store.packing import Packing
 from falkit_mock.store.queues import Queues
-from falkit_mock.store.records import FileRecord, Given
+from falkit_mock.store.records import FileRecord, Given, by_owner
 from falkit_mock.store.tables import BadCopy, MakeTable, bare, table_in_memory
 from falkit_mock.store.uploads import Upload, UploadStore
 
@@ -80,6 +81,9 @@ class Store:
         # The ids of known jobs that have changed or are gone, and their places in the order, for
         # whoever keeps sums of jobs and empties it; None where nobody does, or for too many.
         self.edited: dict[str, int] | None = None
+        # The lowest place of jobs that may have come behind others, from another process; infinite
+        # where there are none.
+        self.late = math.inf
         self._packing = Packing()
         # The paths of their files, by the ids of jobs that aren't packed.
         self._loose: dict[str, list[str]] = {}
@@ -150,7 +154,7 @@ class Store:
     def update(self, job: Job) -> None:
         """Store all that may change of a known job but its outcome: its moments, its faults..."""
         if self._loosened(job.id) is not None:
-            self._edit(job)
+            self._edit(job.id, job.seq)
             self._jobs[job.id] = job
             self.queues.note(job)
 
@@ -166,7 +170,7 @@ class Store:
     def decide(self, request_id: str, outcome: Outcome) -> None:
         """Store what a known job answers."""
         if (job := self._loosened(request_id)) is not None:
-            self._edit(job)
+            self._edit(job.id, job.seq)
             self.kept += len(outcome.body) - _size(job)
             job.outcome = outcome
             self._jobs[request_id] = job
@@ -176,7 +180,7 @@ class Store:
         """Forget what a known job was sent and answers, and its files; its moments stay."""
         if (job := self._loosened(request_id)) is None:
             return
-        self._edit(job)
+        self._edit(job.id, job.seq)
         if job.outcome is not None:
             self.decide(request_id, replace(job.outcome, body=b""))
         self.kept -= len(self._inputs.pop(request_id, b""))
@@ -188,7 +192,7 @@ class Store:
         for id in gone:
             if (job := self._loosened(id)) is None:
                 continue
-            self._edit(job)
+            self._edit(job.id, job.seq)
             known.add(id)
             self.kept -= _size(job) + len(self._inputs.pop(id, b""))
             self.later.pop(id, None)
@@ -236,10 +240,14 @@ class Store:
         """
         self.clear()
         self.deliveries.forget_keys()
-        for record in other.files():
-            self.add_file(record)
+        files = by_owner(other.files())
         for job in other.walk():
+            # Before the job, which may be packed at once.
+            for record in files.pop(job.id, ()):
+                self.add_file(record)
             self.add(job, other.input(job.id))
+        for record in chain(*files.values()):
+            self.add_file(record)
         for upload in other.uploads.all():
             self.uploads.add(upload)
             for number, piece in other.uploads.pieces(upload.id).items():
@@ -255,9 +263,9 @@ class Store:
     def close(self) -> None:
         self.uploads.blobs.close()
 
-    def _edit(self, job: Job) -> None:
+    def _edit(self, id: str, seq: int) -> None:
         if self.edited is not None:
-            self.edited[job.id] = job.seq
+            self.edited[id] = seq
             if len(self.edited) > _EDITED:
                 self.edited = None
 

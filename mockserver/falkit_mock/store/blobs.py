@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from io import FileIO
@@ -146,6 +146,10 @@ class Blobs:
     def sink(self) -> Sink:
         return Sink(self.folder / token_hex(16))
 
+    def scratch(self) -> AbstractContextManager[Blobs]:
+        """Have blobs for a while that are no uploads, in files of this machine."""
+        return nullcontext(self)
+
     def read(
         self, pieces: Sequence[Piece], start: int, end: int, step: int = 1 << 20
     ) -> Generator[bytes]:
@@ -173,11 +177,14 @@ class Blobs:
             (self.folder / piece.blob).unlink(missing_ok=True)
 
     @contextmanager
-    def held(self) -> Generator[None]:
-        """Put off every removal to the block's end, for somebody who reads for a while."""
+    def held(self, pieces: Sequence[Piece]) -> Generator[Sequence[Piece]]:
+        """Put off every removal to the block's end, for somebody who reads pieces for a while.
+
+        Yield them as they are to be read.
+        """
         self._held += 1
         try:
-            yield
+            yield pieces
         finally:
             self._held -= 1
             if not self._held:

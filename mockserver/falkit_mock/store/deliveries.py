@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from dataclasses import dataclass
 from itertools import dropwhile, islice
 
@@ -26,6 +26,8 @@ class DeliveryStore:
         self._all: dict[str, Delivery] = table("deliveries", Delivery)
         self._keys: dict[int, KeyRecord] = table("webhook_keys", KeyRecord)
         self._of_job: dict[str, list[Delivery]] = {}
+        # The ids of attempts whose place is still to be known, since others may come before them.
+        self.unplaced: Callable[[], Container[str]] = tuple
         self.reloaded()
 
     def add(self, delivery: Delivery) -> None:
@@ -43,11 +45,14 @@ class DeliveryStore:
         verdict: Verdict | None = None,
         before: str | None = None,
         limit: int | None = None,
+        placed: bool = False,
     ) -> list[Delivery]:
         """Return the newest deliveries that match, `limit` of them; the newest is the last.
 
-        With the id of a delivery as `before`, those that were logged before it.
+        With the id of a delivery as `before`, those that were logged before it; with `placed` those
+        that all who share the store list in the same order.
         """
+        unplaced = self.unplaced() if placed else ()
         of_job = self._of_job.get(request_id, []) if request_id and before is None else None
         newest_first = reversed(self._all.values() if of_job is None else of_job)
         if before is not None:
@@ -56,7 +61,8 @@ class DeliveryStore:
         found = (
             delivery
             for delivery in newest_first
-            if request_id in (None, delivery.request_id)
+            if delivery.id not in unplaced
+            and request_id in (None, delivery.request_id)
             and url in (None, delivery.url)
             and verdict in (None, delivery.status)
         )
@@ -68,9 +74,10 @@ class DeliveryStore:
         request_id: str | None = None,
         url: str | None = None,
         verdict: Verdict | None = None,
+        placed: bool = False,
     ) -> int:
-        """Return how many deliveries match."""
-        return len(self.select(request_id=request_id, url=url, verdict=verdict))
+        """Return how many deliveries match, as `select` finds them."""
+        return len(self.select(request_id=request_id, url=url, verdict=verdict, placed=placed))
 
     def last(self, request_id: str) -> Delivery | None:
         """Return the newest attempt that a job's end caused, whatever copies of it came after.
@@ -90,7 +97,7 @@ class DeliveryStore:
             for delivery in self._of_job.pop(id):
                 del self._all[delivery.id]
 
-    def refreshed(self, before: Iterable[Delivery | None], ids: Iterable[str]) -> None:
+    def refreshed(self, before: Iterable[Delivery | None], ids: Collection[str]) -> None:
         """Go by attempts that another process has stored or forgotten."""
         for gone in before:
             if gone is not None and gone in self._of_job.get(gone.request_id, ()):
@@ -98,6 +105,18 @@ class DeliveryStore:
         for id in ids:
             if (found := self._all.get(id)) is not None:
                 self._of_job.setdefault(found.request_id, []).append(found)
+        # What is still to be stored comes behind what others have.
+        unplaced = self.unplaced()
+        for job in {self._all[id].request_id for id in ids if id in self._all}:
+            self._of_job[job].sort(key=lambda each: each.id in unplaced)
+
+    def come_last(self, ids: Iterable[str]) -> None:
+        """Have attempts be the newest, whenever they were made."""
+        for id in ids:
+            if (attempt := self._all.pop(id, None)) is not None:
+                self._all[id] = attempt
+                self._of_job[attempt.request_id].remove(attempt)
+                self._of_job[attempt.request_id].append(attempt)
 
     def reloaded(self) -> None:
         """Go by attempts that are all others."""

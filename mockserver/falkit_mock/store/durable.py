@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Generator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +20,7 @@ from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.store import Store, all_pieces
 from falkit_mock.store.blobs import Blobs, Piece, Sink, locked, sync_folder
-from falkit_mock.store.journal import Journal
+from falkit_mock.store.journal import FileJournal
 from falkit_mock.store.keeping import now_in
 from falkit_mock.store.rows import read_record
 from falkit_mock.store.shelf import Table
@@ -69,6 +71,27 @@ class LastingBlobs(Blobs):
     def remove(self, pieces: Sequence[Piece]) -> None:
         if pieces:
             self._after(partial(super().remove, [*pieces]))
+
+    @contextmanager
+    def held(self, pieces: Sequence[Piece]) -> Generator[Sequence[Piece]]:
+        # Other processes put off nothing: each blob has a second name meanwhile.
+        links = [replace(piece, blob=token_hex(16)) for piece in pieces]
+        with super().held(pieces):
+            try:
+                for piece, link in zip(pieces, links, strict=True):
+                    os.link(self.folder / piece.blob, self.folder / link.blob)
+            except OSError:
+                # Not every file system has second names.
+                self._unlink(links)
+                links = []
+            try:
+                yield links or pieces
+            finally:
+                self._unlink(links)
+
+    def _unlink(self, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            (self.folder / piece.blob).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Leave all as it is."""
@@ -133,7 +156,7 @@ class DurableStore(SqliteStore):
                 migrate(db)
                 # So that the file's head tells the version, and nothing is left beside it.
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                self.journal = self._journal = Journal(db)
+                self.journal = self._journal = FileJournal(db)
                 self._blobs = LastingBlobs(self._folder, self._journal.after)
                 super().__init__(db, self._blobs, db if ALONE else open_reader(self.path))
                 # The newest requests, by number.
@@ -262,7 +285,11 @@ def alone(path: str | os.PathLike[str]) -> Generator[None]:
 
 def _unread(error: Exception) -> str:
     why = reason(error) if isinstance(error, OSError) else shown(error)
-    return f"can't be opened ({why}); name another file"
+    # Of a full disk sqlite says either, by which file had no room.
+    full = (errno.ENOSPC, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    code = getattr(error, "sqlite_errorcode", getattr(error, "errno", None)) or 0
+    fix = "see whether its disk is full, or name" if code & 0xFF in full else "name"
+    return f"can't be opened ({why}); {fix} another file"
 
 
 def _check_head(path: Path) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
-from falkit_mock.core import dumps, loads, reason
+from falkit_mock.core import NotJson, dumps, loads, reason
+from falkit_mock.core.settings import SettingsError
 from falkit_mock.store import BadCopy, Store
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
@@ -41,10 +42,15 @@ def states_in(folder: str) -> list[str]:
 def opened(
     folder: str, states: list[str], open: Callable[[str], Store]
 ) -> Iterator[tuple[str, Store]]:
-    """Yield keys and their stores."""
+    """Yield keys and their stores; raise SettingsError for a file that can't say whose it is."""
     for state in states:
         store = open(state)
-        key = str(loads(_facts(store).get(_FACT, b'""')))
+        try:
+            key = str(loads(_facts(store).get(_FACT, b'""')))
+        except NotJson as error:
+            store.close()
+            why = f"{state}: whose it is can't be read ({error.message}); restore a copy of it"
+            raise SettingsError("state", why) from None
         if state_of(folder, key) == state:
             yield key, store
         else:

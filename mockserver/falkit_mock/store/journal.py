@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 _log = logging.getLogger("falkit_mock")
@@ -41,7 +41,7 @@ class Changing(Protocol):
 
     name: str
     # The keys of what is still to be written, and whether all else is gone.
-    changed: dict[Any, None]
+    changed: dict[Any, Any]
     emptied: bool
 
     def take_changes(self) -> Changes:
@@ -72,7 +72,11 @@ class Batch:
         """Let everyone go on who waits for it."""
         if error is None:
             for action in (*self.written, *self.after):
-                action()
+                try:
+                    action()
+                except OSError as why:
+                    # Such as a file that can't be deleted: all is kept, and more than that.
+                    _log.error("state: %s", why)
         if error is None and self.error is not None:
             error = OSError(errno.EINVAL, str(self.error))
         for waiter in self.waiters:
@@ -85,14 +89,9 @@ class Batch:
 
 
 class Journal:
-    """Writes what tables have noted, one commit after the other, and tells when it is on the disk.
+    """Writes what tables noted, commit after commit, and tells when; at once without a loop."""
 
-    Statements are executed on the event loop, where nothing changes meanwhile; the commit, which
-    waits for the disk, is a thread's. Without a running loop all is written at once.
-    """
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    def __init__(self) -> None:
         self._tables: list[Changing] = []
         self._jobs: Changing | None = None
         # Called before each write, to put what is kept outside of tables into one.
@@ -101,7 +100,6 @@ class Journal:
         self._next, self._planned = Batch(), False
         self._committing: Batch | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: ThreadPoolExecutor | None = None
         self._held = self._waiting = self._closed = False
         # How many commits there were, and the seconds that they took in all.
         self.commits, self.seconds = 0, 0.0
@@ -202,28 +200,15 @@ class Journal:
         if self._committing is None:
             self._loop.call_soon(self._write, self._loop)
 
-    def _write_now(self) -> None:
-        batch = self._begin()
-        try:
-            self._execute(batch)
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._undo(batch)
-            raise as_os_error(error) from None
-        batch.settle()
-
     def _write(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._committing is not None or not self._planned or self._closed:
             return
         batch = self._committing = self._begin()
         try:
-            self._execute(batch)
-        except sqlite3.Error as error:
+            done = self._begin_commit(loop, batch)
+        except Exception as error:
             self._over(loop, error)
             return
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="falkit state")
-        done = loop.run_in_executor(self._thread, self._db.execute, "COMMIT")
         done.add_done_callback(lambda done: self._committed(loop, batch, done))
 
     def _begin(self) -> Batch:
@@ -235,37 +220,11 @@ class Journal:
             batch.jobs = self._jobs.changed
         return batch
 
-    def _execute(self, batch: Batch) -> None:
-        statements: list[Statement] = []
-        for table in self._tables:
-            if table.changed or table.emptied:
-                changes = table.take_changes()
-                statements += changes.statements
-                batch.again.append(changes.again)
-                batch.written.append(changes.written)
-                for error in changes.wrong:
-                    batch.error = error
-                    _log.error("state: a row of %s can't be kept: %r", table.name, error)
-        self._db.execute("BEGIN IMMEDIATE")
-        for sql, rows in statements:
-            try:
-                self._db.executemany(sql, rows)
-            except _ROW:
-                for row in rows:
-                    self._execute_one(batch, sql, row)
-
-    def _execute_one(self, batch: Batch, sql: str, row: Row) -> None:
-        try:
-            self._db.execute(sql, row)
-        except _ROW as error:
-            _log.error("state: a row can't be kept: %r", error)
-            batch.error = error
-
     def _committed(
         self,
         loop: asyncio.AbstractEventLoop,
         batch: Batch,
-        done: asyncio.Future[sqlite3.Cursor],
+        done: asyncio.Future[Any],
     ) -> None:
         if not done.cancelled() and self._committing is batch:
             self._over(loop, done.exception())
@@ -277,17 +236,12 @@ class Journal:
         if error is None:
             self.commits += 1
             self.seconds += perf_counter() - batch.began
-            # What is small may find room where nothing else does.
-            if loop.time() >= self._failed_at + _AGAIN:
-                self.trouble = None
+            self._works()
             batch.settle()
             if self._planned:
                 self._write(loop)
             return
-        if self.trouble is None:
-            _log.error("state: can't be written (%s); trying again each second", error)
-        self._failed_at = loop.time()
-        self.trouble = f"the state can't be written ({error})"
+        self._fails(loop, error)
         self._undo(batch)
         why = as_os_error(error)
         batch.settle(why)
@@ -296,33 +250,149 @@ class Journal:
         for waiter in later:
             if not waiter.done():
                 waiter.set_exception(why)
+
+    def _works(self) -> None:
+        """Note that the disk has taken something."""
+        # What is small may find room where nothing else does.
+        if monotonic() >= self._failed_at + _AGAIN:
+            self.trouble = None
+
+    def _fails(self, loop: asyncio.AbstractEventLoop, error: BaseException) -> None:
+        """Say that the disk has not taken something, and try again."""
+        why = getattr(error, "strerror", None) or error
+        if self.trouble is None:
+            _log.error("state: can't be written (%s); trying again each second", why)
+        self._failed_at = monotonic()
+        self.trouble = f"the state can't be written ({why})"
         loop.call_later(_AGAIN, self.noted)
 
     def _undo(self, batch: Batch) -> None:
         """Have what a failed commit was for written by the next one."""
-        with suppress(sqlite3.Error):
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
         for again in batch.again:
             again()
         self._next.after = [*batch.after, *self._next.after]
 
     def _go_on(self) -> None:
         """End a commit whose event loop is no more."""
-        if self._thread is not None:
-            self._thread.shutdown()
-            self._thread = None
         batch, self._committing = self._committing, None
         self._loop, self._planned = None, False
         if batch is not None:
-            with suppress(sqlite3.Error):
-                if self._db.in_transaction:
-                    self._db.execute("COMMIT")
+            self._end(batch)
             batch.waiters = []
             batch.settle()
+
+    # What differs by where it is kept.
+
+    def _write_now(self) -> None:
+        """Write what waits, and return when it is kept; raise OSError."""
+        raise NotImplementedError
+
+    def _begin_commit(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> asyncio.Future[Any]:
+        """Begin to write what tables have noted; raise what the future may."""
+        raise NotImplementedError
+
+    def _end(self, batch: Batch) -> None:
+        """End a commit whose event loop is no more, one way or the other."""
+
+    def _take_changes(self, batch: Batch) -> list[tuple[str, Changes]]:
+        """Return what tables have noted for a commit, by their names."""
+        found: list[tuple[str, Changes]] = []
+        for table in self._tables:
+            if table.changed or table.emptied:
+                changes = table.take_changes()
+                found.append((table.name, changes))
+                batch.again.append(changes.again)
+                batch.written.append(changes.written)
+                for error in changes.wrong:
+                    batch.error = error
+                    _log.error("state: a row of %s can't be kept: %r", table.name, error)
+        return found
+
+
+class FileJournal(Journal):
+    """Writes to an sqlite database.
+
+    Statements are executed on the event loop, where nothing changes meanwhile; the commit, which
+    waits for the disk, is a thread's.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        super().__init__()
+        self._db = db
+        self._thread: ThreadPoolExecutor | None = None
+        # Where the file is, if there is one, and which file that was at first.
+        self._file: str = db.execute("PRAGMA database_list").fetchone()[2]
+        self._known: os.stat_result | None = None
+
+    def _write_now(self) -> None:
+        batch = self._begin()
+        try:
+            self._execute(batch)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._undo(batch)
+            raise as_os_error(error) from None
+        batch.settle()
+
+    def _begin_commit(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> asyncio.Future[Any]:
+        self._execute(batch)
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="falkit state")
+        return loop.run_in_executor(self._thread, self._db.execute, "COMMIT")
+
+    def _execute(self, batch: Batch) -> None:
+        taken = self._take_changes(batch)
+        statements = [statement for _, changes in taken for statement in changes.statements]
+        self._look_for_file()
+        self._db.execute("BEGIN IMMEDIATE")
+        for sql, rows in statements:
+            try:
+                self._db.executemany(sql, rows)
+            except _ROW:
+                for row in rows:
+                    self._execute_one(batch, sql, row)
+
+    def _look_for_file(self) -> None:
+        """Raise an error of sqlite's where what is written now would be gone with the process."""
+        if not self._file:
+            return
+        try:
+            found = os.stat(self._file)
+        except OSError as error:
+            raise sqlite3.OperationalError(f"{self._file}: {error.strerror}") from None
+        if self._known is None:
+            self._known = found
+        elif not os.path.samestat(found, self._known):
+            raise sqlite3.OperationalError(f"{self._file} is another file by now")
+
+    def _execute_one(self, batch: Batch, sql: str, row: Row) -> None:
+        try:
+            self._db.execute(sql, row)
+        except _ROW as error:
+            _log.error("state: a row can't be kept: %r", error)
+            batch.error = error
+
+    def _undo(self, batch: Batch) -> None:
+        with suppress(sqlite3.Error):
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        super()._undo(batch)
+
+    def _go_on(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
+        super()._go_on()
+
+    def _end(self, batch: Batch) -> None:
+        with suppress(sqlite3.Error):
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
 
 
 def as_os_error(error: BaseException) -> OSError:
     """Return an error of sqlite's as one of the machine's."""
+    if isinstance(error, OSError):
+        return error
     code = errno.ENOSPC if "full" in str(error) else errno.EIO
     return OSError(code, os.strerror(code) if code == errno.ENOSPC else str(error))

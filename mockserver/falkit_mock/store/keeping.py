@@ -79,14 +79,10 @@ def _steps(store: Store) -> Iterator[list[Job]]:
 
 
 def _remove(store: Store, upload_id: str) -> int:
-    size = _size(store, upload_id)
+    size = store.uploads.size([upload_id])
     store.uploads.remove(upload_id)
     return size
 
 
 def _total(store: Store) -> int:
     return store.kept + store.uploads.kept
-
-
-def _size(store: Store, upload_id: str) -> int:
-    return sum(piece.size for piece in store.uploads.pieces(upload_id).values())

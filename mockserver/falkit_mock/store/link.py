@@ -21,6 +21,8 @@ class Link:
     # From 1, and how many workers there are.
     number: int
     workers: int
+    # Whether it takes the place of one that died.
+    again: bool
     # A file that is locked for a turn, and this worker's end of a pipe; the others' by number.
     lock: int
     ear: int

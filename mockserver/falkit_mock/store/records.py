@@ -1,7 +1,8 @@
-"""Output files before they are made."""
+"""What a store keeps of output files, before they are made, and of attempts at webhooks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from falkit_fixtures.wanted import Wanted
@@ -26,6 +27,14 @@ class FileRecord:
     # Seconds that it lasts after its job's end, None for ever; and its access rules (wire.md §3.1).
     lifetime: float | None = None
     acl: str = ""
+
+
+def by_owner(files: Iterable[FileRecord]) -> dict[str, list[FileRecord]]:
+    """Return files by the requests that they belong to."""
+    found: dict[str, list[FileRecord]] = {}
+    for file in files:
+        found.setdefault(file.request_id, []).append(file)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,11 @@ for _name, _convert in _CONVERTERS.items():
     sqlite3.register_converter(_name, _convert)
 
 
+def converter(column_type: str) -> Callable[[bytes], Any] | None:
+    """Return what reads a column of a type that isn't sqlite's own; None for one that is."""
+    return _CONVERTERS.get(column_type)
+
+
 def row_of(key: object, value: object) -> list[object]:
     """Return a record's fields, of which the first is its key, or the key and a bare value."""
     kind = type(value)

@@ -13,13 +13,15 @@ from functools import partial
 from typing import Any, cast
 
 from falkit_mock.core.clock import Notifier
+from falkit_mock.core.errors import StateAway
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
+from falkit_mock.store import Store
 from falkit_mock.store.durable import DurableStore, LastingBlobs, open_reader
 from falkit_mock.store.link import Link
 from falkit_mock.store.records import Claim
 from falkit_mock.store.rows import read_record
-from falkit_mock.store.shared_journal import SharedJournal
+from falkit_mock.store.shared_journal import OWN_FACTS, SharedJournal
 from falkit_mock.store.sharing import MOST, Claims, Replica, turn
 from falkit_mock.store.sqlite import SqliteStore, connect, reading
 
@@ -32,10 +34,13 @@ _HAS_TOLD = 128
 class SharedStore(DurableStore):
     """A state file that other processes have, too. It was checked by the one that started them."""
 
+    edited: dict[str, int] | None
+
     def __init__(self, path: str, link: Link) -> None:
         self.step, self.number = MOST, link.number
         self._link = link
-        self.fresh: set[str] = set()
+        self.fresh: dict[str, int] = {}
+        self.edits: dict[str, int] = {}
         super().__init__(path)
 
     def _open(self) -> None:
@@ -60,9 +65,11 @@ class SharedStore(DurableStore):
             raise
         for table in self._tables:
             self._journal.watch(table)
+            if table.name == "deliveries":
+                self.deliveries.unplaced = partial(getattr, table, "changed")
 
     def add(self, job: Job, input: bytes) -> None:
-        self.fresh.add(job.id)
+        self.fresh[job.id] = job.seq
         super().add(job, input)
 
     def clear(self) -> None:
@@ -75,17 +82,27 @@ class SharedStore(DurableStore):
         rows = self._reader.execute("SELECT number, record FROM requests ORDER BY number")
         return [read_record(*row) for row in rows.fetchall()]
 
+    def heard(self, edits: Mapping[str, int], first: int | None) -> None:
+        """Note the places of jobs that others have changed, and of their first new one."""
+        for id, seq in edits.items():
+            Store._edit(self, id, seq)
+        if first is not None:
+            self.late = min(self.late, first)
+
     def refresh(self, changed: Mapping[str, Mapping[Any, None]]) -> None:
         """Take up rows that others have committed, by table and key."""
         deliveries = changed.get("deliveries", {})
         before = [self.deliveries.get(id) for id in deliveries]
         moved = changed.get("jobs", {})
         known = [self._shelf.at_hand.get(id) for id in moved]
+        pieces = changed.get("pieces", {})
+        bytes_before = self.uploads.size(pieces)
         for table in self._tables:
             if keys := changed.get(table.name):
                 table.refresh(keys)
         self.deliveries.refreshed(before, deliveries)
         self.uploads.refreshed(changed.get("uploads", {}))
+        self.uploads.kept += self.uploads.size(pieces) - bytes_before
         for id, old in zip(moved, known, strict=True):
             job = self.get(id)
             if job is None and isinstance(old, Job) and self.queues.has(id):
@@ -100,13 +117,23 @@ class SharedStore(DurableStore):
         """Take up all rows, which may be others."""
         for table in self._tables:
             table.reload()
+        self.edited = None
         self.queues.clear()
+        own = self._shelf.own()
         SqliteStore._begin(self)
-        for job in self._shelf.own().values():
-            if job is not None and job.ends > job.created:
-                self.queues.note(job)
+        self._shelf.at_hand.update(own)
+        for job in own.values():
+            if job is not None:
+                self.last_seq = max(self.last_seq, job.seq)
+                if job.ends > job.created:
+                    self.queues.note(job)
         self.deliveries.reloaded()
         self.uploads.reloaded()
+
+    def _edit(self, id: str, seq: int) -> None:
+        super()._edit(id, seq)
+        if id not in self.fresh:
+            self.edits[id] = seq
 
     def close(self) -> None:
         self._shared.close()
@@ -136,6 +163,14 @@ class FileSharing:
         self._loop.add_reader(self._link.ear, self._called)
         self._claims.begin()
 
+    @property
+    def away(self) -> StateAway | None:
+        """The file is always there."""
+        return None
+
+    async def stop(self) -> None:
+        """Leave all to the store, which is closed."""
+
     def close(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.remove_reader(self._link.ear)
@@ -164,6 +199,8 @@ class FileSharing:
                 while self._asked:
                     await self._heard.waiter().wait()
         own.sync()
+        # Counts of ids, which are told to nobody else.
+        self._store.refresh({"facts": {f"{OWN_FACTS}{number}": None for number in self._link.ears}})
 
     def forget_requests(self) -> None:
         self._store.own.forget_requests()
@@ -217,3 +254,6 @@ class FileClaims:
 
     def end(self, request_id: str) -> None:
         self._store.claims.pop(request_id, None)
+
+    def drop(self, request_id: str, *, ours: bool) -> None:
+        self.end(request_id)

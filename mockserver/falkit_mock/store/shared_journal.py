@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Protocol
 
 import orjson
@@ -21,7 +22,7 @@ import orjson
 from falkit_mock.core.clock import Notifier
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
-from falkit_mock.store.journal import Batch, Changing, Journal, as_os_error
+from falkit_mock.store.journal import Batch, Changing, FileJournal, as_os_error
 from falkit_mock.store.link import Link, ToldEvents
 from falkit_mock.store.records import FileRecord
 from falkit_mock.store.rows import row_of
@@ -37,7 +38,7 @@ _SOON = 0.05
 # writes meanwhile, so that the log begins anew.
 _COMMITS, _PAGES = 500, 16_000
 # Counts of ids, which each worker has for itself.
-_OWN_FACTS = "counts."
+OWN_FACTS = "counts."
 
 
 class _Kept(Protocol):
@@ -46,12 +47,17 @@ class _Kept(Protocol):
     path: Path
     kept: int
     last_seq: int
-    # The ids of jobs that were added since the last commit.
-    fresh: set[str]
+    # The places of jobs that were added, and changed, since the last commit, by id.
+    fresh: dict[str, int]
+    edits: dict[str, int]
 
     def get(self, request_id: str) -> Job | None: ...
 
     def file(self, path: str) -> FileRecord | None: ...
+
+    def heard(self, edits: Mapping[str, int], first: int | None) -> None:
+        """Note the places of jobs that others have changed, and of their first new one."""
+        ...
 
     def refresh(self, changed: Mapping[str, Mapping[Any, None]]) -> None:
         """Take up rows that others have committed, by table and key."""
@@ -62,14 +68,14 @@ class _Kept(Protocol):
         ...
 
 
-class SharedJournal(Journal):
+class SharedJournal(FileJournal):
     """Commits in turns, and tells other workers which rows."""
 
     def __init__(self, db: sqlite3.Connection, store: _Kept, link: Link) -> None:
         super().__init__(db)
         self._store = store
         self._link = link
-        self.turns = Turns(link.lock, self.sync_now, self._commit)
+        self.turns = Turns(link.lock, self.sync_now, self._commit, self._not_begun)
         # Rings where another worker's claim may be no more.
         self.freed = Notifier()
         # What is called after the next commit, or once there is nothing to commit.
@@ -157,10 +163,13 @@ class SharedJournal(Journal):
                 changed.setdefault(name, {}).update(dict.fromkeys(keys))
             store.kept += change["kept"]
             self._told += change["kept"]
+            store.heard(change["edits"], change["fresh"])
             store.last_seq = max(store.last_seq, change["seq"])
         if anew:
+            untold = store.kept - self._told
             store.reload()
             self._told = store.kept
+            store.kept += untold
         elif changed:
             store.refresh(changed)
         if "claims" in changed or anew:
@@ -199,13 +208,16 @@ class SharedJournal(Journal):
 
     def _commit(self) -> None:
         """Write what there is to write, at the end of a turn."""
-        batch, calls = self._begin(), self.at_commit
-        self.at_commit = []
+        calls, self.at_commit = self.at_commit, []
+        batch: Batch | None = None
         try:
-            if self._has_news() or any(table.changed or table.emptied for table in self._tables):
+            batch = self._begin()
+            changed = any(table.changed or table.emptied for table in self._tables)
+            # While there is trouble only a commit shows that it is over.
+            if self._has_news() or changed or self.trouble is not None:
                 self._commit_rows(batch)
             self._written.append(batch)
-        except sqlite3.Error as error:
+        except Exception as error:
             self._failed(batch, error)
         finally:
             for call in calls:
@@ -224,7 +236,9 @@ class SharedJournal(Journal):
         anew = any(table.emptied for table in self._tables)
         if anew or self._forget:
             self._requests = 0 if anew else self._requests
-        rows = {table.name: self._keys(table) for table in self._tables if table.changed}
+        # Where all is read anew nobody asks for names.
+        named = () if anew else self._tables
+        rows = {table.name: self._keys(table) for table in named if table.changed}
         new = [record for record in self._records.values() if not record.number]
         last = self._requests
         change = {
@@ -232,6 +246,9 @@ class SharedJournal(Journal):
             "anew": anew,
             "seq": self._store.last_seq,
             "kept": self._store.kept - self._told,
+            # For whoever keeps sums.
+            "fresh": min(self._store.fresh.values(), default=None),
+            "edits": self._store.edits,
             "first": self._events + 1,
             "last": self._events + len(self._news),
             "requests": last + len(new),
@@ -266,11 +283,11 @@ class SharedJournal(Journal):
         self.everything = False
         self._told = self._store.kept
         self._store.fresh.clear()
+        self._store.edits.clear()
         self._events = change["last"]
         self._requests = change["requests"]
         self._news, self._records, self._forget = [], {}, False
         self.commits += 1
-        self._failing = False
         for act in batch.written:
             act()
         batch.written = []
@@ -299,7 +316,7 @@ class SharedJournal(Journal):
     def _keys(self, table: Changing) -> list[Any]:
         """Return the keys of changed rows that others have to know of."""
         if table.name == "facts":
-            return [name for name in table.changed if not name.startswith(_OWN_FACTS)]
+            return [name for name in table.changed if not name.startswith(OWN_FACTS)]
         if table.name == "jobs":
             return [id for id in table.changed if self._matters(id)]
         fresh = self._store.fresh
@@ -319,7 +336,13 @@ class SharedJournal(Journal):
             or not (job.ends <= job.created and job.options.webhook is None)
         )
 
-    def _failed(self, batch: Batch, error: sqlite3.Error) -> None:
+    def _not_begun(self, error: Exception) -> None:
+        if self._planned:
+            self._failed(None, error)
+
+    def _failed(self, batch: Batch | None, error: Exception) -> None:
+        if batch is None:
+            batch, self._next, self._planned = self._next, Batch(), False
         if self._loop is None:
             self._undo(batch)
             raise as_os_error(error) from None
@@ -328,11 +351,9 @@ class SharedJournal(Journal):
 
     def _flush(self) -> None:
         """Have what was committed on the disk, and tell those who wait for it."""
-        if self._flushing or not self._written:
+        if self._flushing or not self._written or self._loop is None or self._loop.is_closed():
             return
         self._flushing, self._written = self._written, []
-        if self._loop is None or self._loop.is_closed():
-            return
         if not any(batch.again for batch in self._flushing):
             # Nothing that anybody was told to be kept.
             self._loop.call_soon(self._flushed, None)
@@ -347,6 +368,11 @@ class SharedJournal(Journal):
             return
         error = None if done is None else done.exception()
         flushed, self._flushing = self._flushing, []
+        self.seconds += sum(perf_counter() - batch.began for batch in flushed if batch.again)
+        if error is None:
+            self._works()
+        elif self._loop is not None:
+            self._fails(self._loop, error)
         for batch in flushed:
             batch.settle(None if error is None else as_os_error(error))
         self._flush()

@@ -11,8 +11,9 @@ says; `Store.journal`, with the methods that `journal.Journal` has for others (`
 and `Store.number`, MOST and the replica's number, by which places in the order of submission and
 ids are dealt out; and `facts`, `records` and `path` (`service/lasting.py`). What it hears of others
 it puts into the tables, without noting it as ours, and into the indexes beside them (`queues`,
-`last_seq`, `kept`, `deliveries.refreshed`, `uploads.refreshed`), and then it tells the `Replica`,
-which is `service/following.py`. `store/shared.py` does so over a state file.
+`last_seq`, `kept`, `uploads.kept`, `edited` and `late`, `deliveries.refreshed`,
+`uploads.refreshed`), and then it tells the `Replica`, which is `service/following.py`.
+`store/shared.py` does so over a state file.
 
 What must hold, whatever the implementation:
 
@@ -29,6 +30,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol, TypeAlias
 
+from falkit_mock.core.errors import StateAway
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_spec import JSON
@@ -55,8 +57,15 @@ class Replica(Protocol):
         """Go by rows that others have changed; the tables have them, and lack those that went."""
         ...
 
-    def began_anew(self) -> None:
-        """Go by tables that are others, as after a reset, an import, or when news were missed."""
+    def began_anew(self, *, missed: bool = False) -> None:
+        """Go by tables that are others, as after a reset or an import, or because news were missed.
+
+        Ids are counted anew, but where news were missed.
+        """
+        ...
+
+    def renumbered(self) -> None:
+        """Count by the number that the store has now: ours is another replica's."""
         ...
 
     def untold(self, *, all: bool) -> tuple[Sequence[Told], Sequence[RequestRecord]]:
@@ -102,22 +111,42 @@ class Claims(Protocol):
         """Give up what was taken: the attempt is over, and its row goes with the same commit."""
         ...
 
+    def drop(self, request_id: str, *, ours: bool) -> None:
+        """Have nobody make the first attempt; `ours` if this replica is to see to it."""
+        ...
+
 
 class Sharing(Protocol):
     """What replicas of a state have in common."""
 
     # This replica's, from 1 to MOST, unlike those of all others that live.
     number: int
-    claims: Claims
     # Returns the requests that were told, where a replica needn't keep them itself.
     listed: Callable[[], Iterable[RequestRecord]] | None
+
+    @property
+    def claims(self) -> Claims:
+        """Who makes which attempt at a webhook."""
+        ...
+
+    @property
+    def away(self) -> StateAway | None:
+        """Why nothing can be asked or committed now; None while it can."""
+        ...
 
     def begin(self, replica: Replica) -> None:
         """Tell a replica from now on; called once, on the event loop, before the first request."""
         ...
 
+    async def stop(self) -> None:
+        """Hear no more: called on the event loop, before the store is closed."""
+        ...
+
     async def sync(self) -> None:
-        """Return once all that others had committed by now is here, and was told."""
+        """Return once all that others had committed by now is here, and was told.
+
+        Raise StateAway where that can't be known now.
+        """
         ...
 
     def turn(self) -> AbstractAsyncContextManager[None]:

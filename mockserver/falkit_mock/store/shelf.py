@@ -44,7 +44,7 @@ class Rows:
         self.emptied = False
         with closing(db.execute(f"SELECT * FROM {name} LIMIT 0")) as found:
             columns = [column[0] for column in found.description]
-        self._types = _types_of(db, name)
+        self._types = types_of(db, name)
         marks = ", ".join("?" * len(columns))
         changes = ", ".join(f"{column} = excluded.{column}" for column in columns)
         self._key = key = columns[0]
@@ -118,11 +118,7 @@ class Rows:
             raise BadCopy(why) from None
 
     def _checked(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return a row; raise BadCopy for one of a damaged table: sqlite takes any value."""
-        for value, holds in zip(row, self._types, strict=True):
-            if not isinstance(value, holds) or (value is None and type(None) not in holds):
-                raise BadCopy(f"is damaged: {self.name} has {value!r:.40} where it can't be")
-        return row
+        return checked(row, self._types, self.name)
 
 
 class Table(Rows, dict[Any, Any]):
@@ -238,12 +234,6 @@ class Shelf(Rows, MutableMapping[Any, Any]):
         if len(self.at_hand) > self._most:
             self._let_go()
 
-    def counted(self) -> int:
-        """Return how many rows the database has."""
-        (rows,) = self.db.execute(f"SELECT count(*) FROM {self.name}").fetchone()
-        found: int = rows
-        return found
-
     def refresh(self, keys: Iterable[Any]) -> None:
         for key in keys:
             if key not in self.changed and key not in self._writing:
@@ -330,7 +320,15 @@ class Shelf(Rows, MutableMapping[Any, Any]):
         yield from [key for key, value in own.items() if value is not None]
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        own = self.own()
+        if self.hidden or len(own) > _STEP:
+            return sum(1 for _ in self)
+        # In one statement, since a commit may come between two.
+        held = f"SELECT count(*) FROM {self.name}"
+        ours = f"{held} WHERE {self._key} IN ({', '.join('?' * len(own))})"
+        (others,) = self.db.execute(f"SELECT ({held}) - ({ours})", [*own]).fetchone()
+        found: int = others + sum(value is not None for value in own.values())
+        return found
 
     def _let_go(self) -> None:
         """Have no more at hand than it takes."""
@@ -352,7 +350,15 @@ def _light(value: object) -> bool:
     return not isinstance(value, bytes) or len(value) <= _LIGHT
 
 
-def _types_of(db: sqlite3.Connection, name: str) -> list[tuple[type, ...]]:
+def checked(row: tuple[Any, ...], types: list[tuple[type, ...]], name: str) -> tuple[Any, ...]:
+    """Return a row; raise BadCopy for one of a damaged table: sqlite takes any value."""
+    for value, holds in zip(row, types, strict=True):
+        if not isinstance(value, holds) or (value is None and type(None) not in holds):
+            raise BadCopy(f"is damaged: {name} has {value!r:.40} where it can't be")
+    return row
+
+
+def types_of(db: sqlite3.Connection, name: str) -> list[tuple[type, ...]]:
     """Return what each column of a table may hold."""
     empty = type(None)
     found: list[tuple[type, ...]] = []

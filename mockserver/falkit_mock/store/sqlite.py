@@ -148,10 +148,6 @@ class SqliteStore(Store):
         super().__init__(self._table, blobs)
         self._begin()
 
-    def count(self) -> int:
-        own = self._shelf.own()
-        return len(self._shelf) if own or self._shelf.hidden else self._shelf.counted()
-
     def after(self, seq: float, limit: int) -> list[Job]:
         return self._page(seq, limit, ">", "ASC")
 

@@ -15,11 +15,21 @@ class Turns:
     The lock is a record lock, which belongs to the process, on a file that all workers inherited.
     """
 
-    def __init__(self, lock: int, begin: Callable[[], None], end: Callable[[], None]) -> None:
-        """Call `begin` and `end` at each turn's own, with the lock; `end` leaves nothing unsaid."""
+    def __init__(
+        self,
+        lock: int,
+        begin: Callable[[], None],
+        end: Callable[[], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Call `begin` and `end` at each turn's own, with the lock; `end` leaves nothing unsaid.
+
+        `failed` is called with what keeps a turn of `soon` from beginning.
+        """
         self._lock = lock
         self._begin = begin
         self._end = end
+        self._failed = failed
         self.held = False
         # Whose blocks are inside, and who waits for the lock.
         self._blocks: set[asyncio.Task[object] | None] = set()
@@ -52,7 +62,13 @@ class Turns:
         if self.held:
             if self._blocks:
                 self._end()
-        elif self._take():
+            return
+        try:
+            taken = self._take()
+        except Exception as error:
+            self._failed(error)
+            return
+        if taken:
             self._release()
         else:
             self._ask()
@@ -108,12 +124,13 @@ class Turns:
         if asked.cancelled() or self._closed:
             return
         waiting, self._waiting = self._waiting, []
-        why: BaseException | None = None
+        why: Exception | None = None
         try:
             asked.result()
             self._start()
         except Exception as error:
             why = error
+            self._failed(error)
         for waiter in waiting:
             if not waiter.done():
                 if why is None:

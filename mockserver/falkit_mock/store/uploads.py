@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from falkit_mock.store.blobs import Blobs, Piece
@@ -38,7 +38,7 @@ class UploadStore:
         self._pieces: dict[str, dict[int, Piece]] = table("pieces", bare)
         # Bytes of all pieces.
         self.kept = 0
-        self.refreshed(self._uploads)
+        self.reloaded()
 
     def add(self, upload: Upload) -> None:
         self._uploads[upload.id] = upload
@@ -85,19 +85,22 @@ class UploadStore:
         if (upload := self._uploads.pop(upload_id, None)) is not None:
             self._paths.pop(upload.path, None)
 
-    def refreshed(self, ids: Collection[str]) -> None:
+    def refreshed(self, ids: Iterable[str]) -> None:
         """Go by uploads that are there by now, as another process has stored them."""
         for id in ids:
             if (upload := self._uploads.get(id)) is not None:
                 self._paths[upload.path] = id
-        if ids:
-            self.kept = sum(one.size for pieces in self._pieces.values() for one in pieces.values())
+
+    def size(self, ids: Iterable[str]) -> int:
+        """Return the bytes of the pieces of some uploads."""
+        found = (self._pieces.get(id, {}) for id in ids)
+        return sum(piece.size for pieces in found for piece in pieces.values())
 
     def reloaded(self) -> None:
         """Go by uploads that are all others."""
         self._paths.clear()
-        self.kept = 0
         self.refreshed(self._uploads)
+        self.kept = self.size(self._pieces)
 
     def all(self) -> list[Upload]:
         """Return every upload, done or not."""

@@ -17,7 +17,7 @@ from falkit_mock.core.jobs import Job, Outcome
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_mock.webhooks import SCHEDULES, NotDelivered, TargetRefused
-from falkit_mock.webhooks.pending import PendingDelivery, undelivered
+from falkit_mock.webhooks.pending import PendingDelivery, gets_none, undelivered
 from falkit_mock.webhooks.sender import Receivers
 from falkit_mock.webhooks.signing import KeyRing, body_of, sign_attempt, user_id
 from falkit_mock.webhooks.targets import Target, Targets
@@ -56,13 +56,10 @@ class Deliveries:
         self._outcome = outcome
         self._closes = closes
         self.receivers = Receivers(clock)
-        # Gives the moment, in unix seconds, for which a webhook is signed. A receiver compares it
-        # with the machine's clock, as it would at fal, whatever the time of the mock is.
+        # For which moment a webhook is signed, unix seconds: receivers look at the machine's clock.
         by_mock = settings.webhook_timestamps == "mock"
         self.signed_at: Callable[[], float] = clock.now if by_mock else time.time
-        # Who else may deliver; None where there is nobody.
         self._claims = None if store.sharing is None else store.sharing.claims
-        # By request id.
         self._pending: dict[str, PendingDelivery] = {}
         # The one that waits until another has overtaken it.
         self._held_back: PendingDelivery | None = None
@@ -222,8 +219,7 @@ class Deliveries:
 
     def _taken(self, made: Delivery, waiting: PendingDelivery) -> None:
         """End the retries of a webhook that its receiver has acknowledged by hand."""
-        acknowledged = made.status == "acknowledged"
-        if acknowledged and waiting.number and waiting.target.url == made.url:
+        if made.status == "acknowledged" and waiting.number and waiting.target.url == made.url:
             waiting.acknowledged = True
             waiting.due.set()
             del self._pending[made.request_id]
@@ -232,17 +228,9 @@ class Deliveries:
         """Go on with a delivery whose last attempt was another mock's."""
         # The other mock may have allowed what is refused here.
         with suppress(TargetRefused):
-            pending = PendingDelivery(
-                job.id,
-                self._find(job.id, last.url, "job"),
-                user_id(job.options.key),
-                faults=job.faults,
-                body=last.body,
-                number=last.number,
-                first=self._store.deliveries.select(request_id=job.id)[0].sent,
-                gone=self._closes(job),
-                ended=True,
-            )
+            target = self._find(job.id, last.url, "job")
+            first = self._store.deliveries.select(request_id=job.id)[0].sent
+            pending = PendingDelivery.after(last, job, target, first, self._closes(job))
             self._add(pending)
             self._plan(pending, moment)
 
@@ -262,10 +250,12 @@ class Deliveries:
         try:
             await pending.due.wait()
             pending.ended = True
+            if gets_none(pending.request_id, self._store, self._assumptions):
+                return
             while not pending.acknowledged:
                 if self._claims is not None:
-                    # Another replica's attempt, where it has one, ends this task.
-                    await self._claims.take(pending.request_id, pending.number + 1)
+                    with self._clock.busy():  # another replica's attempt ends this task
+                        await self._claims.take(pending.request_id, pending.number + 1)
                 if not pending.number and not await self._prepare(pending):
                     return
                 pending.number += 1
@@ -302,7 +292,7 @@ class Deliveries:
             # Nobody is to hear of a job that may not be known afterwards.
             await self._store.journal.told(pending.request_id)
         job = self._store.get(pending.request_id)
-        if job is None or (job.cancelled and self._assumptions.cancelled_webhook == "none"):
+        if job is None or gets_none(job.id, self._store, self._assumptions):
             return False
         pending.faults = job.faults
         if "lost" in job.faults.webhook:
@@ -366,9 +356,9 @@ class Deliveries:
             faults += ("slow",)
             error = f"answered, but counted as no answer within {timeout:g} s"
             code, counted = None, sent + timeout
-        once = once or pending.acknowledged
+        last = once or pending.acknowledged
         verdict, after = self.schedule.decide(
-            number, code, first=pending.first, now=counted, gone=pending.gone, once=once
+            number, code, first=pending.first, now=counted, gone=pending.gone, once=last
         )
         return self._record(
             pending.attempted(
@@ -376,7 +366,8 @@ class Deliveries:
                 (headers, body),
                 (answer, error),
                 (*pending.faults.delivery(), *faults),
-            )
+            ),
+            claimed=not once,
         )
 
     def _find(self, request_id: str, url: str, cause: Cause) -> Target:
@@ -394,10 +385,10 @@ class Deliveries:
         id, now = self._identity.delivery_id(), self._clock.now()
         self._record(Delivery.unsent(id, request_id, url, cause, now, status, why, faults))
 
-    def _record(self, delivery: Delivery) -> Delivery:
-        """Store an attempt that is over, and tell all who listen."""
+    def _record(self, delivery: Delivery, *, claimed: bool = True) -> Delivery:
+        """Store an attempt that is over, and tell all who listen; nobody claims a copy."""
         self._store.deliveries.add(delivery)
-        if self._claims is not None and delivery.cause == "job":
+        if self._claims is not None and delivery.cause == "job" and claimed:
             self._claims.end(delivery.request_id)
         self.recorded.ring()
         self._events.emit(DeliveryAttempted(delivery))

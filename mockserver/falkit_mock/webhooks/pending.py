@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from falkit_mock.core.clock import Timer
 from falkit_mock.core.events import Cause, Delivery, Verdict
 from falkit_mock.core.jobs import NO_FAULTS, Job, JobFaults
+from falkit_mock.core.settings import Assumptions
 from falkit_mock.store import Store
 from falkit_mock.webhooks.sender import Answer
+from falkit_mock.webhooks.signing import user_id
 from falkit_mock.webhooks.targets import Target
 
 
@@ -44,6 +46,23 @@ class PendingDelivery:
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     # What delivers it.
     task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def after(
+        cls, last: Delivery, job: Job, target: Target, first: float, gone: float
+    ) -> PendingDelivery:
+        """Return how far a delivery has come whose last attempt another mock has made."""
+        return cls(
+            job.id,
+            target,
+            user_id(job.options.key),
+            faults=job.faults,
+            body=last.body,
+            number=last.number,
+            first=first,
+            gone=gone,
+            ended=True,
+        )
 
     def attempted(
         self,
@@ -91,3 +110,13 @@ def _taken_by_hand(store: Store, last: Delivery) -> bool:
     taken = store.deliveries.select(request_id=last.request_id, verdict="acknowledged")
     by_hand = (each for each in taken if each.cause != "job" and each.url == last.url)
     return any(each.sent >= last.sent for each in by_hand)
+
+
+def gets_none(request_id: str, store: Store, assumptions: Assumptions) -> bool:
+    """Tell whether a job gets no webhook, being cancelled; nobody makes an attempt then."""
+    job, sharing = store.get(request_id), store.sharing
+    if job is None or not job.cancelled or assumptions.cancelled_webhook != "none":
+        return False
+    if sharing is not None:
+        sharing.claims.drop(request_id, ours=sharing.looks_after(job))
+    return True
