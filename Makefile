@@ -10,7 +10,10 @@ RUNNERS := contract_tests/tests/node_package
 SDK := contract_tests/tests/clients/sdk
 PEERS := benchmarks/peers
 
-.PHONY: help demo test check format lint typecheck typecheck-here typecheck-windows typecheck-macos \
+# Compiled once, tests are read sooner by each of the processes that run them.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help demo test check compiled format lint typecheck typecheck-here typecheck-windows typecheck-macos \
 	typecheck-elsewhere types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
 	seeds bench soak clean
 .DEFAULT_GOAL := help
@@ -23,7 +26,7 @@ demo: .venv/.installed ## start the mock, send the LTX-2 Fast example, save the 
 
 # What takes longest to install comes first; each waits for what it needs itself.
 test: ## everything that CI runs; with DOCS=folder, fal's documents in it are tested too
-	@$(MAKE) --no-print-directory -j3 sdk tools .venv/.ready javascript check typecheck
+	@$(MAKE) --no-print-directory -j3 sdk tools .venv/.ready javascript check typecheck compiled
 	@$(MAKE) --no-print-directory tests
 	@$(MAKE) --no-print-directory -j2 planted-quick wheel
 
@@ -101,6 +104,9 @@ overlays: .venv/.ready ## write falkit's own overlays down as JSON, which is rea
 
 catalogue: .venv/.ready ## make the vendored documents from fal's: DOCS=a folder with one for each date
 	$(V)/python scripts/build_catalogue.py $(DOCS)
+
+compiled: .venv/.ready # and whether all can be read
+	@told=$$($(V)/pytest --collect-only --quiet --quiet) || { echo "$$told"; exit 1; }
 
 # Two workers more than there are cores, since many tests wait for programs that they started.
 tests: .venv/.ready tools javascript sdk ## the tests alone
