@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import strategies as st
 
-from attack import documents, states
+from attack import documents, spoilt, states
 from attack.__main__ import EVERY, run
 from falkit_mock.store import durable
 from falkit_spec import Endpoint
+from redis_servers import RedisServer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks at /proc")
 
@@ -41,6 +44,43 @@ Queue.__call__ = planted
 def test_a_planted_fault_is_found(fault: str, words: str) -> None:
     _, broken = run(0, 1, 120, ["webhooks"], _EACH.format(fault=fault))
     assert any(words in each for each in broken), broken
+
+
+_SHARED: list[tuple[str, str, tuple[str, ...]]] = [
+    # One that misses some of what others have committed, and writes where it has no business.
+    (
+        "replicas",
+        """
+from falkit_mock.store.redis.server import Server
+from falkit_mock.store.redis.sharing import RedisSharing
+as_it_was, count, key = RedisSharing._took, 0, Server.key
+def planted(self, changes):
+    global count
+    count += 1
+    if count % 9:
+        as_it_was(self, changes)
+RedisSharing._took = planted
+Server.key = lambda self, name: "blob" + name if name.startswith("blob") else key(self, name)
+""",
+        ("they don't agree on jobs", "404: ", "a stray key in Redis"),
+    ),
+    (
+        "workers",
+        _EACH.format(
+            fault="kept.append(b'x' * 4_000_000); count > 40 and __import__('os')._exit(3)"
+        ),
+        ("MiB of memory", "children left"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("surface", "fault", "words"), _SHARED, ids=["replicas", "workers"])
+def test_a_fault_of_mocks_that_share_a_state_is_found(
+    surface: str, fault: str, words: tuple[str, ...]
+) -> None:
+    _, broken = run(0, 1, 100, [surface], fault)
+    for word in words:
+        assert any(word in each for each in broken), (word, broken)
 
 
 def test_every_surface_is_reached() -> None:
@@ -102,3 +142,44 @@ def test_states_and_exports_are_read_and_refused() -> None:
     assert broken == []
     assert found["served"] > 5
     assert found["refused"] > 20
+
+
+def _spoil(key: str) -> Callable[..., set[bytes]]:
+    def written(redis: RedisServer, keys: object, how: object) -> set[bytes]:
+        redis.ask("SET", key, b"another-program")
+        return {key.encode()}
+
+    return written
+
+
+def believe(server: object, state: bytes) -> int:
+    return 1
+
+
+def fail_to_read(server: object, tables: object) -> NoReturn:
+    raise LookupError("planted")
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "planted", "words"),
+    [
+        ("falkit:format", "state._version", believe, "AssertionError: it was spread to"),
+        ("falkit:at", "sharing.read_rows", fail_to_read, "LookupError: planted"),
+    ],
+    ids=["believed", "a traceback"],
+)
+def test_a_fault_in_what_another_program_left_in_redis_is_found(
+    key: str, name: str, planted: object, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spoilt, "spoil", _spoil(key))
+    monkeypatch.setattr(f"falkit_mock.store.redis.{name}", planted)
+    found, broken = spoilt.attack(0, 1, 1)
+    assert found["cases"] == 1
+    assert [words in one for one in broken] == [True], broken
+
+
+def test_what_another_program_leaves_in_redis_is_told_of_and_goes_no_further() -> None:
+    found, broken = spoilt.attack(0, 1, 15)
+    assert broken == []
+    assert found["refused"] > 3
+    assert found["opened"] > 3

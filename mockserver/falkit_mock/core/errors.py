@@ -17,6 +17,8 @@ class WireError(Exception):
     """
 
     status_code: int
+    # Whether another mock that shares the state may know what this one doesn't.
+    elsewhere = False
 
     def __init__(
         self,
@@ -291,10 +293,22 @@ def upload_not_found(upload_id: str) -> WireError:
     return WireError({"detail": f"Upload {upload_id!r} not found"}, status_code=404, hint=hint)
 
 
+def maybe_elsewhere(error: WireError) -> WireError:
+    """Return the refusal of an id or a path as one that another mock may know."""
+    error.elsewhere = True
+    return error
+
+
 def storage_full(error: OSError) -> WireError:
     """Return the refusal of a file that can't be written to the disk."""
     reason = error.strerror or str(error)
     return WireError({"detail": f"The file can't be kept: {reason}"}, status_code=507)
+
+
+def bytes_gone(path: str) -> WireError:
+    """Return the refusal of an upload of which this machine, or a Redis, lacks bytes."""
+    hint = f"bytes of the upload {path} were deleted where this mock keeps them; upload it again"
+    return WireError({"detail": "Internal Server Error"}, status_code=500, hint=hint)
 
 
 class StateAway(ConnectionError):

@@ -10,8 +10,11 @@ import sqlite3
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from math import inf
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from falkit_mock.core.errors import StateAway
 
 _log = logging.getLogger("falkit_mock")
 # Seconds after which what the disk did not take is tried again, if nobody asks before.
@@ -253,7 +256,7 @@ class Journal:
 
     def _works(self) -> None:
         """Note that the disk has taken something."""
-        # What is small may find room where nothing else does.
+        # What is small may find room where nothing else does; a state that was away is back.
         if monotonic() >= self._failed_at + _AGAIN:
             self.trouble = None
 
@@ -262,7 +265,7 @@ class Journal:
         why = getattr(error, "strerror", None) or error
         if self.trouble is None:
             _log.error("state: can't be written (%s); trying again each second", why)
-        self._failed_at = monotonic()
+        self._failed_at = -inf if isinstance(error, StateAway) else monotonic()
         self.trouble = f"the state can't be written ({why})"
         loop.call_later(_AGAIN, self.noted)
 
