@@ -12,7 +12,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from attack.surfaces import JSON_TYPE, KEY, Surface, Then, control, inputs, request, uploads
+from attack.surfaces import (
+    IDS,
+    JSON_TYPE,
+    KEY,
+    TEXT,
+    Surface,
+    Then,
+    control,
+    inputs,
+    request,
+    uploads,
+)
 from attack.target import Target, attacked, exchange
 from redis_servers import RedisServer, served_redis
 
@@ -46,7 +57,23 @@ def _next_calls(draw: st.DrawFn) -> Callable[[str], bytes]:
     return call
 
 
-_CALLS = inputs() | inputs() | uploads() | control()
+@st.composite
+def _submits(draw: st.DrawFn) -> bytes:
+    """A good request, which is taken."""
+    id = draw(st.sampled_from([id for id in IDS if "text-to-video" in id]))
+    hook = draw(st.sampled_from(["", "?fal_webhook=http%3A%2F%2F127.0.0.1%3A9%2F"]))
+    return request("POST", f"/queue.fal.run/{id}{hook}", [KEY, JSON_TYPE], b'{"prompt": "a"}')
+
+
+@st.composite
+def _files(draw: st.DrawFn) -> bytes:
+    """An upload that is begun."""
+    path = "/rest.fal.ai/storage/upload/initiate?storage_type=fal-cdn-v3"
+    body = {"file_name": draw(TEXT), "content_type": "image/png"}
+    return request("POST", path, [KEY, JSON_TYPE], json.dumps(body).encode())
+
+
+_CALLS = _submits() | _files() | inputs() | uploads() | control()
 _THEN = Then(_next_calls(), _path_in, known=True)
 SHARED = [
     Surface("replicas", _CALLS, then=_THEN, replicas=2, memory=400),

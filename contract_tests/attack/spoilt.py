@@ -14,12 +14,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
+from redis import Redis
 
 from attack.documents import command
 from attack.target import MIB
@@ -72,6 +73,21 @@ SPOILT = st.lists(
 _OTHERS = [f"falkit:{name}" for name in ("turn", "due", "replica:1", "replica:2", "table:more")]
 
 
+class Other:
+    """The other program."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.url = server.url
+        self._client = Redis(port=server.port, socket_timeout=10)
+
+    def ask(self, *command: Any) -> Any:
+        """Have a command done."""
+        return cast(Any, self._client).execute_command(*command)
+
+    def close(self) -> None:
+        self._client.close()
+
+
 class Lines(logging.Handler):
     """What mocks say, and what of it is no line."""
 
@@ -84,10 +100,11 @@ class Lines(logging.Handler):
         text = record.getMessage()
         self.lines.append(text)
         if record.exc_info or "\n" in text or len(text) > 1000 or _MARK.decode() * 9 in text:
-            self.wrong.append(f"{text[:300]} {record.exc_info or ''}")
+            error = record.exc_info[1] if record.exc_info else ""
+            self.wrong.append(f"{text[:300]} {error!r}")
 
 
-def spoil(redis: RedisServer, keys: Sequence[bytes], how: Sequence[Act]) -> set[bytes]:
+def spoil(redis: Other, keys: Sequence[bytes], how: Sequence[Act]) -> set[bytes]:
     """Write what another program would; return the keys that are no longer as they were."""
     names = [*sorted(keys), *(name.encode() for name in _OTHERS)]
     touched: set[bytes] = set()
@@ -146,18 +163,20 @@ def _entry(act: str, number: int, value: bytes, column: object) -> list[Any]:
     return [part for pair in {**fields, name: other}.items() for part in pair]
 
 
-def snapshot(redis: RedisServer) -> Keys:
+def snapshot(redis: Other) -> Keys:
     """Return all keys there are, as they can be restored."""
     return {key: redis.ask("DUMP", key) for key in redis.ask("KEYS", "*")}
 
 
-def restore(redis: RedisServer, keys: Keys) -> None:
+def restore(redis: Other, keys: Keys) -> None:
     redis.ask("FLUSHALL")
     for key, dump in keys.items():
         redis.ask("RESTORE", key, 30_000 if b":replica:" in key else 0, dump)
+    # Beyond all that anybody has seen, or it would be taken for what has gone on since.
+    redis.ask("INCRBY", "falkit:at", 1_000_000)
 
 
-def spread(redis: RedisServer, spoilt: set[bytes]) -> list[str]:
+def spread(redis: Other, spoilt: set[bytes]) -> list[str]:
     """Return the keys that have garbage in them and were none of those that it was written to."""
     found: list[str] = []
     for key in {*redis.ask("KEYS", "*")} - spoilt:
@@ -165,7 +184,7 @@ def spread(redis: RedisServer, spoilt: set[bytes]) -> list[str]:
             case b"string":
                 held = redis.ask("GET", key)
             case b"hash":
-                held = b"".join(redis.ask("HGETALL", key))
+                held = b"".join([*redis.ask("HKEYS", key), *redis.ask("HVALS", key)])
             case b"zset":
                 held = b"".join(redis.ask("ZRANGE", key, 0, -1))
             case _:
@@ -193,7 +212,7 @@ async def _mock(url: str) -> AsyncGenerator[tuple[MockApp, httpx.AsyncClient]]:
 class Pair:
     """Two mocks over one Redis, with something of each kind in it."""
 
-    def __init__(self, redis: RedisServer, clients: Sequence[httpx.AsyncClient]) -> None:
+    def __init__(self, redis: Other, clients: Sequence[httpx.AsyncClient]) -> None:
         self._redis, self._clients = redis, clients
         self._read: list[str] = []
         self.keys: Keys = {}
@@ -203,15 +222,19 @@ class Pair:
         rule = {"rule": "generation_timeout times=1 endpoint=fal-ai/none"}
         await one.post("/__falkit/rules", json=rule)
         for number, client in enumerate((one, other, one)):
-            prompt = {"prompt": "a" * (1, 10, 40_000)[number]}
+            # The last is more than the stream of changes has in it.
+            prompt = {"prompt": "a", "x": "a" * (1, 10, 40_000)[number]}
             hook = {"fal_webhook": "http://10.0.0.1/"} if number else {}
             job = (await client.post(_SUBMIT, json=prompt, params=hook)).json()
             self._read += [job["status_url"], job["response_url"]]
-        opened = (await one.post(_INITIATE, json={"file_name": "a.png"})).json()
+        opened = (
+            await one.post(_INITIATE, json={"file_name": "a.png", "content_type": "image/png"})
+        ).json()
         (await other.put(opened["upload_url"], content=b"123")).raise_for_status()
         self._read.append(opened["file_url"])
         for client in self._clients:
-            assert {(await client.get(path)).status_code for path in self._read} == {200}
+            codes = [(await client.get(path)).status_code for path in self._read]
+            assert {*codes} == {200}, codes
         self.keys = snapshot(self._redis)
 
     async def case(self, how: Sequence[Act]) -> str:
@@ -224,7 +247,10 @@ class Pair:
                 # Uploads are in Redis alone.
                 assert code in (200, 404, 500, 503), (path, code)
                 assert code != 500 or "/files/" in path, path
-            for path, body in ((_SUBMIT, {"prompt": "b"}), (_INITIATE, {"file_name": "b"})):
+            for path, body in (
+                (_SUBMIT, {"prompt": "b"}),
+                (_INITIATE, {"file_name": "b", "content_type": "a/b"}),
+            ):
                 code = (await client.post(path, json=body)).status_code
                 assert code in (200, 503, 507), (path, code)
         became = self._started()
@@ -260,15 +286,20 @@ class Pair:
                 await asyncio.sleep(0.005)
         for client in self._clients:
             for path in self._read:
-                code = (await client.get(path)).status_code
-                assert code == 200, (path, code)
-        lists = [(await one.get("/__falkit/jobs?limit=1000")).json() for one in self._clients]
-        assert lists[0] == lists[1], "they have other jobs"
+                reply = await client.get(path)
+                assert reply.status_code == 200, (path, reply.status_code, reply.headers)
+        one, other = [await _jobs(client) for client in self._clients]
+        assert one == other, f"they have other jobs: {one} {other}"
         RedisStore(self._redis.url, new=False).close()
 
 
+async def _jobs(client: httpx.AsyncClient) -> list[tuple[str, str]]:
+    listed = (await client.get("/__falkit/jobs?limit=1000")).json()["jobs"]
+    return [(job["request_id"], job["status"]) for job in listed]
+
+
 async def _attack(
-    redis: RedisServer, cases: Sequence[Sequence[Act]], found: Counter[str], broken: list[str]
+    redis: Other, cases: Sequence[Sequence[Act]], found: Counter[str], broken: list[str]
 ) -> None:
     lines = Lines()
     log = logging.getLogger("falkit_mock")
@@ -326,7 +357,8 @@ def attack(seconds: float, number: int, least: int) -> tuple[Counter[str], list[
     try:
         with (
             tempfile.TemporaryDirectory(prefix="falkit-attack-") as folder,
-            served_redis(Path(folder)) as redis,
+            served_redis(Path(folder)) as server,
+            closing(Other(server)) as redis,
         ):
             while time.monotonic() < ends or found["cases"] < least:
                 number += 1
