@@ -119,7 +119,7 @@ nightly: planted oldest-pydantic typecheck-elsewhere ## the contract tests at le
 		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
 		contract_tests/tests/store contract_tests/tests/node_package \
 		contract_tests/tests/client/test_spec_types.py contract_tests/tests/spec/test_words_match_generated.py \
-		contract_tests/tests/clients/test_every_document.py
+		contract_tests/tests/clients/test_every_document.py contract_tests/tests/test_attack.py
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack --minutes 1 --least 250 --seed 1
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack.states --minutes 1 --least 100 --seed 1

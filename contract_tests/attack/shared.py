@@ -81,7 +81,7 @@ SHARED = [
         "workers",
         _CALLS,
         then=_THEN,
-        memory=500,
+        memory=400,
         options=("--state", "falkit.state", "--workers", "2"),
     ),
 ]

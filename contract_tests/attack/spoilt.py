@@ -325,7 +325,8 @@ async def _attack(
                     (names and names[which % len(names)], act, number, value[:40], str(column)[:40])
                     for which, act, number, value, column in how
                 ]
-                broken.append(f"{short}: {type(error).__name__}: {error}"[:900])
+                why = f"{type(error).__name__}: {lines.wrong[0] if lines.wrong else error}"
+                broken.append(f"{short}: {why}"[:900])
     finally:
         log.removeHandler(lines)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from attack import documents, spoilt, states
 from attack.__main__ import EVERY, run
 from falkit_mock.store import durable
+from falkit_mock.store.redis.state import read_rows
 from falkit_mock.store.redis.tables import pack
 from falkit_spec import Endpoint
 
@@ -47,39 +49,38 @@ def test_a_planted_fault_is_found(fault: str, words: str) -> None:
     assert any(words in each for each in broken), broken
 
 
-_SHARED: list[tuple[str, str, tuple[str, ...]]] = [
-    # One that misses some of what others have committed, and writes where it has no business.
-    (
-        "replicas",
-        """
+# One that misses some of what others have committed, and writes where it has no business.
+_MISSES = """
 from falkit_mock.store.redis.server import Server
 from falkit_mock.store.redis.sharing import RedisSharing
 as_it_was, count, key = RedisSharing._took, 0, Server.key
 def planted(self, changes):
     global count
     count += 1
-    if count % 9:
+    if count % 4:
         as_it_was(self, changes)
 RedisSharing._took = planted
 Server.key = lambda self, name: name if name == "numbers" else key(self, name)
-""",
-        ("they don't agree on jobs", "404: ", "a stray key in Redis"),
-    ),
-    (
-        "workers",
-        _EACH.format(
-            fault="kept.append(b'x' * 4_000_000); count > 40 and __import__('os')._exit(3)"
-        ),
-        ("MiB of memory", "children left"),
-    ),
-]
+"""
+# Each worker for itself.
+_LEAKS = _EACH.format(fault="kept.append(b'x' * 40_000_000)")
+_DIES = _EACH.format(fault="if count == 5: __import__('os')._exit(3)")
+_by_night = pytest.mark.skipif(os.environ.get("FALKIT_NIGHTLY") != "1", reason="takes seconds")
 
 
-@pytest.mark.parametrize(("surface", "fault", "words"), _SHARED, ids=["replicas", "workers"])
+@pytest.mark.parametrize(
+    ("surface", "fault", "words"),
+    [
+        ("replicas", _MISSES, ("they don't agree on jobs", "404: ", "a stray key in Redis")),
+        pytest.param("workers", _LEAKS, ("MiB of memory",), marks=_by_night),
+        pytest.param("workers", _DIES, ("children left",), marks=_by_night),
+    ],
+    ids=["replicas", "a worker that leaks", "a worker that dies"],
+)
 def test_a_fault_of_mocks_that_share_a_state_is_found(
     surface: str, fault: str, words: tuple[str, ...]
 ) -> None:
-    _, broken = run(0, 1, 100, [surface], fault)
+    _, broken = run(0, 1, 50, [surface], fault)
     for word in words:
         assert any(word in each for each in broken), (word, broken)
 
@@ -145,8 +146,16 @@ def test_states_and_exports_are_read_and_refused() -> None:
     assert found["refused"] > 20
 
 
-def fail_to_read(server: object, tables: object) -> NoReturn:
-    raise LookupError("planted")
+def failing_once() -> Callable[..., object]:
+    """Return what reads all rows, and fails at first."""
+    errors = [LookupError("planted")]
+
+    def read(*given: Any) -> object:
+        if errors:
+            raise errors.pop()
+        return read_rows(*given)
+
+    return read
 
 
 @contextmanager
@@ -158,9 +167,10 @@ def aloud(store: object) -> Generator[None]:
 @pytest.mark.parametrize(
     ("name", "planted", "words"),
     [
-        ("sharing.read_rows", fail_to_read, "following others failed LookupError('planted')"),
-        ("store.RedisStore._quietly", aloud, "AssertionError: it was spread to ['falkit:changes']"),
+        ("sharing.read_rows", failing_once(), "following others failed LookupError('planted')"),
+        ("store.RedisStore._quietly", aloud, "AssertionError: "),
     ],
+    ids=["a traceback", "what is read is written"],
 )
 def test_a_fault_in_what_another_program_left_in_redis_is_found(
     name: str, planted: object, words: str, monkeypatch: pytest.MonkeyPatch
@@ -178,7 +188,6 @@ def test_a_fault_in_what_another_program_left_in_redis_is_found(
 
 
 def test_what_another_program_leaves_in_redis_is_told_of_and_goes_no_further() -> None:
-    found, broken = spoilt.attack(0, 1, 15)
+    found, broken = spoilt.attack(0, 1, 5)
     assert broken == []
-    assert found["refused"] > 3
-    assert found["opened"] > 3
+    assert min(found["refused"], found["opened"]) > 0

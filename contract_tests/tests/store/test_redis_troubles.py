@@ -178,6 +178,11 @@ def test_a_full_redis_takes_no_job_and_loses_none(tmp_path: Path) -> None:
         _back(one, other)
         assert all(len(mock.jobs()) == 3 for mock in (one, other))
         assert all(mock.result(job).status_code == 200 for mock in (one, other))
+        # To forget takes room, too, if little; what was asked in vain is not done by half.
+        redis.ask("CONFIG", "SET", "maxmemory", 1)
+        reply = one.http.post("/__falkit/reset", json={})
+        assert (reply.status_code, "make room there" in reply.json()["detail"]) == (507, True)
+        assert all(len(mock.jobs()) == 3 for mock in (one, other))
 
 
 def test_a_redis_that_comes_back_empty_empties_the_mock(tmp_path: Path) -> None:

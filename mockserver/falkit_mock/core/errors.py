@@ -305,6 +305,13 @@ def storage_full(error: OSError) -> WireError:
     return WireError({"detail": f"The file can't be kept: {reason}"}, status_code=507)
 
 
+def not_forgotten(error: OSError, state: str) -> WireError:
+    """Return the answer to a reset that a full disk keeps from being written."""
+    why = f"All is forgotten here, but {state} can't be told so ({error.strerror})"
+    detail = f"{why}; make room on its disk, and that is done by itself"
+    return WireError({"detail": detail}, status_code=507)
+
+
 def bytes_gone(path: str) -> WireError:
     """Return the refusal of an upload of which this machine, or a Redis, lacks bytes."""
     hint = f"bytes of the upload {path} were deleted where this mock keeps them; upload it again"
@@ -333,9 +340,10 @@ def no_room(error: Exception) -> WireError:
     what = getattr(error, "strerror", None) or str(error) or "out of memory"
     if isinstance(error, StateAway):
         return WireError({"detail": f"The state can't be reached: {what}"}, status_code=503)
-    return WireError(
-        {"detail": f"This mock's machine is short of something: {what}"}, status_code=507
-    )
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    fix = "; make room there" if full else ""
+    detail = {"detail": f"This mock's machine is short of something: {what}{fix}"}
+    return WireError(detail, status_code=507)
 
 
 def too_much_kept(limit: int) -> WireError:

@@ -90,6 +90,9 @@ class Batch:
 class Journal:
     """Writes what tables noted, commit after commit, and tells when; at once without a loop."""
 
+    # Whether what a commit could not write is written once there is room, and stays changed here.
+    keeps_failed = True
+
     def __init__(self) -> None:
         self._tables: list[Changing] = []
         self._jobs: Changing | None = None
@@ -139,6 +142,14 @@ class Journal:
             self.noted()
         else:
             action()
+
+    def make_room(self) -> None:
+        """Do now what was to follow a commit that found no room, such as deleting files."""
+        actions, self._next.after = self._next.after, []
+        for action in actions:
+            with suppress(OSError):
+                action()
+        self.noted()
 
     def unsaved(self, request_id: str | None) -> bool:
         """Tell whether a job isn't on the disk as it is now."""
