@@ -9,6 +9,7 @@ JS := contract_tests/tests/clients/javascript
 RUNNERS := contract_tests/tests/node_package
 SDK := contract_tests/tests/clients/sdk
 PEERS := benchmarks/peers
+ATTACK := contract_tests:contract_tests/tests
 
 # Compiled once, tests are read sooner by each of the processes that run them.
 export PYTHONDONTWRITEBYTECODE :=
@@ -124,10 +125,11 @@ nightly: planted oldest-pydantic typecheck-elsewhere ## the contract tests at le
 		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
 		contract_tests/tests/store contract_tests/tests/node_package \
 		contract_tests/tests/client/test_spec_types.py contract_tests/tests/spec/test_words_match_generated.py \
-		contract_tests/tests/clients/test_every_document.py
-	PYTHONPATH=contract_tests $(V)/python -m attack --minutes 1 --least 250 --seed 1
-	PYTHONPATH=contract_tests $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
-	PYTHONPATH=contract_tests $(V)/python -m attack.states --minutes 1 --least 100 --seed 1
+		contract_tests/tests/clients/test_every_document.py contract_tests/tests/test_attack.py
+	PYTHONPATH=$(ATTACK) $(V)/python -m attack --minutes 1 --least 250 --seed 1
+	PYTHONPATH=$(ATTACK) $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
+	PYTHONPATH=$(ATTACK) $(V)/python -m attack.states --minutes 1 --least 100 --seed 1
+	PYTHONPATH=$(ATTACK) $(V)/python -m attack.spoilt --minutes 1 --least 100 --seed 1
 	$(V)/python -m benchmarks.soak --seconds 20 --hours 0.05 --no-write
 
 # As old as pyproject.toml allows; its wheels are for Python up to 3.12.
@@ -140,10 +142,11 @@ oldest-pydantic: $(OLDEST)/.ready ## the words of refusals by the oldest Pydanti
 	PYTHONPATH=$(OLDEST) $(V)/pytest -q -p no:xdist contract_tests/tests/spec/test_words_for_other_shapes.py \
 		contract_tests/tests/spec/test_validation.py contract_tests/tests/spec/test_odd_documents.py
 
-attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, archives, documents, states
-	PYTHONPATH=contract_tests $(V)/python -m attack
-	PYTHONPATH=contract_tests $(V)/python -m attack.documents
-	PYTHONPATH=contract_tests $(V)/python -m attack.states
+attack: .venv/.ready ## attack a mock of its own for ten minutes: bytes, hosts, inputs, pictures, archives, documents, states, Redis
+	PYTHONPATH=$(ATTACK) $(V)/python -m attack
+	PYTHONPATH=$(ATTACK) $(V)/python -m attack.documents
+	PYTHONPATH=$(ATTACK) $(V)/python -m attack.states
+	PYTHONPATH=$(ATTACK) $(V)/python -m attack.spoilt
 
 soak: .venv/.ready ## mixed load for ten minutes, and for an hour of manual time: does anything grow? writes benchmarks/soak.*
 	$(V)/python -m benchmarks.soak
