@@ -129,8 +129,7 @@ class Service:
         """
         most = request.options.max_queue_length
         if most is not None:
-            length = self.store.queues.length(request.path, self.clock.now())
-            if length > most:
+            if (length := self.store.queues.length(request.path, self.clock.now())) > most:
                 raise errors.queue_too_long(request.path, length, most)
         job = self._take(request, magic, "queue")
         if job.options.webhook is not None:
