@@ -129,7 +129,8 @@ class Service:
         """
         most = request.options.max_queue_length
         if most is not None:
-            if (length := self.store.queues.length(request.path, self.clock.now())) > most:
+            length = self.store.queues.length(request.path, self.clock.now())
+            if length > most:
                 raise errors.queue_too_long(request.path, length, most)
         job = self._take(request, magic, "queue")
         if job.options.webhook is not None:
@@ -331,8 +332,9 @@ class Service:
         parsed = request.checked or read_request(request, self.settings)
         resolution, progression, stuck = USUAL, self.settings.timing.progression, 0.0
         if magic is not NO_MAGIC or not self.rules.idle:
-            assumptions = self.settings.assumptions
-            resolution = resolve(self.rules, request, magic, parsed, entry, assumptions)
+            resolution = resolve(
+                self.rules, request, magic, parsed, entry, self.settings.assumptions
+            )
             parsed = resolution.applied(parsed)
             progression = resolution.progression(progression)
             stuck = resolution.faults.stuck
