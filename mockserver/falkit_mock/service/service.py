@@ -212,8 +212,7 @@ class Service:
         """Return the queued job of an app; raise WireError 404 if it has none such."""
         job = self.store.get(request_id)
         if job is None:
-            hint = "no request has this id here; `falkit jobs` lists those there are"
-            raise errors.maybe_elsewhere(self.unknown(hint))
+            raise errors.maybe_elsewhere(self.unknown(errors.NO_JOB))
         if job.app != app:
             raise self.unknown(f"the request with this id is one of {job.app}, not of {app}")
         if job.entry != "queue":
@@ -332,9 +331,8 @@ class Service:
         parsed = request.checked or read_request(request, self.settings)
         resolution, progression, stuck = USUAL, self.settings.timing.progression, 0.0
         if magic is not NO_MAGIC or not self.rules.idle:
-            resolution = resolve(
-                self.rules, request, magic, parsed, entry, self.settings.assumptions
-            )
+            assumptions = self.settings.assumptions
+            resolution = resolve(self.rules, request, magic, parsed, entry, assumptions)
             parsed = resolution.applied(parsed)
             progression = resolution.progression(progression)
             stuck = resolution.faults.stuck
