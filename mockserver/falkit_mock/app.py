@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from falkit_mock.core import HINT
 from falkit_mock.core.errors import HostNotImitated, StateAway, WireError, is_shortage, no_room
-from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
+from falkit_mock.core.events import RequestAnswered, RequestArrived
 from falkit_mock.core.network import (
     API,
     CONTROL,
@@ -23,6 +23,7 @@ from falkit_mock.core.network import (
     WS,
     is_control,
 )
+from falkit_mock.core.telling import EventLog, RequestLog
 from falkit_mock.hosts import HANDSHAKE, SEND_WHOLE, ClientDisconnect, RequestContext
 from falkit_mock.hosts.addresses import check_slash, find_address
 from falkit_mock.hosts.fal_run import FalRun, request_again
@@ -65,8 +66,7 @@ _FILES = (MEDIA, REST)
 class MockApp:
     """Every fal host behind one address, and the mock's own routes: an ASGI application.
 
-    Plain ASGI, since Starlette's routes and middleware take longer than the rest of a request;
-    the mock's own routes are Starlette's.
+    Plain ASGI but for the mock's own routes: Starlette's take longer than the rest of a request.
     """
 
     def __init__(self, service: Service, catalog: Catalog) -> None:
@@ -382,8 +382,8 @@ class MockApp:
         """The control API."""
         from falkit_mock.control.routes import control_router
 
-        logs = (self.request_log, self.event_log)
-        return control_router(self.service, self.catalog, *logs, lambda: self.gateway)
+        logs, beside = (self.request_log, self.event_log), (lambda: self.gateway, self.services)
+        return control_router(self.service, self.catalog, *logs, *beside)
 
     @cached_property
     def guard(self) -> Guard:
