@@ -99,8 +99,10 @@ export interface Job {
     error: string | null;
     error_type: string | null;
   } | null;
-  faults: unknown;
-  cost: unknown;
+  /** Those that rules chose for it, by phase. */
+  faults: Record<string, unknown>;
+  /** US dollars, as text; null for what is not billed. */
+  cost: string | null;
   [more: string]: unknown;
 }
 

@@ -16,6 +16,7 @@ const KEY = "falkit:falkit";
 // Where workers share a mock, each has a key of its own, which has a mock of its own in there.
 const { VITEST_POOL_ID, JEST_WORKER_ID, NODE_TEST_WORKER_ID } = process.env;
 const WORKER = VITEST_POOL_ID ?? JEST_WORKER_ID ?? NODE_TEST_WORKER_ID ?? process.pid;
+const WORKERS_KEY = `worker-${WORKER}:falkit`;
 // Servers that the files which one process runs use one after another, by their options.
 const kept = new Map();
 
@@ -78,7 +79,7 @@ export class Fal {
     if (url !== undefined) return attached(url, this.#options);
     const shared = process.env[SHARED] && JSON.parse(process.env[SHARED]);
     if (shared && within(ofServer(this.#options), shared.options)) {
-      return { ...shared, key: `worker-${WORKER}:falkit` };
+      return { ...shared, key: WORKERS_KEY };
     }
     const own = { ...serverOptions(this.#options), seed };
     const name = JSON.stringify(own);
@@ -203,15 +204,25 @@ function certificate({ url, ca }) {
   }
 }
 
+// The second is read by the AI SDK and by litellm.
+const keysOf = (key) => ({ FAL_KEY: key, FAL_API_KEY: key, FAL_AI_API_KEY: key });
+
+/**
+ * Give an environment the key before there is a mock, for code that reads it as soon as it is imported.
+ *
+ * One that it has already stays, unless workers have keys of their own: mocks take any.
+ */
+export function giveKey(env) {
+  if (process.env[SHARED]) Object.assign(env, keysOf(WORKERS_KEY));
+  else for (const [name, key] of Object.entries(keysOf(KEY))) env[name] ??= key;
+}
+
 /** Return what leads a Node program to a mock, and gives it a key. */
 export function environOf({ url, gateway, ca, egress = "allow" }, key = KEY) {
   const before = process.env.NODE_OPTIONS ?? "";
   const option = `--import=${PRELOAD}`;
   return {
-    // The second is read by the AI SDK and by litellm.
-    FAL_KEY: key,
-    FAL_API_KEY: key,
-    FAL_AI_API_KEY: key,
+    ...keysOf(key),
     FALKIT_BASE_URL: url,
     FALKIT_GATEWAY: gateway,
     FALKIT_CA: ca,

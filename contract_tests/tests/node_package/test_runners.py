@@ -19,7 +19,7 @@ BIN = HERE / "node_modules"
 VITEST = BIN / "vitest" / "vitest.mjs"
 JEST = BIN / "jest" / "bin" / "jest.js"
 PLAYWRIGHT = BIN / "@playwright" / "test" / "cli.js"
-CHECKS = 10
+CHECKS = 11
 
 
 class Counted:
@@ -100,12 +100,12 @@ def test_pages_in_chromium_call_the_mock(project: Path, authority_folder: Path) 
     for file in (config, project / "app.js"):
         file.write_text(file.read_text().replace("3000", port))
     shown = [name for name in blocks() if name.endswith(".spec.js")]
-    assert {"video.spec.js", "routes.spec.js", "falkit.spec.js"} == {*shown}
+    assert {"video.spec.js", "server.spec.js", "routes.spec.js", "falkit.spec.js"} == {*shown}
     env = environ(authority_folder)
     printed = passed(
         run(project, PLAYWRIGHT, "test", "spec", "--workers=1", "--reporter=line", env=env)
     )
-    assert "5 passed" in printed
+    assert "6 passed" in printed
 
 
 def test_the_types_are_strict_and_fit_what_the_page_shows(
