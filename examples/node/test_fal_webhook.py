@@ -1,10 +1,13 @@
 """The service's webhook, against what fal's do besides coming once and in time."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 
 import httpx
 import pytest
+
 from falkit_contract.webhooks import environ, webhook_cases
 
 # First, since the service asks for new keys once a minute and no more.

@@ -41,17 +41,20 @@ def npm(*words: str | Path, env: Mapping[str, str] | None = None) -> str:
 
 
 def install(folder: Path) -> Path:
-    """Pack the package, install the tarball in a new project, and return that.
+    """Pack the package, install the tarball in a new project, and return that, which may be there.
 
     Above it are the runners, which are installed once for all.
     """
     assert READY.exists(), "the test runners aren't installed; run: make javascript"
     project = folder / "project"
-    project.mkdir()
+    if (project / "node_modules" / "falkit").exists():
+        return project
+    project.mkdir(parents=True, exist_ok=True)
     npm("pack", PACKAGE, "--pack-destination", folder)
     (tarball,) = folder.glob("falkit-*.tgz")
     npm("install", "--prefix", project, tarball)
-    (folder / "node_modules").symlink_to(HERE / "node_modules")
+    if not (folder / "node_modules").exists():
+        (folder / "node_modules").symlink_to(HERE / "node_modules")
     return project
 
 

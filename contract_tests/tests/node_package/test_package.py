@@ -176,7 +176,9 @@ def test_two_mocks_follow_one_another_on_connections_that_are_kept(
         SUBMIT
         + """
         import { startFal } from "falkit";
-        const first = await startFal({ seed: 1 }), second = await startFal({ seed: 2 });
+        const first = await startFal({ seed: 1 });
+        await (await submit()).text();
+        const second = await startFal({ seed: 2 });
         await (await submit()).text();
         console.log((await first.jobs.list()).length, (await second.jobs.list()).length);
         await second.close();
@@ -185,7 +187,7 @@ def test_two_mocks_follow_one_another_on_connections_that_are_kept(
         await first.close();
         """
     )
-    assert printed == "0 1\n1\n"
+    assert printed == "1 1\n2\n"
 
 
 @pytest.mark.parametrize("how", ["kill", "terminate"])
