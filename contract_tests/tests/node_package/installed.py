@@ -20,6 +20,7 @@ PACKAGE = ROOT / "client" / "node"
 PAGE = (ROOT / "docs" / "javascript.md").read_text()
 READY = HERE / "node_modules" / ".ready"
 PATIENCE = 100.0
+NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 # The command as Windows and the rest have it beside Python.
 _BIN = Path(sys.executable).parent
 

@@ -16,7 +16,7 @@ from clients.javascript_client import node
 from falkit_mock.cli.options import SERVE_OPTIONS
 from falkit_mock.control import document
 from falkit_mock.gateway.environment import PRELOAD
-from node_package.installed import HERE, PACKAGE, ROOT, environ, passed, run
+from node_package.installed import HERE, NIGHTLY, PACKAGE, ROOT, environ, passed, run
 from processes import FALKIT, end, started
 from serving import PATIENCE
 
@@ -190,7 +190,7 @@ def test_two_mocks_follow_one_another_on_connections_that_are_kept(
     assert printed == "1 1\n2\n"
 
 
-@pytest.mark.parametrize("how", ["kill", "terminate"])
+@pytest.mark.parametrize("how", ["kill", "terminate"] if NIGHTLY else ["kill"])
 def test_a_killed_program_takes_its_mock_with_it(
     installed: Path, authority_folder: Path, how: str
 ) -> None:

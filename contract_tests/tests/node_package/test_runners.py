@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -11,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from falkit_mock.core.network import listen
-from node_package.installed import HERE, PAGE, blocks, environ, passed, run
+from node_package.installed import HERE, NIGHTLY, PAGE, blocks, environ, passed, run
 from processes import FALKIT, found
 
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 BIN = HERE / "node_modules"
 VITEST = BIN / "vitest" / "vitest.mjs"
 JEST = BIN / "jest" / "bin" / "jest.js"
@@ -57,11 +55,11 @@ def test_vitest_runs_forks_and_threads_on_one_mock(project: Path, counted: Count
     (project / "fal-documents").mkdir()
     named = [name for name in blocks() if name.endswith(".test.js") and "-node" not in name]
     assert {"video.test.js", "nock.test.js", "msw.test.js", "vi-mock.test.js"} <= {*named}
-    files = ["vitest/*.test.js", "beside/*.test.js", *named]
-    pools = [
-        {"test": {"name": "forks", "pool": "forks", "include": files}},
-        {"test": {"name": "threads", "pool": "threads", "include": ["vitest/one.test.js"]}},
-    ]
+    files = {
+        "forks": ["vitest/*.test.js", "beside/*.test.js"],
+        "threads": ["vitest/two.test.js", *named],
+    }
+    pools = [{"test": {"name": pool, "pool": pool, "include": files[pool]}} for pool in files]
     config = {"test": {"projects": pools, "globalSetup": "./fal-setup.js"}}
     (project / "vitest.config.js").write_text(f"export default {json.dumps(config)}")
     printed = passed(run(project, VITEST, "run", "--maxWorkers=2", env=counted.environ))
