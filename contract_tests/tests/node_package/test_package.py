@@ -176,18 +176,22 @@ def test_two_mocks_follow_one_another_on_connections_that_are_kept(
         SUBMIT
         + """
         import { startFal } from "falkit";
+        const made = async () => (await (await submit()).json()).request_id;
         const first = await startFal({ seed: 1 });
-        await (await submit()).text();
+        const ids = [await made()];
         const second = await startFal({ seed: 2 });
-        await (await submit()).text();
+        ids.push(await made());
         console.log((await first.jobs.list()).length, (await second.jobs.list()).length);
         await second.close();
-        await (await submit()).text();
+        await first.reset();
+        ids.push(await made());
         console.log((await first.jobs.list()).length);
+        console.log(ids[0] === ids[2], ids[0] === ids[1]);
         await first.close();
         """
     )
-    assert printed == "1 1\n2\n"
+    # Ids follow from the seed, after a reset again.
+    assert printed == "1 1\n1\ntrue false\n"
 
 
 @pytest.mark.parametrize("how", ["kill", "terminate"] if NIGHTLY else ["kill"])
