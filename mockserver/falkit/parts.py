@@ -9,7 +9,17 @@ from dataclasses import replace
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, cast
 
-from falkit.views import Clock, FaultRule, Faults, Job, Webhooks, read_jobs, wait_until
+from falkit.views import (
+    Clock,
+    FaultRule,
+    Faults,
+    Job,
+    Spend,
+    Webhooks,
+    read_jobs,
+    spend_in,
+    wait_until,
+)
 from falkit_mock.core.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -39,6 +49,12 @@ class Parts:
         """The newest requests, as many as the setting `request_log` says, the newest last."""
         server, app = self._own()
         return server.inside(lambda: [replace(one) for one in app.request_log])
+
+    @property
+    def spend(self) -> Spend:
+        """What jobs have cost since the mock started; a reset gives nothing back."""
+        server, app = self._own()
+        return spend_in(server, app)
 
     @property
     def webhooks(self) -> Webhooks:
