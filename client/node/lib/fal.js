@@ -137,9 +137,14 @@ export class Fal {
     return this.faults.add({ ...matching, endpoint, output });
   }
 
-  /** Return what the jobs since the last reset would have cost. */
-  spend() {
+  /** Return what the jobs that there are have cost, thus those since the last reset. */
+  billing() {
     return this.#started.control.get("/billing");
+  }
+
+  /** Return what jobs have cost since the mock's start; a reset gives nothing back. */
+  spend() {
+    return this.#started.control.get("/spend");
   }
 
   /** Forget jobs, requests, deliveries and rules; those of `faults` among the options stay. */
@@ -152,13 +157,21 @@ export class Fal {
     if (this.#paused) await this.clock.run();
   }
 
-  /** End it. Calls to fal that come later are refused: none reaches the real one. */
+  /**
+   * End it. Calls to fal that come later are refused: none reaches the real one.
+   *
+   * Throw where calls would have cost more than the budget.
+   */
   async close() {
     const running = this.#running;
     this.#running = undefined;
-    for (const undo of running?.undo.reverse() ?? []) undo();
-    running?.control.close();
-    if (!this.#keep) await running?.server.stop?.();
+    if (!running) return;
+    const { server, control, undo } = running;
+    const exceeded = this.#options.url === undefined ? await overBudget(server) : "";
+    for (const each of undo.reverse()) each();
+    control.close();
+    if (!this.#keep) await server.stop?.();
+    if (exceeded) throw new FalkitError(exceeded);
   }
 
   async [Symbol.asyncDispose]() {
@@ -189,6 +202,22 @@ async function attached(url, options) {
   try {
     const gateway = await control.get("/gateway");
     return { url, gateway: gateway.url, ca: gateway.ca, egress, key: owner };
+  } finally {
+    control.close();
+  }
+}
+
+// Says by how much calls of all keys would have cost more than the budget, if there is one.
+async function overBudget({ url }) {
+  const control = new Control({ url, token: process.env.FALKIT_CONTROL_TOKEN });
+  try {
+    const { cost, budget, endpoints } = await control.get("/spend");
+    if (budget === null || Number(cost) <= Number(budget)) return "";
+    const dearest = endpoints.slice(0, 3).map((one) => `${one.endpoint_id} $${one.cost}`);
+    return `falkit: calls would have cost $${cost}, over the budget of $${budget}: ${dearest.join(", ")}`;
+  } catch {
+    // It is gone, which the calls themselves have told.
+    return "";
   } finally {
     control.close();
   }

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,13 @@ MADE = shutil.ignore_patterns("node_modules", "public", "clips", "test-results",
 @pytest.fixture(scope="module")
 def example(installed: Path) -> Path:
     """The example, with the package from its tarball."""
-    folder = installed.parent / "example"
-    shutil.copytree(EXAMPLE, folder, ignore=MADE)
+    folder = Path(tempfile.mkdtemp(dir=installed.parent))
+    shutil.copytree(EXAMPLE, folder, ignore=MADE, dirs_exist_ok=True)
     (folder / "node_modules").symlink_to(installed / "node_modules")
     return folder
 
 
-def tested(folder: Path, home: Path) -> None:
+def run_suite(folder: Path, home: Path) -> None:
     """Run the example's suite in a folder."""
     chromium = found("chromium", "chromium-browser", package="chromium")
     printed = npm("test", "--prefix", folder, env=environ(home, CHROMIUM=chromium))
@@ -46,7 +47,7 @@ def tested(folder: Path, home: Path) -> None:
 
 
 def test_the_suite_of_the_example_passes(example: Path, authority_folder: Path) -> None:
-    tested(example, authority_folder)
+    run_suite(example, authority_folder)
 
 
 @pytest.mark.skipif(not NIGHTLY, reason="installs the packages of the example: nightly")
@@ -56,7 +57,7 @@ def test_the_example_is_installed_as_its_page_says(tmp_path: Path, authority_fol
         shutil.copytree(folder, tmp_path / folder.relative_to(ROOT), ignore=MADE)
     folder = tmp_path / EXAMPLE.relative_to(ROOT)
     npm("ci", "--prefix", folder, offline=False)
-    tested(folder, authority_folder)
+    run_suite(folder, authority_folder)
 
 
 def test_the_webhook_of_the_example_takes_every_case(example: Path, authority_folder: Path) -> None:

@@ -106,7 +106,8 @@ def test_options_are_those_of_the_command_line() -> None:
         ("Delivery", "Delivery"),
         ("RuleState", "RuleState"),
         ("Moment", "Clock"),
-        ("Spend", "Billing"),
+        ("Billing", "Billing"),
+        ("Spend extends Billing", "Spend"),
     ],
 )
 def test_types_name_what_the_control_api_answers(interface: str, schema: str) -> None:
@@ -151,6 +152,23 @@ def test_after_its_end_fal_is_refused_and_the_environment_as_before(
         "real true",
         "falkit let nothing out to queue.fal.run:443: the mock has ended",
     ]
+
+
+def test_what_exceeds_a_budget_is_told_at_the_end(script: Callable[..., str]) -> None:
+    printed = script(
+        """
+        import { fal } from "@fal-ai/client";
+        import { startFal } from "falkit";
+        const mock = await startFal({ budget: "0.50" });
+        for (const prompt of ["Rain", "Snow"]) {
+          await fal.run("fal-ai/ltx-2/text-to-video", { input: { prompt } });
+          await mock.reset();
+        }
+        await mock.close().TOLD
+        """.replace("TOLD", TOLD)
+    )
+    cost = "$0.72, over the budget of $0.50: fal-ai/ltx-2/text-to-video $0.72"
+    assert printed == f"falkit: calls would have cost {cost}\n"
 
 
 def test_no_proxy_leads_past_the_mock(script: Callable[..., str]) -> None:

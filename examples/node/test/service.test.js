@@ -102,5 +102,5 @@ test("visitors have no other endpoint by way of the proxy", async () => {
     post("/api/fal/proxy", { prompt: "Rain" }, { "x-fal-target-url": `https://queue.fal.run/${endpoint}` });
   expect((await to("fal-ai/ltx-2/text-to-video")).status).toBe(400);
   expect((await to("fal-ai/ltx-2/text-to-video/fast")).status).toBe(200);
-  expect((await mock.spend()).cost).toBe("0.24");
+  expect((await mock.billing()).cost).toBe("0.24");
 });
