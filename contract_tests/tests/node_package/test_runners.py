@@ -18,6 +18,8 @@ VITEST = BIN / "vitest" / "vitest.mjs"
 JEST = BIN / "jest" / "bin" / "jest.js"
 PLAYWRIGHT = BIN / "@playwright" / "test" / "cli.js"
 CHECKS = 11
+# For files that import falkit after what reads the key as it is imported.
+EARLY = {"setupFiles": ["falkit/vitest"]}
 
 
 class Counted:
@@ -59,8 +61,9 @@ def test_vitest_runs_forks_and_threads_on_one_mock(project: Path, counted: Count
         "forks": ["vitest/*.test.js", "beside/*.test.js"],
         "threads": ["vitest/two.test.js", *named],
     }
-    pools = [{"test": {"name": pool, "pool": pool, "include": files[pool]}} for pool in files]
-    config = {"test": {"projects": pools, "globalSetup": "./fal-setup.js"}}
+    pools = [{"name": pool, "pool": pool, "include": files[pool], **EARLY} for pool in files]
+    projects = [{"test": pool} for pool in pools]
+    config = {"test": {"projects": projects, "globalSetup": "./fal-setup.js"}}
     (project / "vitest.config.js").write_text(f"export default {json.dumps(config)}")
     printed = passed(run(project, VITEST, "run", "--maxWorkers=2", env=counted.environ))
     assert re.search(rf"Test Files +{5 + len(named)} passed", printed), printed
@@ -143,6 +146,7 @@ def test_the_page_names_entries_that_exist() -> None:
 @pytest.mark.parametrize("pool", ["forks", "threads", "vmThreads"])
 def test_vitest_without_a_global_set_up(project: Path, counted: Counted, pool: str) -> None:
     twice(project, "vitest")
+    (project / "vitest.config.js").write_text(f"export default {json.dumps({'test': EARLY})}")
     done = run(project, VITEST, "run", "vitest", f"--pool={pool}", env=counted.environ)
     assert f"Tests  {2 * CHECKS} passed" in passed(done)
     assert counted.times() == 2
@@ -152,7 +156,11 @@ def test_vitest_without_a_global_set_up(project: Path, counted: Counted, pool: s
 def test_jest_shares_one_mock(project: Path, counted: Counted) -> None:
     twice(project, "jest")
     (project / "jest" / "package.json").write_text("{}")
-    config = {"globalSetup": "./fal-setup.js", "testMatch": ["**/jest/*.test.js"]}
+    for file in (project / "jest").glob("*.test.js"):
+        package, checks, rest = file.read_text().split("\n\n", 2)
+        file.write_text("\n\n".join((checks, package, rest)))
+    setup = {"globalSetup": "./fal-setup.js", "setupFiles": ["falkit/jest"]}
+    config = {**setup, "testMatch": ["**/jest/*.test.js"]}
     (project / "jest.config.json").write_text(json.dumps(config))
     (project / "fal-documents").mkdir()
     passed(run(project, JEST, "--config=jest.config.json", "--maxWorkers=2", env=counted.environ))
