@@ -117,8 +117,9 @@ def test_pages_in_chromium_call_the_mock(project: Path, counted: Counted) -> Non
         file.write_text(file.read_text().replace("3000", port))
     files = [*shown(".spec.js"), "request.spec.js"]
     assert {"video.spec.js", "server.spec.js", "falkit.spec.js"} <= {*files}
-    command = (PLAYWRIGHT, "test", *files, "--workers=1", "--reporter=line")
-    printed = passed(run(project, *command, env=counted.environ))
+    options = ("--workers=1", "--reporter=line")
+    done = run(project, PLAYWRIGHT, "test", *files, *options, env=counted.environ)
+    printed = passed(done)
     assert f"{6 if NIGHTLY else 5} passed" in printed
     assert counted.times() == 1
 
