@@ -175,4 +175,4 @@ bench: .venv/.ready $(PEERS)/node_modules/.ready ## speed beside bare Starlette,
 	$(V)/python -m benchmarks.media
 
 clean: ## remove what these commands made
-	rm -rf .venv $(JS)/node_modules $(RUNNERS)/node_modules $(PEERS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv examples/node/node_modules examples/node/public $(JS)/node_modules $(RUNNERS)/node_modules $(PEERS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
