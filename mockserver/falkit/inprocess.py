@@ -153,7 +153,7 @@ class InProcess(Parts):
             raise RuntimeError(f"this mock isn't running; {fix}")
         return self._loop, self._app
 
-    def _answers(self, request: httpx.Request) -> bool:
+    def answers(self, request: httpx.Request) -> bool:
         """Tell whether a request is this mock's to answer."""
         if self._started[-1:] != [self]:
             return False
@@ -212,7 +212,7 @@ class _FalHosts(Pattern):
     """Matches what one mock is to answer; equal to no other's, so that respx keeps both."""
 
     def match(self, request: httpx.Request) -> Match:
-        return Match(cast("InProcess", self.value)._answers(request))
+        return Match(cast("InProcess", self.value).answers(request))
 
 
 def _started_routers(router: respx.MockRouter) -> list[respx.Router]:
@@ -250,10 +250,11 @@ def renew_clients(key: str) -> None:
 def _forget_clients() -> None:
     # Who hasn't imported it has called nothing.
     module = sys.modules.get("fal_client")
-    for name in ("sync_client", "async_client"):
-        client: Any = getattr(module, name, None)
+    for shared in ("sync_client", "async_client"):
+        client: Any = getattr(module, shared, None)
         if not isinstance(client, type) and is_dataclass(client):
             # All but what it was made with is remembered from its calls.
             made = {field.name for field in fields(client)}
-            for kept in client.__dict__.keys() - made:
-                del client.__dict__[kept]
+            remembered: dict[str, Any] = vars(client)
+            for name in remembered.keys() - made:
+                del remembered[name]
