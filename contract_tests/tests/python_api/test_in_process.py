@@ -290,6 +290,14 @@ class TestRouters:
             assert fal_client.run(T2V, PROMPT)["video"]
             assert asyncio.run(fal_client.run_async(T2V, PROMPT))["video"]
 
+    def test_a_router_has_the_calls_and_what_was_answered(self) -> None:
+        with respx.mock() as router, falkit.InProcess(timing="instant", router=router) as mock:
+            fal_client.run(T2V, PROMPT)
+            asyncio.run(fal_client.run_async(T2V, PROMPT))
+            assert [call.response.json() for call in router.calls] == [
+                job.output for job in mock.jobs
+            ]
+
     def test_a_router_must_be_started(self) -> None:
         mock = falkit.InProcess(router=respx.mock())
         with pytest.raises(RuntimeError, match="isn't started; start it first"):
