@@ -1,0 +1,99 @@
+"""docs/replace-your-mock.md: its Python files are written out and run as they stand.
+
+Those in JavaScript are run by node_package/test_runners.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGE = (Path(__file__).parents[3] / "docs" / "replace-your-mock.md").read_text()
+FILES: list[tuple[str, str, str]] = re.findall(
+    r"```python\n# (before|after)/(\w+\.py)\n(.*?)```", PAGE, re.DOTALL
+)
+FAL_MOCK = "falkit_contract.pytest_plugin"
+# By what the tests before name their mocks, each in a section of its own.
+TECHNIQUES = {"respx_mock", "httpx_mock", "responses", "patch", "monkeypatch"}
+
+
+def written(folder: Path, when: str) -> Path:
+    """Write the files of one side of the page."""
+    for side, name, text in FILES:
+        if side == when:
+            (folder / name).write_text(text)
+    return folder
+
+
+def tests(when: str) -> int:
+    """Return how many tests pytest finds in the files of one side."""
+    return sum(
+        len(re.findall(r"^(?:async )?def test_", text, re.MULTILINE))
+        + text.count('("Rain", 7), ("Rain", "6")') * 2
+        for side, _, text in FILES
+        if side == when
+    )
+
+
+def outcome(project: Path, *words: str) -> str:
+    """Return what pytest says, without the plugins that happen to be installed here."""
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment.pop("FALKIT_BASE_URL", None)
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, *words], cwd=project, env=environment, capture_output=True, text=True
+    )
+    return done.stdout + done.stderr
+
+
+def test_the_mocks_pass_with_code_that_has_never_worked(tmp_path: Path) -> None:
+    project = written(tmp_path, "before")
+    said = outcome(project, "-p", "respx.plugin", "-p", "pytest_httpx")
+    assert f"{tests('before')} passed" in said, said
+
+
+def test_what_takes_their_place_passes(tmp_path: Path) -> None:
+    project = written(tmp_path, "after")
+    (project / "sdk.py").write_text(
+        next(text for side, name, text in FILES if (side, name) == ("before", "sdk.py"))
+    )
+    said = outcome(project, "-p", "respx.plugin", "-p", FAL_MOCK)
+    assert f"{tests('after')} passed" in said, said
+
+
+def test_the_old_code_fails_in_the_new_tests_and_the_hints_say_why(tmp_path: Path) -> None:
+    project = written(tmp_path, "after")
+    for side, name, text in FILES:
+        if side == "before" and name in ("clips.py", "direct.py"):
+            body = text if "class NoClip" in text else f"{text}\nclass NoClip(Exception): ...\n"
+            (project / name).write_text(body)
+    (project / "test_hints.py").write_text(HINTS)
+    names = ["test_clips.py", "test_direct.py", "test_start.py", "test_hints.py"]
+    said = outcome(project, "-p", "respx.plugin", "-p", FAL_MOCK, *names)
+    assert " passed" not in said.splitlines()[-1], said
+    (shown,) = re.findall(r"```\n(.*?)```", PAGE, re.DOTALL)
+    for line in shown.splitlines():
+        for part in line.split("…"):
+            assert part.strip() in said, said
+
+
+HINTS = """
+import pytest
+from clips import make_clip
+
+def test_hints(fal_mock):
+    with pytest.raises(ValueError):
+        make_clip("Rain")
+    assert not [request.hint for request in fal_mock.requests if request.hint]
+"""
+
+
+@pytest.mark.parametrize("technique", sorted(TECHNIQUES))
+def test_each_technique_has_a_test_before(technique: str) -> None:
+    before = [text for side, name, text in FILES if (side, name[:5]) == ("before", "test_")]
+    assert any(re.search(rf"\b{technique}\b", text) for text in before)
