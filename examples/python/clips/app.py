@@ -3,10 +3,8 @@
 CLIPS_FOLDER=data uvicorn --factory clips.app:create_app
 """
 
-from __future__ import annotations
-
 import json
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse
@@ -47,7 +45,7 @@ class Shown(BaseModel):
     error: str | None
 
     @classmethod
-    def of(cls, clip: Clip) -> Shown:
+    def of(cls, clip: Clip) -> Self:
         return cls(id=clip.id, status=clip.status, error=clip.error)
 
 

@@ -1,7 +1,5 @@
 """Is a webhook fal's? As fal documents it: https://fal.ai/docs, "Webhooks"."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import time

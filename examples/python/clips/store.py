@@ -1,7 +1,5 @@
 """Orders, and how far each is: a table in SQLite, with a folder of MP4s beside it."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import sqlite3
@@ -10,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS clips (
@@ -63,7 +61,7 @@ class Store:
             db.execute(TABLE)
 
     @classmethod
-    def from_environ(cls) -> Store:
+    def from_environ(cls) -> Self:
         return cls(Path(os.environ.get("CLIPS_FOLDER", "clips-data")))
 
     def path(self, clip: Clip) -> Path:

@@ -5,8 +5,6 @@
 It may end at any moment: the table says what is done. There is one worker.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import time
@@ -69,7 +67,7 @@ class Worker:
         self._store.update(clip, request_id=request_id, due=time.time() + self._patience)
 
     def _recover(self, clip: Clip) -> None:
-        """Go on with a submit that never returned: fal may have taken it, and a second one costs."""
+        """Go on with a submit that never returned: fal may have taken it, and a second costs."""
         start = datetime.fromtimestamp((clip.tried or 0) - 60, UTC)
         query = {"endpoint_id": MODEL, "expand": "payloads", "start": start.isoformat()}
         head = {"Authorization": f"Key {os.environ['FAL_KEY']}"}

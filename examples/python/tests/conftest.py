@@ -1,7 +1,5 @@
 """The service and its worker on a mock of fal, in this process: no socket, no key, no cost."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

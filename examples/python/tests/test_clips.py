@@ -1,7 +1,5 @@
 """From the order to the MP4, and what goes wrong on the way."""
 
-from __future__ import annotations
-
 import httpx
 import pytest
 from falkit import InProcess

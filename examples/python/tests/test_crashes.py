@@ -1,7 +1,5 @@
 """The worker, killed at each step of a job and started again."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Service and worker as they are deployed, each a program of its own."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """What happens to webhooks at fal, tried on our handler."""
 
-from __future__ import annotations
-
 import pytest
 from falkit_contract.webhooks import WebhookCase, webhook_cases
 
@@ -17,7 +15,7 @@ def test_fal_webhook(case: WebhookCase, store: Store) -> None:
 
     def stored(request_id: str) -> str | None:
         clip = store.find(request_id)
-        return clip and clip.url
+        return clip.url if clip else None
 
     def failed(request_id: str) -> bool:
         clip = store.find(request_id)
