@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import fal_client
@@ -19,6 +20,8 @@ from clips.store import Clip, Store
 MODEL = "fal-ai/ltx-2/text-to-video/fast"
 # The account's requests at fal.
 REQUESTS = "https://api.fal.ai/v1/models/requests/by-endpoint"
+# Seconds between two looks at the table.
+PAUSE = 0.2
 OPEN = "url IS NULL AND error IS NULL"
 log = logging.getLogger("clips")
 
@@ -112,9 +115,10 @@ def main() -> None:
     worker = Worker(Store.from_environ(), os.environ["CLIPS_URL"], patience)
     while True:
         worker.work()
-        time.sleep(min(1.0, patience / 10 + 0.05))
+        time.sleep(PAUSE)
 
 
 if __name__ == "__main__":
     logging.basicConfig()
-    main()
+    with suppress(KeyboardInterrupt):
+        main()
