@@ -190,6 +190,7 @@ def mock_operations(
         "health": health,
         "gateway": beside,
         "tenants": tenants,
+        "forgetTenant": tenants,
     }
 
 

@@ -1,0 +1,229 @@
+"""The pytest plugin in suites of its users': keys, marker, strictness, budget, costs, its ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from processes import started
+from pytest_plugin.suites import Outcome, command, environment, outcome
+from serving import T2V
+
+SUITE = f"""
+import os
+
+import fal_client
+import pytest
+
+T2V = "{T2V}"
+I2V = "fal-ai/ltx-2/image-to-video"
+CAT = {{"video": {{"url": "https://example.com/cat.mp4"}}}}
+PHOTO = {{"prompt": "A cat", "image_url": "https://example.com/cat.png"}}
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_alone(fal_server, number):
+    fal_client.run(T2V, {{"prompt": f"Rain {{number}}"}})
+    assert [job.input["prompt"] for job in fal_server.jobs] == [f"Rain {{number}}"]
+    assert os.environ["FAL_KEY"] == fal_server.key
+    assert "FAL_KEY_SECRET" not in os.environ
+    print(os.environ["FALKIT_BASE_URL"])
+
+
+@pytest.mark.fal(seed=7, faults=["content_policy_violation"], outputs={{I2V: CAT}})
+def test_marked(fal_server):
+    first = fal_client.submit(T2V, {{"prompt": "Rain"}}).request_id
+    fal_server.faults.clear()
+    assert fal_client.run(T2V, {{"prompt": "Rain"}})["video"]["url"] != CAT["video"]["url"]
+    fal_server.reset()
+    assert [rule.text.partition(" ")[0] for rule in fal_server.faults] == ["content_policy_violation", "output"]
+    with pytest.raises(fal_client.FalClientHTTPError):
+        fal_client.run(T2V, {{"prompt": "Rain"}})
+    assert fal_server.jobs[0].request_id == first
+    fal_server.faults.remove(fal_server.faults[0].id)
+    assert fal_client.run(I2V, PHOTO) == CAT
+
+
+@pytest.mark.fal(timing="instant", clock="manual")
+class TestNearest:
+    def test_of_the_class(self, fal_server):
+        fal_client.submit(T2V, {{"prompt": "Rain"}})
+        assert fal_server.jobs[0].status == "COMPLETED"
+        assert not fal_server.clock.running
+
+    @pytest.mark.fal(timing="held")
+    def test_of_the_function(self, fal_server, make_fal_server):
+        fal_client.submit(T2V, {{"prompt": "Rain"}})
+        assert fal_server.jobs[0].status == "IN_QUEUE"
+        other = make_fal_server(timing="polls")
+        assert str(other.settings.timing) != "held"
+        assert other.jobs == []
+
+
+@pytest.mark.fal(strict=True)
+def test_strict(fal_server):
+    fal_client.run(T2V, {{"prompt": "Rain", "duratoin": 8}})
+
+
+@pytest.mark.fal(strict=True)
+def test_strict_about_what_fal_refuses_itself(fal_server):
+    with pytest.raises(fal_client.FalClientHTTPError):
+        fal_client.run(T2V, {{"prompt": "Rain", "duration": "8"}})
+
+
+@pytest.mark.fal(budget=0.4)
+def test_budget(fal_server):
+    for _ in range(2):
+        fal_client.run(T2V, {{"prompt": "Rain"}})
+
+
+@pytest.mark.fal(budget="0.72")
+def test_within_the_budget(fal_server):
+    for _ in range(2):
+        fal_client.run(T2V, {{"prompt": "Rain"}})
+
+
+@pytest.mark.fal(timing="instnt")
+def test_value(fal_server):
+    pass
+
+
+@pytest.mark.fal(strct=True)
+def test_name(fal_server):
+    pass
+
+
+@pytest.mark.fal("instant")
+def test_nameless(fal_server):
+    pass
+
+
+@pytest.mark.fal(budget="cheap")
+def test_price(fal_server):
+    pass
+
+
+@pytest.mark.fal(faults=["no_such_fault"])
+def test_fault(fal_server):
+    pass
+
+
+@pytest.mark.fal(tenants=True)
+def test_many(fal_server):
+    pass
+
+
+def test_without():
+    assert os.environ["FAL_KEY"] == "real:key"
+    assert "FALKIT_BASE_URL" not in os.environ
+"""
+FAILED = {
+    "test_strict": f"strict: fal would have passed over this in silence: POST fal.run/{T2V}: ignored, "
+    f"since {T2V} has no such input: duratoin (did you mean duration?)",
+    "test_budget": f"budget: 0.4 US dollars, and the calls would have cost $0.72: 2 × {T2V} $0.72",
+    "test_value": "timing: 'instnt' is none of instant, polls, held, realistic or QUEUE,RUN",
+    "test_name": "strct: no setting has this name; did you mean strict?",
+    "test_nameless": "'instant' has no name; write timing='instant', seed=7 …",
+    "test_price": "budget: 'cheap' isn't an amount of US dollars; write one such as '0.50'",
+    "test_fault": "faults: fault: 'no_such_fault' isn't a fault; `falkit faults` lists them",
+    "test_many": "tenants: isn't for one test; make_fal_server(tenants=…) takes it",
+}
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory, authority_folder: Path) -> Outcome:
+    """The suite, run by two workers."""
+    project = tmp_path_factory.mktemp("suite")
+    (project / "test_suite.py").write_text(SUITE)
+    return outcome(project, authority_folder, "-p", "xdist", "-n", "2", "-rP")
+
+
+def test_tests_of_two_workers_share_a_server_and_see_nothing_of_one_another(suite: Outcome) -> None:
+    failed = {name for name, told in suite.tests.items() if told != "passed"}
+    assert failed == set(FAILED), suite.said
+    urls = {line for line in suite.said.splitlines() if line.startswith("http://127.0.0.1:")}
+    assert len(urls) == 1
+    assert suite.counts.startswith("2 failed, 10 passed, 6 errors")
+
+
+@pytest.mark.parametrize("test", FAILED)
+def test_what_a_marker_does_not_let_pass_is_said_in_one_line(suite: Outcome, test: str) -> None:
+    assert suite.tests[test].startswith(f"pytest.mark.fal: {FAILED[test]}")
+    assert "\n" not in suite.tests[test]
+
+
+def test_costs_are_told_of_all_workers(suite: Outcome) -> None:
+    lines = suite.said.splitlines()
+    (told,) = [line for line in lines if "would have cost" in line and "jobs in" in line]
+    assert told == "14 jobs in 10 tests would have cost $3.24; the price of 1 job is unknown"
+    assert suite.properties["test_budget"] == {
+        "fal_cost_usd": "0.72",
+        "fal_jobs": "2",
+        "fal_jobs_without_price": "0",
+    }
+    assert suite.properties["test_without"] == {}
+
+
+IMPORTED = """
+import json, sys
+import pytest, _pytest.config
+before = {*sys.modules}
+import falkit_contract.pytest_plugin
+print(json.dumps(sorted({*sys.modules} - before)))
+"""
+
+
+def test_the_plugin_imports_nothing_until_it_is_used() -> None:
+    told = subprocess.check_output([sys.executable, "-c", IMPORTED], text=True)
+    ours = ["falkit", "falkit.submitted", "falkit_contract", "falkit_contract.pytest_plugin"]
+    assert json.loads(told) == ours
+
+
+def test_a_run_without_a_mock_is_quiet_and_one_without_the_plugin_works(
+    tmp_path: Path, authority_folder: Path
+) -> None:
+    (tmp_path / "test_nothing.py").write_text("def test_nothing(): pass\n")
+    told = outcome(tmp_path, authority_folder)
+    assert told.counts == "1 passed"
+    assert "would have cost" not in told.said
+    (tmp_path / "test_nothing.py").write_text("def test_nothing(fal_server): pass\n")
+    told = outcome(tmp_path, authority_folder, "-p", "no:falkit")
+    assert "fixture 'fal_server' not found" in told.said
+
+
+KILLED = """
+import sys
+
+def test_for_ever(fal_server, capfd):
+    with capfd.disabled():
+        print(fal_server.url, fal_server.key, file=sys.stderr, flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_a_run_that_is_killed_leaves_no_server(tmp_path: Path, authority_folder: Path) -> None:
+    (tmp_path / "test_killed.py").write_text(KILLED)
+    words = command("-s", "test_killed.py")
+    options = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    around = environment(authority_folder)
+    with started(words, cwd=tmp_path, env=around, **options) as run:
+        assert run.stderr is not None
+        url, key = run.stderr.readline().split()
+        headers = {"authorization": f"Key {key}"}
+        with httpx.stream("GET", f"{url}/__falkit/events", headers=headers, timeout=30) as events:
+            lines = events.iter_lines()
+            assert next(lines) == ": falkit"
+            run.kill()
+            # The stream ends with the server, however that ends.
+            with pytest.raises((StopIteration, httpx.HTTPError)):
+                while True:
+                    next(lines)
+        # It may have begun to end.
+        with pytest.raises(httpx.HTTPError):
+            while True:
+                httpx.get(f"{url}/health")
