@@ -8,6 +8,7 @@ from __future__ import annotations
 # Not typing's: both type checkers know the name, and typing takes milliseconds to import.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from falkit.inprocess import InProcess
     from falkit.mock import Mock
     from falkit_client import AsyncClient, Client, webhooks
     from falkit_mock.assembly import create_app
@@ -18,6 +19,7 @@ else:
     _MODULES = {
         "AsyncClient": "falkit_client",
         "Client": "falkit_client",
+        "InProcess": "falkit.inprocess",
         "Mock": "falkit.mock",
         "Settings": "falkit_mock.settings",
         "create_app": "falkit_mock.assembly",
@@ -41,6 +43,7 @@ else:
 __all__ = [
     "AsyncClient",
     "Client",
+    "InProcess",
     "Mock",
     "Settings",
     "__version__",

@@ -48,10 +48,7 @@ class Mock(Parts):
         catalog: Catalog | None = None,
         **options: Unpack[MockSettings],
     ) -> None:
-        self.settings = _settings_of(settings).replace(**options)
-        if isinstance(clock, str):
-            self.settings = self.settings.replace(clock=clock)
-        self._own_clock = None if clock is None or isinstance(clock, str) else _own(clock)
+        self.settings, self._own_clock = chosen(settings, clock, options)
         self._port = _checked_port(port)
         check_choice("egress", egress, Policy)
         self._egress: Policy = egress
@@ -195,6 +192,19 @@ class Mock(Parts):
                 self._gateway = Gateway(listener, self.url, egress, authority)
                 server.open_gateway(self._gateway)
             return self._gateway
+
+
+def chosen(
+    settings: object, clock: ClockObject | ClockMode | None, options: MockSettings
+) -> tuple[Settings, ClockObject | None]:
+    """Return the settings that a program gives in several ways, and a clock of its own.
+
+    Raise SettingsError for what can't work.
+    """
+    found = _settings_of(settings).replace(**options)
+    if isinstance(clock, str):
+        return found.replace(clock=clock), None
+    return found, None if clock is None else _own(clock)
 
 
 def _settings_of(given: object) -> Settings:

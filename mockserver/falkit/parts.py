@@ -26,9 +26,11 @@ from falkit_mock.core import dumps, shortened
 from falkit_mock.core.settings import SettingsError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from falkit_mock.app import MockApp
     from falkit_mock.core.events import RequestRecord
-    from falkit_mock.mock import ServerThread
+    from falkit_mock.mock import LoopThread
     from falkit_spec import JSON
 
 # Held while all is forgotten.
@@ -39,7 +41,7 @@ class Parts:
     """Jobs, requests, webhooks, faults and time; each is read at its use, from any thread."""
 
     @abstractmethod
-    def _own(self) -> tuple[ServerThread, MockApp]: ...
+    def _own(self) -> tuple[LoopThread, MockApp]: ...
 
     @property
     def jobs(self) -> list[Job]:
@@ -78,6 +80,22 @@ class Parts:
         """
         given: JSON = {**output} if isinstance(output, Mapping) else _path_of(output)
         return self.faults.add({"output": given, "endpoint": endpoint, **matching})
+
+    def receive(
+        self, url: str, app: object, *, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        """Have webhooks whose URL begins with this delivered to an ASGI or WSGI application.
+
+        No socket is opened, and the host may be any. An ASGI application runs on an event loop of
+        ours, or on the one that is given, and its lifespan is left to the test; a WSGI application
+        runs in a thread. Another `url` of the same replaces the application. Raise a ValueError
+        that names what can't work.
+        """
+        # Lazy: it imports httpx.
+        from falkit.receiving import receive
+
+        server, mock = self._own()
+        receive(server, mock.service.webhooks, url, app, loop)
 
     def reset(self, *, keep_faults: bool = False) -> None:
         """Forget jobs, files, requests and webhooks, and have the rules of the settings again.
@@ -156,11 +174,11 @@ class Parts:
 class Tenant(Parts):
     """What one key has to itself."""
 
-    def __init__(self, server: ServerThread, app: MockApp) -> None:
+    def __init__(self, server: LoopThread, app: MockApp) -> None:
         self._server = server
         self._app = app
 
-    def _own(self) -> tuple[ServerThread, MockApp]:
+    def _own(self) -> tuple[LoopThread, MockApp]:
         return self._server, self._app
 
 

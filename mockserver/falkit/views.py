@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from falkit_mock.app import MockApp
     from falkit_mock.core.jobs import JobFaults, Status
     from falkit_mock.faults.rulebook import RuleState
-    from falkit_mock.mock import ServerThread
+    from falkit_mock.mock import LoopThread
     from falkit_mock.service.billing import Entry
     from falkit_mock.service.service import Service
     from falkit_spec import JSON, Catalog
@@ -148,7 +148,7 @@ def fault_names_of(faults: JobFaults) -> tuple[str, ...]:
 class _View:
     """A part of a mock that runs."""
 
-    def __init__(self, server: ServerThread, app: MockApp) -> None:
+    def __init__(self, server: LoopThread, app: MockApp) -> None:
         self._server = server
         self._service = app.service
 

@@ -1,13 +1,15 @@
-"""The server in a thread."""
+"""The mock's event loop in a thread: the server's, or one for all mocks without a socket."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
+from abc import abstractmethod
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from falkit_mock.app import MockApp
@@ -23,7 +25,69 @@ _PATIENCE = 30.0
 _T = TypeVar("_T")
 
 
-class ServerThread:
+class LoopThread:
+    """An event loop that runs in another thread."""
+
+    @abstractmethod
+    def running(self) -> asyncio.AbstractEventLoop:
+        """Return the loop, once it runs."""
+
+    def call(
+        self,
+        work: Callable[[], Coroutine[object, object, _T]],
+        timeout: float | None = _PATIENCE,
+    ) -> _T:
+        """Do something on the mock's own event loop, from any other thread.
+
+        `timeout` is in seconds, None for no limit; raise TimeoutError.
+        """
+        return asyncio.run_coroutine_threadsafe(work(), self.running()).result(timeout)
+
+    def inside(self, action: Callable[[], _T]) -> _T:
+        """Do what takes no time on the mock's own event loop, as call() does."""
+
+        async def act() -> _T:
+            return action()
+
+        return self.call(act)
+
+
+class SharedLoop(LoopThread):
+    """One that runs until the process ends: to start another for each mock takes time."""
+
+    _kept: ClassVar[dict[str, SharedLoop]] = {}
+    _turn: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, name: str) -> None:
+        self._loop = _new_loop()
+        self.process = os.getpid()
+        self.thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self.thread.start()
+
+    @classmethod
+    def named(cls, name: str) -> SharedLoop:
+        """Return the one of a name in this process."""
+        with cls._turn:
+            found = cls._kept.get(name)
+            # A process that was forked has none of its parent's threads.
+            if found is None or found.process != os.getpid():
+                found = cls._kept[name] = cls(name)
+            return found
+
+    def running(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Return uvicorn's kind of loop, which has no socket of its own: tests may forbid sockets."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+class ServerThread(LoopThread):
     """Serves on a listening socket from the block's beginning to its end.
 
     The block need not wait for the mock: the sockets listen already, and what connects is
@@ -92,27 +156,12 @@ class ServerThread:
         assert self._app is not None
         return self._app
 
-    def call(
-        self,
-        work: Callable[[], Coroutine[object, object, _T]],
-        timeout: float | None = _PATIENCE,
-    ) -> _T:
-        """Do something on the mock's own event loop; call it inside the block, from any thread.
-
-        `timeout` is in seconds, None for no limit; raise TimeoutError.
-        """
+    def running(self) -> asyncio.AbstractEventLoop:
+        """Return the server's loop; use it inside the block."""
         self.wait()
         assert self._server is not None
         assert self._server.loop is not None
-        return asyncio.run_coroutine_threadsafe(work(), self._server.loop).result(timeout)
-
-    def inside(self, action: Callable[[], _T]) -> _T:
-        """Do what takes no time on the mock's own event loop, as call() does."""
-
-        async def act() -> _T:
-            return action()
-
-        return self.call(act)
+        return self._server.loop
 
     def open_gateway(self, gateway: Gateway) -> None:
         """Open a gateway beside a mock that was started without one."""

@@ -15,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http import httptools_impl
 
 from falkit_mock.connections import ConnectionProtocol
+from falkit_mock.hosts.replies import PHRASES
 from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import sweep
 
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
     from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.waiting import WaitingRoom
-
-# The reason phrase is what @fal-ai/client shows as an error's message (wire.md §11), and
-# Python 3.13 renamed this one. 499 is nginx's, which Python doesn't know.
-_PHRASES = {422: b"Unprocessable Entity", 499: b"Client Closed Request"}
 
 
 class MockServer(uvicorn.Server):
@@ -40,8 +37,8 @@ class MockServer(uvicorn.Server):
         gateway: Gateway | None = None,
         room: WaitingRoom | None = None,
     ) -> None:
-        for code, phrase in _PHRASES.items():
-            httptools_impl.STATUS_LINE[code] = b"HTTP/1.1 %d %s\r\n" % (code, phrase)
+        for code, words in PHRASES.items():
+            httptools_impl.STATUS_LINE[code] = b"HTTP/1.1 %d %s\r\n" % (code, words)
         self._protocol = partial(ConnectionProtocol, service.settings)
         config = uvicorn.Config(
             app,

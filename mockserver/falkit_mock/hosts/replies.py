@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 
 import orjson
@@ -32,6 +33,21 @@ EXPOSED_HEADERS = (
     "content-range",
     "etag",
 )
+
+
+# The reason phrase is what @fal-ai/client shows as an error's message (wire.md §11), and
+# Python 3.13 renamed this one. 499 is nginx's, which Python doesn't know.
+PHRASES = {422: b"Unprocessable Entity", 499: b"Client Closed Request"}
+
+
+def phrase(status_code: int) -> bytes:
+    """Return a status' reason phrase; empty for a code that has none."""
+    if status_code in PHRASES:
+        return PHRASES[status_code]
+    try:
+        return HTTPStatus(status_code).phrase.encode()
+    except ValueError:
+        return b""
 
 
 # Sends a code, lines of headers and a body; False, and nothing is sent, if it can't now.

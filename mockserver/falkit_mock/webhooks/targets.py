@@ -60,13 +60,15 @@ class Targets:
         self._patterns = [parse_host_pattern(word) for word in self.allowed]
         self._hosts_file = hosts_file or _system_hosts_file()
         self._names: dict[str, list[str]] | None = None
+        # What the URLs of receivers in this process begin with.
+        self.inside: list[str] = []
 
     def find(self, url: str) -> Target:
         """Return where a URL leads; raise TargetRefused."""
         parts, host, port = _split(url)
         addresses = self._addresses(host)
         here = bool(addresses) and all(map(_is_loopback, addresses))
-        if not here and not self.allows(host, port):
+        if not here and not self.allows(host, port) and self.inside_at(url) is None:
             shown = f"'[{host}]'" if ":" in host else host
             raise TargetRefused(
                 url,
@@ -78,6 +80,12 @@ class Targets:
         where = addresses if here or _address(host) else ()
         user = _basic(parts)
         return Target(url, parts.scheme, host, port, path + query, tuple(where), user)
+
+    def inside_at(self, url: str) -> str | None:
+        """Return what a URL begins with if its receiver is in this process, else None."""
+        whole = f"{url.strip()}/"
+        bases = (base for base in self.inside if whole.startswith((f"{base}/", f"{base}?")))
+        return max(bases, key=len, default=None)
 
     def _addresses(self, host: str) -> tuple[str, ...]:
         """Return a host's addresses as far as this machine itself knows them."""

@@ -1,0 +1,259 @@
+"""The mock without sockets: httpx's calls to fal are answered in this process, through respx."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import threading
+from dataclasses import fields, is_dataclass
+from random import Random
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
+
+import httpx
+
+from falkit.exchange import Exchange, Reply
+from falkit.mock import chosen
+from falkit.parts import Parts
+from falkit_mock.assembly import create_app
+from falkit_mock.core.network import ROUTED, is_fal, is_router
+from falkit_mock.core.settings import SettingsError
+from falkit_mock.mock import SharedLoop
+
+try:
+    import respx
+    from respx.patterns import Match, Pattern
+except ModuleNotFoundError:
+    fix = "pip install 'falkit[pytest]'"
+    raise ImportError(f"falkit.InProcess needs respx, which isn't installed; {fix}") from None
+
+if TYPE_CHECKING:
+    from falkit_mock.app import MockApp
+    from falkit_mock.core.clock import Clock as ClockObject
+    from falkit_mock.settings import ClockMode, MockSettings, Settings
+    from falkit_spec import Catalog
+
+_THREAD = "falkit mocks"
+# Seconds that a reply has to end once the mock does.
+_GRACE = 0.1
+_KEY = "FAL_KEY"
+# What fal's clients read as a key; the first of them counts before the pair.
+_KEYS = (_KEY, "FAL_KEY_ID", "FAL_KEY_SECRET")
+
+
+class InProcess(Parts):
+    """Answers from the block's beginning to its end: `with falkit.InProcess() as mock:`.
+
+    Code that calls fal through httpx needs no change: fal_client, falkit's own client, Hugging
+    Face's; from any thread, on asyncio or trio. `FAL_KEY` is this mock's `key` within the block.
+    Settings come as for `Mock`, and so does `clock`. `router` is a respx router of the test's,
+    which gets a route for fal's hosts beside its own; without one, calls elsewhere are respx's
+    error. Of several at once the one that was started last answers. WebSockets aren't httpx's:
+    those need `Mock`.
+    """
+
+    _started: ClassVar[list[InProcess]] = []
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: ClockObject | ClockMode | None = None,
+        catalog: Catalog | None = None,
+        router: respx.MockRouter | None = None,
+        **options: Unpack[MockSettings],
+    ) -> None:
+        self.settings, self._own_clock = chosen(settings, clock, options)
+        if self.settings.tenants:
+            fix = "make an InProcess for each, or use falkit.Mock"
+            raise SettingsError("tenants", f"an InProcess is one mock for all keys; {fix}")
+        self.settings.check_catalog(catalog)
+        self._catalog = catalog
+        self.key: str = min(self.settings.api_keys, default=_new_key(self.settings.seed))
+        self._router = router
+        self._own_router: respx.MockRouter | None = None
+        self._name = f"falkit {self.key}"
+        self._route = respx.Route(_FalHosts(self))
+        self._route.side_effect = self._answer
+        self._app: MockApp | None = None
+        self._loop = SharedLoop.named(_THREAD)
+        self._open: set[Exchange] = set()
+        self._environ: dict[str, str | None] = {}
+
+    def start(self) -> InProcess:
+        """Begin to answer, and set FAL_KEY; raise what keeps it from that."""
+        if self._app is not None:
+            raise RuntimeError("this mock was started before; make another one")
+        if self._router is not None and not _started_routers(self._router):
+            fix = "start it first, such as by `with router:`"
+            raise RuntimeError(f"router: {self._router!r} isn't started; {fix}")
+        app = create_app(self.settings, clock=self._own_clock, catalog=self._catalog)
+        self._app = app
+        try:
+            self._loop.call(lambda: _begin(app))
+        except BaseException:
+            app.close()
+            raise
+        if self._router is None:
+            self._router = self._own_router = respx.MockRouter(assert_all_called=False)
+            self._own_router.start()
+        # Not by the router's add(), which would have it below a base_url.
+        self._router.routes.add(self._route, name=self._name)
+        self._started.append(self)
+        self._environ = {name: os.environ.pop(name, None) for name in _KEYS}
+        renew_clients(self.key)
+        return self
+
+    def stop(self) -> None:
+        """End open streams, and have FAL_KEY and the router as they were.
+
+        Without a state file all is forgotten.
+        """
+        if self not in self._started:
+            return
+        self._started.remove(self)
+        if self._own_router is not None:
+            self._own_router.stop()
+        else:
+            assert self._router is not None
+            self._router.pop(self._name, None)
+        for name, value in self._environ.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        _forget_clients()
+        self._loop.call(self._end)
+
+    def __enter__(self) -> InProcess:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> InProcess:
+        return self.start()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _own(self) -> tuple[SharedLoop, MockApp]:
+        if self._app is None or self not in self._started:
+            fix = "use it inside `with falkit.InProcess() as mock:`"
+            raise RuntimeError(f"this mock isn't running; {fix}")
+        return self._loop, self._app
+
+    def _answers(self, request: httpx.Request) -> bool:
+        """Tell whether a request is this mock's to answer."""
+        if self._started[-1:] != [self]:
+            return False
+        if not _is_for_fal(request.url) and threading.current_thread() is not self._loop.thread:
+            return False
+        return not any(route.pattern.match(request) for route in self._others())
+
+    def _others(self) -> list[respx.Route]:
+        """Return the test's own routes, which count before this mock's wherever they stand.
+
+        One that is for all requests alike counts where it stands.
+        """
+        mine = [mock._name for mock in self._started]
+        assert self._router is not None, "it was started"
+        return [
+            route
+            for router in _started_routers(self._router)
+            for route in router.routes
+            if route.pattern and route.name not in mine
+        ]
+
+    def _answer(self, request: httpx.Request) -> Reply | httpx.Request:
+        """Have the application answer; the mock's own downloads go where they would go."""
+        if not _is_for_fal(request.url):
+            return request
+        if self._loop.process != os.getpid():
+            fix = "for other processes use falkit.Mock"
+            raise RuntimeError(
+                f"falkit.InProcess answers the process that it was started in; {fix}"
+            )
+        _, app = self._own()
+        loop = self._loop.running()
+        exchange = Exchange(app, loop, request, self._open.discard)
+
+        def begin() -> None:
+            self._open.add(exchange)
+            exchange.begin()
+
+        loop.call_soon_threadsafe(begin)
+        return Reply(exchange)
+
+    async def _end(self) -> None:
+        assert self._app is not None, "it was started"
+        service = self._app.service
+        for act in service.hooks.ending:
+            await act()
+        service.close()
+        for exchange in [*self._open]:
+            await exchange.stop(_GRACE)
+        if service.store.sharing is not None:
+            await service.store.sharing.stop()
+        self._app.close()
+
+
+class _FalHosts(Pattern):
+    """Matches what one mock is to answer; equal to no other's, so that respx keeps both."""
+
+    def match(self, request: httpx.Request) -> Match:
+        return Match(cast("InProcess", self.value)._answers(request))
+
+
+def _started_routers(router: respx.MockRouter) -> list[respx.Router]:
+    """Return a router and those that are started beside it; none if it isn't started itself."""
+    started = [] if router.Mocker is None else router.Mocker.routers
+    return started if router in started else []
+
+
+async def _begin(app: MockApp) -> None:
+    for act in app.service.hooks.opening:
+        await act()
+    app.go_on()
+
+
+def _is_for_fal(url: httpx.URL) -> bool:
+    return is_fal(url.host) or (is_router(url.host) and url.path.startswith(ROUTED))
+
+
+def _new_key(seed: int | None) -> str:
+    """Return a key that is no other mock's, and the same for the same seed."""
+    drawn = secrets.SystemRandom() if seed is None else Random(seed)
+    return f"test-{drawn.getrandbits(48):012x}:{drawn.getrandbits(96):024x}"
+
+
+def renew_clients(key: str) -> None:
+    """Set FAL_KEY, and have fal_client's own functions use it from their next call on.
+
+    `fal_client.run` and its like share two clients, which would keep the key, and the connections
+    and event loop, of their first call.
+    """
+    os.environ[_KEY] = key
+    _forget_clients()
+
+
+def _forget_clients() -> None:
+    # Who hasn't imported it has called nothing.
+    module = sys.modules.get("fal_client")
+    for name in ("sync_client", "async_client"):
+        client: Any = getattr(module, name, None)
+        if not isinstance(client, type) and is_dataclass(client):
+            # All but what it was made with is remembered from its calls.
+            made = {field.name for field in fields(client)}
+            for kept in client.__dict__.keys() - made:
+                del client.__dict__[kept]
