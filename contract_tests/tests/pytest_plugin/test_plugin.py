@@ -41,7 +41,7 @@ def test_marked(fal_server):
     fal_server.faults.clear()
     assert fal_client.run(T2V, {{"prompt": "Rain"}})["video"]["url"] != CAT["video"]["url"]
     fal_server.reset()
-    assert [rule.text.partition(" ")[0] for rule in fal_server.faults] == ["content_policy_violation", "output"]
+    assert [rule.text[:6] for rule in fal_server.faults] == ["conten", "output"]
     with pytest.raises(fal_client.FalClientHTTPError):
         fal_client.run(T2V, {{"prompt": "Rain"}})
     assert fal_server.jobs[0].request_id == first
@@ -82,10 +82,10 @@ def test_budget(fal_server):
         fal_client.run(T2V, {{"prompt": "Rain"}})
 
 
-@pytest.mark.fal(budget="0.72")
+@pytest.mark.fal(budget="0.36")
 def test_within_the_budget(fal_server):
-    for _ in range(2):
-        fal_client.run(T2V, {{"prompt": "Rain"}})
+    fal_client.run(T2V, {{"prompt": "Rain"}})
+    fal_client.run("fal-ai/fast-sdxl", {{"prompt": "Rain"}})
 
 
 @pytest.mark.fal(timing="instnt")
@@ -160,7 +160,7 @@ def test_what_a_marker_does_not_let_pass_is_said_in_one_line(suite: Outcome, tes
 def test_costs_are_told_of_all_workers(suite: Outcome) -> None:
     lines = suite.said.splitlines()
     (told,) = [line for line in lines if "would have cost" in line and "jobs in" in line]
-    assert told == "14 jobs in 10 tests would have cost $3.24; the price of 1 job is unknown"
+    assert told == "14 jobs in 10 tests would have cost $3.60; the price of 1 job is unknown"
     assert suite.properties["test_budget"] == {
         "fal_cost_usd": "0.72",
         "fal_jobs": "2",
@@ -177,6 +177,9 @@ import falkit_contract.pytest_plugin
 print(json.dumps(sorted({*sys.modules} - before)))
 """
 
+# Plugins of others that take long to import.
+OTHERS = ("schemathesis", "hypothesispytest", "asyncio", "anyio", "typeguard")
+
 
 def test_the_plugin_imports_nothing_until_it_is_used() -> None:
     told = subprocess.check_output([sys.executable, "-c", IMPORTED], text=True)
@@ -192,8 +195,10 @@ def test_a_run_without_a_mock_is_quiet_and_one_without_the_plugin_works(
     assert told.counts == "1 passed"
     assert "would have cost" not in told.said
     (tmp_path / "test_nothing.py").write_text("def test_nothing(fal_server): pass\n")
-    told = outcome(tmp_path, authority_folder, "-p", "no:falkit")
-    assert "fixture 'fal_server' not found" in told.said
+    others = [word for name in OTHERS for word in ("-p", f"no:{name}")]
+    without = [sys.executable, "-m", "pytest", "-p", "no:falkit", "-p", "no:cacheprovider", *others]
+    done = subprocess.run(without, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "fixture 'fal_server' not found" in done.stdout
 
 
 KILLED = """
