@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from falkit import InProcess
-    from falkit_contract.pytest_plugin._server import FalServer, MakeServer
+    from falkit_contract.pytest_plugin._server import FalServer as FalServer, MakeServer
     from falkit_contract.pytest_plugin._servers import Door, Servers
     from falkit_contract.pytest_plugin._used import Used
 
@@ -103,6 +103,15 @@ def make_fal_server(request: pytest.FixtureRequest) -> Generator[MakeServer]:
 
     with making(_mocks_of(request)) as make:
         yield make
+
+
+def __getattr__(name: str) -> object:
+    """Return the type of `fal_server`, for annotations in tests."""
+    if name == "FalServer":
+        from falkit_contract.pytest_plugin._server import FalServer as found
+
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _mocks_of(request: pytest.FixtureRequest) -> Used:

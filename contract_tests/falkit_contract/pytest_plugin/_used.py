@@ -89,6 +89,10 @@ class Used:
         ]
 
 
+# How hints begin of what a test itself has asked for.
+_ASKED_FOR = ("falkit made this fault", "falkit answered a pinned output")
+
+
 @contextmanager
 def in_process(used: Used) -> Generator[InProcess]:
     """Lead this process's calls of httpx to fal's hosts to a mock in it."""
@@ -124,11 +128,12 @@ def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _hints(mock: Parts) -> Iterable[str]:
     """Return what fal says nothing about, of the calls that it would have answered all the same."""
-    found = [
-        f"{one.method} {one.host}{one.path}: {one.hint}"
-        for one in mock.requests
-        if one.hint and one.status is not None and one.status < 400
-    ]
+    found: list[str] = []
+    for one in mock.requests:
+        if one.hint and one.status is not None and one.status < 400:
+            told = [part for part in one.hint.split("; ") if not part.startswith(_ASKED_FOR)]
+            if told:
+                found.append(f"{one.method} {one.host}{one.path}: {'; '.join(told)}")
     return dict.fromkeys(found)
 
 
