@@ -66,7 +66,7 @@ def _meant(error: SettingsError | ConfigError, given: Mapping[str, Any]) -> str:
     return str(error)
 
 
-def refusal(why: str) -> pytest.fail.Exception:
+def refusal(why: str) -> BaseException:
     """Return what fails a test in one line, for what its marker says."""
     return pytest.fail.Exception(f"pytest.mark.fal: {why}", pytrace=False)
 

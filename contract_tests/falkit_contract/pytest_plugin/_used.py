@@ -1,4 +1,4 @@
-"""The mocks that one test uses: what its marker asks of them, and what its calls would have cost."""
+"""The mocks that one test uses: what its marker asks of them, and what its calls cost."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from falkit.parts import Parts
 from falkit_contract.pytest_plugin._marker import Marked, marked, refusal
 from falkit_mock.core import count
+from falkit_mock.core.settings import SettingsError
 
 if TYPE_CHECKING:
     from falkit import InProcess
@@ -69,8 +70,8 @@ class Used:
         if budget is not None:
             jobs = [job for mock in self._mocks for job in mock.jobs]
             if _total(jobs) > budget:
-                told = f"{budget} US dollars, and the calls would have cost {_bill(jobs)}"
-                raise refusal(f"budget: {told}")
+                bill = f"{budget} US dollars, and the calls would have cost {_bill(jobs)}"
+                raise refusal(f"budget: {bill}")
 
     def _note(self, mock: Parts) -> None:
         """Write what the test's calls would have cost into its properties."""
@@ -95,19 +96,23 @@ def in_process(used: Used) -> Generator[InProcess]:
     used.lead("fal_mock")
     settings: dict[str, Any] = {**used.marked.settings}
     try:
-        import respx as respx
-    except ModuleNotFoundError:
-        fix = "install it with `pip install 'falkit[pytest]'`"
-        why = f"fal_mock needs respx, which isn't installed; {fix}"
-        raise pytest.fail.Exception(why, pytrace=False) from None
-    from falkit.inprocess import InProcess
-
-    with InProcess(**settings) as mock:
+        from falkit.inprocess import InProcess
+    except ImportError as error:
+        # It names the extra with respx in it.
+        raise pytest.fail.Exception(f"fal_mock: {error}", pytrace=False) from None
+    try:
+        mock = InProcess(**settings).start()
+    except SettingsError as error:
+        # An output that its endpoint can't have, which only its document tells.
+        raise refusal(str(error)) from None
+    try:
         yield mock
+    finally:
+        mock.stop()
 
 
 def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return what a run's tests would have cost, by the properties of each; nothing without jobs."""
+    """Return what tests would have cost, by the properties of each; nothing without jobs."""
     jobs, unpriced = (sum(one[name] for one in tests.values()) for name in (_JOBS, _UNPRICED))
     if not jobs:
         return []
@@ -147,7 +152,9 @@ def _bill(jobs: list[Job]) -> str:
         if job.cost is not None:
             by_endpoint.setdefault(job.endpoint_id, []).append(job)
     lines = sorted(((_total(own), id, len(own)) for id, own in by_endpoint.items()), reverse=True)
-    told = ", ".join(f"{number} × {id} {_dollars(cost)}" for cost, id, number in lines)
+    told = ", ".join(
+        f"{count(number, 'job')} of {id} {_dollars(cost)}" for cost, id, number in lines
+    )
     return f"{_dollars(_total(jobs))}: {told}{_and_unpriced(sum(map(_is_unpriced, jobs)))}"
 
 

@@ -38,7 +38,17 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
 
 def command(*words: str) -> list[str]:
     """Return what runs pytest there, with the plugin falkit."""
-    pytest = [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "-p", "falkit"]
+    pytest = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-W",
+        "error",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "falkit",
+    ]
     return [*pytest, *words]
 
 
