@@ -151,7 +151,7 @@ class InProcess(Parts):
             raise RuntimeError(f"this mock isn't running; {fix}")
         return self._loop, self._app
 
-    def _answers(self, request: httpx.Request) -> bool:
+    def answers(self, request: httpx.Request) -> bool:
         """Tell whether a request is this mock's to answer."""
         if self._started[-1:] != [self]:
             return False
@@ -210,7 +210,7 @@ class _FalHosts(Pattern):
     """Matches what one mock is to answer; equal to no other's, so that respx keeps both."""
 
     def match(self, request: httpx.Request) -> Match:
-        return Match(cast("InProcess", self.value)._answers(request))
+        return Match(cast("InProcess", self.value).answers(request))
 
 
 def _started_routers(router: respx.MockRouter) -> list[respx.Router]:
