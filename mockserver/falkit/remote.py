@@ -18,6 +18,7 @@ from falkit.views import (
     FaultRule,
     Faults,
     Job,
+    Spend,
     Webhooks,
     checked_seconds,
     fault_names_of,
@@ -28,6 +29,7 @@ from falkit_mock.core.network import CONTROL, MEDIA
 from falkit_mock.core.settings import parse_moment
 from falkit_mock.faults.pins import Fixture, Pin
 from falkit_mock.faults.rules import Rule
+from falkit_mock.service.billing import Sum, Sums
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -181,6 +183,15 @@ class Remote(Parts):
         """The newest requests, as many as the setting `request_log` says, the newest last."""
         told = self._control.ask("GET", "/requests", self.key, query={"limit": 10_000})
         return [_request(one) for one in told["requests"]]
+
+    @property
+    def spend(self) -> Spend:
+        """What jobs have cost since the mock started; a reset gives nothing back."""
+        sums, key = Sums(), self.key.partition(":")[0]
+        for told in self._control.ask("GET", "/spend", self.key)["endpoints"]:
+            counts = (told["jobs"], told["billed"], told["unpriced"])
+            sums.of(told["endpoint_id"], key).add(Sum(*counts, Decimal(told["cost"])))
+        return Spend(sums)
 
     @property
     def webhooks(self) -> Webhooks:

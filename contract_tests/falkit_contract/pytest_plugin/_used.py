@@ -14,14 +14,16 @@ from falkit.parts import Parts
 from falkit_contract.pytest_plugin._marker import Marked, marked, refusal
 from falkit_mock.core import count
 from falkit_mock.core.settings import SettingsError
+from falkit_mock.service.billing import Sums
+from falkit_mock.service.spend import Cost, Spend, said
+from falkit_spec.facts import dollars
 
 if TYPE_CHECKING:
     from falkit import InProcess
-    from falkit.views import Job
 
 _Mock = TypeVar("_Mock", bound=Parts)
 # The properties of a test, which JUnit's files have as well.
-_COST, _JOBS, _UNPRICED = "fal_cost_usd", "fal_jobs", "fal_jobs_without_price"
+_COST, _JOBS, _UNKNOWN = "fal_cost_usd", "fal_jobs", "fal_jobs_of_unknown_price"
 # How many of the dearest tests the summary names, and lines of hints a failure has.
 _DEAREST, _MOST_HINTS = 5, 10
 
@@ -32,8 +34,8 @@ class Used:
     def __init__(self, item: pytest.Item) -> None:
         self.item = item
         self._mocks: list[Parts] = []
-        # Of the mocks that have ended.
-        self._jobs: list[Job] = []
+        # What calls to the mocks that have ended would have cost.
+        self._ended = Sums()
         # The fixture that leads calls to fal to its mock.
         self._leading: str | None = None
 
@@ -67,27 +69,28 @@ class Used:
         if strict and (told := [line for mock in self._mocks for line in _hints(mock)]):
             shown = "\n  ".join(told[:_MOST_HINTS])
             raise refusal(f"strict: fal would have passed over this in silence: {shown}")
-        if budget is not None:
-            jobs = [job for mock in self._mocks for job in mock.jobs]
-            if _total(jobs) > budget:
-                bill = f"{budget} US dollars, and the calls would have cost {_bill(jobs)}"
-                raise refusal(f"budget: {bill}")
+        if budget is not None and (spend := self._spend(self._mocks)).total > budget:
+            raise refusal(f"budget: {dollars(budget)}, and the calls would have cost {spend}")
 
     def _note(self, mock: Parts) -> None:
         """Write what the test's calls would have cost into its properties."""
         try:
-            self._jobs += mock.jobs
+            spend = self._spend([mock])
         except ConnectionError:
             # Whoever ended it has said so already.
             return
-        jobs, properties = self._jobs, self.item.user_properties
+        self._ended, properties = spend.sums, self.item.user_properties
         # A test that runs again has those of before.
-        properties[:] = [each for each in properties if each[0] not in (_COST, _JOBS, _UNPRICED)]
-        properties += [
-            (_COST, f"{_total(jobs):f}"),
-            (_JOBS, len(jobs)),
-            (_UNPRICED, sum(map(_is_unpriced, jobs))),
-        ]
+        properties[:] = [each for each in properties if each[0] not in (_COST, _JOBS, _UNKNOWN)]
+        figures = (f"{spend.total:f}", spend.jobs, spend.unknown)
+        properties += zip((_COST, _JOBS, _UNKNOWN), figures, strict=True)
+
+    def _spend(self, mocks: Iterable[Parts]) -> Spend:
+        """Return what calls to mocks would have cost, and those to mocks that have ended."""
+        sums = Sums()
+        for part in (self._ended, *(mock.spend.sums for mock in mocks)):
+            sums.add(part)
+        return Spend(sums)
 
 
 @contextmanager
@@ -113,15 +116,19 @@ def in_process(used: Used) -> Generator[InProcess]:
 
 def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return what tests would have cost, by the properties of each; nothing without jobs."""
-    jobs, unpriced = (sum(one[name] for one in tests.values()) for name in (_JOBS, _UNPRICED))
-    if not jobs:
+    costs = {
+        id: Cost(Decimal(one[_COST]), one[_JOBS], one[_UNKNOWN])
+        for id, one in tests.items()
+        if one[_JOBS]
+    }
+    if not costs:
         return []
-    costs = {id: Decimal(one[_COST]) for id, one in tests.items() if one[_JOBS]}
-    told = f"{count(jobs, 'job')} in {count(len(costs), 'test')} would have cost "
-    lines = [f"{told}{_dollars(sum(costs.values()))}{_and_unpriced(unpriced)}"]
-    dearest = sorted((id for id in costs if costs[id]), key=lambda id: -costs[id])
+    whole = Cost(*(sum(column) for column in zip(*costs.values(), strict=True)))
+    made = f"{count(whole.jobs, 'job')} of {count(len(costs), 'test')}"
+    lines = [f"{made} would have cost {said(whole)}"]
+    dearest = sorted((id for id in costs if costs[id].total), key=lambda id: -costs[id].total)
     if len(dearest) > 1:
-        lines += [f"  {_dollars(costs[id])}  {id}" for id in dearest[:_DEAREST]]
+        lines += [f"  {said(costs[id])}  {id}" for id in dearest[:_DEAREST]]
     if len(dearest) > _DEAREST:
         lines.append(f"  and {len(dearest) - _DEAREST} more")
     return lines
@@ -129,39 +136,14 @@ def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _hints(mock: Parts) -> Iterable[str]:
     """Return what fal says nothing about, of the calls that it would have answered all the same."""
+    try:
+        requests = mock.requests
+    except RuntimeError:
+        # It is one for many keys, and whose calls are the test's own can't be told.
+        return ()
     found = [
         f"{one.method} {one.host}{one.path}: {one.hint}"
-        for one in mock.requests
+        for one in requests
         if one.hint and one.status is not None and one.status < 400
     ]
     return dict.fromkeys(found)
-
-
-def _total(jobs: Iterable[Job]) -> Decimal:
-    return sum((job.cost for job in jobs if job.cost is not None), Decimal(0))
-
-
-def _is_unpriced(job: Job) -> bool:
-    return job.cost is None and job.status == "COMPLETED" and job.error is None
-
-
-def _bill(jobs: list[Job]) -> str:
-    """Return what jobs cost in all, and which of them how much."""
-    by_endpoint: dict[str, list[Job]] = {}
-    for job in jobs:
-        if job.cost is not None:
-            by_endpoint.setdefault(job.endpoint_id, []).append(job)
-    lines = sorted(((_total(own), id, len(own)) for id, own in by_endpoint.items()), reverse=True)
-    told = ", ".join(
-        f"{count(number, 'job')} of {id} {_dollars(cost)}" for cost, id, number in lines
-    )
-    return f"{_dollars(_total(jobs))}: {told}{_and_unpriced(sum(map(_is_unpriced, jobs)))}"
-
-
-def _and_unpriced(number: int) -> str:
-    return f"; the price of {count(number, 'job')} is unknown" if number else ""
-
-
-def _dollars(amount: Decimal | int) -> str:
-    cents = Decimal(amount).quantize(Decimal("0.01"))
-    return f"${cents}" if cents == amount else f"${Decimal(amount).normalize():f}"

@@ -149,12 +149,12 @@ MARK = "pytest.mark.fal: "
 FAILED = {
     "test_strict": f"{MARK}strict: fal would have passed over this in silence: POST fal.run/{T2V}: "
     f"ignored, since {T2V} has no such input: duratoin (did you mean duration?)",
-    "test_budget": f"{MARK}budget: 0.4 US dollars, and the calls would have cost $0.72: "
-    f"2 jobs of {T2V} $0.72",
+    "test_budget": f"{MARK}budget: $0.40, and the calls would have cost $0.72: "
+    f"{T2V} $0.72 (2 jobs)",
     "test_value": f"{MARK}timing: 'instnt' is none of instant, polls, held, realistic or QUEUE,RUN",
     "test_name": f"{MARK}strct: no setting has this name; did you mean strict?",
     "test_nameless": f"{MARK}'instant' has no name; write timing='instant', seed=7 …",
-    "test_price": f"{MARK}budget: 'cheap' isn't an amount of US dollars; write one such as '0.50'",
+    "test_price": f"{MARK}budget: 'cheap' isn't an amount; give US dollars such as 2.50",
     "test_fault": f"{MARK}faults: fault: 'no_such_fault' isn't a fault; `falkit faults` lists them",
     "test_many": f"{MARK}tenants: isn't for one test; make_fal_server(tenants=…) takes it",
     "test_output": f"{MARK}outputs: {{'images': []}} isn't an output of {T2V}: it lacks video",
@@ -186,12 +186,12 @@ def test_what_a_marker_does_not_let_pass_is_said_in_one_line(suite: Outcome, tes
 
 def test_costs_are_told_of_all_workers(suite: Outcome) -> None:
     lines = suite.said.splitlines()
-    (told,) = [line for line in lines if "would have cost" in line and "jobs in" in line]
-    assert told == "12 jobs in 9 tests would have cost $3.24; the price of 1 job is unknown"
+    (told,) = [line for line in lines if "would have cost" in line and "jobs of" in line]
+    assert told == "12 jobs of 8 tests would have cost at least $3.60, 1 of unknown price"
     assert suite.properties["test_budget"] == {
         "fal_cost_usd": "0.72",
         "fal_jobs": "2",
-        "fal_jobs_without_price": "0",
+        "fal_jobs_of_unknown_price": "0",
     }
     assert suite.properties["test_without"] == {}
 
