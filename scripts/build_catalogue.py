@@ -21,9 +21,9 @@ from typing import Any
 import orjson
 import yaml
 
-from falkit_client.budget import dollars
 from falkit_spec import JSON, Catalog, Endpoint, Object
 from falkit_spec.document import input_of, output_of
+from falkit_spec.facts import dollars
 from falkit_spec.origin import origin
 from falkit_spec.schema import ordered
 from falkit_spec.types import dig, is_array, is_object

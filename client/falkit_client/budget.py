@@ -6,18 +6,9 @@ import threading
 from decimal import Decimal, InvalidOperation
 
 from falkit_client.errors import BudgetExceeded, PriceUnknown
+from falkit_spec.facts import dollars
 
 ZERO = Decimal(0)
-
-
-def dollars(amount: Decimal) -> str:
-    """US dollars as text, to the cent, or exactly where cents would be wrong.
-
-    >>> dollars(Decimal("0.240")), dollars(Decimal("0.125"))
-    ('$0.24', '$0.125')
-    """
-    cents = amount.quantize(Decimal("0.01"))
-    return f"${cents if cents == amount else amount.normalize():f}"
 
 
 class Budget:

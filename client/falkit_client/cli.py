@@ -18,7 +18,7 @@ from falkit_client._cli_io import CallCommand, Display, output_text
 from falkit_client._client import Client
 from falkit_client._requests import resolve_key
 from falkit_client._words import BadArgument, read_args
-from falkit_client.budget import Budget, dollars
+from falkit_client.budget import Budget
 from falkit_client.cache import Cache
 from falkit_client.download import SavedFile, files_of
 from falkit_client.errors import (
@@ -34,6 +34,7 @@ from falkit_spec.catalog import Catalog
 from falkit_spec.cli.options import document_options, read_catalog
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import UnknownEndpoint
+from falkit_spec.facts import dollars
 
 INTERRUPTED = 130
 

@@ -49,9 +49,9 @@ class Exchange(httpx.SyncByteStream, httpx.AsyncByteStream):
         self._app = app
         self._loop = loop
         self._done = done
-        timeouts = request.extensions.get("timeout") or {}
+        timeouts: dict[str, float | None] = request.extensions.get("timeout") or {}
         # Seconds for which the caller waits for the next bytes, None for any number.
-        self._patience: float | None = timeouts.get("read")
+        self._patience = timeouts.get("read")
         self._lock = threading.Lock()
         # Status and headers, once they are there; then the parts of the body that aren't read.
         self._head: tuple[int, list[tuple[bytes, bytes]]] | None = None

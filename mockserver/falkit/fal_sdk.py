@@ -1,4 +1,4 @@
-"""fal_client's own clients, behind `fal_client.run` and its like: they keep what their first call had."""
+"""fal_client's own clients, behind `fal_client.run`: they keep what their first call had."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def forget_clients(*, connected: bool = False) -> None:
         if isinstance(client, type) or not is_dataclass(client):
             continue
         # All but what it was made with is remembered from its calls.
-        made = {field.name for field in fields(client)}
-        for kept in client.__dict__.keys() - made:
-            value = client.__dict__.pop(kept)
+        state: dict[str, Any] = vars(client)
+        for kept in state.keys() - {field.name for field in fields(client)}:
+            value = state.pop(kept)
             if connected and kept == "_client":
                 close = getattr(value, "close", None)
                 waiting = waiting or close is None

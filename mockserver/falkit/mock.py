@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
 from falkit.parts import Parts, Tenant
+from falkit.views import Spend, spend_in
 from falkit_mock.core import reason
 from falkit_mock.core.network import listen, reached
 from falkit_mock.core.settings import SettingsError
@@ -142,6 +143,11 @@ class Mock(Parts):
         if self.settings.control_token is not None:
             found[TOKEN] = self.settings.control_token
         return found
+
+    @property
+    def spend(self) -> Spend:
+        """What jobs have cost since the mock started, with `tenants=True` those of all keys."""
+        return spend_in(*self._running())
 
     def tenant(self, key: str) -> Tenant:
         """Return the mock that a key has to itself, by the key or its id, with `tenants=True`.

@@ -16,10 +16,12 @@ from falkit.views import (
     FaultRule,
     Faults,
     Job,
+    Spend,
     Video,
     Webhooks,
     measured,
     read_jobs,
+    spend_in,
     wait_until,
 )
 from falkit_mock.core import dumps, shortened
@@ -54,6 +56,12 @@ class Parts:
         """The newest requests, as many as the setting `request_log` says, the newest last."""
         server, app = self._own()
         return server.inside(lambda: [replace(one) for one in app.request_log])
+
+    @property
+    def spend(self) -> Spend:
+        """What jobs have cost since the mock started; a reset gives nothing back."""
+        server, app = self._own()
+        return spend_in(server, app)
 
     @property
     def webhooks(self) -> Webhooks:

@@ -18,6 +18,7 @@ from falkit.views import (
     FaultRule,
     Faults,
     Job,
+    Spend,
     Webhooks,
     checked_seconds,
     fault_names_of,
@@ -28,12 +29,13 @@ from falkit_mock.core.network import CONTROL, MEDIA
 from falkit_mock.core.settings import parse_moment
 from falkit_mock.faults.pins import Fixture, Pin
 from falkit_mock.faults.rules import Rule
+from falkit_mock.service.billing import Sum, Sums
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from falkit_mock.app import MockApp
-    from falkit_mock.mock import ServerThread
+    from falkit_mock.mock import LoopThread
     from falkit_spec import JSON
 
 # Real seconds for an answer, beyond those that a mock is asked to wait; moving the clock takes as
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 _PATIENCE = 30.0
 # The longest that one request may wait for webhooks.
 _LONGEST_WAIT = 60.0
+# How many jobs and deliveries one answer has at most.
+_PAGE = 1000
 _Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 
@@ -68,9 +72,9 @@ class Control:
     ) -> Any:
         """Return the JSON that an operation of a key's mock answers.
 
-        `wait` is how many seconds it may take beyond the usual. Raise ValueError with the mock's own
-        words for what it refuses, LookupError for what isn't there, and ConnectionError if nothing
-        answers.
+        `wait` is how many seconds it may take beyond the usual. Raise ValueError with the mock's
+        own words for what it refuses, LookupError for what isn't there, and ConnectionError if
+        nothing answers.
         """
         given = {name: value for name, value in (query or {}).items() if value is not None}
         target = f"{CONTROL}{path}" + (f"?{urlencode(given)}" if given else "")
@@ -141,16 +145,16 @@ class Control:
 class Remote(Parts):
     """What one key has to itself in a mock of another process; its control API is asked each time.
 
-    What is pinned here is an output's JSON, or a file of it: media that it names are URLs, since the
-    mock serves no files of this process.
+    What is pinned here is an output's JSON, or a file of it: media that it names are URLs, since
+    the mock serves no files of this process.
     """
 
     def __init__(self, control: Control, key: str) -> None:
         self.key = key
         self._control = control
 
-    def _own(self) -> tuple[ServerThread, MockApp]:
-        raise RuntimeError("this mock runs in another process")
+    def _own(self) -> tuple[LoopThread, MockApp]:
+        raise RuntimeError("this mock runs in another process, which has nothing of this one")
 
     @property
     def url(self) -> str:
@@ -163,8 +167,12 @@ class Remote(Parts):
         found: list[Job] = []
         cursor: str | None = None
         while True:
-            query = {"details": "true", "limit": 1000, "cursor": cursor}
-            page = self._control.ask("GET", "/jobs", self.key, query=query)
+            page = self._control.ask(
+                "GET",
+                "/jobs",
+                self.key,
+                query={"details": "true", "limit": _PAGE, "cursor": cursor},
+            )
             found += map(_job, page["jobs"])
             cursor = page["next_cursor"]
             if cursor is None:
@@ -175,6 +183,15 @@ class Remote(Parts):
         """The newest requests, as many as the setting `request_log` says, the newest last."""
         told = self._control.ask("GET", "/requests", self.key, query={"limit": 10_000})
         return [_request(one) for one in told["requests"]]
+
+    @property
+    def spend(self) -> Spend:
+        """What jobs have cost since the mock started; a reset gives nothing back."""
+        sums, key = Sums(), self.key.partition(":")[0]
+        for told in self._control.ask("GET", "/spend", self.key)["endpoints"]:
+            counts = (told["jobs"], told["billed"], told["unpriced"])
+            sums.of(told["endpoint_id"], key).add(Sum(*counts, Decimal(told["cost"])))
+        return Spend(sums)
 
     @property
     def webhooks(self) -> Webhooks:
@@ -207,7 +224,7 @@ class RemoteWebhooks(Webhooks):
         self._key = key
 
     def wait(self, count: int = 1, timeout: float = 10.0) -> list[Delivery]:
-        """Return the deliveries once there are so many; raise TimeoutError after `timeout` seconds."""
+        """Return the deliveries once there are so many; raise TimeoutError after `timeout`."""
         left = timeout
         while True:
             turn = min(left, _LONGEST_WAIT)
@@ -230,7 +247,7 @@ class RemoteWebhooks(Webhooks):
         found: list[Delivery] = []
         cursor: str | None = None
         while True:
-            query = {"limit": 1000, "cursor": cursor}
+            query = {"limit": _PAGE, "cursor": cursor}
             page = self._control.ask("GET", "/deliveries", self._key, query=query)
             found[:0] = map(_delivery, page["deliveries"])
             cursor = page["next_cursor"]
@@ -349,7 +366,7 @@ def _request(told: Mapping[str, Any]) -> RequestRecord:
 
 
 def _delivery(told: Mapping[str, Any]) -> Delivery:
-    response = told["response"] or {"status_code": None, "headers": {}, "body": ""}
+    response: dict[str, Any] = told["response"] or {"status_code": None, "headers": {}, "body": ""}
     return Delivery(
         id=told["id"],
         request_id=told["request_id"],

@@ -7,7 +7,7 @@ import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 if TYPE_CHECKING:
     from falkit.views import Job
@@ -18,6 +18,8 @@ BASE_URL = "http://127.0.0.1:4325"
 """Where `falkit serve` listens by default."""
 
 _MOST_DIFFERENCES, _LONGEST = 8, 200
+# A place in an input, what was expected there, and what is there.
+_Difference: TypeAlias = tuple[str, str, str]
 
 
 def curl(
@@ -64,7 +66,7 @@ def check_submitted(
     if times is not None and (isinstance(times, bool) or times < 0):
         raise ValueError(f"times: {times!r} is no number of jobs; give 0 or more")
     of_endpoint = [job for job in jobs if fnmatchcase(job.endpoint_id, endpoint)]
-    wanted = {} if expected is None else expected
+    wanted: Mapping[str, Any] = expected or {}
     found = [job for job in of_endpoint if not differences(wanted, job.input)]
     if len(found) == times or (times is None and found):
         return found
@@ -90,30 +92,34 @@ def check_submitted(
     raise AssertionError("\n".join([problem, *(f"  {line}" for line in lines)]))
 
 
-def differences(expected: object, given: object, place: str = "") -> list[tuple[str, str, str]]:
+def differences(expected: object, given: object, place: str = "") -> list[_Difference]:
     """Return where an input isn't as expected: the place, what was expected, what is there.
 
     Of an object only the fields that are expected count; all else is compared by `==`, so that
     `unittest.mock.ANY` stands for anything.
     """
+    wrong = [(place or "input", _shown(expected), _shown(given))]
     if isinstance(expected, Mapping):
         if not isinstance(given, Mapping):
-            return [(place or "input", _shown(expected), _shown(given))]
-        found: list[tuple[str, str, str]] = []
-        for name, value in expected.items():
-            inner = f"{place}.{name}" if place else str(name)
-            if name in given:
-                found += differences(value, given[name], inner)
+            return wrong
+        fields, there = cast("Mapping[str, object]", expected), cast("Mapping[str, object]", given)
+        found: list[_Difference] = []
+        for name, value in fields.items():
+            inner = f"{place}.{name}" if place else name
+            if name in there:
+                found += differences(value, there[name], inner)
             else:
                 found.append((inner, _shown(value), "nothing"))
         return found
-    if isinstance(expected, list) and isinstance(given, list) and len(expected) == len(given):
-        pairs = enumerate(zip(expected, given, strict=True))
-        return [one for n, pair in pairs for one in differences(*pair, f"{place}[{n}]")]
-    return [] if expected == given else [(place or "input", _shown(expected), _shown(given))]
+    if isinstance(expected, list) and isinstance(given, list):
+        items, those = cast("list[object]", expected), cast("list[object]", given)
+        if len(items) == len(those):
+            pairs = enumerate(zip(items, those, strict=True))
+            return [one for n, pair in pairs for one in differences(*pair, f"{place}[{n}]")]
+    return [] if expected == given else wrong
 
 
-def _told(found: Sequence[tuple[str, str, str]]) -> list[str]:
+def _told(found: Sequence[_Difference]) -> list[str]:
     lines = [f"{place}: expected {one}, got {other}" for place, one, other in found]
     more = len(lines) - _MOST_DIFFERENCES
     return [*lines[:_MOST_DIFFERENCES], f"and {more} more"] if more > 0 else lines

@@ -16,6 +16,7 @@ from falkit_mock.core.events import Delivery
 from falkit_mock.core.settings import parse_moment
 from falkit_mock.faults.rules import Rule
 from falkit_mock.service.billing import charge, entries, readable
+from falkit_mock.service.spend import Cost, Spend, spend_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from falkit_mock.service.service import Service
     from falkit_spec import JSON, Catalog
 
-__all__ = ["Clock", "Delivery", "FaultRule", "Faults", "Job", "Video", "Webhooks"]
+__all__ = ["Clock", "Cost", "Delivery", "FaultRule", "Faults", "Job", "Spend", "Video", "Webhooks"]
 
 # Seconds between two looks at what is waited for.
 _BETWEEN_LOOKS = 0.01
@@ -112,6 +113,11 @@ async def read_jobs(service: Service, catalog: Catalog) -> list[Job]:
     """Return the mock's jobs, the newest last; call it on the mock's event loop."""
     now = service.clock.now()
     return [_job(entry, now, catalog) async for entry in entries(service, catalog)]
+
+
+def spend_in(server: LoopThread, app: MockApp) -> Spend:
+    """Return what a mock's jobs have cost, with tenants all of theirs."""
+    return server.call(lambda: spend_of(app.services(), app.catalog))
 
 
 def _job(entry: Entry, now: float, catalog: Catalog) -> Job:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from falkit_mock.core import HINT
 from falkit_mock.core.errors import HostNotImitated, StateAway, WireError, is_shortage, no_room
-from falkit_mock.core.events import EventLog, RequestAnswered, RequestArrived, RequestLog
+from falkit_mock.core.events import RequestAnswered, RequestArrived
 from falkit_mock.core.network import (
     API,
     CONTROL,
@@ -24,6 +24,7 @@ from falkit_mock.core.network import (
     WS,
     is_control,
 )
+from falkit_mock.core.telling import EventLog, RequestLog
 from falkit_mock.hosts import HANDSHAKE, SEND_WHOLE, ClientDisconnect, RequestContext
 from falkit_mock.hosts.addresses import check_slash, find_address
 from falkit_mock.hosts.fal_run import FalRun, request_again
@@ -379,8 +380,8 @@ class MockApp:
         """The control API."""
         from falkit_mock.control.routes import control_router
 
-        logs = (self.request_log, self.event_log)
-        return control_router(self.service, self.catalog, *logs, lambda: self.gateway)
+        logs, beside = (self.request_log, self.event_log), (lambda: self.gateway, self.services)
+        return control_router(self.service, self.catalog, *logs, *beside)
 
     @cached_property
     def guard(self) -> Guard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from falkit_mock.app import MockApp
 from falkit_mock.core.clock import Clock
@@ -11,6 +12,9 @@ from falkit_mock.settings import Settings
 from falkit_mock.store import Store
 from falkit_mock.stores import store_of
 from falkit_spec import Catalog
+
+if TYPE_CHECKING:
+    from falkit_mock.service.spend import Limits, Meter
 
 _log = logging.getLogger("falkit_mock")
 
@@ -47,11 +51,41 @@ def app_of(
         # Lazy: most mocks have one for all.
         from falkit_mock.tenants import Tenants
 
-        return Tenants(settings, catalog, clock)
+        return _counting(Tenants(settings, catalog, clock), settings)
     kept = store or store_of(settings)
     try:
-        return MockApp(Service(settings, clock or settings.new_clock(), kept), catalog)
+        app = MockApp(Service(settings, clock or settings.new_clock(), kept), catalog)
     except BaseException:
         if store is None:
             kept.close()
         raise
+    return _counting(app, settings)
+
+
+def _counting(app: MockApp, settings: Settings) -> MockApp:
+    """Have counted what jobs cost: when somebody asks, before they are forgotten, or at their ends.
+
+    At their ends where there are limits, and where other replicas can have them forgotten.
+    """
+    limits: Limits | None = None
+    if settings.budget is not None or settings.alert_at:
+        from falkit_mock.service.spend import Limits
+
+        limits = Limits(settings)
+
+    def attach(one: MockApp, key: str | None) -> None:
+        service, catalog = one.service, one.catalog
+
+        def meter() -> Meter:
+            # Lazy: most mocks are never asked, and forget nothing.
+            from falkit_mock.service.spend import meter_of
+
+            return meter_of(service, catalog)
+
+        service.store.leaving = lambda: meter().count()
+        if limits is not None or service.store.sharing is not None:
+            meter().limits = limits
+            service.events.listen(meter())
+
+    app.attend(attach)
+    return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from decimal import Decimal
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 
@@ -19,7 +20,6 @@ from falkit_mock.core.settings import (
     SettingsError,
     Stepped,
     Timing,
-    is_almost_url,
     parse_moment,
     parse_timing,
 )
@@ -88,6 +88,9 @@ class MockSettings(TypedDict, total=False):
     max_tenants: int
     # Jobs, bytes, or both: `jobs=10000,bytes=500MB`.
     quota: str | Quota | None
+    # US dollars.
+    budget: Decimal | str | float | None
+    alert_at: Iterable[Decimal | str | float]
 
 
 class SettingsOptions(MockSettings, total=False):
@@ -170,6 +173,10 @@ class Settings:
     tenants: bool = False
     max_tenants: int = 256
     quota: Quota = NO_QUOTA
+    # US dollars: beyond which what jobs have cost is too much, and at which to tell of it once.
+    # Nothing is refused by them, as at fal.
+    budget: Decimal | None = None
+    alert_at: tuple[Decimal, ...] = ()
 
     def __init__(self, **options: Unpack[SettingsOptions]) -> None:
         given: dict[str, Any] = {**options}
@@ -246,13 +253,6 @@ def check_choice(name: str, value: object, choices: object) -> None:
         raise SettingsError(name, str(error)) from None
 
 
-def _keys(value: Any) -> frozenset[str]:
-    keys = checks.texts(value)
-    for key in keys:
-        checks.checked(key, checks.fits_header(key), "can't be a key; use ASCII without spaces")
-    return frozenset(keys)
-
-
 def _patterns(value: Any) -> tuple[str, ...]:
     patterns = checks.texts(value)
     for pattern in patterns:
@@ -325,15 +325,6 @@ def _as_of(value: Any) -> Any:
     return value
 
 
-def _state(value: Any) -> str | None:
-    if value is None:
-        return None
-    good = isinstance(value, str | PathLike) and value != ""
-    path = str(checks.text(fspath(checks.checked(value, good, "is no path; give a file"))))
-    fix = f"is neither a path nor a URL; write redis://HOST:PORT/DB, or ./{path} for a file"
-    return str(checks.checked(path, not is_almost_url(path), fix))
-
-
 def _quota(value: Any) -> Quota:
     if value is None or isinstance(value, Quota):
         return value or NO_QUOTA
@@ -360,7 +351,7 @@ _READERS: dict[str, checks.Reader] = {
     "clock": checks.choice(ClockMode),
     "clock_start": lambda value: value if value is None else parse_moment("clock_start", value),
     "seed": checks.seed,
-    "api_keys": _keys,
+    "api_keys": checks.keys,
     "max_body": checks.whole(1),
     "max_kept": checks.whole(1),
     "max_head": checks.whole(1024),
@@ -381,11 +372,13 @@ _READERS: dict[str, checks.Reader] = {
     "as_of": _as_of,
     "documents": _documents,
     "unknown_endpoints": checks.choice(UnknownEndpoints),
-    "state": _state,
+    "state": checks.state,
     "keep": lambda value: value if isinstance(value, Keep) else Keep.read(checks.text(value)),
     "tenants": checks.flag,
     "max_tenants": checks.whole(1),
     "quota": _quota,
+    "budget": lambda value: value if value is None else checks.dollars(value),
+    "alert_at": checks.amounts,
 }
 _RENAMED = {"rules": "faults", "journal": "request_log"}
 _OPTIONS = {"fault": "faults", "output": "outputs", "api_key": "api_keys", "assume": "assumptions"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import cached_property
 from typing import NamedTuple
 
@@ -36,6 +36,40 @@ _RULE: Shape = {
     **_EVIDENCE,
 }
 _PRICE = re.compile(r"\d+(\.\d+)?")
+
+
+def dollars(amount: Decimal) -> str:
+    """Return US dollars as text, to the cent, or exactly where cents would be wrong.
+
+    >>> dollars(Decimal("0.240")), dollars(Decimal("0.125"))
+    ('$0.24', '$0.125')
+    """
+    whole, _, cents = f"{amount.normalize():f}".partition(".")
+    return f"${whole}.{cents:0<2}"
+
+
+def over(budget: Decimal, total: Decimal) -> str:
+    """Return how far a total is over a budget, in words; nothing while it isn't."""
+    if total <= budget:
+        return ""
+    return f"over the budget of {dollars(budget)} by {dollars(total - budget)}"
+
+
+_MOST_DOLLARS = 10**15
+
+
+def read_dollars(value: object) -> Decimal | None:
+    """Return an amount of US dollars, 0 or more, as a number or text has it; None for none.
+
+    >>> read_dollars("2.50"), read_dollars("2,50")
+    (Decimal('2.50'), None)
+    """
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    good = not isinstance(value, bool) and amount.is_finite() and 0 <= amount < _MOST_DOLLARS
+    return amount if good else None
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ _MARKER = (
 )
 # Where a run's servers are asked for; by which door workers of pytest-xdist ask for them; and the
 # mocks that a test uses.
-_SERVERS = pytest.StashKey["Servers"]()
-_DOOR = pytest.StashKey["Door"]()
-_USED = pytest.StashKey["Used"]()
+_SERVERS: pytest.StashKey[Servers] = pytest.StashKey()
+_DOOR: pytest.StashKey[Door] = pytest.StashKey()
+_USED: pytest.StashKey[Used] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,15 +50,21 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the servers that this process has started."""
-    for key in (_DOOR, _SERVERS):
-        if (found := config.stash.get(key, None)) is not None:
-            found.close()
+    if (door := config.stash.get(_DOOR, None)) is not None:
+        door.close()
+    if (servers := config.stash.get(_SERVERS, None)) is not None:
+        servers.close()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Fail a test that passed, but not by what its marker says."""
-    yield
+    """Fail a test that passed, but not by what its marker says; tell the hints of one that failed."""
+    try:
+        yield
+    except BaseException:
+        if (used := item.stash.get(_USED, None)) is not None:
+            used.tell()
+        raise
     if (used := item.stash.get(_USED, None)) is not None:
         used.check()
 

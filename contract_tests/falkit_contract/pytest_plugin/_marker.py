@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from falkit_spec.sources import FOLDER, named_places
 # where fal's own names are answered, files have them too.
 _DEFAULTS: Mapping[str, Any] = {"timing": "polls", "media_host": "real"}
 # What is of a mock for many, or outlives it.
-_NOT_HERE = ("tenants", "max_tenants", "quota", "state", "control_token", "api_keys")
+_NOT_HERE = ("tenants", "max_tenants", "quota", "state", "control_token", "api_keys", "alert_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Marked:
 
     # By their names in Settings, and as they were given.
     settings: Mapping[str, Any]
-    # US dollars, None for any number; and how it was given.
+    # US dollars; None for any number.
     budget: Decimal | None
     strict: bool
 
@@ -50,38 +50,20 @@ def marked(item: pytest.Item, folder: Path) -> Marked:
             raise refusal(f"{name}: isn't for one test; make_fal_server({name}=…) takes it")
     try:
         settings = {**_DEFAULTS, **_of_the_project(folder), **given}
-        Settings(**settings)
-    except (SettingsError, ConfigError) as error:
-        raise refusal(_meant(error, given)) from None
-    return Marked(settings, _budget(budget), strict)
+        checked = Settings(**settings, budget=budget)
+    except ConfigError as error:
+        raise refusal(error.format_message()) from None
+    except SettingsError as error:
+        # Of the marker alone is one word.
+        meant = error.field in given and "strict" in near_misses(error.field, ("strict",))
+        fix = "no setting has this name; did you mean strict?"
+        raise refusal(f"{error.field}: {fix}" if meant else str(error)) from None
+    return Marked(settings, checked.budget, strict)
 
 
-def _meant(error: SettingsError | ConfigError, given: Mapping[str, Any]) -> str:
-    """Return what is wrong; of an unknown name also what the marker alone has like it."""
-    if isinstance(error, ConfigError):
-        return error.format_message()
-    near = near_misses(error.field, ("budget", "strict"))
-    if near and error.field in given and "no setting has this name" in error.problem:
-        return f"{error.field}: no setting has this name; did you mean {near[0]}?"
-    return str(error)
-
-
-def refusal(why: str) -> pytest.fail.Exception:
+def refusal(why: str) -> BaseException:
     """Return what fails a test in one line, for what its marker says."""
     return pytest.fail.Exception(f"pytest.mark.fal: {why}", pytrace=False)
-
-
-def _budget(given: object) -> Decimal | None:
-    if given is None:
-        return None
-    try:
-        # By its text, since 0.1 is no binary fraction.
-        found = Decimal(str(given))
-    except InvalidOperation:
-        found = Decimal("NaN")
-    if isinstance(given, bool) or not found.is_finite() or found < 0:
-        raise refusal(f"budget: {given!r} isn't an amount of US dollars; write one such as '0.50'")
-    return found
 
 
 def _of_the_project(folder: Path) -> dict[str, Any]:

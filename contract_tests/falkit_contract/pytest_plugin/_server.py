@@ -105,8 +105,7 @@ def making(used: Used) -> Generator[MakeServer]:
             from falkit import Mock
 
             given: dict[str, Any] = {**used.marked.settings, **settings}
-            mock = Mock(clock=given.pop("clock", None), **given)
-            return stack.enter_context(mock if given.get("tenants") else used.watching(mock))
+            return stack.enter_context(used.watching(Mock(clock=given.pop("clock", None), **given)))
 
         yield make
 

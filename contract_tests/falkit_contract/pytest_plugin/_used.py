@@ -1,4 +1,4 @@
-"""The mocks that one test uses: what its marker asks of them, and what its calls would have cost."""
+"""The mocks that one test uses: what its marker asks of them, and what its calls cost."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ import pytest
 from falkit.parts import Parts
 from falkit_contract.pytest_plugin._marker import Marked, marked, refusal
 from falkit_mock.core import count
+from falkit_mock.core.settings import SettingsError
+from falkit_mock.service.billing import Sums
+from falkit_mock.service.spend import Cost, Spend, said
+from falkit_spec.facts import dollars
 
 if TYPE_CHECKING:
     from falkit import InProcess
-    from falkit.views import Job
+    from falkit_mock.core.events import RequestRecord
 
 _Mock = TypeVar("_Mock", bound=Parts)
 # The properties of a test, which JUnit's files have as well.
-_COST, _JOBS, _UNPRICED = "fal_cost_usd", "fal_jobs", "fal_jobs_without_price"
+_COST, _JOBS, _UNKNOWN = "fal_cost_usd", "fal_jobs", "fal_jobs_of_unknown_price"
 # How many of the dearest tests the summary names, and lines of hints a failure has.
 _DEAREST, _MOST_HINTS = 5, 10
 
@@ -31,8 +35,8 @@ class Used:
     def __init__(self, item: pytest.Item) -> None:
         self.item = item
         self._mocks: list[Parts] = []
-        # Of the mocks that have ended.
-        self._jobs: list[Job] = []
+        # What calls to the mocks that have ended would have cost.
+        self._ended = Sums()
         # The fixture that leads calls to fal to its mock.
         self._leading: str | None = None
 
@@ -66,27 +70,35 @@ class Used:
         if strict and (told := [line for mock in self._mocks for line in _hints(mock)]):
             shown = "\n  ".join(told[:_MOST_HINTS])
             raise refusal(f"strict: fal would have passed over this in silence: {shown}")
-        if budget is not None:
-            jobs = [job for mock in self._mocks for job in mock.jobs]
-            if _total(jobs) > budget:
-                told = f"{budget} US dollars, and the calls would have cost {_bill(jobs)}"
-                raise refusal(f"budget: {told}")
+        if budget is not None and (spend := self._spend(self._mocks)).total > budget:
+            raise refusal(f"budget: {dollars(budget)}, and the calls would have cost {spend}")
+
+    def tell(self) -> None:
+        """Have the report of a test that failed say what fal's answers don't: the hints."""
+        found = [one for mock in self._mocks for one in _requests(mock) if one.hint]
+        told = [f"{one.status} {one.method} {one.host}{one.path}: {one.hint}" for one in found]
+        if told:
+            self.item.add_report_section("call", "fal", "\n".join(told[-_MOST_HINTS:]))
 
     def _note(self, mock: Parts) -> None:
         """Write what the test's calls would have cost into its properties."""
         try:
-            self._jobs += mock.jobs
+            spend = self._spend([mock])
         except ConnectionError:
             # Whoever ended it has said so already.
             return
-        jobs, properties = self._jobs, self.item.user_properties
+        self._ended, properties = spend.sums, self.item.user_properties
         # A test that runs again has those of before.
-        properties[:] = [each for each in properties if each[0] not in (_COST, _JOBS, _UNPRICED)]
-        properties += [
-            (_COST, f"{_total(jobs):f}"),
-            (_JOBS, len(jobs)),
-            (_UNPRICED, sum(map(_is_unpriced, jobs))),
-        ]
+        properties[:] = [each for each in properties if each[0] not in (_COST, _JOBS, _UNKNOWN)]
+        figures = (f"{spend.total:f}", spend.jobs, spend.unknown)
+        properties += zip((_COST, _JOBS, _UNKNOWN), figures, strict=True)
+
+    def _spend(self, mocks: Iterable[Parts]) -> Spend:
+        """Return what calls to mocks would have cost, and those to mocks that have ended."""
+        sums = Sums()
+        for part in (self._ended, *(mock.spend.sums for mock in mocks)):
+            sums.add(part)
+        return Spend(sums)
 
 
 # How hints begin of what a test itself has asked for.
@@ -99,28 +111,36 @@ def in_process(used: Used) -> Generator[InProcess]:
     used.lead("fal_mock")
     settings: dict[str, Any] = {**used.marked.settings}
     try:
-        import respx as respx
-    except ModuleNotFoundError:
-        fix = "install it with `pip install 'falkit[pytest]'`"
-        why = f"fal_mock needs respx, which isn't installed; {fix}"
-        raise pytest.fail.Exception(why, pytrace=False) from None
-    from falkit.inprocess import InProcess
-
-    with InProcess(**settings) as mock:
+        from falkit.inprocess import InProcess
+    except ImportError as error:
+        # It names the extra with respx in it.
+        raise pytest.fail.Exception(f"fal_mock: {error}", pytrace=False) from None
+    try:
+        mock = InProcess(**settings).start()
+    except SettingsError as error:
+        # An output that its endpoint can't have, which only its document tells.
+        raise refusal(str(error)) from None
+    try:
         yield mock
+    finally:
+        mock.stop()
 
 
 def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return what a run's tests would have cost, by the properties of each; nothing without jobs."""
-    jobs, unpriced = (sum(one[name] for one in tests.values()) for name in (_JOBS, _UNPRICED))
-    if not jobs:
+    """Return what tests would have cost, by the properties of each; nothing without jobs."""
+    costs = {
+        id: Cost(Decimal(one[_COST]), one[_JOBS], one[_UNKNOWN])
+        for id, one in tests.items()
+        if one[_JOBS]
+    }
+    if not costs:
         return []
-    costs = {id: Decimal(one[_COST]) for id, one in tests.items() if one[_JOBS]}
-    told = f"{count(jobs, 'job')} in {count(len(costs), 'test')} would have cost "
-    lines = [f"{told}{_dollars(sum(costs.values()))}{_and_unpriced(unpriced)}"]
-    dearest = sorted((id for id in costs if costs[id]), key=lambda id: -costs[id])
+    whole = Cost(*(sum(column) for column in zip(*costs.values(), strict=True)))
+    made = f"{count(whole.jobs, 'job')} of {count(len(costs), 'test')}"
+    lines = [f"{made} would have cost {said(whole)}"]
+    dearest = sorted((id for id in costs if costs[id].total), key=lambda id: -costs[id].total)
     if len(dearest) > 1:
-        lines += [f"  {_dollars(costs[id])}  {id}" for id in dearest[:_DEAREST]]
+        lines += [f"  {said(costs[id])}  {id}" for id in dearest[:_DEAREST]]
     if len(dearest) > _DEAREST:
         lines.append(f"  and {len(dearest) - _DEAREST} more")
     return lines
@@ -128,38 +148,17 @@ def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _hints(mock: Parts) -> Iterable[str]:
     """Return what fal says nothing about, of the calls that it would have answered all the same."""
-    found: list[str] = []
-    for one in mock.requests:
+    told: list[str] = []
+    for one in _requests(mock):
         if one.hint and one.status is not None and one.status < 400:
-            told = [part for part in one.hint.split("; ") if not part.startswith(_ASKED_FOR)]
-            if told:
-                found.append(f"{one.method} {one.host}{one.path}: {'; '.join(told)}")
-    return dict.fromkeys(found)
+            parts = [part for part in one.hint.split("; ") if not part.startswith(_ASKED_FOR)]
+            told += [f"{one.method} {one.host}{one.path}: {'; '.join(parts)}"] if parts else []
+    return dict.fromkeys(told)
 
 
-def _total(jobs: Iterable[Job]) -> Decimal:
-    return sum((job.cost for job in jobs if job.cost is not None), Decimal(0))
-
-
-def _is_unpriced(job: Job) -> bool:
-    return job.cost is None and job.status == "COMPLETED" and job.error is None
-
-
-def _bill(jobs: list[Job]) -> str:
-    """Return what jobs cost in all, and which of them how much."""
-    by_endpoint: dict[str, list[Job]] = {}
-    for job in jobs:
-        if job.cost is not None:
-            by_endpoint.setdefault(job.endpoint_id, []).append(job)
-    lines = sorted(((_total(own), id, len(own)) for id, own in by_endpoint.items()), reverse=True)
-    told = ", ".join(f"{number} × {id} {_dollars(cost)}" for cost, id, number in lines)
-    return f"{_dollars(_total(jobs))}: {told}{_and_unpriced(sum(map(_is_unpriced, jobs)))}"
-
-
-def _and_unpriced(number: int) -> str:
-    return f"; the price of {count(number, 'job')} is unknown" if number else ""
-
-
-def _dollars(amount: Decimal | int) -> str:
-    cents = Decimal(amount).quantize(Decimal("0.01"))
-    return f"${cents}" if cents == amount else f"${Decimal(amount).normalize():f}"
+def _requests(mock: Parts) -> list[RequestRecord]:
+    try:
+        return mock.requests
+    except (RuntimeError, ConnectionError):
+        # It is one for many keys, and whose calls are the test's own can't be told; or it is gone.
+        return []

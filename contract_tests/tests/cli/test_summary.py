@@ -32,7 +32,7 @@ from falkit_mock.gateway.authority import Authority
 from falkit_mock.gateway.gateway import Gateway
 from falkit_mock.mock import ServerThread
 from receiver import Received, Reply, receiving
-from serving import KEY, PATIENCE, PROMPT, T2V, WatchedClock
+from serving import I2V_FAST, KEY, PATIENCE, PROMPT, T2V, WatchedClock
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PAGE = Path(__file__).parents[3] / "docs" / "run.md"
@@ -310,6 +310,32 @@ def test_requests_and_jobs_are_counted_apart(authority_folder: Path) -> None:
         first = told.summary().splitlines()[0]
     assert first.startswith("4 requests, 1 failed; 3 jobs: 1 done, 2 failed; would have cost")
     assert "$0.72, $0.36 of it for what a model refused after its run; " in first
+
+
+def test_jobs_before_a_reset_are_counted_and_priced(authority_folder: Path) -> None:
+    with around(authority_folder) as told:
+        for _ in range(2):
+            told.http.post(QUEUE, json=PROMPT)
+            told.http.post("/__falkit/reset").raise_for_status()
+        assert told.summary().startswith("2 requests; 2 jobs: 2 done; would have cost $0.72; ")
+
+
+def test_each_endpoint_has_a_line_where_there_are_several(authority_folder: Path) -> None:
+    with around(authority_folder) as told:
+        for endpoint, input in (
+            (T2V, PROMPT),
+            (T2V, {}),
+            (I2V_FAST, {**PROMPT, "image_url": "https://example.com/a.png"}),
+            ("fal-ai/whisper", {"audio_url": "https://example.com/a.mp3"}),
+        ):
+            told.http.post(f"/fal.run/{endpoint}", json=input)
+        first, *lines = told.summary().splitlines()
+    assert "; would have cost at least $0.60, 1 of unknown price; " in first
+    assert lines[:3] == [
+        f"  $0.36 {T2V}  (2 jobs)",
+        f"  $0.24 {I2V_FAST}  (1 job)",
+        "  an unknown price fal-ai/whisper  (1 job)",
+    ]
 
 
 def test_cancelled_jobs_are_not_listed_as_failed(authority_folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, NamedTuple
 
 import httpx
@@ -156,8 +156,9 @@ async def async_outcomes(flow: Callable[[], Calls]) -> list[Outcome]:
                 return found
 
 
-async def pieces(request: httpx.Request) -> Any:
-    for piece in request.stream:  # type: ignore[union-attr]
+async def pieces(request: httpx.Request) -> AsyncGenerator[bytes]:
+    assert isinstance(request.stream, httpx.SyncByteStream)
+    for piece in request.stream:
         yield piece
 
 

@@ -84,7 +84,7 @@ def test_webhooks_are_told_alike(both: tuple[Parts, Remote], receiver: Receiver)
     assert far.webhooks.wait() == rounded(near.webhooks.wait())
     assert far.webhooks.resend(job) == rounded(near.webhooks)[-1]
     assert [one.payload["request_id"] for one in far.webhooks] == [job, job]
-    with pytest.raises(TimeoutError, match="2 of 3 webhooks after 0.1 s"):
+    with pytest.raises(TimeoutError, match=r"2 of 3 webhooks after 0\.1 s"):
         far.webhooks.wait(3, 0.1)
 
 

@@ -51,6 +51,7 @@ def two_stores(
                     ears=mouths,
                     parent=0,
                     memory=memory,
+                    spent=memory,
                     requests=100,
                 ),
             )

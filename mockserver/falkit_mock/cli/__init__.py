@@ -30,6 +30,7 @@ _COMMANDS = {
     "uninstall": "falkit_mock.cli.gateway:uninstall",
     "spec": "falkit_spec.cli.spec:spec",
     "check": "falkit_spec.cli.check:check",
+    "cost": "falkit_spec.cli.cost:cost",
     "call": "falkit_client.cli:call",
     "listen": "falkit_client.listener:listen",
     "trigger": "falkit_mock.cli.webhooks:trigger",

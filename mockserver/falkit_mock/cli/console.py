@@ -14,6 +14,7 @@ from urllib.parse import quote
 from falkit_mock.core import iso, masked, printable
 from falkit_mock.core.clock import Clock, SimulatedClock
 from falkit_mock.core.events import (
+    AmountReached,
     Delivery,
     DeliveryAttempted,
     Event,
@@ -27,6 +28,7 @@ from falkit_mock.core.events import (
 )
 from falkit_mock.core.network import MEDIA, ROLES
 from falkit_spec import JSON
+from falkit_spec.facts import dollars
 
 Format: TypeAlias = Literal["text", "json"]
 Level: TypeAlias = Literal["info", "warning", "error"]
@@ -198,6 +200,8 @@ class ConsoleLog:
                 self._ended(event)
             case DeliveryAttempted(delivery):
                 self._delivered(delivery)
+            case AmountReached():
+                self._reached(event)
             case _ if self._failures_only:
                 return
             case RequestArrived(record) if is_paused(self._clock):
@@ -234,6 +238,13 @@ class ConsoleLog:
         text = delivery_text(delivery, time.time(), paused=is_paused(self._clock))
         facts = {"event": DeliveryAttempted.kind, **delivery_facts(delivery)}
         self._write(text, "info" if taken else "warning", facts)
+
+    def _reached(self, event: AmountReached) -> None:
+        amount = dollars(event.amount)
+        what = f"the alert at {amount}" if event.of == "alert" else f"over the budget of {amount}"
+        text = f"{_clock(time.time())} $$$ COST {quote(event.endpoint_id)}  {event.request_id}"
+        text += f"{_INDENT}calls would have cost {dollars(event.cost)} so far: {what}"
+        self._write(text, "warning", {"event": event.kind, **event.to_json()})
 
     def _is_wanted(self, alike: str) -> bool:
         return not self._failures_only or self._recent.is_new(alike)

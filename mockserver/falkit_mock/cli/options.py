@@ -11,6 +11,7 @@ import click
 
 from falkit_mock.cli.config import config_of, in_file, use_config
 from falkit_mock.cli.lasting import LASTING, WORKERS, Bytes
+from falkit_mock.cli.spend import BUDGET
 from falkit_mock.cli.tenants import TENANTS
 from falkit_mock.core import count, iso
 from falkit_mock.core.network import GATEWAY_PORT, PORT
@@ -207,8 +208,7 @@ _MOCK = (
         help="Read rules and defaults of these options from FILE.  [default: the nearest "
         "falkit.toml, or pyproject.toml with tool.falkit]",
     ),
-    *LASTING,
-    *TENANTS,
+    *(*LASTING, *TENANTS, *BUDGET),
     DOCUMENTS,
     AS_OF,
     click.Option(

@@ -109,7 +109,11 @@ class Seed:
             key = next((one for one in api_keys if one.partition(":")[0] == key), key)
 
         async def play() -> None:
-            await self._play(app, url, key)
+            service.job_events.uncalled = True
+            try:
+                await self._play(app, url, key)
+            finally:
+                service.job_events.uncalled = False
 
         async def play_first() -> None:
             if not service.store.count() and not service.store.uploads.all():

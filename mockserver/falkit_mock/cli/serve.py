@@ -30,6 +30,7 @@ from falkit_mock.cli.options import (
     refusing,
     settings_of,
 )
+from falkit_mock.cli.spend import EXCEEDED, Budget, over_together, share
 from falkit_mock.cli.stdin import STOP_WITH_STDIN, at_end_of_stdin
 from falkit_mock.core import reason
 from falkit_mock.core.network import PORT, listen, reached
@@ -37,7 +38,7 @@ from falkit_mock.waiting import WaitingRoom
 from falkit_spec.sources import VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from falkit_mock.app import MockApp
     from falkit_mock.cli.console import Format, Level
@@ -131,6 +132,8 @@ def serve(
                 # Tenants have clocks of their own.
                 time = None if settings.tenants else clock
                 app = app_of(settings, catalog, clock=time, store=store)
+            if link is not None:
+                share(app, link)
             first = link is None or (link.number == 1 and not link.again)
             if first:
                 carried.attach(app)
@@ -159,6 +162,8 @@ def serve(
                     link.watch_parent(server.stop)
                     tell({"seed": service.identity.seed})
 
+            budget = Budget(app)
+            service.hooks.ending.append(budget.check)
             server = MockServer(app, service, answers, app.gateway, room)
             if stop_with_stdin and link is None:
                 at_end_of_stdin(server.stop)
@@ -169,10 +174,14 @@ def serve(
             gc.freeze()
             gc.set_threshold(10_000, 3, 1000)
             server.run(sockets=[listener])
+            exceeded.append(budget.line)
 
+        exceeded: list[str] = []
         if workers == 1:
             work(listener)
             carried.check()
+            if code := _ended(exceeded):
+                sys.exit(code)
             return
 
         def started(told: dict[str, Any]) -> None:
@@ -181,6 +190,14 @@ def serve(
             announce(url, settings, catalog, facts, told["seed"], None, made)
 
         sys.exit(_several(settings, listener, workers, work, started))
+
+
+def _ended(exceeded: Iterable[str], code: int = 0) -> int:
+    """Say what exceeds a budget; return the exit code, a command's own if it isn't 0."""
+    lines = [*filter(None, exceeded)]
+    for line in lines:
+        note(line, "error")
+    return code or (EXCEEDED if lines else 0)
 
 
 def _check_workers(settings: Settings, chosen: dict[str, Any]) -> None:
@@ -203,8 +220,10 @@ def _several(
     from falkit_mock.cli.workers import Workers, listening_too
 
     listeners = listening_too(listener, count)
+    workers = Workers(settings, listeners, work)
     try:
-        return Workers(settings, listeners, work).run(started)
+        code = workers.run(started)
+        return _ended([over_together(settings, workers.spent)], code)
     finally:
         for other in listeners:
             other.close()
@@ -298,7 +317,7 @@ def run(
     COMMAND finds the mock in FALKIT_BASE_URL, too, and so do `falkit clock` and the like within it.
 
     The exit code is the command's own: 127 if there is no such command, 126 if it can't be
-    executed, 128 and the number for a signal.
+    executed, 128 and the number for a signal. Where that is 0 and --budget is exceeded, it is 1.
     """
     settings = settings_of(chosen)
     clock = clock_of(settings)
@@ -355,10 +374,12 @@ def run(
                 started = f"mock at {url}; {clock_line(clock, url)}".removesuffix("; ")
                 code = _run(child, command[0], lambda: note(started))
                 summary = server.call(lambda: summaries[0].text(code))
+                budget = Budget(server.wait())
+                server.call(budget.check)
             carried.check()
         if code not in _NOT_RUN:
             note(summary)
-    sys.exit(code)
+    sys.exit(_ended([budget.line], code))
 
 
 def _run(child: Child, name: str, started: Callable[[], None]) -> int:

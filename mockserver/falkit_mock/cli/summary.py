@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
-from decimal import Decimal
+from collections.abc import Callable
 from textwrap import wrap
 from urllib.parse import quote
 
 from falkit_mock.cli.console import delivery_reason, is_paused, job_failure, shown_url
 from falkit_mock.core import count
 from falkit_mock.core.events import (
+    AmountReached,
     Delivery,
     DeliveryAttempted,
     Event,
@@ -24,9 +24,10 @@ from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rulebook import RuleState
 from falkit_mock.gateway.gateway import EarlyEnd, Gateway
 from falkit_mock.outputs import kind_of_output
-from falkit_mock.service.billing import Entry, charge, entries
 from falkit_mock.service.service import Service
+from falkit_mock.service.spend import Cost, Spend, said, spend_here
 from falkit_spec import Catalog
+from falkit_spec.facts import dollars
 
 _REQUEST = re.compile(r"/requests/[^/?,; ]+")
 _DIGITS = re.compile(r"[0-9]+")
@@ -96,25 +97,51 @@ class Summary:
         self._results = self._reads = 0
         # Whether a job that is done has files; of a text there are none to read.
         self._files = False
+        # Jobs of this run, how they ended, and the ids of those that haven't: a reset forgets
+        # jobs, and a state has those of earlier runs.
+        self._jobs = 0
+        self._ended: Counter[str] = Counter()
+        self._open: set[str] = set()
+        # What was told of amounts that jobs reached.
+        self._alerts: list[str] = []
 
     def __call__(self, event: Event) -> None:
         """Count an event."""
         match event:
             case RequestAnswered(record) if record.fal:
                 self._count_request(record)
-            case JobChanged(change="ended", error=error) if error and not event.cancelled:
-                why = f"{error.status_code} {event.endpoint_id}", job_failure(error)
-                if why in self._first_jobs or len(self._first_jobs) < _KEPT:
-                    self._failed_jobs[why] += 1
-                    self._first_jobs.setdefault(why, event.request_id)
-            case JobChanged(change="ended", error=None, cancelled=False) if not self._files:
-                endpoint = self._catalog.at(event.endpoint_id)
-                self._files = endpoint is None or kind_of_output(endpoint) is not None
+            case JobChanged(change="accepted"):
+                self._jobs += 1
+                self._open.add(event.request_id)
+            case JobChanged(change="ended"):
+                self._count_end(event)
+            case AmountReached(of="alert"):
+                told = f"cost alert: {dollars(event.amount)} was reached by {event.endpoint_id}"
+                self._alerts += _wrapped(f"  {told}  ({event.request_id})")
             case DeliveryAttempted(delivery) if delivery.cause == "job":
                 # A resend and a trigger answer whoever asked for them.
                 self._count_delivery(delivery)
             case _:
                 return
+
+    def _count_end(self, event: JobChanged) -> None:
+        # One of an earlier run's that ends in this one was never accepted here.
+        self._jobs += event.request_id not in self._open
+        self._open.discard(event.request_id)
+        error = event.error
+        if event.cancelled:
+            self._ended["cancelled"] += 1
+        elif error is not None:
+            self._ended["failed"] += 1
+            why = f"{error.status_code} {event.endpoint_id}", job_failure(error)
+            if why in self._first_jobs or len(self._first_jobs) < _KEPT:
+                self._failed_jobs[why] += 1
+                self._first_jobs.setdefault(why, event.request_id)
+        else:
+            self._ended["done"] += 1
+            if not self._files:
+                endpoint = self._catalog.at(event.endpoint_id)
+                self._files = endpoint is None or kind_of_output(endpoint) is not None
 
     def _count_request(self, record: RequestRecord) -> None:
         self._requests += 1
@@ -163,12 +190,13 @@ class Summary:
 
         `code` is the program's exit code.
         """
+        spend = await spend_here(self._services(), self._catalog)
         first = [_counted(self._requests, "request", {"failed": self._failed.total()}, ", ")]
-        first += await self._jobs()
+        first += self._jobs_line(spend)
         gateway = self._gateway
         if gateway is None or not gateway.egress.counts:
             first.append("nothing tried to leave")
-        lines = ["; ".join(first)]
+        lines = ["; ".join(first), *self._cost_lines(spend)]
         lines += _grouped("  failed", self._failed)
         if self._made:
             lines += _wrapped(f"  {self._made.total()} by a rule: {_listed(self._made)}")
@@ -192,35 +220,25 @@ class Summary:
             lines += _wrapped(f"  {_UNREAD[self._service.settings.media_host]}")
         return "\n".join(lines)
 
-    async def _jobs(self) -> list[str]:
+    def _jobs_line(self, spend: Spend) -> list[str]:
         """Return how many jobs there were, how they ended, and what they would have cost."""
-        ended: Counter[str] = Counter()
-        jobs = unpriced = 0
-        dollars = refused = Decimal(0)
-        async for entry in self._entries():
-            jobs += 1
-            # None of an endpoint without a known price, or with its input deleted.
-            paid = charge(entry, self._catalog)
-            unpriced += entry.billed and paid is None
-            dollars += paid.cost if paid else 0
-            if entry.result == "success":
-                ended["done"] += 1
-            elif entry.result is not None:
-                ended["cancelled" if entry.job.cancelled else "failed"] += 1
-                refused += paid.cost if paid else 0
-        price = _dollars(dollars)
-        if unpriced:
-            known = f"at least {price}, " if dollars else ""
-            price = f"{known}{unpriced} of unknown price" if known else "an unknown price"
-        if refused:
-            price += f", {_dollars(refused)} of it for what a model refused after its run"
-        kinds = {kind: ended[kind] for kind in ("done", "failed", "cancelled")}
-        return [_counted(jobs, "job", kinds, ": "), f"would have cost {price}"]
+        price = said(Cost(spend.total, spend.jobs, spend.unknown))
+        if refused := spend.sums.whole().refused:
+            price += f", {dollars(refused)} of it for what a model refused after its run"
+        kinds = {kind: self._ended[kind] for kind in ("done", "failed", "cancelled")}
+        return [_counted(self._jobs, "job", kinds, ": "), f"would have cost {price}"]
 
-    async def _entries(self) -> AsyncGenerator[Entry]:
-        for service in self._services():
-            async for entry in entries(service, self._catalog):
-                yield entry
+    def _cost_lines(self, spend: Spend) -> list[str]:
+        """Return what each endpoint's jobs cost, where there are several, and alerts."""
+        lines = self._alerts
+        costs = {id: cost for id, cost in spend.by_endpoint.items() if cost.total or cost.unknown}
+        if len(costs) > 1:
+            each = [
+                f"  {said(cost)} {endpoint_id}  ({count(cost.jobs, 'job')})"
+                for endpoint_id, cost in costs.items()
+            ]
+            lines = [*_bounded(each, "  endpoints:"), *lines]
+        return lines
 
     def _failed_job_lines(self) -> list[str]:
         lines: list[str] = []
@@ -273,11 +291,6 @@ class Summary:
                 option = "--fault " if states[0].rule.pin is None else ""
                 lines.append(f"  never applied: {option}'{text}'{though}")
         return lines
-
-
-def _dollars(amount: Decimal) -> str:
-    whole, _, cents = f"{amount.normalize():f}".partition(".")
-    return f"${whole}.{cents:0<2}"
 
 
 def _keep_hint(hints: dict[str, str], record: RequestRecord) -> None:

@@ -84,6 +84,7 @@ class Workers:
         self._lock = 0
         # Memory that all share, of some whole numbers.
         self._memory = memoryview(mmap.mmap(-1, 64)).cast("q")
+        self.spent = memoryview(mmap.mmap(-1, 8 * (len(listeners) + 1))).cast("q")
 
     def run(self, started: Callable[[dict[str, Any]], None]) -> int:
         """Have workers serve until a signal ends them; return the exit code.
@@ -218,6 +219,7 @@ class Workers:
                 ears=self._mouths,
                 parent=self._life[0],
                 memory=self._memory,
+                spent=self.spent,
                 requests=self._settings.request_log,
             )
             try:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
-from decimal import Decimal
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from falkit_mock.control import Call, Operation, answer
 from falkit_mock.core import dumps
-from falkit_mock.core.events import EventLog, RequestLog, RequestRecord
+from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
+from falkit_mock.core.telling import EventLog, RequestLog
 from falkit_mock.hosts import unless_gone
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
 from falkit_mock.hosts.stream_reply import Stream
+from falkit_mock.service.billing import Sums
 from falkit_mock.service.ledger import Kind, ledger_of
 from falkit_mock.service.service import Service
 from falkit_mock.store.sharing import turn
@@ -22,20 +23,33 @@ from falkit_spec import JSON, Catalog
 
 
 def record_operations(
-    service: Service, catalog: Catalog, request_log: RequestLog, event_log: EventLog
+    service: Service,
+    catalog: Catalog,
+    request_log: RequestLog,
+    event_log: EventLog,
+    services: Callable[[], Sequence[Service]],
 ) -> dict[str, Operation]:
-    """Return the operations by their ids."""
+    """Return the operations by their ids; `services` are those whose jobs are spent on."""
     requests = RequestControl(service, request_log)
     events = EventControl(service, event_log)
 
     async def billing(call: Call) -> Reply:
         return answer(service, await _billing(call.fields, service, catalog))
 
+    async def spend(call: Call) -> Reply:
+        # Lazy: most mocks are never asked.
+        from falkit_mock.service.spend import spend_of
+
+        found, budget = await spend_of(services(), catalog), service.settings.budget
+        told = None if budget is None else f"{budget:f}"
+        return answer(service, {**found.sums.to_json(), "budget": told})
+
     return {
         "requests": requests.list,
         "clearRequests": requests.clear,
         "events": events.follow,
         "billing": billing,
+        "spend": spend,
     }
 
 
@@ -185,22 +199,11 @@ async def _billing(
     def wanted(kind: Kind) -> bool:
         return (not glob or fnmatchcase(kind.endpoint_id, glob)) and (not key or kind.key == key)
 
-    every = _Sum()
-    endpoints, keys = dict[str, _Sum](), dict[str, _Sum]()
+    sums = Sums()
     for kind, jobs in await ledger.sums():
         if wanted(kind):
-            for one in (
-                every,
-                endpoints.setdefault(kind.endpoint_id, _Sum()),
-                keys.setdefault(kind.key, _Sum()),
-            ):
-                one.add(kind, jobs)
-    body: dict[str, JSON] = {
-        "currency": "USD",
-        **every.to_json(),
-        "endpoints": [{"endpoint_id": id, **endpoints[id].to_json()} for id in sorted(endpoints)],
-        "keys": [{"key": used, **keys[used].to_json()} for used in sorted(keys)],
-    }
+            kind.count(jobs, sums)
+    body = sums.to_json()
     if fields["records"]:
         limit: int = fields["limit"]
         # One more tells that there are more.
@@ -212,28 +215,3 @@ async def _billing(
         body["records"] = records
         body["next_cursor"] = str(rows[limit - 1][0]) if len(rows) > limit else None
     return body
-
-
-class _Sum:
-    """Jobs and what they cost, added up."""
-
-    def __init__(self) -> None:
-        self._jobs = self._billed = self._unpriced = 0
-        self._cost = Decimal(0)
-
-    def add(self, kind: Kind, jobs: int) -> None:
-        self._jobs += jobs
-        if kind.unit is not None:
-            self._billed += jobs
-            self._cost += jobs * kind.cost
-        elif kind.billed:
-            # Done, but without a known price, or with its input deleted.
-            self._unpriced += jobs
-
-    def to_json(self) -> dict[str, JSON]:
-        return {
-            "jobs": self._jobs,
-            "billed": self._billed,
-            "unpriced": self._unpriced,
-            "cost": f"{self._cost:f}",
-        }

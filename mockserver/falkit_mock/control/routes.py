@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from hmac import compare_digest
@@ -32,8 +32,8 @@ from falkit_mock.control.records import record_operations
 from falkit_mock.control.state import rule_operations, state_operations
 from falkit_mock.control.webhooks import webhook_operations
 from falkit_mock.core import dumps, version
-from falkit_mock.core.events import EventLog, RequestLog
 from falkit_mock.core.network import CONTROL, host_name, is_this_machine
+from falkit_mock.core.telling import EventLog, RequestLog
 from falkit_mock.hosts import ClientDisconnect
 from falkit_mock.hosts.replies import AnyReply, Reply, raw_reply
 from falkit_mock.service.service import Service
@@ -120,14 +120,15 @@ def control_router(
     request_log: RequestLog,
     event_log: EventLog,
     gateway: Callable[[], Gateway | None],
+    services: Callable[[], Sequence[Service]],
 ) -> ControlRouter:
-    """Return the control API."""
+    """Return the control API; `services` are those whose jobs cost something."""
     operations = {
         **mock_operations(service, gateway),
         **job_operations(service, catalog),
         **state_operations(service),
         **rule_operations(service, catalog),
-        **record_operations(service, catalog, request_log, event_log),
+        **record_operations(service, catalog, request_log, event_log, services),
         **webhook_operations(service, catalog),
     }
     if service.store.sharing is not None:

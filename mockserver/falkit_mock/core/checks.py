@@ -8,10 +8,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from os import PathLike, fspath
 from typing import Any, TypeAlias, TypeGuard, get_args
 
 from falkit_mock.core import parse_duration
+from falkit_mock.core.settings import is_almost_url
 from falkit_spec import JSON
+from falkit_spec.facts import read_dollars
 
 Reader: TypeAlias = Callable[[Any], object]
 # Above this a number isn't the same to every reader of JSON.
@@ -94,6 +98,35 @@ def result_ttl(value: Any) -> float | None:
     return found
 
 
+def state(value: Any) -> str | None:
+    """Take the path of a file, or the URL of a Redis, or None."""
+    if value is None:
+        return None
+    good = isinstance(value, str | PathLike) and value != ""
+    path = str(text(fspath(checked(value, good, "is no path; give a file"))))
+    fix = f"is neither a path nor a URL; write redis://HOST:PORT/DB, or ./{path} for a file"
+    return str(checked(path, not is_almost_url(path), fix))
+
+
+def dollars(value: Any) -> Decimal:
+    """Take an amount of US dollars."""
+    found = read_dollars(value)
+    checked(value, found is not None, "isn't an amount; give US dollars such as 2.50")
+    assert found is not None, "it was checked"
+    return found
+
+
+def amounts(value: Any) -> tuple[Decimal, ...]:
+    """Take a list of amounts of US dollars above 0."""
+    one = isinstance(value, str | Decimal | float | int)
+    checked(value, not one, f"is one amount; give a list such as [{shown(value)}]")
+    given = items(value)
+    found = tuple(map(dollars, given))
+    for each, amount in zip(given, found, strict=True):
+        checked(each, amount > 0, "is reached at once; give US dollars above 0")
+    return found
+
+
 def token(value: Any) -> Any:
     """Take a secret, which isn't shown, or None."""
     if value == "":
@@ -111,6 +144,14 @@ def texts(value: Any) -> tuple[str, ...]:
         good = isinstance(item, str) and item != ""
         checked(item, good, "isn't text; give a list of non-empty texts")
     return found
+
+
+def keys(value: Any) -> frozenset[str]:
+    """Take a list of keys of fal's."""
+    found = texts(value)
+    for key in found:
+        checked(key, fits_header(key), "can't be a key; use ASCII without spaces")
+    return frozenset(found)
 
 
 def fits_header(word: str) -> bool:

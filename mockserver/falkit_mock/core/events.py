@@ -7,13 +7,12 @@ the control API) is a listener here, and none of them knows another.
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 from falkit_mock.core import masked
-from falkit_mock.core.clock import Notifier
 from falkit_spec import JSON
 
 # What became of one attempt: taken by the receiver, to be made again, given up, never made
@@ -247,8 +246,41 @@ class HostContacted(NamedTuple):
         return {"host": self.host, "port": self.port, "time": self.time}
 
 
+class AmountReached(NamedTuple):
+    """Jobs have cost as much as an alert is set at, or more than the budget; told once of each."""
+
+    of: Literal["alert", "budget"]
+    # US dollars: what was set, and what jobs have cost since the mock started.
+    amount: Decimal
+    cost: Decimal
+    # The job whose cost it was.
+    request_id: str
+    endpoint_id: str
+    key: str
+    # On the mock's clock, unix seconds.
+    time: float
+
+    @property
+    def kind(self) -> str:
+        """The event's name."""
+        return "cost_alert" if self.of == "alert" else "budget_exceeded"
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return it as the stream of events has it; amounts are text, as in billing."""
+        return {
+            "amount": f"{self.amount:f}",
+            "cost": f"{self.cost:f}",
+            "request_id": self.request_id,
+            "endpoint_id": self.endpoint_id,
+            "key": self.key,
+            "time": self.time,
+        }
+
+
 # The events that are kept for those who follow them, and all that listeners get.
-LoggedEvent: TypeAlias = RequestAnswered | JobChanged | DeliveryAttempted | HostContacted
+LoggedEvent: TypeAlias = (
+    RequestAnswered | JobChanged | DeliveryAttempted | HostContacted | AmountReached
+)
 Event: TypeAlias = RequestArrived | LoggedEvent
 
 
@@ -304,90 +336,3 @@ class Events:
         for event in more:
             for listener in listeners:
                 listener(event)
-
-
-class RequestLog:
-    """The newest requests to fal's hosts, `size` at most; a listener.
-
-    Its notifier rings at arrivals and at answers.
-    """
-
-    hears: ClassVar[tuple[type, ...]] = (RequestArrived, RequestAnswered)
-
-    def __init__(self, size: int) -> None:
-        self.notifier = Notifier()
-        self._records: deque[RequestRecord] = deque(maxlen=size)
-        # The number of the latest request; 0 before the first.
-        self.last = 0
-
-    def __call__(self, event: Event) -> None:
-        """Keep a request that arrives; it is filled in when it is answered."""
-        if type(event) is RequestArrived:
-            self.last += 1
-            event.record.number = self.last
-            self._records.append(event.record)
-        if self.notifier.waited_for:
-            self.notifier.ring()
-
-    def __iter__(self) -> Iterator[RequestRecord]:
-        return iter(self._records)
-
-    def restore(self, records: Iterable[RequestRecord]) -> None:
-        """Have records of before, in order, in front of those to come."""
-        for record in records:
-            self._records.append(record)
-            self.last = record.number
-
-    def clear(self) -> int:
-        """Forget all; return how many there were. The numbers go on."""
-        count = len(self._records)
-        self._records.clear()
-        return count
-
-    def restart(self) -> None:
-        """Forget all, and number from 1 again."""
-        self.clear()
-        self.last = 0
-
-
-class EventLog:
-    """Keeps the newest events, numbered from 1, for those who follow them; a listener."""
-
-    hears: ClassVar[tuple[type, ...]] = (
-        RequestAnswered,
-        JobChanged,
-        DeliveryAttempted,
-        HostContacted,
-    )
-
-    def __init__(self, size: int = 1000) -> None:
-        self.notifier = Notifier()
-        self.last = 0
-        self._kept: deque[LoggedEvent] = deque(maxlen=size)
-
-    def __call__(self, event: Event) -> None:
-        if not isinstance(event, JobChanged):
-            if isinstance(event, RequestAnswered):
-                # Requests for the control API are those of the followers themselves.
-                if not event.record.fal:
-                    return
-            elif isinstance(event, RequestArrived):
-                return
-            elif isinstance(event, DeliveryAttempted):
-                # Bodies may be large, and are with the deliveries.
-                event = DeliveryAttempted(replace(event.delivery, body=b"", response_body=b""))
-        self.keep(event)
-
-    def keep(self, event: LoggedEvent) -> None:
-        """Keep an event that followers hear of."""
-        self.last += 1
-        self._kept.append(event)
-        if self.notifier.waited_for:
-            self.notifier.ring()
-
-    def after(self, number: int) -> Iterator[tuple[int, LoggedEvent | ToldEvent]]:
-        """Yield the events after a number, each with its own; those too old are missing."""
-        first = self.last - len(self._kept) + 1
-        for place, event in enumerate([*self._kept], first):
-            if place > number:
-                yield place, event

@@ -1,20 +1,27 @@
-"""The request log and the log of events where several replicas share a state: numbered at commits.
+"""The request log and the log of events; and how both are where several replicas share a state.
 
-What happens here is kept back until the next commit, which gives it a number; what happens at other
-replicas comes with theirs. So all replicas list the same, in the same order.
+Those are numbered at commits. What happens here is kept back until the next commit, which gives it
+a number; what happens at other replicas comes with theirs. So all replicas list the same, in the
+same order.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import ClassVar
 
+from falkit_mock.core.clock import Notifier
 from falkit_mock.core.events import (
+    AmountReached,
+    DeliveryAttempted,
     Event,
-    EventLog,
+    HostContacted,
+    JobChanged,
     LoggedEvent,
+    RequestAnswered,
     RequestArrived,
-    RequestLog,
     RequestRecord,
     ToldEvent,
 )
@@ -22,6 +29,94 @@ from falkit_spec import JSON
 
 # How many events there are for those who follow late, at least.
 _KEPT = 1000
+
+
+class RequestLog:
+    """The newest requests to fal's hosts, `size` at most; a listener.
+
+    Its notifier rings at arrivals and at answers.
+    """
+
+    hears: ClassVar[tuple[type, ...]] = (RequestArrived, RequestAnswered)
+
+    def __init__(self, size: int) -> None:
+        self.notifier = Notifier()
+        self._records: deque[RequestRecord] = deque(maxlen=size)
+        # The number of the latest request; 0 before the first.
+        self.last = 0
+
+    def __call__(self, event: Event) -> None:
+        """Keep a request that arrives; it is filled in when it is answered."""
+        if type(event) is RequestArrived:
+            self.last += 1
+            event.record.number = self.last
+            self._records.append(event.record)
+        if self.notifier.waited_for:
+            self.notifier.ring()
+
+    def __iter__(self) -> Iterator[RequestRecord]:
+        return iter(self._records)
+
+    def restore(self, records: Iterable[RequestRecord]) -> None:
+        """Have records of before, in order, in front of those to come."""
+        for record in records:
+            self._records.append(record)
+            self.last = record.number
+
+    def clear(self) -> int:
+        """Forget all; return how many there were. The numbers go on."""
+        count = len(self._records)
+        self._records.clear()
+        return count
+
+    def restart(self) -> None:
+        """Forget all, and number from 1 again."""
+        self.clear()
+        self.last = 0
+
+
+class EventLog:
+    """Keeps the newest events, numbered from 1, for those who follow them; a listener."""
+
+    hears: ClassVar[tuple[type, ...]] = (
+        RequestAnswered,
+        JobChanged,
+        DeliveryAttempted,
+        HostContacted,
+        AmountReached,
+    )
+
+    def __init__(self, size: int = _KEPT) -> None:
+        self.notifier = Notifier()
+        self.last = 0
+        self._kept: deque[LoggedEvent] = deque(maxlen=size)
+
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, JobChanged):
+            if isinstance(event, RequestAnswered):
+                # Requests for the control API are those of the followers themselves.
+                if not event.record.fal:
+                    return
+            elif isinstance(event, RequestArrived):
+                return
+            elif isinstance(event, DeliveryAttempted):
+                # Bodies may be large, and are with the deliveries.
+                event = DeliveryAttempted(replace(event.delivery, body=b"", response_body=b""))
+        self.keep(event)
+
+    def keep(self, event: LoggedEvent) -> None:
+        """Keep an event that followers hear of."""
+        self.last += 1
+        self._kept.append(event)
+        if self.notifier.waited_for:
+            self.notifier.ring()
+
+    def after(self, number: int) -> Iterator[tuple[int, LoggedEvent | ToldEvent]]:
+        """Yield the events after a number, each with its own; those too old are missing."""
+        first = self.last - len(self._kept) + 1
+        for place, event in enumerate([*self._kept], first):
+            if place > number:
+                yield place, event
 
 
 class SharedEventLog(EventLog):

@@ -44,8 +44,10 @@ class Hooks:
     replayed: list[Act] = field(default_factory=list[Act])
     # Why it should be asked nothing more; None while it may be.
     unready: str | None = None
-    # Lists and sums of jobs (ledger), once somebody has asked for one.
+    # Lists and sums of jobs (ledger), and what they have cost since the start (spend), once
+    # somebody has asked for one.
     ledger: object = None
+    meter: object = None
 
 
 Decision: TypeAlias = Literal["allow", "forbid", "hide"]

@@ -137,6 +137,93 @@ def charge(entry: Entry, catalog: Catalog) -> Charge | None:
     return Charge(entry, endpoint.pricing.unit, quantity, cost)
 
 
+@dataclass(slots=True)
+class Sum:
+    """Jobs, and what they cost, added up."""
+
+    jobs: int = 0
+    # Those with a known price; and those without, also where the input was deleted.
+    billed: int = 0
+    unpriced: int = 0
+    # US dollars; and what of it is for what a model refused after its run.
+    cost: Decimal = Decimal(0)
+    refused: Decimal = Decimal(0)
+
+    def count(
+        self, jobs: int, result: Result | None, cost: Decimal | None, *, billed: bool
+    ) -> None:
+        """Add jobs that came to the same; `cost` is of one, None where it isn't known."""
+        self.jobs += jobs
+        if cost is not None:
+            self.billed += jobs
+            self.cost += jobs * cost
+            if result != "success":
+                self.refused += jobs * cost
+        elif billed:
+            self.unpriced += jobs
+
+    def add(self, other: Sum) -> None:
+        """Add what was added up elsewhere."""
+        self.jobs += other.jobs
+        self.billed += other.billed
+        self.unpriced += other.unpriced
+        self.cost += other.cost
+        self.refused += other.refused
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return it as the control API has it; amounts are text, since floats don't add up."""
+        return {
+            "jobs": self.jobs,
+            "billed": self.billed,
+            "unpriced": self.unpriced,
+            "cost": f"{self.cost:f}",
+        }
+
+
+class Sums:
+    """Jobs and what they cost, added up for each endpoint and key."""
+
+    def __init__(self) -> None:
+        # By the endpoint's id and the key's.
+        self._parts: dict[tuple[str, str], Sum] = {}
+
+    def of(self, endpoint_id: str, key: str) -> Sum:
+        """Return the sum of an endpoint and a key, to count into."""
+        found = self._parts.get((endpoint_id, key))
+        if found is None:
+            found = self._parts[endpoint_id, key] = Sum()
+        return found
+
+    def add(self, other: Sums) -> None:
+        """Add what was added up elsewhere."""
+        for (endpoint_id, key), one in other._parts.items():
+            self.of(endpoint_id, key).add(one)
+
+    def whole(self) -> Sum:
+        """Return the sum of all."""
+        found = Sum()
+        for one in self._parts.values():
+            found.add(one)
+        return found
+
+    def by(self, what: Literal["endpoint", "key"]) -> dict[str, Sum]:
+        """Return a sum for each endpoint, or for each key, in the order of their ids."""
+        place, found = 0 if what == "endpoint" else 1, dict[str, Sum]()
+        for name, one in sorted(self._parts.items()):
+            found.setdefault(name[place], Sum()).add(one)
+        return dict(sorted(found.items()))
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return them as the control API has them."""
+        endpoints, keys = self.by("endpoint").items(), self.by("key").items()
+        return {
+            "currency": "USD",
+            **self.whole().to_json(),
+            "endpoints": [{"endpoint_id": id, **one.to_json()} for id, one in endpoints],
+            "keys": [{"key": key, **one.to_json()} for key, one in keys],
+        }
+
+
 class Lines:
     """Charges added up, a line for each model and unit price, as `GET /models/usage` has them."""
 

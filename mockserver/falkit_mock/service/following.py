@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from falkit_mock.core.clock import SimulatedClock
-from falkit_mock.core.events import EventLog, RequestLog, RequestRecord
-from falkit_mock.core.telling import SharedEventLog, SharedRequestLog
+from falkit_mock.core.events import RequestRecord
+from falkit_mock.core.telling import EventLog, RequestLog, SharedEventLog, SharedRequestLog
 from falkit_mock.service.lasting import Lasting
 from falkit_mock.service.service import Service
 from falkit_mock.service.state import interrupt

@@ -9,10 +9,11 @@ from typing import Any, Protocol, cast
 
 from falkit_mock.core import NotJson, dumps, loads
 from falkit_mock.core.clock import SimulatedClock
-from falkit_mock.core.events import Event, RequestAnswered, RequestLog, RequestRecord
+from falkit_mock.core.events import Event, RequestAnswered, RequestRecord
 from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.jobs import Job, ModelRequest
 from falkit_mock.core.settings import SettingsError
+from falkit_mock.core.telling import RequestLog
 from falkit_mock.service.facts import (
     COUNTS,
     BadFacts,

@@ -14,7 +14,7 @@ from itertools import islice
 
 from falkit_mock.core.fal_errors import BILLED_UNITS
 from falkit_mock.core.jobs import Job
-from falkit_mock.service.billing import TURN, Charge, Result, charge, entry_of
+from falkit_mock.service.billing import TURN, Charge, Result, Sums, charge, entry_of
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog
 
@@ -40,6 +40,11 @@ class Kind:
     quantity: Decimal
     cost: Decimal
     unit_price: Decimal
+
+    def count(self, jobs: int, sums: Sums) -> None:
+        """Add so many jobs of this kind to sums."""
+        cost = None if self.unit is None else self.cost
+        sums.of(self.endpoint_id, self.key).count(jobs, self.result, cost, billed=self.billed)
 
 
 class Ledger:

@@ -252,6 +252,11 @@ class JobEvents:
         self._open: dict[str, _Open] = {}
         # Ends that wait for an outcome, such as one that needs a download.
         self._ending: set[asyncio.Task[None]] = set()
+        # The ids of jobs that have ended, for whoever counts what they cost and empties it.
+        self.uncounted: list[str] = []
+        # Whether jobs that come now are no caller's, and the open ones that came so.
+        self.uncalled = False
+        self._uncalled: set[str] = set()
 
     def accepted(self, job: Job) -> None:
         """Tell of a new job, and follow it; what is due at once is told at once."""
@@ -261,12 +266,16 @@ class JobEvents:
             error = None if outcome.status_code < 400 else _error_of(outcome)
             id, path, key = job.id, job.path, job.options.key
             webhook, over = job.options.webhook is not None, job.cancelled
+            if not self.uncalled:
+                self.uncounted.append(id)
             self._events.emit(
                 JobChanged("accepted", id, path, key, job.created, webhook, over),
                 JobChanged("started", id, path, key, job.starts, webhook, over),
                 JobChanged("ended", id, path, key, job.ends, webhook, over, error),
             )
             return
+        if self.uncalled:
+            self._uncalled.add(job.id)
         self._emit("accepted", job, job.created)
         self._open[job.id] = _Open()
         self._look(job)
@@ -285,12 +294,18 @@ class JobEvents:
                 self._open[job.id] = _Open(started=now >= job.starts)
                 self._look(job)
 
+    async def told(self) -> None:
+        """Return once all ends up to now are told, also those whose outcome is waited for."""
+        if self._ending:
+            await asyncio.wait([*self._ending])
+
     def close(self) -> None:
         """Follow no job any longer."""
         for followed in self._open.values():
             if followed.timer is not None:
                 followed.timer.cancel()
         self._open.clear()
+        self._uncalled.clear()
         for task in self._ending:
             task.cancel()
 
@@ -334,6 +349,11 @@ class JobEvents:
     ) -> None:
         error = None if outcome is None or outcome.status_code < 400 else _error_of(outcome)
         key, webhook = job.options.key, job.options.webhook is not None
+        if change == "ended":
+            if job.id in self._uncalled:
+                self._uncalled.remove(job.id)
+            else:
+                self.uncounted.append(job.id)
         self._events.emit(
             JobChanged(change, job.id, job.path, key, moment, webhook, job.cancelled, error)
         )

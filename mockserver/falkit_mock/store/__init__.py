@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -84,6 +84,8 @@ class Store:
         # The lowest place of jobs that may have come behind others, from another process; infinite
         # where there are none.
         self.late = math.inf
+        # Called before jobs, or their inputs, are forgotten: what they cost may have to be known.
+        self.leaving: Callable[[], object] = _nothing
         self._packing = Packing()
         # The paths of their files, by the ids of jobs that aren't packed.
         self._loose: dict[str, list[str]] = {}
@@ -180,6 +182,7 @@ class Store:
         """Forget what a known job was sent and answers, and its files; its moments stay."""
         if (job := self._loosened(request_id)) is None:
             return
+        self.leaving()
         self._edit(job.id, job.seq)
         if job.outcome is not None:
             self.decide(request_id, replace(job.outcome, body=b""))
@@ -192,6 +195,8 @@ class Store:
         for id in gone:
             if (job := self._loosened(id)) is None:
                 continue
+            if not known:
+                self.leaving()
             self._edit(job.id, job.seq)
             known.add(id)
             self.kept -= _size(job) + len(self._inputs.pop(id, b""))
@@ -220,6 +225,7 @@ class Store:
 
     def clear(self) -> None:
         """Forget all but the keys that sign webhooks, which receivers keep for a day."""
+        self.leaving()
         self.last_seq = self.kept = 0
         self.edited = None
         self._jobs.clear()
@@ -337,6 +343,10 @@ class Store:
                 (seq, id) for seq, id in zip(self._seqs, self._ids, strict=True) if id in self._jobs
             ]
             self._seqs, self._ids = array("q", [seq for seq, _ in left]), [id for _, id in left]
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _size(job: Job) -> int:

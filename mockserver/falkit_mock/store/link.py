@@ -29,8 +29,9 @@ class Link:
     ears: dict[int, int]
     # A pipe that ends with the process that made all this.
     parent: int
-    # Memory that all share: the number of the newest change.
+    # Memory that all share: the number of the newest change; and what service/spend.py keeps.
     memory: memoryview
+    spent: memoryview
     # How many requests the request log lists.
     requests: int
 

@@ -58,7 +58,7 @@ def check(
 
     FILE is JSON, or a JSON value a line: {"endpoint_id", "input", "output"}, a list of
     these, or bare inputs with --endpoint; what `falkit jobs ID` prints; an entry.json of
-    the client's cache; or a HAR file, as browsers and proxies record it.
+    the client's cache; or a HAR file, as browsers and proxies record it. `-` is stdin.
 
     Inputs are judged as fal would, which takes "5" for 5. Those that fal refused when they
     were recorded are left out.
@@ -89,7 +89,7 @@ def judge(catalog: Catalog, recordings: Recordings) -> tuple[list[Finding], int,
     findings: list[Finding] = []
     judged = refused = 0
     for call in recordings.calls:
-        endpoint = _endpoint(catalog, call.endpoint)
+        endpoint = endpoint_of(catalog, call.endpoint)
         if endpoint is None:
             why = str(catalog.unknown(call.endpoint[:200]))
             recordings.problems.append(f"{call.where}: {why}")
@@ -105,7 +105,8 @@ def judge(catalog: Catalog, recordings: Recordings) -> tuple[list[Finding], int,
     return findings, judged, refused
 
 
-def _endpoint(catalog: Catalog, named: str) -> Endpoint | None:
+def endpoint_of(catalog: Catalog, named: str) -> Endpoint | None:
+    """Return the endpoint that a recorded call names; None where there is no document of it."""
     match = catalog.find(named)
     return match.endpoint if match is not None and match.rest in ("", "stream") else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from falkit_spec.types import JSON, dig, is_array, is_object
 
 MOST_BYTES = 128 * 2**20
 MOST_CALLS = 100_000
+# What names the standard input.
+STDIN = Path("-")
 _DIRECT, _QUEUE = "fal.run", "queue.fal.run"
 _PAIR = {"input", "output"}
 
@@ -46,22 +49,23 @@ class Recordings:
 def read_recordings(
     files: Iterable[Path], endpoint: str | None = None, *, outputs: bool = False
 ) -> Recordings:
-    """Read the calls in JSON files, files of a JSON value a line, and HAR files.
+    """Read the calls in JSON files, files of a JSON value a line, and HAR files; `-` is stdin.
 
     `endpoint` is that of what names none: a bare input, or with `outputs` a bare output.
     """
     found = Recordings()
     for path in files:
         before = len(found.calls), len(found.problems)
-        reader = _Reader(str(path), endpoint, outputs, found)
+        name = "stdin" if path == STDIN else str(path)
+        reader = _Reader(name, endpoint, outputs, found)
         try:
             reader.read(path)
         except OSError as error:
-            found.problems.append(f"{path}: cannot be read ({error.strerror or error})")
+            found.problems.append(f"{name}: cannot be read ({error.strerror or error})")
         except ValueError as error:
-            found.problems.append(f"{path}: {error}")
+            found.problems.append(f"{name}: {error}")
         if (len(found.calls), len(found.problems)) == before:
-            found.problems.append(f"{path}: holds no input and no output")
+            found.problems.append(f"{name}: holds no input and no output")
     return found
 
 
@@ -78,8 +82,11 @@ class _Reader:
         """Read the file; OSError, ValueError."""
         if path.is_dir():
             raise ValueError("is a folder; name its files")
-        with path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
+        if path == STDIN:
+            raw = sys.stdin.buffer.read(MOST_BYTES + 1)
+        else:
+            with path.open("rb") as file:
+                raw = file.read(MOST_BYTES + 1)
         if len(raw) > MOST_BYTES:
             raise ValueError(f"has more than {MOST_BYTES:,} bytes")
         try:
