@@ -58,7 +58,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Fail a test that passed, but not by what its marker says; tell the hints of one that failed."""
+    """Fail a test that passed, but not by what its marker says; tell hints if it failed."""
     try:
         yield
     except BaseException:

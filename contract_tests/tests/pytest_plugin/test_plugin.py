@@ -89,6 +89,10 @@ def test_strict_about_what_fal_refuses_itself(fal_server):
     assert "detail" in post("fal.run", T2V, {{"prompt": "Rain", "duration": "8"}})
 
 
+def test_told(fal_server):
+    assert "video" in post("fal.run", T2V, {{"prompt": "Rain", "duration": "8"}})
+
+
 @pytest.mark.fal(budget=0.4)
 def test_budget(fal_server):
     for _ in range(2):
@@ -172,10 +176,10 @@ def suite(tmp_path_factory: pytest.TempPathFactory, authority_folder: Path) -> O
 
 def test_tests_of_two_workers_share_a_server_and_see_nothing_of_one_another(suite: Outcome) -> None:
     failed = {name for name, told in suite.tests.items() if told != "passed"}
-    assert failed == set(FAILED), suite.said
+    assert failed == {*FAILED, "test_told"}, suite.said
     urls = {line for line in suite.said.splitlines() if line.startswith("http://127.0.0.1:")}
     assert len(urls) == 1
-    assert suite.counts.startswith("2 failed, 8 passed, 8 errors")
+    assert suite.counts.startswith("3 failed, 8 passed, 8 errors")
 
 
 @pytest.mark.parametrize("test", FAILED)
@@ -184,10 +188,15 @@ def test_what_a_marker_does_not_let_pass_is_said_in_one_line(suite: Outcome, tes
     assert "\n" not in suite.tests[test]
 
 
+def test_a_failure_has_the_hints_of_its_requests(suite: Outcome) -> None:
+    told = suite.said.partition("- Captured fal call -")[2].splitlines()[1]
+    assert told.startswith(f"422 POST fal.run/{T2V}: duration: the document lists integers, so")
+
+
 def test_costs_are_told_of_all_workers(suite: Outcome) -> None:
     lines = suite.said.splitlines()
     (told,) = [line for line in lines if "would have cost" in line and "jobs of" in line]
-    assert told == "12 jobs of 8 tests would have cost at least $3.60, 1 of unknown price"
+    assert told == "13 jobs of 9 tests would have cost at least $3.60, 1 of unknown price"
     assert suite.properties["test_budget"] == {
         "fal_cost_usd": "0.72",
         "fal_jobs": "2",
