@@ -71,7 +71,7 @@ def test_the_tables_name_what_there_is() -> None:
 
 @pytest.mark.parametrize(
     ("word", "kind"),
-    [("job", views.Job), ("delivery", views.Delivery), ("rule", views.FaultRule)],
+    [("job", views.Job), ("delivery", views.Delivery), ("rule", views.FaultRule), ("video", views.Video)],
 )
 def test_the_fields_of_a_value_are_named(word: str, kind: type) -> None:
     told = re.split(r"\n\* |\n\n", PAGE.partition(f"* A **{word}** has")[2])[0]
