@@ -9,14 +9,26 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import respx
 from benchmarks.figures import Figure, Spread, shown
-from benchmarks.servers import FLOOR, HEADERS, INPUT, PYTHON, SERVE, SUBMIT, pinned, served
+from benchmarks.servers import (
+    ENDPOINT,
+    FLOOR,
+    HEADERS,
+    INPUT,
+    PYTHON,
+    SERVE,
+    SUBMIT,
+    pinned,
+    served,
+)
 
+import falkit
 from falkit import Settings, create_app
 
 STARTS, ROUNDS, CALLS = 9, 9, 200
@@ -29,6 +41,7 @@ def measured() -> Iterator[Figure]:
     print("\nthe start, a client in process, webhooks", flush=True)
     yield from map(shown, starts())
     yield shown(asyncio.run(client_round()))
+    yield from map(shown, in_process())
     yield shown(asyncio.run(webhooks()))
 
 
@@ -70,21 +83,58 @@ async def client_round() -> Figure:
     ratios: list[float] = []
     async with httpx.AsyncClient(transport=transport, base_url=base, headers=HEADERS) as ours:
         answers = await _round(ours)
-        submitted, status, result = answers
-        urls = submitted.json()
         async with httpx.AsyncClient(base_url=base, headers=HEADERS) as theirs:
             for _ in range(ROUNDS):
                 took = await _timed(ours)
-                with respx.mock:
-                    for method, url, answer in (
-                        ("POST", base + SUBMIT, submitted),
-                        ("GET", urls["status_url"], status),
-                        ("GET", urls["response_url"], result),
-                    ):
-                        fixed = httpx.Response(answer.status_code, json=answer.json())
-                        respx.route(method=method, url=url).mock(return_value=fixed)
+                with _fixed(answers):
                     ratios.append(took / await _timed(theirs))
     return Figure("a client's round in process, of respx", Spread.of(ratios), "x", most=1.5)
+
+
+def in_process() -> Iterator[Figure]:
+    """Measure a mock without a socket: its start and end, and a round beyond respx's own."""
+
+    def started() -> None:
+        with falkit.InProcess(timing="instant"):
+            pass
+
+    def round() -> tuple[httpx.Response, ...]:
+        submitted = client.post(f"https://queue.fal.run/{ENDPOINT}", content=INPUT)
+        urls = submitted.json()
+        return submitted, client.get(urls["status_url"]), client.get(urls["response_url"])
+
+    taken = [_millis(started) for _ in range(ROUNDS)]
+    yield Figure("falkit.InProcess, started and stopped", Spread.of(taken), "ms", most=5)
+    beyond: list[float] = []
+    with httpx.Client(headers=HEADERS) as client:
+        for _ in range(ROUNDS):
+            with falkit.InProcess(timing="instant"):
+                answers = round()
+                ours = _millis(round)
+            with _fixed(answers):
+                beyond.append(ours - _millis(round))
+    name = "a round of falkit.InProcess, beyond respx's own"
+    yield Figure(name, Spread.of(beyond), "ms", most=3)
+
+
+def _millis(work: Callable[[], object]) -> float:
+    """Return the processor time of one of many, in all threads."""
+    gc.collect()
+    began = time.process_time()
+    for _ in range(CALLS):
+        work()
+    return 1000 * (time.process_time() - began) / CALLS
+
+
+@contextmanager
+def _fixed(answers: Sequence[httpx.Response]) -> Generator[None]:
+    """Have respx answer what was answered before."""
+    with respx.mock:
+        for answer in answers:
+            fixed = httpx.Response(answer.status_code, json=answer.json())
+            asked = answer.request
+            respx.route(method=asked.method, url=asked.url).mock(return_value=fixed)
+        yield
 
 
 async def _round(client: httpx.AsyncClient) -> tuple[httpx.Response, ...]:

@@ -127,8 +127,12 @@ class Exchange(httpx.SyncByteStream, httpx.AsyncByteStream):
         status, headers = self._head
         # As httpx has them of a reply by HTTP/1.1.
         extensions = {"http_version": b"HTTP/1.1", "reason_phrase": phrase(status)}
+        stream: Exchange | httpx.ByteStream = self
+        if self._complete:
+            # By its type respx knows what it can keep, for whoever looks at its calls.
+            stream = httpx.ByteStream(b"".join(self._parts))
         return httpx.Response(
-            status, headers=headers, stream=self, request=self.request, extensions=extensions
+            status, headers=headers, stream=stream, request=self.request, extensions=extensions
         )
 
     def _take(self) -> bytes | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import threading
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Unpack, cast
+from typing import TYPE_CHECKING, Unpack
 
 import httpx
 
@@ -20,14 +21,10 @@ from falkit_mock.core.network import ROUTED, is_fal, is_router
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.mock import SharedLoop
 
-try:
-    import respx
-    from respx.patterns import Match, Pattern
-except ModuleNotFoundError:
-    fix = "pip install 'falkit[pytest]'"
-    raise ImportError(f"falkit.InProcess needs respx, which isn't installed; {fix}") from None
-
 if TYPE_CHECKING:
+    import respx
+
+    from falkit.routes import HostRoute
     from falkit_mock.app import MockApp
     from falkit_mock.core.clock import Clock as ClockObject
     from falkit_mock.settings import ClockMode, MockSettings, Settings
@@ -36,8 +33,8 @@ if TYPE_CHECKING:
 _THREAD = "falkit mocks"
 # Seconds that a reply has to end once the mock does.
 _GRACE = 0.1
-# What fal's clients read as a key; the first of them counts before the pair.
-_KEYS = (_KEY, "FAL_KEY_ID", "FAL_KEY_SECRET")
+# What leads fal's clients to another key, and falkit's to another mock.
+_LEADING = (_KEY, "FAL_KEY_ID", "FAL_KEY_SECRET", "FALKIT_BASE_URL")
 
 
 class InProcess(Parts):
@@ -50,8 +47,6 @@ class InProcess(Parts):
     error. Of several at once the one that was started last answers. WebSockets aren't httpx's:
     those need `Mock`.
     """
-
-    _started: ClassVar[list[InProcess]] = []
 
     def __init__(
         self,
@@ -69,11 +64,7 @@ class InProcess(Parts):
         self.settings.check_catalog(catalog)
         self._catalog = catalog
         self.key: str = min(self.settings.api_keys, default=_new_key(self.settings.seed))
-        self._router = router
-        self._own_router: respx.MockRouter | None = None
-        self._name = f"falkit {self.key}"
-        self._route = respx.Route(_FalHosts(self))
-        self._route.side_effect = self._answer
+        self._route = _route_class()(router, self._wants, self._answer)
         self._app: MockApp | None = None
         self._loop = SharedLoop.named(_THREAD)
         self._open: set[Exchange] = set()
@@ -83,9 +74,7 @@ class InProcess(Parts):
         """Begin to answer, and set FAL_KEY; raise what keeps it from that."""
         if self._app is not None:
             raise RuntimeError("this mock was started before; make another one")
-        if self._router is not None and not _started_routers(self._router):
-            fix = "start it first, such as by `with router:`"
-            raise RuntimeError(f"router: {self._router!r} isn't started; {fix}")
+        self._route.check()
         app = create_app(self.settings, clock=self._own_clock, catalog=self._catalog)
         self._app = app
         try:
@@ -93,13 +82,8 @@ class InProcess(Parts):
         except BaseException:
             app.close()
             raise
-        if self._router is None:
-            self._router = self._own_router = respx.MockRouter(assert_all_called=False)
-            self._own_router.start()
-        # Not by the router's add(), which would have it below a base_url.
-        self._router.routes.add(self._route, name=self._name)
-        self._started.append(self)
-        self._environ = {name: os.environ.pop(name, None) for name in _KEYS}
+        self._route.open()
+        self._environ = {name: os.environ.pop(name, None) for name in _LEADING}
         renew_clients(self.key)
         return self
 
@@ -108,14 +92,9 @@ class InProcess(Parts):
 
         Without a state file all is forgotten.
         """
-        if self not in self._started:
+        if not self._route.is_open:
             return
-        self._started.remove(self)
-        if self._own_router is not None:
-            self._own_router.stop()
-        else:
-            assert self._router is not None
-            self._router.pop(self._name, None)
+        self._route.close()
         for name, value in self._environ.items():
             os.environ.pop(name, None)
             if value is not None:
@@ -146,35 +125,18 @@ class InProcess(Parts):
         self.stop()
 
     def _own(self) -> tuple[SharedLoop, MockApp]:
-        if self._app is None or self not in self._started:
+        if self._app is None or not self._route.is_open:
             fix = "use it inside `with falkit.InProcess() as mock:`"
             raise RuntimeError(f"this mock isn't running; {fix}")
         return self._loop, self._app
 
-    def answers(self, request: httpx.Request) -> bool:
-        """Tell whether a request is this mock's to answer."""
-        if self._started[-1:] != [self]:
-            return False
-        if not _is_for_fal(request.url) and threading.current_thread() is not self._loop.thread:
-            return False
-        return not any(route.pattern.match(request) for route in self._others())
-
-    def _others(self) -> list[respx.Route]:
-        """Return the test's own routes, which count before this mock's wherever they stand.
-
-        One that is for all requests alike counts where it stands.
-        """
-        mine = [mock._name for mock in self._started]
-        assert self._router is not None, "it was started"
-        return [
-            route
-            for router in _started_routers(self._router)
-            for route in router.routes
-            if route.pattern and route.name not in mine
-        ]
+    def _wants(self, request: httpx.Request) -> bool:
+        """Tell whether a request is for fal, or is one of the mock's own downloads."""
+        own = threading.current_thread() is self._loop.thread
+        return own or _is_for_fal(request.url)
 
     def _answer(self, request: httpx.Request) -> Reply | httpx.Request:
-        """Have the application answer; the mock's own downloads go where they would go."""
+        """Have the application answer; the mock's own downloads go where they lead."""
         if not _is_for_fal(request.url):
             return request
         if self._loop.process != os.getpid():
@@ -199,24 +161,21 @@ class InProcess(Parts):
         for act in service.hooks.ending:
             await act()
         service.close()
-        for exchange in [*self._open]:
-            await exchange.stop(_GRACE)
+        await asyncio.gather(*(exchange.stop(_GRACE) for exchange in self._open))
         if service.store.sharing is not None:
             await service.store.sharing.stop()
         self._app.close()
 
 
-class _FalHosts(Pattern):
-    """Matches what one mock is to answer; equal to no other's, so that respx keeps both."""
-
-    def match(self, request: httpx.Request) -> Match:
-        return Match(cast("InProcess", self.value).answers(request))
-
-
-def _started_routers(router: respx.MockRouter) -> list[respx.Router]:
-    """Return a router and those that are started beside it; none if it isn't started itself."""
-    started = [] if router.Mocker is None else router.Mocker.routers
-    return started if router in started else []
+def _route_class() -> type[HostRoute]:
+    try:
+        from falkit.routes import HostRoute
+    except ModuleNotFoundError as missing:
+        if missing.name != "respx":
+            raise
+        fix = "pip install 'falkit[pytest]'"
+        raise ImportError(f"falkit.InProcess needs respx, which isn't installed; {fix}") from None
+    return HostRoute
 
 
 async def _begin(app: MockApp) -> None:

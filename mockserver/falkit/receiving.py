@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,7 +13,7 @@ import httpx
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.mock import SharedLoop
 from falkit_mock.webhooks import SendFailed
-from falkit_mock.webhooks.sender import MOST_BODY, Answer, Sender
+from falkit_mock.webhooks.sender import MOST_BODY, Answer, Sender, is_asgi
 
 if TYPE_CHECKING:
     from falkit_mock.mock import LoopThread
@@ -67,7 +66,7 @@ class InProcessSender:
         url = f"{target.origin}{target.path}"
         request = httpx.Request("POST", url, headers={**headers, **user}, content=body)
         try:
-            reply = await (_asgi(app, request, loop) if _is_asgi(app) else _wsgi(app, request))
+            reply = await (_asgi(app, request, loop) if is_asgi(app) else _wsgi(app, request))
         except SendFailed:
             raise
         except Exception as error:
@@ -122,17 +121,3 @@ def _application(app: object) -> Callable[..., Any]:
         return cast("Callable[..., Any]", app)
     fix = "give the application itself, such as FastAPI's or Flask's object"
     raise SettingsError("app", f"{app!r} is no ASGI or WSGI application; {fix}")
-
-
-def _is_asgi(app: Callable[..., Any]) -> TypeGuard[Any]:
-    """Tell an ASGI application from a WSGI one: it takes three arguments, or is a coroutine."""
-    called = getattr(app, "__call__", app)  # noqa: B004
-    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(called):
-        return True
-    try:
-        parameters = inspect.signature(app).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    return (
-        sum(one.default is one.empty and one.kind < one.VAR_POSITIONAL for one in parameters) == 3
-    )

@@ -82,7 +82,11 @@ def _counting(app: MockApp, settings: Settings) -> MockApp:
 
             return meter_of(service, catalog)
 
+        async def catch_up() -> None:
+            await meter().catch_up()
+
         service.store.leaving = lambda: meter().count()
+        service.hooks.leaving.append(catch_up)
         if limits is not None or service.store.sharing is not None:
             meter().limits = limits
             service.events.listen(meter())

@@ -20,7 +20,7 @@ from falkit_mock.core import reason
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import Unauthenticated, WireError, too_many_tenants
 from falkit_mock.core.events import Events
-from falkit_mock.core.identity import Tokens, check, check_hub_token, issuer_of, key_id
+from falkit_mock.core.identity import Tokens, check, check_hub_token, issuer_of, key_id, owner_of
 from falkit_mock.core.network import CONTROL, MEDIA, PROBES, is_control
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.hosts import RequestContext
@@ -221,7 +221,7 @@ class Tenants(MockApp):
                 check(authorization, None, api_keys)
         except Unauthenticated:
             return None
-        return self.tenant(_name_of(authorization))
+        return self.tenant(owner_of(authorization))
 
     def _of_file(self, scope: Scope, address: Address, authorization: str) -> Tenant | None:
         """Return whose file a URL names, or who opens an upload."""
@@ -383,14 +383,6 @@ class _AllKeys(KeyRing):
                 if key.number not in found or not key.withdrawn:
                     found[key.number] = key
         return [found[number] for number in sorted(found)]
-
-
-def _name_of(authorization: str) -> str:
-    """Return the id of a key; of a token, which is all secret, a digest."""
-    scheme, _, token = authorization.strip().partition(" ")
-    if scheme.lower() == "key":
-        return key_id(authorization)
-    return f"{scheme.lower()}-{blake2b(token.strip().encode(), digest_size=4).hexdigest()}"
 
 
 def _seed_of(seed: int, key: str) -> int:

@@ -109,14 +109,15 @@ _ASKED_FOR = ("falkit made this fault", "falkit answered a pinned output")
 def in_process(used: Used) -> Generator[InProcess]:
     """Lead this process's calls of httpx to fal's hosts to a mock in it."""
     used.lead("fal_mock")
+    # Lazy: who has `fal_server` alone needs no httpx.
+    from falkit import InProcess
+
     settings: dict[str, Any] = {**used.marked.settings}
     try:
-        from falkit.inprocess import InProcess
+        mock = InProcess(clock=settings.pop("clock", None), **settings).start()
     except ImportError as error:
         # It names the extra with respx in it.
         raise pytest.fail.Exception(f"fal_mock: {error}", pytrace=False) from None
-    try:
-        mock = InProcess(**settings).start()
     except SettingsError as error:
         # An output that its endpoint can't have, which only its document tells.
         raise refusal(str(error)) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import sys
 from abc import abstractmethod
@@ -19,6 +18,7 @@ import httpx
 
 from falkit_contract import BadArgument, ContractError
 from falkit_contract.webhooks._sent import Sent
+from falkit_mock.webhooks.sender import is_asgi
 
 # Seconds that a receiver has to answer (wire.md §5.3).
 PATIENCE = 15.0
@@ -113,18 +113,7 @@ def handler_of(handler: object, path: str) -> Handler:
     if not callable(handler):
         raise BadArgument("handler", handler, "give an ASGI or WSGI application, or a URL")
     application = cast("Callable[..., Any]", handler)
-    called = getattr(application, "__call__", application)  # noqa: B004
-    if inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(called):
-        return Asgi(application, url)
-    return Asgi(application, url) if _takes(called) == 3 else Wsgi(application, url)
-
-
-def _takes(function: Callable[..., Any]) -> int:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return 0
-    return sum(one.default is one.empty and one.kind < one.VAR_POSITIONAL for one in parameters)
+    return Asgi(application, url) if is_asgi(application) else Wsgi(application, url)
 
 
 class Remote(Handler):

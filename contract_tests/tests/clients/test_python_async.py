@@ -16,7 +16,7 @@ from fal_client import AsyncClient, Completed, FalClientHTTPError, InProgress, Q
 from fal_client.auth import MissingCredentialsError
 from httpx_sse import SSEError
 
-from clients.in_process import Fal, mock, routed
+from clients.in_process import Fal, in_process
 from falkit_fixtures.images import sample
 from serving import I2V_FAST, PROMPT, T2V
 
@@ -31,21 +31,21 @@ def anyio_backend() -> str:
 @pytest.fixture
 def polled() -> Generator[Fal]:
     """Jobs that move with each look at them."""
-    with routed(mock("polls")) as fal:
+    with in_process(timing="polls") as fal:
         yield fal
 
 
 @pytest.fixture
 def held() -> Generator[Fal]:
     """Jobs that wait for ever."""
-    with routed(mock("held")) as fal:
+    with in_process(timing="held") as fal:
         yield fal
 
 
 @pytest.fixture
 def long() -> Generator[Fal]:
     """Jobs that start at once and run for a minute: a client's timeout is a start timeout too."""
-    with routed(mock("0,60")) as fal:
+    with in_process(timing="0,60") as fal:
         yield fal
 
 

@@ -9,16 +9,14 @@ import pytest
 from fal_client.client import FalClientHTTPError
 
 from clients import javascript_client
-from clients.in_process import Fal, routed_from_threads
-from falkit import Settings, create_app
+from clients.in_process import Fal, in_process
 from serving import PROMPT, T2V, Serve, WatchedClock
 
 
 @pytest.fixture
 def fal(clock: WatchedClock) -> Generator[Fal]:
     """A mock for one job at a time, each of which runs for ten seconds."""
-    settings = Settings(timing="0,10", concurrency=1)
-    with routed_from_threads(Fal(create_app(settings, clock=clock))) as served:
+    with in_process(timing="0,10", concurrency=1, clock=clock) as served:
         yield served
 
 

@@ -56,6 +56,7 @@ async def turns(app: MockApp, path: str) -> tuple[int, httpx.Response]:
     [
         "/__falkit/jobs?limit=1000",
         "/__falkit/billing",
+        "/__falkit/spend",
         "/api.fal.ai/v1/models/usage",
         "/api.fal.ai/v1/models/billing-events",
         f"/api.fal.ai/v1/models/requests/by-endpoint?endpoint_id={I2V_FAST}",
@@ -63,7 +64,7 @@ async def turns(app: MockApp, path: str) -> tuple[int, httpx.Response]:
 )
 def test_a_list_of_many_jobs_gives_others_their_turn(app: MockApp, path: str) -> None:
     few, _ = asyncio.run(turns(app, "/__falkit/health"))
-    app.service.hooks.ledger = None
+    app.service.hooks.ledger = app.service.hooks.meter = None
     had, reply = asyncio.run(turns(app, path))
     assert reply.status_code == 200, reply.text
     assert had >= few + 3

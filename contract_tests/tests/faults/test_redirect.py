@@ -9,8 +9,7 @@ import httpx
 import pytest
 
 from clients import javascript_client
-from clients.in_process import Fal, routed, routed_from_threads
-from falkit import Settings, create_app
+from clients.in_process import in_process
 from serving import I2V_FAST, PROMPT, T2V, Mock, Serve
 
 HINT = "x-falkit-hint"
@@ -88,12 +87,8 @@ def test_by_the_target_url_it_leads_to_where_the_caller_was(serve: Serve) -> Non
     assert reply.json()["status"] == "IN_QUEUE"
 
 
-def fal() -> Fal:
-    return Fal(create_app(Settings(timing="instant", faults=["redirect"])))
-
-
 def test_fals_synchronous_python_client_follows_with_its_post() -> None:
-    with routed_from_threads(fal()) as served:
+    with in_process(timing="instant", faults=["redirect"]) as served:
         handle = fal_client.SyncClient(key="id:secret").submit(T2V, PROMPT)
         assert handle.get()["video"]
         assert [request.method for request in served.requests[:2]] == ["POST", "POST"]
@@ -103,7 +98,8 @@ def test_fals_asynchronous_python_client_does_not_follow() -> None:
     async def submitted() -> None:
         await fal_client.AsyncClient(key="id:secret").submit(T2V, PROMPT)
 
-    with routed(fal()), pytest.raises(fal_client.FalClientHTTPError) as caught:
+    refused = pytest.raises(fal_client.FalClientHTTPError)
+    with in_process(timing="instant", faults=["redirect"]), refused as caught:
         asyncio.run(submitted())
     assert caught.value.status_code == 307
 

@@ -15,7 +15,10 @@ import falkit
 import falkit_client
 from falkit_client import webhooks
 
-NAMES = ["AsyncClient", "Client", "Mock", "Settings", "__version__", "create_app", "webhooks"]
+NAMES = [
+    *("AsyncClient", "Client", "InProcess", "Mock", "Settings", "__version__", "create_app"),
+    "webhooks",
+]
 
 
 def modules_after(line: str) -> set[str]:

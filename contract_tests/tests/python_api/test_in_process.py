@@ -22,12 +22,17 @@ from processes import started
 from serving import PATIENCE, PROMPT, T2V, WatchedClock
 
 RUN, QUEUE = f"https://fal.run/{T2V}", f"https://queue.fal.run/{T2V}"
-OWN = {"FAL_KEY": "mine", "FAL_KEY_ID": "a", "FAL_KEY_SECRET": "b"}
+OWN = {
+    "FAL_KEY": "mine",
+    "FAL_KEY_ID": "a",
+    "FAL_KEY_SECRET": "b",
+    "FALKIT_BASE_URL": "http://127.0.0.1:1",
+}
 
 
 @pytest.fixture(autouse=True)
 def own_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a developer's own keys around."""
+    """Have a developer's own keys around, and a mock of another kind."""
     for name, value in OWN.items():
         monkeypatch.setenv(name, value)
 
@@ -80,11 +85,11 @@ class TestClients:
         assert asyncio.run(fetched()) == b"some more"
 
     def test_falkits_own_client(self, mock: falkit.InProcess) -> None:
-        with falkit.Client() as client:
+        with falkit.Client(poll_interval=0.001) as client:
             assert client.subscribe(T2V, PROMPT).output["video"]
 
         async def call() -> None:
-            async with falkit.AsyncClient() as client:
+            async with falkit.AsyncClient(poll_interval=0.001) as client:
                 assert (await client.subscribe(T2V, PROMPT)).output["video"]
 
         asyncio.run(call())
@@ -285,6 +290,14 @@ class TestRouters:
             assert fal_client.run(T2V, PROMPT)["video"]
             assert asyncio.run(fal_client.run_async(T2V, PROMPT))["video"]
 
+    def test_a_router_has_the_calls_and_what_was_answered(self) -> None:
+        with respx.mock() as router, falkit.InProcess(timing="instant", router=router) as mock:
+            fal_client.run(T2V, PROMPT)
+            asyncio.run(fal_client.run_async(T2V, PROMPT))
+            assert [call.response.json() for call in router.calls] == [
+                job.output for job in mock.jobs
+            ]
+
     def test_a_router_must_be_started(self) -> None:
         mock = falkit.InProcess(router=respx.mock())
         with pytest.raises(RuntimeError, match="isn't started; start it first"):
@@ -297,6 +310,17 @@ class TestRouters:
         assert os.environ["FAL_KEY"] == mock.key
         fal_client.run(T2V, PROMPT)
         assert len(mock.jobs) == 1
+
+    def test_several_may_share_a_router(self) -> None:
+        with (
+            respx.mock() as router,
+            falkit.InProcess(timing="instant", seed=1, router=router) as outer,
+        ):
+            with falkit.InProcess(timing="instant", seed=1, router=router) as inner:
+                fal_client.run(T2V, PROMPT)
+            fal_client.run(T2V, PROMPT)
+            assert len(outer.jobs) == 1
+            assert inner.key == outer.key
 
     def test_hugging_faces_router(self, mock: falkit.InProcess) -> None:
         url = f"https://router.huggingface.co/fal-ai/{T2V}"
@@ -360,7 +384,10 @@ class TestLife:
             assert process.returncode == 0
 
     def test_without_respx_one_line_names_the_extra(self) -> None:
-        program = "import sys; sys.modules['respx'] = None; import falkit; falkit.InProcess"
+        program = (
+            "import sys; sys.modules['respx'] = None; from falkit import *\n"
+            "from falkit.inprocess import renew_clients; renew_clients('a:b'); InProcess()"
+        )
         command = [sys.executable, "-c", program]
         with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             _, told = process.communicate(timeout=PATIENCE * 3)

@@ -10,8 +10,7 @@ from typing import Any
 import fal_client
 import pytest
 
-from clients.in_process import Fal, routed_from_threads
-from falkit import Settings, create_app
+from clients.in_process import in_process
 from falkit_client.listener import listen
 from falkit_mock.cli.faults import page
 from falkit_mock.cli.serve import serve
@@ -75,10 +74,6 @@ def reconcile(monkeypatch: pytest.MonkeyPatch) -> Reconcile:
     return found
 
 
-def served(*faults: str, timing: str = "instant") -> Fal:
-    return Fal(create_app(Settings(timing=timing, faults=faults)))
-
-
 def submitted(receiver: Receiver, prompt: str = "Rain") -> str:
     client = fal_client.SyncClient()
     return client.submit(T2V, {"prompt": prompt}, webhook_url=receiver.url).request_id
@@ -96,7 +91,7 @@ def test_the_reconciler_finishes_the_jobs_whose_webhook_never_came(
     def finish(request_id: str, output: Any, error: Any) -> None:
         finished[request_id] = output, error
 
-    with routed_from_threads(served("webhook_lost times=2")):
+    with in_process(timing="instant", faults=["webhook_lost times=2"]):
         done = submitted(receiver)
         failed = submitted(receiver, "[falkit:content_policy_violation]")
         came = submitted(receiver)
@@ -126,7 +121,7 @@ def test_the_reconciler_finishes_the_jobs_whose_webhook_never_came(
 def test_the_reconciler_leaves_alone_what_it_cannot_know_yet(
     reconcile: Reconcile, receiver: Receiver, fault: str, timing: str, submitted_at: float
 ) -> None:
-    with routed_from_threads(served("webhook_lost", fault, timing=timing)):
+    with in_process(timing=timing, faults=["webhook_lost", fault]):
         jobs = {submitted(receiver): (T2V, submitted_at)}
         reconcile(jobs, unexpected)
 
@@ -139,7 +134,7 @@ def test_the_reconciler_finishes_a_job_whose_result_has_expired(
     def finish(request_id: str, output: Any, error: Any) -> None:
         codes.append(error.status_code)
 
-    with routed_from_threads(served("webhook_lost", "result_expired")):
+    with in_process(timing="instant", faults=["webhook_lost", "result_expired"]):
         jobs = {submitted(receiver): LONG_AGO}
         reconcile(jobs, finish)
     assert codes == [404]

@@ -10,8 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
+from control.test_events import Follower
 from receiver import Receiver
 from serving import PATIENCE, T2V
 from several import OFTEN, PROGRAM, Several, several
@@ -104,6 +106,34 @@ def test_another_takes_the_place_of_a_worker_that_is_killed(tmp_path: Path) -> N
         assert len({*more, *(job["request_id"] for job in jobs)}) == 2 * OFTEN
         assert len(mock.workers()) == 2
         assert before[1] in mock.workers()
+
+
+def _reached(mock: Several, kind: str) -> str:
+    """Return what jobs had cost by the first event of a kind."""
+    with httpx.stream("GET", f"{mock.url}/__falkit/events?since=0&kind={kind}") as stream:
+        told = next(one for one in Follower(stream) if one.kind == kind)
+    cost: str = told.data["cost"]
+    return cost
+
+
+def test_the_budget_is_that_of_all_workers_also_of_one_that_died(tmp_path: Path) -> None:
+    options = ("--timing", "instant", "--budget", "11.52", "--alert-at", "5.76")
+    with several(tmp_path / "falkit.state", *options, stderr=subprocess.PIPE) as mock:
+        for _ in range(OFTEN):
+            mock.submit()
+        assert _reached(mock, "cost_alert") == "5.76"
+        assert mock.process.stderr is not None
+        os.kill(mock.workers()[0], signal.SIGKILL)
+        assert "another takes its place" in mock.process.stderr.readline()
+        for _ in range(OFTEN):
+            mock.submit()
+        assert mock.control("GET", "/spend")["cost"] == "11.52"
+        mock.submit()
+        assert _reached(mock, "budget_exceeded") == "11.88"
+        mock.process.send_signal(signal.SIGTERM)
+        line = "falkit: over the budget of $11.52 by $0.36\n"
+        assert mock.process.communicate(timeout=PATIENCE)[1] == line
+        assert mock.process.returncode == 1
 
 
 @pytest.mark.timeout(200)

@@ -43,10 +43,10 @@ class Budget:
         if budget is None:
             return
         # Lazy: most mocks have no budget.
-        from falkit_mock.service.spend import listed, spend_here
+        from falkit_mock.service.spend import listed, spend_by_now
         from falkit_spec.facts import over
 
-        spend = await spend_here(self._app.services(), self._app.catalog)
+        spend = spend_by_now(self._app.services(), self._app.catalog)
         if said := over(budget, spend.total):
             more = f", and {spend.unknown} of unknown price" if spend.unknown else ""
             self.line = f"{said}{more}: {listed(spend.by_endpoint)}"

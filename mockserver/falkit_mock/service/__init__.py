@@ -42,6 +42,8 @@ class Hooks:
     opening: list[Act] = field(default_factory=list[Act])
     ending: list[Act] = field(default_factory=list[Act])
     replayed: list[Act] = field(default_factory=list[Act])
+    # Before all jobs are forgotten, as by a reset.
+    leaving: list[Act] = field(default_factory=list[Act])
     # Why it should be asked nothing more; None while it may be.
     unready: str | None = None
     # Lists and sums of jobs (ledger), and what they have cost since the start (spend), once

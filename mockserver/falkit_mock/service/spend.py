@@ -104,7 +104,7 @@ class SpentTogether:
     @property
     def total(self) -> Decimal:
         """US dollars of all."""
-        return sum(self._memory[:-1]) * _BILLIONTH
+        return (sum(self._memory[:-1]) * _BILLIONTH).normalize()
 
     @property
     def told(self) -> int:
@@ -188,9 +188,13 @@ class Meter:
     async def counted(self) -> Sums:
         """Return the sums, with all that has ended by now; others are served meanwhile."""
         await self._service.job_events.told()
+        await self.catch_up()
+        return self.sums
+
+    async def catch_up(self) -> None:
+        """Count all that was told by now, some at a time."""
         while self.count(TURN):
             await asyncio.sleep(0)
-        return self.sums
 
     def _add(self, job: Job) -> None:
         endpoint = self._catalog.at(job.path)
@@ -212,6 +216,14 @@ def meter_of(service: Service, catalog: Catalog) -> Meter:
     if not isinstance(found, Meter):
         found = service.hooks.meter = Meter(service, catalog)
     return found
+
+
+def spend_by_now(services: Iterable[Service], catalog: Catalog) -> Spend:
+    """Return what jobs have cost whose ends this process told by now; it waits for nothing."""
+    meters = [meter_of(service, catalog) for service in services]
+    for meter in meters:
+        meter.count()
+    return _all([meter.sums for meter in meters])
 
 
 async def spend_here(services: Iterable[Service], catalog: Catalog) -> Spend:

@@ -228,6 +228,8 @@ async def reset_state(service: Service, *, keep_rules: bool) -> None:
 
     Who still waits for a job is let go of, since it is no more.
     """
+    for act in service.hooks.leaving:
+        await act()
     await interrupt(service)
     old = all_pieces(service.store)
     service.store.clear()
@@ -304,6 +306,8 @@ async def restore_state(service: Service, path: Path) -> None:
             check_facts(service, meta)
         except BadFacts as error:
             raise BadArchive(f"{META} {error}") from None
+        for act in service.hooks.leaving:
+            await act()
         await interrupt(service)
         old = all_pieces(service.store)
         service.store.take(copy, {name: piece.blob for name, piece in contents.blobs.items()})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import ssl
 import sys
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
-from typing import ClassVar, NamedTuple, Protocol, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
 from weakref import WeakValueDictionary
 
 import httptools
@@ -120,6 +121,20 @@ class Answer(NamedTuple):
     status_code: int
     headers: dict[str, str]
     body: bytes
+
+
+def is_asgi(application: Callable[..., Any]) -> bool:
+    """Tell an ASGI application from a WSGI one: it is a coroutine, or takes three arguments."""
+    called = getattr(application, "__call__", application)  # noqa: B004
+    if inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(called):
+        return True
+    try:
+        parameters = inspect.signature(called).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return (
+        sum(one.default is one.empty and one.kind < one.VAR_POSITIONAL for one in parameters) == 3
+    )
 
 
 class Sender(Protocol):
