@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,7 +18,7 @@ HERE = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def url(fal_server: FalServer, tmp_path: Path) -> Iterator[str]:
+def url(fal_server: FalServer, tmp_path: Path) -> Generator[str]:
     """Both programs on a port of this test's own, led to the mock by their environment."""
     # Listening before anything is started: no call comes too early.
     with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
