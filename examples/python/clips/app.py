@@ -86,7 +86,7 @@ async def fal(
     if found.request_id is None:
         store.update(found, request_id=delivery["request_id"])
     if delivery["status"] != "OK":
-        store.finish(found, error=json.dumps(delivery["payload"]))
+        store.finish(found, error=json.dumps(delivery["payload"] or delivery["error"]))
     elif delivery["payload"] is None:
         # The output wasn't JSON, or too large: the worker reads it from the queue.
         store.update(found, due=0.0)

@@ -20,8 +20,8 @@ from clips.store import Clip, Store
 MODEL = "fal-ai/ltx-2/text-to-video/fast"
 # The account's requests at fal.
 REQUESTS = "https://api.fal.ai/v1/models/requests/by-endpoint"
-# Seconds between two looks at the table.
-PAUSE = 0.2
+# Seconds between two looks at the table, and after one in which something went wrong.
+PAUSE, LONGER = 0.2, 2.0
 OPEN = "url IS NULL AND error IS NULL"
 log = logging.getLogger("clips")
 
@@ -42,22 +42,30 @@ class Worker:
         self._url = url
         self._patience = patience
 
-    def work(self) -> None:
-        """Do once all that there is to do now."""
+    def work(self) -> bool:
+        """Do once all that there is to do now; tell whether all of it went well."""
         where, unknown = self._store.where, f"{OPEN} AND request_id IS NULL"
         before = time.time() - self._patience
-        self._each(self._recover, where(f"{unknown} AND tried <= ?", before))
-        self._each(self._submit, where(f"{unknown} AND tried IS NULL"))
-        self._each(self._look, where(f"{OPEN} AND due <= ?", time.time()))
-        self._each(self._download, where("url IS NOT NULL AND error IS NULL AND stored IS NULL"))
+        done = [
+            self._each(self._recover, where(f"{unknown} AND tried <= ?", before)),
+            self._each(self._submit, where(f"{unknown} AND tried IS NULL")),
+            self._each(self._look, where(f"{OPEN} AND due <= ?", time.time())),
+            self._each(
+                self._download, where("url IS NOT NULL AND error IS NULL AND stored IS NULL")
+            ),
+        ]
+        return all(done)
 
-    def _each(self, do: Callable[[Clip], None], clips: list[Clip]) -> None:
+    def _each(self, do: Callable[[Clip], None], clips: list[Clip]) -> bool:
+        well = True
         for clip in clips:
             try:
                 do(clip)
             except (fal_client.FalClientError, httpx.HTTPError) as error:
                 # The next time may be better.
                 log.warning("%s %s: %r", do.__name__, clip.id, error)
+                well = False
+        return well
 
     def _submit(self, clip: Clip) -> None:
         # Noted first: whoever finds this without a request id asks fal before submitting again.
@@ -71,8 +79,12 @@ class Worker:
 
     def _recover(self, clip: Clip) -> None:
         """Go on with a submit that never returned: fal may have taken it, and a second costs."""
-        start = datetime.fromtimestamp((clip.tried or 0) - 60, UTC)
-        query = {"endpoint_id": MODEL, "expand": "payloads", "start": start.isoformat()}
+        query: dict[str, str | int] = {
+            "endpoint_id": MODEL,
+            "expand": "payloads",
+            "start": datetime.fromtimestamp((clip.tried or 0) - 60, UTC).isoformat(),
+            "limit": 100,
+        }
         head = {"Authorization": f"Key {os.environ['FAL_KEY']}"}
         reply = httpx.get(REQUESTS, params=query, headers=head).raise_for_status()
         for item in reply.json()["items"]:
@@ -88,6 +100,8 @@ class Worker:
             if isinstance(fal_client.status(MODEL, request_id), fal_client.Completed):
                 output = fal_client.result(MODEL, request_id)
                 self._store.finish(clip, url=output["video"]["url"])
+            else:
+                self._store.update(clip, due=time.time() + self._patience / 10)
         except fal_client.FalClientHTTPError as error:
             # How the job ended, unless it is about this request: a wrong key, or one too many.
             answered = "x-fal-request-id" in error.response_headers
@@ -114,8 +128,7 @@ def main() -> None:
     patience = float(os.environ.get("CLIPS_PATIENCE", "120"))
     worker = Worker(Store.from_environ(), os.environ["CLIPS_URL"], patience)
     while True:
-        worker.work()
-        time.sleep(PAUSE)
+        time.sleep(PAUSE if worker.work() else LONGER)
 
 
 if __name__ == "__main__":
