@@ -362,7 +362,8 @@ def _job(told: Mapping[str, Any]) -> Job:
 
 
 def _request(told: Mapping[str, Any]) -> RequestRecord:
-    return RequestRecord(**{**told, "faults": tuple(told["faults"]), "fal": True})
+    fields: dict[str, Any] = {**told, "faults": tuple(told["faults"]), "fal": True}
+    return RequestRecord(**fields)
 
 
 def _delivery(told: Mapping[str, Any]) -> Delivery:

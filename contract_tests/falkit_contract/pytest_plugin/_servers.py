@@ -239,10 +239,13 @@ def flags(settings: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _values(value: object) -> Iterable[object]:
+def _values(value: object) -> list[object]:
     if isinstance(value, Mapping):
-        return [f"{name}={each}" for name, each in value.items()]
-    return [value] if isinstance(value, str) or not isinstance(value, Iterable) else [*value]
+        table = cast("Mapping[str, object]", value)
+        return [f"{name}={each}" for name, each in table.items()]
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return [value]
+    return [*cast("Iterable[object]", value)]
 
 
 def _text(settings: Mapping[str, Any]) -> str:
@@ -250,5 +253,5 @@ def _text(settings: Mapping[str, Any]) -> str:
     return json.dumps(settings, sort_keys=True, default=_plain)
 
 
-def _plain(value: Any) -> object:
-    return [*value] if isinstance(value, Iterable) else str(value)
+def _plain(value: object) -> object:
+    return _values(value) if isinstance(value, Iterable) else str(value)

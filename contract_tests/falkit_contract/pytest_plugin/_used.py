@@ -136,7 +136,11 @@ def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
     }
     if not costs:
         return []
-    whole = Cost(*(sum(column) for column in zip(*costs.values(), strict=True)))
+    whole = Cost(
+        sum((one.total for one in costs.values()), Decimal(0)),
+        sum(one.jobs for one in costs.values()),
+        sum(one.unknown for one in costs.values()),
+    )
     made = f"{count(whole.jobs, 'job')} of {count(len(costs), 'test')}"
     lines = [f"{made} would have cost {said(whole)}"]
     dearest = sorted((id for id in costs if costs[id].total), key=lambda id: -costs[id].total)
