@@ -17,6 +17,7 @@ import pytest
 import respx
 
 import falkit
+from clients.in_process import calls_of
 from falkit.inprocess import renew_clients
 from processes import started
 from serving import PATIENCE, PROMPT, T2V, WatchedClock
@@ -294,7 +295,7 @@ class TestRouters:
         with respx.mock() as router, falkit.InProcess(timing="instant", router=router) as mock:
             fal_client.run(T2V, PROMPT)
             asyncio.run(fal_client.run_async(T2V, PROMPT))
-            assert [call.response.json() for call in router.calls] == [
+            assert [call.response.json() for call in calls_of(router)] == [
                 job.output for job in mock.jobs
             ]
 
