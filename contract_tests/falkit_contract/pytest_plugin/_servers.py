@@ -254,4 +254,5 @@ def _text(settings: Mapping[str, Any]) -> str:
 
 
 def _plain(value: object) -> object:
-    return _values(value) if isinstance(value, Iterable) else str(value)
+    found = _values(value)
+    return str(value) if found == [value] else found
