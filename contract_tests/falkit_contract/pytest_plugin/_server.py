@@ -32,7 +32,7 @@ _OF_THE_TEST = ("seed", "faults", "outputs")
 class FalServer(Remote):
     """A test's own mock in a server that the tests of the run share."""
 
-    def __init__(self, control: Control, key: str, ready: Ready, own: Settings) -> None:
+    def __init__(self, ready: Ready, control: Control, key: str, own: Settings) -> None:
         super().__init__(control, key)
         self._ready = ready
         self._seed = own.seed
@@ -76,9 +76,13 @@ def serving(used: Used, servers: Servers) -> Generator[FalServer]:
     own: Any = {name: settings.pop(name) for name in _OF_THE_TEST if name in settings}
     key = key_of(used.item.nodeid, servers.apart)
     try:
-        ready, control = servers.get(settings)
-        server = FalServer(control, key, ready, Settings(**own))
-        server.reset()
+        server = FalServer(*servers.get(settings), key, Settings(**own))
+        try:
+            server.reset()
+        except ConnectionError:
+            # Something ended it; the tests that are still to come have another.
+            server = FalServer(*servers.get(settings, again=True), key, Settings(**own))
+            server.reset()
         environ = server.environ
     except (RuntimeError, ValueError, GatewayError, ConnectionError) as error:
         raise pytest.fail.Exception(f"fal_server: {error}", pytrace=False) from None

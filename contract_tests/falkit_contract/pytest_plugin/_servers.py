@@ -44,8 +44,11 @@ class Servers(Protocol):
     # What tells apart tests of one name that run at the same time, if any do.
     apart: str
 
-    def get(self, settings: Mapping[str, Any]) -> tuple[Ready, Control]:
-        """Return the server of these settings, started if need be; raise RuntimeError."""
+    def get(self, settings: Mapping[str, Any], *, again: bool = False) -> tuple[Ready, Control]:
+        """Return the server of these settings, started if need be; raise RuntimeError.
+
+        `again` says that the one that was returned before answers no longer.
+        """
         ...
 
     def close(self) -> None:
@@ -90,11 +93,14 @@ class _Own:
         name = _text(settings)
         with self._turn:
             server = self._running.get(name)
-            if server is None or server.gone:
+            if server is not None and server.gone:
+                server.stop()
+                server = None
+            if server is None:
                 server = self._running[name] = _Server(settings)
             return server.ready
 
-    def get(self, settings: Mapping[str, Any]) -> tuple[Ready, Control]:
+    def get(self, settings: Mapping[str, Any], *, again: bool = False) -> tuple[Ready, Control]:
         return self._connected.to(self.ready(settings))
 
     def close(self) -> None:
@@ -115,9 +121,9 @@ class _Asked:
         self._known: dict[str, Ready] = {}
         self._connected = _Connected()
 
-    def get(self, settings: Mapping[str, Any]) -> tuple[Ready, Control]:
+    def get(self, settings: Mapping[str, Any], *, again: bool = False) -> tuple[Ready, Control]:
         name = _text(settings)
-        if name not in self._known:
+        if again or name not in self._known:
             self._known[name] = self._ask(name)
         return self._connected.to(self._known[name])
 
@@ -254,4 +260,5 @@ def _text(settings: Mapping[str, Any]) -> str:
 
 
 def _plain(value: object) -> object:
-    return _values(value) if isinstance(value, Iterable) else str(value)
+    found = _values(value)
+    return str(value) if found == [value] else found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -148,6 +149,7 @@ def test_without():
     assert os.environ["FAL_KEY"] == "real:key"
     assert "FALKIT_BASE_URL" not in os.environ
 """
+NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 MARK = "pytest.mark.fal: "
 # What each begins to say.
 FAILED = {
@@ -271,3 +273,40 @@ def test_a_run_that_is_killed_leaves_no_server(tmp_path: Path, authority_folder:
 def until_it_fails(url: str) -> None:
     while True:
         httpx.get(url)
+
+
+LOST = """
+import os
+import signal
+
+import pytest
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_worker_is_lost(fal_server, number):
+    assert fal_server.jobs == []
+    if number == 1:
+        os._exit(1)
+
+
+def test_a_server_is_lost(fal_server):
+    with open(f"/proc/{os.getpid()}/task/{os.getpid()}/children") as children:
+        for child in children.read().split():
+            os.kill(int(child), signal.SIGKILL)
+            os.waitpid(int(child), 0)
+
+
+def test_there_is_another(fal_server):
+    assert fal_server.jobs == []
+"""
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="it starts six processes; FALKIT_NIGHTLY=1 has it run")
+def test_what_is_lost_on_the_way_is_lost_alone(tmp_path: Path, authority_folder: Path) -> None:
+    (tmp_path / "test_lost.py").write_text(LOST)
+    told = outcome(tmp_path, authority_folder, "-p", "xdist", "-n", "2", "-k", "worker")
+    assert [name for name, text in told.tests.items() if text != "passed"] == [
+        "test_a_worker_is_lost[1]"
+    ], told.said
+    told = outcome(tmp_path, authority_folder, "-k", "not worker")
+    assert told.counts == "2 passed, 4 deselected", told.said
