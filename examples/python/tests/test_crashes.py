@@ -26,4 +26,5 @@ def test_a_crash_costs_nothing(step: CrashStep, store: Store) -> None:
         cwd=HERE,
         env=environ,
         egress="block",
+        timing="0,0.1",
     )

@@ -42,7 +42,7 @@ def url(fal_server: FalServer, tmp_path: Path) -> Generator[str]:
         yield url
 
 
-@pytest.mark.fal(timing="0.1,0.2")
+@pytest.mark.fal(timing="0,0.1")
 def test_an_order_becomes_an_mp4(url: str, fal_server: FalServer) -> None:
     with httpx.Client(base_url=url, timeout=30) as http:
         clip = f"/clips/{http.post('/clips', json={'prompt': 'Rain'}).json()['id']}"
