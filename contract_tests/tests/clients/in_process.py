@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Unpack, cast
 
 import httpx
 import respx
+from respx.models import Call
 
 import falkit
 from falkit_mock.core.clock import Clock
 from falkit_mock.settings import MockSettings
+
+
+def calls_of(router: respx.MockRouter) -> list[Call]:
+    """Return what respx has noted, which it gives no types."""
+    return cast("list[Call]", router.calls)
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Fal:
 
     @property
     def requests(self) -> list[httpx.Request]:
-        return [call.request for call in self.router.calls]
+        return [call.request for call in calls_of(self.router)]
 
     def sent(self, header: str) -> list[str | None]:
         """Return one header of each request."""

@@ -213,6 +213,7 @@ class TestExchange:
         loop.call_soon_threadsafe(exchange.begin)
         reply = exchange.response()
         most, size = 64 * 1024 // piece + 3, 0
+        assert made <= most
         for part in reply.iter_raw():
             size += len(part)
             assert made <= size // piece + most
