@@ -9,14 +9,15 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import cycle, groupby
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
 
 from attack.outputs import OUTPUTS, documents
+from attack.shared import SHARED, disagreement, together
 from attack.surfaces import SURFACES, Surface, request
-from attack.target import MIB, PATIENCE, Target, attacked, exchange
+from attack.target import MIB, PATIENCE, Target, exchange
 from attack.tenants import TENANTS
 
 # What the mock is held to: seconds of a stall, cases of each surface.
@@ -32,7 +33,7 @@ _OVER, _GRACE = 2.0, 20.0
 _ASKED = re.compile(rb"x-falkit-fault|\[falkit:|falkit\.test|x-fal-request-(start-)?timeout", re.I)
 
 
-EVERY = [*SURFACES, *OUTPUTS, *TENANTS]
+EVERY = [*SURFACES, *OUTPUTS, *TENANTS, *SHARED]
 
 
 @dataclass
@@ -62,44 +63,52 @@ _HEAD = (
 )
 
 
-def attack(target: Target, surface: Surface, seconds: float, number: int, least: int) -> Report:
+def attack(
+    targets: list[Target], surface: Surface, seconds: float, number: int, least: int
+) -> Report:
     """Send a surface's cases until the time is up and there were enough; look at every answer.
 
-    What takes long, such as bytes that nothing answers, is cut off before there were enough.
+    Mocks that share a state have them in turn. What takes long, such as bytes that nothing
+    answers, is cut off before there were enough.
     """
     report, began = Report(), time.monotonic()
-    target.forget_peak()
-    address = target.gateway if surface.gateway else target.http
-    prober = subprocess.Popen(
-        [
-            sys.executable,
-            str(Path(__file__).with_name("prober.py")),
-            *map(str, target.http),
-            str(target.process.pid),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+    for target in targets:
+        target.forget_peak()
+    addresses = cycle(target.gateway if surface.gateway else target.http for target in targets)
+    several = len(targets) > 1 or bool(targets[0].children())
+    probers = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                str(Path(__file__).with_name("prober.py")),
+                *map(str, target.http),
+                *target.pids(),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for target in targets
+    ]
     while (took := time.monotonic() - began) < seconds or report.cases < least:
         if took > _OVER * seconds + _GRACE:
             break
         number += 1
 
-        def send(data: bytes, least: int) -> bytes:
+        def send(data: bytes, least: int, *, known: bool = False) -> bytes:
             try:
                 patience = 0.02 if surface.raw else PATIENCE
-                answer = exchange(address, data, patience, surface.opening, least)
+                answer = exchange(next(addresses), data, patience, surface.opening, least)
             except TimeoutError:
                 answer = b""
                 if not surface.raw:
                     report.broken.append(f"no answer: {data[:300]!r}")
-            judge(report, surface, data, answer)
+            judge(report, surface, data, answer, known=known)
             return answer
 
         def each(data: bytes, following: Callable[[str], bytes] | None) -> None:
             answer = send(data, 0 if following is None else _LEAST_READ)
             if following and surface.then and (found := surface.then.find(answer)):
-                send(following(found), _LEAST_READ)
+                send(following(found), _LEAST_READ, known=surface.then.known)
 
         run_each = settings(
             max_examples=min(_BATCH, least),
@@ -110,15 +119,17 @@ def attack(target: Target, surface: Surface, seconds: float, number: int, least:
         )
         following = surface.then.requests if surface.then else st.none()
         seed(number)(run_each(given(surface.requests, following)(each)))()
+        report.broken += disagreement(targets) if several else []
         # What was accepted is kept, which is no leak.
-        exchange(target.http, request("POST", "/__falkit/reset"))
-        if target.process.poll() is not None:
+        exchange(targets[0].http, request("POST", "/__falkit/reset"))
+        if any(target.process.poll() is not None for target in targets):
             report.broken.append("the mock has ended")
             break
-        report.peak = target.peak_memory() // MIB
+        report.peak = sum(target.peak_memory() for target in targets) // MIB
     report.seconds = time.monotonic() - began
-    told, _ = prober.communicate(b"", PATIENCE)
-    report.stall = float(told or 0)
+    for prober in probers:
+        told, _ = prober.communicate(b"", PATIENCE)
+        report.stall = max(report.stall, float(told or 0))
     if report.stall > STALL:
         report.broken.append(f"stalled for {report.stall * 1000:.0f} ms")
     if report.peak > surface.memory:
@@ -126,7 +137,8 @@ def attack(target: Target, surface: Surface, seconds: float, number: int, least:
     return report
 
 
-def judge(report: Report, surface: Surface, data: bytes, answer: bytes) -> None:
+def judge(report: Report, surface: Surface, data: bytes, answer: bytes, *, known: bool) -> None:
+    """Count an answer; of what is `known` 404 is wrong, too."""
     report.cases += 1
     if surface.opening and answer:
         # A frame, by its first byte.
@@ -138,7 +150,8 @@ def judge(report: Report, surface: Surface, data: bytes, answer: bytes) -> None:
         return
     code = int(match[1])
     report.codes[code] = report.codes.get(code, 0) + 1
-    if code >= 500 and code not in surface.asked and not _ASKED.search(data):
+    unasked = code >= 500 and code not in surface.asked and not _ASKED.search(data)
+    if unasked or (known and code == 404):
         report.broken.append(f"{code}: {data[:300]!r}")
 
 
@@ -153,29 +166,34 @@ def run(
     chosen = [each for each in EVERY if not names or each.name in names]
     ends = time.monotonic() + seconds
     print(_HEAD, flush=True)
-    for options, surfaces in groupby(chosen, lambda each: each.options):
-        with attacked(plant, options, documents()) as target:
-            exchange(target.http, request("GET", "/health"))
-            files = target.files()
+    for (options, replicas), surfaces in groupby(chosen, lambda one: (one.options, one.replicas)):
+        with together(plant, options, documents(), replicas) as (targets, strays):
+            before: list[tuple[Target, int, list[str]]] = []
+            for target in targets:
+                exchange(target.http, request("GET", "/health"))
+                before.append((target, target.files(), target.children()))
             for surface in surfaces:
                 share = max(0.0, ends - time.monotonic()) / (len(chosen) - len(reports))
-                found = reports[surface.name] = attack(target, surface, share, number, least)
+                found = reports[surface.name] = attack(targets, surface, share, number, least)
                 broken += [f"{surface.name}: {each}" for each in found.broken]
                 print(found.row(surface.name, least), flush=True)
-            broken += look_after(target, files)
+            for each in before:
+                broken += look_after(*each)
+            broken += strays()
     return reports, broken
 
 
-def look_after(target: Target, files: int) -> list[str]:
-    """Return what is wrong with a mock that was attacked, and had so many files open before."""
+def look_after(target: Target, files: int, children: list[str]) -> list[str]:
+    """Return what is wrong with a mock after attacks; it had so many files and these workers."""
     broken: list[str] = []
     if target.process.poll() is None:
         exchange(target.http, request("POST", "/__falkit/reset"))
-        left = target.files() - files
-        broken += [f"children left: {target.children()}"] if target.children() else []
+        left, others = target.files() - files, target.children()
+        broken += [f"children left: {others}, were {children}"] if others != children else []
         broken += [f"{left} files left open"] if left > 20 else []
         print(f"memory: {target.memory() / MIB:.0f} MiB at the end")
         broken += [f"ended with {code}"] if (code := target.end()) else []
+        broken += [f"still runs: {pid}" for pid in others if Path(f"/proc/{pid}").exists()]
     printed, leftovers = target.tracebacks(), target.leftovers()
     broken += [f"printed: {printed[:5]}"] if printed else []
     broken += [f"left behind: {leftovers}"] if leftovers else []

@@ -1,7 +1,7 @@
 """Watches a mock from a process of its own: prints the worst wait for /health, in seconds.
 
-`python prober.py HOST PORT PID`, until its standard input ends. What either process waits for a
-processor, as on a machine with more to do, isn't counted.
+`python prober.py HOST PORT PID...`, until its standard input ends. What any of the processes waits
+for a processor, as on a machine with more to do, isn't counted.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def starved(pid: str) -> float:
         return 0.0
 
 
-def main(host: str, port: int, pid: str) -> None:
-    worst = 0.0
+def main(host: str, port: int, pids: list[str]) -> None:
+    worst, all = 0.0, [*pids, "self"]
     while not select.select([sys.stdin], [], [], PAUSE)[0]:
-        began = time.perf_counter() - starved(pid) - starved("self")
+        began = time.perf_counter() - sum(map(starved, all))
         try:
             with socket.create_connection((host, port), 60) as connection:
                 connection.sendall(REQUEST)
@@ -38,9 +38,9 @@ def main(host: str, port: int, pid: str) -> None:
         except OSError:
             # It has ended, which others will notice.
             break
-        worst = max(worst, time.perf_counter() - starved(pid) - starved("self") - began)
+        worst = max(worst, time.perf_counter() - sum(map(starved, all)) - began)
     print(worst)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])

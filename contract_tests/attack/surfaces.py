@@ -70,17 +70,7 @@ def mangled(whole: Bytes) -> Bytes:
 _JSONS = VALUES.map(json.dumps).map(str.encode)
 _HEADER_VALUES = TEXT | st.sampled_from(
     [
-        "",
-        "0",
-        "-1",
-        "1e999",
-        "nan",
-        "{}",
-        "[" * 300,
-        "x" * 9000,
-        "1,2",
-        "true",
-        "\x80",
+        *("", "0", "-1", "1e999", "nan", "{}", "[" * 300, "x" * 9000, "1,2", "true", "\x80"),
         "image_load_error",
     ]
 )
@@ -358,6 +348,8 @@ class Then:
 
     requests: st.SearchStrategy[Callable[[str], bytes]]
     find: Callable[[bytes], str | None]
+    # Whether what was found must be there, whoever is asked.
+    known: bool = False
 
 
 @dataclass(frozen=True)
@@ -378,6 +370,8 @@ class Surface:
     memory: int = 200
     # What the mock is started with; those with the same options share one.
     options: tuple[str, ...] = ()
+    # How many mocks there are, which share a Redis where they are several.
+    replicas: int = 1
 
 
 _SOCKET = handshake("/fal.run/acme/canvas/realtime?max_buffering=3")

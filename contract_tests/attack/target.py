@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,8 +22,9 @@ _DOCUMENTS = Path(__file__).parents[1] / "tests" / "clients" / "documents"
 CEILING = 4 * 1024 * MIB
 # Seconds for an answer to begin, and for the process to start and to end.
 PATIENCE = 20.0
+_GATEWAY = ("--gateway", "--gateway-port", "0", "--egress", "block")
 SERVE = (
-    *("serve", "--port", "0", "--gateway", "--gateway-port", "0", "--egress", "block"),
+    *("serve", "--port", "0"),
     *("--timing", "0,0.05", "--seed", "1", "--runners", "50", "--concurrency", "0"),
     *("--request-log", "200", "--result-ttl", "5s", "--log-format", "json"),
     *("--documents", str(_DOCUMENTS)),
@@ -43,32 +44,36 @@ class Target:
     folder: Path
 
     def memory(self) -> int:
-        """Return the bytes that the process has in memory."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(text.partition("VmRSS:")[2].split()[0]) * 1024
+        """Return the bytes that the process and its workers have in memory."""
+        return sum(_status(pid, "VmRSS:") for pid in self.pids())
 
     def forget_peak(self) -> None:
         """Have `peak_memory` begin anew."""
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+        for pid in self.pids():
+            with suppress(FileNotFoundError):
+                Path(f"/proc/{pid}/clear_refs").write_text("5")
 
     def peak_memory(self) -> int:
-        """Return the most bytes that the process had in memory."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(text.partition("VmHWM:")[2].split()[0]) * 1024
+        """Return the most bytes that the process and its workers had in memory."""
+        return sum(_status(pid, "VmHWM:") for pid in self.pids())
 
     def files(self) -> int:
-        """Return how many descriptors the process has open."""
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        """Return how many descriptors the process and its workers have open."""
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
+
+    def pids(self) -> list[str]:
+        """Return the ids of the process and of what it has started."""
+        return [str(self.process.pid), *self.children()]
 
     def children(self) -> list[str]:
-        """Return the programs that the process has started and that run."""
+        """Return the ids of the programs that the process has started and that run."""
         text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return text.split()
 
     def tracebacks(self) -> list[str]:
-        """Return what the process has printed that isn't its log."""
+        """Return what the process has printed that isn't its log, and tracebacks in that."""
         lines = (self.folder / "stderr").read_text("utf-8", "replace").splitlines()
-        return [line for line in lines if line and not line.startswith("{")]
+        return [line for line in lines if line and (line[0] != "{" or "Traceback (most" in line)]
 
     def leftovers(self) -> list[str]:
         """Return the temporary files that are there; call it once the process has ended."""
@@ -90,16 +95,23 @@ def attacked(
     further ones, by file name.
     """
     folder = Path(tempfile.mkdtemp(prefix="falkit-attack-"))
+    # Workers have none.
+    gateway = () if "--workers" in options else _GATEWAY
     (folder / "tmp").mkdir()
     (folder / "documents").mkdir()
     for name, data in (documents or {}).items():
         (folder / "documents" / name).write_bytes(data)
     options = [*options, "--documents", str(folder / "documents")]
     environ = {**os.environ, "TMPDIR": str(folder / "tmp"), "FALKIT_HOME": str(folder / "home")}
-    command = [sys.executable, "-c", f"{plant}\n{_FALKIT}", *SERVE, *options]
+    command = [sys.executable, "-c", f"{plant}\n{_FALKIT}", *SERVE, *gateway, *options]
     with open(folder / "stderr", "wb") as stderr:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=stderr, env=environ, preexec_fn=_be_bounded
+            command,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=environ,
+            cwd=folder,
+            preexec_fn=_be_bounded,
         )
     try:
         assert process.stdout is not None
@@ -107,7 +119,8 @@ def attacked(
         if not line:
             raise RuntimeError((folder / "stderr").read_text())
         ready = json.loads(line)
-        yield Target(process, _address(ready["url"]), _address(ready["gateway"]), folder)
+        urls = (ready["url"], ready.get("gateway", ready["url"]))
+        yield Target(process, *map(_address, urls), folder)
     finally:
         if process.poll() is None:
             process.kill()
@@ -115,6 +128,15 @@ def attacked(
         if process.stdout is not None:
             process.stdout.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _status(pid: str, name: str) -> int:
+    """Return a number of bytes that the system tells of a process; 0 if it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return 0
+    return int(text.partition(name)[2].split()[0]) * 1024
 
 
 def _be_bounded() -> None:

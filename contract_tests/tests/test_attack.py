@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 
-from attack import documents, states
+from attack import documents, spoilt, states
 from attack.__main__ import EVERY, run
 from falkit_mock.store import durable
+from falkit_mock.store.redis.state import read_rows
+from falkit_mock.store.redis.tables import pack
 from falkit_spec import Endpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks at /proc")
@@ -41,6 +47,42 @@ Queue.__call__ = planted
 def test_a_planted_fault_is_found(fault: str, words: str) -> None:
     _, broken = run(0, 1, 120, ["webhooks"], _EACH.format(fault=fault))
     assert any(words in each for each in broken), broken
+
+
+# One that misses some of what others have committed, and writes where it has no business.
+_MISSES = """
+from falkit_mock.store.redis.server import Server
+from falkit_mock.store.redis.sharing import RedisSharing
+as_it_was, count, key = RedisSharing._took, 0, Server.key
+def planted(self, changes):
+    global count
+    count += 1
+    if count % 4:
+        as_it_was(self, changes)
+RedisSharing._took = planted
+Server.key = lambda self, name: name if name == "numbers" else key(self, name)
+"""
+# Each worker for itself.
+_LEAKS = _EACH.format(fault="kept.append(b'x' * 40_000_000)")
+_DIES = _EACH.format(fault="if count == 5: __import__('os')._exit(3)")
+_by_night = pytest.mark.skipif(os.environ.get("FALKIT_NIGHTLY") != "1", reason="takes seconds")
+
+
+@pytest.mark.parametrize(
+    ("surface", "fault", "words"),
+    [
+        ("replicas", _MISSES, ("they don't agree on jobs", "404: ", "a stray key in Redis")),
+        pytest.param("workers", _LEAKS, ("MiB of memory",), marks=_by_night),
+        pytest.param("workers", _DIES, ("children left",), marks=_by_night),
+    ],
+    ids=["replicas", "a worker that leaks", "a worker that dies"],
+)
+def test_a_fault_of_mocks_that_share_a_state_is_found(
+    surface: str, fault: str, words: tuple[str, ...]
+) -> None:
+    _, broken = run(0, 1, 50, [surface], fault)
+    for word in words:
+        assert any(word in each for each in broken), (word, broken)
 
 
 def test_every_surface_is_reached() -> None:
@@ -102,3 +144,50 @@ def test_states_and_exports_are_read_and_refused() -> None:
     assert broken == []
     assert found["served"] > 5
     assert found["refused"] > 20
+
+
+def failing_once() -> Callable[..., object]:
+    """Return what reads all rows, and fails at first."""
+    errors = [LookupError("planted")]
+
+    def read(*given: Any) -> object:
+        if errors:
+            raise errors.pop()
+        return read_rows(*given)
+
+    return read
+
+
+@contextmanager
+def aloud(store: object) -> Generator[None]:
+    """Note what is read of Redis as what is to be written there."""
+    yield
+
+
+@pytest.mark.parametrize(
+    ("name", "planted", "words"),
+    [
+        ("sharing.read_rows", failing_once(), "following others failed LookupError('planted')"),
+        ("store.RedisStore._quietly", aloud, "AssertionError: "),
+    ],
+    ids=["a traceback", "what is read is written"],
+)
+def test_a_fault_in_what_another_program_left_in_redis_is_found(
+    name: str, planted: object, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(redis: spoilt.Other, keys: object, how: object) -> set[bytes]:
+        redis.ask("HSET", "falkit:table:inputs", "x", pack(["x", b"another-program"]))
+        redis.ask("SET", "falkit:at", 0)
+        monkeypatch.setattr(f"falkit_mock.store.redis.{name}", planted)
+        return {b"falkit:table:inputs", b"falkit:at"}
+
+    monkeypatch.setattr(spoilt, "spoil", spoil)
+    found, broken = spoilt.attack(0, 1, 1)
+    assert found["cases"] == 1
+    assert [words in one for one in broken] == [True], broken
+
+
+def test_what_another_program_leaves_in_redis_is_told_of_and_goes_no_further() -> None:
+    found, broken = spoilt.attack(0, 1, 5)
+    assert broken == []
+    assert min(found["refused"], found["opened"]) > 0

@@ -29,7 +29,6 @@ from falkit_mock.core.network import CONTROL, MEDIA
 from falkit_mock.core.settings import parse_moment
 from falkit_mock.faults.pins import Fixture, Pin
 from falkit_mock.faults.rules import Rule
-from falkit_mock.service.billing import Sum, Sums
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -187,11 +186,7 @@ class Remote(Parts):
     @property
     def spend(self) -> Spend:
         """What jobs have cost since the mock started; a reset gives nothing back."""
-        sums, key = Sums(), self.key.partition(":")[0]
-        for told in self._control.ask("GET", "/spend", self.key)["endpoints"]:
-            counts = (told["jobs"], told["billed"], told["unpriced"])
-            sums.of(told["endpoint_id"], key).add(Sum(*counts, Decimal(told["cost"])))
-        return Spend(sums)
+        return Spend.read(self._control.ask("GET", "/spend", self.key))
 
     @property
     def webhooks(self) -> Webhooks:

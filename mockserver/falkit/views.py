@@ -16,7 +16,7 @@ from falkit_mock.core.events import Delivery
 from falkit_mock.core.settings import parse_moment
 from falkit_mock.faults.rules import Rule
 from falkit_mock.service.billing import charge, entries, readable
-from falkit_mock.service.spend import Cost, Spend, spend_of
+from falkit_mock.service.spend import Cost, Spend, sums_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -117,7 +117,7 @@ async def read_jobs(service: Service, catalog: Catalog) -> list[Job]:
 
 def spend_in(server: LoopThread, app: MockApp) -> Spend:
     """Return what a mock's jobs have cost, with tenants all of theirs."""
-    return server.call(lambda: spend_of(app.services(), app.catalog))
+    return Spend.of(server.call(lambda: sums_of(app.services(), app.catalog)))
 
 
 def _job(entry: Entry, now: float, catalog: Catalog) -> Job:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import cached_property, partial
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -43,6 +42,7 @@ from falkit_mock.hosts.replies import (
 from falkit_mock.metrics import Metrics
 from falkit_mock.service.service import Service
 from falkit_mock.store import BadCopy
+from falkit_mock.store.sharing import synced
 from falkit_spec import Catalog
 
 if TYPE_CHECKING:
@@ -122,13 +122,12 @@ class MockApp:
             await self._live(receive, send)
             return
         if self._sharing is not None:
-            if self._begin is not None:
-                self.go_on()
-            with suppress(StateAway):
-                await self._sharing.sync()
+            self.go_on()
+        stale = None if self._sharing is None else await synced(self._sharing)
         # Of a header that comes twice the first counts.
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         context = RequestContext(scope, headers, receive, self.service.clock.now())
+        context.stale = stale
         if self._begin is not None:
             self.go_on()
         record = context.record
@@ -200,8 +199,8 @@ class MockApp:
                 role = HANDSHAKE
             host = self._hosts.get(role) or self._open(role, address.host)
             check_slash(address)
-            if self._sharing is not None and self._sharing.away and record.method not in _READS:
-                raise self._sharing.away
+            if context.stale is not None and record.method not in _READS:
+                raise context.stale
             self._ignored_headers.hint(context)
             if address.role in _FILES and (
                 not service.rules.idle or b"x-falkit-fault" in context.headers
@@ -216,6 +215,8 @@ class MockApp:
             context.hints.clear()
             return error.reply()
         except WireError as error:
+            if error.elsewhere and context.stale is not None:
+                raise context.stale from None
             record.fal = record.fal or isinstance(error, HostNotImitated)
             return error_reply(error, service.identity.reply_id())
 
@@ -294,7 +295,7 @@ class MockApp:
     def _noting(self, context: RequestContext, send: Send) -> Send:
         """Return what sends a reply of the mock's own routes, and notes its status.
 
-        What changes something is answered once that is on the disk, or 507.
+        What changes something is answered once it is on the disk, what isn't known once it can be.
         """
         journal = self.service.store.journal
         waits = journal is not None and context.method not in _READS
@@ -305,14 +306,16 @@ class MockApp:
             if refused is not None:
                 return
             if message["type"] == "http.response.start":
-                if waits and journal is not None:
-                    try:
+                try:
+                    if message["status"] == 404 and context.stale is not None:
+                        raise context.stale
+                    if waits and journal is not None:
                         await journal.saved()
-                    except OSError as error:
-                        refused = error_reply(no_room(error), self.service.identity.reply_id())
-                        context.record.status = refused.status_code
-                        await refused(context.scope, context.receive, send)
-                        return
+                except OSError as error:
+                    refused = error_reply(no_room(error), self.service.identity.reply_id())
+                    context.record.status = refused.status_code
+                    await refused(context.scope, context.receive, send)
+                    return
                 context.record.status = message["status"]
             await send(message)
 

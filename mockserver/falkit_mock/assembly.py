@@ -82,11 +82,11 @@ def _counting(app: MockApp, settings: Settings) -> MockApp:
 
             return meter_of(service, catalog)
 
-        async def catch_up() -> None:
-            await meter().catch_up()
+        async def leave() -> None:
+            await meter().leave()
 
         service.store.leaving = lambda: meter().count()
-        service.hooks.leaving.append(catch_up)
+        service.hooks.leaving.append(leave)
         if limits is not None or service.store.sharing is not None:
             meter().limits = limits
             service.events.listen(meter())

@@ -14,7 +14,6 @@ from falkit.parts import Parts
 from falkit_contract.pytest_plugin._marker import Marked, marked, refusal
 from falkit_mock.core import count
 from falkit_mock.core.settings import SettingsError
-from falkit_mock.service.billing import Sums
 from falkit_mock.service.spend import Cost, Spend, said
 from falkit_spec.facts import dollars
 
@@ -36,7 +35,7 @@ class Used:
         self.item = item
         self._mocks: list[Parts] = []
         # What calls to the mocks that have ended would have cost.
-        self._ended = Sums()
+        self._ended: list[Spend] = []
         # The fixture that leads calls to fal to its mock.
         self._leading: str | None = None
 
@@ -70,8 +69,10 @@ class Used:
         if strict and (told := [line for mock in self._mocks for line in _hints(mock)]):
             shown = "\n  ".join(told[:_MOST_HINTS])
             raise refusal(f"strict: fal would have passed over this in silence: {shown}")
-        if budget is not None and (spend := self._spend(self._mocks)).total > budget:
-            raise refusal(f"budget: {dollars(budget)}, and the calls would have cost {spend}")
+        spent = [*self._ended, *(mock.spend for mock in self._mocks)] if budget is not None else []
+        if budget is not None and _whole(each.cost for each in spent).total > budget:
+            bill = " + ".join(str(each) for each in spent if each.total)
+            raise refusal(f"budget: {dollars(budget)}, and the calls would have cost {bill}")
 
     def tell(self) -> None:
         """Have the report of a test that failed say what fal's answers don't: the hints."""
@@ -83,22 +84,15 @@ class Used:
     def _note(self, mock: Parts) -> None:
         """Write what the test's calls would have cost into its properties."""
         try:
-            spend = self._spend([mock])
+            self._ended.append(mock.spend)
         except ConnectionError:
             # Whoever ended it has said so already.
             return
-        self._ended, properties = spend.sums, self.item.user_properties
+        whole, properties = _whole(each.cost for each in self._ended), self.item.user_properties
         # A test that runs again has those of before.
         properties[:] = [each for each in properties if each[0] not in (_COST, _JOBS, _UNKNOWN)]
-        figures = (f"{spend.total:f}", spend.jobs, spend.unknown)
+        figures = (f"{whole.total:f}", whole.jobs, whole.unknown)
         properties += zip((_COST, _JOBS, _UNKNOWN), figures, strict=True)
-
-    def _spend(self, mocks: Iterable[Parts]) -> Spend:
-        """Return what calls to mocks would have cost, and those to mocks that have ended."""
-        sums = Sums()
-        for part in (self._ended, *(mock.spend.sums for mock in mocks)):
-            sums.add(part)
-        return Spend(sums)
 
 
 # How hints begin of what a test itself has asked for.
@@ -136,11 +130,7 @@ def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
     }
     if not costs:
         return []
-    whole = Cost(
-        sum((one.total for one in costs.values()), Decimal(0)),
-        sum(one.jobs for one in costs.values()),
-        sum(one.unknown for one in costs.values()),
-    )
+    whole = _whole(costs.values())
     made = f"{count(whole.jobs, 'job')} of {count(len(costs), 'test')}"
     lines = [f"{made} would have cost {said(whole)}"]
     dearest = sorted((id for id in costs if costs[id].total), key=lambda id: -costs[id].total)
@@ -149,6 +139,12 @@ def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if len(dearest) > _DEAREST:
         lines.append(f"  and {len(dearest) - _DEAREST} more")
     return lines
+
+
+def _whole(costs: Iterable[Cost]) -> Cost:
+    """Return several costs as one."""
+    totals, jobs, unknown = zip(Cost(Decimal(0), 0, 0), *costs, strict=True)
+    return Cost(sum(totals, Decimal(0)), sum(jobs), sum(unknown))
 
 
 def _hints(mock: Parts) -> Iterable[str]:

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from falkit_mock.cli import main
+from falkit_mock.core.settings import shown_state
 from falkit_mock.store.durable import DurableStore
 from processes import FALKIT, started
 from serving import KEY, PROMPT, T2V
@@ -118,17 +119,25 @@ def test_what_is_old_or_too_much_is_forgotten(
         assert len([*store.uploads.blobs.folder.iterdir()]) == 1
 
 
-@pytest.mark.parametrize("keep", ["", "soon", "0d", "5", "7d,7d", "5XB", "-1GB", "7d,"])
+@pytest.mark.parametrize("keep", ["", "soon", "0d", "0", "7d,7d", "5XB", "-1GB", "7d,"])
 def test_what_is_to_be_kept_is_said_in_words_that_can_be_read(
     state: Path, keep: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if keep == "5":
-        # Seconds, as everywhere.
-        main(["state", "prune", str(state), "--keep", keep])
-        return
     line = refused(capsys, "state", "prune", str(state), f"--keep={keep}")
     fix = "give an age, a number of bytes or both, such as 7d,500MB"
     assert line == f"keep: {keep!r} isn't what to keep; {fix}"
+
+
+@pytest.mark.parametrize("keep", ["7", "1.5", "500MB, 7"])
+def test_an_age_without_a_unit_is_refused(
+    state: Path, keep: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    age = keep.rpartition(" ")[2]
+    why = f"keep: {age!r} has no unit; write {age}d for days, or {age}s for seconds"
+    for command in (["state", "prune", str(state)], ["serve", "--port", "0"]):
+        assert refused(capsys, *command, "--keep", keep) == why
+    with closing(DurableStore(state)) as store:
+        assert store.count() == 2
 
 
 def test_a_folder_of_tenants_is_told_from_a_state(
@@ -180,12 +189,27 @@ def test_a_state_goes_on_with_its_own_seed_and_time_and_says_so(tmp_path: Path) 
         command = [FALKIT, "serve", "--port=0", f"--state={tmp_path / 'a'}", f"--seed={seed}"]
         with started([*command, *clock], stderr=-1) as process:
             assert process.stdout is not None
-            assert json.loads(process.stdout.readline())["seed"] == 5
+            ready = json.loads(process.stdout.readline())
+            assert (ready["seed"], ready["state"]) == (5, str(tmp_path / "a"))
             process.send_signal(signal.SIGTERM)
             told.append(process.communicate()[1])
     assert "falkit: seed:" not in told[0]
     assert "falkit: seed: the state goes on with 5, not 6; `falkit reset` begins with 6" in told[1]
     assert all("falkit: time is paused at 2030-01-01T00:00:00" in each for each in told)
+    assert all(f"\n    state                       {tmp_path / 'a'}\n" in each for each in told)
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [
+        ("redis://me:s3cret@10.0.0.5:6379/0?prefix=a", "redis://me:***@10.0.0.5:6379/0?prefix=a"),
+        ("rediss://:s3cret@10.0.0.5/0", "rediss://:***@10.0.0.5/0"),
+        ("redis://s3cret@10.0.0.5/0?password=s3cret", "redis://***@10.0.0.5/0?password=***"),
+        ("C:/falkit:1@x.state", "C:/falkit:1@x.state"),
+    ],
+)
+def test_a_state_is_named_without_its_password(state: str, shown: str) -> None:
+    assert shown_state(state) == shown
 
 
 def test_a_bad_state_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,10 +6,8 @@ import os
 import re
 from pathlib import Path
 
-import pytest
-
 from falkit.parts import Parts
-from pytest_plugin.suites import Outcome, outcome
+from pytest_plugin.suites import outcome
 
 PAGE = (Path(__file__).parents[3] / "docs" / "pytest.md").read_text()
 FILES: list[tuple[str, str]] = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, re.DOTALL)
@@ -24,37 +22,24 @@ FAIL = ("test_nothing_is_ignored", "test_two_clips_cost_too_much", "test_the_pro
 PARALLEL = ("-p", "xdist", "-n", "8") if os.environ.get("FALKIT_NIGHTLY") == "1" else ()
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, authority_folder: Path) -> Outcome:
-    """The page's project, run as it says."""
-    project = tmp_path_factory.mktemp("page")
+def test_all_of_it_does_as_it_says(tmp_path: Path, authority_folder: Path) -> None:
     for name, text in FILES:
-        (project / name).write_text(text)
-    plugins = ("-p", "asyncio", "-p", "anyio")
-    path = os.pathsep.join([str(project), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    words = (*plugins, "-o", "asyncio_default_fixture_loop_scope=function", *PARALLEL)
-    return outcome(project, authority_folder, *words, PYTHONPATH=path)
-
-
-def test_all_of_its_tests_do_as_it_says(run: Outcome) -> None:
+        (tmp_path / name).write_text(text)
+    words = ("-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function", "-p", "anyio")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    run = outcome(tmp_path, authority_folder, *words, *PARALLEL, PYTHONPATH=path)
     assert {name for name, told in run.tests.items() if told != "passed"} == {*FAIL}, run.said
     written = "\n".join(text for _, text in FILES)
     assert {name.partition("[")[0] for name in run.tests} == {
         *re.findall(r"^(?:async )?def (test_\w+)", written, re.MULTILINE)
     }
-
-
-@pytest.mark.parametrize("test", FAIL)
-def test_failures_look_as_it_shows(run: Outcome, test: str) -> None:
-    lines = [line for block in SHOWN for line in block.splitlines()]
-    told = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "…", run.tests[test])
-    found = [line for line in lines if line and line in told]
-    assert len(found) == (3 if test == FAIL[2] else 1), told
-
-
-def test_costs_look_as_it_shows(run: Outcome) -> None:
-    (shown,) = [block.splitlines()[1:] for block in SHOWN if "= fal =" in block]
-    assert "\n".join(shown) in run.said
+    told = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "…", "\n".join(run.tests[name] for name in FAIL))
+    failures = [line for block in SHOWN if "= fal =" not in block for line in block.splitlines()]
+    assert len(failures) == 5
+    for line in failures:
+        assert line in told
+    (costs,) = [block.splitlines()[1:] for block in SHOWN if "= fal =" in block]
+    assert "\n".join(costs) in run.said
 
 
 def test_the_table_names_what_there_is() -> None:

@@ -62,6 +62,10 @@ def direct_calls() -> Calls:
     page = {"origin": "http://page.example", "access-control-request-method": "POST"}
     yield call("OPTIONS", f"http://fal.run/{T2V}", headers=page)
     yield call("POST", f"http://fal.run/{T2V}?x=a%20b", content=iter([b'{"prompt":', b'"x"}']))
+    for fault in ("", "half_reply", "latency seconds=0"):
+        yield call("POST", "http://fal.run/fal-ai/flux-lora/stream", fault, json=PROMPT)
+    chat = {"model": "x", "messages": [{"role": "user", "content": "Rain?"}], "stream": True}
+    yield call("POST", "http://fal.run/openrouter/router/openai/v1/chat/completions", json=chat)
     yield call("GET", "http://kv.fal.media/anything")
     yield call("GET", "http://fal.ai/robots%2Ftxt")
 

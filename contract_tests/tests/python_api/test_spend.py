@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 import falkit
-from falkit.views import Cost
+from falkit.views import Cost, Spend
 from falkit_mock.core.settings import SettingsError
 from serving import I2V_FAST, KEY, PROMPT, T2V
 
@@ -37,6 +37,8 @@ def test_it_is_in_all_by_endpoint_and_by_key_the_dearest_first() -> None:
             "other": Decimal("0.36"),
             "id": Decimal("0.24"),
         }
+        told = httpx.get(f"{mock.url}/__falkit/spend").json()
+        assert Spend.read(told) == spend
         assert str(spend) == f"$0.60: {T2V} $0.36 (2 jobs), {I2V_FAST} $0.24 (1 job)"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Generator
 from typing import Any
 from unittest.mock import ANY
 
@@ -23,11 +24,13 @@ def submit(mock: falkit.Mock, endpoint: str, input: Any) -> httpx.Response:
     return httpx.post(f"{mock.url}/queue.fal.run/{endpoint}", json=input, headers=KEY)
 
 
-@pytest.fixture
-def three(mock: falkit.Mock) -> falkit.Mock:
-    for endpoint, input in ((T2V, RAIN), (T2V, SNOW), (FLUX_DEV, FLUX)):
-        assert submit(mock, endpoint, input).status_code == 200
-    return mock
+@pytest.fixture(scope="module")
+def three() -> Generator[falkit.Mock]:
+    """A mock with three jobs, which tests only read."""
+    with falkit.Mock(timing="instant", seed=1) as mock:
+        for endpoint, input in ((T2V, RAIN), (T2V, SNOW), (FLUX_DEV, FLUX)):
+            assert submit(mock, endpoint, input).status_code == 200
+        yield mock
 
 
 @pytest.mark.parametrize(

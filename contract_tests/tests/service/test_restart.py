@@ -20,8 +20,9 @@ from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.store import journal
 from falkit_mock.store.durable import DurableStore
+from falkit_mock.store.file_journal import FileJournal
 from receiver import Receiver, Reply, receiving
-from serving import I2V_FAST, START, T2V, Mock, running
+from serving import I2V_FAST, PROMPT, START, T2V, Mock, running
 
 STATES = Path(__file__).parents[1] / "store" / "states"
 # A pixel, which has to be decoded before the outcome is there.
@@ -247,6 +248,36 @@ def test_a_full_disk_is_507_and_nothing_accepted_is_lost(
         listed = mock.http.get("/__falkit/jobs?limit=1000").json()["jobs"]
         assert [one["request_id"] for one in listed][::-1] == kept_ids
         assert mock.service.webhooks.pending() != []
+
+
+def test_a_reset_of_a_full_disk_makes_room(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_AGAIN", 0.01)
+    written, room = FileJournal._execute, False
+
+    def execute(own: FileJournal, batch: Any) -> None:
+        if not room and any(Path(f"{state}.uploads").iterdir()):
+            raise sqlite3.OperationalError("database or disk is full")
+        written(own, batch)
+
+    with kept(state) as mock:
+        upload(mock)
+        mock.submit()
+        monkeypatch.setattr(FileJournal, "_execute", execute)
+        reply = mock.http.post(f"/queue.fal.run/{T2V}", json=PROMPT)
+        assert (reply.status_code, "make room there" in reply.json()["detail"]) == (507, True)
+        assert mock.http.post("/__falkit/reset", json={}).status_code == 200
+        assert [*Path(f"{state}.uploads").iterdir()] == []
+        mock.submit()
+        (Path(f"{state}.uploads") / "of another program").touch()
+        reply = mock.http.post("/__falkit/reset", json={})
+        assert (reply.status_code, mock.jobs()) == (507, [])
+        fix = f"{state} can't be told so (No space left on device); make room on its disk"
+        assert fix in reply.json()["detail"]
+        room = True
+        while mock.http.get("/ready").status_code != 200:
+            pass
+    with kept(state) as mock:
+        assert mock.jobs() == []
 
 
 def test_a_reset_and_an_import_are_kept(state: str) -> None:

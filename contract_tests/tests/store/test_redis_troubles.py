@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,28 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from falkit import Settings
 from falkit_mock.cli.state import state
 from falkit_mock.core.settings import Assumptions, SettingsError
+from falkit_mock.store import journal
 from falkit_mock.store.redis import feed
 from receiver import Receiver
 from redis_servers import KEEPS, RedisServer, served_redis
 from serving import Mock, running
 
+Pair = tuple[Mock, Mock]
 _INITIATE = "/rest.fal.ai/storage/upload/initiate?storage_type=fal-cdn-v3"
 
 
 @contextmanager
-def _pair(redis: RedisServer) -> Generator[tuple[Mock, Mock]]:
-    settings = Settings(timing="instant", state=redis.url)
-    with running(settings) as one, running(settings) as other:
+def _pair(redis: RedisServer | Settings, second: Settings | None = None) -> Generator[Pair]:
+    """Serve two mocks, each of which is asked for what the URLs of the other name, too."""
+    first = Settings(timing="instant", state=redis.url) if isinstance(redis, RedisServer) else redis
+    with running(first) as one, running(second or first) as other:
+        for mock in (one, other):
+            mock.http.event_hooks = {"request": [partial(_ask, httpx.URL(mock.url).port)]}
         yield one, other
+
+
+def _ask(port: int | None, request: httpx.Request) -> None:
+    request.url = request.url.copy_with(port=port)
 
 
 def _post(mock: Mock) -> Any:
@@ -48,10 +58,12 @@ def _back(*mocks: Mock) -> None:
 
 
 def test_while_redis_is_away_what_only_reads_is_answered(
-    tmp_path: Path, receiver: Receiver
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(journal, "_AGAIN", 0.01)
     with served_redis(tmp_path, *KEEPS) as redis, _pair(redis) as (one, other):
         job = one.submit()
+        assert other.result(job).status_code == 200, "or it may not have heard of it"
         redis.kill()
         for mock in (one, other):
             reply = _post(mock)
@@ -70,9 +82,17 @@ def test_while_redis_is_away_what_only_reads_is_answered(
             assert refused.status_code == 503
             assert "can't be reached: the Redis at redis://127.0.0.1" in refused.json()["detail"]
             assert mock.http.get("/__falkit/rules").json() == {"rules": []}
+            # That requests came is to be written, too.
+            kept = mock.service.store.journal
+            while kept is None or kept.trouble is None:
+                pass
+        monkeypatch.setattr(journal, "_AGAIN", 600.0)
         redis.start()
         _back(one, other)
-        assert one.http.get("/ready").status_code == 200
+        for mock in (one, other):
+            assert mock.http.get("/ready").status_code == 200, (
+                "it is back as soon as it takes a job"
+            )
         later = other.submit()
         for mock in (one, other):
             assert mock.result(later).status_code == mock.result(job).status_code == 200
@@ -82,6 +102,52 @@ def test_while_redis_is_away_what_only_reads_is_answered(
         path = "/queue.fal.run/fal-ai/ltx-2/text-to-video"
         id = one.http.post(path, json={"prompt": "a"}, params=params).json()["request_id"]
         assert receiver.wait(1)[0].json["request_id"] == id
+
+
+def test_a_replica_that_is_cut_off_knows_not_what_others_have(tmp_path: Path) -> None:
+    with served_redis(tmp_path) as redis:
+        redis.ask("ACL", "SETUSER", "cut", "on", ">off", "~*", "&*", "+@all")
+        cut = redis.url.replace("redis://", "redis://cut:off@")
+        first, second = (Settings(timing="instant", state=url) for url in (redis.url, cut))
+        with _pair(first, second) as (one, other):
+
+            def upload() -> str:
+                asked = {"file_name": "a.bin", "content_type": "application/octet-stream"}
+                opened: dict[str, str] = one.http.post(_INITIATE, json=asked).json()
+                assert one.http.put(opened["upload_url"], content=b"bytes").status_code == 200
+                return opened["file_url"]
+
+            def urls() -> list[str]:
+                """Submit and upload something; return what can be read of it."""
+                job = one.submit()
+                video = one.result(job).json()["video"]["url"]
+                control = f"/__falkit/jobs/{job['request_id']}"
+                return [job["status_url"], job["response_url"], video, upload(), control]
+
+            known = urls()
+            assert [other.http.get(url).status_code for url in known] == [200] * 5
+            redis.ask("ACL", "SETUSER", "cut", "off")
+            redis.ask("CLIENT", "KILL", "USER", "cut")
+            later = urls()
+            # The bytes of uploads are in Redis alone.
+            assert [other.http.get(url).status_code for url in known] == [200, 200, 200, 503, 200]
+            *ingress, control = (other.http.get(url) for url in later)
+            # As fal's ingress, whose answer all its clients try again.
+            assert [(reply.status_code, reply.headers["server"]) for reply in ingress] == [
+                (503, "nginx")
+            ] * 4
+            assert (control.status_code, "can't be reached" in control.json()["detail"]) == (
+                503,
+                True,
+            )
+            # What no replica could know is as it always is.
+            assert other.http.get("/queue.fal.run/fal-ai/ltx-2/request").status_code != 503
+            assert [one.http.get(url).status_code for url in (*known, *later)] == [200] * 10
+            redis.ask("ACL", "SETUSER", "cut", "on")
+            _back(other)
+            assert [other.http.get(url).status_code for url in (*known, *later)] == [200] * 10
+            gone = later[0].replace("/status", "x/status")
+            assert other.http.get(gone).status_code == 404
 
 
 def test_a_redis_that_hangs_holds_nobody_up_who_only_reads(
@@ -112,6 +178,11 @@ def test_a_full_redis_takes_no_job_and_loses_none(tmp_path: Path) -> None:
         _back(one, other)
         assert all(len(mock.jobs()) == 3 for mock in (one, other))
         assert all(mock.result(job).status_code == 200 for mock in (one, other))
+        # To forget takes room, too, if little; what was asked in vain is not done by half.
+        redis.ask("CONFIG", "SET", "maxmemory", 1)
+        reply = one.http.post("/__falkit/reset", json={})
+        assert (reply.status_code, "make room there" in reply.json()["detail"]) == (507, True)
+        assert all(len(mock.jobs()) == 3 for mock in (one, other))
 
 
 def test_a_redis_that_comes_back_empty_empties_the_mock(tmp_path: Path) -> None:
@@ -190,7 +261,7 @@ def test_redis_may_speak_tls(tmp_path: Path) -> None:
     with served_redis(tmp_path / "redis", *options) as redis:
         url = f"rediss://127.0.0.1:{redis.port}/0"
         settings = Settings(timing="instant", state=f"{url}?ssl_ca_certs={cert}")
-        with running(settings) as one, running(settings) as other:
+        with _pair(settings) as (one, other):
             assert other.result(one.submit()).status_code == 200
         with (
             pytest.raises(SettingsError, match=r"can't be asked.*certificate verify failed"),
@@ -274,7 +345,7 @@ def test_uploads_may_be_in_a_folder_that_all_see(tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match="there is no folder"), running(settings):
             pass
         folder.mkdir()
-        with running(settings) as one, running(settings) as other:
+        with _pair(settings) as (one, other):
             asked = {"file_name": "a.bin", "content_type": "application/octet-stream"}
             opened = one.http.post(_INITIATE, json=asked).json()
             assert other.http.put(opened["upload_url"], content=b"bytes").status_code == 200
@@ -306,7 +377,7 @@ def test_nobody_waits_for_a_webhook_that_a_cancelled_job_does_not_get(
             state=redis.url,
             assumptions=Assumptions(cancelled_webhook="none"),
         )
-        with running(settings) as one, running(settings) as other:
+        with _pair(settings) as (one, other):
             for mock in (one, other):
                 job = mock.submit(params={"fal_webhook": receiver.url})
                 assert redis.ask("ZCARD", "falkit:due") == 1

@@ -11,6 +11,7 @@ import click
 from falkit_mock.cli.options import note
 from falkit_mock.core import count
 from falkit_mock.core.network import GATEWAY_PORT
+from falkit_mock.core.settings import shown_state
 
 if TYPE_CHECKING:
     from falkit_mock.gateway.gateway import Gateway
@@ -38,11 +39,14 @@ def announce(
         "pid": os.getpid(),
     }
     more = ""
+    if settings.state is not None:
+        ready["state"] = state = shown_state(settings.state)
+        more = f"\n    state                       {state}"
     if gateway is not None:
         ready |= {"gateway": gateway.url, "ca": str(gateway.authority.certificate)}
         port = gateway.url.rpartition(":")[2]
         option = "" if port == str(GATEWAY_PORT) else f" --gateway-port {port}"
-        more = f'\n    for unmodified programs     eval "$(falkit env{option})"'
+        more += f'\n    for unmodified programs     eval "$(falkit env{option})"'
     # A log may be kept where a token should not be.
     token = {} if made_token is None else {"control_token": made_token}
     if made_token is not None:

@@ -66,7 +66,7 @@ _MOCK = (
         show_default=True,
         metavar="SECONDS",
         help="How long a result can be fetched: fal (an hour; 6 minutes from 10 KB on), forever, "
-        "or seconds.",
+        "or seconds, which 2h or 7d may stand for.",
     ),
     click.Option(
         ["--clock"],

@@ -34,6 +34,7 @@ from falkit_mock.cli.spend import EXCEEDED, Budget, over_together, share
 from falkit_mock.cli.stdin import STOP_WITH_STDIN, at_end_of_stdin
 from falkit_mock.core import reason
 from falkit_mock.core.network import PORT, listen, reached
+from falkit_mock.core.settings import shown_state
 from falkit_mock.waiting import WaitingRoom
 from falkit_spec.sources import VARIABLE
 
@@ -371,7 +372,9 @@ def run(
             )
             server.broken = child.stop
             with server:
-                started = f"mock at {url}; {clock_line(clock, url)}".removesuffix("; ")
+                state = "" if settings.state is None else f"state {shown_state(settings.state)}"
+                facts = (f"mock at {url}", state, clock_line(clock, url))
+                started = "; ".join(filter(None, facts))
                 code = _run(child, command[0], lambda: note(started))
                 summary = server.call(lambda: summaries[0].text(code))
                 budget = Budget(server.wait())

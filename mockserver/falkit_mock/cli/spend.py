@@ -43,10 +43,10 @@ class Budget:
         if budget is None:
             return
         # Lazy: most mocks have no budget.
-        from falkit_mock.service.spend import listed, spend_by_now
+        from falkit_mock.service.spend import Spend, listed, sums_by_now
         from falkit_spec.facts import over
 
-        spend = spend_by_now(self._app.services(), self._app.catalog)
+        spend = Spend.of(sums_by_now(self._app.services(), self._app.catalog))
         if said := over(budget, spend.total):
             more = f", and {spend.unknown} of unknown price" if spend.unknown else ""
             self.line = f"{said}{more}: {listed(spend.by_endpoint)}"

@@ -24,8 +24,9 @@ from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rulebook import RuleState
 from falkit_mock.gateway.gateway import EarlyEnd, Gateway
 from falkit_mock.outputs import kind_of_output
+from falkit_mock.service.billing import Sums
 from falkit_mock.service.service import Service
-from falkit_mock.service.spend import Cost, Spend, said, spend_here
+from falkit_mock.service.spend import Spend, said, sums_here
 from falkit_spec import Catalog
 from falkit_spec.facts import dollars
 
@@ -190,13 +191,13 @@ class Summary:
 
         `code` is the program's exit code.
         """
-        spend = await spend_here(self._services(), self._catalog)
+        sums = await sums_here(self._services(), self._catalog)
         first = [_counted(self._requests, "request", {"failed": self._failed.total()}, ", ")]
-        first += self._jobs_line(spend)
+        first += self._jobs_line(sums)
         gateway = self._gateway
         if gateway is None or not gateway.egress.counts:
             first.append("nothing tried to leave")
-        lines = ["; ".join(first), *self._cost_lines(spend)]
+        lines = ["; ".join(first), *self._cost_lines(Spend.of(sums))]
         lines += _grouped("  failed", self._failed)
         if self._made:
             lines += _wrapped(f"  {self._made.total()} by a rule: {_listed(self._made)}")
@@ -220,10 +221,10 @@ class Summary:
             lines += _wrapped(f"  {_UNREAD[self._service.settings.media_host]}")
         return "\n".join(lines)
 
-    def _jobs_line(self, spend: Spend) -> list[str]:
+    def _jobs_line(self, sums: Sums) -> list[str]:
         """Return how many jobs there were, how they ended, and what they would have cost."""
-        price = said(Cost(spend.total, spend.jobs, spend.unknown))
-        if refused := spend.sums.whole().refused:
+        price = said(Spend.of(sums).cost)
+        if refused := sums.whole().refused:
             price += f", {dollars(refused)} of it for what a model refused after its run"
         kinds = {kind: self._ended[kind] for kind in ("done", "failed", "cancelled")}
         return [_counted(self._jobs, "job", kinds, ": "), f"would have cost {price}"]

@@ -38,11 +38,11 @@ def record_operations(
 
     async def spend(call: Call) -> Reply:
         # Lazy: most mocks are never asked.
-        from falkit_mock.service.spend import spend_of
+        from falkit_mock.service.spend import sums_of
 
-        found, budget = await spend_of(services(), catalog), service.settings.budget
+        sums, budget = await sums_of(services(), catalog), service.settings.budget
         told = None if budget is None else f"{budget:f}"
-        return answer(service, {**found.sums.to_json(), "budget": told})
+        return answer(service, {**sums.to_json(), "budget": told})
 
     return {
         "requests": requests.list,

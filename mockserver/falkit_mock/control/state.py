@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import secrets
+from typing import TYPE_CHECKING
 
 from falkit_mock.control import (
     Call,
@@ -17,8 +19,8 @@ from falkit_mock.control import (
 )
 from falkit_mock.core import HINT, header_text, iso
 from falkit_mock.core.clock import SimulatedClock
-from falkit_mock.core.errors import storage_full
-from falkit_mock.core.settings import LAST_MOMENT
+from falkit_mock.core.errors import not_forgotten, storage_full
+from falkit_mock.core.settings import LAST_MOMENT, shown_state
 from falkit_mock.faults import RuleError
 from falkit_mock.faults.catalogue import FAULTS
 from falkit_mock.faults.rulebook import RuleState
@@ -28,6 +30,9 @@ from falkit_mock.service.service import Service
 from falkit_mock.store.blobs import Blobs, Piece
 from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog
+
+if TYPE_CHECKING:
+    from falkit_mock.store.journal import Journal
 
 # Seconds of one jump: ten years.
 _LONGEST = 315_360_000.0
@@ -119,9 +124,34 @@ class StateControl:
         # Lazy, here and below: it imports what reads archives, and many mocks never do.
         from falkit_mock.service.state import reset_state
 
-        async with self._turn, turn(self._service.store):
-            await reset_state(self._service, keep_rules=call.fields["keep_rules"])
+        store = self._service.store
+        try:
+            async with self._turn, turn(store):
+                await reset_state(self._service, keep_rules=call.fields["keep_rules"])
+            await self._written()
+        except OSError as error:
+            if error.errno != errno.ENOSPC or store.journal is None:
+                raise
+            await self._make_room(store.journal, error)
         return self._summary()
+
+    async def _written(self) -> None:
+        """Return once all is written as it is now; raise OSError."""
+        if self._service.store.journal is not None:
+            await self._service.store.journal.saved()
+
+    async def _make_room(self, journal: Journal, error: OSError) -> None:
+        """Write a reset to a full disk, which the files of uploads may fill; they are nobody's now.
+
+        Raise WireError 507 if there still is no room.
+        """
+        if not journal.keeps_failed:
+            raise error
+        try:
+            journal.make_room()
+            await journal.saved()
+        except OSError as why:
+            raise not_forgotten(why, shown_state(self._service.settings.state or "")) from None
 
     async def export(self, call: Call) -> AnyReply:
         from falkit_mock.service.state import export_state

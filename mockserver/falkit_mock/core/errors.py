@@ -17,6 +17,8 @@ class WireError(Exception):
     """
 
     status_code: int
+    # Whether another mock that shares the state may know what this one doesn't.
+    elsewhere = False
 
     def __init__(
         self,
@@ -291,10 +293,29 @@ def upload_not_found(upload_id: str) -> WireError:
     return WireError({"detail": f"Upload {upload_id!r} not found"}, status_code=404, hint=hint)
 
 
+def maybe_elsewhere(error: WireError) -> WireError:
+    """Return the refusal of an id or a path as one that another mock may know."""
+    error.elsewhere = True
+    return error
+
+
 def storage_full(error: OSError) -> WireError:
     """Return the refusal of a file that can't be written to the disk."""
     reason = error.strerror or str(error)
     return WireError({"detail": f"The file can't be kept: {reason}"}, status_code=507)
+
+
+def not_forgotten(error: OSError, state: str) -> WireError:
+    """Return the answer to a reset that a full disk keeps from being written."""
+    why = f"All is forgotten here, but {state} can't be told so ({error.strerror})"
+    detail = f"{why}; make room on its disk, and that is done by itself"
+    return WireError({"detail": detail}, status_code=507)
+
+
+def bytes_gone(path: str) -> WireError:
+    """Return the refusal of an upload of which this machine, or a Redis, lacks bytes."""
+    hint = f"bytes of the upload {path} were deleted where this mock keeps them; upload it again"
+    return WireError({"detail": "Internal Server Error"}, status_code=500, hint=hint)
 
 
 class StateAway(ConnectionError):
@@ -319,9 +340,10 @@ def no_room(error: Exception) -> WireError:
     what = getattr(error, "strerror", None) or str(error) or "out of memory"
     if isinstance(error, StateAway):
         return WireError({"detail": f"The state can't be reached: {what}"}, status_code=503)
-    return WireError(
-        {"detail": f"This mock's machine is short of something: {what}"}, status_code=507
-    )
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    fix = "; make room there" if full else ""
+    detail = {"detail": f"This mock's machine is short of something: {what}{fix}"}
+    return WireError(detail, status_code=507)
 
 
 def too_much_kept(limit: int) -> WireError:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args, get_type_hints
 
-from falkit_mock.core import parse_duration
+from falkit_mock.core import masked, parse_duration
 
 # The queue's three statuses and nothing else exist at fal (wire.md §3.2).
 Progression: TypeAlias = Literal["clock", "polls", "held"]
@@ -22,6 +22,11 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 def is_url(state: str) -> bool:
     """Tell whether a state is named by a URL, and not by the path of a file."""
     return _URL.match(state) is not None
+
+
+def shown_state(state: str) -> str:
+    """Return a state's file or URL as people are told of it, without a password."""
+    return masked(state) if is_url(state) else state
 
 
 # redis:host, redis:/host, host:6379 and host:6379/0; a drive of Windows has one letter.
@@ -220,6 +225,7 @@ def _split(word: str) -> tuple[str, str]:
 _SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([kmgt]?)i?b", re.I)
 _UNITS = ("", "k", "m", "g", "t")
 _WHOLE = re.compile(r"[0-9]{1,15}")
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +241,16 @@ class Keep:
         """Read `7d`, `500MB` or `7d,500MB`; raise SettingsError."""
         found: dict[str, float] = {}
         for word in text.split(","):
+            word = word.strip()
             if size := parse_bytes(word):
                 found["size"] = size
                 continue
+            if _NUMBER.fullmatch(word) and float(word):
+                # By mistake it would forget nearly all.
+                fix = f"write {word}d for days, or {word}s for seconds"
+                raise SettingsError("keep", f"{word!r} has no unit; {fix}")
             try:
-                found["age"] = parse_duration(word.strip())
+                found["age"] = parse_duration(word)
             except ValueError:
                 found["age"] = 0.0
         if len(found) != text.count(",") + 1 or min(found.values()) <= 0:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from falkit_mock.core import NotJson, loads
 from falkit_mock.core.errors import (
     BodyTooLarge,
+    StateAway,
     Unauthenticated,
     bad_body,
     bad_field,
@@ -82,6 +83,8 @@ class RequestContext:
         self.connection: Connection | None = scope.get(CONNECTION)
         # Set by the application once it is known; until then nobody asks.
         self.address: Address
+        # Why others that share the state may know more than this mock; None where they don't.
+        self.stale: StateAway | None = None
         # What the hint of the reply says beside its own.
         self.hints: list[str] = []
         # The fault that corrupts the reply on its way out.

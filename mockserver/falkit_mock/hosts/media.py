@@ -14,6 +14,7 @@ from falkit_mock.core.errors import (
     bad_field,
     file_not_found,
     forbidden,
+    maybe_elsewhere,
     not_found,
     path_not_imitated,
     upload_not_found,
@@ -166,9 +167,10 @@ class MediaHost(Host):
             return self._output(context, file, triggered)
         stored = service.uploads.file(path)
         if stored is None:
-            raise file_not_found()
+            raise maybe_elsewhere(file_not_found())
         upload = stored.upload
         check_reader(service, context, upload.acl)
+        await service.uploads.check(stored)
         body = partial(service.uploads.read, stored)
         cache = self._cache(upload.expires, upload.acl)
         return _serve(context, stored.etag, upload.content_type, stored.size, body, cache)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from falkit_mock.core import NotJson, iso, loads
 from falkit_mock.core.fal_errors import BILLED_UNITS
@@ -212,6 +212,19 @@ class Sums:
         for name, one in sorted(self._parts.items()):
             found.setdefault(name[place], Sum()).add(one)
         return dict(sorted(found.items()))
+
+    def dump(self) -> JSON:
+        """Return them as `load` takes them."""
+        return [
+            [*names, one.jobs, one.billed, one.unpriced, f"{one.cost:f}", f"{one.refused:f}"]
+            for names, one in self._parts.items()
+        ]
+
+    def load(self, rows: JSON) -> None:
+        """Add what `dump` gave."""
+        for endpoint_id, key, jobs, billed, unpriced, cost, refused in cast("list[Any]", rows):
+            sums = Sum(jobs, billed, unpriced, Decimal(cost), Decimal(refused))
+            self.of(endpoint_id, key).add(sums)
 
     def to_json(self) -> dict[str, JSON]:
         """Return them as the control API has them."""

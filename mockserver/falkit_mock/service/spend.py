@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
 
-from falkit_mock.core import count
+from falkit_mock.core import count, dumps, loads
 from falkit_mock.core.events import AmountReached, Event, JobChanged
 from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.jobs import Job
 from falkit_mock.service.billing import TURN, Charge, Entry, Sum, Sums, charge
+from falkit_mock.service.facts import KeepsFacts
 from falkit_mock.service.ledger import ledger_of
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog
@@ -34,26 +36,43 @@ class Cost(NamedTuple):
     unknown: int
 
 
+@dataclass(frozen=True, slots=True)
 class Spend:
-    """What jobs have cost since the mock started, in all and in parts, the dearest first.
+    """What jobs have cost since the mock started, in all and in parts, the dearest first."""
 
-    `total` is in US dollars, of `jobs` that have ended; `unknown` of them are billed at a price
-    that isn't known, which is in no sum.
-    """
+    # US dollars.
+    total: Decimal
+    # How many have ended, and how many of them are billed at a price that isn't known.
+    jobs: int
+    unknown: int
+    by_endpoint: dict[str, Cost]
+    by_key: dict[str, Cost]
 
-    def __init__(self, sums: Sums) -> None:
-        self.sums = sums
-        self.total, self.jobs, self.unknown = _cost(sums.whole())
-        self.by_endpoint = _dearest(sums.by("endpoint"))
-        self.by_key = _dearest(sums.by("key"))
+    @classmethod
+    def of(cls, sums: Sums) -> Spend:
+        """Return what sums come to."""
+        endpoints, keys = sums.by("endpoint"), sums.by("key")
+        return cls(*_cost(sums.whole()), _dearest(endpoints), _dearest(keys))
+
+    @classmethod
+    def read(cls, told: Mapping[str, Any]) -> Spend:
+        """Return what `GET /__falkit/spend` tells."""
+        endpoints = {one["endpoint_id"]: _sum(one) for one in told["endpoints"]}
+        keys = {one["key"]: _sum(one) for one in told["keys"]}
+        return cls(*_cost(_sum(told)), _dearest(endpoints), _dearest(keys))
+
+    @property
+    def cost(self) -> Cost:
+        """What it is in all."""
+        return Cost(self.total, self.jobs, self.unknown)
 
     def __str__(self) -> str:
         """In words, such as `$0.36: fal-ai/ltx-2/text-to-video $0.36 (1 job)`."""
-        cost = Cost(self.total, self.jobs, self.unknown)
-        return ": ".join(filter(None, (said(cost), listed(self.by_endpoint))))
+        return ": ".join(filter(None, (said(self.cost), listed(self.by_endpoint))))
 
-    def __repr__(self) -> str:
-        return f"Spend(total={self.total}, jobs={self.jobs}, unknown={self.unknown})"
+
+def _sum(told: Mapping[str, Any]) -> Sum:
+    return Sum(told["jobs"], told["billed"], told["unpriced"], Decimal(told["cost"]))
 
 
 def _cost(one: Sum) -> Cost:
@@ -196,6 +215,14 @@ class Meter:
         while self.count(TURN):
             await asyncio.sleep(0)
 
+    async def leave(self) -> None:
+        """Count all jobs before they are forgotten; in a turn, where a state is shared."""
+        await self.catch_up()
+        store = self._service.store
+        if store.sharing is not None:
+            sums = await _of_state(self._service, self._catalog)
+            cast(KeepsFacts, store).facts[_FORGOTTEN] = dumps(sums.dump())
+
     def _add(self, job: Job) -> None:
         endpoint = self._catalog.at(job.path)
         # One that was given up has an outcome that was never told.
@@ -218,38 +245,51 @@ def meter_of(service: Service, catalog: Catalog) -> Meter:
     return found
 
 
-def spend_by_now(services: Iterable[Service], catalog: Catalog) -> Spend:
+def sums_by_now(services: Iterable[Service], catalog: Catalog) -> Sums:
     """Return what jobs have cost whose ends this process told by now; it waits for nothing."""
     meters = [meter_of(service, catalog) for service in services]
     for meter in meters:
         meter.count()
-    return _all([meter.sums for meter in meters])
+    return _all(meter.sums for meter in meters)
 
 
-async def spend_here(services: Iterable[Service], catalog: Catalog) -> Spend:
+async def sums_here(services: Iterable[Service], catalog: Catalog) -> Sums:
     """Return what jobs have cost whose ends this process told."""
     return _all([await meter_of(service, catalog).counted() for service in services])
 
 
-async def spend_of(services: Iterable[Service], catalog: Catalog) -> Spend:
-    """Return what jobs have cost: since the mock started, and of a shared state all that there are.
+async def sums_of(services: Iterable[Service], catalog: Catalog) -> Sums:
+    """Return what jobs have cost since the mock started; of a shared state, since it began.
 
     Only the state knows what other replicas, and those that are gone, have answered.
     """
-    found: list[Sums] = []
-    for service in services:
-        if service.store.sharing is None:
-            found.append(await meter_of(service, catalog).counted())
-            continue
-        found.append(sums := Sums())
-        for kind, jobs in await ledger_of(service, catalog).sums():
-            if kind.result is not None:
-                kind.count(jobs, sums)
-    return _all(found)
+    return _all(
+        [
+            await meter_of(service, catalog).counted()
+            if service.store.sharing is None
+            else await _of_state(service, catalog)
+            for service in services
+        ]
+    )
 
 
-def _all(found: Iterable[Sums]) -> Spend:
+# The fact of a shared state that has what jobs cost that a reset forgot.
+_FORGOTTEN = "spent"
+
+
+async def _of_state(service: Service, catalog: Catalog) -> Sums:
+    """Return what all jobs of a shared state have cost, also those that a reset forgot."""
+    sums, facts = Sums(), cast(KeepsFacts, service.store).facts
+    if _FORGOTTEN in facts:
+        sums.load(loads(facts[_FORGOTTEN]))
+    for kind, jobs in await ledger_of(service, catalog).sums():
+        if kind.result is not None:
+            kind.count(jobs, sums)
+    return sums
+
+
+def _all(found: Iterable[Sums]) -> Sums:
     sums = Sums()
     for part in found:
         sums.add(part)
-    return Spend(sums)
+    return sums

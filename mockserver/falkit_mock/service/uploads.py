@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import mimetypes
 import re
@@ -15,12 +16,20 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from falkit_mock.core.clock import Clock
-from falkit_mock.core.errors import WireError, bad_parts, storage_full, upload_not_found
+from falkit_mock.core.errors import (
+    WireError,
+    bad_parts,
+    bytes_gone,
+    maybe_elsewhere,
+    storage_full,
+    upload_not_found,
+)
 from falkit_mock.core.identity import Identity
 from falkit_mock.service import USUAL_LIFECYCLE, Acl, Lifecycle
 from falkit_mock.store import Upload, UploadStore
 from falkit_mock.store.blobs import Blobs, Piece
 
+_log = logging.getLogger("falkit_mock")
 # Seconds after which an upload that nobody finished is given up.
 PATIENCE = 86_400.0
 # Bytes gathered before a thread writes them, and read at a time.
@@ -89,7 +98,9 @@ class Uploads:
     def get(self, upload_id: str) -> Upload:
         """Return an upload, finished or not; raise WireError 404 if it isn't there any more."""
         upload = self._store.get(upload_id)
-        if upload is None or upload.expires <= self._clock.now():
+        if upload is None:
+            raise maybe_elsewhere(upload_not_found(upload_id))
+        if upload.expires <= self._clock.now():
             raise upload_not_found(upload_id)
         return upload
 
@@ -142,6 +153,13 @@ class Uploads:
 
     def set_acl(self, upload: Upload, acl: Acl) -> None:
         self._store.update(replace(upload, acl=acl.text()))
+
+    async def check(self, file: StoredFile) -> None:
+        """Raise WireError 500 where bytes of a file are gone: somebody else has deleted them."""
+        if not await asyncio.to_thread(self._store.blobs.are_whole, file.pieces):
+            error = bytes_gone(file.upload.path)
+            _log.error("state: %s", error.hint)
+            raise error
 
     async def read(self, file: StoredFile, start: int, end: int) -> AsyncGenerator[bytes]:
         """Yield the bytes [start, end), a piece of a piece at a time."""

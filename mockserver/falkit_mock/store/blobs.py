@@ -169,6 +169,17 @@ class Blobs:
                     first += len(data)
                     yield data
 
+    def are_whole(self, pieces: Sequence[Piece]) -> bool:
+        """Tell whether all bytes of pieces are there; blocks."""
+        return all(self.size(piece) == piece.size for piece in pieces)
+
+    def size(self, piece: Piece) -> int:
+        """Return how many bytes there are of a blob, -1 if it is gone; blocks."""
+        try:
+            return (self.folder / piece.blob).stat().st_size
+        except FileNotFoundError:
+            return -1
+
     def remove(self, pieces: Sequence[Piece]) -> None:
         if self._held:
             self._doomed.extend(pieces)

@@ -20,7 +20,7 @@ from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.store import Store, all_pieces
 from falkit_mock.store.blobs import Blobs, Piece, Sink, locked, sync_folder
-from falkit_mock.store.journal import FileJournal
+from falkit_mock.store.file_journal import FileJournal
 from falkit_mock.store.keeping import now_in
 from falkit_mock.store.rows import read_record
 from falkit_mock.store.shelf import Table

@@ -6,18 +6,17 @@ import asyncio
 import errno
 import logging
 import os
-import sqlite3
 from collections.abc import Callable, Container, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from math import inf
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from falkit_mock.core.errors import StateAway
 
 _log = logging.getLogger("falkit_mock")
 # Seconds after which what the disk did not take is tried again, if nobody asks before.
 _AGAIN = 1.0
-# What sqlite raises for a single row that it can't hold, and not for want of a disk.
-_ROW = (sqlite3.IntegrityError, sqlite3.DataError, ValueError, TypeError, OverflowError)
 
 # An SQL statement, and the rows that it is to be executed with.
 Row: TypeAlias = Sequence[Any]
@@ -91,6 +90,9 @@ class Batch:
 class Journal:
     """Writes what tables noted, commit after commit, and tells when; at once without a loop."""
 
+    # Whether what a commit could not write is written once there is room, and stays changed here.
+    keeps_failed = True
+
     def __init__(self) -> None:
         self._tables: list[Changing] = []
         self._jobs: Changing | None = None
@@ -140,6 +142,14 @@ class Journal:
             self.noted()
         else:
             action()
+
+    def make_room(self) -> None:
+        """Do now what was to follow a commit that found no room, such as deleting files."""
+        actions, self._next.after = self._next.after, []
+        for action in actions:
+            with suppress(OSError):
+                action()
+        self.noted()
 
     def unsaved(self, request_id: str | None) -> bool:
         """Tell whether a job isn't on the disk as it is now."""
@@ -253,7 +263,7 @@ class Journal:
 
     def _works(self) -> None:
         """Note that the disk has taken something."""
-        # What is small may find room where nothing else does.
+        # What is small may find room where nothing else does; a state that was away is back.
         if monotonic() >= self._failed_at + _AGAIN:
             self.trouble = None
 
@@ -262,7 +272,7 @@ class Journal:
         why = getattr(error, "strerror", None) or error
         if self.trouble is None:
             _log.error("state: can't be written (%s); trying again each second", why)
-        self._failed_at = monotonic()
+        self._failed_at = -inf if isinstance(error, StateAway) else monotonic()
         self.trouble = f"the state can't be written ({why})"
         loop.call_later(_AGAIN, self.noted)
 
@@ -307,87 +317,6 @@ class Journal:
                     batch.error = error
                     _log.error("state: a row of %s can't be kept: %r", table.name, error)
         return found
-
-
-class FileJournal(Journal):
-    """Writes to an sqlite database.
-
-    Statements are executed on the event loop, where nothing changes meanwhile; the commit, which
-    waits for the disk, is a thread's.
-    """
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        super().__init__()
-        self._db = db
-        self._thread: ThreadPoolExecutor | None = None
-        # Where the file is, if there is one, and which file that was at first.
-        self._file: str = db.execute("PRAGMA database_list").fetchone()[2]
-        self._known: os.stat_result | None = None
-
-    def _write_now(self) -> None:
-        batch = self._begin()
-        try:
-            self._execute(batch)
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._undo(batch)
-            raise as_os_error(error) from None
-        batch.settle()
-
-    def _begin_commit(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> asyncio.Future[Any]:
-        self._execute(batch)
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="falkit state")
-        return loop.run_in_executor(self._thread, self._db.execute, "COMMIT")
-
-    def _execute(self, batch: Batch) -> None:
-        taken = self._take_changes(batch)
-        statements = [statement for _, changes in taken for statement in changes.statements]
-        self._look_for_file()
-        self._db.execute("BEGIN IMMEDIATE")
-        for sql, rows in statements:
-            try:
-                self._db.executemany(sql, rows)
-            except _ROW:
-                for row in rows:
-                    self._execute_one(batch, sql, row)
-
-    def _look_for_file(self) -> None:
-        """Raise an error of sqlite's where what is written now would be gone with the process."""
-        if not self._file:
-            return
-        try:
-            found = os.stat(self._file)
-        except OSError as error:
-            raise sqlite3.OperationalError(f"{self._file}: {error.strerror}") from None
-        if self._known is None:
-            self._known = found
-        elif not os.path.samestat(found, self._known):
-            raise sqlite3.OperationalError(f"{self._file} is another file by now")
-
-    def _execute_one(self, batch: Batch, sql: str, row: Row) -> None:
-        try:
-            self._db.execute(sql, row)
-        except _ROW as error:
-            _log.error("state: a row can't be kept: %r", error)
-            batch.error = error
-
-    def _undo(self, batch: Batch) -> None:
-        with suppress(sqlite3.Error):
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-        super()._undo(batch)
-
-    def _go_on(self) -> None:
-        if self._thread is not None:
-            self._thread.shutdown()
-            self._thread = None
-        super()._go_on()
-
-    def _end(self, batch: Batch) -> None:
-        with suppress(sqlite3.Error):
-            if self._db.in_transaction:
-                self._db.execute("COMMIT")
 
 
 def as_os_error(error: BaseException) -> OSError:

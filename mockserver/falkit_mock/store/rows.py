@@ -89,8 +89,9 @@ _ADAPTERS: dict[type, Callable[[Any], object]] = {
     ),
     JobFaults: lambda faults: orjson.dumps(faults.to_json()),
 }
+FLAG = "FALKIT_FLAG"
 _CONVERTERS: dict[str, Callable[[bytes], Any]] = {
-    "FALKIT_FLAG": lambda data: data == b"1",
+    FLAG: lambda data: data == b"1",
     "FALKIT_JSON": orjson.loads,
     "FALKIT_PIECES": _read_pieces,
     "FALKIT_WORDS": lambda data: tuple(orjson.loads(data)),

@@ -22,7 +22,8 @@ import orjson
 from falkit_mock.core.clock import Notifier
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
-from falkit_mock.store.journal import Batch, Changing, FileJournal, as_os_error
+from falkit_mock.store.file_journal import FileJournal
+from falkit_mock.store.journal import Batch, Changing, as_os_error
 from falkit_mock.store.link import Link, ToldEvents
 from falkit_mock.store.records import FileRecord
 from falkit_mock.store.rows import row_of

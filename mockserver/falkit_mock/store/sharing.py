@@ -174,6 +174,15 @@ class Sharing(Protocol):
         ...
 
 
+async def synced(sharing: Sharing) -> StateAway | None:
+    """Have all that others have committed; return why that can't be known now, if it can't."""
+    try:
+        await sharing.sync()
+    except StateAway as error:
+        return error
+    return None
+
+
 class MayBeShared(Protocol):
     """A store."""
 

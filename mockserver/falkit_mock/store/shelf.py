@@ -9,7 +9,7 @@ from typing import Any
 
 from falkit_mock.core.jobs import Job
 from falkit_mock.store.journal import Changes, Row, Statement
-from falkit_mock.store.rows import row_of
+from falkit_mock.store.rows import FLAG, row_of
 from falkit_mock.store.tables import UNREADABLE, BadCopy, shown
 
 # What the columns of a type hold; a converter has checked those of all others.
@@ -18,6 +18,7 @@ _HOLDS: dict[str, tuple[type, ...]] = {
     "INTEGER": (int,),
     "REAL": (float, int),
     "BLOB": (bytes,),
+    FLAG: (bool,),
 }
 # How many values a shelf has at hand beside those that it must, and how many bytes one may have.
 _AT_HAND, _LIGHT = 512, 1 << 14

@@ -40,6 +40,23 @@ def test_head_answers_all_but_the_bytes(upload: Callable[..., str]) -> None:
         assert head.headers[name] == whole.headers[name]
 
 
+@pytest.mark.parametrize("left", [None, b"hel"], ids=["deleted", "cut"])
+def test_an_upload_whose_bytes_are_gone_is_an_error_from_its_first_line_on(
+    mock: Mock, upload: Callable[..., str], left: bytes | None
+) -> None:
+    url = upload(b"hello")
+    (blob,) = mock.service.store.uploads.blobs.folder.iterdir()
+    blob.unlink()
+    if left is not None:
+        blob.write_bytes(left)
+    for ask in (httpx.get, httpx.head):
+        reply = ask(url)
+        assert reply.status_code == 500
+        hint = reply.headers["x-falkit-hint"]
+        assert f"upload {urlsplit(url).path.removeprefix('/v3b.fal.media')} were deleted" in hint
+    assert httpx.get(url).json() == {"detail": "Internal Server Error"}
+
+
 @pytest.mark.parametrize(
     ("wanted", "code", "data", "said"),
     [

@@ -67,11 +67,11 @@ class RedisBlobs(Blobs):
         return [key.decode().rpartition(":")[2] for key in keys]
 
     def size(self, piece: Piece) -> int:
-        """Return how many bytes there are of a blob."""
+        """Return how many bytes there are of a blob, -1 if it is gone; blocks."""
         last = max(piece.size - 1, 0) // _CHUNK
         key = self.key(piece.blob)
         whole = self._server.ask_now("HLEN", key)
-        return (whole - 1) * _CHUNK + self._server.ask_now("HSTRLEN", key, last) if whole else 0
+        return (whole - 1) * _CHUNK + self._server.ask_now("HSTRLEN", key, last) if whole else -1
 
     def key(self, blob: str) -> str:
         """Return the name of the hash that has a blob's chunks."""

@@ -31,14 +31,14 @@ _MOST_ARGS = 1000
 # events and requests their numbers. Tells the number of the commit, those of the first event and
 # the first request, and the entries that it added to the stream of deliveries.
 COMMIT = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then
   return redis.error_reply('FALKIT-STATE another state is there')
 end
-local holder = redis.call('GET', KEYS[2])
+local holder = redis.pcall('GET', KEYS[2])
 if holder and holder ~= ARGV[2] then
   return redis.error_reply('FALKIT-NUMBER another replica has the number')
 end
-if ARGV[4] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[4] then
+if ARGV[4] ~= '' and redis.pcall('GET', KEYS[3]) ~= ARGV[4] then
   return redis.error_reply('FALKIT-TURN the turn is over')
 end
 local last = tonumber(redis.call('GET', KEYS[4]) or '0')

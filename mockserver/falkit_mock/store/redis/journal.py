@@ -54,6 +54,9 @@ class Replicas(Protocol):
 class RedisJournal(Journal):
     """Writes what the tables of a store have noted, a script for each group."""
 
+    # A turn that fails is undone, since others may have had one meanwhile.
+    keeps_failed = False
+
     def __init__(
         self, server: Server, store: Store, tables: Sequence[RedisTable], token: str, log: int
     ) -> None:

@@ -102,7 +102,7 @@ class Server:
         try:
             return await cast(Any, self.client).execute_command(*command)
         except self._errors.RedisError as error:
-            raise self.as_os_error(error) from None
+            raise self.as_os_error(error, command) from None
 
     async def run(self, script: str, keys: Sequence[str], *args: str | bytes | int | float) -> Any:
         """Have a script done, of which no other sees a part."""
@@ -121,14 +121,14 @@ class Server:
         try:
             return cast(Any, self._waiting).execute_command(*command)
         except self._errors.RedisError as error:
-            raise self.as_os_error(error) from None
+            raise self.as_os_error(error, command) from None
 
     def run_now(self, script: str, keys: Sequence[str], *args: str | bytes | int | float) -> Any:
         """Have a script done; blocks."""
         return self.ask_now("EVAL", script, len(keys), *keys, *args)
 
-    def as_os_error(self, error: Exception) -> OSError:
-        """Return what redis-py raised as what it is to us."""
+    def as_os_error(self, error: Exception, command: Command = ()) -> OSError:
+        """Return what redis-py raised, of a command or a script, as what it is to us."""
         text = _SCRIPT.sub("", " ".join(str(error).split()))[:200]
         name = self.address.shown
         if text.startswith("FALKIT"):
@@ -144,7 +144,8 @@ class Server:
         away = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ReadOnlyError)
         if isinstance(error, away) or text.startswith(_AWAY):
             return StateAway(errno.EAGAIN, f"the Redis at {name} can't be asked ({text})")
-        return StateAway(errno.EIO, f"the Redis at {name} refused a command ({text})")
+        asked = [str(word) for word in command[:2] if command[0] != "EVAL"] or ["a script"]
+        return StateAway(errno.EIO, f"the Redis at {name} refused {' '.join(asked)} ({text})")
 
     def lock(self, name: str, lasts: float, poll: float) -> Lock:
         """Return a lock that all replicas share; it lasts so many seconds unless it is `kept`."""

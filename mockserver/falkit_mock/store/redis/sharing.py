@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from falkit_mock.core.errors import StateAway
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
+from falkit_mock.store import BadCopy
 from falkit_mock.store.redis.claims import RedisClaims
 from falkit_mock.store.redis.commits import Change, Committed, Entry, Ours, table_key
 from falkit_mock.store.redis.feed import Feed
@@ -232,13 +233,13 @@ class RedisSharing:
             self._mending = asyncio.get_running_loop().create_task(self._mend(str(error)))
 
     async def _mend(self, why: str) -> None:
-        with suppress(OSError):
+        with suppress(OSError, BadCopy):
             if "FALKIT-NUMBER" in why:
                 self._store.number = await do(self._server, take_number(self._server, self._token))
                 self.number = self._store.number
                 if self._replica is not None:
                     self._replica.renumbered()
-            await self.feed.catch_up()
+            await self.feed.sync()
 
     def doubt(self, table: str | None, keys: Iterable[Any] = ()) -> None:
         """Read rows again that we could not write in our turn; None for all there are."""
@@ -345,12 +346,16 @@ class RedisSharing:
 
     async def _beat(self) -> None:
         """Tell that we live, see who else does, and take over what others left."""
+        known = ""
         while True:
             try:
                 await self._look()
-            except OSError:
-                # The feed says so.
-                pass
+                known = ""
+            except OSError as error:
+                # Of a Redis that is away the feed says so.
+                if error.errno == errno.EIO and known != str(error):
+                    _log.error("state: %s", error.strerror)
+                    known = str(error)
             except Exception:
                 _log.exception("state: a sign of life failed")
             await asyncio.sleep(_BEAT)
@@ -367,11 +372,9 @@ class RedisSharing:
         server = self._server
         keys = [replica_key(server, number) for number in range(1, MOST + 1)]
         holders = await server.ask("MGET", *keys)
-        own = holders[self.number - 1]
-        if own is None or own == self._token.encode():
+        if holders[self.number - 1] in (None, self._token.encode()):
             await server.ask("SET", keys[self.number - 1], self._token, "PX", LEASE)
-        alive = {number for number, holder in enumerate(holders, 1) if holder is not None}
-        self._alive = alive | {self.number}
+        self._alive = {n for n, one in enumerate(holders, 1) if one is not None} | {self.number}
 
     async def settle(self) -> None:
         """Read again what is in doubt."""

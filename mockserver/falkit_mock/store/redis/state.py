@@ -20,6 +20,7 @@ from falkit_mock.store.sqlite import reading
 VERSION = 1
 MIGRATIONS: dict[int, Callable[[Server], None]] = {}
 _STATE = re.compile(rb"falkit ([0-9]+) [0-9a-f]{16}")
+_FIX = "add ?prefix=NAME to the URL, for a state of its own"
 # Milliseconds for which a replica counts as alive without a sign of life.
 LEASE = 10_000
 # Rows that are read at a time.
@@ -49,27 +50,32 @@ def check_state(server: Server, tables: Iterable[str]) -> bool:
     Raise BadCopy, and change nothing, for keys of another program or a newer falkit, and for an
     older one that is in use.
     """
-    name = server.address.shown
     keys = [server.key(key) for key in ("at", "changes", "due", "deliveries", "turn")]
     keys += [table_key(server, table) for table in tables]
-    fix = "add ?prefix=NAME to the URL, for a state of its own"
     kind = server.ask_now("TYPE", server.key("format"))
     state = server.ask_now("GET", server.key("format")) if kind == b"string" else None
     if state is None and (kind != b"none" or server.ask_now("EXISTS", *keys)):
         what = f"has keys that begin with {server.address.prefix!r} and are no state of falkit"
-        raise BadCopy(f"{name} {what}; {fix}")
+        raise BadCopy(f"{server.address.shown} {what}; {_FIX}")
     if state is None:
         return False
-    found = _STATE.fullmatch(state)
-    if found is None:
-        raise BadCopy(f"{name} has a key {server.key('format')} that isn't falkit's; {fix}")
-    version = int(found[1])
-    if version > VERSION:
-        why = f"was written by a newer falkit (format {version}, not {VERSION})"
-        raise BadCopy(f"{name} {why}; use the version that wrote it, or {fix}")
+    version = _version(server, state)
     if version < VERSION:
         _migrate(server, version, state.rpartition(b" ")[2])
     return True
+
+
+def _version(server: Server, state: bytes) -> int:
+    """Return the version of a state; raise BadCopy for what is none, or a newer falkit's."""
+    name = server.address.shown
+    found = _STATE.fullmatch(state)
+    if found is None:
+        raise BadCopy(f"{name} has a key {server.key('format')} that isn't falkit's; {_FIX}")
+    version = int(found[1])
+    if version > VERSION:
+        why = f"was written by a newer falkit (format {version}, not {VERSION})"
+        raise BadCopy(f"{name} {why}; use the version that wrote it, or {_FIX}")
+    return version
 
 
 def _migrate(server: Server, version: int, token: bytes) -> None:
@@ -96,9 +102,13 @@ def made(server: Server) -> bytes:
 
 
 async def made_again(server: Server) -> bytes:
-    """Return what tells this state from others, made if there is none any more."""
+    """Return what tells this state from others, made if there is none any more.
+
+    Raise BadCopy where there is something else.
+    """
     new = f"falkit {VERSION} {token_hex(8)}"
     state: bytes = await server.run(_MAKE, (server.key("format"),), new, *flat(setup(server)))
+    _version(server, state)
     return state
 
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from falkit_mock.store.journal import Changes, Row, Statement
-from falkit_mock.store.rows import converter, row_of
+from falkit_mock.store.rows import FLAG, converter, row_of
 from falkit_mock.store.shelf import checked, types_of
 from falkit_mock.store.sqlite import connect, make_tables, reading
 
@@ -37,8 +37,12 @@ class Layout:
             found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             self.names: tuple[str, ...] = tuple(name for (name,) in found)
             self._types = {name: types_of(db, name) for name in self.names}
+            # MessagePack has flags of its own.
             self._converters = {
-                name: [converter(column[2]) for column in db.execute(f"PRAGMA table_info({name})")]
+                name: [
+                    None if column[2] == FLAG else converter(column[2])
+                    for column in db.execute(f"PRAGMA table_info({name})")
+                ]
                 for name in self.names
             }
 
@@ -47,7 +51,7 @@ class Layout:
         with reading():
             row = unpack(data)
             values = tuple(
-                value if convert is None or not isinstance(value, bytes) else convert(value)
+                value if convert is None or value is None else convert(value)
                 for value, convert in zip(row, self._converters[name], strict=True)
             )
             return checked(values, self._types[name], name)
