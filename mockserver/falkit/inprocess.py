@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import sys
 import threading
-from dataclasses import fields, is_dataclass
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import httpx
 
 from falkit.exchange import Exchange, Reply
+from falkit.fal_sdk import KEY as _KEY, forget_clients, renew_clients as renew_clients
 from falkit.mock import chosen
 from falkit.parts import Parts
 from falkit_mock.assembly import create_app
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 _THREAD = "falkit mocks"
 # Seconds that a reply has to end once the mock does.
 _GRACE = 0.1
-_KEY = "FAL_KEY"
 # What leads fal's clients to another key, and falkit's to another mock.
 _LEADING = (_KEY, "FAL_KEY_ID", "FAL_KEY_SECRET", "FALKIT_BASE_URL")
 
@@ -101,7 +99,7 @@ class InProcess(Parts):
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-        _forget_clients()
+        forget_clients()
         self._loop.call(self._end)
 
     def __enter__(self) -> InProcess:
@@ -194,26 +192,3 @@ def _new_key(seed: int | None) -> str:
     """Return a key that is no other mock's, and the same for the same seed."""
     drawn = secrets.SystemRandom() if seed is None else Random(seed)
     return f"test-{drawn.getrandbits(48):012x}:{drawn.getrandbits(96):024x}"
-
-
-def renew_clients(key: str) -> None:
-    """Set FAL_KEY, and have fal_client's own functions use it from their next call on.
-
-    `fal_client.run` and its like share two clients, which would keep the key, and the connections
-    and event loop, of their first call.
-    """
-    os.environ[_KEY] = key
-    _forget_clients()
-
-
-def _forget_clients() -> None:
-    # Who hasn't imported it has called nothing.
-    module = sys.modules.get("fal_client")
-    for shared in ("sync_client", "async_client"):
-        client: Any = getattr(module, shared, None)
-        if not isinstance(client, type) and is_dataclass(client):
-            # All but what it was made with is remembered from its calls.
-            made = {field.name for field in fields(client)}
-            remembered: dict[str, Any] = vars(client)
-            for name in remembered.keys() - made:
-                del remembered[name]

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from falkit.submitted import check_submitted
 from falkit.views import (
     Clock,
     FaultRule,
     Faults,
     Job,
     Spend,
+    Video,
     Webhooks,
+    measured,
     read_jobs,
     spend_in,
     wait_until,
 )
+from falkit_mock.core import dumps, shortened
 from falkit_mock.core.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -119,6 +124,60 @@ class Parts:
         """
         wait_until(condition, timeout, lambda: "the condition did not hold")
 
+    def assert_submitted(
+        self,
+        endpoint: str,
+        partial_input: Mapping[str, Any] | None = None,
+        times: int | None = None,
+    ) -> list[Job]:
+        """Return the jobs of an endpoint whose input has all of `partial_input`.
+
+        `endpoint` is an id or a glob. Objects within the input may have more fields than are
+        expected; `unittest.mock.ANY` stands for any value. Raise AssertionError unless there is
+        such a job, or there are exactly `times`; it says what came nearest, and gives its request
+        as a curl command.
+        """
+        __tracebackhide__ = True
+        return check_submitted(self.jobs, self.requests, endpoint, partial_input, times)
+
+    def video_of(self, job: Job | str) -> Video:
+        """Measure the video that a job answers: its size, rate, frames, seconds, sound.
+
+        `job` is a job or its request id. Raise ValueError where there is none.
+        """
+        if isinstance(job, str):
+            found = [one for one in self.jobs if one.request_id == job]
+            if not found:
+                raise ValueError(f"job: {job!r} isn't the request id of a job of this mock")
+            job = found[0]
+        # Lazy: few tests look into files.
+        from falkit_client.download import files_of
+        from falkit_mock.service.files import path_of
+
+        what = f"job: {job.request_id} of {job.endpoint_id}"
+        if job.output is None:
+            raise ValueError(f"{what} {_without_output(job)}, and has no video")
+        urls = [file.url for file in files_of(_first_of(job.output))]
+        if not urls:
+            raise ValueError(f"{what} answers no file")
+        path = path_of(urls[0])
+        data = None if path is None else self._file(path)
+        if data is None:
+            raise ValueError(f"{what}: {urls[0]} isn't a file of this mock")
+        try:
+            return measured(data)
+        except ValueError as error:
+            raise ValueError(f"{what}: {urls[0]}: {error}") from None
+
+    def _file(self, path: str) -> bytes | None:
+        """Return the file at a path of the media host; None if there is none."""
+        server, app = self._own()
+        found = server.inside(lambda: app.service.media.at(path))
+        # Making it takes a while, which nobody else should wait for.
+        if found is None:
+            return None
+        return found.read(0, sys.maxsize if found.size is None else found.size)
+
 
 class Tenant(Parts):
     """What one key has to itself."""
@@ -129,6 +188,21 @@ class Tenant(Parts):
 
     def _own(self) -> tuple[LoopThread, MockApp]:
         return self._server, self._app
+
+
+def _first_of(output: Any) -> Any:
+    """Return the part of an output that is its video, where a field says so."""
+    if not isinstance(output, dict):
+        return output
+    fields = cast("dict[str, Any]", output)
+    return next((fields[name] for name in ("video", "videos") if fields.get(name)), fields)
+
+
+def _without_output(job: Job) -> str:
+    """Say why a job has no output."""
+    if job.status_code is None:
+        return f"is {job.status}"
+    return f"answers {job.status_code} {shortened(dumps(job.error).decode())}"
 
 
 def _path_of(output: object) -> str:

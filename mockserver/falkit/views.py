@@ -6,7 +6,7 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from falkit_mock.service.service import Service
     from falkit_spec import JSON, Catalog
 
-__all__ = ["Clock", "Cost", "Delivery", "FaultRule", "Faults", "Job", "Spend", "Webhooks"]
+__all__ = ["Clock", "Cost", "Delivery", "FaultRule", "Faults", "Job", "Spend", "Video", "Webhooks"]
 
 # Seconds between two looks at what is waited for.
 _BETWEEN_LOOKS = 0.01
@@ -65,13 +65,57 @@ class Job:
     cost: Decimal | None
 
 
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video as it was measured. What the file doesn't say is None."""
+
+    # Pixels.
+    width: int | None
+    height: int | None
+    # Frames per second, as a mean, and how many frames there are.
+    fps: float | None
+    frames: int | None
+    seconds: float | None
+    # Whether there is a track of sound.
+    sound: bool
+    # `mp4`, `mov`, `webm`, `gif` …
+    format: str
+    # The file.
+    data: bytes = field(repr=False)
+
+
+def measured(data: bytes) -> Video:
+    """Measure a video in memory; raise ValueError for what isn't one."""
+    # Lazy: few tests look into files.
+    from falkit_mock.service.checks import identify
+    from falkit_mock.service.containers import Source, Unreadable
+
+    try:
+        found = identify(Source.of(data))
+    except Unreadable as error:
+        raise ValueError(f"the file isn't a video: {error}") from None
+    if not found.video:
+        raise ValueError(f"the file isn't a video but {found.format}")
+    fps, seconds = found.fps, found.seconds
+    return Video(
+        width=found.width,
+        height=found.height,
+        fps=fps,
+        frames=None if fps is None or seconds is None else round(fps * seconds),
+        seconds=seconds,
+        sound=found.audio,
+        format=found.format,
+        data=data,
+    )
+
+
 async def read_jobs(service: Service, catalog: Catalog) -> list[Job]:
     """Return the mock's jobs, the newest last; call it on the mock's event loop."""
     now = service.clock.now()
     return [_job(entry, now, catalog) async for entry in entries(service, catalog)]
 
 
-def spend_in(server: ServerThread, app: MockApp) -> Spend:
+def spend_in(server: LoopThread, app: MockApp) -> Spend:
     """Return what a mock's jobs have cost, with tenants all of theirs."""
     return Spend.of(server.call(lambda: sums_of(app.services(), app.catalog)))
 
@@ -94,13 +138,14 @@ def _job(entry: Entry, now: float, catalog: Catalog) -> Job:
         starts=job.starts if math.isfinite(job.starts) else None,
         ends=job.ends if math.isfinite(job.ends) else None,
         webhook=job.options.webhook,
-        faults=_names(job.faults),
+        faults=fault_names_of(job.faults),
         cancelled=job.cancelled,
         cost=None if paid is None else paid.cost,
     )
 
 
-def _names(faults: JobFaults) -> tuple[str, ...]:
+def fault_names_of(faults: JobFaults) -> tuple[str, ...]:
+    """Return the names of the faults that apply to a job."""
     kept = [fault.name for fault in (faults.queue, faults.logs) if fault is not None]
     ending = [] if faults.outcome is None else [faults.outcome]
     return (*kept, *ending, *faults.webhook)
@@ -222,11 +267,7 @@ class Clock(_View):
         Return how many due events were met on the way. Raise ValueError for what isn't a length
         of time.
         """
-        seconds = parse_duration(time) if isinstance(time, str) else float(time)
-        if not 0 <= seconds < math.inf:
-            fix = "give 0 or more seconds, or a length such as 2h"
-            raise ValueError(f"time: {time!r} can't pass; {fix}")
-        clock = self._clock()
+        seconds, clock = checked_seconds(time), self._clock()
         return self._server.call(lambda: clock.move_by(seconds), None)
 
     def set(self, moment: float | str | datetime) -> int:
@@ -247,6 +288,15 @@ class Clock(_View):
         if not isinstance(clock, SimulatedClock):
             raise TypeError("the clock of this mock is the program's own; move that")
         return clock
+
+
+def checked_seconds(time: float | str) -> float:
+    """Return how many seconds a length of time is; raise ValueError for what isn't one."""
+    seconds = parse_duration(time) if isinstance(time, str) else float(time)
+    if 0 <= seconds < math.inf:
+        return seconds
+    fix = "give 0 or more seconds, or a length such as 2h"
+    raise ValueError(f"time: {time!r} can't pass; {fix}")
 
 
 def wait_until(condition: Callable[[], object], timeout: float, seen: Callable[[], str]) -> None:

@@ -15,12 +15,12 @@ from starlette.datastructures import QueryParams
 from starlette.types import Message, Receive, Scope, Send
 
 from falkit_mock.app import MockApp
-from falkit_mock.control import Call, ControlError, Unknown, answer
+from falkit_mock.control import Call, Conflict, ControlError, Unknown, answer
 from falkit_mock.core import reason
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import Unauthenticated, WireError, too_many_tenants
 from falkit_mock.core.events import Events
-from falkit_mock.core.identity import Tokens, check, check_hub_token, issuer_of, key_id
+from falkit_mock.core.identity import Tokens, check, check_hub_token, issuer_of, key_id, owner_of
 from falkit_mock.core.network import CONTROL, MEDIA, PROBES, is_control
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.hosts import RequestContext
@@ -41,8 +41,9 @@ TENANT_HEADER = b"x-falkit-tenant"
 # In the scope of a request: what it is refused with.
 _REFUSAL = "falkit.refusal"
 # What is the same for all: the control API's operations without a key, and those that take none.
-_SHARED = ("index", "document", "health", "gateway", "faults", "tenants", "spend")
+_SHARED = ("index", "document", "health", "gateway", "faults", "tenants", "forgetTenant", "spend")
 _KEYLESS = tuple(f"{CONTROL}{path}" for path in ("", "/", "/openapi.json", "/gateway", "/tenants"))
+_ONE_TENANT = f"{CONTROL}/tenants/"
 _FILE = re.compile(r"/files/b/([0-9a-f]{8})/")
 
 
@@ -95,7 +96,7 @@ class Tenants(MockApp):
         operations = self.control.operations
         for name in operations.keys() - set(_SHARED):
             operations[name] = _needs_key
-        operations["tenants"] = self._list
+        operations |= {"tenants": self._list, "forgetTenant": self._forget}
         try:
             self._take_up(settings)
         except BaseException:
@@ -220,7 +221,7 @@ class Tenants(MockApp):
                 check(authorization, None, api_keys)
         except Unauthenticated:
             return None
-        return self.tenant(_name_of(authorization))
+        return self.tenant(owner_of(authorization))
 
     def _of_file(self, scope: Scope, address: Address, authorization: str) -> Tenant | None:
         """Return whose file a URL names, or who opens an upload."""
@@ -252,7 +253,7 @@ class Tenants(MockApp):
             key = key if named is None else named.partition(":")[0]
             others = [(name, value) for name, value in pairs if name != "key"]
             scope["query_string"] = urlencode(others).encode()
-        if key is None or path in _KEYLESS:
+        if key is None or path in _KEYLESS or path.startswith(_ONE_TENANT):
             return None
         known = {each.partition(":")[0] for each in self.service.settings.api_keys}
         if known and key not in known:
@@ -302,6 +303,18 @@ class Tenants(MockApp):
         tenants: list[JSON] = [_summary(tenant) for tenant in self.tenants]
         most = self.service.settings.max_tenants
         return answer(self.service, {"tenants": tenants, "max_tenants": most})
+
+    async def _forget(self, call: Call) -> Reply:
+        key: str = call.fields["tenant"]
+        tenant = self._tenants.get(key)
+        if tenant is None:
+            raise Unknown("tenant", key, "has no mock here; GET /__falkit/tenants lists the keys")
+        if self.service.settings.state is not None:
+            raise Conflict(f"what {key!r} has is kept in a state; `falkit reset --key` empties it")
+        del self._tenants[key]
+        self._by_tag = {tag: one for tag, one in self._by_tag.items() if one is not tenant}
+        tenant.app.close()
+        return answer(self.service, {"tenants": len(self._tenants)})
 
 
 def _has(tenant: Tenant, path: str) -> bool:
@@ -370,14 +383,6 @@ class _AllKeys(KeyRing):
                 if key.number not in found or not key.withdrawn:
                     found[key.number] = key
         return [found[number] for number in sorted(found)]
-
-
-def _name_of(authorization: str) -> str:
-    """Return the id of a key; of a token, which is all secret, a digest."""
-    scheme, _, token = authorization.strip().partition(" ")
-    if scheme.lower() == "key":
-        return key_id(authorization)
-    return f"{scheme.lower()}-{blake2b(token.strip().encode(), digest_size=4).hexdigest()}"
 
 
 def _seed_of(seed: int, key: str) -> int:

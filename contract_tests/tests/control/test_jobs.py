@@ -42,6 +42,14 @@ def test_jobs_are_listed_by_pages_the_newest_first(manual: Mock) -> None:
     assert (seen, last.json()["next_cursor"]) == ([ids[2], ids[1]], None)
 
 
+def test_a_list_tells_as_much_of_each_as_is_known_on_request(manual: Mock) -> None:
+    jobs = [manual.submit() for _ in range(2)]
+    manual.advance(31)
+    page = manual.http.get("/__falkit/jobs", params={"details": True}).json()["jobs"]
+    assert page == [known(manual, job) for job in reversed(jobs)]
+    assert page[1]["outcome"]["body"]["video"]["content_type"] == "video/mp4"
+
+
 def test_jobs_are_listed_by_endpoint_status_key_and_moment(manual: Mock) -> None:
     early = manual.submit()["request_id"]
     manual.advance(15)

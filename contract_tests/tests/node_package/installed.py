@@ -17,7 +17,8 @@ from clients.javascript_client import node
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 PACKAGE = ROOT / "client" / "node"
-PAGE = (ROOT / "docs" / "javascript.md").read_text()
+PAGES = ("javascript.md", "replace-your-mock.md")
+PAGE = "".join((ROOT / "docs" / name).read_text() for name in PAGES)
 READY = HERE / "node_modules" / ".ready"
 PATIENCE = 100.0
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"

@@ -87,7 +87,12 @@ def test_what_a_mock_without_a_socket_has_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("word", "kind"),
-    [("job", views.Job), ("delivery", views.Delivery), ("rule", views.FaultRule)],
+    [
+        ("job", views.Job),
+        ("delivery", views.Delivery),
+        ("rule", views.FaultRule),
+        ("video", views.Video),
+    ],
 )
 def test_the_fields_of_a_value_are_named(word: str, kind: type) -> None:
     told = re.split(r"\n\* |\n\n", PAGE.partition(f"* A **{word}** has")[2])[0]

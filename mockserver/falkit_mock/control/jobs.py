@@ -165,7 +165,10 @@ class Jobs:
         for place, job in enumerate(found[:limit]):
             if place % TURN == TURN - 1:
                 await asyncio.sleep(0)
-            shown.append(job_summary(job, self._service, self._catalog))
+            if call.fields["details"]:
+                shown.append(await job_details(job, self._service, self._catalog))
+            else:
+                shown.append(job_summary(job, self._service, self._catalog))
         more = str(found[limit - 1].seq) if len(found) > limit else None
         return answer(self._service, {"jobs": shown, "next_cursor": more})
 

@@ -24,6 +24,7 @@ from falkit_mock.control import (
     Renamed,
     Signature,
     TokenNeeded,
+    Unknown,
     answer,
     document,
 )
@@ -185,12 +186,17 @@ def mock_operations(
     async def tenants(call: Call) -> Reply:
         return answer(service, {"detail": "This mock was started without --tenants"}, 404)
 
+    async def forget(call: Call) -> Reply:
+        fix = "has no mock of its own: this one was started without --tenants"
+        raise Unknown("tenant", call.fields["tenant"], fix)
+
     return {
         "index": index,
         "document": described,
         "health": health,
         "gateway": beside,
         "tenants": tenants,
+        "forgetTenant": forget,
     }
 
 

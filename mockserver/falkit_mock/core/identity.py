@@ -231,6 +231,14 @@ def key_id(authorization: str) -> str:
     return credential.strip().partition(":")[0] if scheme.lower() == "key" else scheme.lower()
 
 
+def owner_of(authorization: str) -> str:
+    """Return the id of a key; of a token, which is all secret, a digest."""
+    scheme, _, token = authorization.strip().partition(" ")
+    if scheme.lower() == "key":
+        return key_id(authorization)
+    return f"{scheme.lower()}-{blake2b(token.strip().encode(), digest_size=4).hexdigest()}"
+
+
 # What a token opens; one made for one thing opens no other.
 Purpose: TypeAlias = Literal["cdn", "apps", "upload", "read"]
 

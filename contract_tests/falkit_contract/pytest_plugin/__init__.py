@@ -1,0 +1,153 @@
+"""The pytest plugin `falkit`: fal_mock, fal_server, make_fal_server, and the marker fal.
+
+docs/pytest.md says what they do. All that they need is imported when a test first uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+# Not typing's: both type checkers know the name, and this module is imported by every pytest.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from falkit import InProcess
+    from falkit_contract.pytest_plugin._server import FalServer as FalServer, MakeServer
+    from falkit_contract.pytest_plugin._servers import Door, Servers
+    from falkit_contract.pytest_plugin._used import Used
+
+_MARKER = (
+    "fal(timing='polls', seed=…, faults=[…], outputs={…}, documents=[…], budget='0.50', "
+    "strict=True, …): settings of falkit.Settings for the mock of a test, what its calls may cost, "
+    "and whether what fal passes over in silence fails it"
+)
+# Where a run's servers are asked for; by which door workers of pytest-xdist ask for them; and the
+# mocks that a test uses.
+_SERVERS: pytest.StashKey[Servers] = pytest.StashKey()
+_DOOR: pytest.StashKey[Door] = pytest.StashKey()
+_USED: pytest.StashKey[Used] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known, and add up what the tests would have cost."""
+    config.addinivalue_line("markers", _MARKER)
+    config.pluginmanager.register(_Costs(), "falkit-costs")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist by which door it asks for servers."""
+    from falkit_contract.pytest_plugin._servers import Door
+
+    stash = node.config.stash
+    if _DOOR not in stash:
+        stash[_DOOR] = Door(node.config)
+    node.workerinput["falkit"] = stash[_DOOR].way(node.gateway.id)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the servers that this process has started."""
+    if (door := config.stash.get(_DOOR, None)) is not None:
+        door.close()
+    if (servers := config.stash.get(_SERVERS, None)) is not None:
+        servers.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Fail a test that passed, but not by what its marker says; tell hints if it failed."""
+    try:
+        yield
+    except BaseException:
+        if (used := item.stash.get(_USED, None)) is not None:
+            used.tell()
+        raise
+    if (used := item.stash.get(_USED, None)) is not None:
+        used.check()
+
+
+@pytest.fixture
+def fal_mock(request: pytest.FixtureRequest) -> Generator[InProcess]:
+    """A mock of fal.ai in this process, without sockets: httpx's calls to fal's hosts end there.
+
+    Those are fal_client's, falkit_client's and your own. `FAL_KEY` is this test's own; jobs,
+    requests, faults, clock, webhooks and spend are as in docs/pytest.md.
+    """
+    from falkit_contract.pytest_plugin._used import in_process
+
+    with _mocks_of(request).watching(in_process(_mocks_of(request))) as mock:
+        yield mock
+
+
+@pytest.fixture
+def fal_server(request: pytest.FixtureRequest) -> Generator[FalServer]:
+    """A mock of fal.ai on a real socket, and what leads this process and its children there.
+
+    It is one for the whole run, also with pytest-xdist, in which each test has a key, and with it
+    jobs, requests, faults, time and webhooks of its own.
+    """
+    from falkit_contract.pytest_plugin._server import serving
+    from falkit_contract.pytest_plugin._servers import servers_of
+
+    config = request.config
+    if _SERVERS not in config.stash:
+        config.stash[_SERVERS] = servers_of(config)
+    with _mocks_of(request).watching(serving(_mocks_of(request), config.stash[_SERVERS])) as server:
+        yield server
+
+
+@pytest.fixture
+def make_fal_server(request: pytest.FixtureRequest) -> Generator[MakeServer]:
+    """A function that starts a falkit.Mock of this test's own, by its settings, and returns it.
+
+    Nothing is led there; what a test does with its `url` or its `environ` is up to the test.
+    """
+    from falkit_contract.pytest_plugin._server import making
+
+    with making(_mocks_of(request)) as make:
+        yield make
+
+
+def __getattr__(name: str) -> object:
+    """Return the type of `fal_server`, for annotations in tests."""
+    if name == "FalServer":
+        from falkit_contract.pytest_plugin._server import FalServer as found
+
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _mocks_of(request: pytest.FixtureRequest) -> Used:
+    item: pytest.Item = request.node
+    if _USED not in item.stash:
+        from falkit_contract.pytest_plugin._used import Used
+
+        item.stash[_USED] = Used(item)
+    return item.stash[_USED]
+
+
+class _Costs:
+    """Adds up what tests would have cost, of all workers, and says so at the end."""
+
+    def __init__(self) -> None:
+        # By the test's id: its properties as Used writes them.
+        self._tests: dict[str, dict[str, object]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            found = {name: value for name, value in report.user_properties if name[:4] == "fal_"}
+            if found:
+                self._tests[report.nodeid] = found
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._tests:
+            from falkit_contract.pytest_plugin._used import summary
+
+            lines = summary(self._tests)
+            if lines:
+                terminalreporter.section("fal")
+                for line in lines:
+                    terminalreporter.write_line(line)

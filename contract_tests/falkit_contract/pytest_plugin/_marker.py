@@ -1,0 +1,84 @@
+"""What `@pytest.mark.fal(…)` says about a test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from falkit_mock.core.settings import SettingsError
+from falkit_mock.settings import Settings
+from falkit_spec.cli.project import ConfigError, beside, find_config, read_table
+from falkit_spec.errors import near_misses
+from falkit_spec.sources import FOLDER, named_places
+
+# Where a test's jobs move on by one status at each look, as `polls` has it, it needs no sleep; and
+# where fal's own names are answered, files have them too.
+_DEFAULTS: Mapping[str, Any] = {"timing": "polls", "media_host": "real"}
+# What is of a mock for many, or outlives it.
+_NOT_HERE = ("tenants", "max_tenants", "quota", "state", "control_token", "api_keys", "alert_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The marks of one test together: the nearest counts, name by name."""
+
+    # By their names in Settings, and as they were given.
+    settings: Mapping[str, Any]
+    # US dollars; None for any number.
+    budget: Decimal | None
+    strict: bool
+
+
+def marked(item: pytest.Item, folder: Path) -> Marked:
+    """Return what a test's marks say; one that can't work fails the test in one line."""
+    given: dict[str, Any] = {}
+    for mark in reversed([*item.iter_markers("fal")]):
+        if mark.args:
+            raise refusal(f"{mark.args[0]!r} has no name; write timing='instant', seed=7 …")
+        given |= mark.kwargs
+    strict, budget = given.pop("strict", False), given.pop("budget", None)
+    if not isinstance(strict, bool):
+        raise refusal(f"strict: {strict!r} is neither True nor False")
+    for name in _NOT_HERE:
+        if name in given:
+            raise refusal(f"{name}: isn't for one test; make_fal_server({name}=…) takes it")
+    try:
+        settings = {**_DEFAULTS, **_of_the_project(folder), **given}
+        checked = Settings(**settings, budget=budget)
+    except ConfigError as error:
+        raise refusal(error.format_message()) from None
+    except SettingsError as error:
+        # Of the marker alone is one word.
+        meant = error.field in given and "strict" in near_misses(error.field, ("strict",))
+        fix = "no setting has this name; did you mean strict?"
+        raise refusal(f"{error.field}: {fix}" if meant else str(error)) from None
+    return Marked(settings, checked.budget, strict)
+
+
+def refusal(why: str) -> BaseException:
+    """Return what fails a test in one line, for what its marker says."""
+    return pytest.fail.Exception(f"pytest.mark.fal: {why}", pytrace=False)
+
+
+def _of_the_project(folder: Path) -> dict[str, Any]:
+    """Return which documents a project's commands go by, as they find them from its folder."""
+    found: dict[str, Any] = {}
+    if path := find_config(folder):
+        table = read_table(path)
+        places = table.get("documents", [])
+        if places:
+            every = [places] if isinstance(places, str) else places
+            found["documents"] = [os.path.abspath(beside(path, str(each))) for each in every]
+        if (date := table.get("as-of", table.get("as_of"))) is not None:
+            found["as_of"] = date
+    if named := named_places():
+        found["documents"] = [os.path.abspath(each) for each in named]
+    if "documents" not in found and (folder / FOLDER).is_dir():
+        found["documents"] = [str(folder / FOLDER)]
+    return found

@@ -1,0 +1,165 @@
+"""The mocks that one test uses: what its marker asks of them, and what its calls cost."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from falkit.parts import Parts
+from falkit_contract.pytest_plugin._marker import Marked, marked, refusal
+from falkit_mock.core import count
+from falkit_mock.core.settings import SettingsError
+from falkit_mock.service.spend import Cost, Spend, said
+from falkit_spec.facts import dollars
+
+if TYPE_CHECKING:
+    from falkit import InProcess
+    from falkit_mock.core.events import RequestRecord
+
+_Mock = TypeVar("_Mock", bound=Parts)
+# The properties of a test, which JUnit's files have as well.
+_COST, _JOBS, _UNKNOWN = "fal_cost_usd", "fal_jobs", "fal_jobs_of_unknown_price"
+# How many of the dearest tests the summary names, and lines of hints a failure has.
+_DEAREST, _MOST_HINTS = 5, 10
+
+
+class Used:
+    """The mocks of one test."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self.item = item
+        self._mocks: list[Parts] = []
+        # What calls to the mocks that have ended would have cost.
+        self._ended: list[Spend] = []
+        # The fixture that leads calls to fal to its mock.
+        self._leading: str | None = None
+
+    @cached_property
+    def marked(self) -> Marked:
+        """What the test's markers say; the first look fails the test if they can't work."""
+        return marked(self.item, self.item.config.invocation_params.dir)
+
+    def lead(self, fixture: str) -> None:
+        """Note which fixture leads calls to its mock; a second one fails the test."""
+        if self._leading is not None:
+            why = f"{self._leading} and {fixture} both lead calls to fal to a mock of theirs"
+            pytest.fail(f"{why}; use one, and make_fal_server for more mocks", pytrace=False)
+        self._leading = fixture
+
+    @contextmanager
+    def watching(self, mock: AbstractContextManager[_Mock]) -> Generator[_Mock]:
+        """Enter a mock, and look at its end what its calls would have cost."""
+        with mock as entered:
+            self._mocks.append(entered)
+            try:
+                yield entered
+            finally:
+                self._mocks.remove(entered)
+                self._note(entered)
+
+    def check(self) -> None:
+        """Fail the test for what its marker doesn't let pass."""
+        __tracebackhide__ = True
+        strict, budget = self.marked.strict, self.marked.budget
+        if strict and (told := [line for mock in self._mocks for line in _hints(mock)]):
+            shown = "\n  ".join(told[:_MOST_HINTS])
+            raise refusal(f"strict: fal would have passed over this in silence: {shown}")
+        spent = [*self._ended, *(mock.spend for mock in self._mocks)] if budget is not None else []
+        if budget is not None and _whole(each.cost for each in spent).total > budget:
+            bill = " + ".join(str(each) for each in spent if each.total)
+            raise refusal(f"budget: {dollars(budget)}, and the calls would have cost {bill}")
+
+    def tell(self) -> None:
+        """Have the report of a test that failed say what fal's answers don't: the hints."""
+        found = [one for mock in self._mocks for one in _requests(mock) if one.hint]
+        told = [f"{one.status} {one.method} {one.host}{one.path}: {one.hint}" for one in found]
+        if told:
+            self.item.add_report_section("call", "fal", "\n".join(told[-_MOST_HINTS:]))
+
+    def _note(self, mock: Parts) -> None:
+        """Write what the test's calls would have cost into its properties."""
+        try:
+            self._ended.append(mock.spend)
+        except ConnectionError:
+            # Whoever ended it has said so already.
+            return
+        whole, properties = _whole(each.cost for each in self._ended), self.item.user_properties
+        # A test that runs again has those of before.
+        properties[:] = [each for each in properties if each[0] not in (_COST, _JOBS, _UNKNOWN)]
+        figures = (f"{whole.total:f}", whole.jobs, whole.unknown)
+        properties += zip((_COST, _JOBS, _UNKNOWN), figures, strict=True)
+
+
+# How hints begin of what a test itself has asked for.
+_ASKED_FOR = ("falkit made this fault", "falkit answered a pinned output")
+
+
+@contextmanager
+def in_process(used: Used) -> Generator[InProcess]:
+    """Lead this process's calls of httpx to fal's hosts to a mock in it."""
+    used.lead("fal_mock")
+    # Lazy: who has `fal_server` alone needs no httpx.
+    from falkit import InProcess
+
+    settings: dict[str, Any] = {**used.marked.settings}
+    try:
+        mock = InProcess(clock=settings.pop("clock", None), **settings).start()
+    except ImportError as error:
+        # It names the extra with respx in it.
+        raise pytest.fail.Exception(f"fal_mock: {error}", pytrace=False) from None
+    except SettingsError as error:
+        # An output that its endpoint can't have, which only its document tells.
+        raise refusal(str(error)) from None
+    try:
+        yield mock
+    finally:
+        mock.stop()
+
+
+def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what tests would have cost, by the properties of each; nothing without jobs."""
+    costs = {
+        id: Cost(Decimal(one[_COST]), one[_JOBS], one[_UNKNOWN])
+        for id, one in tests.items()
+        if one[_JOBS]
+    }
+    if not costs:
+        return []
+    whole = _whole(costs.values())
+    made = f"{count(whole.jobs, 'job')} of {count(len(costs), 'test')}"
+    lines = [f"{made} would have cost {said(whole)}"]
+    dearest = sorted((id for id in costs if costs[id].total), key=lambda id: -costs[id].total)
+    if len(dearest) > 1:
+        lines += [f"  {said(costs[id])}  {id}" for id in dearest[:_DEAREST]]
+    if len(dearest) > _DEAREST:
+        lines.append(f"  and {len(dearest) - _DEAREST} more")
+    return lines
+
+
+def _whole(costs: Iterable[Cost]) -> Cost:
+    """Return several costs as one."""
+    totals, jobs, unknown = zip(Cost(Decimal(0), 0, 0), *costs, strict=True)
+    return Cost(sum(totals, Decimal(0)), sum(jobs), sum(unknown))
+
+
+def _hints(mock: Parts) -> Iterable[str]:
+    """Return what fal says nothing about, of the calls that it would have answered all the same."""
+    told: list[str] = []
+    for one in _requests(mock):
+        if one.hint and one.status is not None and one.status < 400:
+            parts = [part for part in one.hint.split("; ") if not part.startswith(_ASKED_FOR)]
+            told += [f"{one.method} {one.host}{one.path}: {'; '.join(parts)}"] if parts else []
+    return dict.fromkeys(told)
+
+
+def _requests(mock: Parts) -> list[RequestRecord]:
+    try:
+        return mock.requests
+    except (RuntimeError, ConnectionError):
+        # It is one for many keys, and whose calls are the test's own can't be told; or it is gone.
+        return []
