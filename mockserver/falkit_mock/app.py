@@ -66,8 +66,7 @@ _FILES = (MEDIA, REST)
 class MockApp:
     """Every fal host behind one address, and the mock's own routes: an ASGI application.
 
-    Plain ASGI, since Starlette's routes and middleware take longer than the rest of a request;
-    the mock's own routes are Starlette's.
+    Plain ASGI but for the mock's own routes: Starlette's take longer than the rest of a request.
     """
 
     def __init__(self, service: Service, catalog: Catalog) -> None:

@@ -41,7 +41,9 @@ class LoopThread:
 
         `timeout` is in seconds, None for no limit; raise TimeoutError.
         """
-        return asyncio.run_coroutine_threadsafe(work(), self.running()).result(timeout)
+        # First, since the work may be about what the loop's start makes.
+        loop = self.running()
+        return asyncio.run_coroutine_threadsafe(work(), loop).result(timeout)
 
     def inside(self, action: Callable[[], _T]) -> _T:
         """Do what takes no time on the mock's own event loop, as call() does."""

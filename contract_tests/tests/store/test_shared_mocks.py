@@ -181,3 +181,34 @@ def test_a_file_is_waited_for_until_its_outcome_is_stored(
         await ended([client], [app], pair)
 
     asyncio.run(run())
+
+
+def test_what_was_spent_and_cannot_be_read_is_told_and_gone_with_a_reset(
+    pair: tuple[SharedStore, SharedStore],
+) -> None:
+    async def run() -> None:
+        app = create_app(Settings(timing="instant"), store=pair[0])
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1", headers=KEY
+        )
+        app.go_on()
+        for damaged in (
+            b"[[1]]",
+            b'[["a","b",1,1,0,"x","0"]]',
+            b"7",
+            b"{",
+            b'[["a","b","","","","1","0"]]',
+        ):
+            await client.post(f"/queue.fal.run/{T2V}", json=PROMPT)
+            pair[0].facts["spent"] = damaged
+            refused = await client.get("/__falkit/spend")
+            assert refused.status_code == 500
+            assert "has what was spent in a form that can't be read" in refused.text + str(
+                refused.headers
+            )
+            assert (await client.post("/__falkit/reset")).status_code == 200
+            told = (await client.get("/__falkit/spend")).json()
+            assert told["cost"] == "0.36", "of the jobs alone that it could count"
+        await ended([client], [app], pair)
+
+    asyncio.run(run())

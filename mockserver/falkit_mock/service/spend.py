@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
@@ -19,6 +20,7 @@ from falkit_mock.service.billing import TURN, Charge, Entry, Sum, Sums, charge
 from falkit_mock.service.facts import KeepsFacts
 from falkit_mock.service.ledger import ledger_of
 from falkit_mock.service.service import Service
+from falkit_mock.store import BadCopy, Store
 from falkit_spec import Catalog
 from falkit_spec.facts import dollars
 
@@ -220,7 +222,11 @@ class Meter:
         await self.catch_up()
         store = self._service.store
         if store.sharing is not None:
-            sums = await _of_state(self._service, self._catalog)
+            sums = Sums()
+            with suppress(BadCopy):
+                # What can't be read can't be added to either.
+                sums.add(_forgotten(store))
+            await _add_jobs(sums, self._service, self._catalog)
             cast(KeepsFacts, store).facts[_FORGOTTEN] = dumps(sums.dump())
 
     def _add(self, job: Job) -> None:
@@ -277,14 +283,26 @@ async def sums_of(services: Iterable[Service], catalog: Catalog) -> Sums:
 _FORGOTTEN = "spent"
 
 
-async def _of_state(service: Service, catalog: Catalog) -> Sums:
-    """Return what all jobs of a shared state have cost, also those that a reset forgot."""
-    sums, facts = Sums(), cast(KeepsFacts, service.store).facts
-    if _FORGOTTEN in facts:
-        sums.load(loads(facts[_FORGOTTEN]))
+def _forgotten(store: Store) -> Sums:
+    """Return what jobs cost that a reset forgot; raise BadCopy where that can't be read."""
+    sums, facts = Sums(), cast(KeepsFacts, store).facts
+    try:
+        sums.load(loads(facts.get(_FORGOTTEN, b"[]")))
+    except (ValueError, TypeError, ArithmeticError):
+        raise BadCopy("has what was spent in a form that can't be read; reset it") from None
+    return sums
+
+
+async def _add_jobs(sums: Sums, service: Service, catalog: Catalog) -> None:
     for kind, jobs in await ledger_of(service, catalog).sums():
         if kind.result is not None:
             kind.count(jobs, sums)
+
+
+async def _of_state(service: Service, catalog: Catalog) -> Sums:
+    """Return what all jobs of a shared state have cost, also those that a reset forgot."""
+    sums = _forgotten(service.store)
+    await _add_jobs(sums, service, catalog)
     return sums
 
 
