@@ -31,7 +31,13 @@ PAGE = ROOT / "docs" / "planted-faults.md"
 FOLDERS = ("spec", "fixtures", "client", "mockserver", "contract_tests")
 ROOTS = (*FOLDERS, "contract_tests/tests")
 # Tests in whose names these are take long.
-_LONG = ("test_state_machine.py", "tests/workers/", "test_redis", "tests/tenants/", "tests/pytest_plugin/")
+_LONG = (
+    "test_state_machine.py",
+    "tests/workers/",
+    "test_redis",
+    "tests/tenants/",
+    "tests/pytest_plugin/",
+)
 HEAD = """\
 # Planted faults
 

@@ -69,6 +69,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
         used.check()
 
 
+@pytest.fixture(scope="session")
+def fal_settings() -> dict[str, Any]:
+    """What the marker fal says where a test says nothing else; a conftest.py has its own."""
+    return {}
+
+
 @pytest.fixture
 def fal_mock(request: pytest.FixtureRequest) -> Generator[InProcess]:
     """A mock of fal.ai in this process, without sockets: httpx's calls to fal's hosts end there.
@@ -125,7 +131,7 @@ def _mocks_of(request: pytest.FixtureRequest) -> Used:
     if _USED not in item.stash:
         from falkit_contract.pytest_plugin._used import Used
 
-        item.stash[_USED] = Used(item)
+        item.stash[_USED] = Used(item, request.getfixturevalue("fal_settings"))
     return item.stash[_USED]
 
 

@@ -20,6 +20,7 @@ from falkit_spec.sources import FOLDER, named_places
 # Where a test's jobs move on by one status at each look, as `polls` has it, it needs no sleep; and
 # where fal's own names are answered, files have them too.
 _DEFAULTS: Mapping[str, Any] = {"timing": "polls", "media_host": "real"}
+_MARKER = "pytest.mark.fal"
 # What is of a mock for many, or outlives it.
 _NOT_HERE = ("tenants", "max_tenants", "quota", "state", "control_token", "api_keys", "alert_at")
 
@@ -35,35 +36,44 @@ class Marked:
     strict: bool
 
 
-def marked(item: pytest.Item, folder: Path) -> Marked:
-    """Return what a test's marks say; one that can't work fails the test in one line."""
-    given: dict[str, Any] = {}
+def marked(item: pytest.Item, usual: Mapping[str, Any], folder: Path) -> Marked:
+    """Return what a test's marks say, over the `usual` of the fixture fal_settings.
+
+    What can't work fails the test in one line.
+    """
+    marks: dict[str, Any] = {}
     for mark in reversed([*item.iter_markers("fal")]):
         if mark.args:
             raise refusal(f"{mark.args[0]!r} has no name; write timing='instant', seed=7 …")
-        given |= mark.kwargs
-    strict, budget = given.pop("strict", False), given.pop("budget", None)
-    if not isinstance(strict, bool):
-        raise refusal(f"strict: {strict!r} is neither True nor False")
+        marks |= mark.kwargs
+    given = {**usual, **marks}
+
+    def wrong(field: str, why: str) -> BaseException:
+        return refusal(why, "fal_settings" if field in given.keys() - marks.keys() else _MARKER)
+
     for name in _NOT_HERE:
         if name in given:
-            raise refusal(f"{name}: isn't for one test; make_fal_server({name}=…) takes it")
+            raise wrong(name, f"{name}: isn't for one test; make_fal_server({name}=…) takes it")
+    settings = {**_DEFAULTS, **given}
+    strict, budget = settings.pop("strict", False), settings.pop("budget", None)
+    if not isinstance(strict, bool):
+        raise wrong("strict", f"strict: {strict!r} is neither True nor False")
     try:
-        settings = {**_DEFAULTS, **_of_the_project(folder), **given}
+        settings = {**_of_the_project(folder), **settings}
         checked = Settings(**settings, budget=budget)
     except ConfigError as error:
-        raise refusal(error.format_message()) from None
+        raise refusal(error.format_message(), "falkit.toml") from None
     except SettingsError as error:
-        # Of the marker alone is one word.
+        # One word is of the marker alone.
         meant = error.field in given and "strict" in near_misses(error.field, ("strict",))
         fix = "no setting has this name; did you mean strict?"
-        raise refusal(f"{error.field}: {fix}" if meant else str(error)) from None
+        raise wrong(error.field, f"{error.field}: {fix}" if meant else str(error)) from None
     return Marked(settings, checked.budget, strict)
 
 
-def refusal(why: str) -> BaseException:
+def refusal(why: str, where: str = _MARKER) -> BaseException:
     """Return what fails a test in one line, for what its marker says."""
-    return pytest.fail.Exception(f"pytest.mark.fal: {why}", pytrace=False)
+    return pytest.fail.Exception(f"{where}: {why}", pytrace=False)
 
 
 def _of_the_project(folder: Path) -> dict[str, Any]:

@@ -31,8 +31,10 @@ _DEAREST, _MOST_HINTS = 5, 10
 class Used:
     """The mocks of one test."""
 
-    def __init__(self, item: pytest.Item) -> None:
+    def __init__(self, item: pytest.Item, usual: Mapping[str, Any]) -> None:
         self.item = item
+        # The fixture fal_settings.
+        self._usual = usual
         self._mocks: list[Parts] = []
         # What calls to the mocks that have ended would have cost.
         self._ended: list[Spend] = []
@@ -42,7 +44,7 @@ class Used:
     @cached_property
     def marked(self) -> Marked:
         """What the test's markers say; the first look fails the test if they can't work."""
-        return marked(self.item, self.item.config.invocation_params.dir)
+        return marked(self.item, self._usual, self.item.config.invocation_params.dir)
 
     def lead(self, fixture: str) -> None:
         """Note which fixture leads calls to its mock; a second one fails the test."""

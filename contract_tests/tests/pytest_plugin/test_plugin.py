@@ -104,6 +104,7 @@ def test_budget(fal_server):
 def test_within_the_budget(fal_server):
     post("fal.run", T2V, RAIN)
     post("fal.run", "fal-ai/fast-sdxl", RAIN)
+    assert fal_server.jobs[0].request_id == "019b76da-a801-7f53-aea4-f8da393fcffb"
 
 
 @pytest.mark.fal(timing="instnt")
@@ -149,6 +150,14 @@ def test_without():
     assert os.environ["FAL_KEY"] == "real:key"
     assert "FALKIT_BASE_URL" not in os.environ
 """
+CONFTEST = """
+import pytest
+
+
+@pytest.fixture(scope="session")
+def fal_settings():
+    return {"seed": 5, "strict": False}
+"""
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 MARK = "pytest.mark.fal: "
 # What each begins to say.
@@ -173,6 +182,7 @@ def test_two_workers_share_a_server_and_do_as_the_markers_say(
     tmp_path: Path, authority_folder: Path
 ) -> None:
     (tmp_path / "test_suite.py").write_text(SUITE)
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     suite = outcome(tmp_path, authority_folder, "-p", "xdist", "-n", "2", "-rP")
     failed = {name: told for name, told in suite.tests.items() if told != "passed"}
     assert failed.keys() == {*FAILED, "test_told"}, suite.said
