@@ -231,14 +231,11 @@ def test_a_state_that_cannot_be_read_is_away_until_it_can(
 
 @pytest.mark.parametrize(
     "left",
-    [("SET", "a diary"), ("SET", "falkit 99 0123456789abcdef"), ("RPUSH", "x")],
+    [["SET", "a diary"], ["SET", "falkit 99 0123456789abcdef"], ["RPUSH", "x"]],
     ids=["another program's", "a newer falkit's", "of another kind"],
 )
 def test_a_state_that_is_anothers_by_now_is_not_taken_for_ours(
-    redis_server: RedisServer,
-    redis_url: str,
-    left: tuple[str, str],
-    monkeypatch: pytest.MonkeyPatch,
+    redis_server: RedisServer, redis_url: str, left: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("falkit_mock.store.redis.feed._AGAIN", 0.01)
 
@@ -266,6 +263,29 @@ def test_a_state_that_is_anothers_by_now_is_not_taken_for_ours(
             await store.redis_journal.saved()
         await one.replicas.sync()
         assert [store.count() for store in (one, other)] == [3, 3]
+
+    _with_two(redis_url, check)
+
+
+def test_a_stream_of_changes_that_is_none_is_made_anew(
+    redis_server: RedisServer, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def check(one: RedisStore, other: RedisStore) -> None:
+        key = f"{Address.read(redis_url).prefix}:changes"
+        added(one)
+        await one.redis_journal.saved()
+        await other.replicas.sync()
+        redis_server.ask("SET", key, "a diary")
+        other.replicas.feed.start()
+        while redis_server.ask("EXISTS", key):
+            await asyncio.sleep(0)
+        job = added(one)
+        await one.redis_journal.saved()
+        await other.replicas.sync()
+        assert other.get(job.id) == job
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert f"refused XREAD {key} (WRONGTYPE" in line
+        assert line.endswith("; making it anew")
 
     _with_two(redis_url, check)
 
