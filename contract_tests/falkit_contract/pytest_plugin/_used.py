@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -15,11 +16,14 @@ from falkit_contract.pytest_plugin._marker import Marked, marked, refusal
 from falkit_mock.core import count
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.service.spend import Cost, Spend, said
+from falkit_mock.settings import Settings
 from falkit_spec.facts import dollars
 
 if TYPE_CHECKING:
     from falkit import InProcess
+    from falkit_spec import Catalog
 
+_log = logging.getLogger("falkit_contract")
 _Mock = TypeVar("_Mock", bound=Parts)
 # The properties of a test, which JUnit's files have as well.
 _COST, _JOBS, _UNKNOWN = "fal_cost_usd", "fal_jobs", "fal_jobs_of_unknown_price"
@@ -97,8 +101,11 @@ def in_process(used: Used) -> Generator[InProcess]:
     from falkit import InProcess
 
     settings: dict[str, Any] = {**used.marked.settings}
+    places, date = settings.pop("documents", ()), settings.pop("as_of", None)
     try:
-        mock = InProcess(clock=settings.pop("clock", None), **settings).start()
+        catalog = _catalog(tuple(map(str, places)), date) if places or date else None
+        clock = settings.pop("clock", None)
+        mock = InProcess(clock=clock, catalog=catalog, **settings).start()
     except ImportError as error:
         # It names the extra with respx in it.
         raise pytest.fail.Exception(f"fal_mock: {error}", pytrace=False) from None
@@ -109,6 +116,15 @@ def in_process(used: Used) -> Generator[InProcess]:
         yield mock
     finally:
         mock.stop()
+
+
+@cache
+def _catalog(places: tuple[str, ...], date: str | None) -> Catalog:
+    """Return the documents of a project, which are read for its first test."""
+    catalog = Settings(documents=places, as_of=date).read_catalog()
+    for line in catalog.notes:
+        _log.warning("%s", line)
+    return catalog
 
 
 def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:

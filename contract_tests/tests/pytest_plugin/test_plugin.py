@@ -80,6 +80,14 @@ class TestNearest:
         assert other.jobs == []
 
 
+def test_documents_of_the_project(fal_mock):
+    assert fal_client.run("someone/clip", PHOTO)["video"]
+
+
+def test_documents_of_the_project_on_a_server(fal_server):
+    assert post("fal.run", "someone/clip", PHOTO)["video"]
+
+
 @pytest.mark.fal(strict=True)
 def test_strict(fal_server):
     post("fal.run", T2V, {{"prompt": "Rain", "duratoin": 8}})
@@ -154,6 +162,7 @@ import pytest
 def fal_settings():
     return {"seed": 5, "strict": False}
 """
+DOCUMENTS = Path(__file__).parents[1] / "documents" / "someone"
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 MARK = "pytest.mark.fal: "
 # What each begins to say.
@@ -179,17 +188,20 @@ def test_two_workers_share_a_server_and_do_as_the_markers_say(
 ) -> None:
     (tmp_path / "test_suite.py").write_text(SUITE)
     (tmp_path / "conftest.py").write_text(CONFTEST)
+    place = tmp_path / "fal-documents" / "someone"
+    place.mkdir(parents=True)
+    (place / "clip.json").write_bytes((DOCUMENTS / "clip.json").read_bytes())
     suite = outcome(tmp_path, authority_folder, "-p", "xdist", "-n", "2", "-rP")
     failed = {name: told for name, told in suite.tests.items() if told != "passed"}
     assert failed.keys() == FAILED.keys(), suite.said
-    assert suite.counts.startswith("2 failed, 8 passed, 8 errors")
+    assert suite.counts.startswith("2 failed, 10 passed, 8 errors")
     for name, told in failed.items():
         assert told.startswith(FAILED[name])
         assert "\n" not in told
     lines = suite.said.splitlines()
     assert len({line for line in lines if line.startswith("http://127.0.0.1:")}) == 1
     (costs,) = [line for line in lines if "would have cost" in line and "jobs of" in line]
-    assert costs == "12 jobs of 8 tests would have cost at least $3.60, 1 of unknown price"
+    assert costs == "14 jobs of 10 tests would have cost at least $3.60, 3 of unknown price"
     assert suite.properties["test_budget"] == {
         "fal_cost_usd": "0.72",
         "fal_jobs": "2",
