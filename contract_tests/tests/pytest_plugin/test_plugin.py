@@ -191,7 +191,8 @@ def test_two_workers_share_a_server_and_do_as_the_markers_say(
     place = tmp_path / "fal-documents" / "someone"
     place.mkdir(parents=True)
     (place / "clip.json").write_bytes((DOCUMENTS / "clip.json").read_bytes())
-    suite = outcome(tmp_path, authority_folder, "-p", "xdist", "-n", "2", "-rP")
+    words, token = ("-p", "xdist", "-n", "2", "-rP"), {"FALKIT_CONTROL_TOKEN": "of another mock"}
+    suite = outcome(tmp_path, authority_folder, *words, **token)
     failed = {name: told for name, told in suite.tests.items() if told != "passed"}
     assert failed.keys() == FAILED.keys(), suite.said
     assert suite.counts.startswith("2 failed, 10 passed, 8 errors")
