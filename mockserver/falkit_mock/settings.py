@@ -174,7 +174,7 @@ class Settings:
     max_tenants: int = 256
     quota: Quota = NO_QUOTA
     # US dollars: beyond which what jobs have cost is too much, and at which to tell of it once.
-    # Nothing is refused by them, as at fal.
+    # Nothing is refused by them: what a locked account answers is the fault account_locked.
     budget: Decimal | None = None
     alert_at: tuple[Decimal, ...] = ()
 

@@ -48,6 +48,18 @@ def dollars(amount: Decimal) -> str:
     return f"${whole}.{cents:0<2}"
 
 
+def in_words(total: Decimal, unknown: int) -> str:
+    """Return what calls cost, `unknown` of which at a price that isn't known: never $0 then.
+
+    >>> in_words(Decimal("0.36"), 1), in_words(Decimal(0), 1)
+    ('at least $0.36, 1 of unknown price', 'an unknown price')
+    """
+    if not unknown:
+        return dollars(total)
+    known = f"at least {dollars(total)}, {unknown:,} of unknown price"
+    return known if total else "an unknown price"
+
+
 def over(budget: Decimal, total: Decimal) -> str:
     """Return how far a total is over a budget, in words; nothing while it isn't."""
     if total <= budget:

@@ -140,7 +140,7 @@ def test_the_pages_other_examples_run(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert done.stdout == f"$0.36: {T2V} $0.36 (1 job)\n0.36\n"
-    command, shown = (text for _, text in BLOCKS if "falkit cost" in text or "for 1 call" in text)
+    command, shown = (text for _, text in BLOCKS if "falkit cost" in text or "1 call: " in text)
     path = f"{Path(FALKIT).parent}{os.pathsep}{os.environ['PATH']}"
     environ = {**os.environ, "PATH": path}
     done = subprocess.run(

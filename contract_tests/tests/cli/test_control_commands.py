@@ -12,7 +12,7 @@ import pytest
 
 from falkit_mock.cli import main
 from falkit_mock.core import parse_duration
-from serving import PROMPT, T2V, Mock
+from serving import PROMPT, T2V, VIDEO, Mock, Serve
 
 
 class Command:
@@ -43,6 +43,27 @@ class Command:
 @pytest.fixture
 def falkit(manual: Mock, capsys: pytest.CaptureFixture[str]) -> Command:
     return Command(manual.url, capsys)
+
+
+def test_spend_is_shown_in_all_by_endpoint_and_by_key(
+    serve: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FAL_KEY", raising=False)
+    mock = serve(tenants=True, budget="0.5")
+    falkit = Command(mock.url, capsys)
+    mock.submit()
+    assert falkit("spend").endswith("\nwithin the budget of $0.50\n")
+    mock.run({"audio_url": VIDEO}, "fal-ai/whisper", headers={"authorization": "Key other:x"})
+    mock.submit()
+    assert falkit("spend").splitlines() == [
+        "at least $0.72, 1 of unknown price  in all  (3 jobs)",
+        f"$0.72  {T2V}  (2 jobs)",
+        "an unknown price  fal-ai/whisper  (1 job)",
+        "$0.72  key id  (2 jobs)",
+        "an unknown price  key other  (1 job)",
+        "over the budget of $0.50 by $0.22",
+    ]
+    assert json.loads(falkit("spend", "--key", "other", "--json"))["jobs"] == 1
 
 
 @pytest.mark.parametrize(

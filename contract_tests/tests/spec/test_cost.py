@@ -49,7 +49,7 @@ def test_each_call_has_a_row_and_all_a_total() -> None:
     ]
     assert rows[2] == f"refused {T2V} calls.json: [2]: duration: Input should be 6, 8 or 10"
     assert rows[3].startswith("unknown fal-ai/whisper calls.json: [3]: ")
-    assert rows[4] == "$2.76 for 4 calls, 1 of unknown price, 1 that fal would refuse"
+    assert rows[4] == "4 calls, 1 that fal would refuse: at least $2.76, 1 of unknown price"
     assert (done.exit_code, done.stderr) == (0, "")
 
 
@@ -65,7 +65,7 @@ def test_each_call_has_a_row_and_all_a_total() -> None:
     ],
 )
 def test_inputs_are_read_in_every_form_of_falkit_check(recorded: Any, words: list[str]) -> None:
-    assert cost(recorded, "calls.json", *words).stdout.endswith("$0.36 for 1 call\n")
+    assert cost(recorded, "calls.json", *words).stdout.endswith("\n1 call: $0.36\n")
 
 
 def test_a_dash_is_stdin() -> None:
@@ -79,8 +79,8 @@ def test_a_dash_is_stdin() -> None:
 def test_nothing_known_is_an_unknown_price_and_never_0_dollars() -> None:
     done = cost([UNKNOWN])
     assert "$0" not in done.stdout
-    assert done.stdout.endswith("\nan unknown price for 1 call\n")
-    assert cost([WRONG]).stdout.endswith("\n$0.00 for 1 call, 1 that fal would refuse\n")
+    assert done.stdout.endswith("\n1 call: an unknown price\n")
+    assert cost([WRONG]).stdout.endswith("\n1 call, 1 that fal would refuse: $0.00\n")
 
 
 def test_what_depends_on_a_files_length_says_so_with_the_rate() -> None:
@@ -104,7 +104,7 @@ def test_what_is_no_budget_and_what_cannot_be_read_exits_with_2() -> None:
         2,
         "falkit: gone.json: cannot be read (No such file or directory)",
     )
-    assert "$0.36 for 1 call" in done.stdout
+    assert "1 call: $0.36" in done.stdout
 
 
 def test_json_has_amounts_as_text_and_why_there_is_none() -> None:

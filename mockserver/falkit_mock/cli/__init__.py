@@ -21,6 +21,7 @@ _COMMANDS = {
     "clock": "falkit_mock.cli.control:clock",
     "jobs": "falkit_mock.cli.control:jobs",
     "requests": "falkit_mock.cli.control:requests",
+    "spend": "falkit_mock.cli.control:spend",
     "deliveries": "falkit_mock.cli.webhooks:deliveries",
     "reset": "falkit_mock.cli.control:reset",
     "state": "falkit_mock.cli.state:state",

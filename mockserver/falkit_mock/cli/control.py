@@ -1,10 +1,11 @@
-"""Commands for a running mock, by its control API: clock, jobs, requests, reset."""
+"""Commands for a running mock, by its control API: clock, jobs, requests, spend, reset."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ import click
 
 from falkit_mock.cli import new_name
 from falkit_mock.cli.running import RunningMock, json_option, note_empty, running_mock
-from falkit_mock.core import iso, parse_duration, printable
+from falkit_mock.core import count, iso, parse_duration, printable
 
 
 class _Words(click.Choice[str]):
@@ -241,6 +242,39 @@ def _request_line(request: dict[str, Any]) -> str:
     what = f"{request['status'] or '---'} {request['method']:<4} {request['host']}{request['path']}"
     line = printable(f"{request['number']:>5}  {iso(request['time'])[11:23]}  {what}{took}{faults}")
     return f"{line}\n       hint: {request['hint']}" if request["hint"] else line
+
+
+@click.command()
+@running_mock
+@json_option
+def spend(mock: RunningMock, as_json: bool) -> None:
+    """Show what a running mock's jobs would have cost.
+
+    All that have ended since it started count: a reset gives nothing back. With tenants it is of
+    all keys, where neither --key nor FAL_KEY names one.
+    """
+    told = mock.get("/spend")
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    # Lazy: no other command has prices.
+    from falkit_spec.facts import dollars, over
+
+    click.echo(_spent(told, ""))
+    for one in told["endpoints"]:
+        click.echo(_spent(one, one["endpoint_id"]))
+    for one in told["keys"] if len(told["keys"]) > 1 else ():
+        click.echo(_spent(one, f"key {one['key']}"))
+    if told["budget"] is not None:
+        budget, total = Decimal(told["budget"]), Decimal(told["cost"])
+        click.echo(over(budget, total) or f"within the budget of {dollars(budget)}")
+
+
+def _spent(sums: dict[str, Any], what: str) -> str:
+    from falkit_spec.facts import in_words
+
+    cost = in_words(Decimal(sums["cost"]), sums["unpriced"])
+    return printable(f"{cost}  {what or 'in all'}  ({count(sums['jobs'], 'job')})")
 
 
 @click.command()

@@ -22,7 +22,7 @@ from falkit_mock.service.ledger import ledger_of
 from falkit_mock.service.service import Service
 from falkit_mock.store import BadCopy, Store
 from falkit_spec import Catalog
-from falkit_spec.facts import dollars
+from falkit_spec.facts import in_words
 
 if TYPE_CHECKING:
     from falkit_mock.settings import Settings
@@ -87,11 +87,8 @@ def _dearest(sums: Mapping[str, Sum]) -> dict[str, Cost]:
 
 
 def said(cost: Cost) -> str:
-    """Return what jobs have cost, in words: never $0 where a price isn't known."""
-    if not cost.unknown:
-        return dollars(cost.total)
-    known = f"at least {dollars(cost.total)}, " if cost.total else ""
-    return f"{known}{cost.unknown} of unknown price" if known else "an unknown price"
+    """Return what jobs have cost, in words."""
+    return in_words(cost.total, cost.unknown)
 
 
 # How many endpoints a line names.

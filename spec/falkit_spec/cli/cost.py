@@ -17,7 +17,7 @@ from falkit_spec.drift.recordings import Call, read_recordings
 from falkit_spec.drift.report import plain
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import SpecError
-from falkit_spec.facts import dollars, over, read_dollars
+from falkit_spec.facts import dollars, in_words, over, read_dollars
 from falkit_spec.types import JSON, Object, is_object
 
 _LONGEST = 400
@@ -183,10 +183,7 @@ def _print(prices: list[Price], total: Decimal) -> None:
         line = f"{one.said:<{widest}}  {one.endpoint_id:<{min(longest, 60)}}  {one.where}"
         line += f": {reckoned}" if reckoned else ""
         click.echo(plain(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"))
-    unknown, refused = _unknown(prices), _refused(prices)
-    counted = "1 call" if len(prices) == 1 else f"{len(prices):,} calls"
-    # Never $0 where nothing is known.
-    known = dollars(total) if total or not unknown else "an unknown price"
-    more = [f"{unknown:,} of unknown price"] if unknown and total else []
-    more += [f"{refused:,} that fal would refuse"] if refused else []
-    click.echo(", ".join([f"{known} for {counted}", *more]))
+    refused = _refused(prices)
+    calls = "1 call" if len(prices) == 1 else f"{len(prices):,} calls"
+    calls += f", {refused:,} that fal would refuse" if refused else ""
+    click.echo(f"{calls}: {in_words(total, _unknown(prices))}")
