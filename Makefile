@@ -4,7 +4,7 @@ PYTHON ?= python3
 V := .venv/bin
 QUIET := --quiet --disable-pip-version-check
 SHIPPED := spec fixtures client mockserver contract_tests/falkit_contract
-CODE := spec fixtures client mockserver contract_tests scripts benchmarks
+CODE := spec fixtures client mockserver contract_tests scripts benchmarks examples/python
 JS := contract_tests/tests/clients/javascript
 RUNNERS := contract_tests/tests/node_package
 SDK := contract_tests/tests/clients/sdk
@@ -124,6 +124,7 @@ nightly: planted oldest-pydantic typecheck-elsewhere ## the contract tests at le
 	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto --timeout 3000 -o faulthandler_timeout=3300 \
 		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
 		contract_tests/tests/store contract_tests/tests/node_package contract_tests/tests/pytest_plugin \
+		contract_tests/tests/test_python_example.py \
 		contract_tests/tests/client/test_spec_types.py contract_tests/tests/spec/test_words_match_generated.py \
 		contract_tests/tests/clients/test_every_document.py contract_tests/tests/test_attack.py
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack --minutes 1 --least 250 --seed 1
@@ -175,4 +176,4 @@ bench: .venv/.ready $(PEERS)/node_modules/.ready ## speed beside bare Starlette,
 	$(V)/python -m benchmarks.media
 
 clean: ## remove what these commands made
-	rm -rf .venv $(JS)/node_modules $(RUNNERS)/node_modules $(PEERS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv examples/node/node_modules examples/node/public $(JS)/node_modules $(RUNNERS)/node_modules $(PEERS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 import type { FalOptions } from "./index.js";
 
-/** Start one mock for a whole run; what it returns ends it. For vitest, jest and Playwright. */
+/** Start one mock for a whole run; what it returns ends it. For vitest and jest. */
 declare const setUp: () => Promise<() => Promise<void>>;
 export default setUp;
 

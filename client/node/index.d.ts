@@ -34,6 +34,10 @@ export interface FalOptions {
   clock?: "real" | "manual";
   /** ISO 8601. */
   clockStart?: string;
+  /** US dollars: closing it throws where calls would have cost more; no call is refused. */
+  budget?: number | string;
+  /** US dollars at which the log (`log: true`) says so, once. */
+  alertAt?: number | string | (number | string)[];
   /** Requests of a key in progress at once, as at fal two; 0 for any number. */
   concurrency?: number;
   /** Jobs of an endpoint that run at once. */
@@ -99,8 +103,10 @@ export interface Job {
     error: string | null;
     error_type: string | null;
   } | null;
-  faults: unknown;
-  cost: unknown;
+  /** Those that rules chose for it, by phase. */
+  faults: Record<string, unknown>;
+  /** US dollars, as text; null for what is not billed. */
+  cost: string | null;
   [more: string]: unknown;
 }
 
@@ -153,7 +159,7 @@ export interface Moment {
   events?: number;
 }
 
-export interface Spend {
+export interface Billing {
   currency: "USD";
   jobs: number;
   billed: number;
@@ -169,6 +175,11 @@ export interface Spend {
     cost: string;
   }[];
   keys: { key: string; jobs: number; billed: number; unpriced: number; cost: string }[];
+}
+
+export interface Spend extends Billing {
+  /** US dollars, as text; null where there is none. */
+  budget: string | null;
 }
 
 export interface JobFilter {
@@ -279,13 +290,19 @@ export class Fal implements AsyncDisposable {
 
   /** Have an endpoint answer an output of yours, until the test ends. */
   pin(endpoint: string, output: object, matching?: Record<string, unknown>): Promise<RuleState>;
-  /** Return what the jobs since the last reset would have cost. */
+  /** Return what the jobs that there are have cost, thus those since the last reset. */
+  billing(): Promise<Billing>;
+  /** Return what jobs have cost since the mock's start; a reset gives nothing back. */
   spend(): Promise<Spend>;
   /** Start it, and lead this process's calls to fal to it. */
   start(): Promise<this>;
   /** Forget jobs, requests, deliveries and what a test had go wrong. */
   reset(): Promise<void>;
-  /** End it. Calls to fal that come later are refused: none reaches the real one. */
+  /**
+   * End it. Calls to fal that come later are refused: none reaches the real one.
+   *
+   * Throw where calls would have cost more than the budget.
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -7,6 +7,7 @@ const vm = require("node:vm");
 const { getBuiltinModule } = vm.runInThisContext("process");
 const load = getBuiltinModule("node:module").createRequire(__filename);
 const { setup } = load("./lib/hooks.js");
+load("./lib/fal.js").giveKey(process.env);
 
 exports.setupFal = (options) => {
   const here = globalThis;

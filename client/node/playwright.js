@@ -1,8 +1,10 @@
 import { test as base } from "@playwright/test";
 
-import { Fal } from "./lib/fal.js";
+import { Fal, giveKey } from "./lib/fal.js";
 
 export { expect } from "@playwright/test";
+
+giveKey(process.env);
 
 export const test = base.extend({
   falOptions: [{}, { option: true, scope: "worker" }],

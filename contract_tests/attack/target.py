@@ -119,8 +119,8 @@ def attacked(
         if not line:
             raise RuntimeError((folder / "stderr").read_text())
         ready = json.loads(line)
-        urls = (ready["url"], ready.get("gateway", ready["url"]))
-        yield Target(process, *map(_address, urls), folder)
+        gate = ready.get("gateway", ready["url"])
+        yield Target(process, _address(ready["url"]), _address(gate), folder)
     finally:
         if process.poll() is None:
             process.kill()

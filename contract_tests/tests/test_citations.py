@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("spec", "fixtures", "client", "mockserver", "contract_tests", "scripts", "benchmarks")
+FOLDERS = (
+    *("spec", "fixtures", "client", "mockserver", "contract_tests", "scripts", "benchmarks"),
+    "examples",
+)
 WIRE = (ROOT / "docs" / "wire.md").read_text()
 TAG = r"(?:[A-Z]{2,}|D:[a-z][a-z/-]*[a-z]|I-3p|3P)"
 

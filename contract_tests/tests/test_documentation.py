@@ -221,6 +221,8 @@ def test_the_version_is_one_number() -> None:
 
 
 def test_links_lead_to_files() -> None:
-    for document in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+    for document in (
+        page for where in ("*", "docs/*", "examples/*/*") for page in ROOT.glob(f"{where}.md")
+    ):
         for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"

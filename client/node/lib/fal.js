@@ -16,6 +16,7 @@ const KEY = "falkit:falkit";
 // Where workers share a mock, each has a key of its own, which has a mock of its own in there.
 const { VITEST_POOL_ID, JEST_WORKER_ID, NODE_TEST_WORKER_ID } = process.env;
 const WORKER = VITEST_POOL_ID ?? JEST_WORKER_ID ?? NODE_TEST_WORKER_ID ?? process.pid;
+const WORKERS_KEY = `worker-${WORKER}:falkit`;
 // Servers that the files which one process runs use one after another, by their options.
 const kept = new Map();
 
@@ -78,7 +79,7 @@ export class Fal {
     if (url !== undefined) return attached(url, this.#options);
     const shared = process.env[SHARED] && JSON.parse(process.env[SHARED]);
     if (shared && within(ofServer(this.#options), shared.options)) {
-      return { ...shared, key: `worker-${WORKER}:falkit` };
+      return { ...shared, key: WORKERS_KEY };
     }
     const own = { ...serverOptions(this.#options), seed };
     const name = JSON.stringify(own);
@@ -136,9 +137,14 @@ export class Fal {
     return this.faults.add({ ...matching, endpoint, output });
   }
 
-  /** Return what the jobs since the last reset would have cost. */
-  spend() {
+  /** Return what the jobs that there are have cost, thus those since the last reset. */
+  billing() {
     return this.#started.control.get("/billing");
+  }
+
+  /** Return what jobs have cost since the mock's start; a reset gives nothing back. */
+  spend() {
+    return this.#started.control.get("/spend");
   }
 
   /** Forget jobs, requests, deliveries and rules; those of `faults` among the options stay. */
@@ -151,13 +157,21 @@ export class Fal {
     if (this.#paused) await this.clock.run();
   }
 
-  /** End it. Calls to fal that come later are refused: none reaches the real one. */
+  /**
+   * End it. Calls to fal that come later are refused: none reaches the real one.
+   *
+   * Throw where calls would have cost more than the budget.
+   */
   async close() {
     const running = this.#running;
     this.#running = undefined;
-    for (const undo of running?.undo.reverse() ?? []) undo();
-    running?.control.close();
-    if (!this.#keep) await running?.server.stop?.();
+    if (!running) return;
+    const { server, control, undo } = running;
+    const exceeded = this.#options.url === undefined ? await overBudget(server) : "";
+    for (const each of undo.reverse()) each();
+    control.close();
+    if (!this.#keep) await server.stop?.();
+    if (exceeded) throw new FalkitError(exceeded);
   }
 
   async [Symbol.asyncDispose]() {
@@ -193,6 +207,22 @@ async function attached(url, options) {
   }
 }
 
+// Says by how much calls of all keys would have cost more than the budget, if there is one.
+async function overBudget({ url }) {
+  const control = new Control({ url, token: process.env.FALKIT_CONTROL_TOKEN });
+  try {
+    const { cost, budget, endpoints } = await control.get("/spend");
+    if (budget === null || Number(cost) <= Number(budget)) return "";
+    const dearest = endpoints.slice(0, 3).map((one) => `${one.endpoint_id} $${one.cost}`);
+    return `falkit: calls would have cost $${cost}, over the budget of $${budget}: ${dearest.join(", ")}`;
+  } catch {
+    // It is gone, which the calls themselves have told.
+    return "";
+  } finally {
+    control.close();
+  }
+}
+
 function certificate({ url, ca }) {
   try {
     return readFileSync(ca, "utf8");
@@ -203,15 +233,25 @@ function certificate({ url, ca }) {
   }
 }
 
+// The second is read by the AI SDK and by litellm.
+const keysOf = (key) => ({ FAL_KEY: key, FAL_API_KEY: key, FAL_AI_API_KEY: key });
+
+/**
+ * Give an environment the key before there is a mock, for code that reads it as soon as it is imported.
+ *
+ * One that it has already stays, unless workers have keys of their own: mocks take any.
+ */
+export function giveKey(env) {
+  if (process.env[SHARED]) Object.assign(env, keysOf(WORKERS_KEY));
+  else for (const [name, key] of Object.entries(keysOf(KEY))) env[name] ??= key;
+}
+
 /** Return what leads a Node program to a mock, and gives it a key. */
 export function environOf({ url, gateway, ca, egress = "allow" }, key = KEY) {
   const before = process.env.NODE_OPTIONS ?? "";
   const option = `--import=${PRELOAD}`;
   return {
-    // The second is read by the AI SDK and by litellm.
-    FAL_KEY: key,
-    FAL_API_KEY: key,
-    FAL_AI_API_KEY: key,
+    ...keysOf(key),
     FALKIT_BASE_URL: url,
     FALKIT_GATEWAY: gateway,
     FALKIT_CA: ca,

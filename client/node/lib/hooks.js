@@ -1,7 +1,9 @@
-import { Fal } from "./fal.js";
+import { Fal, giveKey } from "./fal.js";
 
 // Milliseconds, more than the command's own, which says what is wrong.
 const PATIENCE = 150_000;
+
+giveKey(process.env);
 
 /** Return a mock that a test runner's hooks start, reset before each test, and end. */
 export function setup(options, { before, beforeEach, after }, realm) {

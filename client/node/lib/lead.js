@@ -29,13 +29,15 @@ export function lead({ gateway, ca, egress }) {
   const { hostname, port } = new URL(gateway);
   const host = hostname.replace(/^\[|\]$/g, "");
   const one = { host, port: Number(port), ca, blocked: egress === "block", sockets: new Set() };
+  // Pools keep connections open by fal's names, which are another gateway's from now on.
+  const drop = (each) => each?.sockets.forEach((socket) => socket.destroy());
+  drop(leads.at(-1));
   leads.push(one);
   return () => {
     const at = leads.indexOf(one);
     if (at < 0) return;
     leads.splice(at, 1);
-    // Pools keep connections open by fal's names, which are another gateway's from now on.
-    for (const socket of one.sockets) socket.destroy();
+    drop(one);
   };
 }
 

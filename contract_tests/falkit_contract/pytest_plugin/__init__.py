@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from falkit import InProcess
-    from falkit_contract.pytest_plugin._server import FalServer, MakeServer
+    from falkit_contract.pytest_plugin._server import FalServer as FalServer, MakeServer
     from falkit_contract.pytest_plugin._servers import Door, Servers
     from falkit_contract.pytest_plugin._used import Used
 
@@ -58,8 +58,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Fail a test that passed, but not by what its marker says."""
-    yield
+    """Fail a test that passed, but not by what its marker says; tell hints if it failed."""
+    try:
+        yield
+    except BaseException:
+        if (used := item.stash.get(_USED, None)) is not None:
+            used.tell()
+        raise
     if (used := item.stash.get(_USED, None)) is not None:
         used.check()
 
@@ -110,6 +115,15 @@ def make_fal_server(request: pytest.FixtureRequest) -> Generator[MakeServer]:
 
     with making(_mocks_of(request)) as make:
         yield make
+
+
+def __getattr__(name: str) -> object:
+    """Return the type of `fal_server`, for annotations in tests."""
+    if name == "FalServer":
+        from falkit_contract.pytest_plugin._server import FalServer as found
+
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _mocks_of(request: pytest.FixtureRequest) -> Used:

@@ -21,6 +21,7 @@ from falkit_spec.facts import dollars
 
 if TYPE_CHECKING:
     from falkit import InProcess
+    from falkit_mock.core.events import RequestRecord
     from falkit_spec import Catalog
 
 _log = logging.getLogger("falkit_contract")
@@ -29,6 +30,8 @@ _Mock = TypeVar("_Mock", bound=Parts)
 _COST, _JOBS, _UNKNOWN = "fal_cost_usd", "fal_jobs", "fal_jobs_of_unknown_price"
 # How many of the dearest tests the summary names, and lines of hints a failure has.
 _DEAREST, _MOST_HINTS = 5, 10
+# How hints begin of what a test itself has asked for.
+_ASKED_FOR = ("falkit made this fault", "falkit answered a pinned output")
 
 
 class Used:
@@ -78,6 +81,13 @@ class Used:
         if budget is not None and _whole(each.cost for each in spent).total > budget:
             bill = " + ".join(str(each) for each in spent if each.total)
             raise refusal(f"budget: {dollars(budget)}, and the calls would have cost {bill}")
+
+    def tell(self) -> None:
+        """Have the report of a test that failed say what fal's answers don't: the hints."""
+        found = [one for mock in self._mocks for one in _requests(mock) if one.hint]
+        told = [f"{one.status} {one.method} {one.host}{one.path}: {one.hint}" for one in found]
+        if told:
+            self.item.add_report_section("call", "fal", "\n".join(told[-_MOST_HINTS:]))
 
     def _note(self, mock: Parts) -> None:
         """Write what the test's calls would have cost into its properties."""
@@ -155,14 +165,17 @@ def _whole(costs: Iterable[Cost]) -> Cost:
 
 def _hints(mock: Parts) -> Iterable[str]:
     """Return what fal says nothing about, of the calls that it would have answered all the same."""
+    told: list[str] = []
+    for one in _requests(mock):
+        if one.hint and one.status is not None and one.status < 400:
+            parts = [part for part in one.hint.split("; ") if not part.startswith(_ASKED_FOR)]
+            told += [f"{one.method} {one.host}{one.path}: {'; '.join(parts)}"] if parts else []
+    return dict.fromkeys(told)
+
+
+def _requests(mock: Parts) -> list[RequestRecord]:
     try:
-        requests = mock.requests
-    except RuntimeError:
-        # It is one for many keys, and whose calls are the test's own can't be told.
-        return ()
-    found = [
-        f"{one.method} {one.host}{one.path}: {one.hint}"
-        for one in requests
-        if one.hint and one.status is not None and one.status < 400
-    ]
-    return dict.fromkeys(found)
+        return mock.requests
+    except (RuntimeError, ConnectionError):
+        # It is one for many keys, and whose calls are the test's own can't be told; or it is gone.
+        return []

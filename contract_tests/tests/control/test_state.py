@@ -80,6 +80,17 @@ def test_a_full_disk_is_507_and_changes_nothing(
         assert [*fresh.service.store.uploads.blobs.folder.iterdir()] == []
 
 
+def test_a_state_that_lacks_an_upload_is_not_exported(manual: Mock) -> None:
+    path = upload(manual)
+    (blob,) = manual.service.store.uploads.blobs.folder.iterdir()
+    blob.unlink()
+    reply = manual.http.get("/__falkit/state", headers=CLIENT)
+    assert reply.status_code == 409
+    assert f"isn't whole: bytes of {path} were deleted; put them back" in reply.json()["detail"]
+    manual.http.post("/__falkit/reset", json={})
+    assert manual.http.get("/__falkit/state", headers=CLIENT).status_code == 200
+
+
 def restore(mock: Mock, archive: bytes) -> httpx.Response:
     return mock.http.put("/__falkit/state", content=archive)
 

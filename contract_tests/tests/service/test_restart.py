@@ -252,17 +252,16 @@ def test_a_full_disk_is_507_and_nothing_accepted_is_lost(
 
 def test_a_reset_of_a_full_disk_makes_room(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_AGAIN", 0.01)
-    written, room = FileJournal._execute, False
+    room = False
 
-    def execute(own: FileJournal, batch: Any) -> None:
+    def look(own: FileJournal) -> None:
         if not room and any(Path(f"{state}.uploads").iterdir()):
             raise sqlite3.OperationalError("database or disk is full")
-        written(own, batch)
 
     with kept(state) as mock:
         upload(mock)
         mock.submit()
-        monkeypatch.setattr(FileJournal, "_execute", execute)
+        monkeypatch.setattr(FileJournal, "_look_for_file", look)
         reply = mock.http.post(f"/queue.fal.run/{T2V}", json=PROMPT)
         assert (reply.status_code, "make room there" in reply.json()["detail"]) == (507, True)
         assert mock.http.post("/__falkit/reset", json={}).status_code == 200

@@ -20,6 +20,7 @@ from falkit_mock.store.redis.claims import RedisClaims
 from falkit_mock.store.redis.server import Command, Server
 from falkit_mock.store.redis.state import made
 from falkit_mock.store.redis.store import RedisStore
+from falkit_mock.store.redis.tables import pack
 from redis_servers import FORGETS, RedisServer, served_redis
 
 
@@ -116,6 +117,26 @@ def test_keys_of_others_are_left_as_they_are(
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
     assert redis_server.ask("KEYS", f"{prefix}:*") == [f"{prefix}:{key}".encode()]
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("pieces", ["an-upload", 7]),
+        ("uploads", ["an-upload", "/x", "a/b", 0.0, 0.0, None, "", 1]),
+        ("facts", ["seed", "a text"]),
+        ("facts", 7),
+    ],
+    ids=["a number for pieces", "a number for a flag", "a text for bytes", "no row"],
+)
+def test_a_row_that_another_program_wrote_is_refused_in_one_line(
+    redis_server: RedisServer, redis_url: str, table: str, row: object
+) -> None:
+    RedisStore(redis_url).close()
+    redis_server.ask("HSET", f"{Address.read(redis_url).prefix}:table:{table}", "x", pack(row))
+    with pytest.raises(BadCopy) as refused:
+        RedisStore(redis_url)
+    assert "\n" not in str(refused.value)
 
 
 def test_an_older_state_is_brought_up_to_date_while_nobody_has_it(

@@ -229,6 +229,87 @@ def test_a_state_that_cannot_be_read_is_away_until_it_can(
     _with_two(redis_url, check)
 
 
+@pytest.mark.parametrize(
+    "left",
+    [["SET", "a diary"], ["SET", "falkit 99 0123456789abcdef"], ["RPUSH", "x"]],
+    ids=["another program's", "a newer falkit's", "of another kind"],
+)
+def test_a_state_that_is_anothers_by_now_is_not_taken_for_ours(
+    redis_server: RedisServer, redis_url: str, left: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("falkit_mock.store.redis.feed._AGAIN", 0.01)
+
+    async def check(one: RedisStore, other: RedisStore) -> None:
+        key = f"{Address.read(redis_url).prefix}:format"
+        job = added(one)
+        await one.redis_journal.saved()
+        await other.replicas.sync()
+        for store in (one, other):
+            store.replicas.feed.start()
+        ours = redis_server.ask("GETDEL", key)
+        redis_server.ask(left[0], key, left[1])
+        for store in (one, other):
+            added(store)
+            with pytest.raises(StateAway):
+                await store.redis_journal.saved()
+            with pytest.raises(StateAway, match=r"falkit's|newer|WRONGTYPE"):
+                await store.replicas.sync()
+            assert store.get(job.id) == job
+        redis_server.ask("SET", key, ours)
+        for store in (one, other):
+            while store.replicas.away is not None:
+                await asyncio.sleep(0.01)
+            store.redis_journal.noted()
+            await store.redis_journal.saved()
+        await one.replicas.sync()
+        assert [store.count() for store in (one, other)] == [3, 3]
+
+    _with_two(redis_url, check)
+
+
+def test_a_stream_of_changes_that_is_none_is_made_anew(
+    redis_server: RedisServer, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def check(one: RedisStore, other: RedisStore) -> None:
+        key = f"{Address.read(redis_url).prefix}:changes"
+        added(one)
+        await one.redis_journal.saved()
+        await other.replicas.sync()
+        redis_server.ask("SET", key, "a diary")
+        other.replicas.feed.start()
+        while redis_server.ask("EXISTS", key):
+            await asyncio.sleep(0)
+        job = added(one)
+        await one.redis_journal.saved()
+        await other.replicas.sync()
+        assert other.get(job.id) == job
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert f"refused XREAD {key} (WRONGTYPE" in line
+        assert line.endswith("; making it anew")
+
+    _with_two(redis_url, check)
+
+
+def test_a_replica_whose_number_is_no_number_takes_the_next(
+    redis_server: RedisServer, redis_url: str
+) -> None:
+    async def check(one: RedisStore, other: RedisStore) -> None:
+        key = f"{Address.read(redis_url).prefix}:replica:1"
+        redis_server.ask("DEL", key)
+        redis_server.ask("HSET", key, "a", "b")
+        added(one)
+        with pytest.raises(StateAway, match="another replica has the number"):
+            await one.redis_journal.saved()
+        while one.number == 1:
+            await asyncio.sleep(0)
+        one.redis_journal.noted()
+        await one.redis_journal.saved()
+        await other.replicas.sync()
+        assert other.count() == 1
+
+    _with_two(redis_url, check)
+
+
 def test_claims_go_on_without_their_stream_and_with_what_is_none(
     redis_server: RedisServer, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,8 +157,12 @@ class StateControl:
         from falkit_mock.service.state import export_state
 
         self._check_intent(call)
-        async with self._turn:
-            made = await export_state(self._service)
+        try:
+            async with self._turn:
+                made = await export_state(self._service)
+        except FileNotFoundError as error:
+            fix = "put them back where this mock keeps them, or have it forget them: falkit reset"
+            raise Conflict(f"the state isn't whole: {error.strerror}; {fix}") from None
         headers = {
             REQUEST_ID: self._service.identity.reply_id(),
             "content-length": str(made.size),

@@ -158,6 +158,9 @@ def application_not_found(alias: str, hint: str) -> WireError:
     return WireError({"detail": f'Application "{alias}" not found'}, status_code=404, hint=hint)
 
 
+NO_JOB = "no request has this id here; `falkit jobs` lists those there are"
+
+
 def request_not_found(
     form: Literal["status", "detail"] = "status", hint: str | None = None
 ) -> WireError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from asyncio import to_thread
+from collections.abc import Callable
+from functools import partial
 
 from falkit_mock.core import NotJson, parse_body
 from falkit_mock.core.errors import application_not_found, too_many_values
@@ -31,8 +33,20 @@ async def started(service: Service, request: ModelRequest, magic: Magic) -> Job:
     """Take a direct call, as Service.start does, in a turn if need be."""
     if not service.needs_turn(magic):
         return service.start(request, magic)
-    async with turn(service.store):
-        return service.start(request, magic)
+    return await in_turn(service, partial(service.start, request, magic))
+
+
+async def in_turn(service: Service, take: Callable[[], Job]) -> Job:
+    """Take a job in a turn; one that can't be kept at its end never was."""
+    job: Job | None = None
+    try:
+        async with turn(service.store):
+            job = take()
+    except OSError:
+        if job is not None:
+            service.withdraw(job.id)
+        raise
+    return job
 
 
 async def read_model_request(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 from falkit_mock.core import HINT, dumps, header_text
@@ -13,7 +14,7 @@ from falkit_mock.faults import Operation
 from falkit_mock.faults.rules import NO_MAGIC
 from falkit_mock.hosts import Host, RequestContext, authorize
 from falkit_mock.hosts.addresses import Address, split_app
-from falkit_mock.hosts.fal_run import read_model_request
+from falkit_mock.hosts.fal_run import in_turn, read_model_request
 from falkit_mock.hosts.faults import REDIRECTED, before_job, before_model, note_job, note_outcome
 from falkit_mock.hosts.replies import (
     REQUEST_ID,
@@ -80,8 +81,7 @@ class Queue(Host):
         if request.marked or not service.rules.idle:
             magic = await before_model(service, context, request, "queue")
         if service.needs_turn(magic):
-            async with turn(service.store):
-                job = service.submit(request, magic)
+            job = await in_turn(service, partial(service.submit, request, magic))
         else:
             job = service.submit(request, magic)
         if job.faults is not NO_FAULTS:

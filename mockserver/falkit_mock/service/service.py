@@ -212,8 +212,7 @@ class Service:
         """Return the queued job of an app; raise WireError 404 if it has none such."""
         job = self.store.get(request_id)
         if job is None:
-            hint = "no request has this id here; `falkit jobs` lists those there are"
-            raise errors.maybe_elsewhere(self.unknown(hint))
+            raise errors.maybe_elsewhere(self.unknown(errors.NO_JOB))
         if job.app != app:
             raise self.unknown(f"the request with this id is one of {job.app}, not of {app}")
         if job.entry != "queue":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import sys
 import tarfile
@@ -267,7 +268,10 @@ class Export:
 
 
 async def export_state(service: Service) -> Export:
-    """Return the state as one file, once every input that is looked at has been."""
+    """Return the state as one file, once every input that is looked at has been.
+
+    Raise FileNotFoundError where somebody else has deleted bytes of an upload.
+    """
     from falkit_mock.store.sqlite import write_image
 
     await service.outcomes.settled()
@@ -289,6 +293,12 @@ async def export_state(service: Service) -> Export:
     size = archive_size(data, store, pieces)
     chunks = archive_bytes(data, store, pieces, service.store.uploads.blobs)
     await anext(chunks)
+    uploads = service.store.uploads
+    for upload in uploads.all():
+        whole = [*uploads.pieces(upload.id).values()]
+        if not await asyncio.to_thread(uploads.blobs.are_whole, whole):
+            await chunks.aclose()
+            raise FileNotFoundError(errno.ENOENT, f"bytes of {upload.path} were deleted")
     return Export(size, chunks)
 
 

@@ -110,8 +110,7 @@ class SharedJournal(FileJournal):
         newest = "SELECT number, change FROM changes ORDER BY number DESC LIMIT 1"
         for number, data in reader.execute(newest).fetchall():
             self._seen, self._events = number, orjson.loads(data)["last"]
-        (last,) = reader.execute("SELECT max(number) FROM requests").fetchone()
-        self._requests = last or 0
+        self._requests = reader.execute("SELECT max(number) FROM requests").fetchone()[0] or 0
 
     def tell(self, replica: Replica) -> None:
         """Tell a replica of what others commit, and have committed since the tables were read."""

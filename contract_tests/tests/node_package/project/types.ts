@@ -7,7 +7,7 @@ import { setupFal as setupForNode } from "falkit/node-test";
 import { expect, test } from "falkit/playwright";
 import { setupFal } from "falkit/vitest";
 
-const options: FalOptions = { timing: "0.5,2", seed: 7, documents: ["fal"], maxBody: 1024 };
+const options: FalOptions = { timing: "0.5,2", seed: 7, documents: ["fal"], maxBody: 1024, budget: 2.5, alertAt: [1] };
 const mocks: Fal[] = [setupFal(options), setupForJest(), setupForNode({ faults: "stuck" })];
 
 export const ended: Promise<() => Promise<void>>[] = [setUp(), globalSetupWith(options)()];

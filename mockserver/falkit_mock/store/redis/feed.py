@@ -151,9 +151,16 @@ class Feed:
     async def _read(self, *block: str | int) -> list[Entry]:
         changes = self._server.key("changes")
         after = f"{self.position}-0"
-        found: Any = await self._server.ask(
-            "XREAD", "COUNT", _COUNT, *block, "STREAMS", changes, after
-        )
+        read = ("XREAD", "COUNT", _COUNT, *block, "STREAMS", changes, after)
+        try:
+            found: Any = await self._server.ask(*read)
+        except StateAway as error:
+            if error.errno != errno.EIO:
+                raise
+            # It is no stream, and made anew as by a commit. Who finds nothing in it reads all rows.
+            _log.error("state: %s; making it anew", error.strerror)
+            await self._server.ask("UNLINK", changes)
+            return []
         try:
             return [read_entry(id, fields) for _, entries in found for id, fields in entries]
         except BadCopy as error:

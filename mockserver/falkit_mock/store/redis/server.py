@@ -144,8 +144,10 @@ class Server:
         away = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ReadOnlyError)
         if isinstance(error, away) or text.startswith(_AWAY):
             return StateAway(errno.EAGAIN, f"the Redis at {name} can't be asked ({text})")
-        asked = [str(word) for word in command[:2] if command[0] != "EVAL"] or ["a script"]
-        return StateAway(errno.EIO, f"the Redis at {name} refused {' '.join(asked)} ({text})")
+        words = [str(word) for word in command]
+        ours = (word for word in words if word.startswith(self.key("")))
+        asked = f"{words[0]} {next(ours, '')}" if words and words[0] != "EVAL" else "a script"
+        return StateAway(errno.EIO, f"the Redis at {name} refused {asked} ({text})")
 
     def lock(self, name: str, lasts: float, poll: float) -> Lock:
         """Return a lock that all replicas share; it lasts so many seconds unless it is `kept`."""

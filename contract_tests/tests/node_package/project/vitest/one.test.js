@@ -1,7 +1,7 @@
+import { checks } from "../checks.cjs";
+// After what reads the key as it is imported: the config has the package among its setupFiles.
 import { setupFal } from "falkit/vitest";
 import { test } from "vitest";
-
-import { checks } from "../checks.cjs";
 
 const fal = setupFal({ timing: "instant" });
 
