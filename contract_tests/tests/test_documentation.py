@@ -116,13 +116,9 @@ def test_the_program_with_time_that_it_moves_runs_on_the_mock() -> None:
 
 
 def test_the_fixture_serves_a_test(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text(example("python", "# conftest.py"))
-    (tmp_path / "test_it.py").write_text(
-        "import urllib.request\n\ndef test_it(fal_url):\n"
-        "    assert urllib.request.urlopen(fal_url + '/health').status == 200\n"
-    )
+    (tmp_path / "test_video.py").write_text(example("python", "# test_video.py"))
     # The plugins that happen to be installed here are of no concern to it, and take seconds.
-    words = ["-q", "-p", "no:cacheprovider", str(tmp_path)]
+    words = ["-q", "-p", "no:cacheprovider", "-p", "falkit", str(tmp_path)]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     printed = subprocess.check_output(
         [sys.executable, "-m", "pytest", *words], text=True, timeout=60, env=environment
