@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def refusal(why: str, where: str = _MARKER) -> BaseException:
     return pytest.fail.Exception(f"{where}: {why}", pytrace=False)
 
 
-def _of_the_project(folder: Path) -> dict[str, Any]:
+@cache
+def _of_the_project(folder: Path) -> Mapping[str, Any]:
     """Return which documents a project's commands go by, as they find them from its folder."""
     found: dict[str, Any] = {}
     if path := find_config(folder):

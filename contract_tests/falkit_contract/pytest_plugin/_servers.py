@@ -198,7 +198,11 @@ class _Server:
         command += ["--tenants", f"--max-tenants={_MOST_TENANTS}", *flags(settings)]
         with tempfile.TemporaryFile() as said:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                env=_environ(),
             )
             assert self._process.stdout is not None
             late = threading.Timer(_PATIENCE, self._process.kill)
@@ -231,6 +235,16 @@ class _Server:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _environ() -> dict[str, str]:
+    """Return this process's variables without those that falkit's commands read as options."""
+    kept = "FALKIT_HOME"
+    return {
+        name: text
+        for name, text in os.environ.items()
+        if name == kept or not name.startswith("FALKIT_")
+    }
 
 
 def flags(settings: Mapping[str, Any]) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -15,17 +16,22 @@ from falkit_contract.pytest_plugin._marker import Marked, marked, refusal
 from falkit_mock.core import count
 from falkit_mock.core.settings import SettingsError
 from falkit_mock.service.spend import Cost, Spend, said
+from falkit_mock.settings import Settings
 from falkit_spec.facts import dollars
 
 if TYPE_CHECKING:
     from falkit import InProcess
     from falkit_mock.core.events import RequestRecord
+    from falkit_spec import Catalog
 
+_log = logging.getLogger("falkit_contract")
 _Mock = TypeVar("_Mock", bound=Parts)
 # The properties of a test, which JUnit's files have as well.
 _COST, _JOBS, _UNKNOWN = "fal_cost_usd", "fal_jobs", "fal_jobs_of_unknown_price"
 # How many of the dearest tests the summary names, and lines of hints a failure has.
 _DEAREST, _MOST_HINTS = 5, 10
+# How hints begin of what a test itself has asked for.
+_ASKED_FOR = ("falkit made this fault", "falkit answered a pinned output")
 
 
 class Used:
@@ -97,10 +103,6 @@ class Used:
         properties += zip((_COST, _JOBS, _UNKNOWN), figures, strict=True)
 
 
-# How hints begin of what a test itself has asked for.
-_ASKED_FOR = ("falkit made this fault", "falkit answered a pinned output")
-
-
 @contextmanager
 def in_process(used: Used) -> Generator[InProcess]:
     """Lead this process's calls of httpx to fal's hosts to a mock in it."""
@@ -109,8 +111,11 @@ def in_process(used: Used) -> Generator[InProcess]:
     from falkit import InProcess
 
     settings: dict[str, Any] = {**used.marked.settings}
+    places, date = settings.pop("documents", ()), settings.pop("as_of", None)
     try:
-        mock = InProcess(clock=settings.pop("clock", None), **settings).start()
+        catalog = _catalog(tuple(map(str, places)), date) if places or date else None
+        clock = settings.pop("clock", None)
+        mock = InProcess(clock=clock, catalog=catalog, **settings).start()
     except ImportError as error:
         # It names the extra with respx in it.
         raise pytest.fail.Exception(f"fal_mock: {error}", pytrace=False) from None
@@ -121,6 +126,15 @@ def in_process(used: Used) -> Generator[InProcess]:
         yield mock
     finally:
         mock.stop()
+
+
+@cache
+def _catalog(places: tuple[str, ...], date: str | None) -> Catalog:
+    """Return the documents of a project, which are read for its first test."""
+    catalog = Settings(documents=places, as_of=date).read_catalog()
+    for line in catalog.notes:
+        _log.warning("%s", line)
+    return catalog
 
 
 def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:

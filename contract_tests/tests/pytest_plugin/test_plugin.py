@@ -80,6 +80,14 @@ class TestNearest:
         assert other.jobs == []
 
 
+def test_documents_of_the_project(fal_mock):
+    assert fal_client.run("someone/clip", PHOTO)["video"]
+
+
+def test_documents_of_the_project_on_a_server(fal_server):
+    assert post("fal.run", "someone/clip", PHOTO)["video"]
+
+
 @pytest.mark.fal(strict=True)
 def test_strict(fal_server):
     post("fal.run", T2V, {{"prompt": "Rain", "duratoin": 8}})
@@ -158,6 +166,7 @@ import pytest
 def fal_settings():
     return {"seed": 5, "strict": False}
 """
+DOCUMENTS = Path(__file__).parents[1] / "documents" / "someone"
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 MARK = "pytest.mark.fal: "
 # What each begins to say.
@@ -183,10 +192,14 @@ def test_two_workers_share_a_server_and_do_as_the_markers_say(
 ) -> None:
     (tmp_path / "test_suite.py").write_text(SUITE)
     (tmp_path / "conftest.py").write_text(CONFTEST)
-    suite = outcome(tmp_path, authority_folder, "-p", "xdist", "-n", "2", "-rP")
+    place = tmp_path / "fal-documents" / "someone"
+    place.mkdir(parents=True)
+    (place / "clip.json").write_bytes((DOCUMENTS / "clip.json").read_bytes())
+    words, token = ("-p", "xdist", "-n", "2", "-rP"), {"FALKIT_CONTROL_TOKEN": "of another mock"}
+    suite = outcome(tmp_path, authority_folder, *words, **token)
     failed = {name: told for name, told in suite.tests.items() if told != "passed"}
     assert failed.keys() == {*FAILED, "test_told"}, suite.said
-    assert suite.counts.startswith("3 failed, 8 passed, 8 errors")
+    assert suite.counts.startswith("3 failed, 10 passed, 8 errors")
     del failed["test_told"]
     hints = suite.said.partition("- Captured fal call -")[2].splitlines()[1]
     assert hints.startswith(f"422 POST fal.run/{T2V}: duration: the document lists integers, so")
@@ -196,7 +209,7 @@ def test_two_workers_share_a_server_and_do_as_the_markers_say(
     lines = suite.said.splitlines()
     assert len({line for line in lines if line.startswith("http://127.0.0.1:")}) == 1
     (costs,) = [line for line in lines if "would have cost" in line and "jobs of" in line]
-    assert costs == "13 jobs of 9 tests would have cost at least $3.60, 1 of unknown price"
+    assert costs == "15 jobs of 11 tests would have cost at least $3.60, 3 of unknown price"
     assert suite.properties["test_budget"] == {
         "fal_cost_usd": "0.72",
         "fal_jobs": "2",
