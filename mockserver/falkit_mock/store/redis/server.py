@@ -146,8 +146,9 @@ class Server:
         away = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ReadOnlyError)
         if isinstance(error, away) or text.startswith(_AWAY):
             return StateAway(errno.EAGAIN, f"the Redis at {name} can't be asked ({text})")
-        ours = (word for word in command if str(word).startswith(self.key("")))
-        asked = f"{command[0]} {next(ours, '')}" if command and command[0] != "EVAL" else "a script"
+        words = [word for word in command if isinstance(word, str)]
+        ours = [word for word in words if word.startswith(self.key(""))][:1]
+        asked = "a script" if words[:1] in ([], ["EVAL"]) else " ".join([*words[:1], *ours])
         return StateAway(errno.EIO, f"the Redis at {name} refused {asked} ({text})")
 
     def lock(self, name: str, lasts: float, poll: float) -> Lock:
@@ -161,7 +162,7 @@ class Server:
         except self._errors.RedisError as error:
             raise self.as_os_error(error) from None
         if not ours:
-            why = f"nobody lets go of the key {lock.name}; delete it if no mock does anything"
+            why = f"nobody lets go of the key {lock.name!s}; delete it if no mock does anything"
             _log.error("state: %s", why)
             raise StateAway(errno.EAGAIN, why)
 
