@@ -57,7 +57,9 @@ def test_quiet_says_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verbose", [True, False])
 def test_each_request_is_printed_with_verbose(tmp_path: Path, verbose: bool) -> None:
-    said = run(tmp_path, *(["--verbose"] if verbose else [])).stderr
+    state = ["--state", str(tmp_path / "a.state")]
+    said = run(tmp_path, *state, *(["--verbose"] if verbose else [])).stderr
+    assert re.match(rf"falkit: mock at http://127\.0\.0\.1:\d+; state {state[1]}\n", said)
     assert said.count(f" 200 POST queue.fal.run/{T2V}") == (3 if verbose else 0)
     assert said.count(" JOB  ") == (2 if verbose else 1)
 

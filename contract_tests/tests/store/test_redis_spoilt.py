@@ -13,6 +13,20 @@ from serving import I2V_FAST, PROMPT, T2V, running
 RULE = {"rule": f"generation_timeout endpoint={I2V_FAST}"}
 
 
+def test_a_turn_that_nobody_ends_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("falkit_mock.store.redis.sharing._WAITS", 0.05)
+    with served_redis(tmp_path) as redis, running(Settings(state=redis.url)) as mock:
+        redis.ask("SET", "falkit:turn", "a diary")
+        reply = mock.http.post("/__falkit/rules", json=RULE)
+        why = "nobody lets go of the key falkit:turn; delete it if no mock does anything"
+        assert (reply.status_code, why in reply.json()["detail"]) == (503, True)
+        assert f"state: {why}" in [record.getMessage() for record in caplog.records]
+        redis.ask("DEL", "falkit:turn")
+        assert mock.http.post("/__falkit/rules", json=RULE).status_code == 201
+
+
 @pytest.mark.parametrize("path", [f"/queue.fal.run/{T2V}", f"/fal.run/{T2V}"])
 def test_a_job_that_could_not_be_kept_in_its_turn_never_was(tmp_path: Path, path: str) -> None:
     with served_redis(tmp_path) as redis:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # A command and its arguments.
 Command: TypeAlias = Sequence[str | bytes | int | float]
 
+_log = logging.getLogger("falkit_mock")
 # Seconds in which a connection is made, and in which a command is answered.
 _CONNECTS, _ANSWERS = 2.0, 5.0
 # What of a Redis' own refusals tells that it has no room, and that it can't be asked for now.
@@ -144,21 +146,25 @@ class Server:
         away = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ReadOnlyError)
         if isinstance(error, away) or text.startswith(_AWAY):
             return StateAway(errno.EAGAIN, f"the Redis at {name} can't be asked ({text})")
-        words = [str(word) for word in command]
-        ours = (word for word in words if word.startswith(self.key("")))
-        asked = f"{words[0]} {next(ours, '')}" if words and words[0] != "EVAL" else "a script"
+        words = [word for word in command if isinstance(word, str)]
+        ours = [word for word in words if word.startswith(self.key(""))][:1]
+        asked = "a script" if words[:1] in ([], ["EVAL"]) else " ".join([*words[:1], *ours])
         return StateAway(errno.EIO, f"the Redis at {name} refused {asked} ({text})")
 
     def lock(self, name: str, lasts: float, poll: float) -> Lock:
         """Return a lock that all replicas share; it lasts so many seconds unless it is `kept`."""
         return self.client.lock(self.key(name), timeout=lasts, sleep=poll, thread_local=False)
 
-    async def locked(self, lock: Lock, token: str, seconds: float) -> bool:
-        """Wait until a lock is ours, for so many seconds at most; tell whether it is."""
+    async def locked(self, lock: Lock, token: str, seconds: float) -> None:
+        """Wait until a lock is ours; raise StateAway if it isn't within so many seconds."""
         try:
-            return bool(await cast(Any, lock).acquire(token=token, blocking_timeout=seconds))
+            ours = await cast(Any, lock).acquire(token=token, blocking_timeout=seconds)
         except self._errors.RedisError as error:
             raise self.as_os_error(error) from None
+        if not ours:
+            why = f"nobody lets go of the key {lock.name!s}; delete it if no mock does anything"
+            _log.error("state: %s", why)
+            raise StateAway(errno.EAGAIN, why)
 
     async def kept(self, lock: Lock) -> None:
         """Have a lock last as long again."""

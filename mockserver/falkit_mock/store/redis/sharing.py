@@ -188,8 +188,7 @@ class RedisSharing:
         try:
             if self.feed.away is not None:
                 raise self.feed.away
-            if not await self._server.locked(lock, name, _WAITS):
-                raise StateAway(errno.EAGAIN, "another replica doesn't end its turn")
+            await self._server.locked(lock, name, _WAITS)
             self._lock, journal.turn = lock, name
             await self.feed.sync()
             turn.until = asyncio.get_running_loop().time() + _SHARED
