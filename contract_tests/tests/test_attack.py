@@ -188,6 +188,6 @@ def test_a_fault_in_what_another_program_left_in_redis_is_found(
 
 
 def test_what_another_program_leaves_in_redis_is_told_of_and_goes_no_further() -> None:
-    found, broken = spoilt.attack(0, 1, 5)
+    found, broken = spoilt.attack(0, 1, 4)
     assert broken == []
     assert min(found["refused"], found["opened"]) > 0
