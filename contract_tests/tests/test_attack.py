@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from hypothesis import strategies as st
 from attack import documents, spoilt, states
 from attack.__main__ import EVERY, run
 from falkit_mock.store import durable
-from falkit_mock.store.redis.state import read_rows
+from falkit_mock.store.redis.store import RedisStore
 from falkit_mock.store.redis.tables import pack
 from falkit_spec import Endpoint
 
@@ -146,39 +144,31 @@ def test_states_and_exports_are_read_and_refused() -> None:
     assert found["refused"] > 20
 
 
-def failing_once() -> Callable[..., object]:
-    """Return what reads all rows, and fails at first."""
-    errors = [LookupError("planted")]
-
-    def read(*given: Any) -> object:
-        if errors:
-            raise errors.pop()
-        return read_rows(*given)
-
-    return read
-
-
-@contextmanager
-def aloud(store: object) -> Generator[None]:
-    """Note what is read of Redis as what is to be written there."""
-    yield
-
-
 @pytest.mark.parametrize(
-    ("name", "planted", "words"),
+    ("fails", "words"),
     [
-        ("sharing.read_rows", failing_once(), "following others failed LookupError('planted')"),
-        ("store.RedisStore._quietly", aloud, "AssertionError: "),
+        (True, "following others failed LookupError('planted')"),
+        (False, "AssertionError: it was spread to ['falkit:elsewhere']"),
     ],
     ids=["a traceback", "what is read is written"],
 )
 def test_a_fault_in_what_another_program_left_in_redis_is_found(
-    name: str, planted: object, words: str, monkeypatch: pytest.MonkeyPatch
+    fails: bool, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    as_it_was, errors = RedisStore.replace, [LookupError("planted")] if fails else []
+
     def spoil(redis: spoilt.Other, keys: object, how: object) -> set[bytes]:
+        def replace(store: RedisStore, rows: dict[str, dict[Any, Any]]) -> None:
+            if errors:
+                raise errors.pop()
+            if not fails:
+                redis.ask("SET", "falkit:elsewhere", rows["inputs"].get("x", b""))
+            as_it_was(store, rows)
+
         redis.ask("HSET", "falkit:table:inputs", "x", pack(["x", b"another-program"]))
+        # So that all is read anew.
         redis.ask("SET", "falkit:at", 0)
-        monkeypatch.setattr(f"falkit_mock.store.redis.{name}", planted)
+        monkeypatch.setattr(RedisStore, "replace", replace)
         return {b"falkit:table:inputs", b"falkit:at"}
 
     monkeypatch.setattr(spoilt, "spoil", spoil)
@@ -188,6 +178,6 @@ def test_a_fault_in_what_another_program_left_in_redis_is_found(
 
 
 def test_what_another_program_leaves_in_redis_is_told_of_and_goes_no_further() -> None:
-    found, broken = spoilt.attack(0, 1, 5)
+    found, broken = spoilt.attack(0, 1, 4)
     assert broken == []
     assert min(found["refused"], found["opened"]) > 0
