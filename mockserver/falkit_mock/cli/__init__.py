@@ -32,6 +32,7 @@ _COMMANDS = {
     "check": "falkit_spec.cli.check:check",
     "call": "falkit_client.cli:call",
     "listen": "falkit_client.listener:listen",
+    "conform": "falkit_contract.conform.cli:conform",
     "trigger": "falkit_mock.cli.webhooks:trigger",
     "resend": "falkit_mock.cli.webhooks:resend",
 }
