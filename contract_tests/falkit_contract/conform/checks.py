@@ -12,7 +12,7 @@ from falkit_contract import BadArgument
 from falkit_contract.conform.probe import Probe
 
 Look: TypeAlias = Callable[[Probe], None]
-_KINDS = ("queue", "errors", "uploads", "media", "webhooks")
+_KINDS = ("queue", "errors", "uploads", "media", "webhooks", "realtime")
 
 
 @dataclass(frozen=True)

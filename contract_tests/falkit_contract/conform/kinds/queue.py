@@ -85,8 +85,16 @@ def _(probe: Probe) -> None:
         "x-fal-request-timeout": "600",
         "x-fal-runner-hint": "conform",
         "x-fal-object-lifecycle-preference": '{"expiration_duration_seconds": 3600}',
+        # What breaks a rule of tags is dropped, and fails no request.
+        "x-fal-tags": "team=conform,fal.own=1,no-value",
     }
     probe.code(probe.submit(headers=headers), 200)
+
+
+@TABLE.add("queue.submit.start-timeout", "§3.1", "No time to start, 0 s, is refused: 400")
+def _(probe: Probe) -> None:
+    reply = probe.submit(probe.wrong_input(), headers={"x-fal-request-start-timeout": "0"})
+    probe.code(reply, 400)
 
 
 @TABLE.add("queue.submit.wrong-input", "§3.6", "A wrong input is taken, and fails at the result")
@@ -203,6 +211,14 @@ def _(probe: Probe) -> None:
     request_id = probe.done()
     for rest in ("/status/", "/"):
         probe.code(probe.ask("GET", probe.request_url(request_id, rest)), 200)
+
+
+@TABLE.add("queue.status.headers", "§12 row 19", "A status may be asked for as JavaScript does", 1)
+def _(probe: Probe) -> None:
+    head = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+    reply = probe.ask("GET", probe.request_url(probe.job(), "/status?logs=0"), headers=head)
+    probe.code(reply, 200, 202)
+    probe.expect("status" in reply.fields(), "a status, in JSON", reply.text)
 
 
 @TABLE.add("queue.status.whole-id", "§3.7", "A status of the whole id is 405, with Allow: POST", 1)
