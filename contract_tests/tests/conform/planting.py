@@ -16,6 +16,7 @@ import httpx
 from falkit import Settings
 from falkit_mock.assembly import create_app
 from falkit_mock.core.network import listen, reached
+from falkit_mock.hosts import SEND_WHOLE
 from falkit_mock.server import MockServer
 
 GONE = object()
@@ -170,6 +171,8 @@ class Planted:
             await self._app(scope, receive, send)
             return
         own = {**scope, "query_string": self._query(scope["query_string"].decode(), fault)}
+        # By which the mock would send a whole reply past this application.
+        own.pop(SEND_WHOLE, None)
         if fault.check.startswith("webhook.") and fault.path == ".":
             await self._app(own, receive, send)
             return
@@ -179,8 +182,10 @@ class Planted:
         content = await _read(receive)
         messages: list[Any] = []
 
+        body: list[Any] = [{"type": "http.request", "body": content, "more_body": False}]
+
         async def once() -> Any:
-            return {"type": "http.request", "body": content, "more_body": False}
+            return body.pop() if body else await receive()
 
         async def keep(message: Any) -> None:
             messages.append(message)
