@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -12,10 +11,10 @@ from falkit_contract.conform.checks import all_checks
 from falkit_contract.conform.receiving import Receiver
 from falkit_contract.conform.report import as_text
 from falkit_contract.conform.running import ENDPOINT, Verdict, run_one, set_up
-from falkit_contract.conform.target import Target
+from falkit_contract.conform.target import By, Target
 from falkit_spec import Catalog
 from conform.faults_of_the_wire import FAULTS
-from conform.planting import Fault, Planted, planted_mock
+from conform.planting import Fault, Planted
 
 # Seconds for what doesn't come where it is planted, and for what comes on a busy machine.
 SOON, PATIENCE = 0.5, 30.0
@@ -28,11 +27,11 @@ class Referee:
     mock: Planted
     receiver: Receiver
 
-    def look(self, check: str, fault: Fault | None = None, by: str = "path") -> Verdict:
+    def look(self, check: str, fault: Fault | None = None, by: By = "path") -> Verdict:
         """Return what comes of a check, with a fault in the mock."""
         lost = fault is not None and bool(fault.loses)
         setup = set_up(
-            Target(self.mock.url, by),  # type: ignore[arg-type]
+            Target(self.mock.url, by),
             Catalog.vendored().get(ENDPOINT),
             timeout=SOON if lost else PATIENCE,
             receiver=self.receiver,
@@ -47,11 +46,10 @@ class Referee:
 
 
 @pytest.fixture(scope="module")
-def referee() -> Generator[Referee]:
-    with ExitStack() as stack:
-        mock, receiver = stack.enter_context(planted_mock()), Receiver()
-        stack.callback(receiver.close)
-        yield Referee(mock, receiver)
+def referee(planted: Planted) -> Generator[Referee]:
+    receiver = Receiver()
+    yield Referee(planted, receiver)
+    receiver.close()
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check}: {fault.what}")
@@ -74,7 +72,7 @@ def test_the_mock_passes_each_check(check: str, referee: Referee) -> None:
 @pytest.mark.parametrize(
     "check", ["queue.submit.origin", "queue.status.fields", "upload.cdn.parts", "media.range"]
 )
-def test_each_way_to_name_a_host(by: str, check: str, referee: Referee) -> None:
+def test_each_way_to_name_a_host(by: By, check: str, referee: Referee) -> None:
     verdict = referee.look(check, by=by)
     assert verdict.said == "passed", as_text(verdict)
 
