@@ -1,12 +1,13 @@
 """Write docs/conform-peers.md: what other stand-ins for fal pass of `falkit conform`.
 
-They are started as `make bench` starts them, which installs them.
+They are started as `make bench` starts them; `make conform-peers` installs them.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -28,14 +29,16 @@ _MARKS = {"passed": "yes", "failed": "**no**", "not applicable": "–", "could n
 _INTRO = """\
 # What other stand-ins pass
 
-`scripts/conform_peers.py` writes this page: what [`falkit conform`](conform.md) says of {names}, on {date}, with
+`make conform-peers` writes this page: what [`falkit conform`](conform.md) says of {names}, on {date}, with
 jobs of `{endpoint}`. falkit ran with `--timing polls`. aimock is addressed at `/fal` by its header
 `x-fal-target-host`, and has one answer for the endpoint; Prism has the endpoint's document, and is addressed at
 its root. Neither says that it is all of fal: what isn't there is as much a "no" as what is wrong.
 
-yes: passed; **no**: failed; –: there is nothing to look at; ?: what the check needs first isn't there, such as a job.
+Where it says –, there is nothing to look at; where ?, what the check needs first isn't there, such as a job.
 
 """
+# What differs from run to run.
+_PASSING = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<=127\.0\.0\.1):\d+")
 
 
 def versions() -> Mapping[str, str]:
@@ -51,6 +54,9 @@ def table(columns: Mapping[str, Sequence[Verdict]]) -> str:
     """Return the table, and what each server gets wrong."""
     names = [*columns]
     lines = [f"| check | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for said, mark in _MARKS.items():
+        counts = [str(sum(one.said == said for one in found)) for found in columns.values()]
+        lines.append(f"| {said}: {mark} | {' | '.join(counts)} |")
     for number, id in enumerate(all_checks()):
         said = [_MARKS[found[number].said] for found in columns.values()]
         lines.append(f"| `{id}` | {' | '.join(said)} |")
@@ -64,6 +70,7 @@ def table(columns: Mapping[str, Sequence[Verdict]]) -> str:
 
 
 def _cell(text: str) -> str:
+    text = _PASSING.sub(lambda one: "" if one[0][0] == ":" else "{id}", text)
     text = text if len(text) <= 140 else f"{text[:140]}…"
     return "`` " + text.replace("|", "\\|").replace("``", "''") + " ``"
 

@@ -91,9 +91,9 @@ def _(probe: Probe) -> None:
     probe.code(probe.submit(headers=headers), 200)
 
 
-@TABLE.add("queue.submit.start-timeout", "§3.1", "No time to start, 0 s, is refused: 400")
+@TABLE.add("queue.submit.start-timeout", "§3.1", "No time to start, 0 s, is refused: 400", 1)
 def _(probe: Probe) -> None:
-    reply = probe.submit(probe.wrong_input(), headers={"x-fal-request-start-timeout": "0"})
+    reply = probe.submit(headers={"x-fal-request-start-timeout": "0"})
     probe.code(reply, 400)
 
 
@@ -136,6 +136,8 @@ def _(probe: Probe) -> None:
     replies = probe.statuses(probe.job())
     for reply in replies:
         state = reply.fields().get("status")
+        known = isinstance(state, str)
+        probe.expect(known, "a status, with 202 or 200", f"{reply.status} {reply.text}")
         right = 202 if state in UNFINISHED else 200
         got = f"{reply.status} in {short(state)}"
         probe.expect(reply.status == right, f"code {right} in {short(state)}", got)
@@ -228,6 +230,7 @@ def _(probe: Probe) -> None:
 
 @TABLE.add("queue.status.unknown", "§2", "The status of nobody's job is 404")
 def _(probe: Probe) -> None:
+    _is_answered(probe, "/status")
     reply = probe.status(NOBODYS)
     probe.code(reply, 404)
     probe.note(reply.json() == {"status": "NOT_FOUND"}, f"its body is {short(reply.text)}")
@@ -292,6 +295,7 @@ def _(probe: Probe) -> None:
 
 @TABLE.add("queue.result.unknown", "§3.4", "The result of nobody's job is 404")
 def _(probe: Probe) -> None:
+    _is_answered(probe, "")
     probe.code(probe.result(NOBODYS), 404)
 
 
@@ -347,6 +351,13 @@ def _submitted(probe: Probe) -> Object:
     return reply.fields()
 
 
+def _is_answered(probe: Probe, rest: str) -> None:
+    """Raise CouldNotLook where a job of one's own is 404, and so nobody's job tells nothing."""
+    reply = probe.ask("GET", probe.request_url(probe.done(probe.wrong_input()), rest))
+    if reply.status == 404:
+        raise CouldNotLook("a job that there is is 404 as well")
+
+
 def _cancelled(probe: Probe) -> tuple[Exchange, str]:
     """Cancel a new job at once; raise NotApplicable where it had ended by then."""
     request_id = probe.job()
@@ -371,7 +382,7 @@ def _names_the_app(probe: Probe, body: Object) -> None:
 
 def _knows_three(probe: Probe, last: Exchange) -> None:
     state = last.fields().get("status")
-    if state is None:
+    if not isinstance(state, str):
         raise CouldNotLook(f"a status is answered {short(f'{last.status} {last.text}')}")
     probe.expect(state == "COMPLETED", "IN_QUEUE, IN_PROGRESS or COMPLETED", state)
 
