@@ -191,7 +191,9 @@ def _deliveries(outcomes: Mapping[str, tuple[str, Outcome]], now: int) -> list[J
         odd = body_of(Outcome(code, b"\x89PNG not JSON"), rid, rid)
         why = "payload is null, and payload_error says why"
         add(f"{name} that isn't JSON", why, sign(rid, odd), odd, good=True)
-    words = Outcome(200, json.dumps({"text": "Grüße 🌧", "seed": None, "b": {"z": 1, "a": []}}).encode())
+    words = Outcome(
+        200, json.dumps({"text": "Grüße 🌧", "seed": None, "b": {"z": 1, "a": []}}).encode()
+    )
     odd = body_of(words, rid, rid)
     add("nulls, sorted keys, \\u escapes", "as json.dumps writes", sign(rid, odd), odd, good=True)
     why = "any published key may sign"
@@ -224,9 +226,9 @@ def _deliveries(outcomes: Mapping[str, tuple[str, Outcome]], now: int) -> list[J
 def build() -> dict[str, bytes]:
     """Return the files by their names."""
     exchanges, outcomes = asyncio.run(_exchanges())
-    keys = next(
-        one["reply"] for one in cast("list[Any]", exchanges) if one["name"] == "keys"
-    )["json"]
+    keys = next(one["reply"] for one in cast("list[Any]", exchanges) if one["name"] == "keys")[
+        "json"
+    ]
     now = int(ManualClock().now())
     newest = Catalog.vendored().get(ENDPOINT)
     read: dict[str, JSON] = {

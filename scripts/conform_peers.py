@@ -25,16 +25,19 @@ from falkit_spec import Catalog
 PAGE = Path(__file__).parents[1] / "docs" / "conform-peers.md"
 # Seconds for a job or a webhook that may never end, or come.
 _PATIENCE = 2.0
-_MARKS = {"passed": "yes", "failed": "**no**", "not applicable": "–", "could not look": "?"}
+_MARKS = {"passed": "yes", "failed": "**no**", "not applicable": "-", "could not look": "?"}
 _INTRO = """\
 # What other stand-ins pass
 
-`make conform-peers` writes this page: what [`falkit conform`](conform.md) says of {names}, on {date}, with
-jobs of `{endpoint}`. falkit ran with `--timing polls`. aimock is addressed at `/fal` by its header
-`x-fal-target-host`, and has one answer for the endpoint; Prism has the endpoint's document, and is addressed at
-its root. Neither says that it is all of fal: what isn't there is as much a "no" as what is wrong.
+`make conform-peers` writes this page: what [`falkit conform`](conform.md) says of
+{names}, on {date}, with jobs of
+`{endpoint}`. falkit ran with `--timing polls`. aimock is addressed at `/fal`
+by its header `x-fal-target-host`, and has one answer for the endpoint; Prism has the endpoint's
+document, and is addressed at its root. Neither says that it is all of fal: what isn't there is as
+much a "no" as what is wrong.
 
-Where it says –, there is nothing to look at; where ?, what the check needs first isn't there, such as a job.
+Where it says -, there is nothing to look at; where ?, what the check needs first isn't there,
+such as a job.
 
 """
 # What differs from run to run.
@@ -58,14 +61,16 @@ def table(columns: Mapping[str, Sequence[Verdict]]) -> str:
         counts = [str(sum(one.said == said for one in found)) for found in columns.values()]
         lines.append(f"| {said}: {mark} | {' | '.join(counts)} |")
     for number, id in enumerate(all_checks()):
-        said = [_MARKS[found[number].said] for found in columns.values()]
-        lines.append(f"| `{id}` | {' | '.join(said)} |")
+        marks = [_MARKS[found[number].said] for found in columns.values()]
+        lines.append(f"| `{id}` | {' | '.join(marks)} |")
     for name, found in columns.items():
         wrong = [one for one in found if one.said == "failed"]
         if not wrong:
             continue
         lines += ["", f"## {name}", "", "| check | expected | got |", "|---|---|---|"]
-        lines += [f"| `{one.check.id}` | {_cell(one.expected)} | {_cell(one.got)} |" for one in wrong]
+        lines += [
+            f"| `{one.check.id}` | {_cell(one.expected)} | {_cell(one.got)} |" for one in wrong
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -98,8 +103,12 @@ def main() -> None:
         except Unavailable as error:
             sys.exit(f"conform_peers: {error}")
         found = {
-            name: [*run(all_checks().values(), set_up(target, endpoint, timeout=_PATIENCE,
-                                                      receiver=receiver))]  # fmt: skip
+            name: [
+                *run(
+                    all_checks().values(),
+                    set_up(target, endpoint, timeout=_PATIENCE, receiver=receiver),
+                )
+            ]
             for name, target in targets.items()
         }
     date = datetime.datetime.now(datetime.UTC).date()

@@ -12,7 +12,7 @@ from falkit_contract import BadArgument
 from falkit_contract.conform.probe import Probe
 
 Look: TypeAlias = Callable[[Probe], None]
-_KINDS = ("queue", "errors", "uploads", "media", "webhooks", "realtime")
+_KINDS = ("queue", "results", "errors", "uploads", "media", "webhooks", "realtime")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def all_checks() -> Mapping[str, Check]:
 
 
 def chosen(names: Iterable[str]) -> list[Check]:
-    """Return the checks that names choose, each an id or what ids begin with; all if there is none."""
+    """Return the checks that names choose, ids or what ids begin with; without a name all."""
     checks, names = [*all_checks().values()], [*names]
     for name in names:
         if not any(_is(name, one) for one in checks):

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, NoReturn
 
-from falkit_contract.conform.target import QUEUE, RUN, Asking, Elsewhere, Exchange, Target, Unreachable
+from falkit_contract.conform.target import (
+    QUEUE,
+    RUN,
+    Asking,
+    Elsewhere,
+    Exchange,
+    Target,
+    Unreachable,
+)
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.types import JSON, Object
 
@@ -86,7 +94,7 @@ class Setup:
 
 @dataclass
 class Probe:
-    """One check's view of the target. `notes` are what differs from what is only inferred of fal."""
+    """One check's view. `notes` are what differs from what is only inferred of fal."""
 
     setup: Setup
     asking: Asking
@@ -157,9 +165,11 @@ class Probe:
         """Return an input that the endpoint's document refuses; a job with it costs nothing."""
         properties = self.endpoint.input_schema.get("properties")
         names = list(properties) if isinstance(properties, dict) else []
-        for input in ({}, *({**self.setup.input, name: {"not": ["right"]}} for name in names)):
+        odd: JSON = {"not": ["right"]}
+        tried: list[Object] = [{}, *({**self.setup.input, name: odd} for name in names)]
+        for input in tried:
             if self.endpoint.validate(input):
-                return dict[str, JSON](input)
+                return input
         raise NotApplicable("the endpoint's document has nothing that it refuses")
 
     def submit(

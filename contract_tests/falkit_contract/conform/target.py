@@ -209,4 +209,6 @@ class Asking:
         content_read = bytes(body)
         if encoding not in ("", "identity"):
             raise Unreachable(f"{place} answers in {encoding}, which nobody asked for")
-        return Exchange(method, place, sent, content, reply.status_code, reply.headers, content_read)
+        return Exchange(
+            method, place, sent, content, reply.status_code, reply.headers, content_read
+        )

@@ -8,7 +8,20 @@ from hashlib import sha256
 from hmac import digest
 from typing import Any
 
-from conform.planting import GONE, Fault, Reply, after, asked, body, code, fields, given, header, text, where
+from conform.planting import (
+    GONE,
+    Fault,
+    Reply,
+    after,
+    asked,
+    body,
+    code,
+    fields,
+    given,
+    header,
+    text,
+    where,
+)
 
 _ID = "fal-ai/ltx-2/text-to-video/fast"
 _SUBMIT = f"^/queue.fal.run/{_ID}$"

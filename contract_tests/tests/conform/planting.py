@@ -46,7 +46,7 @@ Change: TypeAlias = Callable[[Reply], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """A change of the replies to some requests, or of deliveries, and the check that is to find it."""
+    """A change of some replies, or of deliveries, and the check that is to find it."""
 
     check: str
     what: str
@@ -231,7 +231,7 @@ class Planted:
 
 
 async def _read(receive: Any) -> bytes:
-    found = b""
+    found: bytes = b""
     while True:
         message = await receive()
         found += message.get("body", b"")

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from conform.faults_of_the_wire import FAULTS
+from conform.planting import Fault, Planted
 from falkit_contract.conform.checks import all_checks
 from falkit_contract.conform.receiving import Receiver
 from falkit_contract.conform.report import as_text
 from falkit_contract.conform.running import ENDPOINT, Verdict, run_one, set_up
 from falkit_contract.conform.target import By, Target
 from falkit_spec import Catalog
-from conform.faults_of_the_wire import FAULTS
-from conform.planting import Fault, Planted
 
 # Seconds for what doesn't come where it is planted, and for what comes on a busy machine.
 SOON, PATIENCE = 0.5, 30.0
@@ -41,7 +41,9 @@ class Referee:
             verdict = run_one(all_checks()[check], setup)
         finally:
             self.mock.fault = None
-        assert setup.ledger.jobs <= all_checks()[check].jobs, f"{check} makes more jobs than it says"
+        assert setup.ledger.jobs <= all_checks()[check].jobs, (
+            f"{check} makes more jobs than it says"
+        )
         return verdict
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
+from scripts.build_vectors import FOLDER, build
 
 from falkit_client import errors, webhooks
 from falkit_client.webhooks import read_jwks
-from scripts.build_vectors import FOLDER, build
 
 DELIVERIES: dict[str, Any] = json.loads((FOLDER / "deliveries.json").read_text())
 EXCHANGES: list[dict[str, Any]] = json.loads((FOLDER / "exchanges.json").read_text())["exchanges"]

@@ -1,3 +1,3 @@
-"""The checks, a module for each kind: what a check is called is the first word of its id."""
+"""The checks, a module for each kind."""
 
 from __future__ import annotations

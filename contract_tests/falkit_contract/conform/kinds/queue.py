@@ -1,4 +1,4 @@
-"""Submits, statuses, results and cancellations (wire.md §3)."""
+"""Submits and statuses (wire.md §3.1 to §3.3)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from falkit_spec.types import JSON, Object
 
 TABLE = Table()
 _URLS = {"response_url": "", "status_url": "/status", "cancel_url": "/cancel"}
-_EARLY = "Request is still in progress"
 
 
 @TABLE.add("queue.submit.code", "§3.1", "A submit is answered 200, in JSON", 1)
@@ -146,7 +145,7 @@ def _(probe: Probe) -> None:
 
 @TABLE.add("queue.status.values", "§3.2", "There are three statuses; a failed job is COMPLETED")
 def _(probe: Probe) -> None:
-    _knows_three(probe, probe.statuses(probe.job(probe.wrong_input()))[-1])
+    knows_three(probe, probe.statuses(probe.job(probe.wrong_input()))[-1])
 
 
 @TABLE.add("queue.status.fields", "§3.2", "Each status has the job's id and the three URLs", 1)
@@ -178,7 +177,9 @@ def _(probe: Probe) -> None:
         probe.expect(logs is None, "logs null where they weren't asked for", logs)
 
 
-@TABLE.add("queue.status.logs-asked", "§3.2", "With ?logs=1 or ?logs=true there is a list of logs", 1)
+@TABLE.add(
+    "queue.status.logs-asked", "§3.2", "With ?logs=1 or ?logs=true there is a list of logs", 1
+)
 def _(probe: Probe) -> None:
     request_id = probe.done()
     for query in ("?logs=1", "?logs=true"):
@@ -225,12 +226,12 @@ def _(probe: Probe) -> None:
 
 @TABLE.add("queue.status.whole-id", "§3.7", "A status of the whole id is 405, with Allow: POST", 1)
 def _(probe: Probe) -> None:
-    _refuses_whole_id(probe, probe.done(), "/status")
+    refuses_whole_id(probe, probe.done(), "/status")
 
 
 @TABLE.add("queue.status.unknown", "§2", "The status of nobody's job is 404")
 def _(probe: Probe) -> None:
-    _is_answered(probe, "/status")
+    is_answered(probe, "/status")
     reply = probe.status(NOBODYS)
     probe.code(reply, 404)
     probe.note(reply.json() == {"status": "NOT_FOUND"}, f"its body is {short(reply.text)}")
@@ -247,103 +248,6 @@ def _(probe: Probe) -> None:
     probe.expect(known, "events of statuses, COMPLETED at last", states)
 
 
-@TABLE.add("queue.result.done", "§3.4", "A result is the output, with nothing around it", 1)
-def _(probe: Probe) -> None:
-    reply = probe.result(probe.done())
-    probe.code(reply, 200)
-    wrong = probe.endpoint.validate_output(reply.json())
-    probe.expect(not wrong, "an output as the endpoint's document has it", "; ".join(wrong[:3]))
-
-
-@TABLE.add("queue.result.early", "§3.4", f"Too early a result is 400 `{_EARLY}`, to the letter", 1)
-def _(probe: Probe) -> None:
-    request_id = probe.job()
-    reply = probe.result(request_id)
-    # Where it was done by then, it wasn't too early.
-    if reply.status == 200 and probe.endpoint.is_valid_output(reply.json()):
-        raise NotApplicable("the job was done at once: try a slower endpoint or timing")
-    probe.code(reply, 400)
-    detail = reply.fields().get("detail")
-    probe.expect(detail == _EARLY, f"detail {_EARLY!r}, which clients compare", detail)
-
-
-@TABLE.add("queue.result.refused", "§3.4", "The result of a wrong input is 422 with a `detail`")
-def _(probe: Probe) -> None:
-    reply = probe.result(probe.done(probe.wrong_input()))
-    probe.code(reply, 422)
-    probe.expect(bool(reply.fields().get("detail")), "detail", reply.text)
-
-
-@TABLE.add("queue.result.again", "§12 row 32", "A result can be read again", 1)
-def _(probe: Probe) -> None:
-    request_id = probe.done()
-    first = probe.result(request_id)
-    second = probe.result(request_id)
-    same = (first.status, first.json()) == (second.status, second.json())
-    probe.expect(same, "the same answer again", f"{second.status} {second.text}")
-
-
-@TABLE.add("queue.result.whole-id", "§3.7", "A result of the whole id is 405, with Allow: POST", 1)
-def _(probe: Probe) -> None:
-    _refuses_whole_id(probe, probe.done(), "")
-
-
-@TABLE.add("queue.result.response", "§3.7", "…/requests/{id}/response is 405", 1)
-def _(probe: Probe) -> None:
-    probe.code(probe.ask("GET", probe.request_url(probe.done(), "/response")), 405)
-
-
-@TABLE.add("queue.result.unknown", "§3.4", "The result of nobody's job is 404")
-def _(probe: Probe) -> None:
-    _is_answered(probe, "")
-    probe.code(probe.result(NOBODYS), 404)
-
-
-@TABLE.add("queue.cancel.taken", "§3.5", "A cancellation is 202 CANCELLATION_REQUESTED", 1)
-def _(probe: Probe) -> None:
-    reply, _ = _cancelled(probe)
-    state = reply.fields().get("status")
-    if (reply.status, state) == (200, "OK"):
-        probe.note(False, "it is answered 200 OK, which one of fal's pages has, without the code")
-        return
-    wanted = "202 CANCELLATION_REQUESTED"
-    right = (reply.status, state) == (202, "CANCELLATION_REQUESTED")
-    probe.expect(right, wanted, f"{reply.status} {reply.text}")
-
-
-@TABLE.add("queue.cancel.status", "§3.2", "A cancelled job is COMPLETED: there is no CANCELLED", 1)
-def _(probe: Probe) -> None:
-    _, request_id = _cancelled(probe)
-    _knows_three(probe, probe.statuses(request_id)[-1])
-
-
-@TABLE.add("queue.cancel.result", "§3.4", "A cancelled job's result is 499, or its output", 1)
-def _(probe: Probe) -> None:
-    reply, request_id = _cancelled(probe)
-    if reply.status not in (200, 202):
-        raise CouldNotLook(f"a cancellation is answered {short(f'{reply.status} {reply.text}')}")
-    probe.ended(request_id)
-    reply = probe.result(request_id)
-    probe.code(reply, 499, 200)
-    if reply.status == 499:
-        got = reply.fields().get("error_type")
-        probe.expect(got == "client_cancelled", "error_type client_cancelled", reply.text)
-
-
-@TABLE.add("queue.cancel.late", "§3.5", "To cancel what has ended is 400 ALREADY_COMPLETED", 1)
-def _(probe: Probe) -> None:
-    reply = probe.ask("PUT", probe.request_url(probe.done(), "/cancel"))
-    right = (reply.status, reply.fields().get("status")) == (400, "ALREADY_COMPLETED")
-    probe.expect(right, "400 ALREADY_COMPLETED", f"{reply.status} {reply.text}")
-
-
-@TABLE.add("queue.cancel.unknown", "§3.5", "To cancel nobody's job is 404 NOT_FOUND")
-def _(probe: Probe) -> None:
-    reply = probe.ask("PUT", probe.request_url(NOBODYS, "/cancel"))
-    right = (reply.status, reply.fields().get("status")) == (404, "NOT_FOUND")
-    probe.expect(right, "404 NOT_FOUND", f"{reply.status} {reply.text}")
-
-
 def _submitted(probe: Probe) -> Object:
     reply = probe.submit()
     if reply.status != 200 or not reply.fields():
@@ -351,20 +255,11 @@ def _submitted(probe: Probe) -> Object:
     return reply.fields()
 
 
-def _is_answered(probe: Probe, rest: str) -> None:
+def is_answered(probe: Probe, rest: str) -> None:
     """Raise CouldNotLook where a job of one's own is 404, and so nobody's job tells nothing."""
     reply = probe.ask("GET", probe.request_url(probe.done(probe.wrong_input()), rest))
     if reply.status == 404:
         raise CouldNotLook("a job that there is is 404 as well")
-
-
-def _cancelled(probe: Probe) -> tuple[Exchange, str]:
-    """Cancel a new job at once; raise NotApplicable where it had ended by then."""
-    request_id = probe.job()
-    reply = probe.ask("PUT", probe.request_url(request_id, "/cancel"))
-    if reply.status == 400 and reply.fields().get("status") == "ALREADY_COMPLETED":
-        raise NotApplicable("the job was done before it could be cancelled")
-    return reply, request_id
 
 
 def _names_the_app(probe: Probe, body: Object) -> None:
@@ -380,14 +275,16 @@ def _names_the_app(probe: Probe, body: Object) -> None:
         probe.expect(clean, f"{name} ending in {right}", got or body)
 
 
-def _knows_three(probe: Probe, last: Exchange) -> None:
+def knows_three(probe: Probe, last: Exchange) -> None:
+    """Expect of a job's last status that it is COMPLETED."""
     state = last.fields().get("status")
     if not isinstance(state, str):
         raise CouldNotLook(f"a status is answered {short(f'{last.status} {last.text}')}")
     probe.expect(state == "COMPLETED", "IN_QUEUE, IN_PROGRESS or COMPLETED", state)
 
 
-def _refuses_whole_id(probe: Probe, request_id: str, rest: str) -> None:
+def refuses_whole_id(probe: Probe, request_id: str, rest: str) -> None:
+    """Expect 405 where the whole id stands in a request's URL."""
     if probe.endpoint.id == probe.endpoint.app:
         raise NotApplicable(f"{probe.endpoint.id} is an app: its requests' URLs have the whole id")
     reply = probe.ask("GET", probe.request_url(request_id, rest, of=probe.endpoint.id))

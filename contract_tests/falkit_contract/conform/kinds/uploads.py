@@ -26,7 +26,9 @@ class _Token(NamedTuple):
     base_url: str
 
 
-@TABLE.add("upload.token", "§7.1", "A token has token_type, base_url, and expires_at with an offset")
+@TABLE.add(
+    "upload.token", "§7.1", "A token has token_type, base_url, and expires_at with an offset"
+)
 def _(probe: Probe) -> None:
     reply = probe.ask("POST", _TOKEN, body={})
     probe.code(reply, 200)
@@ -76,7 +78,9 @@ def _(probe: Probe) -> None:
     _reads(probe, access)
 
 
-@TABLE.add("upload.url", "§7.2", "What is put to upload_url, without a key, can be read at file_url")
+@TABLE.add(
+    "upload.url", "§7.2", "What is put to upload_url, without a key, can be read at file_url"
+)
 def _(probe: Probe) -> None:
     reply = probe.ask("POST", _INITIATE, body=_NEW)
     probe.code(reply, 200)
