@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -193,7 +193,7 @@ def _input(words: str | None) -> Object | None:
 
 
 @contextmanager
-def _receiver(target: Target, url: str | None, port: int) -> Iterator[Receiver | None]:
+def _receiver(target: Target, url: str | None, port: int) -> Generator[Receiver | None]:
     """Receive webhooks for the length of the block, where the target can reach this machine."""
     if url is None and not target.here:
         yield None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Literal, TypeAlias, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
@@ -39,6 +39,14 @@ def is_fal(host: str) -> bool:
     """Tell whether a host name is one of fal's."""
     name = f".{host.lower().rstrip('.')}"
     return name.endswith(tuple(f".{domain}" for domain in _DOMAINS))
+
+
+def split(url: str) -> SplitResult:
+    """Return a URL's parts, all empty if it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,9 @@ class Exchange:
     def curl(self, key: str, *, secret: bool) -> str:
         """Return the command that sends the same once more; a secret key is named `$FAL_KEY`."""
         words = ["curl", "-i", "-X", self.method, self.url]
+        if self.method == "HEAD":
+            # With -X it would wait for a body.
+            words[1:4] = ["-I"]
         for name, text in self.sent.items():
             words += ["-H", f"{name}: {text}"]
         if self.content:
@@ -144,7 +155,7 @@ class Target:
 
         Raise Elsewhere for one that isn't at the target.
         """
-        parts = urlsplit(url)
+        parts = split(url)
         host = parts.hostname or ""
         if not self.live and (url == self.url or url.startswith(f"{self.url}/")):
             return url, self._own(QUEUE)

@@ -121,8 +121,8 @@ def where(field: str, value: Any, change: Change) -> Change:
     """Change replies that have a value in a field."""
 
     def perhaps(reply: Reply) -> None:
-        read = reply.json
-        if isinstance(read, dict) and read.get(field) == value:
+        read: dict[str, Any] = reply.json
+        if read.get(field) == value:
             change(reply)
 
     return perhaps

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from conform.faults_of_the_wire import FAULTS
-from conform.planting import Fault, Planted
+from conform.planting import Fault, Planted, body
 from falkit_contract.conform.checks import all_checks
 from falkit_contract.conform.receiving import Receiver
 from falkit_contract.conform.report import as_text
@@ -81,3 +81,33 @@ def test_each_way_to_name_a_host(by: By, check: str, referee: Referee) -> None:
 
 def test_a_fault_is_planted_for_every_check() -> None:
     assert {fault.check for fault in FAULTS} == {*all_checks()}
+
+
+ODD = {
+    "no object": b'["IN_QUEUE"]',
+    "other types": b"""{"request_id": "x", "status": ["COMPLETED"], "logs": {"a": NaN},
+        "keys": [{"x": {}}], "detail": [{"loc": 1}, null], "queue_position": 1e999,
+        "metrics": [], "token": 1, "video": {"url": 7}}""",
+    "URLs that are none": rb"""{"request_id": "[", "status": "COMPLETED", "status_url": "//[::",
+        "response_url": "http://[", "cancel_url": "\ud800", "token": "x", "token_type": "\n",
+        "base_url": "http://[", "upload_url": "http://[/", "file_url": "\u0000",
+        "access_url": "http://:x", "uploadId": "[", "expires_at": "x",
+        "video": {"url": "http://[", "content_type": "video/mp4", "file_size": 3}}""",
+    "too deep": b"[" * 100_000,
+    "no text": b"\xff\xfe\x00",
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_whatever_a_server_answers_is_a_verdict(what: str, planted: Planted) -> None:
+    planted.fault = Fault("none", what, body(ODD[what], 200))
+    target, endpoint = Target(planted.url), Catalog.vendored().get(ENDPOINT)
+    setup = set_up(target, endpoint, timeout=SOON)
+    try:
+        verdicts = [run_one(check, setup) for check in all_checks().values()]
+    finally:
+        planted.fault = None
+    failed = [one for one in verdicts if one.said == "failed"]
+    assert len(failed) > 10
+    for one in verdicts:
+        assert as_text(one).replace("\n", "").isprintable()

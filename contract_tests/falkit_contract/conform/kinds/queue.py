@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from falkit_contract.conform.checks import Table
@@ -17,7 +16,7 @@ from falkit_contract.conform.probe import (
     Probe,
     short,
 )
-from falkit_contract.conform.target import QUEUE, Exchange
+from falkit_contract.conform.target import QUEUE, Exchange, split
 from falkit_spec.types import JSON, Object
 
 TABLE = Table()
@@ -67,7 +66,7 @@ def _(probe: Probe) -> None:
         got = str(body.get(name, ""))
         same = got.startswith(f"{origin}/")
         if origin.startswith("//"):
-            same = urlsplit(got).hostname == QUEUE
+            same = split(got).hostname == QUEUE
         probe.expect(same, f"{name} at {origin.removeprefix('//')}", got)
 
 
@@ -244,7 +243,8 @@ def _(probe: Probe) -> None:
     label = reply.headers.get("content-type", "")
     probe.expect(label.startswith("text/event-stream"), "content-type text/event-stream", label)
     states = [*_events(probe, reply)]
-    known = {*states} <= {*UNFINISHED, "COMPLETED"} and states[-1:] == ["COMPLETED"]
+    known = all(one in (*UNFINISHED, "COMPLETED") for one in states)
+    known = known and states[-1:] == ["COMPLETED"]
     probe.expect(known, "events of statuses, COMPLETED at last", states)
 
 
@@ -268,7 +268,7 @@ def _names_the_app(probe: Probe, body: Object) -> None:
     for name, rest in _URLS.items():
         got = str(body.get(name, ""))
         right = f"/{probe.endpoint.app}/requests/{request_id}{rest}"
-        path = urlsplit(got).path.removesuffix("/")
+        path = split(got).path.removesuffix("/")
         base = path[: -len(right)] if path.endswith(right) else None
         # What stands before the app is the target's own, such as fal's host.
         clean = base is not None and not base.endswith(f"/{probe.endpoint.id}")
@@ -297,7 +297,7 @@ def _events(probe: Probe, reply: Exchange) -> Iterator[JSON]:
     for line in reply.text.splitlines():
         if line.startswith("data:"):
             try:
-                event = json.loads(line.removeprefix("data:"))
+                event: JSON = json.loads(line.removeprefix("data:"))
             except ValueError:
                 probe.fail("JSON in each event", line)
             yield event.get("status") if isinstance(event, dict) else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 from falkit_contract.conform.checks import Table
 from falkit_contract.conform.probe import CouldNotLook, Probe, short
-from falkit_contract.conform.target import CDN, REST, Exchange
+from falkit_contract.conform.target import CDN, REST, Exchange, split
 from falkit_spec.types import JSON, Object
 
 TABLE = Table()
@@ -123,7 +123,7 @@ def _text(probe: Probe, reply: Exchange, name: str) -> str:
 
 def _below(url: str, step: str) -> str:
     """Return a URL with one more step in its path, in front of its query."""
-    parts = urlsplit(url)
+    parts = split(url)
     return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{step}"))
 
 

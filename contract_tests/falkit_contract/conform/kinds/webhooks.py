@@ -8,7 +8,6 @@ import json
 import re
 import time
 from hashlib import sha256
-from typing import Any
 
 from falkit_contract.conform.checks import Table
 from falkit_contract.conform.probe import CouldNotLook, NoWebhook, Probe, short
@@ -20,6 +19,7 @@ TABLE = Table()
 _JWKS = f"https://{REST}/.well-known/jwks.json"
 _HEAD = "x-fal-webhook-"
 _FIELDS = ("error", "gateway_request_id", "payload", "request_id", "status")
+_SECONDS = "[0-9]{1,12}"
 # Seconds that a timestamp may be off (wire.md §5.2).
 _LEEWAY = 300
 
@@ -89,7 +89,7 @@ def _(probe: Probe) -> None:
     who = r"github\|\d+"
     probe.expect(re.fullmatch(who, signed["user-id"]) is not None, f"{_HEAD}user-id {who}", signed)
     moment = signed["timestamp"]
-    whole = re.fullmatch(r"\d{1,12}", moment) is not None
+    whole = re.fullmatch(_SECONDS, moment) is not None
     probe.expect(whole, f"{_HEAD}timestamp in whole seconds", moment)
     hexed = re.fullmatch(r"[0-9a-f]{128}", signed["signature"]) is not None
     probe.expect(hexed, f"{_HEAD}signature of 128 hex digits", signed["signature"])
@@ -99,7 +99,8 @@ def _(probe: Probe) -> None:
 def _(probe: Probe) -> None:
     _, found = probe.delivery()
     moment, now = _signed(found)["timestamp"], int(time.time())
-    near = moment.isdecimal() and abs(int(moment) - now) <= _LEEWAY
+    whole = re.fullmatch(_SECONDS, moment) is not None
+    near = whole and abs(int(moment) - now) <= _LEEWAY
     probe.expect(near, f"within {_LEEWAY} s of {now}", moment)
 
 
@@ -129,7 +130,7 @@ def _(probe: Probe) -> None:
 
 def _read(found: Delivery) -> Object | None:
     try:
-        body: Any = json.loads(found.body)
+        body: JSON = json.loads(found.body)
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
