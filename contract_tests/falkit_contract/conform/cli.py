@@ -96,10 +96,10 @@ def conform(
     json_output: bool,
     junit: Path | None,
 ) -> None:
-    """Try whether a server keeps what fal's queue, errors, uploads, media and webhooks promise.
+    """Try whether a server keeps what fal promises.
 
-    Each check makes jobs of its own and needs no other; what it is for is a section of
-    docs/wire.md. What is only inferred of fal is a note, and fails nothing.
+    Its queue, errors, uploads, media, webhooks and tokens are tried. Each check makes jobs of its
+    own and needs no other; what it is for is a section of docs/wire.md. What is only inferred of fal is a note, and fails nothing.
     """
     try:
         checks = chosen(only)

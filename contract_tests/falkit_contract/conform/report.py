@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from falkit_contract.conform.probe import Setup
 from falkit_contract.conform.running import Said, Verdict
+from falkit_spec.types import JSON
 
 _SHOWN: dict[Said, str] = {
     "passed": "passed",
@@ -71,9 +72,9 @@ def as_json(verdicts: Sequence[Verdict], setup: Setup) -> str:
         for one in verdicts
     ]
     head = {"target": setup.target.url, "by": setup.target.by, "endpoint": setup.endpoint.id}
-    spent = {"jobs": setup.ledger.jobs}
+    spent: dict[str, JSON] = {"jobs": setup.ledger.jobs}
     if setup.target.live:
-        spent["spent_usd"] = float(setup.ledger.spent)  # type: ignore[assignment]
+        spent["spent_usd_at_most"] = float(setup.ledger.spent)
     return json.dumps(
         {**head, **spent, "counts": {said: counts[said] for said in _SHOWN}, "checks": checks},
         indent=2,

@@ -9,7 +9,7 @@ import pytest
 
 from conform.faults_of_the_wire import FAULTS
 from conform.planting import Fault, Planted, body
-from falkit_contract.conform.checks import all_checks
+from falkit_contract.conform.checks import all_checks, chosen
 from falkit_contract.conform.receiving import Receiver
 from falkit_contract.conform.report import as_text
 from falkit_contract.conform.running import ENDPOINT, Verdict, run_one, set_up
@@ -81,6 +81,11 @@ def test_each_way_to_name_a_host(by: By, check: str, referee: Referee) -> None:
 
 def test_a_fault_is_planted_for_every_check() -> None:
     assert {fault.check for fault in FAULTS} == {*all_checks()}
+
+
+def test_each_check_can_be_chosen_alone() -> None:
+    for one in all_checks():
+        assert [check.id for check in chosen([one])] == [one]
 
 
 ODD = {

@@ -10,7 +10,9 @@ from falkit_spec.types import JSON
 TABLE = Table()
 
 
-@TABLE.add("realtime.token", "§12 row 15", "/tokens/, with its final slash, answers a bare string")
+@TABLE.add(
+    "realtime.token.apps", "§12 row 15", "/tokens/, with its final slash, answers a bare string"
+)
 def _(probe: Probe) -> None:
     # The app by its second segment.
     app = probe.endpoint.app.split("/")[1]

@@ -49,7 +49,7 @@ def _(probe: Probe) -> None:
     probe.code(probe.ask("POST", _TOKEN, body={}, key=False), 401)
 
 
-@TABLE.add("upload.cdn", "§7.1", "What is posted to the CDN can be read at access_url")
+@TABLE.add("upload.cdn.file", "§7.1", "What is posted to the CDN can be read at access_url")
 def _(probe: Probe) -> None:
     token = _token(probe)
     head = {**_TEXT, "authorization": token.authorization, "x-fal-file-name": "conform.txt"}
@@ -79,7 +79,7 @@ def _(probe: Probe) -> None:
 
 
 @TABLE.add(
-    "upload.url", "§7.2", "What is put to upload_url, without a key, can be read at file_url"
+    "upload.url.file", "§7.2", "What is put to upload_url, without a key, can be read at file_url"
 )
 def _(probe: Probe) -> None:
     reply = probe.ask("POST", _INITIATE, body=_NEW)
