@@ -56,6 +56,7 @@ def build(folder: Path) -> Path:
     assert tops == PACKAGES, f"the wheel holds {sorted(tops)}, not {sorted(PACKAGES)}"
     for package in PACKAGES:
         assert f"{package}/py.typed" in names, f"{package} lacks its py.typed"
+    assert "falkit_contract/vectors/deliveries.json" in names, "the vectors are missing"
     known = ("falkit_spec/openapi/", "falkit_spec/overlays/")
     catalogue = sum(file.compress_size for file in files if file.filename.startswith(known))
     print(f"of it the documents and overlays: {catalogue / 1024:.0f} kB")
@@ -87,6 +88,8 @@ def use(wheel: Path, folder: Path) -> None:
             made = subprocess.check_output([str(python), "-c", USE, url], text=True).strip()
             with urllib.request.urlopen(made) as reply:
                 clip = reply.read()
+            only = ["--only", "queue.result.done", "--only", "webhook.signature"]
+            subprocess.run([*falkit, "conform", "--target", url, *only], check=True)
         finally:
             server.terminate()
     assert clip[4:8] == b"ftyp", clip[:16]

@@ -99,7 +99,8 @@ def conform(
     """Try whether a server keeps what fal promises.
 
     Its queue, errors, uploads, media, webhooks and tokens are tried. Each check makes jobs of its
-    own and needs no other; what it is for is a section of docs/wire.md. What is only inferred of fal is a note, and fails nothing.
+    own and needs no other; what it is for is a section of docs/wire.md. What is only inferred of
+    fal is a note, and fails nothing.
     """
     try:
         checks = chosen(only)
