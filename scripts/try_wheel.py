@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 # What it may bring into an environment with all that it needs, in MB.
-MOST = 106
+MOST = 107
 # What the vendored documents and overlays may take of the wheel, in bytes.
 MOST_CATALOGUE = 2**20
 PACKAGES = {
@@ -72,7 +72,7 @@ def use(wheel: Path, folder: Path) -> None:
     install = [str(python), "-m", "pip", "install", "--quiet", str(wheel)]
     subprocess.run([*install, "--constraint", str(ROOT / "constraints.txt")], check=True)
     brought = size(folder) - before
-    print(f"with all that it needs: {brought:.0f} MB")
+    print(f"with all that it needs: {brought:.1f} MB")
     assert brought <= MOST, f"more than {MOST} MB"
     falkit = [str(python.with_name("falkit"))]
     subprocess.run([*falkit, "--version"], check=True)
