@@ -23,7 +23,7 @@ from falkit_contract.conform.target import Target
 from falkit_spec import Catalog
 
 PAGE = Path(__file__).parents[1] / "docs" / "conform-peers.md"
-# Seconds for a job or a webhook that may never end, or come.
+# Seconds for a webhook that may never come.
 _PATIENCE = 2.0
 _MARKS = {"passed": "yes", "failed": "**no**", "not applicable": "-", "could not look": "?"}
 _INTRO = """\
@@ -106,7 +106,7 @@ def main() -> None:
             name: [
                 *run(
                     all_checks().values(),
-                    set_up(target, endpoint, timeout=_PATIENCE, receiver=receiver),
+                    set_up(target, endpoint, webhook_timeout=_PATIENCE, receiver=receiver),
                 )
             ]
             for name, target in targets.items()

@@ -85,7 +85,9 @@ class Setup:
     target: Target
     endpoint: Endpoint
     input: Object
+    # Seconds that a check waits for a job, and for its webhook.
     timeout: float
+    webhook_timeout: float
     ledger: Ledger
     # Where webhooks come, or why none can.
     receiver: Receiver | None = None
@@ -279,9 +281,10 @@ class Probe:
             raise NotApplicable(self.setup.without_receiver)
         place, query = receiver.open()
         request_id = self.done(input, query=query)
-        found = receiver.wait(place, self.setup.timeout)
+        patience = self.setup.webhook_timeout
+        found = receiver.wait(place, patience)
         if found is None:
-            where = f"no webhook came to {receiver.url} within {self.setup.timeout:g} s"
+            where = f"no webhook came to {receiver.url} within {patience:g} s"
             raise NoWebhook(f"{where} of its job's end")
         return request_id, found
 

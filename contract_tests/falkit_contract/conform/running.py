@@ -52,6 +52,7 @@ def set_up(
     input: Object | None = None,
     *,
     timeout: float | None = None,
+    webhook_timeout: float | None = None,
     budget: Decimal | None = None,
     receiver: Receiver | None = None,
 ) -> Setup:
@@ -61,11 +62,12 @@ def set_up(
         place = ".".join(map(str, faults[0]["loc"]))
         fix = f"{endpoint.id} refuses it ({place}: {faults[0]['msg']}); give one that is right"
         raise BadArgument("input", given, fix)
-    patience = LIVE_PATIENCE if target.live else PATIENCE
+    patience = timeout or (LIVE_PATIENCE if target.live else PATIENCE)
     why = "a target elsewhere can't reach a receiver here: give --webhooks-to URL"
     price = endpoint.price(endpoint.with_defaults(given))
     ledger = Ledger(price, budget)
-    return Setup(target, endpoint, given, timeout or patience, ledger, receiver, why)
+    for_webhooks = webhook_timeout or patience
+    return Setup(target, endpoint, given, patience, for_webhooks, ledger, receiver, why)
 
 
 def most_spent(checks: Iterable[Check], setup: Setup) -> Decimal | None:

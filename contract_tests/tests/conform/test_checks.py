@@ -33,7 +33,8 @@ class Referee:
         setup = set_up(
             Target(self.mock.url, by),
             Catalog.vendored().get(ENDPOINT),
-            timeout=SOON if lost else PATIENCE,
+            timeout=PATIENCE,
+            webhook_timeout=SOON if lost else PATIENCE,
             receiver=self.receiver,
         )
         self.mock.fault = fault
