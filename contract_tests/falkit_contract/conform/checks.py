@@ -19,7 +19,7 @@ _KINDS = ("queue", "results", "errors", "uploads", "media", "webhooks", "realtim
 class Check:
     """One promise of fal's. `id` doesn't change; `section` is one of docs/wire.md.
 
-    `jobs` is how many jobs it makes at most that cost something at fal.
+    `jobs` is how many jobs it makes at most, refused ones included.
     """
 
     id: str

@@ -54,7 +54,7 @@ _WAYS = [way for way in get_args(By) if way != "fal"]
               help="Send this to the target too; {host} in it becomes fal's host. May be given "
               "more than once.")  # fmt: skip
 @click.option("--key", envvar="FALKIT_CONFORM_KEY", show_envvar=True, default=KEY,
-              show_default=True, help="The target's key; FAL_KEY counts with --live.")  # fmt: skip
+              show_default=True, help="The target's key; FAL_KEY is --live's.")  # fmt: skip
 @click.option("--endpoint", metavar="ID", help="The endpoint whose jobs are made.  "
               f"[default: {ENDPOINT}; with --live {LIVE_ENDPOINT}]")  # fmt: skip
 @click.option("--input", "words", metavar="JSON|@FILE",

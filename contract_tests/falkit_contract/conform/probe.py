@@ -57,7 +57,10 @@ class NoWebhook(CouldNotLook):
 
 @dataclass
 class Ledger:
-    """What jobs have cost, as far as is known; at fal never more than the budget."""
+    """What jobs have cost at most; at fal never more than the budget.
+
+    Those that are to be refused count too: fal's document may have changed since.
+    """
 
     price: Decimal | None = None
     budget: Decimal | None = None
@@ -65,7 +68,7 @@ class Ledger:
 
     @property
     def spent(self) -> Decimal:
-        """Return what all jobs cost together, in US dollars."""
+        """Return what all jobs cost together at most, in US dollars."""
         return self.jobs * (self.price or Decimal(0))
 
     def take(self) -> None:
@@ -164,7 +167,7 @@ class Probe:
         return f"https://{QUEUE}/{of or self.endpoint.app}/requests/{request_id}{rest}"
 
     def wrong_input(self) -> Object:
-        """Return an input that the endpoint's document refuses; a job with it costs nothing."""
+        """Return an input that the endpoint's document refuses."""
         properties = self.endpoint.input_schema.get("properties")
         names = list(properties) if isinstance(properties, dict) else []
         odd: JSON = {"not": ["right"]}
@@ -181,9 +184,8 @@ class Probe:
         query: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Exchange:
-        """Submit an input, by default one that is right, which costs; return the answer."""
-        if input is None:
-            self.setup.ledger.take()
+        """Submit an input, by default one that is right; return the answer."""
+        self.setup.ledger.take()
         given = self.setup.input if input is None else input
         reply = self.ask("POST", f"{self.submit_url}{query}", body=given, headers=headers)
         request_id = reply.fields().get("request_id")
@@ -193,8 +195,7 @@ class Probe:
 
     def run(self, input: JSON | bytes = None, url: str | None = None) -> Exchange:
         """Call the endpoint directly, as `submit` does by the queue; 429 is waited for."""
-        if input is None:
-            self.setup.ledger.take()
+        self.setup.ledger.take()
         given = self.setup.input if input is None else input
         head = {"content-type": "application/json"}
         found: list[Exchange] = []

@@ -30,7 +30,7 @@ def _(probe: Probe) -> None:
     probe.note(detail == right, f"its detail is {short(detail)}; fal's is taken to be {right!r}")
 
 
-@TABLE.add("errors.label", "§12 row 11", "Errors are JSON, and say so")
+@TABLE.add("errors.label", "§12 row 11", "Errors are JSON, and say so", 1)
 def _(probe: Probe) -> None:
     for reply in (_no_app(probe), probe.run(probe.wrong_input())):
         if reply.status < 400:
@@ -40,7 +40,7 @@ def _(probe: Probe) -> None:
         probe.expect(said, "content-type application/json", f"{label}: {reply.text}")
 
 
-@TABLE.add("errors.request-id", "§12 row 11", "Errors have x-fal-request-id, and no `nginx`")
+@TABLE.add("errors.request-id", "§12 row 11", "Errors have x-fal-request-id, and no `nginx`", 1)
 def _(probe: Probe) -> None:
     for reply in (_no_app(probe), probe.run(probe.wrong_input())):
         if reply.status < 400:
@@ -50,7 +50,7 @@ def _(probe: Probe) -> None:
         probe.expect("nginx" not in reply.text, "no `nginx` in the body", reply.text)
 
 
-@TABLE.add("errors.input.shape", "§6.1", "`detail` is a list of loc, msg and type")
+@TABLE.add("errors.input.shape", "§6.1", "`detail` is a list of loc, msg and type", 1)
 def _(probe: Probe) -> None:
     for item in _refused(probe, probe.wrong_input()):
         place, words = item.get("loc"), (item.get("msg"), item.get("type"))
@@ -59,14 +59,14 @@ def _(probe: Probe) -> None:
         probe.expect(all(isinstance(one, str) and one for one in words), "msg and type", item)
 
 
-@TABLE.add("errors.input.words", "§14.4", "A wrong input is worded as by Pydantic 2")
+@TABLE.add("errors.input.words", "§14.4", "A wrong input is worded as by Pydantic 2", 1)
 def _(probe: Probe) -> None:
     input = probe.wrong_input()
     wanted = [cast("Object", {**fault}) for fault in probe.endpoint.validate(input)]
     _worded(probe, _refused(probe, input), wanted)
 
 
-@TABLE.add("errors.input.number-as-text", "§14.4", "A number of a list isn't taken as text")
+@TABLE.add("errors.input.number-as-text", "§14.4", "A number of a list isn't taken as text", 1)
 def _(probe: Probe) -> None:
     for name, schema in _properties(probe).items():
         listed = schema.get("enum") if isinstance(schema, dict) else None
@@ -81,11 +81,10 @@ def _(probe: Probe) -> None:
 
 @TABLE.add("errors.input.undeclared", "§14.5", "A field that the document lacks is ignored", 1)
 def _(probe: Probe) -> None:
-    probe.setup.ledger.take()
     probe.code(probe.run({**probe.setup.input, "falkit_conform": "undeclared"}), 200)
 
 
-@TABLE.add("errors.input.wrapped", "§3.1", 'The body is the bare input: {"input": …} is refused')
+@TABLE.add("errors.input.wrapped", "§3.1", 'The body is the bare input: {"input": …} is refused', 1)
 def _(probe: Probe) -> None:
     wrapped: Object = {"input": probe.setup.input}
     if not probe.endpoint.validate(wrapped):
@@ -93,14 +92,14 @@ def _(probe: Probe) -> None:
     probe.code(probe.run(wrapped), 422)
 
 
-@TABLE.add("errors.input.unreadable", "§4", "A body that isn't JSON is 422")
+@TABLE.add("errors.input.unreadable", "§4", "A body that isn't JSON is 422", 1)
 def _(probe: Probe) -> None:
     reply = probe.run(b'{"prompt": ')
     probe.code(reply, 422)
     probe.expect(isinstance(reply.fields().get("detail"), list), "detail, a list", reply.text)
 
 
-@TABLE.add("errors.input.unbilled", "§6.3", "A refused input has x-fal-billable-units: 0")
+@TABLE.add("errors.input.unbilled", "§6.3", "A refused input has x-fal-billable-units: 0", 1)
 def _(probe: Probe) -> None:
     reply = probe.run(probe.wrong_input())
     if reply.status < 400:
@@ -123,12 +122,14 @@ def _(probe: Probe) -> None:
     probe.expect(named, "the header x-fal-request-id", dict(reply.headers))
 
 
-@TABLE.add("errors.direct.refused", "§4", "A direct call refuses a wrong input at once, with 422")
+@TABLE.add(
+    "errors.direct.refused", "§4", "A direct call refuses a wrong input at once, with 422", 1
+)
 def _(probe: Probe) -> None:
     probe.code(probe.run(probe.wrong_input()), 422)
 
 
-@TABLE.add("errors.direct.path", "§4", "A path that the app lacks is 404 `Path /x not found`")
+@TABLE.add("errors.direct.path", "§4", "A path that the app lacks is 404 `Path /x not found`", 1)
 def _(probe: Probe) -> None:
     url = f"https://{RUN}/{probe.endpoint.app}/falkit-conform"
     reply = probe.run(probe.wrong_input(), url)

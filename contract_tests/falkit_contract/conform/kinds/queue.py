@@ -95,7 +95,7 @@ def _(probe: Probe) -> None:
     probe.code(reply, 400)
 
 
-@TABLE.add("queue.submit.wrong-input", "§3.6", "A wrong input is taken, and fails at the result")
+@TABLE.add("queue.submit.wrong-input", "§3.6", "A wrong input is taken, and fails at the result", 1)
 def _(probe: Probe) -> None:
     reply = probe.submit(probe.wrong_input())
     probe.expect(reply.status == 200, "code 200", f"{reply.status} {reply.text}")
@@ -142,7 +142,7 @@ def _(probe: Probe) -> None:
     probe.note(len(replies) > 1, "the job was done at the first look: no 202 was to be seen")
 
 
-@TABLE.add("queue.status.values", "§3.2", "There are three statuses; a failed job is COMPLETED")
+@TABLE.add("queue.status.values", "§3.2", "There are three statuses; a failed job is COMPLETED", 1)
 def _(probe: Probe) -> None:
     knows_three(probe, probe.statuses(probe.job(probe.wrong_input()))[-1])
 
@@ -228,7 +228,7 @@ def _(probe: Probe) -> None:
     refuses_whole_id(probe, probe.done(), "/status")
 
 
-@TABLE.add("queue.status.unknown", "§2", "The status of nobody's job is 404")
+@TABLE.add("queue.status.unknown", "§2", "The status of nobody's job is 404", 1)
 def _(probe: Probe) -> None:
     is_answered(probe, "/status")
     reply = probe.status(NOBODYS)

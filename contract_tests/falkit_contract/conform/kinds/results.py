@@ -31,7 +31,7 @@ def _(probe: Probe) -> None:
     probe.expect(detail == _EARLY, f"detail {_EARLY!r}, which clients compare", detail)
 
 
-@TABLE.add("queue.result.refused", "§3.4", "The result of a wrong input is 422 with a `detail`")
+@TABLE.add("queue.result.refused", "§3.4", "The result of a wrong input is 422 with a `detail`", 1)
 def _(probe: Probe) -> None:
     reply = probe.result(probe.done(probe.wrong_input()))
     probe.code(reply, 422)
@@ -57,7 +57,7 @@ def _(probe: Probe) -> None:
     probe.code(probe.ask("GET", probe.request_url(probe.done(), "/response")), 405)
 
 
-@TABLE.add("queue.result.unknown", "§3.4", "The result of nobody's job is 404")
+@TABLE.add("queue.result.unknown", "§3.4", "The result of nobody's job is 404", 1)
 def _(probe: Probe) -> None:
     is_answered(probe, "")
     probe.code(probe.result(NOBODYS), 404)

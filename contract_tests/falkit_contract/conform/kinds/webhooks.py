@@ -59,7 +59,9 @@ def _(probe: Probe) -> None:
     probe.expect(got == output.json(), short(output.text), got)
 
 
-@TABLE.add("webhook.failed", "§5.1", "A failed job: ERROR, its code as text, its error as payload")
+@TABLE.add(
+    "webhook.failed", "§5.1", "A failed job: ERROR, its code as text, its error as payload", 1
+)
 def _(probe: Probe) -> None:
     request_id, found = probe.delivery(probe.wrong_input())
     body = _fields(found)
