@@ -30,6 +30,8 @@ _COMMANDS = {
     "uninstall": "falkit_mock.cli.gateway:uninstall",
     "spec": "falkit_spec.cli.spec:spec",
     "check": "falkit_spec.cli.check:check",
+    "doctor": "falkit_contract.doctor._command:doctor",
+    "explain": "falkit_spec.cli.explain:explain",
     "call": "falkit_client.cli:call",
     "listen": "falkit_client.listener:listen",
     "trigger": "falkit_mock.cli.webhooks:trigger",
