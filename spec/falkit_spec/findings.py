@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,12 +33,5 @@ class FindingKind:
 def finding_kinds() -> Mapping[str, FindingKind]:
     """Return all kinds by their codes, read when they are first asked for."""
     text = Path(__file__).with_name("findings.toml").read_text("utf-8")
-    tables: dict[str, dict[str, str]] = tomllib.loads(text)
-    kinds = {code: _kind(code, **table) for code, table in tables.items()}
-    return MappingProxyType(kinds)
-
-
-def _kind(
-    code: str, severity: Severity, title: str, fal: str, fix: str, why: str, see: str
-) -> FindingKind:
-    return FindingKind(code, severity, title, fal, fix, why, see)
+    tables: dict[str, dict[str, Any]] = tomllib.loads(text)
+    return MappingProxyType({code: FindingKind(code, **table) for code, table in tables.items()})

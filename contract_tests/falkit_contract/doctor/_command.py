@@ -72,7 +72,7 @@ def doctor(paths: tuple[Path, ...], as_json: bool, fail_on: str, control_token: 
     from falkit_contract.doctor import diagnose
 
     found = diagnose(paths or (_HERE,))
-    counts = Counter(one.kind.severity for one in found.faults)
+    counts: Counter[str] = Counter(one.kind.severity for one in found.faults)
     if as_json:
         listed = [one.to_json() for one in found.faults]
         totals = {severity: counts[severity] for severity in get_args(Severity)}
@@ -84,7 +84,7 @@ def doctor(paths: tuple[Path, ...], as_json: bool, fail_on: str, control_token: 
     sys.exit(FOUND if failed else NOT_LOOKED if found.problems else 0)
 
 
-def _print(found: Diagnosis, counts: Counter[Severity]) -> None:
+def _print(found: Diagnosis, counts: Counter[str]) -> None:
     lines: list[str] = []
     explained: set[str] = set()
     for one in found.faults:

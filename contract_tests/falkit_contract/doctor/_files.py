@@ -41,8 +41,11 @@ def find_files(paths: Iterable[Path]) -> Found:
     seen: set[Path] = set()
     for path in paths:
         if path.is_dir():
-            files = [one for one in _walk(path, found, 0)]
-            chosen = [(one, text) for one in files if (text := _read(one, found)) is not None]
+            chosen = [
+                (one, text)
+                for one in _walk(path, found, 0)
+                if (text := _read(one, found)) is not None
+            ]
             ignored = _ignored(path, [one for one, _ in chosen])
             chosen = [(one, text) for one, text in chosen if one not in ignored]
         else:

@@ -13,13 +13,12 @@ from falkit_contract.doctor._values import (
     ANY,
     PART,
     UNKNOWN,
-    Either,
     Facts,
-    Fields,
     Reply,
     Route,
     Value,
     fields_of,
+    items_of,
     number_of,
     options,
     text_of,
@@ -81,7 +80,10 @@ class _Reader:
             if not call.arguments or (text is not None and locate(text)):
                 seen = "nock.enableNetConnect()"
                 self.facts.seen.append(("pass-through", call.line, seen))
-        if call.name != ".reply" or (route := self._nock_route(call)) is None:
+        if (
+            call.name not in (".reply", ".replyWithFile")
+            or (route := self._nock_route(call)) is None
+        ):
             return
         nock, chosen = route
         base = text_of(self._value(nock, 0)) or ""
@@ -123,19 +125,21 @@ class _Reader:
         return next((one for one in inside if one.name == "nock"), None)
 
     def _nock_replies(self, call: Call) -> Iterator[Reply]:
-        code = number_of(self._value(call, 0))
+        status = number_of(self._value(call, 0))
         if not call.arguments:
             yield Reply(call.line, 200, Value(call.line, UNKNOWN))
-        elif code is None and self._is_function(call.arguments[0]):
+        elif call.name == ".replyWithFile":
+            yield Reply(call.line, status, Value(call.line, UNKNOWN))
+        elif status is None and self._is_function(call.arguments[0]):
             for value in self._source.returned(call.arguments[0]):
-                if isinstance(value.content, tuple) and value.content:
-                    body = value.content[1] if len(value.content) > 1 else value
-                    yield Reply(value.line, number_of(value.content[0]), body)
+                # What is returned is the code, the body and headers.
+                code, body, *_ = *items_of(value), *[Value(value.line, UNKNOWN)] * 2
+                yield Reply(value.line, number_of(code), body)
         elif len(call.arguments) > 1 and self._is_function(call.arguments[1]):
             for value in self._source.returned(call.arguments[1]):
-                yield Reply(call.line, code, value)
+                yield Reply(call.line, status, value)
         else:
-            yield Reply(call.line, code, self._value(call, 1) or Value(call.line, UNKNOWN))
+            yield Reply(call.line, status, self._value(call, 1) or Value(call.line, UNKNOWN))
 
     def _is_function(self, span: Span) -> bool:
         return any(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from falkit_contract.doctor._javascript_tokens import NAMED, Token, UnreadableError, tokens_of
 from falkit_contract.doctor._values import (
+    MOST_STEPS,
     PART,
     UNKNOWN,
-    MOST_STEPS,
     Either,
     Fields,
     Value,
@@ -225,7 +226,7 @@ class Source:
             return Value(token.line, Either((yes, no)))
         if "+" in marks:
             cuts = [start - 1, *(at for at in self._top(start, end) if self.is_mark(at, "+")), end]
-            pairs = zip(cuts, cuts[1:], strict=False)
+            pairs = pairwise(cuts)
             return joined([self.value(Span(a + 1, b), depth + 1) for a, b in pairs], token.line)
         call = self.calls.get(end - 1)
         if call is not None and call.start == start:
@@ -283,8 +284,8 @@ class Source:
             elif part.end - part.start == 1:
                 values[key.text] = self._single(key, depth + 1)
             elif self.is_mark(part.start + 1, ":"):
-                found = self.value(Span(part.start + 2, part.end), depth + 1)
-                values[key.text] = Value(line, found.content)
+                content = self.value(Span(part.start + 2, part.end), depth + 1).content
+                values[key.text] = Value(line, content)
             else:
                 values[key.text] = Value(line, UNKNOWN)
         return Value(self.tokens[at].line, Fields(values, complete))

@@ -73,7 +73,7 @@ def _next(text: str, at: int, previous: str) -> tuple[str, str, int]:
 
 
 def _template(text: str, at: int) -> tuple[str, int]:
-    """Return a template's text and length; what is put in is its name between two NAMED, or PART."""
+    """Return a template's text and length; what is put in is a name within NAMED, or PART."""
     here, parts = at + 1, [""]
     while here < len(text) and text[here] != "`":
         if text[here] == "\\":

@@ -26,6 +26,7 @@ from falkit_contract.doctor._values import (
     Route,
     Value,
     from_pattern,
+    number_of,
     options,
     text_of,
 )
@@ -183,17 +184,15 @@ class Routes:
                 yield from self._replies(one, scope, depth)
             return
         self.routed |= {id(one) for one in ast.walk(node)}
-        value = evaluate(node, scope)
-        for one in options(value):
-            if isinstance(one.content, Reply):
-                yield one.content
-            elif isinstance(one.content, tuple):
-                for each in one.content:
-                    if isinstance(each.content, Reply):
-                        yield each.content
-                if len(one.content) == 3 and isinstance(one.content[0].content, int):
+        for option in options(evaluate(node, scope)):
+            content = option.content
+            if isinstance(content, Reply):
+                yield content
+            elif isinstance(content, tuple):
+                yield from (one.content for one in content if isinstance(one.content, Reply))
+                if len(content) == 3 and (status := number_of(content[0])) is not None:
                     # What callbacks of responses return: status, headers, body.
-                    yield Reply(one.line, one.content[0].content, one.content[2])
+                    yield Reply(option.line, status, content[2])
 
     def _target(self, call: ast.Call, kind: Library, scope: Scope) -> tuple[str, str]:
         """Return a route's method and URL."""
@@ -209,10 +208,10 @@ class Routes:
             method = (text_of(evaluate(words["method"], scope)) or "").upper()
         given = arguments[0] if arguments else words.get("url")
         url = text_of(evaluate(given, scope)) if given is not None else None
-        if url is None and (name := next((one for one in words if "__" in one), None)):
-            text = text_of(evaluate(words[name], scope)) or ""
-            url = from_pattern(text) if name.endswith("regex") else text
-            url = url + ANY if name.endswith("startswith") else url
+        if url is None and (lookup := next((one for one in words if "__" in one), "")):
+            text = text_of(evaluate(words[lookup], scope)) or ""
+            url = from_pattern(text) if lookup.endswith("regex") else text
+            url = url + ANY if lookup.endswith("startswith") else url
         host = text_of(evaluate(words.get("host"), scope)) if "host" in words else None
         if host and url is None:
             path = text_of(evaluate(words.get("path"), scope)) if "path" in words else f"/{ANY}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeAlias
@@ -12,7 +12,6 @@ from typing import TypeAlias
 from falkit_contract.doctor._values import (
     ANY,
     MOST_STEPS,
-    PART,
     UNKNOWN,
     Either,
     Fields,
@@ -89,7 +88,8 @@ def scope_of(body: Sequence[ast.stmt], parent: Scope | None = None) -> Scope:
                     scope.names[item.optional_vars.id] = item.context_expr
         for target in targets:
             for name in ast.walk(target):
-                if isinstance(name, ast.Name):
+                # Of `route.side_effect = …` the name stays what it is.
+                if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
                     again = name.id in scope.names or not isinstance(target, ast.Name)
                     scope.names[name.id] = None if again else value
     return scope
@@ -168,12 +168,11 @@ def evaluate(node: ast.expr | Value | None, scope: Scope, depth: int = 0) -> Val
             return Value(line, UNKNOWN)
 
 
-def _dict(node: ast.Dict, of: object) -> Value:
-    assert callable(of)
+def _dict(node: ast.Dict, of: Callable[[ast.expr], Value]) -> Value:
     values: dict[str, Value] = {}
     complete = True
     for key, value in zip(node.keys, node.values, strict=True):
-        found: Value = of(value)
+        found = of(value)
         if key is None:
             if isinstance(found.content, Fields):
                 values |= found.content.values
@@ -262,9 +261,7 @@ def returned(function: Function) -> Iterator[ast.expr]:
 def reply_of(node: ast.Call, scope: Scope, depth: int = 0) -> Reply:
     """Return the reply that a call describes, by the words of all libraries that mock."""
     words = {one.arg: one.value for one in node.keywords if one.arg}
-    code: ast.expr | None = None
-    for name in ("status_code", "status"):
-        code = words.get(name, code)
+    code: ast.expr | None = words.get("status", words.get("status_code"))
     if code is None and node.args and dotted(node.func).endswith("Response"):
         code = node.args[0]
     told = next(

@@ -44,7 +44,9 @@ class Value:
     content: Content
 
 
-Content: TypeAlias = "str | bytes | int | float | bool | None | Fields | tuple[Value, ...] | Either | Reply | Unknown"
+Content: TypeAlias = (
+    "str | bytes | int | float | Fields | tuple[Value, ...] | Either | Reply | Unknown | None"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,11 @@ def text_of(value: Value | None) -> str | None:
 def number_of(value: Value | None) -> int | None:
     content = value.content if value is not None else None
     return content if isinstance(content, int) and not isinstance(content, bool) else None
+
+
+def items_of(value: Value | None) -> tuple[Value, ...]:
+    content = value.content if value is not None else None
+    return content if isinstance(content, tuple) else ()
 
 
 def fields_of(value: Value | None) -> Fields | None:

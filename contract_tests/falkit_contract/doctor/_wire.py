@@ -140,8 +140,21 @@ def _of_route(route: Route) -> Iterator[Seen]:
     if place.kind in ("submit", "run") and _wraps(route.expects):
         yield "input-wrapper", route.line, f"{at} waits for it"
     for reply in route.replies:
-        for body in options(reply.body):
+        for body in _variants(reply.body):
             yield from _of_reply(place, route.method, reply, body, at)
+
+
+def _variants(body: Value) -> Iterator[Value]:
+    """Yield what a body may be, once for each status that it may have."""
+    for one in options(body):
+        fields = fields_of(one)
+        if fields is None or "status" not in fields.values:
+            yield one
+            continue
+        status = fields.values["status"]
+        for each in options(status):
+            values = {**fields.values, "status": Value(status.line, each.content)}
+            yield Value(one.line, Fields(values, fields.complete))
 
 
 def _of_url(place: Place, route: Route) -> Iterator[Seen]:

@@ -1,0 +1,105 @@
+"""`falkit doctor` on mocks as people write them: each fault at its line, none on what is right."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from falkit_contract.doctor import diagnose
+from falkit_spec.findings import finding_kinds
+
+HERE = Path(__file__).parent
+# They aren't Python or JavaScript of ours: so that nobody lints or runs them, they are text here.
+MOCKS = sorted((HERE / "mocks").glob("*.txt"))
+RIGHT = sorted((HERE / "right").glob("*.txt"))
+
+
+def copied(files: list[Path], folder: Path) -> list[Path]:
+    made = [folder / file.name.removesuffix(".txt") for file in files]
+    for file, copy in zip(files, made, strict=True):
+        copy.write_text(file.read_text("utf-8"), "utf-8")
+    return made
+
+
+def expected(file: Path) -> set[tuple[int, str]]:
+    """Return the codes that a file's comments name, with their lines."""
+    return {
+        (number, code)
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1)
+        if (found := re.search(r"(?:#|//) expect: ([\w -]+)$", line))
+        for code in found[1].split()
+    }
+
+
+def found(*paths: Path) -> list[tuple[str, int, str]]:
+    diagnosis = diagnose(paths)
+    assert diagnosis.problems == []
+    return [(Path(one.path).name, one.line, one.kind.code) for one in diagnosis.faults]
+
+
+@pytest.mark.parametrize("file", MOCKS, ids=lambda file: file.name)
+def test_each_fault_is_found_at_its_line_and_no_other(file: Path, tmp_path: Path) -> None:
+    (copy,) = copied([file], tmp_path)
+    assert {(line, code) for _, line, code in found(copy)} == expected(copy)
+
+
+def test_the_ten_mocks_have_each_fault_that_there_is() -> None:
+    assert len(MOCKS) == 10
+    assert {code for file in MOCKS for _, code in expected(file)} == set(finding_kinds())
+
+
+@pytest.mark.parametrize("file", RIGHT, ids=lambda file: file.name)
+def test_nothing_is_found_in_a_mock_that_is_right(file: Path, tmp_path: Path) -> None:
+    (copy,) = copied([file], tmp_path)
+    assert found(copy) == []
+    assert diagnose([copy]).with_mocks == 1, "it was read as a mock of fal"
+
+
+def test_a_folder_has_what_its_files_have(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    copies = copied(MOCKS, tmp_path / "tests")
+    every = {(copy.name, *one) for copy in copies for one in expected(copy)}
+    assert set(found(tmp_path)) == every
+
+
+def test_one_setup_file_speaks_for_a_whole_project(tmp_path: Path) -> None:
+    mock = 'nock("https://queue.fal.run").get("/fal-ai/flux/requests/r1").reply(200, { a: 1 });\n'
+    (tmp_path / "flux.test.js").write_text(mock)
+    assert found(tmp_path) == [("flux.test.js", 1, "unmocked-calls-leave")]
+    (tmp_path / "setup.js").write_text("nock.disableNetConnect();\n")
+    assert found(tmp_path) == []
+
+
+def test_a_key_is_masked_wherever_it_is_shown(tmp_path: Path) -> None:
+    id, secret = "3f1c9a47-5b0e-4d26-9c83-e7a1b2d40f95", "9be17c04d2a853f6c1e04b7f92d8a635"
+    (tmp_path / "config.ts").write_text(f'process.env.FAL_KEY = "{id}:{secret}";\n')
+    diagnosis = diagnose([tmp_path])
+    assert [one.kind.code for one in diagnosis.faults] == ["real-key"]
+    told = json.dumps([one.to_json() for one in diagnosis.faults])
+    assert (id[:4] in told, id[5:13] in told, secret[:6] in told) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    "comment", ["# falkit: ignore whole-id-url", "# falkit: ignore a, whole-id-url"]
+)
+def test_a_comment_leaves_a_finding_out(tmp_path: Path, comment: str) -> None:
+    line = 'respx.get("https://queue.fal.run/fal-ai/flux/dev/requests/r1")'
+    other = 'respx.get("https://queue.fal.run/fal-ai/flux/pro/requests/r1")'
+    file = tmp_path / "test_it.py"
+    file.write_text(f"import respx\n{comment}\n{line}\n{line}  {comment}\n\n{other}\n")
+    assert found(file) == [("test_it.py", 6, "whole-id-url")]
+
+
+def test_a_name_with_two_values_is_taken_for_none(tmp_path: Path) -> None:
+    file = tmp_path / "test_it.py"
+    file.write_text(
+        "import respx\n"
+        "status = 'FAILED'\n"
+        "status = 'COMPLETED'\n"
+        "URL = 'https://queue.fal.run/fal-ai/flux/requests/r1/status'\n"
+        "respx.get(URL).respond(json={'status': status, **others})\n"
+    )
+    assert found(file) == []
