@@ -30,7 +30,7 @@ _TOO_DEEP = "it is nested too deeply"
 
 
 @dataclass(frozen=True, slots=True)
-class MockFault:
+class MockFinding:
     """What fal would do differently from a mock, and where the mock says otherwise."""
 
     path: str
@@ -49,7 +49,7 @@ class MockFault:
 class Diagnosis:
     """What was found in a project, and what couldn't be looked at."""
 
-    faults: list[MockFault] = field(default_factory=list[MockFault])
+    findings: list[MockFinding] = field(default_factory=list[MockFinding])
     problems: list[str] = field(default_factory=list[str])
     looked_at: int = 0
     """Files of which it was looked whether they have to do with fal."""
@@ -75,7 +75,7 @@ def diagnose(paths: Iterable[Path]) -> Diagnosis:
             seen += [("unmocked-calls-leave", line, what) for line, what in facts.lets_out]
         if facts.nock and not refused:
             seen.append(("unmocked-calls-leave", facts.nock, "nock without disableNetConnect()"))
-        diagnosis.faults += _faults(path, text, seen)
+        diagnosis.findings += _findings(path, text, seen)
     return diagnosis
 
 
@@ -97,13 +97,13 @@ def _facts(path: Path, text: str, diagnosis: Diagnosis) -> Facts | None:
     return None
 
 
-def _faults(path: Path, text: str, seen: Iterable[tuple[str, int, str]]) -> list[MockFault]:
+def _findings(path: Path, text: str, seen: Iterable[tuple[str, int, str]]) -> list[MockFinding]:
     lines = text.split("\n")
     kinds = finding_kinds()
-    found: dict[tuple[str, int], MockFault] = {}
+    found: dict[tuple[str, int], MockFinding] = {}
     for code, line, what in seen:
         near = "\n".join(lines[max(line - 2, 0) : line])
         if any(code in re.split(r"[\s,]+", one[1]) for one in _IGNORE.finditer(near)):
             continue
-        found.setdefault((code, line), MockFault(str(path), line, kinds[code], what))
+        found.setdefault((code, line), MockFinding(str(path), line, kinds[code], what))
     return sorted(found.values(), key=lambda one: (one.line, one.kind.code))

@@ -72,9 +72,9 @@ def doctor(paths: tuple[Path, ...], as_json: bool, fail_on: str, control_token: 
     from falkit_contract.doctor import diagnose
 
     found = diagnose(paths or (_HERE,))
-    counts: Counter[str] = Counter(one.kind.severity for one in found.faults)
+    counts: Counter[str] = Counter(one.kind.severity for one in found.findings)
     if as_json:
-        listed = [one.to_json() for one in found.faults]
+        listed = [one.to_json() for one in found.findings]
         totals = {severity: counts[severity] for severity in get_args(Severity)}
         told = {"files": found.looked_at, "with_mocks": found.with_mocks, **totals}
         click.echo(json.dumps({**told, "findings": listed, "problems": found.problems}, indent=2))
@@ -87,7 +87,7 @@ def doctor(paths: tuple[Path, ...], as_json: bool, fail_on: str, control_token: 
 def _print(found: Diagnosis, counts: Counter[str]) -> None:
     lines: list[str] = []
     explained: set[str] = set()
-    for one in found.faults:
+    for one in found.findings:
         kind = one.kind
         lines.append(f"{one.path}:{one.line}: {kind.severity} {kind.code}: {one.seen}")
         if kind.code not in explained:

@@ -147,7 +147,12 @@ _REST = re.compile(r"\(?\.[*+]\??\)?|\(\?:[^)]*\)|\(.*\)")
 
 
 def from_pattern(pattern: str) -> str:
-    """Return the text that a regular expression stands for, with PART and ANY in it."""
+    """Return the text that a regular expression stands for, with PART and ANY in it.
+
+    One that is too long to be of a URL stands for anything.
+    """
+    if len(pattern) > _LONGEST:
+        return ANY
     text = _REST.sub(ANY, _ONE.sub(PART, pattern))
     text = re.sub(r"https\?", "https", text)
     text = text.removeprefix("^")

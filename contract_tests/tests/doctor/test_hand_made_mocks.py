@@ -1,4 +1,4 @@
-"""`falkit doctor` on mocks as people write them: each fault at its line, none on what is right."""
+"""`falkit doctor` on mocks as people write them: each finding at its line, none on what is right."""
 
 from __future__ import annotations
 
@@ -37,16 +37,18 @@ def expected(file: Path) -> set[tuple[int, str]]:
 def found(*paths: Path) -> list[tuple[str, int, str]]:
     diagnosis = diagnose(paths)
     assert diagnosis.problems == []
-    return [(Path(one.path).name, one.line, one.kind.code) for one in diagnosis.faults]
+    return [(Path(one.path).name, one.line, one.kind.code) for one in diagnosis.findings]
 
 
 @pytest.mark.parametrize("file", MOCKS, ids=lambda file: file.name)
-def test_each_fault_is_found_at_its_line_and_no_other(file: Path, tmp_path: Path) -> None:
+def test_all_that_is_wrong_is_found_at_its_line_and_nothing_else(
+    file: Path, tmp_path: Path
+) -> None:
     (copy,) = copied([file], tmp_path)
     assert {(line, code) for _, line, code in found(copy)} == expected(copy)
 
 
-def test_the_ten_mocks_have_each_fault_that_there_is() -> None:
+def test_the_ten_mocks_have_all_that_can_be_wrong() -> None:
     assert len(MOCKS) == 10
     assert {code for file in MOCKS for _, code in expected(file)} == set(finding_kinds())
 
@@ -77,8 +79,8 @@ def test_a_key_is_masked_wherever_it_is_shown(tmp_path: Path) -> None:
     id, secret = "3f1c9a47-5b0e-4d26-9c83-e7a1b2d40f95", "9be17c04d2a853f6c1e04b7f92d8a635"
     (tmp_path / "config.ts").write_text(f'process.env.FAL_KEY = "{id}:{secret}";\n')
     diagnosis = diagnose([tmp_path])
-    assert [one.kind.code for one in diagnosis.faults] == ["real-key"]
-    told = json.dumps([one.to_json() for one in diagnosis.faults])
+    assert [one.kind.code for one in diagnosis.findings] == ["real-key"]
+    told = json.dumps([one.to_json() for one in diagnosis.findings])
     assert (id[:4] in told, id[5:13] in told, secret[:6] in told) == (True, False, False)
 
 
