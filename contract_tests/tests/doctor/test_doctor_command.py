@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -158,13 +159,13 @@ def test_a_folder_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) 
     Path("tests").mkdir()
     scan = os.scandir
 
-    def scandir(path: Path) -> object:
+    def scandir(path: Path) -> Any:
         if Path(path).name == "tests":
             raise PermissionError(13, "Permission denied")
         return scan(path)
 
     # The tests may run as root, who may read all.
-    monkeypatch.setattr(_files.os, "scandir", scandir)
+    monkeypatch.setattr(os, "scandir", scandir)
     result = doctor()
     assert (result.exit_code, "tests: Permission denied" in result.output) == (3, True)
 

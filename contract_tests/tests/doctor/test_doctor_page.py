@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner
@@ -72,5 +73,5 @@ def test_what_it_says_of_limits_and_verdicts_is_so() -> None:
     for name in (*_files.PYTHON, *_files.JAVASCRIPT):
         assert f"`{name}`" in PAGE
     assert f"{_files._MOST_FILES:,} files" in PAGE  # pyright: ignore[reportPrivateUsage]
-    for verdict in Verdict.__args__:
+    for verdict in get_args(Verdict):
         assert f"| `{verdict}` |" in PAGE

@@ -1,4 +1,4 @@
-"""`falkit doctor` on mocks as people write them: each finding at its line, none on what is right."""
+"""`falkit doctor` on mocks as people write them: all that is wrong, at its line, and nothing else."""
 
 from __future__ import annotations
 
