@@ -66,7 +66,7 @@ def diagnose(paths: Iterable[Path]) -> Diagnosis:
         facts = _facts(path, text, diagnosis)
         if facts is not None:
             read.append((path, text, facts))
-    mocked = any(facts.routes for path, _, facts in read if path.suffix not in PYTHON)
+    mocked = any(facts.msw for _, _, facts in read)
     refused = any(facts.refuses_others for _, _, facts in read)
     for path, text, facts in read:
         diagnosis.with_mocks += bool(facts.routes or facts.patched)

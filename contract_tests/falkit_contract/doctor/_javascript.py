@@ -32,6 +32,7 @@ _SPIES = re.compile(r"(vi|vitest|jest|sinon)\.(spyOn|stub)")
 _SETS_VALUE = re.compile(r"(.*\.)?mock(Resolved|Return)Value(Once)?")
 _SIGNATURE = re.compile(r"x-fal-(webhook-)?signature", re.I)
 _ADAPTER = re.compile(r"\w+\.on(Get|Post|Put|Delete|Any)")
+_OWN_SERVER = re.compile(r"""\bserver\b[^'"\n]{0,80}['"][^'"\n]*(msw|mock)[^'"\n]*['"]""", re.I)
 _LETS_OUT = ("bypass", "warn")
 
 
@@ -44,7 +45,8 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._source = Source(text)
         self._msw = bool(re.search(r"""["']msw(/|["'])""", text))
-        self._mocks = self._msw or bool(re.search(r"msw|mock", text, re.I))
+        # Whoever starts MSW's server often has it from a file of the project's own.
+        self._mocks = self._msw or bool(_OWN_SERVER.search(text))
         self.facts = Facts(signs_webhooks="x-fal-webhook-" in text.lower())
         # Where objects are that belong to a route.
         self._routed: list[Span] = []
@@ -120,7 +122,7 @@ class _Reader:
 
     def _scope_of(self, call: Call) -> Call | None:
         """Return the call of nock that made a name on which a route is set."""
-        span = self._source.definition(call.name.partition(".")[0])
+        span = self._source.definition(call.name.partition(".")[0], call.start)
         inside = self._source.within(span) if span else ()
         return next((one for one in inside if one.name == "nock"), None)
 
@@ -162,7 +164,7 @@ class _Reader:
 
     def _of_msw(self, call: Call) -> None:
         library, _, method = call.name.rpartition(".")
-        if method == "listen" and self._mocks:
+        if method == "listen" and self._mocks and self._is_msw(library, call.start):
             self._of_listen(call)
         if not self._msw or library not in ("http", "rest", "msw.http", "msw.rest"):
             return
@@ -173,14 +175,22 @@ class _Reader:
         for one in self._source.within(handler):
             if one.name in ("passthrough", "req.passthrough", "bypass"):
                 self.facts.seen.append(("pass-through", one.line, f"{_shown(url)}: {one.name}()"))
+        self.facts.msw = True
         verb = "" if method == "all" else method.upper()
         self._route(call, verb, url, [*self._web_replies(handler)])
         place = locate(url)
         if place is not None and place.kind in ("submit", "run"):
             self._of_wrapper(handler, call)
 
+    def _is_msw(self, name: str, at: int) -> bool:
+        """Tell whether a server is MSW's, and not one of Node's or Express's."""
+        made = self._source.definition(name, at)
+        if made is None:
+            return name.lower().endswith("server")
+        return any(one.name == "setupServer" for one in self._source.within(made))
+
     def _of_listen(self, call: Call) -> None:
-        if not call.arguments and self._mocks:
+        if not call.arguments:
             self.facts.lets_out.append((call.line, f"{call.name}()"))
         settings = fields_of(self._value(call, 0))
         chosen = settings.values.get("onUnhandledRequest") if settings else None
@@ -335,7 +345,7 @@ class _Reader:
                 continue
             if token.text == "createHmac":
                 return True
-            found = self._source.definition(token.text) if depth < 3 else None
+            found = self._source.definition(token.text, at) if depth < 3 else None
             if found is not None and self._is_hmac(found, depth + 1):
                 return True
         return False

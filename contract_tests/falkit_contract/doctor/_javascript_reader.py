@@ -25,6 +25,7 @@ from falkit_contract.doctor._values import (
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "undefined": None}
 _DEEPEST = 25
+_MOST_OF_A_NAME, _LONGEST_TYPE = 200, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +49,28 @@ class Call:
     start: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """Where a name is known, and what it is there; None for a parameter, or what is changed."""
+
+    seen: Span
+    what: Span | None
+
+
 class Source:
     """A file's tokens, calls and constants; raise UnreadableError."""
 
     def __init__(self, text: str) -> None:
         self.tokens = list(tokens_of(text))
         self._steps = MOST_STEPS
+        self._open: dict[int, int] = {}
         self._close = self._matched()
-        self._constants: dict[str, int] = {}
-        self._functions: dict[str, Span] = {}
-        self._find_names()
         self.calls: dict[int, Call] = {}
         """By where they close."""
         for call in self._find_calls():
             self.calls[self._close[call.at]] = call
+        self._names: dict[str, list[_Name]] = {}
+        self._find_names()
 
     def _matched(self) -> dict[int, int]:
         opened: list[int] = []
@@ -75,6 +84,7 @@ class Source:
                 if not opened or self.tokens[opened[-1]].text != _PAIRS[token.text]:
                     raise UnreadableError(f"line {token.line}: a {token.text} that opens nowhere")
                 close[opened.pop()] = at
+                self._open[at] = next(reversed(close))
         if opened:
             line = self.tokens[opened[-1]].line
             raise UnreadableError(f"line {line}: a {self.tokens[opened[-1]].text} isn't closed")
@@ -104,31 +114,78 @@ class Source:
         )
 
     def _find_names(self) -> None:
-        """Note constants that are set once, and functions."""
-        again: set[str] = set()
+        """Note constants, functions and parameters, each with where it is seen."""
+        blocks: list[Span] = [Span(0, len(self.tokens))]
         for at, token in enumerate(self.tokens):
-            if token.kind != "name" or not self.is_name(at - 1, "const", "let", "var", "function"):
-                continue
-            if self.is_name(at - 1, "function"):
-                if self.is_mark(at + 1, "(") and (body := self._body(self._close[at + 1] + 1)):
-                    self._functions[token.text] = body
-                continue
-            sign = at + 1
-            while sign < len(self.tokens) and not self.is_mark(sign, "=", ";", ",", ")", "of"):
-                sign = self._close.get(sign, sign) + 1
-            if not self.is_mark(sign, "="):
-                continue
-            if token.text in self._constants:
-                again.add(token.text)
-            self._constants[token.text] = sign + 1
-        for name in again:
-            del self._constants[name]
+            while at >= blocks[-1].end:
+                blocks.pop()
+            if self.is_mark(at, "{"):
+                blocks.append(Span(at, self._close[at] + 1))
+            elif self.is_mark(at, "=>"):
+                block = self.is_mark(at + 1, "{")
+                end = self._close[at + 1] + 1 if block else self.statement(at + 1).end
+                self._find_parameters(self._before_type(at - 1), Span(at + 1, end))
+            elif self.is_mark(at, ")") and self.is_mark(at + 1, "{", ":"):
+                # After a colon is the type of what a function returns.
+                if found := self._body(at + 1):
+                    self._find_parameters(at, found)
+            elif token.kind == "name" and self.is_name(at - 1, "function"):
+                if self.is_mark(at + 1, "(") and (found := self._body(self._close[at + 1] + 1)):
+                    self._note(token.text, _Name(blocks[-1], found))
+            elif token.kind == "name" and self.is_name(at - 1, "const"):
+                sign = at + 1
+                while sign < len(self.tokens) and not self.is_mark(sign, "=", ";", ",", ")"):
+                    sign = self._close.get(sign, sign) + 1
+                what = self.statement(sign + 1) if self.is_mark(sign, "=") else None
+                self._note(token.text, _Name(blocks[-1], what))
+            elif self.is_mark(at, "=") and self.is_mark(at - 2, ".") and self.is_name(at - 3):
+                self._note(self.tokens[at - 3].text, _Name(blocks[0], None))
+        for name in self._assigned():
+            self._note(name, _Name(blocks[0], None))
+
+    def _note(self, name: str, found: _Name) -> None:
+        known = self._names.setdefault(name, [])
+        # More of them are those of no program.
+        if len(known) < _MOST_OF_A_NAME:
+            known.append(found)
+
+    def _find_parameters(self, last: int, body: Span) -> None:
+        """Note the names before a function's body as unknown in it."""
+        if self.is_name(last):
+            self._note(self.tokens[last].text, _Name(body, None))
+        first = self._open.get(last)
+        if first is None or self.is_name(first - 1, "if", "while", "switch"):
+            return
+        for at in range(first, min(last, first + _MOST_OF_A_NAME)):
+            if self.tokens[at].kind == "name":
+                self._note(self.tokens[at].text, _Name(body, None))
+
+    def _assigned(self) -> set[str]:
+        """Return names whose objects get other fields later."""
+        called = {"Object.assign", "Object.defineProperty"}
+        return {
+            self.tokens[call.arguments[0].start].text
+            for call in self.calls.values()
+            if call.name in called and call.arguments
+        }
 
     def _body(self, at: int) -> Span | None:
         """Return the block of a function whose parameters end before `at`."""
-        while at < len(self.tokens) and not self.is_mark(at, "{", ";"):
-            at += 1
-        return Span(at, self._close[at] + 1) if self.is_mark(at, "{") else None
+        for here in range(at, min(at + _LONGEST_TYPE, len(self.tokens))):
+            if self.is_mark(here, "{"):
+                return Span(here, self._close[here] + 1)
+            if self.is_mark(here, ";", "=>", ")", "}"):
+                break
+        return None
+
+    def _before_type(self, at: int) -> int:
+        """Return where parameters end, before the type of what an arrow's function returns."""
+        if self.is_mark(at, ")"):
+            return at
+        for back in range(at, max(at - _LONGEST_TYPE, 0), -1):
+            if self.is_mark(back, ")") and self.is_mark(back + 1, ":"):
+                return back
+        return at
 
     def _find_calls(self) -> Iterator[Call]:
         for at in range(1, len(self.tokens)):
@@ -191,11 +248,14 @@ class Source:
         ended = before.kind != "mark" or before.text in _PAIRS
         return token.kind == "name" and token.line > before.line and ended
 
-    def definition(self, name: str) -> Span | None:
-        """Return what a constant or function of the file is made of."""
-        if name in self._constants:
-            return self.statement(self._constants[name])
-        return self._functions.get(name)
+    def definition(self, name: str, at: int) -> Span | None:
+        """Return what a constant or function is made of that is seen at a token, if it is known."""
+        seen = [one for one in self._names.get(name, ()) if one.seen.start <= at < one.seen.end]
+        if not seen or any(one.what is None and one.seen.start == 0 for one in seen):
+            return None
+        nearest = max(one.seen.start for one in seen)
+        found = [one for one in seen if one.seen.start == nearest]
+        return found[0].what if len(found) == 1 else None
 
     def value(self, span: Span, depth: int = 0) -> Value:
         """Return what is known of an expression."""
@@ -211,7 +271,7 @@ class Source:
         end = next((at for at in self._outer(start, end) if self._is_type(at)), end)
         token = self.tokens[start]
         if end - start == 1:
-            return self._single(token, depth)
+            return self._single(token, start, depth)
         if self.is_mark(start, "{") and self._close[start] == end - 1:
             return self._object(start, depth)
         if self.is_mark(start, "[") and self._close[start] == end - 1:
@@ -245,29 +305,28 @@ class Source:
     def _is_type(self, at: int) -> bool:
         return self.is_name(at, "as", "satisfies") and not self.is_mark(at - 1, ".")
 
-    def _single(self, token: Token, depth: int) -> Value:
+    def _single(self, token: Token, at: int, depth: int) -> Value:
+        """Return the value of one token, with the names that are seen where it stands."""
         if token.kind in ("string", "template", "regex"):
             text = token.text
             if token.kind == "template":
-                text = re.sub(
-                    rf"{NAMED}([\w$]+){NAMED}", lambda one: self._named(one[1], depth), text
-                )
+                names = rf"{NAMED}([\w$]+){NAMED}"
+                text = re.sub(names, lambda one: self._named(one[1], at, depth), text)
             return Value(token.line, text)
         if token.kind == "number":
             return Value(token.line, int(token.text) if token.text.isdigit() else UNKNOWN)
         if token.text in _CONSTANTS:
             return Value(token.line, _CONSTANTS[token.text])
-        if token.kind == "name" and token.text in self._constants and depth < _DEEPEST // 2:
-            found = self.value(self.statement(self._constants[token.text]), depth + 2)
-            return (
-                found
-                if isinstance(found.content, Fields | tuple)
-                else Value(token.line, found.content)
-            )
-        return Value(token.line, UNKNOWN)
+        span = self.definition(token.text, at) if depth < _DEEPEST // 2 else None
+        if token.kind != "name" or span is None:
+            return Value(token.line, UNKNOWN)
+        found = self.value(span, depth + 2)
+        # A text is seen where it is used, an object where it is written.
+        structured = isinstance(found.content, Fields | tuple)
+        return found if structured else Value(token.line, found.content)
 
-    def _named(self, name: str, depth: int) -> str:
-        content = self._single(Token("name", name, 0), depth).content
+    def _named(self, name: str, at: int, depth: int) -> str:
+        content = self._single(Token("name", name, 0), at, depth).content
         return str(content) if isinstance(content, str | int) else PART
 
     def _object(self, at: int, depth: int) -> Value:
@@ -282,7 +341,7 @@ class Source:
             elif key.kind not in ("name", "string", "number"):
                 complete = False
             elif part.end - part.start == 1:
-                values[key.text] = self._single(key, depth + 1)
+                values[key.text] = self._single(key, part.start, depth + 1)
             elif self.is_mark(part.start + 1, ":"):
                 content = self.value(Span(part.start + 2, part.end), depth + 1).content
                 values[key.text] = Value(line, content)
@@ -293,7 +352,7 @@ class Source:
     def _called(self, call: Call, depth: int) -> Value:
         if call.name in ("JSON.stringify", "RegExp", "structuredClone") and call.arguments:
             return self.value(call.arguments[0], depth + 1)
-        span = self.definition(call.name)
+        span = self.definition(call.name, call.start)
         if span is not None and depth < _DEEPEST // 2:
             found = [*self.returned(span, depth + 2)]
             if len(found) == 1:

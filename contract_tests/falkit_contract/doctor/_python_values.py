@@ -25,6 +25,7 @@ from falkit_contract.doctor._values import (
 
 Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
 _DEEPEST = 25
+_CHANGES = ("update", "setdefault", "pop", "clear", "append", "extend", "insert")
 
 
 @dataclass
@@ -70,7 +71,9 @@ class Scope:
 def scope_of(body: Sequence[ast.stmt], parent: Scope | None = None) -> Scope:
     """Return the names that statements set, those of functions within left out."""
     scope = Scope(parent)
+    changed: set[str] = set()
     for node in _statements(body):
+        changed |= _changed(node)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             scope.functions[node.name] = node
         targets: list[ast.expr] = []
@@ -92,7 +95,21 @@ def scope_of(body: Sequence[ast.stmt], parent: Scope | None = None) -> Scope:
                 if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
                     again = name.id in scope.names or not isinstance(target, ast.Name)
                     scope.names[name.id] = None if again else value
-    return scope
+    return Scope(parent, scope.names | dict.fromkeys(changed), scope.functions)
+
+
+def _changed(node: ast.stmt) -> set[str]:
+    """Return the names whose objects a statement changes."""
+    found: list[ast.expr] = []
+    if isinstance(node, ast.Assign | ast.Delete):
+        found = [one.value for one in node.targets if isinstance(one, ast.Subscript)]
+    elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript):
+        found = [node.target.value]
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        function = node.value.func
+        if isinstance(function, ast.Attribute) and function.attr in _CHANGES:
+            found = [function.value]
+    return {one.id for one in found if isinstance(one, ast.Name)}
 
 
 def inner_scope(function: Function, scope: Scope) -> Scope:

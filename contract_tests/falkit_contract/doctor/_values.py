@@ -87,6 +87,7 @@ class Facts:
     patched: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     # Where calls that nothing answers are let out or refused, of the whole project.
     nock: int = 0
+    msw: bool = False
     refuses_others: bool = False
     lets_out: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     signs_webhooks: bool = False

@@ -42,6 +42,10 @@ INVENTED = re.compile(
     r"PROCESSING|COMPLETE|TIMED?_?OUT|EXPIRED|ABORTED|STARTED",
     re.I,
 )
+_STATUS_KEYS = {
+    *("status", "request_id", "gateway_request_id", "status_url", "response_url", "cancel_url"),
+    *("queue_position", "logs", "metrics", "error", "error_type"),
+}
 _URLS = ("status_url", "response_url", "cancel_url")
 # Ids of these have three segments before what a request's URLs leave out.
 _NAMESPACES = ("workflows", "comfy")
@@ -111,7 +115,7 @@ def judge(facts: Facts) -> Iterator[Seen]:
         yield from _of_route(route)
     for call in facts.calls:
         place = locate(call.url)
-        if place is not None and place.kind in ("submit", "run") and _wraps(call.expects):
+        if place is not None and _is_model(place) and _wraps(call.expects):
             yield "input-wrapper", call.line, f"sent to {place.shown}"
     for value in facts.objects:
         yield from _of_object(value, facts)
@@ -137,7 +141,7 @@ def _of_route(route: Route) -> Iterator[Seen]:
         yield from _of_url(place, route)
     if place.kind == "cancel" and route.method not in ("", "PUT") and not refuses:
         yield "cancel-reply", route.line, f"{at}: another method than PUT"
-    if place.kind in ("submit", "run") and _wraps(route.expects):
+    if _is_model(place) and _wraps(route.expects):
         yield "input-wrapper", route.line, f"{at} waits for it"
     for reply in route.replies:
         for body in _variants(reply.body):
@@ -272,13 +276,24 @@ def _of_object(value: Value, facts: Facts) -> Iterator[Seen]:
     word = text_of(status)
     if any(locate(text_of(fields.values.get(name)) or "") for name in _URLS):
         yield from _of_urls_within(fields)
-        if status and word and word not in _STATUSES and INVENTED.fullmatch(word):
+        # One that has more is a record of the program's own.
+        if status and word and keys <= _STATUS_KEYS and _is_invented(word):
             yield "invented-status", status.line, word
     webhook = {"payload", "request_id"} <= keys and (
         "gateway_request_id" in keys or facts.signs_webhooks
     )
     if webhook and status and word and word not in ("OK", "ERROR") and PART not in word:
         yield "webhook-status", status.line, word
+
+
+def _is_model(place: Place) -> bool:
+    """Tell whether a place takes a model's input; a workflow's may have any field."""
+    own = any(f"/{name}/" in place.shown for name in _NAMESPACES)
+    return place.kind in ("submit", "run") and not own
+
+
+def _is_invented(word: str) -> bool:
+    return word.isupper() and word not in _STATUSES and bool(INVENTED.fullmatch(word))
 
 
 def _wraps(body: Value | None) -> bool:

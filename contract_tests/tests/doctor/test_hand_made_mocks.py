@@ -1,4 +1,4 @@
-"""`falkit doctor` on mocks as people write them: all that is wrong, at its line, and nothing else."""
+"""`falkit doctor` on mocks as people write them: all that is wrong at its line, and no more."""
 
 from __future__ import annotations
 
@@ -95,13 +95,89 @@ def test_a_comment_leaves_a_finding_out(tmp_path: Path, comment: str) -> None:
     assert found(file) == [("test_it.py", 6, "whole-id-url")]
 
 
-def test_a_name_with_two_values_is_taken_for_none(tmp_path: Path) -> None:
+GET = 'respx.get("https://queue.fal.run/fal-ai/flux/requests/r1/status")'
+POST = 'respx.post("https://queue.fal.run/fal-ai/flux")'
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # A name with two values, one whose object is changed, a parameter, another scope's.
+        [
+            "word = 'FAILED'",
+            "word = 'COMPLETED'",
+            f"{GET}.respond(json={{'status': word, **more}})",
+        ],
+        ["body = {'request_id': 'r1'}", "body['status_url'] = 's'", f"{POST}.respond(json=body)"],
+        ["body = {'request_id': 'r1'}", "body.update(urls)", f"{POST}.respond(json=body)"],
+        [
+            "word = 'FAILED'",
+            "def test_it(word):",
+            f"    {GET}.respond(json={{'status': word, **more}})",
+        ],
+        ["def one():", "    word = 'FAILED'", f"{GET}.respond(json={{'status': word, **more}})"],
+        # Of the program itself, not of fal.
+        ["job = {'status': 'failed', 'status_url': 'https://queue.fal.run/a/b/requests/1/status'}"],
+        [
+            "job = {'status': 'FAILED', 'status_url': 'https://queue.fal.run/a/b/requests/1/status',",
+            "       'user': 1}",
+        ],
+        # Codes that fal has, and a workflow whose input is called `input`.
+        [
+            f"{GET}.respond(429)",
+            f"{GET}.respond(401, json={{'detail': 'invalid key credentials'}})",
+        ],
+        ["httpx.post('https://queue.fal.run/workflows/me/flow', json={'input': {'a': 1}})"],
+        ["client.get('https://queue.fal.run/fal-ai/flux/dev/requests/r1/status')"],
+    ],
+)
+def test_what_is_not_known_for_certain_is_taken_to_be_right(
+    tmp_path: Path, lines: list[str]
+) -> None:
     file = tmp_path / "test_it.py"
-    file.write_text(
-        "import respx\n"
-        "status = 'FAILED'\n"
-        "status = 'COMPLETED'\n"
-        "URL = 'https://queue.fal.run/fal-ai/flux/requests/r1/status'\n"
-        "respx.get(URL).respond(json={'status': status, **others})\n"
-    )
+    file.write_text("\n".join(["import httpx, respx", *lines, ""]))
     assert found(file) == []
+
+
+URL = '"https://queue.fal.run/fal-ai/flux/requests/r1/status"'
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [
+            'const word = "FAILED";',
+            f"const h = (word) => nock({URL}).get('').reply(200, {{word}});",
+        ],
+        [
+            'test("a", () => { const status = "FAILED"; });',
+            f"http.get({URL}, ({{ status }}) => HttpResponse.json({{ status, ...more }}));",
+        ],
+        [
+            'const status = "FAILED";',
+            f"const made = (status: string): Handler => http.get({URL}, () =>",
+            "  HttpResponse.json({ status, ...more }));",
+        ],
+        [
+            'let status = "FAILED";',
+            f"http.get({URL}, () => HttpResponse.json({{ status, ...more }}));",
+        ],
+        [
+            "const body = { request_id: 1 };",
+            'body.status_url = "s";',
+            'http.post("https://queue.fal.run/fal-ai/flux", () => HttpResponse.json(body));',
+        ],
+        [
+            'http.get("https://fal.run/a/b", () => HttpResponse.json({}));',
+            "const server = createServer();",
+            "server.listen();",
+            "app.listen();",
+        ],
+    ],
+)
+def test_what_is_not_known_of_javascript_is_taken_to_be_right(
+    tmp_path: Path, lines: list[str]
+) -> None:
+    head = 'import { http } from "msw"; nock.disableNetConnect(); // fal.run'
+    (tmp_path / "a.test.ts").write_text("\n".join([head, *lines, ""]))
+    assert found(tmp_path) == []
