@@ -25,7 +25,8 @@ from falkit_contract.doctor._values import (
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "undefined": None}
 _DEEPEST = 25
-_MOST_OF_A_NAME, _LONGEST_TYPE = 200, 40
+# Bounded, or what is long would be read once for each of its parts; in tokens outside of brackets.
+_MOST_OF_A_NAME, _LONGEST_TYPE, _LONGEST_STATEMENT = 200, 40, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,11 @@ class Source:
                 if self.is_mark(at + 1, "(") and (found := self._body(self._close[at + 1] + 1)):
                     self._note(token.text, _Name(blocks[-1], found))
             elif token.kind == "name" and self.is_name(at - 1, "const"):
-                sign = at + 1
-                while sign < len(self.tokens) and not self.is_mark(sign, "=", ";", ",", ")"):
-                    sign = self._close.get(sign, sign) + 1
-                what = self.statement(sign + 1) if self.is_mark(sign, "=") else None
+                # Its type may stand before the sign.
+                ends = self._outer(at + 1, at + _LONGEST_TYPE)
+                sign = next((one for one in ends if self.is_mark(one, "=", ";", ",", ")")), at)
+                known = self.is_mark(sign, "=")
+                what = Span(sign + 1, sign + 1) if known else None
                 self._note(token.text, _Name(blocks[-1], what))
             elif self.is_mark(at, "=") and self.is_mark(at - 2, ".") and self.is_name(at - 3):
                 self._note(self.tokens[at - 3].text, _Name(blocks[0], None))
@@ -236,11 +238,13 @@ class Source:
     def statement(self, at: int) -> Span:
         """Return the expression that begins at a token, up to its end."""
         here = at
-        while here < len(self.tokens) and not self.is_mark(here, ";", ",", ")", "]", "}"):
+        for _ in range(_LONGEST_STATEMENT):
+            if here >= len(self.tokens) or self.is_mark(here, ";", ",", ")", "]", "}"):
+                break
             if here > at and self._begins(here):
                 break
             here = self._close.get(here, here) + 1
-        return Span(at, here)
+        return Span(at, min(here, len(self.tokens)))
 
     def _begins(self, at: int) -> bool:
         """Tell whether a statement begins here, after one without a semicolon."""
@@ -255,7 +259,9 @@ class Source:
             return None
         nearest = max(one.seen.start for one in seen)
         found = [one for one in seen if one.seen.start == nearest]
-        return found[0].what if len(found) == 1 else None
+        what = found[0].what if len(found) == 1 else None
+        # Of a constant it is only known where it begins, until somebody asks.
+        return self.statement(what.start) if what is not None and what.start == what.end else what
 
     def value(self, span: Span, depth: int = 0) -> Value:
         """Return what is known of an expression."""

@@ -23,7 +23,7 @@ _BEFORE_REGEX = ("(", ",", "=", ":", "[", "!", "&&", "||", "?", "{", "}", ";", "
 # What stands around a name that is put into a template.
 NAMED = "\2"
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": ""}
-_MOST_TOKENS = 300_000
+_MOST_TOKENS = 200_000
 
 
 class UnreadableError(Exception):

@@ -180,11 +180,23 @@ def test_a_folder_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) 
             "a.js",
             "// fal.run nock\n" + "".join(f"const a{i}=[a{i + 1},a{i + 1}];" for i in range(60)),
         ),
+        ("a.js", "// fal.run nock\n" + "".join(f"const c{i}=" for i in range(20_000))),
+        ("a.js", "// fal.run nock\n" + "x=>" * 10_000),
         ("a.js", "// fal.run nock\n)"),
         ("a.js", "// fal.run nock\nf({"),
         ("a.js", "// fal.run nock\n" + "x = /[" * 1000),
     ],
-    ids=["names", "sum", "templates", "constants", "closes", "opens", "patterns"],
+    ids=[
+        "names",
+        "sum",
+        "templates",
+        "constants",
+        "signs",
+        "arrows",
+        "closes",
+        "opens",
+        "patterns",
+    ],
 )
 def test_hostile_files_are_named_or_read(name: str, text: str) -> None:
     Path(name).write_text(text + "\nx = {'status_url': a0, \"cancel_url\": a0}\n" * ("a0" in text))
