@@ -49,8 +49,12 @@ def find_files(paths: Iterable[Path]) -> Found:
             ignored = _ignored(path, [one for one, _ in chosen])
             chosen = [(one, text) for one, text in chosen if one not in ignored]
         else:
-            text = _read(path, found)
+            found.looked_at += 1
+            known = path.suffix in (*PYTHON, *JAVASCRIPT)
+            text = _read(path, found) if known else None
             chosen = [] if text is None else [(path, text)]
+            if not known:
+                found.problems.append(f"{path}: isn't Python, JavaScript or TypeScript by its name")
         for one, text in chosen:
             real = one.resolve()
             if real not in seen:
@@ -117,13 +121,15 @@ def _ignored(folder: Path, files: list[Path]) -> set[Path]:
     if not files:
         return set()
     names = {os.path.relpath(one, folder): one for one in files}
+    # A folder that is ignored as a whole, and named all the same, is meant.
+    whole = "."
     # Nothing of the project's own settings is run.
     command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
     command += ["-C", str(folder), "check-ignore", "-z", "--stdin"]
     try:
         answer = subprocess.run(
             command,
-            input="\0".join(names).encode("utf-8", "surrogateescape"),
+            input="\0".join([whole, *names]).encode("utf-8", "surrogateescape"),
             capture_output=True,
             timeout=_PATIENCE,
             check=False,
@@ -131,4 +137,4 @@ def _ignored(folder: Path, files: list[Path]) -> set[Path]:
     except (OSError, subprocess.TimeoutExpired):
         return set()
     told = answer.stdout.decode("utf-8", "surrogateescape").split("\0")
-    return {names[name] for name in told if name in names}
+    return set() if whole in told else {names[name] for name in told if name in names}

@@ -125,8 +125,9 @@ def test_what_git_ignores_is_left_alone() -> None:
         Path(name).write_text(HEAD + WHOLE)
     printed = doctor().output
     assert ("test_own.py:2" in printed, "generated" in printed) == (True, False)
-    # A file that is named is meant.
+    # What is named is meant.
     assert doctor("generated/test_it.py").exit_code == 1
+    assert doctor("generated").exit_code == 1
 
 
 def test_nothing_of_a_projects_git_settings_is_run(tmp_path: Path) -> None:
@@ -153,6 +154,12 @@ def test_what_is_beyond_a_limit_is_named(
     result = doctor()
     assert result.exit_code == 3
     assert f"falkit: not looked at: {problem}" in result.output
+
+
+def test_a_file_of_another_language_is_not_taken_for_clean() -> None:
+    Path("fal.rb").write_text('stub_request(:get, "https://queue.fal.run/fal-ai/flux/dev")\n')
+    assert doctor("fal.rb").exit_code == 3
+    assert doctor(".").exit_code == 0
 
 
 def test_a_folder_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
