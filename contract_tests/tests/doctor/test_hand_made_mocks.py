@@ -95,6 +95,74 @@ def test_a_comment_leaves_a_finding_out(tmp_path: Path, comment: str) -> None:
     assert found(file) == [("test_it.py", 6, "whole-id-url")]
 
 
+FLUX = "https://queue.fal.run/fal-ai/flux"
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "code"),
+    [
+        (
+            "test_it.py",
+            [
+                "import respx",
+                f"respx.put('{FLUX}/requests/1/cancel').respond(202, json={{'status': 'X'}})",
+            ],
+            "cancel-reply",
+        ),
+        (
+            "test_it.py",
+            [
+                "import respx",
+                f"respx.get('{FLUX}/requests/1/status')"
+                ".respond(202, json=dict(a, status='COMPLETED'))",
+            ],
+            "status-code",
+        ),
+        (
+            "test_it.py",
+            ["JOB = 1", f"REPLY = {{'status_url': '{FLUX}/requests/1/status', 'status': 'ERROR'}}"],
+            "invented-status",
+        ),
+        ("test_it.py", ["import sys", "sys.modules['fal_client'] = fake"], "sdk-patched"),
+        (
+            "test_it.py",
+            [
+                "import hmac",
+                "hmac.compare_digest(mine, request.headers['X-Fal-Signature'])  # fal.run",
+            ],
+            "webhook-hmac",
+        ),
+        (
+            "a.test.js",
+            [
+                "// fal.run",
+                'const headers = { "x-fal-signature": createHmac("sha256", "s").digest() };',
+            ],
+            "webhook-hmac",
+        ),
+        ("a.test.js", ["// fal.run", "nock.enableNetConnect();"], "pass-through"),
+        (
+            "a.test.js",
+            ['import { fal } from "@fal-ai/client";', 'vi.spyOn(fal, "subscribe");'],
+            "sdk-patched",
+        ),
+        (
+            "a.test.js",
+            [
+                f'import "msw"; http.get("{FLUX}/requests/1", () => HttpResponse.json({{}}));',
+                "beforeAll(() => server.listen());",
+            ],
+            "unmocked-calls-leave",
+        ),
+    ],
+)
+def test_what_a_second_line_has_wrong(
+    tmp_path: Path, name: str, lines: list[str], code: str
+) -> None:
+    (tmp_path / name).write_text("\n".join([*lines, ""]))
+    assert found(tmp_path) == [(name, 2, code)]
+
+
 GET = 'respx.get("https://queue.fal.run/fal-ai/flux/requests/r1/status")'
 POST = 'respx.post("https://queue.fal.run/fal-ai/flux")'
 
