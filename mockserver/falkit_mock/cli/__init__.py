@@ -32,6 +32,8 @@ _COMMANDS = {
     "spec": "falkit_spec.cli.spec:spec",
     "check": "falkit_spec.cli.check:check",
     "cost": "falkit_spec.cli.cost:cost",
+    "doctor": "falkit_contract.doctor._command:doctor",
+    "explain": "falkit_spec.cli.explain:explain",
     "call": "falkit_client.cli:call",
     "listen": "falkit_client.listener:listen",
     "conform": "falkit_contract.conform.cli:conform",

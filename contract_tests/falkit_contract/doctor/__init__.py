@@ -1,0 +1,109 @@
+"""Hand-made mocks of fal in a project, read and not run: what fal would do differently.
+
+Python is read by its syntax tree, JavaScript and TypeScript by listed patterns
+(docs/doctor.md has both, and their limits).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from falkit_contract.doctor._files import PYTHON, find_files
+from falkit_contract.doctor._javascript import read_javascript
+from falkit_contract.doctor._javascript_tokens import UnreadableError
+from falkit_contract.doctor._python import read_python
+from falkit_contract.doctor._values import Facts
+from falkit_contract.doctor._wire import judge, keys_in
+from falkit_spec.findings import FindingKind, finding_kinds
+
+if TYPE_CHECKING:
+    from falkit_spec import Object
+
+_IGNORE = re.compile(r"falkit:\s*ignore\s+([\w-]+(?:\s*,\s*[\w-]+)*)")
+# What JavaScript must have in it to be more than a program that calls fal.
+_MOCKS = re.compile(r"\b(nock|msw|vi|jest|vitest|mock\w*|Mock\w*|createHmac)\b|\.route\(|fetch\(")
+_TOO_DEEP = "it is nested too deeply"
+
+
+@dataclass(frozen=True, slots=True)
+class MockFinding:
+    """What fal would do differently from a mock, and where the mock says otherwise."""
+
+    path: str
+    line: int
+    kind: FindingKind
+    seen: str
+
+    def to_json(self) -> Object:
+        kind = self.kind
+        seen: Object = {"path": self.path, "line": self.line, "seen": self.seen}
+        told: Object = {"code": kind.code, "severity": kind.severity, "fal": kind.fal}
+        return {**seen, **told, "fix": kind.fix, "see": kind.see}
+
+
+@dataclass
+class Diagnosis:
+    """What was found in a project, and what couldn't be looked at."""
+
+    findings: list[MockFinding] = field(default_factory=list[MockFinding])
+    problems: list[str] = field(default_factory=list[str])
+    looked_at: int = 0
+    """Files of which it was looked whether they have to do with fal."""
+    with_mocks: int = 0
+    """Files that mock fal or its client."""
+
+
+def diagnose(paths: Iterable[Path]) -> Diagnosis:
+    """Read the tests in folders and files; what can't be read becomes a problem."""
+    found = find_files(paths)
+    diagnosis = Diagnosis(problems=found.problems, looked_at=found.looked_at)
+    read: list[tuple[Path, str, Facts]] = []
+    for path, text in found.files:
+        facts = _facts(path, text, diagnosis)
+        if facts is not None:
+            read.append((path, text, facts))
+    mocked = any(facts.msw for _, _, facts in read)
+    refused = any(facts.refuses_others for _, _, facts in read)
+    for path, text, facts in read:
+        diagnosis.with_mocks += bool(facts.routes or facts.patched)
+        seen = [*judge(facts), *keys_in(text)]
+        if mocked:
+            seen += [("unmocked-calls-leave", line, what) for line, what in facts.lets_out]
+        if facts.nock and not refused:
+            seen.append(("unmocked-calls-leave", facts.nock, "nock without disableNetConnect()"))
+        diagnosis.findings += _findings(path, text, seen)
+    return diagnosis
+
+
+def _facts(path: Path, text: str, diagnosis: Diagnosis) -> Facts | None:
+    """Return what a file has to do with fal; None if it can't be read."""
+    try:
+        if path.suffix in PYTHON:
+            return read_python(text)
+        return read_javascript(text) if _MOCKS.search(text) else Facts()
+    except SyntaxError as error:
+        why = f"line {error.lineno}: {error.msg}"
+    except UnreadableError as error:
+        why = str(error)
+    except (RecursionError, MemoryError):
+        why = _TOO_DEEP
+    except ValueError as error:
+        why = str(error)
+    diagnosis.problems.append(f"{path}: {why}")
+    return None
+
+
+def _findings(path: Path, text: str, seen: Iterable[tuple[str, int, str]]) -> list[MockFinding]:
+    lines = text.split("\n")
+    kinds = finding_kinds()
+    found: dict[tuple[str, int], MockFinding] = {}
+    for code, line, what in seen:
+        near = "\n".join(lines[max(line - 2, 0) : line])
+        if any(code in re.split(r"[\s,]+", one[1]) for one in _IGNORE.finditer(near)):
+            continue
+        found.setdefault((code, line), MockFinding(str(path), line, kinds[code], what))
+    return sorted(found.values(), key=lambda one: (one.line, one.kind.code))
