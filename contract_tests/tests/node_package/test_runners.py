@@ -112,7 +112,9 @@ def test_pages_in_chromium_call_the_mock(project: Path, counted: Counted) -> Non
         "falOptions": {"timing": "instant"},
     }
     config = project / "playwright.config.js"
-    config.write_text(config.read_text().replace("use: {", f"use: {{ ...{json.dumps(use)},", 1))
+    # A busy machine takes its time until a clip is loaded.
+    more = f"timeout: 90_000, expect: {{ timeout: 60_000 }}, use: {{ ...{json.dumps(use)},"
+    config.write_text(config.read_text().replace("use: {", more, 1))
     for file in (config, project / "app.js"):
         file.write_text(file.read_text().replace("3000", port))
     files = [*shown(".spec.js"), "request.spec.js"]
