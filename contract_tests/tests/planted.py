@@ -139,7 +139,8 @@ def tested(place: Path, tests: Sequence[str]) -> tuple[int, str]:
         text=True,
         check=False,
     )
-    lines = (done.stdout + done.stderr).strip().splitlines() or ["it printed nothing"]
+    # What the tests' own programs write to stderr may come after pytest's last line.
+    lines = (done.stdout.strip() or done.stderr.strip() or "it printed nothing").splitlines()
     return done.returncode, lines[-1]
 
 
