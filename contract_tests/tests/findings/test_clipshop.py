@@ -1,0 +1,162 @@
+"""A shop for clips with one mistake after the other, each found by its own code, and without."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from PIL import Image
+
+from findings import mistakes
+from findings.clipshop.fal import Fal, Json
+from findings.clipshop.shop import PHOTO, TEXT, Shop
+from findings.staging import HOUR, OLD, RAIN, REFUSED, Open, Stage, failing, renders, with_fault
+from serving import PATIENCE
+
+
+def _logs(stage: Stage) -> None:
+    clip = stage.shop.new(RAIN)
+    stage.shop.start(clip)
+    stage.after(15.0)
+    stage.fal.logs(clip.endpoint, clip.job)
+    stage.after(60.0)
+    stage.shop.poll(clip)
+
+
+def _form(stage: Stage) -> None:
+    wanted = stage.shop.form({"prompt": "Rain", "seconds": "8"})
+    stage.shop.render(stage.shop.new(wanted))
+
+
+def _photo(stage: Stage) -> None:
+    url = stage.shop.photo_url("cat.png", _png())
+    stage.shop.render(stage.shop.new({"prompt": "The cat blinks", "image_url": url}, PHOTO))
+
+
+def _kept(stage: Stage) -> None:
+    stage.shop.headers = {
+        "X-Fal-Object-Lifecycle-Preference": '{"expiration_duration_seconds": 3600}'
+    }
+    clip = stage.shop.render(stage.shop.new(RAIN))
+    stage.after(2 * HOUR)
+    stage.shop.play(clip)
+
+
+def _sequel(stage: Stage) -> None:
+    stage.shop.sequels = True
+    _hooked(stage)
+
+
+def _slow(stage: Stage) -> None:
+    worked = threading.Event()
+    stage.fal.sleep = lambda seconds: worked.wait(PATIENCE)
+    _hooked(stage)
+    worked.set()
+
+
+def _png() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (1280, 720), "teal").save(file, "PNG")
+    return file.getvalue()
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What is done with a shop, how the shop or its client is wrong, and what else is there."""
+
+    code: str
+    play: Callable[[Stage], object]
+    fal: type[Fal] = Fal
+    shop: type[Shop] = Shop
+    # What is truly there as well.
+    also: tuple[str, ...] = ()
+    name: str = ""
+
+
+def _hooked(stage: Stage) -> object:
+    return stage.hooked(RAIN)
+
+
+def _poll(stage: Stage) -> object:
+    return stage.shop.poll(stage.started(stage.shop.new(REFUSED)))
+
+
+_twice = with_fault("webhook_duplicate", _hooked)
+
+MISTAKES = (
+    Mistake("whole-id-url", renders(RAIN), mistakes.WholeIdUrl, also=("abandoned-job",)),
+    Mistake("response-url", renders(RAIN), mistakes.ResponseUrl),
+    Mistake("invented-url", _logs, mistakes.InventedUrl),
+    Mistake("input-wrapper", renders(RAIN), mistakes.InputWrapper),
+    Mistake("integer-as-string", _form, shop=mistakes.TextNumbers),
+    Mistake("failure-not-read", _poll, shop=mistakes.ReadyWhenCompleted),
+    Mistake("waits-for-failed", renders(REFUSED), mistakes.WaitsForFailed),
+    Mistake("early-result-taken", renders(RAIN), mistakes.EarlyResult),
+    Mistake("refusal-retried", renders(REFUSED), shop=mistakes.RetriesAll),
+    Mistake(
+        "paid-twice", with_fault("reply_lost on=submit times=1", _hooked), mistakes.RetriesSubmits
+    ),
+    Mistake("polling-fast", renders(RAIN), mistakes.Impatient),
+    Mistake("polling-endless", with_fault("stuck seconds=7200", renders(RAIN)), mistakes.Endless),
+    Mistake("abandoned-job", with_fault("stuck seconds=14400", renders(RAIN)), mistakes.GivesUp),
+    Mistake(
+        "key-leaked",
+        lambda stage: stage.shop.fetch_photo("http://photos.customer.example/cat.png"),
+        shop=mistakes.LeaksKey,
+    ),
+    Mistake("private-input", _photo, shop=mistakes.LocalPhotos),
+    Mistake("webhook-redirected", _hooked, shop=mistakes.SlashedHook),
+    Mistake("webhook-too-slow", _slow, shop=mistakes.SlowHook),
+    Mistake("webhook-not-idempotent", _twice, shop=mistakes.BreaksOnRepeat, name="500"),
+    Mistake(
+        "webhook-not-idempotent",
+        with_fault("webhook_duplicate", _sequel),
+        shop=mistakes.SequelEachTime,
+        name="sequel",
+    ),
+    Mistake("webhook-unverified", _hooked, shop=mistakes.TrustsAll),
+    Mistake("webhook-reserialised", _hooked, shop=mistakes.Reserialises),
+    Mistake("media-expired", _kept, shop=mistakes.KeepsUrls),
+)
+# Mistakes in what is asked for, and what is right in its place.
+INPUTS = (
+    ("unknown-field", (TEXT, {**RAIN, "num_inference_steps": 30}), (TEXT, RAIN)),
+    ("deprecated-field", (OLD, {**RAIN, "quality": "high"}), (OLD, RAIN)),
+    ("unlisted-endpoint", ("fal-ai/ltx-video-13b-dev", RAIN), (TEXT, RAIN)),
+)
+
+
+def _id(mistake: Mistake) -> str:
+    return "-".join(word for word in (mistake.code, mistake.name) if word)
+
+
+def _codes(stage: Stage) -> list[str]:
+    return sorted({one.kind.code for one in failing(stage)})
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=_id)
+def test_a_mistake_is_found_by_its_own_code(mistake: Mistake, staged: Open) -> None:
+    stage = staged(mistake.shop, mistake.fal)
+    mistake.play(stage)
+    assert _codes(stage) == sorted({mistake.code, *mistake.also})
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=_id)
+def test_nothing_is_found_where_the_same_is_done_right(mistake: Mistake, staged: Open) -> None:
+    stage = staged()
+    mistake.play(stage)
+    assert failing(stage) == []
+
+
+@pytest.mark.parametrize("code, wrong, right", INPUTS, ids=[code for code, *_ in INPUTS])
+def test_a_mistake_in_what_is_asked_for_is_found(
+    code: str, wrong: tuple[str, Json], right: tuple[str, Json], staged: Open
+) -> None:
+    stage, twin = staged(), staged()
+    for shop, (endpoint, wanted) in ((stage, wrong), (twin, right)):
+        renders(wanted, endpoint)(shop)
+    assert {one.kind.code for one in stage.tenant.findings} == {code}
+    assert twin.tenant.findings == []
