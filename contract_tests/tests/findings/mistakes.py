@@ -229,4 +229,3 @@ class KeepsUrls(Shop):
     def play(self, clip: Clip) -> bytes:
         reply = self.fal.http.get(clip.url)
         return reply.content if reply.is_success else b""
-

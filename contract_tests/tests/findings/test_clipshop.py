@@ -7,14 +7,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import httpx
 import pytest
 from PIL import Image
 
+import falkit
 from findings import mistakes
 from findings.clipshop.fal import Fal, Json
 from findings.clipshop.shop import PHOTO, TEXT, Shop
 from findings.staging import HOUR, OLD, RAIN, REFUSED, Open, Stage, failing, renders, with_fault
-from serving import PATIENCE
+from serving import KEY, PATIENCE
 
 
 def _logs(stage: Stage) -> None:
@@ -127,6 +129,7 @@ INPUTS = (
     ("deprecated-field", (OLD, {**RAIN, "quality": "high"}), (OLD, RAIN)),
     ("unlisted-endpoint", ("fal-ai/ltx-video-13b-dev", RAIN), (TEXT, RAIN)),
 )
+BOTH = {"cost-alert", "budget-exceeded"}
 
 
 def _id(mistake: Mistake) -> str:
@@ -160,3 +163,12 @@ def test_a_mistake_in_what_is_asked_for_is_found(
         renders(wanted, endpoint)(shop)
     assert {one.kind.code for one in stage.tenant.findings} == {code}
     assert twin.tenant.findings == []
+
+
+@pytest.mark.parametrize("clips, codes", [(1, set()), (2, {"cost-alert"}), (3, BOTH)])
+def test_what_a_batch_costs_is_found(clips: int, codes: set[str]) -> None:
+    with falkit.Mock(timing="instant", alert_at=["0.50"], budget="1.00") as mock:
+        for _ in range(clips):
+            url = f"{mock.url}/fal.run/{TEXT}"
+            assert httpx.post(url, json=RAIN, headers=KEY).is_success
+        assert {one.kind.code for one in mock.findings} == codes
