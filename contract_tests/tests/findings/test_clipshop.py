@@ -154,7 +154,7 @@ def test_nothing_is_found_where_the_same_is_done_right(mistake: Mistake, staged:
     assert failing(stage) == []
 
 
-@pytest.mark.parametrize("code, wrong, right", INPUTS, ids=[code for code, *_ in INPUTS])
+@pytest.mark.parametrize(("code", "wrong", "right"), INPUTS, ids=[code for code, *_ in INPUTS])
 def test_a_mistake_in_what_is_asked_for_is_found(
     code: str, wrong: tuple[str, Json], right: tuple[str, Json], staged: Open
 ) -> None:
@@ -165,7 +165,7 @@ def test_a_mistake_in_what_is_asked_for_is_found(
     assert twin.tenant.findings == []
 
 
-@pytest.mark.parametrize("clips, codes", [(1, set()), (2, {"cost-alert"}), (3, BOTH)])
+@pytest.mark.parametrize(("clips", "codes"), [(1, set()), (2, {"cost-alert"}), (3, BOTH)])
 def test_what_a_batch_costs_is_found(clips: int, codes: set[str]) -> None:
     with falkit.Mock(timing="instant", alert_at=["0.50"], budget="1.00") as mock:
         for _ in range(clips):
