@@ -88,6 +88,11 @@ def _counting(app: MockApp, settings: Settings) -> MockApp:
 
         service.store.leaving = lambda: meter().count()
         service.hooks.leaving.append(leave)
+        if settings.probe_webhooks:
+            # Lazy: few mocks probe.
+            from falkit_mock.webhooks.probes import WebhookProbes
+
+            service.events.listen(WebhookProbes(service.webhooks, service.store.deliveries))
         if limits is not None or service.store.sharing is not None:
             meter().limits = limits
             service.events.listen(meter())

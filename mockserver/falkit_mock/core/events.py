@@ -7,6 +7,7 @@ the control API) is a listener here, and none of them knows another.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -29,8 +30,17 @@ def fault_names(faults: Iterable[str]) -> str:
     return ", ".join(f"webhook_{name}" for name in faults)
 
 
-# Why it was made: a job's end, or a person's request.
-Cause: TypeAlias = Literal["job", "resend", "trigger"]
+# Why it was made: a job's end, a person's request, or to see whether a receiver verifies.
+Cause: TypeAlias = Literal["job", "resend", "trigger", "probe"]
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+
+# What in a path is an id: a number, hexadecimal, or a long word with digits.
+_IDS = re.compile(
+    r"(?<![^/])(?:[0-9]+|(?=[^/]*[0-9])(?:[0-9A-Fa-f-]{8,}|[0-9A-Za-z_-]{20,}))(?![^/])"
+)
+# What is done to an attempt that no receiver should take.
+_CORRUPTING = frozenset(("tampered", "stale", "unknown_key", "reserialised"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,18 @@ class Delivery:
             next=None,
             faults=faults,
         )
+
+    @property
+    def receiver(self) -> str:
+        """Where it went: the URL without its query, `*` for what is another in each job's path."""
+        scheme, _, rest = masked(self.url).partition("?")[0].partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host}{slash}{_IDS.sub('*', path)}"
+
+    @property
+    def corrupted(self) -> bool:
+        """Whether its signature doesn't fit it, by a fault or because it is a probe."""
+        return not _CORRUPTING.isdisjoint(self.faults)
 
     @property
     def payload(self) -> Any:
