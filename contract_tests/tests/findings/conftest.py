@@ -36,7 +36,7 @@ def mock(tmp_path_factory: pytest.TempPathFactory) -> Generator[falkit.Mock]:
         documents=[folder],
         egress="block",
         media_host="real",
-        # probe_webhooks=True,
+        probe_webhooks=True,
     ) as mock:
         yield mock
 

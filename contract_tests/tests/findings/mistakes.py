@@ -6,7 +6,6 @@ They are written as they are met in public code.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -46,14 +45,8 @@ class InventedUrl(Fal):
 class InputWrapper(Fal):
     """Sends what @fal-ai/client's caller writes, and not what that client sends."""
 
-    def submit(
-        self,
-        endpoint: str,
-        wanted: Mapping[str, Any],
-        webhook: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Json:
-        return super().submit(endpoint, {"input": dict(wanted)}, webhook, headers)
+    def submit(self, endpoint: str, wanted: Json, **more: Any) -> Json:
+        return super().submit(endpoint, {"input": wanted}, **more)
 
 
 class TextNumbers(Shop):
@@ -111,16 +104,10 @@ class RetriesAll(Shop):
 class RetriesSubmits(Fal):
     """Submits again where no reply came."""
 
-    def submit(
-        self,
-        endpoint: str,
-        wanted: Mapping[str, Any],
-        webhook: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Json:
+    def submit(self, endpoint: str, wanted: Json, **more: Any) -> Json:
         for _ in range(4):
             try:
-                return super().submit(endpoint, wanted, webhook, headers)
+                return super().submit(endpoint, wanted, **more)
             except Unsure:
                 self.sleep(1.0)
         raise TimeoutError("fal can't be reached")

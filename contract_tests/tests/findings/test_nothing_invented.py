@@ -43,10 +43,10 @@ class Follows(Fal):
 class RetriesIngress(Fal):
     """Submits again where fal's ingress, and not fal, has answered."""
 
-    def submit(self, endpoint: str, wanted: Any, *more: Any) -> Json:
+    def submit(self, endpoint: str, wanted: Json, **more: Any) -> Json:
         for _ in range(4):
             try:
-                return super().submit(endpoint, wanted, *more)
+                return super().submit(endpoint, wanted, **more)
             except FalError as error:
                 if error.status != 503:
                     raise
@@ -57,9 +57,9 @@ class RetriesIngress(Fal):
 class LooksFirst(Fal):
     """Looks among the account's requests before it submits again."""
 
-    def submit(self, endpoint: str, wanted: Any, *more: Any) -> Json:
+    def submit(self, endpoint: str, wanted: Json, **more: Any) -> Json:
         try:
-            return super().submit(endpoint, wanted, *more)
+            return super().submit(endpoint, wanted, **more)
         except Unsure:
             self.sleep(60.0)
             url = "https://api.fal.ai/v1/models/requests/by-endpoint"
@@ -67,7 +67,7 @@ class LooksFirst(Fal):
             for item in found.raise_for_status().json()["items"]:
                 base = f"{_QUEUE}/fal-ai/ltx-2.3/requests/{item['request_id']}"
                 return {"status_url": f"{base}/status", "response_url": base}
-            return super().submit(endpoint, wanted, *more)
+            return super().submit(endpoint, wanted, **more)
 
 
 class RetriesServers(Shop):

@@ -47,7 +47,8 @@ class Fal:
     def submit(
         self,
         endpoint: str,
-        wanted: Mapping[str, Any],
+        wanted: Json,
+        *,
         webhook: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Json:
@@ -55,7 +56,7 @@ class Fal:
         try:
             reply = self.http.post(
                 f"https://queue.fal.run/{endpoint}",
-                json=dict(wanted),
+                json=wanted,
                 params={"fal_webhook": webhook} if webhook else None,
                 headers={**self.auth, **(headers or {})},
             )
@@ -80,7 +81,8 @@ class Fal:
 
     def logs(self, endpoint: str, job: Json) -> list[str]:
         """Return the newest lines of a job's log."""
-        return [line["message"] for line in self.status(endpoint, job, logs=True)["logs"] or []]
+        lines: list[Json] = self.status(endpoint, job, logs=True)["logs"] or []
+        return [str(line["message"]) for line in lines]
 
     def wait(self, endpoint: str, job: Json, limit: float = 600.0) -> Json:
         """Return what a job answers; cancel it and raise TimeoutError after `limit` seconds."""

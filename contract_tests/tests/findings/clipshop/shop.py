@@ -80,7 +80,7 @@ class Shop:
     def start(self, clip: Clip, webhook: bool = False) -> None:
         """Submit a clip, and note its job."""
         hook = self.hook_url(clip) if webhook else None
-        clip.job = self.fal.submit(clip.endpoint, clip.wanted, hook, self.headers)
+        clip.job = self.fal.submit(clip.endpoint, clip.wanted, webhook=hook, headers=self.headers)
         clip.state = "rendering"
 
     def finish(self, clip: Clip, output: Json) -> None:
