@@ -6,6 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
+from clients.place import FOUND
 from noticing import Noticing, told
 
 _noticing = Noticing()
@@ -19,8 +20,9 @@ PLANTED: dict[str, set[str]] = {}
 def _nothing_found(request: pytest.FixtureRequest) -> Generator[None]:
     """Fail a test in which falkit finds an error that isn't planted there."""
     _noticing.found()
+    FOUND.clear()
     yield
     planted = PLANTED.get(request.function.__name__, set())
-    errors = [one for one in _noticing.found() if one.severity == "error"]
+    errors = [one for one in (*_noticing.found(), *FOUND) if one.severity == "error"]
     assert told([one for one in errors if one.kind.code not in planted]) == []
     assert {one.kind.code for one in errors} == planted
