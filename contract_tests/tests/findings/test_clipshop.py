@@ -93,7 +93,7 @@ def _poll(stage: Stage) -> object:
 _twice = with_fault("webhook_duplicate", _hooked)
 
 MISTAKES = (
-    Mistake("whole-id-url", renders(RAIN), mistakes.WholeIdUrl, also=("abandoned-job",)),
+    Mistake("whole-id-url", renders(RAIN), mistakes.WholeIdUrl),
     Mistake("response-url", renders(RAIN), mistakes.ResponseUrl),
     Mistake("invented-url", _logs, mistakes.InventedUrl),
     Mistake("input-wrapper", renders(RAIN), mistakes.InputWrapper),
