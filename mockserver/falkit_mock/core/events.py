@@ -39,6 +39,8 @@ CAUSES: tuple[Cause, ...] = get_args(Cause)
 _IDS = re.compile(
     r"(?<![^/])(?:[0-9]+|(?=[^/]*[0-9])(?:[0-9A-Fa-f-]{8,}|[0-9A-Za-z_-]{20,}))(?![^/])"
 )
+# What the error of an attempt begins with whose receiver took too long.
+NO_ANSWER = "no answer within"
 # What is done to an attempt that no receiver should take.
 _CORRUPTING = frozenset(("tampered", "stale", "unknown_key", "reserialised"))
 
@@ -107,6 +109,11 @@ class Delivery:
         scheme, _, rest = masked(self.url).partition("?")[0].partition("://")
         host, slash, path = rest.partition("/")
         return f"{scheme}://{host}{slash}{_IDS.sub('*', path)}"
+
+    @property
+    def late(self) -> bool:
+        """Whether the receiver was still waited for when its time was over."""
+        return self.status_code is None and (self.error or "").startswith(NO_ANSWER)
 
     @property
     def corrupted(self) -> bool:
@@ -239,6 +246,8 @@ class DeliveryAttempted:
 
     kind: ClassVar[str] = "delivery_attempted"
     delivery: Delivery
+    # The real moment at which it began, by the clock of RequestRecord.began.
+    began: float = 0.0
 
     def to_json(self) -> dict[str, JSON]:
         """Return it as the stream of events has it, without headers and bodies."""
@@ -266,6 +275,8 @@ class HostContacted(NamedTuple):
     # Unix seconds.
     time: float
     allowed: bool
+    # Whether it was sent a key of fal's, as far as that can be seen.
+    key: bool = False
 
     @property
     def kind(self) -> str:

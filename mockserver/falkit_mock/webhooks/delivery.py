@@ -369,6 +369,7 @@ class Deliveries:
                 (*pending.faults.delivery(), *faults),
             ),
             claimed=not once,
+            began=began,
         )
 
     def _find(self, request_id: str, url: str, cause: Cause) -> Target:
@@ -386,11 +387,11 @@ class Deliveries:
         id, now = self._identity.delivery_id(), self._clock.now()
         self._record(Delivery.unsent(id, request_id, url, cause, now, status, why, faults))
 
-    def _record(self, delivery: Delivery, *, claimed: bool = True) -> Delivery:
+    def _record(self, delivery: Delivery, *, claimed: bool = True, began: float = 0.0) -> Delivery:
         """Store an attempt that is over, and tell all who listen; nobody claims a copy."""
         self._store.deliveries.add(delivery)
         if self._claims is not None and delivery.cause == "job" and claimed:
             self._claims.end(delivery.request_id)
         self.recorded.ring()
-        self._events.emit(DeliveryAttempted(delivery))
+        self._events.emit(DeliveryAttempted(delivery, began))
         return delivery
