@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Generator
 from itertools import count
 
@@ -13,9 +12,8 @@ import falkit
 from falkit_mock.webhooks.sender import Receivers
 from findings.clipshop.fal import Fal
 from findings.clipshop.shop import Shop
-from findings.staging import OLD, Open, Stage
+from findings.staging import OLD, Open, Stage, calling
 from own_documents import TEXTS, answering, data_of, write
-from serving import PATIENCE
 
 _OBJECT = {"type": "object"}
 _FILE = {**_OBJECT, "properties": {"url": {"type": "string"}}, "required": ["url"]}
@@ -44,8 +42,7 @@ def mock(tmp_path_factory: pytest.TempPathFactory) -> Generator[falkit.Mock]:
 @pytest.fixture(scope="module")
 def http(mock: falkit.Mock) -> Generator[httpx.Client]:
     """What the shops call fal's own names with, as falkit run leads it."""
-    trust = ssl.create_default_context(cafile=mock.environ["SSL_CERT_FILE"])
-    with httpx.Client(proxy=mock.gateway_url, verify=trust, timeout=PATIENCE) as http:
+    with calling(mock) as http:
         yield http
 
 

@@ -82,6 +82,21 @@ class WaitsForFailed(Fal):
         raise TimeoutError("the job neither succeeded nor failed")
 
 
+class ExpectsFailed(Fal):
+    """Looks at nothing but the status, and takes COMPLETED with an error for a stage on the way."""
+
+    def wait(self, endpoint: str, job: Json, limit: float = 600.0) -> Json:
+        until = self.now() + limit
+        while self.now() < until:
+            told = self.status(endpoint, job)
+            if told["status"] in ("FAILED", "CANCELLED"):
+                raise RuntimeError(told["status"])
+            if told["status"] == "COMPLETED" and not told.get("error"):
+                return self.result(endpoint, job)
+            self.sleep(2.0)
+        raise TimeoutError("the job neither succeeded nor failed")
+
+
 class EarlyResult(Fal):
     """Asks for the result after a while; what isn't a success then is a failure."""
 

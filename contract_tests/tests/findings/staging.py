@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+import httpx
+
+import falkit
 from falkit.parts import Tenant
 from falkit_spec.findings import Finding
 from findings.clipshop.fal import Fal, Json
 from findings.clipshop.shop import TEXT, Clip, Shop
+from serving import PATIENCE
 
 RAIN = {"prompt": "Rain"}
 REFUSED = {"prompt": "Rain [falkit:content_policy_violation]"}
@@ -49,6 +55,14 @@ class Stage:
         clip = self.shop.order(self.shop.new(wanted))
         self.after(3 * HOUR)
         return clip
+
+
+@contextmanager
+def calling(mock: falkit.Mock) -> Generator[httpx.Client]:
+    """What a program calls fal's own names with, as falkit run leads it."""
+    trust = ssl.create_default_context(cafile=mock.environ["SSL_CERT_FILE"])
+    with httpx.Client(proxy=mock.gateway_url, verify=trust, timeout=PATIENCE) as http:
+        yield http
 
 
 def renders(wanted: Json, endpoint: str = TEXT) -> Callable[[Stage], object]:

@@ -15,7 +15,18 @@ import falkit
 from findings import mistakes
 from findings.clipshop.fal import Fal, Json
 from findings.clipshop.shop import PHOTO, TEXT, Shop
-from findings.staging import HOUR, OLD, RAIN, REFUSED, Open, Stage, failing, renders, with_fault
+from findings.staging import (
+    HOUR,
+    OLD,
+    RAIN,
+    REFUSED,
+    Open,
+    Stage,
+    calling,
+    failing,
+    renders,
+    with_fault,
+)
 from serving import KEY, PATIENCE
 
 
@@ -100,19 +111,14 @@ MISTAKES = (
     Mistake("integer-as-string", _form, shop=mistakes.TextNumbers),
     Mistake("failure-not-read", _poll, shop=mistakes.ReadyWhenCompleted),
     Mistake("waits-for-failed", renders(REFUSED), mistakes.WaitsForFailed),
+    Mistake("waits-for-failed", renders(REFUSED), mistakes.ExpectsFailed, name="status"),
     Mistake("early-result-taken", renders(RAIN), mistakes.EarlyResult),
     Mistake("refusal-retried", renders(REFUSED), shop=mistakes.RetriesAll),
     Mistake(
         "paid-twice", with_fault("reply_lost on=submit times=1", _hooked), mistakes.RetriesSubmits
     ),
-    Mistake("polling-fast", renders(RAIN), mistakes.Impatient),
     Mistake("polling-endless", with_fault("stuck seconds=7200", renders(RAIN)), mistakes.Endless),
     Mistake("abandoned-job", with_fault("stuck seconds=14400", renders(RAIN)), mistakes.GivesUp),
-    Mistake(
-        "key-leaked",
-        lambda stage: stage.shop.fetch_photo("http://photos.customer.example/cat.png"),
-        shop=mistakes.LeaksKey,
-    ),
     Mistake("private-input", _photo, shop=mistakes.LocalPhotos),
     Mistake("webhook-redirected", _hooked, shop=mistakes.SlashedHook),
     Mistake("webhook-too-slow", _slow, shop=mistakes.SlowHook),
@@ -176,3 +182,18 @@ def test_what_a_batch_costs_is_found(clips: int, codes: list[str]) -> None:
             url = f"{mock.url}/fal.run/{TEXT}"
             assert httpx.post(url, json=RAIN, headers=KEY).is_success
         assert [one.kind.code for one in mock.findings] == codes
+
+
+def test_what_a_mock_for_all_keys_sees_in_real_time() -> None:
+    """A paused clock tells nothing of haste; and a request to another host is no tenant's."""
+    with falkit.Mock(timing="60,60", egress="block") as mock, calling(mock) as http:
+
+        def play(shop: type[Shop], fal: type[Fal]) -> list[str]:
+            client = fal(http, "shop:secret", mock.clock.advance, mock.clock.now)
+            opened = shop(client, "https://shop.example")
+            opened.render(opened.new(RAIN))
+            opened.fetch_photo("http://photos.customer.example/cat.png")
+            return [one.kind.code for one in mock.findings if one.severity != "note"]
+
+        assert play(Shop, Fal) == []
+        assert play(mistakes.LeaksKey, mistakes.Impatient) == ["key-leaked", "polling-fast"]
