@@ -9,9 +9,9 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from findings.clipshop.fal import Fal, FalError, Json, Unsure
-from findings.clipshop.shop import PHOTO, TEXT, Clip, Shop
-from findings.staging import HOUR, OLD, RAIN, REFUSED, Open, Stage, failing, renders, with_fault
+from applications.clipshop.fal import Fal, FalError, Json, Unsure
+from applications.clipshop.shop import PHOTO, TEXT, Clip, Shop
+from applications.staging import HOUR, OLD, RAIN, REFUSED, Open, Stage, failing, renders, with_fault
 
 _QUEUE = "https://queue.fal.run"
 KLING = "fal-ai/kling-video/v2.6/pro/text-to-video"

@@ -1,4 +1,4 @@
-"""Have a clip made while somebody waits, and one by a webhook: python -m findings.clipshop."""
+"""Have a clip made while somebody waits, and one by a webhook: python -m applications.clipshop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import time
 import httpx
 import uvicorn
 
-from findings.clipshop.fal import Fal
-from findings.clipshop.shop import Shop
+from applications.clipshop.fal import Fal
+from applications.clipshop.shop import Shop
 
 
 def main(shop_of: type[Shop] = Shop, fal_of: type[Fal] = Fal) -> None:

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 import falkit
-from findings import mistakes
-from findings.clipshop.fal import Fal, Json
-from findings.clipshop.shop import PHOTO, TEXT, Shop
-from findings.staging import (
+from applications import mistakes
+from applications.clipshop.fal import Fal, Json
+from applications.clipshop.shop import PHOTO, TEXT, Shop
+from applications.staging import (
     HOUR,
     OLD,
     RAIN,

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 import falkit
+from applications.clipshop.fal import Fal
+from applications.clipshop.shop import Shop
+from applications.staging import OLD, Open, Stage, calling
 from falkit_mock.webhooks.sender import Receivers
-from findings.clipshop.fal import Fal
-from findings.clipshop.shop import Shop
-from findings.staging import OLD, Open, Stage, calling
 from own_documents import TEXTS, answering, data_of, write
 
 _OBJECT = {"type": "object"}

@@ -11,8 +11,8 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from findings.clipshop.fal import Fal, Json, Unsure
-from findings.clipshop.shop import Clip, Shop
+from applications.clipshop.fal import Fal, Json, Unsure
+from applications.clipshop.shop import Clip, Shop
 
 _QUEUE = "https://queue.fal.run"
 
@@ -53,7 +53,7 @@ class TextNumbers(Shop):
     """Passes a form's fields on as they come: as text."""
 
     def form(self, fields: dict[str, str]) -> Json:
-        return {"prompt": fields["prompt"], "duration": fields["seconds"]}
+        return {"prompt": fields["prompt"], "duration": fields.get("seconds", "6")}
 
 
 class ReadyWhenCompleted(Shop):

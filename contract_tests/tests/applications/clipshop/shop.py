@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from findings.clipshop.fal import Fal, FalError, Json, Unsure
+from applications.clipshop.fal import Fal, FalError, Json, Unsure
 
 TEXT = "fal-ai/ltx-2.3/text-to-video/fast"
 PHOTO = "fal-ai/ltx-2.3/image-to-video/fast"

@@ -11,10 +11,10 @@ from typing import Protocol
 import httpx
 
 import falkit
+from applications.clipshop.fal import Fal, Json
+from applications.clipshop.shop import TEXT, Clip, Shop
 from falkit.parts import Tenant
 from falkit_spec.findings import Finding
-from findings.clipshop.fal import Fal, Json
-from findings.clipshop.shop import TEXT, Clip, Shop
 from serving import PATIENCE
 
 RAIN = {"prompt": "Rain"}
