@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
 
-from findings.conversing import Program, codes, found, lost, queue, well
-from serving import I2V_FAST, PROMPT, T2V, Mock, Serve, WatchedClock
+from findings.conftest import Own
+from findings.conversing import Program, codes, lost, queue, well
+from serving import I2V_FAST, PROMPT, T2V, Mock
 
 PICTURE = {"prompt": "a quiet harbour", "image_url": "https://example.com/photo.png"}
 REFUSED: dict[str, Any] = {"prompt": 7}
@@ -107,7 +109,9 @@ def waits(times: int, *, cancel: bool) -> Program:
 def in_vain(times: int) -> Program:
     def run(mock: Mock) -> None:
         for _ in range(times):
-            mock.http.get(queue("fal-ai/ltx-2/requests/0d9ff8a4-8a0c-4c1a-9d37-1b7a2c5f9e10/status"))
+            mock.http.get(
+                queue("fal-ai/ltx-2/requests/0d9ff8a4-8a0c-4c1a-9d37-1b7a2c5f9e10/status")
+            )
 
     return run
 
@@ -119,7 +123,7 @@ class Case(NamedTuple):
     wrong: Program
     right: Program
     severity: str = "error"
-    settings: dict[str, Any] = {}  # noqa: RUF012
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
 HELD = {"timing": "held"}
@@ -169,8 +173,8 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.code)
-def test_a_mistake_is_found_and_what_is_near_it_is_not(serve: Serve, case: Case) -> None:
-    wrong, right = serve(**case.settings), serve(**case.settings)
+def test_a_mistake_is_found_and_what_is_near_it_is_not(own: Own, case: Case) -> None:
+    wrong, right = own(**case.settings), own(**case.settings)
     case.wrong(wrong)
     assert codes(wrong).get(case.code) == case.severity
     case.right(right)
