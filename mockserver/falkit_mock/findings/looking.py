@@ -134,7 +134,7 @@ class Looking:
         watched = self._open.get(id) or self._done.get(id) or self._watched(record, id)
         if watched is None:
             return False
-        if base != watched.base:
+        if base != watched.base or what == "response":
             # It was taken as it was meant (--assume queue-urls=lenient).
             _tell(self._asked, record)
         status = record.status
