@@ -80,7 +80,7 @@ def test_a_receiver_that_says_nothing_is_found_and_less_so_where_time_was_moved(
         submit(mock, f"http://127.0.0.1:{listener.getsockname()[1]}/silent")
         go(mock, 16)
         assert codes(mock) == {"webhook-too-slow": "warning"}
-    (made,) = mock.service.store.deliveries.select(limit=1)
+    made = mock.service.store.deliveries.select()[0]
     late = replace(made, seconds=15.01)
     mock.inside(lambda: mock.service.events.emit(DeliveryAttempted(late)))
     said = {one.severity: one.seen for one in found(mock)}

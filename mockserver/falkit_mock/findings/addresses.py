@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from falkit_mock.core import REAL_KEY, masked, shortened
 from falkit_mock.core.network import MEDIA, ROLES
-from falkit_mock.findings.rules import Rule
+from falkit_mock.findings.rules import Look, Rule
 from falkit_mock.findings.webhooks import receiver_of
 from falkit_mock.service.files import path_of
 from falkit_mock.service.urls import unreachable
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 # Bytes of an input that are looked at, and values in it: what comes behind them is more likely
 # a file than a URL.
 _BYTES, _VALUES = 256 * 1024, 10_000
-# A text that begins as a URL, whose slashes may be escaped.
-_URL = re.compile(rb'"\s*((?:https?|file):[^"]{1,2000})"', re.I)
+# A text that begins as a URL of http, https or file, whose slashes may be escaped.
+_URL = re.compile(rb'"\s*([HhFf][A-Za-z]{3,4}:[^"]{1,2000})"')
 # What a key of fal's ends in, found in no time; and ids of keys that are no words of each input.
-_KEY_FORMS = (re.compile(rb":[0-9A-Fa-f]{32}"), re.compile(rb"%3[Aa][0-9A-Fa-f]{32}"))
+_KEY, _ESCAPED_KEY = re.compile(rb":[0-9A-Fa-f]{32}"), re.compile(rb"%3[Aa][0-9A-Fa-f]{32}")
 _SHORTEST = 4
+# URLs that are remembered.
+_FINE = 1_000
 # Names under which secrets are sent.
 _SECRET = re.compile("key|token|secret|auth|credential|passw", re.I)
 _SCHEME = re.compile(r"(?:key|bearer)\s+", re.I)
@@ -36,17 +38,24 @@ _SCHEME = re.compile(r"(?:key|bearer)\s+", re.I)
 class Addresses(Rule):
     """private-input, media-expired, key-leaked."""
 
+    def __init__(self, look: Look) -> None:
+        super().__init__(look)
+        # URLs that anybody may have, as they were sent: most programs send the same few.
+        self._fine: set[bytes] = set()
+
     def submitted(self, record: RequestRecord) -> None:
         id = record.request_id
         data = self.look.service.store.input(id)[:_BYTES] if id is not None else b""
-        if not data or id is None:
+        if id is None or not data:
             return
-        if any(self._is_odd(url, record.time) for url in _urls(data)):
-            self._files(record, id)
+        if b":/" in data or b":\\/" in data:
+            for match in _URL.finditer(data):
+                if match[1] not in self._fine and self._may_be_odd(match[1], record.time):
+                    self._files(record, id)
+                    break
         key = record.key
-        if (len(key) >= _SHORTEST and key.encode() in data) or any(
-            form.search(data) for form in _KEY_FORMS
-        ):
+        named = len(key) >= _SHORTEST and key.encode() in data
+        if named or _KEY.search(data) or (b"%3" in data and _ESCAPED_KEY.search(data)):
             self._key_within(record, id)
 
     ran = submitted
@@ -76,6 +85,16 @@ class Addresses(Rule):
         if contact.key:
             seen = f"a request to {contact.host} had a key of fal's in its Authorization"
             self.look.found("key-leaked", seen, subject=contact.host)
+
+    def _may_be_odd(self, sent: bytes, at: float) -> bool:
+        url = sent.replace(b"\\/", b"/").decode("utf-8", "replace").strip()
+        if self._is_odd(url, at):
+            return True
+        if path_of(url) is None:
+            if len(self._fine) >= _FINE:
+                self._fine.clear()
+            self._fine.add(sent)
+        return False
 
     def _is_odd(self, url: str, at: float) -> bool:
         """Tell whether fal could not have the file of a URL, for what is found here."""
@@ -130,12 +149,6 @@ class Addresses(Rule):
             path = record.path.strip("/")
             self.look.found("key-leaked", seen, subject=path, record=record)
             return
-
-
-def _urls(data: bytes) -> Iterator[str]:
-    """Yield the texts of a JSON text that begin as a URL."""
-    for match in _URL.finditer(data):
-        yield match[1].replace(b"\\/", b"/").decode("utf-8", "replace").strip()
 
 
 def _texts(input: JSON) -> Iterator[tuple[str, str]]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from falkit_mock.core.network import is_this_machine
 from falkit_mock.findings.rules import Look, Rule
@@ -27,35 +26,18 @@ _CORRUPTED = {
 }
 
 
-class _Call(NamedTuple):
-    """A submit or a direct call: when it came, by the clock of RequestRecord.began."""
-
-    at: float
-    request_id: str
-    path: str
-    key: str
-
-
-@dataclass(slots=True)
-class _Taken:
-    """A job's webhook at a receiver that has answered it 2xx, and what was called meanwhile."""
-
-    calls: list[_Call] = field(default_factory=list[_Call])
-
-
 class Webhooks(Rule):
     """webhook-redirected, -too-slow, -not-idempotent, -unverified and -reserialised."""
 
     def __init__(self, look: Look) -> None:
         super().__init__(look)
-        self._calls: deque[_Call] = deque(maxlen=_CALLS)
-        # By job and URL.
-        self._taken: dict[tuple[str, str], _Taken] = {}
+        # The newest submits and direct calls.
+        self._calls: deque[RequestRecord] = deque(maxlen=_CALLS)
+        # By job and URL, of webhooks that were answered 2xx: what was called meanwhile.
+        self._taken: dict[tuple[str, str], list[RequestRecord]] = {}
 
     def submitted(self, record: RequestRecord) -> None:
-        if record.status == 200 and record.request_id is not None:
-            path = record.path.strip("/")
-            self._calls.append(_Call(record.began, record.request_id, path, record.key))
+        self._calls.append(record)
 
     ran = submitted
 
@@ -80,9 +62,9 @@ class Webhooks(Rule):
         elif 200 <= code < 300:
             if len(self._taken) >= _WEBHOOKS:
                 del self._taken[next(iter(self._taken))]
-            self._taken[name] = taken = _Taken()
+            self._taken[name] = taken = []
         if taken is not None:
-            taken.calls += during
+            taken += during
 
     def _refused(self, one: Delivery) -> None:
         """Judge what a receiver should have refused."""
@@ -110,7 +92,9 @@ class Webhooks(Rule):
                 severity = "warning"
             self._note(one, "webhook-too-slow", seen, severity)
 
-    def _again(self, one: Delivery, taken: _Taken, during: list[_Call]) -> None:
+    def _again(
+        self, one: Delivery, taken: list[RequestRecord], during: list[RequestRecord]
+    ) -> None:
         """Judge what came of a webhook that its receiver has answered 2xx before."""
         code = one.status_code or 0
         if code >= 400:
@@ -120,24 +104,27 @@ class Webhooks(Rule):
         # A success that is the same call once more is more likely another of whoever made it.
         own = store.input(one.request_id) if one.payload.get("status") == "OK" else b""
         for call in during:
-            input = store.input(call.request_id)
+            input = store.input(call.request_id or "")
             if input in (b"", own):
                 continue
             alike = (
-                store.input(before.request_id) == input
-                for before in taken.calls
+                store.input(before.request_id or "") == input
+                for before in taken
                 if (call.path, call.key) == (before.path, before.key)
                 and call.request_id != before.request_id
             )
             if any(alike):
-                seen = f"{call.path} was called with the same input each time that a webhook came"
+                seen = "was called with the same input each time that a webhook came"
+                seen = f"{call.path.strip('/')} {seen}"
                 self._note(one, "webhook-not-idempotent", seen)
                 return
 
-    def _during(self, made: DeliveryAttempted) -> list[_Call]:
+    def _during(self, made: DeliveryAttempted) -> list[RequestRecord]:
         """Return the calls that came while a receiver had a webhook."""
         ended = made.began + made.delivery.seconds
-        return [call for call in self._calls if made.began <= call.at <= ended]
+        return [
+            call for call in self._calls if made.began <= call.began <= ended and call.status == 200
+        ]
 
     def _note(self, one: Delivery, code: str, seen: str, severity: Severity | None = None) -> None:
         job = self.look.job(one.request_id)
