@@ -168,7 +168,8 @@ def report(mock: str) -> dict[str, str]:
 def test_a_key_that_goes_to_another_host_by_the_proxy_is_found(authority_folder: Path) -> None:
     with gated(authority_folder, egress="block") as gate:
         gate.http.get("http://cdn.example/a.mp4", headers={"authorization": "Bearer hf_x"})
-        gate.http.get("http://queue.fal.run/fal-ai/x/requests/7")
+        for host in ("queue.fal.run", "v3b.fal.media", "rest.fal.ai"):
+            gate.http.get(f"http://{host}/files/b/7")
         assert "key-leaked" not in report(gate.mock)
         assert gate.http.get("http://cdn.example/a.mp4").status_code == 403
         assert report(gate.mock)["key-leaked"] == "cdn.example"
