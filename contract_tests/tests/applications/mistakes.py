@@ -231,3 +231,9 @@ class KeepsUrls(Shop):
     def play(self, clip: Clip) -> bytes:
         reply = self.fal.http.get(clip.url)
         return reply.content if reply.is_success else b""
+
+
+if __name__ == "__main__":
+    from applications.clipshop.__main__ import main
+
+    main(TrustsAll, WholeIdUrl)
