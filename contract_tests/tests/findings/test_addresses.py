@@ -80,6 +80,7 @@ def test_a_file_that_is_read_or_used_after_its_end_is_found() -> None:
     with running(Settings(timing="instant"), WatchedClock()) as mock:
         url = mock.result(mock.submit(headers=KEPT)).json()["video"]["url"]
         assert mock.http.get(url).status_code == 200
+        mock.submit(with_picture(url), I2V_FAST)
         assert codes(mock) == {}
         go(mock, 61)
         assert mock.http.get(url).status_code == 404

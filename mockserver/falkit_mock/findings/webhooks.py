@@ -79,7 +79,7 @@ class Webhooks(Rule):
                 self._note(one, "webhook-unverified", seen)
 
     def _slow(self, one: Delivery) -> None:
-        if one.late and "slow" not in one.faults:
+        if one.late:
             allowed = self.look.service.webhooks.schedule.timeout_of(
                 one.number if one.cause == "job" else 1
             )
