@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from falkit_spec.types import Fault, Object
 
 _NONE = frozenset[str]()
-_REMEMBERED = 1_000
+# Ids of jobs that were looked at, and characters of a hint.
+_REMEMBERED, _HINT = 1_000, 300
 
 
 class Inputs(Rule):
@@ -118,7 +119,7 @@ def _why(catalog: Catalog, path: str, record: RequestRecord) -> str:
     """Say why nothing is found at a path, and what may have been meant, as the reply did."""
     if (first := catalog.later.get(path)) is not None:
         return f"fal has it from {first} on, and this mock is of before"
-    return shortened(record.hint or "there is no document of it")
+    return shortened(record.hint or "there is no document of it", _HINT)
 
 
 def _faults(job: Job) -> list[Fault]:
