@@ -10,7 +10,6 @@ from clients.place import FOUND
 from noticing import Noticing, told
 
 _noticing = Noticing()
-_noticing.install()
 
 # Tests that do on purpose what is wrong, and the errors that are found there.
 _NO_SUCH = {"unlisted-endpoint"}
