@@ -16,6 +16,7 @@ from falkit import Settings
 from falkit_mock.cli.console import ConsoleLog
 from falkit_mock.cli.summary import Summary
 from falkit_mock.cli.webhooks import deliveries as listed
+from falkit_mock.webhooks import SendFailed
 from falkit_mock.webhooks.sender import Answer
 from falkit_mock.webhooks.targets import Target
 from following import Seen, deliveries, go, settled, submit
@@ -240,3 +241,30 @@ def test_the_command_lists_probes_alone_where_they_are_asked_for(
     copies = CliRunner().invoke(listed, [*command, "--cause", "probe"]).stdout.splitlines()
     assert (len(told), len(copies)) == (1, 2)
     assert copies[0].endswith("  by probe  [webhook_unknown_key]")
+
+
+def test_a_receiver_that_has_gone_is_probed_again_and_the_report_says_if_it_never_answered(
+    standing: Serve,
+) -> None:
+    mock, came = standing(probe_webhooks=True), list[str]()
+
+    class Sender:
+        async def send(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
+            came.append(target.url)
+            if len(came) == 2:
+                raise SendFailed("it has gone")
+            return Answer(200, headers, body)
+
+    def problems() -> list[str]:
+        told: list[str] = mock.http.get("/__falkit/report").json()["problems"]
+        return told
+
+    mock.service.webhooks.receivers.sender = Sender()
+    url = "http://localhost:9/hook"
+    submit(mock, url)
+    go(mock, 1)
+    assert problems() == [f"{url} answered no probe: it has to be there a moment longer"]
+    submit(mock, url)
+    go(mock, 1)
+    assert len(came) == 2 + 3
+    assert problems() == []
