@@ -92,7 +92,9 @@ def _counting(app: MockApp, settings: Settings) -> MockApp:
             # Lazy: few mocks probe.
             from falkit_mock.webhooks.probes import WebhookProbes
 
-            service.events.listen(WebhookProbes(service.webhooks, service.store.deliveries))
+            probes = WebhookProbes(service.webhooks, service.store.deliveries)
+            service.events.listen(probes)
+            service.hooks.probing = probes.over
         if limits is not None or service.store.sharing is not None:
             meter().limits = limits
             service.events.listen(meter())

@@ -16,6 +16,7 @@ from falkit import Settings
 from falkit_mock.cli.console import ConsoleLog
 from falkit_mock.cli.summary import Summary
 from falkit_mock.cli.webhooks import deliveries as listed
+from falkit_mock.webhooks import SendFailed
 from falkit_mock.webhooks.sender import Answer
 from falkit_mock.webhooks.targets import Target
 from following import Seen, deliveries, go, settled, submit
@@ -164,7 +165,7 @@ def test_probes_are_no_webhooks_of_a_job(standing: Serve) -> None:
 
 
 def test_a_probe_that_is_taken_ends_no_retries(standing: Serve) -> None:
-    """A receiver of two jobs takes the first's webhook and probes, and refuses the second's."""
+    """A receiver takes the first webhook that comes, and its probes; the other it refuses."""
     mock = standing("0,1", probe_webhooks=True)
     first: list[str] = []
 
@@ -173,12 +174,12 @@ def test_a_probe_that_is_taken_ends_no_retries(standing: Serve) -> None:
         return Reply(200 if request.json["request_id"] == first[0] else 503)
 
     with receiving(answer) as receiver:
-        submit(mock, receiver.url)
-        second = submit(mock, receiver.url)
+        ids = {submit(mock, receiver.url)["request_id"] for _ in range(2)}
         go(mock, 7300)
-        of_second = deliveries(mock, request_id=second["request_id"])
+        (other,) = ids - {first[0]}
+        of_other = deliveries(mock, request_id=other)
         assert len(receiver.received) == 1 + 2 + 11
-    assert [one["status"] for one in of_second] == ["retry"] * 10 + ["failed"]
+    assert [one["status"] for one in of_other] == ["retry"] * 10 + ["failed"]
 
 
 def test_a_restart_probes_nobody_again_and_a_reset_does(tmp_path: Path) -> None:
@@ -240,3 +241,30 @@ def test_the_command_lists_probes_alone_where_they_are_asked_for(
     copies = CliRunner().invoke(listed, [*command, "--cause", "probe"]).stdout.splitlines()
     assert (len(told), len(copies)) == (1, 2)
     assert copies[0].endswith("  by probe  [webhook_unknown_key]")
+
+
+def test_a_receiver_that_has_gone_is_probed_again_and_the_report_says_if_it_never_answered(
+    standing: Serve,
+) -> None:
+    mock, came = standing(probe_webhooks=True), list[str]()
+
+    class Sender:
+        async def send(self, target: Target, headers: dict[str, str], body: bytes) -> Answer:
+            came.append(target.url)
+            if len(came) == 2:
+                raise SendFailed("it has gone")
+            return Answer(200, headers, body)
+
+    def problems() -> list[str]:
+        told: list[str] = mock.http.get("/__falkit/report").json()["problems"]
+        return told
+
+    mock.service.webhooks.receivers.sender = Sender()
+    url = "http://localhost:9/hook"
+    submit(mock, url)
+    go(mock, 1)
+    assert problems() == [f"{url} answered no probe: it has to be there a moment longer"]
+    submit(mock, url)
+    go(mock, 1)
+    assert len(came) == 2 + 3
+    assert problems() == []

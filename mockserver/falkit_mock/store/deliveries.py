@@ -38,12 +38,16 @@ class DeliveryStore:
 
     def _note(self, delivery: Delivery) -> None:
         self._of_job.setdefault(delivery.request_id, []).append(delivery)
-        if delivery.cause == "probe":
+        if delivery.cause == "probe" and delivery.status_code is not None:
             self.probed.add(delivery.receiver)
 
     def all(self) -> list[Delivery]:
         """Return every delivery, probes included, in the order in which they ended."""
         return [*self._all.values()]
+
+    def unprobed(self) -> set[str]:
+        """Return the receivers that have answered no probe that was sent to them."""
+        return {each.receiver for each in self.select(cause="probe")} - self.probed
 
     def get(self, delivery_id: str) -> Delivery | None:
         return self._all.get(delivery_id)

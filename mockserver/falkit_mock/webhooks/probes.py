@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from falkit_mock.core.events import Delivery, DeliveryAttempted, Event
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
     from falkit_mock.store import DeliveryStore
     from falkit_mock.webhooks.delivery import Deliveries
 
+_PATIENCE = 2.0
+
 
 class WebhookProbes:
-    """Sends each receiver both copies once, after the first webhook that it has taken; a listener.
+    """Sends each receiver both copies, after the first webhook that it has taken; a listener.
 
     Only the signature and the bytes tell a copy from the webhook, so that nothing else can be why
     it is refused.
@@ -28,6 +31,7 @@ class WebhookProbes:
         self._webhooks = webhooks
         # Those of before are in the store, which a reset empties.
         self._deliveries = made
+        self._under_way: set[asyncio.Task[None]] = set()
 
     def __call__(self, event: Event) -> None:
         assert isinstance(event, DeliveryAttempted), "nothing else is heard"
@@ -39,7 +43,14 @@ class WebhookProbes:
             return
         # At once, since others may be taken meanwhile.
         probed.add(made.receiver)
-        self._webhooks.start(self._probe(made))
+        probing = self._webhooks.start(self._probe(made))
+        self._under_way.add(probing)
+        probing.add_done_callback(self._under_way.discard)
+
+    async def over(self) -> None:
+        """Return once the probes under way are over, or two real seconds have passed."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_PATIENCE)
 
     async def _probe(self, made: Delivery) -> None:
         for name in PROBE_FAULTS:
@@ -58,4 +69,8 @@ class WebhookProbes:
                 made.number,
             )
             seconds = self._webhooks.schedule.timeout_of(1)
-            await self._webhooks.attempt(copy, seconds, once=True)
+            probe = await self._webhooks.attempt(copy, seconds, once=True)
+            if probe.status_code is None:
+                # It may have ended with its test: the next webhook is another chance.
+                self._deliveries.probed.discard(made.receiver)
+                return
