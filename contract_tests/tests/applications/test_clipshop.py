@@ -129,7 +129,8 @@ MISTAKES = (
         shop=mistakes.SequelEachTime,
         name="sequel",
     ),
-    Mistake("webhook-unverified", _hooked, shop=mistakes.TrustsAll),
+    # What verifies nothing takes rewritten bytes as well.
+    Mistake("webhook-unverified", _hooked, shop=mistakes.TrustsAll, also=("webhook-reserialised",)),
     Mistake("webhook-reserialised", _hooked, shop=mistakes.Reserialises),
     Mistake("media-expired", _kept, shop=mistakes.KeepsUrls),
 )
