@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from falkit_mock.core.jobs import Job
     from falkit_spec.findings import Severity
 
-# Real seconds between two statuses of a job, and how often they are less before it counts: two
-# parts of a program may ask at once.
-_FAST, _IN_A_ROW = 0.1, 5
+# Real seconds between two statuses of a job, somewhat less than those after which fal's client asks
+# again; and how often they are less before it counts: two parts of a program may ask at once.
+_FAST, _IN_A_ROW = 0.09, 5
 # Seconds on the mock's clock after which nobody should wait for a job any more.
 _LONG = 3600.0
 # How often a status is COMPLETED before it counts: clients look once more before they fetch the
