@@ -31,7 +31,9 @@ _SHORTEST = 4
 # URLs that are remembered.
 _FINE = 1_000
 # Names under which secrets are sent.
-_SECRET = re.compile("key|token|secret|auth|credential|passw", re.I)
+_SECRET = re.compile(
+    "(?:.*[^a-z])?(?:fal|api)?(?:key|token|secret|auth|authorization|credential|password)s?", re.I
+)
 _SCHEME = re.compile(r"(?:key|bearer)\s+", re.I)
 
 
@@ -143,7 +145,7 @@ class Addresses(Rule):
         for name, value in _texts(self.look.input(request_id)):
             if not REAL_KEY.search(value):
                 own = _SCHEME.sub("", value.strip(), count=1)
-                if not _SECRET.search(name) or own.partition(":")[0] != record.key:
+                if not _SECRET.fullmatch(name) or own.partition(":")[0] != record.key:
                     continue
             seen = f"{shortened(masked(name))}: a key of fal's is sent with the input"
             path = record.path.strip("/")
@@ -173,6 +175,6 @@ def _key_in(url: str, key: str) -> str | None:
         return "query"
     for name, value in parse_qsl(query):
         own = _SCHEME.sub("", value.strip(), count=1)
-        if key and _SECRET.search(name) and own.partition(":")[0] == key:
+        if key and _SECRET.fullmatch(name) and own.partition(":")[0] == key:
             return "query"
     return "path" if REAL_KEY.search(unquote(before)) else None
