@@ -141,6 +141,7 @@ def test_a_key_in_a_webhooks_path_is_found_and_masked(mock: Mock, receiver: Rece
         ("headers", {"Authorization": "Key test:test"}),
         ("note", f"my key is {REAL}"),
         ("tokens", ["other", "test:test"]),
+        ("apiKey", "test:test"),
     ],
 )
 def test_a_key_in_an_input_is_found(mock: Mock, field: str, value: Any) -> None:
@@ -156,7 +157,8 @@ def test_what_is_no_key_of_fals_is_not_found(mock: Mock, receiver: Receiver) -> 
     uuid = {**PROMPT, "id": "5e0d6dc7-8a91-4c2b-9f3e-7b1d0c2a4e68"}
     submit(mock, receiver.url, uuid, headers=TEST)
     submit(mock, receiver.url, {**PROMPT, "api_key": "sk-test"}, headers=TEST)
-    settled(mock, 3)
+    submit(mock, receiver.url, {**PROMPT, "keywords": "test", "monkey": "test"}, headers=TEST)
+    settled(mock, 4)
     assert "key-leaked" not in codes(mock)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from falkit_mock.core import REAL_KEY, masked, shortened
+from falkit_mock.core.limits import AT_ONCE
 from falkit_mock.core.network import MEDIA, ROLES
 from falkit_mock.findings.rules import Look, Rule
 from falkit_mock.findings.webhooks import receiver_of
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from falkit_spec import JSON
     from falkit_spec.findings import Severity
 
-# Bytes of an input that are looked at, and values in it: what comes behind them is more likely
-# a file than a URL.
-_BYTES, _VALUES = 256 * 1024, 10_000
+# Values of an input that are looked at.
+_VALUES = 10_000
 # A text that begins as a URL of http, https or file, whose slashes may be escaped.
 _URL = re.compile(rb'"\s*([HhFf][A-Za-z]{3,4}:[^"]{1,2000})"')
 # What a key of fal's ends in, found in no time; and ids of keys that are no words of each input.
@@ -31,7 +31,9 @@ _SHORTEST = 4
 # URLs that are remembered.
 _FINE = 1_000
 # Names under which secrets are sent.
-_SECRET = re.compile("key|token|secret|auth|credential|passw", re.I)
+_SECRET = re.compile(
+    "(?:.*[^a-z])?(?:fal|api)?(?:key|token|secret|auth|authorization|credential|password)s?", re.I
+)
 _SCHEME = re.compile(r"(?:key|bearer)\s+", re.I)
 
 
@@ -45,8 +47,8 @@ class Addresses(Rule):
 
     def submitted(self, record: RequestRecord) -> None:
         id = record.request_id
-        data = self.look.service.store.input(id)[:_BYTES] if id is not None else b""
-        if id is None or not data:
+        data = self.look.service.store.input(id) if id is not None else b""
+        if id is None or not 0 < len(data) <= AT_ONCE:
             return
         if b":/" in data or b":\\/" in data:
             for match in _URL.finditer(data):
@@ -143,7 +145,7 @@ class Addresses(Rule):
         for name, value in _texts(self.look.input(request_id)):
             if not REAL_KEY.search(value):
                 own = _SCHEME.sub("", value.strip(), count=1)
-                if not _SECRET.search(name) or own.partition(":")[0] != record.key:
+                if not _SECRET.fullmatch(name) or own.partition(":")[0] != record.key:
                     continue
             seen = f"{shortened(masked(name))}: a key of fal's is sent with the input"
             path = record.path.strip("/")
@@ -173,6 +175,6 @@ def _key_in(url: str, key: str) -> str | None:
         return "query"
     for name, value in parse_qsl(query):
         own = _SCHEME.sub("", value.strip(), count=1)
-        if key and _SECRET.search(name) and own.partition(":")[0] == key:
+        if key and _SECRET.fullmatch(name) and own.partition(":")[0] == key:
             return "query"
     return "path" if REAL_KEY.search(unquote(before)) else None

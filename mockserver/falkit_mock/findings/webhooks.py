@@ -121,10 +121,15 @@ class Webhooks(Rule):
 
     def _during(self, made: DeliveryAttempted) -> list[RequestRecord]:
         """Return the calls that came while a receiver had a webhook."""
+        found: list[RequestRecord] = []
         ended = made.began + made.delivery.seconds
-        return [
-            call for call in self._calls if made.began <= call.began <= ended and call.status == 200
-        ]
+        for call in reversed(self._calls):
+            if call.began + (call.ms or 0.0) / 1000 < made.began:
+                # All before it were answered earlier still.
+                break
+            if made.began <= call.began <= ended and call.status == 200:
+                found.append(call)
+        return found
 
     def _note(self, one: Delivery, code: str, seen: str, severity: Severity | None = None) -> None:
         job = self.look.job(one.request_id)
