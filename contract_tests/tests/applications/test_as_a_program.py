@@ -34,6 +34,7 @@ def test_a_run_fails_for_what_is_found(
         env={**clean, **tests},
         capture_output=True,
         text=True,
+        timeout=60,
     )
     assert done.returncode == code, done.stderr
     found = Report.read(json.loads(report.read_text("utf-8"))).findings
