@@ -124,6 +124,25 @@ def test_a_failure_whose_result_can_not_be_had_was_asked_for(own: Own) -> None:
     assert codes(mock) == {}
 
 
+def test_who_reads_a_failure_and_goes_on_waits_for_another(own: Own) -> None:
+    mock = own()
+    job = mock.submit(REFUSED)
+    for _ in range(6):
+        mock.status(job)
+        mock.result(job)
+    assert codes(mock) == {"waits-for-failed": "error"}
+
+
+def test_who_moves_the_clock_in_place_of_a_pause_is_in_no_haste(serve: Serve) -> None:
+    mock = serve("1,600")
+    job = mock.submit()
+    for _ in range(12):
+        mock.status(job)
+        mock.http.post("/__falkit/clock/advance", json={"seconds": 2})
+    mock.cancel(job)
+    assert codes(mock) == {}
+
+
 def test_a_stream_of_statuses_that_ends_tells_that_a_job_is_over(own: Own) -> None:
     mock = own()
     job = mock.submit(REFUSED)
@@ -307,6 +326,7 @@ def test_who_called_is_kept_in_no_state() -> None:
     record = RequestRecord(1.0, "GET", "fal.run", "/", "id", agent=b"shop/2", began=3.0)
     record.completed = True
     _, row = row_of(1, record)
+    assert isinstance(row, bytes)
     assert not {"agent", "began", "completed"} & json.loads(row).keys()
     assert read_record(0, row).agent == b""
 
