@@ -85,7 +85,7 @@ def test_json_is_read_again_as_it_was() -> None:
 
 
 def test_junit_fails_what_is_wrong_and_skips_what_is_accepted() -> None:
-    results = [[type(one) for one in case.result] for case in cases(full())]
+    results: list[list[object]] = [[type(one) for one in case.result] for case in cases(full())]
     assert results == [[Failure]] * 4 + [[], [Skipped], [Error]]
     first = cases(full())[0]
     assert (first.classname, first.result[0].message) == (
@@ -220,6 +220,7 @@ def test_pages_have_the_verdict_the_findings_and_the_spend() -> None:
 @example([*HOSTILE, "x"], "error")
 @example(["x", *HOSTILE], "warning")
 @example([*HOSTILE[4:], *HOSTILE[:5]], "note")
+@example([HOSTILE[5]] * 9, "error")
 def test_any_text_leaves_each_format_whole(texts: list[str], severity: Any) -> None:
     a, b, c, d, e, f, g, h, i = texts
     kind = FindingKind(a, severity, b, c, d, e, "findings.md")

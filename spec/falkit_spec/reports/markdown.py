@@ -104,4 +104,5 @@ def _code(text: str) -> str:
 
 def _safe(text: str) -> str:
     """Return a text that is nothing but text in Markdown."""
-    return _SPECIAL.sub(lambda one: f"&#{ord(one[0])};" if one[0].isascii() else one[0], text)
+    shown = plain(text, 3_000)
+    return _SPECIAL.sub(lambda one: f"&#{ord(one[0])};" if one[0].isascii() else one[0], shown)
