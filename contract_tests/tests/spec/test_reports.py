@@ -211,8 +211,11 @@ def test_pages_have_the_verdict_the_findings_and_the_spend() -> None:
         assert 'POST with {"input": …} | <b>x</b> @a $x$' in tags.text
     assert "Nothing is wrong" in Tags(write(clean(), "html")).text
     assert "Nothing is wrong" in markup(clean()).text
-    only = Report("x", [], ["nobody was watched"])
-    assert "Nothing is wrong" not in markup(only).text + Tags(write(only, "html")).text
+    for nothing in (
+        Report("x", [], ["nobody was watched"]),
+        Report("x", [], requests={"total": 0}),
+    ):
+        assert "Nothing is wrong" not in markup(nothing).text + Tags(write(nothing, "html")).text
 
 
 @given(st.lists(TEXTS, min_size=9, max_size=9), st.sampled_from(["error", "warning", "note"]))
