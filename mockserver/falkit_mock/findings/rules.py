@@ -48,6 +48,8 @@ class Watched:
     # where a fault lost that.
     early: int = 0
     result: int | None = None
+    # How often its result was fetched, and was the model's own failure.
+    failures: int = 0
     # Whether its caller wanted it cancelled.
     cancelled: bool = False
     # How often in a row its status was asked for too soon, and how often too late (`Polling`).
