@@ -103,12 +103,15 @@ def _told_and_asked(stage: Stage) -> None:
     assert clip.state == "failed"
 
 
-def _failed_page(stage: Stage) -> None:
-    """The webhook has told of the failure; a page shows the status as well."""
-    clip = stage.shop.order(stage.shop.new(REFUSED))
-    stage.after(60.0)
-    assert clip.state == "failed"
-    assert stage.fal.status(clip.endpoint, clip.job)["status"] == "COMPLETED"
+def _pages(stage: Stage) -> None:
+    """Webhooks have told how two jobs went; a page that is looked at often shows the status."""
+    for wanted, state in ((RAIN, "ready"), (REFUSED, "failed")):
+        clip = stage.shop.order(stage.shop.new(wanted))
+        stage.after(60.0)
+        assert clip.state == state
+        for _ in range(10):
+            assert stage.fal.status(clip.endpoint, clip.job)["status"] == "COMPLETED"
+            stage.after(20.0)
 
 
 def _lost(stage: Stage) -> None:
@@ -227,7 +230,7 @@ RIGHT: dict[str, tuple[Callable[[Stage], object], type[Shop], type[Fal]]] = {
     "polls a result that is an error": (renders(REFUSED), Shop, PollsResult),
     "follows the statuses": (_made(RAIN), Shop, Follows),
     "is told of a failure": (_told_and_asked, Shop, Fal),
-    "is told of a failure, and reads the status": (_failed_page, Shop, Fal),
+    "is told by webhooks, and shows the status": (_pages, Shop, Fal),
     "asks since no webhook came": (with_fault("webhook_lost", _lost), Shop, Fal),
     "cancels, and looks whether that was done": (_cancelled, Shop, Fal),
     "retries an ingress error": (
