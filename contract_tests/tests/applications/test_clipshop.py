@@ -138,7 +138,7 @@ MISTAKES = (
 INPUTS = (
     ("unknown-field", (TEXT, {**RAIN, "num_inference_steps": 30}), (TEXT, RAIN)),
     ("deprecated-field", (OLD, {**RAIN, "quality": "high"}), (OLD, RAIN)),
-    ("unlisted-endpoint", ("fal-ai/ltx-video-13b-dev", RAIN), (TEXT, RAIN)),
+    ("unlisted-endpoint", ("fal-ai/ltx-2.3/text-to-movie", RAIN), (TEXT, RAIN)),
 )
 BOTH = ["budget-exceeded", "cost-alert"]
 
@@ -198,3 +198,10 @@ def test_what_a_mock_for_all_keys_sees_in_real_time() -> None:
 
         assert play(Shop, Fal) == []
         assert play(mistakes.LeaksKey, mistakes.Impatient) == ["key-leaked", "polling-fast"]
+
+
+def test_a_model_that_falkit_lacks_is_a_warning_since_fal_may_have_it(staged: Open) -> None:
+    stage = staged()
+    renders(RAIN, "fal-ai/ltx-video-13b-dev")(stage)
+    (found,) = stage.tenant.findings
+    assert (found.kind.code, found.severity) == ("unlisted-endpoint", "warning")

@@ -16,7 +16,6 @@ _NO_SUCH = {"unlisted-endpoint"}
 PLANTED = {
     # A duration of "6".
     "test_validation_errors": {"integer-as-string"},
-    "test_unknown_endpoint": _NO_SUCH,
     "test_unknown_path_of_a_known_app": _NO_SUCH,
     # The file is looked at once more when its life is over.
     "test_upload_with_a_lifecycle": {"media-expired"},
