@@ -6,7 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import date
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +22,8 @@ from falkit_spec.reports.baseline import Entry, apply, read, save, update
 from falkit_spec.reports.words import plain, what
 from falkit_spec.types import JSON
 
-# How many tests the summary names, and findings of one.
-_MOST_TESTS, _MOST_EACH = 10, 5
+# How many tests the summary names, and findings of one; and how many JUnit's files have of one.
+_MOST_TESTS, _MOST_EACH, _MOST_PROPERTIES = 10, 5, 20
 _FINDING = "fal_finding"
 _ORDER: tuple[Severity, ...] = get_args(Severity)
 
@@ -47,7 +47,7 @@ class Judge:
         self.updates = bool(config.getoption("fal_update_baseline"))
         self._command = shlex.join(("pytest", *config.invocation_params.args))
 
-    def check(self) -> None:
+    def begin(self) -> None:
         """Look before the first test whether all of it can be done; raise pytest.UsageError."""
         if self.updates and self._file is None:
             fix = "name it by --fal-baseline FILE"
@@ -64,8 +64,13 @@ class Judge:
     @cached_property
     def _known(self) -> Sequence[Entry]:
         """The baseline, without which all is new."""
-        if self._file is None or (self.updates and not self._file.exists()):
+        if self._file is None:
             return []
+        if not self._file.exists():
+            if self.updates:
+                return []
+            fix = "--fal-update-baseline writes it"
+            raise pytest.UsageError(f"--fal-baseline: {self._file} isn't there; {fix}")
         try:
             return read(self._file)
         except SpecError as error:
@@ -74,37 +79,58 @@ class Judge:
     def judged(self, findings: Iterable[Finding], allow: Iterable[str], test: str) -> list[Finding]:
         """Return what was found in a test without what it asks for, the worst first."""
         own = [replace(one, test=test) for one in findings if one.kind.code not in allow]
-        return apply(merged(own), self._known, _today())
+        return apply(merged(own), self._known, date.today())
 
-    def refuse(self, findings: Iterable[Finding]) -> BaseException | None:
-        """Return what fails a test for its findings; None where they may pass."""
+    def check(self, findings: Iterable[Finding]) -> None:
+        """Fail a test for findings that may not pass."""
+        __tracebackhide__ = True
         most = {"error": 1, "warning": 2, "never": 0}[self._fail_on]
         severities = () if self.updates else _ORDER[:most]
         failing = [one for one in findings if one.severity in severities and not one.accepted]
-        if not failing:
-            return None
-        head = f"fal: {count(len(failing), 'finding')}, and fail-on is {self._fail_on}"
-        return pytest.fail.Exception("\n".join([head, *lines_of(failing)]), pytrace=False)
+        if failing:
+            codes = ", ".join(dict.fromkeys(one.kind.code for one in failing))
+            lines = [f"fal-fail-on={self._fail_on}: {codes}", *lines_of(failing, with_fal=True)]
+            raise pytest.fail.Exception("\n".join(lines), pytrace=False)
 
-    def finish(self, tests: Mapping[str, Mapping[str, Any]], problems: Sequence[str]) -> None:
-        """Write the reports and the baseline of a run; raise what can't be written."""
+    def finish(self, tests: Mapping[str, Mapping[str, Any]], problems: Sequence[str]) -> list[str]:
+        """Write the reports and the baseline of a run; return what could not be written."""
         report = Report(self._command, _all_of(tests), [*problems])
         runs = [Report.read(one) for test in tests.values() for one in test.get("fal_reports", ())]
         report.requests = _sums(one.requests for one in runs)
         report.jobs = _sums(one.jobs for one in runs)
-        report.spend = _spend(one.spend for one in runs)
+        report.spend = _spend(one.spend for one in runs if one.spend)
         report.problems += dict.fromkeys(problem for one in runs for problem in one.problems)
+        unwritten: list[str] = []
         if self.updates and self._file is not None:
             # A run may be one of some tests alone: what they don't find isn't gone.
-            entries = update(report.findings, self._known, _today(), drop=False)
-            save(self._file, entries)
-            report.findings = apply(report.findings, entries, _today())
+            entries = update(report.findings, self._known, date.today(), drop=False)
+            report.findings = apply(report.findings, entries, date.today())
+            try:
+                save(self._file, entries)
+            except SpecError as error:
+                unwritten.append(str(error))
         for path in self.reports:
-            path.write_text(write(report, format_of(path)), "utf-8")
+            try:
+                path.write_text(write(report, format_of(path)), "utf-8")
+            except OSError as error:
+                unwritten.append(f"{path}: can't be written ({(error.strerror or '').lower()})")
+        return unwritten
 
 
-def lines_of(findings: Sequence[Finding], explained: set[str] | None = None) -> list[str]:
-    """Return findings as indented lines, each with the fix where it isn't among the explained."""
+_JUDGE: pytest.StashKey[Judge] = pytest.StashKey()
+
+
+def judge_of(config: pytest.Config) -> Judge:
+    """Return what this process judges by, read once; raise pytest.UsageError."""
+    if _JUDGE not in config.stash:
+        config.stash[_JUDGE] = Judge(config)
+    return config.stash[_JUDGE]
+
+
+def lines_of(
+    findings: Sequence[Finding], explained: set[str] | None = None, *, with_fal: bool = False
+) -> list[str]:
+    """Return findings as indented lines, and how to fix those that aren't among the explained."""
     explained = set() if explained is None else explained
     lines: list[str] = []
     for one in findings[:_MOST_EACH]:
@@ -112,7 +138,8 @@ def lines_of(findings: Sequence[Finding], explained: set[str] | None = None) -> 
         lines.append(f"  {one.severity} {code}: {what(one)}{since if one.expired else ''}")
         if code not in explained:
             explained.add(code)
-            lines += [f"    fal: {one.kind.fal}", f"    fix: {one.kind.fix}"]
+            lines += [f"    fal: {one.kind.fal}"] if with_fal else []
+            lines.append(f"    fix: {one.kind.fix}")
     if len(findings) > _MOST_EACH:
         lines.append(f"  and {len(findings) - _MOST_EACH} more")
     return lines
@@ -128,13 +155,14 @@ def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
     counts = Counter(one.severity for each in by_test.values() for one in each)
     accepted = sum(bool(one.accepted) for one in found)
     said = [count(counts[each], each) for each in _ORDER if counts[each]]
-    lines = [f"{' and '.join(said)} in {count(len(by_test), 'test')}"] if said else []
+    more = "`falkit explain CODE` says more"
+    lines = [f"{' and '.join(said)} in {count(len(by_test), 'test')}; {more}"] if said else []
     explained: set[str] = set()
     for test, own in [*by_test.items()][:_MOST_TESTS]:
         lines += [plain(test), *lines_of(own, explained)]
     if len(by_test) > _MOST_TESTS:
         lines.append(f"and {count(len(by_test) - _MOST_TESTS, 'more test')}")
-    return [*lines, f"{count(accepted, 'finding')} in the baseline"] if accepted else lines
+    return [*lines, f"the baseline accepts {count(accepted, 'finding')}"] if accepted else lines
 
 
 def as_properties(properties: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
@@ -142,7 +170,8 @@ def as_properties(properties: Iterable[tuple[str, object]]) -> list[tuple[str, o
     kept: list[tuple[str, object]] = []
     for name, value in properties:
         if name == "fal_findings":
-            found = map(Finding.read, cast("list[dict[str, Any]]", value))
+            told = cast("list[dict[str, Any]]", value)[:_MOST_PROPERTIES]
+            found = map(Finding.read, told)
             kept += ((_FINDING, f"{one.severity} {one.kind.code}: {what(one)}") for one in found)
         elif name != "fal_reports":
             kept.append((name, value))
@@ -185,7 +214,3 @@ def _sum(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     each = [*parts]
     counts = _sums({name: one[name] for name in ("jobs", "billed", "unpriced")} for one in each)
     return {**counts, "cost": f"{sum((Decimal(one['cost']) for one in each), Decimal(0)):f}"}
-
-
-def _today() -> Any:
-    return datetime.now(UTC).astimezone().date()
