@@ -98,7 +98,8 @@ class Used:
     def conclude(self) -> None:
         """Fail a test that passed for what was only found when its fixtures had ended."""
         __tracebackhide__ = True
-        if self._passed and self._fails and self._found:
+        passed, self._passed = self._passed, False
+        if passed and self._fails and self._found:
             self._judge.check(self._found)
 
     def tell(self) -> None:
@@ -146,6 +147,8 @@ class Used:
 
     def _note(self, mock: Parts) -> None:
         """Write what the test's calls would have cost, and have done wrong, into its properties."""
+        # A test may run again.
+        self._leading = None
         try:
             report = mock.report()
         except ConnectionError as error:
@@ -158,7 +161,6 @@ class Used:
             report.findings = []
         self._reports.append(report)
         properties, whole = self.item.user_properties, _whole(each.cost for each in self._spent)
-        # A test that runs again has those of before.
         properties[:] = [each for each in properties if each[0] not in _OURS]
         figures = (f"{whole.total:f}", whole.jobs, whole.unknown)
         properties += zip((_COST, _JOBS, _UNKNOWN), figures, strict=True)
