@@ -128,13 +128,13 @@ def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
     )
     assert failed["test_no_list"].startswith(f"{mark}ield' isn't a list of codes; write allow=[")
     # What a hint is about isn't said twice, and what none is about is said once.
-    _, _, captured = run.said.partition("- Captured fal call -")
-    hint, finding, *_ = captured.splitlines()[1:]
-    assert hint.startswith(f"405 GET queue.fal.run/{T2V}/requests/")
-    assert finding.startswith("  error failure-not-read: ")
+    captured = run.said.partition("- Captured fal call -")[2].splitlines()
+    assert captured[2].startswith(f"405 GET queue.fal.run/{T2V}/requests/")
+    assert captured[3].startswith(f"  error failure-not-read: {T2V}: ")
+    assert not captured[5].startswith(" ")
 
     section = run.said.rpartition("= fal =")[2].splitlines()[1:]
-    assert section[1] == "14 errors in 14 tests; `falkit explain CODE` says more" or section
+    assert "15 errors in 14 tests; `falkit explain CODE` says more" in section
     assert len([line for line in section if line.startswith("test_suite.py::")]) == 10
     assert len([line for line in section if "fix: leave out what follows" in line]) == 1
     assert "and 4 more tests" in section
@@ -147,15 +147,18 @@ def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
     }
 
     report = Report.read(json.loads((tmp_path / "made" / "run.json").read_text()))
-    assert report.command == "pytest --junitxml " + f"{tmp_path / 'report.xml'} -p xdist -n 2" or 1
+    assert report.command.startswith("pytest -W error ")
     accepted = [one for one in report.findings if one.accepted]
     assert [one.test for one in accepted] == ["test_suite.py::test_known"]
     assert {one.test for one in report.findings if one.kind.code == "whole-id-url"} == {
         f"test_suite.py::{name}" for name in (*wrong, "test_late", "test_fails")
     }
     assert not [one for one in report.findings if one.test == "test_suite.py::test_allowed"]
-    assert report.spend["cost"] == "0.36"
-    assert report.requests["total"] == 12 * 4 + 1 + 1 + 2 + 3 + 1
+    assert (report.spend["cost"], report.spend["jobs"]) == ("0.72", 2)
+    assert report.spend["endpoints"] == [
+        {"endpoint_id": T2V, "jobs": 2, "billed": 2, "unpriced": 0, "cost": "0.72"}
+    ]
+    assert report.requests == {"total": 12 * 4 + 1 + 1 + 2 + 3 + 1, "failed": 12 * 2 + 1 + 1}
     assert report.jobs["total"] == 12 * 2 + 1 + 1 + 1 + 1 + 1
     assert "test_wrong_url[11]" in (tmp_path / "made" / "run.xml").read_text()
 
