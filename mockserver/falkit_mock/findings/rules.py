@@ -28,10 +28,12 @@ class Watched:
     """A job that its caller has asked for, and what came of that by now."""
 
     request_id: str
-    # As posted; the key's id; whether a webhook tells of its end; and the latest request for it
-    # but the one that is told.
+    # As posted; what its URLs begin with; the key's id; when it was submitted, on the mock's clock;
+    # whether a webhook tells of its end; and the latest request for it but the one that is told.
     path: str
+    base: str
     key: str
+    created: float
     webhook: bool
     last: RequestRecord
     # How often its status was asked for, and how often it was COMPLETED.
@@ -43,6 +45,9 @@ class Watched:
     result: int | None = None
     # Whether its caller wanted it cancelled.
     cancelled: bool = False
+    # How often in a row its status was asked for too soon, and how often too late (`Polling`).
+    soon: int = 0
+    late: int = 0
 
 
 class Look(Protocol):
