@@ -7,6 +7,7 @@ const TESTS = 10;
 const EACH = 5;
 
 const some = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+const nameOf = ({ fingerprint, test }) => `${fingerprint} ${test}`;
 const rank = ({ severity }) => ORDER.indexOf(severity);
 const worst = ([, found]) => Math.min(...found.map(rank));
 
@@ -29,7 +30,7 @@ function lines(found, explained) {
 export class Findings {
   #failOn;
   #allow;
-  // How often the mock had found what, by fingerprints; what it has found since; and by tests.
+  // How often the mock had found what, by names; what it has found since; and by tests.
   #times = new Map();
   #new = [];
   #tests = new Map();
@@ -41,13 +42,13 @@ export class Findings {
 
   /** Take what a mock has found by now for what was there before. */
   begin(findings) {
-    this.#times = new Map(findings.map(({ fingerprint, times }) => [fingerprint, times]));
+    this.#times = new Map(findings.map((one) => [nameOf(one), one.times]));
   }
 
   /** Take what is new of what a mock has found by now. */
   look(findings) {
     for (const one of findings) {
-      const times = one.times - (this.#times.get(one.fingerprint) ?? 0);
+      const times = one.times - (this.#times.get(nameOf(one)) ?? 0);
       if (times > 0 && one.severity !== "note" && !this.#allow.has(one.code)) {
         this.#new.push({ ...one, times });
       }

@@ -17,7 +17,7 @@ BIN = HERE / "node_modules"
 VITEST = BIN / "vitest" / "vitest.mjs"
 JEST = BIN / "jest" / "bin" / "jest.js"
 PLAYWRIGHT = BIN / "@playwright" / "test" / "cli.js"
-CHECKS = 11
+CHECKS = 12
 # Tests as they are before falkit, which no change of falkit's can break: by night.
 BEFORE = {"vi-mock.test.js", "nock.test.js", "msw.test.js", "routes.spec.js"}
 # For files that import falkit after what reads the key as it is imported.
