@@ -18,8 +18,9 @@ export function wrongLevel(failOn) {
 }
 
 function lines(found, explained) {
-  const shown = found.slice(0, EACH).flatMap(({ severity, code, seen, times, fix }) => {
-    const line = `  ${severity} ${code}: ${seen}${times > 1 ? ` (${times} times)` : ""}`;
+  const shown = found.slice(0, EACH).flatMap(({ severity, code, subject, seen, times, fix }) => {
+    const about = seen.includes(subject) ? "" : `${subject}: `;
+    const line = `  ${severity} ${code}: ${about}${seen}${times > 1 ? ` (${times} times)` : ""}`;
     if (explained.has(code)) return [line];
     explained.add(code);
     return [line, `    fix: ${fix}`];
@@ -49,9 +50,10 @@ export class Findings {
   look(findings) {
     for (const one of findings) {
       const times = one.times - (this.#times.get(nameOf(one)) ?? 0);
-      if (times > 0 && one.severity !== "note" && !this.#allow.has(one.code)) {
-        this.#new.push({ ...one, times });
-      }
+      if (times <= 0 || one.severity === "note" || this.#allow.has(one.code)) continue;
+      const same = this.#new.find(({ fingerprint }) => fingerprint === one.fingerprint);
+      if (same) same.times += times;
+      else this.#new.push({ ...one, times });
     }
     this.begin(findings);
   }
