@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
 
-from findings.conversing import Program, codes, found, lost, queue, well
-from serving import I2V_FAST, PROMPT, T2V, Mock, Serve, WatchedClock
+from findings.conftest import Own
+from findings.conversing import Program, codes, lost, queue, well
+from serving import I2V_FAST, PROMPT, T2V, Mock
 
 PICTURE = {"prompt": "a quiet harbour", "image_url": "https://example.com/photo.png"}
 REFUSED: dict[str, Any] = {"prompt": 7}
@@ -121,7 +123,7 @@ class Case(NamedTuple):
     wrong: Program
     right: Program
     severity: str = "error"
-    settings: dict[str, Any] = {}  # noqa: RUF012
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
 HELD = {"timing": "held"}
@@ -171,8 +173,8 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.code)
-def test_a_mistake_is_found_and_what_is_near_it_is_not(serve: Serve, case: Case) -> None:
-    wrong, right = serve(**case.settings), serve(**case.settings)
+def test_a_mistake_is_found_and_what_is_near_it_is_not(own: Own, case: Case) -> None:
+    wrong, right = own(**case.settings), own(**case.settings)
     case.wrong(wrong)
     assert codes(wrong).get(case.code) == case.severity
     case.right(right)

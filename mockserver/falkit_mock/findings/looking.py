@@ -93,7 +93,7 @@ class Looking:
                     if record.fal:
                         self._request(record)
                 elif isinstance(event, DeliveryAttempted):
-                    _tell(self._delivered, event.delivery)
+                    _tell(self._delivered, event)
                 elif isinstance(event, HostContacted):
                     _tell(self._contacted, event)
                 elif isinstance(event, AmountReached):
@@ -130,7 +130,7 @@ class Looking:
         watched = self._open.get(id) or self._done.get(id) or self._watched(record, id)
         if watched is None:
             return False
-        if base != watched.base:
+        if base != watched.base or what == "response":
             # It was taken as it was meant (--assume queue-urls=lenient).
             _tell(self._asked, record)
         status = record.status

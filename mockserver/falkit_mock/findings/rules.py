@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from falkit_mock.core.events import AmountReached, Delivery, HostContacted, RequestRecord
+    from falkit_mock.core.events import (
+        AmountReached,
+        DeliveryAttempted,
+        HostContacted,
+        RequestRecord,
+    )
     from falkit_mock.core.jobs import Job
     from falkit_mock.service.service import Service
     from falkit_spec import Catalog, Endpoint
@@ -126,7 +131,7 @@ class Rule:
     def asked(self, record: RequestRecord) -> None:
         """Hear of any other request to a host of fal's: uploads, files, URLs that fal hasn't."""
 
-    def delivered(self, delivery: Delivery) -> None:
+    def delivered(self, made: DeliveryAttempted) -> None:
         """Hear of an attempt at a webhook."""
 
     def contacted(self, contact: HostContacted) -> None:
