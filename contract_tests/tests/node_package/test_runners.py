@@ -23,6 +23,12 @@ BEFORE = {"vi-mock.test.js", "nock.test.js", "msw.test.js", "routes.spec.js"}
 # For files that import falkit after what reads the key as it is imported.
 EARLY = {"setupFiles": ["falkit/vitest"]}
 
+# Of one of the checks.
+TOLD = """
+what would fail at fal is found
+  error whole-id-url: GET /fal-ai/ltx-2/text-to-video/requests/{id}, answered 405 (2 times)
+    fix: leave out what follows the app, or use the URLs of the submit's reply
+"""
 WRONG = """
 import { setupFal } from "falkit/node-test";
 import assert from "node:assert/strict";
@@ -103,6 +109,7 @@ def test_vitest_runs_forks_and_threads_on_one_mock(project: Path, counted: Count
     (project / "vitest.config.js").write_text(f"export default {json.dumps(config)}")
     printed = passed(run(project, VITEST, "run", "--maxWorkers=2", env=counted.environ))
     assert re.search(rf"Test Files +{5 + len(named)} passed", printed), printed
+    assert TOLD in printed, printed
     assert counted.times() == 1
 
 
@@ -115,6 +122,7 @@ def test_jest_starts_one_mock_for_each_worker(project: Path, counted: Counted) -
         run(project, JEST, "--config", "jest.config.json", "--maxWorkers=2", env=counted.environ)
     )
     assert f"Tests:       {CHECKS + more + 3} passed" in printed
+    assert TOLD in printed, printed
     assert counted.times() <= 2
 
 

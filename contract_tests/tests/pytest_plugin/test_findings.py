@@ -1,4 +1,4 @@
-"""What the pytest plugin makes of findings: by test, in reports, against a baseline, and failures."""
+"""What the pytest plugin makes of findings: by test, in reports, by a baseline, and failures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from _pytest.runner import runtestprotocol
 
+import falkit
 from falkit_spec.findings import Report
 from pytest_plugin.suites import outcome
 from serving import T2V
@@ -209,3 +210,52 @@ def test_a_test_that_runs_again_has_a_mock_again(
     assert pytest.main(words, plugins=[Twice()]) == 0
     said = capfd.readouterr().out
     assert "2 jobs of 1 test would have cost $0.72" in said
+
+
+AROUND = f"""
+import json
+import os
+from http.client import HTTPConnection
+
+HOST = os.environ["FALKIT_BASE_URL"].removeprefix("http://")
+HEADERS = {{"Authorization": "Key a", "Content-Type": "application/json"}}
+
+
+def ask(method, path, body=None):
+    connection = HTTPConnection(HOST)
+    connection.request(method, f"/queue.fal.run{{path}}", body, HEADERS)
+    told = connection.getresponse().read()
+    connection.close()
+    return told
+
+
+def test_one():
+    told = ask("POST", "/{T2V}", '{{"prompt": "Rain", "sparkle": true}}')
+    for _ in range(2):
+        ask("GET", f"/fal-ai/ltx-2/requests/{{json.loads(told)['request_id']}}/status")
+
+
+def test_two():
+    ask("GET", "/{T2V}/requests/019b76da-a801-7053-aea4-f8da393fcffb")
+"""
+
+
+def test_a_mock_around_the_run_knows_which_test_made_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "test_around.py").write_text(AROUND)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    words = ["-p", "falkit", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+    with falkit.Mock(timing="held") as mock:
+        monkeypatch.setenv("FALKIT_BASE_URL", mock.url)
+        assert pytest.main(words) == 0
+        found = {one.kind.code: one.test for one in mock.findings}
+    assert found == {
+        "unknown-field": "test_around.py::test_one",
+        # Which is only known at the end.
+        "abandoned-job": "test_around.py::test_one",
+        "whole-id-url": "test_around.py::test_two",
+    }
+    # It is no longer there, which is no matter of the tests'.
+    (tmp_path / "test_gone.py").write_text("def test_nothing(): pass\n")
+    assert pytest.main([*words[:-1], str(tmp_path / "test_gone.py")]) == 0
