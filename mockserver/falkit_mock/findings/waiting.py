@@ -34,6 +34,10 @@ class Polling(Rule):
         self._in_vain: dict[str, int] = {}
 
     def polled(self, record: RequestRecord, job: Watched) -> None:
+        if job.completed:
+            if job.completed == _AGAIN and job.result is None:
+                self._goes_on(job, record)
+            return
         last = job.last
         if record.began - last.began < _FAST and last is not record and last.path == record.path:
             job.soon += 1
@@ -42,10 +46,7 @@ class Polling(Rule):
                 self.look.found("polling-fast", seen, subject=job.path, record=record)
         elif job.soon < _IN_A_ROW:
             job.soon = 0
-        if job.completed:
-            if job.completed == _AGAIN and job.result is None:
-                self._goes_on(job, record)
-        elif record.time - job.created >= _LONG:
+        if record.time - job.created >= _LONG:
             job.late += 1
             # The clients of fal's wait as long as their caller lets them; and whoever has a limit
             # looks once more where a test moves the clock beyond it.
