@@ -177,7 +177,7 @@ class _Run:
         # By the test's id: its properties as Used writes them.
         self._tests: dict[str, dict[str, Any]] = {}
         self._problems: list[str] = []
-        update: bool = config.getoption("fal_update_baseline")
+        update = bool(config.getoption("fal_update_baseline"))
         names = ("fal_fail_on", "fal_report", "fal_baseline")
         given = [config.getoption(name) or config.getini(name) for name in names]
         self._writes = update or bool(given[1])
