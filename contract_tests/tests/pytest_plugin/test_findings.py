@@ -84,6 +84,10 @@ def test_no_list(fal_mock):
     pass
 
 
+def test_stopped(make_fal_server):
+    make_fal_server().stop()
+
+
 def test_clean(make_fal_server):
     with httpx.Client() as client:
         mock = make_fal_server(timing="instant")
@@ -118,7 +122,7 @@ def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
     assert failed.keys() == {*wrong, "test_late", "test_fails", "test_misspelt", "test_no_list"}, (
         run.said
     )
-    assert run.counts.startswith("13 failed, 4 passed, 3 errors")
+    assert run.counts.startswith("13 failed, 5 passed, 3 errors")
     seen = f"whole-id-url: GET /{T2V}/requests/{{id}}/status, answered 405"
     assert failed[wrong[0]].splitlines()[:2] == [
         "fal-fail-on=warning: whole-id-url",
@@ -152,6 +156,8 @@ def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
 
     report = Report.read(json.loads((tmp_path / "made" / "run.json").read_text()))
     assert report.command.startswith("pytest -W error ")
+    why = "a mock ended before it could be asked what it found"
+    assert report.problems == [f"test_suite.py::test_stopped: {why}"]
     accepted = [one for one in report.findings if one.accepted]
     assert [one.test for one in accepted] == ["test_suite.py::test_known"]
     assert {one.test for one in report.findings if one.kind.code == "whole-id-url"} == {
@@ -189,6 +195,19 @@ def test_what_cannot_be_done_is_said_before_the_first_test(
     words = [*WORDS, "--rootdir", str(tmp_path), option, str(tmp_path)]
     assert pytest.main(words) == pytest.ExitCode.USAGE_ERROR
     assert said in capfd.readouterr().err
+
+
+def test_a_run_that_nobody_called_or_that_was_cut_short_is_not_called_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "test_short.py").write_text("def test_a(): assert 0\n\ndef test_b(): pass\n")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    file = tmp_path / "run.json"
+    words = [*WORDS, "--rootdir", str(tmp_path), f"--fal-report={file}", str(tmp_path)]
+    for more, problems in ((), []), (("-x",), ["pytest ended before all tests had run"]):
+        assert pytest.main([*words, *more]) == 1
+        report = Report.read(json.loads(file.read_text()))
+        assert (report.requests["total"], report.problems) == (0, problems)
 
 
 class Twice:
