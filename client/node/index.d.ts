@@ -324,7 +324,7 @@ export class Fal implements AsyncDisposable {
   billing(): Promise<Billing>;
   /** Return what jobs have cost since the mock's start; a reset gives nothing back. */
   spend(): Promise<Spend>;
-  /** Return what would fail, cost or leak at fal, of all since the mock's start, the worst first. */
+  /** Return what would fail, cost or leak at fal, of all since the test began, the worst first. */
   findings(): Promise<Finding[]>;
   /** Start it, and lead this process's calls to fal to it. */
   start(): Promise<this>;
