@@ -326,6 +326,7 @@ def test_who_called_is_kept_in_no_state() -> None:
     record = RequestRecord(1.0, "GET", "fal.run", "/", "id", agent=b"shop/2", began=3.0)
     record.completed = True
     _, row = row_of(1, record)
+    assert isinstance(row, bytes)
     assert not {"agent", "began", "completed"} & json.loads(row).keys()
     assert read_record(0, row).agent == b""
 

@@ -18,8 +18,7 @@ _FAST, _IN_A_ROW = 0.09, 5
 # Seconds on the mock's clock after which nobody should wait for a job any more.
 _LONG = 3600.0
 # How often a status is COMPLETED before it counts: clients look once more before they fetch the
-# result. At the end three are enough, where nothing was fetched. Who goes on though the result was
-# the error counts as well.
+# result. At the end three are enough, where nothing was fetched.
 _AGAIN, _AGAIN_AT_THE_END = 6, 3
 # How often somebody may ask for what fal answers 404, or after that hour; and how many such paths
 # are counted.
@@ -36,13 +35,13 @@ class Polling(Rule):
 
     def polled(self, record: RequestRecord, job: Watched) -> None:
         if job.completed:
-            if job.completed == _AGAIN:
+            if job.completed == _AGAIN and job.result is None:
                 self._goes_on(job, record)
             return
         last = job.last
-        # Real seconds, and none in which a test moved the clock, as it does in place of a pause.
-        quick = record.began - last.began < _FAST and record.time - last.time < _FAST
-        if quick and last is not record and last.path == record.path:
+        # By both clocks: a test may move the mock's between two looks.
+        hasty = record.began - last.began < _FAST and record.time - last.time < _FAST
+        if hasty and last is not record and last.path == record.path:
             job.soon += 1
             if job.soon == _IN_A_ROW and self._in_real_time(job.request_id):
                 seen = "a job's status was asked for again within 100 ms, time after time"
@@ -57,6 +56,14 @@ class Polling(Rule):
                 seen = "a job was still waited for after an hour"
                 self.look.found("polling-endless", seen, subject=job.path, record=record)
 
+    def read(self, record: RequestRecord, job: Watched) -> None:
+        # fal's own clients fetch a failure again where it is 502, 503 or 504 (wire.md §9).
+        if job.result in (422, 499):
+            job.failures += 1
+            if job.failures == _AGAIN:
+                seen = f"a result that is {job.result} was fetched time after time"
+                self.look.found("waits-for-failed", seen, subject=job.path, record=record)
+
     def _in_real_time(self, request_id: str) -> bool:
         """Tell whether a job takes its time: where a test moves it, a program may hurry."""
         job, clock = self.look.job(request_id), self.look.service.clock
@@ -69,8 +76,6 @@ class Polling(Rule):
             return
         failed = _failed(found)
         if failed is None:
-            if job.result is not None:
-                return
             seen = "a status was asked for time after time after COMPLETED, and the result never"
             self.look.found("polling-endless", seen, subject=job.path, record=record)
         else:
