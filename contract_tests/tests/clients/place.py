@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clients.javascript_client import node
+from falkit_spec.findings import Finding, Report
 from processes import FALKIT
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
 # A user's own, of what no vendored document is.
 DOCUMENTS = HERE / "documents"
+# What falkit run has found, in the order of the runs; whoever looks at it empties it.
+FOUND: list[Finding] = []
 _VERSION = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
 
 
@@ -75,6 +78,7 @@ def under_falkit(
 
     `tries` is the one other host that it calls in vain.
     """
+    report = home / "report.json"
     environ = {
         "PATH": os.environ["PATH"],
         "LANG": "C.UTF-8",
@@ -82,13 +86,14 @@ def under_falkit(
         "PYTHONPATH": str(HERE.parent),
     }
     done = subprocess.run(
-        [FALKIT, "run", "--egress", "block", *options, "--", *command],
+        [FALKIT, "run", "--egress", "block", "--report", str(report), *options, "--", *command],
         env=environ,
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
+    FOUND.extend(Report.read(json.loads(report.read_text("utf-8"))).findings)
     left = f"\n  kept from leaving to {tries}:443\n" if tries else "; nothing tried to leave\n"
     assert left in done.stderr, done.stderr
     return done
