@@ -34,6 +34,7 @@ ORDER = (
     *(
         "hosts",
         "metrics",
+        "findings",
         "control",
         "upgrade",
         "waiting",

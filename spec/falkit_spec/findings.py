@@ -128,6 +128,8 @@ class Report:
     """`total`, `done`, `failed` and `cancelled` jobs."""
     spend: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     """As `GET /__falkit/spend` has it."""
+    unmatched: list[str] = field(default_factory=list[str])
+    """Entries of a baseline that nothing matches any more."""
 
     def counts(self) -> dict[Severity, int]:
         """Return how many findings of each severity no baseline accepts."""
@@ -152,6 +154,8 @@ class Report:
             "requests": {**self.requests},
             "jobs": {**self.jobs},
             "spend": {**self.spend},
+            # Whoever reports a mock has no baseline.
+            **({"unmatched": [*self.unmatched]} if self.unmatched else {}),
         }
 
     @classmethod
@@ -159,4 +163,4 @@ class Report:
         """Return what `to_json` told; raise KeyError or TypeError for anything else."""
         findings = [Finding.read(one) for one in told["findings"]]
         more = {name: told[name] for name in ("problems", "requests", "jobs", "spend")}
-        return cls(told["command"], findings, **more)
+        return cls(told["command"], findings, **more, unmatched=told.get("unmatched", []))

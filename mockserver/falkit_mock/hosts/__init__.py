@@ -97,6 +97,8 @@ class RequestContext:
             scope["path"],
             key_id(self.authorization),
             f"{client[0]}:{client[1]}" if client else "",
+            agent=headers.get(b"user-agent", b""),
+            began=self.began,
         )
 
     @cached_property
