@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -15,6 +15,7 @@ from typing import Any
 from falkit_spec.errors import SpecError
 from falkit_spec.findings import Finding, Report
 from falkit_spec.reports.words import plain
+from falkit_spec.types import JSON, is_array, is_object
 
 NAME = "falkit-baseline.toml"
 DAYS = 90
@@ -169,13 +170,13 @@ def _entries(table: dict[str, Any], text: str) -> list[Entry]:
         if name != "finding":
             fix = "entries are tables that begin with [[finding]]"
             raise BaselineError(f"{_line(text, name)}: there is no {name!r} in a baseline; {fix}")
-    tables = table.get("finding", [])
-    if not isinstance(tables, list):
+    tables: object = table.get("finding", [])
+    if not is_array(tables):
         raise BaselineError(f"{_line(text, 'finding')}: finding: write [[finding]] before each")
     entries: list[Entry] = []
     for number, one in enumerate(tables):
         lines = _Lines(text, number)
-        if not isinstance(one, dict):
+        if not is_object(one):
             raise BaselineError(f"{lines()}: finding: {one!r} isn't a table; write [[finding]]")
         entries.append(_entry(one, lines))
     return entries
@@ -185,17 +186,19 @@ class _Lines:
     """Says at which line a field of an entry is; tomllib doesn't."""
 
     def __init__(self, text: str, number: int) -> None:
-        lines = text.split("\n")
-        heads = [place for place, line in enumerate(lines) if _ENTRY.match(line)]
-        self._first = heads[number] if number < len(heads) else 0
-        end = heads[number + 1] if number + 1 < len(heads) else len(lines)
-        self._lines = lines[self._first : end]
+        self._text, self._number = text, number
 
     def __call__(self, field: str = "") -> int:
-        for place, line in enumerate(self._lines):
+        lines = self._text.split("\n")
+        heads = [place for place, line in enumerate(lines) if _ENTRY.match(line)]
+        heads = [*heads[self._number : self._number + 2], len(lines)]
+        for place, line in enumerate(
+            lines[heads[0] : heads[1]] if len(heads) > 1 else [], heads[0]
+        ):
             if field and re.match(rf"""\s*["']?{re.escape(field)}["']?\s*=""", line):
-                return self._first + place + 1
-        return self._first + 1
+                return place + 1
+        # Entries may stand in a list in brackets, too.
+        return heads[0] + 1 if len(heads) > 1 else 1
 
 
 def _line(text: str, name: str) -> int:
@@ -210,7 +213,7 @@ _FIXES = {
 }
 
 
-def _entry(table: dict[str, Any], line: _Lines) -> Entry:
+def _entry(table: Mapping[str, JSON], line: _Lines) -> Entry:
     names = Entry.__dataclass_fields__
     for name, value in table.items():
         if name not in names:
@@ -219,12 +222,13 @@ def _entry(table: dict[str, Any], line: _Lines) -> Entry:
         if name != "expires" and not isinstance(value, str):
             why = f"{plain(repr(value), 80)} isn't text; put it in quotes"
             raise BaselineError(f"{line(name)}: {name}: {why}")
+    texts = {name: text for name, text in table.items() if isinstance(text, str)}
     for name, fix in _FIXES.items():
-        value = table.get(name, "")
-        if not value.strip() or (name == "fingerprint" and not _FINGERPRINT.fullmatch(value)):
-            what = f"{plain(repr(value), 80)} can't be one" if name in table else "is missing"
+        text = texts.get(name, "")
+        if not text.strip() or (name == "fingerprint" and not _FINGERPRINT.fullmatch(text)):
+            what = f"{plain(repr(text), 80)} can't be one" if name in texts else "is missing"
             raise BaselineError(f"{line(name)}: {name}: {what}; {fix}")
-    texts: dict[str, str] = {name: text for name, text in table.items() if name != "expires"}
+    texts.pop("expires", "")
     return Entry(expires=_date(table.get("expires"), line), **texts)
 
 
