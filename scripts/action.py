@@ -37,11 +37,6 @@ ROOTS = (
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 )
-if sys.platform == "win32":
-    _ALONE = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
-    DETACHED: dict[str, Any] = {"creationflags": _ALONE}
-else:
-    DETACHED = {"start_new_session": True}
 
 
 class NotLooked(Exception):
@@ -126,7 +121,11 @@ class Files:
         for file in own.values():
             file.unlink(missing_ok=True)
         wanted = [*(f"{form}:{file}" for form, file in own.items()), *job.words("reports")]
-        self.options = [word for file in wanted for word in ("--report", file)]
+        self.wanted = wanted
+
+    def options(self, name: str) -> list[str]:
+        """Return the options that have falkit write them; `name` is what it calls them."""
+        return [f"{name}={file}" for file in self.wanted]
 
     def conclude(self, job: Job) -> dict[str, Any] | None:
         """Write annotations, the job's summary and outputs; return the report if there is one."""
@@ -161,8 +160,6 @@ class Files:
 
 def main() -> int:
     """Do what the mode says; return the step's exit code."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     job = Job(os.environ)
     modes = {"run": run, "start": start, "report": report}
     try:
@@ -187,7 +184,8 @@ def install(job: Job) -> None:
     wanted = job.words("install")
     if wanted == ["none"] or job.commands.exists():
         return
-    if sys.version_info < (3, 11):  # noqa: UP036: of the runner, whatever it has
+    # The runner's own may be older.
+    if sys.version_info < (3, 11):  # noqa: UP036
         version = sys.version.split()[0]
         raise NotLooked(f"python: {sys.executable} is {version}; give 3.11 or newer")
     # The action's own, with the versions that it was tested with.
@@ -223,7 +221,11 @@ def run(job: Job) -> int:
         raise NotLooked("run: there is nothing to run; give it lines of bash, or mode: start")
     install(job)
     files = Files(job)
-    options = [*files.options, *job.given("fail-on", "baseline", "budget"), *job.words("options")]
+    options = [
+        *files.options("--report"),
+        *job.given("fail-on", "baseline", "budget"),
+        *job.words("options"),
+    ]
     # In a file, as runners do it: not every system hands lines on as they are.
     script = job.folder / "run.sh"
     script.write_text(f"{lines}\n", "utf-8", newline="\n")
@@ -265,7 +267,8 @@ def serve(job: Job) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            **DETACHED,
+            start_new_session=True,
+            creationflags=apart(),
         )
     pipe, said = process.stdout, list[bytes]()
     assert pipe is not None
@@ -296,6 +299,13 @@ def serve(job: Job) -> None:
     print(f"falkit: mock at {url}", flush=True)
 
 
+def apart() -> int:
+    """Return what has Windows start a program that outlives this one."""
+    if sys.platform == "win32":
+        return subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
+    return 0
+
+
 def before(job: Job, variables: Mapping[str, str]) -> dict[str, str]:
     """Return what variables have to be once the mock has ended: a runner can't unset them."""
     trusted = variables[TRUSTED]
@@ -316,7 +326,7 @@ def report(job: Job) -> int:
     files = Files(job)
     # Without a key it reports on all tenants.
     words = ["report", "--base-url", facts["url"], *job.given("fail-on", "baseline")]
-    ended = job.falkit(*words, *files.options, FAL_KEY="")
+    ended = job.falkit(*words, *files.options("--out"), FAL_KEY="")
     told = files.conclude(job)
     if told is not None:
         # It has answered, so this number is still its own.
