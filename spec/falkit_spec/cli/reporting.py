@@ -127,19 +127,27 @@ class Reporting:
         made._read()
         return made
 
-    def finish(self, report: Report, *, files: bool = False, of: str = "") -> int:
+    def accept(self, report: Report, *, files: bool = False) -> None:
+        """Have a report go by the baseline, if there is one."""
+        if self.baseline is not None:
+            from falkit_spec.reports.baseline import apply_to
+
+            apply_to(report, self.known, _today(), files=files)
+
+    def finish(
+        self, report: Report, *, files: bool = False, whole: bool = True, of: str = ""
+    ) -> int:
         """Judge by the baseline, print and write; return the exit code.
 
-        `files` says whether files were looked at, and not a running program; `of` is what a text
-        says was looked at. A UsageError says which file can't be written.
+        `files` says whether files were looked at, and not a running program; `whole` whether all
+        was looked at that there is; `of` is what a text says was looked at. A UsageError says which
+        file can't be written.
         """
         from falkit_spec.reports import write
-        from falkit_spec.reports.baseline import apply_to
 
         if self.update:
-            self._update(report, files)
-        if self.baseline is not None:
-            apply_to(report, self.known, _today(), files=files)
+            self._update(report, files, whole)
+        self.accept(report, files=files)
         if self.form == "text":
             from falkit_spec.reports.text import as_text
 
@@ -168,12 +176,12 @@ class Reporting:
         except BaselineError as error:
             raise click.UsageError(f"baseline: {error}") from None
 
-    def _update(self, report: Report, files: bool) -> None:
+    def _update(self, report: Report, files: bool, whole: bool) -> None:
         from falkit_spec.reports.baseline import BaselineError, save, update
 
         assert self.baseline is not None
         # Where not all could be looked at, nothing is known to be gone.
-        drop = not report.problems
+        drop = whole and not report.problems
         before = {entry.fingerprint for entry in self.known}
         self.known = update(
             report.findings, self.known, _today(), self.reason, files=files, drop=drop
@@ -196,10 +204,20 @@ def _target(option: str, word: str) -> tuple[Format, str]:
     # One letter is a drive of Windows.
     if colon and len(name) > 1:
         if name in FORMATS and file:
+            _check_folder(option, file)
             return name, file
         if name in FORMATS:
             raise click.UsageError(f"{option}: {word!r} names no file; write {name}:FILE")
+    _check_folder(option, word)
     try:
         return format_of(word), word
     except SpecError as error:
         raise click.UsageError(f"{option}: {error}") from None
+
+
+def _check_folder(option: str, file: str) -> None:
+    """Refuse at the start what can't be written at the end."""
+    folder = Path(file).absolute().parent
+    if file != _STDOUT and not folder.is_dir():
+        fix = "make it, or name another file"
+        raise click.UsageError(f"{option}: {file}: there is no folder {Path(file).parent}; {fix}")
