@@ -120,12 +120,12 @@ class Files:
         own = {"json": self.json, "markdown": self.summary, "github": self.annotations}
         for file in own.values():
             file.unlink(missing_ok=True)
-        wanted = [*(f"{form}:{file}" for form, file in own.items()), *job.words("reports")]
-        self.wanted = wanted
+        # Last those that the action reads: if they are there, so are the others.
+        self._wanted = [*job.words("reports"), *(f"{form}:{file}" for form, file in own.items())]
 
     def options(self, name: str) -> list[str]:
         """Return the options that have falkit write them; `name` is what it calls them."""
-        return [f"{name}={file}" for file in self.wanted]
+        return [f"{name}={file}" for file in self._wanted]
 
     def conclude(self, job: Job) -> dict[str, Any] | None:
         """Write annotations, the job's summary and outputs; return the report if there is one."""
@@ -316,7 +316,10 @@ def before(job: Job, variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def report(job: Job) -> int:
-    """Report on the mock that `start` left, stop it, and return the exit code."""
+    """Report what `file` says, else on the mock that `start` left, which is stopped."""
+    if file := job.input("file"):
+        install(job)
+        return _reported(job, Files(job), "--", file)
     if not job.state.exists():
         raise NotLooked("no mock was started in this job; use mode: start in a step before")
     facts: dict[str, Any] = json.loads(job.state.read_text("utf-8"))
@@ -324,17 +327,23 @@ def report(job: Job) -> int:
     if "problem" in facts:
         raise NotLooked(facts["problem"])
     files = Files(job)
-    # Without a key it reports on all tenants.
-    words = ["report", "--base-url", facts["url"], *job.given("fail-on", "baseline")]
-    ended = job.falkit(*words, *files.options("--out"), FAL_KEY="")
-    told = files.conclude(job)
-    if told is not None:
+    try:
+        code = _reported(job, files, "--base-url", facts["url"])
         # It has answered, so this number is still its own.
         stop(facts["pid"])
-    job.set("GITHUB_ENV", facts["before"])
-    show(job.folder / "serve.log")
+    finally:
+        job.set("GITHUB_ENV", facts["before"])
+        show(job.folder / "serve.log")
+    return code
+
+
+def _reported(job: Job, files: Files, *of: str) -> int:
+    options = [*files.options("--out"), *job.given("fail-on", "baseline")]
+    # Without a key it is of all tenants.
+    ended = job.falkit("report", *options, *of, FAL_KEY="")
+    told = files.conclude(job)
     if told is None:
-        raise NotLooked(f"the report could not be fetched: {last_words(ended.stderr)}")
+        raise NotLooked(f"there is no report: {last_words(ended.stderr)}")
     return ended.returncode or (FOUND if exceeded(told) else FINE)
 
 

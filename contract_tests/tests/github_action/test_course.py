@@ -8,19 +8,22 @@ import re
 import signal
 import socket
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from click.testing import CliRunner
 
-from github_action.runner import Runner
+from falkit_mock.cli import falkit
+from github_action.runner import Runner, Step
 from serving import T2V
 
-# A program with nothing wrong, and the same with a mistake.
-KEYED = 'curl -sf -H "Authorization: Key $FAL_KEY"'
+KEYED = 'curl -s -H "Authorization: Key $FAL_KEY"'
 BODY = """-H 'Content-Type: application/json' -d '{"prompt": "Rain"}'"""
-GOOD = f"{KEYED} {BODY} https://fal.run/{T2V} > clip.json"
-WRONG = f"{GOOD}\n{KEYED} https://queue.fal.run/{T2V}/requests/{'0' * 8}/status || true"
+# A program with nothing wrong, and one that asks for a status by the whole id.
+GOOD = f"{KEYED} -f {BODY} https://fal.run/{T2V} > clip.json"
+WRONG = f"{GOOD}\n{KEYED} https://queue.fal.run/{T2V}/requests/{'0' * 8}/status"
 INSTANT = "--timing instant"
-ANY_PORT = f"{INSTANT} --port 0 --gateway-port 0"
+FREE = f"{INSTANT} --port 0 --gateway-port 0"
 
 
 @pytest.fixture
@@ -29,24 +32,161 @@ def runner(tmp_path: Path, authority_folder: Path) -> Runner:
     return Runner(tmp_path, {**kept, "FALKIT_HOME": str(authority_folder)})
 
 
-def test_a_green_run_says_what_it_saw(runner: Runner) -> None:
-    step = runner.use(run=GOOD, options=INSTANT, budget="0.36", reports="junit.xml 'a report.html'")
+def started(runner: Runner) -> Step:
+    """Start a mock for the steps that follow."""
+    step = runner.use(mode="start", options=FREE)
     assert step.code == 0, step.log
-    assert step.outputs["result"] == "clean"
-    print(step)
+    return step
 
 
-def test_a_mock_lasts_for_the_steps_between(runner: Runner) -> None:
+def assert_not_looked(step: Step, why: str) -> None:
+    """Hold that a step is never taken for clean, and says why."""
+    assert step.code == 3
+    (said,) = step.annotations("error")
+    assert why in said
+    assert "Nothing was looked at" in step.summary
+    assert why in step.summary
+    assert step.outputs["result"] == "not-looked"
+    assert step.outputs["errors"] == ""
+
+
+def test_a_green_run_says_what_it_saw_and_writes_the_reports(runner: Runner) -> None:
+    step = runner.use(run=GOOD, options=INSTANT, budget="0.36", reports="junit.xml 'a page.html'")
+    assert step.code == 0, step.log
+    assert step.annotations("error") == step.annotations("warning") == []
+    assert "Nothing is wrong" in step.summary
+    report = json.loads(Path(step.outputs.pop("report")).read_text())
+    assert report["spend"]["cost"] == "0.36"
+    counts = {"errors": "0", "warnings": "0", "notes": "0", "accepted": "0", "spend": "0.36"}
+    assert step.outputs == {"result": "clean", **counts, "url": "", "node-options": ""}
+    assert ElementTree.parse(runner.workspace / "junit.xml").getroot().tag == "testsuites"
+    assert (runner.workspace / "a page.html").exists()
+    assert "video" in json.loads((runner.workspace / "clip.json").read_text())
+
+
+def test_a_finding_fails_until_it_is_accepted_and_again_after_its_day(runner: Runner) -> None:
+    step = runner.use(run=WRONG, options=INSTANT)
+    assert step.code == 1
+    assert (step.outputs["result"], step.outputs["errors"]) == ("findings", "1")
+    (said,) = step.annotations("error")
+    assert "whole-id-url" in said
+    assert "whole&#45;id&#45;url" in step.summary
+
+    baseline = runner.workspace / "falkit-baseline.toml"
+    accept = ["--baseline", str(baseline), "--update-baseline", "--reason", "the next release"]
+    result = CliRunner().invoke(falkit, ["report", *accept, step.outputs["report"]])
+    assert result.exit_code == 0, result.output
+    step = runner.use(run=WRONG, options=INSTANT, baseline=baseline.name)
+    assert step.code == 0, step.log
+    assert step.annotations("error") == []
+    assert (step.outputs["errors"], step.outputs["accepted"]) == ("0", "1")
+    assert "accepted by the baseline" in step.summary
+    assert "the next release" in step.summary
+
+    entries = baseline.read_text()
+    baseline.write_text(re.sub(r"expires = \S+", "expires = 2026-11-01", entries))
+    step = runner.use(run=WRONG, options=INSTANT, baseline=baseline.name)
+    assert step.code == 1
+    (said,) = step.annotations("error")
+    assert "its baseline expired on 2026-11-01" in said
+
+
+def test_what_a_command_ends_with_counts_before_its_findings(runner: Runner) -> None:
+    step = runner.use(run=f"{WRONG}\nexit 5", options=INSTANT)
+    assert step.code == 5
+    assert step.outputs["result"] == "findings"
+    assert len(step.annotations("error")) == 1
+
+
+def test_calls_beyond_the_budget_fail_what_is_fine_otherwise(runner: Runner) -> None:
+    step = runner.use(run=GOOD, options=INSTANT, budget="0.35", fail_on="never")
+    assert step.code == 1
+    assert "over the budget of $0.35 by $0.01" in step.log
+    assert step.outputs["spend"] == "0.36"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "why"),
+    [
+        ({"run": GOOD, "options": "--nope $(touch made)`touch made`; touch made"}, "--nope"),
+        ({"run": GOOD, "options": "--fault 'stuck"}, "options: \"--fault 'stuck\" can't be read"),
+        ({"run": GOOD, "baseline": "gone.toml"}, "gone.toml: isn't there"),
+        ({"run": GOOD, "reports": "gone/report.html"}, "gone/report.html: there is no folder gone"),
+        ({"run": " \n"}, "run: there is nothing to run"),
+        ({"mode": "report"}, "no mock was started in this job"),
+        ({"mode": "report", "file": "gone.json"}, "gone.json"),
+        ({"mode": "stop"}, "mode: 'stop' is none"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_never_clean(
+    runner: Runner, inputs: dict[str, str], why: str
+) -> None:
+    assert_not_looked(runner.use(**inputs), why)
+    assert not (runner.workspace / "made").exists()
+
+
+def test_a_broken_falkit_toml_is_never_clean(runner: Runner) -> None:
+    (runner.workspace / "falkit.toml").write_text("timing = 'instant\n")
+    assert_not_looked(runner.use(run=GOOD), "falkit.toml")
+    assert_not_looked(runner.use(mode="start"), "falkit.toml")
+    assert_not_looked(runner.use(mode="report"), "the mock could not be started: falkit.toml")
+
+
+def test_a_port_in_use_is_never_clean_nor_is_the_report_after_it(runner: Runner) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        step = runner.use(mode="start", options=f"--port {port}")
+    assert_not_looked(step, f"port: can't listen on 127.0.0.1:{port}")
+    # As after `continue-on-error: true`.
+    assert_not_looked(runner.use(mode="report"), "the mock could not be started: port: can't")
+
+
+def test_a_mock_lasts_for_the_steps_between_and_leaves_no_trace(runner: Runner) -> None:
     before = dict(runner.environ)
-    started = runner.use(mode="start", options=ANY_PORT)
-    assert started.code == 0, started.log
-    ran = runner.step(GOOD)
-    assert ran.code == 0, ran.log
-    step = runner.use(mode="report", reports="report.html")
-    print(step.log)
-    print(step.summary)
-    print(step.outputs)
+    url = started(runner).outputs["url"]
+    assert runner.environ["FALKIT_BASE_URL"].startswith("http://127.0.0.1:")
+    assert_not_looked(runner.use(mode="start"), "a mock of this job runs already")
+    assert runner.step(WRONG).code == 0
+    step = runner.use(mode="report", reports="falkit.sarif")
+    assert step.code == 1
+    assert (step.outputs["errors"], step.outputs["spend"]) == ("1", "0.36")
+    assert len(step.annotations("error")) == 1
+    assert url in step.summary
+    assert (runner.workspace / "falkit.sarif").exists()
+    assert runner.step(f"{KEYED} {url}/health").code == 7, "nobody listens any more"
+    # What can't be unset leads nowhere, and trusts what the system trusts.
+    changed = {name: text for name, text in runner.environ.items() if before.get(name) != text}
+    assert {text for text in changed.values() if not Path(text or "/").is_file()} == {""}
+    assert_not_looked(runner.use(mode="report"), "no mock was started")
+
+
+def test_the_mocks_log_gives_the_runner_no_commands(runner: Runner) -> None:
+    started(runner)
+    runner.step(f"{KEYED} {BODY} https://fal.run/::error::x/y")
+    step = runner.use(mode="report", fail_on="never")
+    _, token, log = re.split(r"::stop-commands::(\w+)\n", step.log)
+    assert "::error" in log.partition(f"::{token}::")[0]
+    assert "::error" not in log.partition(f"::{token}::")[2]
+
+
+def test_a_mock_that_died_in_between_is_never_clean(runner: Runner) -> None:
+    started(runner)
+    state = json.loads((runner.temp / "falkit" / "mock.json").read_text())
+    os.kill(state["pid"], signal.SIGKILL)
+    assert_not_looked(runner.use(mode="report"), "no mock answers at")
+    assert runner.environ["HTTPS_PROXY"] == ""
+
+
+def test_a_mock_that_stays_on_its_budget_is_reported_beyond_it(runner: Runner) -> None:
+    step = runner.use(mode="start", options=FREE, budget="0.35")
     assert step.code == 0
-    for name, v in runner.environ.items():
-        if v and before.get(name) != v:
-            print(name, v)
+    runner.step(GOOD)
+    assert runner.use(mode="report", fail_on="never").code == 1
+
+
+def test_a_run_that_called_nothing_says_so(runner: Runner) -> None:
+    step = runner.use(run="true", options=INSTANT)
+    assert step.code == 0
+    (said,) = step.annotations("warning")
+    assert "no call reached the mock" in said
+    assert "no call reached the mock" in step.summary
