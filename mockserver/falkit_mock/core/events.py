@@ -127,10 +127,12 @@ class RequestRecord:
     early: bool = False
     # Real milliseconds to the end of the reply; None until then.
     ms: float | None = None
-    # Kept in no state: the program, as it names itself (User-Agent), and the real moment at which
-    # the request came, in seconds of a clock of its own (perf_counter).
+    # Kept in no state: the program, as it names itself (User-Agent); the real moment at which the
+    # request came, in seconds of a clock of its own (perf_counter); and whether a stream of
+    # statuses was read to its end.
     agent: bytes = b""
     began: float = 0.0
+    completed: bool = False
 
     def as_json(self) -> dict[str, JSON]:
         """Return it as the control API lists it."""

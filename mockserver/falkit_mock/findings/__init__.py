@@ -75,6 +75,8 @@ class Watcher:
         # What waits is of the test before.
         self.catch_up()
         self._test = name
+        if self._looking is not None:
+            self._looking.test = name
 
     def catch_up(self) -> None:
         """Judge what has happened by now."""
@@ -104,7 +106,7 @@ class Watcher:
             # Lazy: most mocks answer their first calls before anything is judged.
             from falkit_mock.findings.looking import Looking
 
-            self._looking = Looking(self._service, self._catalog, lambda: self._test)
+            self._looking = Looking(self._service, self._catalog, self._test)
         return self._looking
 
     def _close(self) -> None:

@@ -19,14 +19,23 @@ from falkit_mock.core.events import (
 )
 from falkit_mock.core.jobs import Job
 from falkit_mock.core.network import QUEUE, ROLES, RUN
+from falkit_mock.findings.inputs import Inputs
+from falkit_mock.findings.paying import Amounts, Retries
 from falkit_mock.findings.rules import Rule, Watched
+from falkit_mock.findings.urls import Urls
+from falkit_mock.findings.waiting import Outcomes, Polling
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog, Endpoint
 from falkit_spec.findings import Finding, Severity, finding_kinds
 from falkit_spec.types import Object, is_object
 
 # All rules; those of one module together.
-RULES: tuple[type[Rule], ...] = ()
+RULES: tuple[type[Rule], ...] = (
+    Urls,
+    Inputs,
+    *(Polling, Outcomes),
+    *(Retries, Amounts),
+)
 
 # Jobs that are watched, those of them that are read to their end, and findings: at most so many.
 _OPEN, _DONE, _KEPT = 10_000, 2_000, 1_000
@@ -38,14 +47,15 @@ _DIGITS = re.compile("[0-9]+")
 class Looking:
     """Leads events to the rules, and keeps the jobs that are asked for and what was found."""
 
-    def __init__(self, service: Service, catalog: Catalog, test: Callable[[], str]) -> None:
+    def __init__(self, service: Service, catalog: Catalog, test: str = "") -> None:
         self.service = service
         self.catalog = catalog
         # Requests to fal's hosts, and those of them that failed, not counting early results.
         self.requests = self.failed = 0
         # Jobs that were given up while they were watched, and findings that weren't kept.
         self.dropped = self.unkept = 0
-        self._test = test
+        # The id of the test that runs.
+        self.test = test
         self._rules = [make(self) for make in RULES]
         self._submitted = self._of("submitted")
         self._ran, self._asked = self._of("ran"), self._of("asked")
@@ -111,19 +121,22 @@ class Looking:
         if watched is None:
             return False
         what, status = match[2], record.status
-        watched.faulted = watched.faulted or bool(record.faults) or record.cut
         if what is None:
             if record.early:
-                watched.early = True
-            elif status and not record.cut:
-                watched.result = status
+                watched.early += 1
+            else:
+                # It was asked for, even where the answer was lost.
+                watched.result = 0 if record.cut else status or 0
             _tell(self._read, record, watched)
         elif what == "/cancel":
             watched.cancelled = True
             _tell(self._cancelled, record, watched)
         else:
             watched.polls += 1
+            if status == 200 and (record.completed or what == "/status") and not record.cut:
+                watched.completed += 1
             _tell(self._polled, record, watched)
+        watched.last = record
         return True
 
     def _watched(self, record: RequestRecord) -> Watched | None:
@@ -176,9 +189,10 @@ class Looking:
         subject: str = "",
         record: RequestRecord | None = None,
         request_id: str | None = None,
+        key: str = "",
         severity: Severity | None = None,
     ) -> None:
-        test = self._test()
+        test = self.test
         name = (test, code, subject, _DIGITS.sub("0", seen))
         if (same := self._found.get(name)) is not None:
             self._found[name] = replace(same, times=same.times + 1)
@@ -187,7 +201,7 @@ class Looking:
             self.unkept += 1
             return
         kind = finding_kinds()[code]
-        about: dict[str, Any] = {"time": self.service.clock.now()}
+        about: dict[str, Any] = {"key": key, "time": self.service.clock.now()}
         if record is not None:
             client = record.agent.decode("latin-1")[:200]
             about = {"key": record.key, "time": record.time, "client": client}

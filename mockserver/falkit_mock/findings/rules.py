@@ -28,23 +28,21 @@ class Watched:
     """A job that its caller has asked for, and what came of that by now."""
 
     request_id: str
-    # As posted; the key's id; whether its end is told to a webhook; and the first time that
-    # somebody asked for it.
+    # As posted; the key's id; whether a webhook tells of its end; and the latest request for it
+    # but the one that is told.
     path: str
     key: str
     webhook: bool
-    first: RequestRecord
-    # How often its status was read, and whether it was then COMPLETED; the last of all requests.
+    last: RequestRecord
+    # How often its status was asked for, and how often it was COMPLETED.
     polls: int = 0
-    completed: bool = False
-    last: RequestRecord | None = None
-    # Whether its result was asked for too early; and what it was answered once there was one.
-    early: bool = False
+    completed: int = 0
+    # How often its result was asked for too early; and what it was answered once it was there, 0
+    # where a fault lost that.
+    early: int = 0
     result: int | None = None
     # Whether its caller wanted it cancelled.
     cancelled: bool = False
-    # Whether a fault of ours touched a reply about it.
-    faulted: bool = False
 
 
 class Look(Protocol):
@@ -52,6 +50,8 @@ class Look(Protocol):
 
     service: Service
     catalog: Catalog
+    # The id of the test that runs; empty for none.
+    test: str
 
     def found(
         self,
@@ -61,6 +61,7 @@ class Look(Protocol):
         subject: str = "",
         record: RequestRecord | None = None,
         request_id: str | None = None,
+        key: str = "",
         severity: Severity | None = None,
     ) -> None:
         """Note a finding, or that it was seen once more.
@@ -81,6 +82,15 @@ class Look(Protocol):
     def input(self, request_id: str) -> Object | None:
         """Return what a job was sent; None where that is no object, or gone."""
         ...
+
+
+# How the clients of fal's begin to name themselves (wire.md §1.3).
+_OFFICIAL = (b"fal-client/", b"fal-sdk/", b"@fal-ai/")
+
+
+def is_official(record: RequestRecord) -> bool:
+    """Tell whether a request comes from a client of fal's, as far as it says so itself."""
+    return record.agent.startswith(_OFFICIAL)
 
 
 class Rule:

@@ -28,7 +28,7 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     for kind in (Job, FileRecord, Upload, Delivery, KeyRecord, RequestOptions, RequestRecord, Claim)
 }
 # What no other run of the mock has any use for.
-_REQUEST = [name for name in _FIELDS[RequestRecord] if name not in ("agent", "began")]
+_REQUEST = [name for name in _FIELDS[RequestRecord] if name not in ("agent", "began", "completed")]
 _OPTIONS = [(name, getattr(RequestOptions(), name)) for name in _FIELDS[RequestOptions]]
 _WANTED = tuple(name for name in _names(Wanted) if name != "picture")
 
