@@ -136,7 +136,7 @@ class Files:
             )
         except (OSError, ValueError):
             return None
-        print(annotations, end="", flush=True)
+        print(f"\n{annotations}", end="", flush=True)
         if not told["requests"].get("total"):
             fix = "if tests call fal, see that they are led here (`falkit doctor env`)"
             why = f"no call reached the mock; {fix}"
@@ -230,7 +230,7 @@ def run(job: Job) -> int:
     script = job.folder / "run.sh"
     script.write_text(f"{lines}\n", "utf-8", newline="\n")
     shell = shutil.which("bash", path=job.environ["PATH"]) or "bash"
-    words = [shell, "--noprofile", "--norc", "-eo", "pipefail", script.as_posix()]
+    words = [shell, "-eo", "pipefail", script.as_posix()]
     run = [job.command(), "run", *options, "--"]
     code = subprocess.run([*run, *words], env=job.environ).returncode
     if files.conclude(job) is None:
@@ -379,7 +379,8 @@ def alive(pid: int) -> bool:
 def say(level: str, title: str, text: str) -> None:
     """Write a line that the runner makes an annotation of."""
     escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    print(f"::{level} title={title}::{escaped}", flush=True)
+    # What has run may have left its last line open.
+    print(f"\n::{level} title={title}::{escaped}", flush=True)
 
 
 def show(log: Path) -> None:

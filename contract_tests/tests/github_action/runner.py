@@ -5,6 +5,7 @@ Expressions are those of inputs and of steps' outputs; anything else in action.y
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import subprocess
@@ -99,8 +100,7 @@ class Runner:
             cwd=self.workspace / folder,
             env={**self.environ, **environ, **{name: str(file) for name, file in files.items()}},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             encoding="utf-8",
             timeout=PATIENCE,
         )
@@ -110,7 +110,9 @@ class Runner:
         for path in files["GITHUB_PATH"].read_text().splitlines():
             self.environ["PATH"] = os.pathsep.join((path, self.environ["PATH"]))
         outputs = _values(files["GITHUB_OUTPUT"])
-        return Step(done.returncode, done.stdout, outputs, files["GITHUB_STEP_SUMMARY"].read_text())
+        # Runners read the two apart, line by line.
+        log, summary = f"{done.stdout}\n{done.stderr}", files["GITHUB_STEP_SUMMARY"].read_text()
+        return Step(done.returncode, log, outputs, html.unescape(summary))
 
 
 def _values(file: Path) -> dict[str, str]:
