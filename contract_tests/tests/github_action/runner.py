@@ -44,14 +44,14 @@ class Step:
 class Runner:
     """One job; what a step exports, later steps have."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str], *, installed: bool = True) -> None:
         self.workspace, self.temp = folder / "workspace", folder / "temp"
         for made in (self.workspace, self.temp):
             made.mkdir()
-        programs = str(Path(FALKIT).parent)
+        programs = [str(Path(FALKIT).parent)] if installed else []
         self.environ = {
             **environ,
-            "PATH": os.pathsep.join((programs, environ["PATH"])),
+            "PATH": os.pathsep.join([*programs, environ["PATH"]]),
             "RUNNER_TEMP": str(self.temp),
             "GITHUB_ACTIONS": "true",
             "GITHUB_WORKSPACE": str(self.workspace),
