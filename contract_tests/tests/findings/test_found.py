@@ -107,7 +107,9 @@ def waits(times: int, *, cancel: bool) -> Program:
 def in_vain(times: int) -> Program:
     def run(mock: Mock) -> None:
         for _ in range(times):
-            mock.http.get(queue("fal-ai/ltx-2/requests/0d9ff8a4-8a0c-4c1a-9d37-1b7a2c5f9e10/status"))
+            mock.http.get(
+                queue("fal-ai/ltx-2/requests/0d9ff8a4-8a0c-4c1a-9d37-1b7a2c5f9e10/status")
+            )
 
     return run
 

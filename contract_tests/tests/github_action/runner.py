@@ -23,6 +23,7 @@ ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8")
 # Files of commands, new for each step, which the runner reads after it.
 FILES = ("GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
 PATIENCE = 60
+_INSTALLS = re.compile(r"^(npm ci|npx playwright install|pip install)", re.MULTILINE)
 _EXPRESSION = re.compile(r"\$\{\{ *(.*?) *\}\}")
 _BLOCK = re.compile(r"([\w-]+)<<(\S+)\n(.*?)\n\2\n", re.DOTALL)
 
@@ -76,15 +77,15 @@ class Runner:
             assert step["shell"] == "bash"
             assert "${{" not in step["run"], "an input would be read as bash"
             environ = {
-                name: _filled(text, values, outputs) for name, text in step.get("env", {}).items()
+                name: filled(text, values, outputs) for name, text in step.get("env", {}).items()
             }
-            folder = _filled(step["working-directory"], values, outputs)
+            folder = filled(step["working-directory"], values, outputs)
             last = self.step(step["run"], folder, GITHUB_ACTION_PATH=str(ROOT), **environ)
             outputs[step["id"]] = last.outputs
             if last.code:
                 break
         told = {
-            name: _filled(one["value"], values, outputs) for name, one in ACTION["outputs"].items()
+            name: filled(one["value"], values, outputs) for name, one in ACTION["outputs"].items()
         }
         return Step(last.code, last.log, told, last.summary)
 
@@ -114,6 +115,31 @@ class Runner:
         log, summary = f"{done.stdout}\n{done.stderr}", files["GITHUB_STEP_SUMMARY"].read_text()
         return Step(done.returncode, log, outputs, html.unescape(summary))
 
+    def job(self, steps: list[dict[str, Any]], options: str = "", **environ: str) -> list[Step]:
+        """Run a workflow's steps that use the action or have lines that don't install anything.
+
+        `options` are added to those of `mode: start`, and `environ` to each step's variables.
+        """
+        done: list[Step] = []
+        outputs: dict[str, dict[str, str]] = {}
+        for step in steps:
+            used = step.get("uses", "falkit/").startswith("falkit/")
+            if not used or _INSTALLS.search(step.get("run", "")):
+                continue
+            if "uses" in step:
+                given = {name.replace("-", "_"): text for name, text in step["with"].items()}
+                if given["mode"] == "start":
+                    given["options"] = f"{given.get('options', '')} {options}"
+                came = self.use(**given)
+            else:
+                own = {
+                    name: filled(text, {}, outputs) for name, text in step.get("env", {}).items()
+                }
+                came = self.step(step["run"], **{**own, **environ})
+            outputs[step.get("id", "")] = came.outputs
+            done.append(came)
+        return done
+
 
 def _values(file: Path) -> dict[str, str]:
     """Return what a file of variables or outputs sets; each is a block here."""
@@ -122,7 +148,9 @@ def _values(file: Path) -> dict[str, str]:
     return {name: value for name, _, value in _BLOCK.findall(text)}
 
 
-def _filled(text: str, inputs: Mapping[str, str], outputs: Mapping[str, Mapping[str, str]]) -> str:
+def filled(text: str, inputs: Mapping[str, str], outputs: Mapping[str, Mapping[str, str]]) -> str:
+    """Return a text with its expressions worked out."""
+
     def value(found: re.Match[str]) -> str:
         match found[1].split("."):
             case ["inputs", name]:
