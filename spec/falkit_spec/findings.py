@@ -79,7 +79,9 @@ class Finding:
         Lines, numbers and tests don't count, since they move.
         """
         parts = (self.kind.code, self.path, self.subject, _DIGITS.sub("0", self.seen))
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        # A half of a character, which a program may send in JSON, has no bytes.
+        told = "\n".join(parts).encode(errors="backslashreplace")
+        return hashlib.sha256(told).hexdigest()[:16]
 
     def to_json(self) -> dict[str, JSON]:
         """Return it with what its kind says of it."""

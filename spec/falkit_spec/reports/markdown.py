@@ -49,7 +49,7 @@ def as_markdown(report: Report) -> str:
         parts.append(_folded(f"{len(accepted):,} accepted by the baseline", "\n".join(lines)))
     if report.unmatched:
         parts.append(_list("In the baseline, and gone: these entries can go", report.unmatched))
-    parts.append(f"<sub>{_safe(plain(report.command))}</sub>")
+    parts.append(f"<sub>{_code(plain(report.command))}</sub>")
     return _bounded(parts)
 
 
@@ -63,13 +63,13 @@ def _bounded(parts: list[str]) -> str:
 
 
 def _row(one: Finding) -> str:
-    seen = f"<code>{_safe(what(one))}</code>"
+    seen = _code(what(one))
     if where := place(one):
-        seen = f"<code>{_safe(where)}</code><br>{seen}"
+        seen = f"{_code(where)}<br>{seen}"
     if one.expired:
         seen += f"<br>its baseline expired on {_safe(one.expired)}"
-    code = f"<code>{_safe(plain(one.kind.code))}</code>"
-    return f"| {_SHAPES[one.severity]} | {code} | {seen} | {_safe(first_seen(one))} |"
+    first = _code(told) if (told := first_seen(one)) else ""
+    return f"| {_SHAPES[one.severity]} | {_code(plain(one.kind.code))} | {seen} | {first} |"
 
 
 def _meanings(findings: list[Finding]) -> str:
@@ -84,17 +84,22 @@ def _meanings(findings: list[Finding]) -> str:
 
 def _accepted(one: Finding) -> str:
     where = ": ".join(filter(None, (place(one), what(one))))
-    return f"- <code>{_safe(f'{one.kind.code}: {where}')}</code>: {_safe(plain(one.accepted))}"
+    return f"- {_code(f'{plain(one.kind.code)}: {where}')}: {_safe(plain(one.accepted))}"
 
 
 def _list(head: str, lines: list[str]) -> str:
-    shown = [f"- {_safe(plain(line))}" for line in lines[:MOST]]
+    shown = [f"- {_code(plain(line))}" for line in lines[:MOST]]
     shown += [f"- … and {len(lines) - MOST:,} more"] if len(lines) > MOST else []
     return f"**{head}**\n\n" + "\n".join(shown)
 
 
 def _folded(head: str, text: str) -> str:
     return f"<details><summary>{head}</summary>\n\n{text}\n\n</details>"
+
+
+def _code(text: str) -> str:
+    """Return a text as code, in which GitHub finds nobody mentioned."""
+    return f"<code>{_safe(text)}</code>"
 
 
 def _safe(text: str) -> str:

@@ -21,6 +21,12 @@ def plain(text: object, most: int = LONGEST) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in shown)
 
 
+def logged(text: str) -> str:
+    """Return a plain line that GitHub's runner takes for no command in a log."""
+    line = plain(text).replace("##[", "# #[")
+    return line.replace("::", ": :", 1) if line.lstrip().startswith("::") else line
+
+
 def counted(number: int, word: str) -> str:
     """Return a number of things: `1 job`, `2,000 jobs`."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
@@ -37,9 +43,7 @@ def place(finding: Finding) -> str:
     """Return the file and line, or nothing where a running program was seen."""
     if not finding.path:
         return ""
-    # A runner of GitHub's takes a line that begins with `::` for a command.
-    path = f"./{finding.path}" if finding.path.lstrip().startswith(":") else finding.path
-    return plain(f"{path}:{finding.line}" if finding.line else path)
+    return plain(f"{finding.path}:{finding.line}" if finding.line else finding.path)
 
 
 def first_seen(finding: Finding) -> str:
@@ -95,7 +99,7 @@ def _of(report: Report, noun: str) -> str:
     numbers = {name: number for name, number in counts.items() if isinstance(number, int)}
     if "total" not in numbers:
         return ""
-    kinds = [f"{n:,} {plain(name)}" for name, n in numbers.items() if n and name != "total"]
+    kinds = [f"{n:,} {logged(name)}" for name, n in numbers.items() if n and name != "total"]
     of = f" ({', '.join(kinds)})" if kinds else ""
     return counted(numbers["total"], noun.removesuffix("s")) + of
 
