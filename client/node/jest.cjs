@@ -11,7 +11,13 @@ load("./lib/fal.js").giveKey(process.env);
 
 exports.setupFal = (options) => {
   const here = globalThis;
-  const { beforeAll, beforeEach, afterAll } = here.beforeAll ? here : require("@jest/globals");
-  const hooks = { before: beforeAll, beforeEach, after: afterAll };
+  const globals = here.beforeAll ? here : require("@jest/globals");
+  const { beforeAll, beforeEach, afterEach, afterAll, expect } = globals;
+  const hooks = {
+    before: beforeAll,
+    beforeEach,
+    afterEach: (hook) => afterEach(() => hook(expect.getState().currentTestName)),
+    after: afterAll,
+  };
   return setup(options, hooks, { parse: JSON.parse, env: process.env });
 };

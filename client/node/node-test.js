@@ -1,6 +1,11 @@
-import { after, before, beforeEach } from "node:test";
+import { after, afterEach, before, beforeEach } from "node:test";
 
 import { setup } from "./lib/hooks.js";
 
 export const setupFal = (options) =>
-  setup(options, { before: (hook, timeout) => before(hook, { timeout }), beforeEach, after });
+  setup(options, {
+    before: (hook, timeout) => before(hook, { timeout }),
+    beforeEach,
+    afterEach: (hook) => afterEach((test) => hook(test.fullName ?? test.name)),
+    after,
+  });

@@ -1,6 +1,7 @@
 import { test as base } from "@playwright/test";
 
 import { Fal, giveKey } from "./lib/fal.js";
+import { tell } from "./lib/hooks.js";
 
 export { expect } from "@playwright/test";
 
@@ -12,15 +13,20 @@ export const test = base.extend({
     async ({ falOptions }, use) => {
       const fal = await new Fal(falOptions).start();
       await use(fal);
-      await fal.close();
+      try {
+        await fal.close();
+      } finally {
+        tell(fal);
+      }
     },
     { scope: "worker", timeout: 150_000 },
   ],
   // For tests, too, that have a page alone.
   fal: [
-    async ({ falServer }, use) => {
+    async ({ falServer }, use, { titlePath }) => {
       await falServer.reset();
       await use(falServer);
+      await falServer.judge(titlePath.join(" > "));
     },
     { auto: true },
   ],
