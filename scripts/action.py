@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -22,10 +23,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-FINE, FOUND, USAGE, NOT_LOOKED = 0, 1, 2, 3
+FINE, FOUND, NOT_LOOKED = 0, 1, 3
 HERE = Path(__file__).resolve().parent.parent
-# Seconds for a mock to answer, and to end.
-PATIENCE, GRACE = 60.0, 10.0
+# Seconds for falkit to answer, and for a mock to end.
+PATIENCE, GRACE = 120.0, 10.0
 # Characters of a log that are shown, its end.
 MOST = 50_000
 # Runners take it from no file of variables, since their own actions run on Node.
@@ -33,9 +34,12 @@ REFUSED = "NODE_OPTIONS"
 # Names a file of trusted roots; and where systems have theirs.
 TRUSTED = "SSL_CERT_FILE"
 ROOTS = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
+    *("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"),
     "/etc/ssl/cert.pem",
+)
+# Has Windows start what outlives this process; elsewhere there are no such names.
+APART: int = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(
+    subprocess, "CREATE_NEW_PROCESS_GROUP", 0
 )
 
 
@@ -57,12 +61,11 @@ class Job:
         if self.commands.exists():
             self.expose()
         # What `start` leaves for `report`.
-        self.state = self.folder / "mock.json"
+        self.state, self.log = self.folder / "mock.json", self.folder / "serve.log"
 
     def expose(self) -> None:
         """Have what this step starts find the command, as later steps do."""
-        path = os.pathsep.join((str(self.commands), self.environ["PATH"]))
-        self.environ["PATH"] = path
+        self.environ["PATH"] = os.pathsep.join((str(self.commands), self.environ["PATH"]))
 
     def input(self, name: str) -> str:
         """Return an input as it was given, such as `fail-on`."""
@@ -107,6 +110,7 @@ class Job:
             capture_output=True,
             encoding="utf-8",
             errors="replace",
+            timeout=PATIENCE,
         )
 
 
@@ -114,14 +118,12 @@ class Files:
     """Where falkit writes its report to: for the action, and for the user."""
 
     def __init__(self, job: Job) -> None:
-        self.json = job.folder / "report.json"
-        self.summary = job.folder / "summary.md"
-        self.annotations = job.folder / "annotations.txt"
-        own = {"json": self.json, "markdown": self.summary, "github": self.annotations}
-        for file in own.values():
-            file.unlink(missing_ok=True)
+        # Of this step alone, since its outputs name one of them.
+        self.json = Path(tempfile.mkdtemp(dir=job.folder)) / "report.json"
+        self.summary, self.annotations = map(self.json.with_suffix, (".md", ".txt"))
+        own = (str(self.json), str(self.summary), f"github:{self.annotations}")
         # Last those that the action reads: if they are there, so are the others.
-        self._wanted = [*job.words("reports"), *(f"{form}:{file}" for form, file in own.items())]
+        self._wanted = [*job.words("reports"), *own]
 
     def options(self, name: str) -> list[str]:
         """Return the options that have falkit write them; `name` is what it calls them."""
@@ -131,15 +133,13 @@ class Files:
         """Write annotations, the job's summary and outputs; return the report if there is one."""
         try:
             told: dict[str, Any] = json.loads(self.json.read_text("utf-8"))
-            annotations, summary = (
-                file.read_text("utf-8") for file in (self.annotations, self.summary)
-            )
+            summary = self.summary.read_text("utf-8")
+            annotations = self.annotations.read_text("utf-8")
         except (OSError, ValueError):
             return None
         print(f"\n{annotations}", end="", flush=True)
         if not told["requests"].get("total"):
-            fix = "if tests call fal, see that they are led here (`falkit doctor env`)"
-            why = f"no call reached the mock; {fix}"
+            why = "no call reached the mock; if any should, see where they go: `falkit doctor env`"
             say("warning", "falkit saw nothing", why)
             summary += f"\n{why}\n"
         job.add("GITHUB_STEP_SUMMARY", summary + "\n")
@@ -167,14 +167,13 @@ def main() -> int:
         if mode not in modes:
             raise NotLooked(f"mode: {mode!r} is none; give run, start or report")
         return modes[mode](job)
-    except (NotLooked, OSError) as error:
-        why = str(error)
+    except Exception as error:
+        # Whatever it is, nothing is clean.
+        why = words_of(error)
     say("error", "falkit could not look", why)
+    head = "### falkit: ? Nothing was looked at\n\nSo this run says nothing, good or bad:"
     shown = "\n".join(f"    {line}" for line in why.splitlines())
-    head = "### falkit: ? Nothing was looked at"
-    job.add(
-        "GITHUB_STEP_SUMMARY", f"{head}\n\nSo this run says nothing, good or bad:\n\n{shown}\n\n"
-    )
+    job.add("GITHUB_STEP_SUMMARY", f"{head}\n\n{shown}\n\n")
     job.set("GITHUB_OUTPUT", {"result": "not-looked"})
     return NOT_LOOKED
 
@@ -221,21 +220,18 @@ def run(job: Job) -> int:
         raise NotLooked("run: there is nothing to run; give it lines of bash, or mode: start")
     install(job)
     files = Files(job)
-    options = [
-        *files.options("--report"),
-        *job.given("fail-on", "baseline", "budget"),
-        *job.words("options"),
-    ]
+    judged = job.given("fail-on", "baseline", "budget")
+    options = [*files.options("--report"), *judged, *job.words("options")]
     # In a file, as runners do it: not every system hands lines on as they are.
     script = job.folder / "run.sh"
     script.write_text(f"{lines}\n", "utf-8", newline="\n")
     shell = shutil.which("bash", path=job.environ["PATH"]) or "bash"
     words = [shell, "-eo", "pipefail", script.as_posix()]
-    run = [job.command(), "run", *options, "--"]
-    code = subprocess.run([*run, *words], env=job.environ).returncode
+    around = [job.command(), "run", *options, "--"]
+    code = subprocess.run([*around, *words], env=job.environ).returncode
     if files.conclude(job) is None:
         # Asked again with nothing to run, it says why at once.
-        ended = job.falkit(*run[1:], sys.executable, "-c", "")
+        ended = job.falkit(*around[1:], sys.executable, "-c", "")
         why = last_words(ended.stderr) if ended.returncode else "see the log"
         raise NotLooked(f"falkit run ended with {code} and left no report: {why}")
     return code
@@ -248,9 +244,9 @@ def start(job: Job) -> int:
     try:
         install(job)
         serve(job)
-    except (NotLooked, OSError) as error:
+    except Exception as error:
         # So that the report says so, even if this step's failure is passed over.
-        problem = f"the mock could not be started: {error}"
+        problem = f"the mock could not be started: {words_of(error)}"
         job.state.write_text(json.dumps({"problem": problem}), "utf-8")
         raise
     return FINE
@@ -259,8 +255,7 @@ def start(job: Job) -> int:
 def serve(job: Job) -> None:
     """Start the mock, wait until it answers, and export what leads programs to it."""
     options = ["--gateway", *job.given("budget"), *job.words("options")]
-    log = job.folder / "serve.log"
-    with log.open("wb") as errors:
+    with job.log.open("wb") as errors:
         process = subprocess.Popen(
             [job.command(), "serve", *options],
             env=job.environ,
@@ -268,23 +263,31 @@ def serve(job: Job) -> None:
             stdout=subprocess.PIPE,
             stderr=errors,
             start_new_session=True,
-            creationflags=apart(),
+            creationflags=APART,
         )
+    try:
+        lead(job, process)
+    except Exception:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+        raise
+
+
+def lead(job: Job, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a mock answers, and export what leads programs to it."""
     pipe, said = process.stdout, list[bytes]()
     assert pipe is not None
     reader = threading.Thread(target=lambda: said.append(pipe.readline()), daemon=True)
     reader.start()
     reader.join(PATIENCE)
-    if said == [b""]:
-        process.wait()
-        raise NotLooked(last_words(log.read_text("utf-8", "replace")))
     if not said:
-        process.kill()
         raise NotLooked(f"it did not answer within {PATIENCE:.0f} s")
+    if not said[0]:
+        raise NotLooked(last_words(job.log.read_text("utf-8", "replace")))
     url: str = json.loads(said[0])["url"]
     found = job.falkit("env", FALKIT_BASE_URL=url)
     if found.returncode:
-        stop(process.pid)
         raise NotLooked(last_words(found.stderr))
     # Lines of `export NAME=value`, quoted for a shell.
     pairs = [word.partition("=") for word in shlex.split(found.stdout) if word != "export"]
@@ -297,13 +300,6 @@ def serve(job: Job) -> None:
     job.set("GITHUB_ENV", variables)
     job.set("GITHUB_OUTPUT", {"url": url, "node-options": node})
     print(f"falkit: mock at {url}", flush=True)
-
-
-def apart() -> int:
-    """Return what has Windows start a program that outlives this one."""
-    if sys.platform == "win32":
-        return subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
-    return 0
 
 
 def before(job: Job, variables: Mapping[str, str]) -> dict[str, str]:
@@ -333,7 +329,7 @@ def report(job: Job) -> int:
         stop(facts["pid"])
     finally:
         job.set("GITHUB_ENV", facts["before"])
-        show(job.folder / "serve.log")
+        show(job.log)
     return code
 
 
@@ -344,13 +340,9 @@ def _reported(job: Job, files: Files, *of: str) -> int:
     told = files.conclude(job)
     if told is None:
         raise NotLooked(f"there is no report: {last_words(ended.stderr)}")
-    return ended.returncode or (FOUND if exceeded(told) else FINE)
-
-
-def exceeded(told: Mapping[str, Any]) -> bool:
-    """Whether calls would have cost more than the budget."""
-    budget = told["spend"].get("budget")
-    return budget is not None and Decimal(told["spend"]["cost"]) > Decimal(budget)
+    budget, cost = told["spend"].get("budget"), told["spend"].get("cost", "0")
+    over = budget is not None and Decimal(cost) > Decimal(budget)
+    return ended.returncode or (FOUND if over else FINE)
 
 
 def stop(pid: int) -> None:
@@ -369,11 +361,10 @@ def alive(pid: int) -> bool:
     with suppress(OSError):
         # One that has ended stays listed where nobody asks for its exit code.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    try:
+    with suppress(OSError):
         os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
+        return True
+    return False
 
 
 def say(level: str, title: str, text: str) -> None:
@@ -387,6 +378,12 @@ def show(log: Path) -> None:
     """Print what the mock wrote, folded, and none of it as a command for the runner."""
     text, token = log.read_text("utf-8", "replace")[-MOST:].rstrip(), secrets.token_hex(16)
     print(f"::group::The mock's log\n::stop-commands::{token}\n{text}\n::{token}::\n::endgroup::")
+
+
+def words_of(error: Exception) -> str:
+    """Return what went wrong, in words."""
+    known = isinstance(error, NotLooked | OSError)
+    return str(error) if known else f"{type(error).__name__}: {error}"
 
 
 def last_words(text: str) -> str:
