@@ -39,6 +39,6 @@ def test_the_service_passes_its_tests(authority_folder: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stdout + done.stderr
     (passed,) = re.findall(r"^(\d+) passed(?:, \d+ deselected)? in", done.stdout, re.MULTILINE)
     assert int(passed) > 20
-    step = runner.use(**report["with"])
-    assert (step.code, step.outputs["result"]) == (0, "clean"), step.log
-    assert float(step.outputs["spend"]) > 1
+    told = runner.use(**report["with"])
+    assert (told.code, told.outputs["result"]) == (0, "clean"), told.log
+    assert float(told.outputs["spend"]) > 1

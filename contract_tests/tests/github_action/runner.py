@@ -63,7 +63,8 @@ class Runner:
         given = {name.replace("_", "-"): text for name, text in inputs.items()}
         given = {"install": "none", "python": "", **given}
         assert given.keys() <= ACTION["inputs"].keys()
-        values = {name: given.get(name, one["default"]) for name, one in ACTION["inputs"].items()}
+        defaults = {name: str(one["default"]) for name, one in ACTION["inputs"].items()}
+        values = {**defaults, **given}
         outputs: dict[str, dict[str, str]] = {}
         assert ACTION["runs"]["using"] == "composite"
         last = Step(0, "")

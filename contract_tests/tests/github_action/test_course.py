@@ -12,9 +12,10 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
+from scripts import action
 
 from falkit_mock.cli import falkit
-from github_action.runner import Runner, Step
+from github_action.runner import FILES, Runner, Step
 from serving import T2V
 
 KEYED = 'curl -s -H "Authorization: Key $FAL_KEY"'
@@ -175,6 +176,21 @@ def test_a_mock_that_died_in_between_is_never_clean(runner: Runner) -> None:
     os.kill(state["pid"], signal.SIGKILL)
     assert_not_looked(runner.use(mode="report"), "no mock answers at")
     assert runner.environ["HTTPS_PROXY"] == ""
+
+
+def test_a_mock_that_answers_no_more_is_never_clean(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {name: str(runner.temp / name) for name in FILES}
+    monkeypatch.setattr(action, "PATIENCE", 0.1)
+    monkeypatch.setattr(os, "environ", {**runner.environ, **files, "INPUT_MODE": "report"})
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        job = action.Job(os.environ)
+        job.log.touch()
+        job.state.write_text(json.dumps({"url": url, "pid": os.getpid(), "before": {}}))
+        assert action.main() == 3
+    assert "timed out" in Path(files["GITHUB_STEP_SUMMARY"]).read_text()
 
 
 def test_a_mock_that_stays_on_its_budget_is_reported_beyond_it(runner: Runner) -> None:

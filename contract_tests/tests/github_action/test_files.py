@@ -115,14 +115,14 @@ def test_gitlabs_job_names_the_reports_that_it_writes() -> None:
 def test_what_ci_systems_read_is_valid_by_their_schemas(tmp_path: Path) -> None:
     # Beside the tests, since some of the schemas that it brings are under the GPL.
     venv.create(tmp_path / "env", with_pip=True)
-    programs = tmp_path / "env" / ("Scripts" if sys.platform == "win32" else "bin")
-    pip = [programs / "python", "-m", "pip", "install", "--quiet", "check-jsonschema==0.39.0"]
+    programs = str(tmp_path / "env" / ("Scripts" if sys.platform == "win32" else "bin"))
+    pip = [f"{programs}/python", "-m", "pip", "install", "--quiet", "check-jsonschema==0.39.0"]
     subprocess.run(pip, check=True)
     (gitlab,) = blocks("yaml", "gitlab")
     (tmp_path / ".gitlab-ci.yml").write_text(gitlab)
     for name, files in {**SCHEMAS, "gitlab-ci": [tmp_path / ".gitlab-ci.yml"]}.items():
-        command = [programs / "check-jsonschema", "--builtin-schema", f"vendor.{name}", *files]
-        subprocess.run(command, check=True)
+        command = [f"{programs}/check-jsonschema", "--builtin-schema", f"vendor.{name}"]
+        subprocess.run([*command, *map(str, files)], check=True)
 
 
 @pytest.mark.skipif(not NIGHTLY, reason="installs falkit and all that it needs: nightly")
