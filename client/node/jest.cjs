@@ -13,10 +13,11 @@ exports.setupFal = (options) => {
   const here = globalThis;
   const globals = here.beforeAll ? here : require("@jest/globals");
   const { beforeAll, beforeEach, afterEach, afterAll, expect } = globals;
+  const named = (each) => (hook) => each(() => hook(expect.getState().currentTestName));
   const hooks = {
     before: beforeAll,
-    beforeEach,
-    afterEach: (hook) => afterEach(() => hook(expect.getState().currentTestName)),
+    beforeEach: named(beforeEach),
+    afterEach: named(afterEach),
     after: afterAll,
   };
   return setup(options, hooks, { parse: JSON.parse, env: process.env });

@@ -2,10 +2,12 @@ import { after, afterEach, before, beforeEach } from "node:test";
 
 import { setup } from "./lib/hooks.js";
 
+const named = (each) => (hook) => each((test) => hook(test.fullName ?? test.name));
+
 export const setupFal = (options) =>
   setup(options, {
     before: (hook, timeout) => before(hook, { timeout }),
-    beforeEach,
-    afterEach: (hook) => afterEach((test) => hook(test.fullName ?? test.name)),
+    beforeEach: named(beforeEach),
+    afterEach: named(afterEach),
     after,
   });

@@ -24,9 +24,10 @@ export const test = base.extend({
   // For tests, too, that have a page alone.
   fal: [
     async ({ falServer }, use, { titlePath }) => {
-      await falServer.reset();
+      const test = titlePath.join(" > ");
+      await falServer.begin(test);
       await use(falServer);
-      await falServer.judge(titlePath.join(" > "));
+      await falServer.judge(test);
     },
     { auto: true },
   ],

@@ -75,8 +75,7 @@ class Parts:
         # Lazy: most tests never ask.
         from falkit_mock.findings import findings_of
 
-        services = {id(one): one for one in (app.service, *app.services())}
-        return server.inside(lambda: findings_of([*services.values()], conclude=True))
+        return server.inside(lambda: findings_of([app.service], conclude=True))
 
     def report(self) -> Report:
         """Return the findings by now, and how many requests and jobs there were at what cost."""

@@ -97,23 +97,24 @@ def _counting(app: MockApp, settings: Settings) -> MockApp:
 
 
 def _watching(app: MockApp) -> MockApp:
-    """Have watched who calls: each mock's own callers, and whoever calls none of the tenants."""
+    """Have watched who calls a mock, or each tenant; and in front of these who calls none."""
+    front: Watcher | None = None
 
     def attach(one: MockApp, key: str | None) -> None:
         service = one.service
-        watcher = service.hooks.watcher = Watcher(service, one.catalog)
+        watcher = service.hooks.watcher = Watcher(service, one.catalog, front)
         service.events.listen(watcher)
         service.hooks.leaving.append(watcher.leave)
-        count = service.store.leaving
+        leaving = service.store.leaving
 
         def leave() -> None:
             watcher.catch_up()
-            count()
+            leaving()
 
         service.store.leaving = leave
 
-    app.attend(attach)
-    if app.service.hooks.watcher is None:
+    if app.service not in app.services():
         front = app.service.hooks.watcher = Front(app.service, app.catalog)
         app.service.events.listen(front)
+    app.attend(attach)
     return app

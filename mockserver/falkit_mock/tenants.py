@@ -41,7 +41,7 @@ TENANT_HEADER = b"x-falkit-tenant"
 # In the scope of a request: what it is refused with.
 _REFUSAL = "falkit.refusal"
 # What is the same for all: the control API's operations without a key, and those that take none.
-_SHARED = ("index", "document", "health", "gateway", "faults", "tenants", "forgetTenant", "spend")
+_SHARED = ("index", "document", "health", "gateway", "faults", "spend", "report")
 _KEYLESS = tuple(f"{CONTROL}{path}" for path in ("", "/", "/openapi.json", "/gateway", "/tenants"))
 _ONE_TENANT = f"{CONTROL}/tenants/"
 _FILE = re.compile(r"/files/b/([0-9a-f]{8})/")

@@ -154,7 +154,13 @@ export class Fal {
 
   /** Return what would fail, cost or leak at fal, of all since the mock's start, the worst first. */
   async findings() {
-    return (await this.#started.control.get("/report")).findings;
+    return found(this.#started);
+  }
+
+  /** Forget all, for a test that begins. */
+  async begin(test) {
+    await this.reset();
+    await this.#started.control.put("/test", { test: test.slice(0, 1000) });
   }
 
   /** Take a test's findings at its end; throw where `failOn` doesn't let them pass. */
@@ -163,8 +169,8 @@ export class Fal {
     if (failed) throw new FalkitError(failed);
   }
 
-  async #judged(test, { control }) {
-    this.#findings.look((await control.get("/report")).findings);
+  async #judged(test, running) {
+    this.#findings.look(await found(running));
     return this.#findings.judge(test);
   }
 
@@ -214,6 +220,9 @@ export class Fal {
     await this.close();
   }
 }
+
+// Judged as if nothing came any more.
+const found = async ({ control }) => (await control.get("/report", { conclude: true })).findings;
 
 /** Start a mock and lead this process to it; it ends with `close()`, or `await using`. */
 export const startFal = (options) => new Fal(options).start();

@@ -7,6 +7,7 @@ const TESTS = 10;
 const EACH = 5;
 
 const some = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+const nameOf = ({ fingerprint, test }) => `${fingerprint} ${test}`;
 const rank = ({ severity }) => ORDER.indexOf(severity);
 const worst = ([, found]) => Math.min(...found.map(rank));
 
@@ -17,8 +18,9 @@ export function wrongLevel(failOn) {
 }
 
 function lines(found, explained) {
-  const shown = found.slice(0, EACH).flatMap(({ severity, code, seen, times, fix }) => {
-    const line = `  ${severity} ${code}: ${seen}${times > 1 ? ` (${times} times)` : ""}`;
+  const shown = found.slice(0, EACH).flatMap(({ severity, code, subject, seen, times, fix }) => {
+    const about = seen.includes(subject) ? "" : `${subject}: `;
+    const line = `  ${severity} ${code}: ${about}${seen}${times > 1 ? ` (${times} times)` : ""}`;
     if (explained.has(code)) return [line];
     explained.add(code);
     return [line, `    fix: ${fix}`];
@@ -29,7 +31,7 @@ function lines(found, explained) {
 export class Findings {
   #failOn;
   #allow;
-  // How often the mock had found what, by fingerprints; what it has found since; and by tests.
+  // How often the mock had found what, by names; what it has found since; and by tests.
   #times = new Map();
   #new = [];
   #tests = new Map();
@@ -41,16 +43,17 @@ export class Findings {
 
   /** Take what a mock has found by now for what was there before. */
   begin(findings) {
-    this.#times = new Map(findings.map(({ fingerprint, times }) => [fingerprint, times]));
+    this.#times = new Map(findings.map((one) => [nameOf(one), one.times]));
   }
 
   /** Take what is new of what a mock has found by now. */
   look(findings) {
     for (const one of findings) {
-      const times = one.times - (this.#times.get(one.fingerprint) ?? 0);
-      if (times > 0 && one.severity !== "note" && !this.#allow.has(one.code)) {
-        this.#new.push({ ...one, times });
-      }
+      const times = one.times - (this.#times.get(nameOf(one)) ?? 0);
+      if (times <= 0 || one.severity === "note" || this.#allow.has(one.code)) continue;
+      const same = this.#new.find(({ fingerprint }) => fingerprint === one.fingerprint);
+      if (same) same.times += times;
+      else this.#new.push({ ...one, times });
     }
     this.begin(findings);
   }

@@ -14,7 +14,7 @@ export function tell(fal) {
 /**
  * Return a mock that a test runner's hooks start, reset before each test, and end.
  *
- * `afterEach` calls its hook with the name of the test.
+ * `beforeEach` and `afterEach` call their hooks with the name of the test.
  */
 export function setup(options, { before, beforeEach, afterEach, after }, realm) {
   const fal = new Fal(options, { keep: true, realm });
@@ -22,7 +22,7 @@ export function setup(options, { before, beforeEach, afterEach, after }, realm) 
   before(async () => void (await fal.start()), PATIENCE);
   // Not after each: what a test has left is there for hooks that look at it. Where it did not start,
   // that error is enough.
-  beforeEach(async () => void (fal.running && (await fal.reset())));
+  beforeEach(async (test) => void (fal.running && (await fal.begin(test))));
   afterEach(async (test) => void (await fal.judge(test)));
   after(async () => {
     try {

@@ -5,6 +5,7 @@ docs/pytest.md says what they do. All that they need is imported when a test fir
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 
 import pytest
@@ -54,6 +55,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Run(config), "falkit-run")
+        # Of tests that run at the same time nobody could tell which one makes a request.
+        url = os.environ.get("FALKIT_BASE_URL")
+        if url and config.getoption("dist", "no") == "no":
+            from falkit_contract.pytest_plugin._told import Told
+
+            config.pluginmanager.register(Told(url), "falkit-told")
 
 
 @pytest.hookimpl(optionalhook=True)

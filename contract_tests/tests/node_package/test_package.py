@@ -156,6 +156,25 @@ def test_after_its_end_fal_is_refused_and_the_environment_as_before(
     ]
 
 
+def test_what_would_fail_at_fal_is_told_at_the_end(script: Callable[..., str]) -> None:
+    printed = script(
+        SUBMIT
+        + """
+        import { startFal } from "falkit";
+        await startFal({ failOn: "errors" }).TOLD
+        const mock = await startFal({ failOn: "error" });
+        const { status_url } = await (await submit()).json();
+        await fetch(status_url.replace("ltx-2", "ltx-2/text-to-video"));
+        await mock.close().TOLD
+        """.replace("TOLD", TOLD)
+    )
+    wrong, failed, finding, fix = printed.splitlines()
+    assert wrong == 'falkit: failOn: "errors" is none of error, warning, never'
+    assert failed == 'falkit: 1 finding that failOn: "error" doesn\'t let pass'
+    assert finding.startswith("  error whole-id-url: GET /fal-ai/ltx-2/text-to-video/requests/{id}")
+    assert fix.startswith("    fix: leave out")
+
+
 def test_what_exceeds_a_budget_is_told_at_the_end(script: Callable[..., str]) -> None:
     printed = script(
         """

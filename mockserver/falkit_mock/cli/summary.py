@@ -42,6 +42,8 @@ _OTHER_LINES = (
     "falkit answered a pinned output",
     "fal_webhook: webhooks go to",
 )
+# Findings that have lines of their own: what jobs cost.
+_ELSEWHERE = ("cost-alert", "budget-exceeded")
 _RESULT = re.compile(r"/requests/[^/]+$")
 _TRUST = "the file of `falkit cert path` to trust (docs/run.md)"
 # What becomes of connections on which no request came.
@@ -298,12 +300,13 @@ class Summary:
 
 def _found(report: Report) -> list[str]:
     """Return how much is wrong with the program, and the worst of it."""
-    counts = report.counts()
+    new = [one for one in report.findings if not one.accepted and one.kind.code not in _ELSEWHERE]
+    counts = Counter(one.severity for one in new)
     wrong = [count(counts[one], one) for one in ("error", "warning") if counts[one]]
     if not wrong:
         return []
-    # The worst stands first, but for what is accepted.
-    worst = next(one for one in report.findings if not one.accepted)
+    # The worst stands first.
+    worst = new[0]
     about = "" if worst.subject in worst.seen else f"{worst.subject}: "
     code = worst.kind.code
     told = f"  found {', '.join(wrong)}: {code}: {about}{worst.seen}  (falkit explain {code})"

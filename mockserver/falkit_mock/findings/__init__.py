@@ -44,9 +44,13 @@ class Watcher:
         AmountReached,
     )
 
-    def __init__(self, service: Service, catalog: Catalog) -> None:
+    def __init__(self, service: Service, catalog: Catalog, front: Watcher | None = None) -> None:
+        """Watch who calls a service; `front` keeps what was found once the service ends."""
         self._service = service
         self._catalog = catalog
+        self._front = front
+        # Those who follow the stream of events, of this mock and of all.
+        self._followers = [one.events.behind for one in (service, front and front._service) if one]
         self._waiting: list[Event] = []
         self._looking: Looking | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -61,7 +65,7 @@ class Watcher:
         waiting.append(event)
         if len(waiting) >= _MOST:
             self.catch_up()
-        elif len(waiting) == 1 and (self.live or self._service.events.behind):
+        elif self._timer is None and (self.live or any(self._followers)):
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(_SOON, self.catch_up)
 
@@ -110,9 +114,9 @@ class Watcher:
         return self._looking
 
     def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.catch_up()
+        if self._front is not None and self._looking is not None:
+            self._front.looking.take(self._looking)
 
 
 class Front(Watcher):
@@ -175,6 +179,8 @@ async def report_of(app: App, command: str, *, conclude: bool = True) -> Report:
         problems.append(f"{count(dropped, 'job')} could not be followed: too many at once")
     if unkept := sum(one.unkept for one in seen):
         problems.append(f"{count(unkept, 'finding')} could not be kept: too many of them")
+    if unjudged := sum(one.unjudged for one in seen):
+        problems.append(f"{count(unjudged, 'event')} could not be judged: see the mock's log")
     sums, budget = await sums_of(app.services(), app.catalog), app.service.settings.budget
     told = None if budget is None else f"{budget:f}"
     requests = sum(one.requests for one in seen), sum(one.failed for one in seen)

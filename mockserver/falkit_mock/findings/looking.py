@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -39,9 +40,12 @@ RULES: tuple[type[Rule], ...] = (
 
 # Jobs that are watched, those of them that are read to their end, and findings: at most so many.
 _OPEN, _DONE, _KEPT = 10_000, 2_000, 1_000
-# What is asked of a request, by the end of its path (wire.md §3); submits are told by their method.
-_REQUEST = re.compile(r"/requests/([^/]+)(/status|/status/stream|/cancel)?/?")
+# What can be asked of a request, behind its id (wire.md §3); the last by an assumption alone.
+_WHAT = ("", "status", "status/stream", "cancel", "response")
 _DIGITS = re.compile("[0-9]+")
+
+
+_log = logging.getLogger("falkit_mock")
 
 
 class Looking:
@@ -52,8 +56,9 @@ class Looking:
         self.catalog = catalog
         # Requests to fal's hosts, and those of them that failed, not counting early results.
         self.requests = self.failed = 0
-        # Jobs that were given up while they were watched, and findings that weren't kept.
-        self.dropped = self.unkept = 0
+        # Jobs that were given up while they were watched, findings that weren't kept, and events
+        # that no rule could judge.
+        self.dropped = self.unkept = self.unjudged = 0
         # The id of the test that runs.
         self.test = test
         self._rules = [make(self) for make in RULES]
@@ -82,80 +87,95 @@ class Looking:
     def look(self, events: Iterable[Event]) -> None:
         """Have the rules hear of events."""
         for event in events:
-            if type(event) is RequestAnswered:
-                record = event.record
-                if record.fal:
-                    self._request(record)
-            elif isinstance(event, DeliveryAttempted):
-                _tell(self._delivered, event.delivery)
-            elif isinstance(event, HostContacted):
-                _tell(self._contacted, event)
-            elif isinstance(event, AmountReached):
-                _tell(self._reached, event)
+            try:
+                if type(event) is RequestAnswered:
+                    record = event.record
+                    if record.fal:
+                        self._request(record)
+                elif isinstance(event, DeliveryAttempted):
+                    _tell(self._delivered, event)
+                elif isinstance(event, HostContacted):
+                    _tell(self._contacted, event)
+                elif isinstance(event, AmountReached):
+                    _tell(self._reached, event)
+            except Exception as error:
+                # Such as a state file that can't be read: whoever called is answered all the same.
+                self.unjudged += 1
+                _log.error("findings: %s could not be judged", event.kind, exc_info=error)
 
     def _request(self, record: RequestRecord) -> None:
         self.requests += 1
-        status = record.status or 0
-        if (not 0 < status < 400 or record.cut) and not record.early:
+        status = record.status
+        if (not status or status >= 400 or record.cut) and not record.early:
             self.failed += 1
         role = ROLES.get(record.host)
+        acts = self._asked
         if role == QUEUE:
             if record.method == "POST":
-                for act in self._submitted:
-                    act(record)
-                return
-            if self._about(record):
+                acts = self._submitted
+            elif "/requests/" in record.path and self._about(record):
                 return
         elif role == RUN and record.method == "POST":
-            _tell(self._ran, record)
-            return
-        _tell(self._asked, record)
+            acts = self._ran
+        for act in acts:
+            act(record)
 
     def _about(self, record: RequestRecord) -> bool:
         """Tell the rules of a request about a job; tell whether it is one."""
-        match = _REQUEST.search(record.path)
+        base, _, tail = record.path.rpartition("/requests/")
+        id, _, what = tail.partition("/")
         # A job's own replies have its id; others have one of their own, and ask in vain.
-        if match is None or match.end() != len(record.path) or match[1] != record.request_id:
+        if id != record.request_id or what not in _WHAT:
             return False
-        watched = self._watched(record)
+        watched = self._open.get(id) or self._done.get(id) or self._watched(record, id)
         if watched is None:
             return False
-        what, status = match[2], record.status
-        if what is None:
+        if base != watched.base or what == "response":
+            # It was taken as it was meant (--assume queue-urls=lenient).
+            _tell(self._asked, record)
+        status = record.status
+        if what in ("status", "status/stream"):
+            acts = self._polled
+            watched.polls += 1
+            if status == 200 and (record.completed or what == "status") and not record.cut:
+                watched.completed += 1
+        elif what == "cancel":
+            acts = self._cancelled
+            watched.cancelled = True
+        else:
+            acts = self._read
             if record.early:
                 watched.early += 1
             else:
                 # It was asked for, even where the answer was lost.
                 watched.result = 0 if record.cut else status or 0
-            _tell(self._read, record, watched)
-        elif what == "/cancel":
-            watched.cancelled = True
-            _tell(self._cancelled, record, watched)
-        else:
-            watched.polls += 1
-            if status == 200 and (record.completed or what == "/status") and not record.cut:
-                watched.completed += 1
-            _tell(self._polled, record, watched)
+                self._finish(watched)
+        for act in acts:
+            act(record, watched)
         watched.last = record
         return True
 
-    def _watched(self, record: RequestRecord) -> Watched | None:
-        """Return what is known of a request's job, from now on; None where there is none."""
-        id = record.request_id
-        assert id is not None, "it was compared"
-        found = self._open.get(id) or self._done.get(id)
-        if found is not None:
-            return found
+    def _finish(self, watched: Watched) -> None:
+        """Watch a job whose result was read among those that are of less interest."""
+        if self._open.pop(watched.request_id, None) is not None:
+            if len(self._done) >= _DONE:
+                del self._done[next(iter(self._done))]
+            self._done[watched.request_id] = watched
+
+    def _watched(self, record: RequestRecord, id: str) -> Watched | None:
+        """Return what is to be known of a request's job; None where there is none."""
         job = self.job(id)
         if job is None:
             return None
         if len(self._open) >= _OPEN:
-            self._open.pop(next(iter(self._open)))
+            del self._open[next(iter(self._open))]
             self.dropped += 1
         options = job.options
-        found = Watched(id, job.path, options.key, options.webhook is not None, record)
-        self._open[id] = found
-        return found
+        webhook = options.webhook is not None
+        base, key, test = f"/{job.app}", options.key, self.test
+        watched = Watched(id, job.path, base, key, job.created, webhook, test, record)
+        self._open[id] = watched
+        return watched
 
     def forget(self) -> None:
         """Judge what is certain of all jobs, and watch none any longer."""
@@ -164,18 +184,34 @@ class Looking:
         self._done.clear()
 
     def _leave(self, *, over: bool) -> None:
+        test = self.test
         for watched in [*self._open.values(), *self._done.values()]:
+            self.test = watched.test
             for act in self._left:
                 act(watched, over=over)
+        self.test = test
+
+    def take(self, other: Looking) -> None:
+        """Add what another has counted and found, and judge what it watches: it ends."""
+        for name, one in other.concluded().items():
+            same = self._found.get(name)
+            self._found[name] = one if same is None else replace(same, times=same.times + one.times)
+        self.requests += other.requests
+        self.failed += other.failed
+        self.dropped += other.dropped
+        self.unkept += other.unkept
+        self.unjudged += other.unjudged
 
     def findings(self, *, conclude: bool) -> list[Finding]:
         """Return what was found, in order; with `conclude` also what is found if all is over."""
-        if not conclude:
-            return [*self._found.values()]
+        return [*(self.concluded() if conclude else self._found).values()]
+
+    def concluded(self) -> dict[tuple[str, str, str, str], Finding]:
+        """Return what was found, and what is found if all is over, of which nothing is kept."""
         kept, unkept, self._tells = dict(self._found), self.unkept, False
         try:
             self._leave(over=True)
-            return [*self._found.values()]
+            return self._found
         finally:
             self._found, self.unkept, self._tells = kept, unkept, True
 

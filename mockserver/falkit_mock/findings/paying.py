@@ -39,10 +39,10 @@ class Retries(Rule):
         self._sent: dict[tuple[str, str], deque[Sent]] = {}
 
     def submitted(self, record: RequestRecord) -> None:
-        if self._sent and record.request_id is not None:
+        if (self._sent or record.cut) and record.request_id is not None:
             self._again(record)
-        if record.cut and record.request_id is not None:
-            self._keep(record, lost=True)
+            if record.cut:
+                self._keep(record, lost=True)
 
     def ran(self, record: RequestRecord) -> None:
         if self._sent and record.request_id is not None:

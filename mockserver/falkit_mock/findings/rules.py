@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from falkit_mock.core.events import AmountReached, Delivery, HostContacted, RequestRecord
+    from falkit_mock.core.events import (
+        AmountReached,
+        DeliveryAttempted,
+        HostContacted,
+        RequestRecord,
+    )
     from falkit_mock.core.jobs import Job
     from falkit_mock.service.service import Service
     from falkit_spec import Catalog, Endpoint
@@ -28,11 +33,15 @@ class Watched:
     """A job that its caller has asked for, and what came of that by now."""
 
     request_id: str
-    # As posted; the key's id; whether a webhook tells of its end; and the latest request for it
-    # but the one that is told.
+    # As posted; what its URLs begin with; the key's id; when it was submitted, on the mock's clock;
+    # whether a webhook tells of its end; the test in which it was first asked for; and the latest
+    # request for it but the one that is told.
     path: str
+    base: str
     key: str
+    created: float
     webhook: bool
+    test: str
     last: RequestRecord
     # How often its status was asked for, and how often it was COMPLETED.
     polls: int = 0
@@ -43,6 +52,9 @@ class Watched:
     result: int | None = None
     # Whether its caller wanted it cancelled.
     cancelled: bool = False
+    # How often in a row its status was asked for too soon, and how often too late (`Polling`).
+    soon: int = 0
+    late: int = 0
 
 
 class Look(Protocol):
@@ -119,7 +131,7 @@ class Rule:
     def asked(self, record: RequestRecord) -> None:
         """Hear of any other request to a host of fal's: uploads, files, URLs that fal hasn't."""
 
-    def delivered(self, delivery: Delivery) -> None:
+    def delivered(self, made: DeliveryAttempted) -> None:
         """Hear of an attempt at a webhook."""
 
     def contacted(self, contact: HostContacted) -> None:

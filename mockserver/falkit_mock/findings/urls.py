@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from falkit_mock.core.errors import WireError
 from falkit_mock.core.network import QUEUE, ROLES
-from falkit_mock.findings.rules import Rule, Watched
+from falkit_mock.findings.rules import Look, Rule
 from falkit_mock.hosts.addresses import split_app
 
 if TYPE_CHECKING:
@@ -21,25 +21,19 @@ _METHODS = {"": "GET", "status": "GET", "status/stream": "GET", "cancel": "PUT"}
 class Urls(Rule):
     """whole-id-url, response-url, invented-url."""
 
+    def __init__(self, look: Look) -> None:
+        super().__init__(look)
+        self._lenient = look.service.settings.assumptions.queue_urls == "lenient"
+
     def submitted(self, record: RequestRecord) -> None:
         if "/requests" in record.path or record.status == 405:
             self._judge(record)
 
     def asked(self, record: RequestRecord) -> None:
-        if ROLES.get(record.host) == QUEUE and record.method != "OPTIONS":
-            self._judge(record)
-
-    def polled(self, record: RequestRecord, job: Watched) -> None:
-        self._as_meant(record)
-
-    def read(self, record: RequestRecord, job: Watched) -> None:
-        self._as_meant(record)
-
-    def cancelled(self, record: RequestRecord, job: Watched) -> None:
-        self._as_meant(record)
-
-    def _as_meant(self, record: RequestRecord) -> None:
-        if self.look.service.settings.assumptions.queue_urls == "lenient":
+        # What fal hasn't is refused, unless an assumption says otherwise.
+        status = record.status or 0
+        refused = status >= 400 or self._lenient
+        if refused and ROLES.get(record.host) == QUEUE and record.method != "OPTIONS":
             self._judge(record)
 
     def _judge(self, record: RequestRecord) -> None:

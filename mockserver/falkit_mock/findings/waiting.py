@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from falkit_mock.core.network import QUEUE, ROLES
@@ -18,11 +17,12 @@ if TYPE_CHECKING:
 _FAST, _IN_A_ROW = 0.1, 5
 # Seconds on the mock's clock after which nobody should wait for a job any more.
 _LONG = 3600.0
-# How often somebody may ask again after COMPLETED: clients look once more before they fetch the
-# result. At the end two are enough, where nothing was fetched.
-_AGAIN, _AGAIN_AT_THE_END = 5, 2
-# How often somebody may ask for what fal answers 404.
-_IN_VAIN = 20
+# How often a status is COMPLETED before it counts: clients look once more before they fetch the
+# result. At the end three are enough, where nothing was fetched.
+_AGAIN, _AGAIN_AT_THE_END = 6, 3
+# How often somebody may ask for what fal answers 404, or after that hour; and how many such paths
+# are counted.
+_IN_VAIN, _PATHS = 20, 1_000
 
 
 class Polling(Rule):
@@ -30,33 +30,29 @@ class Polling(Rule):
 
     def __init__(self, look: Look) -> None:
         super().__init__(look)
-        # How often in a row jobs were asked for too soon; those that were found are negative.
-        self._soon = _Counts()
-        # Statuses that were asked for in vain, by their paths, and jobs that were found.
-        self._in_vain = _Counts()
-        self._found: deque[tuple[str, str]] = deque(maxlen=1_000)
+        # How often statuses were asked for in vain, by their paths.
+        self._in_vain: dict[str, int] = {}
 
     def polled(self, record: RequestRecord, job: Watched) -> None:
-        if record.path.endswith("/stream"):
+        if job.completed:
+            if job.completed == _AGAIN and job.result is None:
+                self._goes_on(job, record)
             return
-        if job.polls > 1:
-            self._fast(record, job)
-        if job.completed > _AGAIN and job.result is None:
-            self._goes_on(job, record)
-        elif not job.completed and (found := self.look.job(job.request_id)) is not None:
-            waited = record.time - found.created
-            # The clients of fal's wait as long as their caller lets them.
-            if waited >= _LONG and not is_official(record) and self._first("endless", job):
+        last = job.last
+        if record.began - last.began < _FAST and last is not record and last.path == record.path:
+            job.soon += 1
+            if job.soon == _IN_A_ROW and self._in_real_time(job.request_id):
+                seen = "a job's status was asked for again within 100 ms, time after time"
+                self.look.found("polling-fast", seen, subject=job.path, record=record)
+        elif job.soon < _IN_A_ROW:
+            job.soon = 0
+        if record.time - job.created >= _LONG:
+            job.late += 1
+            # The clients of fal's wait as long as their caller lets them; and whoever has a limit
+            # looks once more where a test moves the clock beyond it.
+            if job.late == _IN_VAIN and not is_official(record):
                 seen = "a job was still waited for after an hour"
                 self.look.found("polling-endless", seen, subject=job.path, record=record)
-
-    def _fast(self, record: RequestRecord, job: Watched) -> None:
-        id, last = job.request_id, job.last
-        quick = record.began - last.began < _FAST and last.path == record.path
-        soon = self._soon.add(id) if quick else self._soon.clear(id)
-        if soon == _IN_A_ROW and self._in_real_time(id):
-            seen = "a job's status was asked for again within 100 ms, time after time"
-            self.look.found("polling-fast", seen, subject=job.path, record=record)
 
     def _in_real_time(self, request_id: str) -> bool:
         """Tell whether a job takes its time: where a test moves it, a program may hurry."""
@@ -66,7 +62,7 @@ class Polling(Rule):
 
     def _goes_on(self, job: Watched, record: RequestRecord) -> None:
         found = self.look.job(job.request_id)
-        if found is None or not self._first("again", job):
+        if found is None:
             return
         failed = _failed(found)
         if failed is None:
@@ -78,7 +74,7 @@ class Polling(Rule):
             self.look.found("waits-for-failed", seen, subject=job.path, record=record)
 
     def left(self, job: Watched, *, over: bool) -> None:
-        if job.completed > _AGAIN_AT_THE_END and job.result is None:
+        if _AGAIN_AT_THE_END <= job.completed < _AGAIN and job.result is None:
             found = self.look.job(job.request_id)
             if found is not None and _failed(found) is not None:
                 self._goes_on(job, job.last)
@@ -86,17 +82,15 @@ class Polling(Rule):
     def asked(self, record: RequestRecord) -> None:
         if record.status != 404 or record.faults or not record.path.endswith("/status"):
             return
-        if ROLES.get(record.host) == QUEUE and self._in_vain.add(record.path) == _IN_VAIN:
+        if ROLES.get(record.host) != QUEUE:
+            return
+        counts, path = self._in_vain, record.path
+        if path not in counts and len(counts) >= _PATHS:
+            del counts[next(iter(counts))]
+        counts[path] = counts.get(path, 0) + 1
+        if counts[path] == _IN_VAIN:
             seen = "a request that fal answers 404 was asked for time after time"
             self.look.found("polling-endless", seen, record=record)
-
-    def _first(self, what: str, job: Watched) -> bool:
-        """Tell whether something is found of a job for the first time."""
-        name = (what, job.request_id)
-        if name in self._found:
-            return False
-        self._found.append(name)
-        return True
 
 
 class Outcomes(Rule):
@@ -110,7 +104,7 @@ class Outcomes(Rule):
         if found is None:
             return
         if job.completed:
-            if job.completed <= _AGAIN_AT_THE_END:
+            if job.completed < _AGAIN_AT_THE_END:
                 self._not_read(job, found)
         elif job.early and not job.last.path.endswith(("/status", "/stream")):
             self._early(job, found, over=over)
@@ -155,24 +149,3 @@ def _failed(job: Job) -> int | None:
         return 504
     outcome = job.outcome
     return None if outcome is None or outcome.ok else outcome.status_code
-
-
-class _Counts:
-    """Counts by name, of the names that were counted last."""
-
-    def __init__(self, most: int = 1_000) -> None:
-        self._counts: dict[str, int] = {}
-        self._most = most
-
-    def add(self, name: str) -> int:
-        """Count once more; return how often by now."""
-        if name not in self._counts and len(self._counts) >= self._most:
-            del self._counts[next(iter(self._counts))]
-        count = self._counts[name] = self._counts.get(name, 0) + 1
-        return count
-
-    def clear(self, name: str) -> int:
-        """Begin again with a name that is not done with; return 0."""
-        if self._counts.get(name, 0) < _IN_A_ROW:
-            self._counts.pop(name, None)
-        return 0

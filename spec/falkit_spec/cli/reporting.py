@@ -91,6 +91,8 @@ class Reporting:
     baseline: Path | None = None
     update: bool = False
     reason: str = ""
+    option: str = "out"
+    """What the option is called that names the files."""
     known: list[Entry] = field(default_factory=list["Entry"])
 
     @classmethod
@@ -123,6 +125,7 @@ class Reporting:
             baseline=None if baseline is None else Path(baseline),
             update=update_baseline,
             reason=reason or "",
+            option=option,
         )
         made._read()
         return made
@@ -163,7 +166,7 @@ class Reporting:
                 Path(out).write_text(text, encoding="utf-8", newline="\n")
             except OSError as error:
                 why = (error.strerror or str(error)).lower()
-                raise click.UsageError(f"{out}: can't be written ({why})") from None
+                raise click.UsageError(f"{self.option}: {out}: can't be written ({why})") from None
         return report.exit_code(self.fail_on)
 
     def _read(self) -> None:
