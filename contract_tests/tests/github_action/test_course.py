@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from scripts import action
 
 from falkit_mock.cli import falkit
-from github_action.runner import FILES, Runner, Step
+from github_action.runner import FILES, ROOT, Runner, Step
 from serving import T2V
 
 KEYED = 'curl -s -H "Authorization: Key $FAL_KEY"'
@@ -51,6 +51,17 @@ def assert_not_looked(step: Step, why: str) -> None:
     assert step.outputs["errors"] == ""
 
 
+def shown(after: str) -> list[str]:
+    """Return the lines of the page's first block after some words, as patterns."""
+    page = (ROOT / "docs" / "ci.md").read_text("utf-8")
+    block = page.partition(f"\n{after}")[2].split("```\n")[1]
+    plain = (
+        re.sub(" {2,}", " ", line).removeprefix("\N{BLACK RIGHT-POINTING SMALL TRIANGLE} ")
+        for line in block.splitlines()
+    )
+    return [re.escape(line).replace("…", r"\S+") for line in plain]
+
+
 def test_a_green_run_says_what_it_saw_and_writes_the_reports(runner: Runner) -> None:
     step = runner.use(run=GOOD, options=INSTANT, budget="0.36", reports="junit.xml 'a page.html'")
     assert step.code == 0, step.log
@@ -71,7 +82,11 @@ def test_a_finding_fails_until_it_is_accepted_and_again_after_its_day(runner: Ru
     assert (step.outputs["result"], step.outputs["errors"]) == ("findings", "1")
     (said,) = step.annotations("error")
     assert "whole-id-url" in said
+    told = said.partition("title=")[2].replace("%3A", ":").replace("::", "%0A").split("%0A")
+    assert [*map(re.fullmatch, shown("An annotation"), told)].count(None) == 0
     assert "whole-id-url" in step.summary
+    for line in shown("The job's summary"):
+        assert re.search(line, re.sub("<.*?>|[|]", "", step.summary).replace("  ", " ")), line
 
     baseline = runner.workspace / "falkit-baseline.toml"
     accept = ["--baseline", str(baseline), "--update-baseline", "--reason", "the next release"]
@@ -85,11 +100,11 @@ def test_a_finding_fails_until_it_is_accepted_and_again_after_its_day(runner: Ru
     assert "the next release" in step.summary
 
     entries = baseline.read_text()
-    baseline.write_text(re.sub(r"expires = \S+", "expires = 2026-11-01", entries))
+    baseline.write_text(re.sub(r"expires = \S+", "expires = 2020-01-31", entries))
     step = runner.use(run=WRONG, options=INSTANT, baseline=baseline.name)
     assert step.code == 1
     (said,) = step.annotations("error")
-    assert "its baseline expired on 2026-11-01" in said
+    assert "its baseline expired on 2020-01-31" in said
 
 
 def test_what_a_command_ends_with_counts_before_its_findings(runner: Runner) -> None:
