@@ -15,6 +15,8 @@ from click.testing import CliRunner
 from scripts import action
 
 from falkit_mock.cli import falkit
+from falkit_spec.findings import Report
+from falkit_spec.reports import write
 from github_action.runner import FILES, ROOT, Runner, Step
 from serving import T2V
 
@@ -139,6 +141,16 @@ def test_what_cannot_be_looked_at_is_never_clean(
 ) -> None:
     assert_not_looked(runner.use(**inputs), why)
     assert not (runner.workspace / "made").exists()
+
+
+def test_a_report_of_less_than_all_is_never_clean(runner: Runner) -> None:
+    told = Report("pytest", [], ["2 jobs could not be followed"], {"total": 3})
+    (runner.workspace / "falkit.json").write_text(write(told, "json"))
+    step = runner.use(mode="report", file="falkit.json")
+    assert (step.code, step.outputs["result"]) == (3, "not-looked")
+    (said,) = step.annotations("error")
+    assert "2 jobs could not be followed" in said
+    assert "2 jobs could not be followed" in step.summary
 
 
 def test_a_broken_falkit_toml_is_never_clean(runner: Runner) -> None:
