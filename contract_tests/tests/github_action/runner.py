@@ -124,12 +124,12 @@ class Runner:
         done: list[Step] = []
         outputs: dict[str, dict[str, str]] = {}
         for step in steps:
-            used = step.get("uses", "falkit/").startswith("falkit/")
-            if not used or _INSTALLS.search(step.get("run", "")):
+            ours = step.get("uses", "./").startswith(("falkit/", "./"))
+            if not ours or _INSTALLS.search(step.get("run", "")):
                 continue
             if "uses" in step:
                 given = {name.replace("-", "_"): text for name, text in step["with"].items()}
-                if given["mode"] == "start":
+                if given.get("mode") == "start":
                     given["options"] = f"{given.get('options', '')} {options}"
                 came = self.use(**given)
             else:

@@ -111,6 +111,18 @@ def test_gitlabs_job_names_the_reports_that_it_writes() -> None:
     assert job["artifacts"]["when"] == "always"
 
 
+@pytest.mark.skipif(not NIGHTLY, reason="starts programs of Node's: nightly")
+def test_our_own_workflow_uses_the_action_as_it_says(
+    tmp_path: Path, authority_folder: Path
+) -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    job = workflow["jobs"]["action"]
+    kept = {name: os.environ[name] for name in ("PATH", "HOME")}
+    runner = Runner(tmp_path, {**kept, **job["env"], "FALKIT_HOME": str(authority_folder)})
+    done = runner.job(job["steps"], "--port 0 --gateway-port 0")
+    assert [step.code for step in done] == [0] * 5, done
+
+
 @pytest.mark.skipif(not NIGHTLY, reason="installs from the package registry: nightly")
 def test_what_ci_systems_read_is_valid_by_their_schemas(tmp_path: Path) -> None:
     # Beside the tests, since some of the schemas that it brings are under the GPL.
