@@ -138,18 +138,20 @@ class Files:
         except (OSError, ValueError):
             return None
         print(f"\n{annotations}", end="", flush=True)
-        if not told["requests"].get("total"):
+        counts, called = told["counts"], told["requests"].get("total")
+        result = "clean" if called else "not-called"
+        if not called:
             why = "no call reached the mock; if any should, see where they go: `falkit doctor env`"
             say("warning", "falkit saw nothing", why)
             summary += f"\n{why}\n"
         job.add("GITHUB_STEP_SUMMARY", summary + "\n")
-        counts = told["counts"]
-        result = "findings" if counts["error"] or counts["warning"] else "clean"
+        if counts["error"] or counts["warning"]:
+            result = "findings"
+        elif told["problems"]:
+            result = "not-looked"
         values = {
-            "result": "not-looked" if told["problems"] and result == "clean" else result,
-            "errors": counts["error"],
-            "warnings": counts["warning"],
-            "notes": counts["note"],
+            "result": result,
+            **{f"{severity}s": number for severity, number in counts.items()},
             "accepted": sum(bool(one["accepted"]) for one in told["findings"]),
             "spend": told["spend"].get("cost", ""),
             "report": self.json,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -35,6 +34,9 @@ class FindingKind:
 @cache
 def finding_kinds() -> Mapping[str, FindingKind]:
     """Return all kinds by their codes, read when they are first asked for."""
+    # Lazy: most programs make no mistake.
+    import tomllib
+
     text = Path(__file__).with_name("findings.toml").read_text("utf-8")
     tables: dict[str, dict[str, Any]] = tomllib.loads(text)
     return MappingProxyType({code: FindingKind(code, **table) for code, table in tables.items()})

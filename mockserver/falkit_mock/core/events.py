@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
@@ -127,12 +127,12 @@ class RequestRecord:
     early: bool = False
     # Real milliseconds to the end of the reply; None until then.
     ms: float | None = None
-    # Kept in no state: the program, as it names itself (User-Agent); the real moment at which the
-    # request came, in seconds of a clock of its own (perf_counter); and whether a stream of
-    # statuses was read to its end.
-    agent: bytes = b""
-    began: float = 0.0
-    completed: bool = False
+    # Told by no API and kept in no state: the program, as it names itself (User-Agent); the real
+    # moment at which the request came, in seconds of a clock of its own (perf_counter); and whether
+    # a stream of statuses was read to its end.
+    agent: bytes = field(default=b"", repr=False, compare=False)
+    began: float = field(default=0.0, repr=False, compare=False)
+    completed: bool = field(default=False, repr=False, compare=False)
 
     def as_json(self) -> dict[str, JSON]:
         """Return it as the control API lists it."""

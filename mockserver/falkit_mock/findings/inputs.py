@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from falkit_spec.types import Fault, Object
 
 _NONE = frozenset[str]()
-_REMEMBERED = 1_000
+# Ids of jobs that were looked at, and characters of a hint.
+_REMEMBERED, _HINT = 1_000, 300
 
 
 class Inputs(Rule):
@@ -67,14 +68,16 @@ class Inputs(Rule):
         if not is_id(path) or "requests" in path.split("/") or record.faults:
             return
         if record.status == 404:
-            look.found("unlisted-endpoint", _why(look.catalog, path), subject=path, record=record)
+            look.found(
+                "unlisted-endpoint", _why(look.catalog, path, record), subject=path, record=record
+            )
         elif record.status == 200:
             guesses = look.service.settings.unknown_endpoints == "guess"
             if guesses and may_be_endpoint(path, look.catalog):
                 seen = "no document of it is known, so falkit took any input and made up the output"
                 look.found("unlisted-endpoint", seen, subject=path, record=record, severity="note")
             else:
-                seen = _why(look.catalog, path)
+                seen = _why(look.catalog, path, record)
                 look.found("unlisted-endpoint", seen, subject=path, record=record)
 
     def _judge(self, record: RequestRecord, deprecated: frozenset[str]) -> None:
@@ -112,11 +115,11 @@ class Inputs(Rule):
                 self.look.found("integer-as-string", seen, subject=endpoint.id, record=record)
 
 
-def _why(catalog: Catalog, path: str) -> str:
-    """Say why nothing is found at a path, and what may have been meant."""
+def _why(catalog: Catalog, path: str, record: RequestRecord) -> str:
+    """Say why nothing is found at a path, and what may have been meant, as the reply did."""
     if (first := catalog.later.get(path)) is not None:
         return f"fal has it from {first} on, and this mock is of before"
-    return shortened(str(catalog.unknown(path)))
+    return shortened(record.hint or "there is no document of it", _HINT)
 
 
 def _faults(job: Job) -> list[Fault]:

@@ -19,6 +19,7 @@ from falkit_mock.core.events import (
     RequestRecord,
 )
 from falkit_mock.core.jobs import Job
+from falkit_mock.core.limits import AT_ONCE
 from falkit_mock.core.network import QUEUE, ROLES, RUN
 from falkit_mock.findings.inputs import Inputs
 from falkit_mock.findings.paying import Amounts, Retries
@@ -40,6 +41,8 @@ RULES: tuple[type[Rule], ...] = (
 
 # Jobs that are watched, those of them that are read to their end, and findings: at most so many.
 _OPEN, _DONE, _KEPT = 10_000, 2_000, 1_000
+# Characters of what was seen, and of its subject.
+_LENGTH = 500
 # What can be asked of a request, behind its id (wire.md §3); the last by an assumption alone.
 _WHAT = ("", "status", "status/stream", "cancel", "response")
 _DIGITS = re.compile("[0-9]+")
@@ -228,7 +231,7 @@ class Looking:
         key: str = "",
         severity: Severity | None = None,
     ) -> None:
-        test = self.test
+        test, seen, subject = self.test, seen[:_LENGTH], subject[:_LENGTH]
         name = (test, code, subject, _DIGITS.sub("0", seen))
         if (same := self._found.get(name)) is not None:
             self._found[name] = replace(same, times=same.times + 1)
@@ -263,7 +266,8 @@ class Looking:
 
     def input(self, request_id: str) -> Object | None:
         data = self.service.store.input(request_id)
-        value = parse_body(data) if data else None
+        # A large one would keep others waiting.
+        value = parse_body(data) if 0 < len(data) <= AT_ONCE else None
         return value if is_object(value) else None
 
 

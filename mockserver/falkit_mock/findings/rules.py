@@ -92,7 +92,7 @@ class Look(Protocol):
         ...
 
     def input(self, request_id: str) -> Object | None:
-        """Return what a job was sent; None where that is no object, or gone."""
+        """Return what a job was sent; None where that is no object, large, or gone."""
         ...
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from falkit_spec.cli.options import BASELINE, fail_on_option
 from falkit_spec.errors import SpecError
 from falkit_spec.findings import FailOn, Report
 
@@ -25,36 +26,6 @@ def _today() -> date:
     return date.today()
 
 
-def fail_on_option(default: FailOn) -> click.Option:
-    """Return --fail-on."""
-    return click.Option(
-        ["--fail-on"],
-        type=click.Choice(["error", "warning", "never"]),
-        default=default,
-        show_default=True,
-        help="What makes the exit code 1; notes never do.",
-    )
-
-
-BASELINE = (
-    click.Option(
-        ["--baseline"],
-        type=click.Path(dir_okay=False),
-        metavar="FILE",
-        help="Accept the findings that this file lists, each until its date, such as "
-        "falkit-baseline.toml.",
-    ),
-    click.Option(
-        ["--update-baseline"],
-        is_flag=True,
-        help="Write what is found now to that file: reasons stay, what is gone is dropped.",
-    ),
-    click.Option(
-        ["--reason"],
-        metavar="TEXT",
-        help="With --update-baseline: why what is new is accepted.",
-    ),
-)
 _FORMAT = click.Option(
     ["--format", "form"],
     type=click.Choice(["text", "json", "junit", "sarif", "markdown", "html", "github"]),

@@ -12,13 +12,14 @@ from falkit_spec.reports.words import (
     place,
     plain,
     totals,
+    verdict,
     what,
     worst_first,
 )
 
 # Anything that Markdown, HTML or GitHub (mentions, issues, formulas, links) makes more of.
 _SPECIAL = re.compile(r"[^\w\s.,;/()'?=%-]|_|(?<!\w)-|(?<=\d)\.|(?<=www)\.", re.ASCII | re.I)
-_SHAPES = {"error": "✖ error", "warning": "▲ warning", "note": "● note"}
+_SHAPES = {"error": "✖", "warning": "▲", "note": "●", "fine": "✔"}
 # A job summary may be of a megabyte.
 _LARGEST = 800_000
 
@@ -28,12 +29,8 @@ def as_markdown(report: Report) -> str:
     findings = worst_first(report.findings)
     new = [one for one in findings if not one.accepted]
     accepted = findings[len(new) :]
-    counts = report.counts()
-    wrong = counts["error"] + counts["warning"]
-    said = "✖ Something is wrong" if wrong else "✔ Nothing is wrong"
-    if report.problems and not wrong:
-        said = "? Could not look at all of it"
-    parts = [f"### falkit: {said}", _safe(totals(report))]
+    shape, said = verdict(report)
+    parts = [f"### falkit: {_SHAPES[shape]} {said}", _safe(totals(report))]
     if report.problems:
         parts.append(_list("Could not be looked at", report.problems))
     if new:
@@ -69,7 +66,8 @@ def _row(one: Finding) -> str:
     if one.expired:
         seen += f"<br>its baseline expired on {_safe(one.expired)}"
     first = _code(told) if (told := first_seen(one)) else ""
-    return f"| {_SHAPES[one.severity]} | {_code(plain(one.kind.code))} | {seen} | {first} |"
+    severity, code = f"{_SHAPES[one.severity]} {one.severity}", _code(plain(one.kind.code))
+    return f"| {severity} | {code} | {seen} | {first} |"
 
 
 def _meanings(findings: list[Finding]) -> str:
@@ -104,4 +102,5 @@ def _code(text: str) -> str:
 
 def _safe(text: str) -> str:
     """Return a text that is nothing but text in Markdown."""
-    return _SPECIAL.sub(lambda one: f"&#{ord(one[0])};" if one[0].isascii() else one[0], text)
+    shown = plain(text, 3_000)
+    return _SPECIAL.sub(lambda one: f"&#{ord(one[0])};" if one[0].isascii() else one[0], shown)

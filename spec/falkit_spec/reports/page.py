@@ -15,6 +15,7 @@ from falkit_spec.reports.words import (
     first_seen,
     place,
     plain,
+    verdict,
     what,
     worst_first,
 )
@@ -48,25 +49,14 @@ def as_html(report: Report) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
-        f"<title>falkit: {_text(_verdict(report)[1])}</title>\n<style>{style}</style>\n"
+        f"<title>falkit: {_text(verdict(report)[1])}</title>\n<style>{style}</style>\n"
         f"</head>\n<body>\n{''.join(filter(None, parts))}"
         "<footer>falkit explain CODE says more of a code.</footer>\n</body>\n</html>\n"
     )
 
 
-def _verdict(report: Report) -> tuple[str, str]:
-    """Return the shape and the words of what came of it."""
-    counts = report.counts()
-    wrong = [counted(counts[one], one) for one in ("error", "warning") if counts[one]]
-    if wrong:
-        return ("error" if counts["error"] else "warning"), " and ".join(wrong)
-    if report.problems:
-        return "warning", "Could not look at all of it"
-    return "fine", "Nothing is wrong"
-
-
 def _header(report: Report) -> str:
-    shape, words = _verdict(report)
+    shape, words = verdict(report)
     counts = report.counts()
     accepted = sum(bool(one.accepted) for one in report.findings)
     figures = [(f"{name}s", f"{number:,}", "") for name, number in counts.items()]

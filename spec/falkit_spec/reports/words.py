@@ -63,6 +63,19 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda one: (bool(one.accepted), order.index(one.severity)))
 
 
+def verdict(report: Report) -> tuple[str, str]:
+    """Return what came of it: a severity, or `fine`, and the words for it."""
+    counts = report.counts()
+    wrong = [counted(counts[one], one) for one in ("error", "warning") if counts[one]]
+    if wrong:
+        return ("error" if counts["error"] else "warning"), " and ".join(wrong)
+    if report.problems:
+        return "warning", "Could not look at all of it"
+    if report.requests.get("total") == 0:
+        return "note", "Nobody called"
+    return "fine", "Nothing is wrong"
+
+
 def totals(report: Report) -> str:
     """Return what a report counts, in words."""
     accepted = sum(bool(one.accepted) for one in report.findings)
