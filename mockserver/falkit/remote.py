@@ -196,7 +196,6 @@ class Remote(Parts):
 
     def report(self) -> Report:
         """Return the findings by now, and how many requests and jobs there were at what cost."""
-        # Lazy: most tests never ask.
         from falkit_spec.findings import Report
 
         told = self._control.ask("GET", "/report", self.key, query={"conclude": "true"})

@@ -39,14 +39,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add = group.addoption
     fail_on = "fail a test that passed, for findings as bad as this (ini: fal_fail_on)"
     add("--fal-fail-on", choices=("error", "warning", "never"), help=fail_on)
-    report = "write the findings of the run; .txt .json .xml .sarif .md .html (ini: fal_report)"
+    report = "write what the run found: .txt, .json, .xml, .sarif, .md, .html (ini: fal_report)"
     add("--fal-report", action="append", metavar="FILE", help=report)
     baseline = "findings that are known, and fail nothing (ini: fal_baseline)"
     add("--fal-baseline", metavar="FILE", help=baseline)
     update = "add what this run finds to the baseline; no finding fails a test then"
     add("--fal-update-baseline", action="store_true", help=update)
     parser.addini("fal_fail_on", "as --fal-fail-on", default="")
-    parser.addini("fal_report", "as --fal-report, once or several times", "paths", default=[])
+    parser.addini("fal_report", "as --fal-report, one on each line", "linelist", default=[])
     parser.addini("fal_baseline", "as --fal-baseline", default="")
 
 
@@ -177,7 +177,7 @@ class _Run:
         # By the test's id: its properties as Used writes them.
         self._tests: dict[str, dict[str, Any]] = {}
         self._problems: list[str] = []
-        update: bool = config.getoption("fal_update_baseline")
+        update = bool(config.getoption("fal_update_baseline"))
         names = ("fal_fail_on", "fal_report", "fal_baseline")
         given = [config.getoption(name) or config.getini(name) for name in names]
         self._writes = update or bool(given[1])

@@ -17,7 +17,7 @@ import pytest
 from falkit_mock.core import count
 from falkit_spec.errors import SpecError
 from falkit_spec.findings import FailOn, Finding, Report, Severity, merged
-from falkit_spec.reports import format_of, write
+from falkit_spec.reports import FORMATS, Format, format_of, write
 from falkit_spec.reports.baseline import Entry, apply, read, save, update
 from falkit_spec.reports.words import plain, what
 from falkit_spec.types import JSON
@@ -40,8 +40,10 @@ class Judge:
             known = ", ".join(get_args(FailOn))
             raise pytest.UsageError(f"fal_fail_on: {fail_on!r} is none of {known}")
         self._fail_on = cast("FailOn", fail_on)
-        asked = [folder / each for each in config.getoption("fal_report") or ()]
-        self.reports: list[Path] = asked or config.getini("fal_report")
+        given, at = config.getoption("fal_report"), folder
+        if not given:
+            given, at = config.getini("fal_report"), beside
+        self._reports = [_target(word, at) for word in given]
         option, ini = config.getoption("fal_baseline"), config.getini("fal_baseline")
         self._file = folder / option if option else beside / ini if ini else None
         self.updates = bool(config.getoption("fal_update_baseline"))
@@ -52,13 +54,10 @@ class Judge:
         if self.updates and self._file is None:
             fix = "name it by --fal-baseline FILE"
             raise pytest.UsageError(f"--fal-update-baseline: there is no baseline; {fix}")
-        for path in self.reports:
-            try:
-                format_of(path)
-            except SpecError as error:
-                raise pytest.UsageError(f"--fal-report: {error}") from None
+        for _, path in self._reports:
             if not path.parent.is_dir():
-                raise pytest.UsageError(f"--fal-report: {path.parent} isn't a folder")
+                fix = "make it, or name another file"
+                raise pytest.UsageError(f"--fal-report: {path.parent} isn't a folder; {fix}")
         _ = self._known
 
     @cached_property
@@ -109,9 +108,9 @@ class Judge:
                 save(self._file, entries)
             except SpecError as error:
                 unwritten.append(str(error))
-        for path in self.reports:
+        for form, path in self._reports:
             try:
-                path.write_text(write(report, format_of(path)), "utf-8")
+                path.write_text(write(report, form), "utf-8", newline="\n")
             except OSError as error:
                 unwritten.append(f"{path}: can't be written ({(error.strerror or '').lower()})")
         return unwritten
@@ -125,6 +124,17 @@ def judge_of(config: pytest.Config) -> Judge:
     if _JUDGE not in config.stash:
         config.stash[_JUDGE] = Judge(config)
     return config.stash[_JUDGE]
+
+
+def _target(word: str, folder: Path) -> tuple[Format, Path]:
+    """Return the format and the file that FILE or FORMAT:FILE names; raise pytest.UsageError."""
+    name, _, file = word.partition(":")
+    if name in FORMATS and file:
+        return name, folder / file
+    try:
+        return format_of(word), folder / word
+    except SpecError as error:
+        raise pytest.UsageError(f"--fal-report: {error}") from None
 
 
 def lines_of(

@@ -93,20 +93,23 @@ def test_clean(make_fal_server):
 INI = """\
 [pytest]
 fal_fail_on = warning
-fal_report = made/run.json made/run.xml
+fal_report =
+    made/run.json
+    junit:made/report
 fal_baseline = known.toml
 """
+WORDS = ("-p", "falkit", "-p", "no:cacheprovider")
 
 
 # In one test, since a run takes more than a second.
 def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
-    tmp_path: Path, authority_folder: Path
+    tmp_path: Path, authority_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "test_suite.py").write_text(SUITE)
     (tmp_path / "pytest.ini").write_text(INI)
     (tmp_path / "made").mkdir()
-    first = outcome(tmp_path, authority_folder, "-k", "known", "--fal-update-baseline")
-    assert first.tests == {"test_known": "passed"}, first.said
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    assert pytest.main([*WORDS, "-k", "known", "--fal-update-baseline", str(tmp_path)]) == 0
     assert 'code = "unknown-field"' in (tmp_path / "known.toml").read_text()
 
     run = outcome(tmp_path, authority_folder, "-p", "xdist", "-n", "2")
@@ -161,7 +164,7 @@ def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
     ]
     assert report.requests == {"total": 12 * 4 + 1 + 1 + 2 + 3 + 1, "failed": 12 * 2 + 1 + 1}
     assert report.jobs["total"] == 12 * 2 + 1 + 1 + 1 + 1 + 1
-    assert "test_wrong_url[11]" in (tmp_path / "made" / "run.xml").read_text()
+    assert "test_wrong_url[11]" in (tmp_path / "made" / "report").read_text()
 
 
 @pytest.mark.parametrize(
@@ -183,8 +186,8 @@ def test_what_cannot_be_done_is_said_before_the_first_test(
 ) -> None:
     (tmp_path / "test_nothing.py").write_text("def test_nothing(): pass\n")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    words = ["-p", "falkit", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), option]
-    assert pytest.main([*words, str(tmp_path)]) == pytest.ExitCode.USAGE_ERROR
+    words = [*WORDS, "--rootdir", str(tmp_path), option, str(tmp_path)]
+    assert pytest.main(words) == pytest.ExitCode.USAGE_ERROR
     assert said in capfd.readouterr().err
 
 
@@ -206,7 +209,7 @@ def test_a_test_that_runs_again_has_a_mock_again(
     test = f"import httpx\n\ndef test_twice(fal_mock):\n    assert {code}\n"
     (tmp_path / "test_twice.py").write_text(test)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    words = ["-p", "falkit", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+    words = [*WORDS, "--rootdir", str(tmp_path), str(tmp_path)]
     assert pytest.main(words, plugins=[Twice()]) == 0
     said = capfd.readouterr().out
     assert "2 jobs of 1 test would have cost $0.72" in said
@@ -245,7 +248,7 @@ def test_a_mock_around_the_run_knows_which_test_made_a_finding(
 ) -> None:
     (tmp_path / "test_around.py").write_text(AROUND)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    words = ["-p", "falkit", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+    words = [*WORDS, "--rootdir", str(tmp_path), str(tmp_path)]
     with falkit.Mock(timing="held") as mock:
         monkeypatch.setenv("FALKIT_BASE_URL", mock.url)
         assert pytest.main(words) == 0
