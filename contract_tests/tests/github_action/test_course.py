@@ -183,6 +183,8 @@ def test_a_mock_lasts_for_the_steps_between_and_leaves_no_trace(runner: Runner) 
     assert (runner.workspace / "falkit.sarif").exists()
     assert runner.step(f"{KEYED} {url}/health").code == 7, "nobody listens any more"
     # What can't be unset leads nowhere, and trusts what the system trusts.
+    assert Path(runner.environ["SSL_CERT_FILE"]).is_file()
+    assert "falkit" not in runner.environ["SSL_CERT_FILE"]
     changed = {name: text for name, text in runner.environ.items() if before.get(name) != text}
     assert {text for text in changed.values() if not Path(text or "/").is_file()} == {""}
     assert_not_looked(runner.use(mode="report"), "no mock was started")
