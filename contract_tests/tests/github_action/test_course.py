@@ -202,7 +202,7 @@ def test_the_mocks_log_gives_the_runner_no_commands(runner: Runner) -> None:
 def test_a_mock_that_died_in_between_is_never_clean(runner: Runner) -> None:
     started(runner)
     state = json.loads((runner.temp / "falkit" / "mock.json").read_text())
-    os.kill(state["pid"], signal.SIGKILL)
+    os.kill(state["pid"], signal.Signals["SIGKILL"])
     assert_not_looked(runner.use(mode="report"), "no mock answers at")
     assert runner.environ["HTTPS_PROXY"] == ""
 
