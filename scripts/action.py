@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 FINE, FOUND, NOT_LOOKED = 0, 1, 3
-HERE = Path(__file__).resolve().parent.parent
 # Seconds for falkit to answer, and for a mock to end.
 PATIENCE, GRACE = 120.0, 10.0
 # Characters of a log that are shown, its end.
@@ -33,10 +32,7 @@ MOST = 50_000
 REFUSED = "NODE_OPTIONS"
 # Names a file of trusted roots; and where systems have theirs.
 TRUSTED = "SSL_CERT_FILE"
-ROOTS = (
-    *("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"),
-    "/etc/ssl/cert.pem",
-)
+ROOTS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem")
 # Has Windows start what outlives this process; elsewhere there are no such names.
 APART: int = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(
     subprocess, "CREATE_NEW_PROCESS_GROUP", 0
@@ -48,7 +44,7 @@ class NotLooked(Exception):
 
 
 class Job:
-    """A step's inputs, and what lasts until the job's end: variables, files, the mock that runs."""
+    """A step's inputs, and what lasts until the job's end: variables, files, a mock."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.inputs = {name: text for name, text in environ.items() if name.startswith("INPUT_")}
@@ -76,8 +72,7 @@ class Job:
         try:
             return shlex.split(self.input(name))
         except ValueError as error:
-            why = f"{name}: {self.input(name)!r} can't be read ({error})"
-            raise NotLooked(why) from None
+            raise NotLooked(f"{name}: {self.input(name)!r} can't be read ({error})") from None
 
     def given(self, *names: str) -> list[str]:
         """Return those inputs that aren't empty as options of falkit's, which have their names."""
@@ -98,8 +93,7 @@ class Job:
         """Return the path of the command falkit."""
         if found := shutil.which("falkit", path=self.environ["PATH"]):
             return found
-        fix = "leave out `install: none`, or install falkit in a step before"
-        raise NotLooked(f"there is no command falkit; {fix}")
+        raise NotLooked("there is no command falkit; leave out `install: none`, or install it")
 
     def falkit(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run a command of falkit's to its end, and keep what it writes."""
@@ -138,9 +132,9 @@ class Files:
         except (OSError, ValueError):
             return None
         print(f"\n{annotations}", end="", flush=True)
-        counts, called = told["counts"], told["requests"].get("total")
-        result = "clean" if called else "not-called"
-        if not called:
+        counts, result = told["counts"], "clean"
+        if not told["requests"].get("total"):
+            result = "not-called"
             why = "no call reached the mock; if any should, see where they go: `falkit doctor env`"
             say("warning", "falkit saw nothing", why)
             summary += f"\n{why}\n"
@@ -163,12 +157,20 @@ class Files:
 def main() -> int:
     """Do what the mode says; return the step's exit code."""
     job = Job(os.environ)
-    modes = {"run": run, "start": start, "report": report}
+    # And the inputs that each has no use for.
+    modes = {
+        "run": (run, ["file"]),
+        "start": (start, ["run", "file", "baseline", "reports"]),
+        "report": (report, ["run", "options", "budget"]),
+    }
     try:
         mode = job.input("mode")
         if mode not in modes:
             raise NotLooked(f"mode: {mode!r} is none; give run, start or report")
-        return modes[mode](job)
+        act, useless = modes[mode]
+        for name in filter(job.input, useless):
+            raise NotLooked(f"{name}: mode: {mode} has no use for it; give it to another, or none")
+        return act(job)
     except Exception as error:
         # Whatever it is, nothing is clean.
         why = words_of(error)
@@ -187,17 +189,16 @@ def install(job: Job) -> None:
         return
     # The runner's own may be older.
     if sys.version_info < (3, 11):  # noqa: UP036
-        version = sys.version.split()[0]
-        raise NotLooked(f"python: {sys.executable} is {version}; give 3.11 or newer")
+        raise NotLooked(f"python: falkit needs 3.11 or newer, and this is {sys.version.split()[0]}")
     # The action's own, with the versions that it was tested with.
-    wanted = wanted or [str(HERE), "--constraint", str(HERE / "constraints.txt")]
+    here = Path(__file__).resolve().parents[1]
+    wanted = wanted or [str(here), "--constraint", str(here / "constraints.txt")]
     environment = job.folder / "environment"
     programs = environment / ("Scripts" if sys.platform == "win32" else "bin")
     pip = [str(programs / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
     print(f"::group::Installing falkit from {wanted[0]}", flush=True)
     for command in ([sys.executable, "-m", "venv", str(environment)], [*pip, "install", *wanted]):
-        code = subprocess.run(command, env=job.environ, stdin=subprocess.DEVNULL).returncode
-        if code:
+        if code := subprocess.run(command, env=job.environ, stdin=subprocess.DEVNULL).returncode:
             why = f"`{shlex.join(command)}` ended with {code}; its words are in the log"
             raise NotLooked(f"falkit can't be installed: {why}")
     print("::endgroup::", flush=True)
@@ -222,15 +223,15 @@ def run(job: Job) -> int:
         raise NotLooked("run: there is nothing to run; give it lines of bash, or mode: start")
     install(job)
     files = Files(job)
-    judged = job.given("fail-on", "baseline", "budget")
-    options = [*files.options("--report"), *judged, *job.words("options")]
+    options = [*job.given("fail-on", "baseline", "budget"), *job.words("options")]
     # In a file, as runners do it: not every system hands lines on as they are.
     script = job.folder / "run.sh"
     script.write_text(f"{lines}\n", "utf-8", newline="\n")
     shell = shutil.which("bash", path=job.environ["PATH"]) or "bash"
-    words = [shell, "-eo", "pipefail", script.as_posix()]
-    around = [job.command(), "run", *options, "--"]
-    code = subprocess.run([*around, *words], env=job.environ).returncode
+    around = [job.command(), "run", *files.options("--report"), *options, "--"]
+    code = subprocess.run(
+        [*around, shell, "-eo", "pipefail", script.as_posix()], env=job.environ
+    ).returncode
     if files.conclude(job) is None:
         # Asked again with nothing to run, it says why at once.
         ended = job.falkit(*around[1:], sys.executable, "-c", "")
@@ -283,10 +284,9 @@ def lead(job: Job, process: subprocess.Popen[bytes]) -> None:
     reader = threading.Thread(target=lambda: said.append(pipe.readline()), daemon=True)
     reader.start()
     reader.join(PATIENCE)
-    if not said:
-        raise NotLooked(f"it did not answer within {PATIENCE:.0f} s")
-    if not said[0]:
-        raise NotLooked(last_words(job.log.read_text("utf-8", "replace")))
+    if not any(said):
+        why = last_words(job.log.read_text("utf-8", "replace"))
+        raise NotLooked(why if said else f"it did not answer within {PATIENCE:.0f} s")
     url: str = json.loads(said[0])["url"]
     found = job.falkit("env", FALKIT_BASE_URL=url)
     if found.returncode:
@@ -342,8 +342,9 @@ def _reported(job: Job, files: Files, *of: str) -> int:
     told = files.conclude(job)
     if told is None:
         raise NotLooked(f"there is no report: {last_words(ended.stderr)}")
-    budget, cost = told["spend"].get("budget"), told["spend"].get("cost", "0")
-    over = budget is not None and Decimal(cost) > Decimal(budget)
+    # The mock's own, which fails whatever `fail-on` says.
+    spend = told["spend"]
+    over = Decimal(spend.get("cost", "0")) > Decimal(spend.get("budget") or "Infinity")
     return ended.returncode or (FOUND if over else FINE)
 
 
@@ -384,8 +385,7 @@ def show(log: Path) -> None:
 
 def words_of(error: Exception) -> str:
     """Return what went wrong, in words."""
-    known = isinstance(error, NotLooked | OSError)
-    return str(error) if known else f"{type(error).__name__}: {error}"
+    return f"{'' if isinstance(error, NotLooked) else f'{type(error).__name__}: '}{error}"
 
 
 def last_words(text: str) -> str:

@@ -134,6 +134,8 @@ def test_calls_beyond_the_budget_fail_what_is_fine_otherwise(runner: Runner) -> 
         ({"mode": "report"}, "no mock was started in this job"),
         ({"mode": "report", "file": "gone.json"}, "gone.json"),
         ({"mode": "stop"}, "mode: 'stop' is none"),
+        ({"mode": "start", "baseline": "known.toml"}, "baseline: mode: start has no use"),
+        ({"mode": "report", "budget": "1.00"}, "budget: mode: report has no use for it"),
     ],
 )
 def test_what_cannot_be_looked_at_is_never_clean(
