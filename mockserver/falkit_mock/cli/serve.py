@@ -354,7 +354,8 @@ def run(
                 started = "; ".join(filter(None, facts))
                 code = _run(child, command[0], lambda: note(started))
                 app = server.wait()
-                server.call(lambda: verdict.look(app))
+                if verdict.wanted or not quiet:
+                    server.call(lambda: verdict.look(app))
                 summary = server.call(lambda: summaries[0].text(code, verdict.report))
                 budget = Budget(app)
                 server.call(budget.check)
