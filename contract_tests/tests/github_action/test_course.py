@@ -192,15 +192,6 @@ def test_a_mock_lasts_for_the_steps_between_and_leaves_no_trace(runner: Runner) 
     assert_not_looked(runner.use(mode="report"), "no mock was started")
 
 
-def test_the_mocks_log_gives_the_runner_no_commands(runner: Runner) -> None:
-    started(runner)
-    runner.step(f"{KEYED} {BODY} https://fal.run/::error::x/y")
-    step = runner.use(mode="report", fail_on="never")
-    _, token, log = re.split(r"::stop-commands::(\w+)\n", step.log)
-    assert "::error" in log.partition(f"::{token}::")[0]
-    assert "::error" not in log.partition(f"::{token}::")[2]
-
-
 def test_a_mock_that_died_in_between_is_never_clean(runner: Runner) -> None:
     started(runner)
     state = json.loads((runner.temp / "falkit" / "mock.json").read_text())
@@ -224,11 +215,17 @@ def test_a_mock_that_answers_no_more_is_never_clean(
     assert "timed out" in Path(files["GITHUB_STEP_SUMMARY"]).read_text()
 
 
-def test_a_mock_that_stays_on_its_budget_is_reported_beyond_it(runner: Runner) -> None:
+def test_a_mock_beyond_its_budget_fails_and_its_log_gives_the_runner_no_commands(
+    runner: Runner,
+) -> None:
     step = runner.use(mode="start", options=FREE, budget="0.35")
     assert step.code == 0
-    runner.step(GOOD)
-    assert runner.use(mode="report", fail_on="never").code == 1
+    runner.step(f"{GOOD}\n{KEYED} {BODY} https://fal.run/::error::x/y")
+    step = runner.use(mode="report", fail_on="never")
+    assert step.code == 1
+    _, token, log = re.split(r"::stop-commands::(\w+)\n", step.log)
+    assert "::error" in log.partition(f"::{token}::")[0]
+    assert "::error" not in log.partition(f"::{token}::")[2]
 
 
 def test_a_run_that_called_nothing_says_so(runner: Runner) -> None:
