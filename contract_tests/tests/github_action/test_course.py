@@ -65,7 +65,10 @@ def shown(after: str) -> list[str]:
 
 
 def test_a_green_run_says_what_it_saw_and_writes_the_reports(runner: Runner) -> None:
-    step = runner.use(run=GOOD, options=INSTANT, budget="0.36", reports="junit.xml 'a page.html'")
+    alone = "! env | grep ^INPUT_ > inputs.txt"
+    reports = "junit.xml 'a page.html'"
+    step = runner.use(run=f"{GOOD}\n{alone}", options=INSTANT, budget="0.36", reports=reports)
+    assert (runner.workspace / "inputs.txt").read_text() == "", "they are the action's own"
     assert step.code == 0, step.log
     assert step.annotations("error") == step.annotations("warning") == []
     assert "Nothing is wrong" in step.summary
@@ -94,6 +97,8 @@ def test_a_finding_fails_until_it_is_accepted_and_again_after_its_day(runner: Ru
     accept = ["--baseline", str(baseline), "--update-baseline", "--reason", "the next release"]
     result = CliRunner().invoke(falkit, ["report", *accept, step.outputs["report"]])
     assert result.exit_code == 0, result.output
+    step = runner.use(mode="report", file=step.outputs["report"], baseline=baseline.name)
+    assert (step.code, step.outputs["accepted"]) == (0, "1"), step.log
     step = runner.use(run=WRONG, options=INSTANT, baseline=baseline.name)
     assert step.code == 0, step.log
     assert step.annotations("error") == []
