@@ -52,6 +52,7 @@ export interface FalOptions {
   webhookAllow?: string | string[];
   webhookSchedule?: "two-hours" | "until-expiry" | "observed";
   webhookTimestamps?: "machine" | "mock";
+  probeWebhooks?: boolean;
   /** Bytes. */
   maxBody?: number;
   maxHead?: number;
@@ -135,7 +136,7 @@ export interface Delivery {
   id: string;
   request_id: string;
   url: string;
-  cause: "job" | "resend" | "trigger";
+  cause: "job" | "resend" | "trigger" | "probe";
   number: number;
   status: "acknowledged" | "retry" | "failed" | "refused" | "lost";
   error: string | null;
@@ -324,7 +325,7 @@ export class Fal implements AsyncDisposable {
   billing(): Promise<Billing>;
   /** Return what jobs have cost since the mock's start; a reset gives nothing back. */
   spend(): Promise<Spend>;
-  /** Return what would fail, cost or leak at fal, of all since the mock's start, the worst first. */
+  /** Return what would fail, cost or leak at fal, of all since the test began, the worst first. */
   findings(): Promise<Finding[]>;
   /** Start it, and lead this process's calls to fal to it. */
   start(): Promise<this>;

@@ -71,7 +71,7 @@ export class Fal {
     const restore = [...new Set([process.env, env])].map((each) => set(each, environ));
     this.#running = { server, key, control, environ, undo: [unlead, ...restore] };
     try {
-      await this.#forget();
+      this.#findings.begin(await this.#forget());
     } catch (error) {
       await this.close();
       throw error;
@@ -152,14 +152,15 @@ export class Fal {
     return this.#started.control.get("/spend");
   }
 
-  /** Return what would fail, cost or leak at fal, of all since the mock's start, the worst first. */
+  /** Return what would fail, cost or leak at fal, of all since the test began, the worst first. */
   async findings() {
-    return found(this.#started);
+    return this.#findings.own(await found(this.#started));
   }
 
   /** Forget all, for a test that begins. */
   async begin(test) {
-    await this.reset();
+    this.#findings.look(await found(this.#started));
+    this.#findings.begin(await this.#forget());
     await this.#started.control.put("/test", { test: test.slice(0, 1000) });
   }
 
@@ -181,10 +182,11 @@ export class Fal {
 
   /** Forget jobs, requests, deliveries and rules; those of `faults` among the options stay. */
   async reset() {
-    this.#findings.look(await this.findings());
-    await this.#forget();
+    this.#findings.look(await found(this.#started));
+    this.#findings.goOn(await this.#forget());
   }
 
+  // Returns what is found then: of jobs that were left, nothing any more.
   async #forget() {
     const { control } = this.#started;
     const { faults: rules = [], seed } = this.#options;
@@ -192,7 +194,7 @@ export class Fal {
     if (seed !== undefined) await control.put("/seed", { seed });
     for (const rule of [rules].flat()) await this.faults.add(rule);
     if (this.#paused) await this.clock.run();
-    this.#findings.begin(await this.findings());
+    return found(this.#started);
   }
 
   /**

@@ -11,6 +11,12 @@ const nameOf = ({ fingerprint, test }) => `${fingerprint} ${test}`;
 const rank = ({ severity }) => ORDER.indexOf(severity);
 const worst = ([, found]) => Math.min(...found.map(rank));
 
+const timesOf = (findings) => new Map(findings.map((one) => [nameOf(one), one.times]));
+const since = (before, findings) =>
+  findings
+    .map((one) => ({ ...one, times: one.times - (before.get(nameOf(one)) ?? 0) }))
+    .filter(({ times }) => times > 0);
+
 /** Say what is wrong with an option; "" where it can be. */
 export function wrongLevel(failOn) {
   if (failOn === undefined || LEVELS.includes(failOn)) return "";
@@ -31,8 +37,10 @@ function lines(found, explained) {
 export class Findings {
   #failOn;
   #allow;
-  // How often the mock had found what, by names; what it has found since; and by tests.
-  #times = new Map();
+  // How often the mock had found what before the test, and at the last look; what is new since the
+  // test began; and what was found in tests by now.
+  #before = new Map();
+  #seen = new Map();
   #new = [];
   #tests = new Map();
 
@@ -41,21 +49,30 @@ export class Findings {
     this.#allow = new Set([allow].flat());
   }
 
-  /** Take what a mock has found by now for what was there before. */
+  /** Take what a mock has found by now for what was there before a test. */
   begin(findings) {
-    this.#times = new Map(findings.map((one) => [nameOf(one), one.times]));
+    this.#before = this.#seen = timesOf(findings);
+  }
+
+  /** Return what is of the test, of what a mock has found by now. */
+  own(findings) {
+    return since(this.#before, findings);
+  }
+
+  /** Take what a mock has found by now for what was told. */
+  goOn(findings) {
+    this.#seen = timesOf(findings);
   }
 
   /** Take what is new of what a mock has found by now. */
   look(findings) {
-    for (const one of findings) {
-      const times = one.times - (this.#times.get(nameOf(one)) ?? 0);
-      if (times <= 0 || one.severity === "note" || this.#allow.has(one.code)) continue;
+    for (const { times, ...one } of since(this.#seen, findings)) {
+      if (one.severity === "note" || this.#allow.has(one.code)) continue;
       const same = this.#new.find(({ fingerprint }) => fingerprint === one.fingerprint);
       if (same) same.times += times;
       else this.#new.push({ ...one, times });
     }
-    this.begin(findings);
+    this.goOn(findings);
   }
 
   /** Have what is new be of a test; return what its failure says, or "" where it may pass. */

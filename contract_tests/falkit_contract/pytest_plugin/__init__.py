@@ -205,23 +205,24 @@ class _Run:
         if self._writes:
             from falkit_contract.pytest_plugin._findings import judge_of
 
-            if exitstatus not in (0, 1, 5):
-                self._problems.append("pytest ended before all tests had")
+            if exitstatus not in (0, 1, 5) or session.shouldfail or session.shouldstop:
+                self._problems.append("pytest ended before all tests had run")
             if unwritten := judge_of(self._config).finish(self._tests, self._problems):
                 self._problems += unwritten
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        lines = self._problems if self._writes else []
         if self._tests:
             from falkit_contract.pytest_plugin._used import summary
 
-            lines = summary(self._tests)
-            if any("fal_findings" in found for found in self._tests.values()):
+            found: list[str] = []
+            if any("fal_findings" in one for one in self._tests.values()):
                 from falkit_contract.pytest_plugin._findings import summary as findings
 
-                lines += findings(self._tests)
-            lines += self._problems if self._writes else ()
-            if lines:
-                terminalreporter.section("fal")
-                for line in lines:
-                    terminalreporter.write_line(line)
+                found = findings(self._tests)
+            lines = [*summary(self._tests), *found, *lines]
+        if lines:
+            terminalreporter.section("fal")
+            for line in lines:
+                terminalreporter.write_line(line)

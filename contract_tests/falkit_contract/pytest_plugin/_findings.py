@@ -95,7 +95,8 @@ class Judge:
         """Write the reports and the baseline of a run; return what could not be written."""
         report = Report(self._command, _all_of(tests), [*problems])
         runs = [Report.read(one) for test in tests.values() for one in test.get("fal_reports", ())]
-        report.requests = _sums(one.requests for one in runs)
+        # Where nobody called, reports say so.
+        report.requests = {"total": 0, "failed": 0, **_sums(one.requests for one in runs)}
         report.jobs = _sums(one.jobs for one in runs)
         report.spend = _spend(one.spend for one in runs if one.spend)
         report.problems += dict.fromkeys(problem for one in runs for problem in one.problems)

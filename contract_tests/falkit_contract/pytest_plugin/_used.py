@@ -141,7 +141,7 @@ class Used:
         """Return what was found by now."""
         found = [*self._found]
         for mock in self._mocks:
-            with suppress(ConnectionError):
+            with suppress(ConnectionError, RuntimeError):
                 found += mock.findings
         return self._judged(found)
 
@@ -151,9 +151,10 @@ class Used:
         self._leading = None
         try:
             report = mock.report()
-        except ConnectionError as error:
-            # Whoever ended it has said so already.
-            report = Report("", [], [str(error)])
+        except (ConnectionError, RuntimeError):
+            # Whoever ended it has said so already; or the test itself has.
+            why = "a mock ended before it could be asked what it found"
+            report = Report("", [], [f"{self.item.nodeid}: {why}"])
         else:
             self._spent.append(Spend.read(report.spend))
         if report.findings:

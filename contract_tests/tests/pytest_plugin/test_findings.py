@@ -68,9 +68,8 @@ def test_late(late):
 
 @pytest.mark.fal(timing="instant", faults=["content_policy_violation"])
 def test_fails(fal_mock, ask):
-    id = submit(ask)
-    ask("GET", f"/fal-ai/ltx-2/requests/{{id}}/status")
-    ask("GET", f"/{{T2V}}/requests/{{id}}")
+    ask("GET", f"/{{T2V}}/requests/{{submit(ask)}}")
+    ask("GET", f"/fal-ai/ltx-2/requests/{{submit(ask)}}/status")
     assert not "a failure of its own"
 
 
@@ -82,6 +81,10 @@ def test_misspelt(fal_mock):
 @pytest.mark.fal(allow="unknown-field")
 def test_no_list(fal_mock):
     pass
+
+
+def test_stopped(make_fal_server):
+    make_fal_server().stop()
 
 
 def test_clean(make_fal_server):
@@ -118,7 +121,7 @@ def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
     assert failed.keys() == {*wrong, "test_late", "test_fails", "test_misspelt", "test_no_list"}, (
         run.said
     )
-    assert run.counts.startswith("13 failed, 4 passed, 3 errors")
+    assert run.counts.startswith("13 failed, 5 passed, 3 errors")
     seen = f"whole-id-url: GET /{T2V}/requests/{{id}}/status, answered 405"
     assert failed[wrong[0]].splitlines()[:2] == [
         "fal-fail-on=warning: whole-id-url",
@@ -132,10 +135,14 @@ def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
     )
     assert failed["test_no_list"].startswith(f"{mark}ield' isn't a list of codes; write allow=[")
     # What a hint is about isn't said twice, and what none is about is said once.
-    captured = run.said.partition("- Captured fal call -")[2].splitlines()
-    assert captured[2].startswith(f"405 GET queue.fal.run/{T2V}/requests/")
-    assert captured[3].startswith(f"  error failure-not-read: {T2V}: ")
-    assert not captured[5].startswith(" ")
+    captured = run.said.partition("- Captured fal call -")[2].splitlines()[1:]
+    about = [line for line in captured[:5] if line.startswith((" ", "405 "))]
+    assert [line.partition(":")[0] for line in about] == [
+        about[0].partition(":")[0],
+        "  error failure-not-read",
+        "    fix",
+    ]
+    assert about[0].startswith(f"405 GET queue.fal.run/{T2V}/requests/")
 
     section = run.said.rpartition("= fal =")[2].splitlines()[1:]
     assert "15 errors in 14 tests; `falkit explain CODE` says more" in section
@@ -152,18 +159,20 @@ def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
 
     report = Report.read(json.loads((tmp_path / "made" / "run.json").read_text()))
     assert report.command.startswith("pytest -W error ")
+    why = "a mock ended before it could be asked what it found"
+    assert report.problems == [f"test_suite.py::test_stopped: {why}"]
     accepted = [one for one in report.findings if one.accepted]
     assert [one.test for one in accepted] == ["test_suite.py::test_known"]
     assert {one.test for one in report.findings if one.kind.code == "whole-id-url"} == {
         f"test_suite.py::{name}" for name in (*wrong, "test_late", "test_fails")
     }
     assert not [one for one in report.findings if one.test == "test_suite.py::test_allowed"]
-    assert (report.spend["cost"], report.spend["jobs"]) == ("0.72", 2)
+    assert (report.spend["cost"], report.spend["jobs"]) == ("1.08", 3)
     assert report.spend["endpoints"] == [
-        {"endpoint_id": T2V, "jobs": 2, "billed": 2, "unpriced": 0, "cost": "0.72"}
+        {"endpoint_id": T2V, "jobs": 3, "billed": 3, "unpriced": 0, "cost": "1.08"}
     ]
-    assert report.requests == {"total": 12 * 4 + 1 + 1 + 2 + 3 + 1, "failed": 12 * 2 + 1 + 1}
-    assert report.jobs["total"] == 12 * 2 + 1 + 1 + 1 + 1 + 1
+    assert report.requests == {"total": 12 * 4 + 1 + 1 + 2 + 4 + 1, "failed": 12 * 2 + 1 + 1}
+    assert report.jobs["total"] == 12 * 2 + 1 + 1 + 1 + 2 + 1
     assert "test_wrong_url[11]" in (tmp_path / "made" / "report").read_text()
 
 
@@ -189,6 +198,19 @@ def test_what_cannot_be_done_is_said_before_the_first_test(
     words = [*WORDS, "--rootdir", str(tmp_path), option, str(tmp_path)]
     assert pytest.main(words) == pytest.ExitCode.USAGE_ERROR
     assert said in capfd.readouterr().err
+
+
+def test_a_run_that_nobody_called_or_that_was_cut_short_is_not_called_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "test_short.py").write_text("def test_a(): assert 0\n\ndef test_b(): pass\n")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    file = tmp_path / "run.json"
+    words = [*WORDS, "--rootdir", str(tmp_path), f"--fal-report={file}", str(tmp_path)]
+    for more, problems in ((), []), (("-x",), ["pytest ended before all tests had run"]):
+        assert pytest.main([*words, *more]) == 1
+        report = Report.read(json.loads(file.read_text()))
+        assert (report.requests["total"], report.problems) == (0, problems)
 
 
 class Twice:

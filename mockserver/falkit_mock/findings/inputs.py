@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from falkit_mock.core import parse_body, shortened
 from falkit_mock.core.limits import AT_ONCE
-from falkit_mock.findings.rules import Look, Rule, Watched
+from falkit_mock.findings.rules import Look, Rule, Watched, quotes_by_design
 from falkit_mock.service.guesses import may_be_endpoint
 from falkit_mock.service.hints import of_unknown_fields
 from falkit_spec.document import is_id
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from falkit_mock.core.events import RequestRecord
     from falkit_mock.core.jobs import Job
     from falkit_spec import Catalog, Endpoint
+    from falkit_spec.findings import Severity
     from falkit_spec.types import Fault, Object
 
 _NONE = frozenset[str]()
@@ -107,12 +108,19 @@ class Inputs(Rule):
 
     def _quoted(self, record: RequestRecord, job: Job, endpoint: Endpoint, input: Object) -> None:
         """Look for integers that were sent as text."""
+        severity: Severity | None = "note" if quotes_by_design(record) else None
         for fault in _faults(job):
             meant = meant_by(fault)
             if isinstance(meant, int) and isinstance(fault["input"], str):
                 place = shortened(place_of(fault, input))
                 seen = f'{place}: "{meant}" as text, where the document lists {meant}'
-                self.look.found("integer-as-string", seen, subject=endpoint.id, record=record)
+                self.look.found(
+                    "integer-as-string",
+                    seen,
+                    subject=endpoint.id,
+                    record=record,
+                    severity=severity,
+                )
 
 
 def _why(catalog: Catalog, path: str, record: RequestRecord) -> str:

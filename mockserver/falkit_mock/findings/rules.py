@@ -50,6 +50,8 @@ class Watched:
     # where a fault lost that.
     early: int = 0
     result: int | None = None
+    # How often its result was fetched, and was the model's own failure.
+    failures: int = 0
     # Whether its caller wanted it cancelled.
     cancelled: bool = False
     # How often in a row its status was asked for too soon, and how often too late (`Polling`).
@@ -98,11 +100,18 @@ class Look(Protocol):
 
 # How the clients of fal's begin to name themselves (wire.md §1.3).
 _OFFICIAL = (b"fal-client/", b"fal-sdk/", b"@fal-ai/")
+# Adapters that write integers as text themselves, whatever their caller gives (docs/clients.md).
+_QUOTING = (b"litellm/",)
 
 
 def is_official(record: RequestRecord) -> bool:
     """Tell whether a request comes from a client of fal's, as far as it says so itself."""
     return record.agent.startswith(_OFFICIAL)
+
+
+def quotes_by_design(record: RequestRecord) -> bool:
+    """Tell whether a request comes from an adapter that sends integers as text by itself."""
+    return record.agent.startswith(_QUOTING)
 
 
 class Rule:

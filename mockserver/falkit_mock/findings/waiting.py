@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from falkit_mock.core.jobs import Job
     from falkit_spec.findings import Severity
 
-# Real seconds between two statuses of a job, and how often they are less before it counts: two
-# parts of a program may ask at once.
-_FAST, _IN_A_ROW = 0.1, 5
+# Real seconds between two statuses of a job, somewhat less than those after which fal's client asks
+# again; and how often they are less before it counts: two parts of a program may ask at once.
+_FAST, _IN_A_ROW = 0.09, 5
 # Seconds on the mock's clock after which nobody should wait for a job any more.
 _LONG = 3600.0
 # How often a status is COMPLETED before it counts: clients look once more before they fetch the
@@ -39,7 +39,9 @@ class Polling(Rule):
                 self._goes_on(job, record)
             return
         last = job.last
-        if record.began - last.began < _FAST and last is not record and last.path == record.path:
+        # By both clocks: a test may move the mock's between two looks.
+        hasty = record.began - last.began < _FAST and record.time - last.time < _FAST
+        if hasty and last is not record and last.path == record.path:
             job.soon += 1
             if job.soon == _IN_A_ROW and self._in_real_time(job.request_id):
                 seen = "a job's status was asked for again within 100 ms, time after time"
@@ -53,6 +55,14 @@ class Polling(Rule):
             if job.late == _IN_VAIN and not is_official(record):
                 seen = "a job was still waited for after an hour"
                 self.look.found("polling-endless", seen, subject=job.path, record=record)
+
+    def read(self, record: RequestRecord, job: Watched) -> None:
+        # fal's own clients fetch a failure again where it is 502, 503 or 504 (wire.md §9).
+        if job.result in (422, 499):
+            job.failures += 1
+            if job.failures == _AGAIN:
+                seen = f"a result that is {job.result} was fetched time after time"
+                self.look.found("waits-for-failed", seen, subject=job.path, record=record)
 
     def _in_real_time(self, request_id: str) -> bool:
         """Tell whether a job takes its time: where a test moves it, a program may hurry."""
