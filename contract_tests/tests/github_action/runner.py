@@ -6,10 +6,13 @@ Expressions are those of inputs and of steps' outputs; anything else in action.y
 from __future__ import annotations
 
 import html
+import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +60,18 @@ class Runner:
             "GITHUB_ACTIONS": "true",
             "GITHUB_WORKSPACE": str(self.workspace),
         }
+        self._pids: list[int] = []
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End what the job has left, as a runner does."""
+        for pid in self._pids:
+            with suppress(OSError):
+                # The number may be another program's by now.
+                if b"falkit" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGTERM)
 
     def use(self, **inputs: str) -> Step:
         """Use the action with inputs (`fail_on` is fail-on), where falkit is installed already."""
@@ -82,6 +97,9 @@ class Runner:
             }
             folder = filled(step["working-directory"], values, outputs)
             last = self.step(step["run"], folder, GITHUB_ACTION_PATH=str(ROOT), **environ)
+            state = self.temp / "falkit" / "mock.json"
+            if state.exists() and (pid := json.loads(state.read_text()).get("pid")):
+                self._pids.append(pid)
             outputs[step["id"]] = last.outputs
             if last.code:
                 break

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+from collections.abc import Generator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -30,9 +31,10 @@ FREE = f"{INSTANT} --port 0 --gateway-port 0"
 
 
 @pytest.fixture
-def runner(tmp_path: Path, authority_folder: Path) -> Runner:
+def runner(tmp_path: Path, authority_folder: Path) -> Generator[Runner]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME")}
-    return Runner(tmp_path, {**kept, "FALKIT_HOME": str(authority_folder)})
+    with Runner(tmp_path, {**kept, "FALKIT_HOME": str(authority_folder)}) as made:
+        yield made
 
 
 def started(runner: Runner) -> Step:

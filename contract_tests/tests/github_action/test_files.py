@@ -119,7 +119,8 @@ def test_our_own_workflow_uses_the_action_as_it_says(
     job = workflow["jobs"]["action"]
     kept = {name: os.environ[name] for name in ("PATH", "HOME")}
     runner = Runner(tmp_path, {**kept, **job["env"], "FALKIT_HOME": str(authority_folder)})
-    done = runner.job(job["steps"], "--port 0 --gateway-port 0")
+    with runner:
+        done = runner.job(job["steps"], "--port 0 --gateway-port 0")
     assert [step.code for step in done] == [0] * 5, done
 
 

@@ -95,7 +95,8 @@ def test_the_workflow_has_a_mock_around_the_service_as_it_is_deployed(
     steps = workflow["jobs"]["deployed"]["steps"]
     free = "--port 0 --gateway-port 0"
     served = {"PORT": port, "URL": f"http://127.0.0.1:{port}", "CLIPS": str(tmp_path / "clips")}
-    started, ordered, reported = runner.job(steps, free, **served)
+    with runner:
+        started, ordered, reported = runner.job(steps, free, **served)
     assert (started.code, ordered.code, reported.code) == (0, 0, 0), reported.log
     assert reported.outputs["result"] == "clean"
     assert reported.outputs["spend"] == "0.36"
