@@ -154,7 +154,7 @@ CASES = [
         calls({**PICTURE, "duration": "six"}, endpoint=I2V_FAST),
     ),
     Case("unknown-field", calls({**PROMPT, "promt": "x"}), calls(PROMPT), "warning"),
-    Case("unlisted-endpoint", calls(PROMPT, endpoint="fal-ai/ltx-2/text-to-vide"), calls(PROMPT)),
+    Case("unlisted-endpoint", calls(PROMPT, endpoint="somebody/a-model"), calls(PROMPT), "warning"),
     Case("failure-not-read", polls(REFUSED, 1), polls(REFUSED, 1, fetch=True)),
     Case("waits-for-failed", polls(REFUSED, 3), polls(REFUSED, 3, fetch=True)),
     Case("waits-for-failed", polls(REFUSED, 9, fetch=True), polls(REFUSED, 2, fetch=True)),

@@ -68,18 +68,20 @@ class Inputs(Rule):
         look = self.look
         if not is_id(path) or "requests" in path.split("/") or record.faults:
             return
-        if record.status == 404:
-            look.found(
-                "unlisted-endpoint", _why(look.catalog, path, record), subject=path, record=record
-            )
-        elif record.status == 200:
-            guesses = look.service.settings.unknown_endpoints == "guess"
-            if guesses and may_be_endpoint(path, look.catalog):
-                seen = "no document of it is known, so falkit took any input and made up the output"
-                look.found("unlisted-endpoint", seen, subject=path, record=record, severity="note")
-            else:
-                seen = _why(look.catalog, path, record)
-                look.found("unlisted-endpoint", seen, subject=path, record=record)
+        severity: Severity | None = None
+        guesses = look.service.settings.unknown_endpoints == "guess"
+        if record.status == 200 and guesses and may_be_endpoint(path, look.catalog):
+            seen = "no document of it is known, so falkit took any input and made up the output"
+            severity = "note"
+        elif record.status in (200, 404):
+            seen = _why(look.catalog, path, record)
+            # Of what fal had later, or of another way to call a known model, its documents do say
+            # that it isn't there; of all else falkit may merely lack the document.
+            if path in look.catalog.later or not may_be_endpoint(path, look.catalog):
+                severity = "error"
+        else:
+            return
+        look.found("unlisted-endpoint", seen, subject=path, record=record, severity=severity)
 
     def _judge(self, record: RequestRecord, deprecated: frozenset[str]) -> None:
         id, look = record.request_id, self.look
