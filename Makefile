@@ -124,7 +124,7 @@ nightly: planted oldest-pydantic typecheck-elsewhere ## the contract tests at le
 	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto --timeout 3000 -o faulthandler_timeout=3300 \
 		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
 		contract_tests/tests/store contract_tests/tests/node_package contract_tests/tests/pytest_plugin \
-		contract_tests/tests/test_python_example.py \
+		contract_tests/tests/test_python_example.py contract_tests/tests/github_action \
 		contract_tests/tests/client/test_spec_types.py contract_tests/tests/spec/test_words_match_generated.py \
 		contract_tests/tests/clients/test_every_document.py contract_tests/tests/test_attack.py
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack --minutes 1 --least 250 --seed 1

@@ -13,7 +13,7 @@ export type Rule = string | { [word: string]: unknown };
 export type JobLike = string | { request_id: string } | { requestId: string };
 
 /**
- * What a mock is started with. All but the last five are options of `falkit serve`.
+ * What a mock is started with. All but the last seven are options of `falkit serve`.
  */
 export interface FalOptions {
   /** How jobs take their time. "polls", the default here, moves on with each look. */
@@ -74,6 +74,10 @@ export interface FalOptions {
   command?: string | string[];
   /** Whether the mock's own log is written to stderr. */
   log?: boolean;
+  /** From which severity on a finding fails the test that made it; "never" by default. */
+  failOn?: "error" | "warning" | "never";
+  /** Codes of findings that tests ask for themselves, such as "refusal-retried". */
+  allow?: string | string[];
 }
 
 export type Status = "IN_QUEUE" | "IN_PROGRESS" | "COMPLETED";
@@ -181,6 +185,32 @@ export interface Billing {
 export interface Spend extends Billing {
   /** US dollars, as text; null where there is none. */
   budget: string | null;
+}
+
+/** What would fail, cost or leak at fal; `falkit explain CODE` says more. */
+export interface Finding {
+  code: string;
+  severity: "error" | "warning" | "note";
+  title: string;
+  /** What fal does. */
+  fal: string;
+  fix: string;
+  why: string;
+  /** A page of falkit's documentation, with its section. */
+  see: string;
+  /** What was seen, in one line. */
+  seen: string;
+  /** An endpoint's id, a host, or a receiver's URL. */
+  subject: string;
+  request_id: string | null;
+  key: string;
+  /** Unix seconds on the mock's clock. */
+  time: number | null;
+  /** The program, as it names itself. */
+  client: string;
+  times: number;
+  /** The same for the same mistake in another run. */
+  fingerprint: string;
 }
 
 export interface JobFilter {
@@ -295,6 +325,8 @@ export class Fal implements AsyncDisposable {
   billing(): Promise<Billing>;
   /** Return what jobs have cost since the mock's start; a reset gives nothing back. */
   spend(): Promise<Spend>;
+  /** Return what would fail, cost or leak at fal, of all since the test began, the worst first. */
+  findings(): Promise<Finding[]>;
   /** Start it, and lead this process's calls to fal to it. */
   start(): Promise<this>;
   /** Forget jobs, requests, deliveries and what a test had go wrong. */
@@ -302,7 +334,8 @@ export class Fal implements AsyncDisposable {
   /**
    * End it. Calls to fal that come later are refused: none reaches the real one.
    *
-   * Throw where calls would have cost more than the budget.
+   * Throw where calls would have cost more than the budget, or where `failOn` doesn't let pass
+   * what no hook of a test runner has taken.
    */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

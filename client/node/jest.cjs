@@ -11,7 +11,14 @@ load("./lib/fal.js").giveKey(process.env);
 
 exports.setupFal = (options) => {
   const here = globalThis;
-  const { beforeAll, beforeEach, afterAll } = here.beforeAll ? here : require("@jest/globals");
-  const hooks = { before: beforeAll, beforeEach, after: afterAll };
+  const globals = here.beforeAll ? here : require("@jest/globals");
+  const { beforeAll, beforeEach, afterEach, afterAll, expect } = globals;
+  const named = (each) => (hook) => each(() => hook(expect.getState().currentTestName));
+  const hooks = {
+    before: beforeAll,
+    beforeEach: named(beforeEach),
+    afterEach: named(afterEach),
+    after: afterAll,
+  };
   return setup(options, hooks, { parse: JSON.parse, env: process.env });
 };

@@ -1,6 +1,7 @@
 import { test as base } from "@playwright/test";
 
 import { Fal, giveKey } from "./lib/fal.js";
+import { tell } from "./lib/hooks.js";
 
 export { expect } from "@playwright/test";
 
@@ -12,15 +13,21 @@ export const test = base.extend({
     async ({ falOptions }, use) => {
       const fal = await new Fal(falOptions).start();
       await use(fal);
-      await fal.close();
+      try {
+        await fal.close();
+      } finally {
+        tell(fal);
+      }
     },
     { scope: "worker", timeout: 150_000 },
   ],
   // For tests, too, that have a page alone.
   fal: [
-    async ({ falServer }, use) => {
-      await falServer.reset();
+    async ({ falServer }, use, { titlePath }) => {
+      const test = titlePath.join(" > ");
+      await falServer.begin(test);
       await use(falServer);
+      await falServer.judge(test);
     },
     { auto: true },
   ],

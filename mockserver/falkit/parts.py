@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from falkit_mock.core.events import RequestRecord
     from falkit_mock.mock import LoopThread
     from falkit_spec import JSON
-    from falkit_spec.findings import Finding
+    from falkit_spec.findings import Finding, Report
 
 # Held while all is forgotten.
 _turn = threading.Lock()
@@ -76,6 +76,14 @@ class Parts:
         from falkit_mock.findings import findings_of
 
         return server.inside(lambda: findings_of([app.service], conclude=True))
+
+    def report(self) -> Report:
+        """Return the findings by now, and how many requests and jobs there were at what cost."""
+        server, app = self._own()
+        # Lazy: most tests never ask.
+        from falkit_mock.findings import report_of
+
+        return server.call(lambda: report_of(app, ""))
 
     @property
     def webhooks(self) -> Webhooks:

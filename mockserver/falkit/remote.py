@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from falkit_mock.app import MockApp
     from falkit_mock.mock import LoopThread
     from falkit_spec import JSON
-    from falkit_spec.findings import Finding
+    from falkit_spec.findings import Finding, Report
 
 # Real seconds for an answer, beyond those that a mock is asked to wait; moving the clock takes as
 # long as it takes.
@@ -192,11 +192,14 @@ class Remote(Parts):
     @property
     def findings(self) -> list[Finding]:
         """What is wrong with the program by now, the worst first; a reset forgets nothing of it."""
-        # Lazy: most tests never ask.
+        return self.report().findings
+
+    def report(self) -> Report:
+        """Return the findings by now, and how many requests and jobs there were at what cost."""
         from falkit_spec.findings import Report
 
         told = self._control.ask("GET", "/report", self.key, query={"conclude": "true"})
-        return Report.read(told).findings
+        return Report.read(told)
 
     @property
     def webhooks(self) -> Webhooks:

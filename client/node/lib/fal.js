@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { startServer } from "./command.js";
 import { Control } from "./control.js";
 import { FalkitError } from "./errors.js";
+import { Findings, wrongLevel } from "./findings.js";
 import { lead, passProxies } from "./lead.js";
 import { clock, faults, jobs, requests, webhooks } from "./parts.js";
 
@@ -21,7 +22,7 @@ const WORKERS_KEY = `worker-${WORKER}:falkit`;
 const kept = new Map();
 
 /** Return those of a test's options that a server is started with, as they were given. */
-function ofServer({ faults, key, seed, url, ...options }) {
+function ofServer({ allow, failOn, faults, key, seed, url, ...options }) {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
@@ -34,6 +35,7 @@ export class Fal {
   #keep;
   #running;
   #paused = false;
+  #findings;
 
   /**
    * `keep` leaves the server for the next one with these options in this process. `realm` has the
@@ -43,6 +45,7 @@ export class Fal {
     this.#options = options;
     this.#keep = keep;
     this.#realm = { parse: JSON.parse, env: process.env, ...realm };
+    this.#findings = new Findings(options);
     const control = () => this.#started.control;
     this.jobs = jobs(control);
     this.requests = requests(control);
@@ -54,6 +57,8 @@ export class Fal {
   /** Start it, and lead this process's calls to fal to it. */
   async start() {
     if (this.#running) return this;
+    const wrong = wrongLevel(this.#options.failOn);
+    if (wrong) throw new FalkitError(`falkit: ${wrong}`);
     const server = await this.#server();
     const { key = server.key } = this.#options;
     const token = process.env.FALKIT_CONTROL_TOKEN;
@@ -66,7 +71,7 @@ export class Fal {
     const restore = [...new Set([process.env, env])].map((each) => set(each, environ));
     this.#running = { server, key, control, environ, undo: [unlead, ...restore] };
     try {
-      await this.reset();
+      this.#findings.begin(await this.#forget());
     } catch (error) {
       await this.close();
       throw error;
@@ -147,31 +152,70 @@ export class Fal {
     return this.#started.control.get("/spend");
   }
 
+  /** Return what would fail, cost or leak at fal, of all since the test began, the worst first. */
+  async findings() {
+    return this.#findings.own(await found(this.#started));
+  }
+
+  /** Forget all, for a test that begins. */
+  async begin(test) {
+    this.#findings.look(await found(this.#started));
+    this.#findings.begin(await this.#forget());
+    await this.#started.control.put("/test", { test: test.slice(0, 1000) });
+  }
+
+  /** Take a test's findings at its end; throw where `failOn` doesn't let them pass. */
+  async judge(test) {
+    const failed = this.#running ? await this.#judged(test, this.#running) : "";
+    if (failed) throw new FalkitError(failed);
+  }
+
+  async #judged(test, running) {
+    this.#findings.look(await found(running));
+    return this.#findings.judge(test);
+  }
+
+  /** Return what `judge` has taken as text; "" where there is nothing. */
+  summary() {
+    return this.#findings.summary();
+  }
+
   /** Forget jobs, requests, deliveries and rules; those of `faults` among the options stay. */
   async reset() {
+    this.#findings.look(await found(this.#started));
+    this.#findings.goOn(await this.#forget());
+  }
+
+  // Returns what is found then: of jobs that were left, nothing any more.
+  async #forget() {
     const { control } = this.#started;
     const { faults: rules = [], seed } = this.#options;
     await control.post("/reset");
     if (seed !== undefined) await control.put("/seed", { seed });
     for (const rule of [rules].flat()) await this.faults.add(rule);
     if (this.#paused) await this.clock.run();
+    return found(this.#started);
   }
 
   /**
    * End it. Calls to fal that come later are refused: none reaches the real one.
    *
-   * Throw where calls would have cost more than the budget.
+   * Throw where calls would have cost more than the budget, or where `failOn` doesn't let pass
+   * what `judge` hasn't taken.
    */
   async close() {
     const running = this.#running;
     this.#running = undefined;
     if (!running) return;
     const { server, control, undo } = running;
+    // Where it is gone, the calls themselves have told so.
+    const wrong = await this.#judged("", running).catch(() => "");
     const exceeded = this.#options.url === undefined ? await overBudget(server) : "";
     for (const each of undo.reverse()) each();
     control.close();
     if (!this.#keep) await server.stop?.();
-    if (exceeded) throw new FalkitError(exceeded);
+    const told = [exceeded, wrong].filter(Boolean).join("\n");
+    if (told) throw new FalkitError(told);
   }
 
   async [Symbol.asyncDispose]() {
@@ -179,11 +223,14 @@ export class Fal {
   }
 }
 
+// Judged as if nothing came any more.
+const found = async ({ control }) => (await control.get("/report", { conclude: true })).findings;
+
 /** Start a mock and lead this process to it; it ends with `close()`, or `await using`. */
 export const startFal = (options) => new Fal(options).start();
 
 async function attached(url, options) {
-  const { url: _, key, faults, seed, egress, ...others } = options;
+  const { url: _, allow, failOn, key, faults, seed, egress, ...others } = options;
   const [name] = Object.keys(others);
   if (name !== undefined) {
     throw new FalkitError(

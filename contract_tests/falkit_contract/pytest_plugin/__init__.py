@@ -5,6 +5,7 @@ docs/pytest.md says what they do. All that they need is imported when a test fir
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 
 import pytest
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 _MARKER = (
     "fal(timing='polls', seed=…, faults=[…], outputs={…}, documents=[…], budget='0.50', "
-    "strict=True, …): settings of falkit.Settings for the mock of a test, what its calls may cost, "
-    "and whether what fal passes over in silence fails it"
+    "strict=True, allow=[…], …): settings of falkit.Settings for the mock of a test, what its "
+    "calls may cost, whether what fal passes over in silence fails it, and codes of findings that "
+    "it asks for"
 )
 # Where a run's servers are asked for; by which door workers of pytest-xdist ask for them; and the
 # mocks that a test uses.
@@ -31,10 +33,34 @@ _DOOR: pytest.StashKey[Door] = pytest.StashKey()
 _USED: pytest.StashKey[Used] = pytest.StashKey()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what is to become of findings: what would fail, cost or leak at fal."""
+    group = parser.getgroup("falkit-findings", "falkit: what would fail, cost or leak at fal")
+    add = group.addoption
+    fail_on = "fail a test that passed, for findings as bad as this (ini: fal_fail_on)"
+    add("--fal-fail-on", choices=("error", "warning", "never"), help=fail_on)
+    report = "write what the run found: .txt, .json, .xml, .sarif, .md, .html (ini: fal_report)"
+    add("--fal-report", action="append", metavar="FILE", help=report)
+    baseline = "findings that are known, and fail nothing (ini: fal_baseline)"
+    add("--fal-baseline", metavar="FILE", help=baseline)
+    update = "add what this run finds to the baseline; no finding fails a test then"
+    add("--fal-update-baseline", action="store_true", help=update)
+    parser.addini("fal_fail_on", "as --fal-fail-on", default="")
+    parser.addini("fal_report", "as --fal-report, one on each line", "linelist", default=[])
+    parser.addini("fal_baseline", "as --fal-baseline", default="")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known, and add up what the tests would have cost."""
+    """Make the marker known, and add up what the tests would have cost, and have done wrong."""
     config.addinivalue_line("markers", _MARKER)
-    config.pluginmanager.register(_Costs(), "falkit-costs")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Run(config), "falkit-run")
+        # Of tests that run at the same time nobody could tell which one makes a request.
+        url = os.environ.get("FALKIT_BASE_URL")
+        if url and config.getoption("dist", "no") == "no":
+            from falkit_contract.pytest_plugin._told import Told
+
+            config.pluginmanager.register(Told(url), "falkit-told")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -67,6 +93,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
         raise
     if (used := item.stash.get(_USED, None)) is not None:
         used.check()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Fail a test that passed for what was found only when its mocks ended."""
+    yield
+    if (used := item.stash.get(_USED, None)) is not None:
+        used.conclude()
 
 
 @pytest.fixture(scope="session")
@@ -135,25 +169,60 @@ def _mocks_of(request: pytest.FixtureRequest) -> Used:
     return item.stash[_USED]
 
 
-class _Costs:
-    """Adds up what tests would have cost, of all workers, and says so at the end."""
+class _Run:
+    """Adds up what tests would have cost and have done wrong, of all workers; tells at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         # By the test's id: its properties as Used writes them.
-        self._tests: dict[str, dict[str, object]] = {}
+        self._tests: dict[str, dict[str, Any]] = {}
+        self._problems: list[str] = []
+        update = bool(config.getoption("fal_update_baseline"))
+        names = ("fal_fail_on", "fal_report", "fal_baseline")
+        given = [config.getoption(name) or config.getini(name) for name in names]
+        self._writes = update or bool(given[1])
+        if update or any(given):
+            from falkit_contract.pytest_plugin._findings import judge_of
 
+            judge_of(config).begin()
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "teardown":
             found = {name: value for name, value in report.user_properties if name[:4] == "fal_"}
             if found:
                 self._tests[report.nodeid] = found
+            if "fal_findings" in found or "fal_reports" in found:
+                # Other listeners show what they find there.
+                from falkit_contract.pytest_plugin._findings import as_properties
+
+                report.user_properties[:] = as_properties(report.user_properties)
+        elif report.when not in ("setup", "call"):
+            self._problems.append(f"{report.nodeid}: the process that ran it ended")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self._writes:
+            from falkit_contract.pytest_plugin._findings import judge_of
+
+            if exitstatus not in (0, 1, 5) or session.shouldfail or session.shouldstop:
+                self._problems.append("pytest ended before all tests had run")
+            if unwritten := judge_of(self._config).finish(self._tests, self._problems):
+                self._problems += unwritten
+                session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        lines = self._problems if self._writes else []
         if self._tests:
             from falkit_contract.pytest_plugin._used import summary
 
-            lines = summary(self._tests)
-            if lines:
-                terminalreporter.section("fal")
-                for line in lines:
-                    terminalreporter.write_line(line)
+            found: list[str] = []
+            if any("fal_findings" in one for one in self._tests.values()):
+                from falkit_contract.pytest_plugin._findings import summary as findings
+
+                found = findings(self._tests)
+            lines = [*summary(self._tests), *found, *lines]
+        if lines:
+            terminalreporter.section("fal")
+            for line in lines:
+                terminalreporter.write_line(line)

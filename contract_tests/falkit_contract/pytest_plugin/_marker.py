@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -22,6 +22,8 @@ from falkit_spec.sources import FOLDER, named_places
 # where fal's own names are answered, files have them too.
 _DEFAULTS: Mapping[str, Any] = {"timing": "polls", "media_host": "real"}
 _MARKER = "pytest.mark.fal"
+# Words of the marker alone.
+_OWN = ("strict", "allow")
 # What is of a mock for many, or outlives it.
 _NOT_HERE = ("tenants", "max_tenants", "quota", "state", "control_token", "api_keys", "alert_at")
 
@@ -35,6 +37,8 @@ class Marked:
     # US dollars; None for any number.
     budget: Decimal | None
     strict: bool
+    # Codes of findings that the test itself asks for.
+    allow: frozenset[str]
 
 
 def marked(item: pytest.Item, usual: Mapping[str, Any], folder: Path) -> Marked:
@@ -56,6 +60,10 @@ def marked(item: pytest.Item, usual: Mapping[str, Any], folder: Path) -> Marked:
         if name in given:
             raise wrong(name, f"{name}: isn't for one test; make_fal_server({name}=…) takes it")
     settings = {**_DEFAULTS, **given}
+    try:
+        allow = _codes(settings.pop("allow", ()))
+    except ValueError as error:
+        raise wrong("allow", f"allow: {error}") from None
     strict, budget = settings.pop("strict", False), settings.pop("budget", None)
     if not isinstance(strict, bool):
         raise wrong("strict", f"strict: {strict!r} is neither True nor False")
@@ -65,16 +73,33 @@ def marked(item: pytest.Item, usual: Mapping[str, Any], folder: Path) -> Marked:
     except ConfigError as error:
         raise refusal(error.format_message(), "falkit.toml") from None
     except SettingsError as error:
-        # One word is of the marker alone.
-        meant = error.field in given and "strict" in near_misses(error.field, ("strict",))
-        fix = "no setting has this name; did you mean strict?"
+        meant = near_misses(error.field, _OWN) if error.field in given else ()
+        fix = f"no setting has this name; did you mean {' or '.join(meant)}?"
         raise wrong(error.field, f"{error.field}: {fix}" if meant else str(error)) from None
-    return Marked(settings, checked.budget, strict)
+    return Marked(settings, checked.budget, strict, allow)
 
 
 def refusal(why: str, where: str = _MARKER) -> BaseException:
     """Return what fails a test in one line, for what its marker says."""
     return pytest.fail.Exception(f"{where}: {why}", pytrace=False)
+
+
+def _codes(given: object) -> frozenset[str]:
+    """Return codes of findings; raise ValueError, which says what isn't one."""
+    if not given:
+        return frozenset()
+    # Lazy: few tests make mistakes on purpose.
+    from falkit_spec.findings import finding_kinds
+
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ValueError(f"{given!r} isn't a list of codes; write allow=['refusal-retried']")
+    known, codes = finding_kinds(), [*map(str, cast("Iterable[object]", given))]
+    for code in codes:
+        if code not in known:
+            near = near_misses(code, known)
+            meant = f"did you mean {' or '.join(near)}?" if near else "`falkit explain` lists them"
+            raise ValueError(f"{code!r} isn't the code of a finding; {meant}")
+    return frozenset(codes)
 
 
 @cache

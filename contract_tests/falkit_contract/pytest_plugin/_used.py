@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from decimal import Decimal
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,16 +18,22 @@ from falkit_mock.core.settings import SettingsError
 from falkit_mock.service.spend import Cost, Spend, said
 from falkit_mock.settings import Settings
 from falkit_spec.facts import dollars
+from falkit_spec.findings import Report
 
 if TYPE_CHECKING:
     from falkit import InProcess
+    from falkit_contract.pytest_plugin._findings import Judge
     from falkit_mock.core.events import RequestRecord
     from falkit_spec import Catalog
+    from falkit_spec.findings import Finding
 
 _log = logging.getLogger("falkit_contract")
 _Mock = TypeVar("_Mock", bound=Parts)
 # The properties of a test, which JUnit's files have as well.
 _COST, _JOBS, _UNKNOWN = "fal_cost_usd", "fal_jobs", "fal_jobs_of_unknown_price"
+# What the controller is told, and keeps to itself.
+_FINDINGS, _REPORTS = "fal_findings", "fal_reports"
+_OURS = (_COST, _JOBS, _UNKNOWN, _FINDINGS, _REPORTS)
 # How many of the dearest tests the summary names, and lines of hints a failure has.
 _DEAREST, _MOST_HINTS = 5, 10
 # How hints begin of what a test itself has asked for.
@@ -42,8 +48,12 @@ class Used:
         # The fixture fal_settings.
         self._usual = usual
         self._mocks: list[Parts] = []
-        # What calls to the mocks that have ended would have cost.
-        self._ended: list[Spend] = []
+        # Of the mocks that have ended: what calls would have cost, what was found, and the rest.
+        self._spent: list[Spend] = []
+        self._found: list[Finding] = []
+        self._reports: list[Report] = []
+        # Whether the test has passed.
+        self._passed = False
         # The fixture that leads calls to fal to its mock.
         self._leading: str | None = None
 
@@ -61,7 +71,7 @@ class Used:
 
     @contextmanager
     def watching(self, mock: AbstractContextManager[_Mock]) -> Generator[_Mock]:
-        """Enter a mock, and look at its end what its calls would have cost."""
+        """Enter a mock, and look at its end what its calls would have cost, and have done wrong."""
         with mock as entered:
             self._mocks.append(entered)
             try:
@@ -77,30 +87,89 @@ class Used:
         if strict and (told := [line for mock in self._mocks for line in _hints(mock)]):
             shown = "\n  ".join(told[:_MOST_HINTS])
             raise refusal(f"strict: fal would have passed over this in silence: {shown}")
-        spent = [*self._ended, *(mock.spend for mock in self._mocks)] if budget is not None else []
+        spent = [*self._spent, *(mock.spend for mock in self._mocks)] if budget is not None else []
         if budget is not None and _whole(each.cost for each in spent).total > budget:
             bill = " + ".join(str(each) for each in spent if each.total)
             raise refusal(f"budget: {dollars(budget)}, and the calls would have cost {bill}")
+        if self._fails and (found := self._findings()):
+            self._judge.check(found)
+        self._passed = True
+
+    def conclude(self) -> None:
+        """Fail a test that passed for what was only found when its fixtures had ended."""
+        __tracebackhide__ = True
+        passed, self._passed = self._passed, False
+        if passed and self._fails and self._found:
+            self._judge.check(self._found)
 
     def tell(self) -> None:
-        """Have the report of a test that failed say what fal's answers don't: the hints."""
-        found = [one for mock in self._mocks for one in _requests(mock) if one.hint]
-        told = [f"{one.status} {one.method} {one.host}{one.path}: {one.hint}" for one in found]
+        """Have the report of a test that failed say what fal's answers don't: hints, findings."""
+        hinted = [one for mock in self._mocks for one in _requests(mock) if one.hint]
+        hinted = hinted[-_MOST_HINTS:]
+        told = [f"{one.status} {one.method} {one.host}{one.path}: {one.hint}" for one in hinted]
+        # What a hint is about isn't said twice.
+        about = {(one.time, one.request_id) for one in hinted}
+        more = [one for one in self._findings() if (one.time, one.request_id) not in about]
+        if more:
+            # Lazy: most tests do nothing wrong.
+            from falkit_contract.pytest_plugin._findings import lines_of
+
+            told += lines_of(more)
         if told:
-            self.item.add_report_section("call", "fal", "\n".join(told[-_MOST_HINTS:]))
+            self.item.add_report_section("call", "fal", "\n".join(told))
+
+    @property
+    def _fails(self) -> bool:
+        """Whether findings may fail a test."""
+        config = self.item.config
+        given: str = config.getoption("fal_fail_on") or config.getini("fal_fail_on")
+        return given not in ("", "never")
+
+    @property
+    def _judge(self) -> Judge:
+        # Lazy: most tests do nothing wrong.
+        from falkit_contract.pytest_plugin._findings import judge_of
+
+        return judge_of(self.item.config)
+
+    def _judged(self, findings: list[Finding]) -> list[Finding]:
+        if not findings:
+            return findings
+        return self._judge.judged(findings, self.marked.allow, self.item.nodeid)
+
+    def _findings(self) -> list[Finding]:
+        """Return what was found by now."""
+        found = [*self._found]
+        for mock in self._mocks:
+            with suppress(ConnectionError, RuntimeError):
+                found += mock.findings
+        return self._judged(found)
 
     def _note(self, mock: Parts) -> None:
-        """Write what the test's calls would have cost into its properties."""
+        """Write what the test's calls would have cost, and have done wrong, into its properties."""
+        # A test may run again.
+        self._leading = None
         try:
-            self._ended.append(mock.spend)
-        except ConnectionError:
-            # Whoever ended it has said so already.
-            return
-        whole, properties = _whole(each.cost for each in self._ended), self.item.user_properties
-        # A test that runs again has those of before.
-        properties[:] = [each for each in properties if each[0] not in (_COST, _JOBS, _UNKNOWN)]
+            report = mock.report()
+        except (ConnectionError, RuntimeError):
+            # Whoever ended it has said so already; or the test itself has.
+            why = "a mock ended before it could be asked what it found"
+            report = Report("", [], [f"{self.item.nodeid}: {why}"])
+        else:
+            self._spent.append(Spend.read(report.spend))
+        if report.findings:
+            self._found = self._judged([*self._found, *report.findings])
+            report.findings = []
+        self._reports.append(report)
+        properties, whole = self.item.user_properties, _whole(each.cost for each in self._spent)
+        properties[:] = [each for each in properties if each[0] not in _OURS]
         figures = (f"{whole.total:f}", whole.jobs, whole.unknown)
         properties += zip((_COST, _JOBS, _UNKNOWN), figures, strict=True)
+        if self._found:
+            properties.append((_FINDINGS, [one.to_json() for one in self._found]))
+        config = self.item.config
+        if config.getoption("fal_report") or config.getini("fal_report"):
+            properties.append((_REPORTS, [one.to_json() for one in self._reports]))
 
 
 @contextmanager

@@ -155,6 +155,11 @@ def test_a_finding_is_baselined_then_a_new_one_fails_and_the_old_one_expires(
     assert new.returncode == 1
     assert "\nerror input-wrapper: " in new.stderr
     assert "\nerror whole-id-url: " not in new.stderr
+    told = " ".join(new.stderr.split())
+    assert " found 1 error, 1 more in the baseline: input-wrapper: " in told
+    known = run(*words)
+    assert known.returncode == 0
+    assert "\n  found 1 finding that the baseline accepts\n" in known.stderr
     # A command that failed may not have come to all that is known.
     assert run(*words, "--update-baseline", calls=(), code=3).returncode == 3
     assert len(tomllib.loads(Path("known.toml").read_text())["finding"]) == 1
@@ -172,12 +177,14 @@ def test_a_finding_is_baselined_then_a_new_one_fails_and_the_old_one_expires(
 
 
 def test_a_run_reports_but_fails_only_if_told_to() -> None:
-    done = run("--report", "a.json", "--report", "b.md")
+    done = run("--report", "a.json", "--report", "b.md", calls=("whole", "wrapped"))
     assert done.returncode == 0
-    assert "\n  found 1 error: whole-id-url: " in done.stderr
-    assert "(falkit explain whole-id-url)" in " ".join(done.stderr.split())
+    assert "\n  found 2 errors: " in done.stderr
+    told = " ".join(done.stderr.split())
+    assert "; also whole-id-url (falkit explain input-wrapper)" in told
+    assert "report in a.json, b.md" in told
     told = json.loads(Path("a.json").read_text())
-    assert (told["counts"]["error"], told["requests"]["total"]) == (1, 1)
+    assert (told["counts"]["error"], told["requests"]["total"]) == (2, 2)
     assert told["command"].startswith(sys.executable)
     assert "whole-id-url" in Path("b.md").read_text()
 

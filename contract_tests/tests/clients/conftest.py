@@ -12,17 +12,16 @@ from noticing import Noticing, told
 _noticing = Noticing()
 
 # Tests that do on purpose what is wrong, and the errors that are found there.
-_NO_SUCH = {"unlisted-endpoint"}
+_NO_STREAM = {"unlisted-endpoint"}
 PLANTED = {
     # A duration of "6".
     "test_validation_errors": {"integer-as-string"},
-    "test_unknown_path_of_a_known_app": _NO_SUCH,
     # The file is looked at once more when its life is over.
     "test_upload_with_a_lifecycle": {"media-expired"},
     # LTX-2 has none.
-    "test_stream_on_an_app_that_has_none": _NO_SUCH,
+    "test_stream_on_an_app_that_has_none": _NO_STREAM,
     **{
-        f"test_a_client_runs_unchanged[{program}]": _NO_SUCH
+        f"test_a_client_runs_unchanged[{program}]": _NO_STREAM
         for program in ("python_sync.py", "python_async.py", "official.mjs", "serverless.mjs")
     },
 }

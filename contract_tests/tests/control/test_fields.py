@@ -102,6 +102,7 @@ def wrong_fields() -> Iterator[Case]:
             "rules": [],
             "kind": "failed",
             "url": "x",
+            "test": "x",
         }
         for name, below in properties.items():
             required: dict[str, Any] = {

@@ -154,7 +154,7 @@ CASES = [
         calls({**PICTURE, "duration": "six"}, endpoint=I2V_FAST),
     ),
     Case("unknown-field", calls({**PROMPT, "promt": "x"}), calls(PROMPT), "warning"),
-    Case("unlisted-endpoint", calls(PROMPT, endpoint="fal-ai/ltx-2/text-to-vide"), calls(PROMPT)),
+    Case("unlisted-endpoint", calls(PROMPT, endpoint="somebody/a-model"), calls(PROMPT), "warning"),
     Case("failure-not-read", polls(REFUSED, 1), polls(REFUSED, 1, fetch=True)),
     Case("waits-for-failed", polls(REFUSED, 3), polls(REFUSED, 3, fetch=True)),
     Case("waits-for-failed", polls(REFUSED, 9, fetch=True), polls(REFUSED, 2, fetch=True)),
@@ -166,7 +166,7 @@ CASES = [
     Case("refusal-retried", calls(REFUSED, REFUSED), calls(REFUSED, {"prompt": 8}), "warning"),
     Case("paid-twice", twice(same=True), twice(same=False)),
     Case("polling-fast", waits(8, cancel=True), waits(4, cancel=True), "warning", SLOW),
-    Case("abandoned-job", waits(2, cancel=False), waits(2, cancel=True), "warning", HELD),
+    Case("abandoned-job", waits(3, cancel=False), waits(3, cancel=True), "warning", HELD),
     Case("cost-alert", well, in_vain(1), "warning", {"alert_at": ("0.01",)}),
     Case("budget-exceeded", well, in_vain(1), "error", {"budget": "0.01"}),
 ]

@@ -233,12 +233,23 @@ def test_an_id_that_falkit_guesses_is_a_note(own: Own) -> None:
     assert codes(mock) == {"unlisted-endpoint": "note"}
 
 
+def test_an_endpoint_of_which_only_falkit_lacks_the_document_is_a_warning(own: Own) -> None:
+    mock = own()
+    mock.run(PROMPT, "somebody/some-model/text-to-image")
+    mock.run(PROMPT, "fal-ai/ltx-2/text-to-video/stream")
+    severities = {one.subject: one.severity for one in found(mock)}
+    assert severities == {
+        "somebody/some-model/text-to-image": "warning",
+        "fal-ai/ltx-2/text-to-video/stream": "error",
+    }
+
+
 def test_an_endpoint_that_came_later_is_told_with_its_date(own: Own) -> None:
     mock = own(as_of="2026-01")
     later = next(iter(falkit.create_app(falkit.Settings(as_of="2026-01")).catalog.later))
     mock.run(PROMPT, later)
     (one,) = found(mock)
-    assert (one.kind.code, one.subject) == ("unlisted-endpoint", later)
+    assert (one.kind.code, one.severity, one.subject) == ("unlisted-endpoint", "error", later)
     assert "fal has it from" in one.seen
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -163,6 +164,13 @@ def test_env_prints_for_each_shell(gate: Gated, shell: str) -> None:
     for name in ("HTTPS_PROXY", "FALKIT_BASE_URL"):
         (line,) = [line for line in printed.stdout.splitlines() if name in line]
         assert gate.gateway.url in line
+
+
+def test_github_gets_no_variable_that_its_runners_refuse(gate: Gated) -> None:
+    printed = _env(gate, "--shell", "github")
+    assert not re.search("^NODE_OPTIONS=", printed.stdout, re.MULTILINE)
+    assert "NODE_USE_ENV_PROXY=1\n" in printed.stdout
+    assert re.search(r"NODE_OPTIONS: --require \S+falkit\.cjs$", printed.stderr.rstrip())
 
 
 def _env(gate: Gated, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:

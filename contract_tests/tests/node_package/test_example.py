@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
 
+from github_action.runner import Runner
 from node_package.installed import (
     HERE,
     NIGHTLY,
@@ -79,6 +82,30 @@ def test_the_webhook_of_the_example_takes_every_case(example: Path, authority_fo
     )
     # The one is `lost`, which the suite above has.
     assert "13 passed, 1 skipped" in passed(done)
+
+
+def test_the_workflow_has_a_mock_around_the_service_as_it_is_deployed(
+    example: Path, tmp_path: Path, authority_folder: Path
+) -> None:
+    workflow = yaml.safe_load((EXAMPLE / ".github" / "workflows" / "test.yml").read_text("utf-8"))
+    runner = Runner(tmp_path, environ(authority_folder))
+    runner.workspace.rmdir()
+    runner.workspace.symlink_to(example)
+    port = free_port()
+    steps = workflow["jobs"]["deployed"]["steps"]
+    free = "--port 0 --gateway-port 0"
+    served = {"PORT": port, "URL": f"http://127.0.0.1:{port}", "CLIPS": str(tmp_path / "clips")}
+    with runner:
+        started, ordered, reported = runner.job(steps, free, **served)
+    assert (started.code, ordered.code, reported.code) == (0, 0, 0), reported.log
+    assert reported.outputs["result"] == "clean"
+    assert reported.outputs["spend"] == "0.36"
+    assert (example / "clip.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return str(listener.getsockname()[1])
 
 
 def test_what_the_example_locks_is_what_the_tests_install() -> None:

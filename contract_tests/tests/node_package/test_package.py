@@ -88,8 +88,9 @@ def test_entries_export_what_their_types_declare(script: Callable[..., str]) -> 
 def test_options_are_those_of_the_command_line() -> None:
     declared = (PACKAGE / "index.d.ts").read_text().partition("interface FalOptions {")[2]
     names = re.findall(r"^  (\w+)\?:", declared.partition("\n}")[0], re.MULTILINE)
-    *passed_on, faults, key, url, command, log = names
-    assert (faults, key, url, command, log) == ("faults", "key", "url", "command", "log")
+    of_the_package = ["faults", "key", "url", "command", "log", "failOn", "allow"]
+    assert names[-7:] == of_the_package
+    passed_on = names[:-7]
     several = {"apiKeys": "api-key", "outputs": "output"}
     kebab = (re.sub("[A-Z]", lambda one: f"-{one[0].lower()}", name) for name in passed_on)
     options = {word for option in SERVE_OPTIONS for word in option.opts}
@@ -108,6 +109,7 @@ def test_options_are_those_of_the_command_line() -> None:
         ("Moment", "Clock"),
         ("Billing", "Billing"),
         ("Spend extends Billing", "Spend"),
+        ("Finding", "Finding"),
     ],
 )
 def test_types_name_what_the_control_api_answers(interface: str, schema: str) -> None:
@@ -152,6 +154,25 @@ def test_after_its_end_fal_is_refused_and_the_environment_as_before(
         "real true",
         "falkit let nothing out to queue.fal.run:443: the mock has ended",
     ]
+
+
+def test_what_would_fail_at_fal_is_told_at_the_end(script: Callable[..., str]) -> None:
+    printed = script(
+        SUBMIT
+        + """
+        import { startFal } from "falkit";
+        await startFal({ failOn: "errors" }).TOLD
+        const mock = await startFal({ failOn: "error" });
+        const { status_url } = await (await submit()).json();
+        await fetch(status_url.replace("ltx-2", "ltx-2/text-to-video"));
+        await mock.close().TOLD
+        """.replace("TOLD", TOLD)
+    )
+    wrong, failed, finding, fix = printed.splitlines()
+    assert wrong == 'falkit: failOn: "errors" is none of error, warning, never'
+    assert failed == 'falkit: 1 finding that failOn: "error" doesn\'t let pass'
+    assert finding.startswith("  error whole-id-url: GET /fal-ai/ltx-2/text-to-video/requests/{id}")
+    assert fix.startswith("    fix: leave out")
 
 
 def test_what_exceeds_a_budget_is_told_at_the_end(script: Callable[..., str]) -> None:

@@ -17,11 +17,43 @@ BIN = HERE / "node_modules"
 VITEST = BIN / "vitest" / "vitest.mjs"
 JEST = BIN / "jest" / "bin" / "jest.js"
 PLAYWRIGHT = BIN / "@playwright" / "test" / "cli.js"
-CHECKS = 11
+CHECKS = 12
 # Tests as they are before falkit, which no change of falkit's can break: by night.
 BEFORE = {"vi-mock.test.js", "nock.test.js", "msw.test.js", "routes.spec.js"}
 # For files that import falkit after what reads the key as it is imported.
 EARLY = {"setupFiles": ["falkit/vitest"]}
+
+# Of one of the checks.
+TOLD = """
+what would fail at fal is found
+  error whole-id-url: GET /fal-ai/ltx-2/text-to-video/requests/{id}, answered 405 (2 times)
+    fix: leave out what follows the app, or use the URLs of the submit's reply
+"""
+WRONG = """
+import { setupFal } from "falkit/node-test";
+import assert from "node:assert/strict";
+import test from "node:test";
+
+const fal = setupFal({ timing: "instant", failOn: "warning", allow: ["unknown-field"] });
+const headers = { authorization: `Key ${process.env.FAL_KEY}` };
+const QUEUE = "https://queue.fal.run/fal-ai/ltx-2/text-to-video";
+const submit = async (more) => {
+  const body = JSON.stringify({ prompt: "Rain", ...more });
+  return (await fetch(QUEUE, { method: "POST", headers, body })).json();
+};
+
+test("wrong URLs", async () => {
+  const { request_id } = await submit();
+  for (let time = 0; time < 2; time++) await fetch(`${QUEUE}/requests/${request_id}`, { headers });
+  await fal.reset();
+});
+test("the same test, but right", async () => {
+  const { response_url } = await submit();
+  await fetch(response_url, { headers });
+  assert.deepEqual(await fal.findings(), []);
+});
+test("what is allowed", () => submit({ sparkle: true }));
+"""
 
 
 class Counted:
@@ -76,6 +108,7 @@ def test_vitest_runs_forks_and_threads_on_one_mock(project: Path, counted: Count
     (project / "vitest.config.js").write_text(f"export default {json.dumps(config)}")
     printed = passed(run(project, VITEST, "run", "--maxWorkers=2", env=counted.environ))
     assert re.search(rf"Test Files +{5 + len(named)} passed", printed), printed
+    assert TOLD in printed, printed
     assert counted.times() == 1
 
 
@@ -88,6 +121,7 @@ def test_jest_starts_one_mock_for_each_worker(project: Path, counted: Counted) -
         run(project, JEST, "--config", "jest.config.json", "--maxWorkers=2", env=counted.environ)
     )
     assert f"Tests:       {CHECKS + more + 3} passed" in printed
+    assert TOLD in printed, printed
     assert counted.times() <= 2
 
 
@@ -100,6 +134,20 @@ def test_node_runs_its_own_tests(project: Path, authority_folder: Path) -> None:
     files = ["node/one.test.js", "video-node.test.js"]
     done = run(project, "--test", *files, env=environ(authority_folder), program=program)
     assert f"# pass {CHECKS + 1}\n" in passed(done)
+
+
+def test_node_fails_a_test_for_its_findings_and_tells_them_at_the_end(
+    project: Path, authority_folder: Path
+) -> None:
+    (project / "wrong.test.js").write_text(WRONG)
+    done = run(project, "--test", "wrong.test.js", env=environ(authority_folder))
+    assert done.returncode == 1
+    assert re.search(r"pass 2\b", done.stdout), done.stdout
+    assert re.search(r"fail 1\b", done.stdout), done.stdout
+    seen = "GET /fal-ai/ltx-2/text-to-video/requests/{id}, answered 405 (2 times)"
+    told = f"  error whole-id-url: {seen}\n    fix: leave out what follows"
+    assert 'falkit: 1 finding that failOn: "warning" doesn\'t let pass' in done.stdout
+    assert f"falkit: 1 error in 1 test\nwrong URLs\n{told}" in done.stdout, done.stdout
 
 
 def test_pages_in_chromium_call_the_mock(project: Path, counted: Counted) -> None:

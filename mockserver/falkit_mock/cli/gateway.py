@@ -117,6 +117,13 @@ def env(shell: str, host: str | None, gateway_port: int | None, control_token: s
             why = f"the gateway uses {found['ca']}; set FALKIT_HOME as it was for falkit serve"
             raise click.UsageError(why)
         chosen = variables(url, authority, egress, os.environ)
+    if shell == "github":
+        # Runners take no NODE_OPTIONS from their file, since their own actions run on Node. Newer
+        # versions of Node heed the proxy variables instead, where they are told to.
+        node = chosen.pop("NODE_OPTIONS")
+        chosen["NODE_USE_ENV_PROXY"] = "1"
+        why = "GitHub lets no step set NODE_OPTIONS for others; steps with a Node before 22.21 need"
+        click.echo(f"falkit: {why} it in their own env: NODE_OPTIONS: {node}", err=True)
     click.echo(render(chosen, shell), nl=False)
 
 

@@ -299,17 +299,21 @@ class Summary:
 
 
 def _found(report: Report) -> list[str]:
-    """Return how much is wrong with the program, and the worst of it."""
+    """Return how much is wrong with the program, the worst of it, and the other codes."""
     new = [one for one in report.findings if not one.accepted and one.kind.code not in _ELSEWHERE]
     counts = Counter(one.severity for one in new)
     wrong = [count(counts[one], one) for one in ("error", "warning") if counts[one]]
+    known = len([one for one in report.findings if one.accepted])
     if not wrong:
-        return []
+        return [f"  found {count(known, 'finding')} that the baseline accepts"] if known else []
+    wrong += [f"{known:,} more in the baseline"] if known else []
     # The worst stands first.
     worst = new[0]
     about = "" if worst.subject in worst.seen else f"{worst.subject}: "
     code = worst.kind.code
-    told = f"  found {', '.join(wrong)}: {code}: {about}{worst.seen}  (falkit explain {code})"
+    others = list(dict.fromkeys(one.kind.code for one in new if one.severity != "note"))[1:]
+    more = f"; also {', '.join(others[:_SHOWN])}" if others else ""
+    told = f"  found {', '.join(wrong)}: {code}: {about}{worst.seen}{more}  (falkit explain {code})"
     return _wrapped(printable(told))
 
 

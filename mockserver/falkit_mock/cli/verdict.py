@@ -74,6 +74,8 @@ class Verdict:
         except click.UsageError as error:
             note(in_file(error.format_message()), "error")
             return code or NOT_LOOKED
+        if files := [file for _, file in reporting.outs if file != "-"]:
+            note(f"report in {', '.join(files)}")
         if judged == FOUND:
             from falkit_spec.reports.text import as_text
 

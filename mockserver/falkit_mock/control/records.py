@@ -12,7 +12,7 @@ from falkit_mock.core import dumps
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_mock.core.telling import EventLog, RequestLog
-from falkit_mock.findings import App, report_of
+from falkit_mock.findings import App, report_of, watcher_of
 from falkit_mock.hosts import unless_gone
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
 from falkit_mock.hosts.stream_reply import Stream
@@ -50,6 +50,13 @@ def record_operations(
         found = await report_of(app, url, conclude=call.fields["conclude"])
         return answer(service, found.to_json())
 
+    async def put_test(call: Call) -> Reply:
+        test: str = call.fields["test"]
+        for each in dict.fromkeys((service, *app.services())):
+            if (watcher := watcher_of(each)) is not None:
+                watcher.test = test
+        return answer(service, {"test": test})
+
     return {
         "requests": requests.list,
         "clearRequests": requests.clear,
@@ -57,6 +64,7 @@ def record_operations(
         "billing": billing,
         "spend": spend,
         "report": report,
+        "putTest": put_test,
     }
 
 

@@ -6,10 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from falkit_mock.core import parse_body, shortened
-from falkit_mock.core.errors import WireError
 from falkit_mock.core.limits import AT_ONCE
 from falkit_mock.findings.rules import Look, Rule, Watched, quotes_by_design
-from falkit_mock.hosts.addresses import split_app
 from falkit_mock.service.guesses import may_be_endpoint
 from falkit_mock.service.hints import of_unknown_fields
 from falkit_spec.document import is_id
@@ -70,22 +68,20 @@ class Inputs(Rule):
         look = self.look
         if not is_id(path) or "requests" in path.split("/") or record.faults:
             return
-        # Of an app that falkit knows nothing of, fal may well have the model.
-        certain = path in look.catalog.later or look.catalog.has_app(_app_of(path))
-        severity: Severity | None = None if certain else "warning"
-        if record.status == 404:
+        severity: Severity | None = None
+        guesses = look.service.settings.unknown_endpoints == "guess"
+        if record.status == 200 and guesses and may_be_endpoint(path, look.catalog):
+            seen = "no document of it is known, so falkit took any input and made up the output"
+            severity = "note"
+        elif record.status in (200, 404):
             seen = _why(look.catalog, path, record)
-            look.found("unlisted-endpoint", seen, subject=path, record=record, severity=severity)
-        elif record.status == 200:
-            guesses = look.service.settings.unknown_endpoints == "guess"
-            if guesses and may_be_endpoint(path, look.catalog):
-                seen = "no document of it is known, so falkit took any input and made up the output"
-                look.found("unlisted-endpoint", seen, subject=path, record=record, severity="note")
-            else:
-                seen = _why(look.catalog, path, record)
-                look.found(
-                    "unlisted-endpoint", seen, subject=path, record=record, severity=severity
-                )
+            # Of what fal had later, or of another way to call a known model, its documents do say
+            # that it isn't there; of all else falkit may merely lack the document.
+            if path in look.catalog.later or not may_be_endpoint(path, look.catalog):
+                severity = "error"
+        else:
+            return
+        look.found("unlisted-endpoint", seen, subject=path, record=record, severity=severity)
 
     def _judge(self, record: RequestRecord, deprecated: frozenset[str]) -> None:
         id, look = record.request_id, self.look
@@ -127,13 +123,6 @@ class Inputs(Rule):
                     record=record,
                     severity=severity,
                 )
-
-
-def _app_of(path: str) -> str:
-    try:
-        return split_app(f"/{path}")[0]
-    except WireError:
-        return ""
 
 
 def _why(catalog: Catalog, path: str, record: RequestRecord) -> str:

@@ -182,7 +182,8 @@ class Looking:
             self.dropped += 1
         options = job.options
         webhook = options.webhook is not None
-        watched = Watched(id, job.path, f"/{job.app}", options.key, job.created, webhook, record)
+        base, key, test = f"/{job.app}", options.key, self.test
+        watched = Watched(id, job.path, base, key, job.created, webhook, test, record)
         self._open[id] = watched
         return watched
 
@@ -193,9 +194,12 @@ class Looking:
         self._done.clear()
 
     def _leave(self, *, over: bool) -> None:
+        test = self.test
         for watched in [*self._open.values(), *self._done.values()]:
+            self.test = watched.test
             for act in self._left:
                 act(watched, over=over)
+        self.test = test
 
     def take(self, other: Looking) -> None:
         """Add what another has counted and found, and judge what it watches: it ends."""

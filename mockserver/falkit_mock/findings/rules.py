@@ -34,12 +34,14 @@ class Watched:
 
     request_id: str
     # As posted; what its URLs begin with; the key's id; when it was submitted, on the mock's clock;
-    # whether a webhook tells of its end; and the latest request for it but the one that is told.
+    # whether a webhook tells of its end; the test in which it was first asked for; and the latest
+    # request for it but the one that is told.
     path: str
     base: str
     key: str
     created: float
     webhook: bool
+    test: str
     last: RequestRecord
     # How often its status was asked for, and how often it was COMPLETED.
     polls: int = 0

@@ -20,6 +20,8 @@ _LONG = 3600.0
 # How often a status is COMPLETED before it counts: clients look once more before they fetch the
 # result. At the end three are enough, where nothing was fetched.
 _AGAIN, _AGAIN_AT_THE_END = 6, 3
+# So often a test may look at a status, which waits for nothing.
+_GLANCES = 2
 # How often somebody may ask for what fal answers 404, or after that hour; and how many such paths
 # are counted.
 _IN_VAIN, _PATHS = 20, 1_000
@@ -119,7 +121,7 @@ class Outcomes(Rule):
                 self._not_read(job, found)
         elif job.early and not job.last.path.endswith(("/status", "/stream")):
             self._early(job, found, over=over)
-        elif over and job.polls > 1:
+        elif over and job.polls > _GLANCES and job.last.time > job.created:
             self._abandoned(job)
 
     def _not_read(self, job: Watched, found: Job) -> None:

@@ -129,6 +129,18 @@ const checks = {
     assert.match(request.hint, /durations/);
   },
 
+  "what would fail at fal is found": async (fal) => {
+    const { request_id } = await client.queue.submit(ENDPOINT, { input });
+    const headers = { authorization: `Key ${process.env.FAL_KEY}` };
+    const url = `https://queue.fal.run/${ENDPOINT}/requests/${request_id}`;
+    assert.equal((await fetch(url, { headers })).status, 405);
+    await fal.reset();
+    await fetch(url, { headers });
+    const [{ code, severity, times, fix }] = await fal.findings();
+    assert.deepEqual([code, severity, times], ["whole-id-url", "error", 2]);
+    assert.match(fix, /^leave out/);
+  },
+
   "Node's own modules and other programs are led too": async (fal) => {
     const reply = await new Promise((resolve, reject) => {
       https.get("https://queue.fal.run/fal-ai/none", resolve).on("error", reject);
