@@ -262,6 +262,10 @@ def test_a_code_that_is_misspelt_is_named_with_the_right_one() -> None:
 def test_every_page_that_a_code_names_is_there() -> None:
     docs = Path(__file__).parents[3] / "docs"
     for kind in finding_kinds().values():
-        page, _, section = kind.see.partition(" §")
+        place, _, section = kind.see.partition(" §")
+        page, _, anchor = place.partition("#")
         text = (docs / page).read_text("utf-8")
+        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
+        assert not anchor or anchor in anchors, kind.code
         assert not section or re.search(rf"^###? §{section} ", text, re.MULTILINE), kind.code
