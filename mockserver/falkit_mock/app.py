@@ -370,7 +370,9 @@ class MockApp:
         from falkit_mock.control.routes import control_router
 
         logs, beside = (self.request_log, self.event_log), (lambda: self.gateway, self.services)
-        return control_router(self.service, self.catalog, *logs, *beside)
+        return control_router(
+            self.service, self.catalog, *logs, *beside, lambda: self.guard.sessions
+        )
 
     @cached_property
     def guard(self) -> Guard:

@@ -44,9 +44,11 @@ _REFUSAL = "falkit.refusal"
 # What is the same for all: the control API's operations without a key, and those that take none.
 _SHARED = (
     *("index", "document", "health", "gateway", "faults", "tenants", "forgetTenant", "spend"),
-    *("endpoints", "endpoint", "endpointCombinations", "checkInput"),
+    *("endpoints", "endpoint", "endpointCombinations", "checkInput", "openPage"),
 )
-_KEYLESS = tuple(f"{CONTROL}{path}" for path in ("", "/", "/openapi.json", "/gateway", "/tenants"))
+_KEYLESS = tuple(
+    f"{CONTROL}{path}" for path in ("", "/", "/openapi.json", "/gateway", "/tenants", "/page")
+)
 _ONE_TENANT = f"{CONTROL}/tenants/"
 _FILE = re.compile(r"/files/b/([0-9a-f]{8})/")
 
