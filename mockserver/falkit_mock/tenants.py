@@ -46,9 +46,7 @@ _SHARED = (
     *("index", "document", "health", "gateway", "faults", "tenants", "forgetTenant", "spend"),
     *("endpoints", "endpoint", "endpointCombinations", "checkInput", "openPage"),
 )
-_KEYLESS = tuple(
-    f"{CONTROL}{path}" for path in ("", "/", "/openapi.json", "/gateway", "/tenants", "/page")
-)
+_KEYLESS = tuple(f"{CONTROL}{path}" for path in ("", "/", "/openapi.json", "/gateway", "/tenants"))
 _ONE_TENANT = f"{CONTROL}/tenants/"
 _FILE = re.compile(r"/files/b/([0-9a-f]{8})/")
 
