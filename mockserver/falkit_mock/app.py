@@ -369,7 +369,7 @@ class MockApp:
         """The control API."""
         from falkit_mock.control.routes import control_router
 
-        logs, beside = (self.request_log, self.event_log), (lambda: self.gateway, self.services)
+        logs, beside = (self.request_log, self.event_log), (lambda: self.gateway, self)
         return control_router(
             self.service, self.catalog, *logs, *beside, lambda: self.guard.sessions
         )

@@ -126,6 +126,12 @@ class Metrics:
         elif isinstance(event, DeliveryAttempted):
             self._attempts[event.delivery.status] += 1
 
+    @property
+    def jobs(self) -> dict[str, int]:
+        """How many jobs there were in all, and how those ended that have."""
+        ended = {"done" if name == "ok" else name: n for name, n in self._ended.items()}
+        return {"total": self._accepted, **ended}
+
     def text(self) -> bytes:
         """Return all metrics as they stand now."""
         lines: list[str] = []

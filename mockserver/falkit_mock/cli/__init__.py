@@ -22,6 +22,7 @@ _COMMANDS = {
     "jobs": "falkit_mock.cli.control:jobs",
     "requests": "falkit_mock.cli.control:requests",
     "spend": "falkit_mock.cli.control:spend",
+    "report": "falkit_mock.cli.report:report",
     "deliveries": "falkit_mock.cli.webhooks:deliveries",
     "reset": "falkit_mock.cli.control:reset",
     "state": "falkit_mock.cli.state:state",

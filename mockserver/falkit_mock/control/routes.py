@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog
 
 if TYPE_CHECKING:
+    from falkit_mock.findings import App
     from falkit_mock.gateway.gateway import Gateway
 
 METHODS = ("get", "put", "post", "delete", "patch")
@@ -117,16 +118,16 @@ def control_router(
     request_log: RequestLog,
     event_log: EventLog,
     gateway: Callable[[], Gateway | None],
-    services: Callable[[], Sequence[Service]],
+    app: App,
     sessions: Callable[[], Sessions | None],
 ) -> ControlRouter:
-    """Return the control API; `services` are those whose jobs cost something."""
+    """Return the control API; `app` is all that is reported on."""
     operations = {
         **mock_operations(service, gateway, sessions),
         **job_operations(service, catalog),
         **state_operations(service),
         **rule_operations(service, catalog),
-        **record_operations(service, catalog, request_log, event_log, services),
+        **record_operations(service, catalog, request_log, event_log, app),
         **webhook_operations(service, catalog),
         **endpoint_operations(service, catalog),
     }

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 from falkit_mock.core import masked
 from falkit_spec import JSON
+
+if TYPE_CHECKING:
+    from falkit_spec.findings import Finding
 
 # What became of one attempt: taken by the receiver, to be made again, given up, never made
 # because its target is not allowed, or never made by a fault.
@@ -124,6 +127,12 @@ class RequestRecord:
     early: bool = False
     # Real milliseconds to the end of the reply; None until then.
     ms: float | None = None
+    # Told by no API and kept in no state: the program, as it names itself (User-Agent); the real
+    # moment at which the request came, in seconds of a clock of its own (perf_counter); and whether
+    # a stream of statuses was read to its end.
+    agent: bytes = field(default=b"", repr=False, compare=False)
+    began: float = field(default=0.0, repr=False, compare=False)
+    completed: bool = field(default=False, repr=False, compare=False)
 
     def as_json(self) -> dict[str, JSON]:
         """Return it as the control API lists it."""
@@ -277,9 +286,24 @@ class AmountReached(NamedTuple):
         }
 
 
+class FindingMade(NamedTuple):
+    """Something was found wrong with the program that calls the mock, for the first time."""
+
+    finding: Finding
+
+    @property
+    def kind(self) -> str:
+        """The event's name."""
+        return "finding_made"
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return it as the stream of events has it."""
+        return self.finding.to_json()
+
+
 # The events that are kept for those who follow them, and all that listeners get.
 LoggedEvent: TypeAlias = (
-    RequestAnswered | JobChanged | DeliveryAttempted | HostContacted | AmountReached
+    RequestAnswered | JobChanged | DeliveryAttempted | HostContacted | AmountReached | FindingMade
 )
 Event: TypeAlias = RequestArrived | LoggedEvent
 

@@ -50,6 +50,8 @@ class Hooks:
     # somebody has asked for one.
     ledger: object = None
     meter: object = None
+    # What watches the program that calls the mock (findings).
+    watcher: object = None
 
 
 Decision: TypeAlias = Literal["allow", "forbid", "hide"]
