@@ -88,6 +88,13 @@ def _counting(app: MockApp, settings: Settings) -> MockApp:
 
         service.store.leaving = lambda: meter().count()
         service.hooks.leaving.append(leave)
+        if settings.probe_webhooks:
+            # Lazy: few mocks probe.
+            from falkit_mock.webhooks.probes import WebhookProbes
+
+            probes = WebhookProbes(service.webhooks, service.store.deliveries)
+            service.events.listen(probes)
+            service.hooks.probing = probes.over
         if limits is not None or service.store.sharing is not None:
             meter().limits = limits
             service.events.listen(meter())

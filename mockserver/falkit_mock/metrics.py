@@ -123,7 +123,7 @@ class Metrics:
                     self._ended["cancelled"] += 1
                 else:
                     self._ended["ok" if event.error is None else "failed"] += 1
-        elif isinstance(event, DeliveryAttempted):
+        elif isinstance(event, DeliveryAttempted) and event.delivery.cause != "probe":
             self._attempts[event.delivery.status] += 1
 
     @property

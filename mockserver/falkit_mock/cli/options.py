@@ -13,6 +13,7 @@ from falkit_mock.cli.config import config_of, in_file, use_config
 from falkit_mock.cli.lasting import LASTING, WORKERS, Bytes
 from falkit_mock.cli.spend import BUDGET
 from falkit_mock.cli.tenants import TENANTS
+from falkit_mock.cli.webhook_options import WEBHOOKS
 from falkit_mock.core import count, iso
 from falkit_mock.core.network import GATEWAY_PORT, PORT
 from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
@@ -101,29 +102,7 @@ _MOCK = (
         show_default=True,
         help="Media URLs that a browser on this machine opens, or such as fal's own.",
     ),
-    click.Option(
-        ["--webhook-schedule"],
-        type=click.Choice(["two-hours", "until-expiry", "observed"]),
-        default="two-hours",
-        show_default=True,
-        help="When webhooks that nobody took are sent again: by fal's older or newest account, or "
-        "as a receiver saw it.",
-    ),
-    click.Option(
-        ["--webhook-allow"],
-        multiple=True,
-        metavar="HOST[:PORT]",
-        help="Let webhooks go to this host too, a glob such as *.example.com; may be given more "
-        "than once.  [default: this machine]",
-    ),
-    click.Option(
-        ["--webhook-timestamps"],
-        type=click.Choice(["machine", "mock"]),
-        default="machine",
-        show_default=True,
-        help="Whose clock signatures are dated by: the machine's, as receivers compare with it, or "
-        "the mock's.",
-    ),
+    *WEBHOOKS,
     click.Option(
         ["--max-body"],
         default=64 * MiB,

@@ -165,6 +165,8 @@ async def report_of(app: App, command: str, *, conclude: bool = True) -> Report:
     from falkit_spec.findings import Report
 
     every = list(dict.fromkeys((app.service, *app.services())))
+    for probing in filter(None, (one.hooks.probing for one in every)):
+        await probing()
     findings = findings_of(every, conclude=conclude)
     watchers = [one for one in map(watcher_of, every) if one is not None]
     seen = [one.looking for one in watchers]
@@ -181,6 +183,8 @@ async def report_of(app: App, command: str, *, conclude: bool = True) -> Report:
         problems.append(f"{count(unkept, 'finding')} could not be kept: too many of them")
     if unjudged := sum(one.unjudged for one in seen):
         problems.append(f"{count(unjudged, 'event')} could not be judged: see the mock's log")
+    for url in sorted(set[str]().union(*(one.store.deliveries.unprobed() for one in every))):
+        problems.append(f"{url} answered no probe: it has to be there a moment longer")
     sums, budget = await sums_of(app.services(), app.catalog), app.service.settings.budget
     told = None if budget is None else f"{budget:f}"
     requests = sum(one.requests for one in seen), sum(one.failed for one in seen)

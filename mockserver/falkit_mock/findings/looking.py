@@ -21,11 +21,13 @@ from falkit_mock.core.events import (
 from falkit_mock.core.jobs import Job
 from falkit_mock.core.limits import AT_ONCE
 from falkit_mock.core.network import QUEUE, ROLES, RUN
+from falkit_mock.findings.addresses import Addresses
 from falkit_mock.findings.inputs import Inputs
 from falkit_mock.findings.paying import Amounts, Retries
 from falkit_mock.findings.rules import Rule, Watched
 from falkit_mock.findings.urls import Urls
 from falkit_mock.findings.waiting import Outcomes, Polling
+from falkit_mock.findings.webhooks import Webhooks
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog, Endpoint
 from falkit_spec.findings import Finding, Severity, finding_kinds
@@ -37,6 +39,8 @@ RULES: tuple[type[Rule], ...] = (
     Inputs,
     *(Polling, Outcomes),
     *(Retries, Amounts),
+    Addresses,
+    Webhooks,
 )
 
 # Jobs that are watched, those of them that are read to their end, and findings: at most so many.
