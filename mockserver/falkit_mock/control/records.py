@@ -84,14 +84,14 @@ class RequestControl:
 
     async def one(self, call: Call) -> Reply:
         # Lazy: few are looked into.
-        from falkit_mock.control.exchanges import NOT_KEPT, exchange_json
+        from falkit_mock.control.transcripts import NOT_KEPT, transcript_json
 
         number: str = call.fields["number"]
         is_number = number.isascii() and number.isdecimal() and len(number) < _DIGITS
-        found = self._log.exchanges.find(int(number)) if is_number else None
+        found = self._log.transcripts.find(int(number)) if is_number else None
         if found is None:
             raise Unknown("number", number, NOT_KEPT)
-        return answer(self._service, exchange_json(found))
+        return answer(self._service, transcript_json(found))
 
     async def clear(self, call: Call) -> Reply:
         await self._hear_all()
