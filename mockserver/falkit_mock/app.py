@@ -15,13 +15,15 @@ from falkit_mock.core.network import (
     API,
     CONTROL,
     MEDIA,
-    PROBES,
+    OWN,
     QUEUE,
     REST,
     RUN,
     SITE,
     WS,
-    is_control,
+    is_file_of_page,
+    is_of_page,
+    is_own,
 )
 from falkit_mock.core.telling import EventLog, RequestLog
 from falkit_mock.hosts import HANDSHAKE, SEND_WHOLE, ClientDisconnect, RequestContext
@@ -48,9 +50,10 @@ from falkit_spec import Catalog
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.middleware.cors import CORSMiddleware
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
-    from falkit_mock.control.routes import ControlRouter, Guard
+    from falkit_mock.control.guard import Guard
+    from falkit_mock.control.routes import ControlRouter
     from falkit_mock.faults.rules import Rule
     from falkit_mock.gateway.gateway import Gateway
 
@@ -92,6 +95,8 @@ class MockApp:
         # For whoever only watches, and all that happens.
         self.events = service.events
         service.restarted.append(self.request_log.restart)
+        keeps = service.settings.page and service.settings.request_log
+        self._transcripts = self.request_log.transcripts if keeps else None
         # Made and imported when they are first called, all but two.
         self._run = FalRun(service, catalog)
         self._hosts: dict[str, Host] = {QUEUE: Queue(service, catalog), RUN: self._run}
@@ -132,15 +137,23 @@ class MockApp:
         record = context.record
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         try:
-            if path in PROBES or (path.startswith(CONTROL) and is_control(path, headers)):
-                await self._own(scope, receive, self._noting(context, send))
+            own = path in OWN or path.startswith(CONTROL)
+            if own and is_own(path, context.method, headers, page=self.service.settings.page):
+                # Lazy, as those routes are.
+                from falkit_mock.control.own import noting
+
+                # Nobody listens for what the page does to show what others do.
+                context.told = not is_of_page(path, headers)
+
+                await self._own(scope, receive, noting(self.service, context, send))
             else:
                 await self._answer(context, send)
         finally:
             record.ms = (perf_counter() - context.began) * 1000
             if record.status is None:
                 record.status = 0
-            self.service.events.emit(RequestAnswered(record))
+            if context.told:
+                self.service.events.emit(RequestAnswered(record))
 
     async def _answer(self, context: RequestContext, send: Send) -> None:
         """Have a fal host answer, and send its reply as far as no fault keeps it back."""
@@ -151,6 +164,10 @@ class MockApp:
         except ClientDisconnect:
             return
         except ConnectionCut as error:
+            if self._transcripts is not None:
+                scope = context.scope
+                query, sent = scope["query_string"], context.sent
+                self._transcripts.keep(context.record, scope["headers"], query, sent, None, None)
             await cut(context, error.fault)
             return
         except Exception as error:
@@ -169,6 +186,11 @@ class MockApp:
         record.status = reply.status_code
         record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
         record.cut = context.reply_fault is not None
+        if self._transcripts is not None and context.told:
+            # Of a stream there is no body.
+            scope, body = context.scope, reply.body if type(reply) is Reply else None
+            query, sent = scope["query_string"], context.sent
+            self._transcripts.keep(record, scope["headers"], query, sent, headers, body)
         # Taken out, or scope and server hold each other until the garbage collector comes.
         whole: SendWhole | None = context.scope.pop(SEND_WHOLE, None)
         if b"origin" in context.headers:
@@ -192,8 +214,11 @@ class MockApp:
             address = find_address(context.scope, context.headers, service.settings.media_host)
             context.address = address
             record.fal, record.host, record.path = True, address.host, address.path
-            service.events.emit(RequestArrived(record))
             role = address.role
+            if role in _FILES and is_file_of_page(record.method, context.headers):
+                context.told = False
+            else:
+                service.events.emit(RequestArrived(record))
             if role == RUN and HANDSHAKE in context.scope:
                 role = HANDSHAKE
             host = self._hosts.get(role) or self._open(role, address.host)
@@ -291,35 +316,6 @@ class MockApp:
         hint = f"the state file {error}"
         return WireError({"detail": "Internal Server Error"}, status_code=500, hint=hint)
 
-    def _noting(self, context: RequestContext, send: Send) -> Send:
-        """Return what sends a reply of the mock's own routes, and notes its status.
-
-        What changes something is answered once it is on the disk, what isn't known once it can be.
-        """
-        journal = self.service.store.journal
-        waits = journal is not None and context.method not in _READS
-        refused: Reply | None = None
-
-        async def note(message: Message) -> None:
-            nonlocal refused
-            if refused is not None:
-                return
-            if message["type"] == "http.response.start":
-                try:
-                    if message["status"] == 404 and context.stale is not None:
-                        raise context.stale
-                    if waits and journal is not None:
-                        await journal.saved()
-                except OSError as error:
-                    refused = error_reply(no_room(error), self.service.identity.reply_id())
-                    context.record.status = refused.status_code
-                    await refused(context.scope, context.receive, send)
-                    return
-                context.record.status = message["status"]
-            await send(message)
-
-        return note
-
     def _unready(self) -> str | None:
         """Say why a submit would not be taken; None if it would."""
         if self._sharing is not None and self._sharing.away is not None:
@@ -383,12 +379,14 @@ class MockApp:
         from falkit_mock.control.routes import control_router
 
         logs, beside = (self.request_log, self.event_log), (lambda: self.gateway, self)
-        return control_router(self.service, self.catalog, *logs, *beside)
+        return control_router(
+            self.service, self.catalog, *logs, *beside, lambda: self.guard.sessions
+        )
 
     @cached_property
     def guard(self) -> Guard:
         """What keeps the control API for those who may use it."""
-        from falkit_mock.control.routes import Guard
+        from falkit_mock.control.guard import Guard
 
         return Guard(self.control, self.service.settings.control_token)
 

@@ -19,6 +19,7 @@ _COMMANDS = {
     "run": "falkit_mock.cli.serve:run",
     "faults": "falkit_mock.cli.faults:faults",
     "clock": "falkit_mock.cli.control:clock",
+    "open": "falkit_mock.cli.page:open_",
     "jobs": "falkit_mock.cli.control:jobs",
     "requests": "falkit_mock.cli.control:requests",
     "spend": "falkit_mock.cli.control:spend",

@@ -164,6 +164,11 @@ _MOCK = (
         help="What the control API asks for.  [default: nothing on this machine, else made up]",
     ),
     click.Option(
+        ["--no-page"],
+        is_flag=True,
+        help="Show browsers no page at /, and keep no bodies of requests for it.",
+    ),
+    click.Option(
         ["--fault", "faults"],
         multiple=True,
         metavar="RULE",
@@ -284,6 +289,7 @@ def settings_of(chosen: Mapping[str, Any]) -> Settings:
     given = {name: chosen[name] for name in names if name not in ("source", "target")}
     given["control_token"] = given["control_token"] or None
     given["assumptions"] = given.pop("assume")
+    given["page"] = not given.pop("no_page")
     # The command line's rules come before the file's.
     rules = config.rules if config else ()
     outputs = config.outputs if config else ()

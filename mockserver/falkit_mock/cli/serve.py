@@ -31,6 +31,7 @@ from falkit_mock.cli.options import (
     refusing,
     settings_of,
 )
+from falkit_mock.cli.page import STAYS, stay
 from falkit_mock.cli.spend import EXCEEDED, Budget, over_together, share
 from falkit_mock.cli.stdin import STOP_WITH_STDIN, at_end_of_stdin
 from falkit_mock.cli.verdict import REPORT, Verdict
@@ -271,7 +272,7 @@ _NOT_EXECUTABLE, _NOT_FOUND = _NOT_RUN = (126, 127)
 
 
 @click.command(
-    params=[*RUN_OPTIONS, *REPORT],
+    params=[*RUN_OPTIONS, *REPORT, STAYS],
     epilog=EPILOG,
     context_settings={**_WIDTH, "allow_interspersed_args": False},
 )
@@ -280,6 +281,7 @@ def run(
     egress: Policy,
     verbose: bool,
     quiet: bool,
+    stays: bool,
     command: tuple[str, ...],
     **chosen: Any,
 ) -> None:
@@ -359,6 +361,14 @@ def run(
                 summary = server.call(lambda: summaries[0].text(code, verdict.report))
                 budget = Budget(app)
                 server.call(budget.check)
+                if stays and code not in _NOT_RUN:
+                    # What is done by hand from now on is in no report.
+                    note(summary)
+                    summary = ""
+                    # Lazy: most runs are over by now.
+                    from falkit_mock.page import address
+
+                    stay(address(url, app.guard.sessions))
             carried.check()
         if code not in _NOT_RUN:
             note(summary)

@@ -1,92 +1,28 @@
-"""Jobs: listed, shown, held, released, failed, completed."""
+"""Jobs: shown, held, released, ended one way or another, expired, sent again."""
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from fnmatch import fnmatchcase
+from asyncio import to_thread
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from falkit_mock.control import Call, Conflict, InvalidField, Operation, Unknown, answer
-from falkit_mock.core import dumps, iso, masked, parse_body
+from falkit_mock.control.describing import job_details, urls_in
+from falkit_mock.control.job_lists import JobLists
+from falkit_mock.core import dumps, parse_body
 from falkit_mock.core.jobs import Job, ModelRequest, Outcome, ParsedRequest, Refused
+from falkit_mock.core.network import MEDIA
 from falkit_mock.faults import RuleError
-from falkit_mock.faults.resolve import outcome_as
+from falkit_mock.faults.resolve import named_faults, outcome_as
+from falkit_mock.hosts.fal_run import in_turn, request_again
 from falkit_mock.hosts.replies import Reply, json_reply
-from falkit_mock.service.billing import TURN, Entry, charge, readable
+from falkit_mock.service.files import path_of
 from falkit_mock.service.outcomes import read_request
 from falkit_mock.service.service import Service
-from falkit_spec import JSON, Catalog
-
-
-def job_summary(job: Job, service: Service, catalog: Catalog) -> dict[str, JSON]:
-    """Return a job as lists have it, without its input and output."""
-    return {
-        "request_id": job.id,
-        "endpoint_id": endpoint_of(job, catalog),
-        "app": job.app,
-        "entry": job.entry,
-        "key": job.options.key,
-        "status": job.status(service.clock.now()),
-        "status_code": job.outcome.status_code if job.outcome else None,
-        "progression": job.progression,
-        "cancelled": job.cancelled,
-        "attempts": job.attempts,
-        "created": job.created,
-        "starts": finite(job.starts),
-        "ends": finite(job.ends),
-        "created_at": iso(job.created),
-    }
-
-
-async def job_details(job: Job, service: Service, catalog: Catalog) -> dict[str, JSON]:
-    """Return all that is known about a job; its outcome is null while its inputs are checked."""
-    done = job.status(service.clock.now()) == "COMPLETED"
-    outcome = await service.outcome(job) if done else job.outcome
-    sent = service.store.input(job.id)
-    entry = Entry(job, endpoint_of(job, catalog), outcome if done else None, lambda: sent)
-    paid = charge(entry, catalog)
-    options: dict[str, JSON] = {
-        name: None if value == math.inf else value for name, value in asdict(job.options).items()
-    }
-    webhook, tags, faults = job.options.webhook, job.options.tags, job.options.faults
-    options.update(webhook=webhook and masked(webhook), tags=[*tags], faults=[*faults])
-    return {
-        **job_summary(job, service, catalog),
-        "path": job.path,
-        "queue_position": service.place(job, service.clock.now()),
-        "run": finite(job.run),
-        "ready": finite(job.ready),
-        "input": readable(sent),
-        "outcome": None if outcome is None else _outcome(outcome),
-        "options": options,
-        "faults": job.faults.to_json(),
-        "cost": None if paid is None else f"{paid.cost:f}",
-    }
-
-
-def endpoint_of(job: Job, catalog: Catalog) -> str:
-    """Return the endpoint that a job is for; what was posted to, where there is none."""
-    endpoint = catalog.at(job.path)
-    return job.path if endpoint is None else endpoint.id
-
-
-def finite(seconds: float) -> float | None:
-    """Return seconds, or None where they are infinite, which is not known."""
-    return seconds if math.isfinite(seconds) else None
-
-
-def _outcome(outcome: Outcome) -> dict[str, JSON]:
-    return {
-        "status_code": outcome.status_code,
-        "headers": {**outcome.headers},
-        "body": readable(outcome.body),
-        "error": outcome.error,
-        "error_type": outcome.error_type,
-    }
-
+from falkit_mock.service.status import EXPIRED
+from falkit_spec import Catalog
 
 # Headers that the reply has by itself, or can't have.
 _OWN = ("content-length", "content-type", "transfer-encoding", "connection", "x-fal-request-id")
@@ -128,21 +64,16 @@ def job_operations(service: Service, catalog: Catalog) -> dict[str, Operation]:
     """Return the operations by their ids."""
     jobs = Jobs(service, catalog)
     return {
-        "jobs": jobs.list,
+        "jobs": JobLists(service, catalog).listed,
         "job": jobs.one,
         "holdJob": jobs.hold,
         "releaseJob": jobs.release,
         "failJob": jobs.fail,
         "completeJob": jobs.complete,
+        "cancelJob": jobs.cancel,
+        "expireJob": jobs.expire,
+        "repeatJob": jobs.again,
     }
-
-
-def _page(fields: Mapping[str, Any], before: float, service: Service) -> list[Job]:
-    """Return the newest jobs before a place in the order, some that weren't asked for too."""
-    if fields.get("status") in ("IN_QUEUE", "IN_PROGRESS"):
-        jobs = service.store.open(service.clock.now())
-        return [job for job in reversed(jobs) if job.seq < before][:TURN]
-    return service.store.before(before, min(TURN, fields["limit"] + 1))
 
 
 class Jobs:
@@ -151,26 +82,6 @@ class Jobs:
     def __init__(self, service: Service, catalog: Catalog) -> None:
         self._service = service
         self._catalog = catalog
-
-    async def list(self, call: Call) -> Reply:
-        limit: int = call.fields["limit"]
-        before: float = call.fields.get("cursor", math.inf)
-        wanted = self._wanted(call.fields)
-        found, shown = list[Job](), list[JSON]()
-        # One more tells that there are more.
-        while len(found) <= limit and (page := _page(call.fields, before, self._service)):
-            before = page[-1].seq
-            found += filter(wanted, page)
-            await asyncio.sleep(0)
-        for place, job in enumerate(found[:limit]):
-            if place % TURN == TURN - 1:
-                await asyncio.sleep(0)
-            if call.fields["details"]:
-                shown.append(await job_details(job, self._service, self._catalog))
-            else:
-                shown.append(job_summary(job, self._service, self._catalog))
-        more = str(found[limit - 1].seq) if len(found) > limit else None
-        return answer(self._service, {"jobs": shown, "next_cursor": more})
 
     async def one(self, call: Call) -> Reply:
         job = self._known(call)
@@ -203,6 +114,49 @@ class Jobs:
         self._service.settle(job, None if output is None else Outcome(200, dumps(output)))
         return self._moved(job)
 
+    async def cancel(self, call: Call) -> Reply:
+        job = self._unfinished(call)
+        self._service.cancel(job)
+        return self._moved(job)
+
+    async def expire(self, call: Call) -> Reply:
+        """Have the result and the files gone, as they are once their time is over."""
+        job, service = self._known(call), self._service
+        if job.status(service.clock.now()) != "COMPLETED":
+            raise Conflict(f"request_id: {job.id!r} hasn't ended, so it has no result to expire")
+        outcome = await service.outcome(job)
+        for path in filter(None, map(path_of, urls_in(parse_body(outcome.body)))):
+            file = service.store.file(path)
+            if file is not None and file.request_id == job.id:
+                service.store.add_file(replace(file, lifetime=0.0))
+        headers = {**outcome.headers, EXPIRED: "true"}
+        service.store.decide(job.id, replace(outcome, headers=headers))
+        return self._moved(job)
+
+    async def again(self, call: Call) -> Reply:
+        """Submit what a job was sent once more, with its key and options."""
+        job, service = self._known(call), self._service
+        if not (sent := service.store.input(job.id)):
+            raise Conflict(f"request_id: there is no input of {job.id!r} to be sent again")
+        base = self._media_base(job, call)
+        request = await request_again(job, "application/json", base, self._catalog, service)
+        request.marked = True
+        magic = named_faults(request, "queue")
+        if request.checked is None:
+            request.checked = await to_thread(read_request, request, service.settings)
+        service.retention.check_room(len(sent), jobs=1)
+        take = partial(service.submit, request, magic)
+        return self._moved(await in_turn(service, take) if service.needs_turn(magic) else take())
+
+    def _media_base(self, job: Job, call: Call) -> str:
+        """Return what the URLs of its files began with, or would have begun with here."""
+        for url in urls_in(parse_body(job.outcome.body)) if job.outcome is not None else ():
+            if path := path_of(url):
+                return url.removesuffix(path)
+        if self._service.settings.media_host == "real":
+            return f"https://{MEDIA}"
+        return f"{call.request.url.scheme}://{call.request.url.netloc}/{MEDIA}"
+
     def _known(self, call: Call) -> Job:
         request_id: str = call.fields["request_id"]
         job = self._service.store.get(request_id)
@@ -220,19 +174,3 @@ class Jobs:
     def _moved(self, job: Job) -> Reply:
         status = job.status(self._service.clock.now())
         return json_reply({"request_id": job.id, "status": status}, request_id=job.id)
-
-    def _wanted(self, fields: Mapping[str, Any]) -> Callable[[Job], bool]:
-        """Return what tells whether a job is one of those that a query asks for."""
-        glob, key, status = (fields.get(name) for name in ("endpoint", "key", "status"))
-        since: float = fields.get("since", -math.inf)
-        now = self._service.clock.now()
-
-        def wanted(job: Job) -> bool:
-            return (
-                (not glob or fnmatchcase(job.path, glob))
-                and (not key or job.options.key == key)
-                and (not status or job.status(now) == status)
-                and job.created >= since
-            )
-
-        return wanted

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from falkit_mock.control import Call, Operation, answer
+from falkit_mock.control import Call, Operation, Unknown, answer
 from falkit_mock.core import dumps
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
@@ -60,6 +60,7 @@ def record_operations(
     return {
         "requests": requests.list,
         "clearRequests": requests.clear,
+        "request": requests.one,
         "events": events.follow,
         "billing": billing,
         "spend": spend,
@@ -89,6 +90,17 @@ class RequestControl:
         last = page[-1].number if follows and len(page) < len(found) else self._log.last
         return answer(self._service, {"requests": [one.as_json() for one in page], "last": last})
 
+    async def one(self, call: Call) -> Reply:
+        # Lazy: few are looked into.
+        from falkit_mock.control.transcripts import NOT_KEPT, transcript_json
+
+        number: str = call.fields["number"]
+        is_number = number.isascii() and number.isdecimal() and len(number) < _DIGITS
+        found = self._log.transcripts.find(int(number)) if is_number else None
+        if found is None:
+            raise Unknown("number", number, NOT_KEPT)
+        return answer(self._service, transcript_json(found))
+
     async def clear(self, call: Call) -> Reply:
         await self._hear_all()
         async with turn(self._service.store):
@@ -114,11 +126,15 @@ class RequestControl:
             return
 
 
+# Of a number of a request: none has as many.
+_DIGITS = 20
+
+
 def _wanted(fields: Mapping[str, Any]) -> Callable[[RequestRecord], bool]:
     """Return what tells whether a request is one of those that a query asks for."""
     method: str = fields.get("method", "").upper()
     host, path, key = (fields.get(name) for name in ("host", "path", "key"))
-    request_id, status = fields.get("request_id"), fields.get("status")
+    request_id, status, fault = (fields.get(name) for name in ("request_id", "status", "fault"))
     since: int = fields.get("since", 0)
 
     def wanted(record: RequestRecord) -> bool:
@@ -129,6 +145,7 @@ def _wanted(fields: Mapping[str, Any]) -> Callable[[RequestRecord], bool]:
             and (not path or fnmatchcase(record.path, path))
             and (not key or record.key == key)
             and (not request_id or record.request_id == request_id)
+            and (not fault or fault in record.faults)
             and status in (None, record.status)
         )
 

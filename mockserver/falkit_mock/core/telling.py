@@ -26,6 +26,7 @@ from falkit_mock.core.events import (
     RequestRecord,
     ToldEvent,
 )
+from falkit_mock.core.transcripts import Transcripts
 from falkit_spec import JSON
 
 # How many events there are for those who follow late, at least.
@@ -45,6 +46,8 @@ class RequestLog:
         self._records: deque[RequestRecord] = deque(maxlen=size)
         # The number of the latest request; 0 before the first.
         self.last = 0
+        # Their bodies, where somebody may look into them: of none where the log has none.
+        self.transcripts = Transcripts()
 
     def __call__(self, event: Event) -> None:
         """Keep a request that arrives; it is filled in when it is answered."""
@@ -68,6 +71,7 @@ class RequestLog:
         """Forget all; return how many there were. The numbers go on."""
         count = len(self._records)
         self._records.clear()
+        self.transcripts.clear()
         return count
 
     def restart(self) -> None:
@@ -86,6 +90,7 @@ class EventLog:
         HostContacted,
         AmountReached,
         FindingMade,
+        ToldEvent,
     )
 
     def __init__(self, size: int = _KEPT) -> None:
@@ -217,10 +222,12 @@ class SharedRequestLog(RequestLog):
     def clear(self) -> int:
         count = sum(1 for _ in self)
         self._told.clear()
+        self.transcripts.clear()
         self._forget()
         return count
 
     def restart(self) -> None:
         self._told.clear()
         self._untold.clear()
+        self.transcripts.clear()
         self.last = 0

@@ -66,6 +66,10 @@ class Connection(Protocol):
 class RequestContext:
     """One request: what it says, read once, and what is noted of it on its way to a reply."""
 
+    # The body, once it was read as a whole; and whether listeners are told of the request.
+    sent: bytes | None = None
+    told = True
+
     def __init__(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, now: float
     ) -> None:
@@ -156,6 +160,7 @@ class RequestContext:
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
             body += await joined_body(self.stream(), b"0", limit)
+        self.sent = body
         if len(body) > limit:
             raise BodyTooLarge(limit)
         return body
