@@ -34,6 +34,7 @@ ORDER = (
     *(
         "hosts",
         "metrics",
+        "page",
         "control",
         "upgrade",
         "waiting",

@@ -15,13 +15,13 @@ from falkit_mock.core.network import (
     API,
     CONTROL,
     MEDIA,
-    PROBES,
+    OWN,
     QUEUE,
     REST,
     RUN,
     SITE,
     WS,
-    is_control,
+    is_own,
 )
 from falkit_mock.core.telling import EventLog, RequestLog
 from falkit_mock.hosts import HANDSHAKE, SEND_WHOLE, ClientDisconnect, RequestContext
@@ -48,9 +48,10 @@ from falkit_spec import Catalog
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.middleware.cors import CORSMiddleware
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
-    from falkit_mock.control.routes import ControlRouter, Guard
+    from falkit_mock.control.guard import Guard
+    from falkit_mock.control.routes import ControlRouter
     from falkit_mock.faults.rules import Rule
     from falkit_mock.gateway.gateway import Gateway
 
@@ -132,8 +133,12 @@ class MockApp:
         record = context.record
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         try:
-            if path in PROBES or (path.startswith(CONTROL) and is_control(path, headers)):
-                await self._own(scope, receive, self._noting(context, send))
+            own = path in OWN or path.startswith(CONTROL)
+            if own and is_own(path, context.method, headers, page=self.service.settings.page):
+                # Lazy, as those routes are.
+                from falkit_mock.control.own import noting
+
+                await self._own(scope, receive, noting(self.service, context, send))
             else:
                 await self._answer(context, send)
         finally:
@@ -291,35 +296,6 @@ class MockApp:
         hint = f"the state file {error}"
         return WireError({"detail": "Internal Server Error"}, status_code=500, hint=hint)
 
-    def _noting(self, context: RequestContext, send: Send) -> Send:
-        """Return what sends a reply of the mock's own routes, and notes its status.
-
-        What changes something is answered once it is on the disk, what isn't known once it can be.
-        """
-        journal = self.service.store.journal
-        waits = journal is not None and context.method not in _READS
-        refused: Reply | None = None
-
-        async def note(message: Message) -> None:
-            nonlocal refused
-            if refused is not None:
-                return
-            if message["type"] == "http.response.start":
-                try:
-                    if message["status"] == 404 and context.stale is not None:
-                        raise context.stale
-                    if waits and journal is not None:
-                        await journal.saved()
-                except OSError as error:
-                    refused = error_reply(no_room(error), self.service.identity.reply_id())
-                    context.record.status = refused.status_code
-                    await refused(context.scope, context.receive, send)
-                    return
-                context.record.status = message["status"]
-            await send(message)
-
-        return note
-
     def _unready(self) -> str | None:
         """Say why a submit would not be taken; None if it would."""
         if self._sharing is not None and self._sharing.away is not None:
@@ -388,7 +364,7 @@ class MockApp:
     @cached_property
     def guard(self) -> Guard:
         """What keeps the control API for those who may use it."""
-        from falkit_mock.control.routes import Guard
+        from falkit_mock.control.guard import Guard
 
         return Guard(self.control, self.service.settings.control_token)
 

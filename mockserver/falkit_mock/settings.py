@@ -68,6 +68,7 @@ class MockSettings(TypedDict, total=False):
     log_window: int
     request_log: int
     control_token: str | None
+    page: bool
     webhook_schedule: ScheduleName
     webhook_allow: Iterable[str]
     webhook_timestamps: Timestamps
@@ -146,6 +147,8 @@ class Settings:
     request_log: int = 1000
     # What the control API asks for; None asks for nothing, and is for this machine alone.
     control_token: str | None = None
+    # Whether browsers find the page at `/`.
+    page: bool = True
     # When webhooks are sent again (wire.md §5.3), and which hosts they may go to beside this
     # machine: names and addresses, as globs, each with a port or without.
     webhook_schedule: ScheduleName = "two-hours"
@@ -363,6 +366,7 @@ _READERS: dict[str, checks.Reader] = {
     "log_window": checks.whole(1),
     "request_log": checks.whole(0),
     "control_token": checks.token,
+    "page": checks.flag,
     "webhook_schedule": checks.choice(ScheduleName),
     "webhook_allow": _patterns,
     "webhook_timestamps": checks.choice(Timestamps),

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from falkit import Settings, create_app
-from falkit_mock.control.routes import Guard
+from falkit_mock.control.guard import Guard
 from processes import FALKIT, started
 from serving import PATIENCE, Mock, running
 

@@ -1,29 +1,23 @@
-"""The control API: a guard, and a route for each operation of its document."""
+"""The control API: a route for each operation of its document."""
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
-from hmac import compare_digest
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect as StarletteDisconnect, Request
+from starlette.requests import Request
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from falkit_mock.control import (
     Call,
-    ForbiddenOrigin,
     Operation,
     Renamed,
     Signature,
-    TokenNeeded,
     Unknown,
     answer,
     document,
@@ -33,9 +27,8 @@ from falkit_mock.control.records import record_operations
 from falkit_mock.control.state import rule_operations, state_operations
 from falkit_mock.control.webhooks import webhook_operations
 from falkit_mock.core import dumps, version
-from falkit_mock.core.network import CONTROL, host_name, is_this_machine
+from falkit_mock.core.network import CONTROL
 from falkit_mock.core.telling import EventLog, RequestLog
-from falkit_mock.hosts import ClientDisconnect
 from falkit_mock.hosts.replies import AnyReply, Reply, raw_reply
 from falkit_mock.service.service import Service
 from falkit_mock.store.sharing import turn
@@ -235,91 +228,3 @@ def _settings(service: Service) -> dict[str, JSON]:
 
 def _written(value: Any) -> list[Any] | str:
     return [*value] if isinstance(value, frozenset) else str(value)
-
-
-TOKEN_HEADER = "x-falkit-token"
-_SAME = ("same-origin", "none")
-
-
-class Guard:
-    """Lets this machine and the token's holders in; raises the refusal of everybody else."""
-
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
-        self._app = app
-        self._token = token
-
-    def check(self, scope: Scope) -> None:
-        """Raise the refusal of whoever isn't let in."""
-        headers = Headers(scope=scope)
-        if self._token is not None:
-            _check_token(headers, self._token)
-        else:
-            _check_machine(scope, headers)
-            _check_page(scope, headers)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.check(scope)
-        # A caller that hangs up while it waits gets no answer.
-        with contextlib.suppress(ClientDisconnect, StarletteDisconnect):
-            await self._app(scope, receive, send)
-
-
-def _check_token(headers: Headers, token: str) -> None:
-    given = headers.get(TOKEN_HEADER)
-    if given is None:
-        scheme, _, credential = headers.get("authorization", "").partition(" ")
-        given = credential.strip() if scheme.lower() == "bearer" else ""
-    if not compare_digest(given.encode("latin-1", "replace"), token.encode("utf-8")):
-        raise TokenNeeded
-
-
-def _check_machine(scope: Scope, headers: Headers) -> None:
-    server = scope.get("server")
-    if server is not None and _is_address(server[0]) and not is_this_machine(server[0]):
-        raise ForbiddenOrigin(
-            f"the control API is reached at {server[0]}, which isn't this machine's own address, "
-            "and has no token; start the mock with --control-token"
-        )
-    if server is not None and not _is_address(server[0]):
-        # Called within the process, where no browser is.
-        return
-    host = headers.get("host", "")
-    name = host_name(host)
-    # Browsers let every page call 0.0.0.0, which no server is meant to be called by.
-    if name is None or not is_this_machine(name) or _is_unspecified(name):
-        raise ForbiddenOrigin(
-            f"host: {host!r} isn't a name of this machine; call the control API at 127.0.0.1 or "
-            "localhost, or start the mock with --control-token"
-        )
-
-
-def _check_page(scope: Scope, headers: Headers) -> None:
-    origin = headers.get("origin")
-    # A link that a person follows shows them the page, and no other page reads it; a frame, a
-    # picture or a script would be shown in a page of somebody else's.
-    followed = (
-        scope["method"] == "GET"
-        and headers.get("sec-fetch-mode") == "navigate"
-        and headers.get("sec-fetch-dest", "document") == "document"
-    )
-    same = followed or headers.get("sec-fetch-site", "none") in _SAME
-    if origin is not None:
-        same = same and origin.partition("://")[2].lower() == headers.get("host", "").lower()
-    if not same:
-        raise ForbiddenOrigin(
-            f"origin: a page of {origin or 'another site'} can't use the control API; "
-            "call it from outside the browser"
-        )
-
-
-def _is_unspecified(name: str) -> bool:
-    bare = name.rstrip(".")
-    return _is_address(bare) and ip_address(bare).is_unspecified
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

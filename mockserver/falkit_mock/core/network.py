@@ -69,6 +69,9 @@ def is_router(host: str) -> bool:
 
 # What the paths of the control API begin with; and the probes, which tell whether the mock is up.
 CONTROL, PROBES = "/__falkit", ("/health", "/ready", "/metrics")
+# Where a browser finds the page; its files are below the second.
+PAGE, PAGE_FILES = "/", f"{CONTROL}/page"
+OWN = frozenset((PAGE, *PROBES))
 
 
 def is_control(path: str, headers: Mapping[bytes, bytes]) -> bool:
@@ -77,6 +80,20 @@ def is_control(path: str, headers: Mapping[bytes, bytes]) -> bool:
         return False
     host = headers.get(b"host", b"").decode("latin-1").partition(":")[0]
     return b"x-fal-target-url" not in headers and not is_fal(host)
+
+
+def is_own(path: str, method: str, headers: Mapping[bytes, bytes], *, page: bool) -> bool:
+    """Tell whether a request is for the mock itself: a probe, the control API, or the page.
+
+    The page is for browsers, which ask for HTML; whoever else asks for `/` has named no host of
+    fal's. `page` is whether there is one.
+    """
+    if path in PROBES:
+        return True
+    if path != PAGE:
+        return is_control(path, headers)
+    wants = page and method in ("GET", "HEAD") and b"text/html" in headers.get(b"accept", b"")
+    return wants and is_control(CONTROL, headers)
 
 
 PORT = 4325
