@@ -22,7 +22,7 @@ MODULES = {
     "@preact/signals": ("@preact/signals/dist/signals.module.js", "signals.js"),
     "htm": ("htm/dist/htm.module.js", "htm.js"),
 }
-LICENCES = "LICENCES.txt"
+LICENCES = "licences.txt"
 _IMPORTED = re.compile(r'\bfrom ?"([^".][^"]*)"')
 
 

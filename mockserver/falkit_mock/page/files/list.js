@@ -12,9 +12,8 @@ const PAUSE = 350;
 /**
  * Rows of the control API, newest first, of which some are here.
  *
- * `read(offset, limit, before, signal)` returns `{ rows, total }`; a row has `id` and `seq`, and
- * `before` is the `seq` that rows are below, or null for all. So rows keep their places while new
- * ones come on top.
+ * `read(offset, limit, signal)` returns `{ rows, total }`; a row has an `id`. A row keeps its place
+ * while new ones come on top and aren't shown: how many they are is what the total has grown by.
  */
 export class Rows {
   constructor(read) {
@@ -42,7 +41,7 @@ export class Rows {
     this.stop();
     this.life = new AbortController();
     try {
-      const { rows, total } = await this.read(0, PAGE, null, this.life.signal);
+      const { rows, total } = await this.read(0, PAGE, this.life.signal);
       this.rows = fitted(rows, total);
       this.fresh.value = 0;
       this.pending = 0;
@@ -89,13 +88,14 @@ export class Rows {
     const stop = new AbortController();
     this.reading.set(page, stop);
     try {
-      const top = this.rows[0];
-      const { rows } = await this.read(page * PAGE, PAGE, top ? top.seq + 1 : null, stop.signal);
+      const [offset, known] = [page * PAGE + this.fresh.value, this.total.value];
+      const { rows, total } = await this.read(offset, PAGE, stop.signal);
       if (stop.signal.aborted) return;
-      // A list that has become shorter ends here.
-      if (rows.length < PAGE) this.rows.length = Math.min(this.rows.length, page * PAGE + rows.length);
-      rows.forEach((row, place) => (this.rows[page * PAGE + place] = row));
-      if (rows.length < PAGE) this.total.value = this.rows.length;
+      // Some may have come that no event told of yet.
+      const first = offset - (total - known);
+      rows.forEach((row, place) => {
+        if (first + place >= 0 && first + place < this.rows.length) this.rows[first + place] = row;
+      });
       this.error.value = null;
       this.changed();
     } catch (error) {
@@ -147,7 +147,7 @@ export class Rows {
       if (this.pending && !this.held) {
         this.pending = 0;
         this.dirty.delete(0);
-        this.merge(await this.read(0, PAGE, null, signal));
+        this.merge(await this.read(0, PAGE, signal));
       }
       const dirty = [...this.dirty];
       this.dirty.clear();

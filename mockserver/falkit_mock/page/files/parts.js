@@ -70,19 +70,18 @@ export function Icon({ name }) {
 /** Return what a job is by a moment: a name of a shape above. A job is as the control API has it. */
 export function stateOf(job, now) {
   if (job.status !== "COMPLETED") {
-    if (job.held ?? job.progression === "held") return "held";
+    if (job.progression === "held") return "held";
     // Its moments are known, so no event is needed to tell that they have come.
     const started = job.starts !== null && job.starts <= now;
     return job.status === "IN_PROGRESS" || (started && job.progression === "clock") ? "running" : "queued";
   }
-  if (job.expired) return "expired";
-  if (job.cancelled) return "cancelled";
-  return job.error || job.status_code >= 400 ? "failed" : "done";
+  if (job.result === "cancelled") return "cancelled";
+  return job.result === "failed" ? "failed" : "done";
 }
 
 export const STATES = {
   queued: "Queued", running: "Running", held: "Held", done: "Done",
-  failed: "Failed", cancelled: "Cancelled", expired: "Expired",
+  failed: "Failed", cancelled: "Cancelled",
 };
 
 /** A state by shape, word and colour. */

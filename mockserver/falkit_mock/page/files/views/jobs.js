@@ -13,7 +13,7 @@ export function Jobs({ params: { query } }) {
   const wanted = Object.fromEntries(FILTERS.map((name) => [name, query[name]]));
   const filtered = FILTERS.some((name) => wanted[name]);
   const of = JSON.stringify(wanted);
-  const rows = useMemo(() => new Rows((offset, limit, before, signal) => read(wanted, offset, limit, before, signal)), [of]);
+  const rows = useMemo(() => new Rows((offset, limit, signal) => read(wanted, offset, limit, signal)), [of]);
   useEffect(() => {
     // Typing in a filter reads once it pauses.
     const wait = setTimeout(() => ready.then(() => rows.load()), filtered ? 150 : 0);
@@ -45,13 +45,15 @@ export function Jobs({ params: { query } }) {
 }
 
 const CHOICES = Object.entries({
-  IN_QUEUE: "Queued", IN_PROGRESS: "Running", HELD: "Held", DONE: "Done", FAILED: "Failed", CANCELLED: "Cancelled",
+  IN_QUEUE: "Queued", IN_PROGRESS: "Running", DONE: "Done", FAILED: "Failed", CANCELLED: "Cancelled",
 });
+// Ways to end, which at fal are one status.
+const STATUSES = { DONE: ["result", "ok"], FAILED: ["result", "failed"], CANCELLED: ["result", "cancelled"] };
 
-async function read(wanted, offset, limit, before, signal) {
-  const reply = await get("/jobs", { ...wanted, offset, limit, cursor: before }, { signal });
-  const rows = reply.jobs.map((job) => ({ ...job, id: job.request_id }));
-  return { rows, total: reply.total };
+async function read({ status, ...wanted }, offset, limit, signal) {
+  const [name, value] = STATUSES[status] ?? ["status", status];
+  const reply = await get("/jobs", { ...wanted, [name]: value, offset, limit, total: true }, { signal });
+  return { rows: reply.jobs.map((job) => ({ ...job, id: job.request_id })), total: reply.total };
 }
 
 /** Take up what happened to jobs. */
@@ -61,11 +63,16 @@ function take(rows, events, wanted) {
   for (const event of events) {
     if (event.change === "accepted") came += fits(event, wanted) ? 1 : 0;
     else if (event.change === "started") rows.patch(event.request_id, { status: "IN_PROGRESS", starts: event.time });
-    else rows.patch(event.request_id, { status: "COMPLETED", ends: event.time, cancelled: event.cancelled, error: event.error });
+    else rows.patch(event.request_id, { status: "COMPLETED", ends: event.time, result: ended(event), error: why(event.error) });
   }
   // Which jobs have a status changes with every event.
   if (came || wanted.status) rows.came(came);
 }
+
+const ended = ({ cancelled, error }) => (cancelled ? "cancelled" : error ? "failed" : "ok");
+
+/** Return an event's error as lists of jobs have it. */
+const why = (error) => error && (error.field ? `${error.field}: ${error.message}` : error.message);
 
 function fits({ key, endpoint_id }, wanted) {
   if (wanted.key && key !== wanted.key) return false;
@@ -82,7 +89,7 @@ const cells = (job) => html`
   <span role="cell" class="state"><${State} job=${job} /></span>
   <span role="cell" class="thumb"><${Thumbnail} job=${job} key=${job.id} /></span>
   <span role="cell" class="which"><${EndpointId} id=${job.endpoint_id} /></span>
-  <span role="cell" class="what"><a href=${href("jobs", job.id)} dir="auto">${line(job.prompt || "") || html`<span class="dim">${shortId(job.id)}</span>`}</a>${job.error && html`<span class="why">${line(job.error.field ? `${job.error.field}: ${job.error.message}` : job.error.message, 120)}</span>`}</span>
+  <span role="cell" class="what"><a href=${href("jobs", job.id)} dir="auto">${line(job.prompt || "") || html`<span class="dim">${shortId(job.id)}</span>`}</a>${job.error && html`<span class="why">${line(job.error, 140)}</span>`}</span>
   <span role="cell" class="key" title=${job.key}>${job.key}</span>
   <span role="cell" class="number"><${Age} of=${job.created} /></span>
   <span role="cell" class="number cost">${money(job.cost)}</span>`;
@@ -111,10 +118,9 @@ function Thumbnail({ job }) {
   }, []);
   const { thumbnail } = job;
   if (!thumbnail || !seen || job.status !== "COMPLETED") return null;
-  const { url, kind } = typeof thumbnail === "string" ? { url: thumbnail, kind: "image" } : thumbnail;
-  if (kind === "image") return html`<img src=${url} alt="" loading="lazy" decoding="async" width="44" height="28" />`;
-  if (kind === "video") return html`<video src=${`${url}#t=0.1`} preload="metadata" muted width="44" height="28" tabindex="-1" aria-hidden="true"></video>`;
-  return html`<span class="kind">${kind}</span>`;
+  const { url, content_type: type } = thumbnail;
+  if (type.startsWith("image/")) return html`<img src=${url} alt="" loading="lazy" decoding="async" width="44" height="28" />`;
+  return html`<video src=${`${url}#t=0.1`} preload="metadata" muted width="44" height="28" tabindex="-1" aria-hidden="true"></video>`;
 }
 
 /** With no job yet: the lines that start one. */
