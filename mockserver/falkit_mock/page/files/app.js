@@ -147,7 +147,7 @@ function View() {
     return html`<h1 tabindex="-1">${VIEWS[view][1]}</h1><${Empty} title="Choose a key above."><p>This mock was started with <code>--tenants</code>: each key has jobs, a clock and files of its own. A key is there from its first request on.</p><//>`;
   }
   const Shown = loaded.module[VIEWS[view][1]];
-  return html`<${Shown} key=${`${view} ${tenant.value}`} params=${{ rest, query }} />`;
+  return html`<${Shown} key=${`${view} ${view === "job" ? rest : ""} ${tenant.value}`} params=${{ rest, query }} />`;
 }
 
 const KEYS = [

@@ -7,7 +7,7 @@ import { go, href } from "../router.js";
 
 export const title = "Jobs";
 
-const FILTERS = ["status", "endpoint", "key", "test", "text"];
+const FILTERS = ["status", "endpoint", "key", "text"];
 
 export function Jobs({ params: { query } }) {
   const wanted = Object.fromEntries(FILTERS.map((name) => [name, query[name]]));
@@ -33,7 +33,6 @@ export function Jobs({ params: { query } }) {
         <${Filter} name="status" label="Status" options=${CHOICES} />
         <${Filter} name="endpoint" label="Endpoint" placeholder="fal-ai/ltx-2/*" />
         <${Filter} name="key" label="Key" />
-        <${Filter} name="test" label="Test" />
       </form>
     </div>
     ${error && html`<${Failure} error=${error} again=${() => rows.load()} />`}
@@ -92,7 +91,7 @@ const cells = (job) => html`
   <span role="cell" class="what"><a href=${href("jobs", job.id)} dir="auto">${line(job.prompt || "") || html`<span class="dim">${shortId(job.id)}</span>`}</a>${job.error && html`<span class="why">${line(job.error, 140)}</span>`}</span>
   <span role="cell" class="key" title=${job.key}>${job.key}</span>
   <span role="cell" class="number"><${Age} of=${job.created} /></span>
-  <span role="cell" class="number cost">${money(job.cost)}</span>`;
+  <span role="cell" class="number cost">${job.cost === null ? "" : money(job.cost)}</span>`;
 
 function Age({ of }) {
   tick.value;

@@ -1,0 +1,102 @@
+/** Files of inputs and outputs: where they are, how they are shown, and what can be measured of them. */
+import { bytes, duration, line } from "./format.js";
+import { Copy, Facts, html, useEffect, useState } from "./parts.js";
+
+const MEDIA = /(?:^https?:\/\/v3b?\.fal\.media|\/v3b?\.fal\.media)(\/files\/.*)$/;
+
+/** Return where the page reads a file of the mock's, or null for one that is elsewhere. */
+export function local(url) {
+  const found = MEDIA.exec(url);
+  if (found) return `/v3b.fal.media${found[1]}`;
+  if (url.startsWith("data:")) return url;
+  const at = new URL(url, location.origin);
+  return at.origin === location.origin ? at.pathname + at.search : null;
+}
+
+const KINDS = {
+  png: "image", jpg: "image", jpeg: "image", webp: "image", gif: "image", avif: "image", svg: "image",
+  mp4: "video", webm: "video", mov: "video",
+  mp3: "audio", wav: "audio", ogg: "audio", flac: "audio", m4a: "audio", aac: "audio", opus: "audio",
+  glb: "model", gltf: "model", obj: "model", stl: "model", ply: "model", fbx: "model", usdz: "model",
+  txt: "text", json: "text", srt: "text", vtt: "text", csv: "text", md: "text",
+};
+
+/** Return `image`, `video`, `audio`, `model`, `text` or `file`. */
+export function kindOf(url, type = "") {
+  const name = /\.([a-z0-9]+)(?:[?#]|$)/i.exec(url.startsWith("data:") ? "" : url)?.[1]?.toLowerCase();
+  const said = (type || /^data:([^;,]*)/.exec(url)?.[1] || "").split("/")[0];
+  if (["image", "video", "audio", "model", "text"].includes(said)) return said;
+  return KINDS[name] ?? (type === "application/json" ? "text" : "file");
+}
+
+/** Return the files in an output: `{ path, url, type, name, said }`, in its order, each URL once. */
+export function filesIn(value, most = 50) {
+  const found = new Map();
+  const walk = (one, path) => {
+    if (found.size >= most || one === null) return;
+    if (typeof one === "string") {
+      if (/^(https?:\/\/\S+|data:[\w.+-]+\/[\w.+-]+[;,])/.test(one) && (MEDIA.test(one) || one.startsWith("data:")) && !found.has(one)) found.set(one, { path, url: one, type: "", name: "", said: {} });
+    } else if (typeof one === "object") {
+      if (typeof one.url === "string" && !found.has(one.url)) {
+        found.set(one.url, { path, url: one.url, type: one.content_type ?? "", name: one.file_name ?? "", said: one });
+      }
+      for (const [key, inner] of Object.entries(one)) walk(inner, path ? `${path}.${key}` : key);
+    }
+  };
+  walk(value, "");
+  return [...found.values()];
+}
+
+/** A file as one sees or hears it, with what was measured of it; `tell` gets the measures, once they are there. */
+export function Media({ file, tell }) {
+  const { url, type, name, path } = file;
+  const here = local(url);
+  const kind = kindOf(url, type);
+  const [known, setKnown] = useState({});
+  const [broken, setBroken] = useState(false);
+  const learn = (facts) => setKnown((before) => ({ ...before, ...facts }));
+  useEffect(() => {
+    if (!here || here.startsWith("data:")) return;
+    const stop = new AbortController();
+    fetch(here, { method: "HEAD", signal: stop.signal }).then(
+      (reply) => {
+        if (!reply.ok) return setBroken(`The file is not there: ${reply.status}`);
+        learn({ size: Number(reply.headers.get("content-length")) || null, type: reply.headers.get("content-type") });
+      },
+      () => {},
+    );
+    return () => stop.abort();
+  }, [here]);
+  useEffect(() => tell?.(known), [known]);
+  const failed = () => setBroken("The browser can't show it");
+  const shown = {
+    image: () => html`<img src=${here} alt=${`${path || "output"}: ${name || "picture"}`} loading="lazy" onLoad=${({ target }) => learn({ width: target.naturalWidth, height: target.naturalHeight })} onError=${failed} />`,
+    video: () => html`<video src=${here} controls loop muted preload="metadata" aria-label=${`${path || "output"}: ${name || "clip"}`} onLoadedMetadata=${({ target }) => learn({ width: target.videoWidth, height: target.videoHeight, seconds: target.duration })} onError=${failed}></video>`,
+    audio: () => html`<audio src=${here} controls preload="metadata" aria-label=${`${path || "output"}: ${name || "sound"}`} onLoadedMetadata=${({ target }) => learn({ seconds: target.duration })} onError=${failed}></audio>`,
+    text: () => html`<${Text} url=${here} />`,
+  }[kind];
+  const size = known.width ? `${known.width} × ${known.height}` : null;
+  return html`<figure class=${`media ${kind}`}>
+    ${!here ? html`<p class="dim">At another host, so this page doesn't fetch it.</p>` : broken ? html`<p class="error">${broken}</p>` : (shown?.() ?? html`<p class="filetype">${kind === "model" ? "3D model" : "File"} <b>${/\.(\w+)(?:\?|$)/.exec(url)?.[1]?.toUpperCase() ?? ""}</b></p>`)}
+    <figcaption>
+      <${Facts} rows=${[
+        ["File", html`<a href=${here ?? url} target="_blank" rel="noreferrer" download=${kind === "model" || kind === "file" ? name || true : undefined}>${line(name || url.split("/").at(-1), 80)}</a> <${Copy} text=${url} label="Copy the file's URL">Copy URL<//>`],
+        ["Where", path],
+        ["Type", type || known.type],
+        ["Size", size],
+        ["Length", known.seconds === undefined ? null : duration(known.seconds)],
+        ["Bytes", known.size ? bytes(known.size) : null],
+      ]} />
+    </figcaption>
+  </figure>`;
+}
+
+function Text({ url }) {
+  const [text, setText] = useState(null);
+  useEffect(() => {
+    const stop = new AbortController();
+    fetch(url, { headers: { range: "bytes=0-20000" }, signal: stop.signal }).then((reply) => reply.text()).then(setText, () => {});
+    return () => stop.abort();
+  }, [url]);
+  return html`<pre class="textfile" dir="auto" tabindex="0" aria-label="The file's text">${text ?? "…"}</pre>`;
+}
