@@ -34,6 +34,7 @@ class Kind:
     key: str
     # None for jobs that are not done.
     result: Result | None
+    cancelled: bool
     billed: bool
     # None where it isn't billed or has no known price.
     unit: str | None
@@ -165,6 +166,21 @@ class Ledger:
             await asyncio.sleep(0)
         return found
 
+    async def places(self, wanted: Callable[[Kind], bool], since: float) -> array[int]:
+        """Return all places of jobs of certain kinds, submitted at a moment or later; in order."""
+        await self._catch_up()
+        chosen, found = self._chosen(wanted), array("q")
+        for first in range(0, len(self._seqs), _ROWS):
+            rows = slice(first, first + _ROWS)
+            columns = (self._seqs[rows], self._created[rows], self._kinds[rows])
+            found.extend(
+                seq
+                for seq, created, kind in zip(*columns, strict=True)
+                if kind in chosen and created >= since
+            )
+            await asyncio.sleep(0)
+        return found
+
     async def jobs(self, places: Iterable[int]) -> AsyncGenerator[Job]:
         """Yield the jobs that are still at these places."""
         for turn, place in enumerate(places):
@@ -233,7 +249,7 @@ class Ledger:
         if outcome is None or job.given_up or len(input) > _SHORT:
             return None
         said = outcome.headers.get(BILLED_UNITS)
-        return job.path, job.options.key, outcome.status_code, said, input
+        return job.path, job.options.key, outcome.status_code, job.cancelled, said, input
 
     async def _look(self, seq: int, job: Job | None) -> None:
         """Make the row of a job, or make it anew, or have it go."""
@@ -308,9 +324,18 @@ def _kind(
 ) -> Kind:
     key = job.options.key
     if paid is None:
-        return Kind(endpoint_id, key, result, billed, None, Decimal(0), Decimal(0), Decimal(0))
+        none = Decimal(0)
+        return Kind(endpoint_id, key, result, job.cancelled, billed, None, none, none, none)
     return Kind(
-        endpoint_id, key, result, billed, paid.unit, paid.quantity, paid.cost, paid.unit_price
+        endpoint_id,
+        key,
+        result,
+        job.cancelled,
+        billed,
+        paid.unit,
+        paid.quantity,
+        paid.cost,
+        paid.unit_price,
     )
 
 

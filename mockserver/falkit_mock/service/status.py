@@ -263,7 +263,7 @@ class JobEvents:
         outcome = job.outcome
         if outcome is not None and job.starts <= job.ends <= job.created:
             # It took no time, and there is nothing to follow.
-            error = None if outcome.status_code < 400 else _error_of(outcome)
+            error = None if outcome.status_code < 400 else error_of(outcome)
             id, path, key = job.id, job.path, job.options.key
             webhook, over = job.options.webhook is not None, job.cancelled
             if not self.uncalled:
@@ -347,7 +347,7 @@ class JobEvents:
     def _emit(
         self, change: Change, job: Job, moment: float, outcome: Outcome | None = None
     ) -> None:
-        error = None if outcome is None or outcome.status_code < 400 else _error_of(outcome)
+        error = None if outcome is None or outcome.status_code < 400 else error_of(outcome)
         key, webhook = job.options.key, job.options.webhook is not None
         if change == "ended":
             if job.id in self._uncalled:
@@ -359,7 +359,7 @@ class JobEvents:
         )
 
 
-def _error_of(outcome: Outcome) -> JobError:
+def error_of(outcome: Outcome) -> JobError:
     """Return what a failed outcome says of itself: its first error, and the field it is about."""
     if len(outcome.body) > AT_ONCE:
         # It echoes a large input, and others wait meanwhile.

@@ -145,6 +145,13 @@ class Store:
         start = bisect_left(self._seqs, seq)
         return [*islice(self._known(range(start - 1, -1, -1)), limit)]
 
+    def skipping(self, count: int, limit: int) -> list[Job] | None:
+        """Return jobs behind so many of the newest; None where that takes reading all of them."""
+        if len(self._ids) != len(self._jobs):
+            self._tidy()
+        end = len(self._ids) - count
+        return [*self._known(range(end - 1, max(end - limit, 0) - 1, -1))]
+
     def open(self, now: float) -> list[Job]:
         """Return the jobs that have not ended."""
         return self.queues.open(now)
@@ -339,10 +346,13 @@ class Store:
         del self._jobs[id]
         self._loose.pop(id, None)
         if len(self._ids) > 2 * len(self._jobs) + _LOOSE:
-            left = [
-                (seq, id) for seq, id in zip(self._seqs, self._ids, strict=True) if id in self._jobs
-            ]
-            self._seqs, self._ids = array("q", [seq for seq, _ in left]), [id for _, id in left]
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Have no ids of jobs that are gone in the order of submission."""
+        pairs = zip(self._seqs, self._ids, strict=True)
+        left = [(seq, id) for seq, id in pairs if id in self._jobs]
+        self._seqs, self._ids = array("q", [seq for seq, _ in left]), [id for _, id in left]
 
 
 def _nothing() -> None:

@@ -154,6 +154,10 @@ class SqliteStore(Store):
     def before(self, seq: float, limit: int) -> list[Job]:
         return self._page(seq, limit, "<", "DESC")
 
+    def skipping(self, count: int, limit: int) -> list[Job] | None:
+        # Its order isn't at hand.
+        return None
+
     def hooked(self) -> Iterable[Job]:
         if self._shelf.hidden or self._shelf.own():
             return super().hooked()

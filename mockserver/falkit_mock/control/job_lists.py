@@ -1,0 +1,180 @@
+"""Lists of jobs, the newest first: which of them, from which place on, and how many there are."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from falkit_mock.control import Call, InvalidField, answer
+from falkit_mock.control.describing import (
+    endpoint_of,
+    job_details,
+    job_summary,
+    outcome_by,
+    prompt_in,
+    result_of,
+)
+from falkit_mock.core.jobs import Job
+from falkit_mock.hosts.replies import Reply
+from falkit_mock.service.billing import TURN
+from falkit_mock.service.ledger import Kind, ledger_of
+from falkit_mock.service.service import Service
+from falkit_spec import JSON, Catalog
+
+# Of so many jobs a line is made, or a prompt searched, before others have their turn.
+_LINES = 50
+# How many texts are remembered that were searched for, and the characters of a prompt that are.
+_TEXTS, _SEARCHED = 4, 10_000
+
+_FILTERS = frozenset(("endpoint", "status", "key", "result", "text", "since"))
+
+_Wanted = Callable[[Job], bool]
+
+
+class JobLists:
+    """Answers for lists of jobs.
+
+    A page behind a cursor is read from the store. To count, or to begin somewhere in the middle,
+    takes the ledger's columns.
+    """
+
+    def __init__(self, service: Service, catalog: Catalog) -> None:
+        self._service = service
+        self._catalog = catalog
+        # By a text: up to which place it was searched for, and where it was found.
+        self._found: dict[str, tuple[int, array[int]]] = {}
+        service.restarted.append(self._found.clear)
+
+    async def listed(self, call: Call) -> Reply:
+        fields, shown = call.fields, list[JSON]()
+        if "offset" in fields and "cursor" in fields:
+            fix = "can't be given together with cursor"
+            raise InvalidField("offset", fields["offset"], fix)
+        jobs, more, total = await self._page(fields)
+        for place, job in enumerate(jobs):
+            if place % _LINES == _LINES - 1:
+                await asyncio.sleep(0)
+            if fields["details"]:
+                shown.append(await job_details(job, self._service, self._catalog))
+            else:
+                shown.append(job_summary(job, self._service, self._catalog))
+        next_cursor = str(jobs[-1].seq) if more else None
+        body: dict[str, JSON] = {"jobs": shown, "next_cursor": next_cursor, "total": total}
+        return answer(self._service, body)
+
+    async def _page(self, fields: Mapping[str, Any]) -> tuple[list[Job], bool, int | None]:
+        """Return a page, whether there are more behind it, and how many there are in all."""
+        limit, offset, counts = fields["limit"], fields.get("offset", 0), fields["total"]
+        if fields.get("status") in ("IN_QUEUE", "IN_PROGRESS"):
+            # Few, and all at hand.
+            before, wanted = fields.get("cursor", math.inf), self._wanted(fields)
+            jobs = [*filter(wanted, reversed(self._service.store.open(self._service.clock.now())))]
+            page = [job for job in jobs if job.seq < before][offset : offset + limit + 1]
+            return page[:limit], len(page) > limit, len(jobs) if counts else None
+        every = _FILTERS.isdisjoint(fields)
+        total = self._service.store.count() if every and counts else None
+        if not offset and (every or not counts):
+            page = await self._behind(fields)
+            return page[:limit], len(page) > limit, total
+        found = self._service.store.skipping(offset, limit + 1) if every else None
+        if found is not None:
+            return found[:limit], len(found) > limit, total
+        places = await self._places(fields)
+        end = len(places) - offset
+        if "cursor" in fields:
+            end = bisect_left(places, fields["cursor"])
+        chosen = places[max(end - limit, 0) : max(end, 0)][::-1]
+        page = [job async for job in ledger_of(self._service, self._catalog).jobs(chosen)]
+        return page, bool(page) and end > limit, len(places) if counts else None
+
+    async def _behind(self, fields: Mapping[str, Any]) -> list[Job]:
+        """Return the jobs behind a cursor, one more than are asked for, as that tells of more."""
+        limit: int = fields["limit"]
+        before: float = fields.get("cursor", math.inf)
+        wanted, found = self._wanted(fields), list[Job]()
+        while len(found) <= limit and (
+            page := self._service.store.before(before, min(TURN, limit + 1))
+        ):
+            before = page[-1].seq
+            found += filter(wanted, page)
+            await asyncio.sleep(0)
+        return found[: limit + 1]
+
+    def _wanted(self, fields: Mapping[str, Any]) -> _Wanted:
+        """Return what tells whether a job is one of those that a query asks for."""
+        glob, key, status = (fields.get(name) for name in ("endpoint", "key", "status"))
+        result, text = fields.get("result"), fields.get("text", "").casefold()
+        since: float = fields.get("since", -math.inf)
+        now = self._service.clock.now()
+
+        def wanted(job: Job) -> bool:
+            return (
+                (not glob or fnmatchcase(endpoint_of(job, self._catalog), glob))
+                and (not key or job.options.key == key)
+                and (not status or job.status(now) == status)
+                and job.created >= since
+                and (not result or _result_at(job, now) == result)
+                and (not text or self._has_text(job, text))
+            )
+
+        return wanted
+
+    async def _places(self, fields: Mapping[str, Any]) -> Sequence[int]:
+        """Return the places of all jobs that a query asks for, but for those open alone."""
+        glob, key, result = (fields.get(name) for name in ("endpoint", "key", "result"))
+        done, text = fields.get("status") == "COMPLETED", fields.get("text", "").casefold()
+
+        def wanted(kind: Kind) -> bool:
+            ended = kind.result is not None
+            return (
+                (not glob or fnmatchcase(kind.endpoint_id, glob))
+                and (not key or kind.key == key)
+                and (ended or not (done or result))
+                and (not result or _result_in(kind) == result)
+            )
+
+        ledger = ledger_of(self._service, self._catalog)
+        places = await ledger.places(wanted, fields.get("since", -math.inf))
+        if not text:
+            return places
+        found = {*await self._with_text(text)}
+        return array("q", [place for place in places if place in found])
+
+    async def _with_text(self, text: str) -> array[int]:
+        """Return the places of all jobs with a text; those that were searched before are known."""
+        store = self._service.store
+        last, found = self._found.pop(text, (-1, array("q")))
+        if store.sharing is not None or last > store.last_seq:
+            # Some may have come behind others, or all are gone.
+            last, found = -1, array("q")
+        while page := store.after(last, _LINES):
+            found.extend(job.seq for job in page if self._has_text(job, text))
+            last = page[-1].seq
+            await asyncio.sleep(0)
+        known = self._found.get(text)
+        if known is None or known[0] < last:
+            self._found[text] = (last, found)
+        for old in [*self._found][:-_TEXTS]:
+            del self._found[old]
+        return found
+
+    def _has_text(self, job: Job, text: str) -> bool:
+        if text in job.id or text in job.path.casefold():
+            return True
+        prompt = prompt_in(self._service.store.input(job.id), _SEARCHED)
+        return prompt is not None and text in prompt.casefold()
+
+
+def _result_at(job: Job, now: float) -> str | None:
+    """Say what came of a job by a moment; None for one that hasn't ended, or isn't decided."""
+    outcome = outcome_by(job, now) if now >= job.ends else None
+    return None if outcome is None else result_of(job, ok=outcome.ok)
+
+
+def _result_in(kind: Kind) -> str:
+    return "cancelled" if kind.cancelled else "ok" if kind.result == "success" else "failed"
