@@ -90,7 +90,7 @@ function About({ job }) {
   return html`<${Facts} rows=${[
     ["Submitted", html`<time title=${job.created_at}>${dateTime(job.created, true)}</time> <span class="dim">(${age(job.created, now())})</span>`],
     ["Key", job.key],
-    ["Cost", job.cost === null ? (job.status === "COMPLETED" ? "nothing, or not known" : null) : html`<b>${money(job.cost)}</b> at fal`],
+    ["Cost", job.cost === null ? { ok: "not known", failed: "nothing", cancelled: "nothing" }[job.result] : html`<b>${money(job.cost)}</b> at fal`],
     ["Way", job.entry === "queue" ? "queue" : `${job.entry} (answered with the result)`],
     ["Place", job.status === "IN_QUEUE" ? `${job.queue_position + 1} in the queue` : null],
     ["Attempts", job.attempts > 1 ? job.attempts : null],

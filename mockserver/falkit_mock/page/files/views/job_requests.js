@@ -45,7 +45,7 @@ export function Request({ request, since }) {
       <span class="verb">${what ?? method}</span>
       <${StatusMark} state=${status === null ? "queued" : bad ? "failed" : "done"}>${status === null ? "open" : status === 0 ? "no reply" : status}<//>
       <span class="path"><code>${method} ${path}</code></span>
-      <span class="dim number">${ms === null ? "" : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`}</span>
+      <span class="dim number">${ms === null ? "" : ms < 10 ? `${ms.toFixed(1)} ms` : duration(ms / 1000)}</span>
       ${hint && html`<span class="hint"><${Icon} name="note" />${line(hint, 300)}</span>`}
       ${faults?.length > 0 && html`<span class="hint warn"><${Icon} name="warning" />fault: ${faults.join(", ")}</span>`}
     </summary>

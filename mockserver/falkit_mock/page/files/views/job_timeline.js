@@ -45,15 +45,15 @@ export function Timeline({ job, requests, attempts }) {
     STATES[state].toLowerCase(), plural(requests.length, "request"), plural(attempts.length, "webhook attempt"),
   ].join("; ");
   return html`<div class="timeline" ref=${box}>${width > 0 && html`<svg width=${width} height=${base + 22} role="img" aria-label=${told}>
+    <${Axis} x=${x} begin=${begin} moments=${[begin, started, job.ends !== null && over ? job.ends : null, ...planned, ...attempts.map(({ sent }) => sent), next, last]} y=${base} width=${width} />
     ${lanes.map(([name, lane]) => html`<g key=${name}><text class="lane" x="0" y=${lane * LANE + 19}>${name}</text><line class="rail" x1=${LEFT} x2=${width - RIGHT} y1=${lane * LANE + 15} y2=${lane * LANE + 15} /></g>`)}
     ${bar(job.created, started ?? (over ? end : moment), "queue", "queued")}
     ${started !== null && bar(started, end, state === "failed" ? "run failed" : state === "running" ? "run busy" : `run ${state}`, "ran")}
     ${!over && job.ends !== null && bar(Math.max(moment, started ?? job.starts ?? moment), job.ends, "ahead", "still to run")}
-    ${over && html`<g class=${`end ${state}`} transform=${`translate(${x(end)} 15)`}><path d=${state === "failed" ? "M-4 -4L4 4M4 -4L-4 4" : state === "cancelled" ? "M-5 0H5" : "M-4 0L-1 3L5 -4"} /></g>`}
+    ${over && html`<g class=${`end ${state}`} transform=${`translate(${x(end) + 11} 15)`}><path d=${state === "failed" ? "M-4 -4L4 4M4 -4L-4 4" : state === "cancelled" ? "M-5 0H5" : "M-4 0L-1 3L5 -4"} /></g>`}
     ${requests.map((one) => tickOf(one, x, requests[0]?.number))}
     ${attempts.map((one, place) => attemptOf(one, x, lanes.length - 1, place))}
     ${next && html`<circle class="next" cx=${x(next)} cy=${(lanes.length - 1) * LANE + 15} r="5"><title>next attempt ${duration(next - begin)} after the submit</title></circle>`}
-    <${Axis} x=${x} begin=${begin} moments=${[begin, started, job.ends !== null && over ? job.ends : null, ...planned, ...attempts.map(({ sent }) => sent), next, last]} y=${base} width=${width} />
   </svg>`}</div>`;
 }
 
