@@ -40,7 +40,11 @@ def test_a_line_tells_what_came_of_a_job_what_it_cost_and_what_it_shows(
     lines = {job["request_id"]: job for job in page(mock)["jobs"]}
     by = {name: lines[id] for name, id in made.items()}
     assert {name: line["result"] for name, line in by.items()} == {
-        **{"ok": "ok", "failed": "failed", "cancelled": "cancelled", "long": "ok", "open": None}
+        "ok": "ok",
+        "failed": "failed",
+        "cancelled": "cancelled",
+        "long": "ok",
+        "open": None,
     }
     assert (by["ok"]["cost"], by["open"]["cost"], by["failed"]["cost"]) == ("0.36", None, None)
     assert by["ok"]["prompt"] == PROMPT["prompt"]

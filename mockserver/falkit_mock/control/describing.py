@@ -76,6 +76,7 @@ async def job_details(job: Job, service: Service, catalog: Catalog) -> dict[str,
         "queue_position": service.place(job, now),
         "run": finite(job.run),
         "ready": finite(job.ready),
+        "expires": finite(service.retention.closes(job)),
         "input": readable(service.store.input(job.id)),
         "outcome": None if outcome is None else _outcome(outcome),
         "options": options,
@@ -139,10 +140,7 @@ def _error(outcome: Outcome) -> str:
 def _thumbnail(body: bytes, service: Service) -> dict[str, JSON] | None:
     if len(body) > _READ:
         return None
-    output = parse_body(body)
-    if isinstance(output, NotJson):
-        return None
-    for url in _urls(output):
+    for url in urls_in(parse_body(body)):
         path = path_of(url)
         found = None if path is None else service.media.record(path)
         if found is None:
@@ -154,14 +152,14 @@ def _thumbnail(body: bytes, service: Service) -> dict[str, JSON] | None:
     return None
 
 
-def _urls(value: JSON) -> Iterator[str]:
+def urls_in(value: JSON | NotJson) -> Iterator[str]:
     """Yield the URLs in an output, in its order."""
     if isinstance(value, str):
         if value.startswith(("http://", "https://")):
             yield value
     elif isinstance(value, list | dict):
         for each in value.values() if isinstance(value, dict) else value:
-            yield from _urls(each)
+            yield from urls_in(each)
 
 
 def _outcome(outcome: Outcome) -> dict[str, JSON]:

@@ -134,7 +134,7 @@ def control_router(
 # reset and import take a turn themselves.
 _IN_TURN = (
     *("putSeed", "runClock", "pauseClock", "rotateKeys", "withdrawKey"),
-    *("holdJob", "releaseJob", "failJob", "completeJob"),
+    *("holdJob", "releaseJob", "failJob", "completeJob", "cancelJob", "expireJob"),
     *("addRule", "replaceRules", "clearRules", "replaceRule", "removeRule"),
 )
 

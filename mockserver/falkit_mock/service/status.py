@@ -150,6 +150,8 @@ def next_line(job: Job, now: float, random: Random) -> float:
 # Seconds for which a result can be fetched (wire.md §3.4), and from how many bytes on it is
 # large; that 10 KB are 10,240 bytes is inferred.
 _HOUR, _LARGE_FOR, _LARGE = 3600.0, 360.0, 10 * 1024
+# In the headers of an outcome whose result is to be gone as if its time were over.
+EXPIRED = "x-falkit-expired"
 # Seconds for which stored payloads are kept, and the bytes from which on they live no longer than
 # the result can be fetched; that 1 MB is a million is inferred (wire.md §3.4).
 _DAY = 86_400.0
@@ -171,6 +173,8 @@ class Retention:
 
     def closes(self, job: Job) -> float:
         """Return until when a job's result can be fetched, unix seconds."""
+        if job.outcome is not None and EXPIRED in job.outcome.headers:
+            return job.ends
         if self._ttl is not None:
             return job.ends + self._ttl
         size = 0 if job.outcome is None or job.ends < job.starts else len(job.outcome.body)
@@ -179,6 +183,8 @@ class Retention:
     def format_expired(self, job: Job) -> str:
         """Say since when a closed job's result is gone, and what keeps others longer."""
         closes = self.closes(job)
+        if job.outcome is not None and EXPIRED in job.outcome.headers:
+            return "expired, as the control API was asked for"
         past, lasted = span(self._clock.now() - closes), span(closes - job.ends)
         return f"expired {past} ago, {lasted} after its end; --result-ttl forever keeps results"
 
