@@ -38,6 +38,8 @@ export class ApiError extends Error {
  * @param {{query?: object, body?: any, signal?: AbortSignal, raw?: boolean}} [options] `raw` returns the Response
  */
 export async function call(method, path, { query = {}, body, signal, raw } = {}) {
+  // Whether calls name a key is known once the mock has said whether each has a mock of its own.
+  if (path !== "/health") await greeted;
   const headers = { "x-falkit-client": "page" };
   let sent = body;
   if (body !== undefined && !(body instanceof Blob)) {
@@ -95,6 +97,8 @@ export async function readClock() {
   setClock(await get("/clock"));
 }
 
+let known;
+const greeted = new Promise((resolve) => (known = resolve));
 let opened;
 /**
  * Resolves once the events are followed, or can't be: what is read after it misses none of them.
@@ -149,29 +153,34 @@ function flush() {
   });
 }
 
-/** Read what the header shows, and tell everybody if this is another mock than before. */
-async function greet() {
-  const [about] = await Promise.all([get("/health"), readClock().catch(() => {})]);
+/** Read what the mock says of itself, and tell everybody if it is another one than before. */
+async function greet(key) {
+  const about = await get("/health", { key: "" });
   const begun = Date.now() / 1000 - about.uptime;
   if (started !== null && Math.abs(begun - started) > 3) collect("gap", { missing: null });
   started = begun;
+  if (!about.settings?.tenants) tenant.value = "";
+  else if (key) tenant.value = key;
   health.value = about;
 }
 
-/** Open the stream of events, and keep it open for as long as the page is seen. */
-export async function connect() {
+/** Open the stream of events, and keep it open for as long as the page is seen; `key` is the tenant to show. */
+export async function connect(key) {
   clearTimeout(retry);
   close();
   try {
-    await greet();
-  } catch (error) {
+    await greet(key);
+  } catch {
+    known();
     return lose();
   }
+  known();
   if (health.value.settings?.tenants && !tenant.value) {
     connection.value = "live";
     opened();
     return;
   }
+  readClock().catch(() => {});
   source = new EventSource(address("/events", { since: last }));
   source.onopen = () => {
     delay = 500;
@@ -194,7 +203,7 @@ function lose() {
   if (connection.value === "refused") return;
   connection.value = "lost";
   clearTimeout(retry);
-  retry = setTimeout(connect, delay);
+  retry = setTimeout(() => connect(), delay);
   delay = Math.min(delay * 1.5, 5000);
 }
 

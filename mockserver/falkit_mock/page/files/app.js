@@ -72,7 +72,7 @@ function Connection() {
 function Lost() {
   const state = connection.value;
   if (state === "lost") {
-    return html`<p class="banner bad"><${Icon} name="failed" /><span><b>The mock at ${location.host} doesn't answer.</b> What you see is from before; the page goes on by itself once it is back.</span><button onClick=${connect}>Try now</button></p>`;
+    return html`<p class="banner bad"><${Icon} name="failed" /><span><b>The mock at ${location.host} doesn't answer.</b> What you see is from before; the page goes on by itself once it is back.</span><button onClick=${() => connect()}>Try now</button></p>`;
   }
   if (state === "refused") {
     return html`<p class="banner bad"><${Icon} name="failed" /><span><b>The mock wants its control token.</b> It has run out, or the mock was started anew.</span><button onClick=${() => location.reload()}>Enter it</button></p>`;
@@ -162,12 +162,12 @@ function Help() {
   <//>`;
 }
 
-let leading = 0;
+let leading = -Infinity;
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && event.target.matches?.("input, textarea, select")) return event.target.blur();
   if (!keysAreFree(event) || event.defaultPrevented) return;
   if (event.timeStamp - leading < 1500) {
-    leading = 0;
+    leading = -Infinity;
     const view = Object.keys(VIEWS).find((name) => VIEWS[name][2] === event.key);
     if (view) {
       event.preventDefault();
@@ -190,12 +190,8 @@ function readSpent() {
 }
 
 // The tenant is in the URL, so that a copied one leads to the same.
-if (route.value.query.key) tenant.value = route.value.query.key;
 route.subscribe(({ query }) => health.value?.settings?.tenants && query.key && setTenant(query.key));
-health.subscribe((about) => {
-  if (about && !about.settings?.tenants) tenant.value = "";
-});
 follow(["job_changed", "reset"], (events) => events.some(({ kind, change }) => kind !== "job_changed" || change === "ended") && readSpent());
 render(html`<${Shell} />`, document.getElementById("app"));
-connect();
+connect(route.value.query.key);
 ready.then(readSpent);

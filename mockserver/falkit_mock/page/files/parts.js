@@ -207,7 +207,7 @@ export function Filter({ name, label, options, search, type = "text", placeholde
         <option value="">any</option>
         ${options.map(([one, text]) => html`<option key=${one} value=${one} selected=${one === value}>${text}</option>`)}
       </select>`
-    : html`<input id=${id} type=${type} value=${value} placeholder=${placeholder} data-search=${search} autocomplete="off" spellcheck="false" onInput=${change} />`;
+    : html`<input id=${id} type=${type} value=${value} placeholder=${placeholder} data-search=${search} autocomplete="off" spellcheck=${false} onInput=${change} />`;
   return html`<div class="filter"><label for=${id}>${label}</label>${field}</div>`;
 }
 

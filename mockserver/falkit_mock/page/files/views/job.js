@@ -49,21 +49,25 @@ export function Job({ params: { rest: id } }) {
 
   const one = job.value;
   const code = useMemo(() => one && texts(one), [one?.request_id]);
-  if (!one) {
-    return html`<div class="view"><h1 tabindex="-1">Job <code>${shortId(id)}</code></h1>${
-      job.error instanceof ApiError && job.error.status === 404
-        ? html`<${Empty} title="This mock has no such job."><p>It was never here, the mock was reset or started anew, or the job was forgotten after its time.</p><p><${Link} to="jobs">Go to the jobs<//></p><//>`
-        : job.error ? html`<${Failure} error=${job.error} again=${job.again} />` : html`<p class="loading">Loading…</p>`}</div>`;
-  }
+  const gone = job.error instanceof ApiError && job.error.status === 404;
+  // The heading stays the same element, since it has the focus by the time that the job is here.
   return html`<div class="view job">
     <header class="jobhead">
       <div>
         <p class="crumb"><${Link} to="jobs">Jobs<//> / <code>${id}</code> <${Copy} text=${id} label="Copy the job's id" /></p>
-        <h1 tabindex="-1"><${State} job=${one} /> <${EndpointId} id=${one.endpoint_id} /></h1>
-        <${About} job=${one} />
+        <h1 tabindex="-1">${one ? html`<${State} job=${one} /> <${EndpointId} id=${one.endpoint_id} />` : `Job ${shortId(id)}`}</h1>
+        ${one && html`<${About} job=${one} />`}
       </div>
-      <${Actions} job=${one} again=${job.again} />
+      ${one && html`<${Actions} job=${one} again=${job.again} />`}
     </header>
+    ${gone && html`<${Empty} title=${one ? "It is not there any more." : "This mock has no such job."}><p>${one ? "The mock was reset, or the job was forgotten after its time; this is what there was." : "It was never here, the mock was reset or started anew, or the job was forgotten after its time."}</p><p><${Link} to="jobs">Go to the jobs<//></p><//>`}
+    ${job.error && !gone && html`<${Failure} error=${job.error} again=${job.again} />`}
+    ${one ? html`<${Parts} ...${{ one, code, requests, attempts, endpoint, check, findings }} />` : !job.error && html`<p class="loading">Loading…</p>`}
+  </div>`;
+}
+
+function Parts({ one, code, requests, attempts, endpoint, check, findings }) {
+  return html`
     <${Why} job=${one} findings=${findings.value} />
     <section aria-labelledby="course"><h2 id="course">Course</h2><${Timeline} job=${one} requests=${requests.value ?? []} attempts=${attempts.value ?? []} /></section>
     <div class="halves">
@@ -72,8 +76,7 @@ export function Job({ params: { rest: id } }) {
     </div>
     ${(one.options.webhook || attempts.value?.length > 0) && html`<section aria-labelledby="webhook"><h2 id="webhook">Webhook</h2><${Attempts} job=${one} attempts=${attempts.value ?? []} error=${attempts.error} again=${attempts.again} /></section>`}
     <section aria-labelledby="requests"><h2 id="requests">Requests</h2><${Requests} job=${one} requests=${requests.value} error=${requests.error} again=${requests.again} /></section>
-    <section aria-labelledby="code"><h2 id="code">The same request as code</h2><${Codes} texts=${code} /></section>
-  </div>`;
+    <section aria-labelledby="code"><h2 id="code">The same request as code</h2><${Codes} texts=${code} /></section>`;
 }
 
 const nothing = Promise.resolve(null);

@@ -86,8 +86,8 @@ function Fail({ job, act, close }) {
         ${fault?.parameters.map((one) => html`<${Parameter} key=${`${name} ${one.name}`} of=${one} id=${`${id}${one.name}`} />`)}`
       : html`
         <label for=${`${id}s`}>Status</label><input id=${`${id}s`} name="status_code" type="number" min="400" max="599" value="503" required />
-        <label for=${`${id}b`}>Body, as JSON</label><textarea id=${`${id}b`} name="body" spellcheck="false">${'{"detail": "later"}'}</textarea>
-        <label for=${`${id}h`}>Headers, one a line</label><textarea id=${`${id}h`} name="headers" spellcheck="false" placeholder="x-fal-retryable: true"></textarea>`}
+        <label for=${`${id}b`}>Body, as JSON</label><textarea id=${`${id}b`} name="body" spellcheck=${false}>${'{"detail": "later"}'}</textarea>
+        <label for=${`${id}h`}>Headers, one a line</label><textarea id=${`${id}h`} name="headers" spellcheck=${false} placeholder="x-fal-retryable: true"></textarea>`}
       ${error && html`<${Failure} error=${error} />`}
       <footer><button type="button" onClick=${close}>Not now</button><button class="danger">Fail the job</button></footer>
     </form>
@@ -153,7 +153,7 @@ function Complete({ job, act, close }) {
   return html`<${Dialog} title="Complete the job" close=${close}>
     <form onSubmit=${submit} class="form">
       <label for=${id}>Output, as JSON</label>
-      <textarea id=${id} name="output" rows="12" spellcheck="false">${JSON.stringify(job.outcome?.body ?? {}, null, 2)}</textarea>
+      <textarea id=${id} name="output" rows="12" spellcheck=${false}>${JSON.stringify(job.outcome?.body ?? {}, null, 2)}</textarea>
       ${error && html`<${Failure} error=${error} />`}
       <footer><button type="button" onClick=${close}>Not now</button><button class="primary">Complete the job</button></footer>
     </form>
