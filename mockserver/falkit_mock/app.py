@@ -93,6 +93,8 @@ class MockApp:
         # For whoever only watches, and all that happens.
         self.events = service.events
         service.restarted.append(self.request_log.restart)
+        keeps = service.settings.page and service.settings.request_log
+        self._exchanges = self.request_log.exchanges if keeps else None
         # Made and imported when they are first called, all but two.
         self._run = FalRun(service, catalog)
         self._hosts: dict[str, Host] = {QUEUE: Queue(service, catalog), RUN: self._run}
@@ -156,6 +158,7 @@ class MockApp:
         except ClientDisconnect:
             return
         except ConnectionCut as error:
+            self._keep(context, None)
             await cut(context, error.fault)
             return
         except Exception as error:
@@ -174,6 +177,7 @@ class MockApp:
         record.status = reply.status_code
         record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
         record.cut = context.reply_fault is not None
+        self._keep(context, reply)
         # Taken out, or scope and server hold each other until the garbage collector comes.
         whole: SendWhole | None = context.scope.pop(SEND_WHOLE, None)
         if b"origin" in context.headers:
@@ -190,6 +194,15 @@ class MockApp:
             await corrupt_reply(context, context.reply_fault, reply, send)
         if failed is not None:
             raise failed
+
+    def _keep(self, context: RequestContext, reply: AnyReply | None) -> None:
+        """Keep what was said, for whoever looks into it."""
+        if self._exchanges is not None and context.record.fal:
+            scope, replied = context.scope, None if reply is None else reply.headers
+            query, body = scope["query_string"], getattr(reply, "body", None)
+            self._exchanges.keep(
+                context.record, scope["headers"], query, context.sent, replied, body
+            )
 
     async def _reply(self, context: RequestContext) -> AnyReply:
         service, record = self.service, context.record

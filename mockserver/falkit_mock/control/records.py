@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from falkit_mock.control import Call, Operation, answer
+from falkit_mock.control import Call, Operation, Unknown, answer
 from falkit_mock.core import dumps
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
@@ -47,6 +47,7 @@ def record_operations(
     return {
         "requests": requests.list,
         "clearRequests": requests.clear,
+        "request": requests.one,
         "events": events.follow,
         "billing": billing,
         "spend": spend,
@@ -74,6 +75,17 @@ class RequestControl:
         last = page[-1].number if follows and len(page) < len(found) else self._log.last
         return answer(self._service, {"requests": [one.as_json() for one in page], "last": last})
 
+    async def one(self, call: Call) -> Reply:
+        # Lazy: few are looked into.
+        from falkit_mock.control.exchanges import NOT_KEPT, exchange_json
+
+        number: str = call.fields["number"]
+        is_number = number.isascii() and number.isdecimal() and len(number) < _DIGITS
+        found = self._log.exchanges.find(int(number)) if is_number else None
+        if found is None:
+            raise Unknown("number", number, NOT_KEPT)
+        return answer(self._service, exchange_json(found))
+
     async def clear(self, call: Call) -> Reply:
         await self._hear_all()
         async with turn(self._service.store):
@@ -97,6 +109,10 @@ class RequestControl:
                     await waiter.wait()
         except TimeoutError:
             return
+
+
+# Of a number of a request: none has as many.
+_DIGITS = 20
 
 
 def _wanted(fields: Mapping[str, Any]) -> Callable[[RequestRecord], bool]:

@@ -156,9 +156,14 @@ def masked(url: str) -> str:
     return _PAIR.sub(_hidden, _USER.sub(_shown, url))
 
 
+def is_secret(name: str) -> bool:
+    """Tell whether what has such a name is a secret."""
+    return _SECRET.search(name) is not None
+
+
 def _hidden(found: re.Match[str]) -> str:
     mark, name, value = found.groups()
-    return f"{mark}{name}={MASK if _SECRET.search(name) else value}"
+    return f"{mark}{name}={MASK if is_secret(name) else value}"
 
 
 def _shown(found: re.Match[str]) -> str:

@@ -66,6 +66,9 @@ class Connection(Protocol):
 class RequestContext:
     """One request: what it says, read once, and what is noted of it on its way to a reply."""
 
+    # The body, once it was read as a whole.
+    sent: bytes | None = None
+
     def __init__(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, now: float
     ) -> None:
@@ -153,6 +156,7 @@ class RequestContext:
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
             body += await joined_body(self.stream(), b"0", limit)
+        self.sent = body
         if len(body) > limit:
             raise BodyTooLarge(limit)
         return body
