@@ -80,7 +80,7 @@ export function Media({ file, tell }) {
     ${!here ? html`<p class="dim">At another host, so this page doesn't fetch it.</p>` : broken ? html`<p class="error">${broken}</p>` : (shown?.() ?? html`<p class="filetype">${kind === "model" ? "3D model" : "File"} <b>${/\.(\w+)(?:\?|$)/.exec(url)?.[1]?.toUpperCase() ?? ""}</b></p>`)}
     <figcaption>
       <${Facts} rows=${[
-        ["File", html`<a href=${here ?? url} target="_blank" rel="noreferrer" download=${kind === "model" || kind === "file" ? name || true : undefined}>${line(name || url.split("/").at(-1), 80)}</a> <${Copy} text=${url} label="Copy the file's URL">Copy URL<//>`],
+        ["File", html`<a href=${here ?? url} target="_blank" rel="noreferrer" download=${kind === "model" || kind === "file" ? name || true : undefined}>${line(name || url.split("/").at(-1), 80)}</a> <${Copy} text=${url} label="Copy URL of the file">Copy URL<//>`],
         ["Where", path],
         ["Type", type || known.type],
         ["Size", size],

@@ -107,7 +107,7 @@ export function Copy({ text, label = "Copy", children }) {
       say("The browser didn't let this page copy; select the text instead", true);
     }
   };
-  return html`<button class="small" aria-label=${label} onClick=${copy}>${done ? "Copied" : (children ?? "Copy")}</button>`;
+  return html`<button class="small" aria-label=${done ? undefined : label} onClick=${copy}>${done ? "Copied" : (children ?? "Copy")}</button>`;
 }
 
 /** Code or other text as it is, with a button that copies it. */

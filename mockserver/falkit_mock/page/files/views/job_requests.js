@@ -59,7 +59,7 @@ function Whole({ request }) {
   if (!value) return html`<p class="dim">Loading…</p>`;
   const { request: sent, response: got, host, method } = value;
   return html`<div class="exchange">
-    <div><h3>Request ${sent && html`<${Copy} text=${curl(method, host, sent)} label="Copy the request as curl">Copy as curl<//>`}</h3>
+    <div><h3>Request ${sent && html`<${Copy} text=${curl(method, host, sent)} label="Copy as curl">Copy as curl<//>`}</h3>
       ${sent ? html`<p class="target"><code>${method} ${sent.target}</code></p><${Facts} rows=${Object.entries(sent.headers)} /><${Body} of=${sent} label="Body of the request" />` : html`<p class="dim">Not kept.</p>`}</div>
     <div><h3>Response ${got && html`<span class="dim">${got.status_code}</span>`}</h3>
       ${got ? html`<${Facts} rows=${Object.entries(got.headers)} /><${Body} of=${got} label="Body of the response" />` : html`<p class="dim">There is none yet.</p>`}</div>
