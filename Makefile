@@ -127,7 +127,8 @@ nightly: planted oldest-pydantic typecheck-elsewhere ## the contract tests at le
 		contract_tests/tests/store contract_tests/tests/node_package contract_tests/tests/pytest_plugin \
 		contract_tests/tests/test_python_example.py \
 		contract_tests/tests/client/test_spec_types.py contract_tests/tests/spec/test_words_match_generated.py \
-		contract_tests/tests/clients/test_every_document.py contract_tests/tests/test_attack.py
+		contract_tests/tests/clients/test_every_document.py contract_tests/tests/test_attack.py \
+		contract_tests/tests/page
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack --minutes 1 --least 250 --seed 1
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack.states --minutes 1 --least 100 --seed 1

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from page.conftest import Look
-from serving import T2V, Serve
+from serving import PROMPT, T2V, Serve
 
 
 def rows(page: Page) -> Any:
@@ -152,6 +155,30 @@ def test_two_hundred_thousand_jobs_scroll(serve: Serve, look: Look) -> None:
     assert spent == 121
     expect(page.get_by_text("Number 0", exact=True)).to_be_visible()
     assert len(asked) < 121
+
+
+@pytest.mark.skipif(not os.environ.get("FALKIT_NIGHTLY") == "1", reason="takes a minute: make nightly")
+def test_two_hundred_thousand_jobs_of_a_mock_scroll_too(serve: Serve, look: Look) -> None:
+    mock = serve("instant")
+    first, store = mock.submit(), mock.service.store
+    job, input = store.get(first["request_id"]), store.input(first["request_id"])
+    assert job is not None
+
+    def fill() -> None:
+        for number in range(1, 200_000):
+            id = f"019b76da-0000-7000-8000-{number:012}"
+            store.add(replace(job, id=id, seq=store.next_seq()), input)
+
+    mock.inside(fill)
+    page = look(mock)
+    expect(page.locator(".total")).to_have_text("200,000")
+    box = page.locator(".scroll")
+    for share, place in ((0.5, 100_000), (1, 200_000), (0, 1)):
+        box.evaluate(f"box => {{ box.scrollTop = box.scrollHeight * {share} }}")
+        row = page.locator(f'.row[aria-rowindex="{place + 1}"]')
+        expect(row).to_contain_text(PROMPT["prompt"])
+    page.get_by_label("Text").fill("lighthouse")
+    expect(page.locator(".total")).to_have_text("200,000 found")
 
 
 def test_rows_are_cards_where_there_is_no_room(serve: Serve, look: Look) -> None:
