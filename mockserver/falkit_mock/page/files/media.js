@@ -81,7 +81,7 @@ export function Media({ file, tell }) {
     <figcaption>
       <${Facts} rows=${[
         ["File", html`<a href=${here ?? url} target="_blank" rel="noreferrer" download=${kind === "model" || kind === "file" ? name || true : undefined}>${line(name || url.split("/").at(-1), 80)}</a> <${Copy} text=${url} label="Copy URL of the file">Copy URL<//>`],
-        ["Where", path],
+        ["Field", path],
         ["Type", type || known.type],
         ["Size", size],
         ["Length", known.seconds === undefined ? null : duration(known.seconds)],

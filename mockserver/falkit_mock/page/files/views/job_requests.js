@@ -86,7 +86,7 @@ const LEFT_OUT = /^(host|content-length|connection|accept-encoding|accept|user-a
 /** Return a request as curl sends it to this mock; a masked key is `falkit`. */
 function curl(method, host, { target, headers, body }) {
   const path = target.startsWith(`/${host}`) ? target : `/${host}${target}`;
-  const given = Object.entries(headers).filter(([name]) => !LEFT_OUT.test(name)).map(([name, value]) => `-H ${quoted(`${name}: ${value.replace(/Key \*+.*/, "Key falkit").replace(/^(\w+ )?\*+$/, "$1falkit")}`)}`);
+  const given = Object.entries(headers).filter(([name]) => !LEFT_OUT.test(name)).map(([name, value]) => `-H ${quoted(`${name}: ${value.replace(/:?\*{3}$/, "").replace(/^(Key|Bearer) ?$|^$/, "$1 falkit")}`)}`);
   const verb = method === "GET" || (method === "POST" && body) ? [] : [`-X ${method}`];
   return [`curl ${quoted(location.origin + path)}`, ...verb, ...given, ...(body ? [`-d ${quoted(body)}`] : [])].join(" \\\n  ");
 }
